@@ -1,0 +1,64 @@
+"""The phenotype table: what can be measured on an echo and predicted from an ECG.
+
+Field names are the column names everywhere (labels.csv, catalog, JSON). Ranges: ASE/EACVI chamber quantification
+2015 (Lang et al., J Am Soc Echocardiogr 28:1-39); LVEF classes: universal definition of heart failure
+(Bozkurt et al., Eur J Heart Fail 23:352-380, 2021). `confirmed=False` marks a range not yet checked in its source.
+"""
+
+from dataclasses import dataclass
+from typing import Mapping
+
+Range = tuple[float | None, float | None]
+
+
+@dataclass(frozen=True)
+class Phenotype:
+    """One row of the table.
+
+    Attributes:
+        name: Field name, e.g. `lvef`.
+        label: Name in words; `short` is the clinical abbreviation.
+        unit: Unit of the value ("%", "mL", "cm", ...); "" for a grade.
+        decimals: Digits after the point on screen (SCREENS: LVEF, volumes, pressures whole; cm one).
+        axis: Lowest and highest value drawn on an axis.
+        reference: "male" / "female" -> (low, high), None = open end; empty when no guideline range exists.
+        source: Where the range comes from.
+        confirmed: False while the range has not been read in its source.
+    """
+
+    name: str
+    label: str
+    short: str
+    unit: str
+    decimals: int
+    axis: tuple[float, float]
+    reference: Mapping[str, Range]
+    source: str
+    confirmed: bool = True
+
+
+ASE_2015 = "ASE/EACVI 2015"
+
+PHENOTYPES: dict[str, Phenotype] = {
+    p.name: p
+    for p in (
+        Phenotype("lvef", "LV ejection fraction", "LVEF", "%", 0, (10, 80),
+                  {"male": (52, 72), "female": (54, 74)}, ASE_2015),
+        Phenotype("lvedv", "LV end-diastolic volume", "LVEDV", "mL", 0, (20, 320),
+                  {"male": (62, 150), "female": (46, 106)}, ASE_2015, confirmed=False),
+        Phenotype("lvesv", "LV end-systolic volume", "LVESV", "mL", 0, (0, 260),
+                  {"male": (21, 61), "female": (14, 42)}, ASE_2015, confirmed=False),
+        Phenotype("lvsv", "LV stroke volume", "LVSV", "mL", 0, (10, 140), {}, "no guideline range"),
+        Phenotype("ivsd", "Septal thickness", "IVSd", "cm", 1, (0.4, 2.4),
+                  {"male": (0.6, 1.0), "female": (0.6, 0.9)}, ASE_2015),
+    )
+}
+
+LVEF_CLASSES = ("reduced", "mildly_reduced", "preserved")
+LVEF_CLASS_LABELS = {"reduced": "Reduced (≤40)", "mildly_reduced": "Mildly reduced (41–49)", "preserved": "Preserved (≥50)"}
+
+
+def lvef_class(lvef: float) -> str:
+    """Class of an LVEF in percent: reduced <= 40, mildly_reduced 41-49, preserved >= 50 (rounded to whole percent)."""
+    whole = round(lvef)
+    return "reduced" if whole <= 40 else "mildly_reduced" if whole < 50 else "preserved"
