@@ -1,0 +1,28 @@
+"""What this machine is told: read once from the environment (ECHO2ECG_…) and from a file `.env` beside app.py.
+
+Settings describe the machine, never a network (models/specs.py) or one training run.
+"""
+
+from functools import lru_cache
+from pathlib import Path
+
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+PROJECT = Path(__file__).resolve().parents[1]
+
+
+class Settings(BaseSettings):
+    """One field a setting; the description is its documentation."""
+
+    model_config = SettingsConfigDict(env_prefix="ECHO2ECG_", env_file=PROJECT / ".env", extra="ignore", frozen=True)
+
+    workspace: Path = Field(PROJECT / "workspace", description="Folder of catalog, clips, vectors and models.")
+    threads: int = Field(2, ge=1, le=256, description="CPU threads one prediction or one job may use.")
+    auto_demo: bool = Field(True, description="Fill an empty workspace with the phantom demo when the app starts.")
+
+
+@lru_cache(maxsize=1)
+def settings() -> Settings:
+    """The settings of this process, read at the first call."""
+    return Settings()

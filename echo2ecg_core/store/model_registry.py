@@ -1,0 +1,110 @@
+"""The models of a workspace: folders of weights and manifest, registered in the catalog, at most one of them active.
+
+A model's id is the start of the sha256 of its weights, so the same weights registered twice are one model.
+"""
+
+import json
+import shutil
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from echo2ecg_core.errors import ModelError
+from echo2ecg_core.store.database import Workspace
+
+
+@dataclass(frozen=True)
+class ModelCard:
+    """What pages and JSON say of a model. `synthetic` is True when it has seen simulated hearts only."""
+
+    model_id: str
+    name: str
+    sha256: str
+    synthetic: bool
+    registered_at: str
+    active: bool
+    folder: Path
+
+    def manifest(self) -> dict:
+        """The manifest that lies beside the weights."""
+        return read_manifest(self.folder)
+
+
+def read_manifest(folder: Path) -> dict:
+    """The manifest.json of a model folder.
+
+    Raises:
+        ModelError: it is missing or not a manifest.
+    """
+    try:
+        manifest = json.loads((folder / "manifest.json").read_text())
+        if not {"name", "sha256", "synthetic"} <= set(manifest):
+            raise ValueError("name, sha256 or synthetic is missing")
+    except (OSError, ValueError) as error:
+        raise ModelError(f"The model folder {folder.name} has no readable manifest.json ({error}).",
+                         "Use a folder written by `train` or `models import`.") from error
+    return manifest
+
+
+class ModelRegistry:
+    """Registers, lists and activates the models of one workspace."""
+
+    def __init__(self, workspace: Workspace):
+        self.workspace = workspace
+
+    def register(self, folder: Path) -> ModelCard:
+        """Copy a model folder into the workspace and list it, inactive; the same weights twice are one model."""
+        manifest = read_manifest(folder)
+        model_id = manifest["sha256"][:8]
+        target = self.workspace.models / model_id
+        if not target.exists():
+            temporary = self.workspace.models / f".copying-{model_id}"
+            shutil.rmtree(temporary, ignore_errors=True)
+            shutil.copytree(folder, temporary)
+            temporary.rename(target)
+        with self.workspace.connect() as db:
+            db.execute("INSERT OR IGNORE INTO models VALUES (?, ?, ?, ?, ?, 0)",
+                       (model_id, manifest["name"], manifest["sha256"], int(manifest["synthetic"]),
+                        datetime.now(UTC).isoformat(timespec="seconds")))
+        return self.get(model_id)
+
+    def models(self) -> list[ModelCard]:
+        """All registered models, newest first."""
+        with self.workspace.connect() as db:
+            rows = db.execute("SELECT * FROM models ORDER BY registered_at DESC, model_id").fetchall()
+        return [self._card(row) for row in rows]
+
+    def get(self, model_id: str) -> ModelCard:
+        """The model with this id, or with this beginning of its id.
+
+        Raises:
+            ModelError: none or several fit.
+        """
+        found = [card for card in self.models() if card.model_id.startswith(model_id)] if model_id else []
+        if len(found) != 1:
+            known = ", ".join(card.model_id for card in self.models()) or "none"
+            raise ModelError(f"No single model has the id {model_id!r}; registered: {known}.", "`models list` shows them.")
+        return found[0]
+
+    def active(self) -> ModelCard:
+        """The active model.
+
+        Raises:
+            ModelError: no model is active.
+        """
+        found = [card for card in self.models() if card.active]
+        if not found:
+            raise ModelError("No model is active in this workspace.", "Run `demo` for the shipped model, or `promote MODEL`.")
+        return found[0]
+
+    def promote(self, model_id: str) -> ModelCard:
+        """Make a model the active one, in one transaction."""
+        card = self.get(model_id)
+        with self.workspace.connect() as db:
+            db.execute("UPDATE models SET active = 0 WHERE active = 1")
+            db.execute("UPDATE models SET active = 1 WHERE model_id = ?", (card.model_id,))
+        return self.get(card.model_id)
+
+    def _card(self, row) -> ModelCard:
+        return ModelCard(row["model_id"], row["name"], row["sha256"], bool(row["synthetic"]), row["registered_at"],
+                         bool(row["active"]), self.workspace.models / row["model_id"])
