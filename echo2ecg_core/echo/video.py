@@ -1,0 +1,141 @@
+"""Clips to playable H.264 files and videos of any container back to frames (PyAV).
+
+Key frames every 8 pictures make scrubbing exact and quick. One encoder thread and FFmpeg's bit-exact flags give the
+same bytes for the same clip, so that the content-addressed store keeps one copy. What a player needs beside the
+picture (view, R waves, pixel size, synthetic) travels as JSON in the container's comment.
+"""
+
+import io
+import json
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+
+from echo2ecg_core.echo.clip import EchoClip
+from echo2ecg_core.errors import ReadError
+
+KEY_FRAME_EVERY = 8
+MAX_DECODED_BYTES = 1_000_000_000  # 700 frames of 800 x 600; a clip of an echo visit has 30 to 200
+X264 = {"preset": "veryfast", "crf": "20", "x264-params": "mbtree=0"}  # with mbtree two runs differ in their bytes
+COMMENT_KEYS = ("view", "r_wave_times_s", "spacing_mm", "synthetic")
+BT601, LIMITED_RANGE = 6, 1  # numbers of ISO/IEC 23091-2; the matrix FFmpeg converts RGB with and browsers must undo
+
+
+def even_size(frames: np.ndarray) -> np.ndarray:
+    """The frames with even height and width, as yuv420p needs: the last row or column is doubled where odd.
+
+    Args:
+        frames: (t, h, w, 3) uint8.
+
+    Returns:
+        (t, h + h % 2, w + w % 2, 3) uint8; pixel coordinates stay valid.
+    """
+    _, h, w, _ = frames.shape
+    return np.pad(frames, ((0, 0), (0, h % 2), (0, w % 2), (0, 0)), mode="edge") if h % 2 or w % 2 else frames
+
+
+def encode_mp4(clip: EchoClip) -> bytes:
+    """The clip as an MP4 file (H.264, yuv420p, even size), the same bytes for the same clip."""
+    import av
+
+    frames = even_size(clip.frames)
+    comment = json.dumps(
+        {
+            "view": clip.view,
+            "r_wave_times_s": [round(t, 4) for t in clip.r_wave_times_s],
+            "spacing_mm": clip.spacing_mm,
+            "synthetic": clip.synthetic,
+        }
+    )
+    buffer = io.BytesIO()
+    with av.open(buffer, "w", format="mp4", options={"fflags": "+bitexact"}) as container:
+        container.metadata["comment"] = comment
+        stream = container.add_stream("libx264", rate=Fraction(clip.fps).limit_denominator(10_000), options=X264)
+        codec = stream.codec_context
+        codec.height, codec.width = frames.shape[1:3]
+        codec.pix_fmt, codec.gop_size, codec.thread_count = "yuv420p", KEY_FRAME_EVERY, 1
+        codec.flags |= av.codec.context.Flags.bitexact
+        codec.colorspace, codec.color_primaries, codec.color_trc = BT601, BT601, BT601
+        codec.color_range = LIMITED_RANGE
+        for image in frames:
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(np.ascontiguousarray(image), format="rgb24")))
+        container.mux(stream.encode())
+    return buffer.getvalue()
+
+
+def decode_video(source: str | Path | bytes) -> tuple[np.ndarray, float, dict]:
+    """Frames, frame rate and player metadata of a video file of any container FFmpeg knows (MP4, AVI, GIF ...).
+
+    Args:
+        source: Path or the file's bytes.
+
+    Returns:
+        frames (t, h, w, 3) uint8 RGB; frames per second; a dict with "container" (FFmpeg's short name) and, for files
+        made by `encode_mp4`, "view", "r_wave_times_s", "spacing_mm", "synthetic".
+
+    Raises:
+        ReadError: The file is no video, is damaged, has no frame, or is larger than MAX_DECODED_BYTES when decoded.
+    """
+    import av
+
+    try:
+        with av.open(io.BytesIO(source) if isinstance(source, bytes) else str(source)) as container:
+            if not container.streams.video:
+                raise ReadError("This file holds no video, only other media.", "Give an echo clip as MP4, AVI or DICOM.")
+            metadata = {"container": container.format.name, **_player_metadata(container.metadata.get("comment"))}
+            frames, fps = _decode_frames(container)
+    except (av.error.FFmpegError, ValueError) as fault:
+        raise ReadError(
+            "This video cannot be decoded: expected an MP4, AVI or GIF file, found something damaged or unknown.",
+            "Export the clip again, or convert it to MP4 (H.264).",
+        ) from fault
+    return frames, fps, metadata
+
+
+def _decode_frames(container) -> tuple[np.ndarray, float]:
+    """All pictures of the first video stream as RGB, and the frame rate from their times."""
+    stream = container.streams.video[0]
+    stream.codec_context.thread_count = 1
+    images, times, decoded = [], [], 0
+    for picture in container.decode(stream):
+        decoded += picture.width * picture.height * 3
+        if decoded > MAX_DECODED_BYTES:
+            raise ReadError(
+                f"This video is too large: more than {MAX_DECODED_BYTES / 1e9:.0f} GB when decoded "
+                f"({picture.width} x {picture.height}, over {len(images)} frames).",
+                "Cut it to a few heart beats or scale it down.",
+            )
+        images.append(picture.to_ndarray(format="rgb24"))
+        times.append(picture.time)
+    if not images:
+        raise ReadError("This video holds no frame.", "Export the clip again.")
+    if len({image.shape for image in images}) > 1:
+        raise ReadError("This video changes its picture size midway.", "Export one clip per file.")
+    return np.stack(images), _frame_rate(times, stream)
+
+
+def _frame_rate(times: list, stream) -> float:
+    """Frames per second from the presentation times, or what the container declares, or 30."""
+    if len(times) > 1 and None not in (times[0], times[-1]) and times[-1] > times[0]:
+        return round((len(times) - 1) / (times[-1] - times[0]), 4)
+    return float(stream.average_rate or 30)
+
+
+def _player_metadata(comment: str | None) -> dict:
+    """The known keys of the JSON comment, or an empty dict for files of other makers."""
+    try:
+        parsed = json.loads(comment or "{}")
+    except json.JSONDecodeError:
+        return {}
+    return {key: parsed[key] for key in COMMENT_KEYS if key in parsed} if isinstance(parsed, dict) else {}
+
+
+def poster_jpeg(clip: EchoClip, quality: int = 85) -> bytes:
+    """A still of the clip at its first R wave (end-diastole; else the first frame) as JPEG."""
+    from PIL import Image
+
+    at = round(clip.r_wave_times_s[0] * clip.fps) if clip.r_wave_times_s else 0
+    buffer = io.BytesIO()
+    Image.fromarray(clip.frames[min(max(at, 0), clip.n_frames - 1)]).save(buffer, "JPEG", quality=quality)
+    return buffer.getvalue()
