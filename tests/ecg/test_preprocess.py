@@ -1,0 +1,182 @@
+"""Cleaning and resampling against the golden arrays of the published method and against a sparse solver."""
+
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from echo2ecg_core.ecg.preprocess import clean, clean_many, prepare_ecg, resample, warm_up
+from echo2ecg_core.errors import SignalError
+
+TOLERANCE = 1e-5
+
+
+@pytest.fixture(scope="module")
+def golden_arrays(goldens):
+    return np.load(goldens / "ecg_preprocess.npz")
+
+
+@pytest.fixture(scope="module")
+def golden_inputs(goldens, golden_arrays):
+    """The inputs of all cases, made by the formulas beside the goldens."""
+    sys.path.insert(0, str(goldens))
+    try:
+        import golden_inputs as formulas
+    finally:
+        sys.path.remove(str(goldens))
+    cases = formulas.ecg_cases(json.loads((goldens / "constants.json").read_text()))
+    return cases | {"real": golden_arrays["real_input"]}
+
+
+def recording(seed=0, n=1200):
+    """(12, n) float32: a wandering, noisy signal of order 1 mV."""
+    rng = np.random.default_rng(seed)
+    time = np.arange(n) / 500
+    wander = 0.5 * np.sin(2 * np.pi * 0.3 * time + np.arange(12)[:, None])
+    return (wander + 0.2 * rng.standard_normal((12, n))).astype(np.float32)
+
+
+def baseline_by_sparse_lu(lead):
+    """The slow obvious version: build the system of the definition and solve it five times."""
+    import scipy.sparse
+    from scipy.sparse.linalg import spsolve
+
+    n = len(lead)
+    differences = scipy.sparse.diags([1.0, -2.0, 1.0], [0, 1, 2], shape=(n - 2, n))
+    penalty = 1e7 * differences.T @ differences
+    weights = np.ones(n)
+    for _ in range(5):
+        baseline = spsolve((scipy.sparse.diags(weights) + penalty).tocsc(), weights * lead)
+        weights = 0.3 * (lead > baseline) + 0.7 * (lead < baseline)
+    return baseline
+
+
+@pytest.mark.parametrize("case", ["clean", "spike", "nan", "real", "flat_const", "flat_zero", "nan_lead"])
+def test_cleaning_gives_the_published_numbers(case, golden_inputs, golden_arrays):
+    expected = golden_arrays[f"{case}_processed"]
+    every = 5 if case in ("flat_const", "flat_zero", "nan_lead") else 1
+    cleaned = clean(golden_inputs[case])
+    assert cleaned.dtype == np.float32
+    np.testing.assert_allclose(cleaned[:, ::every], expected, atol=TOLERANCE, rtol=0)
+
+
+def test_the_baseline_gives_the_published_numbers_after_one_and_after_all_iterations(golden_inputs, golden_arrays):
+    from echo2ecg_core.ecg.baseline import asymmetric_baseline
+
+    signal = golden_inputs["clean"]
+    limit = 4 * golden_arrays["clean_std"]
+    clipped = np.clip(signal, -limit, limit)
+    np.testing.assert_allclose(
+        asymmetric_baseline(clipped)[[1, 8]], golden_arrays["clean_baseline_leads_1_8"], atol=1e-8, rtol=0
+    )
+    np.testing.assert_allclose(
+        asymmetric_baseline(clipped[[1]], iterations=1)[0],
+        golden_arrays["clean_baseline_first_iteration_lead_1"],
+        atol=1e-8,
+        rtol=0,
+    )
+
+
+@pytest.mark.parametrize("case", ["clean", "real"])
+@pytest.mark.parametrize("to_hz", [100, 400])
+def test_both_orders_of_cleaning_and_resampling_give_the_published_numbers(case, to_hz, golden_inputs, golden_arrays):
+    every = 4 if to_hz == 400 else 1
+    signal = golden_inputs[case]
+    cleaned_first = resample(clean(signal), 500, to_hz)[:, ::every]
+    resampled_first = clean(resample(signal, 500, to_hz))[:, ::every]
+    expected = {key: golden_arrays[f"{case}_{key}"] for key in
+                (f"process_then_resample{to_hz}", f"resample{to_hz}_then_process")}
+    np.testing.assert_allclose(cleaned_first, expected[f"process_then_resample{to_hz}"], atol=TOLERANCE, rtol=0)
+    np.testing.assert_allclose(resampled_first, expected[f"resample{to_hz}_then_process"], atol=TOLERANCE, rtol=0)
+
+
+@pytest.mark.parametrize("case", ["clean", "real"])
+def test_raw_resampling_gives_the_published_numbers(case, golden_inputs, golden_arrays):
+    expected = golden_arrays[f"{case}_resample100"]
+    tolerance = TOLERANCE * max(1.0, np.abs(expected).max() / 10)  # `real` is in microvolts
+    np.testing.assert_allclose(resample(golden_inputs[case], 500, 100), expected, atol=tolerance, rtol=0)
+
+
+@pytest.mark.parametrize("from_hz, key", [(500, "odd_4999_to_100"), (257, "odd_4999_from257_to_100")])
+def test_odd_lengths_and_rates_resample_to_the_published_numbers(from_hz, key, golden_inputs, golden_arrays):
+    resampled = resample(golden_inputs["clean"][:2, :4999], from_hz, 100)
+    np.testing.assert_allclose(resampled, golden_arrays[key], atol=TOLERANCE, rtol=0)
+
+
+@pytest.mark.parametrize("order", ["clean_then_resample", "resample_then_clean"])
+def test_prepared_windows_are_the_published_numbers_cut_from_the_start(order, golden_inputs, golden_arrays):
+    key = {"clean_then_resample": "clean_process_then_resample400",
+           "resample_then_clean": "clean_resample400_then_process"}[order]
+    windows = prepare_ecg(golden_inputs["clean"], 500, order=order, windows="all")
+    assert windows.shape == (3, 12, 1008) and windows.dtype == np.float32
+    np.testing.assert_allclose(windows[0][:, ::4], golden_arrays[key][:, :252], atol=TOLERANCE, rtol=0)
+    np.testing.assert_allclose(windows[2][:, ::4], golden_arrays[key][:, 504:756], atol=TOLERANCE, rtol=0)
+    first = prepare_ecg(golden_inputs["clean"], 500, order=order)
+    np.testing.assert_array_equal(first, windows[:1])
+
+
+@pytest.mark.parametrize("n", [3, 4, 5, 250])
+def test_the_compiled_baseline_equals_the_sparse_solution_at_any_length(n):
+    from echo2ecg_core.ecg.baseline import asymmetric_baseline
+
+    leads = recording(seed=n, n=n)
+    expected = np.array([baseline_by_sparse_lu(lead.astype(np.float64)) for lead in leads])
+    np.testing.assert_allclose(asymmetric_baseline(leads), expected, atol=1e-7, rtol=0)
+
+
+def test_an_all_zero_recording_stays_zero_and_finite():
+    np.testing.assert_array_equal(clean(np.zeros((12, 500))), np.zeros((12, 500)))
+
+
+def test_a_gap_becomes_zero_and_leaves_no_nan_in_either_order():
+    signal = recording(n=2000)
+    signal[3, 400:500] = np.nan
+    for order in ("clean_then_resample", "resample_then_clean"):
+        windows = prepare_ecg(signal, 500, target_hz=250, n_samples=500, order=order)
+        assert np.isfinite(windows).all()
+
+
+def test_cleaning_many_recordings_equals_cleaning_each():
+    signals = [recording(seed, n=600 + 50 * seed) for seed in range(4)]
+    for together, alone in zip(clean_many(signals, threads=2), map(clean, signals), strict=True):
+        np.testing.assert_array_equal(together, alone)
+
+
+def test_nothing_is_resampled_at_the_target_rate():
+    signal = recording(n=1100)
+    np.testing.assert_array_equal(prepare_ecg(signal, 400.0)[0], clean(signal)[:, :1008])
+
+
+def test_resampling_keeps_the_dtype():
+    assert resample(np.ones((2, 10), dtype=np.float64), 10, 5).dtype == np.float64
+    assert resample(np.ones((2, 10), dtype=np.float32), 10, 5).dtype == np.float32
+
+
+def test_a_recording_shorter_than_a_window_is_refused_in_words():
+    with pytest.raises(SignalError, match=r"lasts 2\.00 s, but the model reads windows of 2\.52 s.*at least 2\.52 s"):
+        prepare_ecg(recording(n=1000), 500)
+
+
+def test_the_wrong_number_of_leads_is_refused_in_words():
+    with pytest.raises(SignalError, match=r"Expected 12 leads .* found an array of shape \(8, 1000\)"):
+        clean(np.zeros((8, 1000)))
+
+
+def test_infinite_samples_are_refused_in_words():
+    signal = recording(n=2000)
+    signal[0, 7] = np.inf
+    with pytest.raises(SignalError, match="holds infinite numbers"):
+        prepare_ecg(signal, 500)
+
+
+def test_importing_the_file_loads_neither_numba_nor_scipy():
+    code = ("import sys, echo2ecg_core.ecg.preprocess\n"
+            "assert not {'numba', 'scipy', 'scipy.signal'} & set(sys.modules), 'heavy import'")
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_warming_up_takes_no_argument_and_can_be_repeated():
+    warm_up()
+    warm_up()
