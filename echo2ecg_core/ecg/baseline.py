@@ -9,16 +9,16 @@ import numba
 import numpy as np
 
 SMOOTHNESS = 1e7  # weight of the squared second differences
-ASYMMETRY = 0.3  # weight of samples above the baseline; those below get 1 - ASYMMETRY
+ABOVE, BELOW = 0.3 / SMOOTHNESS, 0.7 / SMOOTHNESS  # weights of samples above and below the baseline
 ITERATIONS = 5
 MARGIN = 2  # rows of zeros around the unknowns, so that the recurrences need no special first and last rows
 
 
 @numba.njit(cache=True, nogil=True, error_model="numpy")
 def _solve(y, weights, c, e, z):
-    """Leaves in `z` the solution of (diag(weights) + SMOOTHNESS * D'D) z = weights * y, lead by lead.
+    """Leaves in `z` the solution of (diag(weights) + D'D) z = weights * y, lead by lead.
 
-    Both sides are divided by SMOOTHNESS; then 1/d is at the same time the second column of L (called `e`).
+    The weights come divided by SMOOTHNESS; then 1/d is at the same time the second column of L (called `e`).
 
     Args:
         y, weights: (n, leads) float64.
@@ -31,7 +31,7 @@ def _solve(y, weights, c, e, z):
         diagonal = (1.0 if i <= n - 3 else 0.0) + (4.0 if 1 <= i <= n - 2 else 0.0) + (1.0 if i >= 2 else 0.0)
         side = -(2.0 if i <= n - 3 else 0.0) - (2.0 if 1 <= i <= n - 2 else 0.0)
         for k in range(leads):
-            w = weights[i, k] / SMOOTHNESS
+            w = weights[i, k]
             e[m, k] = 1.0 / (diagonal + w - c[m - 1, k] * (side_above - c[m - 2, k]) - e[m - 2, k])
             c[m, k] = (side - c[m - 1, k]) * e[m, k]
             z[m, k] = w * y[i, k] - c[m - 1, k] * z[m - 1, k] - e[m - 2, k] * z[m - 2, k]
@@ -49,7 +49,7 @@ def _reweight(y, z, weights):
     for i in range(n):
         for k in range(leads):
             residual = y[i, k] - z[i + MARGIN, k]
-            weights[i, k] = ASYMMETRY if residual > 0 else (1.0 - ASYMMETRY if residual < 0 else 0.0)
+            weights[i, k] = ABOVE if residual > 0 else (BELOW if residual < 0 else 0.0)
 
 
 def asymmetric_baseline(leads: np.ndarray, iterations: int = ITERATIONS) -> np.ndarray:
@@ -65,7 +65,7 @@ def asymmetric_baseline(leads: np.ndarray, iterations: int = ITERATIONS) -> np.n
         (leads, n) float64, the last solution.
     """
     y = np.ascontiguousarray(leads.T, dtype=np.float64)  # (n, leads): one row holds what is computed side by side
-    weights = np.ones_like(y)
+    weights = np.full_like(y, 1 / SMOOTHNESS)
     c, e, z = np.zeros((3, len(y) + 2 * MARGIN, y.shape[1]))
     for iteration in range(iterations):
         if iteration:
