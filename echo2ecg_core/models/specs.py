@@ -5,8 +5,9 @@ cleaning and resampling are spec fields because no source confirms them for the 
 (arXiv 2603.08505), the ECG encoder family is OTiS.
 """
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
-from typing import Any, Mapping, Self
+from typing import Any, Self
 
 from echo2ecg_core.errors import ModelError
 
