@@ -1,0 +1,129 @@
+"""The published training augmentations of ECGs, on a torch batch.
+
+Every recording of a batch gets draws of its own; crop, phases, gain and flips are shared by its twelve leads, only the
+jitter is drawn per lead and sample. All randomness comes from the given generator. The published crop may also change
+the length (crop fraction), but every published configuration sets that to 1, so windows are cut, never stretched.
+"""
+
+from dataclasses import dataclass
+from math import pi
+
+import torch
+
+
+@dataclass(frozen=True)
+class AugmentationSpec:
+    """Strengths and probabilities; the defaults are the published ones."""
+
+    n_samples: int = 1008
+    surrogate_probability: float = 0.5
+    phase_noise: float = 0.075  # part of a full turn that a phase may move
+    jitter_strength: float = 0.6
+    jitter_std: float = 0.2
+    gain_std: float = 0.5
+    time_flip_probability: float = 0.33
+    sign_flip_probability: float = 0.33
+
+
+def augment(batch: torch.Tensor, generator: torch.Generator, spec: AugmentationSpec | None = None) -> torch.Tensor:
+    """Returns randomly cropped, phase-shifted, jittered, rescaled and flipped windows.
+
+    Args:
+        batch: (b, 12, t) float32, cleaned recordings.
+        generator: Source of all draws.
+        spec: Strengths; the published ones when None.
+
+    Returns:
+        (b, 12, min(t, spec.n_samples)) float32 on the device of `batch`.
+    """
+    spec = spec or AugmentationSpec()
+    windows = random_crop(batch, spec.n_samples, generator)
+    shifted = shift_phases(windows, spec.phase_noise, generator)
+    windows = _for_some(spec.surrogate_probability, shifted, windows, generator)
+    windows = jitter(windows, spec.jitter_strength, spec.jitter_std, generator)
+    windows = rescale(windows, spec.gain_std, generator)
+    windows = _for_some(spec.time_flip_probability, windows.flip(-1), windows, generator)
+    return _for_some(spec.sign_flip_probability, -windows, windows, generator)
+
+
+def random_crop(batch: torch.Tensor, n_samples: int, generator: torch.Generator) -> torch.Tensor:
+    """Returns a window from a random place of every recording; shorter recordings stay whole.
+
+    The last possible start, t - n_samples, is never drawn, as in the published implementation.
+
+    Args:
+        batch: (b, leads, t).
+        n_samples: Length of the window.
+        generator: Source of the starts.
+
+    Returns:
+        (b, leads, min(t, n_samples)).
+    """
+    n_recordings, n_leads, n_available = batch.shape
+    length = min(n_available, n_samples)
+    last = max(n_available - length, 1)
+    starts = torch.randint(last, (n_recordings, 1, 1), generator=generator, device=generator.device).to(batch.device)
+    places = starts + torch.arange(length, device=batch.device)  # (b, 1, length)
+    return batch.gather(-1, places.expand(n_recordings, n_leads, length))
+
+
+def shift_phases(batch: torch.Tensor, phase_noise: float, generator: torch.Generator) -> torch.Tensor:
+    """Returns Fourier surrogates: each frequency keeps its amplitude and is delayed by a random phase.
+
+    The mean (and for an even length the Nyquist frequency) keep their phase; all leads of a recording move together.
+
+    Args:
+        batch: (b, leads, n).
+        phase_noise: Phases are uniform in [0, 2 pi * phase_noise).
+        generator: Source of the phases.
+
+    Returns:
+        (b, leads, n) of the same dtype; computed in float64.
+    """
+    n = batch.shape[-1]
+    spectrum = torch.fft.rfft(batch.double())  # (b, leads, n // 2 + 1); the negative half follows by symmetry
+    phases = 2 * pi * phase_noise * _uniform((len(batch), 1, (n - 1) // 2), batch.device, generator)
+    spectrum[..., 1 : 1 + phases.shape[-1]] *= torch.polar(torch.ones_like(phases), phases)
+    return torch.fft.irfft(spectrum, n).to(batch.dtype)
+
+
+def jitter(batch: torch.Tensor, strength: float, std: float, generator: torch.Generator) -> torch.Tensor:
+    """Returns x * (1 + strength * noise): noise grows with the signal, and zero stays zero.
+
+    Args:
+        batch: (b, leads, n).
+        strength: Factor on the noise.
+        std: Deviation of the normal noise, independent for every lead and sample.
+        generator: Source of the noise.
+
+    Returns:
+        (b, leads, n).
+    """
+    noise = torch.randn(batch.shape, generator=generator, device=generator.device, dtype=batch.dtype)
+    return batch * (1 + strength * std * noise.to(batch.device))
+
+
+def rescale(batch: torch.Tensor, std: float, generator: torch.Generator) -> torch.Tensor:
+    """Returns every recording times one gain drawn from N(1, std^2), which may be negative.
+
+    Args:
+        batch: (b, leads, n).
+        std: Deviation of the gain.
+        generator: Source of the gains.
+
+    Returns:
+        (b, leads, n).
+    """
+    gains = torch.randn((len(batch), 1, 1), generator=generator, device=generator.device, dtype=batch.dtype)
+    return batch * (1 + std * gains.to(batch.device))
+
+
+def _for_some(
+    probability: float, changed: torch.Tensor, unchanged: torch.Tensor, generator: torch.Generator
+) -> torch.Tensor:
+    """Takes whole recordings from `changed` with the given probability, else from `unchanged`."""
+    return torch.where(_uniform((len(changed), 1, 1), changed.device, generator) < probability, changed, unchanged)
+
+
+def _uniform(shape: tuple[int, ...], device: torch.device, generator: torch.Generator) -> torch.Tensor:
+    return torch.rand(shape, generator=generator, device=generator.device, dtype=torch.float64).to(device)
