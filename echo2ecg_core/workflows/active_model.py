@@ -1,0 +1,149 @@
+"""The model that answers: its card (cheap, no torch) and its networks with readouts, loaded once a process.
+
+Also one place that turns a record into vectors, so that page, terminal, embedding job and `check` cannot diverge.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from echo2ecg_core.ecg.record import EcgRecord
+from echo2ecg_core.errors import ModelError
+from echo2ecg_core.store.database import Workspace
+from echo2ecg_core.store.model_registry import ModelCard, ModelRegistry
+
+READOUTS_FILE = "readouts.safetensors"
+
+
+def active_model_card(workspace: Workspace) -> ModelCard:
+    """Card of the active model.
+
+    Raises:
+        ModelError: no model is active.
+    """
+    return ModelRegistry(workspace).active()
+
+
+def load_active_model(workspace: Workspace) -> "LoadedModel":
+    """The active model, ready to embed. Imports torch: call it off the page's path, once a model id."""
+    return load_model(active_model_card(workspace))
+
+
+def load_model(card: ModelCard) -> "LoadedModel":
+    """A registered model, ready to embed.
+
+    Raises:
+        ModelError: weights or readouts are missing or damaged.
+    """
+    from echo2ecg_core.models.checkpoint import load_checkpoint
+
+    checkpoint = load_checkpoint(card.folder)
+    return LoadedModel(card, checkpoint.echo2ecg.eval(), checkpoint.clip_encoder and checkpoint.clip_encoder.eval(),
+                       checkpoint.spec, load_readouts(card.folder), checkpoint.manifest)
+
+
+def load_readouts(folder: Path):
+    """The fitted readouts beside the weights.
+
+    Raises:
+        ModelError: there are none, or they are damaged.
+    """
+    from safetensors import SafetensorError
+    from safetensors.numpy import load_file
+
+    from echo2ecg_core.models.readouts import Readouts
+
+    try:
+        return Readouts.from_tensors(load_file(folder / READOUTS_FILE))
+    except (OSError, SafetensorError) as error:
+        raise ModelError("This model has no readouts yet: its embeddings cannot be turned into phenotypes.",
+                         "Fit them with `train`, or promote a model that has them.") from error
+
+
+@dataclass(frozen=True, eq=False)
+class LoadedModel:
+    """Networks in eval mode, their spec and readouts."""
+
+    card: ModelCard
+    echo2ecg: object
+    clip_encoder: object | None
+    spec: object
+    readouts: object
+    manifest: dict
+
+    def prepare(self, record: EcgRecord) -> np.ndarray:
+        """Input windows (w, 12, n) float32 of a record as this model's spec asks."""
+        from echo2ecg_core.ecg.preprocess import prepare_ecg
+
+        spec = self.spec.ecg_input
+        return prepare_ecg(record.signal_mv, record.sampling_rate_hz, target_hz=spec.sampling_rate_hz,
+                           n_samples=spec.n_samples, order=spec.order, windows=spec.windows)
+
+    def embed_ecgs(self, windows: np.ndarray) -> "EcgVectors":
+        """Vectors of ECGs (b, w, 12, n) that have equally many windows."""
+        import torch
+
+        with torch.inference_mode():
+            x = torch.from_numpy(np.ascontiguousarray(windows, np.float32))
+            tokens = self.echo2ecg.ecg_encoder.tokens(x.flatten(0, 1))  # (b*w, 1+t, d)
+            pooled = self.echo2ecg.token_pooling.pool(tokens).unflatten(0, x.shape[:2]).mean(1)
+            embedding = self.echo2ecg.token_pooling.norm(pooled)
+            aligned = self.echo2ecg.align_ecg(embedding)
+            return EcgVectors(embedding.numpy(), aligned.numpy(), outside_features(x, tokens))
+
+    def embed_clips(self, prepared: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Prepared clips (b, 3, 16, 224, 224) -> vectors (b, 512) and view probabilities (b, 11).
+
+        Raises:
+            ModelError: the model came without a clip encoder.
+        """
+        import torch
+
+        if self.clip_encoder is None:
+            raise ModelError(f"The model {self.card.name} has no clip encoder, so echo clips cannot be embedded.",
+                             "Import one (`models import`) or promote a model that has one.")
+        with torch.inference_mode():
+            vectors = self.clip_encoder(torch.from_numpy(prepared))
+            views = self.clip_encoder.view_logits(vectors).softmax(1)
+        return vectors.numpy(), views.numpy()
+
+    def align_studies(self, clip_vectors: list[np.ndarray]) -> np.ndarray:
+        """Aligned vectors (n, 512) of studies given as one (views, 512) array each."""
+        import torch
+
+        most = max(len(v) for v in clip_vectors)
+        views = torch.zeros(len(clip_vectors), most, clip_vectors[0].shape[1])
+        is_padding = torch.ones(len(clip_vectors), most, dtype=torch.bool)
+        for row, vectors in enumerate(clip_vectors):
+            views[row, : len(vectors)] = torch.from_numpy(np.asarray(vectors, np.float32))
+            is_padding[row, : len(vectors)] = False
+        with torch.inference_mode():
+            return self.echo2ecg.align_study(self.echo2ecg.embed_study(views, is_padding)).numpy()
+
+    def view_weights(self, clip_vectors: np.ndarray) -> np.ndarray:
+        """Share (v,) of each clip in its study's vector, for one study (v, 512)."""
+        import torch
+
+        with torch.inference_mode():
+            return self.echo2ecg.study_weights(torch.from_numpy(np.asarray(clip_vectors, np.float32))[None])[0].numpy()
+
+
+@dataclass(frozen=True, eq=False)
+class EcgVectors:
+    """Of b ECGs: `embedding` (b, width) for phenotypes, `aligned` (b, 512) for retrieval, `outside` (b, f) for distance."""
+
+    embedding: np.ndarray
+    aligned: np.ndarray
+    outside: np.ndarray
+
+
+def outside_features(windows, tokens) -> np.ndarray:
+    """What tells an unfamiliar ECG: spread of the tokens and of the signal's slopes, (b, f) from (b, w, 12, n) and tokens."""
+    import torch
+
+    b, w = windows.shape[:2]
+    body = tokens[:, 1:].unflatten(0, (b, w)).flatten(1, 2)  # (b, w*t, d)
+    slopes = windows.diff(dim=-1).transpose(1, 2).flatten(2)  # (b, 12, w*(n-1))
+    steps = torch.log10(torch.quantile(slopes.abs(), torch.tensor([0.25, 0.5, 0.75, 0.95]), dim=-1) + 1e-4)  # (4, b, 12)
+    return torch.cat([body.mean(1), body.std(1), steps.permute(1, 0, 2).flatten(1)], 1).numpy()
