@@ -33,27 +33,31 @@ class SpaceTimeStage(nn.Module):
 
 
 class PhantomVideoNet(nn.Module):
-    """The small clip encoder of the demo: luminance at 56 x 56, three (2+1)-D stages, pooled at every scale.
+    """The small clip encoder of the demo: luminance at 56 x 56, three (2+1)-D stages, pooled over time.
 
-    Each stage gives, per channel, the mean over space and time and the standard deviation over time of the spatial mean:
-    the first says how much chamber and wall there is, the second how much of it moves. A learnt map of the image plane
-    tells apart what lies where. GroupNorm keeps clips independent of their batch.
+    Every feature enters as its mean over time (how much chamber and wall there is) and its standard deviation over time
+    (how much of it moves): per channel of each stage, averaged over the image, and for 16 squeezed channels of the last
+    stage at each of 7 x 7 places. The places carry size: without them simulated rings of known radius, wall thickness
+    and motion were learnt far more slowly (mean squared error 0.75 instead of 0.03 standard deviations for the radius
+    after 1,600 clips). GroupNorm keeps a clip independent of its batch.
     """
 
     STEM, STAGES = 32, ((48, 2, 1), (96, 2, 2), (160, 1, 2))  # width, stride in space, stride in time
+    SQUEEZED, PLACES = 16, 7 * 7
 
     def __init__(self, dim: int = 512):
         super().__init__()
         self.stem = nn.Conv3d(1, self.STEM, (1, 5, 5), stride=(1, 2, 2), padding=(0, 2, 2), bias=False)
-        self.place = nn.Parameter(torch.zeros(1, self.STEM, 1, 28, 28))
         self.stem_norm = nn.GroupNorm(4, self.STEM)
         widths = [self.STEM] + [width for width, _, _ in self.STAGES]
         self.stages = nn.ModuleList(
             SpaceTimeStage(before, width, space, time)
             for before, (width, space, time) in zip(widths, self.STAGES, strict=False)
         )
-        self.norm = nn.LayerNorm(2 * sum(widths[1:]))
-        self.head = nn.Linear(2 * sum(widths[1:]), dim)
+        self.squeeze = nn.Conv3d(widths[-1], self.SQUEEZED, 1)
+        n_summary = 2 * (sum(widths[1:]) + self.SQUEEZED * self.PLACES)
+        self.norm = nn.LayerNorm(n_summary)
+        self.head = nn.Linear(n_summary, dim)
         self.view_head = nn.Linear(dim, N_VIEWS)
 
     def forward(self, clips: Tensor) -> Tensor:
@@ -77,18 +81,22 @@ class PhantomVideoNet(nn.Module):
 
     def from_pooled(self, pooled: Tensor) -> Tensor:
         """Clip vectors from what `pooled` gave, (b, 16, 56, 56) -> (b, dim)."""
-        x = self.stem(pooled[:, None]) + self.place  # (b, 32, 16, 28, 28)
-        x = F.relu(self.stem_norm(x))
+        x = F.relu(self.stem_norm(self.stem(pooled[:, None])))  # (b, 32, 16, 28, 28)
         summary = []
         for stage in self.stages:
             x = stage(x)  # (b, 48, 16, 14, 14), (b, 96, 8, 7, 7), (b, 160, 4, 7, 7)
-            over_time = x.mean(dim=(3, 4))  # (b, c, t)
-            summary += [over_time.mean(dim=2), (over_time.var(dim=2, correction=0) + 1e-6).sqrt()]
-        return self.head(self.norm(torch.cat(summary, dim=1)))  # (b, 608) -> (b, dim)
+            summary += _level_and_motion(x.mean(dim=(3, 4)))  # from (b, c, t)
+        summary += _level_and_motion(self.squeeze(x).permute(0, 1, 3, 4, 2).flatten(1, 3))  # from (b, 16 * 49, t)
+        return self.head(self.norm(torch.cat(summary, dim=1)))  # (b, 2176) -> (b, dim)
 
     def view_logits(self, features: Tensor) -> Tensor:
         """Scores of the 11 views in EchoPrime's order, from clip vectors: (b, dim) -> (b, 11)."""
         return self.view_head(features)
+
+
+def _level_and_motion(x: Tensor) -> list[Tensor]:
+    """Mean and standard deviation over time, (b, c, t) -> two (b, c)."""
+    return [x.mean(dim=2), (x.var(dim=2, correction=0) + 1e-6).sqrt()]
 
 
 def _check_clips(clips: Tensor) -> None:
