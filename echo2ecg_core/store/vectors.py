@@ -8,15 +8,15 @@ vectors are simply made again. Search is exact (faiss, flat, half precision): ap
 import json
 import os
 import re
-import tempfile
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 
 import numpy as np
 
 from echo2ecg_core.errors import ModelError, StoreError
+from echo2ecg_core.store.database import write_atomically
 
 KINDS = ("clip", "study", "study_aligned", "ecg", "ecg_aligned")
 SUFFIX = ".safetensors"
@@ -151,15 +151,13 @@ class VectorSet:
         """
         from safetensors.numpy import save
 
-        folder = Path(folder)
         content = save(
             {"matrix": np.ascontiguousarray(self.matrix)},
             metadata={"kind": self.kind, "model_id": self.model_id, "ids": json.dumps(self.ids)},
         )
         target = vectors_path(folder, self.kind, self.model_id)
         try:
-            folder.mkdir(parents=True, exist_ok=True)
-            _replace(target, content)
+            write_atomically(target, content)
         except OSError as error:
             raise StoreError(
                 f"The {self.kind} vectors cannot be written: {error.strerror}.", "Free some space or check the folder's rights."
@@ -175,14 +173,22 @@ def vectors_path(folder: Path, kind: str, model_id: str) -> Path:
 
 
 def load_vectors(folder: Path, kind: str, model_id: str) -> VectorSet:
-    """The stored set, or an empty one when nothing has been stored yet.
+    """The stored set, or an empty one when nothing has been stored yet; read (and indexed) once a process and version.
 
     Raises:
         StoreError: The file is damaged or holds something else.
     """
     path = vectors_path(folder, kind, model_id)
-    if not path.exists():
+    try:
+        version = path.stat()
+    except FileNotFoundError:
         return VectorSet(kind, model_id, (), np.empty((0, 0), np.float32))
+    return _read(path, kind, model_id, (version.st_ino, version.st_mtime_ns, version.st_size))
+
+
+@lru_cache(maxsize=6)
+def _read(path: Path, kind: str, model_id: str, version: tuple[int, int, int]) -> VectorSet:
+    """The set in a file; `version` is part of the key, so that a replaced file is read anew."""
     from safetensors import SafetensorError, safe_open
 
     try:
@@ -192,7 +198,7 @@ def load_vectors(folder: Path, kind: str, model_id: str) -> VectorSet:
         _check(ids, matrix, None)
     except (SafetensorError, OSError, KeyError, ValueError, StoreError) as error:
         raise StoreError(
-            f"The file of the {kind} vectors of model {model_id} is damaged ({path.stat().st_size} bytes).",
+            f"The file of the {kind} vectors of model {model_id} is damaged ({version[2]} bytes).",
             "Run the embedding job: it sets the file aside and makes these vectors again.",
         ) from error
     if (about.get("kind"), about.get("model_id")) != (kind, model_id):
@@ -206,8 +212,6 @@ def load_vectors(folder: Path, kind: str, model_id: str) -> VectorSet:
 def recover_vectors(folder: Path, kind: str, model_id: str) -> VectorSet:
     """The stored set; a damaged file is renamed to `.damaged` and an empty set comes back, to be filled again."""
     path = vectors_path(folder, kind, model_id)
-    for leftover in path.parent.glob(f".{path.name}.*"):
-        leftover.unlink(missing_ok=True)
     try:
         return load_vectors(folder, kind, model_id)
     except StoreError:
@@ -232,22 +236,3 @@ def _normalised(matrix: np.ndarray) -> np.ndarray:
     """Rows scaled to length one, float32; a row of zeros stays zero (its cosine with anything is 0)."""
     rows = np.ascontiguousarray(matrix, dtype=np.float32)
     return rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-12)
-
-
-def _replace(target: Path, content: bytes) -> None:
-    """Write bytes beside the target, force them to disk, then put them in its place."""
-    handle, temporary = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, target)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
-    folder = os.open(target.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
