@@ -1,0 +1,3 @@
+from echo2ecg_core.cli import main
+
+main()

@@ -1,0 +1,301 @@
+"""`python -m echo2ecg_core COMMAND`: each command a few lines over a workflow.
+
+With --json one JSON document goes to standard output and everything else to standard error. A problem that the person
+can solve ends with one sentence and exit status 2, without a traceback.
+"""
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from echo2ecg_core.errors import Echo2ECGError
+from echo2ecg_core.settings import settings
+from echo2ecg_core.store.database import Workspace
+
+app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False,
+                  help="Echo2ECG Explorer: from a 12-lead ECG to heart phenotypes and similar echo studies. Research use only.")
+models_app = typer.Typer(no_args_is_help=True, help="The models of a workspace.")
+app.add_typer(models_app, name="models")
+
+WorkspaceOption = Annotated[Path | None, typer.Option("--workspace", help="Folder of catalog, clips, vectors and models.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
+
+
+def main() -> None:
+    """Run the command line; Echo2ECGError becomes a sentence and exit status 2."""
+    try:
+        app()
+    except Echo2ECGError as error:
+        print(f"Error: {error}", file=sys.stderr)
+        sys.exit(2)
+
+
+@app.command()
+def predict(files: Annotated[list[Path], typer.Argument(help="ECG files (a WFDB record by its .hea).")],
+            sampling_rate_hz: Annotated[float | None, typer.Option(help="For files that do not hold their rate.")] = None,
+            insist: Annotated[bool, typer.Option(help="Predict although the signal quality is unusable.")] = False,
+            workspace: WorkspaceOption = None, as_json: JsonOption = False) -> None:
+    """Predict phenotypes from ECG files."""
+    from echo2ecg_core.ecg.readers import read_ecg
+    from echo2ecg_core.workflows.active_model import load_active_model
+    from echo2ecg_core.workflows.demo import open_workspace
+    from echo2ecg_core.workflows.predict import predict as predict_record
+
+    records, reports, model = [], [], None
+    for path in files:
+        try:
+            records.append(read_ecg(path, sampling_rate_hz=sampling_rate_hz))
+        except Echo2ECGError as error:
+            if len(files) == 1:
+                raise
+            records.append(error)
+    for path, record in zip(files, records, strict=True):
+        try:
+            if isinstance(record, Echo2ECGError):
+                raise record
+            if model is None:
+                place = _workspace(workspace)
+                open_workspace(place)
+                model = load_active_model(place)
+            reports.append(predict_record(record, model, place, insist=insist).as_json())
+        except Echo2ECGError as error:
+            if len(files) == 1:
+                raise
+            reports.append({"ecg": {"source": path.name}, "error": str(error)})
+    if as_json:
+        _print_json(reports[0] if len(files) == 1 else reports)
+    else:
+        for report in reports:
+            _print_report(report)
+    if any("error" in report for report in reports):
+        raise typer.Exit(2)
+
+
+@app.command()
+def demo(workspace: WorkspaceOption = None, as_json: JsonOption = False) -> None:
+    """Build the phantom demo workspace; returns when it is complete."""
+    from echo2ecg_core.store import jobs
+    from echo2ecg_core.store.catalog import Catalog
+    from echo2ecg_core.worker import run_job
+    from echo2ecg_core.workflows.demo import is_complete, open_workspace
+
+    place = _workspace(workspace)
+    card = open_workspace(place)
+    if not is_complete(place):
+        number = jobs.queue(place, "demo")
+        while job := jobs.claim(place, "terminal"):
+            with _watching(place, job.job_id):
+                run_job(place, job)
+        _wait_for(place, number)
+    counts = Catalog(place).counts()
+    if as_json:
+        _print_json({"workspace": str(place.folder), "model": card.model_id, "synthetic": True, **counts})
+    else:
+        print(f"The demo workspace is complete: {counts['ecgs']} ECGs, {counts['studies']} studies, {counts['clips']} clips "
+              f"of {counts['patients']} simulated patients.")
+
+
+@app.command()
+def check(workspace: WorkspaceOption = None, as_json: JsonOption = False) -> None:
+    """Check a workspace: files, model weights, and that a sample of stored vectors is made again the same."""
+    from echo2ecg_core.workflows.check import check_workspace
+
+    results = check_workspace(_workspace(workspace))
+    if as_json:
+        _print_json({"ok": all(r["ok"] for r in results), "checks": results})
+    else:
+        for result in results:
+            print(f"{'ok  ' if result['ok'] else 'FAIL'} {result['name']}: {result['found']}")
+    if not all(r["ok"] for r in results):
+        raise typer.Exit(1)
+
+
+@app.command("import")
+def import_archive(folder: Path, cohort: Annotated[str, typer.Option(help="Name of the cohort.")] = "Imported",
+                   workspace: WorkspaceOption = None, as_json: JsonOption = False) -> None:
+    """Import a folder of ECGs, echo clips and labels (layout: README)."""
+    from dataclasses import asdict
+
+    from echo2ecg_core.workflows.demo import open_workspace
+    from echo2ecg_core.workflows.ingest import ingest
+
+    place = _workspace(workspace)
+    open_workspace(place)
+    with _bar() as progress:
+        report = asdict(ingest(folder, place, cohort=cohort, progress=progress))
+    if as_json:
+        _print_json(report)
+    else:
+        print(f"Added {report['ecgs']} ECGs, {report['studies']} studies, {report['clips']} clips.")
+        for row in report["refused"]:
+            print(f"Passed over {row['file']}: {row['reason']}")
+
+
+@app.command()
+def embed(workspace: WorkspaceOption = None) -> None:
+    """Make the vectors that are missing for the active model."""
+    from echo2ecg_core.workflows.active_model import load_active_model
+    from echo2ecg_core.workflows.embed import embed_clips, embed_ecgs, embed_studies
+
+    place = _workspace(workspace)
+    model = load_active_model(place)
+    with _bar() as progress:
+        refused = embed_ecgs(place, model, progress)
+    with _bar() as progress:
+        embed_clips(place, model, progress)
+    embed_studies(place, model)
+    for row in refused:
+        print(f"No vector for {row['ecg_id']}: {row['reason']}")
+
+
+@app.command()
+def train(preset: Annotated[str, typer.Option(help="demo")] = "demo",
+          out: Annotated[Path, typer.Option(help="Folder of the model it writes.")] = Path("runs/demo-multiview"),
+          scratch: Annotated[Path, typer.Option(help="Folder for prepared data; kept, so that a stopped run goes on.")] = Path("runs/demo-prepared"),
+          processes: Annotated[int, typer.Option(help="Processes that simulate hearts.")] = 2) -> None:
+    """Train the demo model on the training patients of its phantom cohort."""
+    from echo2ecg_core.workflows.train import train_preset
+
+    print(json.dumps(train_preset(preset, out, scratch, processes=processes, log=lambda text: print(text, file=sys.stderr, flush=True)), indent=1))
+
+
+@app.command()
+def phantom(out: Annotated[Path, typer.Option(help="Folder to write.")], patients: Annotated[int, typer.Option()] = 20,
+            seed: Annotated[int, typer.Option()] = 1, format: Annotated[str, typer.Option(help="mp4 or dicom")] = "mp4",
+            ecg_only: Annotated[bool, typer.Option()] = False, jobs: Annotated[int, typer.Option(help="Processes.")] = 1) -> None:
+    """Write a phantom cohort as real files."""
+    from echo2ecg_core.phantom.cohort import write_cohort
+
+    with _bar() as progress:
+        write_cohort(out, patients, seed, format=format, ecg_only=ecg_only, jobs=jobs,
+                     progress=lambda done, total, message: progress(done / max(total, 1), message))
+
+
+@app.command()
+def promote(model: str, workspace: WorkspaceOption = None) -> None:
+    """Make a registered model the active one."""
+    from echo2ecg_core.store.model_registry import ModelRegistry
+
+    card = ModelRegistry(_workspace(workspace)).promote(model)
+    print(f"{card.name} {card.model_id} is active.")
+
+
+@models_app.command("list")
+def list_models(workspace: WorkspaceOption = None, as_json: JsonOption = False) -> None:
+    """List the models of a workspace."""
+    from echo2ecg_core.store.model_registry import ModelRegistry
+
+    cards = ModelRegistry(_workspace(workspace)).models()
+    rows = [{"id": c.model_id, "name": c.name, "sha256": c.sha256, "synthetic": c.synthetic, "active": c.active,
+             "registered_at": c.registered_at} for c in cards]
+    if as_json:
+        _print_json(rows)
+    for row in [] if as_json else rows:
+        print(f"{'*' if row['active'] else ' '} {row['id']}  {row['name']}{'  (synthetic)' if row['synthetic'] else ''}  {row['registered_at']}")
+
+
+@models_app.command("show")
+def show_model(model: str, workspace: WorkspaceOption = None) -> None:
+    """Print the manifest of a model."""
+    from echo2ecg_core.store.model_registry import ModelRegistry
+
+    _print_json(ModelRegistry(_workspace(workspace)).get(model).manifest())
+
+
+@app.command()
+def worker(workspace: WorkspaceOption = None) -> None:
+    """Work through the queued jobs of a workspace, then stop."""
+    from echo2ecg_core.worker import work
+
+    print(f"{work(_workspace(workspace))} jobs done.", file=sys.stderr)
+
+
+def _workspace(folder: Path | None) -> Workspace:
+    return Workspace(folder or settings().workspace)
+
+
+def _print_json(value) -> None:
+    print(json.dumps(value, ensure_ascii=False, indent=1, allow_nan=False))
+
+
+def _print_report(report: dict) -> None:
+    """A prediction for people, in the order of the page: doubt first."""
+    print(f"\n{report['ecg']['source']}")
+    if "error" in report:
+        print(f"  {report['error']}")
+        return
+    outside = report["out_of_distribution"]
+    if outside and outside["flag"]:
+        print(f"  {outside['message']}")
+    if report["quality"]["verdict"] == "unusable" and report["quality"]["reason"]:
+        print(f"  {report['quality']['reason']}")
+    for row in report["phenotypes"]:
+        if row["reason"]:
+            print(f"  {row['label']:<24} –  {row['reason']}")
+        else:
+            from echo2ecg_core.phenotypes import PHENOTYPES
+
+            digits = PHENOTYPES[row["name"]].decimals
+            low, high = row["interval"]
+            print(f"  {row['label']:<24} {row['value']:.{digits}f} {row['unit']} (90 % interval {low:.{digits}f}–{high:.{digits}f})")
+    print(f"  model {report['model']['name']} {report['model']['id']}"
+          f"{', trained on simulated hearts' if report['model']['synthetic'] else ''}. Research use only. Not a medical device.")
+
+
+class _bar:
+    """A progress bar on standard error, as a context manager that gives progress(share, message)."""
+
+    def __enter__(self):
+        from tqdm import tqdm
+
+        self.bar = tqdm(total=100, file=sys.stderr, bar_format="{l_bar}{bar}| {elapsed}<{remaining} {desc}")
+        return self.show
+
+    def show(self, share: float, message: str) -> None:
+        self.bar.n = round(100 * share, 1)
+        self.bar.set_description_str(message)
+
+    def __exit__(self, *_):
+        self.bar.close()
+
+
+class _watching:
+    """Shows the progress of a job that runs in this process."""
+
+    def __init__(self, place: Workspace, job_id: int):
+        import threading
+
+        self.place, self.job_id, self.stopped = place, job_id, threading.Event()
+        self.thread = threading.Thread(target=self._watch, daemon=True)
+
+    def _watch(self) -> None:
+        from echo2ecg_core.store import jobs
+
+        with _bar() as progress:
+            while not self.stopped.wait(1.0):
+                job = jobs.job(self.place, self.job_id)
+                progress(job.progress, job.message)
+
+    def __enter__(self):
+        self.thread.start()
+
+    def __exit__(self, *_):
+        self.stopped.set()
+        self.thread.join(timeout=5)
+
+
+def _wait_for(place: Workspace, job_id: int) -> None:
+    """Wait for a job that another worker may have taken."""
+    import time
+
+    from echo2ecg_core.errors import StoreError
+    from echo2ecg_core.store import jobs
+
+    while (job := jobs.job(place, job_id)).state in ("queued", "running"):
+        print(f"Another worker is at it: {job.message} ({job.progress:.0%})", file=sys.stderr)
+        time.sleep(5)
+    if job.state != "done":
+        raise StoreError(f"The demo was not completed: {job.message}", "Start `demo` again; what was finished is kept.")

@@ -1,0 +1,68 @@
+"""Which ECG goes with which echo study, and the prepared arrays that training reads.
+
+A pair is an ECG and a study of one patient within a number of days; an ECG may pair with several studies and the
+reverse. Splits are by patient. An epoch draws one random pair a patient, so no batch holds two pairs of one person.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from echo2ecg_core.errors import StoreError
+
+
+def find_pairs(ecgs: pd.DataFrame, studies: pd.DataFrame, within_days: float = 7.0) -> pd.DataFrame:
+    """Pairs (ecg_id, study_id, patient_id, split, days_apart) of one patient at most `within_days` apart.
+
+    Args:
+        ecgs: Columns ecg_id, patient_id, ecg_time.
+        studies: Columns study_id, patient_id, study_date, split.
+        within_days: Largest distance in time.
+
+    Raises:
+        StoreError: a patient is in two splits, or no pair is left.
+    """
+    if (studies.groupby("patient_id").split.nunique() > 1).any():
+        raise StoreError("A patient is in two splits.", "Give every patient one split and prepare the data again.")
+    pairs = ecgs[["ecg_id", "patient_id", "ecg_time"]].merge(studies[["study_id", "patient_id", "study_date", "split"]], on="patient_id")
+    gap = pd.to_datetime(pairs.ecg_time) - pd.to_datetime(pairs.study_date)
+    pairs["days_apart"] = gap.abs().dt.total_seconds() / 86400
+    pairs = pairs[pairs.days_apart <= within_days].reset_index(drop=True)
+    if pairs.empty:
+        raise StoreError(f"No ECG lies within {within_days:g} days of an echo study of the same patient.",
+                         "Allow more days between them, or import ECGs and studies of the same patients.")
+    return pairs[["ecg_id", "study_id", "patient_id", "split", "days_apart"]]
+
+
+@dataclass(frozen=True, eq=False)
+class PreparedPairs:
+    """Everything a training step reads, by row number.
+
+    Attributes:
+        ecgs: (n_ecgs, 12, t) float16, cleaned at the model's rate; may be memory-mapped.
+        clips: (n_clips, 512) float32 frozen clip vectors.
+        clips_of: For every study its rows of `clips`.
+        pairs: (n_pairs, 3) int: patient, ECG row, study row.
+    """
+
+    ecgs: np.ndarray
+    clips: np.ndarray
+    clips_of: list[np.ndarray]
+    pairs: np.ndarray
+
+    def one_per_patient(self, rng: np.random.Generator) -> np.ndarray:
+        """(patients, 3): a random pair of every patient, patients in random order."""
+        shuffled = self.pairs[rng.permutation(len(self.pairs))]
+        _, first = np.unique(shuffled[:, 0], return_index=True)
+        return shuffled[rng.permutation(first)]
+
+    def views(self, studies: np.ndarray, max_views: int = 128) -> tuple[np.ndarray, np.ndarray]:
+        """Clip vectors (b, v, 512), zero padded, and is_padding (b, v) of these study rows."""
+        rows = [self.clips_of[s][:max_views] for s in studies]
+        most = max(len(r) for r in rows)
+        views = np.zeros((len(rows), most, self.clips.shape[1]), np.float32)
+        is_padding = np.ones((len(rows), most), bool)
+        for i, r in enumerate(rows):
+            views[i, : len(r)], is_padding[i, : len(r)] = self.clips[r], False
+        return views, is_padding
