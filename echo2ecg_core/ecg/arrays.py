@@ -1,0 +1,174 @@
+"""Bare arrays as ECGs: which axis holds the leads, in which unit, in which order.
+
+An array names neither leads nor unit: twelve rows or columns are taken in the standard order (eight as I, II, V1 to
+V6), the unit is judged by amplitude, and the record's notes say both. EchoNext's (N, 1, 2500, 12) arrays are
+z-scored per lead; the published parameters (two decimals) undo that.
+"""
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+
+from echo2ecg_core.ecg.channels import EIGHT_LEADS, Channels, check_size
+from echo2ecg_core.ecg.record import LEADS
+from echo2ecg_core.ecg.units import judge_unit, mv_per_unit, typical_amplitude
+from echo2ecg_core.errors import SamplingRateNeeded, SignalError
+
+# EchoNext 1.0.0, models/echonext_multilabel_minimodel/waveform_normalization_params.json, in counts of 4.88 µV
+ECHONEXT_MEAN = np.array([5.44, 4.39, -0.88, -4.9, 3.18, 1.72, -4.39, -1.5, -0.24, 3.62, 5.4, 5.66])
+ECHONEXT_STD = np.array([32.43, 31.37, 30.16, 28.13, 27.1, 26.15, 37.74, 52.79, 56.75, 49.9, 45.0, 39.07])
+ECHONEXT_MV_PER_COUNT = 0.00488
+ECHONEXT_RATE_HZ = 250.0
+# a typical second spans 0.3 to 2.3 mV in real records and 2 to 15 standard deviations in z-scored ones
+MAX_PLAUSIBLE_MV = 3.0
+MAX_NORMALISED = 60.0
+
+RATE_KEYS = ("fs", "sampling_rate", "sampling_rate_hz", "sample_rate", "samplerate", "sampling_frequency", "sfreq",
+             "curr_sample_rate", "frequency", "rate")  # fmt: skip
+LEAD_KEYS = ("leads", "lead_names", "sig_name", "channels", "channel_names")
+UNIT_KEYS = ("units", "unit")
+
+
+def needed_rate(sampling_rate_hz: float | None, name: str) -> float:
+    """The sampling rate a person gave.
+
+    Raises:
+        SamplingRateNeeded: If none was given for a file that names none.
+    """
+    if sampling_rate_hz is None:
+        raise SamplingRateNeeded(f"“{name}” does not say its sampling rate.",
+                                 "Give the sampling rate in Hz, for example 500.")
+    return float(sampling_rate_hz)
+
+
+def lead_axis(shape: tuple[int, ...], n_names: int = 0) -> int:
+    """Which of the last two axes (-2 or -1) of an array holds the leads.
+
+    Raises:
+        SignalError: If neither has 12 or 8 entries (or as many as there are names).
+    """
+    if len(shape) >= 2:
+        for count in (n_names, 12, 8):
+            fitting = [axis for axis in (-2, -1) if count and shape[axis] == count]
+            if fitting:
+                return fitting[0]
+    raise SignalError(
+        f"The array has the shape ({', '.join(map(str, shape))}); one of its last two axes must hold 12 leads "
+        "(or the 8 leads I, II, V1 to V6).",
+        "Save the ECG as 12 rows or 12 columns.",
+    )
+
+
+def recordings(
+    array: np.ndarray, sampling_rate_hz: float | None, file_name: str, file_format: str,
+    names: Sequence[str] = (), unit: str = "", candidates: dict[str, float] | None = None,
+) -> Iterator[Channels]:  # fmt: skip
+    """The recordings of an array, one by one; empty ones (all zero) are skipped where there are several.
+
+    Args:
+        array: (12, n), (n, 12), the same with 8, or any number of them along leading axes.
+        sampling_rate_hz: Samples a second, None when unknown.
+        file_name: For error texts.
+        file_format: For the record.
+        names: Channel names, when the file gives them.
+        unit: Unit of the values, when the file gives it.
+        candidates: Units to choose from by amplitude, when it does not.
+
+    Raises:
+        SamplingRateNeeded: If the sampling rate is neither given nor known from the layout.
+        SignalError: If no axis holds the leads, or one recording is too large.
+    """
+    axis = lead_axis(array.shape, len(names))
+    n_leads, n_samples = array.shape[axis], array.shape[-3 - axis]
+    check_size(n_leads, n_samples)
+    is_echonext = array.ndim == 4 and array.shape[1:] == (1, 2500, 12)
+    rate = ECHONEXT_RATE_HZ if is_echonext else needed_rate(sampling_rate_hz, file_name)
+    tracings = array.reshape(-1, *array.shape[-2:])
+    for number, tracing in enumerate(tracings, start=1):
+        signal = np.asarray(tracing, dtype=np.float64)
+        signal = signal if axis == -2 else signal.T  # (leads, n)
+        if len(tracings) > 1 and not np.nan_to_num(signal).any():
+            continue
+        notes = [f"Recording {number} of {len(tracings)} in the file."] if len(tracings) > 1 else []
+        channels = Channels(_names(names, n_leads, notes), signal, rate, file_format, notes)
+        if is_echonext:
+            _undo_echonext(channels)
+        else:
+            _to_millivolts(channels, unit, candidates)
+        yield channels
+
+
+def named_arrays(
+    arrays: dict[str, np.ndarray], sampling_rate_hz: float | None, file_name: str, file_format: str
+) -> Iterator[Channels]:
+    """The recordings of a bundle of named arrays, with sampling rate, lead names and unit where the bundle has them.
+
+    Args:
+        arrays: Arrays by name.
+        sampling_rate_hz: Samples a second given by the person, used when the bundle has none.
+        file_name: For error texts.
+        file_format: For the record.
+    """
+    by_key = {key.lower(): value for key, value in arrays.items()}
+    texts = next((by_key[key] for key in LEAD_KEYS if key in by_key), np.array([]))
+    names = [str(text).strip() for text in texts.ravel()] if texts.dtype.kind in "US" else []
+    fitting = [array for array in arrays.values() if array.dtype.kind in "fiu" and _has_leads(array, len(names))]
+    if not fitting:
+        shapes = ", ".join(f"{key} {value.shape}" for key, value in list(arrays.items())[:5])[:200]
+        raise SignalError(f"No array in “{file_name}” has an axis of 12 leads: {shapes}.",
+                          "Save the ECG as 12 rows or 12 columns.")
+    rates = [by_key[key] for key in RATE_KEYS if key in by_key and by_key[key].size == 1]
+    rate = float(rates[0].ravel()[0]) if rates and rates[0].dtype.kind in "fiu" else sampling_rate_hz
+    units = [by_key[key] for key in UNIT_KEYS if key in by_key and by_key[key].dtype.kind in "US"]
+    unit = str(units[0].ravel()[0]) if units and units[0].size else ""
+    yield from recordings(max(fitting, key=np.size), rate, file_name, file_format, names, unit)
+
+
+def _has_leads(array: np.ndarray, n_names: int) -> bool:
+    try:
+        lead_axis(array.shape, n_names)
+    except SignalError:
+        return False
+    return True
+
+
+def _names(names: Sequence[str], n_leads: int, notes: list[str]) -> Sequence[str]:
+    if len(names) == n_leads:
+        return names
+    assumed = LEADS if n_leads == 12 else EIGHT_LEADS
+    notes.append(f"The file names no leads; the order {', '.join(assumed)} was assumed.")
+    return assumed
+
+
+def _undo_echonext(channels: Channels) -> None:
+    amplitude = typical_amplitude(channels.samples_mv, channels.sampling_rate_hz)
+    if 0 < amplitude < 1.5:
+        channels.notes.append(f"The layout is EchoNext's, yet the amplitude ({amplitude:.2g}) is that of mV; taken as mV.")
+        return
+    counts = channels.samples_mv * ECHONEXT_STD[:, None] + ECHONEXT_MEAN[:, None]
+    channels.samples_mv = counts * ECHONEXT_MV_PER_COUNT
+    channels.notes.append("EchoNext layout (250 Hz, z-scored per lead): the normalisation was undone with the published "
+                          "means, standard deviations and 4.88 µV per count.")
+
+
+def _to_millivolts(channels: Channels, unit: str, candidates: dict[str, float] | None) -> None:
+    """Scale to mV by the named unit or by amplitude; normalised values stay as they are and are called so."""
+    factor = mv_per_unit(unit) if unit else None
+    if factor is not None:
+        channels.samples_mv = channels.samples_mv * factor
+        return
+    if candidates is None and _is_normalised(channels.samples_mv, channels.sampling_rate_hz):
+        channels.units = "normalised"
+        channels.notes.append("The values are normalised, not mV: their scale cannot be undone, so voltages mean nothing.")
+        return
+    factor, note = judge_unit(channels.samples_mv, channels.sampling_rate_hz, candidates)
+    channels.samples_mv = channels.samples_mv * factor
+    channels.notes.append(note)
+
+
+def _is_normalised(signal: np.ndarray, sampling_rate_hz: float) -> bool:
+    """Whether values look z-scored: fractions too large for mV and too small for µV."""
+    finite = signal[np.isfinite(signal)]
+    if not finite.size or (finite == np.round(finite)).all():
+        return False
+    return MAX_PLAUSIBLE_MV < typical_amplitude(signal, sampling_rate_hz) < MAX_NORMALISED

@@ -1,0 +1,157 @@
+"""Files as the readers get them: from a folder, from memory, or out of a zip, always with a bounded size.
+
+An `EcgFile` knows its companions (the .dat of a .hea) by bare name only, so that no header can reach out of the
+folder, the upload or the archive it came with. Zip members are opened one at a time and never unpacked to disk.
+"""
+
+import io
+import zipfile
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import BinaryIO
+
+from echo2ecg_core.errors import ReadError
+
+HEAD_BYTES = 4096
+MAX_FILE_BYTES = 256 * 2**20
+MAX_ARCHIVE_BYTES = 2**30
+MAX_ARCHIVE_MEMBERS = 20_000
+MAX_COMPRESSION = 200
+
+
+@dataclass(frozen=True)
+class EcgFile:
+    """One file that may hold an ECG.
+
+    Attributes:
+        name: Base name.
+        size: Bytes.
+        opener: Opens the file for reading bytes.
+        companion: Finds a file by bare name in the same folder, upload or archive folder, or None.
+        path: Where the file lies on disk, None when it is in memory or in a zip.
+    """
+
+    name: str
+    size: int
+    opener: Callable[[], BinaryIO]
+    companion: Callable[[str], "EcgFile | None"]
+    path: Path | None = None
+
+    def head(self) -> bytes:
+        """The first bytes, enough to recognise the format."""
+        with self.opener() as stream:
+            return stream.read(HEAD_BYTES)
+
+    def read(self, limit: int = MAX_FILE_BYTES) -> bytes:
+        """The whole content.
+
+        Raises:
+            ReadError: If the file is larger than `limit` bytes.
+        """
+        if self.size > limit:
+            raise ReadError(
+                f"“{self.name}” has {self.size / 2**20:,.0f} MB; at most {limit // 2**20} MB of this format are read.",
+                "Give a single 12-lead recording, usually below 1 MB.",
+            )
+        with self.opener() as stream:
+            return stream.read(limit)
+
+
+def base_name(name: str) -> str:
+    """The last part of a path in either notation, printable and not longer than 120 characters."""
+    last = str(name).replace("\\", "/").rstrip("/").rsplit("/", 1)[-1]
+    return "".join(letter if letter.isprintable() else "?" for letter in last)[:120] or "ECG"
+
+
+def _is_bare(name: str) -> bool:
+    return bool(name) and name == base_name(name) and name not in (".", "..")
+
+
+def file_on_disk(path: Path) -> EcgFile:
+    """The file at a path; its companions lie in the same folder.
+
+    Raises:
+        ReadError: If there is no such file.
+    """
+    path = Path(path)
+    if not path.is_file():
+        what = "is a folder, not a file" if path.is_dir() else "does not exist"
+        raise ReadError(f"“{base_name(path.name)}” {what}.", "Give the path of an ECG file.")
+
+    def companion(name: str) -> EcgFile | None:
+        beside = path.parent / name
+        return file_on_disk(beside) if _is_bare(name) and beside.is_file() else None
+
+    return EcgFile(base_name(path.name), path.stat().st_size, lambda: path.open("rb"), companion, path)
+
+
+def files_in_memory(contents: Mapping[str, bytes]) -> list[EcgFile]:
+    """Files uploaded together, in the order given; each is a companion of the others in its folder."""
+    shelf: dict[str, EcgFile] = {}
+    for key, content in contents.items():
+        data = bytes(content)
+        inner = str(key).replace("\\", "/")
+        shelf[inner] = EcgFile(base_name(inner), len(data), lambda data=data: io.BytesIO(data), _beside(shelf, inner))
+    return list(shelf.values())
+
+
+def files_in_zip(archive_file: EcgFile) -> list[EcgFile]:
+    """The members of a zip in name order, without folders and the litter of operating systems.
+
+    Raises:
+        ReadError: If the zip is damaged, encrypted, leads out of its folder, or would unpack to too much.
+    """
+    if archive_file.path is None:
+        source = io.BytesIO(archive_file.read(MAX_ARCHIVE_BYTES))
+    else:
+        source = archive_file.path
+    try:
+        archive = zipfile.ZipFile(source)
+    except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError) as error:
+        raise ReadError(f"“{archive_file.name}” begins like a zip archive but cannot be opened.",
+                        "Pack the files again.") from error
+    members = [info for info in archive.infolist() if not info.is_dir()]
+    _check_archive(archive_file, members)
+    shelf: dict[str, EcgFile] = {}
+    for info in sorted(members, key=lambda info: info.filename):
+        inner = info.filename.replace("\\", "/")
+        if not _is_litter(inner):
+            opener = lambda info=info: archive.open(info)  # noqa: E731
+            shelf[inner] = EcgFile(base_name(inner), info.file_size, opener, _beside(shelf, inner))
+    return list(shelf.values())
+
+
+def _beside(shelf: Mapping[str, EcgFile], inner: str) -> Callable[[str], EcgFile | None]:
+    """A finder of companions in the same folder of an upload or archive."""
+    folder = inner.rpartition("/")[0]
+
+    def companion(name: str) -> EcgFile | None:
+        return shelf.get(f"{folder}/{name}" if folder else name) if _is_bare(name) else None
+
+    return companion
+
+
+def _is_litter(inner: str) -> bool:
+    return inner.startswith("__MACOSX/") or PurePosixPath(inner).name.startswith(".")
+
+
+def _check_archive(archive_file: EcgFile, members: list[zipfile.ZipInfo]) -> None:
+    """Refuse hostile archives before any member is opened."""
+    if len(members) > MAX_ARCHIVE_MEMBERS:
+        raise ReadError(f"The zip “{archive_file.name}” has {len(members):,} files; at most {MAX_ARCHIVE_MEMBERS:,} are read.",
+                        "Import large archives as a folder.")
+    for info in members:
+        parts = info.filename.replace("\\", "/").split("/")
+        if parts[0] == "" or ".." in parts or parts[0].endswith(":"):
+            raise ReadError(f"The zip “{archive_file.name}” holds a path that leads out of its folder.",
+                            "Pack the files again with plain names.")
+        if info.flag_bits & 0x1:
+            raise ReadError(f"The zip “{archive_file.name}” is encrypted.", "Unpack it and give the ECG files.")
+    total = sum(info.file_size for info in members)
+    packed = max(1, sum(info.compress_size for info in members))
+    if total > MAX_ARCHIVE_BYTES or (total > 2**24 and total / packed > MAX_COMPRESSION):
+        raise ReadError(
+            f"The zip “{archive_file.name}” would unpack to {total / 2**20:,.0f} MB from {packed / 2**20:,.1f} MB.",
+            f"Give an archive of at most {MAX_ARCHIVE_BYTES // 2**20} MB of ECG files.",
+        )

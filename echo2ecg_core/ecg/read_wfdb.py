@@ -1,0 +1,163 @@
+"""WFDB records: a text header (.hea) and its signal files (.dat, .mat and others), decoded by wfdb.
+
+The header is judged before anything is opened or allocated: signal files must have bare names (no paths, no
+addresses) and exist beside it, and channels times samples must stay within bounds. wfdb then reads a private
+copy, so that a header cannot make it look anywhere else.
+"""
+
+import re
+import tempfile
+from collections.abc import Iterator
+from datetime import datetime
+from pathlib import Path
+
+import numpy as np
+
+from echo2ecg_core.ecg.channels import MIN_DURATION_S, Channels, check_size, listing
+from echo2ecg_core.ecg.files import EcgFile
+from echo2ecg_core.ecg.units import mv_per_unit
+from echo2ecg_core.errors import ReadError
+
+FORMAT = "WFDB"
+MAX_HEADER_BYTES = 2**20
+_RECORD_LINE = re.compile(r"[ \t]*[-\w]+(/\d+)?[ \t]+\d+([ \t]+\d*\.?\d+[^\r\n]*)?[ \t]*$")
+_BARE_NAME = re.compile(r"~?[-\w]+(\.\w+)?")
+# stored bits a sample in each WFDB signal format that has a fixed size
+_BITS = {"8": 8, "16": 16, "24": 24, "32": 32, "61": 16, "80": 8, "160": 16, "212": 12, "310": 32 / 3, "311": 32 / 3}
+
+
+def recognises(head: bytes) -> bool:
+    """Whether a file begins with a WFDB record line (name, number of signals, sampling rate, samples)."""
+    lines = _significant_lines(head.decode("latin-1"))
+    if len(lines) < 2 or not _RECORD_LINE.match(lines[0]):
+        return False
+    return "/" in lines[0].split()[0] or re.match(r"[ \t]*\S+[ \t]+\d+[x:+]?", lines[1]) is not None
+
+
+def read(header: EcgFile, sampling_rate_hz: float | None = None) -> Iterator[Channels]:
+    """The recording behind a WFDB header.
+
+    Raises:
+        ReadError: If a signal file is missing or named with a path, or the record has several segments.
+        SignalError: If the header claims more than fits in memory.
+    """
+    import wfdb
+
+    content = header.read(MAX_HEADER_BYTES)
+    signals = _signal_files(header, content)
+    with tempfile.TemporaryDirectory() as folder:
+        record_path = str(Path(folder) / "header_of_record")
+        Path(record_path + ".hea").write_bytes(content)
+        claims = wfdb.rdheader(record_path)
+        notes: list[str] = []
+        n_samples = _available_samples(claims, signals, notes)
+        for name, signal in signals.items():
+            (Path(folder) / name).write_bytes(signal.read())
+        record = wfdb.rdrecord(record_path, sampto=n_samples)
+    yield _channels(record, content.decode("latin-1"), notes)
+
+
+def header_of(signal: EcgFile) -> EcgFile | None:
+    """The header that lies beside a signal file, if there is one."""
+    header = signal.companion(signal.name.rpartition(".")[0] + ".hea")
+    return header if header is not None and recognises(header.head()) else None
+
+
+def signal_names(header: EcgFile) -> list[str]:
+    """The names of the signal files a header refers to, without repetition."""
+    return _names_in(header.read(MAX_HEADER_BYTES).decode("latin-1"))
+
+
+def _significant_lines(text: str) -> list[str]:
+    lines = (line.rstrip("\r") for line in text.split("\n"))
+    return [line for line in lines if line.strip() and not line.lstrip().startswith("#")]
+
+
+def _names_in(text: str) -> list[str]:
+    return list(dict.fromkeys(line.split()[0] for line in _significant_lines(text)[1:]))
+
+
+def _signal_files(header: EcgFile, content: bytes) -> dict[str, EcgFile]:
+    """The signal files of a header, by name."""
+    text = content.decode("latin-1")
+    if "/" in _significant_lines(text)[0].split()[0]:
+        raise ReadError(f"“{header.name}” is the header of a WFDB record in several segments; one segment is needed.",
+                        "Give the header of a single segment.")
+    signals = {}
+    for name in _names_in(text):
+        if not _BARE_NAME.fullmatch(name):
+            raise ReadError(f"The header “{header.name}” names a signal file by a path or address; "
+                            "only a plain file name beside the header is read.",
+                            "Put header and signal file in one folder and name the file without a path.")
+        signal = header.companion(name)
+        if signal is None:
+            raise ReadError(f"The header “{header.name}” needs the signal file “{name}”, which is not beside it.",
+                            f"Give “{header.name}” and “{name}” together, or a zip with both.")
+        signals[name] = signal
+    return signals
+
+
+def _available_samples(claims, signals: dict[str, EcgFile], notes: list[str]) -> int:
+    """Samples a channel that header and signal files both have; refuses absurd claims before anything is read.
+
+    Args:
+        claims: The parsed header (wfdb.Record).
+        signals: The signal files by name.
+        notes: Receives a sentence when a signal file is shorter than its header says.
+    """
+    rate = float(claims.fs)
+    stored = [_stored_samples(claims, name, signal.size) for name, signal in signals.items()]
+    stored = [count for count in stored if count is not None]
+    claimed = claims.sig_len if claims.sig_len else min(stored, default=0)
+    per_frame = max(claims.samps_per_frame or [1])
+    check_size(int(claims.n_sig), int(claimed) * per_frame)
+    available = min([claimed, *stored])
+    if available >= claimed:
+        return claimed
+    if available < MIN_DURATION_S * rate:
+        raise ReadError(
+            f"The signal file is cut short: the header says {claimed / rate:.1f} s, the file holds {available / rate:.1f} s, "
+            f"and at least {MIN_DURATION_S:g} s are needed.",
+            "Copy or download the signal file again.",
+        )
+    notes.append(f"The signal file is cut short: {available / rate:.1f} s of {claimed / rate:.1f} s could be read.")
+    return available
+
+
+def _stored_samples(claims, name: str, n_bytes: int) -> int | None:
+    """Frames a signal file has room for, or None for formats of variable size."""
+    channels = [index for index, file_name in enumerate(claims.file_name) if file_name == name]
+    formats = {claims.fmt[index] for index in channels}
+    if len(formats) != 1 or not formats <= set(_BITS):
+        return None
+    frame = sum(claims.samps_per_frame[index] or 1 for index in channels)
+    payload_bits = 8 * max(0, n_bytes - (claims.byte_offset[channels[0]] or 0))
+    return int(payload_bits // (_BITS[formats.pop()] * frame))
+
+
+def _channels(record, text: str, notes: list[str]) -> Channels:
+    """Channels in mV from what wfdb decoded."""
+    signal = np.asarray(record.p_signal, dtype=np.float64)  # (n, channels)
+    scales = [mv_per_unit(unit) for unit in record.units]
+    unknown = [str(name) for name, scale in zip(record.sig_name, scales, strict=True) if scale is None]
+    if unknown:
+        notes.append(f"The unit of {listing(unknown)} is no voltage; that channel was not converted.")
+    samples = [signal[:, index] * (1.0 if scale is None else scale) for index, scale in enumerate(scales)]
+    names = [f"{name} (no voltage)" if scale is None else name
+             for name, scale in zip(record.sig_name, scales, strict=True)]
+    recorded_at = None
+    if record.base_date and record.base_time:
+        recorded_at = datetime.combine(record.base_date, record.base_time)
+    return Channels(names, samples, float(record.fs), FORMAT, notes, recorded_at=recorded_at, **_facts(text))
+
+
+def _facts(text: str) -> dict:
+    """Age and sex from the comment lines, in the spellings of PTB, LUDB and the PhysioNet challenges."""
+    age = re.search(r"^#\s*<?age>?\s*:?\s*(\d{1,3}(?:\.\d+)?)\b", text, re.IGNORECASE | re.MULTILINE)
+    sex = re.search(r"^#\s*<?(?:sex|gender)>?\s*:?\s*(male|female|m|f)\b", text, re.IGNORECASE | re.MULTILINE)
+    facts = {}
+    if age:
+        facts["age_years"] = float(age[1])
+    if sex:
+        facts["sex"] = "female" if sex[1].lower().startswith("f") else "male"
+    return facts

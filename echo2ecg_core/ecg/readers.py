@@ -1,0 +1,187 @@
+"""Any ECG file to an `EcgRecord`: the format is recognised by content, never by the file's suffix.
+
+`read_ecg` reads one recording, `read_ecgs` everything in an upload. Each format has its own file beside this one;
+they import their foreign parsers when used. What a foreign parser raises on damaged bytes becomes a ReadError here.
+"""
+
+import warnings
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
+from pathlib import Path
+
+from echo2ecg_core.ecg import read_arrays, read_dicom, read_tables, read_wfdb
+from echo2ecg_core.ecg.channels import Channels, twelve_lead_record
+from echo2ecg_core.ecg.files import EcgFile, base_name, file_on_disk, files_in_memory, files_in_zip
+from echo2ecg_core.ecg.record import EcgRecord
+from echo2ecg_core.errors import Echo2ECGError, ReadError
+
+MAX_RECORDS = 500
+
+# (what the first bytes look like, how such a file is read); text tables come last because any text is one
+_READERS: tuple[tuple[Callable[[bytes], bool], Callable[..., Iterator[Channels]]], ...] = (
+    (read_dicom.recognises, read_dicom.read),
+    (read_arrays.recognises, read_arrays.read_npy),
+    (read_wfdb.recognises, read_wfdb.read),
+    (read_tables.recognises, read_tables.read),
+)
+_NOT_ECG = {
+    b"\x89PNG": "a picture (PNG)", b"\xff\xd8\xff": "a picture (JPEG)", b"GIF8": "a picture (GIF)",
+    b"BM": "a picture (BMP)", b"II*\0": "a picture (TIFF)", b"MM\0*": "a picture (TIFF)", b"%PDF": "a PDF document",
+    b"\x1f\x8b": "a gzip archive", b"7z\xbc\xaf": "a 7-zip archive", b"Rar!": "a RAR archive",
+}  # fmt: skip
+
+
+def read_ecg(
+    source: str | Path | bytes | Mapping[str, bytes], name: str | None = None, sampling_rate_hz: float | None = None
+) -> EcgRecord:
+    """The ECG in a file, in bytes, or in files uploaded together; the first one where there are several.
+
+    Args:
+        source: Path of a file (of a WFDB record the header or a signal file), the bytes of a file or zip archive, or
+            several files by name.
+        name: File name of bytes, kept as the record's `source`.
+        sampling_rate_hz: Samples a second, for files that do not say it.
+
+    Raises:
+        ReadError: If the content is no ECG format that is known, or is damaged.
+        SamplingRateNeeded: If the file does not say its sampling rate and none was given.
+        SignalError: If leads are missing, or the recording is too short, flat or empty.
+    """
+    files = _files(source, name)
+    first_error: Echo2ECGError | None = None
+    candidates = _recordings_among(files)
+    for candidate in candidates:
+        try:
+            record = next(_records(candidate, sampling_rate_hz))
+        except Echo2ECGError as error:
+            first_error = first_error or error
+            continue
+        if len(candidates) > 1:
+            note = f"{len(candidates)} files were given; “{candidate.name}” was read."
+            record = replace(record, notes=(*record.notes, note))
+        return record
+    raise first_error or ReadError("There is no ECG file among the files given.", "Give an ECG file.")
+
+
+def read_ecgs(
+    files: Mapping[str, bytes], sampling_rate_hz: float | None = None
+) -> list[EcgRecord | Echo2ECGError]:
+    """Every recording in files uploaded together, zips included; a file that cannot be read yields its error.
+
+    Args:
+        files: Contents by file name; header and signal files of a WFDB record belong together.
+        sampling_rate_hz: Samples a second, for files that do not say it.
+
+    Returns:
+        Records and errors in the order of the files, at most `MAX_RECORDS`; an error carries the file's name as
+        `error.source`.
+    """
+    results: list[EcgRecord | Echo2ECGError] = []
+    for group in _unpacked(files_in_memory(files), results):
+        for candidate in _recordings_among(group):
+            try:
+                for record in _records(candidate, sampling_rate_hz):
+                    results.append(record)
+                    if len(results) >= MAX_RECORDS:
+                        return results
+            except Echo2ECGError as error:
+                results.append(_named(error, candidate))
+    return results
+
+
+def _named(error: Echo2ECGError, file: EcgFile) -> Echo2ECGError:
+    error.source = file.name
+    return error
+
+
+def _files(source: str | Path | bytes | Mapping[str, bytes], name: str | None) -> list[EcgFile]:
+    """The files behind a source, an archive opened."""
+    if isinstance(source, Mapping):
+        files = files_in_memory(source)
+    elif isinstance(source, bytes | bytearray | memoryview):
+        files = files_in_memory({base_name(name) if name else "ECG": bytes(source)})
+    else:
+        files = [file_on_disk(Path(source))]
+    if len(files) == 1 and _is_archive(files[0]):
+        return files_in_zip(files[0])
+    return files
+
+
+def _unpacked(files: list[EcgFile], errors: list) -> Iterator[list[EcgFile]]:
+    """The loose files as one group, then the files of each archive as a group of their own."""
+    archives = [file for file in files if _is_archive(file)]
+    loose = [file for file in files if file not in archives]
+    if loose:
+        yield loose
+    for archive in archives:
+        try:
+            yield files_in_zip(archive)
+        except ReadError as error:
+            errors.append(_named(error, archive))
+
+
+def _is_archive(file: EcgFile) -> bool:
+    """Whether a file is a zip of files (an .npz is a zip too, but is one recording)."""
+    return file.head().startswith(b"PK") and not read_arrays.recognises_npz(file)
+
+
+def _recordings_among(files: list[EcgFile]) -> list[EcgFile]:
+    """The files that stand for a recording: WFDB headers, then other formats, then tables; companions are left out."""
+    ranked = []
+    for file in files:
+        head = file.head()
+        if not read_wfdb.recognises(head):
+            header = read_wfdb.header_of(file)
+            if header is not None and file.name in read_wfdb.signal_names(header):
+                file, head = header, header.head()
+            elif header is not None and len(files) > 1 and _reader_of(head) is None:
+                continue  # an annotation file beside its record
+        rank = 0 if read_wfdb.recognises(head) else 2 if _reader_of(head) is read_tables.read else 1
+        ranked.append((rank, file))
+    unique = {(file.name, id(file) if file.path is None else file.path): (rank, file) for rank, file in ranked}
+    return [file for _, file in sorted(unique.values(), key=lambda pair: pair[0])]
+
+
+def _reader_of(head: bytes) -> Callable[..., Iterator[Channels]] | None:
+    return next((read for recognises, read in _READERS if recognises(head)), None)
+
+
+def _records(file: EcgFile, sampling_rate_hz: float | None) -> Iterator[EcgRecord]:
+    """The records of one file."""
+    for channels in _read_channels(file, sampling_rate_hz):
+        if sampling_rate_hz is not None and abs(channels.sampling_rate_hz - sampling_rate_hz) > 1e-6:
+            channels.notes.append(f"The file's own sampling rate ({channels.sampling_rate_hz:g} Hz) was used, "
+                                  f"not the given {sampling_rate_hz:g} Hz.")
+        yield twelve_lead_record(channels, file.name)
+
+
+def _read_channels(file: EcgFile, sampling_rate_hz: float | None) -> Iterator[Channels]:
+    """What the reader of a file's format finds; whatever a foreign parser raises becomes a ReadError."""
+    head = file.head()
+    read = read_arrays.read_npz if head.startswith(b"PK") and read_arrays.recognises_npz(file) else _reader_of(head)
+    if read is None or not head:
+        raise _unknown(file, head)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # foreign parsers quote the file's values in theirs
+            yield from read(file, sampling_rate_hz)
+    except Echo2ECGError:
+        raise
+    except Exception as error:
+        raise ReadError(f"“{file.name}” begins like an ECG file but is damaged and cannot be read.",
+                        "Export or copy the file again from its source.") from error
+
+
+def _unknown(file: EcgFile, head: bytes) -> ReadError:
+    """The error for content that no reader knows."""
+    if not head:
+        return ReadError(f"“{file.name}” is empty.", "Export or copy the file again from its source.")
+    for magic, what in _NOT_ECG.items():
+        if head.startswith(magic):
+            return ReadError(f"“{file.name}” is {what}, not an ECG recording.",
+                             "Export the digital ECG (for example DICOM, XML, SCP-ECG, WFDB or CSV).")
+    if head.startswith(b"PK"):
+        return ReadError(f"“{file.name}” is an archive inside an archive.", "Unpack it and give its ECG files.")
+    return ReadError(f"“{file.name}” is in no ECG format that is known.",
+                     "Give DICOM, WFDB (header and signal file together), MUSE, CardioSoft, Philips or HL7 XML, SCP-ECG, "
+                     "EDF, CSV, NumPy, MATLAB or HDF5.")

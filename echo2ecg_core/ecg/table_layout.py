@@ -1,0 +1,177 @@
+"""How a text table is laid out, read off its first lines: delimiter, header, orientation, time column, units.
+
+Only the layout is judged here; read_tables.py parses the numbers. Comments (#, %, //) may tell the sampling rate.
+"""
+
+import re
+from collections import Counter
+from dataclasses import dataclass
+
+import numpy as np
+
+from echo2ecg_core.ecg.record import canonical_lead
+from echo2ecg_core.ecg.units import mv_per_unit
+from echo2ecg_core.errors import ReadError
+
+SAMPLE_LINES = 64
+MAX_COLUMNS = 64
+_COMMENT = ("#", "%", "//")
+_MISSING = {"", "nan", "na", "n/a", "null", "none", "-"}
+_CLOCK = re.compile(r"\[?\d+:\d{1,2}(:\d{1,2})?([.,]\d+)?\]?")
+_RATE = re.compile(
+    r"\b(?:fs|sfreq|sampl\w*[ _-]*(?:rate|freq\w*)(?:[ _]*\(?hz\)?)?)\b[^0-9\n]{0,12}(\d{2,5}(?:\.\d+)?)", re.IGNORECASE
+)
+_TIME = re.compile(r"^(elapsed\s*)?(time|t|s|secs?|seconds?|ms|msecs?|milliseconds?)(\b|_)", re.IGNORECASE)
+_COUNTER = re.compile(r"^(index|idx|samples?|sample[ _]*(number|no|nr|index)|n|nr|no|#|unnamed.*)?$", re.IGNORECASE)
+_IN_MS = re.compile(r"(\bms\b|_ms\b|milli|msec)", re.IGNORECASE)
+_IN_US = re.compile(r"(\b[uµμ]s\b|_us\b|micro|usec)", re.IGNORECASE)
+_IN_S = re.compile(r"(\bs\b|_s\b|\bsecs?\b|seconds?)", re.IGNORECASE)
+_UNIT_TAIL = re.compile(r"[\s_(\[/-]+([a-zµμ]{0,9}v(?:olts?)?)[)\]]?$", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Where the numbers of a text table are.
+
+    Attributes:
+        delimiter: One character, or "" for runs of white space.
+        decimal: "." or ",".
+        n_header: Lines before the first line of numbers, comments included.
+        names: Column names (row names when leads lie in rows), empty without any.
+        units: Unit texts in the order of the names, "" where unknown.
+        leads_in_rows: Whether each line holds one lead.
+        sampling_rate_hz: From a comment, else None.
+    """
+
+    delimiter: str
+    decimal: str
+    n_header: int
+    names: tuple[str, ...]
+    units: tuple[str, ...]
+    leads_in_rows: bool
+    sampling_rate_hz: float | None
+
+
+def cells(line: str, delimiter: str) -> list[str]:
+    """The cells of one line, without quotes and surrounding white space."""
+    parts = line.split(delimiter) if delimiter else line.split()
+    return [part.strip().strip("\"'").strip() for part in parts]
+
+
+def is_number(cell: str) -> bool:
+    """Whether a cell holds a number (decimal point or comma), or stands for a missing one."""
+    if cell.lower() in _MISSING:
+        return True
+    try:
+        float(cell.replace(",", "."))
+    except ValueError:
+        return False
+    return True
+
+
+def judge_layout(lines: list[str], name: str) -> Layout:
+    """The layout of a table.
+
+    Args:
+        lines: All lines of the file; only the first ones are looked at.
+        name: File name, for error texts.
+
+    Raises:
+        ReadError: If the lines are no table of numbers.
+    """
+    comments = [line for line in lines[:SAMPLE_LINES] if line.lstrip().startswith(_COMMENT)]
+    body = [(index, line) for index, line in enumerate(lines[: 4 * SAMPLE_LINES])
+            if line.strip() and not line.lstrip().startswith(_COMMENT)]  # fmt: skip
+    delimiter = _delimiter([line for _, line in body[:SAMPLE_LINES]])
+    rows = [(index, cells(line, delimiter)) for index, line in body[:SAMPLE_LINES]]
+    rate = next((float(found[1]) for line in comments if (found := _RATE.search(line))), None)
+    labelled = [row for _, row in rows if len(row) > 8 and not is_number(row[0]) and all(map(is_number, row[1:]))]
+    if len(labelled) >= 2 and sum(canonical_lead(row[0]) is not None for row in labelled) * 2 > len(labelled):
+        first = next(index for index, row in rows if row in labelled)
+        names = tuple(row[0] for row in labelled)
+        return Layout(delimiter, _decimal(delimiter, labelled), first, names, _units(names), True, rate)
+    numeric = [(index, row) for index, row in rows if len(row) > 1 and _is_numeric_row(row)]
+    if not numeric:
+        raise ReadError(f"“{name}” is text, but not an ECG: it holds no table of numbers.",
+                        "Give a table with one column a lead, or the ECG file itself.")
+    header = [row for index, row in rows if index < numeric[0][0]]
+    in_rows = len(body) <= MAX_COLUMNS < len(numeric[0][1])
+    names, units = ((), ()) if in_rows else _header_names(header, len(numeric[0][1]))
+    decimal = _decimal(delimiter, [row for _, row in numeric])
+    return Layout(delimiter, decimal, numeric[0][0], names, units, in_rows, rate)
+
+
+def _is_numeric_row(row: list[str]) -> bool:
+    """A row of numbers; the first cell may be a time of day."""
+    first = is_number(row[0]) or _CLOCK.fullmatch(row[0]) is not None
+    return first and all(map(is_number, row[1:])) and any(cell.lower() not in _MISSING for cell in row[1:])
+
+
+def _delimiter(lines: list[str]) -> str:
+    """The first of tab, semicolon, bar, comma and white space that cuts most lines into equally many cells."""
+    for delimiter in ("\t", ";", "|", ","):
+        counts = Counter(line.count(delimiter) for line in lines)
+        count, n_lines = counts.most_common(1)[0] if counts else (0, 0)
+        if count > 0 and n_lines * 2 >= len(lines):
+            return delimiter
+    return ""
+
+
+def _decimal(delimiter: str, rows: list[list[str]]) -> str:
+    if delimiter == ",":
+        return "."
+    return "," if any(re.fullmatch(r"-?\d*,\d+", cell) for row in rows for cell in row) else "."
+
+
+def _header_names(header: list[list[str]], n_columns: int) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Column names and units from the lines above the numbers; the last line with lead names counts."""
+    fitting = [row for row in header if len(row) == n_columns or len(row) == n_columns - 1]
+    if not fitting:
+        return (), ()
+    named = [row for row in fitting if any(canonical_lead(cell) for cell in row)]
+    row = named[-1] if named else fitting[0]
+    names = tuple(row) if len(row) == n_columns else ("", *row)
+    units = _units(names)
+    for other in fitting:
+        given = other if len(other) == n_columns else ["", *other]
+        if other is not row and sum(mv_per_unit(cell) is not None for cell in given) * 2 >= n_columns - 1:
+            units = tuple(given)
+    return names, units
+
+
+def _units(names: tuple[str, ...]) -> tuple[str, ...]:
+    tails = (_UNIT_TAIL.search(name) for name in names)
+    return tuple(tail[1] if tail and mv_per_unit(tail[1]) is not None else "" for tail in tails)
+
+
+def time_column(names: tuple[str, ...], first: np.ndarray) -> tuple[int | None, float | None]:
+    """Which column is no lead but time or a counter, and the sampling rate it tells.
+
+    Args:
+        names: Column names, empty without any.
+        first: The values of the first column (the only place where a table without names can keep time).
+
+    Returns:
+        Index of the column or None; sampling rate in Hz or None when the column only counts.
+    """
+    name = names[0] if names else None
+    if name is not None and canonical_lead(name):
+        return None, None
+    steps = np.diff(first)
+    rises = steps.size > 0 and bool((steps > 0).all()) and bool(np.ptp(steps) <= 0.75 * np.median(steps))
+    is_time = name is not None and _TIME.match(name) is not None
+    if not rises or not (is_time or name is None or _COUNTER.match(name)):
+        return (0, None) if is_time else (None, None)
+    step = float((first[-1] - first[0]) / steps.size)
+    if name and _IN_US.search(name):
+        seconds = 1e-6
+    elif name and _IN_MS.search(name):
+        seconds = 1e-3
+    elif name and is_time and (_IN_S.search(name) or step < 0.1):
+        seconds = 1.0
+    elif is_time or step not in (1.0,):
+        seconds = 1e-3 if step >= 0.5 else 1.0
+    else:
+        return 0, None
+    rate = 1 / (step * seconds)
+    return 0, float(round(rate)) if abs(rate - round(rate)) <= 1e-4 * rate else rate
