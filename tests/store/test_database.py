@@ -1,0 +1,56 @@
+"""The workspace database: made on first use, migrated by number, all or nothing."""
+
+import sqlite3
+
+import pytest
+
+from echo2ecg_core.errors import StoreError
+from echo2ecg_core.store.database import MIGRATIONS, Workspace, write_atomically
+
+
+def test_a_workspace_is_made_by_the_first_connection_and_not_before(tmp_path):
+    place = Workspace(tmp_path / "new")
+    assert not place.exists() and not place.folder.exists()
+    with place.connect() as db:
+        tables = {r[0] for r in db.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+    assert {"patients", "studies", "phenotypes", "clips", "ecgs", "models", "jobs"} <= tables and place.exists()
+
+
+def test_an_error_inside_a_transaction_leaves_nothing_behind(tmp_path):
+    place = Workspace(tmp_path)
+    with pytest.raises(ZeroDivisionError), place.connect() as db:
+        db.execute("INSERT INTO patients VALUES ('P1', NULL, 'train', 'c', 1)")
+        raise ZeroDivisionError
+    with place.connect() as db:
+        assert db.execute("SELECT count(*) FROM patients").fetchone()[0] == 0
+
+
+def test_a_workspace_of_a_newer_program_is_refused_in_words(tmp_path):
+    place = Workspace(tmp_path)
+    with place.connect():
+        pass
+    raw = sqlite3.connect(place.database)
+    raw.execute(f"PRAGMA user_version = {len(MIGRATIONS) + 3}")
+    raw.close()
+    with pytest.raises(StoreError, match="newer version"), place.connect():
+        pass
+
+
+def test_a_damaged_database_is_reported_in_words(tmp_path):
+    place = Workspace(tmp_path)
+    place.database.write_bytes(b"this is not a database, it only has its name" * 50)
+    with pytest.raises(StoreError, match="cannot be used"), place.connect():
+        pass
+
+
+def test_a_file_is_replaced_whole_or_not_at_all(tmp_path, monkeypatch):
+    target = tmp_path / "file"
+    write_atomically(target, b"old")
+
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("os.fsync", full)
+    with pytest.raises(OSError):
+        write_atomically(target, b"new content")
+    assert target.read_bytes() == b"old" and [p.name for p in tmp_path.iterdir()] == ["file"]
