@@ -34,8 +34,8 @@ function svgPath(d) {
 
 /** 0..1 in whole per cent, never 0 % or 100 %. */
 function percent(share) {
-  if (share < 0.005) return "<1\u202f%";
-  return share > 0.995 ? ">99\u202f%" : `${Math.round(share * 100)}\u202f%`;
+  if (share < 0.01) return "<1\u202f%";
+  return share > 0.99 ? ">99\u202f%" : `${Math.round(share * 100)}\u202f%`;
 }
 
 const rate = (fps) => `${Number(fps.toFixed(1))}\u202ffps`;

@@ -1,0 +1,192 @@
+"""Journey 3's end: the map of all ECGs and studies of a workspace, drawn in a job, and the place of a new ECG on it.
+
+UMAP of the aligned vectors by cosine (15 neighbours, minimal distance 0.1, seed 7). Contrastive training leaves ECGs and
+studies in two cones a constant apart (Liang et al., "Mind the gap", NeurIPS 2022), so the map of both together centres
+each modality first. A new point is the weighted mean of its 15 nearest: UMAP's own transform takes seconds.
+"""
+
+import io
+import zipfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from echo2ecg_core.errors import StoreError
+from echo2ecg_core.phenotypes import PHENOTYPES
+from echo2ecg_core.store.catalog import Catalog
+from echo2ecg_core.store.database import Workspace, write_atomically
+from echo2ecg_core.store.vectors import VectorSet, load_vectors
+
+Progress = Callable[[float, str], None]
+LAYOUTS = ("together", "ecgs", "studies")
+N_NEIGHBOURS, MIN_DISTANCE, SEED = 15, 0.1, 7
+FEWEST_POINTS = 20
+
+
+@dataclass(frozen=True, eq=False)
+class Layout:
+    """One drawn map.
+
+    Attributes:
+        ids: "ecg:..." or "study:..." of every point.
+        vectors: (n, d) float16, normalised and centred as they were drawn.
+        centre: (d,) float32, what is taken off a normalised ECG vector before it is compared.
+        xy: (n, 2) float32.
+    """
+
+    ids: tuple[str, ...]
+    vectors: np.ndarray
+    centre: np.ndarray
+    xy: np.ndarray
+
+
+def build_map(workspace: Workspace, model_id: str, progress: Progress = lambda share, message: None) -> None:
+    """Draw the three layouts of a model's vectors and store them; takes a minute, so it belongs into a job.
+
+    Raises:
+        StoreError: Fewer than 20 ECGs and studies have vectors.
+    """
+    progress(0.02, "Loading the map maker; its first start compiles for half a minute")
+    arrays = {}
+    for step, name in enumerate(LAYOUTS):
+        ids, vectors, centre = _points(workspace, model_id, name)
+        progress(0.1 + 0.3 * step, f"Drawing {len(ids)} points: {name}")
+        if len(ids) < FEWEST_POINTS:
+            if name == "together":
+                raise StoreError(f"A map needs at least {FEWEST_POINTS} points, found {len(ids)} ECGs and studies with vectors.",
+                                 "Import more, or run `embed` first.")
+            continue
+        arrays |= {f"{name}_ids": np.array(ids), f"{name}_vectors": vectors.astype(np.float16), f"{name}_centre": centre,
+                   f"{name}_xy": _umap(vectors)}
+    buffer = io.BytesIO()
+    np.savez(buffer, **arrays)
+    write_atomically(_path(workspace, model_id), buffer.getvalue())
+
+
+def map_exists(workspace: Workspace, model_id: str) -> bool:
+    """True when a map of this model has been drawn."""
+    return _path(workspace, model_id).is_file()
+
+
+def undrawn(workspace: Workspace, model_id: str) -> int:
+    """How many ECGs and studies got vectors after the map was drawn."""
+    drawn = set(stored_layout(workspace, model_id, "together").ids)
+    return sum(point not in drawn for point in _points(workspace, model_id, "together")[0])
+
+
+def load_map(workspace: Workspace, model_id: str, layout: str = "together") -> pd.DataFrame:
+    """The points of a map with what the catalog knows of them.
+
+    Returns:
+        One row a point: id, modality ("ECG" or "study"), study_id (an ECG: the patient's study nearest in time),
+        patient_id, sex, age_years, synthetic, x, y and one column a phenotype (ECGs: of that study; NaN: not known).
+
+    Raises:
+        StoreError: The map has not been drawn yet, or its file is damaged.
+    """
+    drawn = stored_layout(workspace, model_id, layout)
+    points = pd.DataFrame({"point": drawn.ids, "x": drawn.xy[:, 0], "y": drawn.xy[:, 1]})
+    points[["modality", "id"]] = points.point.str.split(":", n=1, expand=True)
+    known = points.merge(_facts(Catalog(workspace)), on="point", how="inner")
+    known["modality"] = known.modality.map({"ecg": "ECG", "study": "study"})
+    return known.drop(columns="point")
+
+
+def place(aligned: np.ndarray, workspace: Workspace, model_id: str, layout: str = "together") -> tuple[float, float]:
+    """Where an ECG's aligned vector (d,) lies on a drawn map: the weighted mean of its 15 nearest points.
+
+    Weights fall with the cosine distance, so an ECG that is on the map already is placed on itself.
+
+    Raises:
+        StoreError: The map has not been drawn yet.
+        ModelError: The vector's length does not fit.
+    """
+    drawn, index = _placing(_path(workspace, model_id), model_id, layout, _version(workspace, model_id))
+    query = np.asarray(aligned, np.float32)
+    if query.shape == drawn.centre.shape:
+        query = _unit(query[None])[0] - drawn.centre
+    ids, cosines = index.nearest(query, N_NEIGHBOURS, model_id=model_id)
+    weights = 1 / (1e-4 + 1 - cosines) ** 2
+    rows = [index.row_of[i] for i in ids]
+    x, y = (weights[:, None] * drawn.xy[rows]).sum(0) / weights.sum()
+    return float(x), float(y)
+
+
+def stored_layout(workspace: Workspace, model_id: str, layout: str) -> Layout:
+    """One layout as it was drawn, read once a process and version.
+
+    Raises:
+        StoreError: It has not been drawn, or the file is damaged.
+    """
+    return _placing(_path(workspace, model_id), model_id, layout, _version(workspace, model_id))[0]
+
+
+@lru_cache(maxsize=6)
+def _placing(path: Path, model_id: str, layout: str, version: tuple) -> tuple[Layout, VectorSet]:
+    """A layout and the index of its points; `version` makes a redrawn map a new key."""
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            if f"{layout}_ids" not in archive:
+                raise StoreError(f"There are too few points for a map of {layout} alone (fewer than {FEWEST_POINTS}).",
+                                 "Look at ECGs and studies together.")
+            drawn = Layout(tuple(map(str, archive[f"{layout}_ids"])), *(archive[f"{layout}_{n}"] for n in ("vectors", "centre", "xy")))
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+        raise StoreError(f"The file of the map of model {model_id} is damaged.", "Draw the map again.") from error
+    return drawn, VectorSet("study_aligned", model_id, drawn.ids, drawn.vectors)
+
+
+def _path(workspace: Workspace, model_id: str) -> Path:
+    return workspace.maps / f"{model_id}.npz"
+
+
+def _version(workspace: Workspace, model_id: str) -> tuple:
+    try:
+        stat = _path(workspace, model_id).stat()
+    except FileNotFoundError:
+        raise StoreError(f"The map of model {model_id} has not been drawn yet.", "Draw it: it takes about a minute.") from None
+    return stat.st_ino, stat.st_mtime_ns, stat.st_size
+
+
+def _points(workspace: Workspace, model_id: str, layout: str) -> tuple[list[str], np.ndarray, np.ndarray]:
+    """Ids, normalised (and, together, centred) vectors (n, d) of a layout and the centre (d,) of its ECGs."""
+    ecgs, studies = (load_vectors(workspace.vectors, kind, model_id) for kind in ("ecg_aligned", "study_aligned"))
+    chosen = {"together": (ecgs, studies), "ecgs": (ecgs,), "studies": (studies,)}[layout]
+    ids, parts = [], []
+    centre = np.zeros(max(ecgs.dim, studies.dim), np.float32)
+    for vectors in chosen:
+        if not len(vectors):
+            continue
+        rows = _unit(vectors.matrix.astype(np.float32))
+        mean = rows.mean(0) if layout == "together" else 0 * centre
+        if vectors is ecgs:
+            centre = mean
+        ids += [f"{'ecg' if vectors is ecgs else 'study'}:{i}" for i in vectors.ids]
+        parts.append(rows - mean)
+    return ids, np.concatenate(parts) if parts else np.empty((0, len(centre)), np.float32), centre
+
+
+def _unit(rows: np.ndarray) -> np.ndarray:
+    return rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-12)
+
+
+def _umap(vectors: np.ndarray) -> np.ndarray:
+    from umap import UMAP
+
+    reducer = UMAP(n_neighbors=N_NEIGHBOURS, min_dist=MIN_DISTANCE, metric="cosine", random_state=SEED, n_jobs=1)
+    return reducer.fit_transform(vectors).astype(np.float32)
+
+
+def _facts(catalog: Catalog) -> pd.DataFrame:
+    """What is known of every ECG and study, by point id."""
+    ecgs, studies, labelled = catalog.ecgs(), catalog.studies(), catalog.labelled_ecgs()
+    names = [name for name in PHENOTYPES if name in studies]
+    own = labelled[["ecg_id", "study_id", "age_years", *names]]
+    ecgs = ecgs.merge(own, on="ecg_id", how="left")
+    ecgs["point"], studies["point"] = "ecg:" + ecgs.ecg_id, "study:" + studies.study_id
+    columns = ["point", "study_id", "patient_id", "sex", "age_years", "synthetic", *names]
+    both = pd.concat([table[columns] for table in (ecgs, studies) if len(table)], ignore_index=True)
+    return both.astype(dict.fromkeys(names, float))
