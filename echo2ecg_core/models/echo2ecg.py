@@ -104,24 +104,29 @@ class Echo2ECG(nn.Module):
     """Both towers with their alignment heads.
 
     Args:
-        spec: The whole model; the clip encoder it names is kept beside this network, not inside.
+        spec: The whole model; the clip encoder it names is kept beside this network, not inside. Methods of a part that
+            `spec.parts` leaves out raise a ModelError.
     """
 
     def __init__(self, spec: ModelSpec):
         super().__init__()
         self.spec = spec
-        self.ecg_encoder = EcgEncoder(spec.ecg_encoder)
-        self.token_pooling = TokenPooling(spec.ecg_encoder)
-        self.ecg_alignment = alignment_head(spec.ecg_encoder.width, spec.alignment)
-        projected = spec.study.pooling != "single_view"
-        self.view_projection = nn.Linear(spec.study.clip_dim, spec.study.width) if projected else nn.Identity()
-        self.study_pooling = study_pooling(spec.study)
-        self.study_alignment = alignment_head(spec.study.out_dim, spec.alignment)
+        if "ecg" in spec.parts:
+            self.ecg_encoder = EcgEncoder(spec.ecg_encoder)
+            self.token_pooling = TokenPooling(spec.ecg_encoder)
+        if "ecg_alignment" in spec.parts:
+            self.ecg_alignment = alignment_head(spec.ecg_encoder.width, spec.alignment)
+        if "study" in spec.parts:
+            projected = spec.study.pooling != "single_view"
+            self.view_projection = nn.Linear(spec.study.clip_dim, spec.study.width) if projected else nn.Identity()
+            self.study_pooling = study_pooling(spec.study)
+            self.study_alignment = alignment_head(spec.study.out_dim, spec.alignment)
         if spec.learnable_temperature:
             self.log_scale = nn.Parameter(torch.tensor(-math.log(spec.temperature)))
 
     def embed_ecg(self, x: Tensor) -> Tensor:
         """Feature vectors of prepared ECG windows, (b, 12, n) -> (b, ECG width)."""
+        self._require("ecg")
         return self.token_pooling(self.ecg_encoder.tokens(x))
 
     def embed_windows(self, x: Tensor) -> Tensor:
@@ -129,11 +134,13 @@ class Echo2ECG(nn.Module):
 
         The windows are averaged before the LayerNorm, so for "mean" this is the mean over all their tokens.
         """
+        self._require("ecg")
         pooled = self.token_pooling.pool(self.ecg_encoder.tokens(x.flatten(0, 1)))  # (b * windows, w)
         return self.token_pooling.norm(pooled.unflatten(0, x.shape[:2]).mean(dim=1))
 
     def align_ecg(self, embedding: Tensor) -> Tensor:
         """(b, ECG width) -> (b, 512), in the space shared with studies."""
+        self._require("ecg_alignment")
         return self.ecg_alignment(embedding)
 
     def embed_study(self, views: Tensor, is_padding: Tensor | None = None) -> Tensor:
@@ -157,6 +164,7 @@ class Echo2ECG(nn.Module):
 
     def align_study(self, embedding: Tensor) -> Tensor:
         """(b, W) -> (b, 512), in the space shared with ECGs."""
+        self._require("study")
         return self.study_alignment(embedding)
 
     def temperature(self) -> float | Tensor:
@@ -172,6 +180,7 @@ class Echo2ECG(nn.Module):
         return self.align_ecg(self.embed_ecg(ecg)), self.align_study(self.embed_study(views, is_padding))
 
     def _pooled(self, views: Tensor, is_padding: Tensor | None) -> tuple[Tensor, Tensor]:
+        self._require("study")
         spec = self.spec.study
         if views.ndim != 3 or views.shape[2] != spec.clip_dim or views.shape[1] > spec.max_views:
             raise ModelError(
@@ -179,3 +188,13 @@ class Echo2ECG(nn.Module):
                 "Use the clip encoder this model was trained with and keep the first clips of a larger study.",
             )
         return self.study_pooling(self.view_projection(views), is_padding)  # (b, v, W) -> (b, W), (b, v)
+
+    def _require(self, part: str) -> None:
+        if part not in self.spec.parts:
+            purpose = {
+                "ecg": "turn an ECG into a vector",
+                "ecg_alignment": "compare an ECG with echo studies",
+                "study": "turn an echo study into a vector",
+            }[part]
+            raise ModelError(f"This model cannot {purpose}: its weights hold only {', '.join(self.spec.parts)}.",
+                             "Import the weights of the missing part as well, or train the model.")

@@ -12,6 +12,7 @@ from typing import Any, Self
 from echo2ecg_core.errors import ModelError
 
 N_LEADS = 12
+PARTS = ("ecg", "ecg_alignment", "study")
 
 
 class _Spec:
@@ -41,8 +42,9 @@ class _Spec:
 
 
 def _field_value(wanted, value):
-    nested = isinstance(wanted, type) and issubclass(wanted, _Spec) and not isinstance(value, wanted)
-    return wanted.from_dict(value) if nested else value
+    if isinstance(wanted, type) and issubclass(wanted, _Spec) and not isinstance(value, wanted):
+        return wanted.from_dict(value)
+    return tuple(value) if isinstance(value, list) else value
 
 
 def _one_of(spec: _Spec, name: str, allowed: tuple[str, ...]) -> None:
@@ -187,6 +189,8 @@ class ModelSpec(_Spec):
     Attributes:
         temperature: Of the contrastive loss; the initial value when `learnable_temperature`.
         learnable_temperature: Whether the temperature is a trained parameter.
+        parts: Which of `PARTS` the model has. Released weights hold the ECG tower only; a part that was never trained is
+            left out instead of being random.
     """
 
     ecg_input: EcgInputSpec = field(default_factory=EcgInputSpec)
@@ -196,9 +200,12 @@ class ModelSpec(_Spec):
     alignment: AlignmentSpec = field(default_factory=AlignmentSpec)
     temperature: float = 0.5
     learnable_temperature: bool = False
+    parts: tuple[str, ...] = PARTS
 
     def __post_init__(self):
         _positive(self, "temperature")
+        if not self.parts or set(self.parts) - set(PARTS):
+            raise ModelError(f"ModelSpec.parts has to name some of {', '.join(PARTS)}; found {self.parts!r}.")
         if self.ecg_input.n_samples != self.ecg_encoder.n_samples:
             raise ModelError(
                 f"The ECG window ({self.ecg_input.n_samples} samples) and the ECG encoder's window "
