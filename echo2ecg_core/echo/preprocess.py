@@ -1,0 +1,63 @@
+"""Frames of any size become the clip encoder's input: 16 frames of 224 x 224, standardised per colour.
+
+EchoPrime's steps as Echo2ECG uses them. Missing frames are black before the standardisation in Echo2ECG and zero after it in
+EchoPrime; the model's spec says which. Where the published crop leaves an empty image (sides that differ by one pixel),
+the odd pixel is simply kept.
+"""
+
+import numpy as np
+
+from echo2ecg_core.errors import ReadError
+
+N_FRAMES, STRIDE, SIZE, ZOOM = 16, 2, 224, 0.1
+MEAN = np.array([29.110628, 28.076836, 29.096405], dtype=np.float32)
+STD = np.array([47.989223, 46.456997, 47.20083], dtype=np.float32)
+SMALLEST = 16  # pixels a side; less leaves nothing after cropping
+PADDINGS = ("before_normalising", "after_normalising")
+
+
+def prepare_frames(frames: np.ndarray, padding: str = "before_normalising") -> np.ndarray:
+    """The clip encoder's input.
+
+    Args:
+        frames: RGB, (t, h, w, 3) uint8.
+        padding: Missing frames are black "before_normalising" or zero "after_normalising".
+
+    Returns:
+        (3, 16, 224, 224) float32: every second frame, the first 16 of them.
+
+    Raises:
+        ReadError: If the frames are no (t, h, w, 3) bytes, **or** there is none, **or** they are too small to crop.
+    """
+    frames = np.asarray(frames)
+    if frames.ndim != 4 or frames.shape[3] != 3 or frames.dtype != np.uint8:
+        raise ReadError(f"A clip has to come as (frames, height, width, 3) bytes, found {frames.shape} {frames.dtype}.")
+    if len(frames) == 0 or min(frames.shape[1:3]) < SMALLEST:
+        raise ReadError(
+            f"The clip holds {len(frames)} frames of {frames.shape[2]} x {frames.shape[1]} pixels; "
+            f"at least one frame of {SMALLEST} x {SMALLEST} is needed."
+        )
+    assert padding in PADDINGS, padding
+    chosen = frames[::STRIDE][:N_FRAMES]
+    resized = np.stack([crop_and_scale(frame) for frame in chosen])  # (f, 224, 224, 3)
+    standardised = (resized.astype(np.float32) - MEAN) / STD
+    missing = -MEAN / STD if padding == "before_normalising" else np.zeros(3, dtype=np.float32)
+    clip = np.empty((N_FRAMES, SIZE, SIZE, 3), dtype=np.float32)
+    clip[: len(chosen)] = standardised
+    clip[len(chosen) :] = missing
+    return np.ascontiguousarray(clip.transpose(3, 0, 1, 2))
+
+
+def crop_and_scale(frame: np.ndarray) -> np.ndarray:
+    """The middle square of a frame, a tenth cut off every side, bicubic at 224 x 224: (h, w, 3) -> (224, 224, 3) uint8."""
+    import cv2
+
+    height, width = frame.shape[:2]
+    side = round(abs(width - height) / 2)  # half to even
+    if width > height:
+        frame = frame[:, side : width - side]
+    elif height > width:
+        frame = frame[side : height - side]
+    rows, columns = (int(ZOOM * n) for n in frame.shape[:2])
+    frame = frame[rows : frame.shape[0] - rows, columns : frame.shape[1] - columns]
+    return cv2.resize(frame, (SIZE, SIZE), interpolation=cv2.INTER_CUBIC)
