@@ -27,3 +27,22 @@ def goldens(shared) -> Path:
 @pytest.fixture(scope="session")
 def samples(shared) -> Path:
     return shared / "data" / "samples"
+
+
+@pytest.fixture(scope="session")
+def demo_workspace(tmp_path_factory):
+    """The demo workspace with eight patients instead of all, built by the real job."""
+    from echo2ecg_core.store import jobs
+    from echo2ecg_core.store.database import Workspace
+    from echo2ecg_core.worker import work
+    from echo2ecg_core.workflows import demo
+
+    workspace = Workspace(tmp_path_factory.mktemp("demo") / "workspace")
+    patch = pytest.MonkeyPatch()
+    patch.setattr(demo, "DEMO_PATIENTS", {"test": 4, "validation": 2, "train": 2})
+    jobs.queue(workspace, "demo")
+    assert work(workspace) == 1
+    patch.undo()
+    job = jobs.jobs(workspace)[-1]
+    assert job.state == "done", job.message
+    return workspace

@@ -28,7 +28,7 @@ from echo2ecg_core.models.view_classifier import ViewClassifier
 
 FORMAT = "echo2ecg-checkpoint"
 VERSION = 1
-RESERVED = ("format", "version", "spec", "weights")
+RESERVED = ("format", "version", "spec", "weights", "sha256")
 PRECISIONS = {"float32": torch.float32, "float16": torch.float16}
 BUILDERS = {
     "echo2ecg": Echo2ECG,
@@ -85,7 +85,7 @@ def save_checkpoint(
         folder.mkdir(parents=True, exist_ok=True)
         _check_free_space(folder, sum(t.nbytes for state in states.values() for t in state.values()))
         weights = {name: _write_weights(folder, name, state) for name, state in states.items()}
-        content = {"format": FORMAT, "version": VERSION, **manifest, "spec": spec.to_dict(), "weights": weights}
+        content = {"format": FORMAT, "version": VERSION, **manifest, "spec": spec.to_dict(), "weights": weights, "sha256": _hash_over(weights)}
         _replace(folder / "manifest.json", lambda part: part.write_text(json.dumps(content, indent=1)))
     except OSError as error:
         raise ModelError(f"The model could not be written: {error.strerror}.", "Check free space and permissions.") from error

@@ -170,3 +170,21 @@ class Outside:
     def from_tensors(cls, named: dict[str, np.ndarray]) -> "Outside":
         """The inverse of `tensors`."""
         return cls(*(named[f"outside.{key}"] for key in ("centre", "rotation", "reference", "kept_aside")))
+
+
+def outside_features(windows, tokens):
+    """What tells an unfamiliar ECG: mean and spread of its tokens, and how steep the signal is in each lead.
+
+    Args:
+        windows: (b, w, 12, n) tensor of prepared windows.
+        tokens: (b * w, 1 + t, d) tensor the encoder made of them.
+
+    Returns:
+        (b, 2 d + 48) tensor.
+    """
+    import torch
+
+    body = tokens[:, 1:].unflatten(0, windows.shape[:2]).flatten(1, 2)  # (b, w*t, d)
+    slopes = windows.diff(dim=-1).transpose(1, 2).flatten(2).abs()  # (b, 12, w*(n-1))
+    steps = torch.quantile(slopes, torch.tensor([0.25, 0.5, 0.75, 0.95]), dim=-1)  # (4, b, 12)
+    return torch.cat([body.mean(1), body.std(1), (steps + 1e-4).log10().permute(1, 0, 2).flatten(1)], 1)

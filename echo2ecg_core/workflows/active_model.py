@@ -82,15 +82,7 @@ class LoadedModel:
 
     def embed_ecgs(self, windows: np.ndarray) -> "EcgVectors":
         """Vectors of ECGs (b, w, 12, n) that have equally many windows."""
-        import torch
-
-        with torch.inference_mode():
-            x = torch.from_numpy(np.ascontiguousarray(windows, np.float32))
-            tokens = self.echo2ecg.ecg_encoder.tokens(x.flatten(0, 1))  # (b*w, 1+t, d)
-            pooled = self.echo2ecg.token_pooling.pool(tokens).unflatten(0, x.shape[:2]).mean(1)
-            embedding = self.echo2ecg.token_pooling.norm(pooled)
-            aligned = self.echo2ecg.align_ecg(embedding)
-            return EcgVectors(embedding.numpy(), aligned.numpy(), outside_features(x, tokens))
+        return ecg_vectors(self.echo2ecg, windows)
 
     def embed_clips(self, prepared: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Prepared clips (b, 3, 16, 224, 224) -> vectors (b, 512) and view probabilities (b, 11).
@@ -138,12 +130,16 @@ class EcgVectors:
     outside: np.ndarray
 
 
-def outside_features(windows, tokens) -> np.ndarray:
-    """What tells an unfamiliar ECG: spread of the tokens and of the signal's slopes, (b, f) from (b, w, 12, n) and tokens."""
+def ecg_vectors(network, windows: np.ndarray) -> EcgVectors:
+    """Vectors of prepared ECGs (b, w, 12, n) by an Echo2ECG network; windows are averaged before the LayerNorm."""
     import torch
 
-    b, w = windows.shape[:2]
-    body = tokens[:, 1:].unflatten(0, (b, w)).flatten(1, 2)  # (b, w*t, d)
-    slopes = windows.diff(dim=-1).transpose(1, 2).flatten(2)  # (b, 12, w*(n-1))
-    steps = torch.log10(torch.quantile(slopes.abs(), torch.tensor([0.25, 0.5, 0.75, 0.95]), dim=-1) + 1e-4)  # (4, b, 12)
-    return torch.cat([body.mean(1), body.std(1), steps.permute(1, 0, 2).flatten(1)], 1).numpy()
+    from echo2ecg_core.models.readouts import outside_features
+
+    with torch.inference_mode():
+        x = torch.from_numpy(np.ascontiguousarray(windows, np.float32))
+        tokens = network.ecg_encoder.tokens(x.flatten(0, 1))  # (b*w, 1+t, d)
+        pooled = network.token_pooling.pool(tokens).unflatten(0, x.shape[:2]).mean(1)  # (b, d)
+        embedding = network.token_pooling.norm(pooled)
+        aligned = network.align_ecg(embedding)
+        return EcgVectors(embedding.numpy(), aligned.numpy(), outside_features(x, tokens).numpy())

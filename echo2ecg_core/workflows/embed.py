@@ -87,7 +87,7 @@ def prepared_clip(catalog: Catalog, clip_id: str, model: LoadedModel) -> np.ndar
 
 def clip_encoder_id(model: LoadedModel) -> str:
     """Id of the clip encoder's weights: clip vectors are made once an encoder and shared by the models trained on it."""
-    return model.manifest.get("clip_encoder_sha256", model.card.sha256)[:8]
+    return model.manifest["weights"].get("clip_encoder", {"sha256": model.card.sha256})["sha256"][:8]
 
 
 def _grown(vectors: VectorSet, ids: list[str], matrix: np.ndarray) -> VectorSet:

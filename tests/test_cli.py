@@ -1,0 +1,191 @@
+"""The terminal, as a person uses it: the fields of the issue, exit statuses, one sentence for bad input."""
+
+import io
+import json
+import shutil
+import struct
+import subprocess
+import sys
+import zipfile
+
+import numpy as np
+import pytest
+from pydicom.data import get_testdata_file
+
+from echo2ecg_core.cli import main
+
+DICOM_ECG = get_testdata_file("waveform_ecg.dcm")
+CT_IMAGE = get_testdata_file("CT_small.dcm")
+
+
+@pytest.fixture
+def terminal(capsys, monkeypatch, tmp_path):
+    """Runs a command in this process; gives exit status, standard output and standard error."""
+
+    def run(*arguments, workspace=tmp_path / "workspace"):
+        command = [str(a) for a in arguments]
+        monkeypatch.setattr(sys, "argv", ["echo2ecg_core", *command, "--workspace", str(workspace)])
+        capsys.readouterr()
+        try:
+            main()
+            status = 0
+        except SystemExit as exit:
+            status = exit.code or 0
+        return status, *capsys.readouterr()
+
+    return run
+
+
+def wave(n=5000, rate=500.0):
+    t = np.arange(n) / rate
+    beat = np.exp(-0.5 * ((t % 0.8 - 0.3) / 0.012) ** 2) + 0.25 * np.exp(-0.5 * ((t % 0.8 - 0.55) / 0.04) ** 2)
+    return (np.linspace(0.4, 1.6, 12)[:, None] * beat + 0.01 * np.sin(7 * t)).astype(np.float32)
+
+
+def test_predict_gives_every_field_for_pydicoms_own_ecg(terminal):
+    status, out, _ = terminal("predict", DICOM_ECG, "--json")
+    report = json.loads(out)
+    assert status == 0
+    assert {"source", "format", "sampling_rate_hz", "duration_s", "leads", "derived_leads", "notes"} <= set(report["ecg"])
+    assert report["ecg"]["sampling_rate_hz"] == 1000 and report["ecg"]["format"] == "DICOM"
+    assert report["measurements"]["heart_rate_bpm"] == pytest.approx(60000 / 982, abs=1.5)  # the device's RR in the file
+    assert report["quality"]["verdict"] in ("good", "limited") and set(report["quality"]["leads"]) == set(report["ecg"]["leads"])
+    assert {"id", "name", "sha256", "synthetic"} == set(report["model"]) and report["model"]["synthetic"] is True
+    assert {"lvef", "lvedv", "lvesv", "lvsv", "ivsd"} <= {row["name"] for row in report["phenotypes"]}
+    assert {"flag", "percentile"} <= set(report["out_of_distribution"])
+
+
+def test_each_phenotype_has_value_interval_reference_and_source(terminal):
+    rows = {row["name"]: row for row in json.loads(terminal("predict", DICOM_ECG, "--json")[1])["phenotypes"]}
+    for row in rows.values():
+        assert {"name", "label", "unit", "value", "interval", "interval_level", "reference", "source"} <= set(row)
+        assert row["reason"] or row["interval"][0] < row["value"] < row["interval"][1]
+        assert row["source"]["labelled_ecgs"] > 500
+    assert sum(rows["lvef"]["classes"].values()) == pytest.approx(1, abs=1e-3)
+    assert set(rows["lvef"]["classes"]) == {"reduced", "mildly_reduced", "preserved"}
+    assert all("classes" not in row for name, row in rows.items() if name != "lvef")
+    assert rows["lvef"]["reference"] == {"male": [52, 72], "female": [54, 74]} and rows["lvsv"]["reference"] == {}
+
+
+def test_several_files_give_a_list_and_a_bad_one_is_a_row_with_its_reason(terminal, tmp_path):
+    (tmp_path / "notes.txt").write_text("this is no ECG")
+    status, out, _ = terminal("predict", DICOM_ECG, tmp_path / "notes.txt", "--json")
+    first, second = json.loads(out)
+    assert first["phenotypes"] and second["ecg"]["source"] == "notes.txt" and second["error"] and status == 2
+
+
+def test_people_read_the_doubt_before_the_number(terminal):
+    _, out, _ = terminal("predict", DICOM_ECG)
+    assert out.index("Outside the training data") < out.index("LV ejection fraction")
+    assert "Research use only. Not a medical device." in out and "simulated hearts" in out
+
+
+def test_a_file_without_a_rate_asks_for_it_and_takes_it(terminal, tmp_path):
+    np.save(tmp_path / "ecg.npy", wave())
+    status, _, problem = terminal("predict", tmp_path / "ecg.npy")
+    assert status == 2 and "rate" in problem
+    status, out, _ = terminal("predict", tmp_path / "ecg.npy", "--sampling-rate-hz", "500", "--json")
+    assert status == 0 and json.loads(out)["ecg"]["sampling_rate_hz"] == 500
+
+
+def test_one_flat_lead_is_noted_and_predicted(terminal, tmp_path):
+    signal = wave()
+    signal[7] = 0
+    np.save(tmp_path / "ecg.npy", signal)
+    report = json.loads(terminal("predict", tmp_path / "ecg.npy", "--sampling-rate-hz", "500", "--json")[1])
+    assert report["phenotypes"] and report["quality"]["leads"]["V2"]["verdict"] != "good"
+    assert "V2" in " ".join(report["ecg"]["notes"]) + report["quality"]["reason"]
+
+
+def _bad_files(folder):
+    def npy(name, array):
+        np.save(folder / name, array)
+        return folder / name
+
+    def written(name, content):
+        (folder / name).write_bytes(content)
+        return folder / name
+
+    def archive(name, entries):
+        buffer = io.BytesIO()
+        with zipfile.ZipFile(buffer, "w") as zipped:
+            for entry, content in entries.items():
+                zipped.writestr(entry, content)
+        return written(name, buffer.getvalue())
+
+    header = "r 12 500 5000\n" + "".join(f"r.dat 16 1000/mV 16 0 0 0 0 {lead}\n" for lead in
+                                         "I II III aVR aVL aVF V1 V2 V3 V4 V5 V6".split())
+    huge = header.replace("5000", "450000000", 1)
+    cut = folder / "cut"
+    cut.mkdir()
+    (cut / "r.hea").write_text(header)
+    (cut / "r.dat").write_bytes(b"\1\0" * 12 * 300)
+    claims = folder / "claims"
+    claims.mkdir()
+    (claims / "r.hea").write_text(huge)
+    (claims / "r.dat").write_bytes(b"\1\0" * 12 * 5000)
+    png = b"\x89PNG\r\n\x1a\n" + struct.pack(">I", 13) + b"IHDR" + bytes(200)
+    pickled = np.array([{"a": 1}], dtype=object)
+    np.save(folder / "pickled.npy", pickled, allow_pickle=True)
+    return {
+        "empty": written("empty.dcm", b""), "text named dcm": written("text.dcm", b"hello, this is text\n" * 20),
+        "truncated": cut / "r.hea", "CT image": CT_IMAGE, "photo": written("photo.png", png),
+        "two leads": npy("two.npy", wave()[:2]), "all flat": npy("flat.npy", np.zeros((12, 5000), np.float32)),
+        "all NaN": npy("nan.npy", np.full((12, 5000), np.nan, np.float32)), "0.2 s": npy("short.npy", wave()[:, :100]),
+        "claims 10 GB": claims / "r.hea", "pickled": folder / "pickled.npy",
+        "zip slip": archive("slip.zip", {"../../r.hea": header, "../../r.dat": "x"}),
+    }
+
+
+@pytest.mark.parametrize("kind", ["empty", "text named dcm", "truncated", "CT image", "photo", "two leads", "all flat", "all NaN",
+                                  "0.2 s", "claims 10 GB", "pickled", "zip slip"])
+def test_bad_input_is_one_sentence_exit_status_2_and_an_untouched_workspace(terminal, tmp_path, kind):
+    path = _bad_files(tmp_path)[kind]
+    workspace = tmp_path / "workspace"
+    status, out, problem = terminal("predict", path, "--sampling-rate-hz", "500", "--json", workspace=workspace)
+    assert status == 2 and out == ""
+    assert problem.startswith("Error: ") and problem.count("\n") == 1 and "Traceback" not in problem
+    assert len(problem) < 500 and str(tmp_path) not in problem
+    assert not workspace.exists()
+
+
+def test_the_module_runs_as_a_program(tmp_path):
+    done = subprocess.run([sys.executable, "-m", "echo2ecg_core", "predict", str(tmp_path / "nothing.dcm")],
+                          capture_output=True, text=True, timeout=120)
+    assert done.returncode == 2 and "Traceback" not in done.stderr and done.stderr.startswith("Error: ")
+
+
+def test_models_are_listed_and_shown(terminal, tmp_path):
+    terminal("predict", DICOM_ECG, "--json")
+    (row,) = json.loads(terminal("models", "list", "--json")[1])
+    assert row["active"] and row["synthetic"]
+    shown = json.loads(terminal("models", "show", row["id"])[1])
+    assert shown["sha256"] == row["sha256"] and shown["cohort"]["seed"] and shown["command"]
+
+
+@pytest.mark.slow
+def test_check_approves_the_demo_and_finds_a_changed_file(terminal, demo_workspace, tmp_path):
+    status, out, _ = terminal("check", "--json", workspace=demo_workspace.folder)
+    assert status == 0 and json.loads(out)["ok"]
+    copy = tmp_path / "copy"
+    shutil.copytree(demo_workspace.folder, copy)
+    blob = next((copy / "blobs").rglob("*.mp4"))
+    blob.write_bytes(blob.read_bytes()[:-1] + b"\0\0")
+    status, out, _ = terminal("check", "--json", workspace=copy)
+    assert status == 1 and [c["name"] for c in json.loads(out)["checks"] if not c["ok"]] == ["blobs"]
+
+
+@pytest.mark.slow
+def test_a_phantom_archive_is_imported_and_embedded(terminal, tmp_path):
+    assert terminal_phantom(tmp_path / "archive") == 0
+    status, out, _ = terminal("import", tmp_path / "archive", "--json")
+    report = json.loads(out)
+    assert status == 0 and report["ecgs"] >= 2 and report["studies"] >= 2 and report["clips"] >= 8 and report["refused"] == []
+    assert terminal("embed")[0] == 0
+    status, out, _ = terminal("check")
+    assert status == 0 and "embedded again" in out
+
+
+def terminal_phantom(out):
+    return subprocess.run([sys.executable, "-m", "echo2ecg_core", "phantom", "--patients", "2", "--seed", "3", "--out", str(out)],
+                          capture_output=True, timeout=300).returncode
