@@ -1,0 +1,57 @@
+"""The frame: pages by section, sidebar, and the ASGI app that adds our own routes to Streamlit's.
+
+`streamlit run app.py` finds `app` without running this file, imports it as a module for the server, and then runs it
+once more as a script for every visitor and rerun; the last line tells the two apart.
+"""
+
+import threading
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import streamlit as st
+
+from pages.ui.clips_route import CLIP_ROUTES
+
+ASSETS = Path(__file__).parent / "assets"
+
+
+def pages() -> dict[str, list]:
+    """Every page by section; the first one opens at the root address."""
+    return {
+        "Explore": [
+            st.Page("pages/ecg.py", title="ECG", icon=":material/ecg_heart:", default=True),
+        ],
+    }
+
+
+def frame() -> None:
+    """Draw what surrounds every page, then the page the visitor chose."""
+    from pages.ui import sidebar
+    from pages.ui.errors import errors_in_words
+
+    st.set_page_config(page_title="Echo2ECG Explorer", page_icon=str(ASSETS / "logo.svg"), layout="wide",
+                       initial_sidebar_state=216)
+    st.html(ASSETS / "style.css")
+    st.logo(str(ASSETS / "logo.svg"), size="large")
+    page = st.navigation(pages())
+    sidebar.draw()
+    with errors_in_words():
+        page.run()
+
+
+@asynccontextmanager
+async def lifespan(_app):
+    """At the start of the server: fill an empty workspace with the demo (a job) and warm the networks up (a thread).
+
+    Modules with caches are imported only now, because Streamlit's caches want a runtime.
+    """
+    from pages.ui import resources
+
+    threading.Thread(target=resources.prepare, name="prepare", daemon=True).start()
+    yield
+
+
+if __name__ == "__main__":
+    frame()
+else:
+    app = st.App(__file__, lifespan=lifespan, routes=[*CLIP_ROUTES])

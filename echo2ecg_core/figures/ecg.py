@@ -1,0 +1,202 @@
+"""ECG paper: where every lead lies in millimetres, and the same drawn to scale as SVG, PDF or PNG.
+
+The browser's paper and the printed one share `plan_paper`, so they cannot disagree. Baseline wander is removed with a
+zero-phase high-pass at 0.5 Hz (Kligfield et al., Circulation 115:1306-1324, 2007, allow 0.67 Hz when phase is kept),
+for display only, and the caption says so.
+"""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from echo2ecg_core.ecg.record import LEADS, EcgRecord
+from echo2ecg_core.figures.notation import THIN, number
+
+PAPER_S = 10.0
+WANDER_HZ = 0.5
+SPEEDS_MM_S = (25, 50)
+GAINS_MM_MV = (5, 10, 20)
+_LIMB, _CHEST = LEADS[:6], LEADS[6:]
+_CABRERA = ("aVL", "I", "-aVR", "II", "aVF", "III")
+_ROWS_3X4 = tuple(zip(LEADS[0:3], LEADS[3:6], LEADS[6:9], LEADS[9:12], strict=True))
+# name -> (rows of leads, millimetres from one row to the next at 10 mm/mV)
+LAYOUTS: dict[str, tuple[tuple[tuple[str, ...], ...], int]] = {
+    "3×4 + II": ((*_ROWS_3X4, ("II",)), 26),
+    "6×2": (tuple(zip(_LIMB, _CHEST, strict=True)), 20),
+    "12×1": (tuple((lead,) for lead in LEADS), 15),
+    "Cabrera": (tuple(zip(_CABRERA, _CHEST, strict=True)), 20),
+}
+PALETTES = {
+    "light": {"paper": "#FFFDFC", "fine": "#FBE7E5", "bold": "#F1BFBA", "trace": "#14181D"},
+    "dark": {"paper": "#14191E", "fine": "#20272E", "bold": "#37414B", "trace": "#E9EEF3"},
+}
+
+
+@dataclass(frozen=True)
+class Strip:
+    """A piece of one lead on the paper.
+
+    Attributes:
+        lead: Lead name as in `LEADS`.
+        label: What is printed beside it ("−aVR" when inverted).
+        sign: 1, or -1 where the layout shows the lead inverted.
+        x_mm, baseline_mm: Left end and zero line, from the upper left corner.
+        start_s, end_s: The part of the recording that is shown.
+    """
+
+    lead: str
+    label: str
+    sign: int
+    x_mm: float
+    baseline_mm: float
+    start_s: float
+    end_s: float
+
+
+@dataclass(frozen=True)
+class Paper:
+    """A planned sheet: strips, calibration pulses (left end and zero lines) and scales; lengths in mm."""
+
+    layout: str
+    speed_mm_s: float
+    gain_mm_mv: float
+    width_mm: int
+    height_mm: int
+    label_rise_mm: float
+    strips: tuple[Strip, ...]
+    pulse_x_mm: float
+    pulse_width_mm: float
+    pulse_baselines_mm: tuple[float, ...]
+    synchronous: bool
+
+
+def plan_paper(duration_s: float, layout: str = "3×4 + II", speed_mm_s: float = 25, gain_mm_mv: float = 10,
+               start_s: float = 0.0) -> Paper:
+    """Plan ten seconds of paper.
+
+    The columns of a row follow each other in time. A recording that does not fill the paper shows every lead from
+    `start_s` instead, so that no lead stays empty.
+
+    Args:
+        duration_s: Length of the recording.
+        layout: A key of `LAYOUTS`.
+        speed_mm_s: Paper speed; 1 mm is 40 ms at 25 mm/s.
+        gain_mm_mv: Height of one mV.
+        start_s: First second shown.
+    """
+    rows, pitch = LAYOUTS[layout]
+    pitch = pitch if gain_mm_mv <= 10 else round(1.5 * pitch)
+    first = max(round(0.65 * pitch), math.ceil(gain_mm_mv) + 3)
+    margin = 5 + round(0.2 * speed_mm_s)
+    left_s = max(0.0, min(PAPER_S, duration_s - start_s))
+    synchronous = left_s > PAPER_S - 0.05
+    strips = []
+    for row, leads in enumerate(rows):
+        column_s = PAPER_S / len(leads)
+        for column, lead in enumerate(leads):
+            begin = start_s + (column * column_s if synchronous else 0.0)
+            strips.append(Strip(lead.removeprefix("-"), lead.replace("-", "−"), -1 if lead.startswith("-") else 1,
+                                margin + column * column_s * speed_mm_s, first + row * pitch,
+                                begin, min(begin + column_s, start_s + left_s)))
+    baselines = tuple(first + row * pitch for row in range(len(rows)))
+    return Paper(layout, speed_mm_s, gain_mm_mv, math.ceil(margin + PAPER_S * speed_mm_s + 2),
+                 math.ceil(baselines[-1] + max(0.35 * pitch, 7)), 0.5 * pitch, tuple(strips), 2.0, 0.2 * speed_mm_s,
+                 baselines, synchronous)
+
+
+def remove_wander(signal_mv: np.ndarray, sampling_rate_hz: float) -> np.ndarray:
+    """The signal without what is slower than 0.5 Hz, phase kept; leads with gaps come back untouched.
+
+    Args:
+        signal_mv: (leads, n) in mV; NaN marks a gap.
+        sampling_rate_hz: Samples a second.
+
+    Returns:
+        (leads, n) float32.
+    """
+    leads, n = signal_mv.shape
+    pad = min(n - 1, int(2 * sampling_rate_hz))
+    padded = np.pad(np.nan_to_num(signal_mv), ((0, 0), (pad, pad)), mode="reflect", reflect_type="odd")
+    hertz = np.fft.rfftfreq(padded.shape[1], 1 / sampling_rate_hz)
+    keep = 1 / (1 + (WANDER_HZ / np.maximum(hertz, 1e-9)) ** 8)  # Butterworth of order 4, run both ways
+    cleaned = np.fft.irfft(np.fft.rfft(padded) * keep, padded.shape[1])[:, pad:pad + n]
+    gaps = np.isnan(signal_mv).any(axis=1, keepdims=True)
+    return np.where(gaps, signal_mv, cleaned).astype(np.float32)
+
+
+def displayed_signal(record: EcgRecord, without_wander: bool) -> np.ndarray:
+    """(12, n) as it is drawn: as recorded, or without baseline wander."""
+    return remove_wander(record.signal_mv, record.sampling_rate_hz) if without_wander else record.signal_mv
+
+
+def unit_of(record: EcgRecord) -> str:
+    """"mV", or "unit" where the file holds normalised values that no gain can turn into millivolt."""
+    return "mV" if record.units == "mV" else "unit"
+
+
+def caption(record: EcgRecord, paper: Paper, without_wander: bool) -> str:
+    """What was done to the tracing, in one line; nothing is filtered in silence."""
+    unit = unit_of(record)
+    parts = [f"{number(paper.speed_mm_s)}{THIN}mm/s", f"{number(paper.gain_mm_mv)}{THIN}mm/{unit}",
+             f"pulse 1{THIN}{unit}, 200{THIN}ms"]
+    if unit != "mV":
+        parts.append("normalised, not mV")
+    parts.append("baseline wander removed for display" if without_wander else "as recorded, unfiltered")
+    if not paper.synchronous:
+        parts.append(f"shorter than 10{THIN}s: every lead from its start")
+    return " · ".join(parts)
+
+
+def ecg_figure(record: EcgRecord, paper: Paper, *, without_wander: bool = True, title: str = "", footer: str = "",
+               palette: str = "light"):
+    """A matplotlib Figure of the paper at true scale: one millimetre on the page is one millimetre.
+
+    Args:
+        record: The recording.
+        paper: Its plan.
+        without_wander: Draw without baseline wander (the caption says which).
+        title: Line above the paper.
+        footer: Provenance line below, under the caption.
+        palette: "light" or "dark" (`PALETTES`).
+    """
+    from matplotlib.figure import Figure
+
+    colours, head, foot, mm = PALETTES[palette], 8, 12, 1 / 25.4
+    width, height = paper.width_mm, paper.height_mm + head + foot
+    figure = Figure(figsize=(width * mm, height * mm), facecolor=colours["paper"])
+    axes = figure.add_axes((0, foot / height, 1, paper.height_mm / height))
+    axes.set(xlim=(0, width), ylim=(paper.height_mm, 0))
+    axes.axis("off")
+    _draw_grid(axes, paper, colours)
+    _draw_traces(axes, paper, displayed_signal(record, without_wander), record.sampling_rate_hz, colours)
+    figure.text(2 / width, 1 - 5 / height, title, fontsize=9, color=colours["trace"], weight="bold")
+    figure.text(2 / width, 7 / height, caption(record, paper, without_wander), fontsize=7, color=colours["trace"])
+    figure.text(2 / width, 2.5 / height, footer, fontsize=6.5, color=colours["trace"])
+    return figure
+
+
+def _draw_grid(axes, paper: Paper, colours: dict[str, str]) -> None:
+    for step, colour, weight in ((1, colours["fine"], 0.3), (5, colours["bold"], 0.5)):
+        axes.vlines(np.arange(0, paper.width_mm + 1, step), 0, paper.height_mm, colors=colour, linewidths=weight)
+        axes.hlines(np.arange(0, paper.height_mm + 1, step), 0, paper.width_mm, colors=colour, linewidths=weight)
+
+
+def _draw_traces(axes, paper: Paper, signal: np.ndarray, rate: float, colours: dict[str, str]) -> None:
+    ink = {"color": colours["trace"], "solid_joinstyle": "round"}
+    for baseline in paper.pulse_baselines_mm:
+        axes.plot(*pulse_outline(paper, baseline), linewidth=0.7, **ink)
+    for strip in paper.strips:
+        first, last = round(strip.start_s * rate), round(strip.end_s * rate)
+        samples = strip.sign * signal[LEADS.index(strip.lead), first:last]
+        x = strip.x_mm + np.arange(len(samples)) / rate * paper.speed_mm_s
+        axes.plot(x, strip.baseline_mm - samples * paper.gain_mm_mv, linewidth=0.7, label=strip.label, **ink)
+        axes.text(strip.x_mm + 1.5, strip.baseline_mm - paper.label_rise_mm, strip.label, fontsize=8, weight="bold",
+                  color=colours["trace"], va="center")
+
+
+def pulse_outline(paper: Paper, baseline_mm: float) -> tuple[list[float], list[float]]:
+    """Corner points (x, y) in mm of the calibration pulse of a row: 1 mV high, 200 ms wide, a 1 mm foot on each side."""
+    left, right, top = paper.pulse_x_mm + 1, paper.pulse_x_mm + 1 + paper.pulse_width_mm, baseline_mm - paper.gain_mm_mv
+    return ([left - 1, left, left, right, right, right + 1],
+            [baseline_mm, baseline_mm, top, top, baseline_mm, baseline_mm])

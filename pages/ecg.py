@@ -1,0 +1,52 @@
+"""ECG: what does this tracing suggest? The paper first, then doubt, then the estimate with its evidence."""
+
+import streamlit as st
+
+from pages.ui import evidence, lvef_card, measures, panels, phenotype_table, resources, session, upload
+from pages.ui.errors import errors_in_words
+
+record, card = session.current_ecg(), resources.active_model()
+with st.container(key="page_head", horizontal=True, vertical_alignment="center", gap="small"):
+    panels.title("ECG", record.source if record else "")
+    panels.badges(synthetic=card is not None and card.synthetic)
+    st.space("stretch")
+    if record is not None:
+        upload.load_another()
+        export_place = st.container(width="content")
+
+if record is None:
+    upload.welcome()
+    st.stop()
+
+panels.facts_line(record)
+upload.other_recordings(record)
+notice_place = st.container(key="notice_place")
+left, right = st.columns((786, 370), gap=20)
+with left:
+    panels.ecg_panel(record)
+card_place = right.container(border=True, key="lvef_card")
+below = st.container(key="below")
+
+report = None
+with errors_in_words(), notice_place, st.spinner(panels.waiting_text(card), show_time=True):
+    if card is not None:
+        report = resources.prediction(record, card, insist=session.insists()).as_json()
+with export_place:
+    panels.export_menu(record, report)
+if report is None:
+    panels.nothing_predicted(card_place, notice_place, card)
+    st.stop()
+with notice_place:
+    panels.notice(report)
+with card_place:
+    st.html(lvef_card.lvef_card(report))
+    panels.studies_button(report)
+with below:
+    st.html(measures.measures_strip(report))
+    phenotypes, why, provenance = st.tabs(("Phenotypes", "Why this estimate", "Provenance"), key=session.TAB_KEY, bind="query-params")
+    with phenotypes:
+        st.html(phenotype_table.phenotype_table(report))
+    with why:
+        evidence.why(report)
+    with provenance:
+        evidence.provenance(record, report, card)

@@ -1,0 +1,234 @@
+// ECG paper: draws the sheet that Python planned (millimetres) on whole pixels per millimetre, and measures with calipers.
+// One Paper lives as long as the element; a rerun hands it new data and redraws only when something has changed.
+
+const WIDTH_MM = 262; // the 10 s sheet at 25 mm/s decides how many pixels a millimetre gets
+const SVG = "http://www.w3.org/2000/svg";
+const papers = new WeakMap();
+
+export default function (component) {
+  const { parentElement, data, setStateValue } = component;
+  let paper = papers.get(parentElement);
+  if (!paper) {
+    paper = new Paper(parentElement);
+    papers.set(parentElement, paper);
+  }
+  paper.report = (on) => setStateValue("calipers", on);
+  paper.show(data);
+  const call = ++paper.calls;
+  return () => {
+    if (call !== paper.calls) return; // Streamlit also ends calls that a newer one has overtaken
+    paper.close();
+    papers.delete(parentElement);
+  };
+}
+
+function element(name, attributes = {}, parent = null) {
+  const node = document.createElementNS(SVG, name);
+  for (const [key, value] of Object.entries(attributes)) node.setAttribute(key, value);
+  if (parent) parent.appendChild(node);
+  return node;
+}
+
+function decode(signal) {
+  const bytes = Uint8Array.from(atob(signal.samples), (c) => c.charCodeAt(0));
+  return new Int16Array(bytes.buffer);
+}
+
+class Paper {
+  constructor(root) {
+    this.frame = root.querySelector(".frame");
+    this.scroller = root.querySelector(".scroller");
+    this.reading = root.querySelector(".reading");
+    this.calipers = false;
+    this.calls = 0;
+    this.resized = new ResizeObserver(() => this.draw());
+    this.resized.observe(this.frame);
+    this.onKey = (event) => this.key(event);
+    document.addEventListener("keydown", this.onKey);
+  }
+
+  close() {
+    this.resized.disconnect();
+    document.removeEventListener("keydown", this.onKey);
+  }
+
+  show(data) {
+    const drawing = JSON.stringify({ ...data, calipers: undefined });
+    if (drawing !== this.drawing) {
+      this.drawing = drawing;
+      this.data = data;
+      this.samples = decode(data.signal);
+      this.drawn = null;
+      this.draw();
+    }
+    if (data.calipers !== this.calipers) this.useCalipers(data.calipers);
+  }
+
+  pixelsPerMm() {
+    return Math.max(2, Math.floor(this.frame.clientWidth / WIDTH_MM));
+  }
+
+  draw() {
+    if (!this.data || !this.frame.clientWidth) return;
+    const k = this.pixelsPerMm();
+    const { plan } = this.data;
+    const width = Math.max(plan.width_mm * k, this.frame.clientWidth);
+    const state = `${k}/${width}`;
+    if (state === this.drawn) return;
+    this.drawn = state;
+    this.k = k;
+    const height = plan.height_mm * k;
+    const svg = element("svg", {
+      width, height, viewBox: `0 0 ${width} ${height}`, role: "img", "aria-label": this.data.alt, "data-px-per-mm": k,
+    });
+    this.drawGrid(svg, k, width, height);
+    for (const pulse of plan.pulses) {
+      element("path", { class: "pulse", d: this.polyline(pulse.map(([x, y]) => [x * k + 0.5, y * k + 0.5])) }, svg);
+    }
+    for (const strip of plan.strips) this.drawStrip(svg, strip, k);
+    for (const strip of plan.strips) this.drawLabel(svg, strip, k);
+    this.marks = element("g", {}, svg);
+    this.svg = svg;
+    this.listen(svg);
+    this.scroller.replaceChildren(svg);
+    this.frame.style.minHeight = `${height}px`;
+    if (plan.width_mm * k > this.frame.clientWidth) this.scroller.tabIndex = 0;
+    else this.scroller.removeAttribute("tabindex");
+    this.clear();
+  }
+
+  drawGrid(svg, k, width, height) {
+    const definitions = element("defs", {}, svg);
+    for (const [id, step] of [["fine", 1], ["bold", 5]]) {
+      const size = step * k;
+      const pattern = element("pattern", { id, width: size, height: size, patternUnits: "userSpaceOnUse" }, definitions);
+      element("rect", { class: id, width: size, height: 1, "shape-rendering": "crispEdges" }, pattern);
+      element("rect", { class: id, width: 1, height: size, "shape-rendering": "crispEdges" }, pattern);
+      element("rect", { width, height, fill: `url(#${id})` }, svg);
+    }
+  }
+
+  drawStrip(svg, strip, k) {
+    const { plan, signal } = this.data;
+    const n = this.samples.length / 12;
+    const first = Math.round((strip.start_s - signal.start_s) * signal.rate);
+    const last = Math.min(n, Math.round((strip.end_s - signal.start_s) * signal.rate));
+    const step = (plan.speed_mm_s / signal.rate) * k;
+    const scale = strip.sign * signal.scale * plan.gain_mm_mv * k;
+    const zero = strip.baseline_mm * k + 0.5;
+    const points = [];
+    for (let i = first; i < last; i++) {
+      const value = this.samples[strip.row * n + i];
+      points.push(value === -32768 ? null : [strip.x_mm * k + (i - first) * step, zero - value * scale]);
+    }
+    element("path", { class: "trace", "data-lead": strip.label, d: this.polyline(thin(points)) }, svg);
+    if (strip.tick) {
+      const x = Math.round(strip.x_mm * k) + 0.5;
+      element("path", { class: "tick", d: `M${x} ${zero - 3 * k}V${zero + 3 * k}` }, svg);
+    }
+  }
+
+  drawLabel(svg, strip, k) {
+    const x = (strip.x_mm + 1.5) * k;
+    const y = (strip.baseline_mm - this.data.plan.label_rise_mm) * k + 4;
+    element("text", { class: "lead", x, y }, svg).textContent = strip.label;
+  }
+
+  polyline(points) {
+    let path = "";
+    let pen = "M";
+    for (const point of points) {
+      if (point) path += `${pen}${point[0].toFixed(2)} ${point[1].toFixed(2)}`;
+      pen = point ? "L" : "M";
+    }
+    return path;
+  }
+
+  // ------------------------------------------------------------------ calipers
+
+  key(event) {
+    const target = event.composedPath()[0];
+    const typing = target.isContentEditable || /^(INPUT|TEXTAREA|SELECT)$/.test(target.tagName ?? "");
+    if (event.ctrlKey || event.metaKey || event.altKey || (typing && target.type !== "radio" && target.type !== "checkbox")) return;
+    if (event.key === "k" || event.key === "K") this.toggle(!this.calipers);
+    else if (event.key === "Escape" && this.calipers) this.toggle(false);
+  }
+
+  toggle(on) {
+    this.useCalipers(on);
+    this.report(on);
+  }
+
+  useCalipers(on) {
+    this.calipers = on;
+    this.frame.classList.toggle("calipers", on);
+    this.clear();
+  }
+
+  clear() {
+    this.from = null;
+    this.marks?.replaceChildren();
+    this.reading.hidden = !this.calipers;
+    this.reading.textContent = this.calipers ? "Drag to measure · Esc leaves" : "";
+  }
+
+  listen(svg) {
+    svg.addEventListener("pointerdown", (event) => {
+      if (!this.calipers || event.button !== 0) return;
+      this.from = this.place(event);
+      svg.setPointerCapture(event.pointerId);
+      event.preventDefault();
+    });
+    svg.addEventListener("pointermove", (event) => {
+      if (this.from) this.measure(this.from, this.place(event));
+    });
+    svg.addEventListener("pointerup", (event) => {
+      if (this.from) this.measure(this.from, this.place(event));
+      this.from = null;
+    });
+    svg.addEventListener("pointercancel", () => this.clear());
+  }
+
+  place(event) {
+    const box = this.svg.getBoundingClientRect();
+    return [event.clientX - box.left, event.clientY - box.top];
+  }
+
+  measure([x0, y0], [x1, y1]) {
+    const { plan } = this.data;
+    const [left, right] = [Math.min(x0, x1), Math.max(x0, x1)];
+    const [top, bottom] = [Math.min(y0, y1), Math.max(y0, y1)];
+    const height = this.svg.viewBox.baseVal.height;
+    this.marks.replaceChildren();
+    element("rect", { class: "span", x: left, y: top, width: right - left, height: bottom - top }, this.marks);
+    element("path", { class: "edge", d: `M${left} 0V${height}M${right} 0V${height}` }, this.marks);
+    element("path", { class: "edge", "stroke-dasharray": "4 3", d: `M${left} ${top}H${right}M${left} ${bottom}H${right}` }, this.marks);
+    const ms = ((right - left) / this.k / plan.speed_mm_s) * 1000;
+    const volts = (y0 - y1) / this.k / plan.gain_mm_mv;
+    const rate = ms >= 150 ? ` · ${Math.round(60000 / ms)} bpm` : "";
+    const sign = volts < -0.005 ? "−" : "";
+    this.reading.textContent = `${Math.round(ms)} ms${rate} · ${sign}${Math.abs(volts).toFixed(2)} ${this.data.unit}`;
+  }
+}
+
+// Keeps the lowest and highest point of every half pixel, in their order: nothing visible is lost.
+function thin(points) {
+  const kept = [];
+  let bin = null;
+  let group = [];
+  const flush = () => {
+    if (!group.length) return;
+    const [low, high] = [group.reduce((a, b) => (b[1] < a[1] ? b : a)), group.reduce((a, b) => (b[1] > a[1] ? b : a))];
+    kept.push(...[...new Set([group[0], low, high, group.at(-1)])].sort((a, b) => a[0] - b[0]));
+    group = [];
+  };
+  for (const point of points) {
+    const next = point ? Math.floor(point[0] * 2) : null;
+    if (next !== bin) flush();
+    bin = next;
+    if (point) group.push(point);
+    else kept.push(null);
+  }
+  flush();
+  return kept;
+}

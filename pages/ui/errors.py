@@ -1,0 +1,28 @@
+"""Errors in words: what is wrong, what was found, what to do; the rest of the page stays where it is."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import streamlit as st
+
+from echo2ecg_core.errors import Echo2ECGError
+
+
+@contextmanager
+def errors_in_words() -> Iterator[None]:
+    """Shows an Echo2ECGError where it happens, as what is wrong and what to do; the rest of the page stays."""
+    try:
+        yield
+    except Echo2ECGError as error:
+        show_error(error)
+
+
+def show_error(error: Echo2ECGError, name: str = "") -> None:
+    """One error in words, led by the file's name when there is one."""
+    lead = f"**{plain(name)}** " if name else ""
+    st.error(f"{lead}{plain(error.message)} {plain(error.hint)}".strip(), icon=":material/error:")
+
+
+def plain(text: str) -> str:
+    """Text that Markdown shows as it is written."""
+    return "".join(f"\\{c}" if c in "\\`*_{}[]<>#|$~:" else c for c in text)

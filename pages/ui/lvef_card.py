@@ -1,0 +1,94 @@
+"""The LVEF card as HTML: value, interval, one axis that carries class bands, interval and neighbours, class chances.
+
+Positions are per cent of the axis, so the card fits any width without scaling its type.
+"""
+
+from collections import Counter
+from html import escape
+
+from echo2ecg_core.figures.notation import MISSING, THIN, interval, number, percent
+from echo2ecg_core.phenotypes import LVEF_CLASS_LABELS, PHENOTYPES
+
+LOW, HIGH = PHENOTYPES["lvef"].axis
+BANDS = (("reduced", LOW, 40.5, "≤40 reduced"), ("mildly_reduced", 40.5, 49.5, "41–49"), ("preserved", 49.5, HIGH, "≥50 preserved"))
+
+
+def lvef_card(report: dict) -> str:
+    """HTML of the card for a prediction report; with words instead of numbers when nothing was predicted."""
+    row = next((p for p in report["phenotypes"] if p["name"] == "lvef"), None)
+    outside = (report["out_of_distribution"] or {}).get("flag")
+    badge = '<span class="e2e-badge amber">Outside training data</span>' if outside else ""
+    head = f'<div class="e2e-card-head"><h2>LV ejection fraction</h2>{badge}</div>'
+    if row is None or row["value"] is None:
+        reason = (row or {}).get("reason") or f"No estimate. {report['quality'].get('reason') or ''}"
+        return f'{head}<div class="e2e-value"><b>{MISSING}</b></div><p class="e2e-muted">{escape(reason)}</p>'
+    low, high = row["interval"]
+    level = percent(row["interval_level"])
+    value = (f'<div class="e2e-value"><b>{number(row["value"])}</b><i>%</i>'
+             f"<strong>{interval(low, high)}{THIN}%</strong><span>{level} interval</span></div>")
+    measured = [n["phenotypes"]["lvef"] for n in report["neighbours"] if "lvef" in n.get("phenotypes", {})]
+    return head + value + lvef_axis(row["value"], (low, high), measured) + _legend(level, len(measured)) + _chances(row)
+
+
+def lvef_axis(value: float, ends: tuple[float, float], measured: list[float]) -> str:
+    """The axis: class bands, interval bar with the estimate, hollow circles for the neighbours' measured LVEF.
+
+    Args:
+        value: Estimate in per cent.
+        ends: Interval in per cent.
+        measured: LVEF measured by echo in the nearest ECGs' studies.
+    """
+    parts = [f'<div class="band {name}" style="left:{_at(low)};width:{_width(low, high)}"><span>{label}</span></div>'
+             for name, low, high, label in BANDS]
+    parts.append('<div class="rule"></div>')
+    parts += [f'<div class="tick" style="left:{_at(tick)}">{tick}</div>' for tick in range(int(LOW), int(HIGH) + 1, 10)]
+    parts.append(interval_bar(*map(_inside, ends), capped=[LOW <= end <= HIGH for end in ends]))
+    parts.append(f'<div class="estimate" style="left:{_at(value)}"></div>')
+    seen: Counter = Counter()
+    for lvef in sorted(measured):
+        parts.append(f'<div class="neighbour" style="left:{_at(lvef)};margin-top:-{6 * min(seen[round(lvef)], 2)}px"></div>')
+        seen[round(lvef)] += 1
+    return f'<div class="e2e-axis" role="img" aria-label="{escape(_axis_words(value, ends, measured))}">{"".join(parts)}</div>'
+
+
+def interval_bar(left: float, right: float, capped: list[bool]) -> str:
+    """A horizontal bar between two shares of the width; an end beyond the axis has no cap, because it goes on."""
+    caps = "".join(f" {side}" for side, is_capped in zip(("low", "high"), capped, strict=True) if is_capped)
+    return f'<div class="interval{caps}" style="left:{100 * left:.2f}%;width:{100 * (right - left):.2f}%"></div>'
+
+
+def _axis_words(value: float, ends: tuple[float, float], measured: list[float]) -> str:
+    words = f"LVEF {number(value)} per cent, interval {interval(*ends)}. Classes: reduced to 40, mildly reduced 41 to 49, preserved from 50."
+    return words + (f" Measured in the nearest ECGs: {', '.join(number(v) for v in sorted(measured))}." if measured else "")
+
+
+def _inside(lvef: float) -> float:
+    """Share of the axis, 0 to 1; what lies beyond is drawn at its end."""
+    return (min(max(lvef, LOW), HIGH) - LOW) / (HIGH - LOW)
+
+
+def _at(lvef: float) -> str:
+    return f"{100 * _inside(lvef):.2f}%"
+
+
+def _width(low: float, high: float) -> str:
+    return f"{100 * (high - low) / (HIGH - LOW):.2f}%"
+
+
+def _legend(level: str, n: int) -> str:
+    neighbours = f'<span><i class="ring"></i>{n} nearest ECGs, measured</span>' if n else ""
+    return f'<div class="e2e-legend"><span><i class="dot"></i>estimate, {level} interval</span>{neighbours}</div>'
+
+
+def _chances(row: dict) -> str:
+    """Class probabilities, preserved first; the likeliest in bold."""
+    classes = row.get("classes") or {}
+    likeliest = max(classes, key=classes.get, default=None)
+    lines = []
+    for name in reversed(LVEF_CLASS_LABELS):
+        if name in classes:
+            share = min(max(classes[name], 0.0), 1.0)
+            weight = " class='likeliest'" if name == likeliest else ""
+            lines.append(f"<li{weight}><span>{LVEF_CLASS_LABELS[name]}</span><div class='bar'>"
+                         f"<div class='{name}' style='width:{100 * share:.1f}%'></div></div><em>{percent(share)}</em></li>")
+    return f'<div class="e2e-label">Class probability</div><ul class="e2e-chances">{"".join(lines)}</ul>' if lines else ""

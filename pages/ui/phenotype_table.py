@@ -1,0 +1,83 @@
+"""The phenotype table as HTML: estimate, interval, both on the reference range, chance outside, and how far to trust the row."""
+
+from html import escape
+
+from echo2ecg_core.figures.notation import MISSING, THIN, interval, number, percent
+from echo2ecg_core.phenotypes import PHENOTYPES
+
+GOOD_R2, FAIR_R2 = 0.5, 0.3
+
+
+def phenotype_table(report: dict) -> str:
+    """HTML table of all phenotypes of a prediction report; both reference ranges while the sex is unknown."""
+    sex = report["ecg"].get("sex")
+    level = percent(report["phenotypes"][0]["interval_level"]) if report["phenotypes"] else ""
+    reference = f"Reference, {sex}" if sex else "Reference"
+    head = "".join(f"<th{c}>{h}</th>" for h, c in (
+        ("Phenotype", ""), ("Estimate", ' class="num"'), ("", ""), (f"{level} interval", ' class="num"'),
+        ("Interval on the reference range", ' class="range"'), (reference, ""), ("Chance outside", ""), ("Test R²", ' class="r2"')))
+    body = "".join(_row(p, sex) for p in report["phenotypes"])
+    return f'<table class="e2e-table phenotypes"><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>'
+
+
+def _row(row: dict, sex: str | None) -> str:
+    short = row.get("short") or row["name"].upper()
+    name = f"<b>{escape(row['label'])}</b> <span>{escape(short)}</span>"
+    if row["value"] is None:
+        return f'<tr><th scope="row">{name}</th><td class="num">{MISSING}</td><td colspan="6" class="muted">{escape(row["reason"] or "")}</td></tr>'
+    decimals = PHENOTYPES[row["name"]].decimals
+    low, high = row["interval"]
+    return (f'<tr><th scope="row">{name}</th><td class="num"><b>{number(row["value"], decimals)}</b></td>'
+            f'<td class="unit">{escape(row["unit"])}</td><td class="num">{interval(low, high, decimals)}</td>'
+            f'<td class="range">{range_bar(row, sex)}</td><td>{_reference(row, sex, decimals)}</td>'
+            f"<td>{_chance(row.get('chance_outside'))}</td><td class='r2'>{_trust(row.get('test_r2'))}</td></tr>")
+
+
+def range_bar(row: dict, sex: str | None) -> str:
+    """Reference as a grey box (male above female while the sex is unknown), interval as a line, estimate as a dot."""
+    low, high = PHENOTYPES[row["name"]].axis
+
+    def at(value: float) -> float:
+        return 100 * (min(max(value, low), high) - low) / (high - low)
+
+    ranges = row["reference"] or {}
+    sexes = [s for s in ((sex,) if sex else ("male", "female")) if s in ranges]
+    boxes = []
+    for place, who in zip(("whole",) if len(sexes) == 1 else ("upper", "lower"), sexes, strict=False):
+        left, right = (at(open_end if end is None else end) for end, open_end in zip(ranges[who], (low, high), strict=True))
+        boxes.append(f'<div class="reference {place}" style="left:{left:.2f}%;width:{right - left:.2f}%"></div>')
+    left, right = (at(end) for end in row["interval"])
+    return (f'<div class="e2e-range" role="img" aria-label="{escape(_bar_words(row))}"><div class="rule"></div>{"".join(boxes)}'
+            f'<div class="interval" style="left:{left:.2f}%;width:{right - left:.2f}%"></div>'
+            f'<div class="estimate" style="left:{at(row["value"]):.2f}%"></div></div>')
+
+
+def _bar_words(row: dict) -> str:
+    return f"{row['label']}: {number(row['value'], 1)} {row['unit']}, interval {interval(*row['interval'], 1)}"
+
+
+def _reference(row: dict, sex: str | None, decimals: int) -> str:
+    ranges = row["reference"] or {}
+    if not ranges:
+        return "no guideline range"
+    if sex in ranges:
+        return interval(*ranges[sex], decimals)
+    if len({tuple(r) for r in ranges.values()}) == 1:
+        return interval(*next(iter(ranges.values())), decimals)
+    return " · ".join(f"<span class='sex'>{s[0].upper()}</span>{THIN}{interval(*ranges[s], decimals)}" for s in ("male", "female") if s in ranges)
+
+
+def _chance(chance: dict | None) -> str:
+    """The likelier side in words; a dash when sex or range is unknown."""
+    sides = {side: p for side, p in (chance or {}).items() if p is not None}
+    if not sides:
+        return f'<span class="muted" title="Needs a reference range and, where it differs, the sex.">{MISSING}</span>'
+    side = max(sides, key=sides.get)
+    return f"{percent(sides[side])} {side}"
+
+
+def _trust(r2: float | None) -> str:
+    if r2 is None:
+        return MISSING
+    word = "good" if r2 >= GOOD_R2 else "fair" if r2 >= FAIR_R2 else "weak"
+    return f"{number(r2, 2)} <span>{word}</span>"

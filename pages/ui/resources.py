@@ -1,0 +1,141 @@
+"""Everything the pages cache: networks once per process, predictions once per input.
+
+Keys are content hash + model id, so nothing is ever cleared: another model or another file is another key. Imports
+of torch and numba happen inside, after the first paint; `prepare` pays for them in a thread when the server starts.
+"""
+
+import logging
+import threading
+
+import streamlit as st
+
+from echo2ecg_core.ecg.record import EcgRecord
+from echo2ecg_core.errors import Echo2ECGError, ModelError
+from echo2ecg_core.settings import settings
+from echo2ecg_core.store.catalog import Catalog
+from echo2ecg_core.store.database import Workspace
+from echo2ecg_core.store.model_registry import ModelCard
+from pages.ui.session import ReadFile
+
+log = logging.getLogger(__name__)
+_loading = threading.Lock()
+_warming = threading.Event()
+
+
+def workspace() -> Workspace:
+    """The workspace of this process (a cheap handle; nothing is open)."""
+    return Workspace(settings().workspace)
+
+
+def active_model() -> ModelCard | None:
+    """The active model's card, read anew at every rerun, or None while there is none; imports no torch."""
+    if not workspace().exists():
+        return None
+    from echo2ecg_core.workflows.active_model import active_model_card
+
+    try:
+        return active_model_card(workspace())
+    except ModelError:
+        return None
+
+
+@st.cache_data(max_entries=32, show_spinner=False)
+def read_files(content: dict[str, bytes], sampling_rate_hz: float | None) -> tuple[ReadFile, ...]:
+    """Every recording of an upload, read once per content.
+
+    Args:
+        content: File name -> bytes; files that belong together (.hea and .dat) come together.
+        sampling_rate_hz: For files that do not hold their rate.
+    """
+    from echo2ecg_core.ecg.readers import read_ecgs
+
+    return tuple(ReadFile(item.source, item, None) if isinstance(item, EcgRecord) else ReadFile(item.source, None, item)
+                 for item in read_ecgs(content, sampling_rate_hz))
+
+
+@st.cache_data(max_entries=8, show_spinner=False)
+def example(title: str) -> EcgRecord:
+    """One of the demo's ECGs, read from its file like anyone's."""
+    from echo2ecg_core.ecg.readers import read_ecg
+    from echo2ecg_core.workflows.demo import example_ecgs
+
+    return read_ecg(next(e.path for e in example_ecgs(workspace()) if e.title == title))
+
+
+@st.cache_resource(max_entries=2, show_spinner=False)
+def _loaded_model(folder: str, model_id: str):
+    from echo2ecg_core.workflows.active_model import load_active_model
+
+    return load_active_model(Workspace(folder))
+
+
+def loaded_model(card: ModelCard):
+    """The networks, readouts and vectors of a model, loaded once per process (LoadedModel)."""
+    with _loading:
+        return _loaded_model(str(workspace().folder), card.model_id)
+
+
+@st.cache_data(max_entries=256, show_spinner=False)
+def _prediction(content_hash: str, facts: tuple, model_id: str, folder: str, insist: bool, _record: EcgRecord, _card: ModelCard):
+    from echo2ecg_core.workflows.predict import predict
+
+    return predict(_record, loaded_model(_card), Workspace(folder), insist=insist)
+
+
+def prediction(record: EcgRecord, card: ModelCard, *, insist: bool = False):
+    """The model's prediction for a record (workflows.predict.Prediction), computed once per signal, facts and model.
+
+    Args:
+        record: The ECG.
+        card: The active model.
+        insist: Predict although the signal quality advises against it.
+
+    Raises:
+        Echo2ECGError: the model cannot be loaded or the signal cannot be used.
+    """
+    facts = (record.source, record.sex, record.age_years)
+    return _prediction(record.content_hash, facts, card.model_id, str(workspace().folder), insist, record, card)
+
+
+@st.cache_data(max_entries=4, show_spinner=False)
+def _workspace_name(folder: str, counts: tuple) -> str:
+    studies = Catalog(Workspace(folder)).studies()
+    return "Demo (phantom cohort)" if studies["synthetic"].all() else Workspace(folder).folder.name
+
+
+def workspace_name() -> str:
+    """How the sidebar calls the workspace: the demo by what it holds, any other by its folder."""
+    if not workspace().exists():
+        return f"{workspace().folder.name} (empty)"
+    counts = Catalog(workspace()).counts()
+    if not counts["studies"]:
+        return f"{workspace().folder.name} (empty)"
+    return _workspace_name(str(workspace().folder), tuple(counts.values()))
+
+
+def prepare() -> None:
+    """Pay once, in the background of a starting server, for what the first visitor needs.
+
+    An empty workspace gets the shipped model and, as a job, the demo; then torch, the compiled filters and the active
+    model are loaded.
+    """
+    from echo2ecg_core.ecg.preprocess import warm_up as compile_filters
+    from echo2ecg_core.workflows.demo import ensure_demo, example_ecgs
+
+    try:
+        if settings().auto_demo:
+            ensure_demo(workspace())
+        compile_filters()
+        card = active_model()
+        if card is not None:
+            loaded_model(card)
+        example_ecgs(workspace())
+    except Echo2ECGError as error:
+        log.warning("Not everything could be prepared: %s", error)
+    finally:
+        _warming.set()
+
+
+def is_warm() -> bool:
+    """True once `prepare` has ended: a prediction then takes about a second."""
+    return _warming.is_set()

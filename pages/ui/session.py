@@ -1,0 +1,93 @@
+"""What one visitor holds: the open ECG and the choices on the page, each `st.session_state` key behind a typed function.
+
+Only inputs live here. Predictions are cached per input (resources.py), jobs and results lie on disk, so a reload of
+the browser loses the open file and nothing else. Keys of bound controls are also their names in the address.
+"""
+
+from dataclasses import dataclass
+
+import streamlit as st
+
+from echo2ecg_core.ecg.record import EcgRecord
+from echo2ecg_core.errors import Echo2ECGError
+
+LAYOUT_KEY = "layout"
+SPEED_KEY = "speed"
+GAIN_KEY = "gain"
+TAB_KEY = "tab"
+CALIPERS_KEY = "calipers"
+WANDER_KEY = "remove_wander"
+START_KEY = "start_s"
+INSIST_KEY = "predict_anyway"
+
+_RECORD = "ecg_record"
+_READ = "ecgs_read"
+_ROUND = "upload_round"
+
+
+@dataclass(frozen=True)
+class ReadFile:
+    """One recording of an upload: its name and either the record or the words why it could not be read."""
+
+    name: str
+    record: EcgRecord | None
+    problem: Echo2ECGError | None
+
+
+def current_ecg() -> EcgRecord | None:
+    """The ECG all pages talk about, or None before one is opened."""
+    return st.session_state.get(_RECORD)
+
+
+def open_ecg(record: EcgRecord) -> None:
+    """Make this the current ECG; the uploader is emptied, so that the next drop starts afresh."""
+    st.session_state[_RECORD] = record
+    st.session_state[_ROUND] = upload_round() + 1
+    st.session_state[INSIST_KEY] = False
+    st.session_state[START_KEY] = 0.0
+
+
+def close_ecg() -> None:
+    """Forget the current ECG and the recordings of its upload."""
+    for key in (_RECORD, _READ):
+        st.session_state.pop(key, None)
+
+
+def upload_round() -> int:
+    """Number that names the uploader; a new number is an empty uploader."""
+    return st.session_state.get(_ROUND, 0)
+
+
+def files_read() -> tuple[ReadFile, ...]:
+    """The recordings of the last upload that held several, () otherwise."""
+    return st.session_state.get(_READ, ())
+
+
+def set_files_read(files: tuple[ReadFile, ...]) -> None:
+    """Keep the recordings of an upload, so that each row of the table can be opened."""
+    st.session_state[_READ] = files
+
+
+def insists() -> bool:
+    """True when the person wants a prediction although the signal quality advises against it."""
+    return bool(st.session_state.get(INSIST_KEY, False))
+
+
+def calipers_on() -> bool:
+    """True while the calipers are out."""
+    return bool(st.session_state.get(CALIPERS_KEY, False))
+
+
+def set_calipers(on: bool) -> None:
+    """Take the calipers out or put them away (the K and Esc keys end here)."""
+    st.session_state[CALIPERS_KEY] = on
+
+
+def removes_wander() -> bool:
+    """True when baseline wander is removed for display; the caption then says so."""
+    return bool(st.session_state.get(WANDER_KEY, True))
+
+
+def start_s() -> float:
+    """First second of the paper; other than 0 only in recordings longer than the paper."""
+    return float(st.session_state.get(START_KEY, 0.0))

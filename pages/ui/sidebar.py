@@ -1,0 +1,58 @@
+"""The sidebar below the navigation: work in progress, current ECG, workspace, active model, research-use line."""
+
+from html import escape
+
+import streamlit as st
+
+from echo2ecg_core.figures.export import RESEARCH_ONLY
+from echo2ecg_core.figures.notation import THIN, duration
+from echo2ecg_core.store.jobs import Job, jobs
+from pages.ui import resources, session
+
+POLL_S = 2
+JOB_NAMES = {"demo": "Preparing the demo", "ingest": "Importing", "embed": "Embedding the archive", "map": "Drawing the map",
+             "train": "Training"}
+
+
+def draw() -> None:
+    """Draw the foot of the sidebar; while a job is open its progress renews itself every two seconds."""
+    with st.sidebar.container(key="sidebar_foot"):
+        busy = bool(_open_jobs())
+        st.fragment(_progress, run_every=POLL_S if busy else None)(busy)
+        st.html(_facts())
+
+
+def _open_jobs() -> list[Job]:
+    return jobs(resources.workspace(), open_only=True) if resources.workspace().exists() else []
+
+
+def _progress(was_busy: bool) -> None:
+    """Progress of the open jobs; the end of the last one reruns the page, because what it waited for is there now."""
+    found = _open_jobs()
+    for job in reversed(found):
+        st.progress(min(1.0, job.progress), text=_job_text(job))
+    if was_busy and not found:
+        st.rerun()
+
+
+def _job_text(job: Job) -> str:
+    name = JOB_NAMES.get(job.kind, job.kind.capitalize())
+    if job.state == "queued":
+        return f"**{name}** · waiting"
+    left = f" · {duration(job.eta_s)} left" if job.eta_s else ""
+    return f"**{name}** · {100 * job.progress:.0f}{THIN}%{left}  \n{job.message}"
+
+
+def _facts() -> str:
+    record, card = session.current_ecg(), resources.active_model()
+    blocks = []
+    if record is not None:
+        blocks.append(("Current ECG", f"<b>{escape(record.source)}</b>"))
+    blocks.append(("Workspace", f"<b>{escape(resources.workspace_name())}</b>"))
+    if card is None:
+        blocks.append(("Active model", "none yet"))
+    else:
+        seen = "<br>trained on synthetic hearts" if card.synthetic else ""
+        blocks.append(("Active model", f"<b>{escape(card.name)}</b> <code>{escape(card.model_id[:8])}</code>{seen}"))
+    rows = "".join(f"<div><span>{label}</span>{text}</div>" for label, text in blocks)
+    return f'<div class="e2e-foot">{rows}<p>{RESEARCH_ONLY}</p></div>'

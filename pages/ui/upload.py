@@ -1,0 +1,111 @@
+"""How an ECG comes in: files dropped together, one of the examples, or another recording of the same upload.
+
+What is open stays open until a new file has been read; a file that cannot be read is told by name and loses nothing.
+"""
+
+import streamlit as st
+
+from echo2ecg_core.ecg.record import EcgRecord
+from echo2ecg_core.errors import Echo2ECGError, SamplingRateNeeded
+from echo2ecg_core.figures.notation import THIN, number
+from echo2ecg_core.workflows.demo import EXAMPLES
+from pages.ui import errors, resources, session
+from pages.ui.session import ReadFile
+
+PURPOSE = ("Load a 12-lead ECG and see what it suggests about the heart an echo would show, with how sure the model is and "
+           "which studies look alike.")
+FORMATS = "WFDB (.hea with .dat), a zip of them, DICOM, CSV, NPY, NPZ, XML, SCP, EDF, TXT or MAT; several files at once"
+SUFFIXES = ("hea", "dat", "mat", "zip", "dcm", "csv", "tsv", "txt", "npy", "npz", "xml", "scp", "edf", "bdf", "atr")
+
+
+def welcome() -> None:
+    """The page before an ECG is open: what this is, the uploader, three examples."""
+    st.html(f'<p class="e2e-purpose">{PURPOSE}</p>')
+    uploader("welcome")
+    st.html('<p class="e2e-facts">No ECG yet. Drop a file, or try one of the three below.</p>')
+    examples("welcome")
+
+
+def load_another() -> None:
+    """The same choices behind a button, while an ECG is open."""
+    with st.popover("Load another", icon=":material/upload_file:", key="load_another"):
+        uploader("another")
+        st.caption("Or one of the examples:")
+        examples("another")
+
+
+def uploader(place: str) -> None:
+    """Drop zone; one recording opens at once, several become a table, a missing sampling rate is asked for."""
+    files = st.file_uploader(f"12-lead ECG: {FORMATS}", accept_multiple_files=True, key=f"files_{place}_{session.upload_round()}")
+    if not files:
+        return
+    content = {file.name: file.getvalue() for file in files}
+    read = _read(content, None)
+    if any(isinstance(item.problem, SamplingRateNeeded) for item in read):
+        rate = _ask_for_rate(place, next(item for item in read if isinstance(item.problem, SamplingRateNeeded)))
+        if rate is None:
+            return
+        read = _read(content, rate)
+    _take(read)
+
+
+def _read(content: dict[str, bytes], sampling_rate_hz: float | None) -> tuple[ReadFile, ...]:
+    with st.spinner("Reading the ECG …"):
+        return resources.read_files(content, sampling_rate_hz)
+
+
+def _ask_for_rate(place: str, item: ReadFile) -> float | None:
+    """The rate in Hz once the person has given it; a guess would stretch every interval."""
+    errors.show_error(item.problem, item.name)
+    with st.form(f"rate_{place}", border=False):
+        rate = st.number_input("Sampling rate (Hz)", 50.0, 5000.0, value=None, step=1.0, placeholder="for example 500")
+        given = st.form_submit_button("Read with this rate")
+    return rate if given and rate else None
+
+
+def _take(read: tuple[ReadFile, ...]) -> None:
+    """Open what was read: the first recording; the others wait in the table. Problems are told."""
+    good = [item for item in read if item.record is not None]
+    for item in read:
+        if item.problem is not None:
+            errors.show_error(item.problem, item.name if len(read) > 1 else "")
+    if good:
+        session.set_files_read(read if len(read) > 1 else ())
+        session.open_ecg(good[0].record)
+        st.rerun()
+
+
+def examples(place: str) -> None:
+    """One button each; a click reads the file like anyone's."""
+    for column, (key, title, text) in zip(st.columns(3) if place == "welcome" else [st.container()] * 3, EXAMPLES, strict=True):
+        with column:
+            label = f"**{title}**  \n{text}" if place == "welcome" else title
+            if st.button(label, key=f"example_{place}_{key}", width="stretch", type="secondary"):
+                _open_example(title)
+
+
+def _open_example(title: str) -> None:
+    with errors.errors_in_words(), st.spinner("Reading the example …"):
+        session.set_files_read(())
+        session.open_ecg(resources.example(title))
+        st.rerun()
+
+
+def other_recordings(current: EcgRecord) -> None:
+    """The table of an upload that held several recordings; a row opens it."""
+    files = session.files_read()
+    if len(files) < 2:
+        return
+    rows = [{"Recording": f.name, "Open": "●" if f.record is current else "", "What": _what(f)} for f in files]
+    with st.expander(f"{len(files)} recordings in this upload", expanded=True):
+        chosen = st.dataframe(rows, hide_index=True, on_select="rerun", selection_mode="single-row", key="recordings", height="content")
+        picked = [files[i] for i in chosen.selection.rows if files[i].record is not None and files[i].record is not current]
+        if picked:
+            session.open_ecg(picked[0].record)
+            st.rerun()
+
+
+def _what(file: ReadFile) -> str:
+    if file.record is None:
+        return str(file.problem)
+    return f"{file.record.format}, {number(file.record.duration_s, 1)}{THIN}s, {file.record.sampling_rate_hz:g}{THIN}Hz"
