@@ -5,6 +5,7 @@ V6), the unit is judged by amplitude, and the record's notes say both. EchoNext'
 z-scored per lead; the published parameters (two decimals) undo that.
 """
 
+import math
 from collections.abc import Iterator, Sequence
 
 import numpy as np
@@ -22,7 +23,10 @@ ECHONEXT_RATE_HZ = 250.0
 # a typical second spans 0.3 to 2.3 mV in real records and 2 to 15 standard deviations in z-scored ones
 MAX_PLAUSIBLE_MV = 3.0
 MAX_NORMALISED = 60.0
+MAX_EMPTY = 100  # empty recordings in a row before a file is given up
 
+# CODE-15 documents 1e-4 V, but excerpts in mV circulate
+CODE15_CANDIDATES = {"mV": 1.0, "units of 1e-4 V": 0.1}
 RATE_KEYS = ("fs", "sampling_rate", "sampling_rate_hz", "sample_rate", "samplerate", "sampling_frequency", "sfreq",
              "curr_sample_rate", "frequency", "rate")  # fmt: skip
 LEAD_KEYS = ("leads", "lead_names", "sig_name", "channels", "channel_names")
@@ -59,6 +63,15 @@ def lead_axis(shape: tuple[int, ...], n_names: int = 0) -> int:
     )
 
 
+def has_lead_axis(shape: tuple[int, ...], n_names: int = 0) -> bool:
+    """Whether one of the last two axes of an array can hold the leads, and the other samples."""
+    try:
+        axis = lead_axis(shape, n_names)
+    except SignalError:
+        return False
+    return shape[-3 - axis] > shape[axis]
+
+
 def recordings(
     array: np.ndarray, sampling_rate_hz: float | None, file_name: str, file_format: str,
     names: Sequence[str] = (), unit: str = "", candidates: dict[str, float] | None = None,
@@ -66,7 +79,8 @@ def recordings(
     """The recordings of an array, one by one; empty ones (all zero) are skipped where there are several.
 
     Args:
-        array: (12, n), (n, 12), the same with 8, or any number of them along leading axes.
+        array: (12, n), (n, 12), the same with 8, or any number of them along leading axes; an array, a memory map or
+            an HDF5 dataset, of which one recording at a time is held in memory.
         sampling_rate_hz: Samples a second, None when unknown.
         file_name: For error texts.
         file_format: For the record.
@@ -81,15 +95,22 @@ def recordings(
     axis = lead_axis(array.shape, len(names))
     n_leads, n_samples = array.shape[axis], array.shape[-3 - axis]
     check_size(n_leads, n_samples)
-    is_echonext = array.ndim == 4 and array.shape[1:] == (1, 2500, 12)
+    if 0 in array.shape:
+        raise SignalError(f"The array in “{file_name}” has the shape {tuple(array.shape)}: it holds no samples.",
+                          "Check that the file holds the signals.")
+    is_echonext = array.shape[1:] == (1, 2500, 12)
     rate = ECHONEXT_RATE_HZ if is_echonext else needed_rate(sampling_rate_hz, file_name)
-    tracings = array.reshape(-1, *array.shape[-2:])
-    for number, tracing in enumerate(tracings, start=1):
-        signal = np.asarray(tracing, dtype=np.float64)
+    n_recordings, n_empty = math.prod(array.shape[:-2]), 0
+    for number, index in enumerate(np.ndindex(array.shape[:-2]), start=1):
+        signal = np.asarray(array[index], dtype=np.float64)
         signal = signal if axis == -2 else signal.T  # (leads, n)
-        if len(tracings) > 1 and not np.nan_to_num(signal).any():
+        if n_recordings > 1 and not np.nan_to_num(signal).any():
+            n_empty += 1
+            if n_empty >= min(n_recordings, MAX_EMPTY):
+                raise SignalError(f"The first {n_empty} of {n_recordings} recordings in “{file_name}” are empty.",
+                                  "Check that the file holds the signals.")
             continue
-        notes = [f"Recording {number} of {len(tracings)} in the file."] if len(tracings) > 1 else []
+        notes = [f"Recording {number} of {n_recordings} in the file."] if n_recordings > 1 else []
         channels = Channels(_names(names, n_leads, notes), signal, rate, file_format, notes)
         if is_echonext:
             _undo_echonext(channels)
@@ -99,8 +120,9 @@ def recordings(
 
 
 def named_arrays(
-    arrays: dict[str, np.ndarray], sampling_rate_hz: float | None, file_name: str, file_format: str
-) -> Iterator[Channels]:
+    arrays: dict[str, np.ndarray], sampling_rate_hz: float | None, file_name: str, file_format: str,
+    candidates: dict[str, float] | None = None,
+) -> Iterator[Channels]:  # fmt: skip
     """The recordings of a bundle of named arrays, with sampling rate, lead names and unit where the bundle has them.
 
     Args:
@@ -108,11 +130,15 @@ def named_arrays(
         sampling_rate_hz: Samples a second given by the person, used when the bundle has none.
         file_name: For error texts.
         file_format: For the record.
+        candidates: Units to choose from by amplitude, when the bundle names none.
+
+    Raises:
+        SignalError: If no array has an axis of leads.
     """
     by_key = {key.lower(): value for key, value in arrays.items()}
     texts = next((by_key[key] for key in LEAD_KEYS if key in by_key), np.array([]))
     names = [str(text).strip() for text in texts.ravel()] if texts.dtype.kind in "US" else []
-    fitting = [array for array in arrays.values() if array.dtype.kind in "fiu" and _has_leads(array, len(names))]
+    fitting = [array for array in arrays.values() if array.dtype.kind in "fiu" and has_lead_axis(array.shape, len(names))]
     if not fitting:
         shapes = ", ".join(f"{key} {value.shape}" for key, value in list(arrays.items())[:5])[:200]
         raise SignalError(f"No array in “{file_name}” has an axis of 12 leads: {shapes}.",
@@ -121,15 +147,7 @@ def named_arrays(
     rate = float(rates[0].ravel()[0]) if rates and rates[0].dtype.kind in "fiu" else sampling_rate_hz
     units = [by_key[key] for key in UNIT_KEYS if key in by_key and by_key[key].dtype.kind in "US"]
     unit = str(units[0].ravel()[0]) if units and units[0].size else ""
-    yield from recordings(max(fitting, key=np.size), rate, file_name, file_format, names, unit)
-
-
-def _has_leads(array: np.ndarray, n_names: int) -> bool:
-    try:
-        lead_axis(array.shape, n_names)
-    except SignalError:
-        return False
-    return True
+    yield from recordings(max(fitting, key=np.size), rate, file_name, file_format, names, unit, candidates)
 
 
 def _names(names: Sequence[str], n_leads: int, notes: list[str]) -> Sequence[str]:

@@ -6,6 +6,7 @@ folder, the upload or the archive it came with. Zip members are opened one at a 
 
 import io
 import zipfile
+import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -96,6 +97,30 @@ def files_in_memory(contents: Mapping[str, bytes]) -> list[EcgFile]:
     return list(shelf.values())
 
 
+def zip_names(file: EcgFile) -> list[str]:
+    """The member names of a zip, empty when the file is none or cannot be opened."""
+    if not file.head().startswith(b"PK"):
+        return []
+    try:
+        with file.opener() as stream, zipfile.ZipFile(stream) as archive:
+            return archive.namelist()
+    except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError):
+        return []
+
+
+def check_unpacked_size(file: EcgFile, limit: int = MAX_FILE_BYTES) -> None:
+    """Refuse a zip-based file (.npz, .pt) that would unpack to more than `limit` bytes.
+
+    Raises:
+        ReadError: If the sizes its members announce add up to more.
+    """
+    with file.opener() as stream, zipfile.ZipFile(stream) as archive:
+        total = sum(info.file_size for info in archive.infolist())
+    if total > limit:
+        raise ReadError(f"“{file.name}” would unpack to {total / 2**20:,.0f} MB; at most {limit // 2**20} MB are read.",
+                        "Save fewer recordings in one file.")
+
+
 def files_in_zip(archive_file: EcgFile) -> list[EcgFile]:
     """The members of a zip in name order, without folders and the litter of operating systems.
 
@@ -155,3 +180,18 @@ def _check_archive(archive_file: EcgFile, members: list[zipfile.ZipInfo]) -> Non
             f"The zip “{archive_file.name}” would unpack to {total / 2**20:,.0f} MB from {packed / 2**20:,.1f} MB.",
             f"Give an archive of at most {MAX_ARCHIVE_BYTES // 2**20} MB of ECG files.",
         )
+
+
+def inflates_beyond(packed: bytes, window_bits: int, limit: int) -> int:
+    """How many bytes a deflated stream unpacks to, counted in pieces; stops soon after `limit`.
+
+    Args:
+        packed: The compressed bytes.
+        window_bits: zlib's window parameter: positive with a zlib header, negative for a raw stream.
+        limit: Where counting stops.
+    """
+    inflater, size = zlib.decompressobj(window_bits), 0
+    while packed and not inflater.eof and size <= limit:
+        size += len(inflater.decompress(packed, 2**22))
+        packed = inflater.unconsumed_tail
+    return size

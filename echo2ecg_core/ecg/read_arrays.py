@@ -11,7 +11,7 @@ import numpy as np
 
 from echo2ecg_core.ecg.arrays import lead_axis, named_arrays, recordings
 from echo2ecg_core.ecg.channels import Channels
-from echo2ecg_core.ecg.files import MAX_FILE_BYTES, EcgFile
+from echo2ecg_core.ecg.files import EcgFile, check_unpacked_size
 from echo2ecg_core.errors import ReadError
 
 
@@ -20,13 +20,8 @@ def recognises(head: bytes) -> bool:
     return head.startswith(b"\x93NUMPY")
 
 
-def recognises_npz(file: EcgFile) -> bool:
-    """Whether a zip holds NumPy arrays and nothing else."""
-    try:
-        with file.opener() as stream:
-            names = zipfile.ZipFile(stream).namelist()
-    except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError):
-        return False
+def recognises_npz(names: list[str]) -> bool:
+    """Whether the member names of a zip are those of an .npz file."""
     return bool(names) and all(name.endswith(".npy") for name in names)
 
 
@@ -57,10 +52,8 @@ def read_npz(file: EcgFile, sampling_rate_hz: float | None = None) -> Iterator[C
         ReadError: If it holds Python objects, or unpacks to more than is read.
         SignalError: If no array has a lead axis.
     """
+    check_unpacked_size(file)
     with zipfile.ZipFile(io.BytesIO(file.read())) as archive:
-        if sum(info.file_size for info in archive.infolist()) > MAX_FILE_BYTES:
-            raise ReadError(f"“{file.name}” would unpack to more than {MAX_FILE_BYTES // 2**20} MB.",
-                            "Save fewer recordings in one file.")
         arrays = {name.removesuffix(".npy"): _member(archive, name, file.name) for name in archive.namelist()}
     yield from named_arrays(arrays, sampling_rate_hz, file.name, "NPZ")
 

@@ -15,7 +15,7 @@ from datetime import datetime
 import numpy as np
 
 from echo2ecg_core.ecg.channels import EIGHT_LEADS, MIN_DURATION_S, Channels, check_size, listing
-from echo2ecg_core.ecg.files import MAX_FILE_BYTES, EcgFile
+from echo2ecg_core.ecg.files import MAX_FILE_BYTES, EcgFile, inflates_beyond
 from echo2ecg_core.ecg.record import canonical_lead
 from echo2ecg_core.ecg.statements import without_people
 from echo2ecg_core.ecg.units import judge_unit, mv_per_unit
@@ -74,14 +74,9 @@ def _check_inflation(file: EcgFile, content: bytes) -> None:
     if content[128:132] != b"DICM" or DEFLATED not in content[132:1024]:
         return
     start = 144 + int.from_bytes(content[140:144], "little")
-    inflater, size = zlib.decompressobj(-zlib.MAX_WBITS), 0
-    pending = content[start:]
-    while pending and not inflater.eof:
-        size += len(inflater.decompress(pending, 2**22))
-        pending = inflater.unconsumed_tail
-        if size > MAX_FILE_BYTES:
-            raise ReadError(f"“{file.name}” would unpack to more than {MAX_FILE_BYTES // 2**20} MB.",
-                            "Give a DICOM file with a single ECG.")
+    if inflates_beyond(content[start:], -zlib.MAX_WBITS, MAX_FILE_BYTES) > MAX_FILE_BYTES:
+        raise ReadError(f"“{file.name}” would unpack to more than {MAX_FILE_BYTES // 2**20} MB.",
+                        "Give a DICOM file with a single ECG.")
 
 
 def _lead_name(channel) -> str:

@@ -9,9 +9,19 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from echo2ecg_core.ecg import read_arrays, read_dicom, read_tables, read_wfdb
+from echo2ecg_core.ecg import (
+    read_arrays,
+    read_dicom,
+    read_ecgdatakit,
+    read_hdf5,
+    read_matlab,
+    read_tables,
+    read_torch,
+    read_wfdb,
+    read_xml,
+)
 from echo2ecg_core.ecg.channels import Channels, twelve_lead_record
-from echo2ecg_core.ecg.files import EcgFile, base_name, file_on_disk, files_in_memory, files_in_zip
+from echo2ecg_core.ecg.files import EcgFile, base_name, file_on_disk, files_in_memory, files_in_zip, zip_names
 from echo2ecg_core.ecg.record import EcgRecord
 from echo2ecg_core.errors import Echo2ECGError, ReadError
 
@@ -21,6 +31,11 @@ MAX_RECORDS = 500
 _READERS: tuple[tuple[Callable[[bytes], bool], Callable[..., Iterator[Channels]]], ...] = (
     (read_dicom.recognises, read_dicom.read),
     (read_arrays.recognises, read_arrays.read_npy),
+    (read_hdf5.recognises, read_hdf5.read),
+    (read_matlab.recognises, read_matlab.read),
+    (read_ecgdatakit.recognises_scp, read_ecgdatakit.read_scp),
+    (read_ecgdatakit.recognises_edf, read_ecgdatakit.read_edf),
+    (read_xml.recognises, read_xml.read),
     (read_wfdb.recognises, read_wfdb.read),
     (read_tables.recognises, read_tables.read),
 )
@@ -121,8 +136,16 @@ def _unpacked(files: list[EcgFile], errors: list) -> Iterator[list[EcgFile]]:
 
 
 def _is_archive(file: EcgFile) -> bool:
-    """Whether a file is a zip of files (an .npz is a zip too, but is one recording)."""
-    return file.head().startswith(b"PK") and not read_arrays.recognises_npz(file)
+    """Whether a file is a zip of files; .npz and .pt are zips too, but stand for themselves."""
+    return file.head().startswith(b"PK") and _zip_reader(file) is None
+
+
+def _zip_reader(file: EcgFile) -> Callable[..., Iterator[Channels]] | None:
+    """The reader of a file that is a zip inside (.npz, .pt)."""
+    names = zip_names(file)
+    if read_arrays.recognises_npz(names):
+        return read_arrays.read_npz
+    return read_torch.read if read_torch.recognises(names) else None
 
 
 def _recordings_among(files: list[EcgFile]) -> list[EcgFile]:
@@ -158,7 +181,7 @@ def _records(file: EcgFile, sampling_rate_hz: float | None) -> Iterator[EcgRecor
 def _read_channels(file: EcgFile, sampling_rate_hz: float | None) -> Iterator[Channels]:
     """What the reader of a file's format finds; whatever a foreign parser raises becomes a ReadError."""
     head = file.head()
-    read = read_arrays.read_npz if head.startswith(b"PK") and read_arrays.recognises_npz(file) else _reader_of(head)
+    read = _reader_of(head) or _zip_reader(file)
     if read is None or not head:
         raise _unknown(file, head)
     try:

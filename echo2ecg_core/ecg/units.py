@@ -63,8 +63,8 @@ def judge_unit(signal: np.ndarray, sampling_rate_hz: float, candidates: dict[str
     if amplitude <= 0 or not math.isfinite(amplitude):
         name = next(iter(candidates))
         return candidates[name], f"The file names no unit and its amplitude settles none; taken as {name}."
-    name = min(candidates, key=lambda unit: abs(math.log(amplitude * candidates[unit] / TYPICAL_MV)))
-    return candidates[name], (
-        f"The file names no unit; a typical QRS of {amplitude:.3g} peak to peak was taken as {name} "
-        f"({amplitude * candidates[name]:.2g} mV)."
+    first, second = sorted(candidates, key=lambda unit: abs(math.log(amplitude * candidates[unit] / TYPICAL_MV)))[:2]
+    return candidates[first], (
+        f"The file names no unit; a typical QRS of {amplitude:.3g} peak to peak was taken as {first} "
+        f"({amplitude * candidates[first]:.2g} mV; as {second} it would be {amplitude * candidates[second]:.2g} mV)."
     )

@@ -1,0 +1,91 @@
+"""GE CardioSoft XML (root CardiologyXML): full leads as comma-separated counts in the StripData section.
+
+MedianSamples, VectorLoops and FullDisclosure hold other signals and are not read. CardioSoft calls the PR interval PQ.
+"""
+
+from datetime import datetime
+from xml.etree.ElementTree import Element
+
+import numpy as np
+
+from echo2ecg_core.ecg.channels import Channels
+from echo2ecg_core.ecg.statements import without_people
+from echo2ecg_core.errors import ReadError
+
+_MEASUREMENTS = {
+    "VentricularRate": "heart_rate_bpm", "PQInterval": "pr_ms", "QRSDuration": "qrs_ms", "QTInterval": "qt_ms",
+    "QTCInterval": "qtc_ms", "RRInterval": "rr_ms", "PAxis": "p_axis_deg", "RAxis": "qrs_axis_deg",
+    "TAxis": "t_axis_deg",
+}  # fmt: skip
+_MV_PER_COUNT_UNIT = {"uvperlsb": 1e-3, "µvperlsb": 1e-3, "mvperlsb": 1.0, "nvperlsb": 1e-6}
+_YEARS = {"YEARS": 1.0, "MONTHS": 12.0, "WEEKS": 52.18, "DAYS": 365.25}
+
+
+def channels(root: Element) -> Channels:
+    """The resting ECG of a CardioSoft document.
+
+    Args:
+        root: The CardiologyXML element, parsed safely.
+
+    Raises:
+        ReadError: If it has no StripData section, or its leads cannot be scaled.
+    """
+    strip = root.find("StripData")
+    if strip is None:
+        raise ReadError("The CardioSoft file has no resting ECG (StripData section).", "Export the resting ECG as XML.")
+    rate = _number(strip, "SampleRate")
+    resolution = strip.find("Resolution")
+    unit = (resolution.get("units") or "").lower() if resolution is not None else ""
+    factor = _MV_PER_COUNT_UNIT.get(unit)
+    if rate is None or factor is None:
+        raise ReadError("The CardioSoft file does not say the sampling rate or the resolution of its leads.",
+                        "Export the ECG again.")
+    factor *= _number(strip, "Resolution") or 1.0
+    names, samples = [], []
+    for lead in strip.findall("WaveformData"):
+        names.append(lead.get("lead") or "unnamed")
+        samples.append(np.array([float(count) for count in (lead.text or "").replace(",", " ").split()]) * factor)
+    return Channels(names, samples, rate, "GE CardioSoft XML", **_facts(root))
+
+
+def _number(element: Element | None, path: str) -> float | None:
+    text = element.findtext(path) if element is not None else None
+    try:
+        return float(text) if text and text.strip() else None
+    except ValueError:
+        return None
+
+
+def _facts(root: Element) -> dict:
+    """What the document tells about patient and recording, without names, identifiers or dates of birth."""
+    patient = root.find("PatientInfo")
+    age = _number(patient, "Age")
+    age_element = patient.find("Age") if patient is not None else None
+    units = (age_element.get("units") or "YEARS").upper() if age_element is not None else "YEARS"
+    recorded_at, born = _moment(root, "ObservationDateTime"), _moment(root, "PatientInfo/BirthDateTime")
+    if age is not None:
+        age = age / _YEARS.get(units, 1.0)
+    elif recorded_at and born:
+        age = float(int((recorded_at - born).days / 365.25))
+    sex = (root.findtext("PatientInfo/Gender") or "").strip().lower()
+    device = [root.findtext(f"ClinicalInfo/DeviceInfo/{tag}") or "" for tag in ("Desc", "SoftwareVer")]
+    measured = root.find("RestingECGMeasurements")
+    values = {field: _number(measured, tag) for tag, field in _MEASUREMENTS.items()}
+    lines = [element.text or "" for element in root.findall("Interpretation/Diagnosis/DiagnosisText")]
+    return {
+        "age_years": age, "sex": sex if sex in ("male", "female") else None, "recorded_at": recorded_at,
+        "device": " ".join(text.strip() for text in device if text.strip())[:120] or None,
+        "statements": without_people(line for line in lines if line.strip("- \t")),
+        "device_measurements": {field: value for field, value in values.items() if value is not None},
+    }  # fmt: skip
+
+
+def _moment(root: Element, path: str) -> datetime | None:
+    element = root.find(path)
+    parts = [_number(element, tag) for tag in ("Year", "Month", "Day", "Hour", "Minute", "Second")]
+    if any(part is None for part in parts[:3]):
+        return None
+    try:
+        return datetime(*(int(part or 0) for part in parts))
+    except (ValueError, OverflowError):
+        return None

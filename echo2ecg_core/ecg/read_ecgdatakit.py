@@ -1,0 +1,147 @@
+"""Device formats that ecgdatakit decodes: GE MUSE, Philips Sierra and HL7 aECG XML, SCP-ECG, EDF and EDF+.
+
+ecgdatakit rounds sampling rates to whole Hz; where a file gives the exact interval (SCP-ECG: 1667 µs a sample is
+599.88 Hz) the exact rate is used. Philips files end with a calibration pulse after 10 s, which is cut off.
+"""
+
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+from echo2ecg_core.ecg.channels import Channels
+from echo2ecg_core.ecg.files import EcgFile
+from echo2ecg_core.ecg.record import canonical_lead
+from echo2ecg_core.ecg.statements import without_people
+from echo2ecg_core.ecg.units import judge_unit
+from echo2ecg_core.errors import ReadError, SignalError
+
+MAX_BINARY_BYTES = 32 * 2**20
+PHILIPS_DURATION_S = 10.0
+_MEASUREMENTS = {
+    "heart_rate": "heart_rate_bpm", "rr_interval": "rr_ms", "pr_interval": "pr_ms", "qrs_duration": "qrs_ms",
+    "qt_interval": "qt_ms", "qtc_bazett": "qtc_bazett_ms", "qtc_fridericia": "qtc_fridericia_ms",
+    "p_axis": "p_axis_deg", "qrs_axis": "qrs_axis_deg", "t_axis": "t_axis_deg",
+}  # fmt: skip
+_QTC_ANNOTATIONS = ("QTCorrected", "qtc", "MDC_ECG_TIME_PD_QTc")
+
+
+def recognises_scp(head: bytes) -> bool:
+    """Whether a file begins with an SCP-ECG record: section 0, whose first pointer is to itself at byte 7."""
+    return len(head) >= 32 and head[8:10] == b"\0\0" and head[22:24] == b"\0\0" and head[28:32] == b"\x07\0\0\0"
+
+
+def recognises_edf(head: bytes) -> bool:
+    """Whether a file has the header of EDF, or of its 24-bit sister BDF."""
+    return len(head) >= 256 and (head.startswith(b"0       ") or head.startswith(b"\xffBIOSEMI"))
+
+
+def read_scp(file: EcgFile, sampling_rate_hz: float | None = None) -> Iterator[Channels]:
+    """The rhythm leads of an SCP-ECG file, with the exact sampling rate."""
+    record = parse(file, "SCPECGParser")
+    channels = channels_of(record, "SCP-ECG")
+    interval_us = float(record.raw_metadata.get("rhythm_sample_interval_us") or 0)
+    if interval_us > 0 and abs(1e6 / interval_us - channels.sampling_rate_hz) > 1e-6:
+        channels.sampling_rate_hz = 1e6 / interval_us
+        channels.notes.append(f"The file gives {interval_us:g} µs a sample, that is {1e6 / interval_us:.2f} Hz.")
+    yield channels
+
+
+def read_edf(file: EcgFile, sampling_rate_hz: float | None = None) -> Iterator[Channels]:
+    """The ECG leads of an EDF or EDF+ file."""
+    if file.head().startswith(b"\xffBIOSEMI"):
+        raise ReadError(f"“{file.name}” is a BDF file (24-bit EDF), which is not supported.", "Convert it to EDF.")
+    record = parse(file, "EDFParser")
+    channels = channels_of(record, "EDF")
+    exact = {rate for label, rate in (record.raw_metadata.get("exact_sampling_rates") or {}).items()
+             if canonical_lead(label)}  # fmt: skip
+    if len(exact) == 1:
+        channels.sampling_rate_hz = float(exact.pop())
+    onsets = np.asarray(record.raw_metadata.get("record_onsets") or [0.0], dtype=float)
+    steps = np.diff(onsets)
+    if steps.size and np.abs(steps - float(record.raw_metadata["record_duration"])).max() > 1e-3:
+        channels.notes.append("The recording has gaps; its pieces were joined end to end.")
+    yield channels
+
+
+def parse(file: EcgFile, parser: str):
+    """The file as ecgdatakit's ECGRecord in mV.
+
+    Args:
+        file: The file; its content is handed over in a private copy.
+        parser: The parser class that has to recognise it.
+
+    Raises:
+        ReadError: If ecgdatakit takes the file for something else.
+    """
+    from ecgdatakit.parsing.parser import FileParser
+
+    content = file.read(MAX_BINARY_BYTES)
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "ecg"
+        path.write_bytes(content)
+        record = FileParser.parse(path)
+    if record.file_format.parser != parser:
+        raise ReadError(f"“{file.name}” cannot be told apart from {record.file_format.name}.",
+                        "Export the ECG again from its source.")
+    return record
+
+
+def channels_of(record, file_format: str) -> Channels:
+    """Channels in mV from an ecgdatakit record, with the facts it found and without the patient's identity.
+
+    Args:
+        record: An ecgdatakit ECGRecord.
+        file_format: Format name for the record.
+    """
+    leads = [lead for lead in record.leads if canonical_lead(lead.label)] or record.leads
+    extra = [lead for lead in record.leads if not canonical_lead(lead.label)]
+    rates = {lead.sampling_rate for lead in leads}
+    if len(rates) != 1:
+        raise SignalError(f"The leads have {len(rates)} different sampling rates; one is needed.",
+                          "Export the ECG with one sampling rate for all leads.")
+    rate = float(rates.pop())
+    notes: list[str] = []
+    samples = [np.asarray(lead.samples, dtype=np.float64) for lead in [*leads, *extra]]
+    if any(lead.is_raw or lead.units != "mV" for lead in leads):
+        shortest = min(len(values) for values in samples[: len(leads)])
+        factor, note = judge_unit(np.stack([values[:shortest] for values in samples[: len(leads)]]), rate)
+        samples = [values * factor for values in samples]
+        notes.append(note)
+    if record.raw_metadata.get("checksum_valid") is False:
+        notes.append("A checksum in the file does not match its content; the signal may have been altered.")
+    names = [lead.label for lead in [*leads, *extra]]
+    return Channels(names, samples, rate, file_format, notes, **_facts(record))
+
+
+def without_calibration(channels: Channels) -> Channels:
+    """Cut the calibration pulse off that Philips carts store in every lead after the first 10 s."""
+    length = min(len(samples) for samples in channels.samples_mv)
+    kept = round(PHILIPS_DURATION_S * channels.sampling_rate_hz)
+    tail = np.stack([samples[kept:length] for samples in channels.samples_mv])
+    common = np.ptp(tail, axis=0) == 0 if tail.shape[1] else np.array([False])
+    if length > kept and tail[:, common].size and tail[:, common].max() >= 0.9:
+        channels.samples_mv = [samples[:kept] for samples in channels.samples_mv]
+        channels.notes.append(f"Cropped to the first {PHILIPS_DURATION_S:g} s: a calibration pulse follows them in every lead.")
+    return channels
+
+
+def _facts(record) -> dict:
+    patient, device = record.patient, record.recording.device
+    measurements = {}
+    for name, field in _MEASUREMENTS.items():
+        value = getattr(record.measurements, name)
+        if value is not None:
+            measurements[field] = float(value)
+    corrected = next((record.annotations[key] for key in _QTC_ANNOTATIONS if record.annotations.get(key)), "")
+    qtc = str(corrected).split(" ")[0]
+    if qtc.replace(".", "", 1).isdigit():
+        measurements["qtc_ms"] = float(qtc)
+    elif "qtc_bazett_ms" in measurements:
+        measurements["qtc_ms"] = measurements["qtc_bazett_ms"]
+    maker = " ".join(text.strip() for text in (device.manufacturer, device.model) if text and text.strip())
+    statements = [": ".join(part for part in pair if part) for pair in record.interpretation.statements]
+    return {"age_years": patient.age, "sex": {"M": "male", "F": "female"}.get(patient.sex),
+            "recorded_at": record.recording.date, "device": maker[:120] or None,
+            "statements": without_people(statements), "device_measurements": measurements}  # fmt: skip
