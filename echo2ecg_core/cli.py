@@ -75,6 +75,43 @@ def predict(files: Annotated[list[Path], typer.Argument(help="ECG files (a WFDB 
 
 
 @app.command()
+def search(file: Path, k: Annotated[int, typer.Option("-k", min=1, help="How many studies.")] = 10,
+           sampling_rate_hz: Annotated[float | None, typer.Option(help="For a file that does not hold its rate.")] = None,
+           workspace: WorkspaceOption = None, as_json: JsonOption = False) -> None:
+    """Find the echo studies nearest to an ECG."""
+    from echo2ecg_core.ecg.readers import read_ecg
+    from echo2ecg_core.workflows.active_model import load_active_model
+    from echo2ecg_core.workflows.demo import open_workspace
+    from echo2ecg_core.workflows.predict import predict as predict_record
+    from echo2ecg_core.workflows.search import search as search_studies
+    from echo2ecg_core.workflows.search import search_report
+
+    record = read_ecg(file, sampling_rate_hz=sampling_rate_hz)
+    place = _workspace(workspace)
+    open_workspace(place)
+    prediction = predict_record(record, load_active_model(place), place)
+    hits = search_studies(prediction, place, k)
+    if as_json:
+        _print_json(search_report(prediction, hits))
+    for hit in [] if as_json else hits:
+        lvef = hit.phenotypes.get("lvef")
+        print(f"{hit.rank:>3}  {hit.study_id}  similarity {hit.similarity:.2f}  LVEF {'–' if lvef is None else f'{lvef:.0f} %'}  "
+              f"{len(hit.views)} views{'  synthetic' if hit.synthetic else ''}")
+
+
+@app.command()
+def view(clip_id: str, out: Annotated[Path, typer.Option(help="File to write (H.264 MP4).")], workspace: WorkspaceOption = None) -> None:
+    """Write an echo clip as an MP4 that plays in any browser."""
+    from echo2ecg_core.store.catalog import Catalog
+    from echo2ecg_core.store.database import write_atomically
+
+    catalog = Catalog(_existing(workspace))
+    clip = catalog.clip(clip_id)
+    write_atomically(out, catalog.clip_path(clip_id).read_bytes())
+    print(f"{clip.view or 'unnamed view'}, {clip.n_frames} frames, {clip.fps:g} frames/s{', synthetic' if clip.synthetic else ''}", file=sys.stderr)
+
+
+@app.command()
 def demo(workspace: WorkspaceOption = None, as_json: JsonOption = False) -> None:
     """Build the phantom demo workspace; returns when it is complete."""
     from echo2ecg_core.store import jobs
@@ -140,7 +177,7 @@ def embed(workspace: WorkspaceOption = None) -> None:
     from echo2ecg_core.workflows.active_model import load_active_model
     from echo2ecg_core.workflows.embed import embed_clips, embed_ecgs, embed_studies
 
-    place = _workspace(workspace)
+    place = _existing(workspace)
     model = load_active_model(place)
     with _bar() as progress:
         refused = embed_ecgs(place, model, progress)
@@ -179,7 +216,7 @@ def promote(model: str, workspace: WorkspaceOption = None) -> None:
     """Make a registered model the active one."""
     from echo2ecg_core.store.model_registry import ModelRegistry
 
-    card = ModelRegistry(_workspace(workspace)).promote(model)
+    card = ModelRegistry(_existing(workspace)).promote(model)
     print(f"{card.name} {card.model_id} is active.")
 
 
@@ -188,7 +225,7 @@ def list_models(workspace: WorkspaceOption = None, as_json: JsonOption = False) 
     """List the models of a workspace."""
     from echo2ecg_core.store.model_registry import ModelRegistry
 
-    cards = ModelRegistry(_workspace(workspace)).models()
+    cards = ModelRegistry(_existing(workspace)).models()
     rows = [{"id": c.model_id, "name": c.name, "sha256": c.sha256, "synthetic": c.synthetic, "active": c.active,
              "registered_at": c.registered_at} for c in cards]
     if as_json:
@@ -202,7 +239,7 @@ def show_model(model: str, workspace: WorkspaceOption = None) -> None:
     """Print the manifest of a model."""
     from echo2ecg_core.store.model_registry import ModelRegistry
 
-    _print_json(ModelRegistry(_workspace(workspace)).get(model).manifest())
+    _print_json(ModelRegistry(_existing(workspace)).get(model).manifest())
 
 
 @app.command()
@@ -215,6 +252,16 @@ def worker(workspace: WorkspaceOption = None) -> None:
 
 def _workspace(folder: Path | None) -> Workspace:
     return Workspace(folder or settings().workspace)
+
+
+def _existing(folder: Path | None) -> Workspace:
+    """A workspace that is there already: looking something up must not make one."""
+    from echo2ecg_core.errors import StoreError
+
+    place = _workspace(folder)
+    if not place.exists():
+        raise StoreError(f"There is no workspace at {place.folder.name}.", "Run `demo`, or name another with --workspace.")
+    return place
 
 
 def _print_json(value) -> None:

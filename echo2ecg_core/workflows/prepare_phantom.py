@@ -73,10 +73,11 @@ def _prepare_shard(n_patients: int, seed: int, start: int, spec: EcgInputSpec, f
     """Simulate patients start … start + SHARD - 1 in a process of its own."""
     import torch
 
+    from echo2ecg_core.models.echo_encoder import PhantomVideoNet
     from echo2ecg_core.phantom.cohort import PhantomCohort
 
     torch.set_num_threads(1)
-    cohort = PhantomCohort(n_patients, seed)
+    cohort, encoder = PhantomCohort(n_patients, seed), PhantomVideoNet()
     ecgs, signals, studies, clips, pooled = [], [], [], [], []
     for i in range(start, min(start + SHARD, n_patients)):
         patient = cohort.patient(i)
@@ -87,7 +88,7 @@ def _prepare_shard(n_patients: int, seed: int, start: int, spec: EcgInputSpec, f
             studies.append({"study_id": study.study_id, "patient_id": patient.patient_id, "study_date": str(study.date),
                             "split": patient.split, **study.labels()})
             for view in study.views:
-                pooled.append(_pooled_clip(study, view))
+                pooled.append(_pooled_clip(encoder, study, view))
                 clips.append({"study_id": study.study_id, "view": list(VIEWS).index(view)})
     tables = {name: pd.DataFrame(rows).to_json(orient="table", index=False, double_precision=6)
               for name, rows in (("ecgs", ecgs), ("studies", studies), ("clips", clips))}
@@ -107,13 +108,12 @@ def _prepared_signal(signal_mv: np.ndarray, spec: EcgInputSpec) -> np.ndarray:
     return signal_mv.astype(np.float16)
 
 
-def _pooled_clip(study, view: str) -> np.ndarray:
+def _pooled_clip(encoder, study, view: str) -> np.ndarray:
     """The clip encoder's fixed first step on the 16 frames it uses, (16, 56, 56) float16."""
     import torch
 
     from echo2ecg_core.echo.preprocess import prepare_frames
-    from echo2ecg_core.models.echo_encoder import pooled_luminance
 
     frames = study.render(view, every=2).frames  # (16, 224, 224, 3): what prepare_frames would keep of 32
     prepared = torch.from_numpy(prepare_frames(np.repeat(frames, 2, axis=0)))
-    return pooled_luminance(prepared[None])[0].numpy().astype(np.float16)
+    return encoder.pooled(prepared[None])[0].numpy().astype(np.float16)
