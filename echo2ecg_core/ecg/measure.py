@@ -1,0 +1,154 @@
+"""Rate, intervals and axis of an ECG, measured on its median beat, each with a confidence.
+
+The confidence of an interval tells how well two halves of the beats (every other one) agree on it, not how
+likely a disease is. What cannot be measured is None with confidence 0; nothing is raised on a bad signal.
+"""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from echo2ecg_core.ecg.beats import LOWEST_RATE_HZ, RATE_HZ, Beats, at_working_rate, find_beats, samples
+from echo2ecg_core.ecg.delineate import P_VISIBLE, Waves, delineate
+from echo2ecg_core.ecg.record import LEADS, EcgRecord
+
+LEAD_I, LEAD_AVF = LEADS.index("I"), LEADS.index("aVF")
+PLAUSIBLE_MS = {"pr_ms": (70, 450), "qrs_ms": (40, 260), "qt_ms": (180, 750)}
+TOLERANCE = {"pr_ms": 20.0, "qrs_ms": 15.0, "qt_ms": 30.0, "axis_deg": 20.0}  # disagreement that halves the confidence
+FEW_BEATS_CONFIDENCE = 0.3  # fewer than four beats cannot be split
+CLEAR_T = 8.0  # times steeper than what follows; below it QT loses confidence
+FIXED_PR = 0.2  # confidence of PR below which a P wave does not precede the complexes at a fixed distance
+CORRECTED = {"qtc_bazett_ms": 1 / 2, "qtc_fridericia_ms": 1 / 3}  # exponent of the RR interval in seconds
+NUMBERS = ("heart_rate_bpm", *PLAUSIBLE_MS, *CORRECTED, "axis_deg")
+
+
+@dataclass(frozen=True)
+class EcgMeasurements:
+    """What a reader of the ECG would measure; None where it cannot be measured.
+
+    Attributes:
+        heart_rate_bpm: Mean ventricular rate.
+        pr_ms: Earliest P onset to earliest QRS onset over all leads.
+        qrs_ms: Earliest QRS onset to latest QRS end.
+        qt_ms: Earliest QRS onset to the end of the T wave.
+        qtc_bazett_ms: QT over the square root of RR.
+        qtc_fridericia_ms: QT over the cube root of RR.
+        axis_deg: Frontal QRS axis, -180 to 180 degrees, from the areas in I and aVF.
+        p_present: Whether a P wave precedes the complexes at a fixed distance.
+        r_times_s: Times of the R peaks.
+        confidence: 0 to 1 for every measurement but the times.
+    """
+
+    heart_rate_bpm: float | None = None
+    pr_ms: float | None = None
+    qrs_ms: float | None = None
+    qt_ms: float | None = None
+    qtc_bazett_ms: float | None = None
+    qtc_fridericia_ms: float | None = None
+    axis_deg: float | None = None
+    p_present: bool | None = None
+    r_times_s: tuple[float, ...] = ()
+    confidence: dict[str, float] = field(default_factory=dict)
+
+    def as_dict(self) -> dict:
+        """Returns the measurements and confidences as JSON holds them, rounded to what they can mean."""
+        values = {name: None if getattr(self, name) is None else round(getattr(self, name), 1) for name in NUMBERS}
+        return values | {
+            "p_present": self.p_present,
+            "r_times_s": [round(time_s, 3) for time_s in self.r_times_s],
+            "confidence": {name: round(value, 2) for name, value in self.confidence.items()},
+        }
+
+
+def measure_ecg(record: EcgRecord) -> EcgMeasurements:
+    """Returns rate, intervals and axis of a record; of a long one, those of the first minute."""
+    return measure_signal(record.signal_mv, record.sampling_rate_hz)
+
+
+def measure_signal(signal_mv: np.ndarray, sampling_rate_hz: float) -> EcgMeasurements:
+    """Returns rate, intervals and axis of a signal.
+
+    Args:
+        signal_mv: (12, n) millivolts, NaN where nothing was recorded.
+        sampling_rate_hz: Its rate.
+    """
+    beats = None
+    if sampling_rate_hz >= LOWEST_RATE_HZ:
+        signal, rate_hz = at_working_rate(signal_mv, sampling_rate_hz)
+        beats = find_beats(signal)
+    if beats is None:
+        return EcgMeasurements(confidence=dict.fromkeys((*NUMBERS, "p_present"), 0.0))
+    times_s = beats.r_peaks / rate_hz
+    rr_s = float(np.diff(times_s).mean())
+    whole, confidence = _measure_beats(beats, rr_s)
+    for name, exponent in CORRECTED.items():
+        whole[name] = None if whole["qt_ms"] is None else whole["qt_ms"] / rr_s**exponent
+        confidence[name] = min(confidence["qt_ms"], beats.contrast)
+    return EcgMeasurements(
+        heart_rate_bpm=60 / rr_s,
+        r_times_s=tuple(times_s.tolist()),
+        confidence={"heart_rate_bpm": beats.contrast} | confidence,
+        **whole,
+    )
+
+
+def _measure_beats(beats: Beats, rr_s: float) -> tuple[dict, dict[str, float]]:
+    """Returns the values of the median beat and their confidences from its two halves."""
+    usual_rr_s = float(np.median(np.diff(beats.r_peaks))) / RATE_HZ
+    whole, waves = _measure_median(beats.windows, beats.leads, usual_rr_s)
+    if len(beats.windows) >= 4:
+        halves = [_measure_median(beats.windows[i::2], beats.leads, usual_rr_s)[0] for i in (0, 1)]
+        confidence = {name: _agreement(name, whole[name], [half[name] for half in halves]) for name in TOLERANCE}
+    else:
+        confidence = {name: 0.0 if whole[name] is None else FEW_BEATS_CONFIDENCE for name in TOLERANCE}
+    if waves is None:
+        return whole, confidence | {"p_present": 0.0}
+    confidence["qt_ms"] *= min(1.0, waves.t_clarity / CLEAR_T)
+    confidence["p_present"] = _p_confidence(waves)
+    if whole["p_present"] and confidence["pr_ms"] < FIXED_PR:
+        whole |= {"p_present": False, "pr_ms": None}
+        confidence |= {"p_present": 1 - confidence["p_present"], "pr_ms": 0.0}
+    return whole, confidence
+
+
+def _measure_median(windows: np.ndarray, leads: np.ndarray, rr_s: float) -> tuple[dict, Waves | None]:
+    waves = delineate(windows[:, leads], rr_s)
+    values = dict.fromkeys((*TOLERANCE, "p_present"))
+    if waves is None:
+        return values, None
+    spans = {
+        "pr_ms": (waves.p_onset, waves.qrs_onset),
+        "qrs_ms": (waves.qrs_onset, waves.qrs_offset),
+        "qt_ms": (waves.qrs_onset, waves.t_offset),
+    }
+    for name, (begin, end) in spans.items():
+        if begin is not None and end is not None:
+            span_ms = 1000 * (end - begin) / RATE_HZ
+            low, high = PLAUSIBLE_MS[name]
+            values[name] = span_ms if low <= span_ms <= high else None
+    values["axis_deg"] = _axis(np.median(windows, axis=0), waves) if leads[LEAD_I] and leads[LEAD_AVF] else None
+    values["p_present"] = waves.p_onset is not None
+    return values, waves
+
+
+def _axis(beat: np.ndarray, waves: Waves) -> float:
+    """Returns the direction of the mean QRS vector in the frontal plane; aVF is weaker than I by sqrt(3) / 2."""
+    level = beat[:, waves.qrs_onset - samples(20) : waves.qrs_onset - samples(4)].mean(axis=1, keepdims=True)
+    area = (beat - level)[:, waves.qrs_onset : waves.qrs_offset + 1].sum(axis=1)
+    return float(np.degrees(np.arctan2(area[LEAD_AVF] * 2 / np.sqrt(3), area[LEAD_I])))
+
+
+def _agreement(name: str, whole: float | None, halves: list[float | None]) -> float:
+    """Returns 1 where both halves give the same value, 0.5 where they differ by the tolerance, 0 without a value."""
+    if whole is None or None in halves:
+        return 0.0
+    difference = abs(halves[0] - halves[1])
+    if name == "axis_deg":
+        difference = min(difference, 360 - difference)
+    return 1 / (1 + (difference / TOLERANCE[name]) ** 2)
+
+
+def _p_confidence(waves: Waves) -> float:
+    """Returns how far the P wave's strength lies from the limit of being seen, as 0 to 1."""
+    distance = waves.p_strength / P_VISIBLE
+    return float(np.clip(1 - 1 / distance if waves.p_onset is not None else 1 - distance / 2, 0, 1))

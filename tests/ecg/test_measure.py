@@ -1,0 +1,262 @@
+"""Measurements against manual marks (LUDB), the statements of electrocardiographs, and drawn beats of known timing."""
+
+import math
+
+import numpy as np
+import pytest
+
+from echo2ecg_core.ecg.measure import EcgMeasurements, measure_ecg, measure_signal
+from echo2ecg_core.ecg.record import EcgRecord
+
+STATED = {  # file: rate (1/min), PR, QRS, QT (ms), QRS axis (degrees) as the electrocardiograph printed them
+    "dicom/pydicom_waveform_ecg.dcm": (61.1, 161, 75, 368, 52),
+    "dicom/ecgtoolkit_Example.dcm": (None, 148, 120, 420, -61),
+    "ge_muse_xml/braveheart_example1.xml": (48.3, 138, 96, 452, 20),
+    "ge_muse_xml/braveheart_example2.xml": (65, 184, 100, 420, -2),
+    "ge_muse_xml/introecg_MUSE_example.xml": (56, 330, 94, 434, -22),
+    "ge_cardiosoft_xml/ecgprocess_example-XML1.xml": (50, 174, 92, 440, None),
+    "philips_sierra_xml/ad4d3d80_v1.04.xml": (41, 144, 102, 564, 85),
+}
+GAINS = (0.7, 1.1, 0.4, -0.9, 0.15, 0.75, -0.5, 0.6, 1.0, 1.3, 1.2, 0.9)
+
+
+def hump(time_s, begin_s, end_s, height_mv):
+    """A raised cosine from `begin_s` to `end_s`."""
+    phase = np.clip((time_s - begin_s) / (end_s - begin_s), 0, 1)
+    return height_mv * np.sin(np.pi * phase) ** 2
+
+
+def drawn_ecg(rr_s=(0.8,), pr_s=0.16, qrs_s=0.09, qt_s=0.38, p_mv=0.15, noise_mv=0.005, rate_hz=500.0, n_beats=12):
+    """(12, n): a P wave, a QRS complex of two humps and a T wave at known places before and after each R peak."""
+    beats_s = 0.7 + np.concatenate([[0.0], np.cumsum(np.resize(rr_s, n_beats - 1))])
+    time_s = np.arange(int((beats_s[-1] + 0.7) * rate_hz)) / rate_hz
+    lead = np.zeros_like(time_s)
+    for beat_s in beats_s:
+        onset_s = beat_s - qrs_s / 3
+        lead += hump(time_s, onset_s - pr_s, onset_s - pr_s + 0.1, p_mv)
+        lead += hump(time_s, onset_s, onset_s + 2 * qrs_s / 3, 1.0) - hump(
+            time_s, onset_s + qrs_s / 2, onset_s + qrs_s, 0.35
+        )
+        lead += hump(time_s, onset_s + qt_s - 0.2, onset_s + qt_s, 0.3)
+    noise = noise_mv * np.random.default_rng(0).standard_normal((12, len(time_s)))
+    return np.outer(GAINS, lead) + noise, beats_s
+
+
+def test_drawn_beats_are_measured_at_the_times_they_were_drawn():
+    signal, beats_s = drawn_ecg()
+    measured = measure_signal(signal, 500)
+    assert measured.heart_rate_bpm == pytest.approx(75, abs=0.5)
+    assert measured.pr_ms == pytest.approx(160, abs=20)
+    assert measured.qrs_ms == pytest.approx(90, abs=14)
+    assert measured.qt_ms == pytest.approx(380, abs=25)
+    assert measured.qtc_bazett_ms == pytest.approx(measured.qt_ms / math.sqrt(0.8), rel=0.01)
+    assert measured.qtc_fridericia_ms == pytest.approx(measured.qt_ms / 0.8 ** (1 / 3), rel=0.01)
+    assert measured.axis_deg == pytest.approx(math.degrees(math.atan2(0.75 * 2 / math.sqrt(3), 0.7)), abs=3)
+    assert measured.p_present
+    np.testing.assert_allclose(measured.r_times_s, beats_s, atol=0.012)
+    assert all(0.5 < value <= 1 for value in measured.confidence.values()), measured.confidence
+
+
+@pytest.mark.parametrize("change, name, expected_ms", [
+    ({"pr_s": 0.22}, "pr_ms", 220), ({"qrs_s": 0.14}, "qrs_ms", 140), ({"qt_s": 0.45}, "qt_ms", 450),
+])
+def test_a_longer_interval_is_measured_longer(change, name, expected_ms):
+    assert getattr(measure_signal(drawn_ecg(**change)[0], 500), name) == pytest.approx(expected_ms, abs=25)
+
+
+@pytest.mark.parametrize("rate_hz", [125, 250, 257, 400, 999.9, 1000])
+def test_measurements_do_not_depend_on_the_sampling_rate(rate_hz):
+    measured = measure_signal(drawn_ecg(rate_hz=rate_hz)[0], rate_hz)
+    at_500 = measure_signal(drawn_ecg()[0], 500)
+    assert measured.heart_rate_bpm == pytest.approx(at_500.heart_rate_bpm, abs=0.5)
+    for name in ("pr_ms", "qrs_ms", "qt_ms"):
+        assert getattr(measured, name) == pytest.approx(getattr(at_500, name), abs=12), name
+
+
+def test_without_p_waves_there_is_no_pr_interval():
+    measured = measure_signal(drawn_ecg(p_mv=0.0, rr_s=(0.6, 0.95, 0.7, 0.85))[0], 500)
+    assert measured.p_present is False
+    assert measured.pr_ms is None and measured.confidence["pr_ms"] == 0
+    assert measured.qrs_ms == pytest.approx(90, abs=14)
+
+
+def test_an_irregular_rhythm_has_the_mean_rate():
+    signal, beats_s = drawn_ecg(p_mv=0.0, rr_s=(0.6, 0.95, 0.7, 0.85))
+    assert measure_signal(signal, 500).heart_rate_bpm == pytest.approx(60 / np.diff(beats_s).mean(), abs=0.5)
+
+
+def test_noise_in_half_of_the_leads_changes_little():
+    signal, beats_s = drawn_ecg()
+    signal[[1, 3, 4, 7, 9, 11]] += 1.0 * np.random.default_rng(1).standard_normal((6, signal.shape[1]))
+    measured = measure_signal(signal, 500)
+    np.testing.assert_allclose(measured.r_times_s, beats_s, atol=0.02)
+    assert measured.heart_rate_bpm == pytest.approx(75, abs=0.5)
+
+
+def test_pacing_spikes_before_each_beat_are_not_counted():
+    signal, beats_s = drawn_ecg()
+    for beat_s in beats_s:
+        signal[:, int((beat_s - 0.2) * 500)] += 2.0
+    assert measure_signal(signal, 500).heart_rate_bpm == pytest.approx(75, abs=0.5)
+
+
+def test_the_axis_is_not_given_without_lead_i():
+    signal, _ = drawn_ecg()
+    signal[0] = 0
+    measured = measure_signal(signal, 500)
+    assert measured.axis_deg is None and measured.confidence["axis_deg"] == 0
+    assert measured.qrs_ms is not None
+
+
+def bad_signals():
+    rng = np.random.default_rng(0)
+    return {
+        "all zero": np.zeros((12, 5000)),
+        "all missing": np.full((12, 5000), np.nan),
+        "constant": np.full((12, 5000), 0.4),
+        "white noise": rng.standard_normal((12, 5000)),
+        "wander": np.cumsum(rng.standard_normal((12, 5000)), axis=1),
+        "mains hum": np.tile(np.sin(2 * np.pi * 50 * np.arange(5000) / 500), (12, 1)),
+        "one spike": np.eye(12, 5000),
+        "infinite": np.full((12, 5000), np.inf),
+        "empty": np.zeros((12, 0)),
+        "one sample": np.zeros((12, 1)),
+        "under two seconds": drawn_ecg()[0][:, :900],
+    }
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("name", bad_signals())
+def test_bad_signals_give_no_measurements_and_no_error(name):
+    measured = measure_signal(bad_signals()[name], 500)
+    assert measured.heart_rate_bpm is None and measured.qt_ms is None and measured.p_present is None
+    assert set(measured.confidence.values()) == {0.0}
+
+
+def test_too_low_a_sampling_rate_gives_no_measurements():
+    assert measure_signal(drawn_ecg(rate_hz=50)[0], 50).heart_rate_bpm is None
+
+
+def test_the_dictionary_holds_every_measurement_as_plain_numbers():
+    import json
+
+    signal, _ = drawn_ecg()
+    record = EcgRecord(signal_mv=signal, sampling_rate_hz=500.0, format="NPY", source="drawn.npy")
+    as_dict = json.loads(json.dumps(measure_ecg(record).as_dict()))
+    fields = set(EcgMeasurements.__dataclass_fields__)
+    assert set(as_dict) == fields
+    assert set(as_dict["confidence"]) == fields - {"r_times_s", "confidence"}
+    assert set(json.loads(json.dumps(EcgMeasurements().as_dict()))) == fields
+
+
+@pytest.mark.parametrize("file", STATED)
+def test_measurements_agree_with_the_electrocardiograph_that_made_the_file(file, samples):
+    from echo2ecg_core.ecg.readers import read_ecg
+
+    rate, pr, qrs, qt, axis = STATED[file]
+    measured = measure_ecg(read_ecg(samples / "ecg" / file))
+    assert rate is None or measured.heart_rate_bpm == pytest.approx(rate, abs=1)
+    assert measured.pr_ms == pytest.approx(pr, abs=30)
+    assert measured.qrs_ms == pytest.approx(qrs, abs=12)
+    assert measured.qt_ms == pytest.approx(qt, abs=20)
+    assert axis is None or measured.axis_deg == pytest.approx(axis, abs=15)
+
+
+def marked_beats(path, lead):
+    """The marked beats of one lead: dicts of sample numbers for r, qrs_on, qrs_off, p_on, t_off."""
+    import wfdb
+
+    marks = wfdb.rdann(str(path), lead)
+    waves = []
+    for i, symbol in enumerate(marks.symbol):
+        if symbol in "pNt":
+            before = marks.sample[i - 1] if i and marks.symbol[i - 1] == "(" else None
+            after = marks.sample[i + 1] if i + 1 < len(marks.symbol) and marks.symbol[i + 1] == ")" else None
+            waves.append((symbol, before, marks.sample[i], after))
+    beats = []
+    for i, (symbol, before, place, after) in enumerate(waves):
+        if symbol == "N":
+            beat = {"r": place, "qrs_on": before, "qrs_off": after, "p_on": None, "t_off": None}
+            if i and waves[i - 1][0] == "p":
+                beat["p_on"] = waves[i - 1][1]
+            if i + 1 < len(waves) and waves[i + 1][0] == "t":
+                beat["t_off"] = waves[i + 1][3]
+            beats.append(beat)
+    return beats
+
+
+def manual_measurements(path, rate_hz):
+    """Medians over the marked beats: earliest onset and latest end of leads II and V5; rate and span of the marks."""
+    beats = marked_beats(path, "ii")
+    spans = {"pr_ms": [], "qrs_ms": [], "qt_ms": []}
+    chest_beats = marked_beats(path, "v5")
+    for beat in beats:
+        both = [beat, *(other for other in chest_beats if abs(other["r"] - beat["r"]) < 0.1 * rate_hz)]
+        marks = {name: [b[name] for b in both if b[name] is not None] for name in ("qrs_on", "qrs_off", "p_on", "t_off")}
+        if not marks["qrs_on"]:
+            continue
+        onset = min(marks["qrs_on"])
+        if marks["qrs_off"]:
+            spans["qrs_ms"].append(max(marks["qrs_off"]) - onset)
+        if marks["t_off"]:
+            spans["qt_ms"].append(max(marks["t_off"]) - onset)
+        if marks["p_on"]:
+            spans["pr_ms"].append(onset - min(marks["p_on"]))
+    r_times_s = np.array([beat["r"] for beat in beats]) / rate_hz
+    if len(spans["pr_ms"]) < len(beats) / 2:
+        spans["pr_ms"] = []
+    manual = {name: 1000 * np.median(values) / rate_hz if values else math.nan for name, values in spans.items()}
+    return manual | {"r_times_s": r_times_s, "heart_rate_bpm": 60 / np.diff(r_times_s).mean()}
+
+
+@pytest.fixture(scope="module")
+def ludb(samples):
+    """Manual and automatic measurements of the 100 marked LUDB recordings."""
+    import wfdb
+
+    pairs = []
+    for header in sorted((samples / "ecg" / "ludb_labelled").glob("*.hea")):
+        recording = wfdb.rdrecord(str(header.with_suffix("")))
+        assert [name.lower() for name in recording.sig_name][:2] == ["i", "ii"]
+        manual = manual_measurements(header.with_suffix(""), recording.fs)
+        pairs.append((manual, measure_signal(recording.p_signal.T, recording.fs)))
+    assert len(pairs) == 100
+    return pairs
+
+
+def test_the_rate_of_the_marked_beats_is_right_within_two_beats_a_minute(ludb):
+    right = 0
+    for manual, measured in ludb:
+        first_s, last_s = manual["r_times_s"][[0, -1]]
+        within = [time_s for time_s in measured.r_times_s if first_s - 0.12 < time_s < last_s + 0.12]
+        right += abs(60 / np.diff(within).mean() - manual["heart_rate_bpm"]) <= 2
+    assert right >= 97
+
+
+def test_the_rate_of_the_whole_recording_is_that_of_the_marked_beats_unless_the_rhythm_is_irregular(ludb):
+    regular = [(manual, measured) for manual, measured in ludb
+               if np.diff(manual["r_times_s"]).std() < 0.1 * np.diff(manual["r_times_s"]).mean()]
+    assert len(regular) >= 80
+    right = [abs(measured.heart_rate_bpm - manual["heart_rate_bpm"]) <= 2 for manual, measured in regular]
+    assert np.mean(right) >= 0.97
+
+
+@pytest.mark.parametrize("name, limit_ms", [("qrs_ms", 12), ("qt_ms", 25), ("pr_ms", 20)])
+def test_intervals_agree_with_manual_marks(ludb, name, limit_ms):
+    pairs = [(manual[name], getattr(measured, name)) for manual, measured in ludb if math.isfinite(manual[name])]
+    found = [(manual, measured) for manual, measured in pairs if measured is not None]
+    assert len(found) >= 0.97 * len(pairs)
+    assert np.median([abs(manual - measured) for manual, measured in found]) <= limit_ms
+
+
+def test_p_waves_are_seen_where_they_are_marked_and_only_there(ludb):
+    right = [math.isfinite(manual["pr_ms"]) == measured.p_present for manual, measured in ludb]
+    assert np.mean(right) >= 0.95
+
+
+def test_confident_qt_intervals_are_the_better_ones(ludb):
+    errors = [(measured.confidence["qt_ms"], abs(measured.qt_ms - manual["qt_ms"])) for manual, measured in ludb]
+    unsure = [error for confidence, error in errors if confidence < 0.5]
+    sure = [error for confidence, error in errors if confidence >= 0.8]
+    assert len(sure) > 60
+    assert np.median(unsure) > 3 * np.median(sure)
