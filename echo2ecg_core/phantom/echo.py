@@ -118,7 +118,7 @@ def _draw_timing(heart: Heart, rng: np.random.Generator, n_frames: int) -> tuple
     fastest = float(np.clip(0.97 * n_frames / rr_s, 30.5, 60))
     fps = round(float(rng.uniform(30, fastest)), 1)
     triggered, anywhere = rng.uniform(0.0, 0.06), rng.uniform(0.0, rr_s)
-    covers_beat = n_frames / fps > 1.05 * rr_s
+    covers_beat = heart.rhythm != "af" and n_frames / fps > rr_s + 0.14
     return fps, float(anywhere if covers_beat and rng.random() < 0.4 else triggered)
 
 
@@ -132,8 +132,8 @@ def _hold_probe(
     drift = np.stack([0.5 * np.sin(1.6 * times_s + breath), 1.0 * np.sin(1.6 * times_s + breath + 1)], axis=1)
     length, apex_wall = 10 * heart.lv_length_d, 7.2 * (heart.ivsd + heart.lvpwd) / 2
     if view in APICAL:
-        angle = {"A4C": -7.0, "A2C": -2.0, "A3C": -4.0}[view] + tilt
-        apex = np.array([{"A4C": 10.0, "A2C": -2.0, "A3C": -2.0}[view], 12.0 + apex_wall])
+        angle = {"A4C": -5.0, "A2C": -2.0, "A3C": 2.0}[view] + tilt
+        apex = np.array([{"A4C": 6.0, "A2C": -1.0, "A3C": -2.0}[view], 15.0 + apex_wall])
         squash = missed if foreshortened else 1.0
         return scene.squashed(squash).moved(angle, 1.0, apex + shift + drift), foreshortened
     if view == "Parasternal_Short":
@@ -258,12 +258,11 @@ def _burn_in(frames: np.ndarray, machine: machines.Machine, heart: Heart, times_
 
 
 def _key_frames(contraction: np.ndarray, times_s: np.ndarray, r_waves_s: np.ndarray) -> tuple[int, int]:
-    """End-diastole at an R wave within the clip and the end-systole of the same beat, as rendered frames."""
-    starts = [r for r in r_waves_s if -0.03 <= r <= times_s[-1] and times_s[-1] - r >= 0.25]
-    start = starts[0] if starts else times_s[0]
-    later = np.flatnonzero(times_s >= start - 0.03)
-    rr = float(np.diff(r_waves_s).mean())
-    beat = later[times_s[later] < start + 0.75 * rr]
-    es_frame = int(beat[np.argmax(contraction[beat])])
-    before = beat[beat <= es_frame]
-    return int(before[np.argmin(contraction[before])]), es_frame
+    """Rendered frames at end-diastole and end-systole of the first average beat that shows them."""
+    average = np.flatnonzero(times_s < r_waves_s[2])
+    es_frame = int(average[np.argmax(contraction[average])])
+    full = average[contraction[average] <= contraction[average].min() + 0.01]
+    before = full[full < es_frame]
+    candidates = before if before.size else full
+    from_r = np.abs(times_s[candidates, None] - r_waves_s - 0.015).min(axis=1)
+    return int(candidates[np.argmin(from_r)]), es_frame

@@ -66,7 +66,7 @@ class Machine:
 def draw_machine(rng: np.random.Generator, size: int, depth_mm: float) -> Machine:
     """Settings of an everyday machine: gain, depth compensation, dropouts, haze, gray map."""
     n_beams, n_depths = 4 * round(0.14 * size), round(0.96 * size)
-    half_angle = np.radians(rng.uniform(34, 41))
+    half_angle = np.radians(rng.uniform(37, 43))
     range_db, gain_db = rng.uniform(46, 58), rng.normal(0, 2.0)
     angle, depth = np.linspace(-1, 1, n_beams)[:, None], np.linspace(0, 1, n_depths)[None]
     loss_db = rng.uniform(1, 10) * depth**1.5 + rng.normal(0, 2) * np.sin(np.pi * depth) + rng.uniform(0, 7) * angle**4
@@ -76,13 +76,13 @@ def draw_machine(rng: np.random.Generator, size: int, depth_mm: float) -> Machin
         loss_db = loss_db + rng.uniform(3, 12) * shadow
     near = np.exp(-depth * depth_mm / rng.uniform(6, 12))
     haze = 0.9 * near + rng.uniform(0.0, 0.09) * _smooth_field(rng, n_beams, n_depths, 0.5) * np.exp(-2.0 * depth)
-    background = rng.uniform(0.16, 0.34) * _smooth_field(rng, n_beams, n_depths, 0.55)
+    background = rng.uniform(0.09, 0.19) * _smooth_field(rng, n_beams, n_depths, 0.75)
     return Machine(
         half_angle=half_angle,
         size=size,
         depth_mm=depth_mm,
         range_db=range_db,
-        floor_db=-0.50 * range_db - gain_db,
+        floor_db=-0.55 * range_db - gain_db,
         colours=_gray_map(rng),
         lateral=_spread(rng.uniform(0.9, 1.35) * n_beams / 124, 3),
         axial=_spread(rng.uniform(0.62, 0.85) * n_depths / 215, 2),

@@ -151,7 +151,8 @@ def long_axis(heart: Heart, lv: LeftVentricle, states: CycleStates) -> Scene:
     aorta, aorta_left, aorta_right = _aorta(heart, junction, endo[:, -1])
     left_atrium = _long_axis_atrium(heart, lv, endo[:, 0], junction, aorta_left, states)
     outflow = _outflow_tract(heart, epi, aorta_right, states)
-    descending = _disc(endo[:, 0] + [-8.0 - 10 * heart.lvpwd - 6.0, 16.0], 10.5, wall=1.6, wall_mm=1.8)
+    behind = np.array([-0.87 * lv.radius_mm - 10 * heart.lvpwd - 21.0, lv.length_mm + 4.0])
+    descending = _disc(np.broadcast_to(behind, (len(endo), 2)), 10.5, wall=1.6, wall_mm=1.8)
     strands = [
         *_mitral_valve(junction, endo[:, 0], states, heart, anterior_share=0.72),
         *_aortic_valve(aorta_left, aorta_right, states, heart),
@@ -171,7 +172,7 @@ def short_axis(heart: Heart, lv: LeftVentricle, states: CycleStates) -> Scene:
     twist = np.radians(6.0) * states.contraction[:, None] * min(heart.lvef / 62, 1.0)
     ray = np.stack([np.cos(angles + twist), -np.sin(angles + twist)], axis=-1)
     endo, epi = inner[..., None] * ray, outer[..., None] * ray
-    ventricle = Chamber(endo, epi, angles * lv.radius_mm, thickness, lining=1.2)
+    ventricle = Chamber(endo, epi, angles * lv.radius_mm, thickness, lining=2.0)
     papillary = [_papillary(endo, epi, angles, lv, np.radians(at)) for at in (218, 322)]
     right = _crescent(heart, outer, angles, states)
     return Scene([*papillary, ventricle, right], [], endo, epi)
@@ -180,7 +181,7 @@ def short_axis(heart: Heart, lv: LeftVentricle, states: CycleStates) -> Scene:
 def _left_ventricle(endo: np.ndarray, epi: np.ndarray, thickness: np.ndarray) -> Chamber:
     """The left ventricle, open at the base."""
     outer = np.concatenate([endo[:, :1], epi, endo[:, -1:]], axis=1)
-    return Chamber(endo, outer, _arc_length(endo[0]), thickness, lining=1.0)
+    return Chamber(endo, outer, _arc_length(endo[0]), thickness, lining=2.0)
 
 
 def _left_atrium(heart: Heart, lv: LeftVentricle, left: np.ndarray, right: np.ndarray, states: CycleStates):
@@ -215,12 +216,18 @@ def _egg(v: np.ndarray, top_half: np.ndarray, widest_half: np.ndarray) -> np.nda
     return (top_half[:, None] + (widest_half - top_half)[:, None] * upper) * lower
 
 
-def _chamber_of_sides(left: np.ndarray, right: np.ndarray, wall_mm: float, wall: float = 1.0, lining: float = 0.0) -> Chamber:
-    """A chamber open at the top between the first points of its two sides (t, n, 2), closed where the sides end."""
+def _chamber_of_sides(
+    left: np.ndarray, right: np.ndarray, wall_mm: float | np.ndarray, wall: float = 1.0, lining: float = 0.0
+) -> Chamber:
+    """A chamber open at the top between the first points of its two sides (t, n, 2), closed where the sides end.
+
+    `wall_mm` is the thickness of its wall, one number or one per point of a side (n,).
+    """
     inner = np.concatenate([right, left[:, ::-1]], axis=1)  # right side down, left side up: runs clockwise on the screen
-    normals = outward_normals(inner)
-    outer = np.concatenate([inner[:, :1], inner + wall_mm * normals, inner[:, -1:]], axis=1)
-    return Chamber(inner, outer, _arc_length(inner[0]), np.full(inner.shape[1], wall_mm), wall, lining=lining)
+    side_mm = np.broadcast_to(wall_mm, left.shape[1])
+    thickness = np.concatenate([side_mm, side_mm[::-1]])
+    outer = np.concatenate([inner[:, :1], inner + thickness[:, None] * outward_normals(inner), inner[:, -1:]], axis=1)
+    return Chamber(inner, outer, _arc_length(inner[0]), thickness, wall, lining=lining)
 
 
 def _right_ventricle(heart: Heart, endo: np.ndarray, epi: np.ndarray, lv: LeftVentricle, states: CycleStates):
@@ -245,7 +252,7 @@ def _right_ventricle(heart: Heart, endo: np.ndarray, epi: np.ndarray, lv: LeftVe
     outer = np.concatenate([free[:, :1], free + wall_mm * free_normals, hidden[:, ::-1]], axis=1)
     thickness = np.full(inner.shape[1], wall_mm)
     chamber = Chamber(inner, outer, _arc_length(inner[0]), thickness, wall=0.85, lining=0.9)
-    return chamber, septum[:, 0] + np.array([0.0, -1.0]), free[:, 0]
+    return chamber, septum[:, 0] + np.array([0.0, -5.0]), free[:, 0]
 
 
 def _right_atrium(heart: Heart, septal: np.ndarray, free: np.ndarray, la_left: np.ndarray, states: CycleStates) -> Chamber:
@@ -253,7 +260,7 @@ def _right_atrium(heart: Heart, septal: np.ndarray, free: np.ndarray, la_left: n
     n = la_left.shape[1]
     v = np.linspace(0, 1, n)
     width = np.sqrt(4 * 100 * heart.ra_area / (1.1 * np.pi))
-    length = 1.1 * width
+    length = 1.05 * width
     shrink = 1 - 0.12 * (1 - states.atrial_filling[:, None])
     middle, half_top = (septal + free) / 2, np.abs(septal - free)[:, 0] / 2
     half = _egg(v, half_top, np.full(len(half_top), width / 2)) * shrink
@@ -272,14 +279,16 @@ def _aorta(heart: Heart, left: np.ndarray, right: np.ndarray) -> tuple[Chamber, 
     across = np.array([axis[1], -axis[0]])
     start = (left + right) / 2
     half_start = np.linalg.norm(right - left, axis=1) / 2
-    distance = np.linspace(0, 52 * size, 27)
+    distance = np.linspace(0, 58 * size, 30)
     shape = np.interp(distance / size, [0, 5, 13, 22, 30, 60], [10.5, 13.5, 16.0, 13.5, 13.8, 15.5]) * size
+    shape = shape * np.sqrt(np.clip(1 - (np.clip(distance / size - 48, 0, None) / 10) ** 2, 0, 1))
     blend = np.clip(distance / (6 * size), 0, 1)
     half = half_start[:, None] * (1 - blend) + shape * blend
     centre = start[:, None] + distance[:, None] * axis
     sides = [centre + sign * half[..., None] * across for sign in (-1, 1)]
     sides[0][:, 0], sides[1][:, 0] = left, right
-    return _chamber_of_sides(sides[0], sides[1], wall_mm=2.2, wall=1.9), sides[0], sides[1]
+    wall_mm = 2.2 * np.clip((52 - distance / size) / 12, 0, 1)  # the tube leaves the plane: its end fades
+    return _chamber_of_sides(sides[0], sides[1], wall_mm, wall=1.9), sides[0], sides[1]
 
 
 def _long_axis_atrium(
@@ -291,7 +300,7 @@ def _long_axis_atrium(
     diameter = diameter_largest * np.sqrt(_atrial_share(heart, states))
     v = np.linspace(0, 1, 25)
     length = lv.length_mm * 0.9 + 1.12 * diameter_largest - (left[:, 1] + right[:, 1]) / 2
-    wall_line = _sample(aorta_left, np.clip(v * length[0] / 52 * 26, 0, 26)) + np.array([4.0, 0.0])
+    wall_line = _sample(aorta_left, np.clip(v * length[0] / 2.0, 0, 23)) + np.array([4.0, 0.0])
     round_off = np.sqrt(np.clip(1 - (np.clip(v - 0.55, 0, None) / 0.45) ** 2, 0, 1))[:, None]
     y = right[:, 1:2] + v * length[:, None]
     right_x = np.where(v[None] < 0.03, right[:, :1], wall_line[..., 0])
@@ -355,7 +364,7 @@ def _crescent(heart: Heart, outer: np.ndarray, angles: np.ndarray, states: Cycle
     ray = np.stack([np.cos(at), -np.sin(at)], axis=-1)
     septum = (surface - 5.0)[..., None] * ray
     squeeze = 1 - 0.25 * min(heart.tapse / 2.3, 1.3) * states.contraction[:, None]
-    gap = 0.86 * heart.rv_basal_diameter * np.sin(np.pi * s) ** 0.65 * squeeze
+    gap = 0.70 * heart.rv_basal_diameter * np.sin(np.pi * s) ** 0.65 * squeeze
     free = (surface[:1] + gap)[..., None] * ray
     wall_mm = 3.5 + 3.0 * np.clip((heart.rvsp - 40) / 40, 0, 1)
     inner = np.concatenate([septum, free[:, ::-1]], axis=1)
@@ -381,10 +390,10 @@ def _mitral_valve(anterior: np.ndarray, posterior: np.ndarray, states: CycleStat
     strands = []
     for hinge, share, inwards in ((anterior, 0.72, 1.0), (posterior, 0.50, 1.0)):
         to_middle = np.sign((meet - hinge)[:, :1])
-        open_tip = hinge + np.concatenate([to_middle * width * (0.30 - 0.22 * reach), 0 * to_middle - share * width], axis=1)
+        open_tip = hinge + np.concatenate([to_middle * width * (0.32 - 0.18 * reach), 0 * to_middle - share * width], axis=1)
         tip = meet + (open_tip - meet) * opening * reach
         bow = (hinge + tip) / 2 + np.concatenate([0 * to_middle, (1 - opening) * -1.5 * inwards + 0 * to_middle], axis=1)
-        strands.append(Strand(_curve(hinge, bow, tip), 2.3, 1.1))
+        strands.append(Strand(_curve(hinge, bow, tip), 3.0, 1.2))
         head = hinge * 0.5 + meet * 0.5 + np.array([0.0, -1.25 * width])
         strands.append(Strand(_curve(tip, (tip + head) / 2, head)[:, :14], 0.22, 0.5))
     return strands
@@ -399,14 +408,14 @@ def _tricuspid_valve(free: np.ndarray, septal: np.ndarray, states: CycleStates) 
         to_middle = np.sign((meet - hinge)[:, :1])
         open_tip = hinge + np.concatenate([to_middle * 0.10 * width, 0 * to_middle - share * width], axis=1)
         tip = meet + (open_tip - meet) * states.mitral_opening[:, None]
-        strands.append(Strand(_curve(hinge, (hinge + tip) / 2, tip), 1.7, 1.0))
+        strands.append(Strand(_curve(hinge, (hinge + tip) / 2, tip), 2.2, 1.0))
     return strands
 
 
 def _aortic_valve(left: np.ndarray, right: np.ndarray, states: CycleStates, heart: Heart) -> list[Strand]:
     """Two aortic cusps between the sides of the root (t, n, 2); stenosis makes them thick, bright and stiff."""
     stiff = (0.0, 0.25, 0.5, 0.75)[heart.as_grade]
-    amplitude, thickness = 1.8 + 0.9 * heart.as_grade, 0.9 + 0.5 * heart.as_grade
+    amplitude, thickness = 2.4 + 1.0 * heart.as_grade, 0.9 + 0.5 * heart.as_grade
     opening = (states.aortic_opening * (1 - stiff))[:, None]
     centre = (left[:, 5] + right[:, 5]) / 2
     strands = []

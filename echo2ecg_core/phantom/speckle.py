@@ -152,6 +152,8 @@ def echo_field(field, beams, depths, texture, tables, reach, centres, looks, gai
                     along += share * (tables[c, high, ALONG] - along) if abs(tables[c, high, ALONG] - along) < 9 else 0.0
                     u = along / CELL_MM + looks[c, 3]
                     v = w * tables[c, low, THICKNESS] / CELL_MM + looks[c, 3]
+                    patches, _ = _scatter(texture, np.float32(u * 0.09), np.float32(v * 0.09))
+                    amplitude *= max(0.25, 1.0 + 0.30 * patches)
                     break
                 beyond = distance - outside
                 if outside > inside and beyond < 3.0 and looks[c, 2] > 0:

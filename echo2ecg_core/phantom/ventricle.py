@@ -60,10 +60,16 @@ def _disc_diameters(contour: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     middles = (np.arange(DISCS) + 0.5) / DISCS
     diameters = np.empty((len(contour), DISCS))
     for i, at in enumerate(length[:, None] * middles):
-        left = np.interp(at, along[i, : APEX + 1], across[i, : APEX + 1])
-        right = np.interp(at, along[i, :APEX - 1:-1], across[i, :APEX - 1:-1])
+        left = _side_at(at, along[i, : APEX + 1], across[i, : APEX + 1])
+        right = _side_at(at, along[i, : APEX - 1 : -1], across[i, : APEX - 1 : -1])
         diameters[i] = np.abs(right - left)
     return diameters, length
+
+
+def _side_at(at: np.ndarray, along: np.ndarray, across: np.ndarray) -> np.ndarray:
+    """Distance from the axis at heights `at` of one side (base to apex); a raised annulus is joined to the base's middle."""
+    start = (0.0, 0.0) if along[0] > 0 else (along[0] - 1e-6, across[0])
+    return np.interp(at, np.concatenate([start[:1], along]), np.concatenate([start[1:], across]))
 
 
 @dataclass(frozen=True)
@@ -161,7 +167,7 @@ class LeftVentricle:
             sides.append(np.interp(HEIGHT, knots, np.repeat(values, 2)))
         left_share = np.clip(0.5 - 1.5 * ETA, 0, 1)
         left, right = (self._wall_thickness(wall) for wall, _ in PLANES[plane])
-        taper = np.interp(HEIGHT, [0, 0.6, 1], [1, 1, 0.72])
+        taper = np.interp(HEIGHT, [0, 0.08, 0.6, 1], [0.6, 1, 1, 0.72])
         thickness = (left_share * left + (1 - left_share) * right) * taper
         return Walls(np.where(ETA < 0, sides[0], sides[1]), thickness)
 
