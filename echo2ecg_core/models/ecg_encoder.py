@@ -18,7 +18,7 @@ from echo2ecg_core.models.specs import N_LEADS, EcgEncoderSpec
 
 def time_code(n_patches: int, dim: int) -> Tensor:
     """Fixed sine-cosine code of time, (1 + n_patches, dim); row 0 (the class token) is zero."""
-    frequency = 10000.0 ** (-torch.arange(dim // 2, dtype=torch.float32) / (dim / 2.0))
+    frequency = 10000.0 ** (-torch.arange(dim // 2, dtype=torch.float32) / (dim / 2))
     angle = torch.arange(n_patches, dtype=torch.float32)[:, None] * frequency  # (p, dim/2)
     code = torch.cat([angle.sin(), angle.cos()], dim=1)  # (p, dim)
     return torch.cat([torch.zeros(1, dim), code])
