@@ -22,7 +22,7 @@ class CycleStates:
         contraction: 0 at end-diastole, 1 at end-systole of an average beat (up to 1.12 after a long pause in AF).
         atrial_filling: 0 (smallest) ... 1 (largest atrium).
         mitral_opening, aortic_opening: 0 closed ... 1 wide open.
-        early_systole: 0 ... 1 bump in the first 100 ms after the R wave (septal flash in LBBB).
+        early_systole: 0 ... 1 bump 50 to 140 ms after the R wave (septal flash in LBBB).
         ejecting, filling: Flow through the aortic and the mitral valve as a share of its peak.
     """
 
@@ -83,7 +83,7 @@ def cycle_states(heart: Heart, times_s: np.ndarray, r_waves_s: np.ndarray) -> Cy
         atrial_filling=np.clip(filling_state, 0, 1),
         mitral_opening=np.clip(mitral, 0, 1),
         aortic_opening=np.clip(aortic, 0, 1),
-        early_systole=_bump(tau, np.zeros_like(tau), np.full_like(tau, 0.11)),
+        early_systole=_bump(tau, np.full_like(tau, 0.05), np.full_like(tau, 0.14)),
         ejecting=_bump(tau, onset, end_systole) ** 0.7,
         filling=np.maximum(early_wave, (0.7 * kick_wave) if kick_share else 0 * tau),
     )
