@@ -2,8 +2,10 @@
 
 import streamlit as st
 
-from pages.ui import evidence, lvef_card, measures, panels, phenotype_table, resources, session, upload
+from pages.ui import ecg_panel, evidence, lvef_card, measures, panels, phenotype_table, resources, session, upload
 from pages.ui.errors import errors_in_words
+
+TABS = ("Phenotypes", "Why this estimate", "Provenance")
 
 record, card = session.current_ecg(), resources.active_model()
 with st.container(key="page_head", horizontal=True, vertical_alignment="center", gap="small"):
@@ -23,7 +25,7 @@ upload.other_recordings(record)
 notice_place = st.container(key="notice_place")
 left, right = st.columns((786, 370), gap=20)
 with left:
-    panels.ecg_panel(record)
+    ecg_panel.ecg_panel(record)
 card_place = right.container(border=True, key="lvef_card")
 below = st.container(key="below")
 
@@ -32,7 +34,7 @@ with errors_in_words(), notice_place, st.spinner(panels.waiting_text(card), show
     if card is not None:
         report = resources.prediction(record, card, insist=session.insists()).as_json()
 with export_place:
-    panels.export_menu(record, report)
+    ecg_panel.export_menu(record, report)
 if report is None:
     panels.nothing_predicted(card_place, notice_place, card)
     st.stop()
@@ -43,7 +45,7 @@ with card_place:
     panels.studies_button(report)
 with below:
     st.html(measures.measures_strip(report))
-    phenotypes, why, provenance = st.tabs(("Phenotypes", "Why this estimate", "Provenance"), key=session.TAB_KEY, bind="query-params")
+    phenotypes, why, provenance = st.tabs(TABS, key=session.TAB_KEY, bind="query-params")
     with phenotypes:
         st.html(phenotype_table.phenotype_table(report))
     with why:

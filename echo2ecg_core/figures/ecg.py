@@ -71,8 +71,9 @@ class Paper:
     synchronous: bool
 
 
-def plan_paper(duration_s: float, layout: str = "3×4 + II", speed_mm_s: float = 25, gain_mm_mv: float = 10,
-               start_s: float = 0.0) -> Paper:
+def plan_paper(
+    duration_s: float, layout: str = "3×4 + II", speed_mm_s: float = 25, gain_mm_mv: float = 10, start_s: float = 0.0
+) -> Paper:
     """Plan ten seconds of paper.
 
     The columns of a row follow each other in time. A recording that does not fill the paper shows every lead from
@@ -96,13 +97,31 @@ def plan_paper(duration_s: float, layout: str = "3×4 + II", speed_mm_s: float =
         column_s = PAPER_S / len(leads)
         for column, lead in enumerate(leads):
             begin = start_s + (column * column_s if synchronous else 0.0)
-            strips.append(Strip(lead.removeprefix("-"), lead.replace("-", "−"), -1 if lead.startswith("-") else 1,
-                                margin + column * column_s * speed_mm_s, first + row * pitch,
-                                begin, min(begin + column_s, start_s + left_s)))
+            strips.append(
+                Strip(
+                    lead.removeprefix("-"),
+                    lead.replace("-", "−"),
+                    -1 if lead.startswith("-") else 1,
+                    margin + column * column_s * speed_mm_s,
+                    first + row * pitch,
+                    begin,
+                    min(begin + column_s, start_s + left_s),
+                )
+            )
     baselines = tuple(first + row * pitch for row in range(len(rows)))
-    return Paper(layout, speed_mm_s, gain_mm_mv, math.ceil(margin + PAPER_S * speed_mm_s + 2),
-                 math.ceil(baselines[-1] + max(0.35 * pitch, 7)), 0.5 * pitch, tuple(strips), 2.0, 0.2 * speed_mm_s,
-                 baselines, synchronous)
+    return Paper(
+        layout,
+        speed_mm_s,
+        gain_mm_mv,
+        math.ceil(margin + PAPER_S * speed_mm_s + 2),
+        round(baselines[-1] + max(0.35 * pitch, 7)),
+        0.5 * pitch,
+        tuple(strips),
+        2.0,
+        0.2 * speed_mm_s,
+        baselines,
+        synchronous,
+    )
 
 
 def remove_wander(signal_mv: np.ndarray, sampling_rate_hz: float) -> np.ndarray:
@@ -120,7 +139,7 @@ def remove_wander(signal_mv: np.ndarray, sampling_rate_hz: float) -> np.ndarray:
     padded = np.pad(np.nan_to_num(signal_mv), ((0, 0), (pad, pad)), mode="reflect", reflect_type="odd")
     hertz = np.fft.rfftfreq(padded.shape[1], 1 / sampling_rate_hz)
     keep = 1 / (1 + (WANDER_HZ / np.maximum(hertz, 1e-9)) ** 8)  # Butterworth of order 4, run both ways
-    cleaned = np.fft.irfft(np.fft.rfft(padded) * keep, padded.shape[1])[:, pad:pad + n]
+    cleaned = np.fft.irfft(np.fft.rfft(padded) * keep, padded.shape[1])[:, pad : pad + n]
     gaps = np.isnan(signal_mv).any(axis=1, keepdims=True)
     return np.where(gaps, signal_mv, cleaned).astype(np.float32)
 
@@ -131,15 +150,18 @@ def displayed_signal(record: EcgRecord, without_wander: bool) -> np.ndarray:
 
 
 def unit_of(record: EcgRecord) -> str:
-    """"mV", or "unit" where the file holds normalised values that no gain can turn into millivolt."""
+    """ "mV", or "unit" where the file holds normalised values that no gain can turn into millivolt."""
     return "mV" if record.units == "mV" else "unit"
 
 
 def caption(record: EcgRecord, paper: Paper, without_wander: bool) -> str:
     """What was done to the tracing, in one line; nothing is filtered in silence."""
     unit = unit_of(record)
-    parts = [f"{number(paper.speed_mm_s)}{THIN}mm/s", f"{number(paper.gain_mm_mv)}{THIN}mm/{unit}",
-             f"pulse 1{THIN}{unit}, 200{THIN}ms"]
+    parts = [
+        f"{number(paper.speed_mm_s)}{THIN}mm/s",
+        f"{number(paper.gain_mm_mv)}{THIN}mm/{unit}",
+        f"pulse 1{THIN}{unit}, 200{THIN}ms",
+    ]
     if unit != "mV":
         parts.append("normalised, not mV")
     parts.append("baseline wander removed for display" if without_wander else "as recorded, unfiltered")
@@ -148,8 +170,15 @@ def caption(record: EcgRecord, paper: Paper, without_wander: bool) -> str:
     return " · ".join(parts)
 
 
-def ecg_figure(record: EcgRecord, paper: Paper, *, without_wander: bool = True, title: str = "", footer: str = "",
-               palette: str = "light"):
+def ecg_figure(
+    record: EcgRecord,
+    paper: Paper,
+    *,
+    without_wander: bool = True,
+    title: str = "",
+    footer: str = "",
+    palette: str = "light",
+):
     """A matplotlib Figure of the paper at true scale: one millimetre on the page is one millimetre.
 
     Args:
@@ -190,13 +219,26 @@ def _draw_traces(axes, paper: Paper, signal: np.ndarray, rate: float, colours: d
         first, last = round(strip.start_s * rate), round(strip.end_s * rate)
         samples = strip.sign * signal[LEADS.index(strip.lead), first:last]
         x = strip.x_mm + np.arange(len(samples)) / rate * paper.speed_mm_s
+        if strip.x_mm > paper.strips[0].x_mm:
+            axes.vlines(
+                strip.x_mm, strip.baseline_mm - 3, strip.baseline_mm + 3, colors=colours["trace"], linewidths=0.7
+            )
         axes.plot(x, strip.baseline_mm - samples * paper.gain_mm_mv, linewidth=0.7, label=strip.label, **ink)
-        axes.text(strip.x_mm + 1.5, strip.baseline_mm - paper.label_rise_mm, strip.label, fontsize=8, weight="bold",
-                  color=colours["trace"], va="center")
+        axes.text(
+            strip.x_mm + 1.5,
+            strip.baseline_mm - paper.label_rise_mm,
+            strip.label,
+            fontsize=8,
+            weight="bold",
+            color=colours["trace"],
+            va="center",
+        )
 
 
 def pulse_outline(paper: Paper, baseline_mm: float) -> tuple[list[float], list[float]]:
-    """Corner points (x, y) in mm of the calibration pulse of a row: 1 mV high, 200 ms wide, a 1 mm foot on each side."""
+    """Corner points (x, y) in mm of the calibration pulse of a row: 1 mV high, 200 ms wide, two 1 mm feet."""
     left, right, top = paper.pulse_x_mm + 1, paper.pulse_x_mm + 1 + paper.pulse_width_mm, baseline_mm - paper.gain_mm_mv
-    return ([left - 1, left, left, right, right, right + 1],
-            [baseline_mm, baseline_mm, top, top, baseline_mm, baseline_mm])
+    return (
+        [left - 1, left, left, right, right, right + 1],
+        [baseline_mm, baseline_mm, top, top, baseline_mm, baseline_mm],
+    )

@@ -1,4 +1,4 @@
-"""What leaves a page as a file: a report as JSON or CSV, a figure as SVG, PDF or PNG, each with its provenance inside."""
+"""What leaves a page as a file: report as JSON or CSV, figure as SVG, PDF or PNG, with their provenance inside."""
 
 import csv
 import io
@@ -8,9 +8,27 @@ from echo2ecg_core.figures.notation import MISSING
 
 RESEARCH_ONLY = "Research use only. Not a medical device."
 FIGURE_FORMATS = ("svg", "pdf", "png")
-_COLUMNS = ("name", "label", "unit", "value", "interval_low", "interval_high", "interval_level", "reference_male",
-            "reference_female", "reference_source", "chance_below", "chance_above", "test_r2", "reason", "source",
-            "model_id", "model_sha256", "synthetic_model", "outside_training_data")
+_COLUMNS = (
+    "name",
+    "label",
+    "unit",
+    "value",
+    "interval_low",
+    "interval_high",
+    "interval_level",
+    "reference_male",
+    "reference_female",
+    "reference_source",
+    "chance_below",
+    "chance_above",
+    "test_r2",
+    "reason",
+    "source",
+    "model_id",
+    "model_sha256",
+    "synthetic_model",
+    "outside_training_data",
+)
 
 
 def report_json(report: dict) -> str:
@@ -19,10 +37,15 @@ def report_json(report: dict) -> str:
 
 
 def phenotypes_csv(report: dict) -> str:
-    """The phenotypes of a prediction report, one row each; every row names file and model, so that rows can be pooled."""
+    """The phenotypes of a prediction report, one row each; every row names file and model, so that rows can pool."""
     outside = report.get("out_of_distribution") or {}
-    shared = {"source": report["ecg"]["source"], "model_id": report["model"]["id"], "model_sha256": report["model"]["sha256"],
-              "synthetic_model": report["model"]["synthetic"], "outside_training_data": outside.get("flag", "")}
+    shared = {
+        "source": report["ecg"]["source"],
+        "model_id": report["model"]["id"],
+        "model_sha256": report["model"]["sha256"],
+        "synthetic_model": report["model"]["synthetic"],
+        "outside_training_data": outside.get("flag", ""),
+    }
     text = io.StringIO()
     writer = csv.DictWriter(text, _COLUMNS, lineterminator="\n")
     writer.writeheader()
@@ -30,9 +53,17 @@ def phenotypes_csv(report: dict) -> str:
         low, high = row["interval"] or ("", "")
         chance = row.get("chance_outside") or {}
         ranges = {f"reference_{sex}": _plain_range(limits) for sex, limits in (row["reference"] or {}).items()}
-        writer.writerow({**{name: row.get(name, "") for name in _COLUMNS if name in row and name != "source"}, **shared, **ranges,
-                         "interval_low": low, "interval_high": high, "chance_below": chance.get("below", ""),
-                         "chance_above": chance.get("above", "")})
+        writer.writerow(
+            {
+                **{name: row.get(name, "") for name in _COLUMNS if name in row and name != "source"},
+                **shared,
+                **ranges,
+                "interval_low": low,
+                "interval_high": high,
+                "chance_below": chance.get("below", ""),
+                "chance_above": chance.get("above", ""),
+            }
+        )
     return text.getvalue()
 
 
@@ -60,9 +91,11 @@ def figure_file(figure, kind: str, *, title: str, provenance: str, dpi: int = 30
     """
     import matplotlib
 
-    metadata = {"svg": {"Title": title, "Description": provenance, "Date": None},
-                "pdf": {"Title": title, "Subject": provenance, "CreationDate": None},
-                "png": {"Title": title, "Description": provenance}}[kind]
+    metadata = {
+        "svg": {"Title": title, "Description": provenance, "Date": None},
+        "pdf": {"Title": title, "Subject": provenance, "CreationDate": None},
+        "png": {"Title": title, "Description": provenance},
+    }[kind]
     buffer = io.BytesIO()
     with matplotlib.rc_context({"svg.fonttype": "none", "pdf.fonttype": 42, "svg.hashsalt": title or MISSING}):
         figure.savefig(buffer, format=kind, dpi=dpi, metadata=metadata, facecolor=figure.get_facecolor())

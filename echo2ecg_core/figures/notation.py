@@ -58,10 +58,10 @@ def p_value(p: float | None) -> str:
 
 
 def date(moment: datetime | None) -> str:
-    """"25 Jan 2013", with "10:59" when the time of day is known; month names do not follow the machine's language."""
+    """ "25 Jan 2013", with "10:59" when the time of day is known; month names do not follow the machine's language."""
     if moment is None:
         return MISSING
-    months = "Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec".split()
+    months = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"]
     day = f"{moment.day} {months[moment.month - 1]} {moment.year}"
     return day if (moment.hour, moment.minute) == (0, 0) else f"{day} {moment:%H:%M}"
 

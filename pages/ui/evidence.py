@@ -8,36 +8,43 @@ from echo2ecg_core.ecg.record import EcgRecord
 from echo2ecg_core.figures.notation import MISSING, THIN, number, percent
 from echo2ecg_core.phenotypes import PHENOTYPES
 from echo2ecg_core.store.model_registry import ModelCard
+from pages.ui.errors import plain
+
+NEIGHBOURS_WORDS = """The nearest labelled ECGs by distance of their embeddings, and what the echo of the same patient
+measured. They illustrate the estimate and do not enter it."""
 
 
 def why(report: dict) -> None:
     """How the numbers are made, beside the nearest labelled ECGs and what an echo measured there."""
-    left, right = st.columns((5, 7), gap="medium")
+    if not report["phenotypes"]:
+        st.caption("Nothing was predicted.")
+        return
+    left, right = st.container(key="why").columns((5, 7), gap="medium")
     with left:
         for sentence in _method(report):
             st.markdown(sentence)
     with right:
         if report["neighbours"]:
             st.html(neighbour_table(report["neighbours"]))
-            st.caption("The nearest labelled ECGs by distance of their embeddings, and what the echo of the same patient measured. They "
-                       "illustrate the estimate and do not enter it.")
+            st.caption(NEIGHBOURS_WORDS)
         else:
             st.caption("This workspace holds no labelled ECGs that this model has embedded.")
 
 
 def _method(report: dict) -> list[str]:
     row = report["phenotypes"][0]
-    source, level = row["source"], percent(row["interval_level"])
+    source, level, name = row["source"], percent(row["interval_level"]), plain(report["model"]["name"])
     fitted = f" It was fitted on {source['labelled_ecgs']} labelled ECGs." if source.get("labelled_ecgs") else ""
     calibrated = f" ({source['calibration_ecgs']} ECGs of other patients)" if source.get("calibration_ecgs") else ""
     mark = " It has seen simulated hearts only." if report["model"]["synthetic"] else ""
     return [
-        f"**The number.** The model *{report['model']['name']}* turns the tracing into an embedding; a readout turns the embedding into each "
-        f"phenotype.{fitted}{mark}",
-        f"**The interval.** In {level} of comparable test patients the measured value lies inside. Its width comes from the model's errors on "
-        f"patients kept aside{calibrated}.",
-        "**Chance outside** is the share of the same error distribution beyond the reference range.",
-        "**Test R²** says how much of the difference between test patients the model explains: 1 all of it, 0 no more than the average patient.",
+        f"**The number.** The model *{name}* turns the tracing into an embedding; a readout turns the embedding into "
+        f"each phenotype.{fitted}{mark}",
+        f"**The interval.** In {level} of comparable patients the measured value lies inside. Its width comes from the "
+        f"model's errors on patients kept aside{calibrated}.",
+        "**Chance outside** is the share of the same distribution of errors beyond the reference range.",
+        "**Test R²** says how much of the difference between test patients the model explains: 1 all of it, 0 no more "
+        "than the average patient.",
     ]
 
 
@@ -45,30 +52,55 @@ def neighbour_table(neighbours: list[dict]) -> str:
     """HTML table of the nearest labelled ECGs with their measured phenotypes."""
     names = [n for n in PHENOTYPES if any(n in row["phenotypes"] for row in neighbours)]
     head = "<th>ECG</th><th>Study</th><th class='num'>Distance</th>" + "".join(
-        f"<th class='num'>{PHENOTYPES[n].short}<br><small>{PHENOTYPES[n].unit}</small></th>" for n in names)
+        f"<th class='num'>{PHENOTYPES[n].short}<br><small>{PHENOTYPES[n].unit}</small></th>" for n in names
+    )
     body = ""
     for row in neighbours:
-        cells = "".join(f"<td class='num'>{number(row['phenotypes'].get(n), PHENOTYPES[n].decimals)}</td>" for n in names)
-        body += (f"<tr><td>{escape(row['ecg_id'])}</td><td>{escape(row['study_id'])}</td>"
-                 f"<td class='num'>{number(row['distance'], 2)}</td>{cells}</tr>")
+        cells = "".join(
+            f"<td class='num'>{number(row['phenotypes'].get(n), PHENOTYPES[n].decimals)}</td>" for n in names
+        )
+        body += (
+            f"<tr><td>{escape(row['ecg_id'])}</td><td>{escape(row['study_id'])}</td>"
+            f"<td class='num'>{number(row['distance'], 2)}</td>{cells}</tr>"
+        )
     return f'<table class="e2e-table neighbours"><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>'
 
 
 def provenance(record: EcgRecord, report: dict | None, card: ModelCard | None) -> None:
     """File, signal, device and model as one table, and all notes of the reader."""
     left, right = st.columns(2, gap="medium")
-    left.html(_pairs("Recording", [
-        ("File", record.source), ("Format", record.format), ("Sampling rate", f"{record.sampling_rate_hz:g}{THIN}Hz"),
-        ("Length", f"{number(record.duration_s, 1)}{THIN}s, {record.n_samples} samples"), ("Units", record.units),
-        ("Derived leads", ", ".join(record.derived_leads) or "none"), ("Device", record.device or MISSING),
-        ("Device statements", " · ".join(record.statements) or MISSING), ("Device measurements", _device(record)),
-        ("Notes of the reader", " ".join(record.notes) or "none"), ("Content hash", record.content_hash[:16])]))
+    left.html(
+        _pairs(
+            "Recording",
+            [
+                ("File", record.source),
+                ("Format", record.format),
+                ("Sampling rate", f"{record.sampling_rate_hz:g}{THIN}Hz"),
+                ("Length", f"{number(record.duration_s, 1)}{THIN}s, {record.n_samples} samples"),
+                ("Units", record.units),
+                ("Derived leads", ", ".join(record.derived_leads) or "none"),
+                ("Device", record.device or MISSING),
+                ("Device statements", " · ".join(record.statements) or MISSING),
+                ("Device measurements", _device(record)),
+                ("Notes of the reader", " ".join(record.notes) or "none"),
+                ("Content hash", record.content_hash[:16]),
+            ],
+        )
+    )
     if card is not None:
-        model = [("Model", f"{card.name} {card.model_id}"), ("SHA-256 of the weights", card.sha256),
-                 ("Training data", "simulated hearts only" if card.synthetic else "see the model's manifest"), ("Preprocessing", _preprocessing(card))]
-        if report and report["phenotypes"]:
-            model.append(("Method", report["phenotypes"][0]["source"]["method"]))
-        right.html(_pairs("Model", model))
+        right.html(_pairs("Model", _model_facts(report, card)))
+
+
+def _model_facts(report: dict | None, card: ModelCard) -> list[tuple[str, str]]:
+    facts = [
+        ("Model", f"{card.name} {card.model_id}"),
+        ("SHA-256 of the weights", card.sha256),
+        ("Training data", "simulated hearts only" if card.synthetic else "see the model's manifest"),
+        ("Preprocessing", _preprocessing(card)),
+    ]
+    if report and report["phenotypes"]:
+        facts.append(("Method", report["phenotypes"][0]["source"]["method"]))
+    return facts
 
 
 def _device(record: EcgRecord) -> str:
@@ -86,10 +118,14 @@ def _preprocessing(card: ModelCard) -> str:
         return MISSING
     seconds = spec["n_samples"] / spec["sampling_rate_hz"]
     windows = "the first window" if spec["windows"] == "first" else "all windows, averaged"
-    return (f"{spec['order'].replace('_', ' ')}, {spec['sampling_rate_hz']:g}{THIN}Hz, {windows} of {spec['n_samples']} samples "
-            f"({number(seconds, 2)}{THIN}s)")
+    return (
+        f"{spec['order'].replace('_', ' ')}, {spec['sampling_rate_hz']:g}{THIN}Hz, {windows} of {spec['n_samples']} "
+        f"samples ({number(seconds, 2)}{THIN}s)"
+    )
 
 
 def _pairs(caption: str, rows: list[tuple[str, str]]) -> str:
-    body = "".join(f"<tr><th scope='row'>{escape(label)}</th><td>{escape(str(value))}</td></tr>" for label, value in rows)
+    body = "".join(
+        f"<tr><th scope='row'>{escape(label)}</th><td>{escape(str(value))}</td></tr>" for label, value in rows
+    )
     return f'<table class="e2e-table pairs"><caption>{caption}</caption><tbody>{body}</tbody></table>'

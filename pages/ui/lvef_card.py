@@ -10,7 +10,11 @@ from echo2ecg_core.figures.notation import MISSING, THIN, interval, number, perc
 from echo2ecg_core.phenotypes import LVEF_CLASS_LABELS, PHENOTYPES
 
 LOW, HIGH = PHENOTYPES["lvef"].axis
-BANDS = (("reduced", LOW, 40.5, "≤40 reduced"), ("mildly_reduced", 40.5, 49.5, "41–49"), ("preserved", 49.5, HIGH, "≥50 preserved"))
+BANDS = (
+    ("reduced", LOW, 40.5, "≤40 reduced"),
+    ("mildly_reduced", 40.5, 49.5, "41–49"),
+    ("preserved", 49.5, HIGH, "≥50 preserved"),
+)
 
 
 def lvef_card(report: dict) -> str:
@@ -24,8 +28,10 @@ def lvef_card(report: dict) -> str:
         return f'{head}<div class="e2e-value"><b>{MISSING}</b></div><p class="e2e-muted">{escape(reason)}</p>'
     low, high = row["interval"]
     level = percent(row["interval_level"])
-    value = (f'<div class="e2e-value"><b>{number(row["value"])}</b><i>%</i>'
-             f"<strong>{interval(low, high)}{THIN}%</strong><span>{level} interval</span></div>")
+    value = (
+        f'<div class="e2e-value"><b>{number(row["value"])}</b><i>%</i>'
+        f"<strong>{interval(low, high)}{THIN}%</strong><span>{level} interval</span></div>"
+    )
     measured = [n["phenotypes"]["lvef"] for n in report["neighbours"] if "lvef" in n.get("phenotypes", {})]
     return head + value + lvef_axis(row["value"], (low, high), measured) + _legend(level, len(measured)) + _chances(row)
 
@@ -38,17 +44,21 @@ def lvef_axis(value: float, ends: tuple[float, float], measured: list[float]) ->
         ends: Interval in per cent.
         measured: LVEF measured by echo in the nearest ECGs' studies.
     """
-    parts = [f'<div class="band {name}" style="left:{_at(low)};width:{_width(low, high)}"><span>{label}</span></div>'
-             for name, low, high, label in BANDS]
+    parts = [
+        f'<div class="band {name}" style="left:{_at(low)};width:{_width(low, high)}"><span>{label}</span></div>'
+        for name, low, high, label in BANDS
+    ]
     parts.append('<div class="rule"></div>')
     parts += [f'<div class="tick" style="left:{_at(tick)}">{tick}</div>' for tick in range(int(LOW), int(HIGH) + 1, 10)]
     parts.append(interval_bar(*map(_inside, ends), capped=[LOW <= end <= HIGH for end in ends]))
     parts.append(f'<div class="estimate" style="left:{_at(value)}"></div>')
     seen: Counter = Counter()
     for lvef in sorted(measured):
-        parts.append(f'<div class="neighbour" style="left:{_at(lvef)};margin-top:-{6 * min(seen[round(lvef)], 2)}px"></div>')
+        rise = 6 * min(seen[round(lvef)], 2)
+        parts.append(f'<div class="neighbour" style="left:{_at(lvef)};margin-top:-{rise}px"></div>')
         seen[round(lvef)] += 1
-    return f'<div class="e2e-axis" role="img" aria-label="{escape(_axis_words(value, ends, measured))}">{"".join(parts)}</div>'
+    words = escape(_axis_words(value, ends, measured))
+    return f'<div class="e2e-axis" role="img" aria-label="{words}">{"".join(parts)}</div>'
 
 
 def interval_bar(left: float, right: float, capped: list[bool]) -> str:
@@ -58,8 +68,11 @@ def interval_bar(left: float, right: float, capped: list[bool]) -> str:
 
 
 def _axis_words(value: float, ends: tuple[float, float], measured: list[float]) -> str:
-    words = f"LVEF {number(value)} per cent, interval {interval(*ends)}. Classes: reduced to 40, mildly reduced 41 to 49, preserved from 50."
-    return words + (f" Measured in the nearest ECGs: {', '.join(number(v) for v in sorted(measured))}." if measured else "")
+    nearest = ", ".join(number(v) for v in sorted(measured))
+    return (
+        f"LVEF {number(value)} per cent, interval {interval(*ends)}. Classes: reduced to 40, mildly reduced 41 to 49, "
+        f"preserved from 50." + (f" Measured in the nearest ECGs: {nearest}." if measured else "")
+    )
 
 
 def _inside(lvef: float) -> float:
@@ -84,11 +97,11 @@ def _chances(row: dict) -> str:
     """Class probabilities, preserved first; the likeliest in bold."""
     classes = row.get("classes") or {}
     likeliest = max(classes, key=classes.get, default=None)
-    lines = []
-    for name in reversed(LVEF_CLASS_LABELS):
-        if name in classes:
-            share = min(max(classes[name], 0.0), 1.0)
-            weight = " class='likeliest'" if name == likeliest else ""
-            lines.append(f"<li{weight}><span>{LVEF_CLASS_LABELS[name]}</span><div class='bar'>"
-                         f"<div class='{name}' style='width:{100 * share:.1f}%'></div></div><em>{percent(share)}</em></li>")
-    return f'<div class="e2e-label">Class probability</div><ul class="e2e-chances">{"".join(lines)}</ul>' if lines else ""
+    lines = "".join(
+        f"<li{' class=likeliest' if name == likeliest else ''}><span>{LVEF_CLASS_LABELS[name]}</span>"
+        f'<div class="bar"><div class="{name}" style="width:{100 * classes[name]:.1f}%"></div></div>'
+        f"<em>{percent(classes[name])}</em></li>"
+        for name in reversed(LVEF_CLASS_LABELS)
+        if name in classes
+    )
+    return f'<div class="e2e-label">Class probability</div><ul class="e2e-chances">{lines}</ul>' if lines else ""

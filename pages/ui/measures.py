@@ -26,7 +26,8 @@ def measures_strip(report: dict) -> str:
     """HTML of the strip for a prediction report."""
     sex, values = report["ecg"].get("sex"), report["measurements"]
     cells = "".join(_cell(field, label, unit, limits, values, sex) for field, label, unit, limits in ROWS)
-    return f'<div class="e2e-strip"><dl>{cells}</dl><div class="quality"><span>Signal quality</span><div>{_quality(report["quality"])}</div></div></div>'
+    quality = f'<div class="quality"><span>Signal quality</span><div>{_quality(report["quality"])}</div></div>'
+    return f'<div class="e2e-strip"><dl>{cells}</dl>{quality}</div>'
 
 
 def _cell(field: str, label: str, unit: str, limits, values: dict, sex: str | None) -> str:
@@ -34,10 +35,11 @@ def _cell(field: str, label: str, unit: str, limits, values: dict, sex: str | No
     if value is None:
         shown, title = f"<b>{MISSING}</b>", "Could not be measured in this tracing."
     else:
-        joint = "" if unit == "°" else THIN
-        doubtful = confidence is not None and confidence < DOUBTFUL
-        shown = f"<b>{number(value)}</b><i>{joint}{unit}{' ?' if doubtful else ''}</i>"
-        title = f"{label} {with_unit(value, unit)}" + (f", confidence {number(confidence, 1)} of 1" if confidence is not None else "")
+        unit_tag = "<i class=degree>°" if unit == "°" else f"<i>{THIN}{unit}"
+        doubt = " ?" if confidence is not None and confidence < DOUBTFUL else ""
+        shown = f"<b>{number(value)}</b>{unit_tag}{doubt}</i>"
+        sure = f", confidence {number(confidence, 1)} of 1" if confidence is not None else ""
+        title = f"{label} {with_unit(value, unit)}{sure}"
     return f'<div title="{escape(title)}"><dt>{label}</dt><dd>{shown}{_limits(limits, sex)}</dd></div>'
 
 
@@ -61,4 +63,5 @@ def _quality(quality: dict) -> str:
     if not poor:
         badges.append((f"Verdict {quality['verdict']}", quality["verdict"] == "good"))
     titles = escape("; ".join(f"{lead}: {why}" for lead, why in poor.items()))
-    return "".join(f'<span class="e2e-badge gray" title="{titles}">{CHECK if ok else WARN}{escape(text)}</span>' for text, ok in badges)
+    tag = f'<span class="e2e-badge gray" title="{titles}">'
+    return "".join(f"{tag}{CHECK if ok else WARN}{escape(text)}</span>" for text, ok in badges)

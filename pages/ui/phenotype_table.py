@@ -1,4 +1,4 @@
-"""The phenotype table as HTML: estimate, interval, both on the reference range, chance outside, and how far to trust the row."""
+"""The phenotype table as HTML: estimate and interval on the reference range, and how far to trust the row."""
 
 from html import escape
 
@@ -13,9 +13,19 @@ def phenotype_table(report: dict) -> str:
     sex = report["ecg"].get("sex")
     level = percent(report["phenotypes"][0]["interval_level"]) if report["phenotypes"] else ""
     reference = f"Reference, {sex}" if sex else "Reference"
-    head = "".join(f"<th{c}>{h}</th>" for h, c in (
-        ("Phenotype", ""), ("Estimate", ' class="num"'), ("", ""), (f"{level} interval", ' class="num"'),
-        ("Interval on the reference range", ' class="range"'), (reference, ""), ("Chance outside", ""), ("Test R²", ' class="r2"')))
+    head = "".join(
+        f"<th{c}>{h}</th>"
+        for h, c in (
+            ("Phenotype", ""),
+            ("Estimate", ' class="num"'),
+            ("", ""),
+            (f"{level} interval", ' class="num"'),
+            ("Interval on the reference range", ' class="range"'),
+            (reference, ""),
+            ("Chance outside", ""),
+            ("Test R²", ' class="r2"'),
+        )
+    )
     body = "".join(_row(p, sex) for p in report["phenotypes"])
     return f'<table class="e2e-table phenotypes"><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>'
 
@@ -24,13 +34,16 @@ def _row(row: dict, sex: str | None) -> str:
     short = row.get("short") or row["name"].upper()
     name = f"<b>{escape(row['label'])}</b> <span>{escape(short)}</span>"
     if row["value"] is None:
-        return f'<tr><th scope="row">{name}</th><td class="num">{MISSING}</td><td colspan="6" class="muted">{escape(row["reason"] or "")}</td></tr>'
+        reason = f'<td colspan="6" class="muted">{escape(row["reason"] or "")}</td>'
+        return f'<tr><th scope="row">{name}</th><td class="num">{MISSING}</td>{reason}</tr>'
     decimals = PHENOTYPES[row["name"]].decimals
     low, high = row["interval"]
-    return (f'<tr><th scope="row">{name}</th><td class="num"><b>{number(row["value"], decimals)}</b></td>'
-            f'<td class="unit">{escape(row["unit"])}</td><td class="num">{interval(low, high, decimals)}</td>'
-            f'<td class="range">{range_bar(row, sex)}</td><td>{_reference(row, sex, decimals)}</td>'
-            f"<td>{_chance(row.get('chance_outside'))}</td><td class='r2'>{_trust(row.get('test_r2'))}</td></tr>")
+    return (
+        f'<tr><th scope="row">{name}</th><td class="num"><b>{number(row["value"], decimals)}</b></td>'
+        f'<td class="unit">{escape(row["unit"])}</td><td class="num">{interval(low, high, decimals)}</td>'
+        f'<td class="range">{range_bar(row, sex)}</td><td>{_reference(row, sex, decimals)}</td>'
+        f"<td>{_chance(row.get('chance_outside'))}</td><td class='r2'>{_trust(row.get('test_r2'))}</td></tr>"
+    )
 
 
 def range_bar(row: dict, sex: str | None) -> str:
@@ -44,12 +57,17 @@ def range_bar(row: dict, sex: str | None) -> str:
     sexes = [s for s in ((sex,) if sex else ("male", "female")) if s in ranges]
     boxes = []
     for place, who in zip(("whole",) if len(sexes) == 1 else ("upper", "lower"), sexes, strict=False):
-        left, right = (at(open_end if end is None else end) for end, open_end in zip(ranges[who], (low, high), strict=True))
+        left, right = (
+            at(open_end if end is None else end) for end, open_end in zip(ranges[who], (low, high), strict=True)
+        )
         boxes.append(f'<div class="reference {place}" style="left:{left:.2f}%;width:{right - left:.2f}%"></div>')
     left, right = (at(end) for end in row["interval"])
-    return (f'<div class="e2e-range" role="img" aria-label="{escape(_bar_words(row))}"><div class="rule"></div>{"".join(boxes)}'
-            f'<div class="interval" style="left:{left:.2f}%;width:{right - left:.2f}%"></div>'
-            f'<div class="estimate" style="left:{at(row["value"]):.2f}%"></div></div>')
+    return (
+        f'<div class="e2e-range" role="img" aria-label="{escape(_bar_words(row))}">'
+        f'<div class="rule"></div>{"".join(boxes)}'
+        f'<div class="interval" style="left:{left:.2f}%;width:{right - left:.2f}%"></div>'
+        f'<div class="estimate" style="left:{at(row["value"]):.2f}%"></div></div>'
+    )
 
 
 def _bar_words(row: dict) -> str:
@@ -64,7 +82,8 @@ def _reference(row: dict, sex: str | None, decimals: int) -> str:
         return interval(*ranges[sex], decimals)
     if len({tuple(r) for r in ranges.values()}) == 1:
         return interval(*next(iter(ranges.values())), decimals)
-    return " · ".join(f"<span class='sex'>{s[0].upper()}</span>{THIN}{interval(*ranges[s], decimals)}" for s in ("male", "female") if s in ranges)
+    known = [(s[0].upper(), interval(*ranges[s], decimals)) for s in ("male", "female") if s in ranges]
+    return " · ".join(f"<span class='sex'>{letter}</span>{THIN}{limits}" for letter, limits in known)
 
 
 def _chance(chance: dict | None) -> str:

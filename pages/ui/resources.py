@@ -49,8 +49,10 @@ def read_files(content: dict[str, bytes], sampling_rate_hz: float | None) -> tup
     """
     from echo2ecg_core.ecg.readers import read_ecgs
 
-    return tuple(ReadFile(item.source, item, None) if isinstance(item, EcgRecord) else ReadFile(item.source, None, item)
-                 for item in read_ecgs(content, sampling_rate_hz))
+    return tuple(
+        ReadFile(item.source, item, None) if isinstance(item, EcgRecord) else ReadFile(item.source, None, item)
+        for item in read_ecgs(content, sampling_rate_hz)
+    )
 
 
 @st.cache_data(max_entries=8, show_spinner=False)
@@ -76,7 +78,9 @@ def loaded_model(card: ModelCard):
 
 
 @st.cache_data(max_entries=256, show_spinner=False)
-def _prediction(content_hash: str, facts: tuple, model_id: str, folder: str, insist: bool, _record: EcgRecord, _card: ModelCard):
+def _prediction(
+    content_hash: str, facts: tuple, model_id: str, folder: str, insist: bool, _record: EcgRecord, _card: ModelCard
+):
     from echo2ecg_core.workflows.predict import predict
 
     return predict(_record, loaded_model(_card), Workspace(folder), insist=insist)

@@ -1,4 +1,4 @@
-"""What one visitor holds: the open ECG and the choices on the page, each `st.session_state` key behind a typed function.
+"""What one visitor holds: the open ECG and the choices on the page, each session key behind a typed function.
 
 Only inputs live here. Predictions are cached per input (resources.py), jobs and results lie on disk, so a reload of
 the browser loses the open file and nothing else. Keys of bound controls are also their names in the address.
@@ -19,6 +19,7 @@ CALIPERS_KEY = "calipers"
 WANDER_KEY = "remove_wander"
 START_KEY = "start_s"
 INSIST_KEY = "predict_anyway"
+DEFAULT_LAYOUT, DEFAULT_SPEED, DEFAULT_GAIN = "3×4 + II", 25, 10
 
 _RECORD = "ecg_record"
 _READ = "ecgs_read"
@@ -81,6 +82,21 @@ def calipers_on() -> bool:
 def set_calipers(on: bool) -> None:
     """Take the calipers out or put them away (the K and Esc keys end here)."""
     st.session_state[CALIPERS_KEY] = on
+
+
+def layout() -> str:
+    """How the leads are laid out on the paper, a key of figures.ecg.LAYOUTS."""
+    return st.session_state.get(LAYOUT_KEY) or DEFAULT_LAYOUT
+
+
+def speed_mm_s() -> int:
+    """Paper speed in millimetres a second."""
+    return st.session_state.get(SPEED_KEY) or DEFAULT_SPEED
+
+
+def gain_mm_mv() -> int:
+    """Height of one millivolt on the paper in millimetres."""
+    return st.session_state.get(GAIN_KEY) or DEFAULT_GAIN
 
 
 def removes_wander() -> bool:

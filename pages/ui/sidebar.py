@@ -10,8 +10,13 @@ from echo2ecg_core.store.jobs import Job, jobs
 from pages.ui import resources, session
 
 POLL_S = 2
-JOB_NAMES = {"demo": "Preparing the demo", "ingest": "Importing", "embed": "Embedding the archive", "map": "Drawing the map",
-             "train": "Training"}
+JOB_NAMES = {
+    "demo": "Preparing the demo",
+    "ingest": "Importing",
+    "embed": "Embedding the archive",
+    "map": "Drawing the map",
+    "train": "Training",
+}
 
 
 def draw() -> None:

@@ -6,14 +6,16 @@ What is open stays open until a new file has been read; a file that cannot be re
 import streamlit as st
 
 from echo2ecg_core.ecg.record import EcgRecord
-from echo2ecg_core.errors import Echo2ECGError, SamplingRateNeeded
+from echo2ecg_core.errors import SamplingRateNeeded
 from echo2ecg_core.figures.notation import THIN, number
 from echo2ecg_core.workflows.demo import EXAMPLES
 from pages.ui import errors, resources, session
 from pages.ui.session import ReadFile
 
-PURPOSE = ("Load a 12-lead ECG and see what it suggests about the heart an echo would show, with how sure the model is and "
-           "which studies look alike.")
+PURPOSE = (
+    "Load a 12-lead ECG and see what it suggests about the heart an echo would show, with how sure the model is and "
+    "which studies look alike."
+)
 FORMATS = "WFDB (.hea with .dat), a zip of them, DICOM, CSV, NPY, NPZ, XML, SCP, EDF, TXT or MAT; several files at once"
 SUFFIXES = ("hea", "dat", "mat", "zip", "dcm", "csv", "tsv", "txt", "npy", "npz", "xml", "scp", "edf", "bdf", "atr")
 
@@ -36,7 +38,9 @@ def load_another() -> None:
 
 def uploader(place: str) -> None:
     """Drop zone; one recording opens at once, several become a table, a missing sampling rate is asked for."""
-    files = st.file_uploader(f"12-lead ECG: {FORMATS}", accept_multiple_files=True, key=f"files_{place}_{session.upload_round()}")
+    files = st.file_uploader(
+        f"12-lead ECG: {FORMATS}", accept_multiple_files=True, key=f"files_{place}_{session.upload_round()}"
+    )
     if not files:
         return
     content = {file.name: file.getvalue() for file in files}
@@ -77,7 +81,9 @@ def _take(read: tuple[ReadFile, ...]) -> None:
 
 def examples(place: str) -> None:
     """One button each; a click reads the file like anyone's."""
-    for column, (key, title, text) in zip(st.columns(3) if place == "welcome" else [st.container()] * 3, EXAMPLES, strict=True):
+    for column, (key, title, text) in zip(
+        st.columns(3) if place == "welcome" else [st.container()] * 3, EXAMPLES, strict=True
+    ):
         with column:
             label = f"**{title}**  \n{text}" if place == "welcome" else title
             if st.button(label, key=f"example_{place}_{key}", width="stretch", type="secondary"):
@@ -98,8 +104,12 @@ def other_recordings(current: EcgRecord) -> None:
         return
     rows = [{"Recording": f.name, "Open": "●" if f.record is current else "", "What": _what(f)} for f in files]
     with st.expander(f"{len(files)} recordings in this upload", expanded=True):
-        chosen = st.dataframe(rows, hide_index=True, on_select="rerun", selection_mode="single-row", key="recordings", height="content")
-        picked = [files[i] for i in chosen.selection.rows if files[i].record is not None and files[i].record is not current]
+        chosen = st.dataframe(
+            rows, hide_index=True, on_select="rerun", selection_mode="single-row", key="recordings", height="content"
+        )
+        picked = [
+            files[i] for i in chosen.selection.rows if files[i].record is not None and files[i].record is not current
+        ]
         if picked:
             session.open_ecg(picked[0].record)
             st.rerun()

@@ -1,4 +1,4 @@
-// ECG paper: draws the sheet that Python planned (millimetres) on whole pixels per millimetre, and measures with calipers.
+// ECG paper: draws the sheet that Python planned in millimetres on whole pixels per millimetre; calipers measure on it.
 // One Paper lives as long as the element; a rerun hands it new data and redraws only when something has changed.
 
 const WIDTH_MM = 262; // the 10 s sheet at 25 mm/s decides how many pixels a millimetre gets
@@ -101,7 +101,8 @@ class Paper {
     const definitions = element("defs", {}, svg);
     for (const [id, step] of [["fine", 1], ["bold", 5]]) {
       const size = step * k;
-      const pattern = element("pattern", { id, width: size, height: size, patternUnits: "userSpaceOnUse" }, definitions);
+      const tile = { id, width: size, height: size, patternUnits: "userSpaceOnUse" };
+      const pattern = element("pattern", tile, definitions);
       element("rect", { class: id, width: size, height: 1, "shape-rendering": "crispEdges" }, pattern);
       element("rect", { class: id, width: 1, height: size, "shape-rendering": "crispEdges" }, pattern);
       element("rect", { width, height, fill: `url(#${id})` }, svg);
@@ -149,7 +150,7 @@ class Paper {
   key(event) {
     const target = event.composedPath()[0];
     const typing = target.isContentEditable || /^(INPUT|TEXTAREA|SELECT)$/.test(target.tagName ?? "");
-    if (event.ctrlKey || event.metaKey || event.altKey || (typing && target.type !== "radio" && target.type !== "checkbox")) return;
+    if (event.ctrlKey || event.metaKey || event.altKey || (typing && target.type !== "checkbox")) return;
     if (event.key === "k" || event.key === "K") this.toggle(!this.calipers);
     else if (event.key === "Escape" && this.calipers) this.toggle(false);
   }
@@ -202,7 +203,8 @@ class Paper {
     this.marks.replaceChildren();
     element("rect", { class: "span", x: left, y: top, width: right - left, height: bottom - top }, this.marks);
     element("path", { class: "edge", d: `M${left} 0V${height}M${right} 0V${height}` }, this.marks);
-    element("path", { class: "edge", "stroke-dasharray": "4 3", d: `M${left} ${top}H${right}M${left} ${bottom}H${right}` }, this.marks);
+    const sides = `M${left} ${top}H${right}M${left} ${bottom}H${right}`;
+    element("path", { class: "edge", "stroke-dasharray": "4 3", d: sides }, this.marks);
     const ms = ((right - left) / this.k / plan.speed_mm_s) * 1000;
     const volts = (y0 - y1) / this.k / plan.gain_mm_mv;
     const rate = ms >= 150 ? ` · ${Math.round(60000 / ms)} bpm` : "";

@@ -1,0 +1,135 @@
+"""The paper is true to scale: grid, pulse, labels and traces are measured in millimetres, not looked at."""
+
+import io
+import re
+
+import numpy as np
+import pytest
+
+from echo2ecg_core.ecg.record import LEADS, EcgRecord
+from echo2ecg_core.figures.ecg import LAYOUTS, caption, ecg_figure, plan_paper, pulse_outline, remove_wander
+from echo2ecg_core.figures.export import figure_file
+
+MM_PER_INCH = 25.4
+RATE = 500.0
+
+
+def record_of(seconds: float = 10.0, **changes) -> EcgRecord:
+    """Twelve sines of 1 mV amplitude and 1 Hz."""
+    t = np.arange(round(seconds * RATE)) / RATE
+    return EcgRecord(np.tile(np.sin(2 * np.pi * t), (12, 1)), RATE, "NPY", "sine.npy", **changes)
+
+
+def axes_of(paper, record=None, **options):
+    figure = ecg_figure(record or record_of(), paper, without_wander=False, **options)
+    return figure, figure.axes[0]
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("speed", (25, 50))
+def test_one_grid_millimetre_is_one_millimetre_on_the_page_in_both_directions(layout, speed):
+    paper = plan_paper(10, layout, speed)
+    figure, axes = axes_of(paper)
+    box = axes.get_position()
+    width_mm, height_mm = figure.get_size_inches() * MM_PER_INCH
+    x0, x1 = axes.get_xlim()
+    y1, y0 = axes.get_ylim()
+    assert width_mm * box.width / (x1 - x0) == pytest.approx(1, abs=1e-9)
+    assert height_mm * box.height / (y1 - y0) == pytest.approx(1, abs=1e-9)
+    fine, _, bold = axes.collections[:3]
+    assert np.allclose(np.diff([line[0, 0] for line in fine.get_segments()]), 1)
+    assert np.allclose(np.diff([line[0, 0] for line in bold.get_segments()]), 5)
+
+
+def test_a_sheet_of_ten_seconds_is_the_size_the_screens_ask_for():
+    paper = plan_paper(10)
+    assert (paper.width_mm, paper.height_mm) == (262, 104)
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_all_twelve_leads_are_labelled_and_lead_two_runs_below_the_standard_layout(layout):
+    _, axes = axes_of(plan_paper(10, layout))
+    labels = [text.get_text() for text in axes.texts]
+    assert {label.removeprefix("−") for label in labels} == set(LEADS)
+    assert labels.count("II") == (2 if layout == "3×4 + II" else 1)
+
+
+def test_cabrera_runs_from_avl_to_iii_and_turns_avr_round():
+    strips = plan_paper(10, "Cabrera").strips
+    assert [s.label for s in strips[::2]] == ["aVL", "I", "−aVR", "II", "aVF", "III"]
+    assert [(s.lead, s.sign) for s in strips if s.sign < 0] == [("aVR", -1)]
+
+
+@pytest.mark.parametrize(
+    ("speed", "gain", "width", "height"), [(25, 10, 5, 10), (50, 10, 10, 10), (25, 20, 5, 20), (25, 5, 5, 5)]
+)
+def test_the_calibration_pulse_is_one_millivolt_high_and_200_milliseconds_wide(speed, gain, width, height):
+    paper = plan_paper(10, speed_mm_s=speed, gain_mm_mv=gain)
+    x, y = pulse_outline(paper, 50)
+    assert x[3] - x[2] == pytest.approx(width)
+    assert y[0] - y[2] == pytest.approx(height)
+    assert max(x) <= min(s.x_mm for s in paper.strips)
+
+
+@pytest.mark.parametrize("gain", (5, 10, 20))
+def test_a_sine_of_one_millivolt_is_drawn_two_millivolts_high_and_as_long_as_its_time(gain):
+    paper = plan_paper(10, gain_mm_mv=gain)
+    _, axes = axes_of(paper)
+    rhythm = next(line for line in axes.lines if len(line.get_xdata()) == 10 * RATE)
+    assert np.ptp(rhythm.get_ydata()) == pytest.approx(2 * gain, rel=1e-3)
+    assert np.ptp(rhythm.get_xdata()) == pytest.approx(250, abs=25 / RATE + 1e-6)
+
+
+def test_the_columns_of_a_row_follow_each_other_in_time():
+    row = plan_paper(10).strips[:4]
+    assert [(s.start_s, s.end_s) for s in row] == [(0, 2.5), (2.5, 5), (5, 7.5), (7.5, 10)]
+    assert [s.x_mm for s in row] == [10, 72.5, 135, 197.5]
+
+
+def test_a_short_recording_shows_every_lead_from_its_start_and_says_so():
+    paper = plan_paper(4.0)
+    assert {(s.start_s, s.end_s) for s in paper.strips[:12]} == {(0, 2.5)}
+    assert "every lead from its start" in caption(record_of(4.0), paper, False)
+
+
+def test_the_caption_owns_up_to_filtering_and_to_normalised_values():
+    paper = plan_paper(10)
+    assert "baseline wander removed for display" in caption(record_of(), paper, True)
+    assert "unfiltered" in caption(record_of(), paper, False)
+    assert "normalised, not mV" in caption(record_of(units="normalised"), paper, False)
+
+
+def test_wander_goes_and_what_is_faster_than_one_hertz_stays_in_place():
+    t = np.arange(5000) / RATE
+    beat = np.exp(-((((t % 1) - 0.5) / 0.02) ** 2))
+    drift = np.sin(2 * np.pi * 0.15 * t)
+    cleaned = remove_wander((beat + drift)[None], RATE)[0]
+    peaks = [np.argmax(cleaned[i * 500 : (i + 1) * 500]) for i in range(10)]
+    assert set(peaks) == {250}
+    assert (
+        np.ptp([cleaned[i * 500 + 50] for i in range(1, 9)]) < 0.05 < np.ptp([drift[i * 500 + 50] for i in range(1, 9)])
+    )
+    assert cleaned[750] - cleaned[650] == pytest.approx(1, abs=0.06)
+
+
+def test_a_lead_with_a_gap_is_drawn_as_it_is():
+    signal = record_of().signal_mv.copy()
+    signal[8, 100:200] = np.nan
+    assert np.array_equal(remove_wander(signal, RATE)[8], signal[8], equal_nan=True)
+
+
+def test_files_carry_provenance_and_keep_their_size_in_millimetres():
+    from PIL import Image
+
+    paper = plan_paper(10)
+    figure, _ = axes_of(paper, title="ECG sine.npy", footer="sine.npy · model demo 7c1e9a4f (synthetic)")
+    files = {
+        kind: figure_file(figure, kind, title="ECG sine.npy", provenance="sine.npy · model demo", dpi=127)
+        for kind in ("svg", "pdf", "png")
+    }
+    svg = files["svg"].decode()
+    assert float(re.search(r'width="([\d.]+)pt"', svg).group(1)) == pytest.approx(262 / MM_PER_INCH * 72, abs=0.01)
+    assert "sine.npy · model demo" in svg and ">aVR<" in svg
+    assert files["pdf"].startswith(b"%PDF") and "model demo".encode("utf-16-be") in files["pdf"]
+    image = Image.open(io.BytesIO(files["png"]))
+    assert image.width == pytest.approx(262 / MM_PER_INCH * 127, abs=1) and image.text["Title"] == "ECG sine.npy"

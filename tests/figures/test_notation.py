@@ -1,0 +1,61 @@
+"""Numbers, ranges and dates as SCREENS.md writes them, character by character."""
+
+from datetime import datetime
+
+import pytest
+
+from echo2ecg_core.figures.notation import date, duration, interval, number, p_value, percent, with_unit
+
+
+@pytest.mark.parametrize(
+    ("value", "decimals", "text"),
+    [
+        (61.4, 0, "61"),
+        (0.82, 1, "0.8"),
+        (-30, 0, "\u221230"),
+        (-0.2, 0, "0"),
+        (None, 0, "\u2013"),
+        (float("nan"), 1, "\u2013"),
+    ],
+)
+def test_numbers_have_a_true_minus_and_missing_ones_a_dash(value, decimals, text):
+    assert number(value, decimals) == text
+
+
+def test_units_are_joined_by_a_narrow_space_that_does_not_break_and_degrees_by_none():
+    assert with_unit(61, "%") == "61\u202f%"
+    assert with_unit(4.62, "cm", 1) == "4.6\u202fcm"
+    assert with_unit(52, "°") == "52°"
+    assert with_unit(None, "mL") == "\u2013"
+
+
+def test_intervals_have_an_en_dash_and_signed_ends_use_to():
+    assert interval(49.2, 71.4) == "49\u201371"
+    assert interval(-30, 90) == "\u221230 to 90"
+    assert interval(1.7, None, 1) == "≥\u202f1.7"
+    assert interval(None, 460) == "≤\u202f460"
+    assert interval(None, None) == "\u2013"
+
+
+def test_no_probability_is_written_as_nothing_or_everything():
+    assert percent(0.0) == "<1\u202f%"
+    assert percent(0.004) == "<1\u202f%"
+    assert percent(1.0) == ">99\u202f%"
+    assert percent(0.996) == ">99\u202f%"
+    assert percent(0.88) == "88\u202f%"
+
+
+def test_small_p_values_are_a_bound():
+    assert p_value(0.0004) == "<0.001"
+    assert p_value(0.0341) == "0.034"
+
+
+def test_dates_are_english_on_every_machine_and_midnight_means_no_time_of_day():
+    assert date(datetime(2013, 1, 25, 10, 59)) == "25 Jan 2013 10:59"
+    assert date(datetime(2013, 1, 25)) == "25 Jan 2013"
+
+
+def test_waiting_times_get_coarser_with_their_length():
+    assert duration(7.6) == "8\u202fs"
+    assert duration(150) == "2\u202fmin"
+    assert duration(3900) == "1\u202fh 5\u202fmin"

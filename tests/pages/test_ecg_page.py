@@ -1,0 +1,161 @@
+"""The ECG page in Streamlit's own test runner: empty, with data, with each kind of doubt, and with errors in words."""
+
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from pydicom.data import get_testdata_file
+from streamlit.testing.v1 import AppTest
+
+from echo2ecg_core.errors import ModelError
+from pages.ui import resources
+from tests.pages.prediction_fixture import FakePrediction, model_card, report_of
+
+ROOT = Path(__file__).resolve().parents[2]
+DICOM = Path(get_testdata_file("waveform_ecg.dcm"))
+
+
+@pytest.fixture
+def page(tmp_path, monkeypatch):
+    """The app on an empty workspace with a model that answers from the fixture; `page.options` bends the answer."""
+    from echo2ecg_core.store.database import Workspace
+
+    options = {"sex": "female"}
+    card = model_card(tmp_path / "model")
+    monkeypatch.setattr(resources, "workspace", lambda: Workspace(tmp_path / "workspace"))
+    monkeypatch.setattr(resources, "active_model", lambda: card)
+
+    def answer(record, card, insist=False):
+        bent = {name: value for name, value in options.items() if name != "sex"}
+        bent["unusable"] = bent.get("unusable", False) and not insist
+        return FakePrediction(report_of(replace(record, sex=options["sex"]), **bent))
+
+    monkeypatch.setattr(resources, "prediction", answer)
+    app = AppTest.from_file(ROOT / "app.py", default_timeout=30)
+    app.options = options
+    return app
+
+
+def drop(app: AppTest, *files: tuple[str, bytes]) -> AppTest:
+    """Open the app and drop files on its uploader."""
+    app.run()
+    app.file_uploader[0].set_value([(name, content, "application/octet-stream") for name, content in files])
+    return app.run()
+
+
+def opened(app: AppTest) -> AppTest:
+    return drop(app, (DICOM.name, DICOM.read_bytes()))
+
+
+def words(app: AppTest) -> str:
+    """Everything written on the page."""
+    parts = [e.value for kind in (app.markdown, app.caption, app.error, app.warning) for e in kind]
+    return "\n".join([*parts, *(str(h.proto.body) for h in app.get("html"))])
+
+
+def test_the_empty_page_says_what_it_is_for_and_offers_files_and_three_examples(page):
+    page.run()
+    assert not page.exception
+    assert "No ECG yet. Drop a file, or try one of the three below." in words(page)
+    assert [b.key for b in page.button] == ["example_welcome_sinus", "example_welcome_lbbb", "example_welcome_af"]
+
+
+def test_a_dropped_ecg_shows_doubt_before_the_number_and_the_number_with_interval_and_range(page):
+    text = words(opened(page))
+    assert not page.exception and not page.error
+    assert "waveform_ecg.dcm" in text
+    assert text.index("Outside the training data.") < text.index("61")
+    assert "49–71" in text and "54–74" in text
+    assert "88\u202f%" in text
+
+
+def test_both_reference_ranges_stand_while_the_sex_is_unknown(page):
+    page.options["sex"] = None
+    text = words(opened(page))
+    assert "52–72" in text and "54–74" in text
+
+
+def test_a_recording_that_cannot_be_judged_is_shown_without_numbers_until_the_person_insists(page):
+    page.options["unusable"] = True
+    text = words(opened(page))
+    assert "No estimate.</b> Lead V3 is flat" in text and "LV end-diastolic volume" not in text
+    page.toggle(key="predict_anyway").set_value(True).run()
+    assert "LV end-diastolic volume" in words(page) and not page.exception
+
+
+def test_a_weak_phenotype_has_a_reason_instead_of_a_number(page):
+    page.options["weak"] = ("ivsd",)
+    assert "this model predicts IVSd no better than the average patient" in words(opened(page))
+
+
+def test_without_a_model_the_tracing_is_shown_and_the_page_says_why_there_is_no_estimate(page, monkeypatch):
+    monkeypatch.setattr(resources, "active_model", lambda: None)
+    text = words(opened(page))
+    assert not page.exception and "No model yet." in text and "25\u202fmm/s" in text
+
+
+def test_a_model_that_cannot_be_loaded_is_an_error_in_words_and_the_tracing_stays(page, monkeypatch):
+    def broken(record, card, insist=False):
+        raise ModelError("The weights of this model are damaged.", "Fit it again.")
+
+    monkeypatch.setattr(resources, "prediction", broken)
+    text = words(opened(page))
+    assert not page.exception
+    assert [e.value for e in page.error] == ["The weights of this model are damaged. Fit it again."]
+    assert "25\u202fmm/s" in text
+
+
+def test_a_file_that_is_no_ecg_is_an_error_in_words_and_the_page_stays(page):
+    drop(page, ("photo.dcm", b"\x89PNG\r\n\x1a\n" + bytes(100)))
+    assert not page.exception
+    assert len(page.error) == 1 and "PNG" in page.error[0].value
+    assert "No ECG yet" in words(page)
+
+
+def test_an_open_ecg_survives_a_bad_file(page):
+    opened(page)
+    page.file_uploader[0].upload("empty.csv", b"").run()
+    assert len(page.error) == 1 and not page.exception
+    assert "waveform_ecg.dcm" in words(page)
+
+
+def test_a_file_without_a_sampling_rate_asks_for_it_and_opens_with_the_answer(page):
+    import io
+
+    import numpy as np
+
+    buffer = io.BytesIO()
+    t = np.arange(5000) / 500
+    np.save(buffer, np.stack([np.sin(2 * np.pi * t * (1 + i / 12)) for i in range(12)]).astype(np.float32))
+    drop(page, ("signal.npy", buffer.getvalue()))
+    assert len(page.number_input) == 1 and not page.exception
+    page.number_input[0].set_value(500.0)
+    page.button(key=next(b.key for b in page.button if b.label == "Read with this rate")).click().run()
+    assert not page.exception and "signal.npy" in words(page) and "500\u202fHz" in words(page)
+
+
+def test_several_recordings_become_a_table(page):
+    drop(page, (DICOM.name, DICOM.read_bytes()), ("broken.dcm", b"not an ECG"))
+    assert not page.exception
+    table = page.dataframe[0].value
+    assert len(table) == 2 and DICOM.name in set(table["Recording"])
+
+
+@pytest.mark.parametrize("layout", ("6×2", "12×1", "Cabrera"))
+def test_every_layout_can_be_chosen(page, layout):
+    opened(page)
+    page.button_group(key="layout").set_value([layout]).run()
+    assert not page.exception
+
+
+def test_the_first_paint_imports_neither_torch_nor_numba_nor_scipy_signal():
+    script = (
+        "import sys; from streamlit.testing.v1 import AppTest; "
+        "app = AppTest.from_file('app.py', default_timeout=30).run(); "
+        "assert not app.exception, app.exception; "
+        "print([m for m in ('torch', 'numba', 'scipy.signal', 'faiss', 'matplotlib') if m in sys.modules])"
+    )
+    run = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert run.stdout.strip().splitlines()[-1] == "[]"
