@@ -20,6 +20,8 @@ def pages() -> dict[str, list]:
     return {
         "Explore": [
             st.Page("pages/ecg.py", title="ECG", icon=":material/ecg_heart:", default=True),
+            st.Page("pages/studies.py", title="Similar studies", icon=":material/video_library:"),
+            st.Page("pages/map.py", title="Map", icon=":material/scatter_plot:"),
         ],
     }
 

@@ -75,7 +75,8 @@ def map_exists(workspace: Workspace, model_id: str) -> bool:
 def undrawn(workspace: Workspace, model_id: str) -> int:
     """How many ECGs and studies got vectors after the map was drawn."""
     drawn = set(stored_layout(workspace, model_id, "together").ids)
-    return sum(point not in drawn for point in _points(workspace, model_id, "together")[0])
+    embedded = (("ecg", "ecg_aligned"), ("study", "study_aligned"))
+    return sum(f"{name}:{i}" not in drawn for name, kind in embedded for i in load_vectors(workspace.vectors, kind, model_id).ids)
 
 
 def load_map(workspace: Workspace, model_id: str, layout: str = "together") -> pd.DataFrame:

@@ -17,7 +17,7 @@ from echo2ecg_core.phenotypes import PHENOTYPES
 from echo2ecg_core.store.catalog import Catalog, ClipRow
 from echo2ecg_core.store.database import Workspace
 from echo2ecg_core.store.vectors import VectorSet, load_vectors
-from echo2ecg_core.workflows.active_model import LoadedModel, active_model_card
+from echo2ecg_core.workflows.active_model import active_model_card
 from echo2ecg_core.workflows.predict import Prediction
 
 
@@ -146,17 +146,6 @@ def patient_of(record: EcgRecord, workspace: Workspace) -> str | None:
     ecgs = Catalog(workspace).ecgs()
     found = ecgs.patient_id[ecgs.content_hash == record.content_hash]
     return None if found.empty else found.iloc[0]
-
-
-def weigh_clips(study_id: str, workspace: Workspace, model: LoadedModel) -> dict[str, float]:
-    """Share (0..1) of each clip in its study's vector; empty when the clips have no vectors yet."""
-    from echo2ecg_core.workflows.embed import clip_encoder_id
-
-    vectors = load_vectors(workspace.vectors, "clip", clip_encoder_id(model))
-    ids = [clip.clip_id for clip in Catalog(workspace).clips_of(study_id)]
-    if not ids or vectors.missing(ids):
-        return {}
-    return dict(zip(ids, (float(w) for w in model.view_weights(vectors.rows(ids))), strict=True))
 
 
 def study_vectors(workspace: Workspace, model_id: str) -> VectorSet:

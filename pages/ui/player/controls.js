@@ -3,7 +3,7 @@
 
 const players = new WeakMap();
 const TYPING = "input:not([type=range], [type=radio], [type=checkbox]), textarea, select, [contenteditable=true], [role=dialog] *";
-const PRESSABLE = "button, a, summary, input:not([type=range]), [role=radio], [role=tab], [role=option], [role=combobox]";
+const PRESSABLE = "button, summary, input:not([type=range]), [role=radio], [role=tab], [role=option], [role=combobox]";
 
 function onClick(player, event) {
   const pressed = event.target.closest("[data-do]");
@@ -32,8 +32,9 @@ function verbOf(player, event) {
   if (/^[0-9]$/.test(event.key)) return () => player.enlarge(Number(event.key));
   if (event.key.toLowerCase() === "l") return () => player.setLooping(!player.looping);
   if (event.key.toLowerCase() === "s") return () => player.nextSpeed();
-  const by = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
+  const by = { ArrowLeft: -1, ArrowRight: 1, ArrowUp: -1, ArrowDown: 1 }[event.key];
   if (!by || (!own && target !== document.body)) return null; // arrows of a table or a radio group stay theirs
+  if (event.key === "ArrowUp" || event.key === "ArrowDown") return () => player.askForHit(by);
   return event.shiftKey ? () => player.jump(by) : () => player.step(by);
 }
 
@@ -60,8 +61,9 @@ function attach(host) {
   return player;
 }
 
-export default function mount({ data, parentElement }) {
+export default function mount({ data, parentElement, setTriggerValue }) {
   const player = players.get(parentElement) ?? attach(parentElement);
+  player.askForHit = (by) => setTriggerValue("hit", by);
   player.open(data);
   // Streamlit also calls the cleanup of a run that was overtaken by the next one: only a page that left ends the player
   return () => setTimeout(() => parentElement.isConnected || player.detach(), 0);

@@ -83,7 +83,8 @@ function segments(name, label, options, chosen) {
 function drawStrip(strip, reference, beat) {
   const length = duration(reference);
   const marks = reference.r_waves.filter((r) => r >= 0 && r < length).map((r) => {
-    const mark = element("span", { class: "mark", style: `left:${(100 * r) / length}%` }, element("small", { text: "ED" }));
+    const side = r / length < 0.04 ? "mark" : "mark before";
+    const mark = element("span", { class: side, style: `left:${(100 * r) / length}%` }, element("small", { text: "ED" }));
     mark.title = "End-diastole, taken at the R wave";
     return mark;
   });

@@ -4,17 +4,18 @@ Each clip is fetched from the app's own clip route and decoded once in the brows
 over again and changes nothing. No autoplay: a reader starts what moves.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import streamlit as st
 
 SCRIPTS = ("clock.js", "mp4.js", "panels.js", "player.js", "controls.js")  # one after another they are one module
+KEY = "echo_player"
 HERE = Path(__file__).parent
 
 _mount = st.components.v2.component(
-    "echo_player",
+    KEY,
     css=(HERE / "player.css").read_text(encoding="utf-8"),
     js="\n".join((HERE / name).read_text(encoding="utf-8") for name in SCRIPTS),
 )
@@ -45,13 +46,20 @@ class PlayerClip:
     notes: tuple[str, ...] = ()
 
 
-def show_player(study_id: str, clips: Sequence[PlayerClip], beat: Sequence[float] | None = None) -> None:
+def show_player(study_id: str, clips: Sequence[PlayerClip], beat: Sequence[float] | None = None,
+                on_hit: Callable[[int], None] | None = None) -> None:
     """Draw the player with the clips of one study, in the given order.
 
     Args:
         study_id: Another id closes the study that is open and frees its frames.
         clips: Panels in order; the first six are seen without scrolling.
         beat: One beat of the patient's ECG from R wave to R wave, scaled 0..1; drawn between the clips' R waves.
+        on_hit: Called with -1 or 1 when the reader asks for the study above or below (arrow up or down).
     """
     data = {"study_id": study_id, "clips": [asdict(clip) for clip in clips], "beat": None if beat is None else list(beat)}
-    _mount(key="echo_player", data=data)
+
+    def moved() -> None:
+        if on_hit is not None:
+            on_hit(int(st.session_state[KEY]["hit"]))
+
+    _mount(key=KEY, data=data, on_hit_change=moved)

@@ -1,0 +1,33 @@
+"""Map: where does it lie? Every ECG and study placed by the active model, the open ECG among them."""
+
+import streamlit as st
+
+from echo2ecg_core.workflows import explore
+from pages.ui import map_panels, resources, session
+from pages.ui.errors import errors_in_words
+
+record, card, workspace = session.current_ecg(), resources.active_model(), resources.workspace()
+map_panels.head(card)
+if card is None or not explore.map_exists(workspace, card.model_id):
+    map_panels.no_map(card)
+    st.stop()
+
+with errors_in_words():
+    with st.container(key="map_controls", horizontal=True, gap="small", vertical_alignment="center"):
+        layout = map_panels.layout_control()
+        points = explore.load_map(workspace, card.model_id, layout)
+        colour = map_panels.colour_control(points)
+        st.space("stretch")
+        map_panels.redraw(explore.undrawn(workspace, card.model_id))
+    left, right = st.columns((716, 434), gap=24)
+    with left, errors_in_words():
+        prediction = resources.prediction(record, card, insist=session.insists()) if record is not None else None
+        chosen = map_panels.chart(points, colour, map_panels.your_ecg(prediction, card, layout))
+    with right, st.container(key="map_selection"):
+        members = points[[pair in set(chosen) for pair in zip(points.modality, points.id, strict=True)]]
+        if members.empty:
+            map_panels.nothing_selected(points)
+        elif len(members) == 1:
+            map_panels.one_point(members.iloc[0])
+        else:
+            map_panels.selection(members)

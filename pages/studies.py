@@ -1,0 +1,54 @@
+"""Similar studies: which hearts look alike? The ten nearest echo studies, one of them playing, and what they agree on."""
+
+import dataclasses
+
+import streamlit as st
+
+from echo2ecg_core.workflows.search import candidates, nearest_ecgs, patient_of, search
+from echo2ecg_core.workflows.study_view import view_study
+from pages.ui import browse_session, resources, session, study_panels, study_words
+from pages.ui.errors import errors_in_words
+
+record, card, workspace = session.current_ecg(), resources.active_model(), resources.workspace()
+start = browse_session.start_study()
+study_words.head(card, record)
+if card is None or (record is None and start is None):
+    study_words.nothing_open(card)
+    st.stop()
+
+facts_place = st.container(key="study_facts")
+left, right = st.columns((352, 796), gap=28)
+prediction = None
+with errors_in_words(), right, st.spinner("Reading the ECG …"):
+    if record is not None:
+        prediction = resources.prediction(record, card, insist=session.insists())
+report = prediction.as_json() if prediction else study_words.NO_REPORT
+
+hits, similarity, study_id = [], None, start
+with errors_in_words(), left, st.container(key="hits"):
+    if start:
+        study_words.start_facts(facts_place, start)
+        ecgs = nearest_ecgs(start, workspace)
+        study_words.ecgs_of_study(ecgs, study_panels.ecg_hit_table(ecgs))
+    elif prediction:
+        own = patient_of(record, workspace)
+        study_panels.filter_controls(own)
+        kept = None if browse_session.same_patient_allowed() else own
+        chosen = dataclasses.replace(browse_session.filters(), not_patient=kept)
+        left_over = candidates(workspace, chosen)
+        study_words.search_facts(facts_place, report, left_over)
+        hits = search(prediction, workspace, filters=chosen)
+        if hits:
+            row = study_panels.hit_table(hits, report)
+            study_id, similarity = hits[row].study_id, hits[row].similarity
+            st.caption(study_words.similarity_words(card))
+            study_panels.agreement_table(hits, report)
+        else:
+            study_panels.no_hits(left_over)
+
+if study_id:
+    with errors_in_words(), right:
+        view = view_study(study_id, workspace, resources.loaded_model(card))
+        study_panels.study_head(view, similarity)
+        study_panels.play(view, lambda by: browse_session.move_hit(by, row, len(hits)) if hits else None)
+        study_panels.verdict_table(view.study.phenotypes, report["phenotypes"])

@@ -1,0 +1,74 @@
+"""What one visitor chose on Similar studies and on the map; each key behind a typed function, as in session.py."""
+
+import streamlit as st
+
+from echo2ecg_core.workflows.search import Filters
+
+STUDY_PARAMETER = "study"
+LAYOUT_KEY = "points"
+COLOUR_KEY = "colour"
+
+_FILTERS = "study_filters"
+_ROUND = "hit_round"
+_ROW = "hit_row"
+_MAP_ROUND = "map_round"
+
+
+def start_study() -> str | None:
+    """The study the visitor starts from instead of an ECG; only the address holds it, so leaving the page ends it."""
+    return st.query_params.get(STUDY_PARAMETER)
+
+
+def start_from(study_id: str | None) -> None:
+    """Start from this study (None: from the ECG again)."""
+    st.session_state[_ROW] = 0
+    st.query_params.pop(STUDY_PARAMETER, None)
+    if study_id:
+        st.query_params[STUDY_PARAMETER] = study_id
+
+
+def filters() -> Filters:
+    """The filters that hold; at first none but "not the same patient", which the page adds when it knows the patient."""
+    return st.session_state.get(_FILTERS, Filters())
+
+
+def set_filters(chosen: Filters) -> None:
+    """Keep other filters; the first of the new hits opens."""
+    st.session_state[_FILTERS] = chosen
+    st.session_state[_ROW] = 0
+
+
+def same_patient_allowed() -> bool:
+    """True when the visitor wants the ECG's own patient among the hits."""
+    return bool(st.session_state.get("same_patient", False))
+
+
+def allow_same_patient(allowed: bool) -> None:
+    """Whether the ECG's own patient may be among the hits."""
+    st.session_state["same_patient"] = allowed
+
+
+def hit_row() -> int:
+    """Which row of the hits opens first."""
+    return st.session_state.get(_ROW, 0)
+
+
+def hit_round() -> int:
+    """Number that names the hit table; a new number is a table with the row of `hit_row` chosen."""
+    return st.session_state.get(_ROUND, 0)
+
+
+def move_hit(by: int, row: int, n_hits: int) -> None:
+    """Open the hit `by` rows further than `row`."""
+    st.session_state[_ROW] = min(n_hits - 1, max(0, row + by))
+    st.session_state[_ROUND] = hit_round() + 1
+
+
+def map_round() -> int:
+    """Number that names the map; a new number is a map without selection."""
+    return st.session_state.get(_MAP_ROUND, 0)
+
+
+def clear_selection() -> None:
+    """Forget what was lassoed."""
+    st.session_state[_MAP_ROUND] = map_round() + 1

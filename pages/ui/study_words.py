@@ -1,0 +1,85 @@
+"""Head, facts and sentences of Similar studies, and the way in from a study instead of an ECG."""
+
+from html import escape
+from pathlib import Path
+
+import streamlit as st
+
+from echo2ecg_core.ecg.record import EcgRecord
+from echo2ecg_core.figures.notation import THIN, interval, number, percent
+from echo2ecg_core.store.catalog import Catalog
+from echo2ecg_core.store.model_registry import ModelCard
+from echo2ecg_core.workflows.search import Candidates, EcgHit
+from pages.ui import browse_session, panels, session
+from pages.ui.resources import workspace
+
+ECG_PAGE = "pages/ecg.py"
+EXPLORE_STYLE = Path(__file__).parents[2] / "assets" / "explore.css"
+NO_REPORT = {"phenotypes": []}
+
+
+def head(card: ModelCard | None, record: EcgRecord | None) -> None:
+    """Title, badges, and the way to start from a study."""
+    st.html(EXPLORE_STYLE)
+    with st.container(key="page_head", horizontal=True, vertical_alignment="center", gap="small"):
+        panels.title("Similar studies")
+        panels.badges(synthetic=card is not None and card.synthetic)
+        st.space("stretch")
+        if browse_session.start_study() and record is not None and st.button("Back to my ECG", icon=":material/ecg_heart:"):
+            browse_session.start_from(None)
+            st.rerun()
+        if card is not None:
+            with st.popover("Start from a study", icon=":material/swap_horiz:"):
+                _choose_study()
+
+
+def _choose_study() -> None:
+    ids = Catalog(workspace()).studies().study_id.tolist()
+    start = browse_session.start_study()
+    chosen = st.selectbox("Study", ids, index=ids.index(start) if start in ids else None, placeholder=f"one of {len(ids)}")
+    st.caption("Opens the study and lists the ECGs nearest to it.")
+    if chosen and chosen != start:
+        browse_session.start_from(chosen)
+        st.rerun()
+
+
+def nothing_open(card: ModelCard | None) -> None:
+    """What to do while there is no ECG or no model."""
+    if card is None:
+        st.info("No model yet. The sidebar shows what is being prepared; this page follows by itself.", icon=":material/hourglass_top:")
+        return
+    st.info("No ECG yet. Open one on the ECG page, or start from a study (top right).", icon=":material/ecg_heart:")
+    st.page_link(ECG_PAGE, label="Open an ECG", icon=":material/upload_file:")
+
+
+def search_facts(place, report: dict, left: Candidates) -> None:
+    """What was searched with, and among how many."""
+    lvef = next((row for row in report["phenotypes"] if row["name"] == "lvef" and row["value"] is not None), None)
+    facts = [f"Echo studies nearest to <b>{escape(report['ecg']['source'])}</b> in the shared ECG–echo space"]
+    if lvef:
+        facts.append(f"predicted LVEF <b>{number(lvef['value'])}{THIN}%</b> ({interval(*lvef['interval'])})")
+    facts.append(f"{len(left.study_ids)} of {left.total} studies searched")
+    place.html(f"<div class='e2e-facts'>{' · '.join(facts)}</div>")
+
+
+def start_facts(place, study_id: str) -> None:
+    """What was started from."""
+    place.html(f"<div class='e2e-facts'>ECGs nearest to the study <b>{escape(study_id)}</b> in the shared ECG–echo space</div>")
+
+
+def similarity_words(card: ModelCard) -> str:
+    """What similarity is and, where the model was tested, how often the true pair is among the ten."""
+    tested = card.manifest().get("test", {}).get("retrieval", {}).get("ecg_to_study", {})
+    words = "Similarity is a cosine, not a probability."
+    if "recall@10" in tested:
+        words += f" The true pair of a test ECG is among its ten nearest in {percent(tested['recall@10'])} of cases"
+        words += f"; by chance in {percent(tested['chance@10'])}." if "chance@10" in tested else "."
+    return words
+
+
+def ecgs_of_study(hits: list[EcgHit], row: int) -> None:
+    """The sentence below the ECGs of a study, and the button that opens the chosen one."""
+    st.caption("Similarity is a cosine, not a probability. LVEF is measured on the study of each ECG's own patient.")
+    if hits and st.button(f"Open {hits[row].ecg_id}", icon=":material/ecg_heart:", width="stretch"):
+        session.open_ecg(Catalog(workspace()).ecg_record(hits[row].ecg_id))
+        st.switch_page(ECG_PAGE)
