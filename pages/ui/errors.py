@@ -17,10 +17,9 @@ def errors_in_words() -> Iterator[None]:
         show_error(error)
 
 
-def show_error(error: Echo2ECGError, name: str = "") -> None:
-    """One error in words, led by the file's name when there is one."""
-    lead = f"**{plain(name)}** " if name else ""
-    st.error(f"{lead}{plain(error.message)} {plain(error.hint)}".strip(), icon=":material/error:")
+def show_error(error: Echo2ECGError) -> None:
+    """One error in words (amber by the theme: red stays off clinical pages)."""
+    st.error(f"{plain(error.message)} {plain(error.hint)}".strip(), icon=":material/error:")
 
 
 def plain(text: str) -> str:

@@ -17,20 +17,26 @@ PURPOSE = (
     "which studies look alike."
 )
 FORMATS = "WFDB (.hea with .dat), a zip of them, DICOM, CSV, NPY, NPZ, XML, SCP, EDF, TXT or MAT; several files at once"
-SUFFIXES = ("hea", "dat", "mat", "zip", "dcm", "csv", "tsv", "txt", "npy", "npz", "xml", "scp", "edf", "bdf", "atr")
+PRIVATE = (
+    "No ECG yet. Drop a file, or try one of the three below. Files are read on this machine and sent nowhere else."
+)
 
 
 def welcome() -> None:
     """The page before an ECG is open: what this is, the uploader, three examples."""
-    st.html(f'<p class="e2e-purpose">{PURPOSE}</p>')
-    uploader("welcome")
-    st.html('<p class="e2e-facts">No ECG yet. Drop a file, or try one of the three below.</p>')
-    examples("welcome")
+    with st.container(key="welcome"):
+        st.html(f'<p class="e2e-purpose">{PURPOSE}</p>')
+        uploader("welcome")
+        st.html(f'<p class="e2e-facts">{PRIVATE}</p>')
+        examples("welcome")
 
 
 def load_another() -> None:
-    """The same choices behind a button, while an ECG is open."""
-    with st.popover("Load another", icon=":material/upload_file:", key="load_another"):
+    """The same choices behind a button, while an ECG is open; the button closes when a file has been opened."""
+    with (
+        st.container(key="load_another", width="content"),
+        st.popover("Load another", icon=":material/upload_file:", key=f"load_{session.upload_round()}"),
+    ):
         uploader("another")
         st.caption("Or one of the examples:")
         examples("another")
@@ -43,14 +49,15 @@ def uploader(place: str) -> None:
     )
     if not files:
         return
-    content = {file.name: file.getvalue() for file in files}
-    read = _read(content, None)
-    if any(isinstance(item.problem, SamplingRateNeeded) for item in read):
-        rate = _ask_for_rate(place, next(item for item in read if isinstance(item.problem, SamplingRateNeeded)))
-        if rate is None:
-            return
-        read = _read(content, rate)
-    _take(read)
+    with errors.errors_in_words():
+        content = {file.name: file.getvalue() for file in files}
+        read = _read(content, None)
+        rateless = next((item for item in read if isinstance(item.problem, SamplingRateNeeded)), None)
+        rate = _ask_for_rate(place, rateless) if rateless else None
+        if rate:
+            read = _read(content, rate)
+        if rate or not rateless:
+            _take(read)
 
 
 def _read(content: dict[str, bytes], sampling_rate_hz: float | None) -> tuple[ReadFile, ...]:
@@ -60,9 +67,12 @@ def _read(content: dict[str, bytes], sampling_rate_hz: float | None) -> tuple[Re
 
 def _ask_for_rate(place: str, item: ReadFile) -> float | None:
     """The rate in Hz once the person has given it; a guess would stretch every interval."""
-    errors.show_error(item.problem, item.name)
-    with st.form(f"rate_{place}", border=False):
-        rate = st.number_input("Sampling rate (Hz)", 50.0, 5000.0, value=None, step=1.0, placeholder="for example 500")
+    errors.show_error(item.problem)
+    with (
+        st.form(f"rate_{place}", border=False),
+        st.container(horizontal=True, vertical_alignment="bottom", gap="small"),
+    ):
+        rate = st.number_input("Sampling rate (Hz)", 50.0, 5000.0, value=None, placeholder="for example 500", width=220)
         given = st.form_submit_button("Read with this rate")
     return rate if given and rate else None
 
@@ -72,7 +82,7 @@ def _take(read: tuple[ReadFile, ...]) -> None:
     good = [item for item in read if item.record is not None]
     for item in read:
         if item.problem is not None:
-            errors.show_error(item.problem, item.name if len(read) > 1 else "")
+            errors.show_error(item.problem)
     if good:
         session.set_files_read(read if len(read) > 1 else ())
         session.open_ecg(good[0].record)
