@@ -17,7 +17,7 @@ from echo2ecg_core.errors import StoreError
 
 KS = (1, 3, 5, 10)
 SCORING_CELLS = 2**18  # queries x targets ranked at once: what stays in cache is fastest
-SIMILARITY_CELLS = 2**26  # queries x targets compared at once: at most 0.6 GB
+SIMILARITY_CELLS = 2**25  # queries x targets compared at once: at most 0.3 GB
 
 
 @dataclass(frozen=True)

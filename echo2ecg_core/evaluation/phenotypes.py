@@ -1,0 +1,197 @@
+"""How well phenotypes are predicted: classification and regression metrics, with intervals by patient.
+
+Every metric is written for weighted samples and for many weightings at once. The plain value uses weight 1; a bootstrap
+resample of patients is a weighting too, so a thousand of them are a few array operations. Conventions follow torchmetrics as
+the paper's evaluation does (0/0 is 0; a class without true and predicted samples is left out of macro means). One differs:
+a class that never occurs has no ROC or precision-recall curve, so it is left out of those means instead of counting 0.
+
+Notation used for shapes: n samples, c classes, w weightings.
+"""
+
+from collections.abc import Callable, Mapping
+
+import numpy as np
+
+from echo2ecg_core.errors import Echo2ECGError
+
+Metrics = dict[str, np.ndarray]  # name -> (w,)
+
+
+def classification_metrics(probabilities: np.ndarray, labels: np.ndarray) -> dict[str, float]:
+    """Quality of predicted class probabilities.
+
+    Args:
+        probabilities: (n, c) float; with two classes, column 1 is the positive one and above 0.5 means positive.
+        labels: (n,) int, 0 to c - 1.
+
+    Returns:
+        `accuracy`, `f1`, `precision`, `recall`, `auroc`, `auprc`. With two classes they describe the positive class, and
+        `balanced_accuracy` is added; with more they are macro means (`accuracy` too: it equals `recall`), the curves one
+        class against the rest. `auroc` and `auprc` are NaN when no class can be told from another.
+
+    Raises:
+        Echo2ECGError: If the shapes do not match, **or** a label is no class, **or** a probability is not finite.
+    """
+    probabilities, labels = _checked(probabilities, labels)
+    return _single(_classification(probabilities, labels, np.ones((1, len(labels)))))
+
+
+def regression_metrics(predicted: np.ndarray, measured: np.ndarray) -> dict[str, float]:
+    """`mae`, `rmse` and `r2` of predictions (n,) against measurements (n,), in the unit of the measurement.
+
+    `r2` is NaN when all measurements are equal.
+    """
+    predicted, measured = np.asarray(predicted, float), np.asarray(measured, float)
+    return _single(_regression(predicted, measured, np.ones((1, len(measured)))))
+
+
+def classification_intervals(
+    probabilities: np.ndarray, labels: np.ndarray, patients: np.ndarray, level: float = 0.95, n_resamples: int = 1000, seed: int = 0
+) -> dict[str, tuple[float, float]]:
+    """Bootstrap interval of each of `classification_metrics`; whole patients (n,) are drawn, not records."""
+    probabilities, labels = _checked(probabilities, labels)
+    return _intervals(lambda weights: _classification(probabilities, labels, weights), patients, level, n_resamples, seed)
+
+
+def regression_intervals(
+    predicted: np.ndarray, measured: np.ndarray, patients: np.ndarray, level: float = 0.95, n_resamples: int = 1000, seed: int = 0
+) -> dict[str, tuple[float, float]]:
+    """Bootstrap interval of each of `regression_metrics`; whole patients (n,) are drawn, not records."""
+    predicted, measured = np.asarray(predicted, float), np.asarray(measured, float)
+    return _intervals(lambda weights: _regression(predicted, measured, weights), patients, level, n_resamples, seed)
+
+
+def patient_weights(patients: np.ndarray, n_resamples: int, rng: np.random.Generator) -> np.ndarray:
+    """How often each sample enters each resample: patients are drawn with replacement, (n,) -> (n_resamples, n)."""
+    names, owner = np.unique(np.asarray(patients), return_inverse=True)
+    counts = rng.multinomial(len(names), np.full(len(names), 1 / len(names)), size=n_resamples)  # (w, patients)
+    return counts[:, owner].astype(np.float64)
+
+
+def _intervals(
+    metrics_of: Callable[[np.ndarray], Metrics], patients: np.ndarray, level: float, n_resamples: int, seed: int
+) -> dict[str, tuple[float, float]]:
+    rng, blocks, left = np.random.default_rng(seed), [], n_resamples
+    while left > 0:
+        size = min(left, max(1, 2**21 // max(len(patients), 1)))  # at most 16 MB of weights at once
+        blocks.append(metrics_of(patient_weights(patients, size, rng)))
+        left -= size
+    tails = [(1 - level) / 2, (1 + level) / 2]
+    intervals = {}
+    for name in blocks[0]:
+        values = np.concatenate([block[name] for block in blocks])
+        known = values[~np.isnan(values)]
+        low, high = np.quantile(known, tails) if len(known) else (np.nan, np.nan)
+        intervals[name] = (float(low), float(high))
+    return intervals
+
+
+def _classification(probabilities: np.ndarray, labels: np.ndarray, weights: np.ndarray) -> Metrics:
+    """All classification metrics for every weighting: (n, c), (n,), (w, n) -> {name: (w,)}."""
+    n_classes = probabilities.shape[1]
+    if n_classes == 2:
+        positive = probabilities[:, 1]
+        confusion = _confusion((positive > 0.5).astype(int), labels, weights, 2)
+        curves = _curves(positive, labels == 1, weights)
+        return _binary_counts(confusion) | {"auroc": curves[0], "auprc": curves[1]}
+    confusion = _confusion(probabilities.argmax(axis=1), labels, weights, n_classes)
+    curves = np.array([_curves(probabilities[:, c], labels == c, weights) for c in range(n_classes)])  # (c, 2, w)
+    auroc, auprc = _mean_of_known(curves)
+    return _macro_counts(confusion) | {"auroc": auroc, "auprc": auprc}
+
+
+def _confusion(predicted: np.ndarray, labels: np.ndarray, weights: np.ndarray, n_classes: int) -> np.ndarray:
+    """Weight of every (true, predicted) pair of classes, (w, c, c)."""
+    cell = np.eye(n_classes * n_classes)[labels * n_classes + predicted]  # (n, c * c)
+    return (weights @ cell).reshape(len(weights), n_classes, n_classes)
+
+
+def _binary_counts(confusion: np.ndarray) -> Metrics:
+    (tn, fp), (fn, tp) = confusion.transpose(1, 2, 0)
+    return {
+        "accuracy": _ratio(tp + tn, tp + tn + fp + fn),
+        "balanced_accuracy": _macro(confusion, _ratio(*_hits_and_true(confusion))),
+        "f1": _ratio(2 * tp, 2 * tp + fp + fn),
+        "precision": _ratio(tp, tp + fp),
+        "recall": _ratio(tp, tp + fn),
+    }
+
+
+def _macro_counts(confusion: np.ndarray) -> Metrics:
+    hits, true = _hits_and_true(confusion)  # (w, c) each
+    predicted = confusion.sum(axis=1)  # (w, c)
+    recall = _macro(confusion, _ratio(hits, true))
+    return {
+        "accuracy": recall,
+        "f1": _macro(confusion, _ratio(2 * hits, true + predicted)),
+        "precision": _macro(confusion, _ratio(hits, predicted)),
+        "recall": recall,
+    }
+
+
+def _hits_and_true(confusion: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    return np.einsum("wcc->wc", confusion), confusion.sum(axis=2)
+
+
+def _macro(confusion: np.ndarray, by_class: np.ndarray) -> np.ndarray:
+    """Mean over the classes that have true or predicted samples, (w, c) -> (w,)."""
+    occurs = (confusion.sum(axis=1) + confusion.sum(axis=2)) > 0
+    return _ratio((by_class * occurs).sum(axis=1), occurs.sum(axis=1))
+
+
+def _curves(scores: np.ndarray, is_positive: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Exact area under the ROC curve and average precision, (n,), (n,), (w, n) -> two (w,); NaN without both classes.
+
+    Equal scores form one step of the curves. Average precision needs positives only.
+    """
+    order = np.argsort(-scores, kind="stable")
+    last_of_step = np.append(np.flatnonzero(np.diff(scores[order])), len(scores) - 1)
+    ranked, positive = weights[:, order], is_positive[order]
+    true = np.cumsum(ranked * positive, axis=1)[:, last_of_step]  # (w, steps)
+    false = np.cumsum(ranked * ~positive, axis=1)[:, last_of_step]
+    true_before, false_before = (np.pad(x, ((0, 0), (1, 0)))[:, :-1] for x in (true, false))
+    area = ((false - false_before) * (true + true_before)).sum(axis=1) / 2
+    with np.errstate(invalid="ignore", divide="ignore"):
+        auroc = area / (true[:, -1] * false[:, -1])
+        average_precision = ((true - true_before) * _ratio(true, true + false)).sum(axis=1) / true[:, -1]
+    return np.where(true[:, -1] * false[:, -1] > 0, auroc, np.nan), average_precision
+
+
+def _regression(predicted: np.ndarray, measured: np.ndarray, weights: np.ndarray) -> Metrics:
+    """All regression metrics for every weighting: (n,), (n,), (w, n) -> {name: (w,)}."""
+    if predicted.shape != measured.shape or predicted.ndim != 1 or not len(measured):
+        raise Echo2ECGError(f"Predictions {predicted.shape} and measurements {measured.shape} have to be equally many, at least one.")
+    total, error = weights.sum(axis=1), predicted - measured
+    centred = measured - measured.mean()  # variance is the same, rounding smaller
+    squared = weights @ error**2
+    variance = weights @ centred**2 - (weights @ centred) ** 2 / total  # times the total weight
+    known = variance > 1e-12 * max(float(centred @ centred), 1e-300)
+    r2 = np.where(known, 1 - squared / np.where(known, variance, 1), np.nan)
+    return {"mae": weights @ np.abs(error) / total, "rmse": np.sqrt(squared / total), "r2": r2}
+
+
+def _ratio(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
+    return np.divide(part, whole, out=np.zeros(np.shape(whole), dtype=float), where=whole != 0)
+
+
+def _mean_of_known(values: np.ndarray) -> np.ndarray:
+    """Mean over the first axis without NaN; NaN where nothing is known."""
+    known = ~np.isnan(values)
+    count = known.sum(axis=0)
+    return np.where(count > 0, np.where(known, values, 0).sum(axis=0) / np.maximum(count, 1), np.nan)
+
+
+def _single(metrics: Mapping[str, np.ndarray]) -> dict[str, float]:
+    return {name: float(values[0]) for name, values in metrics.items()}
+
+
+def _checked(probabilities: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    probabilities, labels = np.asarray(probabilities, dtype=np.float64), np.asarray(labels)
+    if probabilities.ndim != 2 or probabilities.shape[1] < 2 or labels.shape != probabilities.shape[:1] or not len(labels):
+        raise Echo2ECGError(f"Expected probabilities (n, classes) and labels (n,), found {probabilities.shape} and {labels.shape}.")
+    if not np.isfinite(probabilities).all():
+        raise Echo2ECGError("A predicted probability is not a finite number.")
+    labels = labels.astype(np.int64)
+    if labels.min() < 0 or labels.max() >= probabilities.shape[1]:
+        raise Echo2ECGError(f"Labels have to be 0 to {probabilities.shape[1] - 1}, found {labels.min()} to {labels.max()}.")
+    return probabilities, labels
