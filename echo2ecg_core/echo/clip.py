@@ -72,3 +72,8 @@ class EchoClip:
         digest = hashlib.sha256(f"{self.frames.shape} {self.fps:.6f} ".encode())
         digest.update(np.ascontiguousarray(self.frames))
         return digest.hexdigest()
+
+
+def still_note(n_frames: int) -> tuple[str, ...]:
+    """The note that a clip of one frame carries, else nothing."""
+    return ("The file holds a single frame, so nothing moves.",) if n_frames == 1 else ()

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from echo2ecg_core.echo.clip import EchoClip
+from echo2ecg_core.echo.clip import VIEWS, EchoClip
 from echo2ecg_core.errors import ReadError
 
 KEY_FRAME_EVERY = 8
@@ -81,8 +81,8 @@ def decode_video(source: str | Path | bytes) -> tuple[np.ndarray, float, dict]:
 
     try:
         with av.open(io.BytesIO(source) if isinstance(source, bytes) else str(source)) as container:
-            if not container.streams.video:
-                raise ReadError("This file holds no video, only other media.", "Give an echo clip as MP4, AVI or DICOM.")
+            if not container.streams.video or container.streams.video[0].codec_context is None:
+                raise ReadError("This file holds no video that we know.", "Give an echo clip as MP4, AVI or DICOM.")
             metadata = {"container": container.format.name, **_player_metadata(container.metadata.get("comment"))}
             frames, fps = _decode_frames(container)
     except (av.error.FFmpegError, ValueError) as fault:
@@ -117,18 +117,27 @@ def _decode_frames(container) -> tuple[np.ndarray, float]:
 
 def _frame_rate(times: list, stream) -> float:
     """Frames per second from the presentation times, or what the container declares, or 30."""
+    measured = 0.0
     if len(times) > 1 and None not in (times[0], times[-1]) and times[-1] > times[0]:
-        return round((len(times) - 1) / (times[-1] - times[0]), 4)
-    return float(stream.average_rate or 30)
+        measured = round((len(times) - 1) / (times[-1] - times[0]), 4)
+    rates = (measured, float(stream.average_rate or 0))
+    return next((fps for fps in rates if 1 <= fps <= 1000), 30.0)
 
 
 def _player_metadata(comment: str | None) -> dict:
-    """The known keys of the JSON comment, or an empty dict for files of other makers."""
+    """What `encode_mp4` wrote into the comment; files of other makers and impossible values give nothing."""
     try:
         parsed = json.loads(comment or "{}")
-    except json.JSONDecodeError:
+        known = {key: parsed[key] for key in COMMENT_KEYS if key in parsed}
+        possible = (
+            known.get("view") in (None, *VIEWS)
+            and isinstance(known.get("synthetic", False), bool)
+            and (known.get("spacing_mm") is None or 0 < float(known["spacing_mm"]) < 100)
+            and all(0 <= float(t) < 1e5 for t in known.get("r_wave_times_s", ()))
+        )
+    except (ValueError, TypeError):
         return {}
-    return {key: parsed[key] for key in COMMENT_KEYS if key in parsed} if isinstance(parsed, dict) else {}
+    return known if possible else {}
 
 
 def poster_jpeg(clip: EchoClip, quality: int = 85) -> bytes:

@@ -1,0 +1,276 @@
+"""DICOM ultrasound files to clips: stills and cines, compressed or not, with their time and length scales.
+
+Nothing about the patient is read. JPEG frames are decoded by what the JPEG itself says about its colours and by the
+DICOM label only where it says nothing: labels contradict the data often enough to tint pictures green. Sizes are
+checked before anything is decoded. Tags: DICOM PS3.3 C.8.5 (ultrasound) and C.7.6.5 (cine).
+"""
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from echo2ecg_core.echo.clip import VIEWS, EchoClip, still_note
+from echo2ecg_core.echo.video import MAX_DECODED_BYTES, decode_video
+from echo2ecg_core.errors import ReadError
+
+PHANTOM_MANUFACTURER = "Echo2ECG phantom"  # marks a file as synthetic
+ULTRASOUND_CLASSES = {f"1.2.840.10008.5.1.4.1.1.{end}" for end in ("3", "3.1", "6", "6.1", "6.2")}
+ULTRASOUND_MODALITIES = {"US", "IVUS"}
+UNTOLD_MODALITIES = {"", "OT", "SC", "XC"}  # secondary captures, as archives export them
+JPEG_SYNTAXES = {"1.2.840.10008.1.2.4.50", "1.2.840.10008.1.2.4.51"}
+LOSSLESS_JPEG_SYNTAXES = {"1.2.840.10008.1.2.4.57", "1.2.840.10008.1.2.4.70"}
+VIDEO_SYNTAXES = {f"1.2.840.10008.1.2.4.{end}" for end in range(100, 109)}  # MPEG-2, H.264, H.265
+ASSUMED_FPS = 30.0
+CENTIMETRES, TWO_DIMENSIONAL = 3, 1  # PhysicalUnits and RegionSpatialFormat of C.8.5.5
+
+
+def clip_from_dicom(content: bytes, name: str) -> EchoClip:
+    """The clip in a DICOM file.
+
+    Args:
+        content: The file.
+        name: File name to remember.
+
+    Raises:
+        ReadError: Damaged, no picture, not ultrasound, a compression nobody here decodes, or too large.
+    """
+    import io
+    import warnings
+
+    import pydicom
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            return _clip(pydicom.dcmread(io.BytesIO(content), force=True), name)
+        except ReadError:
+            raise
+        except Exception as fault:
+            raise ReadError(
+                "This DICOM file is damaged: its header cannot be parsed as a picture's.", "Export or copy the file again."
+            ) from fault
+
+
+def _clip(dataset, name: str) -> EchoClip:
+    """The clip of a parsed file."""
+    syntax = str(dataset.file_meta.get("TransferSyntaxUID", "")) or "1.2.840.10008.1.2"
+    dataset.file_meta.TransferSyntaxUID = syntax
+    notes = _checked_kind(dataset)
+    frames, video_fps = _encapsulated_video(dataset) if syntax in VIDEO_SYNTAXES else (_frames(dataset, syntax), None)
+    fps, fps_note = _frame_rate(dataset, len(frames), video_fps)
+    spacing_mm, spacing_note = _spacing(dataset)
+    view = str(dataset.get("ViewName", "") or "")
+    return EchoClip(
+        frames=frames,
+        fps=fps,
+        format="DICOM",
+        source=name,
+        view=view if view in VIEWS else None,
+        spacing_mm=spacing_mm,
+        r_wave_times_s=_r_waves(dataset, len(frames) / fps),
+        synthetic=dataset.get("Manufacturer") == PHANTOM_MANUFACTURER,
+        notes=(*notes, *fps_note, *spacing_note, *still_note(len(frames))),
+    )
+
+
+def _checked_kind(dataset) -> tuple[str, ...]:
+    """Notes on what kind of DICOM object this is; refuses what is no ultrasound picture of bearable size."""
+    kind = dataset.get("SOPClassUID")
+    if "PixelData" not in dataset:
+        words = f"it is of the kind {kind.name}" if kind is not None and kind.name != kind else "its kind is unknown"
+        raise ReadError(f"This DICOM file holds no picture: {words}.", "Give an ultrasound clip; read ECG files as ECG.")
+    modality = str(dataset.get("Modality", "") or "").strip()
+    if kind not in ULTRASOUND_CLASSES and modality not in ULTRASOUND_MODALITIES | UNTOLD_MODALITIES:
+        raise ReadError(f"This DICOM file is no ultrasound: expected modality US, found {modality}.", "Give a DICOM ultrasound file.")
+    rows, columns = int(dataset.get("Rows") or 0), int(dataset.get("Columns") or 0)
+    count = _number_of_frames(dataset)
+    if min(rows, columns, count) < 1:
+        raise ReadError(f"This DICOM file is damaged: {count} frames of {columns} x {rows} pixels.", "Export it again.")
+    if rows * columns * count * 3 > MAX_DECODED_BYTES:
+        raise ReadError(
+            f"This clip is too large: {count} frames of {columns} x {rows} pixels take more than "
+            f"{MAX_DECODED_BYTES / 1e9:.0f} GB.",
+            "Cut it to a few heart beats.",
+        )
+    if kind not in ULTRASOUND_CLASSES and modality not in ULTRASOUND_MODALITIES:
+        return (f"The file does not say that it is ultrasound (modality {modality or 'missing'}).",)
+    return ()
+
+
+def _number_of_frames(dataset) -> int:
+    try:
+        return int(dataset.get("NumberOfFrames") or 1)
+    except (TypeError, ValueError):
+        return 0
+
+
+def _encapsulated_video(dataset) -> tuple[np.ndarray, float]:
+    """Frames and rate of a video stream inside a DICOM file."""
+    from pydicom.encaps import generate_fragments
+
+    try:
+        stream = b"".join(generate_fragments(dataset.PixelData))
+    except Exception as fault:
+        raise ReadError("The video inside this DICOM file is damaged.", "Export the clip again.") from fault
+    return decode_video(stream)[:2]
+
+
+def _frames(dataset, syntax: str) -> np.ndarray:
+    """All frames (t, h, w, 3) uint8 RGB of an image DICOM file."""
+    rows, columns, count = int(dataset.Rows), int(dataset.Columns), _number_of_frames(dataset)
+    frames = np.empty((count, rows, columns, 3), np.uint8)
+    found = 0
+    try:
+        if syntax in JPEG_SYNTAXES:
+            images = _jpeg_images(dataset, count)
+        elif syntax in LOSSLESS_JPEG_SYNTAXES and int(dataset.get("BitsAllocated") or 8) == 8:
+            images = _lossless_jpeg_images(dataset, count)
+        else:
+            images = _other_images(dataset)
+        for found, image in enumerate(images, start=1):
+            frames[found - 1] = image
+    except Exception as fault:
+        raise ReadError(
+            f"The picture in this DICOM file cannot be decoded (frame {found + 1} of {count}; "
+            f"transfer syntax {_syntax_name(syntax)}).",
+            "Export the clip again, uncompressed or as JPEG baseline.",
+        ) from fault
+    if found < count:
+        raise ReadError(f"This DICOM file is cut short: {count} frames announced, {found} found.", "Copy the file again.")
+    return frames
+
+
+def _syntax_name(syntax: str) -> str:
+    from pydicom.uid import UID
+
+    return UID(syntax).name
+
+
+def _jpeg_images(dataset, count: int) -> Iterator[np.ndarray]:
+    """RGB images (h, w, 3) of 8-bit JPEG frames, fragmented or not, with or without an offset table.
+
+    A JFIF or Adobe marker tells how the colours are stored, and Pillow follows it. Without one Pillow assumes YCbCr,
+    which a label that says RGB overrules.
+    """
+    import io
+
+    from PIL import Image
+    from pydicom.encaps import generate_frames
+
+    labelled_rgb = str(dataset.get("PhotometricInterpretation", "")).startswith("RGB")
+    for frame in generate_frames(dataset.PixelData, number_of_frames=count):
+        image = Image.open(io.BytesIO(frame), formats=("JPEG",))
+        untold = not {"jfif", "adobe_transform"} & image.info.keys() and _component_ids(frame) != b"RGB"
+        if labelled_rgb and untold:
+            image.draft("YCbCr", image.size)  # hands the stored numbers through
+            yield np.asarray(image)
+        else:
+            yield np.asarray(image.convert("RGB"))
+
+
+def _lossless_jpeg_images(dataset, count: int) -> Iterator[np.ndarray]:
+    """RGB images (h, w, 3) of 8-bit lossless JPEG frames, by FFmpeg, which hands the three stored components through."""
+    import av
+    from PIL import Image
+    from pydicom.encaps import generate_frames
+
+    label = str(dataset.get("PhotometricInterpretation", ""))
+    for frame in generate_frames(dataset.PixelData, number_of_frames=count):
+        decoder = av.CodecContext.create("mjpeg", "r")
+        picture = [*decoder.decode(av.Packet(frame)), *decoder.decode(None)][0]
+        image = picture.to_ndarray(format="rgb24")
+        stored_ybr = label.startswith("YBR") and picture.format.name in ("rgb24", "bgr24", "gbrp")
+        yield np.asarray(Image.fromarray(image, "YCbCr").convert("RGB")) if stored_ybr else image
+
+
+def _component_ids(jpeg: bytes) -> bytes:
+    """The component numbers in the frame header of a JPEG, b"" where there is none."""
+    at = 2
+    while at + 9 < len(jpeg):
+        marker, size = jpeg[at + 1], int.from_bytes(jpeg[at + 2 : at + 4], "big")
+        if 0xC0 <= marker <= 0xC3:
+            return jpeg[at + 10 : at + 10 + 3 * jpeg[at + 9] : 3]
+        at += 2 + size
+    return b""
+
+
+def _other_images(dataset) -> Iterator[np.ndarray]:
+    """RGB images (h, w, 3) of all other syntaxes, gray scales and palettes; pydicom undoes YBR."""
+    from pydicom.pixels import apply_color_lut, iter_pixels
+
+    label = str(dataset.get("PhotometricInterpretation", ""))
+    bits = int(dataset.get("BitsStored") or 8)
+    for image in iter_pixels(dataset):
+        if label == "PALETTE COLOR":
+            image = apply_color_lut(image, dataset)
+            image = image >> 8 if image.dtype == np.uint16 else image
+        elif bits > 8:
+            image = np.clip(image, 0, None) >> (bits - 8)
+        if label == "MONOCHROME1":
+            image = 255 - image
+        yield image.astype(np.uint8) if image.ndim == 3 else np.repeat(image[..., None].astype(np.uint8), 3, axis=2)
+
+
+def _frame_rate(dataset, n_frames: int, video_fps: float | None) -> tuple[float, tuple[str, ...]]:
+    """Frames per second from the first tag that gives a possible one, and a note where it is a guess."""
+    times_ms = [float(t) for t in np.atleast_1d(dataset.get("FrameTimeVector") or [])][1:n_frames]
+    candidates = (
+        _rate_of_ms(dataset.get("FrameTime")),
+        _rate_of_ms(np.mean(times_ms) if times_ms else None),
+        _rate(dataset.get("CineRate")),
+        _rate(dataset.get("RecommendedDisplayFrameRate")),
+        _rate(video_fps),
+    )
+    for fps in candidates:
+        if fps is not None:
+            uneven = times_ms and fps == candidates[1] and max(times_ms) > 1.05 * min(times_ms)
+            return fps, ("The frames are unevenly spaced in time; their mean rate is used.",) if uneven else ()
+    if n_frames == 1:
+        return ASSUMED_FPS, ()
+    return ASSUMED_FPS, (f"The file does not tell its frame rate: assumed {ASSUMED_FPS:.0f} frames per second.",)
+
+
+def _rate(value) -> float | None:
+    """A frame rate between 1 and 1000 per second, or None."""
+    fps = float(value or 0)
+    return round(fps, 3) if 1 <= fps <= 1000 else None
+
+
+def _rate_of_ms(value) -> float | None:
+    return _rate(1000 / float(value)) if value and float(value) > 0 else None
+
+
+def _spacing(dataset) -> tuple[float | None, tuple[str, ...]]:
+    """Pixel size in mm from the two-dimensional ultrasound region, and a note where it cannot be trusted."""
+    regions = [
+        region
+        for region in dataset.get("SequenceOfUltrasoundRegions") or []
+        if region.get("RegionSpatialFormat") == TWO_DIMENSIONAL
+        and region.get("PhysicalUnitsXDirection") == region.get("PhysicalUnitsYDirection") == CENTIMETRES
+        and region.get("PhysicalDeltaX")
+        and region.get("PhysicalDeltaY")
+    ]
+    if not regions:
+        return None, ()
+    largest = max(regions, key=_region_area)
+    right, bottom = largest.get("RegionLocationMaxX1") or 0, largest.get("RegionLocationMaxY1") or 0
+    if right > dataset.Columns or bottom > dataset.Rows:
+        return None, (
+            f"The calibrated region ends at {right} x {bottom}, outside the picture of {dataset.Columns} x {dataset.Rows}: "
+            "it was resized after acquisition, so its pixel size is not used.",
+        )
+    x_mm, y_mm = 10 * abs(float(largest.PhysicalDeltaX)), 10 * abs(float(largest.PhysicalDeltaY))
+    if abs(x_mm - y_mm) > 0.02 * y_mm:
+        return None, (f"The pixels are not square ({x_mm:.3f} x {y_mm:.3f} mm), so no pixel size is used.",)
+    return y_mm, ()
+
+
+def _region_area(region) -> int:
+    width = (region.get("RegionLocationMaxX1") or 0) - (region.get("RegionLocationMinX0") or 0)
+    return width * ((region.get("RegionLocationMaxY1") or 0) - (region.get("RegionLocationMinY0") or 0))
+
+
+def _r_waves(dataset, duration_s: float) -> tuple[float, ...]:
+    """R wave times in seconds that lie within the clip (the tag counts milliseconds from the first frame)."""
+    times = [float(t) / 1000 for t in np.atleast_1d(dataset.get("RWaveTimeVector") or [])]
+    return tuple(round(t, 4) for t in times if 0 <= t < duration_s)
