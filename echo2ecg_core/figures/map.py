@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
-from echo2ecg_core.figures.notation import THIN, number
+from echo2ecg_core.figures.notation import with_unit
 from echo2ecg_core.phenotypes import PHENOTYPES
 
 VIRIDIS_CUT = ("#440154", "#482475", "#414487", "#355F8D", "#2A788E", "#21918C", "#22A884", "#44BF70", "#7AD151", "#BDDF26")
@@ -112,7 +112,7 @@ def _hover(rows: pd.DataFrame, colour: str) -> list[str]:
     lines = ["<b>" + rows.id + "</b> " + rows.modality]
     for name in names:
         phenotype = PHENOTYPES[name]
-        lines.append([f"{phenotype.short} {number(v, phenotype.decimals)}{THIN}{phenotype.unit}".strip() for v in rows[name]])
+        lines.append([f"{phenotype.short} {with_unit(v, phenotype.unit, phenotype.decimals)}" for v in rows[name]])
     return ["<br>".join(parts) for parts in zip(*lines, strict=True)]
 
 

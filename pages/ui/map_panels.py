@@ -13,8 +13,7 @@ from echo2ecg_core.store.catalog import Catalog
 from echo2ecg_core.store.model_registry import ModelCard
 from echo2ecg_core.workflows import explore
 from echo2ecg_core.workflows.predict import Prediction
-from pages.ui import browse_session, panels, session
-from pages.ui.resources import workspace
+from pages.ui import browse_session, panels, resources, session
 from pages.ui.study_words import ECG_PAGE, EXPLORE_STYLE
 
 LAYOUTS = {"together": "Together", "ecgs": "ECGs", "studies": "Studies"}
@@ -38,7 +37,7 @@ def no_map(card: ModelCard | None) -> None:
     if card is None:
         st.info("No model yet, so nothing can be placed. The sidebar shows what is being prepared.", icon=":material/hourglass_top:")
         return
-    running = {job.kind for job in jobs.jobs(workspace(), open_only=True)}
+    running = {job.kind for job in jobs.jobs(resources.workspace(), open_only=True)}
     if running & {"map", "demo"}:
         st.info("The map is being drawn; the sidebar shows how far it is. This page follows by itself.", icon=":material/hourglass_top:")
         return
@@ -54,8 +53,8 @@ def redraw(n_undrawn: int) -> None:
 
 
 def _queue() -> None:
-    jobs.queue(workspace(), "map")
-    jobs.start_worker(workspace())
+    jobs.queue(resources.workspace(), "map")
+    jobs.start_worker(resources.workspace())
     st.rerun()
 
 
@@ -76,7 +75,7 @@ def your_ecg(prediction: Prediction | None, card: ModelCard, layout: str) -> You
     """Where the open ECG lies, with its LVEF and, outside the training data, a word of doubt."""
     if prediction is None or prediction.aligned is None:
         return None
-    x, y = explore.place(prediction.aligned, workspace(), card.model_id, layout)
+    x, y = explore.place(prediction.aligned, resources.workspace(), card.model_id, layout)
     report = prediction.as_json()
     lvef = next((row for row in report["phenotypes"] if row["name"] == "lvef" and row["value"] is not None), None)
     label = "<b>Your ECG</b>" if lvef is None else f"<b>Your ECG, LVEF {number(lvef['value'])}{THIN}%</b> ({interval(*lvef['interval'])})"
@@ -113,7 +112,7 @@ def one_point(row: pd.Series) -> None:
     whose = "" if row.modality == "study" else "<p class='muted'>Phenotypes: measured on the patient’s study nearest in time.</p>"
     st.html(f"<table class='e2e-table pairs'><tbody>{rows}</tbody></table>{whose}")
     if row.modality == "ECG" and st.button("Open this ECG", type="primary", icon=":material/ecg_heart:", width="stretch"):
-        session.open_ecg(Catalog(workspace()).ecg_record(row["id"]))
+        session.open_ecg(Catalog(resources.workspace()).ecg_record(row["id"]))
         st.switch_page(ECG_PAGE)
     if pd.notna(row.study_id) and st.button(f"Play the study {row.study_id}", type="primary" if row.modality == "study" else "secondary",
                                             icon=":material/video_library:", width="stretch"):

@@ -12,10 +12,9 @@ from echo2ecg_core.phenotypes import PHENOTYPES
 from echo2ecg_core.workflows.compare import agreement, difference, verdicts
 from echo2ecg_core.workflows.search import Candidates, EcgHit, Filters, Hit
 from echo2ecg_core.workflows.study_view import StudyView
-from pages.ui import browse_session
+from pages.ui import browse_session, resources
 from pages.ui.clips_route import clip_url
 from pages.ui.player.player import PlayerClip, show_player
-from pages.ui.resources import workspace
 
 SHORT_VIEWS = {"Parasternal_Long": "PLAX", "Parasternal_Short": "PSAX", "Subcostal": "SUBC", "Apical_Doppler": "A-Doppler",
                "Doppler_Parasternal_Long": "PLAX-Doppler", "Doppler_Parasternal_Short": "PSAX-Doppler"}
@@ -165,8 +164,8 @@ def agreement_table(hits: list[Hit], report: dict) -> None:
 
 def study_head(view: StudyView, similarity: float | None) -> None:
     """One line of facts of the open study."""
-    rates = sorted({round(clip.fps, 1) for clip in view.clips})
-    words = "" if not rates else f"{number(rates[0], rates[0] % 1 > 0)}{THIN}fps" if len(rates) == 1 else f"{rates[0]:g}–{rates[-1]:g}{THIN}fps"
+    rates = sorted({f"{clip.fps:.0f}" for clip in view.clips}, key=float)
+    words = f"{'–'.join(dict.fromkeys((rates[0], rates[-1])))}{THIN}fps" if rates else None
     who = ", ".join(filter(None, (view.study.sex, with_unit(view.study.age_years, "y") if view.study.age_years is not None else None)))
     seen = min(6, len(view.clips))
     facts = [f"similarity {number(similarity, 2)}" if similarity is not None else None, who or None,
@@ -177,7 +176,7 @@ def study_head(view: StudyView, similarity: float | None) -> None:
 
 def play(view: StudyView, on_hit=None) -> None:
     """The player with all clips of the study."""
-    clips = [PlayerClip(c.clip_id, clip_url(c.clip_id, workspace()), VIEWS.get(c.view, "View not known"), c.view_confidence,
+    clips = [PlayerClip(c.clip_id, clip_url(c.clip_id, resources.workspace()), VIEWS.get(c.view, "View not known"), c.view_confidence,
                         view.weights.get(c.clip_id), c.fps, c.n_frames, c.r_wave_times_s, c.notes) for c in view.clips]
     show_player(view.study.study_id, clips, view.beat, on_hit=on_hit)
 

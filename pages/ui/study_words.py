@@ -10,8 +10,7 @@ from echo2ecg_core.figures.notation import THIN, interval, number, percent
 from echo2ecg_core.store.catalog import Catalog
 from echo2ecg_core.store.model_registry import ModelCard
 from echo2ecg_core.workflows.search import Candidates, EcgHit
-from pages.ui import browse_session, panels, session
-from pages.ui.resources import workspace
+from pages.ui import browse_session, panels, resources, session
 
 ECG_PAGE = "pages/ecg.py"
 EXPLORE_STYLE = Path(__file__).parents[2] / "assets" / "explore.css"
@@ -34,7 +33,7 @@ def head(card: ModelCard | None, record: EcgRecord | None) -> None:
 
 
 def _choose_study() -> None:
-    ids = Catalog(workspace()).studies().study_id.tolist()
+    ids = Catalog(resources.workspace()).studies().study_id.tolist()
     start = browse_session.start_study()
     chosen = st.selectbox("Study", ids, index=ids.index(start) if start in ids else None, placeholder=f"one of {len(ids)}")
     st.caption("Opens the study and lists the ECGs nearest to it.")
@@ -49,7 +48,8 @@ def nothing_open(card: ModelCard | None) -> None:
         st.info("No model yet. The sidebar shows what is being prepared; this page follows by itself.", icon=":material/hourglass_top:")
         return
     st.info("No ECG yet. Open one on the ECG page, or start from a study (top right).", icon=":material/ecg_heart:")
-    st.page_link(ECG_PAGE, label="Open an ECG", icon=":material/upload_file:")
+    if st.button("Open an ECG", type="primary", icon=":material/upload_file:"):
+        st.switch_page(ECG_PAGE)
 
 
 def search_facts(place, report: dict, left: Candidates) -> None:
@@ -81,5 +81,5 @@ def ecgs_of_study(hits: list[EcgHit], row: int) -> None:
     """The sentence below the ECGs of a study, and the button that opens the chosen one."""
     st.caption("Similarity is a cosine, not a probability. LVEF is measured on the study of each ECG's own patient.")
     if hits and st.button(f"Open {hits[row].ecg_id}", icon=":material/ecg_heart:", width="stretch"):
-        session.open_ecg(Catalog(workspace()).ecg_record(hits[row].ecg_id))
+        session.open_ecg(Catalog(resources.workspace()).ecg_record(hits[row].ecg_id))
         st.switch_page(ECG_PAGE)

@@ -1,0 +1,118 @@
+"""The map page in Streamlit's own test runner: before it is drawn, drawn, with the open ECG, and the job it queues."""
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from echo2ecg_core.store import jobs
+from echo2ecg_core.store.database import Workspace
+from echo2ecg_core.workflows import explore
+from pages.ui import map_panels, resources
+from tests.small_workspace import MODEL_ID, prediction, record_of, small_workspace
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    return small_workspace(tmp_path_factory.mktemp("made"), n_patients=25)
+
+
+@pytest.fixture
+def workspace(tmp_path, monkeypatch, made):
+    """A copy of the small workspace, its map not drawn; UMAP is replaced by the first two coordinates."""
+    made = Workspace(shutil.copytree(made.folder, tmp_path / "workspace"))
+    monkeypatch.setattr(explore, "_umap", lambda vectors: vectors[:, :2].astype(np.float32))
+    monkeypatch.setattr(resources, "workspace", lambda: made)
+    monkeypatch.setattr(resources, "prediction", lambda record, card, insist=False: prediction(35.0))
+    return made
+
+
+@pytest.fixture
+def page():
+    return AppTest.from_file(ROOT / "pages" / "map.py", default_timeout=20)
+
+
+def words(page: AppTest) -> str:
+    parts = [e.value for kind in (page.markdown, page.caption, page.error, page.info) for e in kind]
+    return "\n".join([*parts, *(str(h.proto.body) for h in page.get("html"))])
+
+
+def figure(page: AppTest) -> dict:
+    return json.loads(page.get("plotly_chart")[0].proto.spec)
+
+
+def test_before_the_map_is_drawn_a_button_queues_the_job_once(page, workspace, monkeypatch):
+    started = []
+    monkeypatch.setattr(jobs, "start_worker", started.append)
+    page.run()
+    assert "No map of this model yet." in words(page)
+    next(b for b in page.button if b.label == "Draw the map").click().run()
+    assert [job.kind for job in jobs.jobs(workspace)] == ["map"] and started == [workspace]
+    assert "The map is being drawn" in words(page) and not page.button
+
+
+def test_the_drawn_map_shows_every_point_and_how_to_select(page, workspace):
+    explore.build_map(workspace, MODEL_ID)
+    page.run()
+    assert not page.exception and not page.error
+    assert "25 ECGs and 25 studies of 25 patients" in words(page)
+    assert "UMAP: 15 neighbours, min. distance 0.1, seed 7." in words(page)
+    assert {t["name"] for t in figure(page)["data"]} == {"ECG", "study", "ECG 25", "study 25"}
+    assert not [b for b in page.button if "Draw again" in b.label]
+
+
+def test_the_open_ecg_is_placed_with_its_estimate(page, workspace):
+    explore.build_map(workspace, MODEL_ID)
+    page.session_state["ecg_record"] = record_of(99)
+    page.run()
+    label = figure(page)["layout"]["annotations"][0]["text"]
+    assert label == "<b>Your ECG, LVEF 35\u202f%</b> (25–45)"
+    you = next(t for t in figure(page)["data"] if t["name"] == "your ECG")
+    points = explore.load_map(workspace, MODEL_ID)
+    nearest = ((points.x - you["x"][0]) ** 2 + (points.y - you["y"][0]) ** 2).nsmallest(6).index
+    assert points.lvef[nearest].median() == pytest.approx(35, abs=4)
+
+
+def test_colour_and_points_can_be_changed(page, workspace):
+    explore.build_map(workspace, MODEL_ID)
+    page.run()
+    assert page.selectbox(key="colour").options == ["LVEF, measured", "LVEDV, measured", "IVSd, measured", "Age", "ECG or study"]
+    page.selectbox(key="colour").select("modality").run()
+    assert "coloraxis" not in figure(page)["layout"]
+    page.button_group(key="points").set_value("studies").run()
+    assert not page.exception and "0 ECGs and 25 studies" in words(page)
+
+
+@pytest.mark.parametrize(
+    ("chosen", "expected"),
+    [
+        ([("ECG", "E-0003")], ["Open this ECG", "Play the study S-0003"]),
+        ([("study", "S-0004")], ["Play the study S-0004"]),
+    ],
+)
+def test_a_clicked_point_opens_with_the_way_into_it(page, workspace, monkeypatch, chosen, expected):
+    explore.build_map(workspace, MODEL_ID)
+    monkeypatch.setattr(map_panels, "chart", lambda points, colour, you: chosen)
+    page.run()
+    assert [b.label for b in page.button] == expected and chosen[0][1] in words(page)
+
+
+def test_a_lasso_lists_what_it_holds_as_a_table(page, workspace, monkeypatch):
+    explore.build_map(workspace, MODEL_ID)
+    monkeypatch.setattr(map_panels, "chart", lambda points, colour, you: [("ECG", "E-0003"), ("study", "S-0003"), ("study", "S-0011")])
+    page.run()
+    assert list(page.dataframe[0].value["Id"]) == ["E-0003", "S-0003", "S-0011"]
+    assert "1 ECGs · 2 studies · 2 patients" in words(page)
+    assert "CSV" in [b.proto.label for b in page.get("download_button")]
+
+
+def test_a_damaged_map_is_told_in_words(page, workspace):
+    workspace.maps.mkdir()
+    (workspace.maps / f"{MODEL_ID}.npz").write_bytes(b"half")
+    page.run()
+    assert not page.exception and "is damaged" in page.error[0].value

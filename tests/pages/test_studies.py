@@ -1,0 +1,123 @@
+"""Similar studies in Streamlit's own test runner: empty, with hits, filtered to nothing, and started from a study."""
+
+import dataclasses
+import json
+from pathlib import Path
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from echo2ecg_core.errors import StoreError
+from echo2ecg_core.workflows.search import Filters
+from pages.ui import resources
+from tests.small_workspace import MODEL_ID, prediction, record_of, small_workspace
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture(scope="module")
+def workspace(tmp_path_factory):
+    return small_workspace(tmp_path_factory.mktemp("studies"))
+
+
+@pytest.fixture
+def page(workspace, monkeypatch):
+    """The page on the small workspace; the ECG's LVEF is 35."""
+    monkeypatch.setattr(resources, "workspace", lambda: workspace)
+    monkeypatch.setattr(resources, "prediction", lambda record, card, insist=False: prediction(35.0))
+    monkeypatch.setattr(resources, "loaded_model", lambda card: None)
+    return AppTest.from_file(ROOT / "pages" / "studies.py", default_timeout=20)
+
+
+def with_ecg(page: AppTest, record=None) -> AppTest:
+    page.session_state["ecg_record"] = record or dataclasses.replace(record_of(99), source="made.hea")
+    return page.run()
+
+
+def words(page: AppTest) -> str:
+    parts = [e.value for kind in (page.markdown, page.caption, page.error, page.info) for e in kind]
+    return "\n".join([*parts, *(str(h.proto.body) for h in page.get("html"))])
+
+
+def player(page: AppTest) -> dict:
+    """What the player was told to show."""
+    return json.loads(page.get("bidi_component")[0].proto.json)
+
+
+def test_without_an_ecg_the_page_says_how_to_get_one(page):
+    page.run()
+    assert not page.exception and "No ECG yet." in words(page)
+
+
+def test_ten_hits_the_first_one_open_with_verdicts_and_what_they_agree_on(page):
+    with_ecg(page)
+    assert not page.exception and not page.error
+    table = page.dataframe[0].value
+    assert len(table) == 10 and list(table["#"]) == list(range(1, 11))
+    assert player(page)["study_id"] == table["Study"][0]
+    text = words(page)
+    assert "nearest to <b>made.hea</b>" in text and "predicted LVEF <b>35\u202f%</b> (25–45)" in text and "40 of 40 studies searched" in text
+    assert "What the ten agree on" in text and "inside the interval" in text
+    assert "Similarity is a cosine, not a probability." in text
+
+
+def test_differences_are_those_of_the_numbers_as_shown(page):
+    table = with_ecg(page).dataframe[0].value
+    for lvef, shown in zip(table["LVEF %"], table["Diff."], strict=True):
+        assert int(shown.replace("−", "-")) == int(lvef) - 35
+
+
+def test_another_row_opens_another_study_and_the_same_row_changes_nothing_for_the_player(page):
+    with_ecg(page)
+    first = player(page)
+    page.run()
+    assert player(page) | {"clips": [c | {"url": ""} for c in player(page)["clips"]]} == first | {"clips": [c | {"url": ""} for c in first["clips"]]}
+    page.session_state["hit_row"] = 3
+    page.run()
+    assert player(page)["study_id"] == page.dataframe[0].value["Study"][3]
+
+
+def test_the_players_clips_come_from_the_apps_own_route_with_a_key_and_no_path(page, workspace):
+    for clip in player(with_ecg(page))["clips"]:
+        assert clip["url"].startswith(f"/clips/{clip['clip_id']}.mp4?key=") and len(clip["url"].split("key=")[1]) >= 32
+        assert str(workspace.folder) not in json.dumps(clip)
+
+
+def test_the_ecgs_own_patient_is_left_out_until_allowed(page):
+    with_ecg(page, record_of(12))
+    assert "39 of 40 studies searched" in words(page)
+    assert "S-0012" not in set(page.dataframe[0].value["Study"])
+    page.session_state["same_patient"] = True
+    page.run()
+    assert "40 of 40 studies searched" in words(page)
+
+
+def test_filters_that_shut_everything_out_name_the_strictest_and_can_be_reset(page):
+    page.session_state["study_filters"] = Filters(sex="male", phenotypes={"lvef": (78, 80)})
+    with_ecg(page)
+    assert "No study passes these filters. The strictest is “LVEF 78–80” (removes 40)." in words(page)
+    next(b for b in page.button if b.label == "Reset it").click().run()
+    assert page.session_state["study_filters"] == Filters(sex="male") and len(page.dataframe[0].value) == 10
+
+
+def test_from_a_study_its_nearest_ecgs_are_listed(page):
+    page.query_params["study"] = "S-0010"
+    page.run()
+    assert not page.exception and player(page)["study_id"] == "S-0010"
+    assert "ECGs nearest to the study <b>S-0010</b>" in words(page)
+    assert set(page.dataframe[0].value["ECG"]) <= {f"E-{i:04d}" for i in range(25)}
+
+
+def test_a_study_that_does_not_exist_is_told_in_words(page):
+    page.query_params["study"] = "S-<b>9999"
+    page.run()
+    assert not page.exception and "There is no study" in page.error[0].value
+
+
+def test_vectors_that_are_missing_are_told_in_words(page, workspace, monkeypatch):
+    def no_vectors(*_args):
+        raise StoreError(f"No echo study has been embedded by model {MODEL_ID} yet, so there is nothing to compare with.", "Run `embed`.")
+
+    monkeypatch.setattr("echo2ecg_core.workflows.search.study_vectors", no_vectors)
+    with_ecg(page)
+    assert not page.exception and "No echo study has been embedded" in page.error[0].value
