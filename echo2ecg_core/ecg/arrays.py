@@ -101,8 +101,9 @@ def recordings(
     is_echonext = array.shape[1:] == (1, 2500, 12)
     rate = ECHONEXT_RATE_HZ if is_echonext else needed_rate(sampling_rate_hz, file_name)
     n_recordings, n_empty = math.prod(array.shape[:-2]), 0
-    for number, index in enumerate(np.ndindex(array.shape[:-2]), start=1):
-        signal = np.asarray(array[index], dtype=np.float64)
+    for number in range(1, n_recordings + 1):
+        index = np.unravel_index(number - 1, array.shape[:-2])
+        signal = np.asarray(array[tuple(map(int, index))], dtype=np.float64)
         signal = signal if axis == -2 else signal.T  # (leads, n)
         if n_recordings > 1 and not np.nan_to_num(signal).any():
             n_empty += 1

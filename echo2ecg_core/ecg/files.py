@@ -5,6 +5,8 @@ folder, the upload or the archive it came with. Zip members are opened one at a 
 """
 
 import io
+import lzma
+import struct
 import zipfile
 import zlib
 from collections.abc import Callable, Mapping
@@ -19,6 +21,9 @@ MAX_FILE_BYTES = 256 * 2**20
 MAX_ARCHIVE_BYTES = 2**30
 MAX_ARCHIVE_MEMBERS = 20_000
 MAX_COMPRESSION = 200
+# what open() and a damaged zip member raise
+UNREADABLE = (OSError, zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error, EOFError, ValueError,
+              NotImplementedError, RuntimeError, IndexError, OverflowError)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -40,23 +45,33 @@ class EcgFile:
     path: Path | None = None
 
     def head(self) -> bytes:
-        """The first bytes, enough to recognise the format."""
-        with self.opener() as stream:
-            return stream.read(HEAD_BYTES)
+        """The first bytes, enough to recognise the format.
+
+        Raises:
+            ReadError: If the file cannot be opened or unpacked.
+        """
+        return self._bytes(HEAD_BYTES)
 
     def read(self, limit: int = MAX_FILE_BYTES) -> bytes:
         """The whole content.
 
         Raises:
-            ReadError: If the file is larger than `limit` bytes.
+            ReadError: If the file is larger than `limit` bytes, or cannot be opened or unpacked.
         """
         if self.size > limit:
             raise ReadError(
                 f"“{self.name}” has {self.size / 2**20:,.0f} MB; at most {limit // 2**20} MB of this format are read.",
                 "Give a single 12-lead recording, usually below 1 MB.",
             )
-        with self.opener() as stream:
-            return stream.read(limit)
+        return self._bytes(limit)
+
+    def _bytes(self, limit: int) -> bytes:
+        try:
+            with self.opener() as stream:
+                return stream.read(limit)
+        except UNREADABLE as error:
+            raise ReadError(f"“{self.name}” cannot be read from its disk or archive.",
+                            "Check the permissions of the file, or pack the archive again.") from error
 
 
 def base_name(name: str) -> str:
@@ -104,7 +119,7 @@ def zip_names(file: EcgFile) -> list[str]:
     try:
         with file.opener() as stream, zipfile.ZipFile(stream) as archive:
             return archive.namelist()
-    except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError):
+    except UNREADABLE:
         return []
 
 
@@ -133,7 +148,7 @@ def files_in_zip(archive_file: EcgFile) -> list[EcgFile]:
         source = archive_file.path
     try:
         archive = zipfile.ZipFile(source)
-    except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError) as error:
+    except UNREADABLE as error:
         raise ReadError(f"“{archive_file.name}” begins like a zip archive but cannot be opened.",
                         "Pack the files again.") from error
     members = [info for info in archive.infolist() if not info.is_dir()]

@@ -38,6 +38,8 @@ def read_npy(file: EcgFile, sampling_rate_hz: float | None = None) -> Iterator[C
         raise ReadError(f"“{file.name}” is cut short: its header announces {n_bytes:,} bytes, it has {file.size:,}.",
                         "Copy the file again.")
     lead_axis(shape)
+    if dtype.kind in "US":
+        raise ReadError(f"“{file.name}” holds text, not numbers.", "Save a numeric array with 12 rows or 12 columns.")
     if file.path is not None:
         array = np.load(file.path, mmap_mode="r", allow_pickle=False)
     else:
@@ -73,4 +75,7 @@ def _npy_header(stream, file_name: str) -> tuple[tuple[int, ...], np.dtype]:
     if dtype.hasobject:
         raise ReadError(f"“{file_name}” holds pickled Python objects, which are never opened.",
                         "Save a plain numeric array with numpy.save(..., allow_pickle=False).")
+    if dtype.kind not in "fiuUS":
+        raise ReadError(f"“{file_name}” holds no numbers: its array is of type {str(dtype)[:30]}.",
+                        "Save a plain numeric array with 12 rows or 12 columns.")
     return shape, dtype

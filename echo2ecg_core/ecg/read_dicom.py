@@ -14,12 +14,12 @@ from datetime import datetime
 
 import numpy as np
 
-from echo2ecg_core.ecg.channels import EIGHT_LEADS, MIN_DURATION_S, Channels, check_size, listing
+from echo2ecg_core.ecg.channels import EIGHT_LEADS, MIN_DURATION_S, Channels, check_size
 from echo2ecg_core.ecg.files import MAX_FILE_BYTES, EcgFile, inflates_beyond
 from echo2ecg_core.ecg.record import canonical_lead
 from echo2ecg_core.ecg.statements import without_people
 from echo2ecg_core.ecg.units import judge_unit, mv_per_unit
-from echo2ecg_core.errors import ReadError, SignalError
+from echo2ecg_core.errors import ReadError
 
 FORMAT = "DICOM"
 MAX_GROUPS = 64
@@ -51,7 +51,7 @@ def read(file: EcgFile, sampling_rate_hz: float | None = None) -> Iterator[Chann
 
     Raises:
         ReadError: If it is another kind of DICOM object (an image, say) or unpacks to too much.
-        SignalError: If no group of channels holds the leads that are needed.
+        SignalError: If it claims more than fits in memory.
     """
     import pydicom
 
@@ -62,6 +62,9 @@ def read(file: EcgFile, sampling_rate_hz: float | None = None) -> Iterator[Chann
     groups = dataset.get("WaveformSequence")
     if not groups:
         kind = getattr(dataset.get("SOPClassUID"), "name", "") or "unknown object"
+        if "ECG" in kind or "Waveform" in kind:
+            raise ReadError(f"“{file.name}” is a DICOM ECG whose waveform is missing: the file is damaged or cut short.",
+                            "Export or copy the file again from its source.")
         raise ReadError(f"“{file.name}” is a DICOM file without an ECG waveform ({str(kind)[:60]}).",
                         "Give a DICOM ECG (Modality ECG), not an image or a report.")
     group, notes = _rhythm_group(list(groups)[:MAX_GROUPS])
@@ -96,26 +99,19 @@ def _lead_name(channel) -> str:
 
 
 def _rhythm_group(groups: list) -> tuple:
-    """The group to read, and the notes its choice deserves."""
-    fitting = []
-    for group in groups:
-        definitions = list(group.get("ChannelDefinitionSequence") or [])[:MAX_CHANNELS]
-        leads = {canonical_lead(_lead_name(channel)) for channel in definitions} - {None}
-        if leads.issuperset(EIGHT_LEADS):
-            fitting.append(group)
-    if not fitting:
-        found = {canonical_lead(_lead_name(channel)) or "" for group in groups
-                 for channel in list(group.get("ChannelDefinitionSequence") or [])[:MAX_CHANNELS]} - {""}
-        have = f"the leads {listing(sorted(found))}" if found else "no standard ECG lead"
-        missing = [lead for lead in EIGHT_LEADS if lead not in found]
-        lack = f"; {listing(missing)} {'is' if len(missing) == 1 else 'are'} missing" if missing else ""
-        raise SignalError(f"No group of the DICOM waveform holds the leads I, II and V1 to V6 together: "
-                          f"the file has {have}{lack}.",
-                          "Give a 12-lead ECG, or at least the leads I, II and V1 to V6.")
-    original = [group for group in fitting if str(group.get("WaveformOriginality", "")).upper() == "ORIGINAL"]
-    if original:
-        return original[0], []
-    return fitting[0], ["The file marks no waveform as original; the first group with enough leads was read."]
+    """The group to read, and the notes its choice deserves.
+
+    Median beats and other DERIVED groups are read only when the file marks none as ORIGINAL.
+    """
+    originals = [group for group in groups if str(group.get("WaveformOriginality", "")).upper() == "ORIGINAL"]
+    notes = [] if originals else ["The file marks no waveform as original; the first group with enough leads was read."]
+    # the first of the groups with the most of the leads that are needed
+    return max(originals or groups, key=lambda group: len(_leads_of(group).intersection(EIGHT_LEADS))), notes
+
+
+def _leads_of(group) -> set[str | None]:
+    definitions = list(group.get("ChannelDefinitionSequence") or [])[:MAX_CHANNELS]
+    return {canonical_lead(_lead_name(channel)) for channel in definitions}
 
 
 def _channels_of(group, notes: list[str]) -> tuple[list[str], list[np.ndarray], float]:

@@ -86,8 +86,8 @@ def _signal_files(header: EcgFile, content: bytes) -> dict[str, EcgFile]:
     signals = {}
     for name in _names_in(text):
         if not _BARE_NAME.fullmatch(name):
-            raise ReadError(f"The header “{header.name}” names a signal file by a path or address; "
-                            "only a plain file name beside the header is read.",
+            raise ReadError(f"The header “{header.name}” does not name its signal file by a plain file name "
+                            "(a path, an address, or damage).",
                             "Put header and signal file in one folder and name the file without a path.")
         signal = header.companion(name)
         if signal is None:
@@ -97,13 +97,16 @@ def _signal_files(header: EcgFile, content: bytes) -> dict[str, EcgFile]:
     return signals
 
 
-def _available_samples(claims, signals: dict[str, EcgFile], notes: list[str]) -> int:
+def _available_samples(claims, signals: dict[str, EcgFile], notes: list[str]) -> int | None:
     """Samples a channel that header and signal files both have; refuses absurd claims before anything is read.
 
     Args:
         claims: The parsed header (wfdb.Record).
         signals: The signal files by name.
         notes: Receives a sentence when a signal file is shorter than its header says.
+
+    Returns:
+        The number of samples, None when the header leaves it to the size of the signal files.
     """
     rate = float(claims.fs)
     stored = [_stored_samples(claims, name, signal.size) for name, signal in signals.items()]
@@ -113,7 +116,7 @@ def _available_samples(claims, signals: dict[str, EcgFile], notes: list[str]) ->
     check_size(int(claims.n_sig), int(claimed) * per_frame)
     available = min([claimed, *stored])
     if available >= claimed:
-        return claimed
+        return claims.sig_len
     if available < MIN_DURATION_S * rate:
         raise ReadError(
             f"The signal file is cut short: the header says {claimed / rate:.1f} s, the file holds {available / rate:.1f} s, "

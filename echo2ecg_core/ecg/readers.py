@@ -41,7 +41,7 @@ _READERS: tuple[tuple[Callable[[bytes], bool], Callable[..., Iterator[Channels]]
 )
 _NOT_ECG = {
     b"\x89PNG": "a picture (PNG)", b"\xff\xd8\xff": "a picture (JPEG)", b"GIF8": "a picture (GIF)",
-    b"BM": "a picture (BMP)", b"II*\0": "a picture (TIFF)", b"MM\0*": "a picture (TIFF)", b"%PDF": "a PDF document",
+    b"II*\0": "a picture (TIFF)", b"MM\0*": "a picture (TIFF)", b"%PDF": "a PDF document",
     b"\x1f\x8b": "a gzip archive", b"7z\xbc\xaf": "a 7-zip archive", b"Rar!": "a RAR archive",
 }  # fmt: skip
 
@@ -64,7 +64,7 @@ def read_ecg(
     """
     files = _files(source, name)
     first_error: Echo2ECGError | None = None
-    candidates = _recordings_among(files)
+    candidates = [file for _, file in sorted(_recordings_among(files), key=lambda pair: pair[0])]
     for candidate in candidates:
         try:
             record = next(_records(candidate, sampling_rate_hz))
@@ -74,7 +74,7 @@ def read_ecg(
         if len(candidates) > 1:
             note = f"{len(candidates)} files were given; “{candidate.name}” was read."
             record = replace(record, notes=(*record.notes, note))
-        return record
+        return replace(record, source=files[0].name) if len(files) == 1 else record
     raise first_error or ReadError("There is no ECG file among the files given.", "Give an ECG file.")
 
 
@@ -93,7 +93,7 @@ def read_ecgs(
     """
     results: list[EcgRecord | Echo2ECGError] = []
     for group in _unpacked(files_in_memory(files), results):
-        for candidate in _recordings_among(group):
+        for _, candidate in _recordings_among(group):
             try:
                 for record in _records(candidate, sampling_rate_hz):
                     results.append(record)
@@ -148,21 +148,31 @@ def _zip_reader(file: EcgFile) -> Callable[..., Iterator[Channels]] | None:
     return read_torch.read if read_torch.recognises(names) else None
 
 
-def _recordings_among(files: list[EcgFile]) -> list[EcgFile]:
-    """The files that stand for a recording: WFDB headers, then other formats, then tables; companions are left out."""
-    ranked = []
-    for file in files:
+def _recordings_among(files: list[EcgFile]) -> list[tuple[int, EcgFile]]:
+    """The files that stand for a recording, in their order, with the rank `_rank` gives them."""
+    ranked = [_rank(file, alone=len(files) == 1) for file in files]
+    unique = {file.path or id(file): (rank, file) for rank, file in (pair for pair in ranked if pair is not None)}
+    return list(unique.values())
+
+
+def _rank(file: EcgFile, alone: bool) -> tuple[int, EcgFile] | None:
+    """How surely a file is an ECG (0 WFDB, 1 another format, 2 a text table) and the file to read, header for signal.
+
+    Returns None for other companions of a WFDB record, such as annotations.
+    """
+    try:
         head = file.head()
-        if not read_wfdb.recognises(head):
-            header = read_wfdb.header_of(file)
-            if header is not None and file.name in read_wfdb.signal_names(header):
-                file, head = header, header.head()
-            elif header is not None and len(files) > 1 and _reader_of(head) is None:
-                continue  # an annotation file beside its record
-        rank = 0 if read_wfdb.recognises(head) else 2 if _reader_of(head) is read_tables.read else 1
-        ranked.append((rank, file))
-    unique = {(file.name, id(file) if file.path is None else file.path): (rank, file) for rank, file in ranked}
-    return [file for _, file in sorted(unique.values(), key=lambda pair: pair[0])]
+        if read_wfdb.recognises(head):
+            return 0, file
+        header = read_wfdb.header_of(file)
+        if header is not None and file.name in read_wfdb.signal_names(header):
+            return 0, header
+    except ReadError:
+        return 1, file  # reading it will tell what is wrong
+    reader = _reader_of(head)
+    if header is not None and reader is None and not alone:
+        return None
+    return (2 if reader is read_tables.read else 1), file
 
 
 def _reader_of(head: bytes) -> Callable[..., Iterator[Channels]] | None:
@@ -181,9 +191,12 @@ def _records(file: EcgFile, sampling_rate_hz: float | None) -> Iterator[EcgRecor
 def _read_channels(file: EcgFile, sampling_rate_hz: float | None) -> Iterator[Channels]:
     """What the reader of a file's format finds; whatever a foreign parser raises becomes a ReadError."""
     head = file.head()
+    _refuse_other_kinds(file, head)
     read = _reader_of(head) or _zip_reader(file)
-    if read is None or not head:
-        raise _unknown(file, head)
+    if read is None:
+        raise ReadError(f"“{file.name}” is in no ECG format that is known.",
+                        "Give DICOM, WFDB (header and signal file together), MUSE, CardioSoft, Philips or HL7 XML, "
+                        "SCP-ECG, EDF, CSV, NumPy, MATLAB, HDF5 or PyTorch.")
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # foreign parsers quote the file's values in theirs
@@ -195,16 +208,13 @@ def _read_channels(file: EcgFile, sampling_rate_hz: float | None) -> Iterator[Ch
                         "Export or copy the file again from its source.") from error
 
 
-def _unknown(file: EcgFile, head: bytes) -> ReadError:
-    """The error for content that no reader knows."""
+def _refuse_other_kinds(file: EcgFile, head: bytes) -> None:
+    """Name what is certainly no ECG by what it is."""
     if not head:
-        return ReadError(f"“{file.name}” is empty.", "Export or copy the file again from its source.")
+        raise ReadError(f"“{file.name}” is empty.", "Export or copy the file again from its source.")
     for magic, what in _NOT_ECG.items():
-        if head.startswith(magic):
-            return ReadError(f"“{file.name}” is {what}, not an ECG recording.",
-                             "Export the digital ECG (for example DICOM, XML, SCP-ECG, WFDB or CSV).")
-    if head.startswith(b"PK"):
-        return ReadError(f"“{file.name}” is an archive inside an archive.", "Unpack it and give its ECG files.")
-    return ReadError(f"“{file.name}” is in no ECG format that is known.",
-                     "Give DICOM, WFDB (header and signal file together), MUSE, CardioSoft, Philips or HL7 XML, SCP-ECG, "
-                     "EDF, CSV, NumPy, MATLAB or HDF5.")
+        if head.startswith(magic) and not read_dicom.recognises(head):  # a DICOM preamble may look like TIFF
+            raise ReadError(f"“{file.name}” is {what}, not an ECG recording.",
+                            "Export the digital ECG (for example DICOM, XML, SCP-ECG, WFDB or CSV).")
+    if head.startswith(b"PK") and _is_archive(file):
+        raise ReadError(f"“{file.name}” is an archive inside an archive.", "Unpack it and give its ECG files.")

@@ -1,0 +1,163 @@
+"""Text tables in the layouts people have: with and without header, time column, units, either orientation."""
+
+import numpy as np
+import pytest
+
+from echo2ecg_core.ecg.readers import read_ecg
+from echo2ecg_core.ecg.record import LEADS
+from echo2ecg_core.errors import ReadError, SamplingRateNeeded, SignalError
+
+RATE = 250
+EIGHT = ("I", "II", "V1", "V2", "V3", "V4", "V5", "V6")
+
+
+def wave(n_leads: int = 12, n_samples: int = 1000) -> np.ndarray:
+    """Leads in mV with a spike every second; rounded so that text keeps it exactly."""
+    time = np.arange(n_samples) / RATE
+    beat = np.exp(-0.5 * ((time % 1 - 0.5) / 0.02) ** 2)
+    return np.round((0.5 + 0.1 * np.arange(n_leads))[:, None] * beat - 0.05, 3)
+
+
+def text(columns: np.ndarray, header: str = "", delimiter: str = ",", decimal: str = ".") -> bytes:
+    """A table with one array row a column."""
+    lines = [delimiter.join(f"{value:g}".replace(".", decimal) for value in row) for row in columns.T]
+    return "\n".join([*([header] if header else []), *lines, ""]).encode()
+
+
+def with_time(step: float, columns: np.ndarray) -> np.ndarray:
+    return np.vstack([np.round(np.arange(columns.shape[1]) * step, 6), columns])
+
+
+def check(content: bytes, rate: float | None = None, file_format: str = "CSV", name: str = "table.csv"):
+    record = read_ecg(content, name=name, sampling_rate_hz=rate)
+    np.testing.assert_allclose(record.signal_mv, wave(), atol=1e-6)
+    assert record.sampling_rate_hz == RATE and record.format == file_format
+    return record
+
+
+@pytest.mark.parametrize(
+    ("header", "step"),
+    [("time (s)", 0.004), ("time", 0.004), ("Time_ms", 4), ("t [ms]", 4), ("time", 4), ("Elapsed time", 0.004), ("seconds", 0.004),
+     ("time (µs)", 4000)],
+)  # fmt: skip
+def test_the_sampling_rate_comes_from_a_time_column(header, step):
+    check(text(with_time(step, wave()), ",".join([header, *LEADS])))
+
+
+@pytest.mark.parametrize(("delimiter", "decimal", "file_format"), [
+    (",", ".", "CSV"), (";", ".", "CSV"), (";", ",", "CSV"), ("\t", ".", "TSV"), ("\t", ",", "TSV"), (" ", ".", "TXT"),
+    ("|", ".", "TXT"), (", ", ".", "CSV"),
+])  # fmt: skip
+def test_any_delimiter_and_decimal_sign_is_understood(delimiter, decimal, file_format):
+    check(text(wave(), delimiter.join(LEADS), delimiter, decimal), RATE, file_format)
+
+
+@pytest.mark.parametrize("comment", ["# sampling rate: 250 Hz", "# fs=250", "% Sampling frequency (Hz): 250.0", "// sample_rate 250"])
+def test_the_sampling_rate_comes_from_a_comment(comment):
+    check(comment.encode() + b"\n" + text(wave(), ",".join(LEADS)))
+
+
+def test_lead_names_may_come_in_any_order_and_spelling():
+    order = [5, 0, 11, 3, 4, 1, 2, 6, 10, 9, 8, 7]
+    names = [f'"Lead {LEADS[index].upper()}"' for index in order]
+    check(text(wave()[order], ",".join(names)), RATE)
+
+
+def test_units_come_from_the_header_or_from_a_unit_row():
+    microvolt = np.round(wave() * 1000)
+    record = check(text(microvolt, ",".join(f"{lead} (uV)" for lead in LEADS)), RATE)
+    assert record.notes == ()
+    header = "'Elapsed time'," + ",".join(f"'{lead}'" for lead in LEADS) + "\n'seconds'," + ",".join(["'mV'"] * 12)
+    assert check(text(with_time(0.004, wave()), header)).notes == ()  # PhysioNet's export
+
+
+@pytest.mark.parametrize(("factor", "unit"), [(1, "mV"), (1000, "µV"), (200, "counts of 5 µV"), (0.001, "V")])
+def test_without_a_unit_the_amplitude_decides_and_the_note_says_so(factor, unit):
+    values = wave() * factor
+    values = np.round(values) if factor >= 200 else values
+    record = read_ecg(text(values, ",".join(LEADS)), sampling_rate_hz=RATE)
+    np.testing.assert_allclose(record.signal_mv, wave(), atol=0.003)
+    assert f"was taken as {unit} (" in record.notes[0] and record.units == "mV"
+
+
+def test_clock_times_give_the_sampling_rate():
+    lines = ["'Elapsed time'," + ",".join(LEADS)]
+    lines += [f"'0:{index / RATE:06.3f}'," + ",".join(map(str, column)) for index, column in enumerate(wave().T)]
+    check("\n".join(lines).encode())
+
+
+def test_a_sample_counter_is_left_out_and_gives_no_sampling_rate():
+    counted = with_time(1, wave())
+    for content in (text(counted), text(counted, "," + ",".join(LEADS)), text(counted, ",".join(LEADS))):
+        with pytest.raises(SamplingRateNeeded) as caught:
+            read_ecg(content, name="x.csv")
+        assert str(caught.value) == "“x.csv” does not say its sampling rate. Give the sampling rate in Hz, for example 500."
+        check(content, RATE)
+
+
+def test_headerless_columns_are_taken_in_the_standard_order():
+    record = check(text(wave()), RATE)
+    assert record.notes[0] == "The file names no leads; the order I, II, III, aVR, aVL, aVF, V1, V2, V3, V4, V5, V6 was assumed."
+    eight = read_ecg(text(wave(8)), sampling_rate_hz=RATE)
+    np.testing.assert_allclose(eight.signal_mv[6:], wave(8)[2:], atol=1e-6)
+    assert eight.notes[0] == "The file names no leads; the order I, II, V1, V2, V3, V4, V5, V6 was assumed."
+    assert eight.derived_leads == ("III", "aVR", "aVL", "aVF")
+
+
+def test_column_names_that_are_no_leads_are_mentioned():
+    record = check(text(wave(), ",".join(f"ch{index}" for index in range(12))), RATE)
+    assert record.notes[0] == ("The column names (ch0, ch1, ch2, ch3, ch4, ch5, ch6, ch7, ch8, ch9, ch10, ch11) are no lead names.")
+
+
+def test_leads_may_lie_in_lines_with_or_without_names():
+    plain = "\n".join(",".join(map(str, row)) for row in wave()).encode()
+    named = "\n".join(f"{lead}," + ",".join(map(str, row)) for lead, row in zip(LEADS, wave(), strict=True)).encode()
+    assert "The file names no leads" in check(plain, RATE).notes[0]
+    assert "The file names no leads" not in check(named, RATE).notes[0]
+    check(named.replace(b",", b"\t"), RATE, "TSV")
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "latin-1"])
+def test_encodings_and_windows_line_ends_are_understood(encoding):
+    content = text(with_time(0.004, wave()), "time (s)," + ",".join(f"{lead} (µV)" for lead in LEADS)).decode()
+    record = read_ecg(content.replace("\n", "\r\n").encode(encoding))
+    np.testing.assert_allclose(record.signal_mv, wave() / 1000, atol=1e-6)
+
+
+def test_blank_cells_are_missing_samples_and_blank_columns_are_nothing():
+    lines = text(wave(), ",".join(LEADS)).decode().splitlines()
+    lines[5] = lines[5].replace(lines[5].split(",")[0], "", 1)
+    record = read_ecg("\n".join(line + "," for line in lines).encode(), sampling_rate_hz=RATE)
+    assert np.isnan(record.signal_mv[0, 4]) and np.isnan(record.signal_mv).sum() == 1
+    assert record.notes[-1] == "Lead I has 1 missing samples (0.1%)."
+
+
+def test_the_rate_in_the_file_wins_over_a_given_one():
+    record = read_ecg(text(with_time(0.004, wave()), "time (s)," + ",".join(LEADS)), sampling_rate_hz=500)
+    assert record.sampling_rate_hz == 250
+    assert record.notes[-1] == "The file's own sampling rate (250 Hz) was used, not the given 500 Hz."
+
+
+@pytest.mark.parametrize(
+    ("content", "error", "message"),
+    [
+        (b"Dear colleague,\nthe ECG is attached.\n", ReadError, "“x.dcm” is text, but not an ECG: it holds no table of numbers."),
+        (b"{\"a\": 1}", ReadError, "“x.dcm” is text, but not an ECG: it holds no table of numbers."),
+        (text(wave(5)), SignalError,
+         "The table has 5 columns without lead names; 12 (or the 8 leads I, II, V1 to V6) are needed."),
+        (text(wave(2), "I,II"), SignalError,
+         "The file holds 2 of the 12 leads (I and II); V1, V2, V3, V4, V5 and V6 are missing."),
+        (text(wave(), ",".join(LEADS)) + b"1,2,3,four,5,6,7,8,9,10,11,12\n", ReadError,
+         "The table “x.dcm” has cells that are not numbers."),
+        (text(wave(), ",".join(LEADS)) + b"1,2,3,4,5,6,7,8,9,10,11,12,13,14\n", ReadError,
+         "The lines of “x.dcm” do not have the same number of columns."),
+        (b"I,1,2,3,4,5,6,7,8,9\nII,1,2,3,4,5,6,7,8\n", ReadError,
+         "The lines of “x.dcm” have different numbers of values (8 to 9)."),
+        (b"\n".join([b",".join([b"1"] * 100)] * 100), ReadError,
+         "The table has 100 columns and 100 lines; one column a lead is needed."),
+    ],
+)  # fmt: skip
+def test_other_text_is_refused_in_one_sentence(content, error, message):
+    with pytest.raises(error) as caught:
+        read_ecg(content, name="x.dcm", sampling_rate_hz=RATE)
+    assert caught.value.message == message and caught.value.hint
