@@ -28,7 +28,7 @@ _CORE = {
     "lateral": ("basal_inferolateral", "mid_inferolateral", "basal_anterolateral", "mid_anterolateral"),
 }
 _BORDER = {
-    "anterior": ("basal_anterior", "basal_anteroseptal", "apical_lateral", "apical_inferior"),
+    "anterior": ("basal_anterior", "basal_anteroseptal", "mid_inferoseptal", "apical_lateral", "apical_inferior"),
     "inferior": ("mid_inferoseptal", "apical_inferior", "basal_inferolateral"),
     "lateral": ("apical_lateral", "basal_inferior", "mid_inferior"),
 }
@@ -65,24 +65,24 @@ def draw_function(
     67 +- 6, amyloid 49 +- 10, infarction loses in proportion to scar (Wu et al., Heart 2008).
     """
     base = rng.normal(62 if sex == "male" else 64, 4.6)
-    fibrosis = rng.beta(1.2, 9) + 0.002 * max(0.0, age_years - 50)
+    fibrosis = rng.beta(1.2, 16) + 0.0012 * max(0.0, age_years - 50)
     if "dilated_cm" in found:
         early = rng.random() < 0.32  # found early or recovering under treatment
-        base, fibrosis = rng.normal(46, 4) if early else rng.normal(31, 8), fibrosis + rng.beta(2, 8 if early else 4)
+        base, fibrosis = rng.normal(46, 4) if early else rng.normal(31, 8), fibrosis + rng.beta(2.4, 10 if early else 4.6)
     if "hypertensive_lvh" in found:
         base = rng.normal(43, 7) if rng.random() < 0.17 else base - 1
         fibrosis += rng.beta(1.5, 8)
     if "hcm" in found:
         base, fibrosis = rng.normal(67, 6), fibrosis + rng.beta(2, 6)
     if "amyloid" in found:
-        base, fibrosis = rng.normal(49, 10), fibrosis + rng.beta(3, 4)
+        base, fibrosis = rng.normal(49, 10), fibrosis + rng.beta(3, 5)
     if "aortic_stenosis" in found and rng.random() < 0.2:
         base -= abs(rng.normal(0, 14))
     if territory:
         loss = _REGION_SIZE[territory] * extent
         base = base * (1 - 0.62 * loss) + rng.normal(0, 4)
-        fibrosis += 0.25 * extent
-    return float(np.clip(base, 12, 80)), float(np.clip(fibrosis, 0, 1))
+        fibrosis += 0.15 * extent
+    return float(np.clip(base, 12, 80)), float(np.clip(fibrosis, 0, 0.65))
 
 
 def dyssynchronous_lvef(rng: np.random.Generator, lvef: float, rhythm: str, conduction: str) -> float:
@@ -201,7 +201,7 @@ def draw_intervals(
     Rate 69 +- 11, up to 12 bpm faster in failure although half are beta-blocked; AF 82 +- 17.
     """
     qrs = rng.normal(92 if sex == "male" else 86, 6.5)
-    qrs += 0.075 * max(0.0, lvedv - 110) + 0.028 * max(0.0, mass_g - 160) + 14 * fibrosis
+    qrs += 0.06 * (min(lvedv, 110) - 95) + 0.11 * max(0.0, lvedv - 110) + 0.028 * max(0.0, mass_g - 160) + 18 * fibrosis
     if conduction != "normal":
         qrs = rng.normal(*((142, 11) if conduction == "lbbb" else (135, 10))) + 0.06 * max(0.0, lvedv - 110) + 8 * fibrosis
     pr = rng.normal(154, 18) + 0.30 * (age_years - 55) + 0.35 * max(0.0, lavi - 28)

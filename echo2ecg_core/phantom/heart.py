@@ -37,6 +37,7 @@ class Heart:
         as_grade, ar_grade, mr_grade, tr_grade: 0 none, 1 mild, 2 moderate, 3 severe.
         rhythm: "sinus" or "af". conduction: "normal", "lbbb" or "rbbb". heart_rate_bpm: Mean ventricular rate.
         pr_ms: PR interval that sinus rhythm has (meaningless in AF). qrs_ms: QRS duration.
+        body_seed: Seed of what belongs to the person but to no echo: torso, position of the heart, cell electrophysiology.
     """
 
     sex: str
@@ -67,6 +68,7 @@ class Heart:
     heart_rate_bpm: float
     pr_ms: float
     qrs_ms: float
+    body_seed: int
 
     @property
     def lvsv(self) -> float:
@@ -164,7 +166,8 @@ def complete_heart(
         sex=sex, age_years=age_years, bsa_m2=bsa_m2, conditions=found, infarct_territory=territory, infarct_extent=extent,
         fibrosis=fibrosis, lvedv=lvedv, lvesv=lvedv * (1 - lvef / 100), sphericity=sphericity, ivsd=ivsd, lvpwd=lvpwd,
         wall_motion=anatomy.draw_wall_motion(rng, lvef, territory, extent, conduction, SEGMENTS), lavi=lavi,
-        rhythm=rhythm, conduction=conduction, first_degree_block=first_degree, **valves, **right, **electric,
+        rhythm=rhythm, conduction=conduction, first_degree_block=first_degree, body_seed=int(rng.integers(2**31)),
+        **valves, **right, **electric,
     )  # fmt: skip
 
 
