@@ -36,7 +36,8 @@ def frame() -> None:
     st.html(ASSETS / "style.css")
     st.logo(str(ASSETS / "logo.svg"), size="large")
     page = st.navigation(pages())
-    sidebar.draw()
+    with errors_in_words():
+        sidebar.draw()
     with errors_in_words():
         page.run()
 

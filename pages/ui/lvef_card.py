@@ -24,7 +24,7 @@ def lvef_card(report: dict) -> str:
     badge = '<span class="e2e-badge amber">Outside training data</span>' if outside else ""
     head = f'<div class="e2e-card-head"><h2>LV ejection fraction</h2>{badge}</div>'
     if row is None or row["value"] is None:
-        reason = (row or {}).get("reason") or f"No estimate. {report['quality'].get('reason') or ''}"
+        reason = row["reason"] if row else report["quality"].get("reason") or "Nothing was predicted."
         return f'{head}<div class="e2e-value"><b>{MISSING}</b></div><p class="e2e-muted">{escape(reason)}</p>'
     low, high = row["interval"]
     level = percent(row["interval_level"])

@@ -9,9 +9,10 @@ GOOD_R2, FAIR_R2 = 0.5, 0.3
 
 
 def phenotype_table(report: dict) -> str:
-    """HTML table of all phenotypes of a prediction report; both reference ranges while the sex is unknown."""
-    sex = report["ecg"].get("sex")
-    level = percent(report["phenotypes"][0]["interval_level"]) if report["phenotypes"] else ""
+    """HTML table of all phenotypes of a prediction report; words when nothing was predicted."""
+    if not report["phenotypes"]:
+        return '<p class="e2e-muted e2e-nothing">Nothing was predicted.</p>'
+    sex, level = report["ecg"].get("sex"), percent(report["phenotypes"][0]["interval_level"])
     reference = f"Reference, {sex}" if sex else "Reference"
     head = "".join(
         f"<th{c}>{h}</th>"

@@ -78,16 +78,16 @@ def loaded_model(card: ModelCard):
 
 
 @st.cache_data(max_entries=256, show_spinner=False)
-def _prediction(
-    content_hash: str, facts: tuple, model_id: str, folder: str, insist: bool, _record: EcgRecord, _card: ModelCard
-):
+def _prediction(key: tuple, insist: bool, _record: EcgRecord, _card: ModelCard):
     from echo2ecg_core.workflows.predict import predict
 
-    return predict(_record, loaded_model(_card), Workspace(folder), insist=insist)
+    return predict(_record, loaded_model(_card), workspace(), insist=insist)
 
 
 def prediction(record: EcgRecord, card: ModelCard, *, insist: bool = False):
-    """The model's prediction for a record (workflows.predict.Prediction), computed once per signal, facts and model.
+    """The model's prediction for a record (workflows.predict.Prediction).
+
+    Computed once per signal, facts of the person, model and state of the neighbours it may name.
 
     Args:
         record: The ECG.
@@ -97,8 +97,16 @@ def prediction(record: EcgRecord, card: ModelCard, *, insist: bool = False):
     Raises:
         Echo2ECGError: the model cannot be loaded or the signal cannot be used.
     """
-    facts = (record.source, record.sex, record.age_years)
-    return _prediction(record.content_hash, facts, card.model_id, str(workspace().folder), insist, record, card)
+    facts = (record.content_hash, record.source, record.sex, record.age_years)
+    return _prediction((*facts, card.model_id, _neighbours_state(card)), insist, record, card)
+
+
+def _neighbours_state(card: ModelCard) -> tuple:
+    """Changes whenever the embedded ECGs do: folder and time of their file, which is only ever replaced."""
+    from echo2ecg_core.store.vectors import vectors_path
+
+    path = vectors_path(workspace().vectors, "ecg", card.model_id)
+    return str(path), path.stat().st_mtime_ns if path.exists() else None
 
 
 @st.cache_data(max_entries=4, show_spinner=False)

@@ -22,7 +22,7 @@ JOB_NAMES = {
 def draw() -> None:
     """Draw the foot of the sidebar; while a job is open its progress renews itself every two seconds."""
     with st.sidebar.container(key="sidebar_foot"):
-        busy = bool(_open_jobs())
+        busy = _is_busy(_open_jobs())
         st.fragment(_progress, run_every=POLL_S if busy else None)(busy)
         st.html(_facts())
 
@@ -31,13 +31,22 @@ def _open_jobs() -> list[Job]:
     return jobs(resources.workspace(), open_only=True) if resources.workspace().exists() else []
 
 
+def _is_busy(open_jobs: list[Job]) -> bool:
+    """True while jobs are open, or while the starting server may still queue one."""
+    return bool(open_jobs) or not resources.is_warm()
+
+
 def _progress(was_busy: bool) -> None:
     """Progress of the open jobs; the end of the last one reruns the page, because what it waited for is there now."""
     found = _open_jobs()
     for job in reversed(found):
         st.progress(min(1.0, job.progress), text=_job_text(job))
-    if was_busy and not found:
+    if was_busy and not _is_busy(found):
         st.rerun()
+    failed = next(iter(jobs(resources.workspace())), None) if not found and resources.workspace().exists() else None
+    if failed and failed.state == "failed":
+        name = JOB_NAMES.get(failed.kind, failed.kind.capitalize())
+        st.html(f'<p class="e2e-failed"><b>{name} failed.</b> {escape(failed.message)}</p>')
 
 
 def _job_text(job: Job) -> str:

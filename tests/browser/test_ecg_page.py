@@ -1,0 +1,88 @@
+"""The main journey in Chromium: a real ECG in, paper true to the pixel, a prediction out, nothing sent elsewhere."""
+
+import json
+import os
+import re
+from pathlib import Path
+
+import pytest
+from pydicom.data import get_testdata_file
+
+pytestmark = pytest.mark.browser
+
+DICOM = get_testdata_file("waveform_ecg.dcm")
+SCREENSHOT = Path(__file__).resolve().parents[2] / "assets" / "screenshots" / "ecg.png"
+TRACES = ".trace"
+TILE = "svg[data-px-per-mm] pattern"
+
+
+def open_ecg(tab, address: str, query: str = "") -> None:
+    tab.goto(address + query)
+    tab.wait_for_selector("input[type=file]", state="attached")
+    tab.set_input_files("input[type=file]", DICOM)
+    tab.get_by_role("tab", name="Phenotypes").wait_for(timeout=60_000)
+    tab.locator(TRACES).first.wait_for()
+
+
+def test_a_dropped_ecg_becomes_a_prediction_and_no_request_leaves_this_machine(tab, served):
+    open_ecg(tab, served)
+    card = tab.locator(".st-key-lvef_card")
+    assert re.search(r"\d+\s*%\s*\d+–\d+\u202f% 90\u202f% interval", card.inner_text().replace("\n", " "))
+    notice = tab.locator(".st-key-notice_amber, .st-key-notice_quiet")
+    assert "training data" in notice.inner_text()
+    assert notice.bounding_box()["y"] < card.bounding_box()["y"]
+    assert tab.locator(".phenotypes tbody tr").count() >= 5
+    assert not tab.left and not tab.complaints
+    if os.environ.get("ECHO2ECG_SAVE_SCREENSHOTS") == "1":
+        tab.wait_for_timeout(1500)
+        SCREENSHOT.parent.mkdir(parents=True, exist_ok=True)
+        tab.screenshot(path=SCREENSHOT)
+
+
+@pytest.mark.parametrize(("width", "pixels"), [(1440, 3), (1024, 2), (1800, 4)])
+def test_a_millimetre_of_paper_is_a_whole_number_of_pixels(tab, served, width, pixels):
+    tab.set_viewport_size({"width": width, "height": 900})
+    open_ecg(tab, served)
+    assert [float(tile.get_attribute("width")) for tile in tab.locator(TILE).all()] == [pixels, 5 * pixels]
+    pulse = tab.locator(".pulse").first.evaluate("path => { const b = path.getBBox(); return [b.width, b.height] }")
+    assert pulse == pytest.approx([7 * pixels, 10 * pixels])  # 200 ms and a foot on each side; 1 mV
+    assert tab.locator("svg[data-px-per-mm]").bounding_box()["height"] == 104 * pixels
+
+
+def test_the_calipers_measure_what_the_paper_says(tab, served):
+    open_ecg(tab, served)
+    tab.keyboard.press("k")
+    box = tab.locator("svg[data-px-per-mm]").bounding_box()
+    tab.mouse.move(box["x"] + 200, box["y"] + 90)
+    tab.mouse.down()
+    tab.mouse.move(box["x"] + 275, box["y"] + 60, steps=4)
+    tab.mouse.up()
+    assert tab.locator(".reading").inner_text() == "1000 ms · 60 bpm · 1.00 mV"
+    tab.keyboard.press("Escape")
+    tab.locator(".reading").wait_for(state="hidden")
+
+
+def test_the_address_holds_the_view(tab, served):
+    open_ecg(tab, served, "/?layout=12×1&speed=50")
+    assert tab.locator(TRACES).count() == 12
+    assert "50\u202fmm/s" in tab.locator(".e2e-caption").inner_text()
+
+
+def test_changing_the_gain_keeps_the_same_paper_and_redraws_it_taller(tab, served):
+    open_ecg(tab, served)
+    tab.locator("svg[data-px-per-mm]").evaluate("svg => svg.getRootNode().querySelector('.frame').dataset.kept = 'yes'")
+    tab.get_by_role("radio", name="20").click()
+    tab.wait_for_function("() => document.body.innerText.includes('20\u202fmm/mV')")
+    assert tab.locator(".frame").get_attribute("data-kept") == "yes"
+    height = tab.locator(".pulse").first.evaluate("path => path.getBBox().height")
+    assert height == pytest.approx(60)
+
+
+def test_the_report_can_be_taken_along_as_json(tab, served):
+    open_ecg(tab, served)
+    tab.get_by_text("Export").click()
+    with tab.expect_download() as download:
+        tab.get_by_text("Report (JSON)").click()
+    report = json.loads(Path(download.value.path()).read_text())
+    assert report["ecg"]["source"] == "waveform_ecg.dcm"
+    assert {row["name"] for row in report["phenotypes"]} >= {"lvef", "lvedv", "lvesv", "lvsv", "ivsd"}
