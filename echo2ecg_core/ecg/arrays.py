@@ -100,17 +100,8 @@ def recordings(
                           "Check that the file holds the signals.")
     is_echonext = array.shape[1:] == (1, 2500, 12)
     rate = ECHONEXT_RATE_HZ if is_echonext else needed_rate(sampling_rate_hz, file_name)
-    n_recordings, n_empty = math.prod(array.shape[:-2]), 0
-    for number in range(1, n_recordings + 1):
-        index = np.unravel_index(number - 1, array.shape[:-2])
-        signal = np.asarray(array[tuple(map(int, index))], dtype=np.float64)
-        signal = signal if axis == -2 else signal.T  # (leads, n)
-        if n_recordings > 1 and not np.nan_to_num(signal).any():
-            n_empty += 1
-            if n_empty >= min(n_recordings, MAX_EMPTY):
-                raise SignalError(f"The first {n_empty} of {n_recordings} recordings in “{file_name}” are empty.",
-                                  "Check that the file holds the signals.")
-            continue
+    n_recordings = math.prod(array.shape[:-2])
+    for number, signal in _tracings(array, axis, file_name):
         notes = [f"Recording {number} of {n_recordings} in the file."] if n_recordings > 1 else []
         channels = Channels(_names(names, n_leads, notes), signal, rate, file_format, notes)
         if is_echonext:
@@ -118,6 +109,24 @@ def recordings(
         else:
             _to_millivolts(channels, unit, candidates)
         yield channels
+
+
+def _tracings(array, axis: int, file_name: str) -> Iterator[tuple[int, np.ndarray]]:
+    """Number and (leads, n) float64 of each recording that is not empty; gives up after many empty ones in a row."""
+    n_recordings, n_empty, n_found = math.prod(array.shape[:-2]), 0, 0
+    for number in range(n_recordings):
+        index = np.unravel_index(number, array.shape[:-2])
+        signal = np.asarray(array[tuple(map(int, index))], dtype=np.float64)
+        if n_recordings == 1 or np.nan_to_num(signal).any():
+            n_empty, n_found = 0, n_found + 1
+            yield number + 1, signal if axis == -2 else signal.T
+            continue
+        n_empty += 1
+        if n_empty >= MAX_EMPTY:
+            break
+    if not n_found:
+        raise SignalError(f"The first {n_empty} of {n_recordings} recordings in “{file_name}” are empty.",
+                          "Check that the file holds the signals.")
 
 
 def named_arrays(

@@ -181,6 +181,8 @@ def _check_archive(archive_file: EcgFile, members: list[zipfile.ZipInfo]) -> Non
     if len(members) > MAX_ARCHIVE_MEMBERS:
         raise ReadError(f"The zip “{archive_file.name}” has {len(members):,} files; at most {MAX_ARCHIVE_MEMBERS:,} are read.",
                         "Import large archives as a folder.")
+    if any(info.filename == "xl/workbook.xml" for info in members):
+        raise ReadError(f"“{archive_file.name}” is an Excel workbook; a text table is needed.", "Save the sheet as CSV.")
     for info in members:
         parts = info.filename.replace("\\", "/").split("/")
         if parts[0] == "" or ".." in parts or parts[0].endswith(":"):

@@ -68,7 +68,8 @@ def read(file: EcgFile, sampling_rate_hz: float | None = None) -> Iterator[Chann
         raise ReadError(f"“{file.name}” is a DICOM file without an ECG waveform ({str(kind)[:60]}).",
                         "Give a DICOM ECG (Modality ECG), not an image or a report.")
     group, notes = _rhythm_group(list(groups)[:MAX_GROUPS])
-    names, samples, rate = _channels_of(group, notes)
+    byte_order = ">" if dataset.original_encoding[1] is False else "<"
+    names, samples, rate = _channels_of(group, byte_order, notes)
     yield Channels(names, samples, rate, FORMAT, notes, **_facts(dataset))
 
 
@@ -114,11 +115,11 @@ def _leads_of(group) -> set[str | None]:
     return {canonical_lead(_lead_name(channel)) for channel in definitions}
 
 
-def _channels_of(group, notes: list[str]) -> tuple[list[str], list[np.ndarray], float]:
+def _channels_of(group, byte_order: str, notes: list[str]) -> tuple[list[str], list[np.ndarray], float]:
     """Names, samples in mV and sampling rate of a group."""
     definitions = list(group.ChannelDefinitionSequence)
     rate = float(group.get("SamplingFrequency") or 0)
-    counts, n_claimed = _counts(group, len(definitions))
+    counts, n_claimed = _counts(group, len(definitions), byte_order)
     if len(counts) < n_claimed:
         if rate <= 0 or len(counts) < MIN_DURATION_S * rate:
             raise ReadError(f"The DICOM waveform is cut short: {n_claimed} samples a channel are announced, "
@@ -132,7 +133,7 @@ def _channels_of(group, notes: list[str]) -> tuple[list[str], list[np.ndarray], 
     return names, samples, rate
 
 
-def _counts(group, n_defined: int) -> tuple[np.ndarray, int]:
+def _counts(group, n_defined: int, byte_order: str) -> tuple[np.ndarray, int]:
     """The stored numbers as (n, channels) and how many samples the group announces."""
     from pydicom.waveforms.numpy_handler import WAVEFORM_DTYPES
 
@@ -145,7 +146,7 @@ def _counts(group, n_defined: int) -> tuple[np.ndarray, int]:
     if kind not in WAVEFORM_DTYPES or kind[1] in ("MB", "AB"):
         raise ReadError(f"The DICOM waveform stores its samples as {kind[0]}-bit {kind[1][:8]}, which is not supported.",
                         "Export the ECG with 16-bit samples (SS).")
-    dtype = np.dtype(WAVEFORM_DTYPES[kind])
+    dtype = np.dtype(WAVEFORM_DTYPES[kind]).newbyteorder(byte_order)
     data = group.WaveformData
     n_stored = min(n_claimed, len(data) // (dtype.itemsize * n_channels))
     counts = np.frombuffer(data, dtype=dtype, count=n_stored * n_channels).reshape(n_stored, n_channels)

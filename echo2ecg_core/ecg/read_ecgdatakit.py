@@ -50,7 +50,8 @@ def read_scp(file: EcgFile, sampling_rate_hz: float | None = None) -> Iterator[C
 
 def read_edf(file: EcgFile, sampling_rate_hz: float | None = None) -> Iterator[Channels]:
     """The ECG leads of an EDF or EDF+ file."""
-    if file.head().startswith(b"\xffBIOSEMI"):
+    head = file.head()
+    if head.startswith(b"\xffBIOSEMI"):
         raise ReadError(f"“{file.name}” is a BDF file (24-bit EDF), which is not supported.", "Convert it to EDF.")
     record = parse(file, "EDFParser")
     channels = channels_of(record, "EDF")
@@ -58,6 +59,9 @@ def read_edf(file: EcgFile, sampling_rate_hz: float | None = None) -> Iterator[C
              if canonical_lead(label)}  # fmt: skip
     if len(exact) == 1:
         channels.sampling_rate_hz = float(exact.pop())
+    stored, announced = record.raw_metadata["num_records"], int(head[236:244])
+    if stored < announced:
+        channels.notes.append(f"The file is cut short: {stored} of {announced} data records could be read.")
     onsets = np.asarray(record.raw_metadata.get("record_onsets") or [0.0], dtype=float)
     steps = np.diff(onsets)
     if steps.size and np.abs(steps - float(record.raw_metadata["record_duration"])).max() > 1e-3:

@@ -14,7 +14,7 @@ from echo2ecg_core.ecg.arrays import needed_rate, recordings
 from echo2ecg_core.ecg.channels import Channels, check_size
 from echo2ecg_core.ecg.files import EcgFile
 from echo2ecg_core.ecg.record import canonical_lead
-from echo2ecg_core.ecg.table_layout import MAX_COLUMNS, Layout, cells, judge_layout, time_column
+from echo2ecg_core.ecg.table_layout import MAX_COLUMNS, Layout, cells, judge_layout, time_columns
 from echo2ecg_core.ecg.units import judge_unit, mv_per_unit
 from echo2ecg_core.errors import ReadError, SignalError
 
@@ -42,10 +42,8 @@ def read(file: EcgFile, sampling_rate_hz: float | None = None) -> Iterator[Chann
     layout = judge_layout(lines, file.name)
     values = _values(lines, layout, file.name)  # (columns, n)
     names, units = list(layout.names), list(layout.units)
-    clock, rate = (None, None) if layout.leads_in_rows and names else time_column(layout.names, values[0])
-    kept = [index for index in range(len(values)) if index != clock and not np.isnan(values[index]).all()]
-    if not names or not any(canonical_lead(name) for name in names):
-        kept = [index for index in range(len(values)) if index != clock and not _is_blank(values, names, index)]
+    clocks, rate = (set(), None) if layout.leads_in_rows and names else time_columns(layout.names, values)
+    kept = [index for index in range(len(values)) if index not in clocks and not _is_blank(values, names, index)]
     values = values[kept]
     names = [names[index] for index in kept] if names else []
     units = [units[index] for index in kept] if units else []
@@ -82,9 +80,9 @@ def _unnamed(values: np.ndarray, names: list[str], rate: float, file_format: str
 
 
 def _is_blank(values: np.ndarray, names: list[str], index: int) -> bool:
-    """An empty column at the edge, as a trailing delimiter leaves it."""
+    """An empty column without a name at the edge, as a trailing delimiter leaves it."""
     at_edge = index in (0, len(values) - 1)
-    return at_edge and np.isnan(values[index]).all() and not (names and names[index])
+    return at_edge and not (names and names[index]) and bool(np.isnan(values[index]).all())
 
 
 def _decode(data: bytes) -> str:

@@ -51,6 +51,8 @@ def read(header: EcgFile, sampling_rate_hz: float | None = None) -> Iterator[Cha
         claims = wfdb.rdheader(record_path)
         notes: list[str] = []
         n_samples = _available_samples(claims, signals, notes)
+        if any(_has_no_gain(line) for line in _significant_lines(content.decode("latin-1"))[1:]):
+            notes.append("The header gives no gain for some channels; WFDB's default of 200 counts per mV was assumed.")
         for name, signal in signals.items():
             (Path(folder) / name).write_bytes(signal.read())
         record = wfdb.rdrecord(record_path, sampto=n_samples)
@@ -75,6 +77,12 @@ def _significant_lines(text: str) -> list[str]:
 
 def _names_in(text: str) -> list[str]:
     return list(dict.fromkeys(line.split()[0] for line in _significant_lines(text)[1:]))
+
+
+def _has_no_gain(signal_line: str) -> bool:
+    """Whether a signal line leaves its gain out or gives zero, which means uncalibrated."""
+    fields = signal_line.split()
+    return len(fields) < 3 or re.match(r"0*\.?0*(\(|/|$)", fields[2]) is not None
 
 
 def _signal_files(header: EcgFile, content: bytes) -> dict[str, EcgFile]:

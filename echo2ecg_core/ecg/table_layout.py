@@ -144,34 +144,47 @@ def _units(names: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(tail[1] if tail and mv_per_unit(tail[1]) is not None else "" for tail in tails)
 
 
-def time_column(names: tuple[str, ...], first: np.ndarray) -> tuple[int | None, float | None]:
-    """Which column is no lead but time or a counter, and the sampling rate it tells.
+def time_columns(names: tuple[str, ...], values: np.ndarray) -> tuple[set[int], float | None]:
+    """Which of the first two columns are no leads but time or a counter, and the sampling rate they tell.
 
     Args:
         names: Column names, empty without any.
-        first: The values of the first column (the only place where a table without names can keep time).
+        values: (columns, n) numbers of the table.
 
     Returns:
-        Index of the column or None; sampling rate in Hz or None when the column only counts.
+        Indices of those columns; sampling rate in Hz, or None when nothing but a counter is there.
     """
-    name = names[0] if names else None
+    clocks: set[int] = set()
+    for index in range(min(2, len(values))):
+        if len(clocks) < index:
+            break
+        is_clock, rate = _clock(names[index] if names else None, values[index])
+        if is_clock:
+            clocks.add(index)
+        if rate is not None:
+            return clocks, rate
+    return clocks, None
+
+
+def _clock(name: str | None, values: np.ndarray) -> tuple[bool, float | None]:
+    """Whether a column is time or a counter rather than a lead, and its sampling rate if it is time."""
     if name is not None and canonical_lead(name):
-        return None, None
-    steps = np.diff(first)
+        return False, None
+    steps = np.diff(values)
     rises = steps.size > 0 and bool((steps > 0).all()) and bool(np.ptp(steps) <= 0.75 * np.median(steps))
     is_time = name is not None and _TIME.match(name) is not None
     if not rises or not (is_time or name is None or _COUNTER.match(name)):
-        return (0, None) if is_time else (None, None)
-    step = float((first[-1] - first[0]) / steps.size)
+        return is_time, None
+    step = float((values[-1] - values[0]) / steps.size)
     if name and _IN_US.search(name):
         seconds = 1e-6
     elif name and _IN_MS.search(name):
         seconds = 1e-3
-    elif name and is_time and (_IN_S.search(name) or step < 0.1):
+    elif is_time and (_IN_S.search(name) or step < 0.1):
         seconds = 1.0
-    elif is_time or step not in (1.0,):
+    elif is_time or step != 1.0:
         seconds = 1e-3 if step >= 0.5 else 1.0
     else:
-        return 0, None
+        return True, None
     rate = 1 / (step * seconds)
-    return 0, float(round(rate)) if abs(rate - round(rate)) <= 1e-4 * rate else rate
+    return True, float(round(rate)) if abs(rate - round(rate)) <= 1e-4 * rate else rate

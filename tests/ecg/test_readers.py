@@ -13,7 +13,7 @@ import pyedflib
 import pytest
 import scipy.io
 import wfdb
-from pydicom.uid import DeflatedExplicitVRLittleEndian, HemodynamicWaveformStorage
+from pydicom.uid import DeflatedExplicitVRLittleEndian, ExplicitVRBigEndian, HemodynamicWaveformStorage
 
 from echo2ecg_core.ecg.readers import read_ecg
 from echo2ecg_core.ecg.record import LEADS, canonical_lead
@@ -145,6 +145,16 @@ def test_dicom_without_preamble_is_recognised():
     assert read_ecg(body, name="x").content_hash == read_ecg(PYDICOM_SAMPLE).content_hash
 
 
+def test_big_endian_dicom_is_read():
+    dataset = pydicom.dcmread(PYDICOM_SAMPLE)
+    for group in dataset.WaveformSequence:
+        group.WaveformData = np.frombuffer(group.WaveformData, "<i2").byteswap().tobytes()
+    for tag in [element.tag for element in dataset if element.tag.is_private]:
+        del dataset[tag]
+    dataset.file_meta.TransferSyntaxUID = ExplicitVRBigEndian
+    assert read_ecg(saved(dataset)).content_hash == read_ecg(PYDICOM_SAMPLE).content_hash
+
+
 @pytest.mark.parametrize(("unit", "factor"), [("mV", 1.0), ("V", 1000.0), ("uV", 0.001), ("nV", 1e-6)])
 def test_dicom_units_correction_factor_and_baseline_are_applied(unit, factor):
     dataset = pydicom.dcmread(PYDICOM_SAMPLE)
@@ -216,6 +226,14 @@ def test_edf_equals_pyedflib(ecg_samples):
     record = read_ecg(ecg_samples / "edf" / "A0001.edf")
     for lead, row in zip(LEADS, record.signal_mv, strict=True):
         np.testing.assert_allclose(row, theirs[lead], atol=1e-6)
+
+
+def test_an_edf_file_cut_short_is_read_as_far_as_it_goes(ecg_samples):
+    content = (ecg_samples / "edf" / "A0001.edf").read_bytes()
+    record = read_ecg(content[: len(content) * 2 // 3], name="A0001.edf")
+    whole = read_ecg(content)
+    assert record.notes == ("The file is cut short: 9 of 15 data records could be read.",)
+    np.testing.assert_array_equal(record.signal_mv, whole.signal_mv[:, : record.n_samples])
 
 
 def test_matlab_files_equal_scipy_and_their_amplitude_says_mv(ecg_samples):

@@ -95,6 +95,12 @@ def test_a_sample_counter_is_left_out_and_gives_no_sampling_rate():
         check(content, RATE)
 
 
+def test_a_counter_may_stand_before_the_time_column():
+    table = np.vstack([np.arange(1000), with_time(0.004, wave())])
+    check(text(table, ",time," + ",".join(LEADS)))
+    check(text(table))
+
+
 def test_headerless_columns_are_taken_in_the_standard_order():
     record = check(text(wave()), RATE)
     assert record.notes[0] == "The file names no leads; the order I, II, III, aVR, aVL, aVF, V1, V2, V3, V4, V5, V6 was assumed."

@@ -142,6 +142,21 @@ def test_a_record_in_several_segments_is_refused():
     assert caught.value.message == "“long.hea” is the header of a WFDB record in several segments; one segment is needed."
 
 
+@pytest.mark.parametrize("stored_as", ["16", "24", "32", "212", "80", "516"])
+def test_every_stored_format_of_wfdb_is_read(stored_as, tmp_path):
+    gain = 50.0 if stored_as == "80" else 1000.0
+    wfdb.wrsamp("ecg", 500, ["mV"] * 12, list(LEADS), wave().T, fmt=[stored_as] * 12, adc_gain=[gain] * 12,
+                baseline=[0] * 12, write_dir=str(tmp_path))
+    theirs = wfdb.rdrecord(str(tmp_path / "ecg")).p_signal.T
+    np.testing.assert_allclose(read_ecg(tmp_path / "ecg.hea").signal_mv, theirs, atol=1e-6)
+
+
+def test_a_missing_gain_is_assumed_and_noted(pair):
+    record = read_ecg(pair | {"ecg.hea": pair["ecg.hea"].replace(b"1000.0(0)/mV", b"0")})
+    np.testing.assert_allclose(record.signal_mv, wave() * 5, atol=1e-5)
+    assert record.notes == ("The header gives no gain for some channels; WFDB's default of 200 counts per mV was assumed.",)
+
+
 @pytest.mark.parametrize(("unit", "factor"), [("mV", 1.0), ("uV", 0.001), ("V", 1000.0)])
 def test_wfdb_units_become_millivolt(pair, unit, factor):
     record = read_ecg(pair | {"ecg.hea": pair["ecg.hea"].replace(b"/mV", f"/{unit}".encode())})
@@ -170,6 +185,7 @@ def bomb() -> bytes:
         (zipped({"a/../../ecg.hea": b"x"}), "The zip “x.zip” holds a path that leads out of its folder."),
         (zipped({"/etc/ecg.hea": b"x"}), "The zip “x.zip” holds a path that leads out of its folder."),
         (zipped({"C:\\ecg.hea": b"x"}), "The zip “x.zip” holds a path that leads out of its folder."),
+        (zipped({"xl/workbook.xml": b"<workbook/>"}), "“x.zip” is an Excel workbook; a text table is needed."),
         (bomb(), "The zip “x.zip” would unpack to 40 MB from 0.0 MB."),
         (zipped({"inner.zip": zipped({"a": b"b"})}), "“inner.zip” is an archive inside an archive."),
         (zipped({}), "There is no ECG file among the files given."),
