@@ -24,6 +24,7 @@ class CycleStates:
         mitral_opening, aortic_opening: 0 closed ... 1 wide open.
         early_systole: 0 ... 1 bump 50 to 140 ms after the R wave (septal flash in LBBB).
         ejecting, filling: Flow through the aortic and the mitral valve as a share of its peak.
+        systole: 1 while the ventricular pressure exceeds the atrial one (mitral leaks flow), else 0.
     """
 
     contraction: np.ndarray
@@ -33,6 +34,7 @@ class CycleStates:
     early_systole: np.ndarray
     ejecting: np.ndarray
     filling: np.ndarray
+    systole: np.ndarray
 
     def with_rest(self) -> "CycleStates":
         """The same states after one more, number 0: end-diastole with all valves closed."""
@@ -86,6 +88,7 @@ def cycle_states(heart: Heart, times_s: np.ndarray, r_waves_s: np.ndarray) -> Cy
         early_systole=_bump(tau, np.full_like(tau, 0.05), np.full_like(tau, 0.14)),
         ejecting=_bump(tau, onset, end_systole) ** 0.7,
         filling=np.maximum(early_wave, (0.7 * kick_wave) if kick_share else 0 * tau),
+        systole=np.minimum(_ramp(tau, 0.0 * tau, onset), 1 - _ramp(tau, end_systole, mitral_opens)),
     )
 
 

@@ -14,6 +14,7 @@ from echo2ecg_core.phantom import machine as machines
 from echo2ecg_core.phantom import scenes
 from echo2ecg_core.phantom.cycle import cycle_states, draw_r_waves
 from echo2ecg_core.phantom.heart import Heart
+from echo2ecg_core.phantom.structures import ColourBox, Scene
 from echo2ecg_core.phantom.ventricle import LeftVentricle
 
 PLANE_OF_VIEW = {
@@ -23,8 +24,15 @@ PLANE_OF_VIEW = {
     "Parasternal_Long": scenes.long_axis,
     "Parasternal_Short": scenes.short_axis,
     "Subcostal": scenes.four_chamber,
+    "Apical_Doppler": scenes.four_chamber,
+    "Doppler_Parasternal_Long": scenes.long_axis,
 }
 PHANTOM_VIEWS = tuple(PLANE_OF_VIEW)
+# Colour Doppler views: the window they are seen from and their colour box (A4C: LA and RA; PLAX: LA and the outflow).
+COLOUR_VIEWS = {
+    "Apical_Doppler": ("A4C", ColourBox((1, 3))),
+    "Doppler_Parasternal_Long": ("Parasternal_Long", ColourBox((2,), left_rad=0.25)),
+}
 APICAL = ("A4C", "A2C", "A3C")
 FORESHORTENED_SHARE = 0.12
 
@@ -89,10 +97,11 @@ def render_clip(
     times_s = np.arange(n_frames) / fps
     states = cycle_states(heart, times_s, r_waves_s)
     whole = PLANE_OF_VIEW[view](heart, LeftVentricle(heart), states.with_rest())
-    whole, foreshortened = _hold_probe(whole, view, heart, rng, np.concatenate([[0.0], times_s]), may_foreshorten)
+    window, boxed = COLOUR_VIEWS.get(view, (view, None))
+    whole, foreshortened = _hold_probe(whole, window, heart, rng, np.concatenate([[0.0], times_s]), may_foreshorten)
     machine = machines.draw_machine(rng, size, _depth_mm(whole, rng))
     scene, times_s, duration_s = whole.frames(every), times_s[::every], n_frames / fps
-    frames = _render(scene, machine, rng, n_frames, every)
+    frames = _render(scene, machine, rng, n_frames, every, boxed)
     _burn_in(frames, machine, heart, times_s, duration_s, r_waves_s)
     ed_frame, es_frame = _key_frames(states.contraction[::every], times_s, r_waves_s)
     inside = (r_waves_s >= 0) & (r_waves_s < duration_s)
@@ -123,8 +132,8 @@ def _draw_timing(heart: Heart, rng: np.random.Generator, n_frames: int) -> tuple
 
 
 def _hold_probe(
-    scene: scenes.Scene, view: str, heart: Heart, rng: np.random.Generator, times_s: np.ndarray, may_foreshorten: bool
-) -> tuple[scenes.Scene, bool]:
+    scene: Scene, view: str, heart: Heart, rng: np.random.Generator, times_s: np.ndarray, may_foreshorten: bool
+) -> tuple[Scene, bool]:
     """The scene as seen from the probe's window, never quite on axis, drifting with the breath."""
     tilt, shift = rng.normal(0, 3.5), rng.normal(0, 2.5, 2)
     breath, chance, missed = rng.uniform(0, 2 * np.pi), rng.random(), rng.uniform(0.78, 0.9)
@@ -150,16 +159,19 @@ def _hold_probe(
     return turned.moved(0.0, 1.0, np.array(target) - place + shift + drift), False
 
 
-def _depth_mm(scene: scenes.Scene, rng: np.random.Generator) -> float:
+def _depth_mm(scene: Scene, rng: np.random.Generator) -> float:
     """Depth setting, whole cm: what shows the chambers, and sometimes more."""
     lowest = max(float(chamber.outer[..., 1].max()) for chamber in scene.chambers)
     spare = (0, 10, 10, 20)[rng.integers(4)]
     return float(np.clip(10 * np.ceil((lowest + 8) / 10) + spare, 100, 260))
 
 
-def _render(scene: scenes.Scene, machine: machines.Machine, rng: np.random.Generator, n_frames: int, every: int) -> np.ndarray:
-    """The scene on the machine's screen, without anything burnt in: (t, h, w, 3) uint8."""
+def _render(
+    scene: Scene, machine: machines.Machine, rng: np.random.Generator, n_frames: int, every: int, boxed: ColourBox | None
+) -> np.ndarray:
+    """The scene on the machine's screen, with colour flow inside the box if there is one: (t, h, w, 3) uint8."""
     from echo2ecg_core.phantom import speckle
+    from echo2ecg_core.phantom.doppler import ColourFlow
 
     texture = _texture()
     frame_shifts = rng.integers(0, speckle.TEXTURE, (n_frames, 4))[::every]
@@ -172,18 +184,25 @@ def _render(scene: scenes.Scene, machine: machines.Machine, rng: np.random.Gener
     pictures = np.zeros((n_frames, machine.size * machine.size, 3), np.uint8)
     field = np.empty((2, *machine.gain.shape), np.float32)
     spare, gray = np.empty(machine.gain.shape, np.float32), np.empty(machine.gain.shape, np.float32)
+    cavity = np.empty(machine.gain.shape, np.int8)
+    flow = ColourFlow(scene, machine, boxed, pixels, sources, weights) if boxed else None
     step = float(depths[1] - depths[0])
     outside = 0.15 * scene.endocardium.mean(axis=1)
     for t in range(n_frames):
         speckle.echo_field(
-            field, beams, depths, texture, tables[:, t], reach[:, t], centres[:, t], looks,
+            field, cavity, beams, depths, texture, tables[:, t], reach[:, t], centres[:, t], looks,
             machine.gain, background, machine.haze, outside[t], frame_shifts[t],
         )  # fmt: skip
         speckle.add_strands(field, points[t], amplitudes, phases, machine.gain, machine.half_angle, float(depths[0]), step)
         speckle.blur(field, spare, machine.lateral, machine.axial)
         speckle.compress(field, gray, texture, machine.noise, frame_shifts[t], machine.floor_db, machine.range_db)
         speckle.scan_convert(gray, pictures[t], pixels, sources, weights, machine.colours)
-    return pictures.reshape(n_frames, machine.size, machine.size, 3)
+        if flow:
+            flow.add(pictures[t], t, gray, cavity, beams, depths, texture, frame_shifts[t])
+    frames = pictures.reshape(n_frames, machine.size, machine.size, 3)
+    if flow:
+        flow.burn_in(frames)
+    return frames
 
 
 def _texture() -> np.ndarray:
@@ -203,7 +222,7 @@ def _texture() -> np.ndarray:
 _noise: np.ndarray | None = None  # made at the first clip, the same in every process
 
 
-def _chambers_for_kernel(scene: scenes.Scene, rng: np.random.Generator):
+def _chambers_for_kernel(scene: Scene, rng: np.random.Generator):
     """Looks (c, 4) and, for every chamber and frame, tables, squared reach and centres."""
     from echo2ecg_core.phantom.speckle import chamber_tables
 
@@ -218,7 +237,7 @@ def _chambers_for_kernel(scene: scenes.Scene, rng: np.random.Generator):
     return np.array(looks, np.float32), np.stack(tables), np.stack(reach), np.stack(centres).astype(np.float32)
 
 
-def _strands_for_kernel(scene: scenes.Scene, rng: np.random.Generator):
+def _strands_for_kernel(scene: Scene, rng: np.random.Generator):
     """Point reflectors of all strands: positions (t, p, 2) mm, amplitudes (p,), complex phases (p, 2)."""
     points, amplitudes = [np.zeros((len(scene.endocardium), 0, 2))], [np.zeros(0)]
     for strand in scene.strands:

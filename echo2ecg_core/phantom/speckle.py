@@ -92,7 +92,7 @@ def chamber_tables(inner, outer, centre, along, thickness):
 
 
 @njit(**_OPTIONS)
-def _scatter(texture, u, v):
+def scatter(texture, u, v):
     """Complex scatterer amplitude at texture position (u, v), bilinear and periodic."""
     iu, iv = int(np.floor(u)), int(np.floor(v))
     fu, fv = np.float32(u - iu), np.float32(v - iv)
@@ -106,8 +106,9 @@ def _scatter(texture, u, v):
 
 
 @njit(**_OPTIONS)
-def echo_field(field, beams, depths, texture, tables, reach, centres, looks, gain, background, clutter, outside_at, shift):
-    """Fill field (2, beams, depths) with the complex echo before the beam's blur.
+def echo_field(field, cavity, beams, depths, texture, tables, reach, centres, looks, gain, background, clutter, outside_at, shift):
+    """Fill field (2, beams, depths) with the complex echo before the beam's blur, and cavity (beams, depths) with the
+    chamber whose blood a sample meets (-1: none).
 
     Args:
         beams: (b, 2) sine and cosine of each beam; depths: (r,) mm.
@@ -125,6 +126,7 @@ def echo_field(field, beams, depths, texture, tables, reach, centres, looks, gai
         for r in range(n_depths):
             x, y = depths[r] * sine, depths[r] * cosine
             amplitude = background[b, r]
+            cavity[b, r] = -1
             u, v = (x - outside_at[0]) / CELL_MM, (y - outside_at[1]) / CELL_MM
             for c in range(tables.shape[0]):
                 dx, dy = x - centres[c, 0], y - centres[c, 1]
@@ -139,6 +141,7 @@ def echo_field(field, beams, depths, texture, tables, reach, centres, looks, gai
                 inside = tables[c, low, RADIUS_IN] * (1 - share) + tables[c, high, RADIUS_IN] * share
                 if distance < inside:
                     amplitude = looks[c, 1]
+                    cavity[b, r] = c
                     u, v = b + shift[0], r + shift[1]
                     break
                 outside = tables[c, low, RADIUS_OUT] * (1 - share) + tables[c, high, RADIUS_OUT] * share
@@ -152,14 +155,14 @@ def echo_field(field, beams, depths, texture, tables, reach, centres, looks, gai
                     along += share * (tables[c, high, ALONG] - along) if abs(tables[c, high, ALONG] - along) < 9 else 0.0
                     u = along / CELL_MM + looks[c, 3]
                     v = w * tables[c, low, THICKNESS] / CELL_MM + looks[c, 3]
-                    patches, _ = _scatter(texture, np.float32(u * 0.09), np.float32(v * 0.09))
+                    patches, _ = scatter(texture, np.float32(u * 0.09), np.float32(v * 0.09))
                     amplitude *= max(0.25, 1.0 + 0.30 * patches)
                     break
                 beyond = distance - outside
                 if outside > inside and beyond < 3.0 and looks[c, 2] > 0:
                     glow = looks[c, 2] * (0.25 + 0.75 * facing) * (1.0 - beyond / 3.0)
                     amplitude = max(amplitude, glow)
-            re, im = _scatter(texture, np.float32(u), np.float32(v))
+            re, im = scatter(texture, np.float32(u), np.float32(v))
             haze = clutter[b, r]
             i, j = (b * 5 + 11) & (TEXTURE - 1), (r + 7) & (TEXTURE - 1)
             field[0, b, r] = gain[b, r] * (amplitude * re + haze * texture[i, j, 0])

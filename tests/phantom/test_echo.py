@@ -203,6 +203,50 @@ def test_some_apical_views_are_foreshortened_and_say_so():
     assert max(lengths[True]) < min(lengths[False])
 
 
+def coloured_mm2(clip, box) -> np.ndarray:
+    """Area (t,) of strongly coloured pixels within box (left, right, top, bottom share of the picture)."""
+    size = clip.frames.shape[1]
+    left, right, top, bottom = (round(size * share) for share in box)
+    region = clip.frames[:, top:bottom, left:right].astype(int)
+    return ((region.max(axis=-1) - region.min(axis=-1)) > 90).sum(axis=(1, 2)) * clip.spacing_mm**2
+
+
+def test_the_mitral_jet_grows_with_its_grade_and_is_there_in_systole_only():
+    areas = []
+    for grade in range(4):
+        heart = heart_with(found=("dilated_cm",), mr_grade=grade, tr_grade=0, heart_rate_bpm=66.0)
+        clip = clip_of(heart, "Apical_Doppler", seed=3)
+        annulus = clip.contours[clip.es_frame, [0, -1]].mean(axis=0) / clip.frames.shape[1]
+        in_atrium = (annulus[0] - 0.02, 0.95, annulus[1] + 0.05, 0.85)
+        systole = (clip.ed_frame + 3 * clip.es_frame) // 4
+        areas.append(coloured_mm2(clip, in_atrium)[systole])
+    assert areas[0] < 20
+    assert all(later > 1.4 * earlier + 20 for earlier, later in zip(areas[:-1], areas[1:], strict=True))
+    atrium_mm2 = np.pi / 4 * (6000 * heart.lavi * heart.bsa_m2 / np.pi) ** (2 / 3)
+    assert areas[2] / atrium_mm2 == pytest.approx(0.3, abs=0.1)
+    assert areas[3] / atrium_mm2 > 0.4
+
+
+@pytest.mark.parametrize("view", ["Apical_Doppler", "Doppler_Parasternal_Long"])
+def test_colour_views_are_coloured_and_the_others_gray(view):
+    heart = heart_with(mr_grade=2)
+    gray_view = {"Apical_Doppler": "A4C", "Doppler_Parasternal_Long": "Parasternal_Long"}[view]
+    sector = (0.2, 0.9, 0.1, 0.85)
+    assert coloured_mm2(clip_of(heart, view), sector).max() > 200
+    assert coloured_mm2(clip_of(heart, gray_view), sector).max() < 20
+
+
+def test_inflow_in_the_apical_view_is_red_and_outflow_blue():
+    clip = clip_of(heart_with(mr_grade=0, tr_grade=0, heart_rate_bpm=62.0), "Apical_Doppler", seed=2)
+    middle = clip.contours.mean(axis=(0, 1)).astype(int)
+    cavity = clip.frames[:, middle[1] - 10 : middle[1] + 45, middle[0] - 20 : middle[0] + 20].astype(int)
+    redder = (cavity[..., 0] - cavity[..., 2]).clip(60).sum(axis=(1, 2)) - 60 * cavity[0, ..., 0].size
+    bluer = (cavity[..., 2] - cavity[..., 0]).clip(60).sum(axis=(1, 2)) - 60 * cavity[0, ..., 0].size
+    systole = slice(clip.ed_frame + 3, clip.es_frame - 2)
+    assert bluer[systole].mean() > 3 * redder[systole].mean()
+    assert redder[clip.es_frame + 3 :].max() > 3 * bluer[clip.es_frame + 3 :].max()
+
+
 def test_a_phantom_clip_enters_the_product_as_a_synthetic_clip_of_known_view():
     clip = clip_of(heart_with(), "Subcostal", n_frames=3, size=64).to_clip()
     assert (clip.view, clip.synthetic, clip.format, clip.n_frames) == ("Subcostal", True, "phantom", 3)
