@@ -1,0 +1,143 @@
+"""The files of a phantom cohort: WFDB records, clips, tables and the manifest, each written whole or not at all.
+
+ECGs are 16 bit, 500 Hz, 1 uV a step. The same cohort gives the same bytes: headers carry the fictitious visit time, nothing
+carries the time of writing. View names are a convenience of the archive; importers read the view from the clip.
+"""
+
+import csv
+import io
+import json
+import os
+import tempfile
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+
+from echo2ecg_core.ecg.record import LEADS
+from echo2ecg_core.errors import Echo2ECGError
+from echo2ecg_core.phantom.heart import SEGMENTS
+
+PHANTOM_VERSION = 1  # raised when the same seed gives other hearts, ECGs or clips
+STEPS_PER_MV = 1000.0  # 1 uV a step: 16 bits reach 32 mV
+NOT_LATENT = ("wall_motion", "body_seed")
+
+
+def write_wfdb(ecg, folder: Path) -> Path:
+    """One PhantomEcg as `ECG_ID.dat` and `ECG_ID.hea` in `folder`; gives the header's path."""
+    from wfdb import wrsamp
+
+    folder.mkdir(parents=True, exist_ok=True)
+    header = folder / f"{ecg.ecg_id}.hea"
+    steps = np.clip(np.rint(ecg.signal_mv().T * STEPS_PER_MV), -32767, 32767).astype(np.int16)  # (n, 12)
+    with tempfile.TemporaryDirectory(dir=folder, prefix=".writing-") as temporary:
+        wrsamp(
+            ecg.ecg_id, fs=500, units=["mV"] * 12, sig_name=list(LEADS), d_signal=steps, fmt=["16"] * 12,
+            adc_gain=[STEPS_PER_MV] * 12, baseline=[0] * 12, base_datetime=ecg.time, write_dir=temporary,
+            comments=[f"Age: {ecg.heart.age_years:.0f}", f"Sex: {ecg.heart.sex.title()}", "synthetic phantom, no real patient"],
+        )  # fmt: skip
+        for suffix in (".dat", ".hea"):  # the header last: where it stands, the record is whole
+            os.replace(Path(temporary) / (ecg.ecg_id + suffix), folder / (ecg.ecg_id + suffix))
+    return header
+
+
+def write_patient_ecgs(out: Path, cohort, i: int) -> str:
+    """All ECGs of patient i that are not there yet; gives the patient id."""
+    patient = cohort.patient(i)
+    for ecg in patient.ecgs:
+        if not (out / ecg_path(ecg)).exists():
+            write_wfdb(ecg, (out / ecg_path(ecg)).parent)
+    return patient.patient_id
+
+
+def ecg_path(ecg) -> Path:
+    """Header of an ECG, relative to the cohort's folder."""
+    return Path("ecg") / ecg.patient_id / f"{ecg.ecg_id}.hea"
+
+
+def write_study(out: Path, cohort, i: int, number: int, format: str) -> str:
+    """All clips of study `number` of patient i that are not there yet; gives the study id."""
+    study = cohort.patient(i).studies[number]
+    suffix, encode = CLIP_WRITERS[format]
+    folder = out / "echo" / study.patient_id / study.study_id
+    folder.mkdir(parents=True, exist_ok=True)
+    for view in study.views:
+        path = folder / f"{view}{suffix}"
+        if not path.exists():
+            _write_whole(path, encode(study, view))
+    return study.study_id
+
+
+def _mp4(study, view: str) -> bytes:
+    from echo2ecg_core.echo.video import encode_mp4
+
+    return encode_mp4(study.render(view).to_clip())
+
+
+CLIP_WRITERS = {"mp4": (".mp4", _mp4)}
+
+
+def claim_folder(out: Path, facts: dict) -> None:
+    """Makes the folder and its manifest, or checks that the folder belongs to the same cohort.
+
+    Raises:
+        Echo2ECGError: Another cohort lives there.
+    """
+    manifest = {"kind": "phantom cohort", "phantom_version": PHANTOM_VERSION, "synthetic": True, **facts}
+    path = out / "manifest.json"
+    if path.exists():
+        try:
+            found = json.loads(path.read_text())
+        except ValueError:
+            found = {}
+        differing = [key for key, value in manifest.items() if not isinstance(found, dict) or found.get(key) != value]
+        if differing:
+            raise Echo2ECGError(
+                f"The folder {out.name} holds another cohort: its {', '.join(differing)} differ from what was asked for.",
+                "Choose another folder, or the seed, number of patients and format of the cohort that is there.",
+            )
+    elif out.exists() and any(out.iterdir()):
+        raise Echo2ECGError(f"The folder {out.name} is not empty and holds no phantom cohort.", "Choose an empty or new folder.")
+    out.mkdir(parents=True, exist_ok=True)
+    _write_whole(path, (json.dumps(manifest, indent=1) + "\n").encode())
+
+
+def write_tables(out: Path, patients: list) -> None:
+    """`labels.csv` (a row a study), `ecgs.csv` (a row an ECG) and `latents.csv` (a row a study: the causes behind the labels)."""
+    studies = [(patient, study) for patient in patients for study in patient.studies]
+    keys = [{"patient_id": p.patient_id, "study_id": s.study_id} for p, s in studies]
+    facts = [
+        {"study_date": s.date.isoformat(), "sex": s.heart.sex, "age_years": round(s.heart.age_years, 1), "split": p.split, "synthetic": True}
+        for p, s in studies
+    ]
+    labels = [{name: round(value, 3) for name, value in s.labels().items()} for _, s in studies]
+    _write_csv(out / "labels.csv", [key | fact | label for key, fact, label in zip(keys, facts, labels, strict=True)])
+    _write_csv(out / "latents.csv", [key | _latents(s.heart) for key, (_, s) in zip(keys, studies, strict=True)])
+    ecgs = [
+        {"ecg_id": ecg.ecg_id, "patient_id": ecg.patient_id, "ecg_time": ecg.time.isoformat(), "path": ecg_path(ecg).as_posix()}
+        for patient in patients
+        for ecg in patient.ecgs
+    ]
+    _write_csv(out / "ecgs.csv", ecgs)
+
+
+def _latents(heart) -> dict:
+    fields = {name: value for name, value in asdict(heart).items() if name not in NOT_LATENT}
+    fields["conditions"] = " ".join(heart.conditions)
+    fields |= {f"motion_{name}": value for name, value in zip(SEGMENTS, heart.wall_motion, strict=True)}
+    return {name: round(value, 4) if isinstance(value, float) else value for name, value in fields.items()}
+
+
+def _write_csv(path: Path, rows: list[dict]) -> None:
+    text = io.StringIO()
+    writer = csv.DictWriter(text, list(rows[0]) if rows else [], lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    _write_whole(path, text.getvalue().encode())
+
+
+def _write_whole(path: Path, content: bytes) -> None:
+    """Writes beside the target and renames, so that a stopped run leaves no half file under the final name."""
+    temporary = path.with_name(f".writing-{path.name}")
+    temporary.write_bytes(content)
+    os.replace(temporary, path)

@@ -1,0 +1,161 @@
+"""Cohorts of phantom patients: independence and determinism of patients, the files, and stopping and starting."""
+
+import csv
+import hashlib
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from echo2ecg_core.errors import Echo2ECGError
+from echo2ecg_core.phantom.cohort import CORE_VIEWS, ECG_RATE_HZ, PhantomCohort, write_cohort, write_ecg
+from echo2ecg_core.phantom.echo import PHANTOM_VIEWS
+
+LEADS = ["I", "II", "III", "aVR", "aVL", "aVF", "V1", "V2", "V3", "V4", "V5", "V6"]
+
+
+def fingerprint(folder: Path) -> dict[str, str]:
+    return {
+        path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    }
+
+
+def rows(path: Path) -> list[dict[str, str]]:
+    with path.open(newline="") as table:
+        return list(csv.DictReader(table))
+
+
+@pytest.fixture(scope="module")
+def patients():
+    cohort = PhantomCohort(800, 11)
+    return [cohort.patient(i) for i in range(800)]
+
+
+def test_a_patient_depends_on_seed_and_number_alone():
+    assert PhantomCohort(10, 3).patient(7) == PhantomCohort(5000, 3).patient(7)
+    assert PhantomCohort(10, 3).patient(7) != PhantomCohort(10, 4).patient(7)
+    with pytest.raises(IndexError, match="0 to 9"):
+        PhantomCohort(10, 3).patient(10)
+
+
+def test_splits_are_seventy_fifteen_fifteen_and_known_without_drawing(patients):
+    splits = [patient.split for patient in patients]
+    assert [splits.count(name) / len(splits) for name in ("train", "validation", "test")] == pytest.approx([0.7, 0.15, 0.15], abs=0.04)
+    assert splits == [PhantomCohort(800, 11).split_of(i) for i in range(800)]
+
+
+def test_visits_lie_days_apart_and_ids_are_unique(patients):
+    assert {len(p.ecgs) for p in patients} == {1, 2, 3} and {len(p.studies) for p in patients} == {1, 2}
+    ecg_ids = [ecg.ecg_id for p in patients for ecg in p.ecgs]
+    assert len(set(ecg_ids)) == len(ecg_ids)
+    nearest = [min(abs((ecg.time.date() - study.date).days) for ecg in p.ecgs) for p in patients for study in p.studies[:1]]
+    assert np.mean(np.array(nearest) <= 7) > 0.6 and max(nearest) > 14
+    for patient in patients:
+        times = [ecg.time for ecg in patient.ecgs]
+        assert times == sorted(times) and all(ecg.patient_id == patient.patient_id for ecg in patient.ecgs)
+
+
+def test_every_study_has_the_core_views_and_at_least_five(patients):
+    for study in (study for p in patients for study in p.studies):
+        assert set(CORE_VIEWS) <= set(study.views) <= set(PHANTOM_VIEWS) and len(study.views) >= 5
+
+
+def test_second_visits_show_nearly_the_same_heart(patients):
+    pairs = [p.studies for p in patients if len(p.studies) == 2]
+    changes = [second.heart.lvef - first.heart.lvef for first, second in pairs]
+    assert np.std(changes) < 4 and all(first.heart.ivsd == second.heart.ivsd for first, second in pairs)
+
+
+def test_labels_may_carry_observer_noise_that_is_the_same_every_time():
+    plain, noisy = PhantomCohort(5, 2).patient(1).studies[0], PhantomCohort(5, 2, observer_noise=True).patient(1).studies[0]
+    assert plain.labels() == plain.heart.labels() != noisy.labels() == noisy.labels()
+
+
+def test_a_written_ecg_reads_back_within_a_microvolt_and_carries_no_label(tmp_path):
+    import wfdb
+
+    ecg = PhantomCohort(5, 2).patient(0).ecgs[0]
+    header = write_ecg(ecg, tmp_path)
+    record = wfdb.rdrecord(str(header.with_suffix("")))
+    assert record.sig_name == LEADS and record.fs == ECG_RATE_HZ and record.units == ["mV"] * 12
+    np.testing.assert_allclose(record.p_signal.T, ecg.signal_mv(), atol=0.00051)
+    assert record.base_datetime == ecg.time
+    text = header.read_text().lower()
+    assert "synthetic phantom" in text and not any(word in text for word in ("lvef", "infarct", "lbbb", "_cm", "af\n"))
+
+
+def test_the_products_own_reader_knows_a_written_ecg(tmp_path):
+    from echo2ecg_core.ecg.readers import read_ecg
+
+    ecg = PhantomCohort(5, 2).patient(0).ecgs[0]
+    record = read_ecg(write_ecg(ecg, tmp_path))
+    np.testing.assert_allclose(record.signal_mv, ecg.signal_mv(), atol=0.00051)
+    assert (record.sex, record.age_years) == (ecg.heart.sex, round(ecg.heart.age_years))
+
+
+def test_two_runs_and_any_subset_give_the_same_bytes(tmp_path):
+    for name in ("first", "second"):
+        write_cohort(tmp_path / name, 6, 5, ecg_only=True)
+    first = fingerprint(tmp_path / "first")
+    assert first == fingerprint(tmp_path / "second") and any(name.endswith(".dat") for name in first)
+    write_cohort(tmp_path / "part", 6, 5, ecg_only=True, patients=[4, 2])
+    part = {name: value for name, value in fingerprint(tmp_path / "part").items() if name.startswith("ecg/")}
+    assert part == {name: value for name, value in first.items() if name.startswith(("ecg/P00003", "ecg/P00005"))}
+
+
+def test_tables_name_every_ecg_and_study(tmp_path):
+    write_cohort(tmp_path / "cohort", 6, 5, ecg_only=True)
+    cohort, folder = PhantomCohort(6, 5), tmp_path / "cohort"
+    labels, ecgs, latents = rows(folder / "labels.csv"), rows(folder / "ecgs.csv"), rows(folder / "latents.csv")
+    assert [row["study_id"] for row in labels] == [s.study_id for i in range(6) for s in cohort.patient(i).studies]
+    assert [row["study_id"] for row in latents] == [row["study_id"] for row in labels]
+    assert all((folder / row["path"]).is_file() for row in ecgs)
+    first = cohort.patient(0).studies[0]
+    assert float(labels[0]["lvef"]) == pytest.approx(first.heart.lvef, abs=0.001) and labels[0]["split"] == cohort.split_of(0)
+    assert "lvef" not in ecgs[0] and json.loads((folder / "manifest.json").read_text())["synthetic"] is True
+
+
+def test_a_stopped_run_goes_on_and_keeps_what_is_there(tmp_path):
+    folder = tmp_path / "cohort"
+
+    def stop_after_three(done, total, message):
+        if done == 3:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        write_cohort(folder, 6, 5, ecg_only=True, progress=stop_after_three)
+    kept = {path: path.stat().st_mtime_ns for path in folder.rglob("*.hea")}
+    told = []
+    write_cohort(folder, 6, 5, ecg_only=True, progress=lambda *news: told.append(news))
+    assert kept and all(path.stat().st_mtime_ns == time for path, time in kept.items())
+    assert told[-1][:2] == (6, 6) and not list(folder.rglob(".writing-*"))
+    write_cohort(tmp_path / "straight", 6, 5, ecg_only=True)
+    assert fingerprint(folder) == fingerprint(tmp_path / "straight")
+
+
+def test_another_cohorts_folder_and_unknown_formats_are_refused(tmp_path):
+    write_cohort(tmp_path / "cohort", 2, 5, ecg_only=True)
+    with pytest.raises(Echo2ECGError, match="holds another cohort: its seed differ"):
+        write_cohort(tmp_path / "cohort", 2, 6, ecg_only=True)
+    (tmp_path / "letters").mkdir()
+    (tmp_path / "letters" / "letter.txt").write_text("private")
+    with pytest.raises(Echo2ECGError, match="holds no phantom cohort"):
+        write_cohort(tmp_path / "letters", 2, 6)
+    with pytest.raises(Echo2ECGError, match="known are mp4"):
+        write_cohort(tmp_path / "new", 2, 6, format="avi")
+
+
+@pytest.mark.slow
+def test_clips_are_written_with_their_view_inside_and_the_same_on_two_processes(tmp_path):
+    from echo2ecg_core.echo.readers import read_clip
+
+    write_cohort(tmp_path / "one", 2, 5, patients=[1])
+    write_cohort(tmp_path / "two", 2, 5, patients=[1], jobs=2)
+    assert fingerprint(tmp_path / "one") == fingerprint(tmp_path / "two")
+    study = PhantomCohort(2, 5).patient(1).studies[0]
+    paths = sorted((tmp_path / "one" / "echo" / study.patient_id / study.study_id).iterdir())
+    clips = [read_clip(path) for path in paths]
+    assert {clip.view for clip in clips} == set(study.views) and all(clip.synthetic and clip.n_frames == 32 for clip in clips)
