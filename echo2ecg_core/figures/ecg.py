@@ -55,8 +55,17 @@ class Strip:
 
 
 @dataclass(frozen=True)
+class Mark:
+    """A labelled vertical line, `x_mm` from the left edge; `before` puts the label on its left."""
+
+    x_mm: float
+    label: str
+    before: bool = False
+
+
+@dataclass(frozen=True)
 class Paper:
-    """A planned sheet: strips, calibration pulses (left end and zero lines) and scales; lengths in mm."""
+    """A planned sheet: strips, calibration pulses (left end and zero lines), marks and scales; lengths in mm."""
 
     layout: str
     speed_mm_s: float
@@ -69,6 +78,7 @@ class Paper:
     pulse_width_mm: float
     pulse_baselines_mm: tuple[float, ...]
     synchronous: bool
+    marks: tuple[Mark, ...] = ()
 
 
 def plan_paper(

@@ -9,14 +9,18 @@ import streamlit as st
 from echo2ecg_core.ecg.record import EcgRecord
 from echo2ecg_core.figures import ecg as figures
 from echo2ecg_core.figures import export
+from echo2ecg_core.figures.beats import plan_beats
 from echo2ecg_core.figures.ecg import Paper
-from pages.ui import session
-from pages.ui.ecg_paper.paper import show_paper
+from echo2ecg_core.figures.notation import THIN
+from pages.ui import resources, session
+from pages.ui.ecg_paper.paper import show_beat, show_paper
 
 CALIPERS_HELP = (
     "Drag on the paper: milliseconds, beats per minute, millivolt. **K** takes them out, **Esc** puts them away."
 )
 WANDER_HELP = "Zero-phase high-pass at 0.5 Hz, for display only: measurements and estimates use the recording itself."
+BOUNDS_WORDS = """The dashed lines are the bounds from which PR, QRS and QT are measured, over all leads at once: **P** begins, **QRS**
+begins, **J** where QRS ends, **T end**. A bound that was not found has no line, and its interval no value."""
 MIME = {"svg": "image/svg+xml", "pdf": "application/pdf", "png": "image/png"}
 
 
@@ -95,6 +99,25 @@ def _caption(record: EcgRecord, paper: Paper) -> str:
     statements = escape(" ".join(record.statements))
     device = f'<span title="The device’s own words, not ours.">Device: {statements}</span>' if statements else ""
     return f'<div class="e2e-caption"><span>{done}</span>{device}</div>'
+
+
+def beats_panel(record: EcgRecord) -> None:
+    """The median beat with the bounds of its waves, so that every interval can be checked with the eye."""
+    beat = resources.median_beat(record)
+    if beat is None:
+        st.caption("No repeating beat was found in this tracing.")
+        return
+    unit = figures.unit_of(record)
+    paper = plan_beats(beat)
+    left, right = st.container(key="beats").columns((786, 370), gap=20)
+    with left:
+        show_beat(beat, paper, unit)
+    with right:
+        st.markdown(
+            f"Median of the **{beat.n_beats}** beats that look alike; ectopic beats are left out. "
+            f"{paper.speed_mm_s}{THIN}mm/s, {paper.gain_mm_mv}{THIN}mm/{unit}, 0.5–40{THIN}Hz."
+        )
+        st.markdown(BOUNDS_WORDS)
 
 
 def export_menu(record: EcgRecord, report: dict | None) -> None:

@@ -61,7 +61,7 @@ def _quality(quality: dict) -> str:
     if len(poor) > 2:
         badges.append((f"{len(poor) - 2} more", False))
     if not poor:
-        badges.append((f"Verdict {quality['verdict']}", quality["verdict"] == "good"))
+        badges.append((f"Quality {quality['verdict']}", quality["verdict"] == "good"))
     titles = escape("; ".join(f"{lead}: {why}" for lead, why in poor.items()))
     tag = f'<span class="e2e-badge gray" title="{titles}">'
     return "".join(f"{tag}{CHECK if ok else WARN}{escape(text)}</span>" for text, ok in badges)

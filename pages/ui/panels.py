@@ -80,11 +80,12 @@ def _notice_line(words: str) -> None:
 
 def _notice_words(report: dict) -> str:
     quality, outside = report["quality"], report["out_of_distribution"]
-    reason = escape((quality.get("reason") or "").removeprefix("No estimate.").strip())
+    notes = " ".join(quality.get("notes") or ())
+    reason = escape(f"{(quality.get('reason') or '').removeprefix('No estimate.').strip()} {notes}".strip())
     if outside is None:
         return f"<b>No estimate.</b> {reason} The tracing is shown; nothing was predicted."
     words = _distance_words(outside, report["model"]["synthetic"])
-    if quality["verdict"] != "good" and reason:
+    if reason:
         words = f"<b>Signal quality {quality['verdict']}.</b> {reason} {words}"
     return words
 

@@ -2,7 +2,7 @@
 
 from html import escape
 
-from echo2ecg_core.figures.notation import MISSING, THIN, interval, number, percent
+from echo2ecg_core.figures.notation import MISSING, interval, number, percent
 from echo2ecg_core.phenotypes import PHENOTYPES
 
 GOOD_R2, FAIR_R2 = 0.5, 0.3
@@ -84,7 +84,7 @@ def _reference(row: dict, sex: str | None, decimals: int) -> str:
     if len({tuple(r) for r in ranges.values()}) == 1:
         return interval(*next(iter(ranges.values())), decimals)
     known = [(s[0].upper(), interval(*ranges[s], decimals)) for s in ("male", "female") if s in ranges]
-    return " · ".join(f"<span class='sex'>{letter}</span>{THIN}{limits}" for letter, limits in known)
+    return " · ".join(f"<span class='sex'>{letter}</span> {limits}" for letter, limits in known)
 
 
 def _chance(chance: dict | None) -> str:

@@ -11,6 +11,8 @@ import streamlit as st
 
 from echo2ecg_core.ecg.record import EcgRecord
 from echo2ecg_core.errors import Echo2ECGError, ModelError
+from echo2ecg_core.figures import beats
+from echo2ecg_core.figures.beats import MedianBeat
 from echo2ecg_core.settings import settings
 from echo2ecg_core.store.catalog import Catalog
 from echo2ecg_core.store.database import Workspace
@@ -62,6 +64,16 @@ def example(title: str) -> EcgRecord:
     from echo2ecg_core.workflows.demo import example_ecgs
 
     return read_ecg(next(e.path for e in example_ecgs(workspace()) if e.title == title))
+
+
+@st.cache_data(max_entries=64, show_spinner=False)
+def _median_beat(content_hash: str, _record: EcgRecord) -> MedianBeat | None:
+    return beats.median_beat(_record)
+
+
+def median_beat(record: EcgRecord) -> MedianBeat | None:
+    """The median beat of a record, found once per signal; None where no repeating beat is found."""
+    return _median_beat(record.content_hash, record)
 
 
 @st.cache_resource(max_entries=2, show_spinner=False)

@@ -61,7 +61,8 @@ class Paper {
       this.drawn = null;
       this.draw();
     }
-    if (data.calipers !== this.calipers) this.useCalipers(data.calipers);
+    const out = data.calipers === true; // null: this paper has no calipers
+    if (out !== this.calipers) this.useCalipers(out);
   }
 
   pixelsPerMm() {
@@ -87,7 +88,8 @@ class Paper {
     }
     for (const strip of plan.strips) this.drawStrip(svg, strip, k);
     for (const strip of plan.strips) this.drawLabel(svg, strip, k);
-    this.marks = element("g", {}, svg);
+    for (const mark of plan.marks) this.drawMark(svg, mark, k, height);
+    this.measured = element("g", {}, svg);
     this.svg = svg;
     this.listen(svg);
     this.scroller.replaceChildren(svg);
@@ -135,6 +137,13 @@ class Paper {
     element("text", { class: "lead", x, y }, svg).textContent = strip.label;
   }
 
+  drawMark(svg, mark, k, height) {
+    const x = Math.round(mark.x_mm * k) + 0.5;
+    element("path", { class: "mark", d: `M${x} 0V${height}` }, svg);
+    const side = mark.before ? { x: x - 3, "text-anchor": "end" } : { x: x + 3 };
+    element("text", { class: "mark-label", y: height - 5, ...side }, svg).textContent = mark.label;
+  }
+
   polyline(points) {
     let path = "";
     let pen = "M";
@@ -150,6 +159,7 @@ class Paper {
   key(event) {
     const target = event.composedPath()[0];
     const typing = target.isContentEditable || /^(INPUT|TEXTAREA|SELECT)$/.test(target.tagName ?? "");
+    if (this.data.calipers === null) return;
     if (event.ctrlKey || event.metaKey || event.altKey || (typing && target.type !== "checkbox")) return;
     if (event.key === "k" || event.key === "K") this.toggle(!this.calipers);
     else if (event.key === "Escape" && this.calipers) this.toggle(false);
@@ -168,7 +178,7 @@ class Paper {
 
   clear() {
     this.from = null;
-    this.marks?.replaceChildren();
+    this.measured?.replaceChildren();
     this.reading.hidden = !this.calipers;
     this.reading.textContent = this.calipers ? "Drag to measure · Esc leaves" : "";
   }
@@ -200,11 +210,11 @@ class Paper {
     const [left, right] = [Math.min(x0, x1), Math.max(x0, x1)];
     const [top, bottom] = [Math.min(y0, y1), Math.max(y0, y1)];
     const height = this.svg.viewBox.baseVal.height;
-    this.marks.replaceChildren();
-    element("rect", { class: "span", x: left, y: top, width: right - left, height: bottom - top }, this.marks);
-    element("path", { class: "edge", d: `M${left} 0V${height}M${right} 0V${height}` }, this.marks);
+    this.measured.replaceChildren();
+    element("rect", { class: "span", x: left, y: top, width: right - left, height: bottom - top }, this.measured);
+    element("path", { class: "edge", d: `M${left} 0V${height}M${right} 0V${height}` }, this.measured);
     const sides = `M${left} ${top}H${right}M${left} ${bottom}H${right}`;
-    element("path", { class: "edge", "stroke-dasharray": "4 3", d: sides }, this.marks);
+    element("path", { class: "edge", "stroke-dasharray": "4 3", d: sides }, this.measured);
     const ms = ((right - left) / this.k / plan.speed_mm_s) * 1000;
     const volts = (y0 - y1) / this.k / plan.gain_mm_mv;
     const rate = ms >= 150 ? ` · ${Math.round(60000 / ms)} bpm` : "";

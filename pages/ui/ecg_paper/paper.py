@@ -14,6 +14,7 @@ import numpy as np
 import streamlit as st
 
 from echo2ecg_core.ecg.record import LEADS, EcgRecord
+from echo2ecg_core.figures.beats import MedianBeat
 from echo2ecg_core.figures.ecg import PAPER_S, Paper, displayed_signal, pulse_outline, unit_of
 
 HERE = Path(__file__).parent
@@ -50,9 +51,12 @@ def show_paper(
         on_calipers: Called when K or Esc changed that; the new value is `st.session_state[key]["calipers"]`.
         key: Name of the component on the page.
     """
+    rate = record.sampling_rate_hz
+    first = round(start_s * rate)
+    shown = displayed_signal(record, without_wander)[:, first : first + round(PAPER_S * rate)]
     data = {
         "plan": _plan(paper),
-        "signal": _signal(record, without_wander, start_s),
+        "signal": _packed(shown, rate, first / rate),
         "unit": unit_of(record),
         "alt": _in_words(record, paper),
         "calipers": calipers,
@@ -60,27 +64,29 @@ def show_paper(
     _component()(key=key, data=data, default={"calipers": calipers}, on_calipers_change=on_calipers)
 
 
+def show_beat(beat: MedianBeat, paper: Paper, unit: str, *, key: str = "beat_paper") -> None:
+    """Draw the median beat on its own sheet, without calipers."""
+    bounds = ", ".join(f"{name} at {1000 * at_s:.0f} ms" for name, at_s in beat.bounds_s.items())
+    alt = f"Median of {beat.n_beats} beats in twelve leads; {bounds or 'no bounds found'}."
+    signal = _packed(beat.signal_mv, beat.sampling_rate_hz, 0.0)
+    _component()(key=key, data={"plan": _plan(paper), "signal": signal, "unit": unit, "alt": alt, "calipers": None})
+
+
 def _plan(paper: Paper) -> dict:
     plan = {name: value for name, value in asdict(paper).items() if name not in ("strips", "pulse_baselines_mm")}
     plan["pulses"] = [list(zip(*pulse_outline(paper, baseline), strict=True)) for baseline in paper.pulse_baselines_mm]
     left = min(strip.x_mm for strip in paper.strips)
-    plan["strips"] = [{**asdict(s), "row": LEADS.index(s.lead), "tick": s.x_mm > left} for s in paper.strips]
+    plan["strips"] = [
+        {**asdict(s), "row": LEADS.index(s.lead), "tick": paper.synchronous and s.x_mm > left} for s in paper.strips
+    ]
     return plan
 
 
-def _signal(record: EcgRecord, without_wander: bool, start_s: float) -> dict:
-    """The ten seconds on the paper as 16-bit whole numbers in base64; a gap is -32768."""
-    rate = record.sampling_rate_hz
-    first = round(start_s * rate)
-    part = displayed_signal(record, without_wander)[:, first : first + round(PAPER_S * rate)]
-    scale = float(np.nanmax(np.abs(part), initial=1e-3)) / 32000
-    whole = np.where(np.isfinite(part), np.rint(np.nan_to_num(part) / scale), _GAP).astype("<i2")
-    return {
-        "samples": base64.b64encode(whole.tobytes()).decode(),
-        "scale": scale,
-        "rate": rate,
-        "start_s": first / rate,
-    }
+def _packed(signal: np.ndarray, rate: float, start_s: float) -> dict:
+    """(12, n) as 16-bit whole numbers in base64; a gap is -32768."""
+    scale = float(np.nanmax(np.abs(signal), initial=1e-3)) / 32000
+    whole = np.where(np.isfinite(signal), np.rint(np.nan_to_num(signal) / scale), _GAP).astype("<i2")
+    return {"samples": base64.b64encode(whole.tobytes()).decode(), "scale": scale, "rate": rate, "start_s": start_s}
 
 
 def _in_words(record: EcgRecord, paper: Paper) -> str:
