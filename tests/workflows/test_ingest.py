@@ -1,0 +1,67 @@
+"""Importing an archive: what is refused, what is passed over with a reason, splits that never change."""
+
+import numpy as np
+import pandas as pd
+import pytest
+import wfdb
+
+from echo2ecg_core.errors import StoreError
+from echo2ecg_core.store.catalog import Catalog
+from echo2ecg_core.store.database import Workspace
+from echo2ecg_core.workflows.ingest import ingest, split_of
+
+LEADS = ["I", "II", "III", "aVR", "aVL", "aVF", "V1", "V2", "V3", "V4", "V5", "V6"]
+
+
+@pytest.fixture
+def archive(tmp_path):
+    folder = tmp_path / "archive"
+    (folder / "ecg").mkdir(parents=True)
+    t = np.arange(5000) / 500
+    signal = np.outer(np.exp(-0.5 * ((t % 0.9 - 0.4) / 0.012) ** 2) + 0.02 * np.sin(9 * t), np.linspace(0.5, 1.5, 12))
+    wfdb.wrsamp("good", fs=500, units=["mV"] * 12, sig_name=LEADS, p_signal=signal, fmt=["16"] * 12, write_dir=str(folder / "ecg"))
+    (folder / "ecg" / "bad.hea").write_text("this is no header")
+    pd.DataFrame({"ecg_id": ["E1", "E2"], "patient_id": ["A", "B"], "ecg_time": ["2030-01-01", "2030-01-02"],
+                  "path": ["ecg/good.hea", "ecg/bad.hea"]}).to_csv(folder / "ecgs.csv", index=False)
+    pd.DataFrame({"patient_id": ["A"], "study_id": ["S1"], "study_date": ["2030-01-01"], "lvef": [55.0], "lvedv": [np.nan], "other": ["x"]}
+                 ).to_csv(folder / "labels.csv", index=False)
+    clips = folder / "echo" / "A" / "S1"
+    clips.mkdir(parents=True)
+    (clips / "broken.mp4").write_bytes(b"not a video")
+    return folder
+
+
+def test_good_files_come_in_and_bad_ones_are_passed_over_with_a_reason(archive, tmp_path):
+    place = Workspace(tmp_path / "w")
+    report = ingest(archive, place, cohort="mine")
+    assert (report.ecgs, report.studies, report.clips) == (1, 1, 0)
+    assert {row["file"] for row in report.refused} == {"ecg/bad.hea", "echo/A/S1/broken.mp4"} and all(row["reason"] for row in report.refused)
+    assert Catalog(place).study("S1").phenotypes == {"lvef": 55.0} and not Catalog(place).study("S1").synthetic
+
+
+def test_importing_twice_adds_nothing(archive, tmp_path):
+    place = Workspace(tmp_path / "w")
+    ingest(archive, place, cohort="mine")
+    before = Catalog(place).counts()
+    assert ingest(archive, place, cohort="mine").ecgs == 0 and Catalog(place).counts() == before
+
+
+def test_a_table_that_is_missing_or_lacks_a_column_is_named(archive, tmp_path):
+    pd.DataFrame({"ecg_id": ["E1"], "subject": ["A"]}).to_csv(archive / "ecgs.csv", index=False)
+    with pytest.raises(StoreError, match="ecgs.csv lacks the column patient_id, path; found ecg_id, subject"):
+        ingest(archive, Workspace(tmp_path / "w"), cohort="mine")
+    (archive / "labels.csv").unlink()
+    with pytest.raises(StoreError, match="labels.csv cannot be read"):
+        ingest(archive, Workspace(tmp_path / "w"), cohort="mine")
+
+
+def test_a_table_cannot_reach_outside_its_folder(archive, tmp_path):
+    pd.DataFrame({"ecg_id": ["E1"], "patient_id": ["A"], "path": ["../../etc/passwd"]}).to_csv(archive / "ecgs.csv", index=False)
+    report = ingest(archive, Workspace(tmp_path / "w"), cohort="mine")
+    assert report.ecgs == 0 and "outside the archive" in report.refused[0]["reason"]
+
+
+def test_splits_by_hash_are_seventy_fifteen_fifteen_and_never_change():
+    splits = pd.Series([split_of(f"P{i:05d}") for i in range(20_000)]).value_counts(normalize=True)
+    assert splits["train"] == pytest.approx(0.70, abs=0.01) and splits["validation"] == pytest.approx(0.15, abs=0.01)
+    assert [split_of(p) for p in ("P00001", "P00002", "P00003")] == [split_of(p) for p in ("P00001", "P00002", "P00003")]
