@@ -1,8 +1,8 @@
 """Frames of any size become the clip encoder's input: 16 frames of 224 x 224, standardised per colour.
 
-EchoPrime's steps as Echo2ECG uses them. Missing frames are black before the standardisation in Echo2ECG and zero after it in
-EchoPrime; the model's spec says which. Where the published crop leaves an empty image (sides that differ by one pixel),
-the odd pixel is simply kept.
+EchoPrime's steps as Echo2ECG uses them. Missing frames are black before the standardisation in Echo2ECG and zero
+after it in EchoPrime; the model's spec says which. Where the published crop leaves an empty image (sides that differ
+by one pixel), the odd pixel is simply kept.
 """
 
 import numpy as np
@@ -49,7 +49,7 @@ def prepare_frames(frames: np.ndarray, padding: str = "before_normalising") -> n
 
 
 def crop_and_scale(frame: np.ndarray) -> np.ndarray:
-    """The middle square of a frame, a tenth cut off every side, bicubic at 224 x 224: (h, w, 3) -> (224, 224, 3) uint8."""
+    """The middle square of a frame without a tenth on every side, bicubic: (h, w, 3) -> (224, 224, 3) uint8."""
     import cv2
 
     height, width = frame.shape[:2]

@@ -1,9 +1,8 @@
 """How well phenotypes are predicted: classification and regression metrics, with intervals by patient.
 
-Every metric is written for weighted samples and for many weightings at once. The plain value uses weight 1; a bootstrap
-resample of patients is a weighting too, so a thousand of them are a few array operations. Conventions follow torchmetrics as
-the paper's evaluation does (0/0 is 0; a class without true and predicted samples is left out of macro means). One differs:
-a class that never occurs has no ROC or precision-recall curve, so it is left out of those means instead of counting 0.
+Every metric takes many weightings of the samples at once: the plain value has weight 1, a bootstrap resample of patients
+is a weighting too. Conventions are those of torchmetrics (0/0 is 0; a class with neither true nor predicted samples is
+left out of macro means) but one: a class that never occurs has no curve, so it is left out instead of counting 0.
 
 Notation used for shapes: n samples, c classes, w weightings.
 """
@@ -25,9 +24,9 @@ def classification_metrics(probabilities: np.ndarray, labels: np.ndarray) -> dic
         labels: (n,) int, 0 to c - 1.
 
     Returns:
-        `accuracy`, `f1`, `precision`, `recall`, `auroc`, `auprc`. With two classes they describe the positive class, and
-        `balanced_accuracy` is added; with more they are macro means (`accuracy` too: it equals `recall`), the curves one
-        class against the rest. `auroc` and `auprc` are NaN when no class can be told from another.
+        `accuracy`, `f1`, `precision`, `recall`, `auroc`, `auprc`. With two classes they describe the positive class,
+        and `balanced_accuracy` is added; with more they are macro means (`accuracy` too: it equals `recall`), the
+        curves one class against the rest. `auroc` and `auprc` are NaN when no class can be told from another.
 
     Raises:
         Echo2ECGError: If the shapes do not match, **or** a label is no class, **or** a probability is not finite.
@@ -46,15 +45,27 @@ def regression_metrics(predicted: np.ndarray, measured: np.ndarray) -> dict[str,
 
 
 def classification_intervals(
-    probabilities: np.ndarray, labels: np.ndarray, patients: np.ndarray, level: float = 0.95, n_resamples: int = 1000, seed: int = 0
+    probabilities: np.ndarray,
+    labels: np.ndarray,
+    patients: np.ndarray,
+    level: float = 0.95,
+    n_resamples: int = 1000,
+    seed: int = 0,
 ) -> dict[str, tuple[float, float]]:
     """Bootstrap interval of each of `classification_metrics`; whole patients (n,) are drawn, not records."""
     probabilities, labels = _checked(probabilities, labels)
-    return _intervals(lambda weights: _classification(probabilities, labels, weights), patients, level, n_resamples, seed)
+    return _intervals(
+        lambda weights: _classification(probabilities, labels, weights), patients, level, n_resamples, seed
+    )
 
 
 def regression_intervals(
-    predicted: np.ndarray, measured: np.ndarray, patients: np.ndarray, level: float = 0.95, n_resamples: int = 1000, seed: int = 0
+    predicted: np.ndarray,
+    measured: np.ndarray,
+    patients: np.ndarray,
+    level: float = 0.95,
+    n_resamples: int = 1000,
+    seed: int = 0,
 ) -> dict[str, tuple[float, float]]:
     """Bootstrap interval of each of `regression_metrics`; whole patients (n,) are drawn, not records."""
     predicted, measured = np.asarray(predicted, float), np.asarray(measured, float)
@@ -160,7 +171,9 @@ def _curves(scores: np.ndarray, is_positive: np.ndarray, weights: np.ndarray) ->
 def _regression(predicted: np.ndarray, measured: np.ndarray, weights: np.ndarray) -> Metrics:
     """All regression metrics for every weighting: (n,), (n,), (w, n) -> {name: (w,)}."""
     if predicted.shape != measured.shape or predicted.ndim != 1 or not len(measured):
-        raise Echo2ECGError(f"Predictions {predicted.shape} and measurements {measured.shape} have to be equally many, at least one.")
+        raise Echo2ECGError(
+            f"Predictions {predicted.shape} and measurements {measured.shape} have to be equally many, at least one."
+        )
     total, error = weights.sum(axis=1), predicted - measured
     centred = measured - measured.mean()  # variance is the same, rounding smaller
     squared = weights @ error**2
@@ -187,11 +200,20 @@ def _single(metrics: Mapping[str, np.ndarray]) -> dict[str, float]:
 
 def _checked(probabilities: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     probabilities, labels = np.asarray(probabilities, dtype=np.float64), np.asarray(labels)
-    if probabilities.ndim != 2 or probabilities.shape[1] < 2 or labels.shape != probabilities.shape[:1] or not len(labels):
-        raise Echo2ECGError(f"Expected probabilities (n, classes) and labels (n,), found {probabilities.shape} and {labels.shape}.")
+    if (
+        probabilities.ndim != 2
+        or probabilities.shape[1] < 2
+        or labels.shape != probabilities.shape[:1]
+        or not len(labels)
+    ):
+        raise Echo2ECGError(
+            f"Expected probabilities (n, classes) and labels (n,), found {probabilities.shape} and {labels.shape}."
+        )
     if not np.isfinite(probabilities).all():
         raise Echo2ECGError("A predicted probability is not a finite number.")
     labels = labels.astype(np.int64)
     if labels.min() < 0 or labels.max() >= probabilities.shape[1]:
-        raise Echo2ECGError(f"Labels have to be 0 to {probabilities.shape[1] - 1}, found {labels.min()} to {labels.max()}.")
+        raise Echo2ECGError(
+            f"Labels have to be 0 to {probabilities.shape[1] - 1}, found {labels.min()} to {labels.max()}."
+        )
     return probabilities, labels

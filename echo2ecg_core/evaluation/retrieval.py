@@ -1,8 +1,8 @@
 """Retrieval between ECGs and echo studies: what counts as a hit, and how well hits are ranked.
 
 Follows the evaluation of Echo2ECG (arXiv 2603.08505): a target is a hit when its phenotype lies within a fraction of a
-standard deviation of the query's, or, without a phenotype, when it is paired with the query. Queries without any hit stay
-in every mean (recall 0, rank one past the end); only the alignment score cannot be told then and becomes NaN.
+standard deviation of the query's, or, without a phenotype, when it is paired with the query. Queries without any hit
+stay in every mean (recall 0, rank one past the end); only the alignment score cannot be told then and becomes NaN.
 
 Notation used for shapes: q queries, t targets, d dimensions, r table rows.
 """
@@ -76,9 +76,9 @@ def hits_by_pair(ecg_ids, study_ids) -> GroundTruth:
 def hits_by_phenotype(ecg_ids, study_ids, values, tolerance: float = 0.5) -> GroundTruth:
     """Hits = close enough in a phenotype.
 
-    The threshold is `tolerance` standard deviations over the distinct (study, value) rows. An ECG's value is the mean over
-    its distinct (study, value) rows, a study's the mean over its distinct (ECG, value) rows; a hit needs any one row of
-    the other side within the threshold.
+    The threshold is `tolerance` standard deviations over the distinct (study, value) rows. An ECG's value is the mean
+    over its distinct (study, value) rows, a study's the mean over its distinct (ECG, value) rows; a hit needs any one
+    row of the other side within the threshold.
 
     Args:
         ecg_ids, study_ids, values: Columns of one table, (r,) each; rows without a value are dropped.
@@ -87,7 +87,9 @@ def hits_by_phenotype(ecg_ids, study_ids, values, tolerance: float = 0.5) -> Gro
     Raises:
         StoreError: If no row has a value.
     """
-    table = pd.DataFrame({"ecg": np.asarray(ecg_ids), "study": np.asarray(study_ids), "value": np.asarray(values, float)})
+    table = pd.DataFrame(
+        {"ecg": np.asarray(ecg_ids), "study": np.asarray(study_ids), "value": np.asarray(values, float)}
+    )
     table = table.dropna(subset="value")
     if table.empty:
         raise StoreError("No pair has a value of this phenotype, so there are no hits to look for.")
@@ -115,8 +117,8 @@ def retrieval_metrics(similarity: np.ndarray, positives: np.ndarray) -> dict[str
         positives: (q, t) bool.
 
     Returns:
-        `recall@k` and `precision@k` for k in 1, 3, 5, 10, `map`, `median_rank` and `mean_rank` of the first hit (1-based),
-        `alignment` (mean similarity of the hits, averaged over queries; NaN when a query has no hit).
+        `recall@k` and `precision@k` for k in 1, 3, 5, 10, `map`, `median_rank` and `mean_rank` of the first hit
+        (1-based), `alignment` (mean similarity of the hits, averaged over queries; NaN when a query has no hit).
     """
     similarity, positives = np.asarray(similarity), np.asarray(positives, dtype=bool)
     assert similarity.shape == positives.shape, (similarity.shape, positives.shape)
@@ -168,7 +170,7 @@ def _query_scores(similarity: np.ndarray, positives: np.ndarray) -> dict[str, np
 
 
 def _ranking(similarity: np.ndarray) -> np.ndarray:
-    """Targets from most to least similar, equal ones by position, (q, t); the slower stable sort only where it matters."""
+    """Targets from most to least similar, equal ones by position, (q, t); the slow stable sort only where needed."""
     order = np.argsort(-similarity, axis=1)
     ranked = np.take_along_axis(similarity, order, axis=1)
     tied = (ranked[:, 1:] == ranked[:, :-1]).any(axis=1)

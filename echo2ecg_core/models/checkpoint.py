@@ -75,7 +75,8 @@ def save_checkpoint(
         precision: "float32", or "float16" for half the size (loaded as float32 again).
 
     Raises:
-        ModelError: If a weight is not a finite number in this precision, **or** the disk is too full, **or** it refuses.
+        ModelError: If a weight is not a finite number in this precision, **or** the disk is too full, **or** it
+            refuses.
     """
     folder = Path(folder)
     assert networks and not set(networks) - set(BUILDERS), f"unknown networks: {sorted(networks)}"
@@ -85,10 +86,19 @@ def save_checkpoint(
         folder.mkdir(parents=True, exist_ok=True)
         _check_free_space(folder, sum(t.nbytes for state in states.values() for t in state.values()))
         weights = {name: _write_weights(folder, name, state) for name, state in states.items()}
-        content = {"format": FORMAT, "version": VERSION, **manifest, "spec": spec.to_dict(), "weights": weights, "sha256": _hash_over(weights)}
+        content = {
+            "format": FORMAT,
+            "version": VERSION,
+            **manifest,
+            "spec": spec.to_dict(),
+            "weights": weights,
+            "sha256": _hash_over(weights),
+        }
         _replace(folder / "manifest.json", lambda part: part.write_text(json.dumps(content, indent=1)))
     except OSError as error:
-        raise ModelError(f"The model could not be written: {error.strerror}.", "Check free space and permissions.") from error
+        raise ModelError(
+            f"The model could not be written: {error.strerror}.", "Check free space and permissions."
+        ) from error
     current = {entry["file"] for entry in weights.values()}
     for old in folder.glob("*.safetensors"):
         if old.name not in current:
@@ -100,8 +110,8 @@ def load_checkpoint(folder: str | Path) -> Checkpoint:
     """The model stored in `folder`; every byte of its weights is checked.
 
     Raises:
-        ModelError: If the manifest is missing, damaged or incomplete, **or** a weight file is missing, cut short, changed,
-            no safetensors file, made for other sizes, or holds values that are not finite.
+        ModelError: If the manifest is missing, damaged or incomplete, **or** a weight file is missing, cut short,
+            changed, no safetensors file, made for other sizes, or holds values that are not finite.
     """
     folder = Path(folder)
     manifest = read_manifest(folder)
@@ -131,21 +141,27 @@ def read_manifest(folder: str | Path) -> dict[str, Any]:
     except FileNotFoundError:
         raise ModelError(f"There is no model in the folder {path.parent.name!r}: it has no manifest.json.") from None
     except (OSError, ValueError):
-        raise ModelError("The model's manifest.json cannot be read as JSON.", "Copy the whole model folder again.") from None
+        raise ModelError(
+            "The model's manifest.json cannot be read as JSON.", "Copy the whole model folder again."
+        ) from None
     if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
         raise ModelError(f"The manifest.json is not one of this program's models (its format is not {FORMAT!r}).")
     missing = [key for key in RESERVED if key not in manifest]
     if missing:
         raise ModelError(f"The model's manifest.json lacks {missing[0]!r}.", "Copy the whole model folder again.")
     if manifest["version"] != VERSION:
-        raise ModelError(f"The model has format version {manifest['version']}, this program reads {VERSION}.", "Update this program.")
+        raise ModelError(
+            f"The model has format version {manifest['version']}, this program reads {VERSION}.", "Update this program."
+        )
     _check_weight_entries(manifest["weights"])
     return manifest
 
 
 def _check_weight_entries(weights: Any) -> None:
     if not isinstance(weights, dict) or not weights or set(weights) - set(BUILDERS):
-        raise ModelError(f"The model's manifest.json has to list the weights of some of {', '.join(BUILDERS)}; found {weights!r:.80}.")
+        raise ModelError(
+            f"The model's manifest.json has to list weights of {', '.join(BUILDERS)}; found {str(weights)[:80]}."
+        )
     for name, entry in weights.items():
         for key in ("file", "sha256", "bytes"):
             if not isinstance(entry, dict) or key not in entry:
@@ -223,7 +239,9 @@ def _read_weights(path: Path, entry: Mapping[str, Any]) -> dict[str, Tensor]:
         raise ModelError(f"The model lacks its weight file {path.name}.", hint)
     with open(path, "rb") as file:
         if file.read(64).lstrip()[:1] == b"<":
-            raise ModelError(f"{path.name} is a web page, not a weight file.", "Download the file itself, not its page.")
+            raise ModelError(
+                f"{path.name} is a web page, not a weight file.", "Download the file itself, not its page."
+            )
     n_bytes = path.stat().st_size
     if n_bytes != entry["bytes"]:
         raise ModelError(f"{path.name} is damaged: expected {entry['bytes']} bytes, found {n_bytes}.", hint)
@@ -239,11 +257,15 @@ def _filled(name: str, network: nn.Module, state: Mapping[str, Tensor]) -> nn.Mo
     wanted = network.state_dict()
     for keys, word in ((wanted.keys() - state.keys(), "lack"), (state.keys() - wanted.keys(), "also hold")):
         if keys:
-            raise ModelError(f"The weights of {name} {word} {min(keys)} ({len(keys)} keys).", "Spec and weights do not belong together.")
+            raise ModelError(
+                f"The weights of {name} {word} {min(keys)} ({len(keys)} keys).",
+                "Spec and weights do not belong together.",
+            )
     for key, tensor in state.items():
         if tensor.shape != wanted[key].shape:
             raise ModelError(
-                f"The weights of {name} do not fit: {key} has the shape {tuple(tensor.shape)}, the spec asks for {tuple(wanted[key].shape)}.",
+                f"The weights of {name} do not fit: {key} has the shape {tuple(tensor.shape)}, "
+                f"the spec asks for {tuple(wanted[key].shape)}.",
                 "Spec and weights do not belong together.",
             )
         if tensor.is_floating_point() and not bool(tensor.isfinite().all()):

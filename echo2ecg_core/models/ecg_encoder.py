@@ -1,9 +1,9 @@
 """The ECG transformer: 12 leads become 1 + 12*T' tokens, the tokens become one vector.
 
 Read beside section "ECG encoder" of Echo2ECG (arXiv 2603.08505); the architecture is OTiS. One decision differs: the
-published network sends q, k, v through two affine maps in a row (`attn.qkv`, then the in-projection of a complete multi-head
-attention) and back through two; without a non-linearity between them each pair is one map, and one is what stands here.
-`published.py` merges published weights exactly, and a merged network is trained or fine-tuned as it is.
+published network sends q, k, v through two affine maps in a row (`attn.qkv`, then the in-projection of a complete
+multi-head attention) and back through two; without a non-linearity between them each pair is one map, and one is what
+stands here. `published.py` merges published weights exactly, and a merged network is trained or fine-tuned as it is.
 
 Notation used for tensor shapes: b batch, n samples, p patches along time, t tokens = 1 + 12 * p, w width, h heads.
 """

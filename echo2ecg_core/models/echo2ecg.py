@@ -184,7 +184,8 @@ class Echo2ECG(nn.Module):
         spec = self.spec.study
         if views.ndim != 3 or views.shape[2] != spec.clip_dim or views.shape[1] > spec.max_views:
             raise ModelError(
-                f"A study has to come as (batch, up to {spec.max_views} clips, {spec.clip_dim}), found {tuple(views.shape)}.",
+                f"A study has to come as (batch, up to {spec.max_views} clips, {spec.clip_dim}), "
+                f"found {tuple(views.shape)}.",
                 "Use the clip encoder this model was trained with and keep the first clips of a larger study.",
             )
         return self.study_pooling(self.view_projection(views), is_padding)  # (b, v, W) -> (b, W), (b, v)
@@ -196,5 +197,7 @@ class Echo2ECG(nn.Module):
                 "ecg_alignment": "compare an ECG with echo studies",
                 "study": "turn an echo study into a vector",
             }[part]
-            raise ModelError(f"This model cannot {purpose}: its weights hold only {', '.join(self.spec.parts)}.",
-                             "Import the weights of the missing part as well, or train the model.")
+            raise ModelError(
+                f"This model cannot {purpose}: its weights hold only {', '.join(self.spec.parts)}.",
+                "Import the weights of the missing part as well, or train the model.",
+            )

@@ -85,7 +85,9 @@ class PooledAttention(nn.Module):
         ]  # (t, k_t, d), (h, k_h, d), (w, k_w, d)
         terms = [
             torch.einsum(equation, grid, table)  # (b, heads, t, h, w, k)
-            for equation, table in zip(("bnthwd,tkd->bnthwk", "bnthwd,hkd->bnthwk", "bnthwd,wkd->bnthwk"), tables, strict=True)
+            for equation, table in zip(
+                ("bnthwd,tkd->bnthwk", "bnthwd,hkd->bnthwk", "bnthwd,wkd->bnthwk"), tables, strict=True
+            )
         ]
         return F.pad(torch.cat(terms, dim=5).flatten(2, 4), (0, 0, 1, 0))
 
@@ -256,6 +258,6 @@ def _level_and_motion(x: Tensor) -> list[Tensor]:
 def _check_clips(clips: Tensor) -> None:
     if clips.ndim != 5 or tuple(clips.shape[1:]) != CLIP_SHAPE:
         raise ModelError(
-            f"The clip encoder reads clips of shape (batch, {', '.join(map(str, CLIP_SHAPE))}), found {tuple(clips.shape)}.",
+            f"The clip encoder reads shapes (batch, {', '.join(map(str, CLIP_SHAPE))}), found {tuple(clips.shape)}.",
             "Prepare the frames with prepare_frames first.",
         )

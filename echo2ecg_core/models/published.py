@@ -1,9 +1,10 @@
 """Networks from published state dicts, and back: Echo2ECG, OTiS, EchoPrime.
 
-The one decision to question: the published ECG attention has two affine maps in a row before the softmax and two after it.
-They are merged here, W = Wb Wa and b = Wb ba + bb, in float64, which changes no output beyond rounding. A merged matrix
-cannot be split again, so the way back writes the merged map and an identity. Conversions are plain tensor arithmetic and
-keep gradients. Key names: the published Echo2ECG code and torchvision's MViTv2-S and ConvNeXt-base.
+The one decision to question: the published ECG attention has two affine maps in a row before the softmax and two
+after it. They are merged here, W = Wb Wa and b = Wb ba + bb, in float64, which changes no output beyond rounding. A
+merged matrix cannot be split again, so the way back writes the merged map and an identity. Conversions are plain
+tensor arithmetic and keep gradients. Key names: the published Echo2ECG code and torchvision's MViTv2-S and
+ConvNeXt-base.
 """
 
 from collections.abc import Mapping
@@ -103,7 +104,9 @@ def merged_echo2ecg(state: State, spec: ModelSpec) -> dict[str, Tensor]:
     for kind in ("weight", "bias"):
         if AGGREGATOR + kind in state:
             w = spec.study.width
-            ours[f"study_pooling.q.{kind}"], ours[f"study_pooling.kv.{kind}"] = state[AGGREGATOR + kind].split([w, 2 * w])
+            ours[f"study_pooling.q.{kind}"], ours[f"study_pooling.kv.{kind}"] = state[AGGREGATOR + kind].split(
+                [w, 2 * w]
+            )
     return ours
 
 
@@ -166,7 +169,9 @@ def without_other_domains(checkpoint: Mapping) -> dict[str, Tensor]:
     start = offsets["ecg"] + 1
     if not isinstance(table, Tensor) or table.ndim != 2 or start < 1 or len(table) < start + N_LEADS:
         found = tuple(table.shape) if isinstance(table, Tensor) else None
-        raise ModelError(f"The OTiS file places the 12 leads at rows {start} to {start + N_LEADS - 1} of pos_embed_y, found {found}.")
+        raise ModelError(
+            f"The OTiS file places the 12 leads at rows {start} to {start + N_LEADS - 1} of pos_embed_y, found {found}."
+        )
     kept = {key: value for key, value in state.items() if not key.startswith(IGNORED)}
     kept["pos_embed_y.weight"] = torch.cat([torch.zeros_like(table[:1]), table[start : start + N_LEADS]])
     return kept
@@ -188,10 +193,12 @@ def _renamed(key: str, names: tuple[tuple[str, str], ...], back: bool = False) -
 
 
 def published_ecg_encoder(encoder: EcgEncoder) -> dict[str, Tensor]:
-    """The published state dict of an ECG encoder: the merged maps come first, the second of each pair is an identity."""
+    """The published state dict of an ECG encoder: of each pair of maps the first is ours, the second an identity."""
     state, w = encoder.state_dict(), encoder.spec.width
     theirs = {key: value for key, value in state.items() if ".attn." not in key}
-    theirs["patch_embed.proj.weight"] = state["patch_embed.proj.weight"][:, None, None]  # (w, patch) -> (w, 1, 1, patch)
+    theirs["patch_embed.proj.weight"] = state["patch_embed.proj.weight"][
+        :, None, None
+    ]  # (w, patch) -> (w, 1, 1, patch)
     theirs["pos_embed_y.weight"] = F.pad(theirs.pop("pos_embed_y"), (0, 0, 1, 0))
     theirs["pos_embed_x"] = state["pos_embed_x"][None]
     identity, zero = torch.eye(w), torch.zeros(w)

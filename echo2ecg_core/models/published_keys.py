@@ -1,7 +1,8 @@
-"""The published key names: which weights a published state dict holds, of which shapes, and what they tell of the network.
+"""The published key names: which weights a published state dict holds, of which shapes, and what they tell of the
+network.
 
-Weights are recognised and sized by these keys and shapes, never by a file's name. Key names: the published Echo2ECG code
-and torchvision's MViTv2-S.
+Weights are recognised and sized by these keys and shapes, never by a file's name. Key names: the published Echo2ECG
+code and torchvision's MViTv2-S.
 """
 
 from collections.abc import Mapping
@@ -48,24 +49,28 @@ def ecg_encoder_spec(state: State, n_samples: int | None = 1008, heads: int | No
     """Sizes of a published ECG encoder, read from the shapes of its weights.
 
     Raises:
-        ModelError: If the weights that tell the sizes are missing, **or** nothing tells the number of heads.
+        ModelError: If a weight that tells a size is missing or no such tensor, **or** nothing tells the number of
+            heads.
     """
-    try:
-        width = state["cls_token"].shape[2]
-        hidden = state["blocks.0.mlp.fc1.weight"].shape[0]
-        patch = state["patch_embed.proj.weight"].shape[3]
-        n_patches = state["pos_embed_x"].shape[1] - 1
-    except (KeyError, IndexError, AttributeError):
-        raise ModelError("These are not the weights of an ECG encoder: cls_token, patch_embed, pos_embed_x or blocks.0 are missing.") from None
+    width = _length(state, "cls_token", 3, 2)
+    hidden = _length(state, "blocks.0.mlp.fc1.weight", 2, 0)
+    patch = _length(state, "patch_embed.proj.weight", 4, 3)
+    n_patches = _length(state, "pos_embed_x", 3, 1) - 1
     heads = heads or HEADS.get(width)
     if heads is None:
         raise ModelError(
-            f"The ECG encoder's width is {width}; published are {', '.join(map(str, HEADS))}, so its heads are unknown.",
+            f"The ECG encoder's width is {width}; published are {', '.join(map(str, HEADS))}, "
+            "so its number of heads is unknown.",
             "Give the number of attention heads.",
         )
     depth = 1 + max(int(key.split(".")[1]) for key in state if key.startswith("blocks."))
     return EcgEncoderSpec(
-        width=width, depth=depth, heads=heads, mlp_ratio=hidden / width, patch=patch, n_samples=n_samples or n_patches * patch
+        width=width,
+        depth=depth,
+        heads=heads,
+        mlp_ratio=hidden / width,
+        patch=patch,
+        n_samples=n_samples or n_patches * patch,
     )
 
 
@@ -78,22 +83,30 @@ def echo2ecg_spec(state: State, n_samples: int | None = None, heads: int | None 
         model = replace(model, ecg_encoder=ecg, ecg_input=EcgInputSpec(n_samples=ecg.n_samples))
     if (key := "ecg_alignment_global_token.weight") in state:
         parts.append("ecg_alignment")
-        model = replace(model, alignment=AlignmentSpec(dim=state[key].shape[0]))
+        model = replace(model, alignment=AlignmentSpec(dim=_length(state, key, 2, 0)))
     if (key := "echo_alignment_global_token.weight") in state:
         parts.append("study")
-        model = replace(model, alignment=AlignmentSpec(dim=state[key].shape[0]), study=_study_spec(state))
+        model = replace(model, alignment=AlignmentSpec(dim=_length(state, key, 2, 0)), study=_study_spec(state))
     if not parts:
         raise ModelError("These are not the weights of an Echo2ECG model: none of its parts is in the file.")
     return replace(model, parts=tuple(parts))
 
 
 def _study_spec(state: State) -> StudySpec:
-    width = state["echo_alignment_global_token.weight"].shape[1]
+    width = _length(state, "echo_alignment_global_token.weight", 2, 1)
     if "echo_projection_for_agg.weight" not in state:
         return StudySpec(clip_dim=width, pooling="single_view")
     attention = any(key.startswith("echo_view_aggregator.") for key in state)
-    clip_dim = state["echo_projection_for_agg.weight"].shape[1]
+    clip_dim = _length(state, "echo_projection_for_agg.weight", 2, 1)
     return StudySpec(clip_dim=clip_dim, width=width, pooling="attention" if attention else "mean")
+
+
+def _length(state: State, key: str, n_axes: int, axis: int) -> int:
+    """Length of one axis of a weight that tells a size."""
+    if key not in state:
+        raise ModelError(f"The weight {key} is missing; without it the sizes of the network are unknown.")
+    check_tensor(key, state[key], (None,) * n_axes)
+    return state[key].shape[axis]
 
 
 def ecg_encoder_shapes(spec: EcgEncoderSpec) -> dict[str, Shape]:
@@ -106,7 +119,13 @@ def ecg_encoder_shapes(spec: EcgEncoderSpec) -> dict[str, Shape]:
         "patch_embed.proj.weight": (w, 1, 1, spec.patch),
         **{f"patch_embed.{name}": (w,) for name in ("proj.bias", "norm.weight", "norm.bias")},
     }
-    linear = {"attn.qkv": (3 * w, w), "attn.mha.out_proj": (w, w), "attn.proj": (w, w), "mlp.fc1": (hidden, w), "mlp.fc2": (w, hidden)}
+    linear = {
+        "attn.qkv": (3 * w, w),
+        "attn.mha.out_proj": (w, w),
+        "attn.proj": (w, w),
+        "mlp.fc1": (hidden, w),
+        "mlp.fc2": (w, hidden),
+    }
     for i in range(spec.depth):
         shapes |= {f"blocks.{i}.{norm}.{kind}": (w,) for norm in ("norm1", "norm2") for kind in ("weight", "bias")}
         shapes |= {f"blocks.{i}.attn.mha.in_proj_weight": (3 * w, w), f"blocks.{i}.attn.mha.in_proj_bias": (3 * w,)}
@@ -127,7 +146,10 @@ def echo2ecg_shapes(spec: ModelSpec) -> dict[str, Shape]:
     if "study" in spec.parts:
         shapes["echo_alignment_global_token.weight"] = (dim, study.out_dim)
         if study.pooling != "single_view":
-            shapes |= {"echo_projection_for_agg.weight": (study.width, study.clip_dim), "echo_projection_for_agg.bias": (study.width,)}
+            shapes |= {
+                "echo_projection_for_agg.weight": (study.width, study.clip_dim),
+                "echo_projection_for_agg.bias": (study.width,),
+            }
         if study.pooling == "attention":
             mha, w = "echo_view_aggregator.aggregator.mha.", study.width
             shapes |= {f"{mha}in_proj_weight": (3 * w, w), f"{mha}in_proj_bias": (3 * w,)}
@@ -150,12 +172,17 @@ def check_tensor(key: str, value, shape: Shape) -> None:
     """Raises a ModelError unless `value` is a tensor of this shape (None = any length) with finite numbers."""
     if not isinstance(value, Tensor):
         raise ModelError(f"The weight {key} has to be a tensor, found {type(value).__name__}.")
-    fits = value.ndim == len(shape) and all(want in (None, found) for want, found in zip(shape, value.shape, strict=True))
+    fits = value.ndim == len(shape) and all(
+        want in (None, found) for want, found in zip(shape, value.shape, strict=True)
+    )
     if not fits:
         wanted = tuple("any" if n is None else n for n in shape)
         raise ModelError(f"The weight {key} has the shape {tuple(value.shape)}, expected {wanted}.")
     if not bool(value.isfinite().all()):
-        raise ModelError(f"The weight {key} holds values that are not finite numbers.", "The file is damaged or its training diverged.")
+        raise ModelError(
+            f"The weight {key} holds values that are not finite numbers.",
+            "The file is damaged or its training diverged.",
+        )
 
 
 def _first_few(keys: list[str]) -> str:

@@ -1,8 +1,8 @@
 """Frozen descriptions of a model: what it reads and how its networks are built.
 
-A spec travels inside the checkpoint, so a network is always rebuilt as it was trained. The sampling rate and the order of
-cleaning and resampling are spec fields because no source confirms them for the published weights. Sizes: Echo2ECG
-(arXiv 2603.08505), the ECG encoder family is OTiS.
+A spec travels inside the checkpoint, so a network is always rebuilt as it was trained. The sampling rate and the
+order of cleaning and resampling are spec fields because no source confirms them for the published weights. Sizes:
+Echo2ECG (arXiv 2603.08505), the ECG encoder family is OTiS.
 """
 
 from collections.abc import Mapping
@@ -27,7 +27,8 @@ class _Spec:
         """The spec described by `values`; fields that are absent take their default.
 
         Raises:
-            ModelError: If `values` is no mapping, names a field that the spec does not have, or holds an impossible value.
+            ModelError: If `values` is no mapping, names a field that the spec does not have, or holds an impossible
+                value.
         """
         if not isinstance(values, Mapping):
             raise ModelError(f"A {cls.__name__} has to be a table of fields, found {type(values).__name__}.")
@@ -110,7 +111,9 @@ class EcgEncoderSpec(_Spec):
         _positive(self, "width", "depth", "heads", "mlp_ratio", "patch", "n_samples")
         _one_of(self, "pooling", ("mean", "max", "cls", "attention"))
         if self.width % self.heads or self.width % 4:
-            raise ModelError(f"The ECG encoder's width ({self.width}) has to be a multiple of 4 and of its heads ({self.heads}).")
+            raise ModelError(
+                f"The ECG encoder's width ({self.width}) has to be a multiple of 4 and of its heads ({self.heads})."
+            )
         if self.n_samples < self.patch:
             raise ModelError(f"The window ({self.n_samples} samples) has to hold at least one patch ({self.patch}).")
 
@@ -189,8 +192,8 @@ class ModelSpec(_Spec):
     Attributes:
         temperature: Of the contrastive loss; the initial value when `learnable_temperature`.
         learnable_temperature: Whether the temperature is a trained parameter.
-        parts: Which of `PARTS` the model has. Released weights hold the ECG tower only; a part that was never trained is
-            left out instead of being random.
+        parts: Which of `PARTS` the model has. Released weights hold the ECG tower only; a part that was never trained
+            is left out instead of being random.
     """
 
     ecg_input: EcgInputSpec = field(default_factory=EcgInputSpec)
@@ -213,7 +216,7 @@ class ModelSpec(_Spec):
             )
         if self.clip_encoder.dim != self.study.clip_dim:
             raise ModelError(
-                f"The clip encoder gives {self.clip_encoder.dim} numbers, the study pooling expects {self.study.clip_dim}."
+                f"The clip encoder gives {self.clip_encoder.dim} numbers, the study expects {self.study.clip_dim}."
             )
 
 

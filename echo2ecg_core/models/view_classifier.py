@@ -1,8 +1,8 @@
 """EchoPrime's view classifier: ConvNeXt-base on the first frame of a clip, 11 views.
 
-Sizes and order of layers: Liu et al., "A ConvNet for the 2020s" (CVPR 2022). The modules are nested as torchvision nests
-them, so that EchoPrime's weight file fits without renaming; activations stay channels-last, where LayerNorm and the
-linear maps need no transposition.
+Sizes and order of layers: Liu et al., "A ConvNet for the 2020s" (CVPR 2022). The modules are nested as torchvision
+nests them, so that EchoPrime's weight file fits without renaming; activations stay channels-last, where LayerNorm and
+the linear maps need no transposition.
 
 Notation used for tensor shapes: b batch, h and w height and width, c channels.
 """
@@ -76,6 +76,8 @@ class ViewClassifier(nn.Module):
             ModelError: If the frames have another shape.
         """
         if tuple(frames.shape[1:]) != FRAME_SHAPE:
-            raise ModelError(f"The view classifier reads frames of shape (batch, 3, 224, 224), found {tuple(frames.shape)}.")
+            raise ModelError(
+                f"The view classifier reads frames of shape (batch, 3, 224, 224), found {tuple(frames.shape)}."
+            )
         x = self.features(frames.contiguous(memory_format=torch.channels_last))  # (b, 1024, 7, 7)
         return self.classifier(F.adaptive_avg_pool2d(x, 1).flatten(1))

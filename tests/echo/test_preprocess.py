@@ -9,8 +9,12 @@ import pytest
 from echo2ecg_core.echo.preprocess import MEAN, STD, crop_and_scale, prepare_frames
 from echo2ecg_core.errors import ReadError
 
-CASES = {"long_40x300x400": (40, 300, 400), "short_21x300x400": (21, 300, 400),
-         "tall_34x401x300": (34, 401, 300), "square_32x256x256": (32, 256, 256)}
+CASES = {
+    "long_40x300x400": (40, 300, 400),
+    "short_21x300x400": (21, 300, 400),
+    "tall_34x401x300": (34, 401, 300),
+    "square_32x256x256": (32, 256, 256),
+}
 
 
 @pytest.fixture(scope="module")

@@ -75,7 +75,9 @@ def test_curves_equal_those_of_scikit_learn(seed):
     found = classification_metrics(probabilities, labels)
     one_hot = np.eye(4)[labels]
     assert found["auroc"] == pytest.approx(sklearn_metrics.roc_auc_score(one_hot, probabilities, average="macro"))
-    assert found["auprc"] == pytest.approx(sklearn_metrics.average_precision_score(one_hot, probabilities, average="macro"))
+    assert found["auprc"] == pytest.approx(
+        sklearn_metrics.average_precision_score(one_hot, probabilities, average="macro")
+    )
 
 
 @pytest.mark.slow
@@ -88,8 +90,12 @@ def test_counts_equal_those_of_torchmetrics(seed):
     labels[labels == 4] = 0  # a class that only predictions know, or nobody
     found = classification_metrics(probabilities, labels)
     p, y = torch.from_numpy(probabilities), torch.from_numpy(labels)
-    for name, metric in (("accuracy", tm.multiclass_accuracy), ("f1", tm.multiclass_f1_score),
-                         ("precision", tm.multiclass_precision), ("recall", tm.multiclass_recall)):
+    for name, metric in (
+        ("accuracy", tm.multiclass_accuracy),
+        ("f1", tm.multiclass_f1_score),
+        ("precision", tm.multiclass_precision),
+        ("recall", tm.multiclass_recall),
+    ):
         assert found[name] == pytest.approx(float(metric(p, y, 5, average="macro")), abs=1e-6), name
 
 
@@ -159,7 +165,9 @@ def test_intervals_cover_the_true_value_about_as_often_as_they_say():
     covered, rng = 0, np.random.default_rng(6)
     for trial in range(100):
         error = rng.normal(0, 5, 80)  # mean absolute error 5 * sqrt(2 / pi) = 3.989
-        low, high = regression_intervals(error, np.zeros(80), np.arange(80), level=0.9, n_resamples=300, seed=trial)["mae"]
+        low, high = regression_intervals(error, np.zeros(80), np.arange(80), level=0.9, n_resamples=300, seed=trial)[
+            "mae"
+        ]
         covered += low <= 5 * np.sqrt(2 / np.pi) <= high
     assert 80 <= covered <= 97
 

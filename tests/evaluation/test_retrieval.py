@@ -52,7 +52,10 @@ def assert_published(found, expected, direction):
 def test_ground_truth_and_metrics_are_the_published_ones(case, facts, arrays, goldens):
     facts = facts[case]
     truth = ground_truth(
-        pd.read_csv(goldens / "retrieval_pairs.csv"), pd.read_csv(goldens / "retrieval_metadata.csv"), facts["phenotype"], facts["tolerance"]
+        pd.read_csv(goldens / "retrieval_pairs.csv"),
+        pd.read_csv(goldens / "retrieval_metadata.csv"),
+        facts["phenotype"],
+        facts["tolerance"],
     )
     assert truth.ecg_ids.tolist() == facts["ecg_order"] and truth.study_ids.tolist() == facts["echo_study_order"]
     assert truth.threshold == (None if facts["threshold"] is None else pytest.approx(facts["threshold"], rel=1e-12))
@@ -91,11 +94,20 @@ def slow_metrics(similarity, positives):
         average.append(np.mean([(i + 1) / place for i, place in enumerate(places)]) if places else 0)
         ranks.append(places[0] if places else n_targets + 1)
         alignment.append(np.mean([row[j] for j in wanted]) if wanted else np.nan)
-    means = {f"recall@{k}": np.mean(v) for k, v in recall.items()} | {f"precision@{k}": np.mean(v) for k, v in precision.items()}
-    return means | {"map": np.mean(average), "median_rank": np.median(ranks), "mean_rank": np.mean(ranks), "alignment": np.mean(alignment)}
+    means = {f"recall@{k}": np.mean(v) for k, v in recall.items()} | {
+        f"precision@{k}": np.mean(v) for k, v in precision.items()
+    }
+    return means | {
+        "map": np.mean(average),
+        "median_rank": np.median(ranks),
+        "mean_rank": np.mean(ranks),
+        "alignment": np.mean(alignment),
+    }
 
 
-@pytest.mark.parametrize("shape, share", [((11, 13), 0.3), ((13, 7), 0.1), ((1, 3), 0.9), ((19, 1), 0.5), ((17, 40), 0.02)])
+@pytest.mark.parametrize(
+    "shape, share", [((11, 13), 0.3), ((13, 7), 0.1), ((1, 3), 0.9), ((19, 1), 0.5), ((17, 40), 0.02)]
+)
 @pytest.mark.parametrize("scored, compared", [(1, 1), (3 * 13, 4 * 13), (2**18, 2**26)])
 def test_fast_metrics_equal_the_definitions(shape, share, scored, compared, monkeypatch):
     monkeypatch.setattr(retrieval, "SCORING_CELLS", scored)

@@ -32,7 +32,8 @@ class Goldens:
     def weights(self, filling, keys):
         """State dict of [[key, shape, dtype], ...]; the fixed time code is not filled but computed."""
         return {
-            key: self.time_code(shape[1] - 1) if key.endswith("pos_embed_x")
+            key: self.time_code(shape[1] - 1)
+            if key.endswith("pos_embed_x")
             else torch.from_numpy(self.inputs.fill(filling, key, shape, self.constants))
             for key, shape, _ in keys
         }

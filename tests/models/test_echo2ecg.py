@@ -1,4 +1,4 @@
-"""The two towers: the published loss, every pooling and head, and what each does with padding, windows and temperature."""
+"""The two towers: the published loss, every pooling and head, padding, windows and temperature."""
 
 from dataclasses import replace
 

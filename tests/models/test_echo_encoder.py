@@ -51,7 +51,11 @@ def test_relative_positions_as_extra_channels_equal_loops(q_stride, kv_stride):
         found, grid = module(x, (8, 4, 4))
         assert grid == (8, 4 // q_stride, 4 // q_stride)
         q, k, v = module.qkv(x).view(1, -1, 3, 2, 8).permute(2, 0, 3, 1, 4)
-        (q, _), (k, k_grid), (v, _) = module.pool_q(q, (8, 4, 4)), module.pool_k(k, (8, 4, 4)), module.pool_v(v, (8, 4, 4))
+        (q, _), (k, k_grid), (v, _) = (
+            module.pool_q(q, (8, 4, 4)),
+            module.pool_k(k, (8, 4, 4)),
+            module.pool_v(v, (8, 4, 4)),
+        )
         heads = [attention_with_loops(module, q[0, h], k[0, h], v[0, h], grid, k_grid) for h in range(2)]
         torch.testing.assert_close(found[0], module.proj(torch.cat(heads, dim=1)), atol=1e-4, rtol=1e-4)
 

@@ -35,7 +35,10 @@ def test_absent_fields_take_their_default():
         (lambda: EcgEncoderSpec(width=100), r"width \(100\) has to be a multiple of 4 and of its heads \(3\)"),
         (lambda: EcgEncoderSpec(n_samples=10), r"window \(10 samples\) has to hold at least one patch \(24\)"),
         (lambda: StudySpec(width=30), r"study width \(30\) has to be a multiple of its heads \(4\)"),
-        (lambda: ModelSpec(ecg_input=EcgInputSpec(n_samples=1992)), r"1992 samples\) and the ECG encoder's window \(1008\)"),
+        (
+            lambda: ModelSpec(ecg_input=EcgInputSpec(n_samples=1992)),
+            r"1992 samples\) and the ECG encoder's window \(1008\)",
+        ),
         (lambda: replace(ModelSpec(), clip_encoder=ClipEncoderSpec(dim=256)), "gives 256 numbers, .* expects 512"),
     ],
 )
