@@ -83,6 +83,7 @@ def test_a_written_ecg_reads_back_within_a_microvolt_and_carries_no_label(tmp_pa
     assert record.sig_name == LEADS and record.fs == ECG_RATE_HZ and record.units == ["mV"] * 12
     np.testing.assert_allclose(record.p_signal.T, ecg.signal_mv(), atol=0.00051)
     assert record.base_datetime == ecg.time
+    assert record.checksum == wfdb.rdrecord(str(header.with_suffix("")), physical=False).calc_checksum()
     text = header.read_text().lower()
     assert "synthetic phantom" in text and not any(word in text for word in ("lvef", "infarct", "lbbb", "_cm", "af\n"))
 
