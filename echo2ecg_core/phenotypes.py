@@ -49,8 +49,22 @@ PHENOTYPES: dict[str, Phenotype] = {
         Phenotype("lvesv", "LV end-systolic volume", "LVESV", "mL", 0, (0, 260),
                   {"male": (21, 61), "female": (14, 42)}, ASE_2015, confirmed=False),
         Phenotype("lvsv", "LV stroke volume", "LVSV", "mL", 0, (10, 140), {}, "no guideline range"),
+        Phenotype("lvidd", "LV internal diameter", "LVIDd", "cm", 1, (2.8, 8.0),
+                  {"male": (4.2, 5.8), "female": (3.8, 5.2)}, ASE_2015),
         Phenotype("ivsd", "Septal thickness", "IVSd", "cm", 1, (0.4, 2.4),
                   {"male": (0.6, 1.0), "female": (0.6, 0.9)}, ASE_2015),
+        Phenotype("lvpwd", "Posterior wall thickness", "LVPWd", "cm", 1, (0.4, 2.2),
+                  {"male": (0.6, 1.0), "female": (0.6, 0.9)}, ASE_2015),
+        Phenotype("lv_mass_index", "LV mass index", "LVMI", "g/m²", 0, (30, 240),
+                  {"male": (49, 115), "female": (43, 95)}, ASE_2015),
+        Phenotype("lavi", "Left atrial volume index", "LAVI", "mL/m²", 0, (10, 90),
+                  {"male": (16, 34), "female": (16, 34)}, ASE_2015),
+        Phenotype("rv_basal_diameter", "RV basal diameter", "RVD1", "mm", 0, (20, 65),
+                  {"male": (25, 41), "female": (25, 41)}, ASE_2015),
+        Phenotype("tapse", "Tricuspid annular excursion", "TAPSE", "cm", 1, (0.5, 3.5),
+                  {"male": (1.7, None), "female": (1.7, None)}, ASE_2015),
+        Phenotype("rvsp", "RV systolic pressure", "RVSP", "mmHg", 0, (10, 100),
+                  {"male": (None, 35), "female": (None, 35)}, ASE_2015, confirmed=False),
     )
 }
 
