@@ -9,7 +9,7 @@ import hashlib
 import json
 import time
 from collections.abc import Callable
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -26,10 +26,10 @@ from echo2ecg_core.workflows.prepare_phantom import PreparedCohort, prepare_coho
 
 Log = Callable[[str], None]
 DEMO_RUN = RunParameters(
-    epochs=30, batch_size=64, lr=1e-3, weight_decay=0.05, warmup_epochs=2,
+    epochs=40, batch_size=64, lr=1e-3, weight_decay=0.05, warmup_epochs=2,
     augmentation=AugmentationSpec(gain_std=0.1, time_flip_probability=0.0, sign_flip_probability=0.0, jitter_strength=0.3),
 )
-DEMO_SPEC = replace(PRESETS["demo"], temperature=0.1)
+DEMO_SPEC = PRESETS["demo"]
 
 
 def train_preset(preset: str, out: Path, scratch: Path, *, processes: int = 2, log: Log = print,
