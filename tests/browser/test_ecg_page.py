@@ -12,8 +12,8 @@ pytestmark = pytest.mark.browser
 
 DICOM = get_testdata_file("waveform_ecg.dcm")
 SCREENSHOT = Path(__file__).resolve().parents[2] / "assets" / "screenshots" / "ecg.png"
-TRACES = ".trace"
-TILE = "svg[data-px-per-mm] pattern"
+PAPER = ".st-key-ecg_paper "
+SHEET, TRACES, PULSE, READING = (PAPER + css for css in ("svg", ".trace", ".pulse", ".reading"))
 
 
 def open_ecg(tab, address: str, query: str = "") -> None:
@@ -43,38 +43,38 @@ def test_a_dropped_ecg_becomes_a_prediction_and_no_request_leaves_this_machine(t
 def test_a_millimetre_of_paper_is_a_whole_number_of_pixels(tab, served, width, pixels):
     tab.set_viewport_size({"width": width, "height": 900})
     open_ecg(tab, served)
-    assert [float(tile.get_attribute("width")) for tile in tab.locator(TILE).all()] == [pixels, 5 * pixels]
-    pulse = tab.locator(".pulse").first.evaluate("path => { const b = path.getBBox(); return [b.width, b.height] }")
+    assert [float(tile.get_attribute("width")) for tile in tab.locator(PAPER + "pattern").all()] == [pixels, 5 * pixels]
+    pulse = tab.locator(PULSE).first.evaluate("path => { const b = path.getBBox(); return [b.width, b.height] }")
     assert pulse == pytest.approx([7 * pixels, 10 * pixels])  # 200 ms and a foot on each side; 1 mV
-    assert tab.locator("svg[data-px-per-mm]").bounding_box()["height"] == 104 * pixels
+    assert tab.locator(SHEET).bounding_box()["height"] == 104 * pixels
 
 
 def test_the_calipers_measure_what_the_paper_says(tab, served):
     open_ecg(tab, served)
     tab.keyboard.press("k")
-    box = tab.locator("svg[data-px-per-mm]").bounding_box()
+    box = tab.locator(SHEET).bounding_box()
     tab.mouse.move(box["x"] + 200, box["y"] + 90)
     tab.mouse.down()
     tab.mouse.move(box["x"] + 275, box["y"] + 60, steps=4)
     tab.mouse.up()
-    assert tab.locator(".reading").inner_text() == "1000 ms · 60 bpm · 1.00 mV"
+    assert tab.locator(READING).inner_text() == "1000 ms · 60 bpm · 1.00 mV"
     tab.keyboard.press("Escape")
-    tab.locator(".reading").wait_for(state="hidden")
+    tab.locator(READING).wait_for(state="hidden")
 
 
 def test_the_address_holds_the_view(tab, served):
     open_ecg(tab, served, "/?layout=12×1&speed=50")
     assert tab.locator(TRACES).count() == 12
-    assert "50\u202fmm/s" in tab.locator(".e2e-caption").inner_text()
+    assert "50\u202fmm/s" in tab.locator(".e2e-caption").first.inner_text()
 
 
 def test_changing_the_gain_keeps_the_same_paper_and_redraws_it_taller(tab, served):
     open_ecg(tab, served)
-    tab.locator("svg[data-px-per-mm]").evaluate("svg => svg.getRootNode().querySelector('.frame').dataset.kept = 'yes'")
+    tab.locator(SHEET).evaluate("svg => svg.getRootNode().querySelector('.frame').dataset.kept = 'yes'")
     tab.get_by_role("radio", name="20").click()
     tab.wait_for_function("() => document.body.innerText.includes('20\u202fmm/mV')")
-    assert tab.locator(".frame").get_attribute("data-kept") == "yes"
-    height = tab.locator(".pulse").first.evaluate("path => path.getBBox().height")
+    assert tab.locator(PAPER + ".frame").get_attribute("data-kept") == "yes"
+    height = tab.locator(PULSE).first.evaluate("path => path.getBBox().height")
     assert height == pytest.approx(60)
 
 
