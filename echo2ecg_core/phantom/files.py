@@ -74,7 +74,16 @@ def _mp4(study, view: str) -> bytes:
     return encode_mp4(study.render(view).to_clip())
 
 
-CLIP_WRITERS = {"mp4": (".mp4", _mp4)}
+def _dicom(study, view: str) -> bytes:
+    """A DICOM file; every fourth study comes from a machine that burns the (fictitious) patient into the picture."""
+    from echo2ecg_core.phantom.dicom import FictitiousPatient, encode_dicom
+
+    patient = FictitiousPatient.of(study.patient_id, study.heart.sex, study.heart.age_years, study.date)
+    burnt_in = np.random.default_rng([*study.seed, 98]).random() < 0.25
+    return encode_dicom(study.render(view), patient, study.study_id, study.date, burnt_in)
+
+
+CLIP_WRITERS = {"mp4": (".mp4", _mp4), "dicom": (".dcm", _dicom)}
 
 
 def claim_folder(out: Path, facts: dict) -> None:

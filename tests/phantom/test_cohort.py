@@ -145,7 +145,7 @@ def test_another_cohorts_folder_and_unknown_formats_are_refused(tmp_path):
     (tmp_path / "letters" / "letter.txt").write_text("private")
     with pytest.raises(Echo2ECGError, match="holds no phantom cohort"):
         write_cohort(tmp_path / "letters", 2, 6)
-    with pytest.raises(Echo2ECGError, match="known are mp4"):
+    with pytest.raises(Echo2ECGError, match="known are mp4, dicom"):
         write_cohort(tmp_path / "new", 2, 6, format="avi")
 
 
@@ -160,3 +160,20 @@ def test_clips_are_written_with_their_view_inside_and_the_same_on_two_processes(
     paths = sorted((tmp_path / "one" / "echo" / study.patient_id / study.study_id).iterdir())
     clips = [read_clip(path) for path in paths]
     assert {clip.view for clip in clips} == set(study.views) and all(clip.synthetic and clip.n_frames == 32 for clip in clips)
+
+
+@pytest.mark.slow
+def test_dicom_cohorts_hold_one_readable_file_a_view_with_burnt_in_names_in_some_studies(tmp_path):
+    import pydicom
+
+    from echo2ecg_core.echo.readers import read_clip
+
+    cohort = PhantomCohort(40, 5)
+    burnt_in = {}
+    write_cohort(tmp_path / "cohort", 40, 5, format="dicom", patients=range(6))
+    for study in (study for i in range(6) for study in cohort.patient(i).studies):
+        paths = sorted((tmp_path / "cohort" / "echo" / study.patient_id / study.study_id).iterdir())
+        assert len(paths) == len(study.views) and all(path.suffix == ".dcm" for path in paths)
+        assert read_clip(paths[0]).n_frames == 32
+        burnt_in[study.study_id] = pydicom.dcmread(paths[0]).BurnedInAnnotation
+    assert set(burnt_in.values()) == {"YES", "NO"}
