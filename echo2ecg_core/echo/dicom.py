@@ -59,7 +59,7 @@ def _clip(dataset, name: str) -> EchoClip:
     frames, video_fps = _encapsulated_video(dataset) if syntax in VIDEO_SYNTAXES else (_frames(dataset, syntax), None)
     fps, fps_note = _frame_rate(dataset, len(frames), video_fps)
     spacing_mm, spacing_note = _spacing(dataset)
-    view = str(dataset.get("ViewName", "") or "")
+    view = str(dataset.get("SeriesDescription", "") or "")
     return EchoClip(
         frames=frames,
         fps=fps,

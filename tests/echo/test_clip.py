@@ -40,11 +40,11 @@ def test_frames_of_another_type_or_an_unknown_view_are_our_own_mistake():
 
 
 def test_importing_clips_readers_videos_and_phantoms_loads_no_heavy_library():
-    modules = ["clip", "dicom", "readers", "video"]
+    modules = ["clip", "deidentify", "dicom", "readers", "video"]
     code = (
         "import sys\n"
         + "".join(f"import echo2ecg_core.echo.{module}\n" for module in modules)
-        + "import echo2ecg_core.phantom.echo\n"
+        + "import echo2ecg_core.phantom.dicom\n"
         + "print([m for m in ('av', 'numba', 'scipy', 'torch', 'cv2', 'pydicom') if m in sys.modules])"
     )
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"

@@ -178,11 +178,11 @@ def test_a_pixel_size_that_cannot_be_trusted_is_left_out_and_said(area, words):
 
 
 def test_r_waves_are_read_in_seconds_and_view_names_only_when_known():
-    tags = {"FrameTime": "500", "RWaveTimeVector": [120.0, 800.0, 4000.0], "ViewName": "A4C"}
+    tags = {"FrameTime": "500", "RWaveTimeVector": [120.0, 800.0, 4000.0], "SeriesDescription": "A4C"}
     clip = read_clip(dicom(**tags))
     assert clip.r_wave_times_s == (0.12, 0.8)
     assert clip.view == "A4C"
-    assert read_clip(dicom(ViewName="apical")).view is None
+    assert read_clip(dicom(SeriesDescription="apical")).view is None
 
 
 def test_nothing_about_the_patient_is_kept():

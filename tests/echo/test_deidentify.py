@@ -1,0 +1,75 @@
+"""De-identification on pictures whose sector and letters are known, and on recordings of real machines."""
+
+import numpy as np
+import pytest
+
+from echo2ecg_core.echo.clip import EchoClip
+from echo2ecg_core.echo.deidentify import deidentified, sector_mask
+from echo2ecg_core.echo.readers import read_clip
+from echo2ecg_core.errors import ReadError
+
+
+def screen_with_name(n_frames=12, h=240, w=320) -> tuple[np.ndarray, np.ndarray]:
+    """Flickering tissue in a known sector, a name and a date above it, an ECG line with a running marker below."""
+    from PIL import Image, ImageDraw, ImageFont
+
+    y, x = np.mgrid[:h, :w]
+    radius, angle = np.hypot(x - w / 2, y - 30), np.arctan2(x - w / 2, y - 30)
+    sector = (radius < 170) & (np.abs(angle) < 0.7)
+    picture = Image.new("RGB", (w, h))
+    draw, font = ImageDraw.Draw(picture), ImageFont.load_default(14)
+    draw.text((4, 2), "MUSTERMANN, ERIKA", fill=(255, 255, 255), font=font)
+    draw.text((220, 2), "02 JAN 1950", fill=(255, 255, 255), font=font)
+    draw.line((0, 222, w, 218), fill=(0, 255, 0))
+    frames = np.repeat(np.asarray(picture)[None], n_frames, axis=0)
+    rng = np.random.default_rng(0)
+    for t, frame in enumerate(frames):
+        frame[sector] = rng.integers(10, 140, (sector.sum(), 1))
+        frame[205:235, 10 + 20 * t] = 255
+    return frames, sector
+
+
+def test_letters_and_traces_outside_the_sector_are_gone_and_the_sector_stays():
+    frames, sector = screen_with_name()
+    clean = deidentified(EchoClip(frames, 40.0, "AVI", "Mustermann_Erika.avi"))
+    assert not clean.frames[:, :24].any()
+    assert not clean.frames[:, 206:].any()
+    assert (clean.frames[:, sector] == frames[:, sector]).mean() > 0.998  # the cone's tip is finer than a letter
+    mask = sector_mask(frames)
+    assert (mask & ~sector).mean() < 0.02
+
+
+def test_the_file_name_goes_too_and_the_rest_of_the_clip_stays():
+    frames, _ = screen_with_name()
+    clip = EchoClip(frames, 40.0, "AVI", "Mustermann_Erika.avi", "A4C", 0.9, 0.5, (0.1,), False, ("a note",))
+    clean = deidentified(clip)
+    assert "Muster" not in repr(clean.source)
+    assert clean.source == f"clip-{clean.content_hash[:12]}"
+    assert (clean.fps, clean.view, clean.spacing_mm, clean.r_wave_times_s) == (40.0, "A4C", 0.5, (0.1,))
+    assert clean.notes[0] == "a note"
+    assert clean.notes[1].startswith("Everything outside the ultrasound sector was blacked out (")
+
+
+@pytest.mark.parametrize("n_frames", [1, 5])
+def test_what_does_not_move_is_refused_and_never_passed_on(n_frames):
+    frames, _ = screen_with_name(1)
+    clip = EchoClip(np.repeat(frames, n_frames, axis=0), 30.0, "DICOM", "still")
+    with pytest.raises(ReadError, match=f"no moving ultrasound sector was found in its {n_frames} frame"):
+        deidentified(clip)
+
+
+def test_moving_digits_alone_are_no_sector():
+    frames, sector = screen_with_name()
+    frames[:, sector] = 0
+    assert sector_mask(frames) is None
+
+
+def test_a_real_machine_loses_its_letters_and_keeps_its_heart(samples):
+    clip = read_clip(samples / "echo/us_multiframe_dicom/pydicom_examples_ybr_color.dcm")
+    clean = deidentified(clip)
+    assert clip.frames[0, :30, :40].max() > 100  # "PLA", "Gen THI"
+    assert not clean.frames[:, :, :60].any()  # left column of letters
+    assert not clean.frames[:, :, 265:].any()  # depth marks, MI, TIS
+    assert not clean.frames[:, 215:].any()  # menu
+    heart = clip.frames[:, 40:190, 115:200]
+    assert clean.frames[:, 40:190, 115:200].sum() > 0.97 * heart.sum()
