@@ -1,9 +1,10 @@
 """How much of the echo the phantom's ECG tells: gradient boosting on measured ECG features against the labels.
 
-Run: python benchmarks/phantom_difficulty.py [--train 2000] [--test 700] [--seed 7] [--observer-noise]. Prints one JSON line: LVEF mean absolute
-error and its ratio to the median predictor, LVEDV and IVSd R2, AUROC of LVEF <= 40 and of LV hypertrophy, and the speed of the
-simulator. The phantom is meant to be as hard as life: LVEF error 6-9 points, AUROC 0.80-0.92 (Attia et al., Nat Med 2019: 0.93
-with 45,000 patients and raw ECGs). Features are measured here on the mean beat, so that no phantom latent leaks in.
+Run: python benchmarks/phantom_difficulty.py [--train 2000] [--test 700] [--seed 7] [--observer-noise]. Prints one JSON
+line: LVEF mean absolute error and its ratio to the median predictor, LVEDV and IVSd R2, AUROC of LVEF <= 40 and of LV
+hypertrophy, and the speed of the simulator. The phantom is meant to be as hard as life: LVEF error 6-9 points, AUROC
+0.80-0.92 (Attia et al., Nat Med 2019: 0.93 with 45,000 patients and raw ECGs). Features are measured here on the mean
+beat, so that no phantom latent leaks in.
 """
 
 import argparse
@@ -53,7 +54,12 @@ def ecg_features(signal_mv: np.ndarray) -> np.ndarray:
     speed = np.sqrt((np.gradient(beat, axis=1) ** 2).sum(0))
     active = np.flatnonzero(speed[90:260] > 0.10 * speed[90:260].max()) + 90
     first, last = active[0], active[active < 240].max()
-    qrs, st, t_wave, p_wave = beat[:, first : last + 1], beat[:, last + 20], beat[:, last + 35 : 385], beat[:, 40 : first - 5]
+    qrs, st, t_wave, p_wave = (
+        beat[:, first : last + 1],
+        beat[:, last + 20],
+        beat[:, last + 35 : 385],
+        beat[:, 40 : first - 5],
+    )
     t_at = np.abs(t_wave).argmax(1)
     t_peak = t_wave[np.arange(12), t_at]
     turns = (np.diff(np.sign(np.diff(qrs, axis=1)), axis=1) != 0).sum(1)

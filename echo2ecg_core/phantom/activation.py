@@ -2,8 +2,8 @@
 
 Body frame: x to the left, y to the feet, z to the back (Frank). Each of the 17 LV segments and 3 RV regions is one
 dipole pointing outwards (endocardium to epicardium); normal times follow the isochrones of Durrer et al., Circulation
-1970, LBBB those of Auricchio et al., Circulation 2004. Repolarisation keeps the ventricular gradient (Wilson 1934): T area =
-gradient - QRS area, which makes T concordant in health and discordant in LBBB and strain. Parameters are frozen.
+1970, LBBB those of Auricchio et al., Circulation 2004. Repolarisation keeps the ventricular gradient (Wilson 1934): T
+area = gradient - QRS area, which makes T concordant in health and discordant in LBBB and strain. Parameters are frozen.
 """
 
 from dataclasses import dataclass
@@ -79,8 +79,8 @@ LONG_AXIS = _unit(DIRECTIONS[SEGMENTS.index("apex")])
 def region_sizes(heart: Heart, body: np.random.Generator) -> np.ndarray:
     """(20,) strength of each region: living wall mass, relative to a healthy heart.
 
-    Wall thickness and cavity size raise it (Brody effect), scar silences it, diffuse fibrosis thins it, amyloid halves it
-    (Carroll et al., Am J Cardiol 1982: low voltage despite thick walls); RV overload multiplies the right side.
+    Wall thickness and cavity size raise it (Brody effect), scar silences it, diffuse fibrosis thins it, amyloid takes
+    two thirds (Carroll et al., Am J Cardiol 1982: low voltage despite thick walls); RV overload multiplies the right side.
     """
     septal, free = heart.ivsd / 0.82, heart.lvpwd / 0.80
     share = np.array([1.0 if s else 0.35 if "anter" in n else 0.0 for n, s in zip(SEGMENTS, _SEPTAL, strict=False)])
@@ -98,18 +98,22 @@ def region_sizes(heart: Heart, body: np.random.Generator) -> np.ndarray:
     return size * (0.34 if "amyloid" in heart.conditions else 1.0)
 
 
-def depolarisation(heart: Heart, sizes: np.ndarray, body: np.random.Generator, fascicular_block: bool) -> Depolarisation:
+def depolarisation(
+    heart: Heart, sizes: np.ndarray, body: np.random.Generator, fascicular_block: bool
+) -> Depolarisation:
     """The ventricular activation of a conducted beat.
 
-    In normal conduction the septum fires from both sides and mostly cancels; in LBBB it fires from right to left, whole.
-    Fibrosis scatters times and narrows pulses (fragmented QRS, Das et al., Circulation 2006). Anterior fascicular block
-    delays the anterior and lateral base.
+    In normal conduction the septum fires from both sides and mostly cancels; in LBBB it fires from right to left,
+    whole. Fibrosis scatters times and narrows pulses (fragmented QRS, Das et al., Circulation 2006). Anterior
+    fascicular block delays the anterior and lateral base.
     """
     kind = heart.conduction
     times = np.array(_TIMES[kind])
     sign = np.where(_SEPTAL, -0.45 if kind == "lbbb" else 0.24, 1.0)
     if fascicular_block and kind != "lbbb":
-        late = [SEGMENTS.index(n) for n in ("basal_anterior", "basal_anterolateral", "mid_anterolateral", "mid_anterior")]
+        late = [
+            SEGMENTS.index(n) for n in ("basal_anterior", "basal_anterolateral", "mid_anterolateral", "mid_anterior")
+        ]
         times[late] += 0.11 if kind == "normal" else 0.07
         times[[SEGMENTS.index(n) for n in ("mid_inferior", "basal_inferior", "apical_inferior")]] -= 0.05
     scatter = (0.020 + 0.070 * heart.fibrosis) * (0.5 if kind == "lbbb" else 1.0)
@@ -133,14 +137,18 @@ def ectopic_depolarisation(sizes: np.ndarray, rng: np.random.Generator) -> Depol
     return Depolarisation(0.8 * moments, times * qrs_ms, np.full(len(times), 0.11 * qrs_ms))
 
 
-def t_wave_area(heart: Heart, sizes: np.ndarray, wave: Depolarisation, body: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+def t_wave_area(
+    heart: Heart, sizes: np.ndarray, wave: Depolarisation, body: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray]:
     """Primary and secondary T area vectors, (3,) each, mV ms.
 
     The gradient points along the long axis; it shrinks with failing function, age and drugs (non-specific T flattening)
     and turns away from scar. The secondary part opposes the QRS area beyond a normal one: LBBB, strain.
     """
     reference = np.array((30.0, 16.0, 12.0))  # QRS area of a healthy heart, mV ms at unit lead strength
-    strength = 86.0 * (1 - 0.010 * max(0.0, 60 - heart.lvef)) * np.exp(body.normal(0, 0.25) - 0.005 * (heart.age_years - 50))
+    strength = (
+        86.0 * (1 - 0.010 * max(0.0, 60 - heart.lvef)) * np.exp(body.normal(0, 0.25) - 0.005 * (heart.age_years - 50))
+    )
     strength *= (0.82 if heart.sex == "female" else 1.0) * (body.uniform(0.2, 0.7) if body.random() < 0.12 else 1.0)
     strength *= 0.6 if "amyloid" in heart.conditions else 1.0
     primary = strength * _unit(LONG_AXIS + np.array((0.12, -0.12, -0.06)) + body.normal(0, 0.13, 3))
@@ -154,4 +162,6 @@ def t_wave_area(heart: Heart, sizes: np.ndarray, wave: Depolarisation, body: np.
         strain += 0.85 * max(0.0, 60 - heart.lvef) * body.uniform(0.2, 1.4)
         right_strain = 1.4 * max(0.0, heart.rvsp - 48) * body.uniform(0.3, 1.3)
         return primary, -strain * _LATERAL - right_strain * _RIGHT
-    return primary * 0.6, -1.1 * excess - 18.0 * _LATERAL * (heart.conduction == "lbbb") - 14.0 * _RIGHT * (heart.conduction == "rbbb")
+    return primary * 0.6, -1.1 * excess - 18.0 * _LATERAL * (heart.conduction == "lbbb") - 14.0 * _RIGHT * (
+        heart.conduction == "rbbb"
+    )

@@ -1,7 +1,8 @@
 """Anatomy and function below the conditions: every number of a phantom heart, with its source.
 
 Plain conditional distributions, one function a node of the graph. Means and spreads of healthy hearts are those of
-ASE/EACVI 2015 (Lang et al., J Am Soc Echocardiogr 28:1-39); disease effects cite their own source. Parameters are frozen.
+ASE/EACVI 2015 (Lang et al., J Am Soc Echocardiogr 28:1-39); disease effects cite their own source. Parameters are
+frozen.
 """
 
 import math
@@ -68,7 +69,10 @@ def draw_function(
     fibrosis = rng.beta(1.2, 16) + 0.0012 * max(0.0, age_years - 50)
     if "dilated_cm" in found:
         early = rng.random() < 0.32  # found early or recovering under treatment
-        base, fibrosis = rng.normal(46, 4) if early else rng.normal(31, 8), fibrosis + rng.beta(2.4, 10 if early else 4.6)
+        base, fibrosis = (
+            rng.normal(46, 4) if early else rng.normal(31, 8),
+            fibrosis + rng.beta(2.4, 10 if early else 4.6),
+        )
     if "hypertensive_lvh" in found:
         base = rng.normal(43, 7) if rng.random() < 0.17 else base - 1
         fibrosis += rng.beta(1.5, 8)
@@ -109,7 +113,13 @@ def _disease_grade(rng: np.random.Generator) -> int:
 
 
 def draw_cavity(
-    rng: np.random.Generator, sex: str, age_years: float, bsa_m2: float, found: tuple[str, ...], lvef: float, valves: dict[str, int]
+    rng: np.random.Generator,
+    sex: str,
+    age_years: float,
+    bsa_m2: float,
+    found: tuple[str, ...],
+    lvef: float,
+    valves: dict[str, int],
 ) -> tuple[float, float]:
     """End-diastolic volume in mL and length/diameter ratio.
 
@@ -134,7 +144,8 @@ def draw_walls(
     """Septal and posterior wall thickness in cm at end-diastole.
 
     Healthy inside 0.6-1.0 (men), 0.6-0.9 (women). Hypertension adds 0.33, aortic stenosis 0.12 a grade, HCM septum 1.75
-    with a spared posterior wall (Olivotto et al., J Am Coll Cardiol 2003), amyloid 1.55 all round (Gonzalez-Lopez 2015).
+    with a spared posterior wall (Olivotto et al., J Am Coll Cardiol 2003), amyloid 1.55 all round (Gonzalez-Lopez
+    2015).
     """
     male = sex == "male"
     septum = rng.normal(0.84 if male else 0.76, 0.075) + 0.0012 * (age_years - 50)
@@ -171,7 +182,8 @@ def draw_right_heart(
     """RVSP (mmHg), RV basal diameter (mm), TAPSE (cm), right atrial area (cm2) and tricuspid grade.
 
     Healthy RVSP 26 +- 4, RV 33 +- 4 mm, TAPSE 2.4 +- 0.35 (Rudski et al., J Am Soc Echocardiogr 2010). Left-heart
-    pressure is passed on; precapillary disease reaches 62 +- 16 and dilates and weakens the RV (Forfia et al., AJRCCM 2006).
+    pressure is passed on; precapillary disease reaches 62 +- 16 and dilates and weakens the RV (Forfia et al., AJRCCM
+    2006).
     """
     rvsp = rng.normal(25, 4) + 0.05 * (age_years - 55)
     rvsp += 0.38 * max(0.0, lavi - 30) + 0.16 * max(0.0, 45 - lvef) + 2 * valves["mr_grade"]
@@ -180,7 +192,9 @@ def draw_right_heart(
     rvsp = float(np.clip(rvsp, 14, 120))
     load = max(0.0, rvsp - 35)
     rv = rng.normal(33.5 if sex == "male" else 30.5, 3.0) + 0.20 * load + 2.0 * (rhythm == "af")
-    tr_grade = int(np.clip(round(rng.normal(0.25 + 0.035 * load + 0.08 * (rv - 34) + 0.35 * (rhythm == "af"), 0.55)), 0, 3))
+    tr_grade = int(
+        np.clip(round(rng.normal(0.25 + 0.035 * load + 0.08 * (rv - 34) + 0.35 * (rhythm == "af"), 0.55)), 0, 3)
+    )
     rv += 2.5 * max(0, tr_grade - 1)
     tapse = rng.normal(2.35, 0.28) - 0.012 * load - 0.016 * max(0.0, 50 - lvef) - 0.15 * (rhythm == "af")
     ra_area = (14.5 + 0.07 * load + 2.0 * tr_grade + 4.0 * (rhythm == "af")) * math.exp(rng.normal(0, 0.13))
@@ -196,14 +210,18 @@ def draw_intervals(
 ) -> dict[str, float]:  # fmt: skip
     """Mean ventricular rate (bpm), PR and QRS (ms).
 
-    QRS 92 (men) / 86 ms (women) +- 7, longer in large, heavy and fibrosed ventricles (Murkofsky et al., J Am Coll Cardiol
-    1998; Oikarinen et al., Hypertension 2004); LBBB 150 +- 13, RBBB 138 +- 11. PR 158 +- 19, longer with a large atrium and age.
-    Rate 69 +- 11, up to 12 bpm faster in failure although half are beta-blocked; AF 82 +- 17.
+    QRS 92 (men) / 86 ms (women) +- 7, longer in large, heavy and fibrosed ventricles (Murkofsky et al., J Am Coll
+    Cardiol 1998; Oikarinen et al., Hypertension 2004); LBBB 150 +- 13, RBBB 138 +- 11. PR 158 +- 19, longer with a
+    large atrium and age. Rate 69 +- 11, up to 12 bpm faster in failure although half are beta-blocked; AF 82 +- 17.
     """
     qrs = rng.normal(92 if sex == "male" else 86, 6.5)
     qrs += 0.06 * (min(lvedv, 110) - 95) + 0.11 * max(0.0, lvedv - 110) + 0.028 * max(0.0, mass_g - 160) + 18 * fibrosis
     if conduction != "normal":
-        qrs = rng.normal(*((142, 11) if conduction == "lbbb" else (135, 10))) + 0.06 * max(0.0, lvedv - 110) + 8 * fibrosis
+        qrs = (
+            rng.normal(*((142, 11) if conduction == "lbbb" else (135, 10)))
+            + 0.06 * max(0.0, lvedv - 110)
+            + 8 * fibrosis
+        )
     pr = rng.normal(154, 18) + 0.30 * (age_years - 55) + 0.35 * max(0.0, lavi - 28)
     pr = max(pr, 204.0) + abs(rng.normal(12, 16)) if first_degree_block else min(pr, 199.0)
     rate = rng.normal(69 if sex == "male" else 71, 11)
@@ -216,7 +234,12 @@ def draw_intervals(
 
 
 def draw_wall_motion(
-    rng: np.random.Generator, lvef: float, territory: str | None, extent: float, conduction: str, segments: tuple[str, ...]
+    rng: np.random.Generator,
+    lvef: float,
+    territory: str | None,
+    extent: float,
+    conduction: str,
+    segments: tuple[str, ...],
 ) -> tuple[float, ...]:
     """Systolic thickening of each segment as a share of normal; its mean is LVEF / 62.
 

@@ -9,8 +9,16 @@ import math
 import numpy as np
 
 CONDITIONS = (
-    "healthy", "hypertensive_lvh", "hcm", "dilated_cm", "ischaemic_cm", "amyloid",
-    "aortic_stenosis", "aortic_regurgitation", "mitral_regurgitation", "tricuspid_regurgitation",
+    "healthy",
+    "hypertensive_lvh",
+    "hcm",
+    "dilated_cm",
+    "ischaemic_cm",
+    "amyloid",
+    "aortic_stenosis",
+    "aortic_regurgitation",
+    "mitral_regurgitation",
+    "tricuspid_regurgitation",
     "pulmonary_hypertension",
 )
 TERRITORIES = ("anterior", "inferior", "lateral")
@@ -69,7 +77,7 @@ def draw_territory(rng: np.random.Generator) -> str:
 
 
 def draw_rhythm(rng: np.random.Generator, age_years: float, conditions: tuple[str, ...], lvef: float) -> str:
-    """"af" or "sinus": fibrillation 1 % at 50 and 9 % above 80 years (Go et al., JAMA 2001, ATRIA).
+    """ "af" or "sinus": fibrillation 1 % at 50 and 9 % above 80 years (Go et al., JAMA 2001, ATRIA).
 
     Odds grow about threefold in heart failure (Santhanakrishnan et al., Circulation 2016) and with mitral disease and
     amyloid.
@@ -80,7 +88,7 @@ def draw_rhythm(rng: np.random.Generator, age_years: float, conditions: tuple[st
 
 
 def draw_conduction(rng: np.random.Generator, age_years: float, conditions: tuple[str, ...], lvef: float) -> str:
-    """"normal", "lbbb" or "rbbb".
+    """ "normal", "lbbb" or "rbbb".
 
     Community: RBBB 1.4 % of men, 0.5 % of women, rising with age (Bussink et al., Eur Heart J 2013), LBBB below 1 %
     before old age (Imanishi et al., Int J Cardiol 2006); in heart failure about a quarter have LBBB (Lund et al.,
@@ -88,7 +96,9 @@ def draw_conduction(rng: np.random.Generator, age_years: float, conditions: tupl
     """
     aged = 0.035 * (age_years - 62)
     lbbb = _logistic(-3.9 + aged + 0.095 * max(0.0, 52 - lvef))
-    rbbb = _logistic(-3.1 + aged + 1.0 * ("pulmonary_hypertension" in conditions) + 0.3 * ("ischaemic_cm" in conditions))
+    rbbb = _logistic(
+        -3.1 + aged + 1.0 * ("pulmonary_hypertension" in conditions) + 0.3 * ("ischaemic_cm" in conditions)
+    )
     chance = rng.random()
     return "lbbb" if chance < lbbb else "rbbb" if chance < lbbb + rbbb else "normal"
 

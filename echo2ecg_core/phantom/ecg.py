@@ -1,9 +1,10 @@
 """The 12-lead ECG of a phantom heart: regional dipoles, beat by beat, seen through a noisy torso.
 
-Beats are built once per recording as templates (P, QRS, T; plus the ectopic beat) and laid at the drawn times, so a recording
-costs a few milliseconds. What belongs to the person (position of the heart, torso, cells) comes from `heart.body_seed`
-and stays equal in every recording; what belongs to the recording comes from `rng`. Parameters of the whole phantom are frozen since gradient boosting on measured
-features (benchmarks/phantom_difficulty.py, 5,000 patients) gave LVEF error 7.2 points and AUROC 0.92 for LVEF <= 40.
+Beats are built once per recording as templates (P, QRS, T; plus the ectopic beat) and laid at the drawn times, so a
+recording costs a few milliseconds. What belongs to the person (position of the heart, torso, cells) comes from
+`heart.body_seed` and stays equal in every recording; what belongs to the recording comes from `rng`. Parameters of the
+whole phantom are frozen since gradient boosting on measured features (benchmarks/phantom_difficulty.py, 5,000 patients)
+gave LVEF error 7.2 points and AUROC 0.92 for LVEF <= 40.
 """
 
 import numpy as np
@@ -12,7 +13,9 @@ from echo2ecg_core.phantom import activation, rhythm, torso
 from echo2ecg_core.phantom.heart import Heart
 
 
-def simulate_ecg(heart: Heart, rng: np.random.Generator, duration_s: float = 10.0, sampling_rate_hz: float = 500.0) -> np.ndarray:
+def simulate_ecg(
+    heart: Heart, rng: np.random.Generator, duration_s: float = 10.0, sampling_rate_hz: float = 500.0
+) -> np.ndarray:
     """One recording.
 
     Args:
@@ -70,7 +73,13 @@ def _ventricles(
             if ectopic is None:
                 ectopic_wave = activation.ectopic_depolarisation(sizes, rng)
                 ectopic = _beat_template(
-                    ectopic_wave, 0.4 * primary, -1.25 * ectopic_wave.area(), 165.0, qt_ms + 50, vectors, sampling_rate_hz
+                    ectopic_wave,
+                    0.4 * primary,
+                    -1.25 * ectopic_wave.area(),
+                    165.0,
+                    qt_ms + 50,
+                    vectors,
+                    sampling_rate_hz,
                 )
             template = ectopic
         breath = 1 + swing * np.sin(2 * np.pi * (beats.breath_hz * onset + sway))
@@ -79,7 +88,8 @@ def _ventricles(
 
 
 def _qt_ms(heart: Heart, body: np.random.Generator) -> float:
-    """QT at the mean rate by Fridericia's cube root: QTc 398 (men) / 410 ms (women) +- 15, longer in failure and with a wide QRS.
+    """QT at the mean rate by Fridericia's cube root: QTc 398 (men) / 410 ms (women) +- 15, longer in failure and with a
+    wide QRS.
 
     Vink et al., Europace 2018 (healthy); Davey et al., Heart 2000 (failure).
     """
@@ -113,12 +123,18 @@ def _t_shape(milliseconds: np.ndarray, peak_ms: float, rise_ms: float, fall_ms: 
 
 
 def _add_p_waves(
-    leads: np.ndarray, heart: Heart, body: np.random.Generator, beats: rhythm.Beats, vectors: np.ndarray, sampling_rate_hz: float
+    leads: np.ndarray,
+    heart: Heart,
+    body: np.random.Generator,
+    beats: rhythm.Beats,
+    vectors: np.ndarray,
+    sampling_rate_hz: float,
 ) -> None:
-    """Adds to (8, n) a P wave before every conducted beat: right atrium to front and feet, then left atrium to the left and back.
+    """Adds to (8, n) a P wave before every conducted beat: right atrium to front and feet, then left atrium to the left
+    and back.
 
-    The left part grows and lengthens with LA volume (P terminal force in V1, Morris et al., Circulation 1964), the right part
-    with RA area (P pulmonale).
+    The left part grows and lengthens with LA volume (P terminal force in V1, Morris et al., Circulation 1964), the
+    right part with RA area (P pulmonale).
     """
     stretch = (heart.lavi / 27) ** 0.35
     left_mv = 0.062 * (heart.lavi / 27) ** 0.75 * np.exp(body.normal(0, 0.18))

@@ -1,7 +1,7 @@
 """The files of a phantom cohort: WFDB records, clips, tables and the manifest, each written whole or not at all.
 
-ECGs are 16 bit, 500 Hz, 1 uV a step. The same cohort gives the same bytes: headers carry the fictitious visit time, nothing
-carries the time of writing. View names are a convenience of the archive; importers read the view from the clip.
+ECGs are 16 bit, 500 Hz, 1 uV a step. The same cohort gives the same bytes: headers carry the fictitious visit time,
+nothing carries the time of writing. View names are a convenience of the archive; importers read the view from the clip.
 """
 
 import csv
@@ -34,7 +34,11 @@ def write_wfdb(ecg, folder: Path) -> Path:
     lines = [f"{ecg.ecg_id} {len(LEADS)} 500 {steps.shape[1]} {ecg.time:%H:%M:%S %d/%m/%Y}"]
     for lead, samples, checksum in zip(LEADS, steps, checksums, strict=True):
         lines.append(f"{ecg.ecg_id}.dat 16 {STEPS_PER_MV:.0f}(0)/mV 16 0 {samples[0]} {checksum} 0 {lead}")
-    lines += [f"# Age: {ecg.heart.age_years:.0f}", f"# Sex: {ecg.heart.sex.title()}", "# synthetic phantom, no real patient"]
+    lines += [
+        f"# Age: {ecg.heart.age_years:.0f}",
+        f"# Sex: {ecg.heart.sex.title()}",
+        "# synthetic phantom, no real patient",
+    ]
     header = folder / f"{ecg.ecg_id}.hea"
     _write_whole(header.with_suffix(".dat"), steps.T.tobytes())
     _write_whole(header, ("\n".join(lines) + "\n").encode())  # last: where it stands, the record is whole
@@ -90,8 +94,13 @@ def claim_folder(out: Path, facts: dict) -> None:
     """Makes the folder and its manifest, or checks that the folder belongs to the same cohort.
 
     Raises:
-        Echo2ECGError: Another cohort lives there.
+        Echo2ECGError: Another cohort lives there, or the format of its clips is unknown.
     """
+    if facts["format"] not in CLIP_WRITERS:
+        raise Echo2ECGError(
+            f"A phantom cohort cannot be written as {facts['format']!r}; known are {', '.join(CLIP_WRITERS)}.",
+            "Choose one of these.",
+        )
     manifest = {"kind": "phantom cohort", "phantom_version": PHANTOM_VERSION, "synthetic": True, **facts}
     path = out / "manifest.json"
     if path.exists():
@@ -106,7 +115,9 @@ def claim_folder(out: Path, facts: dict) -> None:
                 "Choose another folder, or the seed, number of patients and format of the cohort that is there.",
             )
     elif out.exists() and any(out.iterdir()):
-        raise Echo2ECGError(f"The folder {out.name} is not empty and holds no phantom cohort.", "Choose an empty or new folder.")
+        raise Echo2ECGError(
+            f"The folder {out.name} is not empty and holds no phantom cohort.", "Choose an empty or new folder."
+        )
     out.mkdir(parents=True, exist_ok=True)
     _write_whole(path, (json.dumps(manifest, indent=1) + "\n").encode())
 
@@ -116,14 +127,25 @@ def write_tables(out: Path, patients: list) -> None:
     studies = [(patient, study) for patient in patients for study in patient.studies]
     keys = [{"patient_id": p.patient_id, "study_id": s.study_id} for p, s in studies]
     facts = [
-        {"study_date": s.date.isoformat(), "sex": s.heart.sex, "age_years": round(s.heart.age_years, 1), "split": p.split, "synthetic": True}
+        {
+            "study_date": s.date.isoformat(),
+            "sex": s.heart.sex,
+            "age_years": round(s.heart.age_years, 1),
+            "split": p.split,
+            "synthetic": True,
+        }
         for p, s in studies
     ]
     labels = [{name: round(value, 3) for name, value in s.labels().items()} for _, s in studies]
     _write_csv(out / "labels.csv", [key | fact | label for key, fact, label in zip(keys, facts, labels, strict=True)])
     _write_csv(out / "latents.csv", [key | _latents(s.heart) for key, (_, s) in zip(keys, studies, strict=True)])
     ecgs = [
-        {"ecg_id": ecg.ecg_id, "patient_id": ecg.patient_id, "ecg_time": ecg.time.isoformat(), "path": ecg_path(ecg).as_posix()}
+        {
+            "ecg_id": ecg.ecg_id,
+            "patient_id": ecg.patient_id,
+            "ecg_time": ecg.time.isoformat(),
+            "path": ecg_path(ecg).as_posix(),
+        }
         for patient in patients
         for ecg in patient.ecgs
     ]

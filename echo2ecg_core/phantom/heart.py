@@ -37,7 +37,8 @@ class Heart:
         as_grade, ar_grade, mr_grade, tr_grade: 0 none, 1 mild, 2 moderate, 3 severe.
         rhythm: "sinus" or "af". conduction: "normal", "lbbb" or "rbbb". heart_rate_bpm: Mean ventricular rate.
         pr_ms: PR interval that sinus rhythm has (meaningless in AF). qrs_ms: QRS duration.
-        body_seed: Seed of what belongs to the person but to no echo: torso, position of the heart, cell electrophysiology.
+        body_seed: Seed of what belongs to the person but to no echo: torso, position of the heart, cell
+            electrophysiology.
     """
 
     sex: str
@@ -142,7 +143,12 @@ def draw_heart(rng: np.random.Generator) -> Heart:
 
 
 def complete_heart(
-    rng: np.random.Generator, sex: str, age_years: float, bsa_m2: float, found: tuple[str, ...], territory: str | None = None
+    rng: np.random.Generator,
+    sex: str,
+    age_years: float,
+    bsa_m2: float,
+    found: tuple[str, ...],
+    territory: str | None = None,
 ) -> Heart:
     """A heart for a given person with given conditions; everything below them in the graph is drawn."""
     extent = float(rng.beta(2.0, 1.6)) if territory else 0.0

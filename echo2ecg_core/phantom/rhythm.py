@@ -79,7 +79,9 @@ def fibrillation(rng: np.random.Generator, n_samples: int, sampling_rate_hz: flo
     seconds = np.arange(n_samples) / sampling_rate_hz
     waves = []
     for f_hz in rng.uniform(4.8, 7.8, 2):  # two wavelets that beat against each other
-        phase = 2 * np.pi * (f_hz * seconds + 0.45 * np.sin(2 * np.pi * (rng.uniform(0.3, 0.8) * seconds + rng.random())))
+        phase = (
+            2 * np.pi * (f_hz * seconds + 0.45 * np.sin(2 * np.pi * (rng.uniform(0.3, 0.8) * seconds + rng.random())))
+        )
         phase += 0.7 * np.sin(2 * np.pi * (rng.uniform(0.9, 1.9) * seconds + rng.random()))
         swell = 1 + 0.5 * np.sin(2 * np.pi * (rng.uniform(0.15, 0.7) * seconds + rng.random()))
         waves.append(swell * (np.sin(phase) + 0.3 * np.sin(2 * phase + 0.6)))

@@ -43,8 +43,8 @@ def rotation(angles_deg: np.ndarray) -> np.ndarray:
 def lead_vectors(bsa_m2: float, sex: str, body: np.random.Generator, rng: np.random.Generator) -> np.ndarray:
     """(8, 3) lead vectors of I, II, V1 ... V6 for one recording of one person.
 
-    A larger body attenuates, most in front (fat, lungs, breast); electrodes miss their place by about 1.5 cm sideways and
-    2 cm in height (Rajaganeshan et al., Int J Clin Pract 2008), V1 and V2 mostly too high. Place counts in
+    A larger body attenuates, most in front (fat, lungs, breast); electrodes miss their place by about 1.5 cm sideways
+    and 2 cm in height (Rajaganeshan et al., Int J Clin Pract 2008), V1 and V2 mostly too high. Place counts in
     electrode distances, about 4.5 cm.
 
     Args:
@@ -81,12 +81,16 @@ def electrode_noise(rng: np.random.Generator, n_samples: int, sampling_rate_hz: 
     wander_mv = np.exp(rng.normal(np.log(0.035), 0.5) + rng.normal(0, 0.35, _ELECTRODES))[:, None]
     muscle = (frequencies / 40) ** 2 / (1 + (frequencies / 40) ** 2) / (1 + (frequencies / 150) ** 4)
     wander = np.where((frequencies > 0) & (frequencies < 1.5), np.exp(-frequencies / 0.22), 0.0)
-    level = muscle_mv * (muscle / np.sqrt((muscle**2).mean())) + wander_mv * (wander / np.sqrt((wander**2).sum() / bins))
+    level = muscle_mv * (muscle / np.sqrt((muscle**2).mean())) + wander_mv * (
+        wander / np.sqrt((wander**2).sum() / bins)
+    )
     spectrum = rng.standard_normal((2, _ELECTRODES, bins), dtype=np.float32)
     spectrum = (spectrum[0] + 1j * spectrum[1]) * (level * np.sqrt(n_samples / 4)).astype(np.float32)
     mains_hz = 50.0 if rng.random() < 0.5 else 60.0
     mains_mv = 0.004 * rng.exponential(1.0, _ELECTRODES) * (rng.random() < 0.6)
-    spectrum[:, np.argmin(np.abs(frequencies - mains_hz))] += mains_mv * n_samples / 2 * np.exp(2j * np.pi * rng.random())
+    spectrum[:, np.argmin(np.abs(frequencies - mains_hz))] += (
+        mains_mv * n_samples / 2 * np.exp(2j * np.pi * rng.random())
+    )
     noise = np.fft.irfft(spectrum, n_samples)
     if rng.random() < 1 / 12:
         noise[rng.integers(_ELECTRODES)] += _motion(rng, n_samples, sampling_rate_hz)
@@ -97,4 +101,6 @@ def _motion(rng: np.random.Generator, n_samples: int, sampling_rate_hz: float) -
     """(n,) one electrode slips: a 0.2-0.6 mV jump that decays within a second."""
     seconds = np.arange(n_samples) / sampling_rate_hz - rng.uniform(0.1, 0.9) * n_samples / sampling_rate_hz
     rise = 1 / (1 + np.exp(-seconds / 0.03))
-    return rng.choice((-1, 1)) * rng.uniform(0.2, 0.6) * rise * np.exp(-np.clip(seconds, 0, None) / rng.uniform(0.2, 0.6))
+    return (
+        rng.choice((-1, 1)) * rng.uniform(0.2, 0.6) * rise * np.exp(-np.clip(seconds, 0, None) / rng.uniform(0.2, 0.6))
+    )

@@ -43,7 +43,9 @@ def test_a_patient_depends_on_seed_and_number_alone():
 
 def test_splits_are_seventy_fifteen_fifteen_and_known_without_drawing(patients):
     splits = [patient.split for patient in patients]
-    assert [splits.count(name) / len(splits) for name in ("train", "validation", "test")] == pytest.approx([0.7, 0.15, 0.15], abs=0.04)
+    assert [splits.count(name) / len(splits) for name in ("train", "validation", "test")] == pytest.approx(
+        [0.7, 0.15, 0.15], abs=0.04
+    )
     assert splits == [PhantomCohort(800, 11).split_of(i) for i in range(800)]
 
 
@@ -51,7 +53,9 @@ def test_visits_lie_days_apart_and_ids_are_unique(patients):
     assert {len(p.ecgs) for p in patients} == {1, 2, 3} and {len(p.studies) for p in patients} == {1, 2}
     ecg_ids = [ecg.ecg_id for p in patients for ecg in p.ecgs]
     assert len(set(ecg_ids)) == len(ecg_ids)
-    nearest = [min(abs((ecg.time.date() - study.date).days) for ecg in p.ecgs) for p in patients for study in p.studies[:1]]
+    nearest = [
+        min(abs((ecg.time.date() - study.date).days) for ecg in p.ecgs) for p in patients for study in p.studies[:1]
+    ]
     assert np.mean(np.array(nearest) <= 7) > 0.6 and max(nearest) > 14
     for patient in patients:
         times = [ecg.time for ecg in patient.ecgs]
@@ -70,7 +74,10 @@ def test_second_visits_show_nearly_the_same_heart(patients):
 
 
 def test_labels_may_carry_observer_noise_that_is_the_same_every_time():
-    plain, noisy = PhantomCohort(5, 2).patient(1).studies[0], PhantomCohort(5, 2, observer_noise=True).patient(1).studies[0]
+    plain, noisy = (
+        PhantomCohort(5, 2).patient(1).studies[0],
+        PhantomCohort(5, 2, observer_noise=True).patient(1).studies[0],
+    )
     assert plain.labels() == plain.heart.labels() != noisy.labels() == noisy.labels()
 
 
@@ -115,7 +122,9 @@ def test_tables_name_every_ecg_and_study(tmp_path):
     assert [row["study_id"] for row in latents] == [row["study_id"] for row in labels]
     assert all((folder / row["path"]).is_file() for row in ecgs)
     first = cohort.patient(0).studies[0]
-    assert float(labels[0]["lvef"]) == pytest.approx(first.heart.lvef, abs=0.001) and labels[0]["split"] == cohort.split_of(0)
+    assert float(labels[0]["lvef"]) == pytest.approx(first.heart.lvef, abs=0.001) and labels[0][
+        "split"
+    ] == cohort.split_of(0)
     assert "lvef" not in ecgs[0] and json.loads((folder / "manifest.json").read_text())["synthetic"] is True
 
 
@@ -159,7 +168,9 @@ def test_clips_are_written_with_their_view_inside_and_the_same_on_two_processes(
     study = PhantomCohort(2, 5).patient(1).studies[0]
     paths = sorted((tmp_path / "one" / "echo" / study.patient_id / study.study_id).iterdir())
     clips = [read_clip(path) for path in paths]
-    assert {clip.view for clip in clips} == set(study.views) and all(clip.synthetic and clip.n_frames == 32 for clip in clips)
+    assert {clip.view for clip in clips} == set(study.views) and all(
+        clip.synthetic and clip.n_frames == 32 for clip in clips
+    )
 
 
 @pytest.mark.slow

@@ -16,7 +16,14 @@ LEAD_I, II, III, AVR, AVL, AVF, V1, V2, V3, V4, V5, V6 = range(12)
 def healthy(seed: int, **changes):
     """A healthy man of 50 in sinus rhythm with normal conduction, with some fields changed."""
     heart = complete_heart(np.random.default_rng([50, seed]), "male", 50.0, 1.9, ("healthy",))
-    plain = {"rhythm": "sinus", "conduction": "normal", "qrs_ms": 92.0, "heart_rate_bpm": 68.0, "pr_ms": 160.0, "fibrosis": 0.05}
+    plain = {
+        "rhythm": "sinus",
+        "conduction": "normal",
+        "qrs_ms": 92.0,
+        "heart_rate_bpm": 68.0,
+        "pr_ms": 160.0,
+        "fibrosis": 0.05,
+    }
     return replace(heart, **(plain | changes))
 
 
@@ -69,7 +76,9 @@ def test_recordings_are_float32_finite_and_reproducible_at_any_rate_and_length()
 def test_a_peak_count_recovers_the_rate(rate):
     found = []
     for seed in range(6):
-        peaks = r_peaks(simulate_ecg(healthy(seed, heart_rate_bpm=rate, lvesv=40.0, lvedv=105.0), np.random.default_rng(seed)))
+        peaks = r_peaks(
+            simulate_ecg(healthy(seed, heart_rate_bpm=rate, lvesv=40.0, lvedv=105.0), np.random.default_rng(seed))
+        )
         found.append(60 * FS * (len(peaks) - 1) / (peaks[-1] - peaks[0]))
     assert np.median(found) == pytest.approx(rate, abs=1.5)
 
@@ -85,16 +94,24 @@ def test_normal_voltages_and_r_progression():
 
 
 def test_bundle_branch_blocks_are_wide_and_look_their_part():
-    normal, left, right = healthy(1), healthy(1, conduction="lbbb", qrs_ms=150.0), healthy(1, conduction="rbbb", qrs_ms=138.0)
+    normal, left, right = (
+        healthy(1),
+        healthy(1, conduction="lbbb", qrs_ms=150.0),
+        healthy(1, conduction="rbbb", qrs_ms=138.0),
+    )
     assert qrs_ms(left) > qrs_ms(normal) + 35 and qrs_ms(right) > qrs_ms(normal) + 30
     left, right = median_beats(conduction="lbbb", qrs_ms=150.0), median_beats(conduction="rbbb", qrs_ms=138.0)
     assert np.median(left[:, V1, 60:180].sum(1)) < 0 < np.median(left[:, V6, 60:180].sum(1))  # all to the left
     t_v6 = left[:, V6, 190:330].min(1)
     assert np.median(t_v6) < -0.05  # T against the QRS
-    assert np.median(right[:, V1, 110:150].max(1)) > 0.2 and np.median(right[:, V6, 110:150].min(1)) < -0.15  # R' and wide S
+    assert (
+        np.median(right[:, V1, 110:150].max(1)) > 0.2 and np.median(right[:, V6, 110:150].min(1)) < -0.15
+    )  # R' and wide S
 
 
-@pytest.mark.parametrize(("conduction", "width"), [("normal", 90.0), ("normal", 110.0), ("lbbb", 155.0), ("rbbb", 140.0)])
+@pytest.mark.parametrize(
+    ("conduction", "width"), [("normal", 90.0), ("normal", 110.0), ("lbbb", 155.0), ("rbbb", 140.0)]
+)
 def test_simulated_qrs_width_is_the_hearts(conduction, width):
     found = [qrs_ms(healthy(seed, conduction=conduction, qrs_ms=width)) for seed in range(6)]
     assert np.median(found) == pytest.approx(width, abs=15)
@@ -115,7 +132,10 @@ def test_fibrillation_scatters_the_beats_and_drops_the_p_wave():
 
 def test_an_anterior_infarct_takes_the_r_waves_of_v2_to_v4():
     scar = ("mid_anterior", "mid_anteroseptal", "apical_anterior", "apical_septal", "apex")
-    motion = tuple(0.02 if name in scar else 0.3 if "anteroseptal" in name or name == "basal_anterior" else 1.0 for name in SEGMENTS)
+    motion = tuple(
+        0.02 if name in scar else 0.3 if "anteroseptal" in name or name == "basal_anterior" else 1.0
+        for name in SEGMENTS
+    )
     sound = median_beats()[:, :, 70:140].max(2)
     infarct = median_beats(infarct_territory="anterior", infarct_extent=0.9, wall_motion=motion)[:, :, 70:140]
     for lead in (V2, V3, V4):
@@ -141,7 +161,9 @@ def test_amyloid_lowers_the_voltage_of_thick_walls():
 
 def test_right_ventricular_overload_turns_the_axis_right_and_raises_r_in_v1():
     def axis_deg(beats):
-        return np.median(np.rad2deg(np.arctan2(beats[:, AVF, 70:140].sum(1) * 2 / np.sqrt(3), beats[:, LEAD_I, 70:140].sum(1))))
+        return np.median(
+            np.rad2deg(np.arctan2(beats[:, AVF, 70:140].sum(1) * 2 / np.sqrt(3), beats[:, LEAD_I, 70:140].sum(1)))
+        )
 
     sound, loaded = median_beats(8), median_beats(8, rvsp=90.0, rv_basal_diameter=48.0)
     assert axis_deg(loaded) > axis_deg(sound) + 25

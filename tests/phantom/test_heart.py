@@ -28,7 +28,11 @@ def test_eighteen_percent_have_reduced_and_twelve_percent_mildly_reduced_functio
 
 @pytest.mark.parametrize("sex", ["male", "female"])
 def test_healthy_hearts_lie_inside_the_guideline_ranges(hearts, sex):
-    healthy = [h for h in hearts if h.conditions == ("healthy",) and h.rhythm == "sinus" and h.conduction == "normal" and h.sex == sex]
+    healthy = [
+        h
+        for h in hearts
+        if h.conditions == ("healthy",) and h.rhythm == "sinus" and h.conduction == "normal" and h.sex == sex
+    ]
     assert len(healthy) > 300
     for name, (low, high) in NORMAL[sex].items():
         values = np.array([heart.labels()[name] for heart in healthy])
@@ -61,7 +65,9 @@ def test_labels_agree_with_each_other(hearts):
         assert labels["lvef"] == pytest.approx(100 * labels["lvsv"] / labels["lvedv"])
         assert labels["lvids"] < labels["lvidd"]
         outer = labels["lvidd"] + labels["ivsd"] + labels["lvpwd"]
-        assert labels["lv_mass_index"] == pytest.approx((0.8 * 1.04 * (outer**3 - labels["lvidd"] ** 3) + 0.6) / heart.bsa_m2)
+        assert labels["lv_mass_index"] == pytest.approx(
+            (0.8 * 1.04 * (outer**3 - labels["lvidd"] ** 3) + 0.6) / heart.bsa_m2
+        )
 
 
 def test_noisy_labels_keep_volumes_and_fraction_consistent(hearts):
