@@ -214,9 +214,9 @@ def phantom(out: Annotated[Path, typer.Option(help="Folder to write.")], patient
 @app.command()
 def promote(model: str, workspace: WorkspaceOption = None) -> None:
     """Make a registered model the active one."""
-    from echo2ecg_core.store.model_registry import ModelRegistry
+    from echo2ecg_core.workflows.active_model import promote as make_active
 
-    card = ModelRegistry(_existing(workspace)).promote(model)
+    card = make_active(_existing(workspace), model)
     print(f"{card.name} {card.model_id} is active.")
 
 
@@ -232,6 +232,27 @@ def list_models(workspace: WorkspaceOption = None, as_json: JsonOption = False) 
         _print_json(rows)
     for row in [] if as_json else rows:
         print(f"{'*' if row['active'] else ' '} {row['id']}  {row['name']}{'  (synthetic)' if row['synthetic'] else ''}  {row['registered_at']}")
+
+
+@models_app.command("import")
+def import_model(files: Annotated[list[Path], typer.Argument(help="Weight file, folder of them, or several files of one model.")],
+                 kind: Annotated[str, typer.Option(help="auto, or what the files must hold.")] = "auto",
+                 allow_partial: Annotated[bool, typer.Option(help="Accept incomplete weights; the rest stays random.")] = False,
+                 sampling_rate_hz: Annotated[float | None, typer.Option(help="Rate the weights were trained at, if you know it.")] = None,
+                 order: Annotated[str | None, typer.Option(help="clean_then_resample or resample_then_clean, if you know it.")] = None,
+                 workspace: WorkspaceOption = None, as_json: JsonOption = False) -> None:
+    """Register weights of others (Echo2ECG, OTiS, EchoPrime), recognised by their keys."""
+    from echo2ecg_core.workflows.model_import import import_model as register
+
+    done = register(files, _workspace(workspace), kind=kind, allow_partial=allow_partial, sampling_rate_hz=sampling_rate_hz, order=order)
+    if as_json:
+        _print_json(done.as_json())
+        return
+    print(f"{done.card.name} {done.card.model_id} is registered, inactive.")
+    for note in done.notes:
+        print(f"  {note}")
+    for words, keys in (("Random now", done.missing), ("Not used", done.unexpected), ("Configuration not read", done.placeholders)):
+        print(f"  {words}: {', '.join(keys)}" if keys else "", end="\n" if keys else "")
 
 
 @models_app.command("show")

@@ -172,8 +172,8 @@ def _components_of(payload: Any, path: Path) -> tuple[Components, list[str]]:
     if "domain_offsets" in payload:
         left = [key for key in payload.get("model", {}) if key.startswith(IGNORED)]
         return {"ecg_encoder": without_other_domains(payload)}, left
-    if isinstance(payload.get("ecg_encoder"), Mapping):  # the released single file
-        return {name: dict(payload[name]) for name in TOWERS if isinstance(payload.get(name), Mapping)}, []
+    if parts := {name: dict(payload[name]) for name in TOWERS if isinstance(payload.get(name), Mapping) and payload[name]}:
+        return parts, []  # the released single file
     state = next((payload[key] for key in ("state_dict", "model") if isinstance(payload.get(key), Mapping)), payload)
     state = _unwrapped({key: value for key, value in state.items() if isinstance(key, str)})
     for key, name in TELLING_KEYS.items():

@@ -30,6 +30,18 @@ def load_active_model(workspace: Workspace) -> "LoadedModel":
     return load_model(active_model_card(workspace))
 
 
+def promote(workspace: Workspace, model_id: str) -> ModelCard:
+    """Make a registered model the active one; it must be able to answer.
+
+    Raises:
+        ModelError: no such model, or it has no readouts: pages could show nothing with it.
+    """
+    registry = ModelRegistry(workspace)
+    card = registry.get(model_id)
+    load_readouts(card.folder)
+    return registry.promote(card.model_id)
+
+
 def load_model(card: ModelCard) -> "LoadedModel":
     """A registered model, ready to embed.
 

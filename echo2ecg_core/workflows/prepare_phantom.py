@@ -4,6 +4,7 @@ Every patient is simulated once and kept in shards, so a stopped run goes on whe
 clip encoder's fixed first step (56 x 56 luminance, float16), ECGs cleaned at the model's rate.
 """
 
+import io
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
@@ -65,7 +66,7 @@ def _shard(folder: Path, start: int) -> Path:
 
 def _load(path: Path) -> dict:
     with np.load(path, allow_pickle=False) as archive:
-        tables = {name: pd.read_json(str(archive[name]), orient="table") for name in ("ecgs", "studies", "clips")}
+        tables = {name: pd.read_json(io.StringIO(str(archive[name])), orient="table") for name in ("ecgs", "studies", "clips")}
         return {**tables, "signals": archive["signals"], "pooled": archive["pooled"]}
 
 

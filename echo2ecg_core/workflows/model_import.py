@@ -1,0 +1,72 @@
+"""Weights of others become a registered, inactive model: read safely, checked, written as safetensors with a manifest.
+
+The manifest says what the files held, what they can do and what is assumed: no source confirms the sampling rate or the
+order of cleaning and resampling of the published weights, so the defaults are marked as unconfirmed.
+"""
+
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from echo2ecg_core.errors import ModelError
+from echo2ecg_core.store.database import Workspace
+from echo2ecg_core.store.model_registry import ModelCard, ModelRegistry
+
+KINDS = ("auto", "echo2ecg", "otis", "echoprime", "echoprime_video_encoder", "echoprime_view_classifier")
+LICENCE_NOTE = "The weights keep the licence of their authors; read it before you use or share them."
+
+
+@dataclass(frozen=True)
+class ImportedModel:
+    """A registered model and what the import has to say of it."""
+
+    card: ModelCard
+    kind: str
+    missing: tuple[str, ...]
+    unexpected: tuple[str, ...]
+    placeholders: tuple[str, ...]
+    notes: tuple[str, ...]
+
+    def as_json(self) -> dict:
+        """The import as plain JSON types."""
+        return {"model": {"id": self.card.model_id, "name": self.card.name, "sha256": self.card.sha256, "synthetic": False},
+                "kind": self.kind, "missing": list(self.missing), "unexpected": list(self.unexpected),
+                "placeholders": list(self.placeholders), "notes": list(self.notes)}
+
+
+def import_model(files: Sequence[Path], workspace: Workspace, *, kind: str = "auto", allow_partial: bool = False,
+                 sampling_rate_hz: float | None = None, order: str | None = None) -> ImportedModel:
+    """Register the model in weight files; nothing is registered when anything is wrong.
+
+    Args:
+        files: A file, a folder, or several files of one model.
+        workspace: Where it is registered, inactive. The same weights twice are one model.
+        kind: What the files must hold; "auto" takes what their keys say.
+        allow_partial: Accept what is incomplete; what is missing stays random and is listed.
+        sampling_rate_hz, order: Of the ECG input, when the person knows them.
+
+    Raises:
+        ModelError: the files cannot be read safely, are incomplete or damaged, or hold another kind.
+    """
+    from echo2ecg_core.models.checkpoint import save_checkpoint
+    from echo2ecg_core.models.import_weights import import_weights
+
+    if kind not in KINDS:
+        raise ModelError(f"There is no kind of weights {kind!r}; known: {', '.join(KINDS)}.", "Use auto.")
+    found = import_weights(files, allow_partial=allow_partial)
+    if kind not in ("auto", found.kind):
+        raise ModelError(f"The files were given as {kind}, but their keys are those of {found.kind}.", "Use --kind auto, or give other files.")
+    told = {"sampling_rate_hz": sampling_rate_hz, "order": order}
+    spec = replace(found.spec, ecg_input=replace(found.spec.ecg_input, **{k: v for k, v in told.items() if v is not None}))
+    manifest = {
+        "name": found.kind.replace("_", "-"), "synthetic": False, "kind": found.kind, "source_sha256": found.source_sha256,
+        "ecg_input": {"sampling_rate_hz": spec.ecg_input.sampling_rate_hz, "order": spec.ecg_input.order,
+                      "confirmed": [key for key, value in told.items() if value is not None]},
+        "missing": list(found.missing), "unexpected": list(found.unexpected), "placeholders": list(found.placeholders),
+        "notes": list(found.notes), "licence": LICENCE_NOTE,
+    }
+    with tempfile.TemporaryDirectory() as folder:
+        save_checkpoint(folder, found.networks, spec, manifest)
+        card = ModelRegistry(workspace).register(Path(folder))
+    return ImportedModel(card, found.kind, found.missing, found.unexpected, found.placeholders, found.notes)
