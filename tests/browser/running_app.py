@@ -1,0 +1,92 @@
+"""The app as a person meets it: a server process on a free port, and Chromium from the system.
+
+Every request of the browser is recorded, so that a test can fail on any that leaves this machine.
+"""
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+
+
+@contextmanager
+def running_app(workspace: Path) -> Iterator[str]:
+    """Serve the app on this workspace; gives its address."""
+    with socket.socket() as free:
+        free.bind(("localhost", 0))
+        port = free.getsockname()[1]
+    server = subprocess.Popen(
+        [
+            sys.executable,
+            "-m",
+            "streamlit",
+            "run",
+            "app.py",
+            "--server.port",
+            str(port),
+            "--server.fileWatcherType",
+            "none",
+        ],
+        cwd=ROOT,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        env={**os.environ, "ECHO2ECG_WORKSPACE": str(workspace), "ECHO2ECG_AUTO_DEMO": "false", "OMP_NUM_THREADS": "1"},
+    )
+    try:
+        address = f"http://localhost:{port}"
+        _wait_until_healthy(address)
+        yield address
+    finally:
+        server.terminate()
+        server.wait(20)
+
+
+@contextmanager
+def chromium(width: int = 1440, height: int = 900):
+    """A page of a fresh browser with `requests` (hosts asked) and `problems` (script errors) recorded on it."""
+    playwright = pytest.importorskip("playwright.sync_api")
+    if CHROMIUM is None:
+        pytest.skip("needs Chromium on the path")
+    with playwright.sync_playwright() as driver:
+        browser = driver.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        page = browser.new_page(viewport={"width": width, "height": height})
+        page.set_default_timeout(60_000)
+        page.hosts, page.problems = set(), []
+        page.on("request", lambda request: page.hosts.add(urlsplit(request.url).hostname))
+        page.on("websocket", lambda socket: page.hosts.add(urlsplit(socket.url).hostname))
+        page.on("pageerror", lambda error: page.problems.append(str(error)))
+        try:
+            yield page
+        finally:
+            browser.close()
+
+
+def _wait_until_healthy(address: str) -> None:
+    for _ in range(600):
+        try:
+            if urllib.request.urlopen(f"{address}/_stcore/health", timeout=2).status == 200:
+                return
+        except OSError:
+            time.sleep(0.2)
+    raise RuntimeError("the app did not start within two minutes")
