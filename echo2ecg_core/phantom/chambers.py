@@ -1,7 +1,7 @@
 """The chambers of the phantom heart as outlines over time, sized by the Heart.
 
-Right ventricle and atria have no volumes to keep; their shapes are drawn so that the labelled diameter, area and
-volume index can be measured on them. Coordinates and rest row: structures.py.
+Drawn so that the labels can be measured on them: left atrial volume by area-length, right atrial area, RV basal
+diameter and TAPSE in the four-chamber plane. Coordinates and rest row: structures.py.
 """
 
 import numpy as np
@@ -11,6 +11,8 @@ from echo2ecg_core.phantom.heart import Heart
 from echo2ecg_core.phantom.structures import Chamber, arc_length, disc, sample
 from echo2ecg_core.phantom.ventricle import HEIGHT, N_POINTS, LeftVentricle, outward_normals
 
+EGG_TOP, EGG_WIDEST = 0.349, 1.428  # area over length of `_egg` per half width at its top and at its widest
+
 
 def left_ventricle(endo: np.ndarray, epi: np.ndarray, thickness: np.ndarray) -> Chamber:
     """The left ventricle, open at the base."""
@@ -19,22 +21,30 @@ def left_ventricle(endo: np.ndarray, epi: np.ndarray, thickness: np.ndarray) -> 
 
 
 def left_atrium(heart: Heart, lv: LeftVentricle, left: np.ndarray, right: np.ndarray, states: CycleStates):
-    """The left atrium below a mitral annulus whose ends are left and right (t, 2); and its left side (t, n, 2)."""
-    volume = 1000 * heart.lavi * heart.bsa_m2 * _atrial_share(heart, states)
+    """The left atrium below a mitral annulus whose ends are left and right (t, 2); and its left side (t, n, 2).
+
+    Its width is solved so that the area-length volume (ASE/EACVI 2015) is the labelled one when it is largest.
+    """
     largest = 1000 * heart.lavi * heart.bsa_m2
-    diameter = (6 * largest / (1.15 * np.pi)) ** (1 / 3)
+    volume = largest * _atrial_share(heart, states)
     top = (left + right) / 2
-    roof = lv.length_mm * (1 - 0.14) + 1.12 * diameter
+    roof = 0.86 * lv.length_mm + 1.12 * _la_diameter_mm(heart)
     length = roof - top[:, 1] + 3 * (states.atrial_filling - 1)
-    width = np.sqrt(6 * volume / (np.pi * length))
     half_annulus = np.linalg.norm(right - left, axis=1) / 2
+    mean_width = np.sqrt(volume / (8 / (3 * np.pi) * length))  # area over length
+    widest = np.maximum((mean_width - EGG_TOP * half_annulus) / EGG_WIDEST, 0.4 * half_annulus)
     v = np.linspace(0, 1, 25)
-    half = _egg(v, half_annulus, width / 2)
+    half = _egg(v, half_annulus, widest)
     y = top[:, 1:2] + v * length[:, None]
     tilt = (left[:, 1:2] - right[:, 1:2]) / 2 * (1 - v) ** 2
     left_side = np.stack([top[:, :1] - half, y + tilt], axis=-1)
     right_side = np.stack([top[:, :1] + half, y - tilt], axis=-1)
     return _chamber_of_sides(left_side, right_side, wall_mm=2.5, wall=0.9), left_side
+
+
+def _la_diameter_mm(heart: Heart) -> float:
+    """Width of an ellipsoid 1.15 times as long as wide that holds the largest left atrial volume."""
+    return (6000 * heart.lavi * heart.bsa_m2 / (1.15 * np.pi)) ** (1 / 3)
 
 
 def _atrial_share(heart: Heart, states: CycleStates) -> np.ndarray:
@@ -90,20 +100,28 @@ def right_ventricle(heart: Heart, epi: np.ndarray, states: CycleStates):
 
 
 def right_atrium(heart: Heart, septal: np.ndarray, free: np.ndarray, la_left: np.ndarray, states: CycleStates) -> Chamber:
-    """The right atrium below the tricuspid annulus, sharing its septum with the left atrium's left side (t, n, 2)."""
-    n = la_left.shape[1]
-    v = np.linspace(0, 1, n)
-    width = np.sqrt(4 * 100 * heart.ra_area / (1.1 * np.pi))
-    length = 1.05 * width
-    shrink = 1 - 0.12 * (1 - states.atrial_filling[:, None])
+    """The right atrium below the tricuspid annulus, its septum along the left atrium's left side (t, n, 2).
+
+    1.1 times as long as wide at end-systole, when the annulus has come down and its area is the labelled one.
+    """
+    v = np.linspace(0, 1, la_left.shape[1])
     middle, half_top = (septal + free) / 2, np.abs(septal - free)[:, 0] / 2
-    half = _egg(v, half_top, np.full(len(half_top), width / 2)) * shrink
-    y = middle[:, 1:2] + v * (free[:1, 1] + length - middle[:, 1:2])
-    centre = middle[:, :1] + (la_left[:, 12, :1] - 1.0 - width / 2 - middle[:, :1]) * np.sin(np.pi / 2 * v)
+    widest = _solved_half_width(100 * heart.ra_area, float(half_top[0]), 2.2)
+    shrink = 1 - 0.12 * (1 - states.atrial_filling[:, None])
+    half = _egg(v, half_top, np.full(len(half_top), widest)) * shrink
+    descent = 5 * heart.tapse + 4 * (heart.lv_length_d - heart.lv_length_s)
+    y = middle[:, 1:2] + v * (middle[:1, 1] - descent + 2.2 * widest - middle[:, 1:2])
+    centre = middle[:, :1] + (la_left[:, 12, :1] - 1.0 - widest - middle[:, :1]) * np.sin(np.pi / 2 * v)
     left_side = np.stack([centre - half, y], axis=-1)
     right_side = np.stack([centre + half, y], axis=-1)
     left_side[:, 0], right_side[:, 0] = free, septal
     return _chamber_of_sides(left_side, right_side, wall_mm=2.2, wall=0.85)
+
+
+def _solved_half_width(area_mm2: float, half_top: float, length_per_half: float) -> float:
+    """Half width of an egg of this area whose length is `length_per_half` times the half width."""
+    a, b = EGG_WIDEST * length_per_half, EGG_TOP * half_top * length_per_half
+    return float((-b + np.sqrt(b * b + 4 * a * area_mm2)) / (2 * a))
 
 
 def aorta(heart: Heart, left: np.ndarray, right: np.ndarray) -> tuple[Chamber, np.ndarray, np.ndarray]:
@@ -129,8 +147,7 @@ def long_axis_atrium(
     heart: Heart, lv: LeftVentricle, left: np.ndarray, right: np.ndarray, aorta_left: np.ndarray, states: CycleStates
 ) -> Chamber:
     """The left atrium behind the aortic root, below the mitral annulus between left and right (t, 2)."""
-    largest = 1000 * heart.lavi * heart.bsa_m2
-    diameter_largest = (6 * largest / (1.15 * np.pi)) ** (1 / 3)
+    diameter_largest = _la_diameter_mm(heart)
     diameter = diameter_largest * np.sqrt(_atrial_share(heart, states))
     v = np.linspace(0, 1, 25)
     length = lv.length_mm * 0.9 + 1.12 * diameter_largest - (left[:, 1] + right[:, 1]) / 2
