@@ -34,39 +34,34 @@ def main() -> None:
 
 
 @app.command()
-def predict(files: Annotated[list[Path], typer.Argument(help="ECG files (a WFDB record by its .hea).")],
+def predict(files: Annotated[list[Path], typer.Argument(help="ECG files, folders or patterns (a WFDB record by its .hea).")],
             sampling_rate_hz: Annotated[float | None, typer.Option(help="For files that do not hold their rate.")] = None,
             insist: Annotated[bool, typer.Option(help="Predict although the signal quality is unusable.")] = False,
+            csv: Annotated[bool, typer.Option("--csv", help="Print a table, one row a file.")] = False,
             workspace: WorkspaceOption = None, as_json: JsonOption = False) -> None:
     """Predict phenotypes from ECG files."""
-    from echo2ecg_core.ecg.readers import read_ecg
     from echo2ecg_core.workflows.active_model import load_active_model
     from echo2ecg_core.workflows.demo import open_workspace
-    from echo2ecg_core.workflows.predict import predict as predict_record
+    from echo2ecg_core.workflows.predict_files import as_row, ecg_files, predict_files
 
-    records, reports, model = [], [], None
-    for path in files:
-        try:
-            records.append(read_ecg(path, sampling_rate_hz=sampling_rate_hz))
-        except Echo2ECGError as error:
-            if len(files) == 1:
-                raise
-            records.append(error)
-    for path, record in zip(files, records, strict=True):
-        try:
-            if isinstance(record, Echo2ECGError):
-                raise record
-            if model is None:
-                place = _workspace(workspace)
-                open_workspace(place)
-                model = load_active_model(place)
-            reports.append(predict_record(record, model, place, insist=insist).as_json())
-        except Echo2ECGError as error:
-            if len(files) == 1:
-                raise
-            reports.append({"ecg": {"source": path.name}, "error": str(error)})
-    if as_json:
-        _print_json(reports[0] if len(files) == 1 else reports)
+    place = _workspace(workspace)
+
+    def load():
+        open_workspace(place)
+        return load_active_model(place)
+
+    single = len(files) == 1 and not files[0].is_dir() and files == ecg_files(files)
+    found = ecg_files(files)
+    with _bar(shown=len(found) > 1) as progress:
+        reports = list(predict_files(found, load, place, insist=insist, sampling_rate_hz=sampling_rate_hz, progress=progress))
+    if single and "error" in reports[0]:
+        raise Echo2ECGError(reports[0]["error"])
+    if csv:
+        import pandas as pd
+
+        print(pd.DataFrame([as_row(report) for report in reports]).to_csv(index=False), end="")
+    elif as_json:
+        _print_json(reports[0] if single else reports)
     else:
         for report in reports:
             _print_report(report)
@@ -316,10 +311,13 @@ def _print_report(report: dict) -> None:
 class _bar:
     """A progress bar on standard error, as a context manager that gives progress(share, message)."""
 
+    def __init__(self, shown: bool = True):
+        self.shown = shown
+
     def __enter__(self):
         from tqdm import tqdm
 
-        self.bar = tqdm(total=100, file=sys.stderr, bar_format="{l_bar}{bar}| {elapsed}<{remaining} {desc}")
+        self.bar = tqdm(total=100, disable=not self.shown, file=sys.stderr, bar_format="{l_bar}{bar}| {elapsed}<{remaining} {desc}")
         return self.show
 
     def show(self, share: float, message: str) -> None:

@@ -12,7 +12,7 @@ from echo2ecg_core.phenotypes import LVEF_CLASSES, PHENOTYPES
 from echo2ecg_core.store.catalog import Catalog
 from echo2ecg_core.store.database import Workspace
 from echo2ecg_core.store.vectors import load_vectors
-from echo2ecg_core.workflows.active_model import LoadedModel
+from echo2ecg_core.workflows.active_model import EcgVectors, LoadedModel
 
 N_NEIGHBOURS = 10
 WEAKEST_R2 = 0.05
@@ -40,22 +40,50 @@ def predict(record: EcgRecord, model: LoadedModel, workspace: Workspace | None =
         model: The active model, loaded.
         workspace: Where labelled neighbours are looked up; None leaves them out.
         insist: Predict although the quality verdict is "unusable".
+
+    Raises:
+        SignalError: the record is shorter than the model's window.
     """
+    return predict_batch([record], model, workspace, insist)[0]
+
+
+def predict_batch(records: list[EcgRecord], model: LoadedModel, workspace: Workspace | None = None,
+                  insist: bool = False) -> list[Prediction]:
+    """`predict` of several records, embedded together."""
     from echo2ecg_core.ecg.measure import measure_ecg
     from echo2ecg_core.ecg.quality import judge_quality
 
-    quality = judge_quality(record)
-    report = {"ecg": ecg_facts(record), "measurements": measure_ecg(record).as_dict(), "quality": quality.as_dict(),
-              "model": {"id": model.card.model_id, "name": model.card.name, "sha256": model.card.sha256,
-                        "synthetic": model.card.synthetic},
-              "phenotypes": [], "neighbours": [], "out_of_distribution": None}
-    if quality.verdict == "unusable" and not insist:
-        return Prediction(report, None, None, model.card.model_id)
-    vectors = model.embed_ecgs(model.prepare(record)[None])
-    report["neighbours"] = _neighbours(vectors.embedding[0], model, workspace) if workspace else []
-    report["phenotypes"] = _phenotypes(vectors.embedding[0], record.sex, model, len(report["neighbours"]))
-    report["out_of_distribution"] = _outside(vectors.outside, model)
-    return Prediction(report, vectors.embedding[0], vectors.aligned[0], model.card.model_id)
+    card = model.card
+    identity = {"id": card.model_id, "name": card.name, "sha256": card.sha256, "synthetic": card.synthetic}
+    reports, windows = [], {}
+    for row, record in enumerate(records):
+        quality = judge_quality(record)
+        reports.append({"ecg": ecg_facts(record), "measurements": measure_ecg(record).as_dict(), "quality": quality.as_dict(),
+                        "model": identity, "phenotypes": [], "neighbours": [], "out_of_distribution": None})
+        if quality.verdict != "unusable" or insist:
+            windows[row] = model.prepare(record)  # (w, 12, n)
+    vectors = _embedded(windows, model)
+    labelled = _Labelled(model, workspace) if workspace and vectors else None
+    predictions = []
+    for row, (record, report) in enumerate(zip(records, reports, strict=True)):
+        found = vectors.get(row)
+        if found is not None:
+            report["neighbours"] = labelled.nearest(found.embedding) if labelled else []
+            report["phenotypes"] = _phenotypes(found.embedding, record.sex, model, len(report["neighbours"]))
+            report["out_of_distribution"] = _outside(found.outside[None], model)
+        predictions.append(Prediction(report, found and found.embedding, found and found.aligned, card.model_id))
+    return predictions
+
+
+def _embedded(windows: dict[int, np.ndarray], model: LoadedModel) -> dict[int, EcgVectors]:
+    """Vectors of each row, embedding together those with equally many windows."""
+    found = {}
+    for count in {len(w) for w in windows.values()}:
+        rows = [row for row, w in windows.items() if len(w) == count]
+        vectors = model.embed_ecgs(np.stack([windows[row] for row in rows]))
+        for i, row in enumerate(rows):
+            found[row] = EcgVectors(vectors.embedding[i], vectors.aligned[i], vectors.outside[i])
+    return found
 
 
 def ecg_facts(record: EcgRecord) -> dict:
@@ -107,19 +135,26 @@ def _chance_outside(estimate, reference: dict, sex: str | None) -> dict | None:
             "above": round(1 - estimate.chance_at_most(high), 4) if high is not None else None}
 
 
-def _neighbours(embedding: np.ndarray, model: LoadedModel, workspace: Workspace) -> list[dict]:
-    """The nearest labelled ECGs of the workspace in the embedding, nearest first."""
-    vectors = load_vectors(workspace.vectors, "ecg", model.card.model_id)
-    if not len(vectors):
-        return []
-    labelled = Catalog(workspace).labelled_ecgs().set_index("ecg_id")
-    ids = [i for i in vectors.ids if i in labelled.index]
-    matrix = vectors.rows(ids)
-    distance = np.linalg.norm(matrix - embedding, axis=1)
-    names = [name for name in PHENOTYPES if name in labelled]
-    return [{"ecg_id": ids[i], "study_id": labelled.study_id[ids[i]], "distance": round(float(distance[i]), 4),
-             "phenotypes": {n: round(float(labelled[n][ids[i]]), 3) for n in names if np.isfinite(labelled[n][ids[i]])}}
-            for i in np.argsort(distance)[:N_NEIGHBOURS]]
+class _Labelled:
+    """The embedded ECGs of a workspace whose patients have an echo study."""
+
+    def __init__(self, model: LoadedModel, workspace: Workspace):
+        vectors = load_vectors(workspace.vectors, "ecg", model.card.model_id)
+        table = Catalog(workspace).labelled_ecgs().set_index("ecg_id") if len(vectors) else None
+        self.ids = [i for i in vectors.ids if i in table.index] if table is not None else []
+        self.matrix = vectors.rows(self.ids) if self.ids else None  # (n, width)
+        self.rows = table.loc[self.ids] if self.ids else None
+
+    def nearest(self, embedding: np.ndarray) -> list[dict]:
+        """The N_NEIGHBOURS nearest by Euclidean distance in the embedding (the paper's kNN), nearest first."""
+        if not self.ids:
+            return []
+        distance = np.linalg.norm(self.matrix - embedding, axis=1)
+        names = [name for name in PHENOTYPES if name in self.rows]
+        values = self.rows[names].to_numpy(float)
+        return [{"ecg_id": self.ids[i], "study_id": self.rows.study_id.iloc[i], "distance": round(float(distance[i]), 4),
+                 "phenotypes": {n: round(float(v), 3) for n, v in zip(names, values[i], strict=True) if np.isfinite(v)}}
+                for i in np.argsort(distance)[:N_NEIGHBOURS]]
 
 
 def _outside(features: np.ndarray, model: LoadedModel) -> dict:

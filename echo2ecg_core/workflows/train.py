@@ -126,10 +126,11 @@ def fit_and_test(model, data: PreparedCohort, pairs: dict[str, PreparedPairs], *
         (Readouts, dict for the manifest): per phenotype MAE and R² with patient-bootstrap intervals, AUROC of LVEF <= 40, the
         same for a randomly initialised encoder and the median predictor, interval coverage, share flagged as outside.
     """
+    import torch
+
     from echo2ecg_core.evaluation.report import test_report
     from echo2ecg_core.models.echo2ecg import Echo2ECG
     from echo2ecg_core.models.readouts import Outside, Readouts
-    import torch
 
     vectors, labels = _embedded(model, data, pairs)
     outside = Outside.fit(vectors["train"].outside, vectors["validation"].outside)

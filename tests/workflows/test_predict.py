@@ -1,0 +1,122 @@
+"""Journey 1 with the shipped model: one record and many give the same numbers, a bad one is a row, doubt is told."""
+
+import json
+import shutil
+
+import numpy as np
+import pandas as pd
+import pytest
+import wfdb
+from pydicom.data import get_testdata_file
+
+from echo2ecg_core.ecg.readers import read_ecg
+from echo2ecg_core.ecg.record import LEADS, EcgRecord
+from echo2ecg_core.errors import ReadError
+from echo2ecg_core.phenotypes import PHENOTYPES
+from echo2ecg_core.store.database import Workspace
+from echo2ecg_core.workflows import demo
+from echo2ecg_core.workflows.active_model import load_active_model
+from echo2ecg_core.workflows.predict import predict, predict_batch
+from echo2ecg_core.workflows.predict_files import as_row, ecg_files, predict_files
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory):
+    workspace = Workspace(tmp_path_factory.mktemp("w"))
+    demo.open_workspace(workspace)
+    return workspace
+
+
+@pytest.fixture(scope="module")
+def model(place):
+    return load_active_model(place)
+
+
+@pytest.fixture(scope="module")
+def phantoms():
+    people = demo.cohort()
+    tests = [i for i in range(demo.COHORT_PATIENTS) if people.split_of(i) == "test"]
+    return [(ecg, EcgRecord(signal_mv=ecg.signal_mv(), sampling_rate_hz=500.0, format="phantom", source=ecg.ecg_id))
+            for i in tests[:60] for ecg in people.patient(i).ecgs[:1]]
+
+
+def test_alone_or_together_a_record_gets_the_same_numbers(model, phantoms):
+    records = [record for _, record in phantoms[:3]]
+    for one, together in zip([predict(r, model) for r in records], predict_batch(records, model), strict=True):
+        for a, b in zip(one.as_json()["phenotypes"], together.as_json()["phenotypes"], strict=True):
+            assert a["value"] == pytest.approx(b["value"], abs=0.02) and a["interval"] == pytest.approx(b["interval"], abs=0.02)
+        assert np.allclose(one.aligned, together.aligned, atol=1e-4)
+
+
+def test_the_report_is_plain_json_and_agrees_with_itself(model, phantoms):
+    report = json.loads(json.dumps(predict(phantoms[0][1], model).as_json(), allow_nan=False))
+    for row in report["phenotypes"]:
+        assert set(row["reference"]) <= {"male", "female"} and row["name"] in PHENOTYPES
+        if row["value"] is not None:
+            assert row["interval"][0] < row["value"] < row["interval"][1]
+
+
+def test_unseen_simulated_ecgs_are_mostly_inside_and_their_lvef_is_told_better_than_by_the_median(model, phantoms):
+    reports = [predict(record, model).as_json() for _, record in phantoms]
+    assert np.mean([r["out_of_distribution"]["flag"] for r in reports]) <= 0.15
+    measured = np.array([ecg.heart.lvef for ecg, _ in phantoms])
+    predicted = np.array([r["phenotypes"][0]["value"] for r in reports])
+    assert np.abs(predicted - measured).mean() < 0.9 * np.abs(np.median(measured) - measured).mean()
+
+
+def test_at_least_four_of_five_real_ecgs_are_marked_as_outside(model, samples):
+    folder = samples / "ecg"
+    files = [*sorted((folder / "ludb_labelled").glob("*.hea"))[:40], *(folder / "dicom").glob("*.dcm"),
+             *(folder / "wfdb_dat").glob("*.hea"), *(folder / "wfdb_mat").glob("*.hea"), *(folder / "csv").glob("*.csv")]
+    reports = [predict(read_ecg(path), model).as_json() for path in files]
+    flags = [r["out_of_distribution"]["flag"] for r in reports if r["out_of_distribution"]]
+    assert len(flags) > 50 and np.mean(flags) >= 0.8
+    assert all("simulated hearts only" in r["out_of_distribution"]["message"] for r in reports if r["out_of_distribution"] and r["out_of_distribution"]["flag"])
+
+
+def test_pydicoms_ecg_is_marked_as_outside(model):
+    outside = predict(read_ecg(get_testdata_file("waveform_ecg.dcm")), model).as_json()["out_of_distribution"]
+    assert outside["flag"] and outside["percentile"] > 95 and outside["message"].startswith("Outside the training data.")
+
+
+def test_without_sex_both_reference_ranges_and_no_chance_with_sex_a_chance(model, phantoms):
+    from dataclasses import replace
+
+    record = phantoms[0][1]
+    unknown = predict(record, model).as_json()["phenotypes"][0]
+    known = predict(replace(record, sex="female"), model).as_json()["phenotypes"][0]
+    assert set(unknown["reference"]) == {"male", "female"} and unknown["chance_outside"] is None
+    assert 0 < known["chance_outside"]["below"] < 1
+
+
+def test_a_hopeless_recording_is_not_predicted_unless_the_person_insists(model):
+    rng = np.random.default_rng(0)
+    record = EcgRecord(signal_mv=rng.normal(0, 1.5, (12, 5000)).astype(np.float32), sampling_rate_hz=500.0, format="NPY", source="noise")
+    report = predict(record, model).as_json()
+    assert report["quality"]["verdict"] == "unusable" and report["quality"]["reason"] and report["phenotypes"] == []
+    assert predict(record, model, insist=True).as_json()["phenotypes"]
+
+
+@pytest.fixture
+def folder(tmp_path):
+    t = np.arange(5000) / 500
+    beat = np.exp(-0.5 * ((t % 0.9 - 0.4) / 0.012) ** 2) + 0.2 * np.exp(-0.5 * ((t % 0.9 - 0.68) / 0.05) ** 2)
+    wfdb.wrsamp("a", fs=500, units=["mV"] * 12, sig_name=list(LEADS), p_signal=np.outer(beat, np.linspace(0.5, 1.5, 12)), fmt=["16"] * 12, write_dir=str(tmp_path))
+    shutil.copy(get_testdata_file("waveform_ecg.dcm"), tmp_path / "b.dcm")
+    (tmp_path / "c.txt").write_text("no ecg")
+    return tmp_path
+
+
+def test_a_folder_gives_each_record_once_and_a_bad_file_its_reason(model, place, folder):
+    files = ecg_files([folder])
+    assert [p.name for p in files] == ["a.hea", "b.dcm", "c.txt"] and ecg_files([folder / "*.dcm"]) == [folder / "b.dcm"]
+    told = []
+    rows = [as_row(r) for r in predict_files(files, lambda: model, place, progress=lambda share, message: told.append(share))]
+    table = pd.DataFrame(rows).set_index("source")
+    assert table.error.notna().tolist() == [False, False, True] and table.lvef.notna().tolist() == [True, True, False]
+    assert (table.lvef_low < table.lvef).iloc[:2].all() and told[-1] == 1.0
+
+
+def test_an_empty_folder_is_said_in_words(tmp_path):
+    with pytest.raises(ReadError, match="holds no file"):
+        ecg_files([tmp_path])
