@@ -10,6 +10,7 @@ from echo2ecg_core.phenotypes import PHENOTYPES
 from echo2ecg_core.store.model_registry import ModelCard
 from pages.ui.errors import plain
 
+MOST_COLUMNS = 7  # phenotypes that fit beside the words; the others are on the study itself
 NEIGHBOURS_WORDS = """The nearest labelled ECGs by distance of their embeddings, and what the echo of the same patient
 measured. They illustrate the estimate and do not enter it."""
 
@@ -49,8 +50,8 @@ def _method(report: dict) -> list[str]:
 
 
 def neighbour_table(neighbours: list[dict]) -> str:
-    """HTML table of the nearest labelled ECGs with their measured phenotypes."""
-    names = [n for n in PHENOTYPES if any(n in row["phenotypes"] for row in neighbours)]
+    """HTML table of the nearest labelled ECGs with their first measured phenotypes, nearest first."""
+    names = [n for n in PHENOTYPES if any(n in row["phenotypes"] for row in neighbours)][:MOST_COLUMNS]
     head = "<th>ECG</th><th>Study</th><th class='num'>Distance</th>" + "".join(
         f"<th class='num'>{PHENOTYPES[n].short}<br><small>{PHENOTYPES[n].unit}</small></th>" for n in names
     )
