@@ -60,7 +60,7 @@ class EcgFile:
         """
         if self.size > limit:
             raise ReadError(
-                f"“{self.name}” has {self.size / 2**20:,.0f} MB; at most {limit // 2**20} MB of this format are read.",
+                f"“{self.name}” has {self.size / 2**20:,.1f} MB; at most {limit / 2**20:g} MB of this format are read.",
                 "Give a single 12-lead recording, usually below 1 MB.",
             )
         return self._bytes(limit)

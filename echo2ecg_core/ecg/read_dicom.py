@@ -26,6 +26,11 @@ MAX_GROUPS = 64
 MAX_CHANNELS = 256
 DEFLATED = b"1.2.840.10008.1.2.1.99"
 PADDING_RUN_S = 0.1
+MAX_DICOM_BYTES = 96 * 2**20
+# everything else, such as names and identifiers, is skipped while parsing
+_KEYWORDS = ["SpecificCharacterSet", "SOPClassUID", "StudyDate", "StudyTime", "AcquisitionDate", "AcquisitionTime",
+             "AcquisitionDateTime", "Manufacturer", "ManufacturerModelName", "PatientBirthDate", "PatientSex", "PatientAge",
+             "WaveformAnnotationSequence", "WaveformSequence"]  # fmt: skip
 
 # lead numbers shared by ISO/IEEE 11073 (2:n) and SCP-ECG (5.6.3-9-n)
 _LEAD_NUMBERS = {1: "I", 2: "II", 3: "V1", 4: "V2", 5: "V3", 6: "V4", 7: "V5", 8: "V6",
@@ -56,9 +61,9 @@ def read(file: EcgFile, sampling_rate_hz: float | None = None) -> Iterator[Chann
     import pydicom
 
     logging.getLogger("pydicom").setLevel(logging.ERROR)  # its warnings quote values of the file
-    content = file.read()
+    content = file.read(MAX_DICOM_BYTES)
     _check_inflation(file, content)
-    dataset = pydicom.dcmread(io.BytesIO(content), force=True, stop_before_pixels=True)
+    dataset = pydicom.dcmread(io.BytesIO(content), force=True, stop_before_pixels=True, specific_tags=_KEYWORDS)
     groups = dataset.get("WaveformSequence")
     if not groups:
         kind = getattr(dataset.get("SOPClassUID"), "name", "") or "unknown object"

@@ -19,6 +19,7 @@ from echo2ecg_core.ecg.units import judge_unit, mv_per_unit
 from echo2ecg_core.errors import ReadError, SignalError
 
 MAX_TEXT_BYTES = 64 * 2**20
+MAX_LINES = 1_000_000
 _FORMATS = {",": "CSV", ";": "CSV", "\t": "TSV", "|": "TXT", "": "TXT"}
 
 
@@ -38,7 +39,12 @@ def read(file: EcgFile, sampling_rate_hz: float | None = None) -> Iterator[Chann
         SamplingRateNeeded: If neither table nor caller tells the sampling rate.
         SignalError: If it has no lead names and no 12 (or 8) columns.
     """
-    lines = _decode(file.read(MAX_TEXT_BYTES)).splitlines()
+    content = file.read(MAX_TEXT_BYTES)
+    n_lines = content.count(b"\n")
+    if n_lines > MAX_LINES:
+        raise ReadError(f"“{file.name}” has {n_lines:,} lines; at most {MAX_LINES:,} are read.",
+                        "Export a shorter section, for example 10 seconds.")
+    lines = _decode(content).splitlines()
     layout = judge_layout(lines, file.name)
     values = _values(lines, layout, file.name)  # (columns, n)
     names, units = list(layout.names), list(layout.units)
@@ -100,7 +106,7 @@ def _values(lines: list[str], layout: Layout, name: str) -> np.ndarray:
         return _rows(lines[layout.n_header :], layout, name)
     n_columns = len(cells(lines[layout.n_header], layout.delimiter))
     if n_columns > MAX_COLUMNS:
-        raise ReadError(f"The table has {n_columns:,} columns and {len(lines):,} lines; one column a lead is needed.",
+        raise ReadError(f"The table has more than {MAX_COLUMNS} columns in {len(lines):,} lines; one column a lead is needed.",
                         "Save the ECG with 12 columns.")
     check_size(n_columns, len(lines))
     return _columns(lines[layout.n_header :], layout, name)
@@ -108,15 +114,17 @@ def _values(lines: list[str], layout: Layout, name: str) -> np.ndarray:
 
 def _rows(lines: list[str], layout: Layout, name: str) -> np.ndarray:
     """One lead a line."""
-    rows = [cells(line, layout.delimiter) for line in lines if line.strip()][:MAX_COLUMNS]
-    rows = [row[1:] if layout.names else row for row in rows][: len(layout.names) or None]
+    rows = []
+    for line in [line for line in lines if line.strip()][: len(layout.names) or MAX_COLUMNS]:
+        row = line.split(layout.delimiter or None)
+        rows.append(row[1:] if layout.names else row)
     lengths = {len(row) for row in rows}
     if len(lengths) > 1:
         raise ReadError(f"The lines of “{name}” have different numbers of values ({min(lengths)} to {max(lengths)}).",
                         "Save every lead with the same number of samples.")
     check_size(len(rows), lengths.pop())
     try:
-        return np.array([[float(cell.replace(",", ".") or "nan") for cell in row] for row in rows])
+        return np.array([[float(cell.replace(",", ".").strip(" \"'") or "nan") for cell in row] for row in rows])
     except ValueError as error:
         raise _not_numbers(name) from error
 

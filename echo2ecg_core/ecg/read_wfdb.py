@@ -19,7 +19,8 @@ from echo2ecg_core.ecg.units import mv_per_unit
 from echo2ecg_core.errors import ReadError
 
 FORMAT = "WFDB"
-MAX_HEADER_BYTES = 2**20
+MAX_HEADER_BYTES = 2**16
+MAX_SIGNALS = 256
 _RECORD_LINE = re.compile(r"[ \t]*[-\w]+(/\d+)?[ \t]+\d+([ \t]+\d*\.?\d+[^\r\n]*)?[ \t]*$")
 _BARE_NAME = re.compile(r"~?[-\w]+(\.\w+)?")
 # stored bits a sample in each WFDB signal format that has a fixed size
@@ -88,6 +89,10 @@ def _has_no_gain(signal_line: str) -> bool:
 def _signal_files(header: EcgFile, content: bytes) -> dict[str, EcgFile]:
     """The signal files of a header, by name."""
     text = content.decode("latin-1")
+    n_lines = len(_significant_lines(text)) - 1
+    if n_lines > MAX_SIGNALS:
+        raise ReadError(f"The header “{header.name}” lists {n_lines} signals; at most {MAX_SIGNALS} are read.",
+                        "Give a 12-lead ECG.")
     if "/" in _significant_lines(text)[0].split()[0]:
         raise ReadError(f"“{header.name}” is the header of a WFDB record in several segments; one segment is needed.",
                         "Give the header of a single segment.")

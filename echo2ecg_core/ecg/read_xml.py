@@ -8,7 +8,7 @@ import base64
 import codecs
 import re
 from collections.abc import Iterator
-from xml.etree.ElementTree import Element, ParseError
+from xml.etree.ElementTree import Element, ParseError, TreeBuilder
 
 from echo2ecg_core.ecg import read_cardiosoft
 from echo2ecg_core.ecg.channels import Channels
@@ -17,6 +17,7 @@ from echo2ecg_core.ecg.read_ecgdatakit import channels_of, parse, without_calibr
 from echo2ecg_core.errors import ReadError
 
 MAX_XML_BYTES = 16 * 2**20
+MAX_ELEMENTS, MAX_DEPTH = 200_000, 100
 MAX_SIERRA_BYTES = 4 * 2**20  # all leads of one Philips recording, unpacked
 _START = re.compile(r"\s*<[?!A-Za-z_]")
 
@@ -59,13 +60,34 @@ def read(file: EcgFile, sampling_rate_hz: float | None = None) -> Iterator[Chann
                         "Give GE MUSE, GE CardioSoft, Philips Sierra or HL7 aECG XML.")
 
 
+class _BoundedBuilder(TreeBuilder):
+    """Builds the tree of a document that is neither too deep nor too large: deep trees crash compiled parsers."""
+
+    def __init__(self):
+        super().__init__()
+        self.depth = self.n_elements = 0
+
+    def start(self, tag, attributes):
+        self.depth, self.n_elements = self.depth + 1, self.n_elements + 1
+        if self.depth > MAX_DEPTH or self.n_elements > MAX_ELEMENTS:
+            raise ReadError(f"The XML has more than {MAX_ELEMENTS:,} elements or {MAX_DEPTH} levels: no ECG export needs that.",
+                            "Export the ECG again from its source.")
+        return super().start(tag, attributes)
+
+    def end(self, tag):
+        self.depth -= 1
+        return super().end(tag)
+
+
 def _root(file: EcgFile) -> Element:
     """The parsed document; declarations of entities are refused, a plain document type is not."""
     from defusedxml import DefusedXmlException
-    from defusedxml.ElementTree import fromstring
+    from defusedxml.ElementTree import DefusedXMLParser
 
+    parser = DefusedXMLParser(target=_BoundedBuilder())
     try:
-        return fromstring(file.read(MAX_XML_BYTES))
+        parser.feed(file.read(MAX_XML_BYTES))
+        return parser.close()
     except DefusedXmlException as error:
         raise ReadError(f"“{file.name}” declares XML entities, which are refused because they can be used to attack.",
                         "Export the ECG again from its source.") from error

@@ -53,8 +53,8 @@ class Layout:
 
 
 def cells(line: str, delimiter: str) -> list[str]:
-    """The cells of one line, without quotes and surrounding white space."""
-    parts = line.split(delimiter) if delimiter else line.split()
+    """The first cells of one line, without quotes and surrounding white space; one more than a table may have columns."""
+    parts = (line.split(delimiter, MAX_COLUMNS + 1) if delimiter else line.split(None, MAX_COLUMNS + 1))[: MAX_COLUMNS + 1]
     return [part.strip().strip("\"'").strip() for part in parts]
 
 

@@ -159,8 +159,9 @@ def test_the_rate_in_the_file_wins_over_a_given_one():
          "The lines of “x.dcm” do not have the same number of columns."),
         (b"I,1,2,3,4,5,6,7,8,9\nII,1,2,3,4,5,6,7,8\n", ReadError,
          "The lines of “x.dcm” have different numbers of values (8 to 9)."),
+        (b"1,2\n" + b"\n" * 1_000_000, ReadError, "“x.dcm” has 1,000,001 lines; at most 1,000,000 are read."),
         (b"\n".join([b",".join([b"1"] * 100)] * 100), ReadError,
-         "The table has 100 columns and 100 lines; one column a lead is needed."),
+         "The table has more than 64 columns in 100 lines; one column a lead is needed."),
     ],
 )  # fmt: skip
 def test_other_text_is_refused_in_one_sentence(content, error, message):

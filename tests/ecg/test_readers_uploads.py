@@ -132,6 +132,13 @@ def test_a_header_that_claims_ten_gigabytes_is_refused_before_anything_is_read(p
                                     "one ECG may have at most 40,000,000 values.")
 
 
+def test_a_header_with_too_many_signals_is_refused(pair):
+    lines = pair["ecg.hea"].splitlines()
+    with pytest.raises(ReadError) as caught:
+        read_ecg(pair | {"ecg.hea": b"\n".join([lines[0], *[lines[1]] * 257])})
+    assert caught.value.message == "The header “ecg.hea” lists 257 signals; at most 256 are read."
+
+
 def test_a_header_without_a_length_takes_the_length_of_the_signal_file(pair):
     check(read_ecg(pair | {"ecg.hea": pair["ecg.hea"].replace(b"ecg 12 500 2000", b"ecg 12 500")}))
 
