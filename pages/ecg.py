@@ -10,7 +10,7 @@ TABS = ("Phenotypes", "Why this estimate", "Median beats", "Provenance")
 record, card = session.current_ecg(), resources.active_model()
 with st.container(key="page_head", horizontal=True, vertical_alignment="center", gap="small"):
     panels.title("ECG", record.source if record else "")
-    panels.badges(synthetic=card is not None and card.synthetic)
+    panels.badges(card is not None and card.synthetic, record)
     st.space("stretch")
     if record is not None:
         upload.load_another()

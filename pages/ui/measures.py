@@ -33,14 +33,17 @@ def measures_strip(report: dict) -> str:
 def _cell(field: str, label: str, unit: str, limits, values: dict, sex: str | None) -> str:
     value, confidence = values.get(field), (values.get("confidence") or {}).get(field)
     if value is None:
+        absent = field == "pr_ms" and values.get("p_present") is False
         shown, title = f"<b>{MISSING}</b>", "Could not be measured in this tracing."
+        limits_text = f"<small>{'no P wave found' if absent else 'not measurable'}</small>"
     else:
         unit_tag = "<i class=degree>°" if unit == "°" else f"<i>{THIN}{unit}"
         doubt = " ?" if confidence is not None and confidence < DOUBTFUL else ""
         shown = f"<b>{number(value)}</b>{unit_tag}{doubt}</i>"
         sure = f", confidence {number(confidence, 1)} of 1" if confidence is not None else ""
         title = f"{label} {with_unit(value, unit)}{sure}"
-    return f'<div title="{escape(title)}"><dt>{label}</dt><dd>{shown}{_limits(limits, sex)}</dd></div>'
+        limits_text = _limits(limits, sex)
+    return f'<div title="{escape(title)}"><dt>{label}</dt><dd>{shown}{limits_text}</dd></div>'
 
 
 def _limits(limits, sex: str | None) -> str:

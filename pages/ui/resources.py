@@ -6,6 +6,7 @@ of torch and numba happen inside, after the first paint; `prepare` pays for them
 
 import logging
 import threading
+from dataclasses import replace
 
 import streamlit as st
 
@@ -63,7 +64,8 @@ def example(title: str) -> EcgRecord:
     from echo2ecg_core.ecg.readers import read_ecg
     from echo2ecg_core.workflows.demo import example_ecgs
 
-    return read_ecg(next(e.path for e in example_ecgs(workspace()) if e.title == title))
+    record = read_ecg(next(e.path for e in example_ecgs(workspace()) if e.title == title))
+    return replace(record, notes=(*record.notes, "Synthetic: a simulated heart, no real patient."))
 
 
 @st.cache_data(max_entries=64, show_spinner=False)
