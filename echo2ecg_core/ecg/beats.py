@@ -7,6 +7,7 @@ Everything works at about 500 Hz; constants are in that rate's samples through `
 
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import cache
 
 import numpy as np
 
@@ -77,14 +78,21 @@ def at_working_rate(signal_mv: np.ndarray, sampling_rate_hz: float) -> tuple[np.
 
 def band(signal: np.ndarray, low_hz: float | None, high_hz: float | None) -> np.ndarray:
     """Returns the signal limited to a band, without delay (second-order Butterworth, forwards and backwards)."""
-    from scipy.signal import butter, sosfiltfilt
+    from scipy.signal import sosfiltfilt
+
+    return sosfiltfilt(_sections(low_hz, high_hz), signal, axis=-1)
+
+
+@cache
+def _sections(low_hz: float | None, high_hz: float | None) -> np.ndarray:
+    from scipy.signal import butter
 
     edges, kind = {
         (True, True): ([low_hz, high_hz], "bandpass"),
         (True, False): (low_hz, "highpass"),
         (False, True): (high_hz, "lowpass"),
     }[low_hz is not None, high_hz is not None]
-    return sosfiltfilt(butter(2, edges, kind, fs=RATE_HZ, output="sos"), signal, axis=-1)
+    return butter(2, edges, kind, fs=RATE_HZ, output="sos")
 
 
 def smooth(signal: np.ndarray, width: int) -> np.ndarray:
@@ -205,10 +213,11 @@ def _best_shifts(wide: np.ndarray, template: np.ndarray) -> np.ndarray:
         wide: (b, 12, 2 * (TEMPLATE + LARGEST_SHIFT)).
         template: (12, 2 * TEMPLATE).
     """
-    places = np.lib.stride_tricks.sliding_window_view(wide, template.shape[1], axis=2)  # (b, 12, shifts, 2 * TEMPLATE)
-    fit = np.einsum("blsn,ln->bs", places, template, optimize=True)
+    width, length = wide.shape[2], template.shape[1]
+    spectrum = (np.fft.rfft(wide) * np.conj(np.fft.rfft(template, width))).sum(axis=1)
+    fit = np.fft.irfft(spectrum, width)[:, : width - length + 1]  # (b, shifts), correlation without wrapping
     energy = np.cumsum(np.pad((wide**2).sum(axis=1), ((0, 0), (1, 0))), axis=1)
-    energy = energy[:, template.shape[1] :] - energy[:, : -template.shape[1]]  # (b, shifts)
+    energy = energy[:, length:] - energy[:, :-length]  # (b, shifts)
     return np.argmax(fit / np.sqrt(energy + 1e-12), axis=1) - LARGEST_SHIFT
 
 

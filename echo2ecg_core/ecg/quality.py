@@ -1,0 +1,175 @@
+"""Whether an ECG is good enough to predict from, lead by lead and as a whole, with the reason in words.
+
+Some bad leads make a recording limited: it is shown and predicted with the note. It is unusable when no heartbeat
+is found, or when fewer than half of the leads carry a signal for as long as the model's window.
+"""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from echo2ecg_core.ecg.beats import LONGEST_S, LOWEST_RATE_HZ, RATE_HZ, Beats, at_working_rate, find_beats
+from echo2ecg_core.ecg.delineate import delineate
+from echo2ecg_core.ecg.electrodes import limb_lead_plausibility, paced_beats
+from echo2ecg_core.ecg.faults import BLOCK_S, Faults, find_faults
+from echo2ecg_core.ecg.record import LEADS, EcgRecord
+
+NEEDED_S = 2.5  # one window of the model
+NEEDED_LEADS = 6
+NEGLIGIBLE_S = {  # shorter faults leave a lead good; one noisy beat is common
+    "missing": 0.5, "flat": 0.5, "saturated": 0.5, "jumping": 0.5, "noise": 2.0, "disconnected": 0.5,
+}
+MOST_CLAUSES = 3
+RULE = f"At least {NEEDED_LEADS} of the 12 leads must carry a signal for {NEEDED_S} s."
+
+
+@dataclass(frozen=True)
+class LeadQuality:
+    """One lead: "good", "limited" (parts are bad) or "unusable", and what is wrong, such as "noise for 6 of 10 s"."""
+
+    verdict: str
+    reasons: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Quality:
+    """The quality of a recording.
+
+    Attributes:
+        verdict: "good", "limited" (predict with a note) or "unusable" (do not predict).
+        reason: Sentences for the person; empty when good.
+        leads: Lead name -> LeadQuality.
+        notes: Sentences on what is no fault of the signal: pacing spikes, swapped electrodes.
+        score: 0 to 1, higher is better; ranks recordings, not a probability.
+    """
+
+    verdict: str
+    reason: str
+    leads: dict[str, LeadQuality]
+    notes: tuple[str, ...] = ()
+    score: float = field(default=0.0)
+
+    def as_dict(self) -> dict:
+        """Returns the quality as JSON holds it."""
+        leads = {lead: {"verdict": one.verdict, "reasons": list(one.reasons)} for lead, one in self.leads.items()}
+        return {
+            "verdict": self.verdict,
+            "reason": self.reason,
+            "leads": leads,
+            "notes": list(self.notes),
+            "score": round(self.score, 3),
+        }
+
+
+def judge_quality(record: EcgRecord) -> Quality:
+    """Returns the quality of a record; of a long one, that of the first minute."""
+    signal = record.signal_mv
+    if record.units != "mV" and signal.size:
+        heights = np.ptp(np.where(np.isfinite(signal), signal, 0.0), axis=1)
+        signal = signal / max(np.median(heights), 1e-9)  # the usual lead becomes 1 mV high
+    return judge_signal(signal, record.sampling_rate_hz)
+
+
+def judge_signal(signal_mv: np.ndarray, sampling_rate_hz: float) -> Quality:
+    """Returns the quality of a signal.
+
+    Args:
+        signal_mv: (12, n) millivolts, NaN where nothing was recorded.
+        sampling_rate_hz: Its rate.
+    """
+    signal_mv = np.asarray(signal_mv, dtype=np.float64)[:, : int(LONGEST_S * sampling_rate_hz)]
+    duration_s = signal_mv.shape[1] / sampling_rate_hz
+    if duration_s < NEEDED_S or sampling_rate_hz < LOWEST_RATE_HZ:
+        found = f"lasts {duration_s:.1f} s at {sampling_rate_hz:g} Hz"
+        reason = f"The recording {found}; at least {NEEDED_S} s at {LOWEST_RATE_HZ:g} Hz are needed."
+        return Quality("unusable", reason, {lead: LeadQuality("unusable", ("too short",)) for lead in LEADS})
+    working, _ = at_working_rate(signal_mv, sampling_rate_hz)
+    beats = find_beats(working)
+    faults = find_faults(signal_mv, sampling_rate_hz, working, beats)
+    leads = {lead: _judge_lead(faults, row, duration_s) for row, lead in enumerate(LEADS)}
+    plausibility, notes = (1.0, ()) if beats is None else _electrodes(working, beats)
+    verdict, reason = _judge_whole(leads, beats, notes)
+    return Quality(verdict, reason, leads, notes, _score(faults, plausibility))
+
+
+def _judge_lead(faults: Faults, row: int, duration_s: float) -> LeadQuality:
+    whole_s = faults.any.shape[1] * BLOCK_S
+    bad_s = {kind: blocks[row].sum() * BLOCK_S for kind, blocks in faults.blocks.items()}
+    worst = sorted((kind for kind in bad_s if bad_s[kind] > NEGLIGIBLE_S[kind]), key=bad_s.get, reverse=True)[:2]
+    reasons = [
+        kind if bad_s[kind] >= 0.95 * whole_s else f"{kind} for {bad_s[kind]:.0f} of {duration_s:.0f} s"
+        for kind in worst
+    ]
+    if _longest_run(~faults.any[row]) * BLOCK_S < NEEDED_S:
+        return LeadQuality("unusable", tuple(reasons) or (f"bad but for less than {NEEDED_S} s",))
+    return LeadQuality("limited" if reasons else "good", tuple(reasons))
+
+
+def _longest_run(mask: np.ndarray) -> int:
+    edges = np.flatnonzero(np.diff(np.concatenate([[0], mask.astype(np.int8), [0]])))
+    return int((edges[1::2] - edges[::2]).max(initial=0))
+
+
+def _electrodes(working: np.ndarray, beats: Beats) -> tuple[float, tuple[str, ...]]:
+    """Returns the plausibility of the limb leads and notes on electrodes and pacing."""
+    notes = []
+    if paced_beats(working, beats):
+        notes.append("Pacing spikes precede the complexes; intervals and estimates may not apply.")
+    usual_rr_s = float(np.median(np.diff(beats.r_peaks))) / RATE_HZ
+    waves = delineate(beats.windows[:, beats.leads], usual_rr_s)
+    if waves is None or not beats.leads[[*range(6), -1]].all():
+        return 1.0, tuple(notes)
+    plausibility, swapped = limb_lead_plausibility(beats.median, waves)
+    if swapped:
+        notes.append(f"The limb leads look as if the electrodes of {swapped} were swapped.")
+    return plausibility, tuple(notes)
+
+
+def _judge_whole(leads: dict[str, LeadQuality], beats: Beats | None, notes: tuple[str, ...]) -> tuple[str, str]:
+    faults = _describe(leads)
+    if beats is None:
+        return "unusable", f"No heartbeat was found. {faults} {RULE}"
+    usable = sum(lead.verdict != "unusable" for lead in leads.values())
+    if usable < NEEDED_LEADS:
+        return "unusable", f"{faults} {RULE}"
+    swaps = [note for note in notes if "swapped" in note]
+    if faults or swaps:
+        return "limited", " ".join([faults, *swaps]).strip()
+    return "good", ""
+
+
+def _describe(leads: dict[str, LeadQuality]) -> str:
+    """Returns one sentence such as "Lead V3 is flat and V5 is noise for 6 of 10 s."; empty when all leads are good."""
+    groups = _group({lead: " and ".join(quality.reasons) for lead, quality in leads.items()})
+    if len(groups) > MOST_CLAUSES:  # name only the worst of each lead, without its duration
+        groups = _group({lead: quality.reasons[0].split(" for ")[0] for lead, quality in leads.items() if quality.reasons})
+    if not groups:
+        return ""
+    first = next(iter(groups.values()))
+    if len(first) == len(leads):
+        return f"All {len(leads)} leads are {next(iter(groups))}."
+    clauses = [f"{_join(names)} {'is' if len(names) == 1 else 'are'} {reason}" for reason, names in groups.items()]
+    return f"{'Lead' if len(first) == 1 else 'Leads'} {_join(clauses)}."
+
+
+def _group(reasons: dict[str, str]) -> dict[str, list[str]]:
+    """Returns reason -> leads, without the leads that have none."""
+    groups: dict[str, list[str]] = {}
+    for lead, reason in reasons.items():
+        if reason:
+            groups.setdefault(reason, []).append(lead)
+    return groups
+
+
+def _join(words: list[str]) -> str:
+    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}"
+
+
+def _score(faults: Faults, plausibility: float) -> float:
+    """Returns 0 to 1: half from the worst lead and half from the mean, less where limb leads look swapped."""
+    broken = faults.blocks["saturated"] | faults.blocks["jumping"]  # spoils what surrounds it, too
+    clean = np.clip(1 - faults.any.mean(axis=1) - 2 * broken.mean(axis=1), 0, 1)
+    audible = 1 / (1 + 10.0 ** (-faults.snr_db / 5))
+    leads = clean * audible
+    in_place = 1 / (1 + np.exp(-plausibility / 0.1))
+    return float((leads.min() + leads.mean()) / 2 * in_place)
