@@ -76,7 +76,7 @@ def cycle_states(heart: Heart, times_s: np.ndarray, r_waves_s: np.ndarray) -> Cy
     rising = _ramp(tau, np.zeros_like(tau), mitral_opens)
     booster = 0.4 if kick_share else 0.1
     filling_state = rising * (1 - (1 - booster) * early - booster * atrial)
-    early_wave, kick_wave = _bump(tau, mitral_opens - 0.01, early_end), _bump(tau, kick, rr + 0.02)
+    early_wave, kick_wave = _bump(tau, mitral_opens - 0.01, early_end), _bump(tau, kick, rr + 0.005)
     between = 0.38 * _ramp(tau, mitral_opens, mitral_opens + 0.03) * (1 - _ramp(tau, rr - 0.02, rr + 0.01))
     mitral = np.maximum.reduce([early_wave**0.5, (0.8 * kick_wave**0.6) if kick_share else 0 * tau, between])
     aortic = np.minimum(_ramp(tau, onset - 0.005, onset + 0.03), 1 - _ramp(tau, end_systole - 0.025, end_systole + 0.01))

@@ -142,7 +142,8 @@ def _hold_probe(
     length, apex_wall = 10 * heart.lv_length_d, 7.2 * (heart.ivsd + heart.lvpwd) / 2
     if view in APICAL:
         angle = {"A4C": -5.0, "A2C": -2.0, "A3C": 2.0}[view] + tilt
-        apex = np.array([{"A4C": 6.0, "A2C": -1.0, "A3C": -2.0}[view], 15.0 + apex_wall])
+        centred = 6.0 + 0.35 * (heart.rv_basal_diameter - 33) + 3.0 * (heart.ivsd - 0.9)  # so that the RV stays in the sector
+        apex = np.array([{"A4C": centred, "A2C": -1.0, "A3C": -2.0}[view], 15.0 + apex_wall])
         squash = missed if foreshortened else 1.0
         return scene.squashed(squash).moved(angle, 1.0, apex + shift + drift), foreshortened
     if view == "Parasternal_Short":
@@ -283,5 +284,5 @@ def _key_frames(contraction: np.ndarray, times_s: np.ndarray, r_waves_s: np.ndar
     full = average[contraction[average] <= contraction[average].min() + 0.01]
     before = full[full < es_frame]
     candidates = before if before.size else full
-    from_r = np.abs(times_s[candidates, None] - r_waves_s - 0.015).min(axis=1)
+    from_r = np.abs(times_s[candidates, None] - r_waves_s - 0.03).min(axis=1)  # the mitral valve has just closed
     return int(candidates[np.argmin(from_r)]), es_frame
