@@ -26,7 +26,7 @@ MAX_GROUPS = 64
 MAX_CHANNELS = 256
 DEFLATED = b"1.2.840.10008.1.2.1.99"
 PADDING_RUN_S = 0.1
-MAX_DICOM_BYTES = 96 * 2**20
+MAX_DICOM_BYTES = 32 * 2**20
 # everything else, such as names and identifiers, is skipped while parsing
 _KEYWORDS = ["SpecificCharacterSet", "SOPClassUID", "StudyDate", "StudyTime", "AcquisitionDate", "AcquisitionTime",
              "AcquisitionDateTime", "Manufacturer", "ManufacturerModelName", "PatientBirthDate", "PatientSex", "PatientAge",

@@ -112,7 +112,7 @@ def test_two_thousand_damaged_files_give_a_record_or_one_of_our_errors(samples):
         name = next(iter(upload))
         other = next(iter(dice.choice(uploads).values()))
         upload[name] = mutate(upload[name], other, dice)
-        start = time.perf_counter()
+        start = time.process_time()
         try:
             record = read_ecg(upload, sampling_rate_hz=500)
         except Echo2ECGError as error:
@@ -121,7 +121,7 @@ def test_two_thousand_damaged_files_give_a_record_or_one_of_our_errors(samples):
             pytest.fail(f"mutation {number} of {name}: {type(error).__name__}: {error}")
         else:
             assert isinstance(record, EcgRecord) and record.signal_mv.shape[0] == 12, (name, number)
-        seconds = time.perf_counter() - start
+        seconds = time.process_time() - start
         assert seconds < SECONDS_EACH, f"mutation {number} of {name} took {seconds:.1f} s"
         grown_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024 - before_mb
         assert grown_mb < MEMORY_GROWTH_MB, f"mutation {number} of {name} grew memory by {grown_mb:.0f} MB"

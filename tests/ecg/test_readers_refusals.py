@@ -113,12 +113,12 @@ OUTSIDE = b"""<?xml version="1.0"?><!DOCTYPE r [<!ENTITY x SYSTEM "file:///etc/p
     ],
 )  # fmt: skip
 def test_what_is_no_usable_ecg_is_refused_in_one_sentence(content, error, message):
-    start = time.perf_counter()
+    start = time.process_time()
     with pytest.raises(error) as caught:
         read_ecg(content, name="x.dcm")
     assert caught.value.message == message
     assert caught.value.hint.endswith(".") and "\n" not in str(caught.value)
-    assert time.perf_counter() - start < 5
+    assert time.process_time() - start < 5
 
 
 def test_a_missing_file_and_a_folder_are_named_without_their_path(tmp_path):
@@ -149,8 +149,8 @@ def test_compressed_philips_leads_cannot_unpack_without_bound(samples):
     packed = int(bits.ljust(-(-len(bits) // 8) * 8, "0"), 2).to_bytes(-(-len(bits) // 8), "big")
     chunk = struct.pack("<IHh", len(packed), 0, 0) + packed
     bomb = text[:start] + base64.b64encode(chunk).decode() + text[text.index("</parsedwaveforms>") :]
-    began = time.perf_counter()
+    began = time.process_time()
     with pytest.raises(ReadError) as caught:
         read_ecg(bomb.encode(), name="bomb.xml")
     assert caught.value.message == "The leads of “bomb.xml” would unpack to more than 4 MB."
-    assert time.perf_counter() - began < 5
+    assert time.process_time() - began < 5
