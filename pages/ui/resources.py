@@ -4,6 +4,7 @@ Keys are content hash + model id, so nothing is ever cleared: another model or a
 of torch and numba happen inside, after the first paint; `prepare` pays for them in a thread when the server starts.
 """
 
+import importlib
 import logging
 import threading
 from dataclasses import replace
@@ -20,6 +21,7 @@ from echo2ecg_core.store.database import Workspace
 from echo2ecg_core.store.model_registry import ModelCard
 from pages.ui.session import ReadFile
 
+LATER = ("faiss", "plotly.graph_objects", "echo2ecg_core.workflows.explore", "echo2ecg_core.workflows.study_view")
 log = logging.getLogger(__name__)
 _loading = threading.Lock()
 _warming = threading.Event()
@@ -142,8 +144,8 @@ def workspace_name() -> str:
 def prepare() -> None:
     """Pay once, in the background of a starting server, for what the first visitor needs.
 
-    An empty workspace gets the shipped model and, as a job, the demo; then torch, the compiled filters and the active
-    model are loaded.
+    An empty workspace gets the shipped model and, as a job, the demo; then torch, the compiled filters, the active
+    model and what the other pages import are loaded.
     """
     from echo2ecg_core.ecg.preprocess import warm_up as compile_filters
     from echo2ecg_core.workflows.demo import ensure_demo, example_ecgs
@@ -156,6 +158,8 @@ def prepare() -> None:
         if card is not None:
             loaded_model(card)
         example_ecgs(workspace())
+        for name in LATER:
+            importlib.import_module(name)
     except Echo2ECGError as error:
         log.warning("Not everything could be prepared: %s", error)
     finally:
