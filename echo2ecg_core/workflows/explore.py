@@ -24,7 +24,7 @@ from echo2ecg_core.store.vectors import VectorSet, load_vectors
 Progress = Callable[[float, str], None]
 LAYOUTS = ("together", "ecgs", "studies")
 N_NEIGHBOURS, MIN_DISTANCE, SEED = 15, 0.1, 7
-FEWEST_POINTS = 20
+FEWEST_POINTS = 10
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,7 +48,7 @@ def build_map(workspace: Workspace, model_id: str, progress: Progress = lambda s
     """Draw the three layouts of a model's vectors and store them; takes a minute, so it belongs into a job.
 
     Raises:
-        StoreError: Fewer than 20 ECGs and studies have vectors.
+        StoreError: Fewer than 10 ECGs and studies have vectors.
     """
     progress(0.02, "Loading the map maker; its first start compiles for half a minute")
     arrays = {}
@@ -177,7 +177,7 @@ def _unit(rows: np.ndarray) -> np.ndarray:
 def _umap(vectors: np.ndarray) -> np.ndarray:
     from umap import UMAP
 
-    reducer = UMAP(n_neighbors=N_NEIGHBOURS, min_dist=MIN_DISTANCE, metric="cosine", random_state=SEED, n_jobs=1)
+    reducer = UMAP(n_neighbors=min(N_NEIGHBOURS, len(vectors) - 1), min_dist=MIN_DISTANCE, metric="cosine", random_state=SEED, n_jobs=1)
     return reducer.fit_transform(vectors).astype(np.float32)
 
 

@@ -80,21 +80,21 @@ def test_before_the_job_a_map_is_missing_in_words(tmp_path):
 
 
 def test_too_few_points_make_no_map(tmp_path):
-    with pytest.raises(StoreError, match="needs at least 20 points, found 10 ECGs and studies"):
-        explore.build_map(small_workspace(tmp_path, n_patients=5), MODEL_ID)
+    with pytest.raises(StoreError, match="needs at least 10 points, found 8 ECGs and studies"):
+        explore.build_map(small_workspace(tmp_path, n_patients=4), MODEL_ID)
 
 
 @pytest.mark.parametrize("kept", [0, 10, 2000])
 def test_a_damaged_map_is_named_and_can_be_drawn_again(tmp_path, monkeypatch, kept):
     monkeypatch.setattr(explore, "_umap", lambda vectors: vectors[:, :2].astype(np.float32))
-    workspace = small_workspace(tmp_path, n_patients=12)
+    workspace = small_workspace(tmp_path, n_patients=8)
     explore.build_map(workspace, MODEL_ID)
     path = workspace.maps / f"{MODEL_ID}.npz"
     path.write_bytes(path.read_bytes()[:kept])
     with pytest.raises(StoreError, match="map of model 5ma11000 is damaged"):
         explore.load_map(workspace, MODEL_ID)
     explore.build_map(workspace, MODEL_ID)
-    assert len(explore.load_map(workspace, MODEL_ID)) == 24
+    assert len(explore.load_map(workspace, MODEL_ID)) == 16
     with pytest.raises(StoreError, match="too few points for a map of ecgs alone"):
         explore.load_map(workspace, MODEL_ID, "ecgs")
 
