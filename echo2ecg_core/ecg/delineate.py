@@ -2,7 +2,7 @@
 
 All bounds are read from the spatial velocity: the root mean square over the leads of the slope. It needs no baseline,
 and a wave that is flat in one lead is steep in another. The fractions below were set on half of the manually marked
-LUDB recordings and held on the other half and on the measurements that electrocardiographs state in sample files.
+LUDB recordings and on what electrocardiographs state in a few sample files, and held on the other half.
 """
 
 from dataclasses import dataclass

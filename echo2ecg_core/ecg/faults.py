@@ -1,8 +1,8 @@
 """What can be wrong with a lead, moment by moment: missing, flat, saturated, jumping, noisy or disconnected.
 
 Everything is judged in blocks of 0.1 s. A lead is noisy where its beats differ more from their median than they are
-high; so noise means what hides the ECG, whatever its spectrum. Limits were set with half of the LUDB recordings
-and damaged copies of them.
+high; so noise means what hides the ECG, whatever its spectrum. Limits were set with half of the LUDB recordings,
+damaged copies of them and twelve labelled recordings of the CinC Challenge 2011.
 """
 
 from dataclasses import dataclass
