@@ -110,16 +110,14 @@ def _named(error: Echo2ECGError, file: EcgFile) -> Echo2ECGError:
 
 
 def _files(source: str | Path | bytes | Mapping[str, bytes], name: str | None) -> list[EcgFile]:
-    """The files behind a source, an archive opened."""
+    """The files behind a source, archives opened."""
     if isinstance(source, Mapping):
         files = files_in_memory(source)
     elif isinstance(source, bytes | bytearray | memoryview):
         files = files_in_memory({base_name(name) if name else "ECG": bytes(source)})
     else:
         files = [file_on_disk(Path(source))]
-    if len(files) == 1 and _is_archive(files[0]):
-        return files_in_zip(files[0])
-    return files
+    return [inner for file in files for inner in (files_in_zip(file) if _is_archive(file) else [file])]
 
 
 def _unpacked(files: list[EcgFile], errors: list) -> Iterator[list[EcgFile]]:
@@ -181,15 +179,15 @@ def _reader_of(head: bytes) -> Callable[..., Iterator[Channels]] | None:
 
 def _records(file: EcgFile, sampling_rate_hz: float | None) -> Iterator[EcgRecord]:
     """The records of one file."""
-    for channels in _read_channels(file, sampling_rate_hz):
+    for channels in _channels_in(file, sampling_rate_hz):
         if sampling_rate_hz is not None and abs(channels.sampling_rate_hz - sampling_rate_hz) > 1e-6:
             channels.notes.append(f"The file's own sampling rate ({channels.sampling_rate_hz:g} Hz) was used, "
                                   f"not the given {sampling_rate_hz:g} Hz.")
         yield twelve_lead_record(channels, file.name)
 
 
-def _read_channels(file: EcgFile, sampling_rate_hz: float | None) -> Iterator[Channels]:
-    """What the reader of a file's format finds; whatever a foreign parser raises becomes a ReadError."""
+def _channels_in(file: EcgFile, sampling_rate_hz: float | None) -> Iterator[Channels]:
+    """What the reader of a file's format finds, one recording after another."""
     head = file.head()
     _refuse_other_kinds(file, head)
     read = _reader_of(head) or _zip_reader(file)
@@ -197,14 +195,29 @@ def _read_channels(file: EcgFile, sampling_rate_hz: float | None) -> Iterator[Ch
         raise ReadError(f"“{file.name}” is in no ECG format that is known.",
                         "Give DICOM, WFDB (header and signal file together), MUSE, CardioSoft, Philips or HL7 XML, "
                         "SCP-ECG, EDF, CSV, NumPy, MATLAB, HDF5 or PyTorch.")
+    recordings = read(file, sampling_rate_hz)
+    while (channels := read_next(recordings, file.name)) is not None:
+        yield channels
+
+
+def read_next(recordings: Iterator[Channels], file_name: str) -> Channels | None:
+    """The next recording of a format's reader, None after the last.
+
+    Args:
+        recordings: What the reader of a format yields.
+        file_name: For the error.
+
+    Raises:
+        ReadError: For whatever a foreign parser raises on damaged content, with that as its cause.
+    """
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # foreign parsers quote the file's values in theirs
-            yield from read(file, sampling_rate_hz)
+            warnings.simplefilter("ignore")  # foreign parsers quote the file's values in their warnings
+            return next(recordings, None)
     except Echo2ECGError:
         raise
     except Exception as error:
-        raise ReadError(f"“{file.name}” begins like an ECG file but is damaged and cannot be read.",
+        raise ReadError(f"“{file_name}” begins like an ECG file but is damaged and cannot be read.",
                         "Export or copy the file again from its source.") from error
 
 

@@ -55,6 +55,8 @@ def test_a_pair_is_read_from_a_folder_an_upload_and_a_zip(pair, tmp_path):
     assert check(read_ecg(dict(reversed(pair.items())))).notes == ()
     assert check(read_ecg(zipped(pair), name="pair.zip")).source == "ecg.hea"
     assert check(read_ecg(tmp_path / "pair.zip")).source == "ecg.hea"
+    several = check(read_ecg({"table.csv": csv_table(), "pair.zip": zipped(pair)}))
+    assert several.notes == ("2 files were given; “ecg.hea” was read.",)
 
 
 def test_a_pair_inside_folders_of_a_zip_is_found_and_other_files_do_not_disturb(pair):
