@@ -1,0 +1,138 @@
+"""ECG embedding with merged projections against the published double ones; same weights, same run.
+
+Run: `python -m benchmarks.ecg_encoder [--threads 2] [--batch 32] [--repeats 7] [--device cpu]` from the project folder.
+Measures ECGs per second (best of the repeats, versions taking turns) of the base ECG encoder with mean pooling:
+  plain        published layout: qkv, then a whole nn.MultiheadAttention, then proj (called with its defaults)
+  plain_sdpa   the same with need_weights=False, its fastest call
+  float32      this project's network, weights imported from the plain one
+  bfloat16     the same under autocast
+and the time of one ECG. Agreement is the largest difference (float32) and the smallest cosine (bfloat16) to the
+plain version. Prints one JSON line.
+"""
+
+import argparse
+import json
+import time
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from echo2ecg_core.models.ecg_encoder import TokenPooling, time_code
+from echo2ecg_core.models.published import ecg_encoder_from
+from echo2ecg_core.models.specs import PRESETS
+
+SPEC = PRESETS["base"].ecg_encoder
+
+
+class PlainBlock(nn.Module):
+    """The published block, map by map."""
+
+    def __init__(self, width: int, heads: int, need_weights: bool):
+        super().__init__()
+        self.norm1, self.norm2 = nn.LayerNorm(width, eps=1e-6), nn.LayerNorm(width, eps=1e-6)
+        self.attn = nn.Module()
+        self.attn.qkv, self.attn.proj = nn.Linear(width, 3 * width), nn.Linear(width, width)
+        self.attn.mha = nn.MultiheadAttention(width, heads, batch_first=True)
+        self.mlp = nn.Module()
+        self.mlp.fc1, self.mlp.fc2 = nn.Linear(width, 4 * width), nn.Linear(4 * width, width)
+        self.need_weights = need_weights
+
+    def forward(self, x):
+        q, k, v = self.attn.qkv(self.norm1(x)).chunk(3, dim=-1)
+        x = x + self.attn.proj(self.attn.mha(q, k, v, need_weights=self.need_weights)[0])
+        return x + self.mlp.fc2(F.gelu(self.mlp.fc1(self.norm2(x))))
+
+
+class PlainEncoder(nn.Module):
+    """The published encoder up to the mean over its patches."""
+
+    def __init__(self, need_weights: bool = True):
+        super().__init__()
+        w = SPEC.width
+        self.cls_token = nn.Parameter(torch.randn(1, 1, w) * 0.02)
+        self.pos_embed_x = nn.Parameter(time_code(SPEC.n_patches, w // 2)[None], requires_grad=False)
+        self.pos_embed_y = nn.Embedding(13, w // 2)
+        self.patch_embed = nn.Module()
+        self.patch_embed.proj = nn.Conv2d(1, w, (1, SPEC.patch), stride=(1, SPEC.patch))
+        self.patch_embed.norm = nn.LayerNorm(w)
+        self.blocks = nn.ModuleList(PlainBlock(w, SPEC.heads, need_weights) for _ in range(SPEC.depth))
+
+    def forward(self, x):
+        x = self.patch_embed.proj(x[:, None]).permute(0, 2, 3, 1)  # (b, 12, p, w)
+        x = F.gelu(self.patch_embed.norm(x))
+        lead = self.pos_embed_y.weight[1:, None].expand(-1, x.shape[2], -1)
+        x = x + torch.cat([lead, self.pos_embed_x[:, 1:].expand(12, -1, -1)], dim=2)
+        x = torch.cat([self.cls_token.expand(len(x), -1, -1), x.flatten(1, 2)], dim=1)
+        for block in self.blocks:
+            x = block(x)
+        return F.layer_norm(x[:, 1:].mean(dim=1), (SPEC.width,))
+
+
+def versions(device: str) -> dict:
+    """{name: function of a batch}, all with the same weights."""
+    torch.manual_seed(0)
+    plain = PlainEncoder().eval().to(device)
+    plain_sdpa = PlainEncoder(need_weights=False).eval().to(device)
+    plain_sdpa.load_state_dict(plain.state_dict())
+    encoder = ecg_encoder_from({k: v.cpu() for k, v in plain.state_dict().items()}).to(device)
+    pooling = TokenPooling(SPEC).to(device)
+
+    def merged(x):
+        return pooling(encoder.tokens(x))
+
+    def merged_bfloat16(x):
+        with torch.autocast(device, dtype=torch.bfloat16):
+            return merged(x)
+
+    return {"plain": plain, "plain_sdpa": plain_sdpa, "float32": merged, "bfloat16": merged_bfloat16}
+
+
+def seconds(function, x) -> float:
+    started = time.perf_counter()
+    function(x)
+    if x.is_cuda:
+        torch.cuda.synchronize()
+    return time.perf_counter() - started
+
+
+def best_times(functions: dict, x: torch.Tensor, repeats: int) -> dict[str, float]:
+    """Best of `repeats` for every version; they take turns, so that a busy moment hits all."""
+    for function in functions.values():
+        seconds(function, x)
+    rounds = [{name: seconds(function, x) for name, function in functions.items()} for _ in range(repeats)]
+    return {name: min(times[name] for times in rounds) for name in functions}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--batch", type=int, default=32)
+    parser.add_argument("--repeats", type=int, default=7)
+    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
+    options = parser.parse_args()
+    torch.set_num_threads(options.threads)
+    functions = versions(options.device)
+    x = torch.randn(options.batch, 12, SPEC.n_samples, device=options.device)
+    with torch.inference_mode():
+        expected = functions["plain"](x)
+        difference = (functions["float32"](x) - expected).abs().max().item()
+        cosine = F.cosine_similarity(functions["bfloat16"](x).float(), expected).min().item()
+        times = best_times(functions, x, options.repeats)
+        one = best_times({k: functions[k] for k in ("plain", "float32", "bfloat16")}, x[:1], options.repeats)
+    result = {
+        "benchmark": "ecg_encoder",
+        "device": options.device,
+        "threads": options.threads,
+        "batch": options.batch,
+        "ecgs_per_s": {name: round(options.batch / t, 2) for name, t in times.items()},
+        "times_plain": {name: round(times["plain"] / t, 2) for name, t in times.items()},
+        "one_ecg_ms": {name: round(1000 * t, 1) for name, t in one.items()},
+        "float32_max_difference": difference,
+        "bfloat16_min_cosine": cosine,
+    }
+    print(json.dumps(result))
+
+
+if __name__ == "__main__":
+    main()
