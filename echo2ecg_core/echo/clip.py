@@ -54,7 +54,9 @@ class EchoClip:
 
     def __post_init__(self):
         shape, dtype = self.frames.shape, self.frames.dtype
-        assert dtype == np.uint8 and len(shape) == 4 and shape[3] == 3, f"frames: (t, h, w, 3) uint8, not {shape} {dtype}"
+        assert dtype == np.uint8 and len(shape) == 4 and shape[3] == 3, (
+            f"frames: (t, h, w, 3) uint8, not {shape} {dtype}"
+        )
         assert self.fps > 0, f"fps must be positive, not {self.fps}"
         assert self.view is None or self.view in VIEWS, f"view {self.view!r} is no key of VIEWS"
 

@@ -47,7 +47,8 @@ def clip_from_dicom(content: bytes, name: str) -> EchoClip:
             raise
         except Exception as fault:
             raise ReadError(
-                "This DICOM file is damaged: its header cannot be parsed as a picture's.", "Export or copy the file again."
+                "This DICOM file is damaged: its header cannot be parsed as a picture's.",
+                "Export or copy the file again.",
             ) from fault
 
 
@@ -78,10 +79,15 @@ def _checked_kind(dataset) -> tuple[str, ...]:
     kind = dataset.get("SOPClassUID")
     if "PixelData" not in dataset:
         words = f"it is of the kind {kind.name}" if kind is not None and kind.name != kind else "its kind is unknown"
-        raise ReadError(f"This DICOM file holds no picture: {words}.", "Give an ultrasound clip; read ECG files as ECG.")
+        raise ReadError(
+            f"This DICOM file holds no picture: {words}.", "Give an ultrasound clip; read ECG files as ECG."
+        )
     modality = str(dataset.get("Modality", "") or "").strip()
     if kind not in ULTRASOUND_CLASSES and modality not in ULTRASOUND_MODALITIES | UNTOLD_MODALITIES:
-        raise ReadError(f"This DICOM file is no ultrasound: expected modality US, found {modality}.", "Give a DICOM ultrasound file.")
+        raise ReadError(
+            f"This DICOM file is no ultrasound: expected modality US, found {modality}.",
+            "Give a DICOM ultrasound file.",
+        )
     rows, columns = int(dataset.get("Rows") or 0), int(dataset.get("Columns") or 0)
     count = _number_of_frames(dataset)
     if min(rows, columns, count) < 1:
@@ -136,7 +142,9 @@ def _frames(dataset, syntax: str) -> np.ndarray:
             "Export the clip again, uncompressed or as JPEG baseline.",
         ) from fault
     if found < count:
-        raise ReadError(f"This DICOM file is cut short: {count} frames announced, {found} found.", "Copy the file again.")
+        raise ReadError(
+            f"This DICOM file is cut short: {count} frames announced, {found} found.", "Copy the file again."
+        )
     return frames
 
 
@@ -169,7 +177,7 @@ def _jpeg_images(dataset, count: int) -> Iterator[np.ndarray]:
 
 
 def _lossless_jpeg_images(dataset, count: int) -> Iterator[np.ndarray]:
-    """RGB images (h, w, 3) of 8-bit lossless JPEG frames, by FFmpeg, which hands the three stored components through."""
+    """RGB images (h, w, 3) of 8-bit lossless JPEG frames by FFmpeg, which hands stored components through."""
     import av
     from PIL import Image
     from pydicom.encaps import generate_frames
@@ -256,8 +264,8 @@ def _spacing(dataset) -> tuple[float | None, tuple[str, ...]]:
     right, bottom = largest.get("RegionLocationMaxX1") or 0, largest.get("RegionLocationMaxY1") or 0
     if right > dataset.Columns or bottom > dataset.Rows:
         return None, (
-            f"The calibrated region ends at {right} x {bottom}, outside the picture of {dataset.Columns} x {dataset.Rows}: "
-            "it was resized after acquisition, so its pixel size is not used.",
+            f"The calibrated region ends at {right} x {bottom}, outside the picture of {dataset.Columns} x "
+            f"{dataset.Rows}: it was resized after acquisition, so its pixel size is not used.",
         )
     x_mm, y_mm = 10 * abs(float(largest.PhysicalDeltaX)), 10 * abs(float(largest.PhysicalDeltaY))
     if abs(x_mm - y_mm) > 0.02 * y_mm:

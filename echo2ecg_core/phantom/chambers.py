@@ -67,7 +67,9 @@ def _chamber_of_sides(
 
     `wall_mm` is the thickness of its wall, one number or one per point of a side (n,).
     """
-    inner = np.concatenate([right, left[:, ::-1]], axis=1)  # right side down, left side up: runs clockwise on the screen
+    inner = np.concatenate(
+        [right, left[:, ::-1]], axis=1
+    )  # right side down, left side up: runs clockwise on the screen
     side_mm = np.broadcast_to(wall_mm, left.shape[1])
     thickness = np.concatenate([side_mm, side_mm[::-1]])
     outer = np.concatenate([inner[:, :1], inner + thickness[:, None] * outward_normals(inner), inner[:, -1:]], axis=1)
@@ -99,7 +101,9 @@ def right_ventricle(heart: Heart, epi: np.ndarray, states: CycleStates):
     return chamber, septum[:, 0] + np.array([0.0, -5.0]), free[:, 0]
 
 
-def right_atrium(heart: Heart, septal: np.ndarray, free: np.ndarray, la_left: np.ndarray, states: CycleStates) -> Chamber:
+def right_atrium(
+    heart: Heart, septal: np.ndarray, free: np.ndarray, la_left: np.ndarray, states: CycleStates
+) -> Chamber:
     """The right atrium below the tricuspid annulus, its septum along the left atrium's left side (t, n, 2).
 
     1.1 times as long as wide at end-systole, when the annulus has come down and its area is the labelled one.
@@ -155,7 +159,9 @@ def long_axis_atrium(
     round_off = np.sqrt(np.clip(1 - (np.clip(v - 0.55, 0, None) / 0.45) ** 2, 0, 1))[:, None]
     y = right[:, 1:2] + v * length[:, None]
     right_x = np.where(v[None] < 0.03, right[:, :1], wall_line[..., 0])
-    left_x = right_x - np.linalg.norm(right - left, axis=1)[:, None] * (1 - _rise(v)) - (diameter[:, None] + 4) * _rise(v)
+    left_x = (
+        right_x - np.linalg.norm(right - left, axis=1)[:, None] * (1 - _rise(v)) - (diameter[:, None] + 4) * _rise(v)
+    )
     middle_x = (left_x[:, 14:15] + right_x[:, 14:15]) / 2
     left_side = np.stack([middle_x + (left_x - middle_x) * round_off[:, 0], y], axis=-1)
     right_side = np.stack([middle_x + (right_x - middle_x) * round_off[:, 0], y], axis=-1)

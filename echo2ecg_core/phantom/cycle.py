@@ -42,7 +42,7 @@ class CycleStates:
 
 
 def draw_r_waves(heart: Heart, rng: np.random.Generator, first_s: float = 0.0) -> np.ndarray:
-    """Times of N_BEATS R waves in seconds, from one beat before `first_s` on; RR varies 2 % in sinus rhythm, 20 % in AF."""
+    """Times (s) of N_BEATS R waves from one beat before `first_s` on; RR varies 2 % in sinus rhythm, 20 % in AF."""
     mean_rr = 60.0 / heart.heart_rate_bpm
     spread = 0.20 if heart.rhythm == "af" else 0.02
     rr = np.clip(mean_rr * np.exp(rng.normal(0.0, spread, N_BEATS - 1)), 0.62 * mean_rr, 1.5 * mean_rr)
@@ -79,7 +79,9 @@ def cycle_states(heart: Heart, times_s: np.ndarray, r_waves_s: np.ndarray) -> Cy
     early_wave, kick_wave = _bump(tau, mitral_opens - 0.01, early_end), _bump(tau, kick, rr + 0.005)
     between = 0.38 * _ramp(tau, mitral_opens, mitral_opens + 0.03) * (1 - _ramp(tau, rr - 0.02, rr + 0.01))
     mitral = np.maximum.reduce([early_wave**0.5, (0.8 * kick_wave**0.6) if kick_share else 0 * tau, between])
-    aortic = np.minimum(_ramp(tau, onset - 0.005, onset + 0.03), 1 - _ramp(tau, end_systole - 0.025, end_systole + 0.01))
+    aortic = np.minimum(
+        _ramp(tau, onset - 0.005, onset + 0.03), 1 - _ramp(tau, end_systole - 0.025, end_systole + 0.01)
+    )
     return CycleStates(
         contraction=contraction,
         atrial_filling=np.clip(filling_state, 0, 1),
@@ -93,7 +95,7 @@ def cycle_states(heart: Heart, times_s: np.ndarray, r_waves_s: np.ndarray) -> Cy
 
 
 def _beat_strength(heart: Heart, r_waves_s: np.ndarray) -> np.ndarray:
-    """Stroke volume of each beat over the mean one; in AF it follows the pause before (beats 0 and 1 are the average)."""
+    """Stroke volume of each beat over the mean; in AF it follows the pause before (beats 0 and 1 are average)."""
     rr = np.diff(r_waves_s)
     strength = np.ones(len(rr))
     if heart.rhythm == "af":

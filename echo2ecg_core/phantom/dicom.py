@@ -37,7 +37,9 @@ class FictitiousPatient:
         return cls(patient_id, sex, name, date(on.year - int(age_years) - 1, 1 + number % 12, 1 + number % 28))
 
 
-def encode_dicom(clip: PhantomClip, patient: FictitiousPatient, study_id: str, on: date, burnt_in: bool = False) -> bytes:
+def encode_dicom(
+    clip: PhantomClip, patient: FictitiousPatient, study_id: str, on: date, burnt_in: bool = False
+) -> bytes:
     """A phantom clip as an ultrasound multi-frame DICOM file.
 
     Args:

@@ -57,8 +57,8 @@ def flow_field(speed, mosaic, cavity, box, beams, depths, starts, directions, si
 
 
 @njit(**_OPTIONS)
-def paint(picture, gray, speed, mosaic, pixels, nearest, reds):
-    """Put colour over picture (h * w, 3) where blood moves; nearest (n,) is each pixel's sample, reds (2, 256, 3) the map."""
+def paint(picture, gray, speed, mosaic, pixels, nearest, colours):
+    """Put colours (2, 256, 3) over picture (h * w, 3) where blood moves; nearest (n,) is each pixel's sample."""
     flat_speed, flat_mosaic, flat_gray = speed.ravel(), mosaic.ravel(), gray.ravel()
     for n in range(pixels.shape[0]):
         value = flat_speed[nearest[n]]
@@ -67,11 +67,11 @@ def paint(picture, gray, speed, mosaic, pixels, nearest, reds):
         turbulent = 1 if flat_mosaic[nearest[n]] > 0.2 else 0
         level = int((value + 1) * 127.5)
         for channel in range(3):
-            picture[pixels[n], channel] = reds[turbulent, level, channel]
+            picture[pixels[n], channel] = colours[turbulent, level, channel]
 
 
 def colour_maps() -> np.ndarray:
-    """Colours (2, 256, 3) uint8 from fast away (cyan) over black to fast towards (yellow); the second adds green for turbulence."""
+    """Colours (2, 256, 3) uint8: cyan fast away, black, yellow fast towards; the second map adds green."""
     level = np.linspace(-1, 1, 256)
     towards, away = np.clip(level, 0, 1), np.clip(-level, 0, 1)
     plain = np.stack(
@@ -105,11 +105,17 @@ class ColourFlow:
         points = np.concatenate([self._scene.chambers[c].inner[0] for c in boxed.chambers])
         angles, radii = np.arctan2(points[:, 0], points[:, 1]), np.hypot(points[:, 0], points[:, 1])
         n_beams, n_depths = self._machine.gain.shape
-        share = np.clip((np.array([angles.min() - boxed.left_rad, angles.max() + 0.03]) / self._machine.half_angle + 1) / 2, 0.02, 0.98)
+        share = np.clip(
+            (np.array([angles.min() - boxed.left_rad, angles.max() + 0.03]) / self._machine.half_angle + 1) / 2,
+            0.02,
+            0.98,
+        )
         deep = np.clip(np.array([radii.min() - 25, radii.max() + 3]) / self._machine.depth_mm, 0.05, 0.98)
         return np.concatenate([share * n_beams, deep * n_depths]).astype(np.int64)
 
-    def add(self, picture: np.ndarray, t: int, gray: np.ndarray, cavity: np.ndarray, beams, depths, texture, shift) -> None:
+    def add(
+        self, picture: np.ndarray, t: int, gray: np.ndarray, cavity: np.ndarray, beams, depths, texture, shift
+    ) -> None:
         """Paint frame t's flow over picture (h * w, 3)."""
         jets = self._scene.jets
         starts = np.array([jet.start[t] for jet in jets], np.float32)

@@ -14,7 +14,9 @@ from echo2ecg_core.phantom import machine as machines
 from echo2ecg_core.phantom import scenes
 from echo2ecg_core.phantom.cycle import cycle_states, draw_r_waves
 from echo2ecg_core.phantom.heart import Heart
-from echo2ecg_core.phantom.structures import ColourBox, Scene
+from echo2ecg_core.phantom.picture import render_scene
+from echo2ecg_core.phantom.probe import depth_mm, hold_probe
+from echo2ecg_core.phantom.structures import ColourBox
 from echo2ecg_core.phantom.ventricle import LeftVentricle
 
 PLANE_OF_VIEW = {
@@ -33,8 +35,6 @@ COLOUR_VIEWS = {
     "Apical_Doppler": ("A4C", ColourBox((1, 3))),
     "Doppler_Parasternal_Long": ("Parasternal_Long", ColourBox((2,), left_rad=0.25)),
 }
-APICAL = ("A4C", "A2C", "A3C")
-FORESHORTENED_SHARE = 0.12
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,7 +70,15 @@ class PhantomClip:
     def to_clip(self) -> EchoClip:
         """The clip as the rest of the product knows it: a synthetic clip with a known view."""
         return EchoClip(
-            self.frames, self.fps, "phantom", f"phantom {self.view}", self.view, 1.0, self.spacing_mm, self.r_wave_times_s, True
+            self.frames,
+            self.fps,
+            "phantom",
+            f"phantom {self.view}",
+            self.view,
+            1.0,
+            self.spacing_mm,
+            self.r_wave_times_s,
+            True,
         )
 
 
@@ -98,10 +106,10 @@ def render_clip(
     states = cycle_states(heart, times_s, r_waves_s)
     whole = PLANE_OF_VIEW[view](heart, LeftVentricle(heart), states.with_rest())
     window, boxed = COLOUR_VIEWS.get(view, (view, None))
-    whole, foreshortened = _hold_probe(whole, window, heart, rng, np.concatenate([[0.0], times_s]), may_foreshorten)
-    machine = machines.draw_machine(rng, size, _depth_mm(whole, rng))
+    whole, foreshortened = hold_probe(whole, window, heart, rng, np.concatenate([[0.0], times_s]), may_foreshorten)
+    machine = machines.draw_machine(rng, size, depth_mm(whole, rng))
     scene, times_s, duration_s = whole.frames(every), times_s[::every], n_frames / fps
-    frames = _render(scene, machine, rng, n_frames, every, boxed)
+    frames = render_scene(scene, machine, rng, n_frames, every, boxed)
     _burn_in(frames, machine, heart, times_s, duration_s, r_waves_s)
     ed_frame, es_frame = _key_frames(states.contraction[::every], times_s, r_waves_s)
     inside = (r_waves_s >= 0) & (r_waves_s < duration_s)
@@ -131,140 +139,9 @@ def _draw_timing(heart: Heart, rng: np.random.Generator, n_frames: int) -> tuple
     return fps, float(anywhere if covers_beat and rng.random() < 0.4 else triggered)
 
 
-def _hold_probe(
-    scene: Scene, view: str, heart: Heart, rng: np.random.Generator, times_s: np.ndarray, may_foreshorten: bool
-) -> tuple[Scene, bool]:
-    """The scene as seen from the probe's window, never quite on axis, drifting with the breath."""
-    tilt, shift = rng.normal(0, 3.5), rng.normal(0, 2.5, 2)
-    breath, chance, missed = rng.uniform(0, 2 * np.pi), rng.random(), rng.uniform(0.78, 0.9)
-    foreshortened = bool(may_foreshorten and view in APICAL and chance < FORESHORTENED_SHARE)
-    drift = np.stack([0.5 * np.sin(1.6 * times_s + breath), 1.0 * np.sin(1.6 * times_s + breath + 1)], axis=1)
-    length, apex_wall = 10 * heart.lv_length_d, 7.2 * (heart.ivsd + heart.lvpwd) / 2
-    if view in APICAL:
-        angle = {"A4C": -5.0, "A2C": -2.0, "A3C": 2.0}[view] + tilt
-        centred = 6.0 + 0.35 * (heart.rv_basal_diameter - 33) + 3.0 * (heart.ivsd - 0.9)  # so that the RV stays in the sector
-        apex = np.array([{"A4C": centred, "A2C": -1.0, "A3C": -2.0}[view], 15.0 + apex_wall])
-        squash = missed if foreshortened else 1.0
-        return scene.squashed(squash).moved(angle, 1.0, apex + shift + drift), foreshortened
-    if view == "Parasternal_Short":
-        depth = 20 + 0.55 * heart.rv_basal_diameter + 10 * heart.ivsd + 5 * heart.lvidd
-        return scene.moved(tilt, 1.0, np.array([9.0, depth]) + shift + drift), False
-    if view == "Parasternal_Long":
-        angle, middle, target = -80 + tilt, [0.0, 0.75 * length], [-10.0, 14 + 0.75 * heart.rv_basal_diameter + 10 * heart.ivsd + 5 * heart.lvidd]
-    else:
-        angle, middle, target = 62 + tilt, [0.0, 0.55 * length], [12.0, 62 + 0.8 * heart.rv_basal_diameter + 5 * heart.lvidd]
-        scene.liver = True
-    turned = scene.moved(angle, 1.0, np.zeros(2))
-    a = np.radians(angle)
-    place = np.array(middle) @ np.array([[np.cos(a), np.sin(a)], [-np.sin(a), np.cos(a)]])
-    return turned.moved(0.0, 1.0, np.array(target) - place + shift + drift), False
-
-
-def _depth_mm(scene: Scene, rng: np.random.Generator) -> float:
-    """Depth setting, whole cm: what shows the chambers, and sometimes more."""
-    lowest = max(float(chamber.outer[..., 1].max()) for chamber in scene.chambers)
-    spare = (0, 10, 10, 20)[rng.integers(4)]
-    return float(np.clip(10 * np.ceil((lowest + 8) / 10) + spare, 100, 260))
-
-
-def _render(
-    scene: Scene, machine: machines.Machine, rng: np.random.Generator, n_frames: int, every: int, boxed: ColourBox | None
-) -> np.ndarray:
-    """The scene on the machine's screen, with colour flow inside the box if there is one: (t, h, w, 3) uint8."""
-    from echo2ecg_core.phantom import speckle
-    from echo2ecg_core.phantom.doppler import ColourFlow
-
-    texture = _texture()
-    frame_shifts = rng.integers(0, speckle.TEXTURE, (n_frames, 4))[::every]
-    looks, tables, reach, centres = _chambers_for_kernel(scene, rng)
-    points, amplitudes, phases = _strands_for_kernel(scene, rng)
-    beams, depths = machine.beams(), machine.depths_mm
-    background = _with_liver(machine, beams, depths) if scene.liver else machine.background
-    pixels, sources, weights = machines.scan_table(machine)
-    n_frames = len(scene.endocardium)
-    pictures = np.zeros((n_frames, machine.size * machine.size, 3), np.uint8)
-    field = np.empty((2, *machine.gain.shape), np.float32)
-    spare, gray = np.empty(machine.gain.shape, np.float32), np.empty(machine.gain.shape, np.float32)
-    cavity = np.empty(machine.gain.shape, np.int8)
-    flow = ColourFlow(scene, machine, boxed, pixels, sources, weights) if boxed else None
-    step = float(depths[1] - depths[0])
-    outside = 0.15 * scene.endocardium.mean(axis=1)
-    for t in range(n_frames):
-        speckle.echo_field(
-            field, cavity, beams, depths, texture, tables[:, t], reach[:, t], centres[:, t], looks,
-            machine.gain, background, machine.haze, outside[t], frame_shifts[t],
-        )  # fmt: skip
-        speckle.add_strands(field, points[t], amplitudes, phases, machine.gain, machine.half_angle, float(depths[0]), step)
-        speckle.blur(field, spare, machine.lateral, machine.axial)
-        speckle.compress(field, gray, texture, machine.noise, frame_shifts[t], machine.floor_db, machine.range_db)
-        speckle.scan_convert(gray, pictures[t], pixels, sources, weights, machine.colours)
-        if flow:
-            flow.add(pictures[t], t, gray, cavity, beams, depths, texture, frame_shifts[t])
-    frames = pictures.reshape(n_frames, machine.size, machine.size, 3)
-    if flow:
-        flow.burn_in(frames)
-    return frames
-
-
-def _texture() -> np.ndarray:
-    """Periodic complex noise (256, 256, 2) of unit variance, smooth over one cell so that it can be interpolated."""
-    global _noise
-    if _noise is None:
-        from echo2ecg_core.phantom.speckle import TEXTURE
-
-        rng = np.random.default_rng(20240229)
-        frequency = np.fft.fftfreq(TEXTURE)
-        smooth = np.exp(-2 * (np.pi * 0.6) ** 2 * (frequency[:, None] ** 2 + frequency[None] ** 2))
-        noise = np.fft.ifft2(np.fft.fft2(rng.normal(size=(2, TEXTURE, TEXTURE)), axes=(1, 2)) * smooth, axes=(1, 2)).real
-        _noise = np.ascontiguousarray(np.moveaxis(noise / noise.std(), 0, -1), dtype=np.float32)
-    return _noise
-
-
-_noise: np.ndarray | None = None  # made at the first clip, the same in every process
-
-
-def _chambers_for_kernel(scene: Scene, rng: np.random.Generator):
-    """Looks (c, 4) and, for every chamber and frame, tables, squared reach and centres."""
-    from echo2ecg_core.phantom.speckle import chamber_tables
-
-    looks, tables, reach, centres = [], [], [], []
-    for chamber in scene.chambers:
-        centre = (chamber.inner.min(axis=1) + chamber.inner.max(axis=1)) / 2
-        table, squares = chamber_tables(chamber.inner, chamber.outer, centre, chamber.along, chamber.thickness)
-        looks.append([chamber.wall, chamber.blood, chamber.lining, rng.uniform(0, 256)])
-        tables.append(table)
-        reach.append(squares)
-        centres.append(centre)
-    return np.array(looks, np.float32), np.stack(tables), np.stack(reach), np.stack(centres).astype(np.float32)
-
-
-def _strands_for_kernel(scene: Scene, rng: np.random.Generator):
-    """Point reflectors of all strands: positions (t, p, 2) mm, amplitudes (p,), complex phases (p, 2)."""
-    points, amplitudes = [np.zeros((len(scene.endocardium), 0, 2))], [np.zeros(0)]
-    for strand in scene.strands:
-        k = strand.points.shape[1]
-        at = np.linspace(0, k - 1, 2 * k)
-        low = np.clip(at.astype(int), 0, k - 2)
-        share = (at - low)[:, None]
-        jitter = rng.normal(0, 0.4 * strand.thickness, (2 * k, 2))
-        points.append(strand.points[:, low] * (1 - share) + strand.points[:, low + 1] * share + jitter)
-        amplitudes.append(np.full(2 * k, strand.amplitude))
-    total = np.concatenate(amplitudes)
-    turn = rng.uniform(0, 2 * np.pi, len(total))
-    phases = np.stack([np.cos(turn), np.sin(turn)], axis=1)
-    return np.concatenate(points, axis=1).astype(np.float32), total.astype(np.float32), phases.astype(np.float32)
-
-
-def _with_liver(machine: machines.Machine, beams: np.ndarray, depths: np.ndarray) -> np.ndarray:
-    """Background (b, r) of the subcostal window: even liver tissue on top down to the diaphragm."""
-    x, y = depths[None] * beams[:, :1], depths[None] * beams[:, 1:]
-    edge = 66 - 0.32 * x
-    liver = np.where(y < edge, 0.62, machine.background)
-    diaphragm = np.exp(-0.5 * ((y - edge) / 1.6) ** 2)
-    return (liver + 1.6 * diaphragm).astype(np.float32)
-
-
-def _burn_in(frames: np.ndarray, machine: machines.Machine, heart: Heart, times_s, duration_s: float, r_waves_s) -> None:
+def _burn_in(
+    frames: np.ndarray, machine: machines.Machine, heart: Heart, times_s, duration_s: float, r_waves_s
+) -> None:
     """Put scale, label and ECG strip on all frames, and the strip's marker where each frame stands."""
     trace_s = np.linspace(0, duration_s, 2 * machine.size)
     has_p = heart.rhythm != "af"

@@ -26,13 +26,31 @@ def four_chamber(heart: Heart, lv: LeftVentricle, endo: np.ndarray, tricuspid, s
     return [
         *_through(mitral, to_apex, 0.7 * lv.length_mm, 0.62 * width, states.filling, 1.1, (1, 0)),
         *_through(right, to_rv_apex, 0.45 * lv.length_mm, 0.6 * right_width, states.filling, 0.8, (3, 2)),
-        Jet(outflow, unit(endo[:, 0] + [4.0, 0.0] - outflow), 0.62 * lv.length_mm, 0.5 * width, states.ejecting, 1.2, False, 0),
+        Jet(
+            outflow,
+            unit(endo[:, 0] + [4.0, 0.0] - outflow),
+            0.62 * lv.length_mm,
+            0.5 * width,
+            states.ejecting,
+            1.2,
+            False,
+            0,
+        ),
         *_leak(mitral - 3.0 * to_apex, -to_apex + [0.25, 0.0], heart.mr_grade, la_area, states.systole, inside=1),
-        *_leak(right - 3.0 * to_rv_apex, -to_rv_apex + [0.3, 0.0], heart.tr_grade, 100 * heart.ra_area, states.systole, inside=3),
+        *_leak(
+            right - 3.0 * to_rv_apex,
+            -to_rv_apex + [0.3, 0.0],
+            heart.tr_grade,
+            100 * heart.ra_area,
+            states.systole,
+            inside=3,
+        ),
     ]
 
 
-def long_axis(heart: Heart, lv: LeftVentricle, endo: np.ndarray, junction: np.ndarray, aorta, states: CycleStates) -> list[Jet]:
+def long_axis(
+    heart: Heart, lv: LeftVentricle, endo: np.ndarray, junction: np.ndarray, aorta, states: CycleStates
+) -> list[Jet]:
     """Flows of the long-axis plane; chambers are LV, aorta, LA, ...; aorta: left and right side (t, n, 2)."""
     mitral, to_apex, width = _orifice(endo[:, 0], junction)
     left, right = aorta
@@ -43,7 +61,16 @@ def long_axis(heart: Heart, lv: LeftVentricle, endo: np.ndarray, junction: np.nd
     flows = [
         *_through(mitral, to_apex, 0.6 * lv.length_mm, 0.7 * width, states.filling, 0.9, (2, 0)),
         Jet(valve - 30 * downstream, downstream, 32.0, 0.85 * root_width, states.ejecting, 1.1, False, 0),
-        Jet(valve, downstream, 46.0, (0.5 if narrow else 0.85) * root_width, states.ejecting, 3.0 if narrow else 1.2, narrow, 1),
+        Jet(
+            valve,
+            downstream,
+            46.0,
+            (0.5 if narrow else 0.85) * root_width,
+            states.ejecting,
+            3.0 if narrow else 1.2,
+            narrow,
+            1,
+        ),
         *_leak(mitral - 2.0 * to_apex, -to_apex + [-0.2, 0.0], heart.mr_grade, la_area, states.systole, inside=2),
     ]
     if heart.ar_grade:
@@ -60,10 +87,14 @@ def _orifice(one: np.ndarray, other: np.ndarray) -> tuple[np.ndarray, np.ndarray
     return (one + other) / 2, upward, float(np.linalg.norm(other - one, axis=1)[0])
 
 
-def _through(orifice, direction, length: float, width: float, strength: np.ndarray, speed: float, chambers: tuple) -> list[Jet]:
+def _through(
+    orifice, direction, length: float, width: float, strength: np.ndarray, speed: float, chambers: tuple
+) -> list[Jet]:
     """Smooth flow through an open valve: gathering in the chamber before it, a stream in the chamber behind it."""
     before, behind = chambers
-    gathering = Jet(orifice - 0.3 * length * direction, direction, 0.34 * length, width, strength, 0.6 * speed, False, before)
+    gathering = Jet(
+        orifice - 0.3 * length * direction, direction, 0.34 * length, width, strength, 0.6 * speed, False, before
+    )
     return [gathering, Jet(orifice - 3 * direction, direction, length, width, strength, speed, False, behind)]
 
 

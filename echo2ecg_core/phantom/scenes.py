@@ -47,7 +47,7 @@ def two_chamber(heart: Heart, lv: LeftVentricle, states: CycleStates) -> Scene:
 
 
 def long_axis(heart: Heart, lv: LeftVentricle, states: CycleStates) -> Scene:
-    """LV between inferolateral wall (left) and anteroseptal wall (right), aortic root at the lower right, LA at the lower left."""
+    """LV between inferolateral (left) and anteroseptal wall (right), aortic root at the lower right, LA lower left."""
     endo, epi, thickness = lv.contours("long_axis", states.contraction)
     junction = 0.46 * endo[:, 0] + 0.54 * endo[:, -1] + np.array([0.0, 2.0])
     aorta, aorta_left, aorta_right = chambers.aorta(heart, junction, endo[:, -1])

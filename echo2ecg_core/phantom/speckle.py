@@ -29,7 +29,7 @@ def _direction_index(x, y):
 
 @njit(**_OPTIONS)
 def _fill_radius(table, column, points, cx, cy, along, thickness):
-    """Enter the outline `points` (k, 2) around (cx, cy) into one table (N_DIRECTIONS, 6): the farthest crossing a direction."""
+    """Enter the outline `points` (k, 2) around (cx, cy) into one table: the farthest crossing in each direction."""
     k = points.shape[0]
     for i in range(k):
         j = i + 1 if i + 1 < k else 0
@@ -106,7 +106,9 @@ def scatter(texture, u, v):
 
 
 @njit(**_OPTIONS)
-def echo_field(field, cavity, beams, depths, texture, tables, reach, centres, looks, gain, background, clutter, outside_at, shift):
+def echo_field(
+    field, cavity, beams, depths, texture, tables, reach, centres, looks, gain, background, clutter, outside_at, shift
+):
     """Fill field (2, beams, depths) with the complex echo before the beam's blur, and cavity (beams, depths) with the
     chamber whose blood a sample meets (-1: none).
 
@@ -152,7 +154,9 @@ def echo_field(field, cavity, beams, depths, texture, tables, reach, centres, lo
                     edge = max(0.0, 1.0 - 6.0 * w) + 0.7 * max(0.0, 6.0 * w - 5.0)
                     amplitude = looks[c, 0] * (0.42 + 0.58 * facing) * (1.0 + 1.1 * edge * facing)
                     along = tables[c, low, ALONG]
-                    along += share * (tables[c, high, ALONG] - along) if abs(tables[c, high, ALONG] - along) < 9 else 0.0
+                    along += (
+                        share * (tables[c, high, ALONG] - along) if abs(tables[c, high, ALONG] - along) < 9 else 0.0
+                    )
                     u = along / CELL_MM + looks[c, 3]
                     v = w * tables[c, low, THICKNESS] / CELL_MM + looks[c, 3]
                     patches, _ = scatter(texture, np.float32(u * 0.09), np.float32(v * 0.09))
@@ -231,7 +235,7 @@ def compress(field, gray, texture, noise, shift, floor_db, range_db):
 
 @njit(**_OPTIONS)
 def scan_convert(gray, picture, pixels, sources, weights, colours):
-    """Write picture (h * w, 3) at `pixels` from gray (b, r): bilinear (sources (n,), weights (n, 4)), then colours (256, 3)."""
+    """Write colours (256, 3) of gray (b, r) into picture (h * w, 3) at `pixels`, bilinear by sources and weights."""
     flat = gray.ravel()
     n_depths = gray.shape[1]
     for n in range(pixels.shape[0]):

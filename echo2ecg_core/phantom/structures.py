@@ -45,7 +45,7 @@ class Jet:
 
     Attributes:
         start, direction: (t, 2) orifice and unit direction of the flow, mm.
-        length, width: mm at full strength; the coloured area is about 0.7 * length * width.
+        length, width: mm at full strength; the coloured area is about 0.6 * length * width.
         strength: (t,) 0 ... 1, scales size and speed.
         speed: Peak speed over the colour scale's limit; above 1 the colour wraps.
         turbulent: True gives a mosaic (regurgitation, stenosis), False one smooth colour.
@@ -87,10 +87,10 @@ class Scene:
     jets: list[Jet] = field(default_factory=list)
     liver: bool = False
 
-    def moved(self, angle_deg: float, scale: float, offset: np.ndarray) -> "Scene":
-        """The scene turned clockwise on the screen by `angle_deg`, scaled and shifted by offset (2,) or (t, 2) mm."""
+    def moved(self, angle_deg: float, offset: np.ndarray) -> "Scene":
+        """The scene turned clockwise on the screen by `angle_deg` and shifted by offset (2,) or (t, 2) mm."""
         a = np.radians(angle_deg)
-        turn = scale * np.array([[np.cos(a), np.sin(a)], [-np.sin(a), np.cos(a)]])
+        turn = np.array([[np.cos(a), np.sin(a)], [-np.sin(a), np.cos(a)]])
         return self._mapped(turn, np.broadcast_to(offset, (len(self.endocardium), 2))[:, None])
 
     def frames(self, every: int) -> "Scene":

@@ -21,9 +21,13 @@ def mitral_valve(anterior: np.ndarray, posterior: np.ndarray, states: CycleState
     strands = []
     for hinge, share, inwards in ((anterior, 0.72, 1.0), (posterior, 0.50, 1.0)):
         to_middle = np.sign((meet - hinge)[:, :1])
-        open_tip = hinge + np.concatenate([to_middle * width * (0.32 - 0.18 * reach), 0 * to_middle - share * width], axis=1)
+        open_tip = hinge + np.concatenate(
+            [to_middle * width * (0.32 - 0.18 * reach), 0 * to_middle - share * width], axis=1
+        )
         tip = meet + (open_tip - meet) * opening * reach
-        bow = (hinge + tip) / 2 + np.concatenate([0 * to_middle, (1 - opening) * -1.5 * inwards + 0 * to_middle], axis=1)
+        bow = (hinge + tip) / 2 + np.concatenate(
+            [0 * to_middle, (1 - opening) * -1.5 * inwards + 0 * to_middle], axis=1
+        )
         strands.append(Strand(curve(hinge, bow, tip), 3.0, 1.2))
         head = hinge * 0.5 + meet * 0.5 + np.array([0.0, -1.25 * width])
         strands.append(Strand(curve(tip, (tip + head) / 2, head)[:, :14], 0.22, 0.5))
@@ -54,7 +58,12 @@ def aortic_valve(left: np.ndarray, right: np.ndarray, states: CycleStates, heart
         hinge = side[:, 1]
         open_tip = side[:, 6] * 0.88 + centre * 0.12
         tip = centre + (open_tip - centre) * opening
-        bow = hinge * 0.5 + tip * 0.5 + (1 - opening) * 0.10 * (side[:, 1] - centre) + (1 - opening) * np.array([-1.0, -3.0])
+        bow = (
+            hinge * 0.5
+            + tip * 0.5
+            + (1 - opening) * 0.10 * (side[:, 1] - centre)
+            + (1 - opening) * np.array([-1.0, -3.0])
+        )
         strands.append(Strand(curve(hinge, bow, tip), amplitude, thickness))
     return strands
 

@@ -27,11 +27,13 @@ PLANES = {
 }
 # Counter-clockwise screen angles (degrees from the right) of the mid segments in the short axis.
 SHORT_AXIS = {
-    "anterolateral": 30, "anterior": 90, "anteroseptal": 150, "inferoseptal": 210, "inferior": 270, "inferolateral": 330,
+    "anterolateral": 30, "anterior": 90, "anteroseptal": 150,
+    "inferoseptal": 210, "inferior": 270, "inferolateral": 330,
 }  # fmt: skip
 # Share of the septal thickness in each wall; the rest is posterior thickness.
 SEPTAL_SHARE = {
-    "anterolateral": 0.0, "anterior": 0.55, "anteroseptal": 1.0, "inferoseptal": 1.0, "inferior": 0.3, "inferolateral": 0.0,
+    "anterolateral": 0.0, "anterior": 0.55, "anteroseptal": 1.0,
+    "inferoseptal": 1.0, "inferior": 0.3, "inferolateral": 0.0,
 }  # fmt: skip
 
 
@@ -67,7 +69,7 @@ def _disc_diameters(contour: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _side_at(at: np.ndarray, along: np.ndarray, across: np.ndarray) -> np.ndarray:
-    """Distance from the axis at heights `at` of one side (base to apex); a raised annulus is joined to the base's middle."""
+    """Distance of one side (base to apex) from the axis at heights `at`; a raised annulus joins the base's middle."""
     start = (0.0, 0.0) if along[0] > 0 else (along[0] - 1e-6, across[0])
     return np.interp(at, np.concatenate([start[:1], along]), np.concatenate([start[1:], across]))
 
@@ -162,7 +164,12 @@ class LeftVentricle:
         """Wall motion and thickness along the contour; segments are plateaus with short transitions between them."""
         sides = []
         for wall, apical in PLANES[plane]:
-            values = [self._motion[f"basal_{wall}"], self._motion[f"mid_{wall}"], self._motion[apical], self._motion["apex"]]
+            values = [
+                self._motion[f"basal_{wall}"],
+                self._motion[f"mid_{wall}"],
+                self._motion[apical],
+                self._motion["apex"],
+            ]
             knots = [0, 0.28, 0.38, 0.61, 0.70, 0.88, 0.96, 1]
             sides.append(np.interp(HEIGHT, knots, np.repeat(values, 2)))
         left_share = np.clip(0.5 - 1.5 * ETA, 0, 1)
@@ -175,7 +182,7 @@ class LeftVentricle:
         return 10 * (SEPTAL_SHARE[wall] * self._heart.ivsd + (1 - SEPTAL_SHARE[wall]) * self._heart.lvpwd)
 
     def _strain(self, motion: np.ndarray) -> np.ndarray:
-        """Longitudinal shortening at end-systole where wall motion is `motion`; 82 % of the long axis' loss is the base's."""
+        """Longitudinal shortening at end-systole for wall motion `motion`; 82 % of the axis' loss is the base's."""
         mean = max(np.mean(list(self._motion.values())), 0.02)
         return np.clip(0.82 * self._shortening * motion / mean, 0, 0.4)
 
@@ -201,8 +208,7 @@ def _thickened(thickness: np.ndarray, radius: np.ndarray, narrowing: np.ndarray,
 
 
 def outward_normals(contour: np.ndarray) -> np.ndarray:
-    """Unit normals (t, k, 2) of contours that run from left over the top to the right, pointing away from the cavity."""
+    """Unit normals (t, k, 2) away from the cavity, of contours that run from left over the top to the right."""
     tangent = np.gradient(contour, axis=-2)
     normal = np.stack([tangent[..., 1], -tangent[..., 0]], axis=-1)
     return normal / np.maximum(np.linalg.norm(normal, axis=-1, keepdims=True), 1e-9)
-

@@ -107,7 +107,8 @@ def test_uncompressed_ybr_is_turned_into_rgb():
 @pytest.mark.parametrize(
     "name",
     [
-        "SC_rgb_jpeg_dcmtk.dcm", "SC_rgb_jpeg_lossy_gdcm.dcm", "SC_rgb_jpeg_gdcm.dcm", "SC_ybr_full_422_uncompressed.dcm",
+        "SC_rgb_jpeg_dcmtk.dcm", "SC_rgb_jpeg_lossy_gdcm.dcm", "SC_rgb_jpeg_gdcm.dcm",
+        "SC_ybr_full_422_uncompressed.dcm",
         "SC_rgb_rle_2frame.dcm", "SC_rgb_dcmtk_+eb+cr.dcm", "SC_rgb_dcmtk_+eb+cy+n1.dcm", "SC_rgb_gdcm_KY.dcm",
     ],
 )  # fmt: skip
@@ -127,7 +128,10 @@ def test_frames_equal_those_of_pydicom(name):
 
 def test_a_palette_picture_is_coloured_by_its_tables():
     dataset = pydicom.dcmread(get_testdata_file("examples_palette.dcm"))
-    tables = [np.frombuffer(dataset[f"{c}PaletteColorLookupTableData"].value, np.uint16) >> 8 for c in ("Red", "Green", "Blue")]
+    tables = [
+        np.frombuffer(dataset[f"{c}PaletteColorLookupTableData"].value, np.uint16) >> 8
+        for c in ("Red", "Green", "Blue")
+    ]
     expected = np.stack(tables, -1)[dataset.pixel_array]
     found = read_clip(get_testdata_file("examples_palette.dcm"))
     np.testing.assert_array_equal(found.frames[0], expected)
@@ -198,7 +202,7 @@ def test_nothing_about_the_patient_is_kept():
         (b"%PDF-1.7 a letter", r"expected DICOM, AVI, MP4 or GIF, found a file that begins with b'%PDF'"),
         (dicom()[:2000], "frame 1 of 2|cut short|damaged"),
         (dicom(Rows=0), "0 frames|2 frames of 24 x 0 pixels"),
-        (dicom(jpegs=[b"\xff\xd8nothing\xff\xd9", b"\xff\xd8nothing\xff\xd9"]), "frame 1 of 2; transfer syntax JPEG Baseline"),
+        (dicom(jpegs=[b"\xff\xd8nothing\xff\xd9"] * 2), "frame 1 of 2; transfer syntax JPEG Baseline"),
         (dicom(NumberOfFrames=9, jpegs=[jpeg(CARD[0]), jpeg(CARD[1])]), "9"),
         (dicom(SOPClassUID="1.2.840.10008.5.1.4.1.1.2", Modality="CT"), "expected modality US, found CT"),
         (dicom(NumberOfFrames=2_000_000_000), "too large|frame 1"),
@@ -251,7 +255,10 @@ def test_damaged_files_give_a_clip_or_a_read_error_and_nothing_else(seed):
 
 def test_the_jpeg_and_the_uncompressed_copy_of_one_recording_look_the_same(samples):
     folder = samples / "echo" / "us_multiframe_dicom"
-    packed, plain = read_clip(folder / "acuson_jpeg_fragmented_noBOT.dcm"), read_clip(folder / "acuson_rgb_implicit.dcm")
+    packed, plain = (
+        read_clip(folder / "acuson_jpeg_fragmented_noBOT.dcm"),
+        read_clip(folder / "acuson_rgb_implicit.dcm"),
+    )
     assert packed.frames.shape == plain.frames.shape == (8, 240, 320, 3)
     assert np.abs(packed.frames.astype(int) - plain.frames).mean() < 6
     assert np.abs(packed.frames.mean(axis=(0, 1, 2)) - plain.frames.mean(axis=(0, 1, 2))).max() < 1.5

@@ -42,7 +42,10 @@ def test_the_region_has_the_true_spacing_and_begins_at_the_probe(clip):
     (region,) = ds.SequenceOfUltrasoundRegions
     assert (region.PhysicalUnitsXDirection, region.PhysicalUnitsYDirection) == (3, 3)
     assert 10 * region.PhysicalDeltaY == pytest.approx(clip.spacing_mm)
-    probe_x, probe_y = (region.RegionLocationMinX0 + region.ReferencePixelX0, region.RegionLocationMinY0 + region.ReferencePixelY0)
+    probe_x, probe_y = (
+        region.RegionLocationMinX0 + region.ReferencePixelX0,
+        region.RegionLocationMinY0 + region.ReferencePixelY0,
+    )
     lit = ds.pixel_array[:, probe_y + 2 :].max(axis=(0, 3)) > 40
     assert not ds.pixel_array[:, 30:probe_y, probe_x - 8 : probe_x + 8].max() > 60
     top_row = np.flatnonzero(lit[4])

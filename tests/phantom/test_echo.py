@@ -1,4 +1,4 @@
-"""Phantom clips measured from outside: slow obvious Simpson, calipers, the burnt-in scale, and speckle that sticks to tissue.
+"""Phantom clips measured from outside: slow obvious Simpson, calipers, burnt-in scale, speckle that sticks to tissue.
 
 Every number is taken from the contours in pixels, the pixel size and the picture, as a sonographer would, and compared
 with the Heart that was drawn.
@@ -115,14 +115,19 @@ def test_the_picture_agrees_with_the_contours(view):
         wall = (endo + epi) / 2
         cavity = endo + 0.3 * (endo.mean(axis=0) - endo)
         inside = ((wall > 5) & (wall < 195)).all(axis=1)
-        brightness = [np.mean([gray[round(float(y)), round(float(x))] for x, y in line[inside]]) for line in (wall, cavity)]
+        brightness = [
+            np.mean([gray[round(float(y)), round(float(x))] for x, y in line[inside]]) for line in (wall, cavity)
+        ]
         assert brightness[0] > 1.5 * brightness[1] + 8
 
 
 def test_every_second_frame_is_the_same_picture_as_without_skipping():
     heart = heart_with()
     for view in PHANTOM_VIEWS:
-        whole, half = clip_of(heart, view, 3, n_frames=8, size=96), clip_of(heart, view, 3, n_frames=8, every=2, size=96)
+        whole, half = (
+            clip_of(heart, view, 3, n_frames=8, size=96),
+            clip_of(heart, view, 3, n_frames=8, every=2, size=96),
+        )
         np.testing.assert_array_equal(whole.frames[::2], half.frames)
         assert half.fps == pytest.approx(whole.fps / 2)
         assert whole.r_wave_times_s == half.r_wave_times_s

@@ -46,4 +46,3 @@ def test_the_right_ventricle_has_the_labelled_basal_diameter_and_tapse(planes):
     assert basal == pytest.approx(heart.rv_basal_diameter, abs=1.5)
     annulus_height = free_wall[:, 0, 1]
     assert (annulus_height[0] - annulus_height.min()) / 10 == pytest.approx(heart.tapse, abs=0.1)
-

@@ -1,0 +1,54 @@
+"""How the phantom's probe is held: place, angle, breath and depth of each view.
+
+Never quite on axis, as in life; every eighth apical view may miss the apex (foreshortening) and says so. Millimetres
+below the probe, x to the right of the screen, y is depth.
+"""
+
+from dataclasses import replace
+
+import numpy as np
+
+from echo2ecg_core.phantom.heart import Heart
+from echo2ecg_core.phantom.structures import Scene
+
+APICAL = ("A4C", "A2C", "A3C")
+FORESHORTENED_SHARE = 0.12
+
+
+def hold_probe(
+    scene: Scene, view: str, heart: Heart, rng: np.random.Generator, times_s: np.ndarray, may_foreshorten: bool
+) -> tuple[Scene, bool]:
+    """The scene as seen from the probe's window, never quite on axis, drifting with the breath."""
+    tilt, shift = rng.normal(0, 3.5), rng.normal(0, 2.5, 2)
+    breath, chance, missed = rng.uniform(0, 2 * np.pi), rng.random(), rng.uniform(0.78, 0.9)
+    foreshortened = bool(may_foreshorten and view in APICAL and chance < FORESHORTENED_SHARE)
+    drift = np.stack([0.5 * np.sin(1.6 * times_s + breath), 1.0 * np.sin(1.6 * times_s + breath + 1)], axis=1)
+    length, apex_wall = 10 * heart.lv_length_d, 7.2 * (heart.ivsd + heart.lvpwd) / 2
+    wander = shift + drift
+    if view in APICAL:
+        to_keep_rv = 0.35 * (heart.rv_basal_diameter - 33) + 3.0 * (heart.ivsd - 0.9)  # inside the sector
+        angle, apex_x = {"A4C": (-5.0, 6.0 + to_keep_rv), "A2C": (-2.0, -1.0), "A3C": (2.0, -2.0)}[view]
+        whole = scene.squashed(missed) if foreshortened else scene
+        return whole.moved(angle + tilt, np.array([apex_x, 15.0 + apex_wall]) + wander), foreshortened
+    if view == "Parasternal_Short":
+        depth = 20 + 0.55 * heart.rv_basal_diameter + 10 * heart.ivsd + 5 * heart.lvidd
+        return scene.moved(tilt, np.array([9.0, depth]) + wander), False
+    if view == "Parasternal_Long":
+        depth = 14 + 0.75 * heart.rv_basal_diameter + 10 * heart.ivsd + 5 * heart.lvidd
+        return _turned_to(scene, -80 + tilt, 0.75 * length, np.array([-10.0, depth]) + wander), False
+    depth = 62 + 0.8 * heart.rv_basal_diameter + 5 * heart.lvidd
+    return _turned_to(replace(scene, liver=True), 62 + tilt, 0.55 * length, np.array([12.0, depth]) + wander), False
+
+
+def _turned_to(scene: Scene, angle_deg: float, height: float, target: np.ndarray) -> Scene:
+    """The scene turned clockwise, with the point of its long axis `height` mm below the apex on target (t, 2)."""
+    a = np.radians(angle_deg)
+    landing = height * np.array([-np.sin(a), np.cos(a)])
+    return scene.moved(angle_deg, target - landing)
+
+
+def depth_mm(scene: Scene, rng: np.random.Generator) -> float:
+    """Depth setting, whole cm: what shows the chambers, and sometimes more."""
+    lowest = max(float(chamber.outer[..., 1].max()) for chamber in scene.chambers)
+    spare = (0, 10, 10, 20)[rng.integers(4)]
+    return float(np.clip(10 * np.ceil((lowest + 8) / 10) + spare, 100, 260))
