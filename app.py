@@ -31,8 +31,9 @@ def frame() -> None:
     from pages.ui import sidebar
     from pages.ui.errors import errors_in_words
 
-    st.set_page_config(page_title="Echo2ECG Explorer", page_icon=str(ASSETS / "logo.svg"), layout="wide",
-                       initial_sidebar_state=216)
+    st.set_page_config(
+        page_title="Echo2ECG Explorer", page_icon=str(ASSETS / "logo.svg"), layout="wide", initial_sidebar_state=216
+    )
     st.html(ASSETS / "style.css")
     st.logo(str(ASSETS / "logo.svg"), size="large")
     page = st.navigation(pages())
