@@ -18,6 +18,7 @@ MIN_DURATION_S = 2.5
 MAX_VALUES = 40_000_000  # samples times channels of one recording: 12 leads at 500 Hz for 110 minutes
 MIN_RATE_HZ, MAX_RATE_HZ = 50.0, 32_000.0
 FLAT_MV = 1e-3
+IMPOSSIBLE_MV = 1e6
 EIGHT_LEADS = ("I", "II", "V1", "V2", "V3", "V4", "V5", "V6")
 
 
@@ -86,7 +87,6 @@ def twelve_lead_record(channels: Channels, source: str) -> EcgRecord:
     notes = list(channels.notes)
     found = _standard_leads(channels, notes)
     signal, derived = _complete(found, notes)
-    signal = signal.astype(np.float32)
     duration_s = signal.shape[1] / rate
     if duration_s < MIN_DURATION_S:
         raise SignalError(
@@ -163,10 +163,10 @@ def _complete(found: dict[str, np.ndarray], notes: list[str]) -> tuple[np.ndarra
 
 def _note_flat_and_missing(signal: np.ndarray, notes: list[str]) -> None:
     """Clear impossible values, refuse a record without any signal, and note flat or incomplete leads."""
-    infinite = ~np.isfinite(signal) & ~np.isnan(signal)
-    if infinite.any():
-        signal[infinite] = np.nan
-        notes.append(f"{int(infinite.sum())} infinite samples were marked as missing.")
+    impossible = np.abs(signal) > IMPOSSIBLE_MV
+    if impossible.any():
+        signal[impossible] = np.nan
+        notes.append(f"{int(impossible.sum())} impossible samples (infinite or beyond 1 kV) were marked as missing.")
     missing = np.isnan(signal)
     if missing.all():
         raise SignalError("The file holds no signal: every sample of every lead is missing.",
