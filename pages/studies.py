@@ -33,13 +33,13 @@ with errors_in_words(), left, st.container(key="hits"):
     elif prediction:
         own = patient_of(record, workspace)
         study_panels.filter_controls(own)
-        kept = None if browse_session.same_patient_allowed() else own
-        chosen = dataclasses.replace(browse_session.filters(), not_patient=kept)
+        left_out = own if browse_session.leaves_out_own_patient() else None
+        chosen = dataclasses.replace(browse_session.filters(), not_patient=left_out)
         left_over = candidates(workspace, chosen)
         study_words.search_facts(facts_place, report, left_over)
         hits = search(prediction, workspace, filters=chosen)
         if hits:
-            row = study_panels.hit_table(hits, report)
+            row = study_panels.hit_table(hits, report, own)
             study_id, similarity = hits[row].study_id, hits[row].similarity
             st.caption(study_words.similarity_words(card))
             study_panels.agreement_table(hits, report)

@@ -55,6 +55,7 @@ class Hit:
 
     rank: int
     study_id: str
+    patient_id: str
     similarity: float
     phenotypes: dict[str, float]
     clips: tuple[ClipRow, ...]
@@ -172,7 +173,7 @@ def _filled(vectors: VectorSet, what: str) -> VectorSet:
 def _hit(catalog: Catalog, rank: int, study_id: str, cosine: float) -> Hit:
     study = catalog.study(study_id)
     phenotypes = {name: round(value, 3) for name, value in study.phenotypes.items()}
-    return Hit(rank, study_id, round(float(cosine), 4), phenotypes, tuple(catalog.clips_of(study_id)), study.synthetic,
+    return Hit(rank, study_id, study.patient_id, round(float(cosine), 4), phenotypes, tuple(catalog.clips_of(study_id)), study.synthetic,
                study.sex, study.age_years)
 
 

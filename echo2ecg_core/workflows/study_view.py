@@ -1,4 +1,4 @@
-"""One echo study as a viewer shows it: clips by their weight, a beat of the patient's ECG to orient by, a clip as a file.
+"""One echo study as a viewer shows it: clips by their weight, and a beat of the patient's ECG to orient by.
 
 The weight is the share of a clip in the study's vector (attention pooling of the active model); without a model the
 order is that of the view list. The beat is not simultaneous with the clips: it is lead II of the patient's ECG nearest in
@@ -6,14 +6,13 @@ time, one median beat from R wave to R wave.
 """
 
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 
 from echo2ecg_core.ecg.record import LEADS, EcgRecord
 from echo2ecg_core.echo.clip import VIEWS
 from echo2ecg_core.store.catalog import Catalog, ClipRow, StudyRow
-from echo2ecg_core.store.database import Workspace, write_atomically
+from echo2ecg_core.store.database import Workspace
 from echo2ecg_core.store.vectors import load_vectors
 from echo2ecg_core.workflows.active_model import LoadedModel
 
@@ -76,18 +75,6 @@ def median_beat(record: EcgRecord, r_times_s: tuple[float, ...]) -> tuple[float,
     if not np.isfinite(span) or span < 1e-6:
         return None
     return tuple(float(v) for v in np.round((beat - beat.min()) / span, 3))
-
-
-def export_clip(clip_id: str, workspace: Workspace, out: Path) -> ClipRow:
-    """Write a clip as an MP4 (H.264) that plays in any browser; returns what is known of it.
-
-    Raises:
-        StoreError: There is no such clip.
-    """
-    catalog = Catalog(workspace)
-    clip = catalog.clip(clip_id)
-    write_atomically(Path(out), catalog.clip_path(clip_id).read_bytes())
-    return clip
 
 
 def _beat_of(study_id: str, catalog: Catalog) -> tuple[float, ...] | None:

@@ -9,6 +9,7 @@ LAYOUT_KEY = "points"
 COLOUR_KEY = "colour"
 
 _FILTERS = "study_filters"
+_OTHERS_ONLY = "others_only"
 _ROUND = "hit_round"
 _ROW = "hit_row"
 _MAP_ROUND = "map_round"
@@ -28,7 +29,7 @@ def start_from(study_id: str | None) -> None:
 
 
 def filters() -> Filters:
-    """The filters that hold; at first none but "not the same patient", which the page adds when it knows the patient."""
+    """The filters that hold; at first none, so that page and terminal list the same studies."""
     return st.session_state.get(_FILTERS, Filters())
 
 
@@ -38,14 +39,14 @@ def set_filters(chosen: Filters) -> None:
     st.session_state[_ROW] = 0
 
 
-def same_patient_allowed() -> bool:
-    """True when the visitor wants the ECG's own patient among the hits."""
-    return bool(st.session_state.get("same_patient", False))
+def leaves_out_own_patient() -> bool:
+    """True when the visitor wants the ECG's own patient left out of the hits."""
+    return bool(st.session_state.get(_OTHERS_ONLY, False))
 
 
-def allow_same_patient(allowed: bool) -> None:
-    """Whether the ECG's own patient may be among the hits."""
-    st.session_state["same_patient"] = allowed
+def leave_out_own_patient(others_only: bool) -> None:
+    """Whether the ECG's own patient is left out of the hits."""
+    st.session_state[_OTHERS_ONLY] = others_only
 
 
 def hit_row() -> int:

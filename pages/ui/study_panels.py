@@ -60,16 +60,17 @@ def _filter_form(chosen: Filters, own_patient: str | None) -> None:
         age = st.slider("Age, years", 0, 110, value=chosen.age_years or (0, 110))
         low, high = (int(end) for end in PHENOTYPES["lvef"].axis)
         lvef = st.slider("Measured LVEF, %", low, high, value=chosen.phenotypes.get("lvef", (low, high)))
-        same = st.checkbox("Also studies of the same patient", browse_session.same_patient_allowed(), disabled=own_patient is None)
+        others_only = st.checkbox("Not the same patient", browse_session.leaves_out_own_patient(), disabled=own_patient is None,
+                                  help="Known when the open ECG is one of the workspace.")
         if st.form_submit_button("Apply", type="primary"):
-            browse_session.allow_same_patient(same)
+            browse_session.leave_out_own_patient(others_only)
             browse_session.set_filters(Filters(None, tuple(views), sex, None if age == (0, 110) else age,
                                                {} if lvef == (low, high) else {"lvef": lvef}))
             st.rerun()
 
 
 def _words_of(chosen: Filters, own_patient: str | None) -> list[str]:
-    words = [] if own_patient is None or browse_session.same_patient_allowed() else ["Not the same patient"]
+    words = ["Not the same patient"] if own_patient and browse_session.leaves_out_own_patient() else []
     words += [f"Has {VIEWS[view]}" for view in chosen.views] + ([f"Sex {chosen.sex}"] if chosen.sex else [])
     words += [f"Age {chosen.age_years[0]:g}–{chosen.age_years[1]:g}"] if chosen.age_years else []
     return words + [f"{PHENOTYPES[name].short} {low:g}–{high:g}" for name, (low, high) in chosen.phenotypes.items()]
@@ -78,7 +79,7 @@ def _words_of(chosen: Filters, own_patient: str | None) -> list[str]:
 def _take_off(words: str, chosen: Filters) -> None:
     """Take one filter off, named by its words as `candidates` names it."""
     if words == "Not the same patient":
-        browse_session.allow_same_patient(True)
+        browse_session.leave_out_own_patient(False)
     elif words.startswith("Has "):
         chosen = dataclasses.replace(chosen, views=tuple(v for v in chosen.views if f"Has {VIEWS[v]}" != words))
     elif words.startswith("Sex "):
@@ -103,8 +104,8 @@ def no_hits(left: Candidates) -> None:
 # ------------------------------------------------------------------ hits
 
 
-def hit_table(hits: list[Hit], report: dict) -> int:
-    """The hits, one row chosen; returns its number."""
+def hit_table(hits: list[Hit], report: dict, own_patient: str | None) -> int:
+    """The hits, one row chosen; returns its number. A study of the ECG's own patient says so."""
     lvef = next((row["value"] for row in report["phenotypes"] if row["name"] == "lvef"), None)
     phenotype = PHENOTYPES["lvef"]
     table = pd.DataFrame({
@@ -112,7 +113,7 @@ def hit_table(hits: list[Hit], report: dict) -> int:
         "Similarity": [number(hit.similarity, 2) for hit in hits],
         "LVEF %": [number(hit.phenotypes.get("lvef")) for hit in hits],
         "Diff.": [signed(difference(phenotype, hit.phenotypes.get("lvef"), lvef)) for hit in hits],
-        "Patient": [person(hit.sex, hit.age_years) for hit in hits], "Views": [len(hit.clips) for hit in hits],
+        "Patient": ["the same" if hit.patient_id == own_patient else person(hit.sex, hit.age_years) for hit in hits], "Views": [len(hit.clips) for hit in hits],
         "Which": [view_names(hit.clips) for hit in hits]})
     return _choose(table, "hits_" + "_".join(hit.study_id for hit in hits), "The studies nearest to the ECG")
 

@@ -3,10 +3,13 @@
 The clips carry their frame number: the journey compares canvases with the decoded files, not with what the player says.
 """
 
+import base64
+import io
 from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 from pydicom.data import get_testdata_file
 
 from echo2ecg_core.echo.video import decode_video
@@ -17,13 +20,11 @@ from tests.browser.running_app import ROOT, chromium, running_app
 from tests.journey_workspace import journey_workspace
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
-PLAYER = "document.querySelector('[data-testid=stBidiComponentIsolated]').shadowRoot.querySelector('.player')"
-READY = f"() => {{ const root = document.querySelector('[data-testid=stBidiComponentIsolated]'); return root && {PLAYER}?.dataset.ready === 'true' }}"
-PICTURES = f"""() => [...{PLAYER}.querySelectorAll('.panel')].map((panel) => {{
-  const canvas = panel.querySelector('canvas');
-  const pixels = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height).data;
-  return {{ clip: panel.dataset.clip, frame: Number(panel.dataset.frame), width: canvas.width, grey: [...pixels].filter((_, i) => i % 4 === 1) }};
-}})"""
+PLAYER = "document.querySelector('.st-key-echo_player [data-testid=stBidiComponentIsolated]')?.shadowRoot?.querySelector('.player')"
+READY = f"() => {PLAYER}?.dataset.ready === 'true'"
+PICTURES = f"""() => [...{PLAYER}.querySelectorAll('.panel')].map((panel) => ({{
+  clip: panel.dataset.clip, frame: Number(panel.dataset.frame), png: panel.querySelector('canvas').toDataURL().split(',')[1]
+}}))"""
 
 
 @pytest.fixture(scope="module")
@@ -55,7 +56,7 @@ def scrub(page, frame: int) -> None:
 def nearest_frame(workspace, picture: dict) -> int:
     """Number of the stored frame that looks most like a canvas."""
     frames = decode_video(Catalog(workspace).clip_path(picture["clip"]))[0][..., 1].astype(np.float32)
-    shown = np.array(picture["grey"], np.float32).reshape(-1, picture["width"])
+    shown = np.asarray(Image.open(io.BytesIO(base64.b64decode(picture["png"]))))[..., 1].astype(np.float32)
     assert shown.shape == frames.shape[1:]
     return int(((frames - shown) ** 2).mean((1, 2)).argmin())
 
@@ -86,7 +87,7 @@ def test_space_plays_all_views_and_stops_them(page):
     page.wait_for_function(f"() => Number({PLAYER}.dataset.frame) > 3")
     page.keyboard.press("Space")
     after = page.evaluate(PICTURES)
-    assert all(a["grey"] != b["grey"] for a, b in zip(after, before, strict=True))
+    assert all(a["png"] != b["png"] for a, b in zip(after, before, strict=True))
     assert page.evaluate(f"() => {PLAYER}.dataset.playing") == "false"
     page.wait_for_timeout(300)
     assert page.evaluate(PICTURES) == after
@@ -109,8 +110,8 @@ def test_arrows_step_and_digits_enlarge(page):
 
 def test_another_hit_opens_another_study_gives_the_old_frames_back_and_asks_nothing_twice(page):
     page.evaluate(
-        "() => { window.closed = 0; const close = ImageBitmap.prototype.close; "
-        "ImageBitmap.prototype.close = function () { window.closed += 1; close.call(this) } }"
+        "() => { window.framesClosed = 0; const close = ImageBitmap.prototype.close; "
+        "ImageBitmap.prototype.close = function () { window.framesClosed += 1; close.call(this) } }"
     )
     asked = []
     page.on("request", lambda request: "/clips/" in request.url and asked.append(request.url))
@@ -119,7 +120,7 @@ def test_another_hit_opens_another_study_gives_the_old_frames_back_and_asks_noth
     page.keyboard.press("ArrowDown")
     page.wait_for_function(f"(clip) => {PLAYER}.querySelector('.panel').dataset.clip !== clip", arg=next(iter(old)))
     page.wait_for_function(READY)
-    assert page.evaluate("() => window.closed") == 32 * len(old)
+    assert page.evaluate("() => window.framesClosed") == 32 * len(old)
     assert len(asked) == len(set(asked)) == page.evaluate(f"() => {PLAYER}.querySelectorAll('.panel').length")
     page.get_by_role("button", name="Filters").click()  # a rerun with the same study
     page.keyboard.press("Escape")
@@ -153,7 +154,7 @@ def test_a_lasso_on_the_map_lists_points_as_a_table_with_a_download(page, worksp
     page.mouse.up()
     page.get_by_text("Selection", exact=True).first.wait_for()
     with page.expect_download() as download:
-        page.get_by_role("button", name="CSV").click()
+        page.locator(".stDownloadButton button").click()
     rows = Path(download.value.path()).read_text().splitlines()
     assert rows[0].startswith("x,y,modality,id") and 2 <= len(rows) - 1 <= 24
     assert {row.split(",")[3][:2] for row in rows[1:]} <= {"E-", "S-"}

@@ -8,7 +8,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from echo2ecg_core.errors import StoreError
-from echo2ecg_core.workflows.search import Filters
+from echo2ecg_core.workflows.search import Filters, search, search_report
 from pages.ui import resources
 from tests.small_workspace import MODEL_ID, prediction, record_of, small_workspace
 
@@ -83,13 +83,20 @@ def test_the_players_clips_come_from_the_apps_own_route_with_a_key_and_no_path(p
         assert str(workspace.folder) not in json.dumps(clip)
 
 
-def test_the_ecgs_own_patient_is_left_out_until_allowed(page):
-    with_ecg(page, record_of(12))
-    assert "39 of 40 studies searched" in words(page)
-    assert "S-0012" not in set(page.dataframe[0].value["Study"])
-    page.session_state["same_patient"] = True
+def test_the_ecgs_own_patient_is_marked_and_can_be_left_out(page):
+    table = with_ecg(page, record_of(12)).dataframe[0].value.set_index("Study")
+    assert table["Patient"]["S-0012"] == "the same" and (table["Patient"] == "the same").sum() == 1
+    page.session_state["others_only"] = True
     page.run()
-    assert "40 of 40 studies searched" in words(page)
+    assert "39 of 40 studies searched" in words(page)
+    assert "S-0012" not in set(page.dataframe[0].value["Study"]) and len(page.dataframe[0].value) == 10
+
+
+def test_page_and_terminal_list_the_same_studies_with_the_same_similarity(page, workspace):
+    table = with_ecg(page, record_of(12)).dataframe[0].value
+    printed = search_report(prediction(35.0), search(prediction(35.0), workspace))["hits"]
+    assert list(table["Study"]) == [hit["study_id"] for hit in printed]
+    assert [float(s) for s in table["Similarity"]] == [round(hit["similarity"], 2) for hit in printed]
 
 
 def test_filters_that_shut_everything_out_name_the_strictest_and_can_be_reset(page):
