@@ -100,38 +100,39 @@ def plan_paper(
     pitch = pitch if gain_mm_mv <= 10 else round(1.5 * pitch)
     first = max(round(0.65 * pitch), math.ceil(gain_mm_mv) + 3)
     margin = 5 + round(0.2 * speed_mm_s)
+    baselines = tuple(first + row * pitch for row in range(len(rows)))
     left_s = max(0.0, min(PAPER_S, duration_s - start_s))
     synchronous = left_s > PAPER_S - 0.05
-    strips = []
-    for row, leads in enumerate(rows):
-        column_s = PAPER_S / len(leads)
-        for column, lead in enumerate(leads):
-            begin = start_s + (column * column_s if synchronous else 0.0)
-            strips.append(
-                Strip(
-                    lead.removeprefix("-"),
-                    lead.replace("-", "−"),
-                    -1 if lead.startswith("-") else 1,
-                    margin + column * column_s * speed_mm_s,
-                    first + row * pitch,
-                    begin,
-                    min(begin + column_s, start_s + left_s),
-                )
-            )
-    baselines = tuple(first + row * pitch for row in range(len(rows)))
+    strips = [
+        _strip(leads, column, margin, baseline, speed_mm_s, (start_s, left_s), synchronous)
+        for leads, baseline in zip(rows, baselines, strict=True)
+        for column in range(len(leads))
+    ]
     return Paper(
-        layout,
-        speed_mm_s,
-        gain_mm_mv,
-        math.ceil(margin + PAPER_S * speed_mm_s + 2),
-        round(baselines[-1] + max(0.35 * pitch, 7)),
-        0.5 * pitch,
-        tuple(strips),
-        2.0,
-        0.2 * speed_mm_s,
-        baselines,
-        synchronous,
+        layout=layout,
+        speed_mm_s=speed_mm_s,
+        gain_mm_mv=gain_mm_mv,
+        width_mm=math.ceil(margin + PAPER_S * speed_mm_s + 2),
+        height_mm=round(baselines[-1] + max(0.35 * pitch, 7)),
+        label_rise_mm=0.5 * pitch,
+        strips=tuple(strips),
+        pulse_x_mm=2.0,
+        pulse_width_mm=0.2 * speed_mm_s,
+        pulse_baselines_mm=baselines,
+        synchronous=synchronous,
     )
+
+
+def _strip(
+    leads: tuple[str, ...], column: int, margin: float, baseline: float, speed: float, shown_s: tuple, synchronous: bool
+) -> Strip:
+    """One column of a row; `shown_s` is where the paper starts and how long the recording goes on from there."""
+    column_s, lead = PAPER_S / len(leads), leads[column]
+    begin = shown_s[0] + (column * column_s if synchronous else 0.0)
+    end = min(begin + column_s, sum(shown_s))
+    sign = -1 if lead.startswith("-") else 1
+    x_mm = margin + column * column_s * speed
+    return Strip(lead.removeprefix("-"), lead.replace("-", "−"), sign, x_mm, baseline, begin, end)
 
 
 def remove_wander(signal_mv: np.ndarray, sampling_rate_hz: float) -> np.ndarray:
