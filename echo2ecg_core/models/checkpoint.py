@@ -29,6 +29,7 @@ from echo2ecg_core.models.view_classifier import ViewClassifier
 FORMAT = "echo2ecg-checkpoint"
 VERSION = 1
 RESERVED = ("format", "version", "spec", "weights", "sha256")
+COPY_AGAIN = "Copy the whole model folder again."
 PRECISIONS = {"float32": torch.float32, "float16": torch.float16}
 BUILDERS = {
     "echo2ecg": Echo2ECG,
@@ -86,24 +87,20 @@ def save_checkpoint(
         folder.mkdir(parents=True, exist_ok=True)
         _check_free_space(folder, sum(t.nbytes for state in states.values() for t in state.values()))
         weights = {name: _write_weights(folder, name, state) for name, state in states.items()}
-        content = {
-            "format": FORMAT,
-            "version": VERSION,
-            **manifest,
-            "spec": spec.to_dict(),
-            "weights": weights,
-            "sha256": _hash_over(weights),
-        }
-        _replace(folder / "manifest.json", lambda part: part.write_text(json.dumps(content, indent=1)))
+        sha256 = _hash_over(weights)
+        content = {"format": FORMAT, "version": VERSION, **manifest, "sha256": sha256}
+        content |= {"spec": spec.to_dict(), "weights": weights}
+        _replace(folder / "manifest.json", json.dumps(content, indent=1))
     except OSError as error:
         raise ModelError(
             f"The model could not be written: {error.strerror}.", "Check free space and permissions."
         ) from error
     current = {entry["file"] for entry in weights.values()}
-    for old in folder.glob("*.safetensors"):
-        if old.name not in current:
-            old.unlink(missing_ok=True)
-    return _hash_over(weights)
+    for name in BUILDERS:  # other files of the folder are not ours
+        for old in folder.glob(f"{name}-{'?' * 12}.safetensors"):
+            if old.name not in current:
+                old.unlink(missing_ok=True)
+    return sha256
 
 
 def load_checkpoint(folder: str | Path) -> Checkpoint:
@@ -124,7 +121,7 @@ def load_checkpoint(folder: str | Path) -> Checkpoint:
         **{name: networks.get(name) for name in BUILDERS},
         spec=spec,
         manifest=manifest,
-        sha256=_hash_over(manifest["weights"]),
+        sha256=manifest["sha256"],
         network_sha256={name: entry["sha256"] for name, entry in manifest["weights"].items()},
     )
 
@@ -141,19 +138,19 @@ def read_manifest(folder: str | Path) -> dict[str, Any]:
     except FileNotFoundError:
         raise ModelError(f"There is no model in the folder {path.parent.name!r}: it has no manifest.json.") from None
     except (OSError, ValueError):
-        raise ModelError(
-            "The model's manifest.json cannot be read as JSON.", "Copy the whole model folder again."
-        ) from None
+        raise ModelError("The model's manifest.json cannot be read as JSON.", COPY_AGAIN) from None
     if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
         raise ModelError(f"The manifest.json is not one of this program's models (its format is not {FORMAT!r}).")
     missing = [key for key in RESERVED if key not in manifest]
     if missing:
-        raise ModelError(f"The model's manifest.json lacks {missing[0]!r}.", "Copy the whole model folder again.")
+        raise ModelError(f"The model's manifest.json lacks {missing[0]!r}.", COPY_AGAIN)
     if manifest["version"] != VERSION:
         raise ModelError(
             f"The model has format version {manifest['version']}, this program reads {VERSION}.", "Update this program."
         )
     _check_weight_entries(manifest["weights"])
+    if manifest["sha256"] != _hash_over(manifest["weights"]):
+        raise ModelError("The model's manifest.json was changed: its sha256 is not that of its weights.", COPY_AGAIN)
     return manifest
 
 
@@ -211,11 +208,14 @@ def _write_weights(folder: Path, name: str, state: Mapping[str, Tensor]) -> dict
     return {"file": file, "sha256": sha256, "bytes": n_bytes}
 
 
-def _replace(path: Path, write) -> None:
+def _replace(path: Path, text: str) -> None:
     part = path.with_name(f".{path.name}.part")
-    write(part)
-    _sync(part)
-    os.replace(part, path)
+    try:
+        part.write_text(text, encoding="utf-8")
+        _sync(part)
+        os.replace(part, path)
+    finally:
+        part.unlink(missing_ok=True)
 
 
 def _sync(path) -> None:
@@ -234,9 +234,8 @@ def _hash_over(weights: Mapping[str, Mapping[str, Any]]) -> str:
 
 
 def _read_weights(path: Path, entry: Mapping[str, Any]) -> dict[str, Tensor]:
-    hint = "Copy the whole model folder again."
     if not path.is_file():
-        raise ModelError(f"The model lacks its weight file {path.name}.", hint)
+        raise ModelError(f"The model lacks its weight file {path.name}.", COPY_AGAIN)
     with open(path, "rb") as file:
         if file.read(64).lstrip()[:1] == b"<":
             raise ModelError(
@@ -244,13 +243,15 @@ def _read_weights(path: Path, entry: Mapping[str, Any]) -> dict[str, Tensor]:
             )
     n_bytes = path.stat().st_size
     if n_bytes != entry["bytes"]:
-        raise ModelError(f"{path.name} is damaged: expected {entry['bytes']} bytes, found {n_bytes}.", hint)
+        raise ModelError(f"{path.name} is damaged: expected {entry['bytes']} bytes, found {n_bytes}.", COPY_AGAIN)
     if _sha256(path) != entry["sha256"]:
-        raise ModelError(f"{path.name} was changed since it was written: its SHA-256 differs from the manifest.", hint)
+        raise ModelError(
+            f"{path.name} was changed since it was written: its SHA-256 differs from the manifest.", COPY_AGAIN
+        )
     try:
         return load_file(path)
     except SafetensorError as error:
-        raise ModelError(f"{path.name} is not a safetensors file.", hint) from error
+        raise ModelError(f"{path.name} is not a safetensors file.", COPY_AGAIN) from error
 
 
 def _filled(name: str, network: nn.Module, state: Mapping[str, Tensor]) -> nn.Module:

@@ -58,10 +58,15 @@ def rewrite_weights(folder, change):
     state = load_file(path)
     change(state)
     save_file(state, path)
-    edit_manifest(
-        folder,
-        lambda m: m["weights"]["echo2ecg"].update(bytes=path.stat().st_size, sha256=checkpoint._sha256(path)),
-    )
+    describe_truthfully(folder, path)
+
+
+def describe_truthfully(folder, path):
+    def change(manifest):
+        manifest["weights"]["echo2ecg"].update(bytes=path.stat().st_size, sha256=checkpoint._sha256(path))
+        manifest["sha256"] = checkpoint._hash_over(manifest["weights"])
+
+    edit_manifest(folder, change)
 
 
 def test_saved_networks_come_back_bit_for_bit(folder, networks):
@@ -92,7 +97,7 @@ def test_the_demo_clip_encoder_fits_into_four_megabytes(folder, tmp_path):
 def test_the_hash_follows_the_weights_and_nothing_else(tmp_path, networks):
     first = save_checkpoint(tmp_path / "a", networks, SPEC, FACTS)
     assert save_checkpoint(tmp_path / "b", networks, SPEC, {"name": "other"}) == first
-    assert load_checkpoint(tmp_path / "b").sha256 == first
+    assert load_checkpoint(tmp_path / "b").sha256 == read_manifest(tmp_path / "b")["sha256"] == first
     with torch.no_grad():
         networks["clip_encoder"].head.bias[0] += 1
     changed = save_checkpoint(tmp_path / "c", networks, SPEC, FACTS)
@@ -109,6 +114,14 @@ def test_a_checkpoint_is_replaced_without_leftovers(folder, networks):
     assert torch.equal(
         load_checkpoint(folder).echo2ecg.ecg_encoder.cls_token, networks["echo2ecg"].ecg_encoder.cls_token
     )
+
+
+def test_other_files_of_the_folder_stay(folder, networks):
+    (folder / "readouts.safetensors").write_bytes(b"not ours")
+    with torch.no_grad():
+        networks["echo2ecg"].ecg_encoder.cls_token += 1
+    save_checkpoint(folder, networks, SPEC, FACTS)
+    assert (folder / "readouts.safetensors").read_bytes() == b"not ours"
 
 
 def test_a_failed_write_leaves_the_old_checkpoint_whole(folder, networks, monkeypatch):
@@ -193,7 +206,7 @@ def add_a_key(folder):
 def not_safetensors(folder):
     path = weight_file(folder)
     path.write_bytes(b"\xff" * 200)
-    edit_manifest(folder, lambda m: m["weights"]["echo2ecg"].update(bytes=200, sha256=checkpoint._sha256(path)))
+    describe_truthfully(folder, path)
 
 
 FAULTS = [
@@ -210,6 +223,7 @@ FAULTS = [
     (lambda f: (f / "manifest.json").write_text("{half"), "cannot be read as JSON"),
     (lambda f: (f / "manifest.json").write_text("[]"), "not one of this program's models"),
     (lambda f: edit_manifest(f, lambda m: m.pop("spec")), "lacks 'spec'"),
+    (lambda f: edit_manifest(f, lambda m: m.update(sha256="0")), "its sha256 is not that of its weights"),
     (lambda f: edit_manifest(f, lambda m: m.update(version=2)), "format version 2, this program reads 1"),
     (
         lambda f: edit_manifest(f, lambda m: m["weights"]["echo2ecg"].pop("bytes")),
