@@ -161,6 +161,8 @@ def _channels(record, text: str, notes: list[str]) -> Channels:
     samples = [signal[:, index] * (1.0 if scale is None else scale) for index, scale in enumerate(scales)]
     names = [f"{name} (no voltage)" if scale is None else name
              for name, scale in zip(record.sig_name, scales, strict=True)]
+    if "synthetic phantom" in text.lower():
+        notes.append("The header says that this is a synthetic phantom, no real patient.")
     recorded_at = None
     if record.base_date and record.base_time:
         recorded_at = datetime.combine(record.base_date, record.base_time)

@@ -225,6 +225,7 @@ PRESETS: dict[str, ModelSpec] = {
     "large": ModelSpec(ecg_encoder=EcgEncoderSpec(width=384, depth=18, heads=6)),
     "huge": ModelSpec(ecg_encoder=EcgEncoderSpec(width=576, depth=24, heads=8)),
     "demo": ModelSpec(
+        ecg_input=EcgInputSpec(windows="all"),
         ecg_encoder=EcgEncoderSpec(width=96, depth=4, heads=3, patch=48),
         clip_encoder=ClipEncoderSpec(kind="phantom_video"),
         study=StudySpec(width=256),

@@ -17,7 +17,7 @@ from echo2ecg_core.ecg.record import LEADS
 from echo2ecg_core.errors import Echo2ECGError
 from echo2ecg_core.phantom.heart import SEGMENTS
 
-PHANTOM_VERSION = 1  # raised when the same seed gives other hearts, ECGs or clips
+PHANTOM_VERSION = 2
 STEPS_PER_MV = 1000.0  # 1 uV a step: 16 bits reach 32 mV
 NOT_LATENT = ("wall_motion", "body_seed")
 

@@ -7,6 +7,7 @@ reported and passed over; what is in the catalog already is not read again.
 """
 
 import hashlib
+import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -40,6 +41,7 @@ def ingest(folder: Path, workspace: Workspace, *, cohort: str, synthetic: bool =
     Raises:
         StoreError: labels.csv or ecgs.csv is missing or lacks a column, or a patient has two splits.
     """
+    synthetic = synthetic or is_phantom(folder)
     studies = _read_table(folder / "labels.csv", ("patient_id", "study_id"))
     ecgs = _read_table(folder / "ecgs.csv", ("ecg_id", "patient_id", "path"))
     catalog, report = Catalog(workspace), IngestReport()
@@ -50,8 +52,16 @@ def ingest(folder: Path, workspace: Workspace, *, cohort: str, synthetic: bool =
                           age_years=_number(row.get("age_years")), phenotypes=values)
         report.studies += 1
     ingest_ecgs(folder, ecgs, catalog, report, progress)
-    ingest_clips(folder, studies, catalog, report, progress)
+    ingest_clips(folder, studies, catalog, report, progress, synthetic=synthetic)
     return report
+
+
+def is_phantom(folder: Path) -> bool:
+    """True for an archive that the phantom command wrote: it says so in its manifest.json."""
+    try:
+        return json.loads((folder / "manifest.json").read_text()).get("synthetic") is True
+    except (OSError, ValueError, AttributeError):
+        return False
 
 
 def ingest_ecgs(folder: Path, ecgs: pd.DataFrame, catalog: Catalog, report: IngestReport, progress: Progress) -> None:
@@ -72,8 +82,13 @@ def ingest_ecgs(folder: Path, ecgs: pd.DataFrame, catalog: Catalog, report: Inge
             progress(0.2 * done / len(ecgs), f"Reading ECGs: {done} of {len(ecgs)}")
 
 
-def ingest_clips(folder: Path, studies: pd.DataFrame, catalog: Catalog, report: IngestReport, progress: Progress) -> None:
-    """Read the clips of studies that have none in the catalog yet, and keep each as a playable MP4."""
+def ingest_clips(folder: Path, studies: pd.DataFrame, catalog: Catalog, report: IngestReport, progress: Progress, *,
+                 synthetic: bool) -> None:
+    """Read the clips of studies that have none in the catalog yet, and keep each as a playable MP4.
+
+    Clips of real patients are de-identified first; one whose sector cannot be found is refused, never stored as it is.
+    """
+    from echo2ecg_core.echo.deidentify import deidentified
     from echo2ecg_core.echo.readers import read_clip
     from echo2ecg_core.echo.video import encode_mp4
 
@@ -86,11 +101,11 @@ def ingest_clips(folder: Path, studies: pd.DataFrame, catalog: Catalog, report: 
             if path.suffix.lower() not in CLIP_SUFFIXES or not path.is_file():
                 continue
             try:
-                clip = read_clip(path)
+                clip = read_clip(path) if synthetic else deidentified(read_clip(path))
             except Echo2ECGError as error:
                 report.refused.append({"file": str(path.relative_to(folder)), "reason": str(error)})
                 continue
-            playable = path.read_bytes() if clip.format == "MP4" else encode_mp4(clip)
+            playable = path.read_bytes() if synthetic and clip.format == "MP4" else encode_mp4(clip)
             catalog.add_clip(row["study_id"], playable, fps=clip.fps, n_frames=clip.n_frames, format=clip.format, view=clip.view,
                              spacing_mm=clip.spacing_mm, r_wave_times_s=clip.r_wave_times_s, notes=clip.notes)
             report.clips += 1

@@ -148,14 +148,15 @@ def fit_and_test(model, data: PreparedCohort, pairs: dict[str, PreparedPairs], *
 
 
 def _embedded(model, data: PreparedCohort, pairs: dict[str, PreparedPairs]):
-    """EcgVectors and phenotype labels of every pair's ECG (first window), by split."""
+    """EcgVectors and phenotype labels of every pair's ECG, by split; windows as the model's input spec says."""
     from echo2ecg_core.workflows.active_model import EcgVectors, ecg_vectors
 
     n = model.spec.ecg_input.n_samples
+    count = data.signals.shape[2] // n if model.spec.ecg_input.windows == "all" else 1
     vectors, labels = {}, {}
     for split, p in pairs.items():
-        windows = data.signals[p.pairs[:, 1], None, :, :n]
-        parts = [ecg_vectors(model, windows[i : i + 64].astype(np.float32)) for i in range(0, len(windows), 64)]
+        windows = data.signals[p.pairs[:, 1], :, : count * n].reshape(len(p.pairs), 12, count, n).swapaxes(1, 2)  # (pairs, w, 12, n)
+        parts = [ecg_vectors(model, windows[i : i + 32].astype(np.float32)) for i in range(0, len(windows), 32)]
         vectors[split] = EcgVectors(*(np.concatenate([getattr(v, f) for v in parts]) for f in ("embedding", "aligned", "outside")))
         studies = data.studies.iloc[p.pairs[:, 2]]
         labels[split] = {name: studies[name].to_numpy(float) for name in PHENOTYPES if name in studies}

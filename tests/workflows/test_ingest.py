@@ -65,3 +65,31 @@ def test_splits_by_hash_are_seventy_fifteen_fifteen_and_never_change():
     splits = pd.Series([split_of(f"P{i:05d}") for i in range(20_000)]).value_counts(normalize=True)
     assert splits["train"] == pytest.approx(0.70, abs=0.01) and splits["validation"] == pytest.approx(0.15, abs=0.01)
     assert [split_of(p) for p in ("P00001", "P00002", "P00003")] == [split_of(p) for p in ("P00001", "P00002", "P00003")]
+
+
+def test_clips_of_real_patients_are_stored_with_everything_outside_the_sector_black(archive, tmp_path):
+    from echo2ecg_core.echo.clip import EchoClip
+    from echo2ecg_core.echo.readers import read_clip
+    from echo2ecg_core.echo.video import encode_mp4
+
+    rng = np.random.default_rng(0)
+    y, x = np.mgrid[:200, :200]
+    sector = (np.abs(np.arctan2(x - 100, y + 5)) < 0.7) & (np.hypot(x - 100, y + 5) < 180)
+    frames = (rng.integers(40, 200, (12, 200, 200)) * sector).astype(np.uint8)
+    frames[:, 5:12, 5:45] = 255  # a burnt-in name
+    clip = EchoClip(np.repeat(frames[..., None], 3, 3), 30.0, "MP4", "x", None, None, None, (), False)
+    (archive / "echo" / "A" / "S1" / "clip.mp4").write_bytes(encode_mp4(clip))
+    still = EchoClip(np.full((4, 64, 64, 3), 90, np.uint8), 30.0, "MP4", "x", None, None, None, (), False)
+    (archive / "echo" / "A" / "S1" / "still.mp4").write_bytes(encode_mp4(still))
+    place = Workspace(tmp_path / "w")
+    report = ingest(archive, place, cohort="mine")
+    (row,) = Catalog(place).clips_of("S1")
+    stored = read_clip(Catalog(place).clip_path(row.clip_id)).frames
+    assert stored[:, 5:12, 5:45].max() < 30 and stored[:, 60:120, 90:110].mean() > 60
+    assert [r["reason"] for r in report.refused if r["file"].endswith("still.mp4") and "de-identified" in r["reason"]]
+
+
+def test_a_phantom_archive_is_known_as_synthetic_by_its_manifest(archive, tmp_path):
+    (archive / "manifest.json").write_text('{"kind": "phantom cohort", "synthetic": true}')
+    ingest(archive, Workspace(tmp_path / "w"), cohort="phantoms")
+    assert Catalog(Workspace(tmp_path / "w")).study("S1").synthetic
