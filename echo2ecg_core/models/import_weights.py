@@ -25,7 +25,7 @@ from echo2ecg_core.models.published import (
     without_other_domains,
 )
 from echo2ecg_core.models.published_keys import HEADS, IGNORED, component, echo2ecg_shapes, echo2ecg_spec
-from echo2ecg_core.models.specs import ClipEncoderSpec, ModelSpec, StudySpec
+from echo2ecg_core.models.specs import PARTS, ClipEncoderSpec, ModelSpec, StudySpec
 from echo2ecg_core.models.view_classifier import ViewClassifier
 from echo2ecg_core.models.weight_file import read_weight_file
 
@@ -34,6 +34,7 @@ TOWERS = (
     "ecg_encoder", "token_aggregator", "ecg_alignment_global_token",
     "echo_projection_for_agg", "echo_view_aggregator", "echo_alignment_global_token",
 )  # fmt: skip
+KNOWN_WEIGHTS = "It reads Echo2ECG, OTiS and EchoPrime weights; keys decide, not file names."
 VIDEO, VIEWS, LINEAR = "echo_encoder", "view_classifier", "linear map"
 TELLING_KEYS = {  # one key that only this component has
     "patch_embed.proj.weight": "ecg_encoder",
@@ -91,13 +92,8 @@ def import_weights(
     """
     files = _files_of([paths] if isinstance(paths, str | Path) else paths)
     contents = _read_all(files)
-    components, networks, missing, unexpected, spec = (
-        contents.components,
-        {},
-        [],
-        list(contents.unexpected),
-        ModelSpec(),
-    )
+    components, networks, spec = contents.components, {}, ModelSpec()
+    missing, unexpected = [], list(contents.unexpected)
     if tower := {f"{name}.{key}": value for name in TOWERS for key, value in components.get(name, {}).items()}:
         networks["echo2ecg"], lacking, extra = _towers(tower, allow_partial, n_samples, heads)
         spec, missing, unexpected = networks["echo2ecg"].spec, missing + lacking, unexpected + extra
@@ -163,16 +159,13 @@ def _files_of(paths: Iterable[str | Path]) -> list[Path]:
 
 def _components_of(payload: Any, path: Path) -> tuple[Components, list[str]]:
     """Components of one file, recognised by keys, and the keys that belong to none."""
-    unknown = ModelError(
-        f"{path.name} holds no weights this program knows.",
-        "It reads Echo2ECG, OTiS and EchoPrime weights; keys decide, not file names.",
-    )
+    unknown = ModelError(f"{path.name} holds no weights this program knows.", KNOWN_WEIGHTS)
     if not isinstance(payload, Mapping):
         raise unknown
     if "domain_offsets" in payload:
         left = [key for key in payload.get("model", {}) if key.startswith(IGNORED)]
         return {"ecg_encoder": without_other_domains(payload)}, left
-    if parts := {name: dict(payload[name]) for name in TOWERS if isinstance(payload.get(name), Mapping) and payload[name]}:
+    if parts := {name: dict(part) for name in TOWERS if isinstance(part := payload.get(name), Mapping) and part}:
         return parts, []  # the released single file
     state = next((payload[key] for key in ("state_dict", "model") if isinstance(payload.get(key), Mapping)), payload)
     state = _unwrapped({key: value for key, value in state.items() if isinstance(key, str)})
@@ -216,19 +209,15 @@ def _towers(
     missing, unexpected = _compared(state, expected, allow_partial)
     if missing:
         state = published_echo2ecg(Echo2ECG(spec)) | state
-    network = echo2ecg_from(
-        {key: value for key, value in state.items() if key in expected}, spec.ecg_encoder.n_samples, heads
-    )
-    return network, missing, inherited + unexpected
+    used = {key: value for key, value in state.items() if key in expected}
+    return echo2ecg_from(used, spec.ecg_encoder.n_samples, heads), missing, inherited + unexpected
 
 
 def _video_network(name: str, state: dict[str, Any], allow_partial: bool) -> tuple[nn.Module, list[str], list[str]]:
     if name == VIDEO:
         head = state.get("head.1.weight")
-        fresh, build = (
-            published_echo_encoder(MViT(head.shape[0] if isinstance(head, Tensor) else 512)),
-            echo_encoder_from,
-        )
+        dim = head.shape[0] if isinstance(head, Tensor) else 512
+        fresh, build = published_echo_encoder(MViT(dim)), echo_encoder_from
     else:
         fresh, build = ViewClassifier().state_dict(), view_classifier_from
     missing, unexpected = _compared(state, fresh, allow_partial)
@@ -242,9 +231,8 @@ def _compared(state: Mapping, expected: Mapping, allow_partial: bool) -> tuple[l
         return missing, unexpected
     sentences = []
     if missing:
-        sentences.append(
-            f"{len(missing)} of {len(expected)} weights are missing and would stay random: {', '.join(missing)}."
-        )
+        share = f"{len(missing)} of {len(expected)}"
+        sentences.append(f"{share} weights are missing and would stay random: {', '.join(missing)}.")
     if unexpected:
         sentences.append(f"{len(unexpected)} weights are unknown and would not be used: {', '.join(unexpected)}.")
     raise ModelError(" ".join(sentences), "Allow a partial import only as the start of a training.")
@@ -277,15 +265,13 @@ def _notes(
         rate, n = spec.ecg_input.sampling_rate_hz, spec.ecg_input.n_samples
         notes.append("Can turn ECGs into vectors, and so predict phenotypes once readouts are fitted on labelled ECGs.")
         notes.append(
-            f"The weights do not say their sampling rate; {rate:g} Hz (windows of {n / rate:.2f} s) is assumed."
+            f"The weights do not say their sampling rate; {rate:g} Hz, a window of {n / rate:.2f} s, is assumed."
         )
     if "study" in parts:
         notes.append("Can turn echo studies into vectors, given clip vectors of the video encoder it was trained with.")
-    if parts and not {"ecg", "ecg_alignment", "study"} <= set(parts):
-        absent = [part for part in ("ecg", "ecg_alignment", "study") if part not in parts]
-        notes.append(
-            f"Cannot search echo studies from an ECG: the weights of {', '.join(absent)} are not in the files."
-        )
+    if parts and set(parts) != set(PARTS):
+        absent = ", ".join(part for part in PARTS if part not in parts)
+        notes.append(f"Cannot search echo studies from an ECG: the weights of {absent} are not in the files.")
     if "clip_encoder" in networks:
         notes.append("Can turn echo clips into vectors.")
     if "view_classifier" in networks:

@@ -57,8 +57,12 @@ def read_weight_file(path: Path) -> tuple[Any, tuple[str, ...]]:
     replaced = _read_configuration_names(path)
     stand_ins = [(_plain_dict if name == "collections.defaultdict" else Placeholder, name) for name in replaced]
     try:
+        if zipfile.is_zipfile(path):
+            _check_sums(path)
         with safe_globals(stand_ins):
             payload = torch.load(path, map_location="cpu", weights_only=True)
+    except ModelError:
+        raise
     except pickle.UnpicklingError as error:
         raise _refusal(path, _global_in(str(error))) from None
     except Exception as error:  # the parser meets foreign bytes: it raises RuntimeError, EOFError, KeyError, ...
@@ -87,6 +91,16 @@ def _check_beginning(path: Path) -> None:
         )
     if beginning.startswith(b"PK") and not zipfile.is_zipfile(path):
         raise ModelError(f"{path.name} is cut short: the end of the file is missing.", FULL_DOWNLOAD)
+
+
+def _check_sums(path: Path) -> None:
+    """PyTorch does not compare the check sums it writes beside every weight; a flipped bit would pass unseen."""
+    with zipfile.ZipFile(path) as archive:
+        damaged = archive.testzip()
+    if damaged is not None:
+        raise ModelError(
+            f"{path.name} is damaged: the check sum of its part {Path(damaged).name} is wrong.", FULL_DOWNLOAD
+        )
 
 
 def _read_configuration_names(path: Path) -> tuple[str, ...]:

@@ -80,7 +80,7 @@ def test_the_released_file_gives_the_ecg_tower_and_says_what_it_cannot_do(ecg_to
     assert any(
         "Cannot search echo studies from an ECG: the weights of ecg_alignment, study" in n for n in imported.notes
     )
-    assert any("400 Hz (windows of 2.52 s) is assumed" in n for n in imported.notes)
+    assert any("400 Hz, a window of 2.52 s, is assumed" in n for n in imported.notes)
 
 
 def save_components(folder, state, wrap):
@@ -176,8 +176,7 @@ def test_an_incomplete_component_is_refused_with_the_whole_list(tmp_path, state)
         import_weights(tmp_path / "x.ckpt")
     assert (
         "2 of 49 weights are missing and would stay random: "
-        "ecg_encoder.blocks.1.norm1.weight, echo_projection_for_agg.bias."
-        in str(refusal.value)
+        "ecg_encoder.blocks.1.norm1.weight, echo_projection_for_agg.bias." in str(refusal.value)
     )
     assert "1 weights are unknown and would not be used: ecg_encoder.blocks.0.adapter.weight." in str(refusal.value)
     imported = import_weights(tmp_path / "x.ckpt", allow_partial=True)
@@ -214,6 +213,13 @@ def noise(path):
     path.write_bytes(bytes(range(256)) * 20)
 
 
+def flipped_bit(path):
+    """In the middle of the file lie weights."""
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 16
+    path.write_bytes(content)
+
+
 def flipped_storage_name(path):
     content = path.read_bytes()
     path.write_bytes(content.replace(b"data/3", b"data/x"))
@@ -227,6 +233,7 @@ def flipped_storage_name(path):
         (web_page, "is a web page, not a weight file"),
         (lfs_pointer, "is only a Git LFS pointer"),
         (noise, "is no PyTorch file of plain weights|is damaged"),
+        (flipped_bit, r"is damaged: the check sum of its part \d+ is wrong"),
         (flipped_storage_name, "is damaged: its weights cannot be read"),
         (lambda path: path.unlink(), "cannot be opened: No such file or directory"),
     ],
