@@ -19,7 +19,7 @@ from echo2ecg_core.store.model_registry import ModelCard, ModelRegistry
 Progress = Callable[[float, str], None]
 SHIPPED_MODEL = PROJECT / "assets" / "models" / "demo-multiview"
 COHORT = "Phantom demo"
-COHORT_PATIENTS, COHORT_SEED = 2000, 2026
+COHORT_PATIENTS, WHOLE_PATIENTS, COHORT_SEED = 4500, 2000, 2026
 DEMO_PATIENTS = {"test": 120, "validation": 50, "train": 50}
 EXAMPLES = (
     ("sinus", "Sinus rhythm", "regular rhythm, narrow QRS"),

@@ -91,7 +91,8 @@ def ecg_facts(record: EcgRecord) -> dict:
     return {"source": record.source, "format": record.format, "sampling_rate_hz": round(float(record.sampling_rate_hz), 4),
             "duration_s": round(record.duration_s, 3), "leads": list(record.leads), "derived_leads": list(record.derived_leads),
             "notes": list(record.notes), "units": record.units, "age_years": record.age_years, "sex": record.sex, "device": record.device,
-            "recorded_at": record.recorded_at.isoformat() if record.recorded_at else None, "statements": list(record.statements)}
+            "recorded_at": record.recorded_at.isoformat() if record.recorded_at else None, "statements": list(record.statements),
+            "synthetic": any("synthetic" in note.lower() for note in record.notes)}
 
 
 def _phenotypes(embedding: np.ndarray, sex: str | None, model: LoadedModel, n_neighbours: int) -> list[dict]:
@@ -153,6 +154,7 @@ class _Labelled:
         names = [name for name in PHENOTYPES if name in self.rows]
         values = self.rows[names].to_numpy(float)
         return [{"ecg_id": self.ids[i], "study_id": self.rows.study_id.iloc[i], "distance": round(float(distance[i]), 4),
+                 "synthetic": bool(self.rows.synthetic.iloc[i]),
                  "phenotypes": {n: round(float(v), 3) for n, v in zip(names, values[i], strict=True) if np.isfinite(v)}}
                 for i in np.argsort(distance)[:N_NEIGHBOURS]]
 

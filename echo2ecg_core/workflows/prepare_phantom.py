@@ -17,6 +17,7 @@ from echo2ecg_core.echo.clip import VIEWS
 from echo2ecg_core.models.specs import EcgInputSpec
 
 SHARD = 50
+FEW_VIEWS = 5
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,12 +37,14 @@ class PreparedCohort:
     pooled: np.ndarray
 
 
-def prepare_cohort(n_patients: int, seed: int, spec: EcgInputSpec, folder: Path, *, processes: int = 2,
+def prepare_cohort(n_patients: int, seed: int, spec: EcgInputSpec, folder: Path, *, n_whole: int | None = None, processes: int = 2,
                    log: Callable[[str], None] = lambda text: None) -> PreparedCohort:
     """Simulate what the shards in `folder` do not hold yet, then give everything.
 
     Args:
         n_patients, seed: Of the cohort.
+        n_whole: Only the first n_whole patients are rendered whole; of the later ones, training patients give their first
+            study in `FEW_VIEWS` views, the others nothing. None: all whole.
         spec: How ECGs are prepared; must not change between runs into one folder.
         folder: Where shards are kept.
         processes: How many simulate at once.
@@ -50,7 +53,7 @@ def prepare_cohort(n_patients: int, seed: int, spec: EcgInputSpec, folder: Path,
     folder.mkdir(parents=True, exist_ok=True)
     starts = [s for s in range(0, n_patients, SHARD) if not _shard(folder, s).exists()]
     with ProcessPoolExecutor(processes) as pool:
-        tasks = [pool.submit(_prepare_shard, n_patients, seed, s, spec, folder) for s in starts]
+        tasks = [pool.submit(_prepare_shard, n_patients, seed, s, spec, folder, n_whole is None or s < n_whole) for s in starts]
         for done, task in enumerate(tasks, 1):
             task.result()
             log(f"Simulated {done * SHARD} of {len(starts) * SHARD} patients")
@@ -70,7 +73,7 @@ def _load(path: Path) -> dict:
         return {**tables, "signals": archive["signals"], "pooled": archive["pooled"]}
 
 
-def _prepare_shard(n_patients: int, seed: int, start: int, spec: EcgInputSpec, folder: Path) -> None:
+def _prepare_shard(n_patients: int, seed: int, start: int, spec: EcgInputSpec, folder: Path, whole: bool) -> None:
     """Simulate patients start … start + SHARD - 1 in a process of its own."""
     import torch
 
@@ -81,14 +84,16 @@ def _prepare_shard(n_patients: int, seed: int, start: int, spec: EcgInputSpec, f
     cohort, encoder = PhantomCohort(n_patients, seed), PhantomVideoNet()
     ecgs, signals, studies, clips, pooled = [], [], [], [], []
     for i in range(start, min(start + SHARD, n_patients)):
+        if not whole and cohort.split_of(i) != "train":
+            continue
         patient = cohort.patient(i)
         for ecg in patient.ecgs:
             signals.append(_prepared_signal(ecg.signal_mv(), spec))
             ecgs.append({"ecg_id": ecg.ecg_id, "patient_id": patient.patient_id, "ecg_time": str(ecg.time), "split": patient.split})
-        for study in patient.studies:
+        for study in patient.studies if whole else patient.studies[:1]:
             studies.append({"study_id": study.study_id, "patient_id": patient.patient_id, "study_date": str(study.date),
                             "split": patient.split, **study.labels()})
-            for view in study.views:
+            for view in study.views if whole else study.views[:FEW_VIEWS]:
                 pooled.append(_pooled_clip(encoder, study, view))
                 clips.append({"study_id": study.study_id, "view": list(VIEWS).index(view)})
     tables = {name: pd.DataFrame(rows).to_json(orient="table", index=False, double_precision=6)

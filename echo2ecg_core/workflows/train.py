@@ -21,7 +21,7 @@ from echo2ecg_core.phenotypes import PHENOTYPES
 from echo2ecg_core.training.pairs import PreparedPairs, find_pairs
 from echo2ecg_core.training.pretrain import RunParameters
 from echo2ecg_core.workflows.active_model import READOUTS_FILE
-from echo2ecg_core.workflows.demo import COHORT_PATIENTS, COHORT_SEED
+from echo2ecg_core.workflows.demo import COHORT_PATIENTS, COHORT_SEED, WHOLE_PATIENTS
 from echo2ecg_core.workflows.prepare_phantom import PreparedCohort, prepare_cohort
 
 Log = Callable[[str], None]
@@ -52,7 +52,7 @@ def train_preset(preset: str, out: Path, scratch: Path, *, processes: int = 2, l
     if preset != "demo":
         raise Echo2ECGError(f"There is no training preset {preset!r}; known: demo.", "Use --preset demo.")
     started = time.time()
-    data = prepare_cohort(n_patients, seed, spec.ecg_input, scratch / "cohort", processes=processes, log=log)
+    data = prepare_cohort(n_patients, seed, spec.ecg_input, scratch / "cohort", n_whole=WHOLE_PATIENTS, processes=processes, log=log)
     log(f"{len(data.ecgs)} ECGs, {len(data.studies)} studies, {len(data.clips)} clips")
     clip_encoder = _clip_encoder(data, scratch, clip_training, log)
     clips = _clip_vectors(clip_encoder, data.pooled)
@@ -61,7 +61,7 @@ def train_preset(preset: str, out: Path, scratch: Path, *, processes: int = 2, l
     readouts, measured = fit_and_test(model, data, pairs, seed=parameters.seed)
     manifest = {
         "name": "demo-multiview", "synthetic": True, "preset": preset, "command": "python -m echo2ecg_core train --preset demo",
-        "cohort": {"patients": n_patients, "seed": seed, "fingerprint": fingerprint(data)},
+        "cohort": {"patients": n_patients, "whole_patients": WHOLE_PATIENTS, "seed": seed, "fingerprint": fingerprint(data)},
         "pairs": {split: len(p.pairs) for split, p in pairs.items()}, "run": asdict(parameters),
         "training_minutes": round((time.time() - started) / 60, 1), **measured,
     }

@@ -7,7 +7,6 @@ of torch and numba happen inside, after the first paint; `prepare` pays for them
 import importlib
 import logging
 import threading
-from dataclasses import replace
 
 import streamlit as st
 
@@ -66,8 +65,7 @@ def example(title: str) -> EcgRecord:
     from echo2ecg_core.ecg.readers import read_ecg
     from echo2ecg_core.workflows.demo import example_ecgs
 
-    record = read_ecg(next(e.path for e in example_ecgs(workspace()) if e.title == title))
-    return replace(record, notes=(*record.notes, "Synthetic: a simulated heart, no real patient."))
+    return read_ecg(next(e.path for e in example_ecgs(workspace()) if e.title == title))
 
 
 @st.cache_data(max_entries=64, show_spinner=False)
