@@ -5,8 +5,8 @@ Field names are the column names everywhere (labels.csv, catalog, JSON). Ranges:
 (Bozkurt et al., Eur J Heart Fail 23:352-380, 2021). `confirmed=False` marks a range not yet checked in its source.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Mapping
 
 Range = tuple[float | None, float | None]
 

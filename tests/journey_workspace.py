@@ -21,8 +21,8 @@ VIEWS = ("A4C", "A2C", "Parasternal_Long", "A3C", "Parasternal_Short", "Subcosta
 
 def journey_workspace(folder: Path, n_patients: int = 12) -> Workspace:
     """Patients with one ECG and one study of three to six views each, embedded by an untrained demo network."""
-    from echo2ecg_core.phantom.echo import render_clip
     from echo2ecg_core.phantom.ecg import simulate_ecg
+    from echo2ecg_core.phantom.echo import render_clip
     from echo2ecg_core.phantom.heart import draw_heart
 
     workspace = Workspace(folder)

@@ -114,7 +114,7 @@ def _bad_files(folder):
         return written(name, buffer.getvalue())
 
     header = "r 12 500 5000\n" + "".join(f"r.dat 16 1000/mV 16 0 0 0 0 {lead}\n" for lead in
-                                         "I II III aVR aVL aVF V1 V2 V3 V4 V5 V6".split())
+                                         ["I", "II", "III", "aVR", "aVL", "aVF", "V1", "V2", "V3", "V4", "V5", "V6"])
     huge = header.replace("5000", "450000000", 1)
     cut = folder / "cut"
     cut.mkdir()

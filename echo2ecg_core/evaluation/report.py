@@ -40,7 +40,7 @@ def test_report(readouts: Readouts, vectors, random_readouts: Readouts, random_v
             reduced = measured <= REDUCED
             for key, values in (("auroc_reduced", predicted), ("random_auroc_reduced", rows["random_mae"])):
                 entry[key], entry[f"{key}_interval"] = with_interval(
-                    lambda weights, values=values: auroc(reduced, -values, weights), patients)
+                    lambda weights, values=values, reduced=reduced: auroc(reduced, -values, weights), patients)
         report["phenotypes"][name] = entry
     return report
 

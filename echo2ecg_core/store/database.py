@@ -7,9 +7,9 @@ between threads. Ids are text; times are ISO 8601; lists are JSON.
 import os
 import sqlite3
 import tempfile
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Iterator
 
 from echo2ecg_core.errors import StoreError
 

@@ -18,7 +18,7 @@ from echo2ecg_core.models.echo_encoder import PhantomVideoNet
 class ClipTraining:
     """Run parameters. A batch holds `studies_per_batch` studies with `clips_per_study` clips each."""
 
-    epochs: int = 5
+    epochs: int = 3
     studies_per_batch: int = 24
     clips_per_study: int = 4
     lr: float = 2e-3

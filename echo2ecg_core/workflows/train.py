@@ -26,7 +26,7 @@ from echo2ecg_core.workflows.prepare_phantom import PreparedCohort, prepare_coho
 
 Log = Callable[[str], None]
 DEMO_RUN = RunParameters(
-    epochs=40, batch_size=64, lr=1e-3, weight_decay=0.05, warmup_epochs=2,
+    epochs=32, batch_size=64, lr=1e-3, weight_decay=0.05, warmup_epochs=2,
     augmentation=AugmentationSpec(gain_std=0.1, time_flip_probability=0.0, sign_flip_probability=0.0, jitter_strength=0.3),
 )
 DEMO_SPEC = PRESETS["demo"]

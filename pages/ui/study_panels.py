@@ -19,7 +19,7 @@ from pages.ui.player.player import PlayerClip, show_player
 SHORT_VIEWS = {"Parasternal_Long": "PLAX", "Parasternal_Short": "PSAX", "Subcostal": "SUBC", "Apical_Doppler": "A-Doppler",
                "Doppler_Parasternal_Long": "PLAX-Doppler", "Doppler_Parasternal_Short": "PSAX-Doppler"}
 ROW_HEIGHT = 29
-WIDTHS = {"#": 30, "Study": 66, "ECG": 66, "Similarity": 70, "LVEF %": 56, "Diff.": 44, "Patient": 54, "Views": 48, "Which": 220}
+WIDTHS = {"#": 28, "Study": 60, "ECG": 62, "Similarity": 66, "LVEF %": 52, "Diff.": 42, "Patient": 56, "Views": 44, "Which": 220}
 CHOSEN_ROW = "background-color: rgba(27, 94, 155, 0.16)"
 WORDS_ICONS = {"inside the interval": "check", "above the interval": "arrow_upward", "below the interval": "arrow_downward"}
 
