@@ -14,6 +14,7 @@ import typer
 from echo2ecg_core.errors import Echo2ECGError
 from echo2ecg_core.settings import settings
 from echo2ecg_core.store.database import Workspace
+from echo2ecg_core.terminal import print_json, print_report, progress_bar, wait_for, watching
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False,
                   help="Echo2ECG Explorer: from a 12-lead ECG to heart phenotypes and similar echo studies. Research use only.")
@@ -52,7 +53,7 @@ def predict(files: Annotated[list[Path], typer.Argument(help="ECG files, folders
 
     single = len(files) == 1 and not files[0].is_dir() and files == ecg_files(files)
     found = ecg_files(files)
-    with _bar(shown=len(found) > 1) as progress:
+    with progress_bar(shown=len(found) > 1) as progress:
         reports = list(predict_files(found, load, place, insist=insist, sampling_rate_hz=sampling_rate_hz, progress=progress))
     if single and "error" in reports[0]:
         raise Echo2ECGError(reports[0]["error"])
@@ -61,10 +62,10 @@ def predict(files: Annotated[list[Path], typer.Argument(help="ECG files, folders
 
         print(pd.DataFrame([as_row(report) for report in reports]).to_csv(index=False), end="")
     elif as_json:
-        _print_json(reports[0] if single else reports)
+        print_json(reports[0] if single else reports)
     else:
         for report in reports:
-            _print_report(report)
+            print_report(report)
     if any("error" in report for report in reports):
         raise typer.Exit(2)
 
@@ -87,7 +88,7 @@ def search(file: Path, k: Annotated[int, typer.Option("-k", min=1, help="How man
     prediction = predict_record(record, load_active_model(place), place)
     hits = search_studies(prediction, place, k)
     if as_json:
-        _print_json(search_report(prediction, hits))
+        print_json(search_report(prediction, hits))
     for hit in [] if as_json else hits:
         lvef = hit.phenotypes.get("lvef")
         print(f"{hit.rank:>3}  {hit.study_id}  similarity {hit.similarity:.2f}  LVEF {'–' if lvef is None else f'{lvef:.0f} %'}  "
@@ -119,12 +120,12 @@ def demo(workspace: WorkspaceOption = None, as_json: JsonOption = False) -> None
     if not is_complete(place):
         number = jobs.queue(place, "demo")
         while job := jobs.claim(place, "terminal"):
-            with _watching(place, job.job_id):
+            with watching(place, job.job_id):
                 run_job(place, job)
-        _wait_for(place, number)
+        wait_for(place, number)
     counts = Catalog(place).counts()
     if as_json:
-        _print_json({"workspace": str(place.folder), "model": card.model_id, "synthetic": True, **counts})
+        print_json({"workspace": str(place.folder), "model": card.model_id, "synthetic": True, **counts})
     else:
         print(f"The demo workspace is complete: {counts['ecgs']} ECGs, {counts['studies']} studies, {counts['clips']} clips "
               f"of {counts['patients']} simulated patients.")
@@ -137,7 +138,7 @@ def check(workspace: WorkspaceOption = None, as_json: JsonOption = False) -> Non
 
     results = check_workspace(_workspace(workspace))
     if as_json:
-        _print_json({"ok": all(r["ok"] for r in results), "checks": results})
+        print_json({"ok": all(r["ok"] for r in results), "checks": results})
     else:
         for result in results:
             print(f"{'ok  ' if result['ok'] else 'FAIL'} {result['name']}: {result['found']}")
@@ -156,10 +157,10 @@ def import_archive(folder: Path, cohort: Annotated[str, typer.Option(help="Name 
 
     place = _workspace(workspace)
     open_workspace(place)
-    with _bar() as progress:
+    with progress_bar() as progress:
         report = asdict(ingest(folder, place, cohort=cohort, progress=progress))
     if as_json:
-        _print_json(report)
+        print_json(report)
     else:
         print(f"Added {report['ecgs']} ECGs, {report['studies']} studies, {report['clips']} clips.")
         for row in report["refused"]:
@@ -174,9 +175,9 @@ def embed(workspace: WorkspaceOption = None) -> None:
 
     place = _existing(workspace)
     model = load_active_model(place)
-    with _bar() as progress:
+    with progress_bar() as progress:
         refused = embed_ecgs(place, model, progress)
-    with _bar() as progress:
+    with progress_bar() as progress:
         embed_clips(place, model, progress)
     embed_studies(place, model)
     for row in refused:
@@ -201,7 +202,7 @@ def phantom(out: Annotated[Path, typer.Option(help="Folder to write.")], patient
     """Write a phantom cohort as real files."""
     from echo2ecg_core.phantom.cohort import write_cohort
 
-    with _bar() as progress:
+    with progress_bar() as progress:
         write_cohort(out, patients, seed, format=format, ecg_only=ecg_only, jobs=jobs,
                      progress=lambda done, total, message: progress(done / max(total, 1), message))
 
@@ -224,7 +225,7 @@ def list_models(workspace: WorkspaceOption = None, as_json: JsonOption = False) 
     rows = [{"id": c.model_id, "name": c.name, "sha256": c.sha256, "synthetic": c.synthetic, "active": c.active,
              "registered_at": c.registered_at} for c in cards]
     if as_json:
-        _print_json(rows)
+        print_json(rows)
     for row in [] if as_json else rows:
         print(f"{'*' if row['active'] else ' '} {row['id']}  {row['name']}{'  (synthetic)' if row['synthetic'] else ''}  {row['registered_at']}")
 
@@ -241,7 +242,7 @@ def import_model(files: Annotated[list[Path], typer.Argument(help="Weight file, 
 
     done = register(files, _workspace(workspace), kind=kind, allow_partial=allow_partial, sampling_rate_hz=sampling_rate_hz, order=order)
     if as_json:
-        _print_json(done.as_json())
+        print_json(done.as_json())
         return
     print(f"{done.card.name} {done.card.model_id} is registered, inactive.")
     for note in done.notes:
@@ -255,7 +256,7 @@ def show_model(model: str, workspace: WorkspaceOption = None) -> None:
     """Print the manifest of a model."""
     from echo2ecg_core.store.model_registry import ModelRegistry
 
-    _print_json(ModelRegistry(_existing(workspace)).get(model).manifest())
+    print_json(ModelRegistry(_existing(workspace)).get(model).manifest())
 
 
 @app.command()
@@ -278,90 +279,3 @@ def _existing(folder: Path | None) -> Workspace:
     if not place.exists():
         raise StoreError(f"There is no workspace at {place.folder.name}.", "Run `demo`, or name another with --workspace.")
     return place
-
-
-def _print_json(value) -> None:
-    print(json.dumps(value, ensure_ascii=False, indent=1, allow_nan=False))
-
-
-def _print_report(report: dict) -> None:
-    """A prediction for people, in the order of the page: doubt first."""
-    print(f"\n{report['ecg']['source']}")
-    if "error" in report:
-        print(f"  {report['error']}")
-        return
-    outside = report["out_of_distribution"]
-    if outside and outside["flag"]:
-        print(f"  {outside['message']}")
-    if report["quality"]["verdict"] == "unusable" and report["quality"]["reason"]:
-        print(f"  {report['quality']['reason']}")
-    for row in report["phenotypes"]:
-        if row["reason"]:
-            print(f"  {row['label']:<24} –  {row['reason']}")
-        else:
-            from echo2ecg_core.phenotypes import PHENOTYPES
-
-            digits = PHENOTYPES[row["name"]].decimals
-            low, high = row["interval"]
-            print(f"  {row['label']:<24} {row['value']:.{digits}f} {row['unit']} (90 % interval {low:.{digits}f}–{high:.{digits}f})")
-    print(f"  model {report['model']['name']} {report['model']['id']}"
-          f"{', trained on simulated hearts' if report['model']['synthetic'] else ''}. Research use only. Not a medical device.")
-
-
-class _bar:
-    """A progress bar on standard error, as a context manager that gives progress(share, message)."""
-
-    def __init__(self, shown: bool = True):
-        self.shown = shown
-
-    def __enter__(self):
-        from tqdm import tqdm
-
-        self.bar = tqdm(total=100, disable=not self.shown, file=sys.stderr, bar_format="{l_bar}{bar}| {elapsed}<{remaining} {desc}")
-        return self.show
-
-    def show(self, share: float, message: str) -> None:
-        self.bar.n = round(100 * share, 1)
-        self.bar.set_description_str(message)
-
-    def __exit__(self, *_):
-        self.bar.close()
-
-
-class _watching:
-    """Shows the progress of a job that runs in this process."""
-
-    def __init__(self, place: Workspace, job_id: int):
-        import threading
-
-        self.place, self.job_id, self.stopped = place, job_id, threading.Event()
-        self.thread = threading.Thread(target=self._watch, daemon=True)
-
-    def _watch(self) -> None:
-        from echo2ecg_core.store import jobs
-
-        with _bar() as progress:
-            while not self.stopped.wait(1.0):
-                job = jobs.job(self.place, self.job_id)
-                progress(job.progress, job.message)
-
-    def __enter__(self):
-        self.thread.start()
-
-    def __exit__(self, *_):
-        self.stopped.set()
-        self.thread.join(timeout=5)
-
-
-def _wait_for(place: Workspace, job_id: int) -> None:
-    """Wait for a job that another worker may have taken."""
-    import time
-
-    from echo2ecg_core.errors import StoreError
-    from echo2ecg_core.store import jobs
-
-    while (job := jobs.job(place, job_id)).state in ("queued", "running"):
-        print(f"Another worker is at it: {job.message} ({job.progress:.0%})", file=sys.stderr)
-        time.sleep(5)
-    if job.state != "done":
-        raise StoreError(f"The demo was not completed: {job.message}", "Start `demo` again; what was finished is kept.")

@@ -1,0 +1,91 @@
+"""How the terminal shows things: one JSON document, a prediction for people, the progress of work.
+
+Progress and remarks go to standard error, results to standard output.
+"""
+
+import json
+import sys
+import threading
+import time
+
+from echo2ecg_core.errors import StoreError
+from echo2ecg_core.phenotypes import PHENOTYPES
+from echo2ecg_core.store import jobs
+from echo2ecg_core.store.database import Workspace
+
+
+def print_json(value) -> None:
+    """One JSON document on standard output; a NaN is our mistake and raises."""
+    print(json.dumps(value, ensure_ascii=False, indent=1, allow_nan=False))
+
+
+def print_report(report: dict) -> None:
+    """A prediction for people, in the order of the page: doubt first."""
+    print(f"\n{report['ecg']['source']}")
+    if "error" in report:
+        print(f"  {report['error']}")
+        return
+    outside = report["out_of_distribution"]
+    if outside and outside["flag"]:
+        print(f"  {outside['message']}")
+    if report["quality"]["verdict"] == "unusable" and report["quality"]["reason"]:
+        print(f"  {report['quality']['reason']}")
+    for row in report["phenotypes"]:
+        if row["reason"]:
+            print(f"  {row['label']:<24} –  {row['reason']}")
+        else:
+            digits = PHENOTYPES[row["name"]].decimals
+            low, high = row["interval"]
+            print(f"  {row['label']:<24} {row['value']:.{digits}f} {row['unit']} (90 % interval {low:.{digits}f}–{high:.{digits}f})")
+    print(f"  model {report['model']['name']} {report['model']['id']}"
+          f"{', trained on simulated hearts' if report['model']['synthetic'] else ''}. Research use only. Not a medical device.")
+
+
+class progress_bar:
+    """A progress bar on standard error, as a context manager that gives progress(share, message)."""
+
+    def __init__(self, shown: bool = True):
+        self.shown = shown
+
+    def __enter__(self):
+        from tqdm import tqdm
+
+        self.bar = tqdm(total=100, disable=not self.shown, file=sys.stderr, bar_format="{l_bar}{bar}| {elapsed}<{remaining} {desc}")
+        return self.show
+
+    def show(self, share: float, message: str) -> None:
+        self.bar.n = round(100 * share, 1)
+        self.bar.set_description_str(message)
+
+    def __exit__(self, *_):
+        self.bar.close()
+
+
+class watching:
+    """Shows the progress of a job that runs in this process."""
+
+    def __init__(self, place: Workspace, job_id: int):
+        self.place, self.job_id, self.stopped = place, job_id, threading.Event()
+        self.thread = threading.Thread(target=self._watch, daemon=True)
+
+    def _watch(self) -> None:
+        with progress_bar() as progress:
+            while not self.stopped.wait(1.0):
+                job = jobs.job(self.place, self.job_id)
+                progress(job.progress, job.message)
+
+    def __enter__(self):
+        self.thread.start()
+
+    def __exit__(self, *_):
+        self.stopped.set()
+        self.thread.join(timeout=5)
+
+
+def wait_for(place: Workspace, job_id: int) -> None:
+    """Wait for a job that another worker may have taken."""
+    while (job := jobs.job(place, job_id)).state in ("queued", "running"):
+        print(f"Another worker is at it: {job.message} ({job.progress:.0%})", file=sys.stderr)
+        time.sleep(5)
+    if job.state != "done":
+        raise StoreError(f"The demo was not completed: {job.message}", "Start `demo` again; what was finished is kept.")
