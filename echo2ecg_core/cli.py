@@ -262,8 +262,11 @@ def show_model(model: str, workspace: WorkspaceOption = None) -> None:
 @app.command()
 def worker(workspace: WorkspaceOption = None) -> None:
     """Work through the queued jobs of a workspace, then stop."""
+    import os
+
     from echo2ecg_core.worker import work
 
+    os.nice(10)  # pages come first
     print(f"{work(_workspace(workspace))} jobs done.", file=sys.stderr)
 
 

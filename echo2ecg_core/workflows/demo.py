@@ -97,7 +97,7 @@ def build_demo(workspace: Workspace, progress: Progress = lambda share, message:
     ingest(archive, workspace, cohort=COHORT, synthetic=True, progress=step(0.03, 0.08))
     model = load_model(card)
     embed_ecgs(workspace, model, step(0.08, 0.15))
-    write_cohort(archive, COHORT_PATIENTS, COHORT_SEED, patients=patients, progress=step(0.15, 0.60, "Simulating echo studies"))
+    write_cohort(archive, COHORT_PATIENTS, COHORT_SEED, patients=patients, jobs=2, progress=step(0.15, 0.60, "Simulating echo studies"))
     ingest(archive, workspace, cohort=COHORT, synthetic=True, progress=step(0.60, 0.70))
     embed_clips(workspace, model, step(0.70, 0.90))
     embed_studies(workspace, model)
