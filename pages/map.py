@@ -24,10 +24,10 @@ with errors_in_words():
         prediction = resources.prediction(record, card, insist=session.insists()) if record is not None else None
         chosen = map_panels.chart(points, colour, map_panels.your_ecg(prediction, card, layout))
     with right, st.container(key="map_selection"):
-        members = points[[pair in set(chosen) for pair in zip(points.modality, points.id, strict=True)]]
-        if members.empty:
+        inside = (points.modality + " " + points.id).isin([f"{modality} {point_id}" for modality, point_id in chosen])
+        if not inside.any():
             map_panels.nothing_selected(points)
-        elif len(members) == 1:
-            map_panels.one_point(members.iloc[0])
+        elif inside.sum() == 1:
+            map_panels.one_point(points[inside].iloc[0])
         else:
-            map_panels.selection(members)
+            map_panels.selection(points, inside)

@@ -11,7 +11,7 @@ from pages.ui.errors import errors_in_words
 
 record, card, workspace = session.current_ecg(), resources.active_model(), resources.workspace()
 start = browse_session.start_study()
-study_words.head(card, record)
+export_place = study_words.head(card, record)
 if card is None or (record is None and start is None):
     study_words.nothing_open(card)
     st.stop()
@@ -39,6 +39,7 @@ with errors_in_words(), left, st.container(key="hits"):
         study_words.search_facts(facts_place, report, left_over)
         hits = search(prediction, workspace, filters=chosen)
         if hits:
+            study_words.export_hits(export_place, prediction, hits)
             row = study_panels.hit_table(hits, report, own)
             study_id, similarity = hits[row].study_id, hits[row].similarity
             st.caption(study_words.similarity_words(card))

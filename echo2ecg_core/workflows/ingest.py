@@ -84,7 +84,7 @@ def ingest_ecgs(folder: Path, ecgs: pd.DataFrame, catalog: Catalog, report: Inge
 
 def ingest_clips(folder: Path, studies: pd.DataFrame, catalog: Catalog, report: IngestReport, progress: Progress, *,
                  synthetic: bool) -> None:
-    """Read the clips of studies that have none in the catalog yet, and keep each as a playable MP4.
+    """Read the clips of studies that are not complete in the catalog yet, and keep each as a playable MP4.
 
     Clips of real patients are de-identified first; one whose sector cannot be found is refused, never stored as it is.
     """
@@ -92,14 +92,14 @@ def ingest_clips(folder: Path, studies: pd.DataFrame, catalog: Catalog, report: 
     from echo2ecg_core.echo.readers import read_clip
     from echo2ecg_core.echo.video import encode_mp4
 
-    known = set(catalog.clips().study_id)
+    known = catalog.clips().study_id.value_counts().to_dict()
     for done, row in enumerate(studies.to_dict("records")):
         progress(0.2 + 0.8 * done / len(studies), f"Reading echo studies: {done} of {len(studies)}")
-        if row["study_id"] in known:
+        files = sorted(p for p in (folder / "echo" / row["patient_id"] / row["study_id"]).glob("*")
+                       if p.is_file() and p.suffix.lower() in CLIP_SUFFIXES)
+        if known.get(row["study_id"], 0) >= len(files):
             continue
-        for path in sorted((folder / "echo" / row["patient_id"] / row["study_id"]).glob("*")):
-            if path.suffix.lower() not in CLIP_SUFFIXES or not path.is_file():
-                continue
+        for path in files:
             try:
                 clip = read_clip(path) if synthetic else deidentified(read_clip(path))
             except Echo2ECGError as error:

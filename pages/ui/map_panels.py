@@ -6,12 +6,13 @@ import pandas as pd
 import streamlit as st
 
 from echo2ecg_core.figures.map import HEIGHT_PX, YourEcg, colour_choices, map_figure
-from echo2ecg_core.figures.notation import THIN, interval, number
+from echo2ecg_core.figures.notation import THIN, interval, number, p_value
 from echo2ecg_core.phenotypes import PHENOTYPES
 from echo2ecg_core.store import jobs
 from echo2ecg_core.store.catalog import Catalog
 from echo2ecg_core.store.model_registry import ModelCard
 from echo2ecg_core.workflows import explore
+from echo2ecg_core.workflows.groups import FEWEST_PATIENTS, GroupRow, compare
 from echo2ecg_core.workflows.predict import Prediction
 from pages.ui import browse_session, panels, resources, session
 from pages.ui.study_words import ECG_PAGE, EXPLORE_STYLE
@@ -19,6 +20,7 @@ from pages.ui.study_words import ECG_PAGE, EXPLORE_STYLE
 LAYOUTS = {"together": "Together", "ecgs": "ECGs", "studies": "Studies"}
 CHART = {"displaylogo": False, "displayModeBar": True, "scrollZoom": True,
          "modeBarButtonsToRemove": ["select2d", "zoomIn2d", "zoomOut2d", "autoScale2d", "toImage"]}
+COMPARED = ("lvef", "lvedv", "lavi", "ivsd")
 CAPTION = "UMAP: 15 neighbours, min. distance 0.1, seed 7. Near means similar; distances between groups mean little."
 
 
@@ -119,8 +121,9 @@ def one_point(row: pd.Series) -> None:
         st.switch_page(panels.STUDIES_PAGE, query_params={browse_session.STUDY_PARAMETER: row.study_id})
 
 
-def selection(chosen: pd.DataFrame) -> None:
-    """Counts, download and members of a lasso."""
+def selection(points: pd.DataFrame, inside: pd.Series) -> None:
+    """Counts, download, comparison with the rest, and members of a lasso."""
+    chosen = points[inside]
     counts = chosen.modality.value_counts()
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         st.html(f"<div class='e2e-study'><b>Selection</b> {counts.get('ECG', 0)} ECGs · {counts.get('study', 0)} studies · "
@@ -129,9 +132,34 @@ def selection(chosen: pd.DataFrame) -> None:
         if st.button("Clear", type="tertiary"):
             browse_session.clear_selection()
             st.rerun()
+    _against_the_rest(points, inside)
     names = {n: f"{p.short} {p.unit}".strip() for n, p in PHENOTYPES.items() if n in chosen}
     members = chosen[["id", "modality", "patient_id", "sex", "age_years", *names]].rename(
         columns={"id": "Id", "modality": "Kind", "patient_id": "Patient", "sex": "Sex", "age_years": "Age"} | names)
     formats = {label: st.column_config.NumberColumn(format=f"%.{PHENOTYPES[n].decimals}f") for n, label in names.items()}
-    st.dataframe(members, hide_index=True, height=430, row_height=29, alt="Members of the selection",
+    st.dataframe(members, hide_index=True, height=320, row_height=29, alt="Members of the selection",
                  column_config=formats | {"Age": st.column_config.NumberColumn(format="%.0f")})
+
+
+def _against_the_rest(points: pd.DataFrame, inside: pd.Series) -> None:
+    """Medians and middle halves of the selection and of the rest, effect and corrected p."""
+    columns = [n for n in (*COMPARED, "age_years") if n in points]
+    rows = compare(points, inside.to_numpy(), columns)
+    if not rows:
+        st.caption(f"Too few patients on one side to compare (at least {FEWEST_PATIENTS}).")
+        return
+    body = "".join(_group_row(row) for row in rows)
+    st.html("<table class='e2e-table'><caption>Against the rest of the map</caption><thead><tr><th>Median (middle half)</th>"
+            "<th class='num'>Selection</th><th class='num'>Rest</th><th class='num'>Effect δ</th><th class='num'>p, corrected</th></tr></thead>"
+            f"<tbody>{body}</tbody></table>")
+    st.caption(f"One value per patient. Cliff’s δ; Mann–Whitney, Holm over {len(rows)}. You drew the group after seeing the map: "
+               "treat p as description.")
+
+
+def _group_row(row: GroupRow) -> str:
+    phenotype = PHENOTYPES.get(row.name)
+    name, unit, digits = (phenotype.short, phenotype.unit, phenotype.decimals) if phenotype else ("Age", "y", 0)
+    sides = "".join(f"<td class='num'><b>{number(middle, digits)}</b> <small>({interval(low, high, digits)})</small></td>"
+                    for low, middle, high in (row.group, row.rest))
+    effect = f"{'+' if row.delta > 0 else ''}{number(row.delta, 2)}"
+    return f"<tr><th scope='row'>{name} <span>{unit}</span></th>{sides}<td class='num'>{effect}</td><td class='num'>{p_value(row.p)}</td></tr>"

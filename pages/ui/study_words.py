@@ -1,15 +1,18 @@
 """Head, facts and sentences of Similar studies, and the way in from a study instead of an ECG."""
 
+import json
 from html import escape
-from pathlib import Path
+from pathlib import Path, PurePath
 
+import pandas as pd
 import streamlit as st
 
 from echo2ecg_core.ecg.record import EcgRecord
 from echo2ecg_core.figures.notation import THIN, interval, number, percent
 from echo2ecg_core.store.catalog import Catalog
 from echo2ecg_core.store.model_registry import ModelCard
-from echo2ecg_core.workflows.search import Candidates, EcgHit
+from echo2ecg_core.workflows.predict import Prediction
+from echo2ecg_core.workflows.search import Candidates, EcgHit, Hit, search_report
 from pages.ui import browse_session, panels, resources, session
 
 ECG_PAGE = "pages/ecg.py"
@@ -17,8 +20,8 @@ EXPLORE_STYLE = Path(__file__).parents[2] / "assets" / "explore.css"
 NO_REPORT = {"phenotypes": []}
 
 
-def head(card: ModelCard | None, record: EcgRecord | None) -> None:
-    """Title, badges, and the way to start from a study."""
+def head(card: ModelCard | None, record: EcgRecord | None):
+    """Title, badges, and the way to start from a study; returns the place of the export menu."""
     st.html(EXPLORE_STYLE)
     with st.container(key="page_head", horizontal=True, vertical_alignment="center", gap="small"):
         panels.title("Similar studies")
@@ -30,6 +33,7 @@ def head(card: ModelCard | None, record: EcgRecord | None) -> None:
         if card is not None:
             with st.popover("Start from a study", icon=":material/swap_horiz:"):
                 _choose_study()
+        return st.container(width="content")
 
 
 def _choose_study() -> None:
@@ -40,6 +44,24 @@ def _choose_study() -> None:
     if chosen and chosen != start:
         browse_session.start_from(chosen)
         st.rerun()
+
+
+def export_hits(place, prediction: Prediction, hits: list[Hit]) -> None:
+    """Downloads of the hits: the terminal's document as JSON, one row a study as CSV; both name ECG and model."""
+    report = search_report(prediction, hits)
+    stem = PurePath(report["query"]["source"]).stem or "ecg"
+    with place, st.popover("Export", icon=":material/download:"):
+        st.download_button("Studies (JSON)", lambda: json.dumps(report, indent=1), f"{stem}-studies.json", "application/json",
+                           type="tertiary", on_click="ignore")
+        st.download_button("Studies (CSV)", lambda: hits_csv(report), f"{stem}-studies.csv", "text/csv", type="tertiary", on_click="ignore")
+
+
+def hits_csv(report: dict) -> str:
+    """One row a hit with its measured phenotypes, views, and the ECG and model it was found with."""
+    shared = {"ecg": report["query"]["source"], "model_id": report["model"]["id"], "model_sha256": report["model"]["sha256"]}
+    rows = [{"rank": hit["rank"], "study_id": hit["study_id"], "similarity": hit["similarity"], **hit["phenotypes"],
+             "views": " ".join(view["view"] or "" for view in hit["views"]), "synthetic": hit["synthetic"], **shared} for hit in report["hits"]]
+    return pd.DataFrame(rows).to_csv(index=False)
 
 
 def nothing_open(card: ModelCard | None) -> None:

@@ -10,6 +10,7 @@ from streamlit.testing.v1 import AppTest
 from echo2ecg_core.errors import StoreError
 from echo2ecg_core.workflows.search import Filters, search, search_report
 from pages.ui import resources
+from pages.ui.study_words import hits_csv
 from tests.small_workspace import MODEL_ID, prediction, record_of, small_workspace
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -97,6 +98,14 @@ def test_page_and_terminal_list_the_same_studies_with_the_same_similarity(page, 
     printed = search_report(prediction(35.0), search(prediction(35.0), workspace))["hits"]
     assert list(table["Study"]) == [hit["study_id"] for hit in printed]
     assert [float(s) for s in table["Similarity"]] == [round(hit["similarity"], 2) for hit in printed]
+
+
+def test_the_hits_can_be_downloaded_and_each_row_names_its_ecg_and_model(page, workspace):
+    assert [b.proto.label for b in with_ecg(page).get("download_button")] == ["Studies (JSON)", "Studies (CSV)"]
+    header, first, *rest = hits_csv(search_report(prediction(35.0), search(prediction(35.0), workspace))).splitlines()
+    row = dict(zip(header.split(","), first.split(","), strict=True))
+    assert len(rest) == 9 and row["ecg"] == "made.hea" and row["model_id"] == MODEL_ID and row["study_id"].startswith("S-")
+    assert float(row["lvef"]) + float(row["lvedv"]) == pytest.approx(200, abs=0.01) and "A4C" in row["views"]
 
 
 def test_filters_that_shut_everything_out_name_the_strictest_and_can_be_reset(page):
