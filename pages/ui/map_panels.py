@@ -162,4 +162,4 @@ def _group_row(row: GroupRow) -> str:
     sides = "".join(f"<td class='num'><b>{number(middle, digits)}</b> <small>({interval(low, high, digits)})</small></td>"
                     for low, middle, high in (row.group, row.rest))
     effect = f"{'+' if row.delta > 0 else ''}{number(row.delta, 2)}"
-    return f"<tr><th scope='row'>{name} <span>{unit}</span></th>{sides}<td class='num'>{effect}</td><td class='num'>{p_value(row.p)}</td></tr>"
+    return f"<tr><th scope='row'>{name} <span>{unit}</span></th>{sides}<td class='num'>{effect}</td><td class='num'>{escape(p_value(row.p))}</td></tr>"

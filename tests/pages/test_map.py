@@ -111,6 +111,17 @@ def test_a_lasso_lists_what_it_holds_as_a_table(page, workspace, monkeypatch):
     assert "CSV" in [b.proto.label for b in page.get("download_button")]
 
 
+def test_a_lasso_is_compared_with_the_rest_of_the_map(page, workspace, monkeypatch):
+    explore.build_map(workspace, MODEL_ID)
+    weak_hearts = [(kind, f"{letter}-{i:04d}") for i in range(8) for kind, letter in (("ECG", "E"), ("study", "S"))]
+    monkeypatch.setattr(map_panels, "chart", lambda points, colour, you: weak_hearts)
+    page.run()
+    table = next(str(h.proto.body) for h in page.get("html") if "Against the rest of the map" in str(h.proto.body))
+    assert "LVEF <span>%</span></th><td class='num'><b>27</b> <small>(24–31)</small>" in table  # 20, 22.1 … 34.6
+    assert "−1.00" in table and "&lt;0.001" in table
+    assert "treat p as description" in words(page)
+
+
 def test_a_damaged_map_is_told_in_words(page, workspace):
     workspace.maps.mkdir()
     (workspace.maps / f"{MODEL_ID}.npz").write_bytes(b"half")
