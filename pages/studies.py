@@ -42,7 +42,7 @@ with errors_in_words(), left, st.container(key="hits"):
             study_words.export_hits(export_place, prediction, hits)
             row = study_panels.hit_table(hits, report, own)
             study_id, similarity = hits[row].study_id, hits[row].similarity
-            st.caption(study_words.similarity_words(card))
+            st.caption(study_words.SIMILARITY)
             study_panels.agreement_table(hits, report)
         else:
             study_panels.no_hits(left_over)

@@ -95,11 +95,7 @@ def save_checkpoint(
         raise ModelError(
             f"The model could not be written: {error.strerror}.", "Check free space and permissions."
         ) from error
-    current = {entry["file"] for entry in weights.values()}
-    for name in BUILDERS:  # other files of the folder are not ours
-        for old in folder.glob(f"{name}-{'?' * 12}.safetensors"):
-            if old.name not in current:
-                old.unlink(missing_ok=True)
+    _remove_older(folder, {entry["file"] for entry in weights.values()})
     return sha256
 
 
@@ -206,6 +202,13 @@ def _write_weights(folder: Path, name: str, state: Mapping[str, Tensor]) -> dict
     finally:
         Path(part).unlink(missing_ok=True)
     return {"file": file, "sha256": sha256, "bytes": n_bytes}
+
+
+def _remove_older(folder: Path, current: set[str]) -> None:
+    for name in BUILDERS:  # other files of the folder are not ours
+        for old in folder.glob(f"{name}-{'?' * 12}.safetensors"):
+            if old.name not in current:
+                old.unlink(missing_ok=True)
 
 
 def _replace(path: Path, text: str) -> None:

@@ -17,6 +17,7 @@ INTERVAL_LEVEL = 0.9
 LIMIT_PERCENTILE = 95.0
 OUT_NEIGHBOURS = 5
 BINS = 3
+BANDS_HZ = np.array([0.4, 1, 2, 4, 6, 9, 13, 18, 24, 32, 40, 48, 52, 60, 75, 95, 120, 150, 180, 200])
 ALPHAS = tuple(10.0 ** np.arange(-1, 6))
 
 
@@ -172,19 +173,23 @@ class Outside:
         return cls(*(named[f"outside.{key}"] for key in ("centre", "rotation", "reference", "kept_aside")))
 
 
-def outside_features(windows, tokens):
-    """What tells an unfamiliar ECG: mean and spread of its tokens, and how steep the signal is in each lead.
+def outside_features(windows: np.ndarray, sampling_rate_hz: float) -> np.ndarray:
+    """What tells an unfamiliar recording: how its power is spread over frequencies, and how that differs between leads.
+
+    The embedding alone does not tell: it was trained to forget devices, filters and noise. Bands narrow enough to show a
+    mains filter or a device's bandwidth do.
 
     Args:
-        windows: (b, w, 12, n) tensor of prepared windows.
-        tokens: (b * w, 1 + t, d) tensor the encoder made of them.
+        windows: (b, w, 12, n) prepared windows.
+        sampling_rate_hz: Of the windows.
 
     Returns:
-        (b, 2 d + 48) tensor.
+        (b, 2 * bands): mean and standard deviation over leads of the log power in each band of `BANDS_HZ`.
     """
-    import torch
-
-    body = tokens[:, 1:].unflatten(0, windows.shape[:2]).flatten(1, 2)  # (b, w*t, d)
-    slopes = windows.diff(dim=-1).transpose(1, 2).flatten(2).abs()  # (b, 12, w*(n-1))
-    steps = torch.quantile(slopes, torch.tensor([0.25, 0.5, 0.75, 0.95]), dim=-1)  # (4, b, 12)
-    return torch.cat([body.mean(1), body.std(1), (steps + 1e-4).log10().permute(1, 0, 2).flatten(1)], 1)
+    power = np.abs(np.fft.rfft(windows * np.hanning(windows.shape[3]), axis=3)).astype(np.float64) ** 2
+    power = power.mean(1)  # (b, 12, frequencies)
+    frequency = np.fft.rfftfreq(windows.shape[3], 1 / sampling_rate_hz)
+    edges = BANDS_HZ[BANDS_HZ <= sampling_rate_hz / 2]
+    bands = np.stack([power[..., (frequency >= low) & (frequency < high)].mean(2) for low, high in zip(edges, edges[1:], strict=False)], 2)
+    bands = np.log10(bands + 1e-6)  # (b, 12, bands)
+    return np.concatenate([bands.mean(1), bands.std(1)], 1)

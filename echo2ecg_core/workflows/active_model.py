@@ -154,4 +154,5 @@ def ecg_vectors(network, windows: np.ndarray) -> EcgVectors:
         pooled = network.token_pooling.pool(tokens).unflatten(0, x.shape[:2]).mean(1)  # (b, d)
         embedding = network.token_pooling.norm(pooled)
         aligned = network.align_ecg(embedding)
-        return EcgVectors(embedding.numpy(), aligned.numpy(), outside_features(x, tokens).numpy())
+        outside = outside_features(windows, network.spec.ecg_input.sampling_rate_hz)
+        return EcgVectors(embedding.numpy(), aligned.numpy(), outside)

@@ -8,7 +8,7 @@ import pandas as pd
 import streamlit as st
 
 from echo2ecg_core.ecg.record import EcgRecord
-from echo2ecg_core.figures.notation import THIN, interval, number, percent
+from echo2ecg_core.figures.notation import THIN, interval, number
 from echo2ecg_core.store.catalog import Catalog
 from echo2ecg_core.store.model_registry import ModelCard
 from echo2ecg_core.workflows.predict import Prediction
@@ -18,6 +18,7 @@ from pages.ui import browse_session, panels, resources, session
 ECG_PAGE = "pages/ecg.py"
 EXPLORE_STYLE = Path(__file__).parents[2] / "assets" / "explore.css"
 NO_REPORT = {"phenotypes": []}
+SIMILARITY = "Similarity is a cosine, not a probability: it ranks the studies and says nothing about how sure the model is."
 
 
 def head(card: ModelCard | None, record: EcgRecord | None):
@@ -89,19 +90,9 @@ def start_facts(place, study_id: str) -> None:
     place.html(f"<div class='e2e-facts'>ECGs nearest to the study <b>{escape(study_id)}</b> in the shared ECG–echo space</div>")
 
 
-def similarity_words(card: ModelCard) -> str:
-    """What similarity is and, where the model was tested, how often the true pair is among the ten."""
-    tested = card.manifest().get("test", {}).get("retrieval", {}).get("ecg_to_study", {})
-    words = "Similarity is a cosine, not a probability."
-    if "recall@10" in tested:
-        words += f" The true pair of a test ECG is among its ten nearest in {percent(tested['recall@10'])} of cases"
-        words += f"; by chance in {percent(tested['chance@10'])}." if "chance@10" in tested else "."
-    return words
-
-
 def ecgs_of_study(hits: list[EcgHit], row: int) -> None:
     """The sentence below the ECGs of a study, and the button that opens the chosen one."""
-    st.caption("Similarity is a cosine, not a probability. LVEF is measured on the study of each ECG's own patient.")
+    st.caption(f"{SIMILARITY} LVEF is measured on the study of each ECG's own patient.")
     if hits and st.button(f"Open {hits[row].ecg_id}", icon=":material/ecg_heart:", width="stretch"):
         session.open_ecg(Catalog(resources.workspace()).ecg_record(hits[row].ecg_id))
         st.switch_page(ECG_PAGE)

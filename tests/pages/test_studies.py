@@ -59,7 +59,7 @@ def test_ten_hits_the_first_one_open_with_verdicts_and_what_they_agree_on(page):
     text = words(page)
     assert "nearest to <b>made.hea</b>" in text and "predicted LVEF <b>35\u202f%</b> (25–45)" in text and "40 of 40 studies searched" in text
     assert "What the ten agree on" in text and "inside the interval" in text
-    assert "Similarity is a cosine, not a probability." in text
+    assert "Similarity is a cosine, not a probability" in text
 
 
 def test_differences_are_those_of_the_numbers_as_shown(page):
