@@ -20,7 +20,7 @@ Progress = Callable[[float, str], None]
 SHIPPED_MODEL = PROJECT / "assets" / "models" / "demo-multiview"
 COHORT = "Phantom demo"
 COHORT_PATIENTS, WHOLE_PATIENTS, COHORT_SEED = 4500, 2000, 2026
-DEMO_PATIENTS = {"test": 120, "validation": 50, "train": 50}
+DEMO_PATIENTS = {"test": 130, "validation": 55, "train": 55}
 EXAMPLES = (
     ("sinus", "Sinus rhythm", "regular rhythm, narrow QRS"),
     ("lbbb", "Left bundle branch block", "wide QRS, simulated conduction delay"),
