@@ -56,3 +56,21 @@ def test_tensors_round_trip_and_name_what_is_missing(fitted):
     assert again.estimate("lvef", x[3]).interval == pytest.approx(readouts.estimate("lvef", x[3]).interval, abs=1e-3)
     with pytest.raises(ModelError, match="outside.centre"):
         Readouts.from_tensors({k: v for k, v in tensors.items() if k != "outside.centre"})
+
+
+def test_outside_features_tell_a_mains_filter_and_a_lone_noisy_lead_from_the_rest():
+    from echo2ecg_core.models.readouts import BANDS_HZ, outside_features
+
+    rng = np.random.default_rng(3)
+    windows = rng.normal(size=(1, 2, 12, 1008)).astype(np.float32)
+    plain = outside_features(windows, 400.0)[0]
+    n = len(BANDS_HZ) - 1
+    assert plain.shape == (2 * n,)
+    spectrum = np.fft.rfft(windows, axis=3)
+    frequency = np.fft.rfftfreq(1008, 1 / 400)
+    spectrum[..., (frequency > 48) & (frequency < 52)] *= 1e-3
+    filtered = outside_features(np.fft.irfft(spectrum, 1008, axis=3), 400.0)[0]
+    band = int(np.searchsorted(BANDS_HZ, 50)) - 1
+    assert filtered[band] < plain[band] - 1 and np.allclose(filtered[: band - 1], plain[: band - 1], atol=0.05)
+    windows[:, :, 4] *= 10
+    assert (outside_features(windows, 400.0)[0][n:] > plain[n:] + 0.3).all()
