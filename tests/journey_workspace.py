@@ -66,7 +66,7 @@ def untrained_model(folder: Path) -> Path:
     echo2ecg, clip_encoder = Echo2ECG(spec).eval(), clip_encoder_of(spec.clip_encoder).eval()
     save_checkpoint(folder, {"echo2ecg": echo2ecg, "clip_encoder": clip_encoder}, spec, {"name": "untrained", "synthetic": True})
     noise = np.random.default_rng(0).normal(size=(400, 1, 12, spec.ecg_input.n_samples)).astype(np.float32)
-    made = LoadedModel(None, echo2ecg, clip_encoder, spec, None, {}).embed_ecgs(noise.cumsum(-1) * 0.02)
+    made = LoadedModel(None, echo2ecg, clip_encoder, None, spec, None, {}).embed_ecgs(noise.cumsum(-1) * 0.02)
     rng = np.random.default_rng(1)
     labels = {"lvef": rng.normal(58, 9, 400), "lvedv": rng.normal(110, 25, 400), "ivsd": rng.normal(0.9, 0.15, 400)}
     half = {name: values[:200] for name, values in labels.items()}, {name: values[200:] for name, values in labels.items()}

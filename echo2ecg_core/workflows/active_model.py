@@ -51,8 +51,10 @@ def load_model(card: ModelCard) -> "LoadedModel":
     from echo2ecg_core.models.checkpoint import load_checkpoint
 
     checkpoint = load_checkpoint(card.folder)
-    return LoadedModel(card, checkpoint.echo2ecg.eval(), checkpoint.clip_encoder and checkpoint.clip_encoder.eval(),
-                       checkpoint.spec, load_readouts(card.folder), checkpoint.manifest)
+    if checkpoint.echo2ecg is None:
+        raise ModelError(f"The model {card.name} has no ECG encoder, so ECGs cannot be embedded.", "Promote a model that has one.")
+    return LoadedModel(card, checkpoint.echo2ecg, checkpoint.clip_encoder, checkpoint.view_classifier, checkpoint.spec,
+                       load_readouts(card.folder), checkpoint.manifest)
 
 
 def load_readouts(folder: Path):
@@ -80,6 +82,7 @@ class LoadedModel:
     card: ModelCard
     echo2ecg: object
     clip_encoder: object | None
+    view_classifier: object | None
     spec: object
     readouts: object
     manifest: dict
@@ -96,8 +99,8 @@ class LoadedModel:
         """Vectors of ECGs (b, w, 12, n) that have equally many windows."""
         return ecg_vectors(self.echo2ecg, windows)
 
-    def embed_clips(self, prepared: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Prepared clips (b, 3, 16, 224, 224) -> vectors (b, 512) and view probabilities (b, 11).
+    def embed_clips(self, prepared: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
+        """Prepared clips (b, 3, 16, 224, 224) -> vectors (b, 512) and view probabilities (b, 11), None without a classifier.
 
         Raises:
             ModelError: the model came without a clip encoder.
@@ -108,9 +111,15 @@ class LoadedModel:
             raise ModelError(f"The model {self.card.name} has no clip encoder, so echo clips cannot be embedded.",
                              "Import one (`models import`) or promote a model that has one.")
         with torch.inference_mode():
-            vectors = self.clip_encoder(torch.from_numpy(prepared))
-            views = self.clip_encoder.view_logits(vectors).softmax(1)
-        return vectors.numpy(), views.numpy()
+            clips = torch.from_numpy(prepared)
+            vectors = self.clip_encoder(clips)
+            if self.view_classifier is not None:
+                logits = self.view_classifier(clips[:, :, 0])  # EchoPrime names the view from the first frame
+            elif hasattr(self.clip_encoder, "view_logits"):
+                logits = self.clip_encoder.view_logits(vectors)
+            else:
+                return vectors.numpy(), None
+        return vectors.numpy(), logits.softmax(1).numpy()
 
     def align_studies(self, clip_vectors: list[np.ndarray]) -> np.ndarray:
         """Aligned vectors (n, 512) of studies given as one (views, 512) array each."""

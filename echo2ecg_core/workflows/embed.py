@@ -56,6 +56,8 @@ def embed_clips(workspace: Workspace, model: LoadedModel, progress: Progress = l
             progress((done * SAVE_EVERY + len(rows)) / len(waiting), f"Embedding clips: {done * SAVE_EVERY + len(rows)} of {len(waiting)}")
             made, views = model.embed_clips(np.stack([prepared_clip(catalog, i, model) for i in batch]))
             rows += list(made)
+            if views is None:
+                continue
             unnamed = {i: (list(VIEWS)[p.argmax()], float(p.max())) for i, p in zip(batch, views, strict=True) if clips.view[i] is None}
             catalog.set_views(unnamed)
         vectors = _grown(vectors, ids, np.stack(rows))

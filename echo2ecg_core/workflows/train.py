@@ -168,6 +168,6 @@ def _write(out: Path, model, clip_encoder, spec: ModelSpec, readouts, manifest: 
 
     from echo2ecg_core.models.checkpoint import save_checkpoint
 
-    save_checkpoint(out, {"echo2ecg": model, "clip_encoder": clip_encoder}, spec, manifest)
+    save_checkpoint(out, {"echo2ecg": model, "clip_encoder": clip_encoder}, spec, manifest, precision="float16")
     save_file(readouts.tensors(), out / READOUTS_FILE)
     return json.loads((out / "manifest.json").read_text())
