@@ -19,7 +19,7 @@ from pages.ui.player.player import PlayerClip, show_player
 SHORT_VIEWS = {"Parasternal_Long": "PLAX", "Parasternal_Short": "PSAX", "Subcostal": "SUBC", "Apical_Doppler": "A-Doppler",
                "Doppler_Parasternal_Long": "PLAX-Doppler", "Doppler_Parasternal_Short": "PSAX-Doppler"}
 ROW_HEIGHT = 29
-WIDTHS = {"#": 28, "Study": 60, "ECG": 62, "Similarity": 66, "LVEF %": 52, "Diff.": 42, "Patient": 56, "Views": 44, "Which": 220}
+WIDTHS = {"#": 26, "Study": 76, "ECG": 80, "Similarity": 64, "LVEF %": 50, "Diff.": 40, "Patient": 50, "Views": 42, "Which": 220}
 CHOSEN_ROW = "background-color: rgba(27, 94, 155, 0.16)"
 WORDS_ICONS = {"inside the interval": "check", "above the interval": "arrow_upward", "below the interval": "arrow_downward"}
 
@@ -171,7 +171,7 @@ def study_head(view: StudyView, similarity: float | None) -> None:
     seen = min(6, len(view.clips))
     facts = [f"similarity {number(similarity, 2)}" if similarity is not None else None, who or None,
              f"{seen} of {len(view.clips)} clips" if len(view.clips) > seen else f"{seen} clip{'s' * (seen != 1)}", words,
-             "top right: view confidence"]
+             "top right: view confidence" if any(clip.view_confidence is not None for clip in view.clips) else None]
     st.html(f"<div class='e2e-study'><b>{escape(view.study.study_id)}</b> {' · '.join(escape(f) for f in facts if f)}</div>")
 
 
@@ -184,7 +184,7 @@ def play(view: StudyView, on_hit=None) -> None:
 
 def verdict_table(measured: dict[str, float], predicted: list[dict]) -> None:
     """Predicted against measured, with the verdict in words."""
-    st.html("<table class='e2e-table'><thead><tr><th>Phenotype</th><th class='num'>Predicted from ECG</th><th class='num'>90 % interval</th>"
+    st.html("<table class='e2e-table verdicts'><thead><tr><th>Phenotype</th><th class='num'>Predicted from ECG</th><th class='num'>90 % interval</th>"
             "<th class='num'>This study, measured</th><th class='num'>Difference</th><th>Measured value lies</th></tr></thead><tbody>"
             f"{''.join(_verdict_row(v) for v in verdicts(measured, predicted))}</tbody></table>")
 
