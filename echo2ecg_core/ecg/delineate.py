@@ -11,7 +11,9 @@ import numpy as np
 
 from echo2ecg_core.ecg.beats import BEFORE, RATE_HZ, band, samples, smooth
 
-QRS_FRACTION = 0.04  # of the steepest slope, above noise
+QRS_FRACTION = 0.04  # of the steepest slope, above the level of the neighbouring segment
+SEGMENT = (samples(20), samples(70))  # how far from its bound PR and ST segment are looked at
+SEGMENT_QUANTILE, STEEPEST_SEGMENT = 0.35, 0.15  # of its velocities; of the steepest slope
 T_LOWPASS_HZ, T_FRACTION, T_HUMP = 10.0, 0.25, 0.7
 P_LOWPASS_HZ, P_FRACTION, P_HUMP = 20.0, 0.3, 0.5
 P_VISIBLE = 3.0  # times the standard error of the median beat
@@ -60,20 +62,28 @@ def _velocity(beat: np.ndarray, width: int) -> np.ndarray:
 
 
 def _qrs_bounds(beat: np.ndarray) -> tuple[int, int] | None:
-    """Walks from the steepest slope outwards until the velocity stays down for 12 ms before and 16 ms after."""
+    """Walks from the steepest slope outwards until the velocity stays down for 12 ms before and 16 ms after.
+
+    Down is what the segment beyond allows: after bundle branch block the ST segment climbs steadily to the T wave and
+    is never flat, yet the QRS complex ends where it begins.
+    """
     velocity = _velocity(beat, samples(10))
     core = slice(BEFORE - samples(60), BEFORE + samples(60))
     steepest = core.start + int(np.argmax(velocity[core]))
     quiet = np.sort(smooth(velocity, samples(20))[BEFORE - samples(250) : BEFORE + samples(300)])[: samples(40)].mean()
     if velocity[steepest] <= 2 * quiet:
         return None
-    low = velocity < quiet + QRS_FRACTION * (velocity[steepest] - quiet)
-    onset, offset = steepest, steepest
-    while onset > BEFORE - samples(180) and not low[onset - samples(12) : onset].all():
+    near, far = SEGMENT
+    levels = np.quantile(np.lib.stride_tricks.sliding_window_view(velocity, far - near), SEGMENT_QUANTILE, axis=1)
+    levels = np.maximum(quiet, np.minimum(levels, STEEPEST_SEGMENT * velocity[steepest]))
+    limits = levels + QRS_FRACTION * (velocity[steepest] - levels)  # [i] is that of the segment beginning at sample i
+    onset = steepest
+    while onset > BEFORE - samples(180) and (velocity[onset - samples(12) : onset] >= limits[onset - far]).any():
         onset -= 1
-    while offset < BEFORE + samples(220) and not low[offset + 1 : offset + 1 + samples(16)].all():
-        offset += 1
-    return onset, offset
+    after = steepest + 1
+    while after <= BEFORE + samples(220) and (velocity[after : after + samples(16)] >= limits[after + near]).any():
+        after += 1
+    return onset, after - 1
 
 
 def _t_offset(beat: np.ndarray, qrs_onset: int, qrs_offset: int, rr_s: float) -> tuple[int | None, float]:

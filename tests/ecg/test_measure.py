@@ -108,6 +108,43 @@ def test_the_axis_is_not_given_without_lead_i():
     assert measured.qrs_ms is not None
 
 
+@pytest.mark.parametrize("slope_mv_s", [0.0, 0.5, 1.5, 3.0])
+def test_the_complex_ends_where_a_sloping_st_segment_begins(slope_mv_s):
+    beats_s = 0.7 + 0.8 * np.arange(12)
+    time_s = np.arange(int(10.2 * 500)) / 500
+    lead = np.zeros_like(time_s)
+    for beat_s in beats_s:  # R, then S; from the J point a straight line to the top of T, and down
+        lead += hump(time_s, beat_s - 0.05, beat_s + 0.05, 1.0) - hump(time_s, beat_s, beat_s + 0.1, 1.2)
+        top_s, top_mv = beat_s + 0.3, 0.05 + 0.2 * slope_mv_s
+        lead += np.interp(time_s, [beat_s + 0.1, top_s, top_s + 0.1], [0, top_mv, 0], left=0, right=0)
+    signal = np.outer(GAINS, lead) + 0.005 * np.random.default_rng(0).standard_normal((12, len(time_s)))
+    assert measure_signal(signal, 500).qrs_ms == pytest.approx(150, abs=14)
+
+
+def blocked_hearts(conduction, count=24):
+    """The first simulated hearts in sinus rhythm with this bundle branch block, failing or overloaded on the right."""
+    from echo2ecg_core.phantom.heart import complete_heart
+
+    found = {"lbbb": ("dilated_cm",), "rbbb": ("pulmonary_hypertension",)}[conduction]
+    hearts, seed = [], 0
+    while len(hearts) < count:
+        sex, age_years = ("male", "female")[seed % 2], 45 + seed % 40
+        heart = complete_heart(np.random.default_rng([11, seed]), sex, age_years, 1.9, found)
+        hearts += [heart] if heart.conduction == conduction and heart.rhythm == "sinus" else []
+        seed += 1
+    return hearts
+
+
+@pytest.mark.parametrize("conduction", ["lbbb", "rbbb"])
+def test_the_wide_complexes_of_simulated_bundle_branch_blocks_are_measured(conduction):
+    from echo2ecg_core.phantom.ecg import simulate_ecg
+
+    pairs = [(heart.qrs_ms, measure_signal(simulate_ecg(heart, np.random.default_rng(i)), 500).qrs_ms)
+             for i, heart in enumerate(blocked_hearts(conduction))]
+    assert None not in [measured for _, measured in pairs]
+    assert np.mean([abs(measured - drawn) <= 15 for drawn, measured in pairs]) >= 0.8, pairs
+
+
 def bad_signals():
     rng = np.random.default_rng(0)
     return {
@@ -218,7 +255,7 @@ def ludb(samples):
     for header in sorted((samples / "ecg" / "ludb_labelled").glob("*.hea")):
         recording = wfdb.rdrecord(str(header.with_suffix("")))
         assert [name.lower() for name in recording.sig_name][:2] == ["i", "ii"]
-        manual = manual_measurements(header.with_suffix(""), recording.fs)
+        manual = manual_measurements(header.with_suffix(""), recording.fs) | {"comments": " ".join(recording.comments)}
         pairs.append((manual, measure_signal(recording.p_signal.T, recording.fs)))
     assert len(pairs) == 100
     return pairs
@@ -247,6 +284,13 @@ def test_intervals_agree_with_manual_marks(ludb, name, limit_ms):
     found = [(manual, measured) for manual, measured in pairs if measured is not None]
     assert len(found) >= 0.97 * len(pairs)
     assert np.median([abs(manual - measured) for manual, measured in found]) <= limit_ms
+
+
+def test_complete_bundle_branch_blocks_are_as_wide_as_they_are_marked(ludb):
+    blocked = [(manual["qrs_ms"], measured.qrs_ms) for manual, measured in ludb if "Complete" in manual["comments"]]
+    assert len(blocked) == 3
+    for manual, measured in blocked:
+        assert measured == pytest.approx(manual, abs=15)
 
 
 def test_p_waves_are_seen_where_they_are_marked_and_only_there(ludb):
