@@ -1,14 +1,15 @@
 """The files of a phantom cohort: WFDB records, clips, tables and the manifest, each written whole or not at all.
 
 ECGs are 16 bit, 500 Hz, 1 uV a step. The same cohort gives the same bytes: headers carry the fictitious visit time,
-nothing carries the time of writing. View names are a convenience of the archive; importers read the view from the clip.
+nothing carries the time of writing. View names are a convenience of the archive; the view of an MP4 is for the classifier
+to find.
 """
 
 import csv
 import io
 import json
 import os
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +18,7 @@ from echo2ecg_core.ecg.record import LEADS
 from echo2ecg_core.errors import Echo2ECGError
 from echo2ecg_core.phantom.heart import SEGMENTS
 
-PHANTOM_VERSION = 2
+PHANTOM_VERSION = 3  # raised when the same seed gives other hearts, ECGs, clips or files
 STEPS_PER_MV = 1000.0  # 1 uV a step: 16 bits reach 32 mV
 NOT_LATENT = ("wall_motion", "body_seed")
 
@@ -73,9 +74,10 @@ def write_study(out: Path, cohort, i: int, number: int, format: str) -> str:
 
 
 def _mp4(study, view: str) -> bytes:
+    """An MP4 that does not tell its view, like one from a hospital: the classifier has to name it."""
     from echo2ecg_core.echo.video import encode_mp4
 
-    return encode_mp4(study.render(view).to_clip())
+    return encode_mp4(replace(study.render(view).to_clip(), view=None, view_confidence=None))
 
 
 def _dicom(study, view: str) -> bytes:

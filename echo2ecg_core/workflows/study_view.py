@@ -8,6 +8,7 @@ time, one median beat from R wave to R wave.
 from dataclasses import dataclass
 
 import numpy as np
+import pandas as pd
 
 from echo2ecg_core.ecg.record import LEADS, EcgRecord
 from echo2ecg_core.echo.clip import VIEWS
@@ -40,7 +41,7 @@ def view_study(study_id: str, workspace: Workspace, model: LoadedModel | None = 
     weights = weigh_clips(study_id, workspace, model) if model else {}
     order = {view: place for place, view in enumerate(("A4C", "A2C", "Parasternal_Long", "A3C", "Parasternal_Short", "Subcostal"))}
     clips.sort(key=lambda c: (-weights.get(c.clip_id, 0.0), order.get(c.view, len(VIEWS)), c.clip_id))
-    return StudyView(study, tuple(clips), weights, _beat_of(study_id, catalog))
+    return StudyView(study, tuple(clips), weights, _beat_of(study, catalog))
 
 
 def weigh_clips(study_id: str, workspace: Workspace, model: LoadedModel) -> dict[str, float]:
@@ -77,12 +78,13 @@ def median_beat(record: EcgRecord, r_times_s: tuple[float, ...]) -> tuple[float,
     return tuple(float(v) for v in np.round((beat - beat.min()) / span, 3))
 
 
-def _beat_of(study_id: str, catalog: Catalog) -> tuple[float, ...] | None:
+def _beat_of(study: StudyRow, catalog: Catalog) -> tuple[float, ...] | None:
     from echo2ecg_core.ecg.measure import measure_ecg
 
-    labelled = catalog.labelled_ecgs()
-    own = labelled[labelled.study_id == study_id].sort_values("days_apart")
+    ecgs = catalog.ecgs()
+    own = ecgs[ecgs.patient_id == study.patient_id]
     if own.empty:
         return None
-    record = catalog.ecg_record(own.ecg_id.iloc[0])
+    gap = (pd.to_datetime(own.ecg_time, errors="coerce") - pd.to_datetime(study.study_date, errors="coerce")).abs()
+    record = catalog.ecg_record(own.ecg_id[gap.idxmin() if gap.notna().any() else own.index[0]])
     return median_beat(record, tuple(measure_ecg(record).r_times_s))

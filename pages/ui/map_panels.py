@@ -133,6 +133,7 @@ def selection(points: pd.DataFrame, inside: pd.Series) -> None:
             browse_session.clear_selection()
             st.rerun()
     _against_the_rest(points, inside)
+    st.html("<h2 class='e2e-section'>Members</h2>")
     names = {n: f"{p.short} {p.unit}".strip() for n, p in PHENOTYPES.items() if n in chosen}
     members = chosen[["id", "modality", "patient_id", "sex", "age_years", *names]].rename(
         columns={"id": "Id", "modality": "Kind", "patient_id": "Patient", "sex": "Sex", "age_years": "Age"} | names)

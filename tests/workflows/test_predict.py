@@ -2,12 +2,15 @@
 
 import json
 import shutil
+from dataclasses import replace
+from datetime import datetime, time
 
 import numpy as np
 import pandas as pd
 import pytest
 import wfdb
 from pydicom.data import get_testdata_file
+from sklearn.metrics import roc_auc_score
 
 from echo2ecg_core.ecg.readers import read_ecg
 from echo2ecg_core.ecg.record import LEADS, EcgRecord
@@ -37,7 +40,7 @@ def phantoms():
     people = demo.cohort()
     tests = [i for i in range(demo.COHORT_PATIENTS) if people.split_of(i) == "test"]
     return [(ecg, EcgRecord(signal_mv=ecg.signal_mv(), sampling_rate_hz=500.0, format="phantom", source=ecg.ecg_id))
-            for i in tests[:60] for ecg in people.patient(i).ecgs[:1]]
+            for i in tests[:4] for ecg in people.patient(i).ecgs[:1]]
 
 
 def test_alone_or_together_a_record_gets_the_same_numbers(model, phantoms):
@@ -56,12 +59,26 @@ def test_the_report_is_plain_json_and_agrees_with_itself(model, phantoms):
             assert row["interval"][0] < row["value"] < row["interval"][1]
 
 
-def test_unseen_simulated_ecgs_are_mostly_inside_and_their_lvef_is_told_better_than_by_the_median(model, phantoms):
-    reports = [predict(record, model).as_json() for _, record in phantoms]
-    assert np.mean([r["out_of_distribution"]["flag"] for r in reports]) <= 0.15
-    measured = np.array([ecg.heart.lvef for ecg, _ in phantoms])
-    predicted = np.array([r["phenotypes"][0]["value"] for r in reports])
-    assert np.abs(predicted - measured).mean() < 0.9 * np.abs(np.median(measured) - measured).mean()
+def test_the_figures_of_the_manifest_come_out_again_on_the_test_patients(model):
+    people, rows = demo.cohort(), []
+    for i in range(demo.WHOLE_PATIENTS):
+        if people.split_of(i) != "test":
+            continue
+        patient = people.patient(i)
+        for ecg in patient.ecgs:
+            studies = [s for s in patient.studies if abs((ecg.time - datetime.combine(s.date, time())).total_seconds()) <= 7 * 86400]
+            if studies:
+                record = EcgRecord(signal_mv=ecg.signal_mv(), sampling_rate_hz=500.0, format="phantom", source=ecg.ecg_id)
+                vectors = model.embed_ecgs(model.prepare(record)[None])
+                outside = model.readouts.outside.percentile(vectors.outside)[0] > 95
+                rows += [(model.readouts.predict("lvef", vectors.embedding)[0], s.heart.lvef, outside) for s in studies]
+    predicted, measured, outside = np.array(rows).T
+    stored = model.manifest["test"]
+    assert len(rows) == stored["ecgs"] and outside.mean() == pytest.approx(stored["share_outside"], abs=0.01) and outside.mean() <= 0.15
+    assert np.abs(predicted - measured).mean() == pytest.approx(stored["phenotypes"]["lvef"]["mae"], rel=0.01)
+    auroc = roc_auc_score(measured <= 40.5, -predicted)
+    assert auroc == pytest.approx(stored["phenotypes"]["lvef"]["auroc_reduced"], abs=0.005)
+    assert auroc > 0.8 and auroc > stored["phenotypes"]["lvef"]["random_auroc_reduced"]
 
 
 def test_at_least_four_of_five_real_ecgs_are_marked_as_outside(model, samples):
@@ -80,8 +97,6 @@ def test_pydicoms_ecg_is_marked_as_outside(model):
 
 
 def test_without_sex_both_reference_ranges_and_no_chance_with_sex_a_chance(model, phantoms):
-    from dataclasses import replace
-
     record = phantoms[0][1]
     unknown = predict(record, model).as_json()["phenotypes"][0]
     known = predict(replace(record, sex="female"), model).as_json()["phenotypes"][0]

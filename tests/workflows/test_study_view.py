@@ -8,12 +8,20 @@ from echo2ecg_core.errors import StoreError
 from echo2ecg_core.store.catalog import Catalog
 from echo2ecg_core.workflows import study_view
 from echo2ecg_core.workflows.study_view import BEAT_SAMPLES, median_beat, view_study
-from tests.small_workspace import small_workspace
+from tests.small_workspace import record_of, small_workspace
 
 
 @pytest.fixture(scope="module")
 def workspace(tmp_path_factory):
     return small_workspace(tmp_path_factory.mktemp("view"), n_patients=4)
+
+
+def test_the_beat_is_that_of_the_patients_ecg_nearest_in_time(workspace, monkeypatch):
+    catalog, asked = Catalog(workspace), []
+    catalog.add_ecg("E-early", "P-0002", record_of(50), ecg_time="2020-01-05")
+    monkeypatch.setattr(Catalog, "ecg_record", lambda self, ecg_id: asked.append(ecg_id) or record_of(2))
+    view_study("S-0002", workspace)
+    assert asked == ["E-0002"]
 
 
 def test_without_weights_the_clips_come_in_the_order_of_an_echo_report(workspace):
