@@ -129,7 +129,7 @@ def _add_you(figure: go.Figure, you: YourEcg, look: Look) -> None:
 def _lay_out(figure: go.Figure, points: pd.DataFrame, colour: str, look: Look) -> None:
     axis = {"showticklabels": False, "gridcolor": look.grid, "zeroline": False, "title": None, "ticks": ""}
     figure.update_layout(
-        height=HEIGHT_PX, margin={"l": 8, "r": 8, "t": 8, "b": 8}, paper_bgcolor=look.page, plot_bgcolor=look.page, dragmode="lasso", clickmode="event+select",
+        height=HEIGHT_PX, margin={"l": 8, "r": 8, "t": 8, "b": 8}, paper_bgcolor=look.page, plot_bgcolor=look.page, dragmode="lasso",
         hovermode="closest", hoverlabel={"bgcolor": look.page, "bordercolor": look.muted, "font": {"color": look.text}}, uirevision="map", font={"color": look.text, "size": 12.5, "family": "Source Sans, sans-serif"}, xaxis=axis,
         yaxis=axis | {"scaleanchor": "x"}, newselection={"line": {"color": "#1B5E9B", "dash": "dash", "width": 2}},
         legend={"x": 0.008, "y": 0.988 if colour == MODALITY else 0.9, "orientation": "h", "bgcolor": look.page, "font": {"color": look.muted},

@@ -13,6 +13,7 @@ _OTHERS_ONLY = "others_only"
 _ROUND = "hit_round"
 _ROW = "hit_row"
 _MAP_ROUND = "map_round"
+_CLICKED = "clicked_point"
 
 
 def start_study() -> str | None:
@@ -70,6 +71,22 @@ def map_round() -> int:
     return st.session_state.get(_MAP_ROUND, 0)
 
 
+def clicked() -> tuple[str, str] | None:
+    """(modality, id) of the point that was clicked after the last lasso, or None."""
+    return st.session_state.get(_CLICKED)
+
+
+def click(customdata: list[str]) -> None:
+    """Keep the clicked point, given as the chart names it: [id, modality]."""
+    st.session_state[_CLICKED] = (customdata[1], customdata[0])
+
+
+def forget_click() -> None:
+    """Let a lasso or an empty click take the place of the clicked point."""
+    st.session_state.pop(_CLICKED, None)
+
+
 def clear_selection() -> None:
-    """Forget what was lassoed."""
+    """Forget what was lassoed or clicked."""
+    forget_click()
     st.session_state[_MAP_ROUND] = map_round() + 1

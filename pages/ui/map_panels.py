@@ -15,6 +15,7 @@ from echo2ecg_core.workflows import explore
 from echo2ecg_core.workflows.groups import FEWEST_PATIENTS, GroupRow, compare
 from echo2ecg_core.workflows.predict import Prediction
 from pages.ui import browse_session, panels, resources, session
+from pages.ui.map_clicks.clicks import listen
 from pages.ui.study_words import ECG_PAGE, EXPLORE_STYLE
 
 LAYOUTS = {"together": "Together", "ecgs": "ECGs", "studies": "Studies"}
@@ -89,9 +90,13 @@ def your_ecg(prediction: Prediction | None, card: ModelCard, layout: str) -> You
 def chart(points: pd.DataFrame, colour: str, you: YourEcg | None) -> list[tuple[str, str]]:
     """Draw the map; returns (modality, id) of what is clicked or lassoed."""
     dark = st.context.theme.type == "dark"
-    event = st.plotly_chart(map_figure(points, colour, you, dark), theme=None, height=HEIGHT_PX, config=CHART, on_select="rerun",
-                            selection_mode=("points", "box", "lasso"), key=f"map_{browse_session.map_round()}", alt="Map of ECGs and studies")
+    key = f"map_{browse_session.map_round()}"
+    event = st.plotly_chart(map_figure(points, colour, you, dark), theme=None, height=HEIGHT_PX, config=CHART, key=key,
+                            on_select=browse_session.forget_click, selection_mode=("points", "box", "lasso"), alt="Map of ECGs and studies")
+    listen(key, browse_session.click)
     st.caption(CAPTION)
+    if browse_session.clicked():
+        return [browse_session.clicked()]
     chosen = [point["customdata"] for point in event.selection.points if point.get("customdata")]
     return [(data[1], data[0]) for data in (list(d.values()) if isinstance(d, dict) else d for d in chosen)]
 

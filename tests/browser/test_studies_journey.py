@@ -160,6 +160,25 @@ def test_a_lasso_on_the_map_lists_points_as_a_table_with_a_download(page, worksp
     assert {row.split(",")[3][:2] for row in rows[1:]} <= {"E-", "S-"}
 
 
+def test_a_click_opens_a_point_with_the_lasso_in_hand_and_leads_to_its_study(page):
+    page.get_by_role("button", name="Clear").click()
+    page.get_by_text("No selection").wait_for()
+    page.wait_for_timeout(1000)  # the chart is drawn anew and listened to
+    where = page.evaluate("""() => {
+      const plot = document.querySelector('.js-plotly-plot');
+      const [trace, layout] = [plot._fullData.find((t) => t.name === 'study'), plot._fullLayout];
+      return { id: trace.customdata[2][0], x: layout.xaxis.l2p(trace.x[2]) + layout._size.l, y: layout.yaxis.l2p(trace.y[2]) + layout._size.t };
+    }""")
+    box = page.locator(".js-plotly-plot").first.bounding_box()
+    page.mouse.move(box["x"] + where["x"], box["y"] + where["y"])
+    page.wait_for_timeout(500)
+    page.mouse.click(box["x"] + where["x"], box["y"] + where["y"], delay=50)
+    page.get_by_role("button", name=f"Play the study {where['id']}").click()
+    page.wait_for_function(READY)
+    page.get_by_text(f"ECGs nearest to the study {where['id']}").wait_for()
+    assert f"study={where['id']}" in page.url
+
+
 def test_nothing_left_this_machine_and_no_script_failed(page):
     assert page.hosts <= {"localhost", None} and page.problems == []
 
