@@ -4,8 +4,8 @@ Run: `python -m benchmarks.phantom_echo [--hearts 60] [--sheet FILE.png]` from t
 (OMP_NUM_THREADS=1). Hearts are drawn from the cohort's graph. Volumes: biplane Simpson on the contours of A4C and A2C
 at the marked end-diastole and end-systole against the heart's LVEDV and LVEF; walls: shortest distance from the
 endocardium to the epicardium in PLAX against IVSd and LVPWd. Compile time is left out. Prints one JSON line; `--sheet`
-also writes a contact sheet (views across; a healthy, a dilated and a hypertrophic heart down, end-diastole over
-end-systole).
+also writes a contact sheet (views across; a healthy heart, a dilated one with mitral regurgitation and a hypertrophic
+one down, end-diastole over end-systole).
 """
 
 import argparse
@@ -15,7 +15,7 @@ import time
 import numpy as np
 
 from echo2ecg_core.phantom.echo import PHANTOM_VIEWS, render_clip
-from echo2ecg_core.phantom.heart import complete_heart, draw_heart
+from echo2ecg_core.phantom.heart import Heart, complete_heart, draw_heart
 from echo2ecg_core.phantom.ventricle import biplane_volume_ml
 
 
@@ -53,20 +53,26 @@ def wall_errors(heart, seed: int) -> tuple[float, float]:
     return septum - 10 * heart.ivsd, posterior - 10 * heart.lvpwd
 
 
-def write_sheet(path: str) -> None:
-    """The contact sheet for eyes."""
-    from PIL import Image
-
+def sheet_rows() -> list[tuple[Heart, str, np.ndarray]]:
+    """Rows of the contact sheet: heart, "ED" or "ES", and the views side by side, (224, views * 224, 3)."""
     rows = []
-    for found in (("healthy",), ("dilated_cm",), ("hcm",)):
+    for found in (("healthy",), ("dilated_cm", "mitral_regurgitation"), ("hcm",)):
         heart = complete_heart(np.random.default_rng(5), "male", 58, 1.95, found)
         clips = [
             render_clip(heart, view, np.random.default_rng(i + 11), may_foreshorten=False)
             for i, view in enumerate(PHANTOM_VIEWS)
         ]
-        for key in ("ed_frame", "es_frame"):
-            rows.append(np.concatenate([clip.frames[getattr(clip, key)] for clip in clips], axis=1))
-    Image.fromarray(np.concatenate(rows)).save(path)
+        for moment, key in (("ED", "ed_frame"), ("ES", "es_frame")):
+            row = np.concatenate([clip.frames[getattr(clip, key)] for clip in clips], axis=1)
+            rows.append((heart, moment, row))
+    return rows
+
+
+def write_sheet(path: str) -> None:
+    """The contact sheet for eyes."""
+    from PIL import Image
+
+    Image.fromarray(np.concatenate([row for _, _, row in sheet_rows()])).save(path)
 
 
 def main() -> None:
