@@ -176,6 +176,32 @@ def test_check_approves_the_demo_and_finds_a_changed_file(terminal, demo_workspa
 
 
 @pytest.mark.slow
+def test_search_gives_the_pages_hits_and_view_writes_a_clip_that_plays(terminal, demo_workspace, tmp_path):
+    import av
+
+    from echo2ecg_core.ecg.readers import read_ecg
+    from echo2ecg_core.workflows.active_model import load_active_model
+    from echo2ecg_core.workflows.predict import predict
+    from echo2ecg_core.workflows.search import search
+
+    status, out, _ = terminal("search", DICOM_ECG, "-k", "5", "--json", workspace=demo_workspace.folder)
+    found = json.loads(out)
+    assert status == 0 and set(found) == {"query", "model", "hits"} and found["query"]["source"] and found["model"]["synthetic"]
+    prediction = predict(read_ecg(DICOM_ECG), load_active_model(demo_workspace), demo_workspace)
+    assert [(h["study_id"], h["rank"]) for h in found["hits"]] == [(h.study_id, h.rank) for h in search(prediction, demo_workspace, 5)]
+    hit = found["hits"][0]
+    assert {"rank", "study_id", "similarity", "phenotypes", "views", "synthetic"} <= set(hit) and hit["synthetic"]
+    clip = hit["views"][0]
+    assert terminal("view", clip["clip_id"], "--out", tmp_path / "clip.mp4", workspace=demo_workspace.folder)[0] == 0
+    with av.open(str(tmp_path / "clip.mp4")) as video:
+        stream = video.streams.video[0]
+        assert stream.codec_context.name == "h264" and stream.codec_context.pix_fmt == "yuv420p"
+        assert sum(1 for _ in video.decode(stream)) == clip["frames"]
+    status, _, problem = terminal("view", "C0", "--out", tmp_path / "no.mp4", workspace=demo_workspace.folder)
+    assert status == 2 and "no clip 'C0'" in problem and not (tmp_path / "no.mp4").exists()
+
+
+@pytest.mark.slow
 def test_a_phantom_archive_is_imported_and_embedded(terminal, tmp_path):
     assert terminal_phantom(tmp_path / "archive") == 0
     status, out, _ = terminal("import", tmp_path / "archive", "--json")

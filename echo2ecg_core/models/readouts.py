@@ -189,7 +189,7 @@ def outside_features(windows: np.ndarray, sampling_rate_hz: float) -> np.ndarray
     power = np.abs(np.fft.rfft(windows * np.hanning(windows.shape[3]), axis=3)).astype(np.float64) ** 2
     power = power.mean(1)  # (b, 12, frequencies)
     frequency = np.fft.rfftfreq(windows.shape[3], 1 / sampling_rate_hz)
-    edges = BANDS_HZ[BANDS_HZ <= sampling_rate_hz / 2]
+    edges = [edge for edge in BANDS_HZ if edge <= sampling_rate_hz / 2]
     bands = np.stack([power[..., (frequency >= low) & (frequency < high)].mean(2) for low, high in zip(edges, edges[1:], strict=False)], 2)
     bands = np.log10(bands + 1e-6)  # (b, 12, bands)
     return np.concatenate([bands.mean(1), bands.std(1)], 1)
