@@ -119,7 +119,7 @@ def demo(workspace: WorkspaceOption = None, as_json: JsonOption = False) -> None
     card = open_workspace(place)
     if not is_complete(place):
         number = jobs.queue(place, "demo")
-        while job := jobs.claim(place, "terminal"):
+        while job := jobs.claim(place, jobs.this_worker()):
             with watching(place, job.job_id):
                 run_job(place, job)
         wait_for(place, number)

@@ -1,24 +1,28 @@
 """Claims jobs one after the other and runs their workflows until the queue is empty; a detached process of its own.
 
-The only place besides the readers with a broad except: whatever a job raises ends as a sentence in its row, and the
-traceback goes to the worker's log (which holds no patient data because errors carry none).
+The only place besides the readers with a broad except: whatever a job raises ends as a sentence in its row (failures.py)
+and as a traceback in the job's log. No log holds patient data: errors carry none, and of an unexpected one only its type
+and its place are written, because its text may quote a file.
 """
 
-import os
 import threading
+import time
 import traceback
 
 from echo2ecg_core.errors import Echo2ECGError
+from echo2ecg_core.failures import sentence_of
 from echo2ecg_core.store import jobs
 from echo2ecg_core.store.database import Workspace
 
-HEARTBEAT_S = 10.0
+HEARTBEAT_S = 5.0
+WRITE_EVERY_S = 0.25
+LOG_EVERY_S = 10.0
 
 
 def work(workspace: Workspace) -> int:
     """Run every queued job; returns how many were run."""
     done = 0
-    while job := jobs.claim(workspace, worker=f"{os.uname().nodename}:{os.getpid()}"):
+    while job := jobs.claim(workspace, jobs.this_worker()):
         run_job(workspace, job)
         done += 1
     return done
@@ -26,38 +30,78 @@ def work(workspace: Workspace) -> int:
 
 def run_job(workspace: Workspace, job: jobs.Job) -> None:
     """Run one claimed job and write how it ended."""
-    latest = [0.0, "Starting"]
-    stopped = threading.Event()
-
-    def progress(share: float, message: str) -> None:
-        latest[:] = [share, message]
-        jobs.report(workspace, job.job_id, share, message)
-
-    def beat() -> None:
-        while not stopped.wait(HEARTBEAT_S):
-            try:
-                jobs.report(workspace, job.job_id, *latest)
-            except Echo2ECGError:
-                return  # cancelled: the job itself stops at its next report
-
-    threading.Thread(target=beat, daemon=True).start()
+    stopped, log = threading.Event(), JobLog(workspace, job)
+    threading.Thread(target=_beat, args=(workspace, job, stopped), daemon=True).start()
     try:
-        jobs.finish(workspace, job.job_id, "done", workflow_of(job.kind)(workspace, job.parameters, progress) or "Done.")
-    except jobs.Cancelled as error:
-        jobs.finish(workspace, job.job_id, "cancelled", str(error))
+        closing = workflow_of(job.kind)(workspace, {**job.parameters, "job_id": job.job_id}, _progress(workspace, job, log)) or "Done."
+        state = "done"
+    except jobs.Cancelled:
+        state, closing = "cancelled", jobs.STOPPED
     except Echo2ECGError as error:
-        jobs.finish(workspace, job.job_id, "failed", str(error))
-    except MemoryError:
-        jobs.finish(workspace, job.job_id, "failed", "The machine ran out of memory. Close other programs and start the job again.")
+        state, closing = "failed", str(error)
     except Exception as error:
-        traceback.print_exc()
-        jobs.finish(workspace, job.job_id, "failed", f"The job stopped on an unexpected {type(error).__name__}; see logs/worker.log.")
+        log.traceback(error)
+        state, closing = "failed", sentence_of(error, job)
     finally:
         stopped.set()
+    log.write(f"{state}: {closing}")
+    jobs.finish(workspace, job.job_id, state, closing, worker=job.worker)
+
+
+def _beat(workspace: Workspace, job: jobs.Job, stopped: threading.Event) -> None:
+    while not stopped.wait(HEARTBEAT_S):
+        try:
+            jobs.beat(workspace, job.job_id, job.worker)
+        except Echo2ECGError:
+            continue  # the catalog is busy or its disk full for a moment; the job itself will tell
+
+
+def _progress(workspace: Workspace, job: jobs.Job, log: "JobLog"):
+    """progress(share, message) for a workflow: written a few times a second at most; raises Cancelled."""
+    written = [0.0]
+
+    def progress(share: float, message: str) -> None:
+        if time.monotonic() - written[0] < WRITE_EVERY_S:
+            return
+        jobs.report(workspace, job.job_id, min(1.0, max(0.0, share)), message, worker=job.worker)
+        written[0] = time.monotonic()
+        log.follow(share, message)
+
+    return progress
+
+
+class JobLog:
+    """The log of one job: when it began, how it went on, how it ended; appended to when the job is resumed."""
+
+    def __init__(self, workspace: Workspace, job: jobs.Job):
+        self.path = jobs.log_path(workspace, job.job_id)
+        self.followed = 0.0
+        self.write(f"{job.kind} begins at {job.progress:.0%} (worker {job.worker})")
+
+    def write(self, text: str) -> None:
+        """One line with the time. A full disk must not end a job that needs no more space."""
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            with open(self.path, "a", encoding="utf-8") as file:
+                file.write(f"{time.strftime('%Y-%m-%d %H:%M:%S')} {text}\n")
+        except OSError:
+            return
+
+    def follow(self, share: float, message: str) -> None:
+        """A line of progress now and then."""
+        if time.monotonic() - self.followed >= LOG_EVERY_S:
+            self.followed = time.monotonic()
+            self.write(f"{share:.0%} {message}")
+
+    def traceback(self, error: BaseException) -> None:
+        """Type and place of an unexpected error and of its causes, without their texts."""
+        while error is not None:
+            self.write(f"{type(error).__name__}\n{''.join(traceback.format_tb(error.__traceback__))}".rstrip())
+            error = error.__cause__ or error.__context__
 
 
 def workflow_of(kind: str):
-    """The function that does a kind of job: (workspace, parameters, progress) -> closing message."""
+    """The function that does a kind of job: (workspace, parameters with the job's number as job_id, progress) -> closing sentence."""
     if kind not in WORKFLOWS:
         raise Echo2ECGError(f"There is no job of the kind {kind!r}; known: {', '.join(WORKFLOWS)}.", "Update the program.")
     return WORKFLOWS[kind]
@@ -77,4 +121,28 @@ def _map(workspace: Workspace, parameters: dict, progress) -> str:
     return "The map is ready."
 
 
-WORKFLOWS = {"demo": _demo, "map": _map}
+def _import(workspace: Workspace, parameters: dict, progress) -> str:
+    from echo2ecg_core.workflows.archive import import_archive
+
+    return import_archive(workspace, parameters, progress)
+
+
+def _prepare(workspace: Workspace, parameters: dict, progress) -> str:
+    from echo2ecg_core.workflows.prepare_model import prepare_model
+
+    return prepare_model(workspace, parameters["model"], progress)
+
+
+def _train(workspace: Workspace, parameters: dict, progress) -> str:
+    from echo2ecg_core.workflows.train import run_training
+
+    return run_training(workspace, parameters, progress, job_id=parameters["job_id"])
+
+
+def _model_import(workspace: Workspace, parameters: dict, progress) -> str:
+    from echo2ecg_core.workflows.archive import import_weight_files
+
+    return import_weight_files(workspace, parameters, progress)
+
+
+WORKFLOWS = {"demo": _demo, "map": _map, "import": _import, "prepare": _prepare, "embed": _prepare, "train": _train, "model_import": _model_import}

@@ -43,6 +43,10 @@ MIGRATIONS = (
         progress REAL NOT NULL DEFAULT 0, message TEXT NOT NULL DEFAULT '', worker TEXT,
         created_at REAL NOT NULL, started_at REAL, heartbeat_at REAL, finished_at REAL);
     """,
+    """
+    ALTER TABLE jobs ADD COLUMN lost INTEGER NOT NULL DEFAULT 0;
+    ALTER TABLE jobs ADD COLUMN claimed_progress REAL NOT NULL DEFAULT 0;
+    """,
 )
 
 

@@ -1,20 +1,28 @@
 """Work that outlives a page: queued -> running -> done | failed | cancelled, one row a job in the catalog.
 
 The worker is a detached process (`python -m echo2ecg_core worker`), so closing the page or the server stops nothing.
-A running job whose worker has been silent for LOST_AFTER_S goes back to the queue; jobs are written to be resumed.
+A running job whose worker died, or has been silent for LOST_AFTER_S, goes back to the queue; jobs are written to be
+resumed. A worker that woke up late cannot write: every report names who sends it.
 """
 
 import json
 import os
 import subprocess
 import sys
+import threading
 import time
 from dataclasses import dataclass
+from pathlib import Path
 
 from echo2ecg_core.errors import Echo2ECGError, StoreError
 from echo2ecg_core.store.database import Workspace
 
 LOST_AFTER_S = 60.0
+LOST_AT_MOST = 5
+STARTING_S = 8.0
+STOPPED = "Stopped by a person. What was finished is kept; Resume goes on from there."
+LOST_TOO_OFTEN = (f"The worker process died {LOST_AT_MOST} times at this job. Most often memory is too small: "
+                  "close other programs or ask for less, then Resume.")
 
 
 @dataclass(frozen=True)
@@ -31,22 +39,41 @@ class Job:
     started_at: float | None
     finished_at: float | None
     eta_s: float | None
+    worker: str | None = None
+
+    @property
+    def is_open(self) -> bool:
+        """True while it waits or runs."""
+        return self.state in ("queued", "running")
+
+    @property
+    def is_stopping(self) -> bool:
+        """True while its worker has not noticed yet that it was cancelled."""
+        return self.state == "cancelled" and self.worker is not None
 
 
 class Cancelled(Echo2ECGError):
-    """Raised inside a job when a person cancelled it."""
+    """Raised inside a job when a person cancelled it, or when another worker has it now."""
+
+
+def this_worker() -> str:
+    """How this process signs the jobs it claims: host and process id."""
+    return f"{os.uname().nodename}:{os.getpid()}"
+
+
+def log_path(workspace: Workspace, job_id: int) -> Path:
+    """The log of one job; it holds no patient data."""
+    return workspace.logs / f"job-{job_id:04d}.log"
 
 
 def queue(workspace: Workspace, kind: str, parameters: dict | None = None) -> int:
     """Queue a job and return its id; the same kind and parameters still open is returned instead of doubled."""
     text = json.dumps(parameters or {}, sort_keys=True)
+    same_open = "SELECT job_id FROM jobs WHERE kind = ? AND parameters = ? AND state IN ('queued', 'running')"
     with workspace.connect() as db:
-        row = db.execute("SELECT job_id FROM jobs WHERE kind = ? AND parameters = ? AND state IN ('queued', 'running')",
-                         (kind, text)).fetchone()
-        if row:
-            return row["job_id"]
-        return db.execute("INSERT INTO jobs (kind, parameters, state, created_at) VALUES (?, ?, 'queued', ?)",
-                          (kind, text, time.time())).lastrowid
+        row = db.execute("INSERT INTO jobs (kind, parameters, state, created_at) SELECT ?, ?, 'queued', ? "
+                         f"WHERE NOT EXISTS ({same_open}) RETURNING job_id", (kind, text, time.time(), kind, text)).fetchone()
+        return (row or db.execute(same_open, (kind, text)).fetchone())["job_id"]
 
 
 def jobs(workspace: Workspace, *, open_only: bool = False) -> list[Job]:
@@ -70,54 +97,141 @@ def job(workspace: Workspace, job_id: int) -> Job:
 
 
 def claim(workspace: Workspace, worker: str) -> Job | None:
-    """Take the oldest queued job for this worker (each job goes to one worker), or None when nothing waits."""
+    """Take the oldest queued job for this worker (each job goes to one worker), or None when nothing waits.
+
+    A resumed job waits until the worker that was told to stop has let go of it.
+    """
+    requeue_lost(workspace)
     now = time.time()
     with workspace.connect() as db:
-        db.execute("UPDATE jobs SET state = 'queued', worker = NULL WHERE state = 'running' AND heartbeat_at < ?",
-                   (now - LOST_AFTER_S,))
-        row = db.execute("UPDATE jobs SET state = 'running', worker = ?, started_at = ?, heartbeat_at = ? WHERE job_id = "
-                         "(SELECT min(job_id) FROM jobs WHERE state = 'queued') AND state = 'queued' RETURNING *",
-                         (worker, now, now)).fetchone()
+        row = db.execute("UPDATE jobs SET state = 'running', worker = ?, started_at = ?, heartbeat_at = ?, claimed_progress = progress"
+                         " WHERE job_id = (SELECT min(job_id) FROM jobs WHERE state = 'queued' AND (worker IS NULL OR heartbeat_at < ?))"
+                         " RETURNING *", (worker, now, now, now - LOST_AFTER_S)).fetchone()
     return _job(row) if row else None
 
 
-def report(workspace: Workspace, job_id: int, progress: float, message: str) -> None:
+def requeue_lost(workspace: Workspace) -> None:
+    """Put jobs of dead or silent workers back into the queue; one that was lost too often has failed."""
+    with workspace.connect() as db:
+        rows = db.execute("SELECT * FROM jobs WHERE worker IS NOT NULL").fetchall()
+    lost = [row for row in rows if _is_lost(row)]
+    for row in lost:
+        with workspace.connect() as db:
+            db.execute("UPDATE jobs SET worker = NULL, lost = lost + (state = 'running'),"
+                       " finished_at = CASE WHEN state = 'running' AND lost + 1 >= ? THEN ? ELSE finished_at END,"
+                       " message = CASE WHEN state = 'running' AND lost + 1 >= ? THEN ? ELSE message END,"
+                       " state = CASE WHEN state <> 'running' THEN state WHEN lost + 1 >= ? THEN 'failed' ELSE 'queued' END"
+                       " WHERE job_id = ? AND worker = ? AND heartbeat_at = ?",
+                       (LOST_AT_MOST, time.time(), LOST_AT_MOST, LOST_TOO_OFTEN, LOST_AT_MOST, row["job_id"], row["worker"], row["heartbeat_at"]))
+
+
+def report(workspace: Workspace, job_id: int, progress: float, message: str, *, worker: str | None = None) -> None:
     """Heartbeat with progress (0..1) and what is being done.
 
     Raises:
-        Cancelled: a person cancelled the job meanwhile.
+        Cancelled: a person cancelled the job meanwhile, or another worker has it.
     """
     with workspace.connect() as db:
-        changed = db.execute("UPDATE jobs SET progress = ?, message = ?, heartbeat_at = ? WHERE job_id = ? AND state = 'running'",
-                             (progress, message, time.time(), job_id)).rowcount
+        changed = db.execute("UPDATE jobs SET progress = ?, message = ?, heartbeat_at = ? WHERE job_id = ? AND state = 'running'"
+                             " AND (? IS NULL OR worker = ?)", (progress, message, time.time(), job_id, worker, worker)).rowcount
     if not changed:
         raise Cancelled("The job was cancelled.", "Start it again; what was finished is kept.")
 
 
-def finish(workspace: Workspace, job_id: int, state: str, message: str) -> None:
-    """Write how a job ended: done, failed or cancelled."""
+def beat(workspace: Workspace, job_id: int, worker: str) -> None:
+    """Sign of life of the worker that holds a job, also while a cancelled one has not stopped yet."""
+    with workspace.connect() as db:
+        db.execute("UPDATE jobs SET heartbeat_at = ? WHERE job_id = ? AND worker = ?", (time.time(), job_id, worker))
+
+
+def finish(workspace: Workspace, job_id: int, state: str, message: str, *, worker: str | None = None) -> None:
+    """Write how a job ended (done, failed or cancelled), unless it ended already or another worker has it; let go of it."""
     with workspace.connect() as db:
         db.execute("UPDATE jobs SET state = ?, message = ?, finished_at = ?, progress = CASE WHEN ? = 'done' THEN 1 ELSE progress END"
-                   " WHERE job_id = ? AND state IN ('queued', 'running')", (state, message, time.time(), state, job_id))
+                   " WHERE job_id = ? AND (state = 'running' AND worker = ? OR ? IS NULL AND state IN ('queued', 'running'))",
+                   (state, message, time.time(), state, job_id, worker, worker))
+        db.execute("UPDATE jobs SET worker = NULL WHERE job_id = ? AND (? IS NULL OR worker = ?)", (job_id, worker, worker))
 
 
 def cancel(workspace: Workspace, job_id: int) -> None:
-    """Cancel a queued or running job; the worker stops at its next report."""
-    finish(workspace, job_id, "cancelled", "Cancelled.")
+    """Cancel a queued or running job; its worker stops at its next report and lets go of it."""
+    with workspace.connect() as db:
+        db.execute("UPDATE jobs SET state = 'cancelled', message = ?, finished_at = ? WHERE job_id = ? AND state IN ('queued', 'running')",
+                   (STOPPED, time.time(), job_id))
 
 
-def start_worker(workspace: Workspace) -> int:
-    """Start a detached worker process that works until the queue is empty; returns its process id."""
+def resume(workspace: Workspace, job_id: int) -> None:
+    """Queue a failed or cancelled job again under its own number, so that it goes on from what it kept.
+
+    Raises:
+        StoreError: it is open or done, or the same work waits already.
+    """
+    found = job(workspace, job_id)
+    if found.state not in ("failed", "cancelled"):
+        raise StoreError(f"Job {job_id} is {found.state}: only a failed or stopped job can be resumed.", "Start a new one.")
+    text = json.dumps(found.parameters, sort_keys=True)
+    with workspace.connect() as db:
+        changed = db.execute("UPDATE jobs SET state = 'queued', message = 'Waiting to go on', finished_at = NULL, lost = 0 WHERE job_id = ?"
+                             " AND state IN ('failed', 'cancelled') AND NOT EXISTS (SELECT 1 FROM jobs WHERE kind = ? AND parameters = ?"
+                             " AND state IN ('queued', 'running'))", (job_id, found.kind, text)).rowcount
+    if not changed:
+        raise StoreError(f"The same work as job {job_id} waits or runs already.", "Wait for it, or stop it first.")
+
+
+def tend(workspace: Workspace) -> None:
+    """For pages and a starting server: lost jobs go back to the queue, and something waiting gets a worker; cheap."""
+    if jobs(workspace, open_only=True):
+        start_worker(workspace)
+
+
+def start_worker(workspace: Workspace) -> int | None:
+    """Start a detached worker that works until the queue is empty; None when one is at work or was started just now.
+
+    One worker a workspace, so that two trainings do not share a machine; whoever wants more starts `worker` by hand.
+
+    Returns:
+        Its process id.
+    """
+    requeue_lost(workspace)
+    log_file = workspace.logs / "worker.log"
+    just_started = log_file.exists() and time.time() - log_file.stat().st_mtime < STARTING_S
+    if just_started or any(j.state == "running" or j.is_stopping for j in _held(workspace)):
+        return None
     workspace.logs.mkdir(parents=True, exist_ok=True)
-    with open(workspace.logs / "worker.log", "ab") as log:
+    log_file.touch()
+    with open(log_file, "ab") as log:
         process = subprocess.Popen([sys.executable, "-m", "echo2ecg_core", "worker", "--workspace", str(workspace.folder)],
                                    stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
                                    env={**os.environ, "PYTHONPATH": os.pathsep.join(p for p in sys.path if p)})
+    threading.Thread(target=process.wait, daemon=True).start()  # a dead child must not look alive
     return process.pid
+
+
+def _held(workspace: Workspace) -> list[Job]:
+    """Jobs that a worker holds."""
+    with workspace.connect() as db:
+        return [_job(row) for row in db.execute("SELECT * FROM jobs WHERE worker IS NOT NULL").fetchall()]
+
+
+def _is_lost(row) -> bool:
+    """True when the worker of this row has been silent too long, or ran on this machine and is gone."""
+    if row["heartbeat_at"] < time.time() - LOST_AFTER_S:
+        return True
+    host, _, process = row["worker"].rpartition(":")
+    if host != os.uname().nodename or not process.isdigit():
+        return False
+    try:
+        os.kill(int(process), 0)
+    except ProcessLookupError:
+        return True
+    except PermissionError:
+        return False  # somebody else's process: it lives
+    return False
 
 
 def _job(row) -> Job:
     running_s = time.time() - row["started_at"] if row["started_at"] and row["state"] == "running" else 0.0
-    eta_s = running_s * (1 / row["progress"] - 1) if row["progress"] >= 0.02 and running_s > 3 else None
+    gained = row["progress"] - row["claimed_progress"]
+    eta_s = running_s * (1 - row["progress"]) / gained if gained >= 0.02 and running_s > 3 else None
     return Job(row["job_id"], row["kind"], json.loads(row["parameters"]), row["state"], row["progress"], row["message"],
-               row["created_at"], row["started_at"], row["finished_at"], eta_s)
+               row["created_at"], row["started_at"], row["finished_at"], eta_s, row["worker"])

@@ -1,4 +1,7 @@
-"""Jobs: each is done once, a lost one comes back, a cancelled one stops at its next report."""
+"""Jobs in the catalog: each is claimed once, a lost one comes back, a cancelled one can go on. Real processes: test_worker.py."""
+
+import os
+import threading
 
 import pytest
 
@@ -75,3 +78,83 @@ def test_an_unknown_kind_of_job_fails_in_words(place):
 def test_a_job_that_is_not_there_is_said_in_words(place):
     with pytest.raises(StoreError, match="no job 7"):
         jobs.job(place, 7)
+
+
+def test_many_threads_share_many_jobs_without_doing_one_twice(place):
+    numbers = [jobs.queue(place, "map", {"n": n}) for n in range(24)]
+    claimed = []
+
+    def claims(name):
+        while job := jobs.claim(place, name):
+            claimed.append(job.job_id)
+
+    threads = [threading.Thread(target=claims, args=(f"w{n}",)) for n in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(claimed) == numbers
+
+
+def test_a_stopped_job_is_resumed_under_its_number_and_only_after_its_worker_let_go(place):
+    number = jobs.queue(place, "train", {"name": "a"})
+    first = jobs.claim(place, "w1")
+    jobs.report(place, number, 0.4, "epoch 4", worker="w1")
+    jobs.cancel(place, number)
+    assert jobs.job(place, number).is_stopping and jobs.job(place, number).message == jobs.STOPPED
+    jobs.resume(place, number)
+    assert jobs.claim(place, "w2") is None  # w1 may still be writing its checkpoint
+    jobs.finish(place, number, "cancelled", "", worker=first.worker)
+    assert jobs.job(place, number).state == "queued"
+    again = jobs.claim(place, "w2")
+    assert (again.job_id, again.progress) == (number, 0.4)
+
+
+def test_a_late_worker_cannot_write_over_the_one_that_took_its_job(place, monkeypatch):
+    number = jobs.queue(place, "map")
+    jobs.claim(place, "w1")
+    now = [jobs.time.time() + jobs.LOST_AFTER_S + 1]
+    monkeypatch.setattr(jobs.time, "time", lambda: now[0])
+    assert jobs.claim(place, "w2").job_id == number
+    with pytest.raises(jobs.Cancelled):
+        jobs.report(place, number, 0.9, "late", worker="w1")
+    jobs.finish(place, number, "done", "late", worker="w1")
+    assert jobs.job(place, number).state == "running" and jobs.job(place, number).worker == "w2"
+
+
+def test_only_a_failed_or_stopped_job_can_be_resumed(place):
+    number = jobs.queue(place, "map")
+    with pytest.raises(StoreError, match=f"Job {number} is queued"):
+        jobs.resume(place, number)
+    jobs.cancel(place, number)
+    jobs.queue(place, "map")
+    with pytest.raises(StoreError, match="waits or runs already"):
+        jobs.resume(place, number)
+
+
+def test_a_job_whose_worker_dies_again_and_again_fails_in_words(place, monkeypatch):
+    number = jobs.queue(place, "map")
+    now = [jobs.time.time()]
+    monkeypatch.setattr(jobs.time, "time", lambda: now[0])
+    for _ in range(jobs.LOST_AT_MOST):
+        assert jobs.claim(place, "w").job_id == number
+        now[0] += jobs.LOST_AFTER_S + 1
+    assert jobs.claim(place, "w") is None
+    assert jobs.job(place, number).state == "failed" and "memory is too small" in jobs.job(place, number).message
+
+
+def test_a_worker_is_started_once_while_one_works_or_starts(place, monkeypatch):
+    started = []
+    monkeypatch.setattr(jobs.subprocess, "Popen", lambda command, **options: started.append(command) or type("P", (), {"pid": 1, "wait": lambda self: 0})())
+    jobs.queue(place, "map")
+    assert jobs.start_worker(place) == 1 and jobs.start_worker(place) is None
+    os.utime(place.logs / "worker.log", (1, 1))
+    jobs.claim(place, jobs.this_worker())
+    jobs.tend(place)
+    assert len(started) == 1
+    jobs.finish(place, 1, "done", "")
+    jobs.tend(place)
+    assert len(started) == 1  # nothing waits
+    jobs.queue(place, "map")
+    jobs.tend(place)
+    assert len(started) == 2

@@ -1,0 +1,161 @@
+"""The worker as a process: two share the work, a killed one loses nothing, a stopped one stops; how a job's end is worded."""
+
+import errno
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from echo2ecg_core import worker
+from echo2ecg_core.errors import Echo2ECGError
+from echo2ecg_core.store import jobs
+from echo2ecg_core.store.database import Workspace
+
+ROOT = Path(__file__).resolve().parents[1]
+COUNTING = """
+import sys, time
+from pathlib import Path
+from echo2ecg_core import worker
+from echo2ecg_core.store.database import Workspace
+
+def count(workspace, parameters, progress):
+    # Counts to `steps` in a file that it keeps: what every real job does with its checkpoints and vectors.
+    kept = workspace.folder / parameters["file"]
+    done = len(kept.read_text().split()) if kept.exists() else 0
+    kept.touch()
+    while len(list(workspace.folder.glob("count*"))) < parameters.get("together", 1):
+        time.sleep(0.02)  # until the other worker has its job too
+    for step in range(done, parameters["steps"]):
+        with open(kept, "a") as file:
+            file.write(f"{step}\\n")
+        progress((step + 1) / parameters["steps"], f"step {step}")
+        time.sleep(0.05)
+    return f"counted from {done}"
+
+worker.WORKFLOWS["map"] = count
+print(worker.work(Workspace(sys.argv[1])))
+"""
+
+
+@pytest.fixture
+def place(tmp_path):
+    return Workspace(tmp_path / "w")
+
+
+@pytest.fixture
+def start(place):
+    """Starts worker processes; kills what is left at the end."""
+    started = []
+
+    def start():
+        started.append(subprocess.Popen([sys.executable, "-c", COUNTING, str(place.folder)], cwd=ROOT, stdout=subprocess.PIPE, text=True))
+        return started[-1]
+
+    yield start
+    for process in started:
+        process.kill()
+        process.wait()
+
+
+def wait_until(condition, seconds=20.0):
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "waited too long"
+        time.sleep(0.02)
+
+
+def test_two_workers_do_two_jobs_once_each(place, start):
+    numbers = [jobs.queue(place, "map", {"file": f"count-{n}", "steps": 20, "together": 2}) for n in range(2)]
+    workers = [start(), start()]
+    assert [p.wait(30) for p in workers] == [0, 0]
+    assert [int(p.stdout.read()) for p in workers] == [1, 1]
+    for n, number in enumerate(numbers):
+        assert (place.folder / f"count-{n}").read_text().split() == [str(step) for step in range(20)]
+        assert jobs.job(place, number).message == "counted from 0" and jobs.job(place, number).state == "done"
+
+
+def test_the_job_of_a_killed_worker_goes_on_where_it_was(place, start):
+    number = jobs.queue(place, "map", {"file": "count", "steps": 80})
+    first = start()
+    wait_until(lambda: jobs.job(place, number).progress > 0.1)
+    os.kill(first.pid, signal.SIGKILL)
+    first.wait()
+    kept = len((place.folder / "count").read_text().split())
+    assert jobs.job(place, number).state == "running"  # nobody has noticed yet
+    jobs.requeue_lost(place)
+    assert jobs.job(place, number).state == "queued"
+    assert start().wait(30) == 0
+    assert jobs.job(place, number).state == "done" and jobs.job(place, number).message == f"counted from {kept}"
+    assert (place.folder / "count").read_text().split() == [str(step) for step in range(80)]
+
+
+def test_a_running_job_stops_when_it_is_cancelled_and_resumes(place, start):
+    number = jobs.queue(place, "map", {"file": "count", "steps": 120})
+    process = start()
+    wait_until(lambda: jobs.job(place, number).progress > 0.05)
+    jobs.cancel(place, number)
+    assert process.wait(10) == 0
+    stopped = jobs.job(place, number)
+    kept = len((place.folder / "count").read_text().split())
+    assert stopped.state == "cancelled" and not stopped.is_stopping and kept < 120
+    jobs.resume(place, number)
+    assert start().wait(30) == 0
+    assert jobs.job(place, number).message == f"counted from {kept}" and (place.folder / "count").read_text().split()[-1] == "119"
+
+
+def test_a_worker_started_by_a_page_is_a_process_of_its_own_and_empties_the_queue(place):
+    jobs.queue(place, "dance")
+    pid = jobs.start_worker(place)
+    assert os.getsid(pid) == pid != os.getsid(0)  # its own session: closing the terminal or the server does not reach it
+    wait_until(lambda: jobs.job(place, 1).state == "failed", 60)
+    assert "no job of the kind 'dance'" in jobs.job(place, 1).message
+    assert "failed: There is no job" in jobs.log_path(place, 1).read_text()
+
+
+class OutOfMemoryError(RuntimeError):
+    """Named as torch names its own."""
+
+
+def wrapped(cause):
+    error = ValueError("could not be written")
+    error.__cause__ = cause
+    return error
+
+
+@pytest.mark.parametrize(("raised", "words"), [
+    (OSError(errno.ENOSPC, "No space left on device"), "The disk is full. Free some space"),
+    (wrapped(OSError(errno.ENOSPC, "x")), "The disk is full"),
+    (OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB"), "GPU memory is full at a batch of 4,096 pairs. Start again with a batch of 2,048"),
+    (RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 8 bytes"), "ran out of memory. Start again with a batch of 2,048"),
+    (MemoryError(), "The machine ran out of memory"),
+    (KeyError("Doe, John"), "unexpected KeyError; its log tells where (logs/job-0001.log)"),
+])
+def test_an_unexpected_end_is_a_sentence_with_a_remedy_and_a_place_in_the_log(place, monkeypatch, raised, words):
+    def fails(workspace, parameters, progress):
+        raise raised
+
+    monkeypatch.setitem(worker.WORKFLOWS, "train", fails)
+    number = jobs.queue(place, "train", {"set": {"batch_size": 4096}})
+    worker.work(place)
+    job, log = jobs.job(place, number), jobs.log_path(place, number).read_text()
+    assert job.state == "failed" and words in job.message
+    assert type(raised).__name__ in log and "raise raised" in log and "Doe" not in log + job.message
+
+
+def test_an_error_in_words_is_the_jobs_message_without_a_traceback(place, monkeypatch):
+    def fails(workspace, parameters, progress):
+        raise Echo2ECGError("There are no pairs.", "Import studies first.")
+
+    monkeypatch.setitem(worker.WORKFLOWS, "map", fails)
+    number = jobs.queue(place, "map")
+    worker.work(place)
+    assert jobs.job(place, number).message == "There are no pairs. Import studies first."
+    assert "Traceback" not in jobs.log_path(place, number).read_text() and "line" not in jobs.log_path(place, number).read_text()
+
+
+def test_every_kind_of_job_is_known_by_name_to_the_worker():
+    assert {"demo", "map", "import", "embed", "prepare", "train", "model_import"} <= set(worker.WORKFLOWS)
