@@ -5,24 +5,11 @@ jitter is drawn per lead and sample. All randomness comes from the given generat
 the length (crop fraction), but every published configuration sets that to 1, so windows are cut, never stretched.
 """
 
-from dataclasses import dataclass
 from math import pi
 
 import torch
 
-
-@dataclass(frozen=True)
-class AugmentationSpec:
-    """Strengths and probabilities; the defaults are the published ones."""
-
-    n_samples: int = 1008
-    surrogate_probability: float = 0.5
-    phase_noise: float = 0.075  # part of a full turn that a phase may move
-    jitter_strength: float = 0.6
-    jitter_std: float = 0.2
-    gain_std: float = 0.5
-    time_flip_probability: float = 0.33
-    sign_flip_probability: float = 0.33
+from echo2ecg_core.ecg.augment_spec import AugmentationSpec
 
 
 def augment(batch: torch.Tensor, generator: torch.Generator, spec: AugmentationSpec | None = None) -> torch.Tensor:

@@ -126,8 +126,7 @@ class EcgEncoder(nn.Module):
         """
         x = self.embed_patches(x)  # (b, 12, p, w)
         x = x + self.positions()  # (b, 12, p, w)
-        first = self.cls_token + F.pad(self.pos_embed_x[0], (self.spec.width // 2, 0))  # (1, 1, w)
-        x = torch.cat([first.expand(x.shape[0], -1, -1).to(x.dtype), x.flatten(1, 2)], dim=1)  # (b, t, w)
+        x = torch.cat([self.class_token(x.shape[0]).to(x.dtype), x.flatten(1, 2)], dim=1)  # (b, t, w)
         for block in self.blocks:
             x = block(x)
         return x
@@ -143,6 +142,10 @@ class EcgEncoder(nn.Module):
                 "Prepare the ECG for this model's window length, or build the model for this length.",
             )
         return self.patch_embed(x[:, :, : spec.n_patches * spec.patch])
+
+    def class_token(self, n: int) -> Tensor:
+        """The class token at its position, for n windows: (n, 1, w)."""
+        return (self.cls_token + F.pad(self.pos_embed_x[0], (self.spec.width // 2, 0))).expand(n, -1, -1)
 
     def positions(self) -> Tensor:
         """Position of every patch, (12, p, w): the lead in the first half of the channels, time in the second."""

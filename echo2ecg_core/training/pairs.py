@@ -1,7 +1,7 @@
 """Which ECG goes with which echo study, and the prepared arrays that training reads.
 
 A pair is an ECG and a study of one patient within a number of days; an ECG may pair with several studies and the
-reverse. Splits are by patient. An epoch draws one random pair a patient, so no batch holds two pairs of one person.
+reverse. Splits are by patient.
 """
 
 from dataclasses import dataclass
@@ -26,7 +26,7 @@ def find_pairs(ecgs: pd.DataFrame, studies: pd.DataFrame, within_days: float = 7
     if (studies.groupby("patient_id").split.nunique() > 1).any():
         raise StoreError("A patient is in two splits.", "Give every patient one split and prepare the data again.")
     pairs = ecgs[["ecg_id", "patient_id", "ecg_time"]].merge(studies[["study_id", "patient_id", "study_date", "split"]], on="patient_id")
-    gap = pd.to_datetime(pairs.ecg_time) - pd.to_datetime(pairs.study_date)
+    gap = pd.to_datetime(pairs.ecg_time, errors="coerce") - pd.to_datetime(pairs.study_date, errors="coerce")
     pairs["days_apart"] = gap.abs().dt.total_seconds() / 86400
     pairs = pairs[pairs.days_apart <= within_days].reset_index(drop=True)
     if pairs.empty:
@@ -51,9 +51,21 @@ class PreparedPairs:
     clips_of: list[np.ndarray]
     pairs: np.ndarray
 
+    def __len__(self) -> int:
+        return len(self.pairs)
+
+    @property
+    def n_patients(self) -> int:
+        """How many patients have a pair."""
+        return len(np.unique(self.pairs[:, 0]))
+
+    def shuffled(self, rng: np.random.Generator) -> np.ndarray:
+        """(pairs, 3): every pair once, in random order."""
+        return self.pairs[rng.permutation(len(self.pairs))]
+
     def one_per_patient(self, rng: np.random.Generator) -> np.ndarray:
         """(patients, 3): a random pair of every patient, patients in random order."""
-        shuffled = self.pairs[rng.permutation(len(self.pairs))]
+        shuffled = self.shuffled(rng)
         _, first = np.unique(shuffled[:, 0], return_index=True)
         return shuffled[rng.permutation(first)]
 
@@ -66,3 +78,14 @@ class PreparedPairs:
         for i, r in enumerate(rows):
             views[i, : len(r)], is_padding[i, : len(r)] = self.clips[r], False
         return views, is_padding
+
+    def one_view(self, studies: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+        """A random clip of each of these study rows as a study of one view: (b, 1, 512) and no padding (b, 1)."""
+        rows = np.array([self.clips_of[s][rng.integers(len(self.clips_of[s]))] for s in studies])
+        return self.clips[rows][:, None].astype(np.float32), np.zeros((len(rows), 1), bool)
+
+
+def not_negatives(pairs: np.ndarray) -> np.ndarray:
+    """(b, b) bool: other pairs of the same patient or study in a batch of pairs (b, 3), which are no negatives."""
+    same = (pairs[:, None, 0] == pairs[None, :, 0]) | (pairs[:, None, 2] == pairs[None, :, 2])
+    return same & ~np.eye(len(pairs), dtype=bool)

@@ -1,140 +1,310 @@
-"""Contrastive pretraining of the ECG tower against frozen clip vectors: the loop in plain sight.
+"""Pretraining of the ECG tower against frozen clip vectors: the loop in plain sight, on one process or many.
 
-The recipe is the paper's (arXiv 2603.08505) with its sizes as parameters: symmetric InfoNCE, AdamW, a warm-up and a
-cosine stepped after every optimiser step, the published augmentations with adjustable strengths. Resumable: the state of
-everything that changes is written after every epoch.
+Lightning Fabric brings devices, bf16, DDP, torchrun and SLURM; the loop stays here. Everything random of a step (order,
+windows, augmentation, dropped paths) follows from seed, epoch, step and rank alone, so a checkpoint needs no random
+states and a run that was killed ends with the same weights as one that was not. The last weights are the result: a best
+epoch chosen by a noisy validation score is optimistic.
 """
 
-import math
 import os
-from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+import pickle
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import torch
+from lightning_fabric import Fabric
+from torch import Tensor, nn
 
-from echo2ecg_core.ecg.augment import AugmentationSpec, augment
+from echo2ecg_core.ecg.augment import augment
 from echo2ecg_core.errors import Echo2ECGError
 from echo2ecg_core.models.echo2ecg import Echo2ECG, contrastive_loss
 from echo2ecg_core.models.specs import ModelSpec
-from echo2ecg_core.training.pairs import PreparedPairs
+from echo2ecg_core.training.masked import MaskedAutoencoder
+from echo2ecg_core.training.pairs import PreparedPairs, not_negatives
+from echo2ecg_core.training.parameters import RunParameters, is_decayed, learning_rate_factor, rate_multiplier
+
+CHECKPOINT_EVERY_S = 180.0
+TELL_EVERY_S = 2.0
+Log = Callable[[dict], None]
 
 
-@dataclass(frozen=True)
-class RunParameters:
-    """One training run; the defaults are the paper's."""
-
-    epochs: int = 50
-    batch_size: int = 256
-    lr: float = 5e-4
-    min_lr_factor: float = 0.1
-    warmup_epochs: float = 2
-    weight_decay: float = 1e-7
-    seed: int = 7
-    augmentation: AugmentationSpec = field(default_factory=AugmentationSpec)
+def open_fabric(precision: str, accelerator: str = "auto") -> Fabric:
+    """Fabric on what the launcher offers: torchrun's or SLURM's processes, else one device of this machine."""
+    local = int(os.environ.get("LOCAL_WORLD_SIZE") or os.environ.get("SLURM_NTASKS_PER_NODE") or 1)
+    world = int(os.environ.get("WORLD_SIZE") or os.environ.get("SLURM_NTASKS") or local)
+    fabric = Fabric(accelerator=accelerator, devices=local, num_nodes=max(world // local, 1), precision=precision,
+                    strategy="ddp" if world > 1 else "auto")
+    fabric.launch()
+    return fabric
 
 
-def learning_rate_factor(step: int, warmup: float, total: float, floor: float) -> float:
-    """Share of the peak rate after `step` optimiser steps: linear warm-up from `floor`, cosine down to `floor`."""
-    if step < warmup:
-        return floor + (1 - floor) * step / warmup
-    if step > total:
-        return floor
-    return floor + (1 - floor) * (1 + math.cos(math.pi * (step - warmup) / (total - warmup))) / 2
-
-
-def pretrain(spec: ModelSpec, train: PreparedPairs, validation: PreparedPairs, parameters: RunParameters, *,
-             state_file: Path | None = None, log: Callable[[dict], None] = lambda metrics: None) -> Echo2ECG:
-    """The network after the epoch with the best validation recall@10, in eval mode.
+def pretrain(spec: ModelSpec, train: PreparedPairs, validation: PreparedPairs, parameters: RunParameters, *, fabric: Fabric | None = None,
+             start_from: dict[str, Tensor] | None = None, state_file: Path | None = None, log: Log = lambda metrics: None,
+             checkpoint_every_s: float = CHECKPOINT_EVERY_S) -> Echo2ECG:
+    """The network after the last epoch, in eval mode on the CPU.
 
     Args:
         spec: What to build.
         train, validation: Prepared pairs of different patients.
         parameters: How to train.
-        state_file: Where the state is kept between runs; None: not resumable.
-        log: Called with a dict of metrics after every epoch.
+        fabric: Devices and processes; None: one device of this machine.
+        start_from: Weights of an ECG encoder ("ecg_encoder." keys of an Echo2ECG network); None: random.
+        state_file: The checkpoint, written by the first process; None: not resumable.
+        log: Told metrics (kinds "step" and "epoch") on the first process.
+        checkpoint_every_s: Between two checkpoints inside an epoch.
 
     Raises:
-        Echo2ECGError: the loss is no longer a number.
+        Echo2ECGError: the loss is no longer a number, or there are fewer training pairs than one batch needs.
     """
+    fabric = fabric or open_fabric(parameters.precision)
     torch.manual_seed(parameters.seed)
-    model = Echo2ECG(spec)
-    decay = [p for n, p in model.named_parameters() if p.ndim > 1]
-    rest = [p for n, p in model.named_parameters() if p.ndim <= 1]
-    optimizer = torch.optim.AdamW([{"params": decay, "weight_decay": parameters.weight_decay}, {"params": rest, "weight_decay": 0.0}],
-                                  lr=parameters.lr)
-    state = {"epoch": 0, "step": 0, "best": -1.0, "weights": None}
+    network = Echo2ECG(spec)
+    if start_from:
+        missing = network.load_state_dict(start_from, strict=False).unexpected_keys
+        assert not missing, missing
+    task = _Task(network, parameters)
+    optimizer = torch.optim.AdamW(parameter_groups(network if task.masked is None else task.masked, spec.ecg_encoder.depth, parameters), fused=True)
+    run = _Run(parameters, train, fabric.world_size)
+    module, wrapped = fabric.setup(task, optimizer)
     if state_file and state_file.exists():
-        state = _restore(state_file, model, optimizer)
-    augmentation = replace(parameters.augmentation, n_samples=spec.ecg_input.n_samples)
-    while state["epoch"] < parameters.epochs:
-        metrics = _epoch(model, optimizer, train, parameters, augmentation, state)
-        metrics |= validate(model, validation)
-        state["epoch"] += 1
-        if metrics["recall@10"] >= state["best"]:
-            state |= {"best": metrics["recall@10"], "weights": {k: v.clone() for k, v in model.state_dict().items()}}
-        if state_file:
-            _save(state_file, model, optimizer, state)
-        log({"epoch": state["epoch"], **metrics})
-    model.load_state_dict(state["weights"])
-    return model.eval()
+        run.restore(state_file, task, optimizer)
+
+    def save() -> None:
+        if state_file and fabric.is_global_zero:
+            run.save(state_file, task, optimizer)
+
+    while run.epoch < parameters.epochs:
+        _train_epoch(fabric, module, wrapped, run, spec, save, log, checkpoint_every_s)
+        metrics = run.epoch_metrics() | (validate(task, validation, parameters) if fabric.is_global_zero else {})
+        run.next_epoch()
+        save()
+        if fabric.is_global_zero:
+            log({"kind": "epoch", **metrics})
+        fabric.barrier()
+    return network.cpu().eval()
 
 
-def _epoch(model, optimizer, train: PreparedPairs, parameters: RunParameters, augmentation: AugmentationSpec, state: dict) -> dict:
-    """One random pair of every patient, in whole batches; randomness depends on seed and epoch only."""
-    rng = np.random.default_rng([parameters.seed, state["epoch"]])
-    generator = torch.Generator().manual_seed(parameters.seed * 100_003 + state["epoch"])
-    torch.manual_seed(parameters.seed * 100_019 + state["epoch"])
-    pairs = train.one_per_patient(rng)
-    n_steps = max(len(pairs) // parameters.batch_size, 1)
-    model.train()
-    losses = []
-    for batch in np.array_split(pairs[: n_steps * parameters.batch_size], n_steps):
-        factor = learning_rate_factor(state["step"], parameters.warmup_epochs * n_steps, parameters.epochs * n_steps, parameters.min_lr_factor)
+def parameter_groups(module: nn.Module, depth: int, parameters: RunParameters) -> list[dict]:
+    """One AdamW group per trainable parameter, with the published layer decay and weight decay (see parameters.py)."""
+    groups = []
+    for name, parameter in module.named_parameters():
+        own = name.replace("encoder.", "ecg_encoder.", 1) if name.startswith("encoder.") else name
+        multiplier = rate_multiplier(own, depth, parameters.layer_decay)
+        groups.append({"params": [parameter], "name": own, "multiplier": multiplier, "lr": parameters.lr * multiplier,
+                       "weight_decay": parameters.weight_decay if is_decayed(own) else 0.0})
+    return groups
+
+
+class _Task(nn.Module):
+    """What a step computes: both sides of a contrast, or the loss of the masked objective."""
+
+    def __init__(self, network: Echo2ECG, parameters: RunParameters):
+        super().__init__()
+        self.network = network
+        self.masked = MaskedAutoencoder(network.ecg_encoder, parameters.mask_ratio) if parameters.objective == "masked" else None
+        if self.masked is not None:
+            for name, parameter in network.named_parameters():
+                parameter.requires_grad_(name.startswith("ecg_encoder."))
+
+    def forward(self, ecg: Tensor, views: Tensor, is_padding: Tensor, order: Tensor):
+        """Windows (b, 12, n), clips (b, v, 512), (b, v), patch orders (b, p) -> two (b, 512) and the temperature, or the masked loss."""
+        if self.masked is not None:
+            return self.masked(ecg, order)
+        ecg_side, study_side = self.network(ecg, views, is_padding)
+        return ecg_side, study_side, torch.as_tensor(self.network.temperature(), device=ecg.device)
+
+
+@dataclass
+class _Run:
+    """Where a run stands: the epoch, the step in it, and the sums of its metrics so far."""
+
+    parameters: RunParameters
+    train: PreparedPairs
+    world_size: int
+
+    def __post_init__(self):
+        self.epoch, self.step_in_epoch, self.sums, self.seconds = 0, 0, {}, 0.0
+        n = len(self.train) if self.parameters.epoch_of == "pairs" else self.train.n_patients
+        self.batch = min(self.parameters.batch_size, n) // self.world_size * self.world_size
+        self.steps = n // max(self.batch * self.parameters.accumulate, 1)
+        if self.steps == 0 or self.batch < 2:
+            raise Echo2ECGError(f"There are {n} training {self.parameters.epoch_of}, fewer than one step needs "
+                                f"({self.parameters.batch_size} x {self.parameters.accumulate}).", "Use a smaller batch or more data.")
+
+    @property
+    def step(self) -> int:
+        """Optimiser steps done."""
+        return self.epoch * self.steps + self.step_in_epoch
+
+    @property
+    def progress(self) -> float:
+        """Share of the run that is done."""
+        return self.step / (self.steps * self.parameters.epochs)
+
+    def batches(self, rank: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """From the current step on: all pairs of one contrast (b, 3) and this process's share of them; `accumulate` a step."""
+        rng = np.random.default_rng([self.parameters.seed, self.epoch])
+        pairs = self.train.shuffled(rng) if self.parameters.epoch_of == "pairs" else self.train.one_per_patient(rng)
+        first = self.step_in_epoch * self.parameters.accumulate
+        for i in range(first, self.steps * self.parameters.accumulate):
+            whole = pairs[i * self.batch : (i + 1) * self.batch]
+            share = self.batch // self.world_size
+            yield whole, whole[rank * share : (rank + 1) * share]
+
+    def count(self, metrics: dict, seconds: float) -> None:
+        """Add one step's metrics to the sums of this epoch."""
+        self.sums = {key: self.sums.get(key, 0.0) + value for key, value in metrics.items()}
+        self.step_in_epoch += 1
+        self.seconds += seconds
+
+    def epoch_metrics(self) -> dict:
+        """Means over the epoch that has just ended."""
+        n = max(self.step_in_epoch, 1)
+        pairs_per_s = self.step_in_epoch * self.batch * self.parameters.accumulate / max(self.seconds, 1e-9)
+        left = (self.parameters.epochs - self.epoch - 1) * self.seconds
+        return {"epoch": self.epoch + 1, "epochs": self.parameters.epochs, "step": self.step, **{k: v / n for k, v in self.sums.items()},
+                "pairs_per_s": pairs_per_s, "seconds": self.seconds, "eta_s": left}
+
+    def next_epoch(self) -> None:
+        """Begin the next epoch."""
+        self.epoch, self.step_in_epoch, self.sums, self.seconds = self.epoch + 1, 0, {}, 0.0
+
+    def save(self, path: Path, task: nn.Module, optimizer) -> None:
+        """Write everything that a resumed run needs, in one step: whoever reads sees the old checkpoint or the new one."""
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary = path.with_suffix(".writing")
+        place = {"epoch": self.epoch, "step_in_epoch": self.step_in_epoch, "sums": self.sums, "seconds": self.seconds}
+        try:
+            with open(temporary, "wb") as file:
+                torch.save({"task": task.state_dict(), "optimizer": optimizer.state_dict(), "place": place}, file)
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(temporary, path)
+        finally:
+            temporary.unlink(missing_ok=True)  # a disk that fills up keeps the last whole checkpoint
+
+    def restore(self, path: Path, task: nn.Module, optimizer) -> None:
+        """Go on from a checkpoint.
+
+        Raises:
+            Echo2ECGError: it cannot be read, or belongs to a run with other sizes.
+        """
+        try:
+            saved = torch.load(path, weights_only=True, map_location="cpu")
+            task.load_state_dict(saved["task"])
+            optimizer.load_state_dict(saved["optimizer"])
+        except (OSError, RuntimeError, ValueError, KeyError, EOFError, pickle.UnpicklingError) as error:
+            raise Echo2ECGError(f"The checkpoint of this run cannot be continued ({type(error).__name__}).",
+                                "Remove it to start again, or set the parameters as they were.") from error
+        for key, value in saved["place"].items():
+            setattr(self, key, value)
+
+
+def _train_epoch(fabric: Fabric, module, optimizer, run: _Run, spec: ModelSpec, save: Callable[[], None], log: Log, checkpoint_every_s: float) -> None:
+    """Train to the end of the current epoch, from the step where the run stands."""
+    p = run.parameters
+    module.train()
+    saved = told = time.monotonic()
+    batches, parts = run.batches(fabric.global_rank), []
+    for whole, own in batches:
+        began = time.monotonic()
+        last = len(parts) == p.accumulate - 1
+        _seed(run, len(parts), fabric.global_rank)
+        with fabric.no_backward_sync(module, enabled=not last and fabric.world_size > 1):
+            metrics = _loss(fabric, module, run, spec, whole, own, len(parts))
+            fabric.backward(metrics["loss"] / p.accumulate)
+        parts.append({key: float(value.detach()) for key, value in metrics.items()} | {"seconds": time.monotonic() - began})
+        if not last:
+            continue
+        factor = learning_rate_factor(run.step, p.warmup_epochs * run.steps, p.epochs * run.steps, p.min_lr_factor)
         for group in optimizer.param_groups:
-            group["lr"] = parameters.lr * factor
-        ecg = augment(torch.from_numpy(train.ecgs[batch[:, 1]].astype(np.float32)), generator, augmentation)  # (b, 12, n)
-        views, is_padding = map(torch.from_numpy, train.views(batch[:, 2]))
-        ecg_aligned, study_aligned = model(ecg, views, is_padding)  # two (b, 512)
-        loss = contrastive_loss(ecg_aligned, study_aligned, model.temperature())
-        if not torch.isfinite(loss):
-            raise Echo2ECGError(f"The loss became {loss.item()} in epoch {state['epoch'] + 1}.", "Start again with a lower learning rate.")
-        optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+            group["lr"] = p.lr * group["multiplier"] * factor
+        norm = torch.nn.utils.clip_grad_norm_(module.parameters(), p.clip_norm or torch.inf)
         optimizer.step()
-        state["step"] += 1
-        losses.append(loss.item())
-    return {"loss": round(float(np.mean(losses)), 4), "lr": optimizer.param_groups[0]["lr"]}
+        optimizer.zero_grad(set_to_none=True)
+        step = {key: sum(part[key] for part in parts) / len(parts) for key in parts[0] if key != "seconds"}
+        step |= {"lr": p.lr * factor, "grad_norm": float(norm)}
+        seconds = sum(part["seconds"] for part in parts)
+        run.count(step, seconds)
+        if fabric.is_global_zero and time.monotonic() - told >= TELL_EVERY_S:
+            told = time.monotonic()
+            log({"kind": "step", "epoch": run.epoch + run.step_in_epoch / run.steps, "step": run.step, "progress": run.progress, **step,
+                 "pairs_per_s": len(whole) * len(parts) / seconds, **device_load(fabric.device)})
+        parts = []
+        if time.monotonic() - saved >= checkpoint_every_s:
+            save()
+            saved = time.monotonic()
+
+
+def _seed(run: _Run, part: int, rank: int) -> None:
+    """Everything random of this step follows from here."""
+    torch.manual_seed(((run.parameters.seed * 1009 + run.step) * 1013 + part) * 257 + rank)
+
+
+def _loss(fabric: Fabric, module, run: _Run, spec: ModelSpec, whole: np.ndarray, own: np.ndarray, part: int) -> dict:
+    """Loss of one contrast over all processes (or of one masked batch), and the temperature."""
+    p, train = run.parameters, run.train
+    rng = np.random.default_rng([p.seed, run.step, part, fabric.global_rank])
+    generator = torch.Generator().manual_seed(int(rng.integers(2**62)))
+    ecg = torch.from_numpy(np.asarray(train.ecgs[own[:, 1]], np.float32))  # (b, 12, t)
+    ecg = augment(ecg.to(fabric.device), generator, replace(p.augmentation, n_samples=spec.ecg_input.n_samples))
+    single = spec.study.pooling == "single_view"
+    views, is_padding = train.one_view(own[:, 2], rng) if single else train.views(own[:, 2], spec.study.max_views)
+    order = torch.rand(len(own), 12 * spec.ecg_encoder.n_patches, generator=generator).argsort(1)  # (b, p)
+    out = module(ecg, *(torch.from_numpy(a).to(fabric.device) for a in (views, is_padding)), order.to(fabric.device))
+    if p.objective == "masked":
+        loss, temperature = out, torch.zeros(())
+    else:
+        ecg_side, study_side, temperature = out
+        if fabric.world_size > 1:  # every process contrasts the whole batch; gradients flow back to who made the rows
+            ecg_side, study_side = (fabric.all_gather(side, sync_grads=True).flatten(0, 1) for side in (ecg_side, study_side))
+        excluded = None if p.same_patient_negatives else torch.from_numpy(not_negatives(whole)).to(fabric.device)
+        loss = contrastive_loss(ecg_side, study_side, temperature, not_negative=excluded)
+    if not torch.isfinite(loss):
+        raise Echo2ECGError(f"The loss became {loss.item()} in epoch {run.epoch + 1}.", "Start again with a lower learning rate.")
+    return {"loss": loss, "temperature": temperature}
 
 
 @torch.inference_mode()
-def validate(model: Echo2ECG, data: PreparedPairs, batch_size: int = 256) -> dict:
-    """Recall@10 of the paired study and mean loss-free alignment over one fixed pair a patient."""
-    model.eval()
+def validate(task: nn.Module, data: PreparedPairs, parameters: RunParameters) -> dict:
+    """Loss, and ranks of the paired study, over one fixed pair of every validation patient; first window, no augmentation."""
+    task.eval()
+    network = task.network
+    device = next(network.parameters()).device
     pairs = data.one_per_patient(np.random.default_rng(0))
-    n = model.spec.ecg_input.n_samples
-    ecg, study = [], []
-    for batch in np.array_split(pairs, max(len(pairs) // batch_size, 1)):
-        x = torch.from_numpy(data.ecgs[batch[:, 1], :, :n].astype(np.float32))
-        a, b = model(x, *map(torch.from_numpy, data.views(batch[:, 2])))
-        ecg.append(torch.nn.functional.normalize(a, dim=1))
-        study.append(torch.nn.functional.normalize(b, dim=1))
-    similarity = torch.cat(ecg) @ torch.cat(study).T
+    n = network.spec.ecg_input.n_samples
+    size = min(parameters.batch_size, len(pairs))
+    losses, sides = [], []
+    for batch in (pairs[i : i + size] for i in range(0, len(pairs), size)):
+        x = torch.from_numpy(np.asarray(data.ecgs[batch[:, 1], :, :n], np.float32)).to(device)
+        if parameters.objective == "masked":
+            order = torch.rand(len(batch), 12 * network.spec.ecg_encoder.n_patches, generator=torch.Generator().manual_seed(0)).argsort(1)
+            losses.append(float(task.masked(x, order.to(device))))
+            continue
+        sides.append(network(x, *(torch.from_numpy(a).to(device) for a in data.views(batch[:, 2], network.spec.study.max_views))))
+        if len(batch) == size:  # the loss depends on the number of candidates
+            losses.append(float(contrastive_loss(*sides[-1], network.temperature())))
+    metrics = {"validation_loss": float(np.mean(losses)), "candidates": len(pairs)}
+    return metrics | (_ranks(*(torch.cat(side).float() for side in zip(*sides, strict=True))) if sides else {})
+
+
+def _ranks(ecg: Tensor, study: Tensor) -> dict:
+    """Recall and median rank of the paired study, (n, 512) twice."""
+    similarity = nn.functional.normalize(ecg, dim=1) @ nn.functional.normalize(study, dim=1).T
     rank = (similarity > similarity.diagonal()[:, None]).sum(1)
-    return {"recall@10": round((rank < 10).float().mean().item(), 4), "median_rank": int(rank.median()) + 1}
+    return {f"recall@{k}": float((rank < k).float().mean()) for k in (1, 5, 10)} | {"median_rank": int(rank.median()) + 1}
 
 
-def _save(path: Path, model, optimizer, state: dict) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_suffix(".writing")
-    torch.save({"model": model.state_dict(), "optimizer": optimizer.state_dict(), "state": state}, temporary)
-    os.replace(temporary, path)
-
-
-def _restore(path: Path, model, optimizer) -> dict:
-    saved = torch.load(path, weights_only=True)
-    model.load_state_dict(saved["model"])
-    optimizer.load_state_dict(saved["optimizer"])
-    return saved["state"]
+def device_load(device: torch.device) -> dict:
+    """Load and memory of a GPU, as far as the driver tells; nothing on a CPU."""
+    if device.type != "cuda":
+        return {}
+    free, total = torch.cuda.mem_get_info(device)
+    load = {"gpu_memory_gb": (total - free) / 1e9, "gpu_memory_total_gb": total / 1e9}
+    try:
+        return load | {"gpu_load": torch.cuda.utilization(device)}
+    except (ImportError, RuntimeError):
+        return load

@@ -1,13 +1,16 @@
-"""Renders a phantom cohort straight into the arrays that training reads; no clip is ever written.
+"""Renders a phantom cohort straight into the arrays that training reads: render, embed, discard; no clip is ever written.
 
-Every patient is simulated once and kept in shards, so a stopped run goes on where it was. Clips are stored after the
-clip encoder's fixed first step (56 x 56 luminance, float16), ECGs cleaned at the model's rate.
+Every patient is simulated once and kept in shards, so a stopped run goes on where it was. ECGs are stored cleaned at the
+model's rate; a clip as the vector of a frozen clip encoder, or, while there is none yet, after its fixed first step
+(56 x 56 luminance). Tables are drawn again from the seed, not stored.
 """
 
-import io
+import hashlib
 from collections.abc import Callable
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
+from functools import partial
+from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
@@ -25,42 +28,53 @@ class PreparedCohort:
     """All patients of a cohort.
 
     Attributes:
-        ecgs: Table ecg_id, patient_id, ecg_time, split; row i belongs to `signals[i]` (n, 12, t) float16.
+        ecgs: Table ecg_id, patient_id, ecg_time, split; row i belongs to `signals[i]`.
+        signals: (n, 12, t) float16, cleaned at the model's rate.
         studies: Table study_id, patient_id, study_date, split and one column a measured phenotype.
-        clips: Table study_id, view (index); row i belongs to `pooled[i]` (n, 16, 56, 56) float16.
+        clips: Table study_id, view (index in VIEWS); row i belongs to `clip_data[i]`.
+        clip_data: (n, 512) float32 clip vectors, or (n, 16, 56, 56) float16 pooled clips without an encoder.
     """
 
     ecgs: pd.DataFrame
     signals: np.ndarray
     studies: pd.DataFrame
     clips: pd.DataFrame
-    pooled: np.ndarray
+    clip_data: np.ndarray
 
 
-def prepare_cohort(n_patients: int, seed: int, spec: EcgInputSpec, folder: Path, *, n_whole: int | None = None, processes: int = 2,
-                   log: Callable[[str], None] = lambda text: None) -> PreparedCohort:
+def prepare_cohort(n_patients: int, seed: int, spec: EcgInputSpec, folder: Path, *, n_whole: int | None = None, encoder=None,
+                   processes: int = 2, log: Callable[[str], None] = lambda text: None) -> PreparedCohort:
     """Simulate what the shards in `folder` do not hold yet, then give everything.
 
     Args:
         n_patients, seed: Of the cohort.
-        n_whole: Only the first n_whole patients are rendered whole; of the later ones, training patients give their first
-            study in `FEW_VIEWS` views, the others nothing. None: all whole.
         spec: How ECGs are prepared; must not change between runs into one folder.
         folder: Where shards are kept.
+        n_whole: Only the first n_whole patients are rendered whole; of the later ones, training patients give their first
+            study in `FEW_VIEWS` views, the others nothing. None: all whole.
+        encoder: The frozen `PhantomVideoNet`; None keeps pooled clips.
         processes: How many simulate at once.
         log: Told how far it is.
     """
     folder.mkdir(parents=True, exist_ok=True)
+    weights = None if encoder is None else {key: value.numpy() for key, value in encoder.state_dict().items()}
+    wholes = n_patients if n_whole is None else n_whole
     starts = [s for s in range(0, n_patients, SHARD) if not _shard(folder, s).exists()]
-    with ProcessPoolExecutor(processes) as pool:
-        tasks = [pool.submit(_prepare_shard, n_patients, seed, s, spec, folder, n_whole is None or s < n_whole) for s in starts]
-        for done, task in enumerate(tasks, 1):
+    with ProcessPoolExecutor(processes, mp_context=get_context("spawn"), initializer=_start_process, initargs=(weights,)) as pool:
+        tasks = [pool.submit(_prepare_shard, n_patients, seed, s, spec, folder, wholes, weights is not None) for s in starts]
+        for done, task in enumerate(as_completed(tasks), 1):
             task.result()
             log(f"Simulated {done * SHARD} of {len(starts) * SHARD} patients")
+    visits = [_visits(n_patients, seed, s, wholes) for s in range(0, n_patients, SHARD)]
     parts = [_load(_shard(folder, s)) for s in range(0, n_patients, SHARD)]
-    tables = {name: pd.concat([p[name] for p in parts], ignore_index=True) for name in ("ecgs", "studies", "clips")}
-    return PreparedCohort(tables["ecgs"], np.concatenate([p["signals"] for p in parts]), tables["studies"], tables["clips"],
-                          np.concatenate([p["pooled"] for p in parts]))
+    return PreparedCohort(
+        ecgs=pd.DataFrame([_ecg_row(ecg, patient) for shard in visits for patient, _ in shard for ecg in patient.ecgs]),
+        signals=np.concatenate([p["signals"] for p in parts]),
+        studies=pd.DataFrame([_study_row(study, patient) for shard in visits for patient, studies in shard for study, _ in studies]),
+        clips=pd.DataFrame([{"study_id": study.study_id, "view": list(VIEWS).index(view)}
+                            for shard in visits for _, studies in shard for study, views in studies for view in views]),
+        clip_data=np.concatenate([p["clips"] for p in parts]),
+    )
 
 
 def _shard(folder: Path, start: int) -> Path:
@@ -69,37 +83,71 @@ def _shard(folder: Path, start: int) -> Path:
 
 def _load(path: Path) -> dict:
     with np.load(path, allow_pickle=False) as archive:
-        tables = {name: pd.read_json(io.StringIO(str(archive[name])), orient="table") for name in ("ecgs", "studies", "clips")}
-        return {**tables, "signals": archive["signals"], "pooled": archive["pooled"]}
+        return {"signals": archive["signals"], "clips": archive["clips"]}
 
 
-def _prepare_shard(n_patients: int, seed: int, start: int, spec: EcgInputSpec, folder: Path, whole: bool) -> None:
-    """Simulate patients start … start + SHARD - 1 in a process of its own."""
+def _visits(n_patients: int, seed: int, start: int, n_whole: int) -> list:
+    """Who is in a shard, with what: (patient, [(study, views)])."""
+    from echo2ecg_core.phantom.cohort import PhantomCohort
+
+    cohort = PhantomCohort(n_patients, seed)
+    found = []
+    for i in range(start, min(start + SHARD, n_patients)):
+        whole = i < n_whole
+        if whole or cohort.split_of(i) == "train":
+            patient = cohort.patient(i)
+            found.append((patient, [(study, study.views if whole else _few_views(study)) for study in patient.studies[: None if whole else 1]]))
+    return found
+
+
+def _few_views(study) -> tuple[str, ...]:
+    """The apical four-chamber view and others by lot, which a study always gives the same."""
+    others = [view for view in study.views if view != "A4C"]
+    lot = np.random.default_rng([*study.seed, 7]).permutation(len(others))[: FEW_VIEWS - 1]
+    return ("A4C", *(others[i] for i in sorted(lot)))
+
+
+def _ecg_row(ecg, patient) -> dict:
+    return {"ecg_id": ecg.ecg_id, "patient_id": patient.patient_id, "ecg_time": str(ecg.time), "split": patient.split}
+
+
+def _study_row(study, patient) -> dict:
+    return {"study_id": study.study_id, "patient_id": patient.patient_id, "study_date": str(study.date), "split": patient.split, **study.labels()}
+
+
+def fingerprint(data: PreparedCohort) -> str:
+    """sha256 over labels and signals: the data a model was trained on."""
+    digest = hashlib.sha256(data.studies.round(4).to_csv(index=False).encode())
+    digest.update(np.ascontiguousarray(data.signals[:, :, ::50]).tobytes())
+    return digest.hexdigest()
+
+
+_network = None  # of this process
+
+
+def _start_process(weights: dict | None) -> None:
+    """Give this process one thread and its own copy of the clip encoder."""
+    global _network
     import torch
 
     from echo2ecg_core.models.echo_encoder import PhantomVideoNet
-    from echo2ecg_core.phantom.cohort import PhantomCohort
 
     torch.set_num_threads(1)
-    cohort, encoder = PhantomCohort(n_patients, seed), PhantomVideoNet()
-    ecgs, signals, studies, clips, pooled = [], [], [], [], []
-    for i in range(start, min(start + SHARD, n_patients)):
-        if not whole and cohort.split_of(i) != "train":
-            continue
-        patient = cohort.patient(i)
-        for ecg in patient.ecgs:
-            signals.append(_prepared_signal(ecg.signal_mv(), spec))
-            ecgs.append({"ecg_id": ecg.ecg_id, "patient_id": patient.patient_id, "ecg_time": str(ecg.time), "split": patient.split})
-        for study in patient.studies if whole else patient.studies[:1]:
-            studies.append({"study_id": study.study_id, "patient_id": patient.patient_id, "study_date": str(study.date),
-                            "split": patient.split, **study.labels()})
-            for view in study.views if whole else study.views[:FEW_VIEWS]:
-                pooled.append(_pooled_clip(encoder, study, view))
-                clips.append({"study_id": study.study_id, "view": list(VIEWS).index(view)})
-    tables = {name: pd.DataFrame(rows).to_json(orient="table", index=False, double_precision=6)
-              for name, rows in (("ecgs", ecgs), ("studies", studies), ("clips", clips))}
+    _network = PhantomVideoNet().eval()
+    if weights is not None:
+        _network.load_state_dict({key: torch.from_numpy(value) for key, value in weights.items()})
+
+
+def _prepare_shard(n_patients: int, seed: int, start: int, spec: EcgInputSpec, folder: Path, n_whole: int, embed: bool) -> None:
+    """Simulate patients start … start + SHARD - 1 in a process of its own."""
+    signals, clips = [], []
+    for patient, studies in _visits(n_patients, seed, start, n_whole):
+        signals += [_prepared_signal(ecg.signal_mv(), spec) for ecg in patient.ecgs]
+        for study, views in studies:
+            pooled = np.stack([_pooled_clip(study, view) for view in views])  # (v, 16, 56, 56)
+            clips.append(_vectors(pooled) if embed else pooled)
     temporary = folder / f".writing-{start}.npz"
-    np.savez(temporary, signals=np.stack(signals), pooled=np.stack(pooled), **tables)
+    np.savez(temporary, signals=np.stack(signals), clips=np.concatenate(clips))
     temporary.replace(_shard(folder, start))
 
 
@@ -108,13 +156,14 @@ def _prepared_signal(signal_mv: np.ndarray, spec: EcgInputSpec) -> np.ndarray:
     from echo2ecg_core.ecg.preprocess import clean, resample
     from echo2ecg_core.phantom.cohort import ECG_RATE_HZ
 
-    steps = (clean, lambda x: resample(x, ECG_RATE_HZ, spec.sampling_rate_hz))
-    for step in steps if spec.order == "clean_then_resample" else reversed(steps):
+    to_rate = partial(resample, from_hz=ECG_RATE_HZ, to_hz=spec.sampling_rate_hz)
+    steps = (clean, to_rate) if spec.order == "clean_then_resample" else (to_rate, clean)
+    for step in steps:
         signal_mv = step(signal_mv)
     return signal_mv.astype(np.float16)
 
 
-def _pooled_clip(encoder, study, view: str) -> np.ndarray:
+def _pooled_clip(study, view: str) -> np.ndarray:
     """The clip encoder's fixed first step on the 16 frames it uses, (16, 56, 56) float16."""
     import torch
 
@@ -122,4 +171,12 @@ def _pooled_clip(encoder, study, view: str) -> np.ndarray:
 
     frames = study.render(view, every=2).frames  # (16, 224, 224, 3): what prepare_frames would keep of 32
     prepared = torch.from_numpy(prepare_frames(np.repeat(frames, 2, axis=0)))
-    return encoder.pooled(prepared[None])[0].numpy().astype(np.float16)
+    return _network.pooled(prepared[None])[0].numpy().astype(np.float16)
+
+
+def _vectors(pooled: np.ndarray) -> np.ndarray:
+    """(v, 16, 56, 56) -> clip vectors (v, 512) float32."""
+    import torch
+
+    with torch.inference_mode():
+        return _network.from_pooled(torch.from_numpy(pooled.astype(np.float32))).numpy()

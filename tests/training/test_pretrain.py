@@ -1,20 +1,28 @@
-"""The training loop: schedule against the goldens, learning on made pairs, resuming as if never stopped."""
+"""The training loop: schedule and groups against the goldens, learning on made pairs, resuming as if never stopped."""
 
+import errno
 import json
+import os
+import subprocess
+import sys
+import time
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
-from echo2ecg_core.ecg.augment import AugmentationSpec
+from echo2ecg_core.ecg.augment_spec import AugmentationSpec
 from echo2ecg_core.errors import Echo2ECGError
-from echo2ecg_core.models.echo2ecg import Echo2ECG
+from echo2ecg_core.models.echo2ecg import Echo2ECG, contrastive_loss
 from echo2ecg_core.models.specs import EcgEncoderSpec, EcgInputSpec, ModelSpec, StudySpec
 from echo2ecg_core.training.clip_encoder import ClipTraining, train_clip_encoder
-from echo2ecg_core.training.pairs import PreparedPairs
-from echo2ecg_core.training.pretrain import RunParameters, learning_rate_factor, pretrain, validate
+from echo2ecg_core.training.pairs import PreparedPairs, not_negatives
+from echo2ecg_core.training.parameters import RunParameters, learning_rate_factor
+from echo2ecg_core.training.pretrain import _Task, open_fabric, parameter_groups, pretrain, validate
 
+ROOT = Path(__file__).resolve().parents[2]
 SPEC = ModelSpec(EcgInputSpec(n_samples=96), EcgEncoderSpec(width=24, depth=2, heads=3, patch=24, n_samples=96, drop_path=0.05),
                  study=StudySpec(width=32), temperature=0.1)
 MILD = AugmentationSpec(surrogate_probability=0, jitter_strength=0.1, gain_std=0.05, time_flip_probability=0, sign_flip_probability=0)
@@ -45,10 +53,10 @@ def test_the_schedule_is_the_published_one_at_every_step(goldens):
 
 def test_linked_pairs_are_learnt_and_found_again_in_new_patients():
     torch.set_num_threads(1)
-    parameters = RunParameters(epochs=40, batch_size=32, lr=2e-3, warmup_epochs=1, augmentation=MILD)
+    parameters = RunParameters(epochs=40, batch_size=32, lr=2e-3, warmup_epochs=1, layer_decay=1, precision="32-true", augmentation=MILD)
     untrained = Echo2ECG(SPEC)
     model = pretrain(SPEC, linked_pairs(0, n=256), linked_pairs(1), parameters)
-    before, after = (validate(m, linked_pairs(2)) for m in (untrained, model))
+    before, after = (validate(_Task(m, parameters), linked_pairs(2), parameters) for m in (untrained, model))
     assert after["recall@10"] > 0.5 > 0.25 > before["recall@10"]  # 10 of 96 by chance
 
 
@@ -64,8 +72,101 @@ def test_a_stopped_run_ends_where_an_unbroken_one_does(tmp_path):
     with pytest.raises(KeyboardInterrupt):
         pretrain(SPEC, linked_pairs(0), linked_pairs(1), parameters, state_file=tmp_path / "state.pt", log=stop)
     resumed = pretrain(SPEC, linked_pairs(0), linked_pairs(1), parameters, state_file=tmp_path / "state.pt")
-    for key, value in whole.state_dict().items():
-        assert torch.equal(value, resumed.state_dict()[key]), key
+    same_weights(whole, resumed)
+
+
+def same_weights(one, other):
+    for key, value in one.state_dict().items():
+        assert torch.equal(value, other.state_dict()[key]), key
+
+
+RUN = """
+import sys, torch
+sys.path[:0] = [{root!r}, {root!r} + "/tests/training"]
+from pathlib import Path
+from test_pretrain import MILD, SPEC, linked_pairs
+from echo2ecg_core.training.parameters import RunParameters
+from echo2ecg_core.training.pretrain import pretrain
+torch.set_num_threads(1)
+pretrain(SPEC, linked_pairs(0), linked_pairs(1), RunParameters(**{parameters!r}, augmentation=MILD), state_file=Path({state!r}), checkpoint_every_s=0)
+"""
+
+
+@pytest.mark.slow
+def test_a_run_killed_in_the_middle_of_an_epoch_ends_with_the_same_weights_bit_for_bit(tmp_path):
+    torch.set_num_threads(1)
+    values = {"epochs": 30, "batch_size": 16, "lr": 1e-3, "warmup_epochs": 1}
+    state = tmp_path / "state.pt"
+    script = RUN.format(root=str(ROOT), parameters=values, state=str(state))
+    process = subprocess.Popen([sys.executable, "-c", script])
+    place = wait_for_a_checkpoint_inside_an_epoch(state, process)
+    process.kill()  # SIGKILL: no handler, no clean-up
+    process.wait()
+    assert place["epoch"] < 30 and place["step_in_epoch"] > 0
+    parameters = RunParameters(**values, augmentation=MILD)
+    resumed = pretrain(SPEC, linked_pairs(0), linked_pairs(1), parameters, state_file=state)
+    same_weights(pretrain(SPEC, linked_pairs(0), linked_pairs(1), parameters), resumed)
+
+
+def wait_for_a_checkpoint_inside_an_epoch(state, process):
+    for _ in range(6000):
+        assert process.poll() is None, "the run ended before it could be killed"
+        if state.exists():
+            place = torch.load(state, weights_only=True)["place"]
+            if place["epoch"] >= 1 and place["step_in_epoch"] > 0:
+                return place
+        time.sleep(0.01)
+    raise AssertionError("no checkpoint inside an epoch was written")
+
+
+def test_a_checkpoint_that_cannot_be_written_leaves_the_last_one(tmp_path, monkeypatch):
+    torch.set_num_threads(1)
+    parameters = RunParameters(epochs=2, batch_size=32, augmentation=MILD)
+    state = tmp_path / "state.pt"
+    pretrain(SPEC, linked_pairs(0), linked_pairs(1), replace(parameters, epochs=1), state_file=state)
+    before = state.read_bytes()
+
+    def full(value, file):
+        file.write(b"half")
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(torch, "save", full)
+    with pytest.raises(OSError):
+        pretrain(SPEC, linked_pairs(0), linked_pairs(1), parameters, state_file=state)
+    assert state.read_bytes() == before and list(tmp_path.iterdir()) == [state]
+
+
+def test_a_checkpoint_of_another_network_is_refused(tmp_path):
+    parameters = RunParameters(epochs=1, batch_size=32, augmentation=MILD)
+    pretrain(SPEC, linked_pairs(0), linked_pairs(1), parameters, state_file=tmp_path / "state.pt")
+    larger = replace(SPEC, study=StudySpec(width=64))
+    with pytest.raises(Echo2ECGError, match="cannot be continued"):
+        pretrain(larger, linked_pairs(0), linked_pairs(1), replace(parameters, epochs=2), state_file=tmp_path / "state.pt")
+
+
+def test_parameter_groups_are_the_published_ones(goldens):
+    stored = json.loads((goldens / "optimizer.json").read_text())
+    settings = stored["settings"]
+    network = Echo2ECG(ModelSpec())
+    ours = {g["name"]: g for g in parameter_groups(network, 12, RunParameters(lr=settings["lr"], layer_decay=settings["layer_decay"], weight_decay=settings["weight_decay"]))}
+    seen = set()
+    for group in stored["groups"]:
+        name = our_name(group["name"])
+        assert ours[name]["lr"] / settings["lr"] == pytest.approx(group["multiplier"], rel=1e-9), name
+        assert ours[name]["weight_decay"] == pytest.approx(group["weight_decay"], rel=1e-9), name
+        seen.add(name)
+    assert seen | {"study_pooling.kv.weight", "study_pooling.kv.bias"} == set(ours)  # q, k and v are one map in the published network
+
+
+def our_name(published):
+    for theirs, name in (("attn.mha.in_proj_", "attn.qkv."), ("attn.mha.out_proj.", "attn.proj."), ("pos_embed_y.weight", "pos_embed_y"),
+                         ("token_aggregator.ecg_layernorm_global.", "token_pooling.norm."), ("ecg_alignment_global_token.", "ecg_alignment."),
+                         ("echo_projection_for_agg.", "view_projection."), ("echo_view_aggregator.aggregator.mha.out_proj.", "study_pooling.proj."),
+                         ("echo_alignment_global_token.", "study_alignment.")):
+        published = published.replace(theirs, name)
+    if "aggregator.mha.in_proj_" in published:
+        return "study_pooling.q." + published.rsplit("_", 1)[1]
+    return published
 
 
 def test_a_loss_that_is_no_number_stops_with_a_sentence():
@@ -93,3 +194,97 @@ def test_run_parameters_default_to_the_paper():
     paper = RunParameters()
     assert (paper.epochs, paper.batch_size, paper.lr, paper.weight_decay, paper.warmup_epochs, paper.min_lr_factor) == (50, 256, 5e-4, 1e-7, 2, 0.1)
     assert paper.augmentation == AugmentationSpec() and replace(paper, epochs=1).epochs == 1
+
+
+STILL = AugmentationSpec(surrogate_probability=0, jitter_strength=0, gain_std=0, time_flip_probability=0, sign_flip_probability=0)
+TWO = """
+import sys
+sys.path[:0] = [{root!r}, {root!r} + "/tests/training"]
+from pathlib import Path
+from test_pretrain import one_step
+one_step(Path({state!r}))
+"""
+
+
+def one_step(state):
+    """One optimiser step on a batch of 32 pairs without any randomness; the loss of it on the first process."""
+    torch.set_num_threads(1)
+    spec = replace(SPEC, ecg_encoder=replace(SPEC.ecg_encoder, drop_path=0.0), learnable_temperature=True)
+    parameters = RunParameters(epochs=1, batch_size=32, precision="32-true", augmentation=STILL, same_patient_negatives=False)
+    log = []
+    pretrain(spec, linked_pairs(0, n=32), linked_pairs(1), parameters, fabric=open_fabric("32-true", "cpu"), state_file=state, log=log.append)
+    if log:
+        state.with_suffix(".json").write_text(json.dumps(log[-1]["loss"]))
+
+
+@pytest.mark.slow
+def test_two_processes_give_the_loss_and_the_gradients_of_one_with_the_whole_batch(tmp_path):
+    one_step(tmp_path / "one.pt")
+    script = tmp_path / "two.py"
+    script.write_text(TWO.format(root=str(ROOT), state=str(tmp_path / "two.pt")))
+    done = subprocess.run([sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", str(script)],
+                          capture_output=True, text=True, env={**os.environ, "OMP_NUM_THREADS": "1"})
+    assert done.returncode == 0, done.stderr[-2000:]
+    one, two = (json.loads((tmp_path / f"{n}.json").read_text()) for n in ("one", "two"))
+    assert two == pytest.approx(one, rel=1e-6)
+    one, two = (torch.load(tmp_path / f"{n}.pt", weights_only=True)["optimizer"]["state"] for n in ("one", "two"))
+    assert len(one) == len(two) > 30
+    for i in one:  # after one step AdamW's first moment is a tenth of the gradient
+        torch.testing.assert_close(two[i]["exp_avg"], one[i]["exp_avg"], rtol=1e-4, atol=1e-8)
+
+
+def test_pairs_of_one_patient_are_no_negatives_unless_wanted():
+    pairs = np.array([[1, 10, 5], [1, 11, 6], [2, 12, 7], [3, 13, 7]])
+    excluded = not_negatives(pairs)
+    assert excluded.tolist() == [[False, True, False, False], [True, False, False, False], [False, False, False, True], [False, False, True, False]]
+    a, b = torch.randn(4, 8, generator=torch.Generator().manual_seed(1)), torch.randn(4, 8, generator=torch.Generator().manual_seed(2))
+    masked = contrastive_loss(a, b, 0.5, not_negative=torch.from_numpy(excluded))
+    p, q = torch.nn.functional.normalize(a, dim=1), torch.nn.functional.normalize(b, dim=1)
+    similarity = (p @ q.T / 0.5).exp()
+    keep = torch.from_numpy(~excluded)
+    slow = sum(-torch.log(similarity[i, i] / similarity[i][keep[i]].sum()) - torch.log(similarity[i, i] / similarity[:, i][keep[:, i]].sum()) for i in range(4)) / 8
+    assert float(masked) == pytest.approx(float(slow), rel=1e-5)
+
+
+@pytest.mark.parametrize("pooling", ["attention", "mean", "cls", "single_view"])
+def test_every_pooling_trains(pooling):
+    parameters = RunParameters(epochs=1, batch_size=32, augmentation=MILD)
+    log = []
+    pretrain(replace(SPEC, study=StudySpec(width=32, pooling=pooling)), linked_pairs(0), linked_pairs(1), parameters, log=log.append)
+    assert {"loss", "validation_loss", "recall@1", "recall@5", "recall@10", "median_rank", "lr", "grad_norm", "temperature", "pairs_per_s"} <= set(log[-1])
+
+
+def test_masked_pretraining_learns_to_draw_hidden_patches_and_leaves_the_rest_alone():
+    torch.set_num_threads(1)
+    parameters = RunParameters(objective="masked", epochs=25, batch_size=32, lr=3e-3, layer_decay=1, mask_ratio=0.5, precision="32-true", augmentation=MILD)
+    log = []
+    model = pretrain(SPEC, linked_pairs(0, n=256), linked_pairs(1), parameters, log=log.append)
+    assert log[-1]["validation_loss"] < 0.7 * log[0]["validation_loss"] < 0.8
+    torch.manual_seed(parameters.seed)
+    fresh = Echo2ECG(SPEC)
+    assert torch.equal(fresh.ecg_alignment.weight, model.ecg_alignment.weight)
+    assert not torch.equal(fresh.ecg_encoder.blocks[0].mlp.fc1.weight, model.ecg_encoder.blocks[0].mlp.fc1.weight)
+
+
+def test_a_learnable_temperature_is_really_trained():
+    log = []
+    spec = replace(SPEC, learnable_temperature=True)
+    pretrain(spec, linked_pairs(0), linked_pairs(1), RunParameters(epochs=3, batch_size=32, lr=1e-2, augmentation=MILD), log=log.append)
+    assert log[-1]["temperature"] != pytest.approx(spec.temperature, rel=1e-3)
+
+
+def test_accumulated_batches_make_one_step_and_keep_contrasts_of_their_own():
+    log = []
+    pretrain(SPEC, linked_pairs(0), linked_pairs(1), RunParameters(epochs=1, batch_size=16, accumulate=3, augmentation=MILD), log=log.append)
+    assert log[-1]["step"] == 2  # 96 pairs / (16 x 3)
+
+
+def test_too_few_pairs_for_a_step_is_said_before_anything_runs():
+    with pytest.raises(Echo2ECGError, match="fewer than one step needs"):
+        pretrain(SPEC, linked_pairs(0, n=8), linked_pairs(1), RunParameters(batch_size=8, accumulate=2))
+
+
+@pytest.mark.parametrize(("name", "value"), [("objective", "guess"), ("precision", "8"), ("epochs", 0), ("mask_ratio", 1.0)])
+def test_impossible_parameters_are_refused_by_name(name, value):
+    with pytest.raises(Echo2ECGError, match=name):
+        RunParameters(**{name: value})
