@@ -14,6 +14,10 @@ import numpy as np
 from echo2ecg_core.errors import Echo2ECGError
 
 Metrics = dict[str, np.ndarray]  # name -> (w,)
+SPECIFICITY = 0.9
+CALIBRATION_BINS = 10
+SPECIFICITY = 0.9
+CALIBRATION_BINS = 10
 
 
 def classification_metrics(probabilities: np.ndarray, labels: np.ndarray) -> dict[str, float]:
@@ -32,7 +36,7 @@ def classification_metrics(probabilities: np.ndarray, labels: np.ndarray) -> dic
         Echo2ECGError: If the shapes do not match, **or** a label is no class, **or** a probability is not finite.
     """
     probabilities, labels = _checked(probabilities, labels)
-    return _single(_classification(probabilities, labels, np.ones((1, len(labels)))))
+    return _single(weighted_classification(probabilities, labels, np.ones((1, len(labels)))))
 
 
 def regression_metrics(predicted: np.ndarray, measured: np.ndarray) -> dict[str, float]:
@@ -41,7 +45,7 @@ def regression_metrics(predicted: np.ndarray, measured: np.ndarray) -> dict[str,
     `r2` is NaN when all measurements are equal.
     """
     predicted, measured = np.asarray(predicted, float), np.asarray(measured, float)
-    return _single(_regression(predicted, measured, np.ones((1, len(measured)))))
+    return _single(weighted_regression(predicted, measured, np.ones((1, len(measured)))))
 
 
 def classification_intervals(
@@ -55,7 +59,7 @@ def classification_intervals(
     """Bootstrap interval of each of `classification_metrics`; whole patients (n,) are drawn, not records."""
     probabilities, labels = _checked(probabilities, labels)
     return _intervals(
-        lambda weights: _classification(probabilities, labels, weights), patients, level, n_resamples, seed
+        lambda weights: weighted_classification(probabilities, labels, weights), patients, level, n_resamples, seed
     )
 
 
@@ -69,44 +73,56 @@ def regression_intervals(
 ) -> dict[str, tuple[float, float]]:
     """Bootstrap interval of each of `regression_metrics`; whole patients (n,) are drawn, not records."""
     predicted, measured = np.asarray(predicted, float), np.asarray(measured, float)
-    return _intervals(lambda weights: _regression(predicted, measured, weights), patients, level, n_resamples, seed)
+    return _intervals(lambda weights: weighted_regression(predicted, measured, weights), patients, level, n_resamples, seed)
 
 
 def patient_weights(patients: np.ndarray, n_resamples: int, rng: np.random.Generator) -> np.ndarray:
     """How often each sample enters each resample: patients are drawn with replacement, (n,) -> (n_resamples, n)."""
     names, owner = np.unique(np.asarray(patients), return_inverse=True)
-    counts = rng.multinomial(len(names), np.full(len(names), 1 / len(names)), size=n_resamples)  # (w, patients)
-    return counts[:, owner].astype(np.float64)
+    drawn = rng.integers(0, len(names), (n_resamples, len(names))) + len(names) * np.arange(n_resamples)[:, None]
+    counts = np.bincount(drawn.ravel(), minlength=n_resamples * len(names)).reshape(n_resamples, -1)  # (w, patients)
+    return counts.T.astype(np.float64)[owner].T  # the samples of one rank lie together: `_steps` sorts fast
 
 
-def _intervals(
-    metrics_of: Callable[[np.ndarray], Metrics], patients: np.ndarray, level: float, n_resamples: int, seed: int
-) -> dict[str, tuple[float, float]]:
+def bootstrap(
+    metrics_of: Callable[[np.ndarray], Metrics], patients: np.ndarray, n_resamples: int = 1000, seed: int = 0
+) -> Metrics:
+    """Each metric in every resample of patients, {name: (n_resamples,)}; equal patients and seed give equal resamples.
+
+    Args:
+        metrics_of: Weights (w, n) of the samples -> {name: (w,)}.
+        patients: (n,) whose sample it is.
+        n_resamples, seed: How often patients are drawn, and from where.
+    """
     rng, blocks, left = np.random.default_rng(seed), [], n_resamples
     while left > 0:
         size = min(left, max(1, 2**21 // max(len(patients), 1)))  # at most 16 MB of weights at once
         blocks.append(metrics_of(patient_weights(patients, size, rng)))
         left -= size
-    tails = [(1 - level) / 2, (1 + level) / 2]
-    intervals = {}
-    for name in blocks[0]:
-        values = np.concatenate([block[name] for block in blocks])
-        known = values[~np.isnan(values)]
-        low, high = np.quantile(known, tails) if len(known) else (np.nan, np.nan)
-        intervals[name] = (float(low), float(high))
-    return intervals
+    return {name: np.concatenate([block[name] for block in blocks]) for name in blocks[0]}
 
 
-def _classification(probabilities: np.ndarray, labels: np.ndarray, weights: np.ndarray) -> Metrics:
+def interval(resampled: np.ndarray, level: float = 0.95) -> tuple[float, float]:
+    """The middle `level` of resampled values (w,), those that are NaN left out; NaN when all are."""
+    known = resampled[~np.isnan(resampled)]
+    low, high = np.quantile(known, [(1 - level) / 2, (1 + level) / 2]) if len(known) else (np.nan, np.nan)
+    return float(low), float(high)
+
+
+def _intervals(
+    metrics_of: Callable[[np.ndarray], Metrics], patients: np.ndarray, level: float, n_resamples: int, seed: int
+) -> dict[str, tuple[float, float]]:
+    return {name: interval(v, level) for name, v in bootstrap(metrics_of, patients, n_resamples, seed).items()}
+
+
+def weighted_classification(probabilities: np.ndarray, labels: np.ndarray, weights: np.ndarray) -> Metrics:
     """All classification metrics for every weighting: (n, c), (n,), (w, n) -> {name: (w,)}."""
     n_classes = probabilities.shape[1]
     if n_classes == 2:
-        positive = probabilities[:, 1]
-        confusion = _confusion((positive > 0.5).astype(int), labels, weights, 2)
-        curves = _curves(positive, labels == 1, weights)
-        return _binary_counts(confusion) | {"auroc": curves[0], "auprc": curves[1]}
+        steps = _steps(probabilities[:, 1], labels == 1, weights)
+        return _binary(probabilities[:, 1], labels, weights, steps)
     confusion = _confusion(probabilities.argmax(axis=1), labels, weights, n_classes)
-    curves = np.array([_curves(probabilities[:, c], labels == c, weights) for c in range(n_classes)])  # (c, 2, w)
+    curves = np.array([_areas(*_steps(probabilities[:, c], labels == c, weights)) for c in range(n_classes)])  # (c, 2, w)
     auroc, auprc = _mean_of_known(curves)
     return _macro_counts(confusion) | {"auroc": auroc, "auprc": auprc}
 
@@ -150,25 +166,67 @@ def _macro(confusion: np.ndarray, by_class: np.ndarray) -> np.ndarray:
     return _ratio((by_class * occurs).sum(axis=1), occurs.sum(axis=1))
 
 
-def _curves(scores: np.ndarray, is_positive: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Exact area under the ROC curve and average precision, (n,), (n,), (w, n) -> two (w,); NaN without both classes.
+def _binary(positive: np.ndarray, labels: np.ndarray, weights: np.ndarray, steps: tuple[np.ndarray, np.ndarray]) -> Metrics:
+    counts = _binary_counts(_confusion((positive > 0.5).astype(int), labels, weights, 2))
+    auroc, auprc = _areas(*steps)
+    return counts | {"auroc": auroc, "auprc": auprc}
 
-    Equal scores form one step of the curves. Average precision needs positives only.
+
+def _areas(true: np.ndarray, false: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Exact area under the ROC curve and average precision of `_steps`, two (w,); NaN without both classes.
+
+    Average precision needs positives only.
     """
+    true_added, false_added = (np.diff(x, axis=0, prepend=0) for x in (true, false))
+    area = (false_added * (true - true_added / 2)).sum(axis=0)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        auroc = area / (true[-1] * false[-1])
+        average_precision = (true_added * _ratio(true, true + false)).sum(axis=0) / true[-1]
+    return np.where(true[-1] * false[-1] > 0, auroc, np.nan), average_precision
+
+
+
+def _steps(scores: np.ndarray, is_positive: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Weight of true and false positives from the strictest threshold to the loosest, (steps, w) each; equal scores
+    form one step."""
     order = np.argsort(-scores, kind="stable")
     last_of_step = np.append(np.flatnonzero(np.diff(scores[order])), len(scores) - 1)
-    ranked, positive = weights[:, order], is_positive[order]
-    true = np.cumsum(ranked * positive, axis=1)[:, last_of_step]  # (w, steps)
-    false = np.cumsum(ranked * ~positive, axis=1)[:, last_of_step]
-    true_before, false_before = (np.pad(x, ((0, 0), (1, 0)))[:, :-1] for x in (true, false))
-    area = ((false - false_before) * (true + true_before)).sum(axis=1) / 2
-    with np.errstate(invalid="ignore", divide="ignore"):
-        auroc = area / (true[:, -1] * false[:, -1])
-        average_precision = ((true - true_before) * _ratio(true, true + false)).sum(axis=1) / true[:, -1]
-    return np.where(true[:, -1] * false[:, -1] > 0, auroc, np.nan), average_precision
+    ranked, positive = weights.T[order], is_positive[order, None]  # (n, w), (n, 1)
+    total, true = np.cumsum(ranked, axis=0)[last_of_step], np.cumsum(ranked * positive, axis=0)[last_of_step]
+    return true, total - true
 
 
-def _regression(predicted: np.ndarray, measured: np.ndarray, weights: np.ndarray) -> Metrics:
+def weighted_binary(scores: np.ndarray, is_positive: np.ndarray, weights: np.ndarray) -> Metrics:
+    """All of `classification_metrics` for two classes, and what using the score would mean, for every weighting.
+
+    Args:
+        scores: (n,) probability of the positive class.
+        is_positive: (n,) bool.
+        weights: (w, n).
+
+    Returns:
+        Besides those: `sensitivity_at_90_specificity`, the highest sensitivity of any threshold with a specificity of at
+        least 0.9 (no interpolation; NaN without both classes), and `calibration_error`, the mean distance of observed
+        and predicted share over `CALIBRATION_BINS` equal bins of probability, weighted by the samples in them.
+    """
+    true, false = steps = _steps(scores, is_positive, weights)
+    allowed = false <= (1 - SPECIFICITY) * false[-1] + 1e-9
+    sensitivity = np.where(allowed, true, 0.0).max(axis=0) / np.maximum(true[-1], 1e-12)
+    cell = np.eye(CALIBRATION_BINS)[calibration_bin(scores)]  # (n, bins)
+    gap = np.abs(weights @ (cell * (is_positive - scores)[:, None])).sum(axis=1)
+    return _binary(scores, is_positive.astype(int), weights, steps) | {
+        "sensitivity_at_90_specificity": np.where(true[-1] * false[-1] > 0, sensitivity, np.nan),
+        "calibration_error": gap / weights.sum(axis=1),
+    }
+
+
+def calibration_bin(scores: np.ndarray) -> np.ndarray:
+    """Number (n,) of the equal bin of probability that each score (n,) falls into; 1 belongs to the last."""
+    limits = np.linspace(0, 1, CALIBRATION_BINS + 1)
+    return np.clip(np.searchsorted(limits, scores, side="right") - 1, 0, CALIBRATION_BINS - 1)
+
+
+def weighted_regression(predicted: np.ndarray, measured: np.ndarray, weights: np.ndarray) -> Metrics:
     """All regression metrics for every weighting: (n,), (n,), (w, n) -> {name: (w,)}."""
     if predicted.shape != measured.shape or predicted.ndim != 1 or not len(measured):
         raise Echo2ECGError(

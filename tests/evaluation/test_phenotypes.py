@@ -10,13 +10,13 @@ from sklearn.neighbors import KNeighborsClassifier
 
 from echo2ecg_core.errors import Echo2ECGError
 from echo2ecg_core.evaluation.phenotypes import (
-    _classification,
-    _regression,
     classification_intervals,
     classification_metrics,
     patient_weights,
     regression_intervals,
     regression_metrics,
+    weighted_classification,
+    weighted_regression,
 )
 
 
@@ -142,9 +142,9 @@ def test_a_weighting_equals_repeating_the_samples(n_classes):
     probabilities, labels = random_case(5, n=23, n_classes=n_classes)
     patients = rng.integers(0, 9, 23)
     weights = patient_weights(patients, 5, rng)
-    fast = _classification(probabilities, labels, weights)
+    fast = weighted_classification(probabilities, labels, weights)
     measured = rng.normal(size=23)
-    fast_regression = _regression(probabilities[:, 0], measured, weights)
+    fast_regression = weighted_regression(probabilities[:, 0], measured, weights)
     for i, row in enumerate(weights):
         rows = np.repeat(np.arange(23), row.astype(int))
         slow = classification_metrics(probabilities[rows], labels[rows])
