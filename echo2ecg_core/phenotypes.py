@@ -24,6 +24,7 @@ class Phenotype:
         reference: "male" / "female" -> (low, high), None = open end; empty when no guideline range exists.
         source: Where the range comes from.
         confirmed: False while the range has not been read in its source.
+        kind: "number", or "grade": one of `GRADES` by its place, shown in words and predicted as a chance.
     """
 
     name: str
@@ -35,9 +36,17 @@ class Phenotype:
     reference: Mapping[str, Range]
     source: str
     confirmed: bool = True
+    kind: str = "number"
 
 
+def _valve(name: str, label: str, short: str) -> Phenotype:
+    return Phenotype(name, label, short, "", 0, (0, 3), {}, "graded, no range", kind="grade")
+
+
+GRADES = ("none", "mild", "moderate", "severe")
+MODERATE = GRADES.index("moderate")
 ASE_2015 = "ASE/EACVI 2015"
+ASE_2010 = "ASE 2010"
 
 PHENOTYPES: dict[str, Phenotype] = {
     p.name: p
@@ -51,6 +60,8 @@ PHENOTYPES: dict[str, Phenotype] = {
         Phenotype("lvsv", "LV stroke volume", "LVSV", "mL", 0, (10, 140), {}, "no guideline range"),
         Phenotype("lvidd", "LV internal diameter", "LVIDd", "cm", 1, (2.8, 8.0),
                   {"male": (4.2, 5.8), "female": (3.8, 5.2)}, ASE_2015),
+        Phenotype("lvids", "LV internal diameter, systole", "LVIDs", "cm", 1, (1.5, 7.0),
+                  {"male": (2.5, 4.0), "female": (2.2, 3.5)}, ASE_2015),
         Phenotype("ivsd", "Septal thickness", "IVSd", "cm", 1, (0.4, 2.4),
                   {"male": (0.6, 1.0), "female": (0.6, 0.9)}, ASE_2015),
         Phenotype("lvpwd", "Posterior wall thickness", "LVPWd", "cm", 1, (0.4, 2.2),
@@ -59,12 +70,18 @@ PHENOTYPES: dict[str, Phenotype] = {
                   {"male": (49, 115), "female": (43, 95)}, ASE_2015),
         Phenotype("lavi", "Left atrial volume index", "LAVI", "mL/m²", 0, (10, 90),
                   {"male": (16, 34), "female": (16, 34)}, ASE_2015),
+        Phenotype("ra_area", "Right atrial area", "RAA", "cm²", 0, (6, 50),
+                  {"male": (None, 18), "female": (None, 18)}, ASE_2010),
         Phenotype("rv_basal_diameter", "RV basal diameter", "RVD1", "mm", 0, (20, 65),
                   {"male": (25, 41), "female": (25, 41)}, ASE_2015),
         Phenotype("tapse", "Tricuspid annular excursion", "TAPSE", "cm", 1, (0.5, 3.5),
                   {"male": (1.7, None), "female": (1.7, None)}, ASE_2015),
         Phenotype("rvsp", "RV systolic pressure", "RVSP", "mmHg", 0, (10, 100),
                   {"male": (None, 35), "female": (None, 35)}, ASE_2015, confirmed=False),
+        _valve("as_grade", "Aortic stenosis", "AS"),
+        _valve("ar_grade", "Aortic regurgitation", "AR"),
+        _valve("mr_grade", "Mitral regurgitation", "MR"),
+        _valve("tr_grade", "Tricuspid regurgitation", "TR"),
     )
 }
 
@@ -76,3 +93,8 @@ def lvef_class(lvef: float) -> str:
     """Class of an LVEF in percent: reduced <= 40, mildly_reduced 41-49, preserved >= 50 (rounded to whole percent)."""
     whole = round(lvef)
     return "reduced" if whole <= 40 else "mildly_reduced" if whole < 50 else "preserved"
+
+
+def grade_word(grade: float) -> str:
+    """A valve grade in words; what lies between two grades belongs to the nearer one."""
+    return GRADES[min(max(round(grade), 0), len(GRADES) - 1)]

@@ -9,6 +9,7 @@ import threading
 import time
 
 from echo2ecg_core.errors import StoreError
+from echo2ecg_core.figures.notation import measured_range, predicted
 from echo2ecg_core.phenotypes import PHENOTYPES
 from echo2ecg_core.store import jobs
 from echo2ecg_core.store.database import Workspace
@@ -32,11 +33,11 @@ def print_report(report: dict) -> None:
         print(f"  {report['quality']['reason']}")
     for row in report["phenotypes"]:
         if row["reason"]:
-            print(f"  {row['label']:<24} –  {row['reason']}")
+            print(f"  {row['label']:<30} –  {row['reason']}")
         else:
-            digits = PHENOTYPES[row["name"]].decimals
-            low, high = row["interval"]
-            print(f"  {row['label']:<24} {row['value']:.{digits}f} {row['unit']} (90 % interval {low:.{digits}f}–{high:.{digits}f})")
+            phenotype = PHENOTYPES[row["name"]]
+            value = f"{predicted(phenotype, row['value'])} {row['unit']}".strip()
+            print(f"  {row['label']:<30} {value} (90 % interval {measured_range(phenotype, *row['interval'])})")
     print(f"  model {report['model']['name']} {report['model']['id']}"
           f"{', trained on simulated hearts' if report['model']['synthetic'] else ''}. Research use only. Not a medical device.")
 

@@ -48,7 +48,7 @@ def small_workspace(folder: Path, n_patients: int = 40, mp4: bytes = b"not a fil
         patient_id, study_id, ecg_id, lvef = f"P-{i:04d}", f"S-{i:04d}", f"E-{i:04d}", lvef_of(i, n_patients)
         catalog.add_patient(patient_id, split="test", cohort="small", synthetic=True, sex="female" if i % 2 else "male")
         catalog.add_study(study_id, patient_id, study_date="2026-01-05", age_years=40 + i,
-                          phenotypes={"lvef": lvef, "lvedv": 200 - lvef, "ivsd": 0.9})
+                          phenotypes={"lvef": lvef, "lvedv": 200 - lvef, "ivsd": 0.9, "tr_grade": 2.0})
         for view in VIEWS[: 3 if i % 3 == 0 else 1]:
             catalog.add_clip(study_id, mp4 + view.encode(), fps=50, n_frames=32, format="phantom", view=view,
                              view_confidence=0.97, r_wave_times_s=(0.1,))

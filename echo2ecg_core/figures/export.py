@@ -5,6 +5,7 @@ import io
 import json
 
 from echo2ecg_core.figures.notation import MISSING
+from echo2ecg_core.phenotypes import grade_word
 
 RESEARCH_ONLY = "Research use only. Not a medical device."
 FIGURE_FORMATS = ("svg", "pdf", "png")
@@ -12,6 +13,7 @@ _COLUMNS = (
     "name",
     "label",
     "unit",
+    "kind",
     "value",
     "interval_low",
     "interval_high",
@@ -37,7 +39,10 @@ def report_json(report: dict) -> str:
 
 
 def phenotypes_csv(report: dict) -> str:
-    """The phenotypes of a prediction report, one row each; every row names file and model, so that rows can pool."""
+    """The phenotypes of a prediction report, one row each; every row names file and model, so that rows can pool.
+
+    The value of a valve grade is the chance (0 to 1) of moderate or worse.
+    """
     outside = report.get("out_of_distribution") or {}
     shared = {
         "source": report["ecg"]["source"],
@@ -51,6 +56,8 @@ def phenotypes_csv(report: dict) -> str:
     writer.writeheader()
     for row in report["phenotypes"]:
         low, high = row["interval"] or ("", "")
+        if row["interval"] and row.get("kind") == "grade":
+            low, high = grade_word(low), grade_word(high)
         chance = row.get("chance_outside") or {}
         ranges = {f"reference_{sex}": _plain_range(limits) for sex, limits in (row["reference"] or {}).items()}
         writer.writerow(

@@ -10,8 +10,8 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
-from echo2ecg_core.figures.notation import with_unit
-from echo2ecg_core.phenotypes import PHENOTYPES
+from echo2ecg_core.figures.notation import measured_with_unit
+from echo2ecg_core.phenotypes import GRADES, PHENOTYPES
 
 VIRIDIS_CUT = ("#440154", "#482475", "#414487", "#355F8D", "#2A788E", "#21918C", "#22A884", "#44BF70", "#7AD151", "#BDDF26")
 SYMBOLS = {"ECG": "circle", "study": "diamond"}
@@ -112,7 +112,7 @@ def _hover(rows: pd.DataFrame, colour: str) -> list[str]:
     lines = ["<b>" + rows.id + "</b> " + rows.modality]
     for name in names:
         phenotype = PHENOTYPES[name]
-        lines.append([f"{phenotype.short} {with_unit(v, phenotype.unit, phenotype.decimals)}" for v in rows[name]])
+        lines.append([f"{phenotype.short} {measured_with_unit(phenotype, v)}" for v in rows[name]])
     return ["<br>".join(parts) for parts in zip(*lines, strict=True)]
 
 
@@ -136,9 +136,12 @@ def _lay_out(figure: go.Figure, points: pd.DataFrame, colour: str, look: Look) -
                 "itemsizing": "constant"})
     if colour != MODALITY:
         values = points[colour].dropna()
-        low, high = (float(v) for v in np.percentile(values, [2, 98])) if len(values) else (0.0, 1.0)
+        is_grade = colour in PHENOTYPES and PHENOTYPES[colour].kind == "grade"
+        low, high = (0.0, len(GRADES) - 1.0) if is_grade else (float(v) for v in np.percentile(values, [2, 98])) if len(values) else (0.0, 1.0)
         bar = {"orientation": "h", "x": 0.005, "y": 0.995, "xanchor": "left", "xpad": 12, "ypad": 4, "yanchor": "top", "len": 0.34, "thickness": 11,
                "title": {"text": _title(colour), "side": "top", "font": {"size": 12.5}}, "outlinewidth": 0, "nticks": 6, "tickfont": {"color": look.muted}}
+        if is_grade:
+            bar |= {"tickvals": list(range(len(GRADES))), "ticktext": list(GRADES)}
         scale = [[i / (len(VIRIDIS_CUT) - 1), c] for i, c in enumerate(VIRIDIS_CUT)]
         figure.update_layout(coloraxis={"colorscale": scale, "cmin": low, "cmax": max(high, low + 1e-6), "colorbar": bar})
 

@@ -6,6 +6,10 @@ no probability of 0 or 100 per cent, a dash for what is missing.
 
 from datetime import datetime
 
+import pandas as pd
+
+from echo2ecg_core.phenotypes import PHENOTYPES, Phenotype, grade_word
+
 THIN = "\u202f"
 MINUS = "\u2212"
 DASH = "\u2013"
@@ -48,6 +52,38 @@ def percent(share: float | None) -> str:
     if share > 0.99:
         return f">99{THIN}%"
     return f"{100 * share:.0f}{THIN}%"
+
+
+def measured(phenotype: Phenotype, value: float | None) -> str:
+    """A measured phenotype without its unit: "61", "4.6", a grade in words; a dash when it is missing."""
+    if value is None or value != value:
+        return MISSING
+    return grade_word(value) if phenotype.kind == "grade" else number(value, phenotype.decimals)
+
+
+def measured_with_unit(phenotype: Phenotype, value: float | None) -> str:
+    """A measured phenotype: "61 %", "4.6 cm", "moderate"."""
+    return measured(phenotype, value) if phenotype.kind == "grade" else with_unit(value, phenotype.unit, phenotype.decimals)
+
+
+def measured_range(phenotype: Phenotype, low: float | None, high: float | None) -> str:
+    """A range of a phenotype: "49–71", "none–mild", one word when both ends are the same grade."""
+    if phenotype.kind == "grade" and low is not None and high is not None:
+        return DASH.join(dict.fromkeys((grade_word(low), grade_word(high))))
+    return interval(low, high, phenotype.decimals)
+
+
+def predicted(phenotype: Phenotype, value: float | None) -> str:
+    """A predicted phenotype without its unit; of a grade the chance of moderate or worse."""
+    if phenotype.kind == "grade":
+        return MISSING if value is None else f"{percent(value)} ≥{THIN}moderate"
+    return number(value, phenotype.decimals)
+
+
+def grades_in_words(table: pd.DataFrame) -> pd.DataFrame:
+    """The table with its columns of measured valve grades in words, empty where nothing was measured."""
+    graded = [name for name, phenotype in PHENOTYPES.items() if phenotype.kind == "grade" and name in table]
+    return table.assign(**{name: table[name].map(grade_word, na_action="ignore") for name in graded})
 
 
 def p_value(p: float | None) -> str:

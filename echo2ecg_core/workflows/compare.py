@@ -12,7 +12,10 @@ from echo2ecg_core.phenotypes import PHENOTYPES, Phenotype
 
 @dataclass(frozen=True)
 class Agreement:
-    """One phenotype over the hits: median and quartiles of the measured values, beside the prediction (None: not predicted)."""
+    """One phenotype over the hits: median and quartiles of the measured values, beside the prediction (None: not predicted).
+
+    `predicted` of a grade is the chance of moderate or worse.
+    """
 
     phenotype: Phenotype
     n_measured: int
@@ -49,7 +52,8 @@ def agreement(measured: list[dict[str, float]], predicted: list[dict]) -> list[A
     for name, phenotype in PHENOTYPES.items():
         values = [study[name] for study in measured if name in study]
         if values:
-            low, middle, high = (float(v) for v in np.percentile(values, [25, 50, 75]))
+            between = "inverted_cdf" if phenotype.kind == "grade" else "linear"  # no grade between two grades
+            low, middle, high = (float(v) for v in np.percentile(values, [25, 50, 75], method=between))
             rows.append(Agreement(phenotype, len(values), middle, low, high, estimates.get(name)))
     return rows
 
@@ -65,8 +69,11 @@ def verdicts(measured: dict[str, float], predicted: list[dict]) -> list[Verdict]
 
 
 def difference(phenotype: Phenotype, measured: float | None, predicted: float | None) -> float | None:
-    """Measured minus predicted as shown: both are rounded first, so that the three numbers of a row add up."""
-    if measured is None or predicted is None:
+    """Measured minus predicted as shown: both are rounded first, so that the three numbers of a row add up.
+
+    None for a grade: its prediction is a chance.
+    """
+    if measured is None or predicted is None or phenotype.kind == "grade":
         return None
     return round(round(measured, phenotype.decimals) - round(predicted, phenotype.decimals), phenotype.decimals)
 

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from echo2ecg_core.ecg.record import EcgRecord
-from echo2ecg_core.phenotypes import LVEF_CLASSES, PHENOTYPES
+from echo2ecg_core.models.readouts import Estimate
+from echo2ecg_core.phenotypes import GRADES, LVEF_CLASSES, MODERATE, PHENOTYPES, Phenotype
 from echo2ecg_core.store.catalog import Catalog
 from echo2ecg_core.store.database import Workspace
 from echo2ecg_core.store.vectors import load_vectors
@@ -16,6 +17,8 @@ from echo2ecg_core.workflows.active_model import EcgVectors, LoadedModel
 
 N_NEIGHBOURS = 10
 WEAKEST_R2 = 0.05
+LVEF_LIMITS = (40.5, 49.5)
+GRADE_LIMITS = tuple(grade + 0.5 for grade in range(len(GRADES) - 1))
 
 
 @dataclass(frozen=True, eq=False)
@@ -104,7 +107,7 @@ def _phenotypes(embedding: np.ndarray, sex: str | None, model: LoadedModel, n_ne
             continue
         r2 = tested.get(name, {}).get("r2")
         row = {"name": name, "label": phenotype.label, "short": phenotype.short, "unit": phenotype.unit,
-               "value": None, "interval": None, "interval_level": 0.9,
+               "kind": phenotype.kind, "value": None, "interval": None, "interval_level": 0.9,
                "reference": {who: list(limits) for who, limits in phenotype.reference.items()},
                "reference_source": phenotype.source, "test_r2": r2, "reason": None,
                "source": {"model": model.card.model_id, "method": "linear readout of the ECG embedding, conformal interval",
@@ -115,15 +118,28 @@ def _phenotypes(embedding: np.ndarray, sex: str | None, model: LoadedModel, n_ne
             rows.append(row)
             continue
         estimate = model.readouts.estimate(name, embedding)
-        row["value"] = round(estimate.value, 3)
-        row["interval"] = [round(v, 3) for v in estimate.interval]
-        row["chance_outside"] = _chance_outside(estimate, phenotype.reference, sex)
-        if name == "lvef":
-            reduced, below_preserved = estimate.chance_at_most(40.5), estimate.chance_at_most(49.5)
-            row["classes"] = {c: round(p, 4) for c, p in zip(
-                LVEF_CLASSES, (reduced, below_preserved - reduced, 1 - below_preserved), strict=True)}
-        rows.append(row)
+        rows.append(row | (_graded(estimate) if phenotype.kind == "grade" else _numbered(estimate, phenotype, sex)))
     return rows
+
+
+def _numbered(estimate: Estimate, phenotype: Phenotype, sex: str | None) -> dict:
+    """Value, interval and chances of a measured number."""
+    found = {"value": round(estimate.value, 3), "interval": [round(v, 3) for v in estimate.interval],
+             "chance_outside": _chance_outside(estimate, phenotype.reference, sex)}
+    return found | ({"classes": _classes(estimate, LVEF_LIMITS, LVEF_CLASSES)} if phenotype.name == "lvef" else {})
+
+
+def _graded(estimate: Estimate) -> dict:
+    """The chance of moderate or worse as the value, the grades inside the interval, the chance of each grade."""
+    return {"value": round(1 - estimate.chance_at_most(GRADE_LIMITS[MODERATE - 1]), 4),
+            "interval": [min(max(round(end), 0), len(GRADES) - 1) for end in estimate.interval], "chance_outside": None,
+            "classes": _classes(estimate, GRADE_LIMITS, GRADES)}
+
+
+def _classes(estimate: Estimate, limits: tuple[float, ...], names: tuple[str, ...]) -> dict[str, float]:
+    """Chance of each class; `limits` part one class from the next."""
+    below = [0.0, *(estimate.chance_at_most(limit) for limit in limits), 1.0]
+    return {name: round(high - low, 4) for name, low, high in zip(names, below[:-1], below[1:], strict=True)}
 
 
 def _chance_outside(estimate, reference: dict, sex: str | None) -> dict | None:

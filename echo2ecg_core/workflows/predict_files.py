@@ -6,7 +6,7 @@ from pathlib import Path
 
 from echo2ecg_core.ecg.record import EcgRecord
 from echo2ecg_core.errors import Echo2ECGError, ReadError
-from echo2ecg_core.phenotypes import PHENOTYPES
+from echo2ecg_core.phenotypes import PHENOTYPES, grade_word
 from echo2ecg_core.store.database import Workspace
 from echo2ecg_core.workflows.active_model import LoadedModel
 from echo2ecg_core.workflows.predict import predict_batch
@@ -89,8 +89,12 @@ def as_row(report: dict) -> dict:
            "quality": report.get("quality", {}).get("verdict"), "quality_reason": report.get("quality", {}).get("reason"),
            "outside_training": outside.get("flag"), "outside_percentile": outside.get("percentile")}
     found = {entry["name"]: entry for entry in report.get("phenotypes", [])}
-    for name in PHENOTYPES:
+    for name, phenotype in PHENOTYPES.items():
         entry = found.get(name, {})
         low, high = entry.get("interval") or (None, None)
-        row |= {name: entry.get("value"), f"{name}_low": low, f"{name}_high": high}
+        if phenotype.kind == "grade":
+            words = [None if end is None else grade_word(end) for end in (low, high)]
+            row |= {f"{name}_moderate_or_worse": entry.get("value"), f"{name}_low": words[0], f"{name}_high": words[1]}
+        else:
+            row |= {name: entry.get("value"), f"{name}_low": low, f"{name}_high": high}
     return row | {"model": report.get("model", {}).get("id"), "synthetic_model": report.get("model", {}).get("synthetic")}

@@ -5,7 +5,7 @@ from html import escape
 import streamlit as st
 
 from echo2ecg_core.ecg.record import EcgRecord
-from echo2ecg_core.figures.notation import MISSING, THIN, number, percent
+from echo2ecg_core.figures.notation import MISSING, THIN, measured, number, percent
 from echo2ecg_core.phenotypes import PHENOTYPES
 from echo2ecg_core.store.model_registry import ModelCard
 from pages.ui.errors import plain
@@ -58,7 +58,7 @@ def neighbour_table(neighbours: list[dict]) -> str:
     body = ""
     for row in neighbours:
         cells = "".join(
-            f"<td class='num'>{number(row['phenotypes'].get(n), PHENOTYPES[n].decimals)}</td>" for n in names
+            f"<td class='num'>{measured(PHENOTYPES[n], row['phenotypes'].get(n))}</td>" for n in names
         )
         body += (
             f"<tr><td>{escape(row['ecg_id'])}</td><td>{escape(row['study_id'])}</td>"

@@ -6,7 +6,7 @@ import pandas as pd
 import streamlit as st
 
 from echo2ecg_core.figures.map import HEIGHT_PX, YourEcg, colour_choices, map_figure
-from echo2ecg_core.figures.notation import THIN, interval, number, p_value
+from echo2ecg_core.figures.notation import THIN, grades_in_words, interval, measured_with_unit, number, p_value
 from echo2ecg_core.phenotypes import PHENOTYPES
 from echo2ecg_core.store import jobs
 from echo2ecg_core.store.catalog import Catalog
@@ -113,7 +113,7 @@ def nothing_selected(points: pd.DataFrame) -> None:
 def one_point(row: pd.Series) -> None:
     """The clicked point: what it is and the way into it."""
     st.html(f"<h2 class='e2e-section'>{escape(row['id'])} · {row.modality}</h2>")
-    measured = [(p.label, f"{number(row[n], p.decimals)}{THIN}{p.unit}") for n, p in PHENOTYPES.items() if n in row and pd.notna(row[n])]
+    measured = [(p.label, measured_with_unit(p, row[n])) for n, p in PHENOTYPES.items() if n in row and pd.notna(row[n])]
     facts = [("Patient", row.patient_id), ("Sex", row.sex or "not known"), ("Age", number(row.age_years)), *measured]
     rows = "".join(f"<tr><th>{name}</th><td>{escape(value)}</td></tr>" for name, value in facts)
     whose = "" if row.modality == "study" else "<p class='muted'>Phenotypes: measured on the patient’s study nearest in time.</p>"
@@ -128,7 +128,7 @@ def one_point(row: pd.Series) -> None:
 
 def selection(points: pd.DataFrame, inside: pd.Series) -> None:
     """Counts, download, comparison with the rest, and members of a lasso."""
-    chosen = points[inside]
+    chosen = grades_in_words(points[inside])
     counts = chosen.modality.value_counts()
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         st.html(f"<div class='e2e-study'><b>Selection</b> {counts.get('ECG', 0)} ECGs · {counts.get('study', 0)} studies · "
@@ -142,7 +142,7 @@ def selection(points: pd.DataFrame, inside: pd.Series) -> None:
     names = {n: f"{p.short} {p.unit}".strip() for n, p in PHENOTYPES.items() if n in chosen}
     members = chosen[["id", "modality", "patient_id", "sex", "age_years", *names]].rename(
         columns={"id": "Id", "modality": "Kind", "patient_id": "Patient", "sex": "Sex", "age_years": "Age"} | names)
-    formats = {label: st.column_config.NumberColumn(format=f"%.{PHENOTYPES[n].decimals}f") for n, label in names.items()}
+    formats = {label: st.column_config.NumberColumn(format=f"%.{PHENOTYPES[n].decimals}f") for n, label in names.items() if PHENOTYPES[n].kind == "number"}
     st.dataframe(members, hide_index=True, height=320, row_height=29, alt="Members of the selection",
                  column_config=formats | {"Age": st.column_config.NumberColumn(format="%.0f")})
 

@@ -2,8 +2,8 @@
 
 from html import escape
 
-from echo2ecg_core.figures.notation import MISSING, interval, number, percent
-from echo2ecg_core.phenotypes import PHENOTYPES
+from echo2ecg_core.figures.notation import MISSING, THIN, interval, measured_range, number, percent, predicted
+from echo2ecg_core.phenotypes import GRADES, PHENOTYPES
 
 GOOD_R2, FAIR_R2 = 0.5, 0.3
 
@@ -37,19 +37,26 @@ def _row(row: dict, sex: str | None) -> str:
     if row["value"] is None:
         reason = f'<td colspan="6" class="muted">{escape(row["reason"] or "")}</td>'
         return f'<tr><th scope="row">{name}</th><td class="num">{MISSING}</td>{reason}</tr>'
-    decimals = PHENOTYPES[row["name"]].decimals
-    low, high = row["interval"]
+    phenotype = PHENOTYPES[row["name"]]
+    is_grade = phenotype.kind == "grade"
+    value, unit = (percent(row["value"]), f"≥{THIN}moderate") if is_grade else (number(row["value"], phenotype.decimals), row["unit"])
+    reference = f'<span class="muted">{GRADES[0]} to {GRADES[-1]}</span>' if is_grade else _reference(row, sex, phenotype.decimals)
     return (
-        f'<tr><th scope="row">{name}</th><td class="num"><b>{number(row["value"], decimals)}</b></td>'
-        f'<td class="unit">{escape(row["unit"])}</td><td class="num">{interval(low, high, decimals)}</td>'
-        f'<td class="range">{range_bar(row, sex)}</td><td>{_reference(row, sex, decimals)}</td>'
+        f'<tr><th scope="row">{name}</th><td class="num"><b>{value}</b></td>'
+        f'<td class="unit">{escape(unit)}</td><td class="num">{measured_range(phenotype, *row["interval"])}</td>'
+        f'<td class="range">{range_bar(row, sex)}</td><td>{reference}</td>'
         f"<td>{_chance(row.get('chance_outside'))}</td><td class='r2'>{_trust(row.get('test_r2'))}</td></tr>"
     )
 
 
 def range_bar(row: dict, sex: str | None) -> str:
-    """Reference as a grey box (male above female while the sex is unknown), interval as a line, estimate as a dot."""
-    low, high = PHENOTYPES[row["name"]].axis
+    """Reference as a grey box (male above female while the sex is unknown), interval as a line, estimate as a dot.
+
+    Of a grade the dot stands at the likeliest one.
+    """
+    phenotype = PHENOTYPES[row["name"]]
+    low, high = phenotype.axis
+    estimate = GRADES.index(max(row["classes"], key=row["classes"].get)) if phenotype.kind == "grade" else row["value"]
 
     def at(value: float) -> float:
         return 100 * (min(max(value, low), high) - low) / (high - low)
@@ -67,12 +74,14 @@ def range_bar(row: dict, sex: str | None) -> str:
         f'<div class="e2e-range" role="img" aria-label="{escape(_bar_words(row))}">'
         f'<div class="rule"></div>{"".join(boxes)}'
         f'<div class="interval" style="left:{left:.2f}%;width:{right - left:.2f}%"></div>'
-        f'<div class="estimate" style="left:{at(row["value"]):.2f}%"></div></div>'
+        f'<div class="estimate" style="left:{at(estimate):.2f}%"></div></div>'
     )
 
 
 def _bar_words(row: dict) -> str:
-    return f"{row['label']}: {number(row['value'], 1)} {row['unit']}, interval {interval(*row['interval'], 1)}"
+    phenotype = PHENOTYPES[row["name"]]
+    value = f"{predicted(phenotype, row['value'])} {row['unit']}".strip()
+    return f"{row['label']}: {value}, interval {measured_range(phenotype, *row['interval'])}"
 
 
 def _reference(row: dict, sex: str | None, decimals: int) -> str:

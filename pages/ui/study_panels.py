@@ -7,7 +7,7 @@ import pandas as pd
 import streamlit as st
 
 from echo2ecg_core.echo.clip import VIEWS
-from echo2ecg_core.figures.notation import MISSING, THIN, interval, number, with_unit
+from echo2ecg_core.figures.notation import MISSING, THIN, measured, measured_range, number, predicted, with_unit
 from echo2ecg_core.phenotypes import PHENOTYPES
 from echo2ecg_core.workflows.compare import agreement, difference, verdicts
 from echo2ecg_core.workflows.search import Candidates, EcgHit, Filters, Hit
@@ -151,9 +151,9 @@ def agreement_table(hits: list[Hit], report: dict) -> None:
     """What the hits agree on: median and middle half of the measured values beside the prediction."""
     rows = "".join(
         f"<tr><th scope='row'>{escape(a.phenotype.short)}{f', {escape(a.phenotype.unit)}' if a.phenotype.unit else ''}</th>"
-        f"<td class='num'><b>{number(a.median, a.phenotype.decimals)}</b></td>"
-        f"<td class='num'>{interval(a.lower_quartile, a.upper_quartile, a.phenotype.decimals)}</td>"
-        f"<td class='num'>{number(a.predicted, a.phenotype.decimals)}</td></tr>"
+        f"<td class='num'><b>{measured(a.phenotype, a.median)}</b></td>"
+        f"<td class='num'>{measured_range(a.phenotype, a.lower_quartile, a.upper_quartile)}</td>"
+        f"<td class='num'>{predicted(a.phenotype, a.predicted)}</td></tr>"
         for a in agreement([hit.phenotypes for hit in hits], report["phenotypes"]))
     count = "ten" if len(hits) == 10 else str(len(hits))
     st.html(f"<h2 class='e2e-section'>What the {count} agree on</h2><table class='e2e-table'><thead><tr><th>Phenotype</th>"
@@ -182,11 +182,11 @@ def play(view: StudyView, on_hit=None) -> None:
     show_player(view.study.study_id, clips, view.beat, on_hit=on_hit)
 
 
-def verdict_table(measured: dict[str, float], predicted: list[dict]) -> None:
+def verdict_table(values: dict[str, float], estimates: list[dict]) -> None:
     """Predicted against measured, with the verdict in words."""
     st.html("<table class='e2e-table verdicts'><thead><tr><th>Phenotype</th><th class='num'>Predicted from ECG</th><th class='num'>90 % interval</th>"
             "<th class='num'>This study, measured</th><th class='num'>Difference</th><th>Measured value lies</th></tr></thead><tbody>"
-            f"{''.join(_verdict_row(v) for v in verdicts(measured, predicted))}</tbody></table>")
+            f"{''.join(_verdict_row(v) for v in verdicts(values, estimates))}</tbody></table>")
 
 
 def _verdict_row(row) -> str:
@@ -195,7 +195,7 @@ def _verdict_row(row) -> str:
     words = escape(row.words) if row.words.startswith(("inside", "not")) else f"<b>{escape(row.words)}</b>" if icon else escape(row.words)
     mark = f"<span class='e2e-icon'>{icon}</span> " if icon else ""
     return (f"<tr><th scope='row'><b>{escape(row.phenotype.short)}</b> <span>{escape(row.phenotype.unit)}</span></th>"
-            f"<td class='num'>{number(row.predicted, digits)}</td>"
-            f"<td class='num'>{interval(*row.interval, digits) if row.interval else MISSING}</td>"
-            f"<td class='num'><b>{number(row.measured, digits)}</b></td><td class='num'>{signed(row.difference, digits)}</td>"
+            f"<td class='num'>{predicted(row.phenotype, row.predicted)}</td>"
+            f"<td class='num'>{measured_range(row.phenotype, *row.interval) if row.interval else MISSING}</td>"
+            f"<td class='num'><b>{measured(row.phenotype, row.measured)}</b></td><td class='num'>{signed(row.difference, digits)}</td>"
             f"<td class='{'verdict' if icon else 'muted'}'>{mark}{words}</td></tr>")

@@ -8,7 +8,7 @@ import pandas as pd
 import streamlit as st
 
 from echo2ecg_core.ecg.record import EcgRecord
-from echo2ecg_core.figures.notation import THIN, interval, number
+from echo2ecg_core.figures.notation import THIN, grades_in_words, interval, number
 from echo2ecg_core.store.catalog import Catalog
 from echo2ecg_core.store.model_registry import ModelCard
 from echo2ecg_core.workflows.predict import Prediction
@@ -62,7 +62,7 @@ def hits_csv(report: dict) -> str:
     shared = {"ecg": report["query"]["source"], "model_id": report["model"]["id"], "model_sha256": report["model"]["sha256"]}
     rows = [{"rank": hit["rank"], "study_id": hit["study_id"], "similarity": hit["similarity"], **hit["phenotypes"],
              "views": " ".join(view["view"] or "" for view in hit["views"]), "synthetic": hit["synthetic"], **shared} for hit in report["hits"]]
-    return pd.DataFrame(rows).to_csv(index=False)
+    return grades_in_words(pd.DataFrame(rows)).to_csv(index=False)
 
 
 def nothing_open(card: ModelCard | None) -> None:

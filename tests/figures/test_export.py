@@ -39,14 +39,28 @@ REPORT = {
             "reason": "No estimate: weak.",
             "source": {"model": "7c1e9a4f"},
         },
+        {
+            "name": "tr_grade",
+            "label": "Tricuspid regurgitation",
+            "unit": "",
+            "kind": "grade",
+            "value": 0.12,
+            "interval": [0, 2],
+            "interval_level": 0.9,
+            "reference": {},
+            "reference_source": "graded",
+            "test_r2": 0.3,
+            "reason": None,
+            "source": {"model": "7c1e9a4f"},
+        },
     ],
 }
 
 
 def test_every_phenotype_is_a_row_that_names_file_and_model():
     table = pd.read_csv(io.StringIO(phenotypes_csv(REPORT)))
-    assert table.name.tolist() == ["lvef", "ivsd"]
-    assert table.loc[0, ["value", "interval_low", "interval_high", "chance_below"]].tolist() == [61.2, 49.1, 71.3, 0.1]
+    assert table.name.tolist() == ["lvef", "ivsd", "tr_grade"]
+    assert table.loc[0, ["value", "interval_low", "interval_high", "chance_below"]].astype(float).tolist() == [61.2, 49.1, 71.3, 0.1]
     assert (
         set(table.source) == {"a,b.dcm"} and set(table.model_id) == {"7c1e9a4f"} and table.outside_training_data.all()
     )
@@ -56,6 +70,11 @@ def test_every_phenotype_is_a_row_that_names_file_and_model():
 def test_a_phenotype_without_estimate_keeps_its_reason():
     table = pd.read_csv(io.StringIO(phenotypes_csv(REPORT)))
     assert pd.isna(table.value[1]) and table.reason[1] == "No estimate: weak."
+
+
+def test_a_valve_grade_leaves_as_a_chance_with_its_interval_in_words():
+    row = pd.read_csv(io.StringIO(phenotypes_csv(REPORT)), keep_default_na=False).iloc[2]
+    assert (row.kind, row.value, row.interval_low, row.interval_high) == ("grade", "0.12", "none", "moderate")
 
 
 def test_the_json_is_the_report_itself():

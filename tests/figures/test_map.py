@@ -60,3 +60,10 @@ def test_your_ecg_is_a_ringed_cross_with_its_words_and_no_point_of_the_selection
 
 def test_only_columns_with_values_can_be_coloured_by(points):
     assert colour_choices(points) == {"lvef": "LVEF, measured", "ivsd": "IVSd, measured", "modality": "ECG or study"}
+
+
+def test_a_valve_grade_is_named_in_words_on_the_scale_and_on_hovering(points):
+    figure = map_figure(points.assign(tr_grade=[0.0, 2, 3, np.nan, 1]), "tr_grade")
+    scale = figure.layout.coloraxis
+    assert (scale.cmin, scale.cmax) == (0, 3) and list(scale.colorbar.ticktext) == ["none", "mild", "moderate", "severe"]
+    assert figure.data[0].text[1] == "<b>E-2</b> ECG<br>LVEF –<br>TR moderate" and "TR</b> measured" in scale.colorbar.title.text

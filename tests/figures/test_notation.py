@@ -2,9 +2,25 @@
 
 from datetime import datetime
 
+import numpy as np
+import pandas as pd
 import pytest
 
-from echo2ecg_core.figures.notation import date, duration, interval, number, p_value, percent, with_unit
+from echo2ecg_core.figures.notation import (
+    date,
+    duration,
+    grades_in_words,
+    interval,
+    measured,
+    measured_range,
+    measured_with_unit,
+    number,
+    p_value,
+    percent,
+    predicted,
+    with_unit,
+)
+from echo2ecg_core.phenotypes import PHENOTYPES
 
 
 @pytest.mark.parametrize(
@@ -59,3 +75,21 @@ def test_waiting_times_get_coarser_with_their_length():
     assert duration(7.6) == "8\u202fs"
     assert duration(150) == "2\u202fmin"
     assert duration(3900) == "1\u202fh 5\u202fmin"
+
+
+def test_a_phenotype_is_written_in_its_own_decimals_and_unit():
+    lvef, ivsd = PHENOTYPES["lvef"], PHENOTYPES["ivsd"]
+    assert [measured(lvef, 61.4), measured_with_unit(ivsd, 0.84), predicted(lvef, 61.4)] == ["61", "0.8\u202fcm", "61"]
+    assert measured_range(ivsd, 0.61, 1.08) == "0.6–1.1"
+
+
+def test_a_valve_grade_is_written_in_words_and_its_prediction_as_a_chance():
+    tr = PHENOTYPES["tr_grade"]
+    assert [measured(tr, 1.3), measured_with_unit(tr, 2), measured(tr, None), measured(tr, np.nan)] == ["mild", "moderate", "–", "–"]
+    assert [measured_range(tr, 0, 2), measured_range(tr, 1, 1)] == ["none–moderate", "mild"]
+    assert [predicted(tr, 0.124), predicted(tr, 0.001), predicted(tr, None)] == ["12\u202f% ≥\u202fmoderate", "<1\u202f% ≥\u202fmoderate", "–"]
+
+
+def test_a_table_of_measured_values_carries_grades_in_words():
+    table = grades_in_words(pd.DataFrame({"lvef": [61.4, 40.0], "tr_grade": [2.0, np.nan]}))
+    assert table.lvef.tolist() == [61.4, 40.0] and table.tr_grade[0] == "moderate" and pd.isna(table.tr_grade[1])

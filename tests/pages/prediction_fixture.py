@@ -15,6 +15,7 @@ VALUES = {
     "lvesv": (38.0, (22.0, 58.1)),
     "lvsv": (60.1, (44.0, 77.2)),
     "ivsd": (0.82, (0.61, 1.08)),
+    "tr_grade": (0.12, (0, 1)),
 }
 LVEFS = (54, 57, 58, 60, 61, 61, 63, 64, 66, 69)
 
@@ -103,6 +104,7 @@ def _row(name: str, sex: str | None, weak: bool) -> dict:
         "label": phenotype.label,
         "short": phenotype.short,
         "unit": phenotype.unit,
+        "kind": phenotype.kind,
         "value": value,
         "interval": list(ends),
         "interval_level": 0.9,
@@ -126,6 +128,8 @@ def _row(name: str, sex: str | None, weak: bool) -> dict:
             "reason": f"No estimate: on test patients this model predicts {phenotype.short} no better than the average "
             "patient.",
         }
+    if name == "tr_grade":
+        row["classes"] = {"none": 0.61, "mild": 0.27, "moderate": 0.1, "severe": 0.02}
     if name == "lvef":
         row["classes"] = {"reduced": 0.03, "mildly_reduced": 0.09, "preserved": 0.88}
     return row

@@ -1,5 +1,6 @@
 """The ECG page in Streamlit's own test runner: empty, with data, with each kind of doubt, and with errors in words."""
 
+import re
 import subprocess
 import sys
 from dataclasses import replace
@@ -69,6 +70,12 @@ def test_a_dropped_ecg_shows_doubt_before_the_number_and_the_number_with_interva
     assert text.index("Outside the training data.") < text.index("61")
     assert "49–71" in text and "54–74" in text
     assert "88\u202f%" in text
+
+
+def test_a_valve_grade_is_a_chance_and_words_with_the_dot_at_the_likeliest_grade(page):
+    row = re.search(r"<tr><th scope=.row.><b>Tricuspid regurgitation.*?</tr>", words(opened(page))).group()
+    assert "<b>12\u202f%</b>" in row and "≥\u202fmoderate</td>" in row and "none–mild" in row and "none to severe" in row
+    assert 'class="estimate" style="left:0.00%"' in row
 
 
 def test_both_reference_ranges_stand_while_the_sex_is_unknown(page):

@@ -108,6 +108,18 @@ def test_the_hits_can_be_downloaded_and_each_row_names_its_ecg_and_model(page, w
     assert float(row["lvef"]) + float(row["lvedv"]) == pytest.approx(200, abs=0.01) and "A4C" in row["views"]
 
 
+def test_measured_and_predicted_valve_grades_stand_in_words(page, workspace, monkeypatch):
+    asked = prediction(35.0)
+    asked.report["phenotypes"].append({"name": "tr_grade", "label": "Tricuspid regurgitation", "short": "TR", "unit": "", "kind": "grade",
+                                       "value": 0.12, "interval": [0, 1], "interval_level": 0.9, "reason": None})
+    monkeypatch.setattr(resources, "prediction", lambda record, card, insist=False: asked)
+    text = words(with_ecg(page))
+    assert "<b>TR</b> <span></span></th><td class='num'>12\u202f% ≥\u202fmoderate</td><td class='num'>none–mild</td>" in text
+    assert "<td class='num'><b>moderate</b></td><td class='num'>–</td>" in text and "<b>above the interval</b>" in text
+    document = hits_csv(search_report(asked, search(asked, workspace)))
+    assert "moderate" in document and "2.0," not in document
+
+
 def test_filters_that_shut_everything_out_name_the_strictest_and_can_be_reset(page):
     page.session_state["study_filters"] = Filters(sex="male", phenotypes={"lvef": (78, 80)})
     with_ecg(page)

@@ -37,3 +37,17 @@ def test_a_phenotype_the_model_refuses_keeps_its_reason():
 
 def test_what_is_neither_predicted_nor_measured_has_no_row():
     assert [v.phenotype.name for v in verdicts({"lvesv": 40.0}, [])] == ["lvesv"]
+
+
+TR = [{"name": "tr_grade", "value": 0.12, "interval": [0, 1], "reason": None}]
+
+
+def test_the_median_of_grades_is_a_grade_that_was_measured():
+    row = agreement([{"tr_grade": g} for g in (0.0, 0.0, 1.0, 3.0)], TR)[0]
+    assert (row.lower_quartile, row.median, row.upper_quartile, row.predicted) == (0, 0, 1, 0.12)
+
+
+@pytest.mark.parametrize(("grade", "words"), [(1.0, "inside the interval"), (2.0, "above the interval")])
+def test_a_measured_grade_is_judged_against_the_interval_and_has_no_difference_from_a_chance(grade, words):
+    row = verdicts({"tr_grade": grade}, TR)[0]
+    assert (row.measured, row.predicted, row.difference, row.words) == (grade, 0.12, None, words)

@@ -15,8 +15,10 @@ from sklearn.metrics import roc_auc_score
 from echo2ecg_core.ecg.readers import read_ecg
 from echo2ecg_core.ecg.record import LEADS, EcgRecord
 from echo2ecg_core.errors import ReadError
+from echo2ecg_core.models.readouts import Head, Readouts
 from echo2ecg_core.phenotypes import PHENOTYPES
 from echo2ecg_core.store.database import Workspace
+from echo2ecg_core.terminal import print_report
 from echo2ecg_core.workflows import demo
 from echo2ecg_core.workflows.active_model import load_active_model
 from echo2ecg_core.workflows.predict import predict, predict_batch
@@ -94,6 +96,42 @@ def test_at_least_four_of_five_real_ecgs_are_marked_as_outside(model, samples):
 def test_pydicoms_ecg_is_marked_as_outside(model):
     outside = predict(read_ecg(get_testdata_file("waveform_ecg.dcm")), model).as_json()["out_of_distribution"]
     assert outside["flag"] and outside["percentile"] > 95 and outside["message"].startswith("Outside the training data.")
+
+
+@pytest.fixture
+def grading(model):
+    """The shipped model with one more head, for tricuspid regurgitation, that says "1.3" of every ECG.
+
+    Its errors at calibration make the measured grades 0, 1 and 2 in six, three and one of ten.
+    """
+    errors = np.repeat([-1.3, -0.3, 0.7], [60, 30, 10])
+    head = Head(np.zeros(len(model.readouts.mean)), 1.3, np.array([0.0, 5.0]), np.stack([np.full(100, 1.3), errors], 1))
+    heads = {n: h for n, h in model.readouts.heads.items() if n == "lvef"} | {"tr_grade": head}
+    return replace(model, readouts=Readouts(model.readouts.mean, model.readouts.scale, heads, model.readouts.outside))
+
+
+def test_a_valve_grade_is_predicted_as_the_chance_of_moderate_or_worse_and_an_interval_of_grades(grading, phantoms):
+    row = predict(phantoms[0][1], grading).as_json()["phenotypes"][-1]
+    assert (row["name"], row["kind"], row["unit"]) == ("tr_grade", "grade", "")
+    assert row["value"] == pytest.approx(0.1, abs=0.01) and row["interval"] in ([0, 1], [0, 2])
+    assert row["classes"] == pytest.approx({"none": 0.6, "mild": 0.3, "moderate": 0.1, "severe": 0.0}, abs=0.01)
+    assert row["value"] == pytest.approx(row["classes"]["moderate"] + row["classes"]["severe"], abs=1e-3)
+
+
+def test_a_table_of_predictions_names_grades_in_words(grading, phantoms):
+    row = as_row(predict(phantoms[0][1], grading).as_json())
+    assert row["tr_grade_moderate_or_worse"] == pytest.approx(0.1, abs=0.01) and row["tr_grade_low"] == "none"
+    assert "tr_grade" not in row and row["as_grade_moderate_or_worse"] is None and row["lvef"] is not None
+
+
+def test_people_read_a_valve_grade_in_words(grading, phantoms, capsys):
+    print_report(predict(phantoms[0][1], grading).as_json())
+    line = next(line for line in capsys.readouterr().out.splitlines() if "Tricuspid" in line)
+    assert "≥\u202fmoderate (90 % interval none–m" in line and "1.3" not in line
+
+
+def test_a_phenotype_the_model_was_not_trained_on_has_no_row(grading, phantoms):
+    assert [row["name"] for row in predict(phantoms[0][1], grading).as_json()["phenotypes"]] == ["lvef", "tr_grade"]
 
 
 def test_without_sex_both_reference_ranges_and_no_chance_with_sex_a_chance(model, phantoms):

@@ -41,7 +41,7 @@ def test_the_terminals_document_has_the_promised_fields_and_is_json(workspace):
     assert set(document) == {"query", "model", "hits"} and document["model"]["id"] == MODEL_ID
     first = document["hits"][0]
     assert set(first) == {"rank", "study_id", "similarity", "phenotypes", "views", "synthetic"}
-    assert first["synthetic"] is True and first["phenotypes"].keys() == {"lvef", "lvedv", "ivsd"}
+    assert first["synthetic"] is True and first["phenotypes"].keys() == {"lvef", "lvedv", "ivsd", "tr_grade"}
     assert {frozenset(view) for hit in document["hits"] for view in hit["views"]} == {frozenset({"clip_id", "view", "fps", "frames"})}
     assert first["views"][0]["fps"] == 50 and first["views"][0]["frames"] == 32
 
