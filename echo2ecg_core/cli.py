@@ -208,11 +208,17 @@ def phantom(out: Annotated[Path, typer.Option(help="Folder to write.")], patient
 
 
 @app.command()
-def promote(model: str, workspace: WorkspaceOption = None) -> None:
-    """Make a registered model the active one."""
+def promote(model: str, prepare: Annotated[bool, typer.Option("--prepare", help="Make missing vectors, readouts and map first.")] = False,
+            workspace: WorkspaceOption = None) -> None:
+    """Make a registered model the active one; an older one is rolled back to like this."""
     from echo2ecg_core.workflows.active_model import promote as make_active
+    from echo2ecg_core.workflows.prepare_model import prepare_model
 
-    card = make_active(_existing(workspace), model)
+    place = _existing(workspace)
+    if prepare:
+        with progress_bar() as progress:
+            print(prepare_model(place, model, progress), file=sys.stderr)
+    card = make_active(place, model)
     print(f"{card.name} {card.model_id} is active.")
 
 

@@ -127,6 +127,12 @@ def _import(workspace: Workspace, parameters: dict, progress) -> str:
     return import_archive(workspace, parameters, progress)
 
 
+def _embed(workspace: Workspace, parameters: dict, progress) -> str:
+    from echo2ecg_core.workflows.prepare_model import embed_job
+
+    return embed_job(workspace, parameters.get("model"), progress)
+
+
 def _prepare(workspace: Workspace, parameters: dict, progress) -> str:
     from echo2ecg_core.workflows.prepare_model import prepare_model
 
@@ -145,4 +151,12 @@ def _model_import(workspace: Workspace, parameters: dict, progress) -> str:
     return import_weight_files(workspace, parameters, progress)
 
 
-WORKFLOWS = {"demo": _demo, "map": _map, "import": _import, "prepare": _prepare, "embed": _prepare, "train": _train, "model_import": _model_import}
+WORKFLOWS = {
+    "demo": _demo,
+    "map": _map,
+    "import": _import,
+    "embed": _embed,
+    "prepare": _prepare,
+    "train": _train,
+    "model_import": _model_import,
+}

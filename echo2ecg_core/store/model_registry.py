@@ -53,20 +53,38 @@ class ModelRegistry:
         self.workspace = workspace
 
     def register(self, folder: Path) -> ModelCard:
-        """Copy a model folder into the workspace and list it, inactive; the same weights twice are one model."""
+        """Copy a model folder into the workspace and list it, inactive; the same weights twice are one model.
+
+        The same weights with another spec (somebody learnt their sampling rate) replace the folder: readouts fitted on
+        other inputs go with it, and vectors made from them no longer count.
+
+        Raises:
+            ModelError: the folder holds no model, or the model is active and would read ECGs otherwise.
+        """
         manifest = read_manifest(folder)
         model_id = manifest["sha256"][:8]
         target = self.workspace.models / model_id
         if not target.exists():
-            temporary = self.workspace.models / f".copying-{model_id}"
-            shutil.rmtree(temporary, ignore_errors=True)
-            shutil.copytree(folder, temporary)
-            temporary.rename(target)
+            self._copy(folder, target)
+        elif read_manifest(target).get("spec") != manifest.get("spec"):
+            if any(card.active and card.model_id == model_id for card in self.models()):
+                raise ModelError(f"The model {model_id} is active; with these settings it would read ECGs otherwise than its vectors were made.",
+                                 "Promote another model first, then import it again.")
+            self._copy(folder, target)
         with self.workspace.connect() as db:
             db.execute("INSERT OR IGNORE INTO models VALUES (?, ?, ?, ?, ?, 0)",
                        (model_id, manifest["name"], manifest["sha256"], int(manifest["synthetic"]),
                         datetime.now(UTC).isoformat(timespec="seconds")))
         return self.get(model_id)
+
+    def _copy(self, folder: Path, target: Path) -> None:
+        temporary = self.workspace.models / f".copying-{target.name}"
+        shutil.rmtree(temporary, ignore_errors=True)
+        shutil.copytree(folder, temporary)
+        if target.exists():
+            target.rename(temporary.with_suffix(".old"))
+        temporary.rename(target)
+        shutil.rmtree(temporary.with_suffix(".old"), ignore_errors=True)
 
     def models(self) -> list[ModelCard]:
         """All registered models, newest first."""

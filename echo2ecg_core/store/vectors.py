@@ -31,12 +31,14 @@ class VectorSet:
         model_id: The model (for "clip": the clip encoder) that made them.
         ids: (n,) str, unique.
         matrix: (n, d) float32 or float16, finite.
+        input: How the ECGs were prepared for the network (JSON of the input spec); "" for other kinds.
     """
 
     kind: str
     model_id: str
     ids: tuple[str, ...]
     matrix: np.ndarray
+    input: str = ""
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -85,7 +87,7 @@ class VectorSet:
         keep = [row for row, vector_id in enumerate(self.ids) if vector_id not in replaced]
         old = self.matrix[keep] if keep else np.empty((0, new.shape[1]), new.dtype)
         kept_ids = tuple(self.ids[row] for row in keep)
-        return VectorSet(self.kind, self.model_id, kept_ids + tuple(map(str, ids)), np.concatenate([old, new]))
+        return VectorSet(self.kind, self.model_id, kept_ids + tuple(map(str, ids)), np.concatenate([old, new]), self.input)
 
     @cached_property
     def _index(self):
@@ -153,7 +155,7 @@ class VectorSet:
 
         content = save(
             {"matrix": np.ascontiguousarray(self.matrix)},
-            metadata={"kind": self.kind, "model_id": self.model_id, "ids": json.dumps(self.ids)},
+            metadata={"kind": self.kind, "model_id": self.model_id, "ids": json.dumps(self.ids), "input": self.input},
         )
         target = vectors_path(folder, self.kind, self.model_id)
         try:
@@ -206,7 +208,7 @@ def _read(path: Path, kind: str, model_id: str, version: tuple[int, int, int]) -
             f"Expected {kind} vectors of model {model_id}, found {about.get('kind')} vectors of model {about.get('model_id')}.",
             "Put the file back under its own name, or run the embedding job.",
         )
-    return VectorSet(kind, model_id, ids, matrix)
+    return VectorSet(kind, model_id, ids, matrix, about.get("input", ""))
 
 
 def recover_vectors(folder: Path, kind: str, model_id: str) -> VectorSet:

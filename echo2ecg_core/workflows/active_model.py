@@ -31,19 +31,29 @@ def load_active_model(workspace: Workspace) -> "LoadedModel":
 
 
 def promote(workspace: Workspace, model_id: str) -> ModelCard:
-    """Make a registered model the active one; it must be able to answer.
+    """Make a registered model the active one, in one transaction; it must be able to answer. An older model is rolled back to like this.
 
     Raises:
-        ModelError: no such model, or it has no readouts: pages could show nothing with it.
+        ModelError: no such model, its readouts, vectors or map are missing, or its stored vectors come from ECGs that were
+            prepared otherwise than its spec says.
     """
+    from echo2ecg_core.workflows.readiness import readiness
+
     registry = ModelRegistry(workspace)
     card = registry.get(model_id)
+    state = readiness(workspace, card)
+    if state.lacks:
+        raise ModelError(f"{card.name} {card.model_id} cannot become active: its weights hold {', '.join(state.lacks)}.",
+                         "Use it as the start of a training run, or import the missing weights with it.")
+    if state.missing:
+        raise ModelError(f"{card.name} {card.model_id} cannot become active yet: it has {', '.join(state.missing)}.",
+                         "Prepare it first (Models page, or `promote MODEL --prepare`).")
     load_readouts(card.folder)
     return registry.promote(card.model_id)
 
 
-def load_model(card: ModelCard) -> "LoadedModel":
-    """A registered model, ready to embed.
+def load_model(card: ModelCard, *, with_readouts: bool = True) -> "LoadedModel":
+    """A registered model, ready to embed; without readouts (None) it can embed all the same.
 
     Raises:
         ModelError: weights or readouts are missing or damaged.
@@ -54,7 +64,7 @@ def load_model(card: ModelCard) -> "LoadedModel":
     if checkpoint.echo2ecg is None:
         raise ModelError(f"The model {card.name} has no ECG encoder, so ECGs cannot be embedded.", "Promote a model that has one.")
     return LoadedModel(card, checkpoint.echo2ecg, checkpoint.clip_encoder, checkpoint.view_classifier, checkpoint.spec,
-                       load_readouts(card.folder), checkpoint.manifest)
+                       load_readouts(card.folder) if with_readouts else None, checkpoint.manifest)
 
 
 def load_readouts(folder: Path):
@@ -84,7 +94,7 @@ class LoadedModel:
     clip_encoder: object | None
     view_classifier: object | None
     spec: object
-    readouts: object
+    readouts: object | None
     manifest: dict
 
     def prepare(self, record: EcgRecord) -> np.ndarray:

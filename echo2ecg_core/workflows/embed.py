@@ -3,14 +3,17 @@
 Clip vectors belong to the clip encoder, ECG and study vectors to the model. Each set is saved as it grows.
 """
 
+import json
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 
 from echo2ecg_core.echo.clip import VIEWS
 from echo2ecg_core.errors import Echo2ECGError
 from echo2ecg_core.store.catalog import Catalog
-from echo2ecg_core.store.database import Workspace
+from echo2ecg_core.store.database import Workspace, write_atomically
 from echo2ecg_core.store.vectors import VectorSet, recover_vectors
 from echo2ecg_core.workflows.active_model import LoadedModel
 
@@ -20,10 +23,12 @@ SAVE_EVERY = 160
 
 
 def embed_ecgs(workspace: Workspace, model: LoadedModel, progress: Progress = lambda share, message: None) -> list[dict]:
-    """Embed every ECG without a vector; returns the ones that could not be, with the reason."""
+    """Embed every ECG without a vector; returns the ones that could not be, with the reason.
+
+    Vectors of ECGs that were prepared otherwise than the model's spec says are made again.
+    """
     catalog, model_id = Catalog(workspace), model.card.model_id
-    embeddings = recover_vectors(workspace.vectors, "ecg", model_id)
-    aligned = recover_vectors(workspace.vectors, "ecg_aligned", model_id)
+    embeddings, aligned = (_prepared_alike(recover_vectors(workspace.vectors, kind, model_id), model) for kind in ("ecg", "ecg_aligned"))
     waiting = [i for i in catalog.ecgs().ecg_id if i in set(embeddings.missing([i])) | set(aligned.missing([i]))]
     refused, done = [], 0
     for ids in _batches(waiting, SAVE_EVERY):
@@ -41,7 +46,26 @@ def embed_ecgs(workspace: Workspace, model: LoadedModel, progress: Progress = la
             aligned = _grown(aligned, [r[0] for r in rows], np.stack([r[2] for r in rows]))
             embeddings.save(workspace.vectors)
             aligned.save(workspace.vectors)
+    write_atomically(refused_path(workspace, model_id), json.dumps(refused).encode())
     return refused
+
+
+def refused_path(workspace: Workspace, model_id: str) -> Path:
+    """The list of ECGs that this model could not embed, with reasons: what is no longer waited for."""
+    return workspace.vectors / f"ecg-refused--{model_id}.json"
+
+
+def _prepared_alike(vectors: VectorSet, model: LoadedModel) -> VectorSet:
+    """The set if its ECGs were prepared as the model's spec says, else an empty one to be filled."""
+    wanted = input_text(model.spec)
+    if vectors.input == wanted:
+        return vectors
+    return replace(vectors, ids=(), matrix=np.empty((0, 0), np.float32), input=wanted)
+
+
+def input_text(spec) -> str:
+    """How a model wants its ECGs, as the text that is kept with their vectors."""
+    return json.dumps(spec.ecg_input.to_dict(), sort_keys=True)
 
 
 def embed_clips(workspace: Workspace, model: LoadedModel, progress: Progress = lambda share, message: None) -> None:

@@ -38,10 +38,10 @@ def test_the_same_file_twice_is_one_inactive_model(release, tmp_path):
     assert len(manifest["source_sha256"]) == 64 and "licence" in manifest and any("search" in note for note in first.notes)
 
 
-def test_a_model_without_readouts_cannot_become_active(release, tmp_path):
+def test_released_weights_that_hold_the_ecg_side_only_cannot_become_active(release, tmp_path):
     place = Workspace(tmp_path / "w")
     card = import_model([release], place).card
-    with pytest.raises(ModelError, match="no readouts yet"):
+    with pytest.raises(ModelError, match="no alignment of ECGs with studies, no echo side"):
         promote(place, card.model_id)
 
 
