@@ -145,6 +145,28 @@ def test_the_wide_complexes_of_simulated_bundle_branch_blocks_are_measured(condu
     assert np.mean([abs(measured - drawn) <= 15 for drawn, measured in pairs]) >= 0.8, pairs
 
 
+@pytest.mark.parametrize("rhythm_name", ["sinus", "af"])
+def test_the_rate_of_the_simulated_beats_is_recovered_in_sinus_rhythm_and_in_fibrillation(monkeypatch, rhythm_name):
+    """The truth is the mean rate of this recording's own beats, not the heart's: in fibrillation ten seconds scatter."""
+    from echo2ecg_core.phantom import rhythm
+    from echo2ecg_core.phantom.ecg import simulate_ecg
+    from echo2ecg_core.phantom.heart import draw_heart
+
+    drawn, draw_beats = [], rhythm.draw_beats
+    monkeypatch.setattr(rhythm, "draw_beats", lambda *given: drawn.append(draw_beats(*given)) or drawn[-1])
+    hearts = [heart for heart in (draw_heart(np.random.default_rng([77, seed])) for seed in range(250)) if heart.rhythm == rhythm_name][:20]
+    assert len(hearts) == 20
+    rates, qrs = [], []
+    for seed, heart in enumerate(hearts):
+        measured = measure_signal(simulate_ecg(heart, np.random.default_rng([78, seed])), 500)
+        onsets_s = drawn[-1].onsets_s
+        inside_s = onsets_s[(onsets_s > 0.05) & (onsets_s < 9.9)]  # complexes that lie in the recording whole
+        rates.append(abs(measured.heart_rate_bpm - 60 / np.diff(inside_s).mean()))
+        qrs.append(abs(measured.qrs_ms - heart.qrs_ms))
+    assert np.mean(np.array(rates) <= 1) >= 0.95 and np.median(rates) < 0.3, rates
+    assert np.median(qrs) <= 15, qrs
+
+
 def bad_signals():
     rng = np.random.default_rng(0)
     return {
@@ -267,15 +289,24 @@ def test_the_rate_of_the_marked_beats_is_right_within_two_beats_a_minute(ludb):
         first_s, last_s = manual["r_times_s"][[0, -1]]
         within = [time_s for time_s in measured.r_times_s if first_s - 0.12 < time_s < last_s + 0.12]
         right += abs(60 / np.diff(within).mean() - manual["heart_rate_bpm"]) <= 2
-    assert right >= 97
+    assert right == 100
 
 
-def test_the_rate_of_the_whole_recording_is_that_of_the_marked_beats_unless_the_rhythm_is_irregular(ludb):
-    regular = [(manual, measured) for manual, measured in ludb
-               if np.diff(manual["r_times_s"]).std() < 0.1 * np.diff(manual["r_times_s"]).mean()]
-    assert len(regular) >= 80
-    right = [abs(measured.heart_rate_bpm - manual["heart_rate_bpm"]) <= 2 for manual, measured in regular]
-    assert np.mean(right) >= 0.97
+def test_the_rate_of_the_whole_recording_differs_only_by_beats_that_nobody_marked(ludb):
+    """Over the marked span 100 of 100 rates agree; over all ten seconds 95.
+
+    The marks leave out the first and last beats. In the other five (flutter, fibrillation, ectopy) every marked beat is
+    found where it is marked, and one or two more lie before or after the marks, at intervals of that irregular rhythm.
+    """
+    far = [(m["r_times_s"], np.array(found.r_times_s)) for m, found in ludb if abs(found.heart_rate_bpm - m["heart_rate_bpm"]) > 2]
+    assert len(far) <= 5
+    for marked_s, found_s in far:
+        outside = (found_s < marked_s[0] - 0.12) | (found_s > marked_s[-1] + 0.12)
+        np.testing.assert_allclose(found_s[~outside], marked_s, atol=0.12)
+        assert 1 <= outside.sum() <= 2
+        rr_s = np.diff(marked_s)
+        assert rr_s.std() > 0.1 * rr_s.mean()
+        assert np.all((np.diff(found_s) > 0.9 * rr_s.min()) & (np.diff(found_s) < 1.1 * rr_s.max()))
 
 
 @pytest.mark.parametrize("name, limit_ms", [("qrs_ms", 12), ("qt_ms", 25), ("pr_ms", 20)])
