@@ -42,8 +42,7 @@ def ingest(folder: Path, workspace: Workspace, *, cohort: str, synthetic: bool =
         StoreError: labels.csv or ecgs.csv is missing or lacks a column, or a patient has two splits.
     """
     synthetic = synthetic or is_phantom(folder)
-    studies = _read_table(folder / "labels.csv", ("patient_id", "study_id"))
-    ecgs = _read_table(folder / "ecgs.csv", ("ecg_id", "patient_id", "path"))
+    studies, ecgs = read_tables(folder)
     catalog, report = Catalog(workspace), IngestReport()
     _add_patients(catalog, studies, ecgs, cohort, synthetic)
     for row in studies.to_dict("records"):
@@ -54,6 +53,16 @@ def ingest(folder: Path, workspace: Workspace, *, cohort: str, synthetic: bool =
     ingest_ecgs(folder, ecgs, catalog, report, progress)
     ingest_clips(folder, studies, catalog, report, progress, synthetic=synthetic)
     return report
+
+
+def read_tables(folder: Path) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """labels.csv (a row a study) and ecgs.csv (a row an ECG) of an archive.
+
+    Raises:
+        StoreError: one is missing, no table, or lacks a column.
+    """
+    return (_read_table(folder / "labels.csv", ("patient_id", "study_id")),
+            _read_table(folder / "ecgs.csv", ("ecg_id", "patient_id", "path")))
 
 
 def is_phantom(folder: Path) -> bool:
