@@ -95,9 +95,9 @@ def measure_signal(signal_mv: np.ndarray, sampling_rate_hz: float) -> EcgMeasure
 def _measure_beats(beats: Beats, rr_s: float) -> tuple[dict, dict[str, float]]:
     """Returns the values of the median beat and their confidences from its two halves."""
     usual_rr_s = float(np.median(np.diff(beats.r_peaks))) / RATE_HZ
-    whole, waves = _measure_median(beats.windows, beats.leads, usual_rr_s)
+    whole, waves = measure_median(beats.windows, beats.leads, usual_rr_s)
     if len(beats.windows) >= 4:
-        halves = [_measure_median(beats.windows[i::2], beats.leads, usual_rr_s)[0] for i in (0, 1)]
+        halves = [measure_median(beats.windows[i::2], beats.leads, usual_rr_s)[0] for i in (0, 1)]
         confidence = {name: _agreement(name, whole[name], [half[name] for half in halves]) for name in TOLERANCE}
     else:
         confidence = {name: 0.0 if whole[name] is None else FEW_BEATS_CONFIDENCE for name in TOLERANCE}
@@ -111,7 +111,14 @@ def _measure_beats(beats: Beats, rr_s: float) -> tuple[dict, dict[str, float]]:
     return whole, confidence
 
 
-def _measure_median(windows: np.ndarray, leads: np.ndarray, rr_s: float) -> tuple[dict, Waves | None]:
+def measure_median(windows: np.ndarray, leads: np.ndarray, rr_s: float) -> tuple[dict, Waves | None]:
+    """Returns intervals, axis and `p_present` of the median of aligned beats, and the bounds they come from.
+
+    Args:
+        windows: (b, 12, n) as in `Beats.windows`.
+        leads: (12,) bool, those that carry complexes.
+        rr_s: Usual distance from one beat to the next, seconds.
+    """
     waves = delineate(windows[:, leads], rr_s)
     values = dict.fromkeys((*TOLERANCE, "p_present"))
     if waves is None:
