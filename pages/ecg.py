@@ -2,10 +2,10 @@
 
 import streamlit as st
 
-from pages.ui import ecg_panel, evidence, lvef_card, measures, panels, phenotype_table, resources, session, upload
+from pages.ui import ecg_panel, evidence, lvef_card, measures, panels, phenotype_table, resources, session, signal_tables, upload
 from pages.ui.errors import errors_in_words
 
-TABS = ("Phenotypes", "Why this estimate", "Median beats", "Provenance")
+TABS = ("Phenotypes", "Why this estimate", "Median beats", "Measurements and signal", "Provenance")
 
 record, card = session.current_ecg(), resources.active_model()
 with st.container(key="page_head", horizontal=True, vertical_alignment="center", gap="small"):
@@ -45,12 +45,16 @@ with card_place:
     panels.studies_button(report)
 with below:
     st.html(measures.measures_strip(report))
-    phenotypes, why, beats, provenance = st.tabs(TABS, key=session.TAB_KEY, bind="query-params")
+    phenotypes, why, beats, signal, provenance = st.tabs(TABS, key=session.TAB_KEY, bind="query-params")
     with phenotypes:
         st.html(phenotype_table.phenotype_table(report))
     with why:
         evidence.why(report)
     with beats:
         ecg_panel.beats_panel(record)
+    with signal:
+        left, right = st.columns(2, gap="medium")
+        left.html(signal_tables.measurement_table(report))
+        right.html(signal_tables.lead_table(report))
     with provenance:
         evidence.provenance(record, report, card)

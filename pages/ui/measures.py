@@ -4,67 +4,87 @@ Limits: PR and rate by convention; QRS and axis Surawicz et al., QTc Rautaharju 
 III and IV, J Am Coll Cardiol 53:976-991, 2009).
 """
 
+from dataclasses import dataclass
 from html import escape
 
 from echo2ecg_core.figures.notation import MISSING, THIN, interval, number, with_unit
 
-DOUBTFUL = 0.5
-# field, label, unit, decimals, (low, high) or by sex
-ROWS = (
-    ("heart_rate_bpm", "Rate", "bpm", (60, 100)),
-    ("pr_ms", "PR", "ms", (120, 200)),
-    ("qrs_ms", "QRS", "ms", (None, 110)),
-    ("qt_ms", "QT", "ms", None),
-    ("qtc_fridericia_ms", "QTc Fridericia", "ms", {"male": (None, 450), "female": (None, 460)}),
-    ("axis_deg", "QRS axis", "°", (-30, 90)),
+HIGH, FAIR = 0.8, 0.5  # confidence from which a measurement is told as sure, and as fairly sure
+QTC_LIMITS = {"male": (None, 450), "female": (None, 460)}
+
+
+@dataclass(frozen=True)
+class Row:
+    """One measurement: its field, label, unit, normal limits (low, high) or by sex, and words where there are none."""
+
+    field: str
+    label: str
+    unit: str
+    limits: tuple | dict | None
+    without_limits: str = ""
+
+
+ALL_ROWS = (
+    Row("heart_rate_bpm", "Rate", "bpm", (60, 100)),
+    Row("pr_ms", "PR", "ms", (120, 200)),
+    Row("qrs_ms", "QRS", "ms", (None, 110)),
+    Row("qt_ms", "QT", "ms", None, "judged as QTc"),
+    Row("qtc_fridericia_ms", "QTc Fridericia", "ms", QTC_LIMITS),
+    Row("qtc_bazett_ms", "QTc Bazett", "ms", QTC_LIMITS),
+    Row("axis_deg", "QRS axis", "°", (-30, 90)),
 )
-CHECK = '<span class="e2e-icon">check</span>'
-WARN = '<span class="e2e-icon">info</span>'
+STRIP_ROWS = tuple(row for row in ALL_ROWS if row.field != "qtc_bazett_ms")
 
 
 def measures_strip(report: dict) -> str:
     """HTML of the strip for a prediction report."""
     sex, values = report["ecg"].get("sex"), report["measurements"]
-    cells = "".join(_cell(field, label, unit, limits, values, sex) for field, label, unit, limits in ROWS)
-    quality = f'<div class="quality"><span>Signal quality</span><div>{_quality(report["quality"])}</div></div>'
-    return f'<div class="e2e-strip"><dl>{cells}</dl>{quality}</div>'
+    cells = "".join(_cell(row, values, sex) for row in STRIP_ROWS)
+    key = f'<div class="key"><dt>{confidence_bar(0.75)} confidence</dt></div>'
+    return f'<div class="e2e-strip"><dl>{cells}{key}</dl><div class="quality">{_quality(report["quality"])}</div></div>'
 
 
-def _cell(field: str, label: str, unit: str, limits, values: dict, sex: str | None) -> str:
-    value, confidence = values.get(field), (values.get("confidence") or {}).get(field)
-    if value is None:
-        absent = field == "pr_ms" and values.get("p_present") is False
-        shown, title = f"<b>{MISSING}</b>", "Could not be measured in this tracing."
-        limits_text = f"<small>{'no P wave found' if absent else 'not measurable'}</small>"
-    else:
-        unit_tag = "<i class=degree>°" if unit == "°" else f"<i>{THIN}{unit}"
-        doubt = " ?" if confidence is not None and confidence < DOUBTFUL else ""
-        shown = f"<b>{number(value)}</b>{unit_tag}{doubt}</i>"
-        sure = f", confidence {number(confidence, 1)} of 1" if confidence is not None else ""
-        title = f"{label} {with_unit(value, unit)}{sure}"
-        limits_text = _limits(limits, sex)
-    return f'<div title="{escape(title)}"><dt>{label}</dt><dd>{shown}{limits_text}</dd></div>'
+def confidence_word(confidence: float) -> str:
+    """How sure a measurement is: "high", "fair" or "low"."""
+    return "high" if confidence >= HIGH else "fair" if confidence >= FAIR else "low"
 
 
-def _limits(limits, sex: str | None) -> str:
+def confidence_bar(confidence: float) -> str:
+    """HTML of a short bar, full when two halves of the beats give the same value."""
+    return f'<span class="e2e-sure" aria-hidden="true"><span style="width:{100 * confidence:.0f}%"></span></span>'
+
+
+def limits_text(limits: tuple | dict | None, sex: str | None) -> str:
+    """The normal limits in words; of both sexes while the sex is unknown."""
     if limits is None:
         return ""
     if isinstance(limits, tuple):
-        return f"<small>{interval(*limits)}</small>"
-    ranges = {s: r for s, r in limits.items() if sex in (None, s)}
-    return "<small>" + " · ".join(f"{interval(*r)} {s[0].upper()}" for s, r in ranges.items()) + "</small>"
+        return interval(*limits)
+    return " · ".join(f"{interval(*r)} {s[0].upper()}" for s, r in limits.items() if sex in (None, s))
+
+
+def _cell(row: Row, values: dict, sex: str | None) -> str:
+    value, confidence = values.get(row.field), (values.get("confidence") or {}).get(row.field)
+    if value is None:
+        absent = row.field == "pr_ms" and values.get("p_present") is False
+        reason = "no P wave found" if absent else "not measurable"
+        return f'<div title="Could not be measured in this tracing."><dt>{row.label}</dt><dd><b>{MISSING}</b><small>{reason}</small></dd></div>'
+    unit = "<i class=degree>°</i>" if row.unit == "°" else f"<i>{THIN}{row.unit}</i>"
+    title, sure = f"{row.label} {with_unit(value, row.unit)}", ""
+    if confidence is not None:
+        title += f", confidence {confidence_word(confidence)} ({number(confidence, 1)} of 1)"
+        sure = f" {confidence_bar(confidence)}{' low' if confidence < FAIR else ''}"
+    limits = limits_text(row.limits, sex)
+    small = f"<small>{limits}</small>" if limits else ""
+    return f'<div title="{escape(title)}"><dt>{row.label}{sure}</dt><dd><b>{number(value)}</b>{unit}{small}</dd></div>'
 
 
 def _quality(quality: dict) -> str:
+    """Every lead with its verdict, and in words what is wrong with the first that are not good."""
     leads = quality.get("leads") or {}
-    good = [lead for lead, judged in leads.items() if judged["verdict"] == "good"]
-    badges = [(f"{len(good)} of {len(leads)} leads good", len(good) == len(leads))] if leads else []
-    poor = {lead: ", ".join(judged["reasons"]) for lead, judged in leads.items() if judged["verdict"] != "good"}
-    badges += [(f"{lead}: {why}" if why else lead, False) for lead, why in list(poor.items())[:2]]
-    if len(poor) > 2:
-        badges.append((f"{len(poor) - 2} more", False))
-    if not poor:
-        badges.append((f"Quality {quality['verdict']}", quality["verdict"] == "good"))
-    titles = escape("; ".join(f"{lead}: {why}" for lead, why in poor.items()))
-    tag = f'<span class="e2e-badge gray" title="{titles}">'
-    return "".join(f"{tag}{CHECK if ok else WARN}{escape(text)}</span>" for text, ok in badges)
+    poor = [f"{lead} {', '.join(judged['reasons']) or judged['verdict']}" for lead, judged in leads.items() if judged["verdict"] != "good"]
+    words = f"{len(leads) - len(poor)} of {len(leads)} leads good" + (f" · {'; '.join(poor)}" if poor else "")
+    chips = "".join(
+        f'<span class="{judged["verdict"]}" title="{escape(f"{lead}: " + (", ".join(judged["reasons"]) or judged["verdict"]))}">{lead}</span>'
+        for lead, judged in leads.items())
+    return f'<span title="{escape(words)}">Signal quality · {escape(words)}</span><div>{chips}</div>'
