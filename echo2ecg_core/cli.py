@@ -265,6 +265,14 @@ def show_model(model: str, workspace: WorkspaceOption = None) -> None:
     print_json(ModelRegistry(_existing(workspace)).get(model).manifest())
 
 
+@app.command("hash-password")
+def hash_password() -> None:
+    """Ask for a password and print the line for ECHO2ECG_ADMIN_PASSWORD_HASH."""
+    from echo2ecg_core.passwords import hashed
+
+    print(hashed(typer.prompt("Password", hide_input=True, confirmation_prompt=True, err=True)))
+
+
 @app.command()
 def worker(workspace: WorkspaceOption = None) -> None:
     """Work through the queued jobs of a workspace, then stop."""

@@ -1,0 +1,47 @@
+"""The admin password: what is kept cannot be turned back, wrong ones are slow, and the hash of another program agrees."""
+
+import hashlib
+import time
+
+import pytest
+from typer.testing import CliRunner
+
+from echo2ecg_core import passwords
+from echo2ecg_core.cli import app
+from echo2ecg_core.errors import Echo2ECGError
+
+
+def test_a_hash_opens_to_its_password_only_and_differs_every_time():
+    first, second = passwords.hashed("correct horse"), passwords.hashed("correct horse")
+    assert first != second and "horse" not in first
+    assert passwords.matches_hash("correct horse", first) and passwords.matches_hash("correct horse", second)
+    assert not passwords.matches_hash("correct horse ", first) and not passwords.matches_hash("", first)
+
+
+def test_the_hash_is_scrypt_as_rfc_7914_tests_it():
+    known = "7023bdcb3afd7348461c06cd81fd38ebfda8fbba904f8e3ea9b543f6545da1f2d5432955613f0fcf62d49705242a9af9e61e85dc0d651e40dfcf017b45575887"
+    assert hashlib.scrypt(b"pleaseletmein", salt=b"SodiumChloride", n=16384, r=8, p=1, maxmem=2**26).hex() == known
+    assert passwords.matches_hash("pleaseletmein", f"scrypt:16384:8:1:{b'SodiumChloride'.hex()}:{known}")
+
+
+@pytest.mark.parametrize("line", ["", "letmein", "scrypt:1:2", "bcrypt:1:2:3:00:00", "scrypt:x:8:1:00:00"])
+def test_a_line_that_is_no_hash_is_said_in_words(line):
+    with pytest.raises(Echo2ECGError, match="hash-password"):
+        passwords.matches_hash("x", line)
+
+
+def test_wrong_attempts_wait_for_each_other_and_a_right_one_does_not(monkeypatch):
+    slept = []
+    monkeypatch.setattr(time, "sleep", slept.append)
+    assert passwords.slowly(lambda: True) and not slept
+    assert not passwords.slowly(lambda: False) and slept == [passwords.WRONG_COSTS_S]
+
+
+def test_plain_passwords_of_any_script_and_length_compare():
+    assert passwords.matches("Пароль·密码", "Пароль·密码") and not passwords.matches("a", "aa") and not passwords.matches("", "a")
+
+
+def test_the_command_prints_a_line_that_opens(monkeypatch):
+    result = CliRunner().invoke(app, ["hash-password"], input="open sesame\nopen sesame\n")
+    line = result.stdout.strip().splitlines()[-1]
+    assert result.exit_code == 0 and passwords.matches_hash("open sesame", line) and "sesame" not in result.stdout
