@@ -94,7 +94,8 @@ def test_another_password_or_eight_hours_close_the_page_again(page, monkeypatch)
     assert not opens(app.run())
     monkeypatch.setattr(admin_gate, "settings", lambda: Settings(_env_file=None, admin_password=SecretStr("sesame")))
     assert opens(app.run())
-    monkeypatch.setattr(admin_gate.time, "time", lambda now=admin_gate.time.time() + 3601 * admin_gate.HOURS: now)
+    later = admin_gate.time.time() + 3601 * admin_gate.HOURS
+    monkeypatch.setattr(admin_gate.time, "time", lambda: later)
     assert not opens(app.run())
 
 
