@@ -21,7 +21,8 @@ def main() -> None:
     from sklearn.linear_model import RidgeCV
 
     from echo2ecg_core.ecg.preprocess import prepare_ecg
-    from echo2ecg_core.evaluation.report import auroc, with_interval
+    from echo2ecg_core.evaluation.phenotypes import weighted_auroc, weighted_regression
+    from echo2ecg_core.evaluation.report import with_interval
     from echo2ecg_core.store.database import Workspace
     from echo2ecg_core.workflows import demo
     from echo2ecg_core.workflows.active_model import load_active_model
@@ -46,10 +47,10 @@ def main() -> None:
         mean, scale = x["train"].mean(0), x["train"].std(0)
         readout = RidgeCV(10.0 ** np.arange(-1, 6)).fit((x["train"] - mean) / scale, lvef["train"])
         predicted = readout.predict((x["test"] - mean) / scale)
-        error, reduced = np.abs(predicted - lvef["test"]), lvef["test"] <= 40.5
+        reduced = lvef["test"] <= 40.5
         result[name] = {
-            "auroc": with_interval(lambda w, s=-predicted, y=reduced: auroc(y, s, w), patients),
-            "mae": with_interval(lambda w, e=error: np.average(e, weights=w), patients),
+            "auroc": with_interval(lambda w, s=-predicted, y=reduced: weighted_auroc(s, y, w), patients),
+            "mae": with_interval(lambda w, p=predicted: weighted_regression(p, lvef["test"], w)["mae"], patients),
         }
     print(json.dumps(result))
 

@@ -220,6 +220,11 @@ def weighted_binary(scores: np.ndarray, is_positive: np.ndarray, weights: np.nda
     }
 
 
+def weighted_auroc(scores: np.ndarray, is_positive: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """Area under the ROC curve of any score (n,), not only a probability, for every weighting (w, n) -> (w,)."""
+    return _areas(*_steps(scores, is_positive, weights))[0]
+
+
 def calibration_bin(scores: np.ndarray) -> np.ndarray:
     """Number (n,) of the equal bin of probability that each score (n,) falls into; 1 belongs to the last."""
     limits = np.linspace(0, 1, CALIBRATION_BINS + 1)

@@ -1,16 +1,22 @@
 """What test patients say of a model: errors beside those of a random encoder and of the median, with intervals.
 
 All intervals are 95 % patient bootstraps (1,000 resamples): patients are drawn, not ECGs, because ECGs of one patient are
-not independent.
+not independent. This is the short form that a manifest keeps; workflows/evaluate.py writes the long one.
 """
 
 from collections.abc import Callable
 
 import numpy as np
 
+from echo2ecg_core.evaluation.phenotypes import (
+    bootstrap,
+    interval,
+    regression_metrics,
+    weighted_auroc,
+    weighted_regression,
+)
 from echo2ecg_core.models.readouts import INTERVAL_LEVEL, LIMIT_PERCENTILE, Readouts
 
-RESAMPLES = 1000
 REDUCED = 40.5  # LVEF <= 40 in whole percent
 
 
@@ -22,58 +28,45 @@ def test_report(readouts: Readouts, vectors, random_readouts: Readouts, random_v
         readouts, vectors: Of the model; `vectors.embedding` (n, d) and `vectors.outside` (n, f) of the test ECGs.
         random_readouts, random_vectors: The same of a randomly initialised encoder of the same size.
         train_labels: Phenotype -> values of training patients, for the median predictor.
-        labels: Phenotype -> measured values (n,) of the test ECGs.
+        labels: Phenotype -> measured values (n,) of the test ECGs, NaN where not measured.
         patients: (n,) patient number of each test ECG.
     """
     report = {"ecgs": len(patients), "patients": int(len(np.unique(patients))), "phenotypes": {},
               "share_outside": round(float(np.mean(readouts.outside.percentile(vectors.outside) > LIMIT_PERCENTILE)), 4)}
-    for name, measured in labels.items():
-        predicted = readouts.predict(name, vectors.embedding)
-        rows = {"mae": predicted, "random_mae": random_readouts.predict(name, random_vectors.embedding),
-                "median_mae": np.full(len(measured), np.nanmedian(train_labels[name]))}
-        entry = {"r2": round(1 - np.sum((measured - predicted) ** 2) / np.sum((measured - measured.mean()) ** 2), 4),
-                 "coverage": round(_coverage(readouts, name, vectors.embedding, measured), 4)}
-        for key, values in rows.items():
-            error = np.abs(values - measured)
-            entry[key], entry[f"{key}_interval"] = with_interval(lambda weights, error=error: np.average(error, weights=weights), patients)
-        if name == "lvef":
-            reduced = measured <= REDUCED
-            for key, values in (("auroc_reduced", predicted), ("random_auroc_reduced", rows["random_mae"])):
-                entry[key], entry[f"{key}_interval"] = with_interval(
-                    lambda weights, values=values, reduced=reduced: auroc(reduced, -values, weights), patients)
+    for name, values in labels.items():
+        known = np.isfinite(values)
+        measured, embedding, people = values[known], vectors.embedding[known], patients[known]
+        guesses = {"": readouts.predict(name, embedding), "random_": random_readouts.predict(name, random_vectors.embedding[known])}
+        coverage = interval_coverage(readouts, name, embedding, measured, people)["coverage"]
+        entry = {"r2": round(regression_metrics(guesses[""], measured)["r2"], 4), "coverage": round(coverage, 4)}
+        for key, guess in (guesses | {"median_": np.full(len(measured), np.nanmedian(train_labels[name]))}).items():
+            entry[f"{key}mae"], entry[f"{key}mae_interval"] = with_interval(
+                lambda w, guess=guess, measured=measured: weighted_regression(guess, measured, w)["mae"], people)
+        for key, guess in guesses.items() if name == "lvef" else ():
+            entry[f"{key}auroc_reduced"], entry[f"{key}auroc_reduced_interval"] = with_interval(
+                lambda w, guess=guess, measured=measured: weighted_auroc(-guess, measured <= REDUCED, w), people)
         report["phenotypes"][name] = entry
     return report
 
 
-def with_interval(measure: Callable[[np.ndarray], float], patients: np.ndarray, *, resamples: int = RESAMPLES,
-                  seed: int = 0) -> tuple[float, list[float]]:
-    """A measure of weighted rows with its 95 % patient-bootstrap interval.
+def interval_coverage(readouts: Readouts, name: str, embeddings: np.ndarray, measured: np.ndarray, patients: np.ndarray) -> dict:
+    """How many measured values lie inside their intervals.
 
     Args:
-        measure: Weights (n,) of the rows -> value.
-        patients: (n,) patient number of each row.
-        resamples, seed: Of the bootstrap.
+        readouts, name: The head.
+        embeddings, measured, patients: (n, d), (n,) without NaN, (n,).
+
+    Returns:
+        phenotype, coverage with its 95 % patient-bootstrap interval low and high, n, level, median_width.
     """
-    _, number = np.unique(patients, return_inverse=True)
-    rng = np.random.default_rng(seed)
-    n = number.max() + 1
-    draws = [measure(np.bincount(rng.integers(0, n, n), minlength=n)[number].astype(float)) for _ in range(resamples)]
-    low, high = np.nanquantile(draws, [0.025, 0.975])
-    return round(float(measure(np.ones(len(number)))), 4), [round(float(low), 4), round(float(high), 4)]
+    limits = readouts.intervals(name, embeddings)  # (n, 2)
+    inside = ((measured >= limits[:, 0]) & (measured <= limits[:, 1])).astype(float)
+    low, high = interval(bootstrap(lambda w: {"coverage": w @ inside / w.sum(axis=1)}, patients)["coverage"])
+    return {"phenotype": name, "coverage": float(inside.mean()), "low": low, "high": high, "n": len(measured), "level": INTERVAL_LEVEL,
+            "median_width": float(np.median(limits[:, 1] - limits[:, 0]))}
 
 
-def auroc(positive: np.ndarray, score: np.ndarray, weights: np.ndarray) -> float:
-    """Weighted area under the ROC curve (ties count half); NaN when a class is absent."""
-    from sklearn.metrics import roc_auc_score
-
-    kept = weights > 0
-    if len(np.unique(positive[kept])) < 2:
-        return float("nan")
-    return float(roc_auc_score(positive[kept], score[kept], sample_weight=weights[kept]))
-
-
-def _coverage(readouts: Readouts, name: str, embeddings: np.ndarray, measured: np.ndarray) -> float:
-    """Share of measured values inside their interval, at INTERVAL_LEVEL."""
-    assert 0 < INTERVAL_LEVEL < 1
-    intervals = np.array([readouts.estimate(name, e).interval for e in embeddings])
-    return float(np.mean((measured >= intervals[:, 0]) & (measured <= intervals[:, 1])))
+def with_interval(metric: Callable[[np.ndarray], np.ndarray], patients: np.ndarray) -> tuple[float, list[float]]:
+    """A metric of weights (w, n) -> (w,) with its 95 % patient-bootstrap interval; patients (n,)."""
+    value = round(float(metric(np.ones((1, len(patients))))[0]), 4)
+    return value, [round(limit, 4) for limit in interval(bootstrap(lambda weights: {"": metric(weights)}, patients)[""])]

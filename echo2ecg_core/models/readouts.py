@@ -86,17 +86,22 @@ class Readouts:
         head = self.heads[name]
         return (embeddings - self.mean) / self.scale @ head.weight + head.bias
 
-    def estimate(self, name: str, embedding: np.ndarray) -> Estimate:
-        """Value (median), 90 % interval and distribution of one phenotype for one embedding (d,)."""
+    def intervals(self, name: str, embeddings: np.ndarray) -> np.ndarray:
+        """90 % intervals (n, 2) of one phenotype for embeddings (n, d)."""
         from crepes import ConformalPredictiveSystem
 
         head = self.heads[name]
-        predicted = self.predict(name, embedding[None])
-        bins = np.digitize(head.calibration[:, 0], head.edges)
+        predicted, bins = self.predict(name, embeddings), np.digitize(head.calibration[:, 0], head.edges)
         system = ConformalPredictiveSystem().fit(head.calibration[:, 1], bins=bins, seed=0)
+        return system.predict_int(predicted, bins=np.digitize(predicted, head.edges), confidence=INTERVAL_LEVEL)
+
+    def estimate(self, name: str, embedding: np.ndarray) -> Estimate:
+        """Value (median), 90 % interval and distribution of one phenotype for one embedding (d,)."""
+        head = self.heads[name]
+        predicted = self.predict(name, embedding[None])
+        low, high = self.intervals(name, embedding[None])[0]
         own_bin = np.digitize(predicted, head.edges)
-        low, high = system.predict_int(predicted, bins=own_bin, confidence=INTERVAL_LEVEL)[0]
-        residuals = np.sort(head.calibration[bins == own_bin[0], 1])
+        residuals = np.sort(head.calibration[np.digitize(head.calibration[:, 0], head.edges) == own_bin[0], 1])
         samples = predicted[0] + residuals
         return Estimate(float(np.median(samples)), (float(low), float(high)), samples)
 

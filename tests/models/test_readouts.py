@@ -27,6 +27,26 @@ def test_ninety_percent_intervals_cover_ninety_percent_of_new_patients(fitted):
     assert abs(np.mean(inside) - 0.9) < 0.035  # binomial 99 % band for 600 draws, calibration noise included
 
 
+@pytest.mark.slow
+def test_over_200_random_resplits_ninety_percent_intervals_cover_ninety_percent():
+    rng = np.random.default_rng(1)
+    x, y = made_data(rng, 700)
+    outside, covered = Outside.fit(x[:300], x[300:], directions=12), []
+    for resplit in range(200):
+        train, calibration, test = np.split(np.random.default_rng(resplit).permutation(len(x)), [300, 600])
+        readouts = Readouts.fit((x[train], {"lvef": y["lvef"][train]}), (x[calibration], {"lvef": y["lvef"][calibration]}), outside)
+        low, high = readouts.intervals("lvef", x[test]).T
+        covered.append((y["lvef"][test] >= low) & (y["lvef"][test] <= high))
+    band = 1.96 * np.sqrt(0.9 * 0.1 / np.size(covered))  # binomial, 95 %, of 20,000 new ECGs
+    assert abs(np.mean(covered) - 0.9) <= band
+
+
+def test_the_interval_of_one_ecg_is_that_among_many(fitted):
+    readouts, (x, _) = fitted
+    many = readouts.intervals("lvef", x[:40])
+    np.testing.assert_allclose(many, [readouts.estimate("lvef", e).interval for e in x[:40]])
+
+
 def test_intervals_are_wider_where_the_residuals_are_wider(fitted):
     readouts, (x, _) = fitted
     predicted = readouts.predict("lvef", x)

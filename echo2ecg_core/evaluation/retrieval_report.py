@@ -1,0 +1,77 @@
+"""Retrieval of one model in both directions: by pairs, by phenotype, and how near the retrieved studies are in a phenotype."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from echo2ecg_core.errors import StoreError
+from echo2ecg_core.evaluation.retrieval import (
+    GroundTruth,
+    hits_by_pair,
+    hits_by_phenotype,
+    retrieval_metrics_of_vectors,
+)
+
+TOP = 10
+
+
+def retrieval_report(ecgs: np.ndarray, studies: np.ndarray, ecg_ids: Sequence[str], study_ids: Sequence[str], study_of_ecg: Sequence[str],
+                     phenotypes: dict[str, np.ndarray], patient_of_study: Sequence[str]) -> dict:
+    """Both directions over all ECGs and the studies they belong to.
+
+    Args:
+        ecgs: (q, d) aligned vectors of the ECGs `ecg_ids`. studies: (t, d) of the studies `study_ids`.
+        study_of_ecg: (q,) the study each ECG is paired with.
+        phenotypes: Phenotype -> (t,) measured value of the studies, NaN where not measured.
+        patient_of_study: (t,).
+
+    Returns:
+        `ecg_to_study`, `study_to_ecg` (pairs), `by_phenotype` -> the same, `candidates` (studies), `ecgs`,
+        `top10_difference_ratio` by phenotype.
+    """
+    ecg_ids, study_ids, study_of_ecg = (np.asarray(ids, dtype=object) for ids in (ecg_ids, study_ids, study_of_ecg))
+    row_of_study = {study: row for row, study in enumerate(study_ids)}
+    own = np.array([row_of_study[study] for study in study_of_ecg])
+    rows = {"ecg": {ecg: row for row, ecg in enumerate(ecg_ids)}, "study": row_of_study}
+    report = _both_ways(hits_by_pair(ecg_ids, study_of_ecg), ecgs, studies, rows)
+    report |= {"candidates": len(study_ids), "ecgs": len(ecg_ids), "by_phenotype": {}, "top10_difference_ratio": {}}
+    for name, values in phenotypes.items():
+        try:
+            truth = hits_by_phenotype(ecg_ids, study_of_ecg, values[own])
+        except StoreError:
+            continue  # no study has a value
+        report["by_phenotype"][name] = _both_ways(truth, ecgs, studies, rows)
+        report["top10_difference_ratio"][name] = difference_ratio(ecgs, studies, own, values, np.asarray(patient_of_study))
+    return report
+
+
+def difference_ratio(ecgs: np.ndarray, studies: np.ndarray, own: np.ndarray, values: np.ndarray, patient_of_study: np.ndarray,
+                     top: int = TOP) -> float:
+    """How much nearer the retrieved studies are in a phenotype than random ones: 1 = no nearer, 0 = equal to the query.
+
+    For each ECG the mean difference between its own study's value and those of the `top` most similar studies of other
+    patients; the mean of these over the mean for all studies of other patients.
+
+    Args:
+        ecgs, studies: (q, d), (t, d) aligned vectors. own: (q,) row of each ECG's study.
+        values: (t,) of the studies, NaN where not measured. patient_of_study: (t,).
+    """
+    known = np.isfinite(values)
+    unit = studies / np.maximum(np.linalg.norm(studies, axis=1, keepdims=True), 1e-12)
+    nearest, anyone = [], []
+    for vector, study in zip(ecgs, own, strict=True):
+        others = np.flatnonzero(known & (patient_of_study != patient_of_study[study]))
+        if not known[study] or not len(others):
+            continue
+        difference = np.abs(values[others] - values[study])
+        order = np.argsort(-(unit[others] @ vector), kind="stable")[:top]
+        nearest.append(difference[order].mean())
+        anyone.append(difference.mean())
+    return float(np.mean(nearest) / np.mean(anyone)) if anyone and np.mean(anyone) > 0 else float("nan")
+
+
+def _both_ways(truth: GroundTruth, ecgs: np.ndarray, studies: np.ndarray, rows: dict[str, dict]) -> dict:
+    e = ecgs[[rows["ecg"][i] for i in truth.ecg_ids]]
+    s = studies[[rows["study"][i] for i in truth.study_ids]]
+    return {"ecg_to_study": retrieval_metrics_of_vectors(e, s, truth.studies_of_ecg),
+            "study_to_ecg": retrieval_metrics_of_vectors(s, e, truth.ecgs_of_study)}

@@ -1,0 +1,72 @@
+"""Points of curves against scikit-learn, and groups of patients against the same predictions cut by hand."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.calibration import calibration_curve
+from sklearn.metrics import auc, roc_auc_score
+
+from echo2ecg_core.evaluation.curves import calibration_points, roc_points
+from echo2ecg_core.evaluation.rows import Split, row_of
+from echo2ecg_core.evaluation.subgroups import (
+    age_band,
+    conduction_words,
+    patient_counts,
+    rhythm_words,
+    subgroup_results,
+)
+
+
+@pytest.fixture(scope="module")
+def scored():
+    rng = np.random.default_rng(0)
+    scores = rng.beta(1, 3, 3000)
+    return scores, rng.random(3000) < scores, np.arange(3000) // 2
+
+
+def test_a_thinned_roc_curve_keeps_its_area_and_its_corners(scored):
+    scores, positive, _ = scored
+    points = roc_points(scores, positive)
+    assert len(points["sensitivity"]) == 200
+    assert auc(points["false_positive_rate"], points["sensitivity"]) == pytest.approx(roc_auc_score(positive, scores), abs=0.002)
+    for values in points.values():
+        assert values[0] == 0 and values[-1] == 1 and (np.diff(values) >= 0).all()
+
+
+def test_calibration_points_are_those_of_scikit_learn_with_intervals_around_them(scored):
+    scores, positive, patients = scored
+    points = calibration_points(scores, positive, patients)
+    observed, predicted = calibration_curve(positive, scores, n_bins=10)
+    assert points["observed"] == pytest.approx(observed) and points["predicted"] == pytest.approx(predicted)
+    assert sum(points["count"]) == 3000
+    assert all(low <= value <= high for low, value, high in zip(points["low"], points["observed"], points["high"], strict=True))
+    covered = np.mean([low <= value <= high for low, value, high in zip(points["low"], points["predicted"], points["high"], strict=True)])
+    assert covered >= 0.8  # the scores are true probabilities
+
+
+def test_a_subgroup_is_scored_on_its_own_ecgs_and_small_ones_are_left_out(scored):
+    scores, positive, patients = scored
+    test = Split(scores[:, None], pd.DataFrame({"lvef": np.where(positive, 30.0, 60.0)}), patients)
+    sex = np.where(np.arange(3000) // 2 % 3 == 0, "Female", "Male").astype(object)
+    sex[:4], sex[4:10] = "Other", None
+    row = row_of("model", "probe", {"lvef_le_40": scores}, test, n_resamples=100)
+    found = {f["level"]: f for f in subgroup_results(row, test, pd.DataFrame({"sex": sex}), n_resamples=100)["lvef_le_40"]}
+    assert set(found) == {"Female", "Male"}
+    women = sex == "Female"
+    assert found["Female"]["value"][0] == pytest.approx(roc_auc_score(positive[women], scores[women]))
+    assert found["Female"]["patients"] == len(set(patients[women])) and found["Female"]["positives"] == len(set(patients[women & positive]))
+    assert (found["Female"]["group"], found["Female"]["metric"]) == ("sex", "auroc")
+
+
+def test_a_patient_with_two_ecgs_counts_once():
+    target, patients = np.array([1.0, 1.0, 0.0, np.nan]), np.array(["a", "a", "b", "c"])
+    assert patient_counts("lvef_le_40", target, patients) == {"patients": 2, "positives": 1}
+    assert patient_counts("lvef", target, patients) == {"patients": 2, "positives": None}
+
+
+def test_groups_have_names_in_words_and_none_where_nothing_is_known():
+    assert [age_band(a) for a in (49.9, 50, 69.9, 70, None)] == ["Under 50 y", "50 to 69 y", "50 to 69 y", "70 y and over", None]
+    assert rhythm_words(("Atrial fibrillation with rapid response",), 1, 5) == "Atrial fibrillation"
+    assert rhythm_words(("Sinus bradycardia",), 0, 200) == "Sinus rhythm"
+    assert [rhythm_words((), p, change) for p, change in ((1, 5), (0, 150), (0, 5), (np.nan, np.nan))] == ["Sinus rhythm", "Atrial fibrillation", None, None]
+    assert [conduction_words(q) for q in (119, 120, np.nan)] == ["QRS under 120 ms", "QRS 120 ms and over", None]
