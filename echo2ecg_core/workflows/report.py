@@ -1,0 +1,135 @@
+"""The report of a model: read from the workspace, set beside others, written as a folder or a zip.
+
+`evaluate` writes reports/<model>/report.json; nothing here computes a score. No torch: the page that shows it needs none.
+"""
+
+import io
+import tomllib
+import zipfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from echo2ecg_core.errors import StoreError
+from echo2ecg_core.evaluation.evaluated import Report, parse_report
+from echo2ecg_core.figures.chart import Frame
+from echo2ecg_core.figures.export import FIGURE_FORMATS, figure_file, provenance_line
+from echo2ecg_core.figures.tables import table_csv, table_latex
+from echo2ecg_core.settings import PROJECT
+from echo2ecg_core.store.database import Workspace
+from echo2ecg_core.workflows.report_charts import Chart, all_charts
+from echo2ecg_core.workflows.report_html import html_page
+from echo2ecg_core.workflows.report_tables import all_tables
+
+Progress = Callable[[float, str], None]
+FILE = "report.json"
+
+
+def report_path(workspace: Workspace, model_id: str) -> Path:
+    """Where the report of a model lies."""
+    return workspace.folder / "reports" / model_id / FILE
+
+
+def evaluated_models(workspace: Workspace) -> list[str]:
+    """Ids of the models that have a report, the newest report first."""
+    found = (workspace.folder / "reports").glob(f"*/{FILE}")
+    return [path.parent.name for path in sorted(found, key=lambda p: p.stat().st_mtime, reverse=True)]
+
+
+def load_report(workspace: Workspace, model_id: str) -> Report:
+    """The report of a model.
+
+    Raises:
+        StoreError: there is none yet, or its file is damaged.
+    """
+    try:
+        content = report_path(workspace, model_id).read_bytes()
+    except OSError as error:
+        raise StoreError(f"The model {model_id} has no report yet.", f"Run `evaluate --model {model_id}`.") from error
+    return Report(parse_report(content, f"model {model_id}"))
+
+
+def reports(workspace: Workspace) -> list[Report]:
+    """All reports of a workspace, the newest first."""
+    return [load_report(workspace, model_id) for model_id in evaluated_models(workspace)]
+
+
+def set_beside(report: Report, others: list[Report]) -> Report:
+    """The report with the models of others in its tables.
+
+    Raises:
+        StoreError: another report rests on other patients, so its scores cannot be compared.
+    """
+    for other in others:
+        for key, words in (("split", "split"), ("workspace", "archive"), ("cohorts", "cohorts")):
+            if report.data.get(key) != other.data.get(key):
+                raise StoreError(f"The report of {other.model['name']} rests on another {words} ({other.data.get(key)}; here "
+                                 f"{report.data.get(key)}), so the two cannot be compared.", f"Evaluate {other.model['name']} again.")
+    return Report(report.data, tuple(others))
+
+
+def outdated(report: Report, workspace: Workspace) -> str:
+    """Why a report may no longer hold, in one sentence; "" while it does."""
+    version = str(report.data.get("version", ""))
+    if version != program_version():
+        return f"It was made by version {version or 'unknown'} of this program; this is {program_version()}."
+    return ""
+
+
+def program_version() -> str:
+    """The version in pyproject.toml."""
+    return tomllib.loads((PROJECT / "pyproject.toml").read_text())["project"]["version"]
+
+
+def report_provenance(report: Report) -> str:
+    """One line for a figure or table: patients, program version, model, synthetic mark, research use."""
+    counts, data = report.data["counts"], report.data
+    source = (f"{', '.join(data.get('cohorts', []))}, {counts.get('patients')} {data['split']} patients, archive "
+              f"{str(data.get('workspace', ''))[:8]}, version {data.get('version', '')}")
+    return provenance_line({"model": {**report.model, "synthetic": report.synthetic}}, source)
+
+
+def chart_file(report: Report, chart: Chart, kind: str) -> bytes:
+    """A chart as SVG, PDF or PNG with title and provenance in the picture and in the file."""
+    provenance, title = report_provenance(report), f"{chart.title}, {report.model['name']}"
+    return figure_file(chart.draw(Frame(title=title, footer=provenance)), kind, title=title, provenance=provenance)
+
+
+def report_files(report: Report, kinds: tuple[str, ...] = FIGURE_FORMATS, progress: Progress = lambda share, message: None) -> Iterator[tuple[str, bytes]]:
+    """Every file of the report folder as (path inside it, content); `kinds` are the formats of its figures."""
+    progress(0.0, "report.html")
+    yield "report.html", html_page(report).encode()
+    comment = f"% {report_provenance(report)}\n"
+    for table in all_tables(report):
+        yield f"tables/{table.name}.csv", table_csv(table).encode()
+        yield f"tables/{table.name}.tex", (comment + table_latex(table)).encode()
+    charts = all_charts(report)
+    for done, chart in enumerate(charts):
+        progress(0.1 + 0.9 * done / len(charts), f"figures/{chart.name}")
+        for kind in kinds:
+            yield f"figures/{chart.name}.{kind}", chart_file(report, chart, kind)
+    progress(1.0, "done")
+
+
+def write_report_folder(report: Report, out: Path, progress: Progress = lambda share, message: None) -> Path:
+    """Write report.html, tables/ (CSV, LaTeX) and figures/ (SVG, PDF, PNG) into a folder; returns the HTML's path.
+
+    Raises:
+        StoreError: the folder cannot be written.
+    """
+    try:
+        for name, content in report_files(report, progress=progress):
+            path = out / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(content)
+    except OSError as error:
+        raise StoreError(f"The folder {out.name} cannot be written ({error.strerror}).", "Name another with --out.") from error
+    return out / "report.html"
+
+
+def report_zip(report: Report) -> bytes:
+    """The report folder as one zip, its figures as SVG only: seconds instead of a minute."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in report_files(report, kinds=("svg",)):
+            archive.writestr(f"report-{report.model['id']}/{name}", content)
+    return buffer.getvalue()

@@ -1,0 +1,234 @@
+"""The report against the document it is made from: CSV equals JSON, the HTML names no address, LaTeX is well formed."""
+
+import io
+import re
+import zipfile
+from html.parser import HTMLParser
+
+import pandas as pd
+import pytest
+
+from echo2ecg_core.errors import StoreError
+from echo2ecg_core.evaluation.evaluated import Report
+from echo2ecg_core.figures.scores import difference_with_interval, parameters, score_interval, score_value
+from echo2ecg_core.figures.tables import Cell, Column, Table, latex, table_csv, table_html, table_latex
+from echo2ecg_core.store.database import Workspace
+from echo2ecg_core.workflows import report as reports
+from echo2ecg_core.workflows import report_charts, report_tables
+from echo2ecg_core.workflows.report_html import html_page
+from tests.report_fixture import made_up_report, write_report
+
+VOID = {"meta", "br", "use", "path", "link"}
+
+
+@pytest.fixture(scope="module")
+def report() -> Report:
+    return Report(made_up_report())
+
+
+@pytest.fixture(scope="module")
+def beside() -> Report:
+    return Report(made_up_report("bbbb0000", "Other <model>", auroc=0.88, encoder="Single view, A4C"))
+
+
+@pytest.fixture(scope="module")
+def page(report, beside) -> str:
+    return html_page(Report(report.data, (beside,)))
+
+
+@pytest.fixture
+def workspace(tmp_path) -> Workspace:
+    return Workspace(tmp_path / "workspace")
+
+
+def read_csv(table: Table) -> pd.DataFrame:
+    return pd.read_csv(io.StringIO(table_csv(table)))
+
+
+class Tags(HTMLParser):
+    """Checks that every element is closed where it should be."""
+
+    def __init__(self):
+        super().__init__()
+        self.open: list[str] = []
+
+    def handle_starttag(self, tag, attributes):
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag):
+        if tag not in VOID:
+            assert self.open.pop() == tag
+
+
+def test_a_report_is_read_back_as_it_was_written(workspace):
+    document = made_up_report()
+    write_report(workspace, document)
+    assert reports.load_report(workspace, document["model"]["id"]).data == document
+    assert [r.model["id"] for r in reports.reports(workspace)] == [document["model"]["id"]]
+
+
+def test_a_model_without_report_is_told_with_the_command_that_makes_one(workspace):
+    with pytest.raises(StoreError, match="model 1234 has no report yet. Run `evaluate --model 1234`"):
+        reports.load_report(workspace, "1234")
+
+
+@pytest.mark.parametrize(("content", "words"), [("{half", "damaged"), ("[]", "incomplete"), ('{"model": {}, "rows": []}', "split, counts, tasks is missing")])
+def test_a_damaged_report_is_an_error_in_words(workspace, content, words):
+    path = reports.report_path(workspace, "1234")
+    path.parent.mkdir(parents=True)
+    path.write_text(content)
+    with pytest.raises(StoreError, match=words):
+        reports.load_report(workspace, "1234")
+
+
+def test_reports_of_other_patients_cannot_be_set_beside(report):
+    other = made_up_report("cccc")
+    other["workspace"] = "another"
+    with pytest.raises(StoreError, match="rests on another archive"):
+        reports.set_beside(report, [Report(other)])
+
+
+def test_the_csv_of_the_findings_holds_every_number_of_the_document(report):
+    table = read_csv(report_tables.findings_table(report))
+    names = {task["label"]: name for name, task in report.data["tasks"].items()}
+    assert len(table) == 6 * 4
+    for row in table.to_dict("records"):
+        results = next(r for r in report.data["rows"] if r["key"] == row["row"])["results"][names[row["task"]]]
+        for metric, triple in results.items():
+            assert [row[metric], row[f"{metric}_low"], row[f"{metric}_high"]] == triple
+
+
+def test_the_csv_of_values_subgroups_intervals_and_retrieval_equals_the_document(report):
+    values = read_csv(report_tables.values_table(report))
+    row = values[(values.row == "model.probe") & (values.task == "LVEF")].iloc[0]
+    assert [row.mae, row.mae_low, row.mae_high] == report.data["rows"][0]["results"]["lvef"]["mae"]
+    groups = read_csv(report_tables.subgroups_table(report))
+    female = groups[(groups.task == "LVEF ≤ 40") & (groups.level == "Female")].iloc[0]
+    assert [female.value, female.value_low, female.value_high] == report.data["subgroups"]["lvef_reduced"][0]["value"] and female.patients == 575
+    held = read_csv(report_tables.intervals_table(report))
+    assert held.coverage.tolist() == [i["coverage"] for i in report.data["intervals"]] and held.ecgs.tolist() == [1450] * 3
+    found = read_csv(report_tables.retrieval_table(report)).set_index("metric")
+    assert found.loc["recall@10", "ecg_to_study"] == 0.45 and found.loc["recall@10", "study_to_ecg_like_lvef"] == pytest.approx(0.675)
+
+
+def test_the_models_table_lists_the_baselines_and_the_models_beside(report, beside):
+    table = report_tables.models_table(Report(report.data, (beside,)), "lvef_reduced", "probe")
+    assert [row[0].text for row in table.rows] == ["Multi-view, attention", "Single view, A4C", "Hand-made ECG features", "Random initialisation", "Imported: my_otis & co"]
+    csv = read_csv(table)
+    assert csv.auroc.tolist() == [0.91, 0.88, 0.84, 0.79, 0.86] and csv.auroc_knn[0] == 0.89
+    assert csv.parameters.dropna().tolist() == [320_000, 320_000, 320_000, 5_400_000]
+    assert table.rows[2][4].text == "reference" and table.rows[3][4].text == "−0.05 (−0.06 to −0.04)"
+
+
+def test_with_knn_the_columns_change_places(report):
+    csv = read_csv(report_tables.models_table(report, "lvef_reduced", "knn"))
+    assert csv.auroc[0] == 0.89 and csv.auroc_probe[0] == 0.91
+
+
+def test_whiskers_lie_where_the_scores_do(report):
+    table = report_tables.models_table(report, "lvef_reduced", "probe")
+    low, high = (float(end) for end in table.columns[3].heading.split(" to "))
+    for row, value in zip(table.rows, (0.91, 0.84, 0.79, 0.86), strict=True):
+        assert row[3].mark.value == pytest.approx(100 * (value - low) / (high - low))
+        assert row[3].mark.low < row[3].mark.value < row[3].mark.high
+
+
+def test_every_finding_and_value_is_in_the_html_with_its_numbers(report, page):
+    for task in report.findings().values():
+        assert task["label"].replace("&", "&amp;") in page
+    assert "<b>0.91</b> 0.90–0.92" in page and "73\u202f%" in page and "guessing the mean" in page
+    assert "f1c7" in page and "FIXTURE cohort" in page and "1,000 bootstrap samples" in page
+
+
+def test_the_html_names_no_address_and_runs_no_script(page):
+    assert not re.search(r"https?:|//[a-z]", page) and "<script" not in page and "@import" not in page
+    assert not re.search(r'(?:src|href)="(?!#|data:)', page)
+
+
+def test_the_html_is_marked_for_research_and_as_synthetic(page, report):
+    assert "Research use only. Not a medical device." in page and ">Synthetic</span>" in page
+    real = report.data | {"synthetic": False, "model": report.data["model"] | {"synthetic": False}}
+    assert ">Synthetic</span>" not in html_page(Report(real))
+
+
+def test_the_html_closes_what_it_opens_and_escapes_names(page):
+    tags = Tags()
+    tags.feed(page)
+    assert not tags.open
+    assert "Other &lt;model&gt;" in page and "<model>" not in page and "2 &lt;equal&gt; signals" in page
+
+
+def test_latex_tables_are_well_formed(report):
+    for table in report_tables.all_tables(report):
+        text = table_latex(table)
+        assert re.findall(r"\\(?:begin|end)\{(\w+)\}", text) == ["table", "tabular", "tabular", "table"]
+        assert [text.count(rule) for rule in (r"\toprule", r"\midrule", r"\bottomrule")] == [1, 1, 1]
+        columns = len(re.search(r"\\begin\{tabular\}\{([lr]+)\}", text).group(1))
+        body = [line for line in text.splitlines() if line.endswith(r" \\")]
+        assert len(body) == len(table.rows) + 1
+        for line in body:
+            assert len(re.findall(r"(?<!\\)&", line)) == columns - 1
+            assert line.replace(r"\{", "").replace(r"\}", "").count("{") == line.replace(r"\{", "").replace(r"\}", "").count("}")
+            assert line.count("$") % 2 == 0 and not re.search(r"(?<!\\)[%#_]", line)
+
+
+def test_what_latex_reads_as_commands_is_escaped():
+    assert latex(r"50 % of A_B & C#{1} \x ~^ ≤ 40 −0.1 0.9–1.0") == (
+        r"50 \% of A\_B \& C\#\{1\} \textbackslash{}x \textasciitilde{}\textasciicircum{} $\leq$ 40 $-$0.1 0.9--1.0")
+
+
+def test_cells_of_a_table_are_text_in_html():
+    table = Table("t", "<c>", (Column("<h>", "h"),), ((Cell("<b>x</b>", ("<b>x</b>",), "a & b"),),))
+    assert table_html(table).count("<b>") == 0 and "&lt;c&gt;" in table_html(table) and "a &amp; b" in table_html(table)
+
+
+@pytest.mark.slow
+def test_the_folder_holds_html_tables_and_figures(report, tmp_path):
+    small = Report(report.data | {"tasks": {k: report.data["tasks"][k] for k in ("lvef_reduced",)}, "retrieval": {}})
+    told = []
+    html = reports.write_report_folder(small, tmp_path / "out", lambda share, message: told.append(share))
+    names = {str(path.relative_to(tmp_path / "out")) for path in (tmp_path / "out").rglob("*.*")}
+    assert html.name == "report.html" and {"tables/classification.csv", "tables/models-lvef-reduced.tex", "figures/roc-lvef-reduced.pdf"} <= names
+    assert {f"figures/{c.name}.{k}" for c in report_charts.all_charts(small) for k in ("svg", "pdf", "png")} <= names
+    tex = (tmp_path / "out" / "tables" / "intervals.tex").read_text()
+    assert tex.startswith("% ") and "Research use only" in tex.splitlines()[0] and "archive abcdef12" in tex
+    assert told[0] == 0 and told[-1] == 1 and told == sorted(told)
+    archive = zipfile.ZipFile(io.BytesIO(reports.report_zip(small)))
+    assert archive.read(f"report-{small.model['id']}/report.html") == html.read_bytes()
+    assert not [name for name in archive.namelist() if name.endswith((".pdf", ".png"))]
+
+
+def test_a_figure_file_names_model_patients_archive_and_version(report):
+    svg = reports.chart_file(report, report_charts.recall_chart(report), "svg").decode()
+    for words in ("FIXTURE cohort", "1204 test patients", "archive abcdef12", "version 0.1.0", "(synthetic)", "Research use only"):
+        assert words in svg
+
+
+def test_an_older_program_is_told(report, workspace):
+    assert reports.outdated(report, workspace) == "" or "version" in reports.outdated(report, workspace)
+    assert "version 0.0.1 of this program" in reports.outdated(Report(report.data | {"version": "0.0.1"}), workspace)
+
+
+def test_a_finding_of_several_phenotypes_has_five_numbers_too(report):
+    assert [h.label for h in report_charts.headlines(report, "structural", "probe")] == [
+        "AUROC", "AUPRC", "Sensitivity at 90\u202f% specificity", "Balanced accuracy", "Calibration error"]
+    assert [h.value for h in report_charts.headlines(report, "lvef_reduced", "probe")][3:] == ["6.4", "90.6\u202f%"]
+
+
+def test_a_finding_of_three_classes_has_no_roc(report):
+    assert [c.name for c in report_charts.finding_charts(report, "lvef_classes", "probe")] == ["subgroups"]
+
+
+def test_a_report_with_only_its_rows_still_makes_a_page(report):
+    bare = Report({key: report.data[key] for key in ("model", "split", "counts", "tasks", "rows")})
+    assert "<h2>LVEF ≤ 40</h2>" in html_page(bare) and "Retrieval</h2>" not in html_page(bare)
+
+
+def test_scores_are_written_as_the_house_writes_numbers():
+    assert score_value(0.9149, "auroc") == "0.91" and score_value(0.7361, "sensitivity_at_90_specificity") == "74\u202f%"
+    assert score_interval(0.897, 0.914, "coverage") == "89.7–91.4\u202f%" and score_value(6.44, "mae", "lvef") == "6.4"
+    assert score_value(0.142, "mae", "ivsd") == "0.14" and score_value(None, "auroc") == "–" and score_interval(None, None, "auroc") == "–"
+    assert difference_with_interval([-0.021, -0.04, 0.001], "auroc") == "−0.02 (−0.04 to 0.00)"
+    assert difference_with_interval([0.05, 0.04, 0.06], "auroc") == "+0.05 (0.04 to 0.06)"
+    assert [parameters(n) for n in (None, 320_000, 5_400_000, 96_000_000)] == ["–", "320\u202fk", "5.4\u202fM", "96.0\u202fM"]
