@@ -22,7 +22,7 @@ def prepare_model(workspace: Workspace, model_id: str, progress: Progress = lamb
         StoreError: too few labelled ECGs to fit readouts.
     """
     from echo2ecg_core.workflows.explore import FEWEST_POINTS, build_map
-    from echo2ecg_core.workflows.fit_readouts import fit_readouts
+    from echo2ecg_core.workflows.workspace_readouts import fit_readouts
 
     card = ModelRegistry(workspace).get(model_id)
     refused = embed_workspace(workspace, card, _part(progress, 0.02, 0.75))

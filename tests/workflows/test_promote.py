@@ -13,7 +13,7 @@ from echo2ecg_core.store.catalog import Catalog
 from echo2ecg_core.store.database import Workspace
 from echo2ecg_core.store.model_registry import ModelRegistry
 from echo2ecg_core.store.vectors import load_vectors
-from echo2ecg_core.workflows import explore, fit_readouts
+from echo2ecg_core.workflows import explore, workspace_readouts
 from echo2ecg_core.workflows.active_model import READOUTS_FILE, promote
 from echo2ecg_core.workflows.prepare_model import embed_job, prepare_model
 from echo2ecg_core.workflows.readiness import abilities, readiness
@@ -140,7 +140,7 @@ def test_a_model_that_reads_ecgs_otherwise_than_its_vectors_were_made_is_refused
 
 
 def test_readouts_are_fitted_calibrated_and_tested_where_a_model_has_none(model_folder, place, tmp_path, monkeypatch):
-    monkeypatch.setattr(fit_readouts, "FEWEST", 12)
+    monkeypatch.setattr(workspace_readouts, "FEWEST", 12)
     bare = changed(model_folder, tmp_path / "bare", lambda manifest: manifest.update(name="bare"))
     (bare / READOUTS_FILE).unlink()
     card = ModelRegistry(place).register(bare)
