@@ -1,24 +1,26 @@
 """ECG embedding with merged projections against the published double ones; same weights, same run.
 
-Run: `python -m benchmarks.ecg_encoder [--threads 2] [--batch 32] [--repeats 7] [--device cpu]` from the project folder.
+Run: `python -m benchmarks.ecg_encoder [--threads 2] [--batch 32] [--repeats 7] [--device cpu|cuda] [--compile]` from the
+project folder; on a machine with a GPU it takes CUDA and torch.compile by itself.
 Measures ECGs per second (best of the repeats, versions taking turns) of the base ECG encoder with mean pooling:
   plain        published layout: qkv, then a whole nn.MultiheadAttention, then proj (called with its defaults)
   plain_sdpa   the same with need_weights=False, its fastest call
   float32      this project's network, weights imported from the plain one
   bfloat16     the same under autocast
-and the time of one ECG. Agreement is the largest difference (float32) and the smallest cosine (bfloat16) to the
+  bfloat16_compiled  that through torch.compile
+the time of one ECG and the peak memory. Agreement is the largest difference (float32) and the smallest cosine (bfloat16) to the
 plain version. Ratios are given by wall and by processor time; on a busy machine the second is the one to believe.
 Prints one JSON line.
 """
 
-import argparse
 import json
-import time
+from collections.abc import Sequence
 
 import torch
 import torch.nn.functional as F
 from torch import nn
 
+from benchmarks.network_speed import best_times, compare, options, with_compiled
 from echo2ecg_core.models.ecg_encoder import TokenPooling, time_code
 from echo2ecg_core.models.published import ecg_encoder_from
 from echo2ecg_core.models.specs import PRESETS
@@ -89,52 +91,15 @@ def versions(device: str) -> dict:
     return {"plain": plain, "plain_sdpa": plain_sdpa, "float32": merged, "bfloat16": merged_bfloat16}
 
 
-def seconds(function, x) -> tuple[float, float]:
-    """Wall time and processor time of one call; the second hardly depends on what else the machine does."""
-    wall, processor = time.perf_counter(), time.process_time()
-    function(x)
-    if x.is_cuda:
-        torch.cuda.synchronize()
-    return time.perf_counter() - wall, time.process_time() - processor
-
-
-def best_times(functions: dict, x: torch.Tensor, repeats: int) -> dict[str, tuple[float, float]]:
-    """Best wall and processor time of `repeats` for every version; they take turns, so that a busy moment hits all."""
-    for function in functions.values():
-        seconds(function, x)
-    rounds = [{name: seconds(function, x) for name, function in functions.items()} for _ in range(repeats)]
-    return {name: tuple(min(times[name][i] for times in rounds) for i in (0, 1)) for name in functions}
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--batch", type=int, default=32)
-    parser.add_argument("--repeats", type=int, default=7)
-    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
-    options = parser.parse_args()
-    torch.set_num_threads(options.threads)
-    functions = versions(options.device)
-    x = torch.randn(options.batch, 12, SPEC.n_samples, device=options.device)
+def main(given: Sequence[str] | None = None) -> None:
+    chosen = options(__doc__.splitlines()[0], batch=32, repeats=7, given=given)
+    functions, notes = with_compiled(versions(chosen.device), "bfloat16", chosen)
+    x = torch.randn(chosen.batch, 12, SPEC.n_samples, device=chosen.device)
     with torch.inference_mode():
-        expected = functions["plain"](x)
-        difference = (functions["float32"](x) - expected).abs().max().item()
-        cosine = F.cosine_similarity(functions["bfloat16"](x).float(), expected).min().item()
-        times = best_times(functions, x, options.repeats)
-        one = best_times({k: functions[k] for k in ("plain", "float32", "bfloat16")}, x[:1], options.repeats)
-    result = {
-        "benchmark": "ecg_encoder",
-        "device": options.device,
-        "threads": options.threads,
-        "batch": options.batch,
-        "ecgs_per_s": {name: round(options.batch / t[0], 2) for name, t in times.items()},
-        "times_plain": {name: round(times["plain"][0] / t[0], 2) for name, t in times.items()},
-        "times_plain_by_processor_time": {name: round(times["plain"][1] / t[1], 2) for name, t in times.items()},
-        "one_ecg_ms": {name: round(1000 * t[0], 1) for name, t in one.items()},
-        "float32_max_difference": difference,
-        "bfloat16_min_cosine": cosine,
-    }
-    print(json.dumps(result))
+        result = compare("ecg_encoder", "ecgs", functions, x, chosen)
+        one = best_times({k: functions[k] for k in ("plain", "float32", "bfloat16")}, x[:1], chosen.repeats)
+    result["one_ecg_ms"] = {name: round(1000 * t[0], 1) for name, t in one.items()}
+    print(json.dumps(result | ({"notes": notes} if notes else {})))
 
 
 if __name__ == "__main__":

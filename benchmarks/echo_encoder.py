@@ -1,22 +1,24 @@
 """MViTv2-S clips per second against a plain translation of the published network; same weights, same run.
 
-Run: `python -m benchmarks.echo_encoder [--threads 2] [--batch 2] [--repeats 3] [--device cpu]` from the project folder.
+Run: `python -m benchmarks.echo_encoder [--threads 2] [--batch 2] [--repeats 3] [--device cpu|cuda] [--compile]` from the
+project folder; on a machine with a GPU it takes CUDA and torch.compile by itself (give it a larger batch there).
 Versions take turns, the best of the repeats counts:
   plain      float32, channels first, relative positions as one bias matrix for every query and key
   float32    this project's network: tokens stay channels-last, relative positions are extra channels of q and k
   bfloat16   the same in bfloat16
+  bfloat16_compiled  that through torch.compile
 and PhantomVideoNet, the demo's encoder, on one thread. Agreement is the largest difference (float32) and the smallest
 cosine (bfloat16) to the plain version. Ratios are given by wall and by processor time; on a busy machine the second is
 the one to believe. Prints one JSON line.
 """
 
-import argparse
 import json
-import time
+from collections.abc import Sequence
 
 import torch
 import torch.nn.functional as F
 
+from benchmarks.network_speed import best_times, compare, options, with_compiled
 from echo2ecg_core.models.echo_encoder import MViT, PhantomVideoNet
 
 
@@ -88,54 +90,20 @@ def random_network() -> MViT:
     return network
 
 
-def seconds(function, x) -> tuple[float, float]:
-    """Wall time and processor time of one call; the second hardly depends on what else the machine does."""
-    wall, processor = time.perf_counter(), time.process_time()
-    function(x)
-    if x.is_cuda:
-        torch.cuda.synchronize()
-    return time.perf_counter() - wall, time.process_time() - processor
-
-
-def best_times(functions: dict, x: torch.Tensor, repeats: int) -> dict[str, tuple[float, float]]:
-    """Best wall and processor time of `repeats` for every version; they take turns, so that a busy moment hits all."""
-    rounds = [{name: seconds(function, x) for name, function in functions.items()} for _ in range(repeats)]
-    return {name: tuple(min(times[name][i] for times in rounds) for i in (0, 1)) for name in functions}
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--batch", type=int, default=2)
-    parser.add_argument("--repeats", type=int, default=3)
-    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
-    options = parser.parse_args()
-    torch.set_num_threads(options.threads)
-    network = random_network().to(options.device)
-    half = MViT().eval().to(options.device, torch.bfloat16)
+def main(given: Sequence[str] | None = None) -> None:
+    chosen = options(__doc__.splitlines()[0], batch=2, repeats=3, given=given)
+    network = random_network().to(chosen.device)
+    half = MViT().eval().to(chosen.device, torch.bfloat16)
     half.load_state_dict(network.state_dict())
     functions = {"plain": lambda x: plain_mvit(network, x), "float32": network, "bfloat16": half}
-    clips = torch.randn(options.batch, 3, 16, 224, 224, device=options.device)
+    functions, notes = with_compiled(functions, "bfloat16", chosen)
+    clips = torch.randn(chosen.batch, 3, 16, 224, 224, device=chosen.device)
     with torch.inference_mode():
-        expected = functions["plain"](clips)
-        difference = (network(clips) - expected).abs().max().item()
-        cosine = F.cosine_similarity(half(clips).float(), expected).min().item()
-        times = best_times(functions, clips, options.repeats)
+        result = compare("echo_encoder", "clips", functions, clips, chosen)
         torch.set_num_threads(1)
-        small = best_times({"phantom": PhantomVideoNet().eval()}, clips.cpu(), 10 * options.repeats)["phantom"][0]
-    result = {
-        "benchmark": "echo_encoder",
-        "device": options.device,
-        "threads": options.threads,
-        "batch": options.batch,
-        "clips_per_s": {name: round(options.batch / t[0], 3) for name, t in times.items()},
-        "times_plain": {name: round(times["plain"][0] / t[0], 2) for name, t in times.items()},
-        "times_plain_by_processor_time": {name: round(times["plain"][1] / t[1], 2) for name, t in times.items()},
-        "float32_max_difference": difference,
-        "bfloat16_min_cosine": cosine,
-        "phantom_clips_per_s_one_thread": round(options.batch / small, 1),
-    }
-    print(json.dumps(result))
+        small = best_times({"phantom": PhantomVideoNet().eval()}, clips.cpu(), 10 * chosen.repeats)["phantom"][0]
+    result["phantom_clips_per_s_one_thread"] = round(chosen.batch / small, 1)
+    print(json.dumps(result | ({"notes": notes} if notes else {})))
 
 
 if __name__ == "__main__":
