@@ -46,6 +46,19 @@ def read_manifest(folder: Path) -> dict:
     return manifest
 
 
+def check_room(workspace: Workspace, n_bytes: int, what: str) -> None:
+    """Nothing, where the workspace's disk has room for so many bytes.
+
+    Raises:
+        ModelError: it has not; `what` begins the sentence.
+    """
+    place = next(folder for folder in (workspace.folder, *workspace.folder.absolute().parents) if folder.exists())
+    free = shutil.disk_usage(place).free
+    if n_bytes > free:
+        raise ModelError(f"{what} needs {n_bytes / 2**20:.1f} MB, but only {free / 2**20:.1f} MB are free on the disk of the workspace.",
+                         "Free some space or choose another workspace folder.")
+
+
 class ModelRegistry:
     """Registers, lists and activates the models of one workspace."""
 
@@ -59,7 +72,8 @@ class ModelRegistry:
         other inputs go with it, and vectors made from them no longer count.
 
         Raises:
-            ModelError: the folder holds no model, or the model is active and would read ECGs otherwise.
+            ModelError: the folder holds no model, the disk has no room for a copy, or the model is active and would read
+                ECGs otherwise.
         """
         manifest = read_manifest(folder)
         model_id = manifest["sha256"][:8]
@@ -78,6 +92,7 @@ class ModelRegistry:
         return self.get(model_id)
 
     def _copy(self, folder: Path, target: Path) -> None:
+        check_room(self.workspace, sum(p.stat().st_size for p in folder.rglob("*") if p.is_file()), "The copy of the model")
         temporary = self.workspace.models / f".copying-{target.name}"
         shutil.rmtree(temporary, ignore_errors=True)
         shutil.copytree(folder, temporary)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from echo2ecg_core.errors import ModelError
 from echo2ecg_core.store.database import Workspace
-from echo2ecg_core.store.model_registry import ModelCard, ModelRegistry
+from echo2ecg_core.store.model_registry import ModelCard, ModelRegistry, check_room
 
 KINDS = ("auto", "echo2ecg", "otis", "echoprime", "echoprime_video_encoder", "echoprime_view_classifier")
 LICENCE_NOTE = "The weights keep the licence of their authors; read it before you use or share them."
@@ -47,13 +47,15 @@ def import_model(files: Sequence[Path], workspace: Workspace, *, kind: str = "au
         sampling_rate_hz, order: Of the ECG input, when the person knows them.
 
     Raises:
-        ModelError: the files cannot be read safely, are incomplete or damaged, or hold another kind.
+        ModelError: the files cannot be read safely, are incomplete or damaged, hold another kind, or are larger than the
+            room for a copy of them.
     """
     from echo2ecg_core.models.checkpoint import save_checkpoint
     from echo2ecg_core.models.import_weights import import_weights
 
     if kind not in KINDS:
         raise ModelError(f"There is no kind of weights {kind!r}; known: {', '.join(KINDS)}.", "Use auto.")
+    _check_room_for(files, workspace)
     found = import_weights(files, allow_partial=allow_partial)
     if kind not in ("auto", found.kind):
         raise ModelError(f"The files were given as {kind}, but their keys are those of {found.kind}.", "Use --kind auto, or give other files.")
@@ -70,3 +72,11 @@ def import_model(files: Sequence[Path], workspace: Workspace, *, kind: str = "au
         save_checkpoint(folder, found.networks, spec, manifest)
         card = ModelRegistry(workspace).register(Path(folder))
     return ImportedModel(card, found.kind, found.missing, found.unexpected, found.placeholders, found.notes)
+
+
+def _check_room_for(files: Sequence[Path], workspace: Workspace) -> None:
+    """Before anything is read: the copy that the registry keeps is about as large as the files."""
+    found = [path for given in map(Path, files) for path in (given.iterdir() if given.is_dir() else [given]) if path.is_file()]
+    if found:
+        names = found[0].name if len(found) == 1 else f"A copy of the {len(found)} files"
+        check_room(workspace, sum(path.stat().st_size for path in found), names)
