@@ -1,7 +1,8 @@
 """The phenotype table: what can be measured on an echo and predicted from an ECG.
 
 Field names are the column names everywhere (labels.csv, catalog, JSON). Ranges: ASE/EACVI chamber quantification
-2015 (Lang et al., J Am Soc Echocardiogr 28:1-39); LVEF classes: universal definition of heart failure
+2015 (Lang et al., J Am Soc Echocardiogr 28:1-39); right atrium and RV pressure: ASE right heart guideline 2010 (Rudski
+et al., J Am Soc Echocardiogr 23:685-713); LVEF classes: universal definition of heart failure
 (Bozkurt et al., Eur J Heart Fail 23:352-380, 2021). `confirmed=False` marks a range not yet checked in its source.
 """
 
@@ -61,7 +62,7 @@ PHENOTYPES: dict[str, Phenotype] = {
         Phenotype("lvidd", "LV internal diameter", "LVIDd", "cm", 1, (2.8, 8.0),
                   {"male": (4.2, 5.8), "female": (3.8, 5.2)}, ASE_2015),
         Phenotype("lvids", "LV internal diameter, systole", "LVIDs", "cm", 1, (1.5, 7.0),
-                  {"male": (2.5, 4.0), "female": (2.2, 3.5)}, ASE_2015),
+                  {"male": (2.5, 4.0), "female": (2.2, 3.5)}, ASE_2015, confirmed=False),
         Phenotype("ivsd", "Septal thickness", "IVSd", "cm", 1, (0.4, 2.4),
                   {"male": (0.6, 1.0), "female": (0.6, 0.9)}, ASE_2015),
         Phenotype("lvpwd", "Posterior wall thickness", "LVPWd", "cm", 1, (0.4, 2.2),
@@ -77,7 +78,7 @@ PHENOTYPES: dict[str, Phenotype] = {
         Phenotype("tapse", "Tricuspid annular excursion", "TAPSE", "cm", 1, (0.5, 3.5),
                   {"male": (1.7, None), "female": (1.7, None)}, ASE_2015),
         Phenotype("rvsp", "RV systolic pressure", "RVSP", "mmHg", 0, (10, 100),
-                  {"male": (None, 35), "female": (None, 35)}, ASE_2015, confirmed=False),
+                  {"male": (None, 35), "female": (None, 35)}, ASE_2010, confirmed=False),
         _valve("as_grade", "Aortic stenosis", "AS"),
         _valve("ar_grade", "Aortic regurgitation", "AR"),
         _valve("mr_grade", "Mitral regurgitation", "MR"),

@@ -1,8 +1,8 @@
 """Anatomy and function below the conditions: every number of a phantom heart, with its source.
 
 Plain conditional distributions, one function a node of the graph. Means and spreads of healthy hearts are those of
-ASE/EACVI 2015 (Lang et al., J Am Soc Echocardiogr 28:1-39); disease effects cite their own source. Parameters are
-frozen.
+ASE/EACVI 2015 (Lang et al., J Am Soc Echocardiogr 28:1-39). A source at a disease stands for the direction of its
+effect; the size is ours unless a number is quoted. Parameters are frozen.
 """
 
 import math
@@ -15,8 +15,8 @@ SHAPE = 0.75 * math.pi / 4
 LONG_AXIS_SHARE = 0.16
 NORMAL_LVEF = 62.0
 
-# Inter-observer standard deviations; *_share are relative. LVEF and volumes: Thavendiranathan et al., J Am Coll Cardiol
-# 2013; walls and diameters: Crowley et al., J Am Soc Echocardiogr 2016; LAVI, TAPSE, RV: Lang et al. 2015.
+# Inter-observer standard deviations; *_share are relative. Chosen to the size that repeated readings show (LVEF and
+# volumes: Thavendiranathan et al., J Am Coll Cardiol 61:77-84, 2013, where LVEF by 2D may differ by more than 10 points).
 OBSERVER_SD = {
     "lvef": 3.5, "lvedv_share": 0.07, "lvidd": 0.17, "lvids": 0.19, "ivsd": 0.08, "lvpwd": 0.08, "lavi_share": 0.09,
     "ra_area_share": 0.07, "rv_basal_diameter": 2.0, "tapse": 0.14, "rvsp": 4.0,
@@ -61,9 +61,10 @@ def draw_function(
 ) -> tuple[float, float]:
     """LVEF in percent before rhythm and conduction act, and diffuse fibrosis 0 ... 1.
 
-    Healthy 62 +- 5 (men), 64 +- 5 (women). Dilated 31 +- 8, a third early or recovering at 46 +- 4 (Japp et al., J Am
-    Coll Cardiol 2016), hypertensive hearts mostly preserved with one in six failing (Levy et al., JAMA 1996), HCM
-    67 +- 6, amyloid 49 +- 10, infarction loses in proportion to scar (Wu et al., Heart 2008).
+    Healthy 62 +- 5 (men), 64 +- 5 (women). Dilated 31 +- 8, a third early or recovering at 46 +- 4 (such courses: Japp
+    et al., J Am Coll Cardiol 2016); hypertensive hearts are mostly preserved, one in six fails (that they come to fail:
+    Levy et al., JAMA 1996); HCM 67 +- 6, amyloid 49 +- 10; infarction takes in proportion to scar (scar size and
+    outcome: Wu et al., Heart 2008).
     """
     base = rng.normal(62 if sex == "male" else 64, 4.6)
     fibrosis = rng.beta(1.2, 16) + 0.0012 * max(0.0, age_years - 50)
@@ -90,7 +91,10 @@ def draw_function(
 
 
 def dyssynchronous_lvef(rng: np.random.Generator, lvef: float, rhythm: str, conduction: str) -> float:
-    """LVEF after LBBB (-5 points, Zannad et al., Europace 2007) and AF (-3 points) have taken their share."""
+    """LVEF after LBBB (-5 points on average) and AF (-3 points) have taken their share.
+
+    LBBB makes heart failure 2.9 times as likely (Zhang et al., J Card Fail 2015).
+    """
     lvef -= max(0.0, rng.normal(5, 3)) * (conduction == "lbbb") + max(0.0, rng.normal(3, 3)) * (rhythm == "af")
     return float(np.clip(lvef, 10, 80))
 
@@ -99,7 +103,7 @@ def draw_left_valves(rng: np.random.Generator, found: tuple[str, ...], lvef: flo
     """Grades 0-3 of aortic stenosis, aortic and mitral regurgitation.
 
     Named disease is moderate (60 %) or severe; trace to mild leaks are common (Singh et al., Am J Cardiol 1999);
-    failing ventricles leak functionally (Rossi et al., Heart 2011: moderate or severe in 30-40 %).
+    failing ventricles leak functionally (Rossi et al., Heart 2011: 27 % not, 49 % mildly to moderately, 24 % severely).
     """
     stenosis = _disease_grade(rng) if "aortic_stenosis" in found else 0
     aortic = _disease_grade(rng) if "aortic_regurgitation" in found else int(rng.random() < 0.12)
@@ -125,7 +129,7 @@ def draw_cavity(
 
     Healthy 54 +- 10 (men) and 45 +- 8 mL/m2 (women), shrinking slightly with age; a failing ventricle dilates to keep
     its stroke volume; regurgitation adds volume, concentric disease takes some. Length/diameter 1.5, towards 1.25 in
-    dilated hearts (Lowes et al., Am J Cardiol 1999).
+    dilated hearts, which become rounder (and less so under treatment: Lowes et al., Am J Cardiol 1999).
     """
     indexed = rng.normal(54, 8.5) if sex == "male" else rng.normal(45, 6.8)
     indexed = max(indexed, 28.0) - 0.08 * (age_years - 55)
@@ -143,9 +147,9 @@ def draw_walls(
 ) -> tuple[float, float]:
     """Septal and posterior wall thickness in cm at end-diastole.
 
-    Healthy inside 0.6-1.0 (men), 0.6-0.9 (women). Hypertension adds 0.33, aortic stenosis 0.12 a grade, HCM septum 1.75
-    with a spared posterior wall (Olivotto et al., J Am Coll Cardiol 2003), amyloid 1.55 all round (Gonzalez-Lopez
-    2015).
+    Healthy inside 0.6-1.0 (men), 0.6-0.9 (women). Hypertension adds 0.33, aortic stenosis 0.12 a grade; HCM septum 1.75
+    with a spared posterior wall (diagnosed from 1.5; tertiary centres see thicker ones: Olivotto et al., J Am Coll
+    Cardiol 2003); amyloid 1.55 all round, at least 1.2 as in Gonzalez-Lopez et al., Eur Heart J 2015.
     """
     male = sex == "male"
     septum = rng.normal(0.84 if male else 0.76, 0.075) + 0.0012 * (age_years - 50)
@@ -168,7 +172,7 @@ def draw_lavi(
 ) -> float:
     """Left atrial volume index in mL/m2: healthy 25 +- 5; filling pressure, mitral leak and AF enlarge it.
 
-    Slopes after Tsang et al., Am J Cardiol 2002 (burden of diastolic dysfunction) and Lang et al. 2015.
+    Left atrial volume tells the burden of diastolic dysfunction (Tsang et al., Am J Cardiol 2002).
     """
     lavi = 25.0 + 0.30 * max(0.0, 55 - lvef) + 7 * max(0, valves["mr_grade"] - 1) + 10 * max(0.0, ivsd - 1.05)
     lavi += 11 * (rhythm == "af") + 9 * ("amyloid" in found) + 6 * ("hcm" in found)
@@ -181,9 +185,9 @@ def draw_right_heart(
 ) -> dict[str, float]:  # fmt: skip
     """RVSP (mmHg), RV basal diameter (mm), TAPSE (cm), right atrial area (cm2) and tricuspid grade.
 
-    Healthy RVSP 26 +- 4, RV 33 +- 4 mm, TAPSE 2.4 +- 0.35 (Rudski et al., J Am Soc Echocardiogr 2010). Left-heart
-    pressure is passed on; precapillary disease reaches 62 +- 16 and dilates and weakens the RV (Forfia et al., AJRCCM
-    2006).
+    Healthy RVSP about 25, RV 33 +- 4 mm, TAPSE 2.4 +- 0.35 (the last two ASE/EACVI 2015; see also Rudski et al., J Am
+    Soc Echocardiogr 2010). Left-heart pressure is passed on; precapillary disease reaches 62 +- 16 and weakens the RV
+    (TAPSE tells survival: Forfia et al., Am J Respir Crit Care Med 2006).
     """
     rvsp = rng.normal(25, 4) + 0.05 * (age_years - 55)
     rvsp += 0.38 * max(0.0, lavi - 30) + 0.16 * max(0.0, 45 - lvef) + 2 * valves["mr_grade"]
@@ -210,9 +214,9 @@ def draw_intervals(
 ) -> dict[str, float]:  # fmt: skip
     """Mean ventricular rate (bpm), PR and QRS (ms).
 
-    QRS 92 (men) / 86 ms (women) +- 7, longer in large, heavy and fibrosed ventricles (Murkofsky et al., J Am Coll
-    Cardiol 1998; Oikarinen et al., Hypertension 2004); LBBB 150 +- 13, RBBB 138 +- 11. PR 158 +- 19, longer with a
-    large atrium and age. Rate 69 +- 11, up to 12 bpm faster in failure although half are beta-blocked; AF 82 +- 17.
+    QRS 92 (men) / 86 ms (women) +- 7, longer in large, heavy and fibrosed ventricles (a long QRS is a specific sign of
+    a failing ventricle: Murkofsky et al., J Am Coll Cardiol 1998); LBBB and RBBB about 150 and 138. PR 158 +- 19, longer
+    with a large atrium and age. Rate 69 +- 11, faster in failure although half are beta-blocked; AF 82 +- 17.
     """
     qrs = rng.normal(92 if sex == "male" else 86, 6.5)
     qrs += 0.06 * (min(lvedv, 110) - 95) + 0.11 * max(0.0, lvedv - 110) + 0.028 * max(0.0, mass_g - 160) + 18 * fibrosis

@@ -1,7 +1,8 @@
 """Who the phantom patient is and what is wrong with the heart: the top of the causal graph.
 
 The population is an echo laboratory's referrals, not the street: community prevalences keep their age and sex slopes
-but are enriched so that 18 % have LVEF <= 40 and 12 % 41-49. Parameters are frozen; sources stand at each table.
+but are enriched so that 18 % have LVEF <= 40 and 12 % 41-49. Parameters are frozen. A source stands for the direction
+of an effect; its size is ours, chosen for that mix, unless the docstring quotes a number.
 """
 
 import math
@@ -27,8 +28,8 @@ TERRITORIES = ("anterior", "inferior", "lateral")
 def draw_person(rng: np.random.Generator) -> tuple[str, float, float]:
     """Sex, age in years and body surface area in m2.
 
-    Age of adult echo referrals 62 +- 16 years, 52 % men (EchoNext, Poterucha et al., Nature 2025); body surface area
-    1.99 +- 0.20 (men) and 1.76 +- 0.19 m2 (women), as in NHANES-sized adults (Du Bois).
+    Adults as they are referred for echo (compare EchoNext, Poterucha et al., Nature 2025), of the size of Western
+    adults: 62 +- 16 years, 52 % men; body surface area 1.99 +- 0.20 (men) and 1.76 +- 0.19 m2 (women).
     """
     sex = "male" if rng.random() < 0.52 else "female"
     age_years = float(np.clip(rng.normal(62, 16), 18, 95))
@@ -39,9 +40,9 @@ def draw_person(rng: np.random.Generator) -> tuple[str, float, float]:
 def draw_conditions(rng: np.random.Generator, sex: str, age_years: float) -> tuple[str, ...]:
     """Conditions of the heart muscle, the valves and the pulmonary circulation; ("healthy",) when none.
 
-    At most one heart-muscle disease; valve disease and pulmonary hypertension may join it. Slopes: hypertrophy rises
-    with age (Cuspidi et al., J Hum Hypertens 2012), infarction with age and male sex (Yusuf et al., Lancet 2004,
-    men about ten years earlier), HCM 1:500 at any age (Maron et al., Circulation 1995), wild-type amyloid in old men
+    At most one heart-muscle disease; valve disease and pulmonary hypertension may join it. Hypertrophy is common in
+    hypertension (Cuspidi et al., J Hum Hypertens 2012), infarction comes with age and about nine years earlier in men
+    (Yusuf et al., Lancet 2004), HCM in 1 of 500 (Maron et al., Circulation 1995), wild-type amyloid in the old
     (Gonzalez-Lopez et al., Eur Heart J 2015), aortic stenosis and mitral regurgitation steeply with age (Nkomo et al.,
     Lancet 2006). All are enriched for referral.
     """
@@ -71,16 +72,17 @@ def draw_conditions(rng: np.random.Generator, sex: str, age_years: float) -> tup
 def draw_territory(rng: np.random.Generator) -> str:
     """Territory of the infarct: anterior (left anterior descending) 45 %, inferior 38 %, lateral 17 %.
 
-    Shares of the culprit artery in ST-elevation infarction (Entezarjou et al., Scand Cardiovasc J 2018), rounded.
+    Near the shares of the culprit artery in 10,763 ST-elevation infarctions that were treated by primary intervention
+    (left anterior descending 44 %, right 41 %, circumflex 14 %); prognosis by culprit: Entezarjou et al., Open Heart 2018.
     """
     return str(rng.choice(TERRITORIES, p=(0.45, 0.38, 0.17)))
 
 
 def draw_rhythm(rng: np.random.Generator, age_years: float, conditions: tuple[str, ...], lvef: float) -> str:
-    """ "af" or "sinus": fibrillation 1 % at 50 and 9 % above 80 years (Go et al., JAMA 2001, ATRIA).
+    """ "af" or "sinus": fibrillation rises from 0.1 % below 55 to 9 % above 80 years (Go et al., JAMA 2001, ATRIA).
 
-    Odds grow about threefold in heart failure (Santhanakrishnan et al., Circulation 2016) and with mitral disease and
-    amyloid.
+    Enriched for referral. Fibrillation and heart failure beget each other (Santhanakrishnan et al., Circulation 2016);
+    mitral disease and amyloid raise the odds as well.
     """
     logit = -2.75 + 0.055 * (age_years - 62)
     logit += 0.9 * (lvef < 45) + 0.8 * ("mitral_regurgitation" in conditions) + 1.2 * ("amyloid" in conditions)
@@ -90,9 +92,9 @@ def draw_rhythm(rng: np.random.Generator, age_years: float, conditions: tuple[st
 def draw_conduction(rng: np.random.Generator, age_years: float, conditions: tuple[str, ...], lvef: float) -> str:
     """ "normal", "lbbb" or "rbbb".
 
-    Community: RBBB 1.4 % of men, 0.5 % of women, rising with age (Bussink et al., Eur Heart J 2013), LBBB below 1 %
-    before old age (Imanishi et al., Int J Cardiol 2006); in heart failure about a quarter have LBBB (Lund et al.,
-    Eur Heart J 2013: QRS >= 120 ms in 31 %).
+    Community: RBBB 1.4 % of men, 0.5 % of women, rising with age (Bussink et al., Eur Heart J 2013); LBBB appears at 69
+    years on average (Imanishi et al., Am J Cardiol 2006). In heart failure 25 % have LBBB (Baldasseroni et al., Am
+    Heart J 2002), and 31 % a QRS of 120 ms or more (Lund et al., Eur Heart J 2013).
     """
     aged = 0.035 * (age_years - 62)
     lbbb = _logistic(-3.9 + aged + 0.095 * max(0.0, 52 - lvef))

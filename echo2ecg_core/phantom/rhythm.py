@@ -1,8 +1,7 @@
 """When the heart beats: QRS onsets of a recording, with respiration, ectopic beats and fibrillation.
 
 Sinus variability falls with age and failure (Nunan et al., Pacing Clin Electrophysiol 2010; Nolan et al., Circulation
-1998); fibrillation is irregular without memory, RR variation about 22 % (Andresen & Bruggemann, Herz 1998).
-Parameters are frozen.
+1998); fibrillation is irregular without memory, its RR variation of about 22 % our choice. Parameters are frozen.
 """
 
 from dataclasses import dataclass
