@@ -134,6 +134,13 @@ def test_a_phenotype_the_model_was_not_trained_on_has_no_row(grading, phantoms):
     assert [row["name"] for row in predict(phantoms[0][1], grading).as_json()["phenotypes"]] == ["lvef", "tr_grade"]
 
 
+def test_no_volume_is_estimated_below_zero(model, phantoms):
+    head = Head(np.zeros(len(model.readouts.mean)), 30.0, np.array([0.0, 99.0]), np.stack([np.full(100, 30.0), np.linspace(-60, 60, 100)], 1))
+    small = replace(model, readouts=Readouts(model.readouts.mean, model.readouts.scale, {"lvesv": head}, model.readouts.outside))
+    (row,) = predict(phantoms[0][1], small).as_json()["phenotypes"]
+    assert row["interval"][0] == 0 and row["interval"][1] > 80 and row["value"] == pytest.approx(30, abs=1)
+
+
 def test_without_sex_both_reference_ranges_and_no_chance_with_sex_a_chance(model, phantoms):
     record = phantoms[0][1]
     unknown = predict(record, model).as_json()["phenotypes"][0]
