@@ -4,7 +4,7 @@ With --json one JSON document goes to standard output and everything else to sta
 can solve ends with one sentence and exit status 2, without a traceback.
 """
 
-import json
+import os
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -110,19 +110,13 @@ def view(clip_id: str, out: Annotated[Path, typer.Option(help="File to write (H.
 @app.command()
 def demo(workspace: WorkspaceOption = None, as_json: JsonOption = False) -> None:
     """Build the phantom demo workspace; returns when it is complete."""
-    from echo2ecg_core.store import jobs
     from echo2ecg_core.store.catalog import Catalog
-    from echo2ecg_core.worker import run_job
     from echo2ecg_core.workflows.demo import is_complete, open_workspace
 
     place = _workspace(workspace)
     card = open_workspace(place)
     if not is_complete(place):
-        number = jobs.queue(place, "demo")
-        while job := jobs.claim(place, jobs.this_worker()):
-            with watching(place, job.job_id):
-                run_job(place, job)
-        wait_for(place, number)
+        _run_here(place, "demo", {})
     counts = Catalog(place).counts()
     if as_json:
         print_json({"workspace": str(place.folder), "model": card.model_id, "synthetic": True, **counts})
@@ -185,14 +179,25 @@ def embed(workspace: WorkspaceOption = None) -> None:
 
 
 @app.command()
-def train(preset: Annotated[str, typer.Option(help="demo")] = "demo",
-          out: Annotated[Path, typer.Option(help="Folder of the model it writes.")] = Path("runs/demo-multiview"),
-          scratch: Annotated[Path, typer.Option(help="Folder for prepared data; kept, so that a stopped run goes on.")] = Path("runs/demo-prepared"),
-          processes: Annotated[int, typer.Option(help="Processes that simulate hearts.")] = 2) -> None:
-    """Train the demo model on the training patients of its phantom cohort."""
-    from echo2ecg_core.workflows.train import train_preset
+def train(preset: Annotated[str, typer.Option(help="demo or paper")] = "demo",
+          set_values: Annotated[list[str], typer.Option("--set", help="key=value, as often as needed; a wrong key lists all.")] = [],  # noqa: B006
+          name: Annotated[str, typer.Option(help="Name of the model.")] = "",
+          workspace: WorkspaceOption = None, as_json: JsonOption = False) -> None:
+    """Train a model and register it, inactive; killed and started again it goes on. Also under torchrun and srun."""
+    from echo2ecg_core.store import jobs
+    from echo2ecg_core.workflows.demo import open_workspace
+    from echo2ecg_core.workflows.train import run_training, training_parameters
 
-    print(json.dumps(train_preset(preset, out, scratch, processes=processes, log=lambda text: print(text, file=sys.stderr, flush=True)), indent=1))
+    place, parameters = _workspace(workspace), training_parameters(preset, set_values, name)
+    if int(os.environ.get("RANK") or os.environ.get("SLURM_PROCID") or 0) > 0:  # the first process keeps the books
+        run_training(place, parameters)
+        return
+    open_workspace(place)
+    job = jobs.job(place, _run_here(place, "train", parameters))
+    if as_json:
+        print_json({"run": f"run-{job.job_id:04d}", "message": job.message})
+    else:
+        print(job.message)
 
 
 @app.command()
@@ -282,6 +287,19 @@ def worker(workspace: WorkspaceOption = None) -> None:
 
     os.nice(10)  # pages come first
     print(f"{work(_workspace(workspace))} jobs done.", file=sys.stderr)
+
+
+def _run_here(place: Workspace, kind: str, parameters: dict) -> int:
+    """Queue a job and work through the queue in this process until it is done; returns its number."""
+    from echo2ecg_core.store import jobs
+    from echo2ecg_core.worker import run_job
+
+    number = jobs.queue(place, kind, parameters)
+    while job := jobs.claim(place, jobs.this_worker()):
+        with watching(place, job.job_id):
+            run_job(place, job)
+    wait_for(place, number)
+    return number
 
 
 def _workspace(folder: Path | None) -> Workspace:

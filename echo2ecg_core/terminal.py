@@ -89,4 +89,4 @@ def wait_for(place: Workspace, job_id: int) -> None:
         print(f"Another worker is at it: {job.message} ({job.progress:.0%})", file=sys.stderr)
         time.sleep(5)
     if job.state != "done":
-        raise StoreError(f"The demo was not completed: {job.message}", "Start `demo` again; what was finished is kept.")
+        raise StoreError(f"{job.kind.capitalize()} was not completed: {job.message}", f"Start `{job.kind}` again; what was finished is kept.")

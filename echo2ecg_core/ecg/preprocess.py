@@ -132,13 +132,17 @@ def prepare_ecg(
             f"The recording lasts {found_s:.2f} s, but the model reads windows of {needed_s:.2f} s.",
             f"Use a recording of at least {needed_s:.2f} s; the usual 10 s ECG is long enough.",
         )
-    if order == "clean_then_resample":
-        prepared = _to_rate(clean(signal_mv), sampling_rate_hz, target_hz)
-    else:  # a gap is closed first: one NaN would spread over its whole lead
-        prepared = clean(_to_rate(np.nan_to_num(signal_mv), sampling_rate_hz, target_hz))
+    prepared = clean_whole(signal_mv, sampling_rate_hz, target_hz=target_hz, order=order)
     n_windows = 1 if windows == "first" else n_resampled // n_samples
     cut = prepared[:, : n_windows * n_samples].reshape(12, n_windows, n_samples)
     return np.ascontiguousarray(cut.swapaxes(0, 1))  # (windows, 12, n_samples)
+
+
+def clean_whole(signal_mv: np.ndarray, sampling_rate_hz: float, *, target_hz: float = 400.0, order: str = "clean_then_resample") -> np.ndarray:
+    """Returns a whole recording cleaned at the model's rate: (12, n) mV -> (12, int(n * target_hz / sampling_rate_hz)) float32."""
+    if order == "clean_then_resample":
+        return _to_rate(clean(signal_mv), sampling_rate_hz, target_hz)
+    return clean(_to_rate(np.nan_to_num(signal_mv), sampling_rate_hz, target_hz))  # one NaN would spread over its whole lead
 
 
 def _to_rate(signal: np.ndarray, from_hz: float, to_hz: float) -> np.ndarray:

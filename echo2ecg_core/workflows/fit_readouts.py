@@ -1,88 +1,98 @@
-"""Readouts for a model that came without: fitted on the labelled training ECGs of the workspace, calibrated on validation.
+"""Readouts of a trained network, and what patients that it never saw say of them."""
 
-Test patients are looked at once, for the R² that decides whether a phenotype is shown at all. Training runs fit their own;
-this is for imported weights.
-"""
-
-import json
-from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 
 from echo2ecg_core.errors import StoreError
 from echo2ecg_core.phenotypes import PHENOTYPES
-from echo2ecg_core.store.catalog import Catalog
-from echo2ecg_core.store.database import Workspace, write_atomically
-from echo2ecg_core.store.model_registry import ModelCard
-from echo2ecg_core.store.vectors import load_vectors
+from echo2ecg_core.workflows.training_data import SPLITS, TrainingData, nearest_pairs
 
-FEWEST = 60  # labelled ECGs of a split: three calibration categories of twenty
-MOST_FOR_DISTANCE = 1500
-Progress = Callable[[float, str], None]
+LEAST = {"train": 50, "validation": 20, "test": 10}  # measured ECGs that a phenotype needs
 
 
-def fit_readouts(workspace: Workspace, card: ModelCard, progress: Progress = lambda share, message: None) -> dict:
-    """Fit, calibrate, test and store the readouts of a model whose ECGs are embedded; returns what the manifest now says.
+@dataclass(frozen=True, eq=False)
+class LabelledVectors:
+    """ECGs of one split with a study close in time.
+
+    Attributes:
+        embedding: (n, width). outside: (n, f) features of the out-of-distribution measure.
+        labels: Phenotype -> measured values (n,), NaN where not measured.
+        patients: (n,) numbers.
+    """
+
+    embedding: np.ndarray
+    outside: np.ndarray
+    labels: dict[str, np.ndarray]
+    patients: np.ndarray
+
+
+def fit_and_test(network, data: TrainingData, within_days: float, seed: int):
+    """Readouts fitted on training and calibrated on validation patients, and measured on test patients.
+
+    Returns:
+        (Readouts, dict for the manifest): counts, and per phenotype MAE and R² with patient-bootstrap intervals, AUROC of
+        LVEF <= 40, the same for a randomly initialised encoder and the median predictor, interval coverage, share outside.
 
     Raises:
-        StoreError: fewer than 60 labelled ECGs of training or of validation patients have vectors.
+        StoreError: a split has too few measured ECGs.
     """
-    from safetensors.numpy import save
+    import torch
 
-    from echo2ecg_core.models.readouts import Readouts
-    from echo2ecg_core.workflows.active_model import READOUTS_FILE
+    from echo2ecg_core.evaluation.report import test_report
+    from echo2ecg_core.models.echo2ecg import Echo2ECG
 
-    progress(0.0, "Fitting readouts")
-    vectors = load_vectors(workspace.vectors, "ecg", card.model_id)
-    table = Catalog(workspace).labelled_ecgs()
-    table = table[table.ecg_id.isin(vectors.ids)]
-    splits = {split: table[table.split == split] for split in ("train", "validation", "test")}
-    names = _fittable(splits)
-    x = {split: vectors.rows(list(rows.ecg_id)) for split, rows in splits.items()}
-    y = {split: {name: rows[name].to_numpy(float) for name in names} for split, rows in splits.items()}
-    outside = _outside(workspace, card, splits, progress)
-    readouts = Readouts.fit((x["train"], y["train"]), (x["validation"], y["validation"]), outside)
-    found = {"readouts": {"labelled_ecgs": len(x["train"]), "calibration_ecgs": len(x["validation"]),
-                          "labelled_patients": int(splits["train"].patient_id.nunique()), "fitted_in": workspace.folder.name},
-             "test": {"ecgs": len(x["test"]), "patients": int(splits["test"].patient_id.nunique()),
-                      "phenotypes": {name: {"r2": _r2(readouts.predict(name, x["test"]), y["test"][name])} for name in names}}}
-    write_atomically(card.folder / "manifest.json", json.dumps(card.manifest() | found, indent=1).encode())
-    write_atomically(card.folder / READOUTS_FILE, save(readouts.tensors()))
-    return found
+    own = {split: labelled_vectors(network, data, split, within_days) for split in SPLITS}
+    torch.manual_seed(seed)
+    random = {split: labelled_vectors(Echo2ECG(network.spec).eval(), data, split, within_days) for split in SPLITS}
+    names = measured_phenotypes(own)
+    readouts, random_readouts = (fitted(vectors, names) for vectors in (own, random))
+    labels = {split: {name: own[split].labels[name] for name in names} for split in SPLITS}
+    report = test_report(readouts, own["test"], random_readouts, random["test"], labels["train"], labels["test"], own["test"].patients)
+    counts = {"labelled_ecgs": len(own["train"].embedding), "calibration_ecgs": len(own["validation"].embedding),
+              "labelled_patients": int(len(np.unique(own["train"].patients)))}
+    return readouts, {"readouts": counts, "test": report}
 
 
-def _fittable(splits: dict) -> list[str]:
-    """Phenotypes with enough measured values in training and validation."""
-    counts = {split: len(splits[split]) for split in ("train", "validation")}
-    names = [name for name in PHENOTYPES if name in splits["train"]
-             and all(splits[split][name].notna().sum() >= FEWEST for split in counts)]
+def labelled_vectors(network, data: TrainingData, split: str, within_days: float) -> LabelledVectors:
+    """Every ECG of a split with its nearest study; windows as the network's input spec says."""
+    import torch
+
+    from echo2ecg_core.models.readouts import outside_features
+
+    rows = nearest_pairs(data, split, within_days)
+    spec = network.spec.ecg_input
+    count = data.signals.shape[2] // spec.n_samples if spec.windows == "all" else 1
+    embedding, outside = [], []
+    with torch.inference_mode():
+        for start in range(0, len(rows), 32):
+            signals = np.asarray(data.signals[rows.ecg_row.to_numpy()[start : start + 32], :, : count * spec.n_samples], np.float32)
+            windows = np.ascontiguousarray(signals.reshape(len(signals), 12, count, spec.n_samples).swapaxes(1, 2))  # (b, w, 12, n)
+            embedding.append(network.embed_windows(torch.from_numpy(windows)).numpy())
+            outside.append(outside_features(windows, spec.sampling_rate_hz))
+    studies = data.studies.iloc[rows.study_row]
+    labels = {name: studies[name].to_numpy(float) for name in PHENOTYPES if name in studies}
+    return LabelledVectors(np.concatenate(embedding), np.concatenate(outside), labels, rows.patient_id.astype("category").cat.codes.to_numpy())
+
+
+def measured_phenotypes(vectors: dict[str, LabelledVectors]) -> list[str]:
+    """Phenotypes that enough ECGs of every split have a value of.
+
+    Raises:
+        StoreError: there is none.
+    """
+    names = [name for name in vectors["train"].labels
+             if all(np.isfinite(vectors[split].labels[name]).sum() >= LEAST[split] for split in SPLITS)]
     if not names:
-        raise StoreError(f"Readouts need at least {FEWEST} labelled ECGs of training and of validation patients; "
-                         f"this workspace has {counts['train']} and {counts['validation']}.", "Import more studies with labels, then prepare again.")
+        raise StoreError("No phenotype is measured in enough patients of every split to fit readouts "
+                         f"(needed: {', '.join(f'{n} {split} ECGs' for split, n in LEAST.items())}).", "Import more labelled studies.")
     return names
 
 
-def _outside(workspace: Workspace, card: ModelCard, splits: dict, progress: Progress):
-    """The distance to the training ECGs, from a sample of them prepared again."""
-    from echo2ecg_core.models.readouts import Outside, outside_features
-    from echo2ecg_core.workflows.active_model import load_model
+def fitted(vectors: dict[str, LabelledVectors], names: list[str]):
+    """Readouts of these phenotypes."""
+    from echo2ecg_core.models.readouts import Outside, Readouts
 
-    model, catalog, features = load_model(card, with_readouts=False), Catalog(workspace), {}
-    for step, split in enumerate(("train", "validation")):
-        ids = splits[split].ecg_id.sample(min(len(splits[split]), MOST_FOR_DISTANCE), random_state=7)
-        rows = []
-        for done, ecg_id in enumerate(ids):
-            progress(0.5 * step + 0.5 * done / len(ids), f"Measuring ECGs for the readouts: {done} of {len(ids)}")
-            windows = model.prepare(catalog.ecg_record(ecg_id))[None]
-            rows.append(outside_features(windows, model.spec.ecg_input.sampling_rate_hz)[0])
-        features[split] = np.stack(rows)
-    return Outside.fit(features["train"], features["validation"])
-
-
-def _r2(predicted: np.ndarray, measured: np.ndarray) -> float | None:
-    """Share of variance explained on test patients; None with fewer than 20 measured."""
-    known = np.isfinite(measured)
-    if known.sum() < 20:
-        return None
-    rest = measured[known] - predicted[known]
-    return round(float(1 - (rest**2).sum() / ((measured[known] - measured[known].mean()) ** 2).sum()), 4)
+    train, validation = vectors["train"], vectors["validation"]
+    outside = Outside.fit(train.outside, validation.outside)
+    return Readouts.fit(*((v.embedding, {name: v.labels[name] for name in names}) for v in (train, validation)), outside)

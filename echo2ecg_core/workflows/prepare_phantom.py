@@ -2,14 +2,12 @@
 
 Every patient is simulated once and kept in shards, so a stopped run goes on where it was. ECGs are stored cleaned at the
 model's rate; a clip as the vector of a frozen clip encoder, or, while there is none yet, after its fixed first step
-(56 x 56 luminance). Tables are drawn again from the seed, not stored.
+(56 x 56 luminance). Tables are drawn again from the seed, not stored. An ECG costs a hundredth of an echo study, so
+training patients may also give their ECGs from other bodies: the same heart in another chest, with other electrodes.
 """
 
-import hashlib
-from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from dataclasses import dataclass
-from functools import partial
+from dataclasses import replace
 from multiprocessing import get_context
 from pathlib import Path
 
@@ -18,32 +16,14 @@ import pandas as pd
 
 from echo2ecg_core.echo.clip import VIEWS
 from echo2ecg_core.models.specs import EcgInputSpec
+from echo2ecg_core.workflows.training_data import Progress, TrainingData
 
 SHARD = 50
 FEW_VIEWS = 5
 
 
-@dataclass(frozen=True, eq=False)
-class PreparedCohort:
-    """All patients of a cohort.
-
-    Attributes:
-        ecgs: Table ecg_id, patient_id, ecg_time, split; row i belongs to `signals[i]`.
-        signals: (n, 12, t) float16, cleaned at the model's rate.
-        studies: Table study_id, patient_id, study_date, split and one column a measured phenotype.
-        clips: Table study_id, view (index in VIEWS); row i belongs to `clip_data[i]`.
-        clip_data: (n, 512) float32 clip vectors, or (n, 16, 56, 56) float16 pooled clips without an encoder.
-    """
-
-    ecgs: pd.DataFrame
-    signals: np.ndarray
-    studies: pd.DataFrame
-    clips: pd.DataFrame
-    clip_data: np.ndarray
-
-
 def prepare_cohort(n_patients: int, seed: int, spec: EcgInputSpec, folder: Path, *, n_whole: int | None = None, encoder=None,
-                   processes: int = 2, log: Callable[[str], None] = lambda text: None) -> PreparedCohort:
+                   processes: int = 2, progress: Progress = lambda share, message: None) -> TrainingData:
     """Simulate what the shards in `folder` do not hold yet, then give everything.
 
     Args:
@@ -54,7 +34,7 @@ def prepare_cohort(n_patients: int, seed: int, spec: EcgInputSpec, folder: Path,
             study in `FEW_VIEWS` views, the others nothing. None: all whole.
         encoder: The frozen `PhantomVideoNet`; None keeps pooled clips.
         processes: How many simulate at once.
-        log: Told how far it is.
+        progress: Told share and message.
     """
     folder.mkdir(parents=True, exist_ok=True)
     weights = None if encoder is None else {key: value.numpy() for key, value in encoder.state_dict().items()}
@@ -64,10 +44,10 @@ def prepare_cohort(n_patients: int, seed: int, spec: EcgInputSpec, folder: Path,
         tasks = [pool.submit(_prepare_shard, n_patients, seed, s, spec, folder, wholes, weights is not None) for s in starts]
         for done, task in enumerate(as_completed(tasks), 1):
             task.result()
-            log(f"Simulated {done * SHARD} of {len(starts) * SHARD} patients")
+            progress(done / len(starts), f"Simulating hearts: {done * SHARD} of {len(starts) * SHARD}")
     visits = [_visits(n_patients, seed, s, wholes) for s in range(0, n_patients, SHARD)]
     parts = [_load(_shard(folder, s)) for s in range(0, n_patients, SHARD)]
-    return PreparedCohort(
+    return TrainingData(
         ecgs=pd.DataFrame([_ecg_row(ecg, patient) for shard in visits for patient, _ in shard for ecg in patient.ecgs]),
         signals=np.concatenate([p["signals"] for p in parts]),
         studies=pd.DataFrame([_study_row(study, patient) for shard in visits for patient, studies in shard for study, _ in studies]),
@@ -75,6 +55,53 @@ def prepare_cohort(n_patients: int, seed: int, spec: EcgInputSpec, folder: Path,
                             for shard in visits for _, studies in shard for study, views in studies for view in views]),
         clip_data=np.concatenate([p["clips"] for p in parts]),
     )
+
+
+def with_more_bodies(data: TrainingData, n_patients: int, seed: int, spec: EcgInputSpec, folder: Path, *, n_bodies: int, processes: int = 2,
+                     progress: Progress = lambda share, message: None) -> TrainingData:
+    """The cohort with every training patient's ECGs also from `n_bodies` other bodies (ids end in -B1, -B2, …).
+
+    What an ECG shows of the heart stays, what only the person or the recording adds is drawn anew: torso, position of the
+    heart, cell electrophysiology, electrodes, beats, noise. Studies and patients of the other splits stay as they are.
+    """
+    known = set(data.ecgs.patient_id)
+    starts = range(0, n_patients, SHARD)
+    with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool:
+        tasks = {pool.submit(_prepare_bodies, n_patients, seed, s, spec, folder, n_bodies): s for s in starts
+                 if not _bodies(folder, s, n_bodies).exists()}
+        for done, task in enumerate(as_completed(tasks), 1):
+            task.result()
+            progress(done / len(tasks), f"Simulating more ECGs: {done * SHARD} of {len(tasks) * SHARD} patients")
+    rows = [_ecg_row(ecg, patient) for s in starts for patient, ecg in _other_bodies(n_patients, seed, s, n_bodies)]
+    signals = np.concatenate([np.load(_bodies(folder, s, n_bodies)) for s in starts])
+    kept = np.array([row["patient_id"] in known for row in rows])
+    return replace(data, ecgs=pd.concat([data.ecgs, pd.DataFrame(rows)[kept]], ignore_index=True), signals=np.concatenate([data.signals, signals[kept]]))
+
+
+def _bodies(folder: Path, start: int, n_bodies: int) -> Path:
+    return folder / f"bodies-{n_bodies}-{start:05d}.npy"
+
+
+def _other_bodies(n_patients: int, seed: int, start: int, n_bodies: int) -> list:
+    """(patient, ECG) for every other body of the training patients of one shard."""
+    from echo2ecg_core.phantom.cohort import PhantomCohort
+
+    cohort = PhantomCohort(n_patients, seed)
+    patients = [cohort.patient(i) for i in range(start, min(start + SHARD, n_patients)) if cohort.split_of(i) == "train"]
+    return [(patient, _in_another_body(ecg, body)) for patient in patients for ecg in patient.ecgs for body in range(1, n_bodies + 1)]
+
+
+def _in_another_body(ecg, body: int):
+    heart = replace(ecg.heart, body_seed=int(np.random.default_rng([*ecg.seed, body]).integers(2**31)))
+    return replace(ecg, ecg_id=f"{ecg.ecg_id}-B{body}", heart=heart, seed=(*ecg.seed, body))
+
+
+def _prepare_bodies(n_patients: int, seed: int, start: int, spec: EcgInputSpec, folder: Path, n_bodies: int) -> None:
+    """Simulate the other bodies of one shard in a process of its own."""
+    signals = [_prepared(ecg, spec) for _, ecg in _other_bodies(n_patients, seed, start, n_bodies)]
+    temporary = folder / f".writing-bodies-{start}.npy"
+    np.save(temporary, np.stack(signals) if signals else np.zeros((0, 12, int(10 * spec.sampling_rate_hz)), np.float16))
+    temporary.replace(_bodies(folder, start, n_bodies))
 
 
 def _shard(folder: Path, start: int) -> Path:
@@ -115,13 +142,6 @@ def _study_row(study, patient) -> dict:
     return {"study_id": study.study_id, "patient_id": patient.patient_id, "study_date": str(study.date), "split": patient.split, **study.labels()}
 
 
-def fingerprint(data: PreparedCohort) -> str:
-    """sha256 over labels and signals: the data a model was trained on."""
-    digest = hashlib.sha256(data.studies.round(4).to_csv(index=False).encode())
-    digest.update(np.ascontiguousarray(data.signals[:, :, ::50]).tobytes())
-    return digest.hexdigest()
-
-
 _network = None  # of this process
 
 
@@ -142,7 +162,7 @@ def _prepare_shard(n_patients: int, seed: int, start: int, spec: EcgInputSpec, f
     """Simulate patients start … start + SHARD - 1 in a process of its own."""
     signals, clips = [], []
     for patient, studies in _visits(n_patients, seed, start, n_whole):
-        signals += [_prepared_signal(ecg.signal_mv(), spec) for ecg in patient.ecgs]
+        signals += [_prepared(ecg, spec) for ecg in patient.ecgs]
         for study, views in studies:
             pooled = np.stack([_pooled_clip(study, view) for view in views])  # (v, 16, 56, 56)
             clips.append(_vectors(pooled) if embed else pooled)
@@ -151,16 +171,12 @@ def _prepare_shard(n_patients: int, seed: int, start: int, spec: EcgInputSpec, f
     temporary.replace(_shard(folder, start))
 
 
-def _prepared_signal(signal_mv: np.ndarray, spec: EcgInputSpec) -> np.ndarray:
-    """A whole 500 Hz recording (12, 5000), cleaned and resampled in the order of the spec, as float16."""
-    from echo2ecg_core.ecg.preprocess import clean, resample
+def _prepared(ecg, spec: EcgInputSpec) -> np.ndarray:
+    """A whole simulated recording (12, 5000), cleaned at the model's rate, as float16."""
+    from echo2ecg_core.ecg.preprocess import clean_whole
     from echo2ecg_core.phantom.cohort import ECG_RATE_HZ
 
-    to_rate = partial(resample, from_hz=ECG_RATE_HZ, to_hz=spec.sampling_rate_hz)
-    steps = (clean, to_rate) if spec.order == "clean_then_resample" else (to_rate, clean)
-    for step in steps:
-        signal_mv = step(signal_mv)
-    return signal_mv.astype(np.float16)
+    return clean_whole(ecg.signal_mv(), ECG_RATE_HZ, target_hz=spec.sampling_rate_hz, order=spec.order).astype(np.float16)
 
 
 def _pooled_clip(study, view: str) -> np.ndarray:

@@ -1,173 +1,295 @@
-"""Journey 4: from a cohort to a model folder (weights, readouts, manifest with what was measured on test patients).
+"""Journey 4: from patients to a registered model (weights, readouts, manifest with what was measured on test patients).
 
-The demo preset is the published recipe scaled down to two CPU cores: a small clip encoder, frozen; attention pooling over
-views; symmetric InfoNCE; an ECG transformer of reduced width and depth. Training patients train, validation patients
-choose the epoch and calibrate the intervals, test patients are looked at once, at the end.
+A run is a folder of the workspace: its settings, metrics as they come, a checkpoint to go on from, at last the model. The
+same function serves the job of the Training page, the terminal, torchrun and SLURM: all processes train, the first one
+writes. A new model is registered, never active.
 """
 
-import hashlib
 import json
-import time
-from collections.abc import Callable
-from dataclasses import asdict
+import os
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
 
-from echo2ecg_core.ecg.augment import AugmentationSpec
 from echo2ecg_core.errors import Echo2ECGError
-from echo2ecg_core.models.specs import PRESETS, ModelSpec
-from echo2ecg_core.phenotypes import PHENOTYPES
-from echo2ecg_core.training.pairs import PreparedPairs, find_pairs
-from echo2ecg_core.training.pretrain import RunParameters
-from echo2ecg_core.workflows.active_model import READOUTS_FILE
-from echo2ecg_core.workflows.demo import COHORT_PATIENTS, COHORT_SEED, WHOLE_PATIENTS
-from echo2ecg_core.workflows.prepare_phantom import PreparedCohort, prepare_cohort
+from echo2ecg_core.store.database import Workspace, write_atomically
+from echo2ecg_core.store.model_registry import ModelCard, ModelRegistry
+from echo2ecg_core.workflows.active_model import READOUTS_FILE, active_model_card
+from echo2ecg_core.workflows.training_data import TrainingData, paired
+from echo2ecg_core.workflows.training_settings import TrainingSettings, training_settings
 
-Log = Callable[[str], None]
-DEMO_RUN = RunParameters(
-    epochs=32, batch_size=64, lr=1e-3, weight_decay=0.05, warmup_epochs=2,
-    augmentation=AugmentationSpec(gain_std=0.1, time_flip_probability=0.0, sign_flip_probability=0.0, jitter_strength=0.3),
-)
-DEMO_SPEC = PRESETS["demo"]
+Progress = Callable[[float, str], None]
+PREPARING, TRAINING = 0.3, 0.95  # shares of a job's progress bar at which these end
+REFERENCE_PAIRS_PER_S = {"demo": 110.0, "paper": 12.0}  # two CPU cores, until a run of this machine tells better
 
 
-def train_preset(preset: str, out: Path, scratch: Path, *, processes: int = 2, log: Log = print,
-                 n_patients: int = COHORT_PATIENTS, seed: int = COHORT_SEED, parameters: RunParameters = DEMO_RUN,
-                 spec: ModelSpec = DEMO_SPEC, clip_training=None) -> dict:
-    """Train a preset and write its model folder; returns the manifest.
+@dataclass(frozen=True)
+class TrainingPlan:
+    """What a training would take: pairs and patients by split, optimiser steps, seconds, bytes on disk, notes in words."""
+
+    pairs: int
+    patients: int
+    validation_pairs: int
+    validation_patients: int
+    steps: int
+    seconds: float
+    disk_bytes: int
+    notes: tuple[str, ...] = ()
+
+
+def run_folder(workspace: Workspace, run_id: int) -> Path:
+    """Where a run keeps everything."""
+    return workspace.folder / "runs" / f"run-{run_id:04d}"
+
+
+def run_training(workspace: Workspace, parameters: Mapping, progress: Progress = lambda share, message: None, *, job_id: int | None = None) -> str:
+    """Train, measure and register a model; a run that was stopped goes on. Returns a closing sentence.
 
     Args:
-        preset: "demo".
-        out: Model folder to write.
-        scratch: Prepared data and training state; a stopped run goes on from here.
-        processes: How many simulate at once.
-        log: Told what happens.
-        n_patients, seed: The phantom cohort.
-        parameters, spec, clip_training: How to train; the defaults make the shipped model.
+        workspace: Whose patients, and where the run lies.
+        parameters: {"preset": …, "set": {key: value}, "name": …}, see training_settings.py.
+        progress: Told share and message.
+        job_id: Number of the run; only the first process has to know it.
 
     Raises:
-        Echo2ECGError: no such preset.
+        Echo2ECGError: settings that cannot be, too little data, or a loss that is no number.
     """
-    if preset != "demo":
-        raise Echo2ECGError(f"There is no training preset {preset!r}; known: demo.", "Use --preset demo.")
-    started = time.time()
-    data = prepare_cohort(n_patients, seed, spec.ecg_input, scratch / "cohort", n_whole=WHOLE_PATIENTS, processes=processes, log=log)
-    log(f"{len(data.ecgs)} ECGs, {len(data.studies)} studies, {len(data.clips)} clips")
-    clip_encoder = _clip_encoder(data, scratch, clip_training, log)
-    clips = _clip_vectors(clip_encoder, data.pooled)
-    pairs = {split: _pairs(data, clips, split) for split in ("train", "validation", "test")}
-    model = _pretrained(spec, pairs, parameters, scratch, log)
-    readouts, measured = fit_and_test(model, data, pairs, seed=parameters.seed)
-    manifest = {
-        "name": "demo-multiview", "synthetic": True, "preset": preset, "command": "python -m echo2ecg_core train --preset demo",
-        "cohort": {"patients": n_patients, "whole_patients": WHOLE_PATIENTS, "seed": seed, "fingerprint": fingerprint(data)},
-        "pairs": {split: len(p.pairs) for split, p in pairs.items()}, "run": asdict(parameters),
-        "training_minutes": round((time.time() - started) / 60, 1), **measured,
-    }
-    return _write(out, model, clip_encoder, spec, readouts, manifest)
+    from echo2ecg_core.training.pretrain import open_fabric, pretrain
+
+    settings = training_settings(parameters.get("preset", "demo"), parameters.get("set"))
+    fabric = open_fabric(settings.run.precision)
+    folder = run_folder(workspace, fabric.broadcast(job_id))
+    with fabric.rank_zero_first():
+        clip_encoder, settings = _clip_encoder(workspace, settings, folder, _part(progress, 0, 0.1))
+        data = _data(workspace, settings, clip_encoder, folder, _part(progress, 0.1, PREPARING))
+    train, validation = (paired(data, split, settings.within_days) for split in ("train", "validation"))
+    if not fabric.is_global_zero:
+        pretrain(settings.spec, train, validation, settings.run, fabric=fabric, start_from=_start(workspace, settings))
+        return ""
+    name = parameters.get("name") or f"{settings.preset}-{settings.spec.study.pooling}-{folder.name}"
+    _write_settings(folder, settings, parameters, name, train)
+    with ExitStack() as stack:
+        log = _log(folder, settings, _part(progress, PREPARING, TRAINING), stack)
+        network = pretrain(settings.spec, train, validation, settings.run, fabric=fabric, start_from=_start(workspace, settings),
+                           state_file=folder / "state.pt", log=log)
+    progress(TRAINING, "Fitting readouts and measuring test patients")
+    card = _finish(workspace, folder, network, clip_encoder, data, settings, name)
+    return f"{card.name} {card.model_id} is trained and registered; it is not active until it is prepared and promoted."
 
 
-def fingerprint(data: PreparedCohort) -> str:
-    """sha256 over labels and signals: the data a model was trained on."""
-    digest = hashlib.sha256(data.studies.round(4).to_csv(index=False).encode())
-    digest.update(np.ascontiguousarray(data.signals[:, :, ::50]).tobytes())
-    return digest.hexdigest()
+def training_parameters(preset: str, set_values: list[str], name: str = "") -> dict:
+    """What a training job carries, from the terminal's words.
 
-
-def _clip_encoder(data: PreparedCohort, scratch: Path, clip_training, log: Log):
-    """The frozen clip encoder, trained on training patients (or read from an earlier, stopped run)."""
-    import torch
-
-    from echo2ecg_core.models.echo_encoder import PhantomVideoNet
-    from echo2ecg_core.training.clip_encoder import ClipTraining, train_clip_encoder
-
-    kept = scratch / "clip_encoder.pt"
-    network = PhantomVideoNet()
-    if kept.exists():
-        network.load_state_dict(torch.load(kept, weights_only=True))
-        return network.eval()
-    study = data.clips.study_id.astype("category").cat.codes.to_numpy().astype(np.int64)
-    rows = np.flatnonzero(data.clips.study_id.isin(data.studies.study_id[data.studies.split == "train"]))
-    network = train_clip_encoder(data.pooled[rows], data.clips.view.to_numpy()[rows].astype(np.int64), study[rows],
-                                 clip_training or ClipTraining(), lambda metrics: log(f"clip encoder {metrics}"))
-    torch.save(network.state_dict(), kept)
-    return network
-
-
-def _clip_vectors(network, pooled: np.ndarray) -> np.ndarray:
-    import torch
-
-    with torch.inference_mode():
-        return np.concatenate([network.from_pooled(torch.from_numpy(pooled[i : i + 64].astype(np.float32))).numpy()
-                               for i in range(0, len(pooled), 64)])
-
-
-def _pairs(data: PreparedCohort, clips: np.ndarray, split: str) -> PreparedPairs:
-    table = find_pairs(data.ecgs, data.studies[data.studies.split == split])
-    ecg_row = {i: row for row, i in enumerate(data.ecgs.ecg_id)}
-    study_row = {i: row for row, i in enumerate(data.studies.study_id)}
-    rows_of = data.clips.groupby("study_id").indices
-    pairs = np.stack([table.patient_id.astype("category").cat.codes, table.ecg_id.map(ecg_row), table.study_id.map(study_row)], 1)
-    return PreparedPairs(data.signals, clips, [rows_of[i] for i in data.studies.study_id], pairs.astype(np.int64))
-
-
-def _pretrained(spec: ModelSpec, pairs: dict[str, PreparedPairs], parameters: RunParameters, scratch: Path, log: Log):
-    from echo2ecg_core.training.pretrain import pretrain
-
-    return pretrain(spec, pairs["train"], pairs["validation"], parameters, state_file=scratch / "pretrain.pt",
-                    log=lambda metrics: log(f"pretrain {metrics}"))
-
-
-def fit_and_test(model, data: PreparedCohort, pairs: dict[str, PreparedPairs], *, seed: int):
-    """Readouts fitted on training and calibrated on validation patients, and what test patients say of them.
-
-    Returns:
-        (Readouts, dict for the manifest): per phenotype MAE and R² with patient-bootstrap intervals, AUROC of LVEF <= 40, the
-        same for a randomly initialised encoder and the median predictor, interval coverage, share flagged as outside.
+    Raises:
+        Echo2ECGError: a word is not key=value, or the settings cannot be.
     """
-    import torch
-
-    from echo2ecg_core.evaluation.report import test_report
-    from echo2ecg_core.models.echo2ecg import Echo2ECG
-    from echo2ecg_core.models.readouts import Outside, Readouts
-
-    vectors, labels = _embedded(model, data, pairs)
-    outside = Outside.fit(vectors["train"].outside, vectors["validation"].outside)
-    readouts = Readouts.fit((vectors["train"].embedding, labels["train"]), (vectors["validation"].embedding, labels["validation"]), outside)
-    torch.manual_seed(seed)
-    random_vectors, _ = _embedded(Echo2ECG(model.spec).eval(), data, pairs)
-    random_readouts = Readouts.fit((random_vectors["train"].embedding, labels["train"]),
-                                   (random_vectors["validation"].embedding, labels["validation"]),
-                                   Outside.fit(random_vectors["train"].outside, random_vectors["validation"].outside))
-    patients = {split: p.pairs[:, 0] for split, p in pairs.items()}
-    report = test_report(readouts, vectors["test"], random_readouts, random_vectors["test"], labels["train"], labels["test"], patients["test"])
-    counts = {"labelled_ecgs": len(vectors["train"].embedding), "calibration_ecgs": len(vectors["validation"].embedding),
-              "labelled_patients": int(len(np.unique(patients["train"])))}
-    return readouts, {"readouts": counts, "test": report}
+    wrong = [text for text in set_values if "=" not in text]
+    if wrong:
+        raise Echo2ECGError(f"--set {wrong[0]!r} is not of the form key=value.", "For example --set epochs=20.")
+    overrides = dict(text.split("=", 1) for text in set_values)
+    training_settings(preset, overrides)
+    return {"preset": preset, "set": overrides} | ({"name": name} if name else {})
 
 
-def _embedded(model, data: PreparedCohort, pairs: dict[str, PreparedPairs]):
-    """EcgVectors and phenotype labels of every pair's ECG, by split; windows as the model's input spec says."""
-    from echo2ecg_core.workflows.active_model import EcgVectors, ecg_vectors
+def plan_training(workspace: Workspace, preset: str, overrides: Mapping | None = None) -> TrainingPlan:
+    """What a training would take, told before it starts; quick, without torch.
 
-    n = model.spec.ecg_input.n_samples
-    count = data.signals.shape[2] // n if model.spec.ecg_input.windows == "all" else 1
-    vectors, labels = {}, {}
-    for split, p in pairs.items():
-        windows = data.signals[p.pairs[:, 1], :, : count * n].reshape(len(p.pairs), 12, count, n).swapaxes(1, 2)  # (pairs, w, 12, n)
-        parts = [ecg_vectors(model, windows[i : i + 32].astype(np.float32)) for i in range(0, len(windows), 32)]
-        vectors[split] = EcgVectors(*(np.concatenate([getattr(v, f) for v in parts]) for f in ("embedding", "aligned", "outside")))
-        studies = data.studies.iloc[p.pairs[:, 2]]
-        labels[split] = {name: studies[name].to_numpy(float) for name in PHENOTYPES if name in studies}
-    return vectors, labels
+    Raises:
+        Echo2ECGError: settings that cannot be, or nothing to train on.
+    """
+    settings = training_settings(preset, overrides)
+    run = settings.run
+    ecgs, studies, notes = _phantom_visits(settings) if settings.patients else _workspace_visits(workspace, settings)
+    from echo2ecg_core.training.pairs import find_pairs
+
+    counts = {}
+    for split in ("train", "validation"):
+        table = find_pairs(ecgs, studies[studies.split == split], settings.within_days)
+        counts[split] = (len(table), table.patient_id.nunique())
+    n = counts["train"][0] if run.epoch_of == "pairs" else counts["train"][1]
+    steps = n // (min(run.batch_size, n) * run.accumulate) * run.epochs
+    if steps == 0:
+        raise Echo2ECGError(f"There are {n} training {run.epoch_of}, fewer than one step needs ({run.batch_size} x {run.accumulate}).",
+                            "Use a smaller batch or more data.")
+    speed, known = _pairs_per_s(workspace, settings)
+    seconds = n * run.epochs / speed + (settings.patients * 0.25 if settings.patients else len(ecgs) * 0.004)
+    if not known:
+        notes += ("The time is that of two CPU cores; the first run on this machine corrects it.",)
+    samples = int(10 * settings.spec.ecg_input.sampling_rate_hz)
+    return TrainingPlan(*counts["train"], *counts["validation"], steps, seconds, len(ecgs) * 12 * samples * 2 + 60_000_000, notes)
 
 
-def _write(out: Path, model, clip_encoder, spec: ModelSpec, readouts, manifest: dict) -> dict:
+def _phantom_visits(settings: TrainingSettings):
+    """Visits of the phantom cohort, extrapolated from its first patients so that the answer is quick."""
+    import pandas as pd
+
+    from echo2ecg_core.phantom.cohort import PhantomCohort
+
+    cohort = PhantomCohort(settings.patients, settings.cohort_seed)
+    patients = [cohort.patient(i) for i in range(settings.patients)]
+    ecgs = pd.DataFrame([{"ecg_id": e.ecg_id, "patient_id": e.patient_id, "ecg_time": str(e.time)} for p in patients for e in p.ecgs])
+    whole = {p.patient_id for p in patients[: settings.whole_patients or settings.patients]}
+    studies = pd.DataFrame([{"study_id": s.study_id, "patient_id": s.patient_id, "study_date": str(s.date), "split": p.split}
+                            for p in patients for s in (p.studies if p.patient_id in whole else p.studies[:1])
+                            if p.patient_id in whole or p.split == "train"])
+    return ecgs, studies, ("The phantom cohort is simulated first, which takes most of a short run.",)
+
+
+def _workspace_visits(workspace: Workspace, settings: TrainingSettings):
+    from echo2ecg_core.store.catalog import Catalog
+
+    catalog = Catalog(workspace)
+    ecgs, studies = catalog.ecgs(), catalog.studies()
+    if ecgs.empty or studies.empty:
+        raise Echo2ECGError(f"The workspace has {len(ecgs)} ECGs and {len(studies)} studies; training needs both.", "Import an archive first.")
+    return ecgs, studies, ()
+
+
+def _pairs_per_s(workspace: Workspace, settings: TrainingSettings) -> tuple[float, bool]:
+    """Pairs a second of this workspace's latest run with the same preset, or a reference, and whether it was measured here."""
+    for metrics in sorted((workspace.folder / "runs").glob("run-*/metrics.jsonl"), reverse=True):
+        try:
+            if json.loads((metrics.parent / "settings.json").read_text())["preset"] == settings.preset:
+                return float(json.loads(metrics.read_text().splitlines()[-1])["pairs_per_s"]), True
+        except (OSError, ValueError, KeyError, IndexError):
+            continue  # a run that was stopped before its first line
+    return REFERENCE_PAIRS_PER_S[settings.preset], False
+
+
+def _clip_encoder(workspace: Workspace, settings: TrainingSettings, folder: Path, progress: Progress):
+    """The frozen clip encoder, and the settings with its spec."""
+    if settings.clip_encoder == "new":
+        from echo2ecg_core.workflows.train_clip_encoder import new_clip_encoder
+
+        return new_clip_encoder(settings, folder, progress), settings
+    card = ModelRegistry(workspace).get(settings.clip_encoder) if settings.clip_encoder != "active" else active_model_card(workspace)
+    from echo2ecg_core.models.checkpoint import load_checkpoint
+
+    checkpoint = load_checkpoint(card.folder)
+    if checkpoint.clip_encoder is None:
+        raise Echo2ECGError(f"The model {card.name} has no clip encoder.", "Set clip_encoder to the id of a model that has one, or to new.")
+    return checkpoint.clip_encoder, replace(settings, spec=replace(settings.spec, clip_encoder=checkpoint.spec.clip_encoder))
+
+
+def _data(workspace: Workspace, settings: TrainingSettings, clip_encoder, folder: Path, progress: Progress) -> TrainingData:
+    from echo2ecg_core.workflows.training_data import weights_id, workspace_data
+
+    if settings.patients:
+        from echo2ecg_core.workflows.prepare_phantom import prepare_cohort, with_more_bodies
+
+        shards = workspace.folder / "prepared" / f"phantom-{settings.cohort_seed}-{settings.whole_patients}-{weights_id(clip_encoder)}"
+        of_cohort = {"n_patients": settings.patients, "seed": settings.cohort_seed, "spec": settings.spec.ecg_input, "folder": shards,
+                     "processes": os.cpu_count() or 1}
+        data = prepare_cohort(**of_cohort, encoder=clip_encoder, n_whole=settings.whole_patients or None, progress=_part(progress, 0, 0.9))
+        return with_more_bodies(data, **of_cohort, n_bodies=settings.bodies, progress=_part(progress, 0.9, 1)) if settings.bodies else data
+    return workspace_data(workspace, settings.spec.ecg_input, _stored_encoder_id(workspace, settings), workspace.folder / "prepared", progress)
+
+
+def _stored_encoder_id(workspace: Workspace, settings: TrainingSettings) -> str:
+    """Under which id the workspace's clip vectors of this encoder are stored."""
+    card = active_model_card(workspace) if settings.clip_encoder == "active" else ModelRegistry(workspace).get(settings.clip_encoder)
+    return card.manifest()["weights"]["clip_encoder"]["sha256"][:8]
+
+
+def _start(workspace: Workspace, settings: TrainingSettings):
+    """Weights of the ECG encoder to start from, or None for random ones.
+
+    Raises:
+        Echo2ECGError: the model to start from has another ECG encoder.
+    """
+    if settings.start_from == "random":
+        return None
+    from echo2ecg_core.models.checkpoint import load_checkpoint
+
+    card = ModelRegistry(workspace).get(settings.start_from)
+    checkpoint = load_checkpoint(card.folder)
+    sizes = ("width", "depth", "heads", "mlp_ratio", "patch", "n_samples")
+    if checkpoint.echo2ecg is None or any(getattr(checkpoint.spec.ecg_encoder, s) != getattr(settings.spec.ecg_encoder, s) for s in sizes):
+        raise Echo2ECGError(f"The ECG encoder of {card.name} has other sizes than the preset {settings.preset}.",
+                            "Start from a model of the same size, or from random.")
+    return {key: value for key, value in checkpoint.echo2ecg.state_dict().items() if key.startswith("ecg_encoder.")}
+
+
+def _write_settings(folder: Path, settings: TrainingSettings, parameters: Mapping, name: str, train) -> None:
+    """What the run is, for pages; written once, a resumed run keeps its beginning."""
+    if (folder / "settings.json").exists():
+        return
+    content = {"run": folder.name, "preset": settings.preset, "set": dict(parameters.get("set") or {}), "name": name,
+               "parameters": asdict(settings.run), "spec": settings.spec.to_dict(), "within_days": settings.within_days,
+               "start_from": settings.start_from, "started_at": datetime.now(UTC).isoformat(timespec="seconds"),
+               "pairs": len(train), "patients": train.n_patients}
+    write_atomically(folder / "settings.json", json.dumps(content, indent=1).encode())
+
+
+def _log(folder: Path, settings: TrainingSettings, progress: Progress, stack: ExitStack):
+    """log(metrics): one JSON line, TensorBoard, and the progress bar."""
+    from tensorboardX import SummaryWriter
+
+    file = stack.enter_context((folder / "metrics.jsonl").open("a", encoding="utf-8"))
+    board = stack.enter_context(SummaryWriter(str(folder / "tensorboard")))
+
+    def log(metrics: dict) -> None:
+        entry = {"kind": metrics["kind"], "time": datetime.now(UTC).isoformat(timespec="seconds"),
+                 **{k: _rounded(v) for k, v in metrics.items() if k != "kind"}}
+        file.write(json.dumps(entry) + "\n")
+        file.flush()
+        for key, value in metrics.items():
+            if isinstance(value, float) and key != "epoch":
+                board.add_scalar(f"{metrics['kind']}/{key}", value, metrics["step"])
+        board.flush()
+        done = metrics["progress"] if metrics["kind"] == "step" else metrics["epoch"] / settings.run.epochs
+        progress(done, f"Epoch {int(np.ceil(metrics['epoch']))} of {settings.run.epochs} · loss {metrics['loss']:.3f} · "
+                       f"{metrics['pairs_per_s']:.0f} pairs/s")
+
+    return log
+
+
+def _rounded(value):
+    return float(f"{value:.6g}") if isinstance(value, float) else value
+
+
+def _finish(workspace: Workspace, folder: Path, network, clip_encoder, data: TrainingData, settings: TrainingSettings, name: str) -> ModelCard:
+    """Readouts, what they are worth, the model folder; registered, not active."""
     from safetensors.numpy import save_file
 
     from echo2ecg_core.models.checkpoint import save_checkpoint
+    from echo2ecg_core.models.echo2ecg import Echo2ECG
+    from echo2ecg_core.workflows.fit_readouts import fit_and_test
 
-    save_checkpoint(out, {"echo2ecg": model, "clip_encoder": clip_encoder}, spec, manifest, precision="float16")
-    save_file(readouts.tensors(), out / READOUTS_FILE)
-    return json.loads((out / "manifest.json").read_text())
+    readouts, measured = fit_and_test(network, data, settings.within_days, settings.run.seed)
+    if settings.run.objective == "masked":  # nothing but the ECG encoder was trained
+        kept = Echo2ECG(replace(settings.spec, parts=("ecg",))).eval()
+        kept.load_state_dict({k: v for k, v in network.state_dict().items() if k in kept.state_dict()})
+        network = kept
+    splits = data.studies.groupby("split").patient_id.nunique().to_dict()
+    manifest = {
+        "name": name, "synthetic": bool(settings.patients) or _is_synthetic(workspace), "preset": settings.preset,
+        "cohort": {"patients": splits, "seed": settings.cohort_seed, "simulated": settings.patients,
+                   "whole": settings.whole_patients, "fingerprint": data.fingerprint()},
+        "pairs": {split: len(paired(data, split, settings.within_days)) for split in ("train", "validation", "test")},
+        "run": asdict(settings.run), "within_days": settings.within_days, "start_from": settings.start_from,
+        "clip_encoder": settings.clip_encoder, "training_minutes": _minutes(folder), **measured,
+    }
+    save_checkpoint(folder / "model", {"echo2ecg": network, "clip_encoder": clip_encoder}, network.spec, manifest, precision="float16")
+    save_file(readouts.tensors(), folder / "model" / READOUTS_FILE)
+    return ModelRegistry(workspace).register(folder / "model")
+
+
+def _is_synthetic(workspace: Workspace) -> bool:
+    from echo2ecg_core.store.catalog import Catalog
+
+    return bool(Catalog(workspace).studies().synthetic.any())
+
+
+def _minutes(folder: Path) -> float:
+    """Minutes that the epochs of a run took, over all its beginnings."""
+    lines = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+    return round(sum({m["epoch"]: m["seconds"] for m in lines if m["kind"] == "epoch"}.values()) / 60, 1)
+
+
+def _part(progress: Progress, start: float, end: float) -> Progress:
+    return lambda share, message: progress(start + (end - start) * min(share, 1.0), message)

@@ -1,0 +1,269 @@
+"""Does aligning ECGs with whole multi-view echo studies beat the alternatives? On the phantom, then on real ECGs.
+
+    python benchmarks/claim.py train    [--out runs/claim] [--arms a,b,…] [--seeds 0,1,2] [--threads 1]
+    python benchmarks/claim.py measure  [--out runs/claim] [--ludb FOLDER]      one JSON line; tables under OUT/tables
+
+`train` renders the phantom cohort (render, embed, discard), trains every arm with every seed and stores the vectors of
+unseen patients and of the real ECGs; killed and started again it goes on. Several `train` processes may share one folder.
+`measure` needs nothing but those vectors. All arms share the frozen clip encoder of the shipped model, the cohort, the
+network sizes, the number of steps and the augmentation; only what the ECG is trained against differs.
+
+CPU sizes: transformer width 96, depth 4, patch 48; one random ECG-study pair a training patient and epoch; 20 epochs.
+On a GPU `--preset base` trains the full size.
+"""
+
+import argparse
+import json
+import os
+import sys
+import time
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))
+
+from echo2ecg_core.ecg.augment_spec import AugmentationSpec  # noqa: E402
+from echo2ecg_core.echo.clip import VIEWS  # noqa: E402
+from echo2ecg_core.models.specs import PRESETS, ModelSpec  # noqa: E402
+from echo2ecg_core.training.parameters import RunParameters  # noqa: E402
+
+PATIENTS, SEED = 3400, 2026
+TRAINING_PATIENTS = 2000
+RUN = RunParameters(epochs=20, batch_size=64, lr=1e-3, weight_decay=0.05, layer_decay=1.0, epoch_of="patients", clip_norm=1.0,
+                    same_patient_negatives=False,
+                    augmentation=AugmentationSpec(gain_std=0.1, time_flip_probability=0.0, sign_flip_probability=0.0, jitter_strength=0.3))
+A4C = (list(VIEWS).index("A4C"),)
+
+
+@dataclass(frozen=True)
+class Arm:
+    """One way to pretrain.
+
+    Attributes:
+        label: As the tables say it.
+        pooling: Of the study; None leaves the preset's.
+        views: Only clips of these views; None: all.
+        run: What differs from `RUN`.
+        temperature: Of the contrast; None leaves the preset's.
+        patients: How many training patients.
+        trained: False for the random initialisation.
+    """
+
+    label: str
+    pooling: str | None = None
+    views: tuple[int, ...] | None = None
+    run: dict | None = None
+    temperature: float | None = None
+    patients: int = TRAINING_PATIENTS
+    trained: bool = True
+
+    def spec(self, preset: str) -> ModelSpec:
+        """The networks of this arm."""
+        spec = PRESETS[preset]
+        study = replace(spec.study, pooling=self.pooling or spec.study.pooling)
+        return replace(spec, study=study, ecg_input=replace(spec.ecg_input, windows="all"), temperature=self.temperature or spec.temperature)
+
+
+ARMS = {
+    "attention": Arm("Multi-view, attention"),
+    "mean": Arm("Multi-view, mean", pooling="mean"),
+    "a4c": Arm("Single view, A4C", pooling="single_view", views=A4C),
+    "random_clip": Arm("Single random clip", pooling="single_view"),
+    "masked": Arm("Masked ECG only", run={"objective": "masked"}),
+    "random": Arm("Random initialisation", trained=False),
+}
+QUESTIONS = {  # one seed each, beside "attention"
+    "temperature_0.05": Arm("Temperature 0.05", temperature=0.05),
+    "temperature_0.5": Arm("Temperature 0.5 (published)", temperature=0.5),
+    "quarter": Arm("A quarter of the patients, as many steps", patients=TRAINING_PATIENTS // 4, run={"epochs": 80, "warmup_epochs": 8}),
+    "all_pairs": Arm("Every pair each epoch, shared patients masked", run={"epoch_of": "pairs", "epochs": 14, "warmup_epochs": 1.4}),
+    "all_pairs_negatives": Arm("Every pair each epoch, shared patients negatives",
+                               run={"epoch_of": "pairs", "epochs": 14, "warmup_epochs": 1.4, "same_patient_negatives": True}),
+}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("stage", choices=["train", "measure"])
+    parser.add_argument("--out", type=Path, default=ROOT / "runs" / "claim")
+    parser.add_argument("--cohort", type=Path, default=None, help="folder of prepared shards; default OUT/cohort")
+    parser.add_argument("--arms", default=",".join((*ARMS, *QUESTIONS)))
+    parser.add_argument("--seeds", default="0,1,2")
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--preset", default="demo")
+    parser.add_argument("--patients", type=int, default=PATIENTS)
+    parser.add_argument("--epochs", type=int, default=None, help="of every arm; default: as the arm says")
+    parser.add_argument("--ludb", type=Path, default=None, help="folder of LUDB records in WFDB form")
+    options = parser.parse_args()
+    (train_arms if options.stage == "train" else measure)(options)
+
+
+def train_arms(options) -> None:
+    """Train what is not trained yet, seeds outermost, so that an early stop leaves whole comparisons."""
+    import torch
+
+    torch.set_num_threads(options.threads)
+    data, encoder_sha256 = cohort(options)
+    for seed in map(int, options.seeds.split(",")):
+        for name in options.arms.split(","):
+            if name in QUESTIONS and seed > 0:
+                continue
+            folder = options.out / "arms" / f"{name}-{seed}"
+            if not (folder / "vectors.npz").exists() and claimed(folder):
+                try:
+                    train_arm(folder, {**ARMS, **QUESTIONS}[name], seed, data, options, encoder_sha256)
+                finally:
+                    (folder / "lock").unlink(missing_ok=True)
+
+
+def claimed(folder: Path) -> bool:
+    """Whether this process may work on an arm; a lock left by a process that is gone does not count."""
+    folder.mkdir(parents=True, exist_ok=True)
+    lock = folder / "lock"
+    try:
+        with open(lock, "x") as file:
+            file.write(str(os.getpid()))
+        return True
+    except FileExistsError:
+        owner = lock.read_text()
+        if owner.isdigit() and Path(f"/proc/{owner}").exists():
+            return False
+        lock.unlink(missing_ok=True)
+        return claimed(folder)
+
+
+def cohort(options):
+    """The phantom cohort with clip vectors of the shipped clip encoder, and that encoder's hash."""
+    from echo2ecg_core.models.checkpoint import load_checkpoint
+    from echo2ecg_core.workflows.demo import SHIPPED_MODEL
+    from echo2ecg_core.workflows.prepare_phantom import prepare_cohort
+
+    checkpoint = load_checkpoint(SHIPPED_MODEL)
+    data = prepare_cohort(options.patients, SEED, PRESETS[options.preset].ecg_input, options.cohort or options.out / "cohort",
+                          encoder=checkpoint.clip_encoder, progress=lambda share, message: tell(message))
+    return data, checkpoint.network_sha256["clip_encoder"]
+
+
+def train_arm(folder: Path, arm: Arm, seed: int, data, options, encoder_sha256: str) -> None:
+    """Train one arm with one seed and store its weights, metrics and vectors."""
+    import torch
+    from safetensors.torch import save_file
+
+    from echo2ecg_core.models.echo2ecg import Echo2ECG
+    from echo2ecg_core.training.pretrain import pretrain
+    from echo2ecg_core.workflows.training_data import paired
+
+    began = time.time()
+    spec = arm.spec(options.preset)
+    run = replace(RUN, seed=100 + seed, **(arm.run or {}))
+    run = replace(run, epochs=options.epochs or run.epochs)
+    if arm.trained:
+        pairs = {split: paired(data, split, views=arm.views) for split in ("train", "validation")}
+        pairs["train"] = first_patients(pairs["train"], arm.patients)
+        with open(folder / "metrics.jsonl", "a") as metrics:
+            def log(entry: dict) -> None:
+                if entry["kind"] == "epoch":
+                    tell(f"{folder.name} epoch {entry['epoch']} loss {entry['loss']:.3f} recall@10 {entry.get('recall@10', 0):.3f} {entry['pairs_per_s']:.0f}/s")
+                metrics.write(json.dumps(entry) + "\n")
+                metrics.flush()
+
+            network = pretrain(spec, pairs["train"], pairs["validation"], run, state_file=folder / "state.pt", log=log)
+    else:
+        torch.manual_seed(run.seed)
+        network = Echo2ECG(spec).eval()
+    save_file({k: v.contiguous() for k, v in network.state_dict().items()}, folder / "network.safetensors")
+    arrays = vectors_of(network, data, arm, options)
+    facts = {"label": arm.label, "spec": spec.to_dict(), "run": asdict(run), "clip_encoder": encoder_sha256, "cohort": data.fingerprint(),
+             "parameters": sum(p.numel() for n, p in network.named_parameters() if n.startswith(("ecg_encoder", "token_pooling"))),
+             "minutes": round((time.time() - began) / 60, 1)}
+    np.savez(folder / ".vectors.npz", facts=json.dumps(facts), **arrays)
+    (folder / ".vectors.npz").replace(folder / "vectors.npz")
+    (folder / "state.pt").unlink(missing_ok=True)
+
+
+def first_patients(pairs, n: int):
+    """The pairs of the first n patients."""
+    return replace(pairs, pairs=pairs.pairs[np.isin(pairs.pairs[:, 0], np.unique(pairs.pairs[:, 0])[:n])])
+
+
+def vectors_of(network, data, arm: Arm, options) -> dict[str, np.ndarray]:
+    """Vectors of every paired ECG (all windows and first window), of every validation and test study, and of the real ECGs."""
+    from echo2ecg_core.workflows.training_data import nearest_pairs
+
+    arrays = {}
+    for split in ("train", "validation", "test"):
+        rows = nearest_pairs(data, split).ecg_row.to_numpy()
+        arrays[f"{split}.embedding"], arrays[f"{split}.aligned"] = embedded(network, data.signals, rows)
+        if split != "validation":
+            arrays[f"{split}.first"], _ = embedded(network, data.signals, rows, n_windows=1)
+    clips = data.clips.groupby("study_id").indices
+    studies = data.studies.study_id[data.studies.split == "test"]
+    arrays["test.studies"] = np.array(studies, dtype=str)
+    allowed = set(arm.views or range(len(VIEWS)))
+    arrays["test.study_aligned"], arrays["test.view_weights"] = aligned_studies(network, data, clips, studies, allowed)
+    if options.ludb:
+        signals = ludb_windows(options.ludb, network.spec)
+        arrays["ludb.embedding"], _ = embedded(network, signals, np.arange(len(signals)))
+    return arrays
+
+
+def embedded(network, signals: np.ndarray, rows: np.ndarray, n_windows: int | None = None) -> tuple[np.ndarray, np.ndarray]:
+    """Embedding (n, width) and aligned vector (n, 512) of prepared ECGs (…, 12, t), averaged over whole windows."""
+    import torch
+
+    n = network.spec.ecg_input.n_samples
+    count = n_windows or signals.shape[2] // n
+    embeddings, aligned = [], []
+    with torch.inference_mode():
+        for start in range(0, len(rows), 32):
+            x = np.asarray(signals[rows[start : start + 32], :, : count * n], np.float32).reshape(-1, 12, count, n).swapaxes(1, 2)
+            e = network.embed_windows(torch.from_numpy(np.ascontiguousarray(x)))
+            embeddings.append(e.numpy())
+            aligned.append(network.align_ecg(e).numpy())
+    return np.concatenate(embeddings), np.concatenate(aligned)
+
+
+def aligned_studies(network, data, clips_of: dict, studies, allowed: set[int]) -> tuple[np.ndarray, np.ndarray]:
+    """Aligned vectors (s, 512) of studies and the share of each view (s, 11) in them, NaN where a view was not recorded."""
+    import torch
+
+    aligned, weights = [], np.full((len(studies), len(VIEWS)), np.nan, np.float32)
+    with torch.inference_mode():
+        for i, study in enumerate(studies):
+            rows = [r for r in clips_of[study] if data.clips.view.iloc[r] in allowed] or list(clips_of[study])
+            views = torch.from_numpy(data.clip_data[rows].astype(np.float32))[None]
+            aligned.append(network.align_study(network.embed_study(views))[0].numpy())
+            shares = network.study_weights(views)[0].numpy()
+            for r, share in zip(rows, shares, strict=True):
+                weights[i, data.clips.view.iloc[r]] = np.nansum([weights[i, data.clips.view.iloc[r]], share])
+    return np.stack(aligned), weights
+
+
+def ludb_windows(folder: Path, spec: ModelSpec) -> np.ndarray:
+    """Prepared LUDB records (n, 12, t), in the order of `ludb_records`."""
+    from echo2ecg_core.ecg.preprocess import clean_whole
+    from echo2ecg_core.ecg.readers import read_ecg
+
+    records = [read_ecg(path) for path in ludb_records(folder)]
+    return np.stack([clean_whole(r.signal_mv, r.sampling_rate_hz, target_hz=spec.ecg_input.sampling_rate_hz, order=spec.ecg_input.order)[:, :4000]
+                     for r in records])
+
+
+def ludb_records(folder: Path) -> list[Path]:
+    """Headers of the LUDB records, by number."""
+    return sorted(folder.rglob("*.hea"), key=lambda path: int(path.stem))
+
+
+def tell(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
+
+
+def measure(options) -> None:
+    raise SystemExit("not written yet")
+
+
+if __name__ == "__main__":
+    main()
