@@ -84,6 +84,9 @@ def _root(file: EcgFile) -> Element:
     from defusedxml import DefusedXmlException
     from defusedxml.ElementTree import DefusedXMLParser
 
+    if b"<html" in file.head().lower():
+        raise ReadError(f"“{file.name}” is a web page, not an ECG recording.",
+                        "Download the file itself; a page that asks to sign in is often saved in its place.")
     parser = DefusedXMLParser(target=_BoundedBuilder())
     try:
         parser.feed(file.read(MAX_XML_BYTES))

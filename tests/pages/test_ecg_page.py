@@ -5,8 +5,10 @@ import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
+import streamlit
 from pydicom.data import get_testdata_file
 from streamlit.testing.v1 import AppTest
 
@@ -44,6 +46,19 @@ def drop(app: AppTest, *files: tuple[str, bytes]) -> AppTest:
     app.run()
     app.file_uploader[0].set_value([(name, content, "application/octet-stream") for name, content in files])
     return app.run()
+
+
+def choose_row(app: AppTest, row: int, monkeypatch) -> AppTest:
+    """Click the name in a row of the table of recordings, which the test runner cannot: the table answers so once."""
+    draw, clicks = streamlit.dataframe, [(row, "Recording")]
+
+    def answer(rows, **how):
+        draw(rows, **how)
+        return SimpleNamespace(selection=SimpleNamespace(cells=[clicks.pop()] if clicks else []))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(streamlit, "dataframe", answer)
+        return app.run()
 
 
 def opened(app: AppTest) -> AppTest:
@@ -148,6 +163,17 @@ def test_several_recordings_become_a_table(page):
     assert not page.exception
     table = page.dataframe[0].value
     assert len(table) == 2 and DICOM.name in set(table["Recording"])
+    assert any("broken.dcm" in what for what in table["What"])
+
+
+def test_each_row_of_an_upload_opens_its_recording_and_a_bad_one_keeps_what_is_open(page, monkeypatch):
+    copy = ("second.dcm", DICOM.read_bytes())
+    drop(page, (DICOM.name, DICOM.read_bytes()), copy, ("broken.dcm", b"not an ECG"))
+    assert "<span>waveform_ecg.dcm</span>" in words(page) and "1 could not be read" in page.expander[0].label
+    choose_row(page, 1, monkeypatch)
+    assert "<span>second.dcm</span>" in words(page) and list(page.dataframe[0].value["Open"]) == ["", "●", ""]
+    choose_row(page, 2, monkeypatch)
+    assert "<span>second.dcm</span>" in words(page) and not page.exception
 
 
 @pytest.mark.parametrize("layout", ("6×2", "12×1", "Cabrera"))
