@@ -157,6 +157,12 @@ def test_a_video_encoder_beside_the_towers_joins_the_model(tmp_path, state):
     assert imported.spec.clip_encoder.padding == "before_normalising"
 
 
+def test_the_video_encoder_as_training_writes_it_is_recognised_too(tmp_path):
+    torch.save({"model": published_echo_encoder(MViT()), "cfg": {}, "epoch": 3}, tmp_path / "echo_multimodal.ckpt")
+    imported = import_weights(tmp_path / "echo_multimodal.ckpt")
+    assert (imported.kind, imported.missing, imported.unexpected) == ("echoprime_video_encoder", (), ())
+
+
 def test_a_longer_window_can_be_asked_for(ecg_tower_file):
     imported = import_weights(ecg_tower_file, n_samples=1992)
     assert imported.spec.ecg_input.n_samples == 1992
