@@ -23,6 +23,11 @@ def pages() -> dict[str, list]:
             st.Page("pages/studies.py", title="Similar studies", icon=":material/video_library:"),
             st.Page("pages/map.py", title="Map", icon=":material/scatter_plot:"),
         ],
+        "Admin": [
+            st.Page("pages/archive.py", title="Import", url_path="import", icon=":material/upload_file:"),
+            st.Page("pages/training.py", title="Training", icon=":material/model_training:"),
+            st.Page("pages/models.py", title="Models", icon=":material/inventory_2:"),
+        ],
     }
 
 

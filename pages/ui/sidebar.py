@@ -6,16 +6,19 @@ import streamlit as st
 
 from echo2ecg_core.figures.export import RESEARCH_ONLY
 from echo2ecg_core.figures.notation import THIN, duration
-from echo2ecg_core.store.jobs import Job, jobs
+from echo2ecg_core.store.jobs import Job, jobs, tend
 from pages.ui import resources, session
 
 POLL_S = 2
 JOB_NAMES = {
     "demo": "Preparing the demo",
-    "ingest": "Importing",
+    "import": "Importing",
+    "model_import": "Importing weights",
+    "prepare": "Preparing a model",
     "embed": "Embedding the archive",
     "map": "Drawing the map",
     "train": "Training",
+    "evaluate": "Evaluating",
 }
 
 
@@ -28,7 +31,10 @@ def draw() -> None:
 
 
 def _open_jobs() -> list[Job]:
-    return jobs(resources.workspace(), open_only=True) if resources.workspace().exists() else []
+    if not resources.workspace().exists():
+        return []
+    tend(resources.workspace())
+    return jobs(resources.workspace(), open_only=True)
 
 
 def _is_busy(open_jobs: list[Job]) -> bool:

@@ -1,0 +1,19 @@
+"""Models: which ones are there, what can each do, which one answers? Importing, preparing, promoting, rolling back."""
+
+from pages.ui import admin_gate, models_panels, resources, training_panels
+from pages.ui.errors import errors_in_words
+
+PURPOSE = (
+    "One model answers on all pages: the active one. A new one can be promoted once its vectors, map and readouts "
+    "exist; promoting an older one rolls back."
+)
+
+admin_gate.require_admin()
+workspace, chosen = resources.workspace(), None
+training_panels.head("Models", PURPOSE)
+with errors_in_words():
+    chosen = models_panels.table(workspace)
+models_panels.details(workspace, chosen)
+with errors_in_words():
+    models_panels.last_import(workspace)
+models_panels.import_form(workspace)

@@ -1,0 +1,27 @@
+"""Training: how is a model made? A form that tells what a run takes, the run while it goes on, and all runs."""
+
+import streamlit as st
+
+from echo2ecg_core.workflows import runs
+from pages.ui import admin_gate, resources, runs_table, training_form, training_panels
+from pages.ui.errors import errors_in_words
+
+admin_gate.require_admin()
+workspace = resources.workspace()
+actions = training_panels.head("Training", training_panels.PURPOSE)
+runs_table.clone_if_asked(workspace)
+shown = None
+left, right = st.columns((322, 826), gap=28)
+with left, errors_in_words():
+    training_form.draw(workspace)
+with right, errors_in_words():
+    shown = runs_table.watched(workspace)
+    if shown is None:
+        training_panels.no_runs(workspace)
+    else:
+        training_panels.watch(workspace, runs.run(workspace, shown))
+with errors_in_words():
+    runs_table.table(workspace)
+if shown is not None:
+    with actions:
+        runs_table.export(workspace, shown)
