@@ -1,0 +1,172 @@
+"""What an evaluation reads from the workspace: labelled ECGs by split, and the vectors of every encoder that is compared.
+
+An ECG carries the labels of its patient's study nearest in time. Readouts are fitted on training patients of the chosen
+cohorts, or of the whole workspace where the chosen ones have none (an external test set).
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from echo2ecg_core.errors import StoreError
+from echo2ecg_core.evaluation.features import FEATURES, ecg_features
+from echo2ecg_core.evaluation.rows import Split
+from echo2ecg_core.evaluation.subgroups import age_band, conduction_words, rhythm_words
+from echo2ecg_core.store.catalog import Catalog
+from echo2ecg_core.store.database import Workspace
+from echo2ecg_core.workflows.active_model import LoadedModel
+
+Progress = Callable[[float, str], None]
+SPLITS = ("test", "validation")
+
+
+@dataclass(frozen=True, eq=False)
+class Encoder:
+    """Vectors of one encoder, a row an ECG of the table.
+
+    Attributes:
+        key: "model", "random", "features", or the name an import gave.
+        label: In words. kind: "model", "random", "features" or "imported".
+        parameters: Of the ECG encoder; None where that is not known.
+        readouts: How its vectors are read out.
+        vectors: (n, d).
+    """
+
+    key: str
+    label: str
+    kind: str
+    parameters: int | None
+    readouts: tuple[str, ...]
+    vectors: np.ndarray
+
+
+def labelled_table(workspace: Workspace, embedded: Sequence[str], cohorts: Sequence[str] | None, split: str) -> tuple[pd.DataFrame, list[str]]:
+    """Labelled ECGs with their role ("train", "validation" or "test") in a column `role`, and notes in words.
+
+    Args:
+        workspace: Where they are.
+        embedded: Ids of the ECGs that have vectors.
+        cohorts: Names of cohorts to evaluate; None = all.
+        split: Whose patients are the test patients. With "validation", a fifth of the training patients chooses the
+            regularisation in their place.
+
+    Raises:
+        StoreError: no such cohort or split, or one of the roles has no ECG.
+    """
+    if split not in SPLITS:
+        raise StoreError(f"There is no split {split!r} to evaluate; known: {', '.join(SPLITS)}.", "Use --split test.")
+    table = Catalog(workspace).labelled_ecgs()
+    unknown = sorted(set(cohorts or ()) - set(table.cohort))
+    if unknown:
+        raise StoreError(f"There is no cohort {', '.join(map(repr, unknown))} with labelled ECGs in this workspace; "
+                         f"known: {', '.join(sorted(set(table.cohort))) or 'none'}.", "Name one of these with --cohort.")
+    chosen, notes = table[table.cohort.isin(cohorts)] if cohorts else table, []
+    rest = ~chosen.ecg_id.isin(embedded)
+    if rest.any():
+        notes.append(f"{rest.sum()} of {len(chosen)} labelled ECGs could not be embedded and are left out.")
+    fitting = chosen
+    if not {"train", "validation"} <= set(chosen.split):
+        fitting = table
+        notes.append("The chosen cohorts have no training or validation patients: readouts are fitted on those of the whole workspace.")
+    table = pd.concat([fitting[fitting.split != split], chosen[chosen.split == split]])
+    table = table[table.ecg_id.isin(embedded)].reset_index(drop=True)
+    table["role"] = np.where(table.split == split, "test", table.split)
+    if split == "validation":
+        table = table[table.split != "test"].reset_index(drop=True)
+        people = table.patient_id[table.role == "train"].drop_duplicates().sample(frac=0.2, random_state=0)
+        table.loc[table.patient_id.isin(people), "role"] = "validation"
+        notes.append("Regularisation was chosen on a fifth of the training patients, because the validation patients are judged.")
+    counts = table.groupby("role").patient_id.nunique()
+    absent = [role for role in ("train", "validation", "test") if not counts.get(role)]
+    if absent:
+        raise StoreError(f"There is no labelled ECG of {' or '.join(absent)} patients to evaluate with.",
+                         "Import ECGs and studies with labels of patients in all three splits; see README, \"Import\".")
+    if counts.min() < 100:
+        notes.append(f"Small splits: {counts['train']} training, {counts['validation']} validation and {counts['test']} {split} "
+                     "patients. Expect wide intervals, and probes worse than with more training patients.")
+    return table, notes
+
+
+def split_of(table: pd.DataFrame, role: str, vectors: np.ndarray) -> Split:
+    """The rows of one role as `rows.Split`; vectors (n, d) belong to the rows of the table."""
+    rows = (table.role == role).to_numpy()
+    return Split(vectors[rows], table[rows].reset_index(drop=True), table.patient_id.to_numpy()[rows])
+
+
+def measure_records(table: pd.DataFrame, catalog: Catalog, model: LoadedModel, network, progress: Progress) -> tuple[np.ndarray, np.ndarray, np.ndarray, pd.DataFrame]:
+    """One pass over the recordings.
+
+    Args:
+        table: Labelled ECGs.
+        model: Prepares the windows. network: A randomly initialised Echo2ECG of the same spec.
+
+    Returns:
+        Its embeddings (n, d), hand-made features (n, f), out-of-distribution features (n, g), and the groups of each ECG:
+        sex, age, rhythm, conduction, device, cohort in words (None where not known).
+    """
+    from echo2ecg_core.workflows.active_model import ecg_vectors
+
+    random, features, outside, groups = [], [], [], []
+    for done, row in enumerate(table.itertuples()):
+        if done % 10 == 0:
+            progress(done / len(table), f"Measuring ECGs: {done} of {len(table)}")
+        record = catalog.ecg_record(row.ecg_id)
+        vectors = ecg_vectors(network, model.prepare(record)[None])
+        random.append(vectors.embedding[0])
+        outside.append(vectors.outside[0])
+        features.append(ecg_features(record.signal_mv, record.sampling_rate_hz))
+        groups.append(_groups(row, record, dict(zip(FEATURES, features[-1], strict=True))))
+    return np.stack(random), np.stack(features), np.stack(outside), pd.DataFrame(groups, dtype=object)
+
+
+def _groups(row, record, measured: dict[str, float]) -> dict[str, str | None]:
+    age = record.age_years if record.age_years is not None else row.age_years
+    age = None if age is None or pd.isna(age) else float(age)
+    sex = row.sex.capitalize() if isinstance(row.sex, str) and row.sex else None
+    return {"sex": sex, "age": age_band(age), "rhythm": rhythm_words(record.statements, measured["p_present"], measured["rr_change_ms"]),
+            "conduction": conduction_words(measured["qrs_ms"]), "device": record.device or None, "cohort": row.cohort}
+
+
+def imported_vectors(name: str, path: Path, ecg_ids: Sequence[str]) -> np.ndarray:
+    """Vectors (n, d) of the ECGs `ecg_ids` from a .npy file with its ids beside it.
+
+    Args:
+        name: What the person calls the encoder.
+        path: A .npy file (m, d); ids, one a line, in FILE.ids.txt or the first column of FILE.ids.csv.
+        ecg_ids: The ECGs that are needed.
+
+    Raises:
+        StoreError: a file is missing or unreadable, or shapes and ids do not fit.
+    """
+    ids = _ids_beside(path)
+    try:
+        matrix = np.load(path, allow_pickle=False)
+    except (OSError, ValueError) as error:
+        raise StoreError(f"The vectors of {name} cannot be read from {path.name} ({type(error).__name__}).",
+                         "Save them with numpy.save as one array of floats.") from error
+    if matrix.ndim != 2 or len(matrix) != len(ids) or not np.issubdtype(matrix.dtype, np.number):
+        raise StoreError(f"Expected one row of numbers for each of {len(ids)} ids in {path.name}, found {matrix.dtype} {matrix.shape}.",
+                         "Rows of the .npy file and lines of the ids file have to match.")
+    row_of = {ecg_id: row for row, ecg_id in enumerate(ids)}
+    absent = [ecg_id for ecg_id in ecg_ids if ecg_id not in row_of]
+    if absent:
+        raise StoreError(f"{path.name} lacks {len(absent)} of the {len(ecg_ids)} ECGs that are evaluated (first: {absent[0]}).",
+                         "Embed every labelled ECG of the workspace; ids are those of `ecgs.csv`.")
+    vectors = matrix[[row_of[ecg_id] for ecg_id in ecg_ids]].astype(np.float32)
+    if not np.isfinite(vectors).all():
+        raise StoreError(f"{path.name} holds numbers that are not finite.", "Embed these ECGs again.")
+    return vectors
+
+
+def _ids_beside(path: Path) -> list[str]:
+    for beside in (path.with_suffix(".ids.txt"), path.with_suffix(".ids.csv")):
+        if beside.is_file():
+            lines = [line.split(",")[0].strip().strip('"') for line in beside.read_text(errors="replace").splitlines() if line.strip()]
+            ids = lines[1:] if beside.suffix == ".csv" and lines[:1] == ["ecg_id"] else lines
+            if len(set(ids)) != len(ids):
+                raise StoreError(f"{beside.name} holds {len(ids)} ids, of which only {len(set(ids))} differ.", "Give every ECG one row.")
+            return ids
+    raise StoreError(f"There are no ids beside {path.name}.", f"Write {path.stem}.ids.txt with one ecg_id a line, in the order of the rows.")

@@ -1,0 +1,42 @@
+"""A workspace to evaluate in: simulated ECGs and labels of a few patients in three splits, and the shipped model.
+
+Studies have no clips; their aligned vectors are drawn from their LVEF, so that retrieval has something to find.
+"""
+
+from datetime import datetime
+from pathlib import Path
+
+import numpy as np
+
+from echo2ecg_core.ecg.record import EcgRecord
+from echo2ecg_core.store.catalog import Catalog
+from echo2ecg_core.store.database import Workspace
+from echo2ecg_core.store.vectors import VectorSet
+from echo2ecg_core.workflows.demo import cohort, open_workspace
+
+PATIENTS = {"train": 40, "validation": 16, "test": 24}
+SHORT_S = 5.1
+
+
+def evaluation_workspace(folder: Path) -> Workspace:
+    """The first patients of each split of the shipped model's cohort, with two cohorts by name."""
+    workspace = Workspace(folder)
+    card, catalog, people, wanted, studies = open_workspace(workspace), Catalog(workspace), cohort(), dict(PATIENTS), {}
+    for i in range(len(people)):
+        split = people.split_of(i)
+        if wanted[split] == 0:
+            continue
+        wanted[split] -= 1
+        patient = people.patient(i)
+        catalog.add_patient(patient.patient_id, split=split, cohort="North" if i % 3 else "South", synthetic=True, sex=patient.heart.sex)
+        for study in patient.studies:
+            catalog.add_study(study.study_id, patient.patient_id, study_date=study.date.isoformat(), age_years=study.heart.age_years,
+                              phenotypes=study.labels())
+            angle = np.pi * study.heart.lvef / 90
+            studies[study.study_id] = np.r_[np.cos(angle), np.sin(angle), np.zeros(510)]
+        for ecg in patient.ecgs[:2]:
+            signal_mv = ecg.signal_mv()[:, : int(500 * SHORT_S)]
+            record = EcgRecord(signal_mv, 500.0, "phantom", ecg.ecg_id, sex=patient.heart.sex, recorded_at=datetime(2026, 1, 5))
+            catalog.add_ecg(ecg.ecg_id, patient.patient_id, record, ecg_time=ecg.time.isoformat())
+    VectorSet("study_aligned", card.model_id, tuple(studies), np.stack(list(studies.values())).astype(np.float32)).save(workspace.vectors)
+    return workspace

@@ -1,0 +1,169 @@
+"""Evaluation of a registered model in a workspace of simulated patients: the report, its checks, and what is refused."""
+
+import json
+import math
+
+import numpy as np
+import pytest
+from sklearn.metrics import mean_absolute_error, roc_auc_score
+
+from echo2ecg_core.errors import Echo2ECGError
+from echo2ecg_core.evaluation.rows import Row, Split, paired_differences, row_of
+from echo2ecg_core.store.catalog import Catalog
+from echo2ecg_core.store.model_registry import ModelRegistry
+from echo2ecg_core.workflows.evaluate import evaluate, fingerprint, summary_lines
+from echo2ecg_core.workflows.evaluation_data import imported_vectors, labelled_table
+from tests.evaluation_workspace import PATIENTS, evaluation_workspace
+from tests.small_workspace import small_workspace
+
+
+@pytest.fixture(scope="module")
+def workspace(tmp_path_factory):
+    return evaluation_workspace(tmp_path_factory.mktemp("evaluation") / "workspace")
+
+
+@pytest.fixture(scope="module")
+def report(workspace, tmp_path_factory):
+    """The report, with the vectors of an imported encoder that knows the LVEF."""
+    path, table = tmp_path_factory.mktemp("imported") / "oracle.npy", Catalog(workspace).labelled_ecgs()
+    np.save(path, table[["lvef"]].to_numpy() + np.zeros((1, 4)))
+    path.with_suffix(".ids.txt").write_text("\n".join(table.ecg_id))
+    return evaluate(workspace, ModelRegistry(workspace).active().model_id, vectors={"oracle": path})
+
+
+@pytest.fixture(scope="module")
+def predictions(workspace, report):
+    with np.load(workspace.folder / "reports" / report["model"]["id"] / "predictions.npz", allow_pickle=False) as archive:
+        return dict(archive)
+
+
+@pytest.mark.slow
+def test_the_report_on_disk_is_the_one_returned_and_holds_every_row(workspace, report):
+    path = workspace.folder / "reports" / report["model"]["id"] / "report.json"
+    assert json.loads(path.read_text()) == report
+    rows = {row["key"]: row for row in report["rows"]}
+    assert set(rows) == {"model.probe", "model.knn", "random.probe", "random.knn", "features.boosting", "oracle.probe", "oracle.knn"}
+    assert rows["model.probe"]["parameters"] == rows["random.knn"]["parameters"] > 100_000 and rows["oracle.knn"]["parameters"] is None
+    assert rows["model.knn"]["model_id"] == report["model"]["id"] and rows["random.knn"]["model_id"] is None
+    assert rows["oracle.probe"]["results"]["lvef"]["mae"][0] < 0.5 < rows["model.probe"]["results"]["lvef"]["mae"][0]
+    assert report["counts"]["patients"] == PATIENTS["test"] and report["counts"]["train_patients"] == PATIENTS["train"]
+    assert report["cohorts"] == ["North", "South"] and report["synthetic"] and report["workspace"] == fingerprint(workspace)
+    assert any(note.startswith("Small splits: 40 training, 16 validation and 24 test patients.") for note in report["notes"])
+
+
+@pytest.mark.slow
+def test_every_score_can_be_computed_again_from_the_stored_predictions(report, predictions):
+    for row in report["rows"]:
+        for task, found in row["results"].items():
+            target, predicted = predictions[f"target/{task}"], predictions[f"{row['key']}/{task}"]
+            if report["tasks"][task]["kind"] == "regression":
+                assert found["mae"][0] == pytest.approx(mean_absolute_error(target, predicted), rel=1e-4), (row["key"], task)
+            elif report["tasks"][task]["kind"] == "binary":
+                assert found["auroc"][0] == pytest.approx(roc_auc_score(target, predicted), abs=1e-4), (row["key"], task)
+                assert report["tasks"][task]["positives"] == len(set(predictions["patients"][target == 1]))
+
+
+@pytest.mark.slow
+def test_differences_are_paired_with_the_hand_made_features(report):
+    rows = {row["key"]: row for row in report["rows"]}
+    for task, found in report["differences"].items():
+        for key, difference in found.items():
+            metric = difference["metric"]
+            expected = rows[key]["results"][task][metric][0] - rows["features.boosting"]["results"][task][metric][0]
+            assert difference["reference"] == "features.boosting"
+            assert difference["value"][0] == pytest.approx(expected, abs=1e-4 * max(1, abs(expected)))
+
+
+@pytest.mark.slow
+def test_curves_groups_retrieval_intervals_and_leakage_checks_are_there(report):
+    binary = {name for name, task in report["tasks"].items() if task["kind"] == "binary"}
+    assert set(report["curves"]) == binary and len(binary) >= 3
+    assert {"roc", "calibration"} == set(report["curves"]["structural_heart_disease"]["model.probe"])
+    groups = {(g["group"], g["level"]) for g in report["subgroups"]["lvef"]}
+    assert {("sex", "Female"), ("sex", "Male"), ("cohort", "North"), ("cohort", "South"), ("rhythm", "Sinus rhythm")} <= groups
+    retrieval = report["retrieval"]
+    assert retrieval["candidates"] == report["counts"]["studies"] and 0 <= retrieval["ecg_to_study"]["recall@10"] <= 1
+    assert {"ecg_to_study", "study_to_ecg"} == set(retrieval["by_phenotype"]["lvef"]) and retrieval["top10_difference_ratio"]["lvef"] > 0
+    assert {row["phenotype"] for row in report["intervals"]} >= {"lvef", "ivsd"} and 0 <= report["outside"]["share"] <= 1
+    assert len(report["leakage"]) == 3 and all(check["ok"] for check in report["leakage"])
+    assert all(math.isfinite(v) for v in report["scatter"]["lvef"]["predicted"]) and len(report["scatter"]["lvef"]["measured"]) == report["counts"]["ecgs"]
+
+
+@pytest.mark.slow
+def test_the_terminal_table_names_every_row_and_says_what_is_small(report):
+    lines = summary_lines(report)
+    assert all(row["key"] in lines[1] for row in report["rows"])
+    assert any(line.startswith("LV ejection fraction (%)") for line in lines) and any("Small splits" in line for line in lines)
+
+
+@pytest.mark.slow
+def test_stored_predictions_of_a_row_can_be_compared_with_another_later(report, predictions):
+    import pandas as pd
+
+    test = Split(np.zeros((len(predictions["patients"]), 1)), pd.DataFrame({"lvef": predictions["target/lvef"]}), predictions["patients"])
+    rows: list[Row] = [row_of(key, "", {"lvef": predictions[f"{key}/lvef"].astype(float)}, test) for key in ("features.boosting", "model.probe")]
+    again = paired_differences(rows, "features.boosting.")["lvef"]["model.probe."]["value"]
+    assert again == pytest.approx(report["differences"]["lvef"]["model.probe"]["value"], abs=1e-3)
+
+
+@pytest.fixture(scope="module")
+def catalog_only(tmp_path_factory):
+    """A workspace of catalog rows without vectors or networks; all patients are test patients."""
+    return small_workspace(tmp_path_factory.mktemp("small") / "workspace")
+
+
+@pytest.mark.parametrize("arguments, words", [
+    ((["E-0001"], ["West"], "test"), "There is no cohort 'West' with labelled ECGs in this workspace; known: small."),
+    ((["E-0001"], None, "train"), "There is no split 'train' to evaluate; known: test, validation."),
+    ((["E-0001"], None, "test"), "There is no labelled ECG of train or validation patients to evaluate with."),
+])
+def test_what_cannot_be_evaluated_is_said_in_words(catalog_only, arguments, words):
+    with pytest.raises(Echo2ECGError) as error:
+        labelled_table(catalog_only, *arguments)
+    assert error.value.message == words
+
+
+def test_an_external_cohort_is_judged_with_readouts_fitted_on_the_whole_workspace(tmp_path):
+    place = small_workspace(tmp_path / "workspace")
+    with place.connect() as db:
+        db.execute("UPDATE patients SET split = 'train', cohort = 'home' WHERE patient_id < 'P-0015'")
+        db.execute("UPDATE patients SET split = 'validation', cohort = 'home' WHERE patient_id >= 'P-0015' AND patient_id < 'P-0020'")
+        db.execute("UPDATE patients SET cohort = 'away' WHERE patient_id >= 'P-0030'")
+    everyone = list(Catalog(place).ecgs().ecg_id)
+    table, notes = labelled_table(place, everyone, ["away"], "test")
+    assert table.role.value_counts().to_dict() == {"train": 15, "test": 10, "validation": 5}
+    assert set(table.cohort[table.role == "test"]) == {"away"} and any("of the whole workspace" in note for note in notes)
+    table, notes = labelled_table(place, everyone[:-1], None, "validation")
+    assert set(table.patient_id[table.role == "test"]) == {f"P-{i:04d}" for i in range(15, 20)} and (table.split != "test").all()
+    assert (table.role == "validation").sum() == 3 and any("fifth of the training patients" in note for note in notes)
+    assert any("1 of 40 labelled ECGs could not be embedded" in note for note in notes)
+
+
+@pytest.fixture
+def vectors_file(tmp_path):
+    path = tmp_path / "other.npy"
+    np.save(path, np.arange(12.0).reshape(4, 3))
+    path.with_suffix(".ids.txt").write_text("E1\nE2\nE3\nE4\n")
+    return path
+
+
+def test_imported_vectors_come_in_the_order_asked_for_from_text_or_csv(vectors_file):
+    np.testing.assert_array_equal(imported_vectors("other", vectors_file, ["E3", "E1"]), [[6, 7, 8], [0, 1, 2]])
+    vectors_file.with_suffix(".ids.txt").unlink()
+    vectors_file.with_suffix(".ids.csv").write_text("ecg_id,site\nE4,a\nE3,b\nE2,c\nE1,d\n")
+    np.testing.assert_array_equal(imported_vectors("other", vectors_file, ["E3", "E1"]), [[3, 4, 5], [9, 10, 11]])
+
+
+@pytest.mark.parametrize("spoil, words", [
+    (lambda p: p.with_suffix(".ids.txt").unlink(), "There are no ids beside other.npy."),
+    (lambda p: p.with_suffix(".ids.txt").write_text("E1\nE2\n"), r"one row of numbers for each of 2 ids in other.npy, found float64 \(4, 3\)"),
+    (lambda p: p.with_suffix(".ids.txt").write_text("E1\nE1\nE3\nE4\n"), "holds 4 ids, of which only 3 differ"),
+    (lambda p: p.with_suffix(".ids.txt").write_text("E1\nX2\nX3\nX4\n"), r"lacks 1 of the 2 ECGs that are evaluated \(first: E3\)"),
+    (lambda p: p.write_bytes(b"no array"), "cannot be read from other.npy"),
+    (lambda p: np.save(p, np.full((4, 3), np.nan)), "holds numbers that are not finite"),
+    (lambda p: np.save(p, np.array([["a"]] * 4)), "one row of numbers for each of 4 ids"),
+])
+def test_imported_vectors_that_do_not_fit_are_refused_in_words(vectors_file, spoil, words):
+    spoil(vectors_file)
+    with pytest.raises(Echo2ECGError, match=words):
+        imported_vectors("other", vectors_file, ["E3", "E1"])
