@@ -1,7 +1,8 @@
 """Does aligning ECGs with whole multi-view echo studies beat the alternatives? On the phantom, then on real ECGs.
 
-    python benchmarks/claim.py train    [--out runs/claim] [--arms a,b,…] [--seeds 0,1,2] [--threads 1]
-    python benchmarks/claim.py measure  [--out runs/claim] [--ludb FOLDER]      one JSON line; tables under OUT/tables
+    python benchmarks/claim.py --ludb FOLDER      trains, measures, prints one JSON line; tables under runs/claim/tables
+    python benchmarks/claim.py train              only the first half, several at once if wanted
+    python benchmarks/claim.py measure            only the second
 
 `train` renders the phantom cohort (render, embed, discard), trains every arm with every seed and stores the vectors of
 unseen patients and of the real ECGs; killed and started again it goes on. Several `train` processes may share one folder.
@@ -23,7 +24,7 @@ from pathlib import Path
 import numpy as np
 
 ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT))
+sys.path[:0] = [str(ROOT), str(ROOT / "benchmarks")]
 
 from echo2ecg_core.ecg.augment_spec import AugmentationSpec  # noqa: E402
 from echo2ecg_core.echo.clip import VIEWS  # noqa: E402
@@ -87,7 +88,7 @@ QUESTIONS = {  # one seed each, beside "attention"
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("stage", choices=["train", "measure"])
+    parser.add_argument("stage", nargs="?", choices=["train", "measure"])
     parser.add_argument("--out", type=Path, default=ROOT / "runs" / "claim")
     parser.add_argument("--cohort", type=Path, default=None, help="folder of prepared shards; default OUT/cohort")
     parser.add_argument("--arms", default=",".join((*ARMS, *QUESTIONS)))
@@ -98,7 +99,9 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, default=None, help="of every arm; default: as the arm says")
     parser.add_argument("--ludb", type=Path, default=None, help="folder of LUDB records in WFDB form")
     options = parser.parse_args()
-    (train_arms if options.stage == "train" else measure)(options)
+    for stage, run in (("train", train_arms), ("measure", measure)):
+        if options.stage in (stage, None):
+            run(options)
 
 
 def train_arms(options) -> None:
@@ -262,7 +265,108 @@ def tell(text: str) -> None:
 
 
 def measure(options) -> None:
-    raise SystemExit("not written yet")
+    """From the stored vectors to tables, a JSON of everything and one line."""
+    import claim_measure as m
+
+    data, _ = cohort(options)
+    stored = m.load_arms(options.out / "arms")
+    labels = {name: arm.label for name, arm in {**ARMS, **QUESTIONS}.items()} | {"features": "Gradient boosting on measured features (supervised)"}
+    tables = options.out / "tables"
+
+    found = {name: [m.phenotypes_of(data, {s: a[f"{s}.embedding"] for s in ("train", "validation", "test")}, ("probe", "knn")) for a in seeds]
+             for name, seeds in stored.items()}
+    arms = {name: {c: m.mean_of([f[c] for f in seeds]) for c in seeds[0]} for name, seeds in found.items()}
+    main = {name: arms[name] for name in ARMS if name in arms}
+    features = measured_features(data, options)
+    main["features"] = m.phenotypes_of(data, features, ("boosting",))
+    for name in main:
+        if name not in ("features", "masked"):
+            parts = [m.retrieval_of(data, a) for a in stored[name]]
+            main[name] |= {c: m.mean_of([p[c] for p in parts]) for c in parts[0]}
+    main["features"] |= {("probe", c[1]): v for c, v in main["features"].items() if c[0] == "boosting"}
+
+    names = {t: m.TASKS[t].label for t in (*m.CLASSES, *m.VALUES)}
+    for readout in ("probe", "knn"):
+        rows = {k: v for k, v in main.items() if k != "features" or readout == "probe"}
+        m.write(tables / f"auroc_{readout}.md", m.table(rows, labels, [(readout, t) for t in m.CLASSES], [names[t] for t in m.CLASSES]))
+        m.write(tables / f"mae_{readout}.md", m.table(rows, labels, [(readout, t) for t in m.VALUES], [names[t] for t in m.VALUES]))
+    ways = [f"{score} {way}" for score in ("precision@10", "mAP") for way in ("ECG to study", "study to ECG")]
+    searched = {k: v for k, v in main.items() if k not in ("features", "masked")}
+    m.write(tables / "retrieval.md", m.table(searched, labels, [(w, "lvef") for w in ways], [f"{w}, LVEF" for w in ways]))
+    differences = m.differences(main, m.REFERENCE)
+    verdicts = {arm: {f"{a} · {b}": m.better((a, b), d) for (a, b), d in found.items() if a != "boosting"} for arm, found in differences.items()}
+
+    result = {"seeds": {name: len(s) for name, s in stored.items()}, "patients": counts(data), "arms": m.as_json(main),
+              "reference_minus": m.as_json(differences), "reference_better": verdicts, "questions": questions(m, data, stored, arms, options)}
+    if options.ludb:
+        result["real"] = real_ecgs(m, stored, labels, options, tables)
+    m.write(tables / "view_shares.md", m.view_shares(stored[m.REFERENCE], data).round(2).to_string())
+    m.dump(options.out / "claim.json", result)
+    wins = {arm: {"better": sum(v > 0 for v in d.values()), "worse": sum(v < 0 for v in d.values()), "of": len(d)} for arm, d in verdicts.items()}
+    print(json.dumps({"benchmark": "claim", "seeds": result["seeds"], **result["patients"], "attention_against": wins}))
+
+
+def counts(data) -> dict:
+    """Patients by split."""
+    return {f"{split}_patients": int(n) for split, n in data.studies.groupby("split").patient_id.nunique().items()}
+
+
+def measured_features(data, options) -> dict[str, np.ndarray]:
+    """Hand-made features of every paired ECG by split, measured on the recordings as simulated, kept between runs."""
+    from claim_measure import hand_made
+
+    from echo2ecg_core.phantom.cohort import ECG_RATE_HZ, PhantomCohort
+    from echo2ecg_core.workflows.training_data import nearest_pairs
+
+    kept = options.out / "features.npz"
+    if not kept.exists():
+        people, arrays = PhantomCohort(options.patients, SEED), {}
+        for split in ("train", "validation", "test"):
+            rows = nearest_pairs(data, split)
+            tell(f"Measuring {len(rows)} {split} ECGs")
+            ecgs = (next(e for e in people.patient(int(r.patient_id[1:]) - 1).ecgs if e.ecg_id == r.ecg_id) for r in rows.itertuples())
+            arrays[split] = hand_made((ecg.signal_mv(), ECG_RATE_HZ) for ecg in ecgs)
+        np.savez(kept, **arrays)
+    with np.load(kept) as archive:
+        return {split: archive[split] for split in archive.files}
+
+
+def questions(m, data, stored: dict, arms: dict, options) -> dict:
+    """What was learnt beside the comparison: windows, views, temperature, negatives, variety."""
+    tasks = ("lvef_le_40", "structural_heart_disease", "lvef")
+    answers = {"variants": {name: {t: arms[name]["probe", t].as_json() for t in tasks} for name in arms}}
+    windows = []
+    for a in stored[m.REFERENCE]:
+        splits = {"train": a["train.first"], "validation": a["validation.embedding"], "test": a["test.first"]}
+        windows.append(m.phenotypes_of(data, splits, ("probe",), tasks))
+    first = {c: m.mean_of([w[c] for w in windows]) for c in windows[0]}
+    answers["all_windows_minus_first"] = {t: arms[m.REFERENCE]["probe", t].minus(first["probe", t]).as_json() for t in tasks}
+    answers["views"] = {}
+    for name in ("attention", "mean", "random_clip"):
+        if name in stored:
+            curve = m.view_dropout(options.out / "arms" / f"{name}-0", ARMS[name].spec(options.preset), data, stored[name][0])
+            answers["views"][name] = {str(n): v.as_json() for n, v in curve.items()}
+    return answers
+
+
+def real_ecgs(m, stored: dict, labels: dict, options, tables: Path) -> dict:
+    """Frozen encoders on LUDB: leave-one-out AUROC of what the headers name, and how much better than random initialisation."""
+    from echo2ecg_core.ecg.readers import read_ecg
+
+    headers = ludb_records(options.ludb)
+    findings = m.ludb_findings(headers)
+    arms = {}
+    for name in ARMS:
+        parts = [m.ludb_of(a["ludb.embedding"], findings) for a in stored.get(name, ())]
+        if parts:
+            arms[name] = {c: m.mean_of([p[c] for p in parts]) for c in parts[0]}
+    records = (read_ecg(path) for path in headers)
+    arms["features"] = m.ludb_of(m.without_gaps(m.hand_made((r.signal_mv, r.sampling_rate_hz) for r in records)), findings)
+    for readout in ("probe", "knn"):
+        columns = [f"{finding} ({int(p.sum())} of {len(p)})" for finding, p in findings.items()]
+        m.write(tables / f"real_{readout}.md", m.table(arms, {**labels, "features": "Measured features"}, [(readout, f) for f in findings], columns))
+    return {"positives": {f: int(p.sum()) for f, p in findings.items()}, "records": len(headers), "arms": m.as_json(arms),
+            "reference_minus": m.as_json(m.differences(arms, m.REFERENCE))}
 
 
 if __name__ == "__main__":

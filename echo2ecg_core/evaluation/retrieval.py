@@ -146,10 +146,10 @@ def retrieval_metrics_of_vectors(
 
 def _block_scores(similarity: np.ndarray, positives: np.ndarray) -> list[dict[str, np.ndarray]]:
     step = max(1, SCORING_CELLS // max(similarity.shape[1], 1))
-    return [_query_scores(similarity[i : i + step], positives[i : i + step]) for i in range(0, len(similarity), step)]
+    return [query_scores(similarity[i : i + step], positives[i : i + step]) for i in range(0, len(similarity), step)]
 
 
-def _query_scores(similarity: np.ndarray, positives: np.ndarray) -> dict[str, np.ndarray]:
+def query_scores(similarity: np.ndarray, positives: np.ndarray) -> dict[str, np.ndarray]:
     """Every score of every query, {name: (q,)}; "alignment" is NaN where there is no hit."""
     n_targets = similarity.shape[1]
     order = _ranking(similarity)  # (q, t)

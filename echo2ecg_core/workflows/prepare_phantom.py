@@ -139,7 +139,8 @@ def _ecg_row(ecg, patient) -> dict:
 
 
 def _study_row(study, patient) -> dict:
-    return {"study_id": study.study_id, "patient_id": patient.patient_id, "study_date": str(study.date), "split": patient.split, **study.labels()}
+    return {"study_id": study.study_id, "patient_id": patient.patient_id, "study_date": str(study.date), "split": patient.split,
+            "sex": patient.heart.sex, **study.labels()}
 
 
 _network = None  # of this process

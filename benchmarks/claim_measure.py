@@ -1,0 +1,233 @@
+"""The second half of claim.py: from stored vectors to tables. Arms are means over seeds; all intervals are 95 % patient bootstraps.
+
+A resample draws the same patients for every arm and seed, so a difference between two arms is paired.
+"""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from echo2ecg_core.evaluation.phenotypes import bootstrap, interval, weighted_auroc
+from echo2ecg_core.evaluation.retrieval import hits_by_phenotype, query_scores
+from echo2ecg_core.evaluation.rows import MAIN_METRIC, Split, evaluate_encoder
+from echo2ecg_core.evaluation.tasks import TASKS
+
+CLASSES = ("lvef_le_40", "structural_heart_disease", "lv_hypertrophy", "la_enlargement", "rv_dysfunction", "aortic_stenosis", "mitral_regurgitation")
+VALUES = ("lvef", "lvedv", "ivsd", "tapse")
+FINDINGS = {  # of LUDB's headers: what their words contain
+    "atrial fibrillation": ("atrial fibrillation",),
+    "bundle branch block, any": ("bundle branch block",),
+    "LV hypertrophy": ("left ventricular hypertrophy",),
+    "infarct or ischaemia": ("stemi", "ischemia", "scar"),
+}
+REFERENCE = "attention"
+N_RESAMPLES = 1000
+
+
+@dataclass(frozen=True, eq=False)
+class Measured:
+    """One number of one arm: its value and its bootstrap draws, (resamples,)."""
+
+    value: float
+    draws: np.ndarray
+
+    def shown(self, digits: int = 3) -> str:
+        low, high = interval(self.draws)
+        return f"{self.value:.{digits}f} ({low:.{digits}f}–{high:.{digits}f})"
+
+    def minus(self, other: "Measured") -> "Measured":
+        return Measured(self.value - other.value, self.draws - other.draws)
+
+    def as_json(self) -> list[float]:
+        return [round(float(v), 4) for v in (self.value, *interval(self.draws))]
+
+
+def mean_of(parts: list[Measured]) -> Measured:
+    """The mean over seeds, resample by resample."""
+    return Measured(float(np.mean([p.value for p in parts])), np.mean([p.draws for p in parts], axis=0))
+
+
+def load_arms(folder: Path) -> dict[str, list[dict[str, np.ndarray]]]:
+    """Arm -> one set of arrays a seed."""
+    arms: dict[str, list] = {}
+    for path in sorted(folder.glob("*/vectors.npz")):
+        with np.load(path, allow_pickle=False) as archive:
+            arms.setdefault(path.parent.name.rpartition("-")[0], []).append({k: archive[k] for k in archive.files})
+    return arms
+
+
+def splits_of(data, vectors: dict[str, np.ndarray]) -> dict[str, Split]:
+    """Labels and patients of the vectors' ECGs, by split."""
+    from echo2ecg_core.workflows.training_data import nearest_pairs
+
+    splits = {}
+    for split, matrix in vectors.items():
+        rows = nearest_pairs(data, split)
+        splits[split] = Split(matrix, data.studies.iloc[rows.study_row].reset_index(drop=True), rows.patient_id.to_numpy())
+    return splits
+
+
+def phenotypes_of(data, vectors: dict[str, np.ndarray], readouts: tuple[str, ...], tasks=CLASSES + VALUES) -> dict[tuple[str, str], Measured]:
+    """(readout, task) -> AUROC or MAE of one encoder."""
+    splits = splits_of(data, vectors)
+    found = {}
+    for row in evaluate_encoder("encoder", *splits.values(), readouts, tasks, n_resamples=N_RESAMPLES):
+        for task, result in row.results.items():
+            found[row.readout, task] = Measured(result[MAIN_METRIC[TASKS[task].kind]][0], row.resampled[task])
+    return found
+
+
+def retrieval_of(data, arrays: dict[str, np.ndarray]) -> dict[tuple[str, str], Measured]:
+    """("precision@10 ECG to study", phenotype) and the like: hits lie within 0.5 SD of the query's value."""
+    from echo2ecg_core.workflows.training_data import nearest_pairs
+
+    rows = nearest_pairs(data, "test")
+    ids = {study: row for row, study in enumerate(arrays["test.studies"])}
+    owner = data.studies.set_index("study_id").patient_id
+    found = {}
+    for name in VALUES:
+        values = data.studies[name].to_numpy(float)[rows.study_row]
+        truth = hits_by_phenotype(rows.ecg_id.to_numpy(object), rows.study_id.to_numpy(object), values)
+        ecgs = unit(arrays["test.aligned"])[pd.Index(rows.ecg_id).get_indexer(truth.ecg_ids)]
+        studies = unit(arrays["test.study_aligned"])[[ids[i] for i in truth.study_ids]]
+        similarity = ecgs @ studies.T
+        patients = {"ECG to study": rows.set_index("ecg_id").patient_id[list(truth.ecg_ids)].to_numpy(), "study to ECG": owner[list(truth.study_ids)].to_numpy()}
+        for way, s, hits in (("ECG to study", similarity, truth.studies_of_ecg), ("study to ECG", similarity.T, truth.ecgs_of_study)):
+            scores = query_scores(s, np.asarray(hits(0, len(s)) if callable(hits) else hits, bool))
+            for key, words in (("precision@10", "precision@10"), ("map", "mAP")):
+                found[f"{words} {way}", name] = weighted_mean(scores[key], patients[way])
+    return found
+
+
+def weighted_mean(values: np.ndarray, patients: np.ndarray) -> Measured:
+    draws = bootstrap(lambda weights: {"mean": weights @ values / weights.sum(1)}, patients, N_RESAMPLES, 0)["mean"]
+    return Measured(float(values.mean()), draws)
+
+
+def unit(vectors: np.ndarray) -> np.ndarray:
+    return vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
+
+
+# ------------------------------------------------------------------------------------------- real ECGs
+
+
+def ludb_findings(headers: list[Path]) -> dict[str, np.ndarray]:
+    """Finding -> (n,) bool, from the comment lines of the records' headers."""
+    texts = [" ".join(line for line in path.read_text().lower().splitlines() if line.startswith("#")) for path in headers]
+    return {finding: np.array([any(word in text for word in words) for text in texts]) for finding, words in FINDINGS.items()}
+
+
+def ludb_scores(x: np.ndarray, positive: np.ndarray) -> dict[str, np.ndarray]:
+    """Leave-one-out scores (n,) of a kNN (k = 5) on the vectors and of a logistic probe (C = 0.1) on standardised ones."""
+    from sklearn.linear_model import LogisticRegression
+
+    n = len(x)
+    distance = ((x[:, None] - x[None]) ** 2).sum(2)
+    np.fill_diagonal(distance, np.inf)
+    knn = positive[np.argsort(distance, 1, kind="stable")[:, :5]].mean(1)
+    probe = np.empty(n)
+    for i in range(n):
+        rest = np.arange(n) != i
+        mean, scale = x[rest].mean(0), x[rest].std(0) + 1e-9
+        probe[i] = LogisticRegression(C=0.1, max_iter=300).fit((x[rest] - mean) / scale, positive[rest]).decision_function([(x[i] - mean) / scale])[0]
+    return {"knn": knn, "probe": probe}
+
+
+def ludb_of(x: np.ndarray, findings: dict[str, np.ndarray]) -> dict[tuple[str, str], Measured]:
+    """(readout, finding) -> AUROC over the real ECGs; records are resampled (one a patient)."""
+    found = {}
+    for finding, positive in findings.items():
+        for readout, scores in ludb_scores(x, positive).items():
+            draws = bootstrap(lambda w, s=scores, p=positive: {"auroc": weighted_auroc(s, p, w)}, np.arange(len(x)), N_RESAMPLES, 0)["auroc"]
+            found[readout, finding] = Measured(float(weighted_auroc(scores, positive, np.ones((1, len(x))))[0]), draws)
+    return found
+
+
+def hand_made(signals) -> np.ndarray:
+    """Hand-made features (n, f) of (signal_mv, rate) pairs."""
+    from echo2ecg_core.evaluation.features import feature_matrix
+
+    return feature_matrix(signals)
+
+
+def without_gaps(x: np.ndarray) -> np.ndarray:
+    """Missing features as the median of the others, constant ones left out, standardised: for kNN and probe on real ECGs."""
+    x = np.where(np.isfinite(x), x, np.nanmedian(np.where(np.isfinite(x), x, np.nan), axis=0))
+    x = x[:, np.isfinite(x).all(0) & (x.std(0) > 1e-9)]
+    return (x - x.mean(0)) / x.std(0)
+
+
+# ------------------------------------------------------------------------------------------- why
+
+
+def view_shares(arrays_of_seeds: list[dict], data) -> pd.DataFrame:
+    """Mean share of each view in a study's vector, over all test studies and over those with each finding."""
+    from echo2ecg_core.echo.clip import VIEWS
+
+    studies = data.studies.set_index("study_id").loc[list(arrays_of_seeds[0]["test.studies"])].reset_index()
+    groups = {"all": np.ones(len(studies), bool)} | {TASKS[t].label: TASKS[t].target(studies) == 1 for t in CLASSES}
+    shares = np.nanmean([a["test.view_weights"] for a in arrays_of_seeds], axis=0)  # (s, views)
+    present = np.isfinite(shares).any(0)
+    relative = shares * np.isfinite(shares).sum(1, keepdims=True)  # 1 = as much as an equal share
+    return pd.DataFrame({group: np.nanmean(relative[rows][:, present], axis=0) for group, rows in groups.items()},
+                        index=[v for v, p in zip(VIEWS, present, strict=True) if p]).T
+
+
+def view_dropout(folder: Path, spec, data, arrays: dict[str, np.ndarray], most: int = 6) -> dict[int, Measured]:
+    """Precision@10 of LVEF, ECG to study, when only so many random views of every test study are pooled."""
+    import torch
+    from safetensors.torch import load_file
+
+    from echo2ecg_core.models.echo2ecg import Echo2ECG
+
+    network = Echo2ECG(spec).eval()
+    network.load_state_dict(load_file(folder / "network.safetensors"))
+    rows_of, rng = data.clips.groupby("study_id").indices, np.random.default_rng(0)
+    orders = {study: rng.permutation(rows_of[study]) for study in arrays["test.studies"]}
+    found = {}
+    for n_views in range(1, most + 1):
+        aligned = []
+        with torch.inference_mode():
+            for study in arrays["test.studies"]:
+                views = torch.from_numpy(data.clip_data[orders[study][:n_views]].astype(np.float32))[None]
+                aligned.append(network.align_study(network.embed_study(views))[0].numpy())
+        found[n_views] = retrieval_of(data, {**arrays, "test.study_aligned": np.stack(aligned)})["precision@10 ECG to study", "lvef"]
+    return found
+
+
+# ------------------------------------------------------------------------------------------- tables
+
+
+def table(arms: dict[str, dict[tuple[str, str], Measured]], labels: dict[str, str], columns: list[tuple[str, str]], names: list[str], digits: int = 2) -> str:
+    """A Markdown table: one row an arm, one column a measurement with its interval; – where an arm has none."""
+    head = ["| | " + " | ".join(names) + " |", "|---|" + "---|" * len(names)]
+    return "\n".join(head + [f"| {labels[arm]} | " + " | ".join(found[c].shown(digits) if c in found else "–" for c in columns) + " |"
+                             for arm, found in arms.items()])
+
+
+def differences(arms: dict[str, dict], reference: str) -> dict[str, dict]:
+    """Reference minus every other arm, for every measurement both have."""
+    return {arm: {c: arms[reference][c].minus(found[c]) for c in found if c in arms[reference]} for arm, found in arms.items() if arm != reference}
+
+
+def better(column: tuple[str, str], difference: Measured) -> int:
+    """+1 when the reference is better with an interval off 0, -1 when worse, 0 when the interval holds 0."""
+    low, high = interval(difference.draws)
+    sign = -1 if column[1] in VALUES and column[0] in ("probe", "knn", "boosting") else 1  # a smaller error is better
+    return 0 if low <= 0 <= high else sign * int(np.sign(difference.value))
+
+
+def write(path: Path, text: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text + "\n")
+
+
+def as_json(arms: dict[str, dict[tuple[str, str], Measured]]) -> dict:
+    return {arm: {f"{a} · {b}": m.as_json() for (a, b), m in found.items()} for arm, found in arms.items()}
+
+
+def dump(path: Path, content: dict) -> None:
+    write(path, json.dumps(content, indent=1))
