@@ -201,6 +201,24 @@ def train(preset: Annotated[str, typer.Option(help="demo or paper")] = "demo",
 
 
 @app.command()
+def evaluate(model: Annotated[str, typer.Option(help="Id of a registered model.")],
+             cohort: Annotated[list[str], typer.Option(help="Judge patients of this cohort only; may be repeated.")] = [],  # noqa: B006
+             split: Annotated[str, typer.Option(help="test or validation")] = "test",
+             vectors: Annotated[list[str], typer.Option(help="NAME=FILE.npy: another encoder's vectors, ids in FILE.ids.txt.")] = [],  # noqa: B006
+             workspace: WorkspaceOption = None, as_json: JsonOption = False) -> None:
+    """Judge a model on test patients, beside a random encoder, hand-made features and imported encoders."""
+    from echo2ecg_core.workflows.evaluate import evaluate as evaluate_model
+    from echo2ecg_core.workflows.evaluate import named_files, summary_lines
+
+    with progress_bar() as progress:
+        report = evaluate_model(_existing(workspace), model, cohort or None, split, named_files(vectors), progress)
+    if as_json:
+        print_json(report)
+    else:
+        print("\n".join(summary_lines(report)))
+
+
+@app.command()
 def phantom(out: Annotated[Path, typer.Option(help="Folder to write.")], patients: Annotated[int, typer.Option()] = 20,
             seed: Annotated[int, typer.Option()] = 1, format: Annotated[str, typer.Option(help="mp4 or dicom")] = "mp4",
             ecg_only: Annotated[bool, typer.Option()] = False, jobs: Annotated[int, typer.Option(help="Processes.")] = 1) -> None:

@@ -145,6 +145,13 @@ def _train(workspace: Workspace, parameters: dict, progress) -> str:
     return run_training(workspace, parameters, progress, job_id=parameters["job_id"])
 
 
+def _evaluate(workspace: Workspace, parameters: dict, progress) -> str:
+    from echo2ecg_core.workflows.evaluate import evaluate
+
+    report = evaluate(workspace, parameters["model"], parameters.get("cohorts"), parameters.get("split", "test"), progress=progress)
+    return f"The report of {report['model']['name']} {report['model']['id']} on {report['counts']['patients']} {report['split']} patients is ready."
+
+
 def _model_import(workspace: Workspace, parameters: dict, progress) -> str:
     from echo2ecg_core.workflows.archive import import_weight_files
 
@@ -158,5 +165,6 @@ WORKFLOWS = {
     "embed": _embed,
     "prepare": _prepare,
     "train": _train,
+    "evaluate": _evaluate,
     "model_import": _model_import,
 }

@@ -73,18 +73,34 @@ def evaluate(workspace: Workspace, model_id: str, cohorts: Sequence[str] | None 
     return _write(workspace, card, _plain(report), rows, parts["test"])
 
 
+def named_files(arguments: Sequence[str]) -> dict[str, Path]:
+    """NAME=FILE arguments as name -> file.
+
+    Raises:
+        StoreError: one has no name or no file, or a name comes twice.
+    """
+    found = {}
+    for argument in arguments:
+        name, equals, file = argument.partition("=")
+        if not name or not equals or not file or name in found:
+            raise StoreError(f"Expected NAME=FILE.npy with a name of its own, found {argument!r}.", "For example --vectors my_encoder=vectors.npy.")
+        found[name] = Path(file)
+    return found
+
+
 def summary_lines(report: dict) -> list[str]:
     """The main figures of a report as lines of a small table."""
     asked = [name for name, task in report["tasks"].items() if task["kind"] != "regression" or name == "lvef"]
     lines = [f"{report['model']['name']} {report['model']['id']}: {report['counts']['ecgs']} ECGs of {report['counts']['patients']} {report['split']} "
              f"patients{', simulated' if report['synthetic'] else ''}. AUROC, or mean absolute error where a unit stands."]
     keys = [row["key"] for row in report["rows"]]
-    lines.append(f"{'':<34}" + "".join(f"{key:>26}" for key in keys))
+    wide = 2 + max(len(report["tasks"][name]["label"]) + len(report["tasks"][name]["unit"]) + 3 for name in asked)
+    lines.append(" " * wide + "".join(f"{key:>26}" for key in keys))
     for name in asked:
         task, metric = report["tasks"][name], "mae" if report["tasks"][name]["kind"] == "regression" else "auroc"
         cells = [_cell(row["results"].get(name, {}).get(metric)) for row in report["rows"]]
         unit = f" ({task['unit']})" if task["unit"] else ""
-        lines.append(f"{task['label'] + unit:<34}" + "".join(f"{cell:>26}" for cell in cells))
+        lines.append(f"{task['label'] + unit:<{wide}}" + "".join(f"{cell:>26}" for cell in cells))
     return lines + [f"Note: {note}" for note in report["notes"]]
 
 

@@ -2,16 +2,20 @@
 
 import json
 import math
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
 from sklearn.metrics import mean_absolute_error, roc_auc_score
 
+from echo2ecg_core.cli import main
 from echo2ecg_core.errors import Echo2ECGError
 from echo2ecg_core.evaluation.rows import Row, Split, paired_differences, row_of
 from echo2ecg_core.store.catalog import Catalog
 from echo2ecg_core.store.model_registry import ModelRegistry
-from echo2ecg_core.workflows.evaluate import evaluate, fingerprint, summary_lines
+from echo2ecg_core.worker import workflow_of
+from echo2ecg_core.workflows.evaluate import evaluate, fingerprint, named_files, summary_lines
 from echo2ecg_core.workflows.evaluation_data import imported_vectors, labelled_table
 from tests.evaluation_workspace import PATIENTS, evaluation_workspace
 from tests.small_workspace import small_workspace
@@ -167,3 +171,37 @@ def test_imported_vectors_that_do_not_fit_are_refused_in_words(vectors_file, spo
     spoil(vectors_file)
     with pytest.raises(Echo2ECGError, match=words):
         imported_vectors("other", vectors_file, ["E3", "E1"])
+
+
+def test_vectors_arguments_are_names_with_files():
+    assert {name: str(path) for name, path in named_files(["otis=a/b.npy", "other=c=d.npy"]).items()} == {"otis": "a/b.npy", "other": "c=d.npy"}
+    for bad in (["otis"], ["=a.npy"], ["otis="], ["otis=a.npy", "otis=b.npy"]):
+        with pytest.raises(Echo2ECGError, match="Expected NAME=FILE.npy"):
+            named_files(bad)
+
+
+def in_terminal(monkeypatch, capsys, *arguments):
+    """Runs a command in this process; gives exit status, standard output and standard error."""
+    monkeypatch.setattr(sys, "argv", ["echo2ecg_core", *map(str, arguments)])
+    try:
+        main()
+        return 0, *capsys.readouterr()
+    except SystemExit as exit:
+        return exit.code or 0, *capsys.readouterr()
+
+
+def test_an_unknown_model_ends_the_command_with_one_sentence(catalog_only, monkeypatch, capsys):
+    status, out, error = in_terminal(monkeypatch, capsys, "evaluate", "--model", "none", "--workspace", catalog_only.folder)
+    assert status == 2 and not out and "No single model has the id 'none'" in error and "Traceback" not in error
+
+
+@pytest.mark.slow
+def test_command_and_job_tell_what_the_workflow_found(workspace, report, monkeypatch, capsys):
+    asked = []
+    monkeypatch.setattr("echo2ecg_core.workflows.evaluate.evaluate", lambda *a, **_: asked.append(a[1:5]) or report)
+    command = ["evaluate", "--model", "4caf", "--cohort", "North", "--cohort", "South", "--vectors", "otis=o.npy", "--workspace", workspace.folder]
+    status, out, _ = in_terminal(monkeypatch, capsys, *command, "--json")
+    assert status == 0 and json.loads(out) == report and asked[0] == ("4caf", ["North", "South"], "test", {"otis": Path("o.npy")})
+    assert in_terminal(monkeypatch, capsys, *command)[1].splitlines() == summary_lines(report)
+    sentence = workflow_of("evaluate")(workspace, {"model": "4caf", "job_id": 1}, lambda share, message: None)
+    assert sentence == f"The report of {report['model']['name']} {report['model']['id']} on 24 test patients is ready."
