@@ -3,11 +3,9 @@
 from pages.ui import admin_gate, archive_panels, resources, training_panels
 from pages.ui.errors import errors_in_words
 
-PURPOSE = "Bring ECGs, echo clips and labels into this workspace. The import goes on when this page closes; stopping and starting repeats nothing."
-
 admin_gate.require_admin()
 workspace = resources.workspace()
-training_panels.head("Import", PURPOSE)
+training_panels.head("Import", archive_panels.PURPOSE)
 with errors_in_words():
     archive_panels.counts(workspace)
     archive_panels.form(workspace)

@@ -3,14 +3,9 @@
 from pages.ui import admin_gate, models_panels, resources, training_panels
 from pages.ui.errors import errors_in_words
 
-PURPOSE = (
-    "One model answers on all pages: the active one. A new one can be promoted once its vectors, map and readouts "
-    "exist; promoting an older one rolls back."
-)
-
 admin_gate.require_admin()
 workspace, chosen = resources.workspace(), None
-training_panels.head("Models", PURPOSE)
+training_panels.head("Models", models_panels.PURPOSE)
 with errors_in_words():
     chosen = models_panels.table(workspace)
 models_panels.details(workspace, chosen)

@@ -10,10 +10,10 @@ admin_gate.require_admin()
 workspace = resources.workspace()
 actions = training_panels.head("Training", training_panels.PURPOSE)
 runs_table.clone_if_asked(workspace)
-shown = None
+shown = plan_place = None
 left, right = st.columns((322, 826), gap=28)
 with left, errors_in_words():
-    training_form.draw(workspace)
+    plan_place = training_form.draw(workspace)
 with right, errors_in_words():
     shown = runs_table.watched(workspace)
     if shown is None:
@@ -25,3 +25,6 @@ with errors_in_words():
 if shown is not None:
     with actions:
         runs_table.export(workspace, shown)
+if plan_place is not None:
+    with errors_in_words():
+        training_form.plan_and_start(workspace, plan_place)

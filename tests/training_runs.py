@@ -33,8 +33,7 @@ def made_run(place: Workspace, *, preset: str = "paper", chosen: dict | None = N
         with place.connect() as db:
             db.execute("UPDATE jobs SET state = 'running', worker = 'elsewhere:1', started_at = ?, heartbeat_at = 4e9 WHERE job_id = ?",
                        (at.timestamp(), number))
-        if done:
-            jobs.report(place, number, done / epochs, f"Epoch {done} of {epochs}")
+            db.execute("UPDATE jobs SET progress = ?, message = ? WHERE job_id = ?", (done / epochs, f"Epoch {done} of {epochs}", number))
     if state not in ("queued", "running"):
         jobs.finish(place, number, state, message)
     folder = place.folder / "runs" / f"run-{number:04d}"

@@ -88,7 +88,7 @@ def curves_svg(curves: Sequence[Curve], x_max: float, axis: Axis, *, alt: str, h
     if mark is not None:
         x, y = place(*mark)
         parts.append(f'<circle cx="{x:.1f}" cy="{y:.1f}" r="4" class="mark"/>')
-    return f'<svg class="e2e-curves" viewBox="0 0 {WIDTH} {height}" role="img" aria-label="{escape(alt, quote=True)}">{"".join(parts)}</svg>'
+    return f'<svg class="chart" viewBox="0 0 {WIDTH} {height}" role="img" aria-label="{escape(alt, quote=True)}">{"".join(parts)}</svg>'
 
 
 def _hairline(y: float, label: str, *, first: bool) -> str:

@@ -1,5 +1,6 @@
 """Importing an archive: what it should look like, where it comes from, how far the job is, what was refused and why."""
 
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pandas as pd
@@ -14,6 +15,7 @@ from echo2ecg_core.workflows.archive import import_report, keep_upload, look_int
 from pages.ui.errors import errors_in_words, plain
 
 POLL_S = 2
+PURPOSE = "Bring ECGs, echo clips and labels into this workspace. The import goes on when this page closes; stopping and starting repeats nothing."
 LAYOUT = """
 ```
 archive/
@@ -93,7 +95,7 @@ def _imports(workspace: Workspace, was_busy: bool) -> None:
 
 
 def _one(workspace: Workspace, job: Job, *, newest: bool) -> None:
-    began = date(pd.Timestamp(job.created_at, unit="s").to_pydatetime().replace(microsecond=0))
+    began = date(datetime.fromtimestamp(job.created_at, UTC))
     state = "Stopping" if job.is_stopping else STATES[job.state]
     with st.expander(f"{plain(job.parameters.get('cohort', ''))} · {state} · {began} UTC", expanded=newest or job.is_open):
         if job.state == "running":

@@ -13,6 +13,10 @@ from echo2ecg_core.workflows.readiness import Readiness, abilities, readiness
 from pages.ui import model_actions
 from pages.ui.errors import errors_in_words, plain
 
+PURPOSE = (
+    "One model answers on all pages: the active one. A new one can be promoted once its vectors, map and readouts "
+    "exist; promoting an older one rolls back."
+)
 KINDS = {
     "auto": "What the keys in the files say",
     "echo2ecg": "Echo2ECG",

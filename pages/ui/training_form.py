@@ -14,6 +14,7 @@ from echo2ecg_core.store import jobs
 from echo2ecg_core.store.catalog import Catalog
 from echo2ecg_core.store.database import Workspace
 from echo2ecg_core.store.model_registry import ModelRegistry
+from echo2ecg_core.workflows import runs
 from echo2ecg_core.workflows.readiness import abilities
 from echo2ecg_core.workflows.runs import Run
 from echo2ecg_core.workflows.training_settings import TRAINING_PRESETS, TrainingSettings, training_settings
@@ -34,8 +35,8 @@ _KEY = "train_"
 _PRESET = "train_preset"
 
 
-def draw(workspace: Workspace) -> None:
-    """The whole form; a click on Start queues the run."""
+def draw(workspace: Workspace):
+    """The fields; returns the place of the plan, which takes a moment and is therefore told last (`plan_and_start`)."""
     if _PRESET not in st.session_state:
         _fill("demo", {})
     with st.container(border=True, key="training_form"):
@@ -43,9 +44,14 @@ def draw(workspace: Workspace) -> None:
         st.segmented_control("Preset", list(TRAINING_PRESETS), key=_PRESET, format_func=str.capitalize, required=True,
                              width="stretch", on_change=lambda: _fill(st.session_state[_PRESET], {}))  # fmt: skip
         _fields(workspace)
-        chosen = chosen_settings()
-        with st.container(key="training_plan"):
-            feasible = _plan(workspace, st.session_state[_PRESET], chosen)
+        return st.container(key="training_plan")
+
+
+def plan_and_start(workspace: Workspace, place) -> None:
+    """What the run would take, and the button that queues it."""
+    chosen = chosen_settings()
+    with place:
+        feasible = _plan(workspace, st.session_state[_PRESET], chosen)
         if st.button("Start run", type="primary", icon=":material/play_arrow:", width="stretch", disabled=not feasible):
             jobs.queue(workspace, "train", {"preset": st.session_state[_PRESET], "set": chosen, "name": ""})
             jobs.start_worker(workspace)
@@ -120,13 +126,14 @@ def _plan(workspace: Workspace, preset: str, chosen: dict) -> bool:
             training_settings(preset, chosen)
             planned = {key: value for key, value in chosen.items() if key in PLANNED_BY}
             counts = tuple(Catalog(workspace).counts().values()) if workspace.exists() else ()
-            plan = _planned(str(workspace.folder), counts, preset, tuple(sorted(planned.items())))
+            measured = sum(len(runs.read_metrics(run)) > 0 for run in runs.runs(workspace))
+            plan = _planned(str(workspace.folder), (*counts, measured), preset, tuple(sorted(planned.items())))
     except Echo2ECGError as error:
         st.warning(f"{plain(error.message)} {plain(error.hint)}", icon=":material/info:")
         return False
     gigabytes = plan.disk_bytes / 1e9
     disk = f"{gigabytes:.0f}{THIN}GB" if gigabytes >= 10 else f"{gigabytes:.1f}{THIN}GB"
-    notes = "".join(f"<br>{escape(note)}" for note in plan.notes)
+    notes = f"<small>{escape(' '.join(plan.notes))}</small>" if plan.notes else ""
     st.html(
         f"<div class='e2e-plan'><b>{plan.pairs:,} pairs</b> of {plan.patients:,} patients · split by patient<br>"
         f"validation {plan.validation_pairs:,} pairs, {plan.validation_patients:,} patients<br>"
@@ -135,9 +142,9 @@ def _plan(workspace: Workspace, preset: str, chosen: dict) -> bool:
     return True
 
 
-@st.cache_data(ttl=60, max_entries=64, show_spinner=False)
-def _planned(folder: str, counts: tuple, preset: str, chosen: tuple):
-    """The plan; `counts` makes a grown workspace a new key, a minute lets a finished run correct the time."""
+@st.cache_data(ttl=3600, max_entries=64, show_spinner=False)
+def _planned(folder: str, state: tuple, preset: str, chosen: tuple):
+    """The plan; `state` makes a grown workspace, or a run that measured this machine's speed, a new key."""
     from echo2ecg_core.workflows.train import plan_training
 
     return plan_training(Workspace(folder), preset, dict(chosen))

@@ -18,6 +18,7 @@ from echo2ecg_core.workflows.runs import Run
 from pages.ui import panels, training_form
 from pages.ui.errors import errors_in_words, plain
 from pages.ui.sidebar import JOB_NAMES
+from pages.ui.training_curves.curves import show_curves
 
 STYLE = Path(__file__).parents[2] / "assets" / "training.css"
 POLL_S = 2
@@ -73,7 +74,7 @@ def _panel(workspace: Workspace, name: str, state: str, epochs_before: int) -> N
         _progress(run, metrics, epochs)
         if run.state in ("failed", "cancelled") and run.job:
             st.warning(plain(run.job.message), icon=":material/error:" if run.state == "failed" else ":material/stop_circle:")
-        st.html(_curves(run, metrics, epochs))
+        show_curves(_curves(run, metrics, epochs))
         _machine(workspace, metrics if run.is_open else pd.DataFrame())
 
 
@@ -128,14 +129,14 @@ def _progress(run: Run, metrics: pd.DataFrame, epochs: pd.DataFrame) -> None:
             f"<div class='e2e-progress'><span>{left}</span><span>{right}</span></div>")
 
 
-def _curves(run: Run, metrics: pd.DataFrame, epochs: pd.DataFrame) -> str:
+def _curves(run: Run, metrics: pd.DataFrame, epochs: pd.DataFrame) -> list[str]:
     """Loss, recall at 10, learning rate, gradient norm and, where it is learnt, temperature."""
     x_max = max(_planned_epochs(run, epochs), 1.0)
     steps = metrics[metrics.kind == "step"]
     series = {key: _series(epochs, steps, key) for key in ("loss", "lr", "grad_norm", "temperature")}
     validation, recall = (_line(epochs, key) for key in ("validation_loss", "recall@10"))
-    keys = (f"<span><svg class='e2e-key s0'><path d='M0 2H18'/></svg> train <b>{_last(series['loss'], 2)}</b> "
-            f"<svg class='e2e-key s1'><path d='M0 2H18'/></svg> validation <b>{_last(validation, 2)}</b></span>")
+    keys = (f"<span><svg class='key s0'><path d='M0 2H18'/></svg> train <b>{_last(series['loss'], 2)}</b> "
+            f"<svg class='key s1'><path d='M0 2H18'/></svg> validation <b>{_last(validation, 2)}</b></span>")
     masked = run.settings.get("parameters", {}).get("objective") == "masked"
     figures = [_figure("Masked loss" if masked else "Contrastive loss", keys,
                        [Curve(*series["loss"]), Curve(*validation, series=1)], x_max, alt=f"Loss: training {_last(series['loss'], 2)}, validation {_last(validation, 2)}")]
@@ -150,7 +151,7 @@ def _curves(run: Run, metrics: pd.DataFrame, epochs: pd.DataFrame) -> str:
     if run.settings.get("spec", {}).get("learnable_temperature"):
         figures.append(_figure("Temperature", f"<b>{_last(series['temperature'], 3)}</b>", [Curve(*series["temperature"])], x_max, height=150,
                                from_zero=True, alt=f"Temperature, now {_last(series['temperature'], 3)}"))
-    return f"<div class='e2e-curve-grid'>{''.join(figures)}</div>"
+    return figures
 
 
 def _recall(epochs: pd.DataFrame, recall: tuple, x_max: float) -> str:
@@ -165,13 +166,13 @@ def _recall(epochs: pd.DataFrame, recall: tuple, x_max: float) -> str:
     values = [*recall[1], *([chance] if chance else [])]
     axis = round_axis(values or [0, 1], from_zero=True)
     drawn = curves_svg([Curve(*recall)], x_max, axis, level=chance, mark=mark, alt=f"Recall at 10 in validation: best {number(mark[1], 2) if mark else 'not known yet'}")
-    return f"<figure><figcaption><b>Recall at 10, validation</b>{facts}</figcaption>{drawn}</figure>"
+    return f"<figcaption><b>Recall at 10, validation</b>{facts}</figcaption>{drawn}"
 
 
 def _figure(title: str, facts: str, curves: list[Curve], x_max: float, *, alt: str, height: int = 190, from_zero: bool = False, unit: float = 1.0) -> str:
     axis = round_axis([y for curve in curves for y in curve.y], from_zero=from_zero, lines=4 if height > 160 else 3)
     drawn = curves_svg(curves, x_max, axis, alt=alt, height=height, unit=unit)
-    return f"<figure><figcaption><b>{title}</b>{facts}</figcaption>{drawn}</figure>"
+    return f"<figcaption><b>{title}</b>{facts}</figcaption>{drawn}"
 
 
 def _machine(workspace: Workspace, metrics: pd.DataFrame) -> None:

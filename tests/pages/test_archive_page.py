@@ -1,0 +1,115 @@
+"""The Import page: what a folder holds before it is read, the job while it runs, every file that was passed over."""
+
+import json
+from pathlib import Path
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from echo2ecg_core.store import jobs
+from echo2ecg_core.store.database import Workspace
+from pages.ui import admin_gate, resources
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture
+def place(tmp_path, monkeypatch):
+    place = Workspace(tmp_path / "w")
+    with place.connect():
+        pass
+    monkeypatch.setattr(admin_gate, "is_local", lambda peer, headers: True)
+    monkeypatch.setattr(resources, "workspace", lambda: place)
+    monkeypatch.setattr(jobs, "start_worker", lambda workspace: None)
+    return place
+
+
+@pytest.fixture
+def folder(tmp_path):
+    folder = tmp_path / "archive"
+    (folder / "echo" / "A" / "S1").mkdir(parents=True)
+    (folder / "echo" / "A" / "S1" / "a4c.dcm").write_bytes(b"x")
+    (folder / "ecgs.csv").write_text("ecg_id,patient_id,path\nE1,A,a.hea\nE2,B,b.hea\n")
+    (folder / "labels.csv").write_text("patient_id,study_id,lvef\nA,S1,55\n")
+    return folder
+
+
+@pytest.fixture
+def page():
+    return AppTest.from_file(ROOT / "pages" / "archive.py", default_timeout=30)
+
+
+def words(page: AppTest) -> str:
+    parts = [e.value for kind in (page.markdown, page.caption, page.error, page.info, page.warning) for e in kind]
+    return "\n".join([*parts, *(str(h.proto.body) for h in page.get("html"))]).replace("\\", "")
+
+
+def import_button(page: AppTest):
+    return next(b for b in page.button if b.label == "Import")
+
+
+def test_an_empty_workspace_shows_the_layout_and_waits_for_a_place(page, place):
+    page.run()
+    assert not page.exception and "labels.csv    patient_id, study_id" in words(page) and "Nothing has been imported yet." in words(page)
+    assert [(m.label, m.value) for m in page.metric] == [("Patients", "0"), ("ECGs", "0"), ("Echo studies", "0"), ("Clips", "0")]
+    assert import_button(page).disabled
+
+
+def test_a_folder_is_counted_before_it_is_imported(page, place, folder):
+    page.run()
+    page.text_input(key="archive_path").set_value(str(folder)).run()
+    assert "<b>2 ECGs</b>, <b>1 studies</b> with 1 clips of 2 patients<br>real patients: clips will be de-identified" in words(page)
+    page.text_input(key="archive_cohort").set_value("Ward 7").run()
+    import_button(page).click().run()
+    assert jobs.jobs(place)[0].parameters == {"folder": str(folder), "cohort": "Ward 7", "prepare": True}
+    assert "Waiting for the work before it." in words(page)
+
+
+@pytest.mark.parametrize(("change", "expected"), [
+    (lambda f: (f / "labels.csv").unlink(), "labels.csv cannot be read"), (lambda f: (f / "ecgs.csv").write_text("a,b\n1,2\n"), "ecgs.csv lacks the column"),
+])
+def test_a_folder_that_is_no_archive_is_said_at_once(page, place, folder, change, expected):
+    change(folder)
+    page.run()
+    page.text_input(key="archive_path").set_value(str(folder)).run()
+    assert expected in words(page) and import_button(page).disabled
+
+
+def test_a_zip_waits_under_its_hash_for_its_job(page, place):
+    page.run()
+    page.button_group(key="archive_source").set_value("Upload a zip").run()
+    page.file_uploader(key="archive_zip").upload("doe.zip", b"PK", "application/zip").run()
+    import_button(page).click().run()
+    name = jobs.jobs(place)[0].parameters["upload"]
+    assert name.endswith(".zip") and "doe" not in name and (place.folder / "uploads" / name).is_file()
+
+
+def test_a_running_import_tells_how_far_it_is_and_can_be_stopped_and_resumed(page, place):
+    number = jobs.queue(place, "import", {"folder": "x", "cohort": "Ward"})
+    jobs.claim(place, "elsewhere:1")
+    jobs.report(place, number, 0.4, "Reading echo studies: 4 of 10")
+    page.run()
+    assert "40\u202f%" in page.get("progress")[0].proto.text and "4 of 10" in page.get("progress")[0].proto.text
+    next(b for b in page.button if b.label == "Stop").click().run()
+    assert "Stopped by a person." in words(page)
+    jobs.finish(place, number, "cancelled", "")
+    next(b for b in page.button if b.label == "Resume").click().run()
+    assert jobs.job(place, number).state == "queued"
+
+
+def test_every_file_that_was_passed_over_is_listed_with_its_reason(page, place):
+    number = jobs.queue(place, "import", {"folder": "x", "cohort": "Ward"})
+    jobs.finish(place, number, "done", "Added 1 ECGs. 2 files were passed over.")
+    (place.folder / "imports").mkdir()
+    refused = [{"file": "ecg/bad.hea", "reason": "No header."}, {"file": "echo/A/S1/b.mp4", "reason": "Not a video."}]
+    (place.folder / "imports" / f"import-{number:04d}.json").write_text(json.dumps({"cohort": "Ward", "added": {}, "refused": refused}))
+    page.run()
+    assert not page.exception and "Added 1 ECGs." in words(page)
+    assert page.dataframe[0].value.to_dict("list") == {"File": ["ecg/bad.hea", "echo/A/S1/b.mp4"], "Why it was passed over": ["No header.", "Not a video."]}
+
+
+def test_a_failed_import_states_its_cause(page, place):
+    number = jobs.queue(place, "import", {"upload": "x.zip", "cohort": "Ward"})
+    jobs.finish(place, number, "failed", "The disk is full. Free some space.")
+    page.run()
+    assert "The disk is full. Free some space." in words(page)

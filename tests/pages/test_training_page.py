@@ -1,0 +1,200 @@
+"""The Training page: the form and its plan, a run in every state, the table and what its buttons do. No networks are loaded."""
+
+import subprocess
+import sys
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from echo2ecg_core.errors import StoreError
+from echo2ecg_core.store import jobs
+from echo2ecg_core.store.database import Workspace
+from echo2ecg_core.store.model_registry import ModelRegistry
+from echo2ecg_core.workflows import train
+from echo2ecg_core.workflows.train import TrainingPlan
+from pages.ui import admin_gate, resources, runs_table, training_panels
+from tests.training_runs import made_run
+
+ROOT = Path(__file__).resolve().parents[2]
+PLAN = TrainingPlan(118420, 39060, 15180, 4980, 23100, 9600.0, 6_000_000_000, ("A note.",))
+
+
+@pytest.fixture
+def place(tmp_path, monkeypatch):
+    place = Workspace(tmp_path / "w")
+    with place.connect():
+        pass
+    monkeypatch.setattr(admin_gate, "is_local", lambda peer, headers: True)
+    monkeypatch.setattr(resources, "workspace", lambda: place)
+    monkeypatch.setattr(jobs, "start_worker", lambda workspace: None)
+    monkeypatch.setattr(train, "plan_training", lambda workspace, preset, overrides: PLAN)
+    return place
+
+
+@pytest.fixture
+def curves(monkeypatch):
+    """What the page hands to the component that shows the curves."""
+    shown = []
+    monkeypatch.setattr(training_panels, "show_curves", lambda figures: shown.append(figures))
+    return shown
+
+
+@pytest.fixture
+def page():
+    return AppTest.from_file(ROOT / "pages" / "training.py", default_timeout=30)
+
+
+def words(page: AppTest) -> str:
+    parts = [e.value for kind in (page.markdown, page.caption, page.error, page.info, page.warning) for e in kind]
+    return "\n".join([*parts, *(str(h.proto.body) for h in page.get("html"))])
+
+
+def button(page: AppTest, label: str):
+    return next(b for b in page.button if b.label == label)
+
+
+def test_without_a_run_the_form_tells_what_one_takes_before_it_starts(page, place):
+    page.run()
+    assert not page.exception and "No run yet." in words(page)
+    assert "<b>118,420 pairs</b> of 39,060 patients · split by patient" in words(page)
+    assert "validation 15,180 pairs, 4,980 patients" in words(page) and "2\u202fh 40\u202fmin" in words(page) and "6.0\u202fGB" in words(page)
+    assert "Disk free" in words(page) and not button(page, "Start run").disabled
+
+
+def test_start_queues_what_differs_from_the_preset(page, place):
+    page.run()
+    page.button_group(key="train_preset").set_value("paper").run()
+    assert page.number_input(key="train_batch_size").value == 256 and page.number_input(key="train_epochs").value == 50
+    page.number_input(key="train_batch_size").set_value(64)
+    page.selectbox(key="train_pooling").set_value("single_view")
+    page.selectbox(key="train_heat").set_value((0.07, True))
+    page.checkbox(key="train_own_patient_apart").check().run()
+    button(page, "Start run").click().run()
+    assert not page.exception
+    (job,) = jobs.jobs(place)
+    assert job.kind == "train" and job.parameters == {"preset": "paper", "name": "", "set": {
+        "batch_size": 64, "pooling": "single_view", "temperature": 0.07, "learnable_temperature": True, "same_patient_negatives": False}}
+    assert "run-0001" in words(page)
+
+
+def test_what_cannot_be_trained_is_said_and_start_is_closed(page, place, monkeypatch):
+    def nothing(workspace, preset, overrides):
+        raise StoreError("The workspace has 0 ECGs and 0 studies; training needs both.", "Import an archive first.")
+
+    monkeypatch.setattr(train, "plan_training", nothing)
+    page.run()
+    page.number_input(key="train_epochs").set_value(17).run()
+    assert "Import an archive first." in page.warning[0].value and button(page, "Start run").disabled
+
+
+def test_a_running_run_shows_progress_curves_machine_and_queue(page, place, curves):
+    made_run(place, gpu=True, done=4, at=datetime.now(UTC) - timedelta(minutes=4))
+    jobs.queue(place, "evaluate", {"model": "x"})
+    page.run()
+    assert not page.exception and not page.error
+    text = words(page)
+    assert "Epoch <b>5</b> of 10 · 45\u202f%" in text and "<b>6\u202fmin left</b>" in text and "Running" in text
+    assert "<b>94\u202f%</b>" in text and "<b>31</b> of 139\u202fGiB" in text and "<b>618</b> pairs/s" in text and "1 waiting: evaluating" in text
+    loss, recall, rate, norm = curves[-1]
+    assert "Contrastive loss" in loss and "validation <b>4.60</b>" in loss and loss.count('class="curve') == 2
+    assert "0.32</b> best, epoch 4 · chance 0.02, 500 studies" in recall and 'class="level"' in recall
+    assert "Learning rate, 10⁻⁴" in rate and "Gradient norm" in norm
+    assert [b.label for b in page.button if b.label in ("Stop", "Resume")] == ["Stop", "Resume"]  # the Resume of the table
+
+
+def test_a_learnt_temperature_has_a_curve_of_its_own(page, place, curves):
+    import json
+
+    name = made_run(place, chosen={"learnable_temperature": True}, done=3)
+    path = place.folder / "runs" / name / "settings.json"
+    settings = json.loads(path.read_text())
+    settings["spec"]["learnable_temperature"] = True
+    path.write_text(json.dumps(settings))
+    page.run()
+    assert len(curves[-1]) == 5 and "Temperature" in curves[-1][4]
+
+
+def test_stop_cancels_the_run_and_keeps_it_for_resume(page, place, curves):
+    made_run(place, done=4)
+    page.run()
+    button(page, "Stop").click().run()
+    assert jobs.jobs(place)[0].state == "cancelled" and "Stopping" in words(page)
+    jobs.finish(place, 1, "cancelled", "")
+    page.run()
+    assert "Stopped by a person." in page.warning[0].value
+    button(page, "Resume").click().run()
+    assert jobs.jobs(place)[0].state == "queued" and jobs.jobs(place)[0].job_id == 1 and "Waiting" in words(page)
+
+
+def test_a_failed_run_states_cause_and_remedy(page, place, curves):
+    made_run(place, chosen={"batch_size": 4096}, done=0, state="failed", message="The GPU memory is full. Start again with a batch of 2,048 pairs or less.")
+    page.run()
+    assert not page.exception and "Start again with a batch of 2,048 pairs or less." in page.warning[0].value.replace("\\", "")
+    assert "Failed" in words(page)
+
+
+def test_the_table_lists_runs_newest_first_with_what_came_out(page, place, curves):
+    made_run(place, chosen={"seed": 5}, done=10, state="done",
+             model={"sha256": "ab" * 32, "test": {"phenotypes": {"lvef": {"auroc_reduced": 0.87, "auroc_reduced_interval": [0.81, 0.92]}}}})
+    made_run(place, done=4)
+    page.run()
+    table = page.dataframe[0].value
+    assert table.Run.tolist() == ["run-0002", "run-0001"] and table.State.tolist() == ["Running", "Done"]
+    assert table.Epoch.tolist() == ["4 / 10", "10 / 10"] and table["AUROC LVEF ≤40"].tolist() == ["–", "0.87 (0.81–0.92)"]
+    assert table.Time.tolist() == ["4\u202fmin", "10\u202fmin"] and table.Started.tolist()[1].startswith("2 Jan 2030")
+    assert [button(page, name).disabled for name in ("Compare", "Clone", "Promote")] == [True, True, True]
+
+
+def test_clone_puts_a_runs_settings_into_the_form(page, place, curves):
+    name = made_run(place, preset="paper", chosen={"batch_size": 512, "pooling": "mean", "seed": 3}, done=2, state="done")
+    page.session_state[runs_table._CLONED] = name
+    page.run()
+    assert (page.number_input(key="train_batch_size").value, page.number_input(key="train_seed").value) == (512, 3)
+    assert page.selectbox(key="train_pooling").value == "mean" and page.button_group(key="train_preset").value == "paper"
+
+
+def test_half_written_metrics_and_settings_do_not_break_the_page(page, place, curves):
+    name = made_run(place, done=2)
+    folder = place.folder / "runs" / name
+    (folder / "settings.json").write_text('{"preset": "pa')
+    (folder / "metrics.jsonl").write_text('{"kind": "step", "epoch": 0.5, "loss": 5.0')
+    page.run()
+    assert not page.exception and len(curves[-1]) == 4
+
+
+def promoting():
+    import streamlit as st
+
+    from pages.ui import model_actions, resources
+
+    model_actions.promote(resources.workspace(), st.session_state["new"])
+
+
+def test_promoting_names_old_and_new_and_asks_for_preparing_first(place, tmp_path):
+    from tests.journey_workspace import untrained_model
+    from tests.small_workspace import register_model
+
+    register_model(place)
+    card = ModelRegistry(place).register(untrained_model(tmp_path / "untrained"))
+    app = AppTest.from_function(promoting, default_timeout=30)
+    app.session_state["new"] = card.model_id
+    app.run()
+    assert f"New: **untrained** `{card.model_id}`" in words(app) and "Now active: **small**" in words(app)
+    button(app, "Promote").click().run()
+    assert not app.exception and ModelRegistry(place).active().model_id == card.model_id
+    with place.connect() as db:
+        db.execute("INSERT INTO patients VALUES ('P', NULL, 'test', 'c', 1)")
+        db.execute("INSERT INTO ecgs VALUES ('E', 'P', NULL, 500, 10, 'x', 'y', 'z')")
+    app.run()
+    assert "no vectors of 1 of 1 ECGs" in words(app)
+    button(app, "Prepare").click().run()
+    assert [(j.kind, j.parameters) for j in jobs.jobs(place)] == [("prepare", {"model": card.model_id})]
+
+
+def test_the_page_imports_no_torch(tmp_path):
+    code = ("import sys; from streamlit.testing.v1 import AppTest; from pages.ui import admin_gate; admin_gate.is_local = lambda p, h: True\n"
+            f"app = AppTest.from_file('pages/training.py', default_timeout=60).run(); assert not app.exception, app.exception\nsys.exit('torch' in sys.modules)")
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, env={"ECHO2ECG_WORKSPACE": str(tmp_path), "PATH": "", "PYTHONPATH": "."}, capture_output=True)
+    assert done.returncode == 0, done.stderr.decode()[-800:]
