@@ -54,8 +54,11 @@ async def lifespan(_app):
 
     Modules with caches are imported only now, because Streamlit's caches want a runtime.
     """
+    from streamlit.runtime.pages_manager import PagesManager
+
     from pages.ui import resources
 
+    PagesManager.uses_pages_directory = False  # else the first visitor who asks for a page by address gets it without this frame
     threading.Thread(target=resources.prepare, name="prepare", daemon=True).start()
     yield
 

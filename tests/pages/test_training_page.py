@@ -195,6 +195,6 @@ def test_promoting_names_old_and_new_and_asks_for_preparing_first(place, tmp_pat
 
 def test_the_page_imports_no_torch(tmp_path):
     code = ("import sys; from streamlit.testing.v1 import AppTest; from pages.ui import admin_gate; admin_gate.is_local = lambda p, h: True\n"
-            f"app = AppTest.from_file('pages/training.py', default_timeout=60).run(); assert not app.exception, app.exception\nsys.exit('torch' in sys.modules)")
+            "app = AppTest.from_file('pages/training.py', default_timeout=60).run(); assert not app.exception, app.exception\nsys.exit('torch' in sys.modules)")
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, env={"ECHO2ECG_WORKSPACE": str(tmp_path), "PATH": "", "PYTHONPATH": "."}, capture_output=True)
     assert done.returncode == 0, done.stderr.decode()[-800:]
