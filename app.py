@@ -23,6 +23,7 @@ def pages() -> dict[str, list]:
             st.Page("pages/studies.py", title="Similar studies", icon=":material/video_library:"),
             st.Page("pages/map.py", title="Map", icon=":material/scatter_plot:"),
         ],
+        "Evaluate": [st.Page("pages/report.py", title="Report", icon=":material/query_stats:")],
         "Admin": [
             st.Page("pages/archive.py", title="Import", url_path="import", icon=":material/upload_file:"),
             st.Page("pages/training.py", title="Training", icon=":material/model_training:"),

@@ -71,7 +71,7 @@ def provenance_rows(report: Report) -> list[tuple[str, str]]:
             ("Evaluated on", f"{count(counts.get('ecgs'))} ECGs of {count(counts.get('patients'))} patients"),
             ("Intervals", f"{100 * data.get('level', 0.95):.0f}{THIN}%, {count(data.get('resamples'))} bootstrap samples of patients"),
             ("Made", str(data.get("created_at", ""))[:16].replace("T", " ")), ("Program version", str(data.get("version", ""))),
-            ("Workspace fingerprint", str(data.get("workspace", ""))[:16])]
+            ("Workspace fingerprint", str(data.get("workspace", ""))[:16]), *(("Note", note) for note in data.get("notes") or [])]
 
 
 def retrieval_words(report: Report) -> str:

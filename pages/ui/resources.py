@@ -167,3 +167,49 @@ def prepare() -> None:
 def is_warm() -> bool:
     """True once `prepare` has ended: a prediction then takes about a second."""
     return _warming.is_set()
+
+
+@st.cache_resource(max_entries=8, show_spinner=False)
+def _report(folder: str, model_id: str, state: tuple):
+    from echo2ecg_core.workflows.report import load_report
+
+    return load_report(Workspace(folder), model_id)
+
+
+def report(model_id: str):
+    """The evaluation report of a model (evaluation.evaluated.Report), read once per version of its file.
+
+    Raises:
+        StoreError: there is none, or it is damaged.
+    """
+    return _report(str(workspace().folder), model_id, report_state(model_id))
+
+
+def report_state(model_id: str) -> tuple:
+    """Changes whenever the report of a model does: its file is only ever replaced."""
+    from echo2ecg_core.workflows.report import report_path
+
+    path = report_path(workspace(), model_id)
+    return model_id, path.stat().st_mtime_ns if path.exists() else None
+
+
+@st.cache_data(max_entries=512, show_spinner=False)
+def chart_svg(key: tuple, dark: bool, _chart) -> str:
+    """A chart of a report as inline SVG, drawn once per report, choice and theme.
+
+    Args:
+        key: What the chart shows: state of the reports, task, readout and name of the chart.
+        dark: For a dark page.
+        _chart: workflows.report_charts.Chart.
+    """
+    from echo2ecg_core.figures.chart import DARK, LIGHT, Frame, inline_svg
+
+    return inline_svg(_chart.draw(Frame(DARK if dark else LIGHT)), _chart.alt)
+
+
+@st.cache_data(max_entries=2, show_spinner=False)
+def report_zip(key: tuple, _report) -> bytes:
+    """The folder of a report as a zip, made once per state of its reports."""
+    from echo2ecg_core.workflows.report import report_zip as make
+
+    return make(_report)

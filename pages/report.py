@@ -1,0 +1,50 @@
+"""Report: is the model any good? Scores on patients it has never seen, beside baselines that are always there."""
+
+import streamlit as st
+
+from echo2ecg_core.workflows.report import set_beside
+from pages.ui import report_panels, report_tabs, resources
+from pages.ui.errors import errors_in_words
+from pages.ui.report_session import TAB_KEY
+
+card, names, report = resources.active_model(), report_panels.model_names(), None
+top = st.container(key="report_top")
+if not names:
+    with top:
+        report_panels.head(card is not None and card.synthetic, None)
+    report_panels.no_report(card)
+    st.stop()
+
+controls = st.container(key="report_controls", horizontal=True, gap="small", vertical_alignment="center")
+with controls:
+    model_id = report_panels.model_control(names, card)
+with errors_in_words():
+    report = resources.report(model_id)
+with top:
+    actions = report_panels.head((report or card).synthetic if report or card else False, report)
+if report is None:
+    report_panels.evaluate_again(model_id)
+    st.stop()
+with errors_in_words():
+    report = set_beside(report, report_tabs.beside(report))
+
+state = tuple(resources.report_state(i) for i in (model_id, *(r.model["id"] for r in report.beside)))
+with controls:
+    finding, readout = report_panels.task_controls(report)
+report_panels.notices(report, card)
+report_panels.headline_strip(report, finding, readout)
+tabs = st.container(key="report").tabs(report_tabs.TABS, key=TAB_KEY, on_change="rerun", bind="query-params")
+draw = {
+    "Classification": lambda: report_tabs.classification(report, finding, readout, state, names),
+    "Regression": lambda: report_tabs.regression(report, finding, readout, state),
+    "Retrieval": lambda: report_tabs.retrieval(report, state),
+    "Intervals": lambda: report_tabs.intervals(report, state),
+    "Leakage checks": lambda: report_tabs.checks(report),
+    "Provenance": lambda: report_tabs.provenance(report),
+}
+charts = []
+for name, tab in zip(report_tabs.TABS, tabs, strict=True):
+    if tab.open:
+        with tab, errors_in_words():
+            charts = draw[name]() or []
+report_panels.actions(actions, report, state, charts)

@@ -1,0 +1,125 @@
+"""What the tabs of the report hold: charts side by side, tables below, a sentence where a report has none."""
+
+from html import escape
+
+import streamlit as st
+
+from echo2ecg_core.evaluation.evaluated import Report
+from echo2ecg_core.figures.tables import Table, table_html
+from echo2ecg_core.workflows import report_charts as charts
+from echo2ecg_core.workflows import report_tables as tables
+from echo2ecg_core.workflows.report import evaluated_models
+from echo2ecg_core.workflows.report_charts import Chart
+from echo2ecg_core.workflows.report_html import outside_words, provenance_rows, retrieval_words
+from pages.ui import report_session, resources
+from pages.ui.report_charts.show import show_charts
+
+TABS = ("Classification", "Regression", "Retrieval", "Intervals", "Leakage checks", "Provenance")
+ALWAYS = "on the same patients; random initialisation and hand-made features are always listed"
+
+
+def classification(report: Report, finding: str, readout: str, state: tuple, names: dict[str, str]) -> list[Chart]:
+    """ROC, calibration, subgroups; the models; every score and the paired differences."""
+    drawn = charts.finding_charts(report, finding, readout)
+    _show(drawn, (*state, finding, readout), "classification")
+    if report.data["tasks"][finding]["kind"] != "binary":
+        st.caption("ROC and calibration are drawn for findings of two classes.")
+    _models_head(report, readout, names)
+    _table(tables.models_table(report, finding, readout), "e2e-models", caption=False)
+    differences = charts.difference_chart(report, finding, readout)
+    left, right = st.columns((373, 775), gap=28)
+    with left:
+        _show([differences] if differences else [], (*state, finding, readout), "differences")
+    with right:
+        st.html("<h2 class='e2e-heading'>Every score</h2>")
+        _table(tables.finding_scores_table(report, finding), caption=False)
+    return [*drawn, *([differences] if differences else [])]
+
+
+def _models_head(report: Report, readout: str, names: dict[str, str]) -> None:
+    """Heading of the models table and the way to set other evaluated models beside."""
+    with st.container(key="models_head", horizontal=True, vertical_alignment="center", gap="small"):
+        n = len(report.encoders(readout))
+        st.html(f"<h2 class='e2e-heading'>Models <span>{n} {ALWAYS}</span></h2>", width="content")
+        st.space("stretch")
+        others = [i for i in names if i != report.model["id"]]
+        with st.popover("Add model", icon=":material/add:", disabled=not others,
+                        help=None if others else "No other model of this workspace has a report."):
+            st.multiselect("Models beside this one", others, key=report_session.BESIDE_KEY, format_func=names.get)
+            st.caption("Only models evaluated on the same patients can be compared.")
+
+
+def regression(report: Report, finding: str, readout: str, state: tuple) -> list[Chart]:
+    """One value in pictures, all of them in a table."""
+    tasks = report.regressions()
+    if not tasks:
+        st.caption("This report has no values.")
+        return []
+    names = list(tasks)
+    first = report.regression_of(finding)
+    with st.container(key="value_control", horizontal=True, vertical_alignment="center", gap="small"):
+        st.html("<span class='e2e-control-label' aria-hidden='true'>Value</span>", width="content")
+        task = st.selectbox("Value", names, index=names.index(first) if first else 0, key=f"{report_session.VALUE_KEY}_{finding}",
+                            format_func=lambda name: tasks[name]["label"], label_visibility="collapsed", width=260)
+    drawn = charts.value_charts(report, task, readout)
+    _show(drawn, (*state, task, readout), "regression")
+    _table(tables.phenotypes_table(report, readout))
+    return drawn
+
+
+def retrieval(report: Report, state: tuple) -> list[Chart]:
+    """Recall both ways beside every retrieval score."""
+    return _chart_beside_table(charts.recall_chart(report), tables.retrieval_table(report), retrieval_words(report), (*state, "", ""), "retrieval")
+
+
+def intervals(report: Report, state: tuple) -> list[Chart]:
+    """How many intervals hold, and how many ECGs lie outside the training data."""
+    return _chart_beside_table(charts.coverage_chart(report), tables.intervals_table(report), outside_words(report), (*state, "", ""), "intervals")
+
+
+def _chart_beside_table(chart: Chart | None, table: Table, words: str, key: tuple, name: str) -> list[Chart]:
+    if not table.rows:
+        st.caption(f"This report has no {name}.")
+        return []
+    left, right = st.columns((373, 775), gap=28)
+    with left:
+        _show([chart] if chart else [], key, name)
+    with right:
+        _table(table)
+        if words:
+            st.caption(words)
+    return [chart] if chart else []
+
+
+def checks(report: Report) -> None:
+    """What would make the scores too good, and what was found."""
+    rows = "".join(f"<tr><th scope='row'>{escape(row['check'])}</th><td class='passed'><span class='e2e-icon'>{'check' if row['ok'] else 'error'}</span>"
+                   f"{'passed' if row['ok'] else '<b>not passed</b>'}</td><td>{escape(row['found'])}</td></tr>" for row in report.section("leakage"))
+    if not rows:
+        st.caption("This report has no leakage checks.")
+        return
+    st.html(f"<table class='e2e-table'><thead><tr><th>Check</th><th>Result</th><th>Found</th></tr></thead><tbody>{rows}</tbody></table>")
+
+
+def provenance(report: Report) -> None:
+    """Where the numbers come from, and what every task means."""
+    rows = "".join(f"<tr><th scope='row'>{escape(label)}</th><td>{escape(value)}</td></tr>" for label, value in provenance_rows(report))
+    st.html(f"<table class='e2e-table pairs'><tbody>{rows}</tbody></table>")
+    _table(tables.tasks_table(report))
+
+
+def beside(report: Report) -> list[Report]:
+    """Reports of the models that the visitor set beside this one."""
+    known = evaluated_models(resources.workspace())
+    return [resources.report(i) for i in report_session.beside() if i in known and i != report.model["id"]]
+
+
+def _show(drawn: list[Chart], key: tuple, name: str) -> None:
+    if drawn:
+        dark = st.context.theme.type == "dark"
+        show_charts([(c.title, c.note, resources.chart_svg((*key, c.name), dark, c)) for c in drawn], key=f"charts_{name}")
+
+
+def _table(table: Table, kind: str = "", caption: bool = True) -> None:
+    shown = table if caption else Table(table.name, "", table.columns, table.rows)
+    st.html(f"<div class='e2e-scroll {kind}'>{table_html(shown)}</div>")
