@@ -51,7 +51,7 @@ def pretrain(spec: ModelSpec, train: PreparedPairs, validation: PreparedPairs, p
         train, validation: Prepared pairs of different patients.
         parameters: How to train.
         fabric: Devices and processes; None: one device of this machine.
-        start_from: Weights of an ECG encoder ("ecg_encoder." keys of an Echo2ECG network); None: random.
+        start_from: Weights by their keys in an Echo2ECG network, all or some; None: random.
         state_file: The checkpoint, written by the first process; None: not resumable.
         log: Told metrics (kinds "step" and "epoch") on the first process.
         checkpoint_every_s: Between two checkpoints inside an epoch.

@@ -196,7 +196,7 @@ def _stored_encoder_id(workspace: Workspace, settings: TrainingSettings) -> str:
 
 
 def _start(workspace: Workspace, settings: TrainingSettings):
-    """Weights of the ECG encoder to start from, or None for random ones.
+    """Weights to start from, or None for random ones: the ECG encoder, and whatever else the model has in the same sizes.
 
     Raises:
         Echo2ECGError: the model to start from has another ECG encoder.
@@ -204,6 +204,7 @@ def _start(workspace: Workspace, settings: TrainingSettings):
     if settings.start_from == "random":
         return None
     from echo2ecg_core.models.checkpoint import load_checkpoint
+    from echo2ecg_core.models.echo2ecg import Echo2ECG
 
     card = ModelRegistry(workspace).get(settings.start_from)
     checkpoint = load_checkpoint(card.folder)
@@ -211,7 +212,8 @@ def _start(workspace: Workspace, settings: TrainingSettings):
     if checkpoint.echo2ecg is None or any(getattr(checkpoint.spec.ecg_encoder, s) != getattr(settings.spec.ecg_encoder, s) for s in sizes):
         raise Echo2ECGError(f"The ECG encoder of {card.name} has other sizes than the preset {settings.preset}.",
                             "Start from a model of the same size, or from random.")
-    return {key: value for key, value in checkpoint.echo2ecg.state_dict().items() if key.startswith("ecg_encoder.")}
+    wanted = {key: value.shape for key, value in Echo2ECG(settings.spec).state_dict().items()}
+    return {key: value for key, value in checkpoint.echo2ecg.state_dict().items() if wanted.get(key) == value.shape}
 
 
 def _write_settings(folder: Path, settings: TrainingSettings, parameters: Mapping, name: str, train) -> None:

@@ -22,7 +22,7 @@ class TrainingSettings:
         spec: The networks.
         run: How they are trained.
         within_days: Largest distance between an ECG and its study.
-        start_from: "random", or the id of a model whose ECG encoder is the start.
+        start_from: "random", or the id of a model whose weights are the start, as far as the sizes are the same.
         clip_encoder: "active": that of the active model; "new": trained first, on the phantom cohort.
         patients: Size of the phantom cohort; 0: the patients of the workspace.
         whole_patients: The first so many of a phantom cohort are rendered whole (see prepare_phantom.py).
