@@ -121,6 +121,12 @@ def left_s(metrics: pd.DataFrame) -> float | None:
     return max(0.0, float(epochs.eta_s.iloc[-1]) - (time.time() - _moment(epochs.time.iloc[-1]).timestamp()))
 
 
+def run_left_s(workspace: Workspace, job_id: int) -> float | None:
+    """Seconds that the run of a job still needs, as `left_s` tells."""
+    name = run_name(job_id)
+    return left_s(read_metrics(Run(name, workspace.folder / "runs" / name, None, {})))
+
+
 def compare(workspace: Workspace, names: list[str]) -> pd.DataFrame:
     """Runs side by side: one column a run, one row for each setting that differs between them and for each result."""
     columns = {}

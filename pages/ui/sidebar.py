@@ -7,6 +7,7 @@ import streamlit as st
 from echo2ecg_core.figures.export import RESEARCH_ONLY
 from echo2ecg_core.figures.notation import THIN, duration
 from echo2ecg_core.store.jobs import Job, jobs, tend
+from echo2ecg_core.workflows import runs
 from pages.ui import resources, session
 
 POLL_S = 2
@@ -59,7 +60,8 @@ def _job_text(job: Job) -> str:
     name = JOB_NAMES.get(job.kind, job.kind.capitalize())
     if job.state == "queued":
         return f"**{name}** · waiting"
-    left = f" · {duration(job.eta_s)} left" if job.eta_s else ""
+    left_s = runs.run_left_s(resources.workspace(), job.job_id) if job.kind == "train" else job.eta_s
+    left = f" · {duration(left_s)} left" if left_s else ""
     return f"**{name}** · {100 * job.progress:.0f}{THIN}%{left}  \n{job.message}"
 
 

@@ -220,10 +220,10 @@ def _epochs(metrics: pd.DataFrame) -> pd.DataFrame:
 
 
 def _series(epochs: pd.DataFrame, steps: pd.DataFrame, key: str) -> tuple[list, list]:
-    """A curve by epochs, or by steps before the second epoch and for what changes within one."""
-    if key != "lr" and len(epochs) >= 2:
-        return _line(epochs, key)
-    return _line(steps.iloc[:: max(1, len(steps) // MOST_POINTS)] if len(steps) else epochs, key)
+    """A curve by epochs; by steps before the second epoch, and for the learning rate, which changes within one."""
+    if key == "lr":
+        return _line(pd.concat([steps.iloc[:: max(1, len(steps) // MOST_POINTS)], epochs]), key)
+    return _line(epochs if len(epochs) >= 2 or not len(steps) else steps, key)
 
 
 def _line(rows: pd.DataFrame, key: str) -> tuple[list, list]:

@@ -104,6 +104,12 @@ def test_a_running_run_shows_progress_curves_machine_and_queue(page, place, curv
     assert [b.label for b in page.button if b.label in ("Stop", "Resume")] == ["Stop", "Resume"]  # the Resume of the table
 
 
+def test_the_sidebar_tells_the_time_that_the_page_tells(place, curves):
+    made_run(place, done=4, at=datetime.now(UTC) - timedelta(minutes=4))
+    frame = AppTest.from_file(ROOT / "app.py", default_timeout=30).run()
+    assert "6\u202fmin left" in frame.sidebar.get("progress")[0].proto.text
+
+
 def test_a_learnt_temperature_has_a_curve_of_its_own(page, place, curves):
     import json
 
