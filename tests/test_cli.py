@@ -201,6 +201,24 @@ def test_search_gives_the_pages_hits_and_view_writes_a_clip_that_plays(terminal,
     assert status == 2 and "no clip 'C0'" in problem and not (tmp_path / "no.mp4").exists()
 
 
+def test_a_report_is_written_as_a_folder_and_asked_for_in_vain_is_one_sentence(terminal, tmp_path, monkeypatch):
+    from echo2ecg_core.store.database import Workspace
+    from echo2ecg_core.workflows import report
+    from tests.report_fixture import made_up_report, write_report
+    from tests.small_workspace import MODEL_ID, register_model
+
+    workspace = Workspace(tmp_path / "evaluated")
+    workspace.folder.mkdir()
+    register_model(workspace)
+    status, _, problem = terminal("report", "--model", MODEL_ID, "--out", tmp_path / "out", workspace=workspace.folder)
+    assert status == 2 and f"Run `evaluate --model {MODEL_ID}`" in problem and not (tmp_path / "out").exists()
+    write_report(workspace, made_up_report(MODEL_ID))
+    monkeypatch.setattr(report, "all_charts", lambda report: [])
+    status, out, _ = terminal("report", "--model", MODEL_ID[:4], "--out", tmp_path / "out", workspace=workspace.folder)
+    assert status == 0 and out.strip() == str(tmp_path / "out" / "report.html")
+    assert "0.90–0.92" in (tmp_path / "out" / "report.html").read_text() and (tmp_path / "out" / "tables" / "classification.tex").is_file()
+
+
 @pytest.mark.slow
 def test_a_phantom_archive_is_imported_and_embedded(terminal, tmp_path):
     assert terminal_phantom(tmp_path / "archive") == 0

@@ -14,6 +14,8 @@ from echo2ecg_core.figures.tables import table_html
 from echo2ecg_core.workflows import report_charts as charts
 from echo2ecg_core.workflows import report_tables as tables
 
+LIKENESS_WORDS = ("The last column is the mean difference between an ECG’s own study and its ten nearest, as a share of that to random "
+                  "studies: 1 is no better than chance.")
 STYLE = """
 body { font: 14px/1.45 system-ui, 'Source Sans 3', sans-serif; color: #17202a; background: #fff; max-width: 1200px; margin: 24px auto; padding: 0 24px; font-variant-numeric: tabular-nums; }
 h1 { font-size: 22px; margin: 0; } h2 { font-size: 18px; margin: 34px 0 4px; border-top: 1px solid #dce2e8; padding-top: 18px; } h3 { font-size: 15.5px; margin: 0 0 4px; }
@@ -39,7 +41,8 @@ def html_page(report: Report) -> str:
         parts.append(f"<p>Beside it: {beside}.</p>")
     for finding in report.findings():
         parts.append(_finding(report, finding))
-    parts += [_values(report), _one_chart("Retrieval", charts.recall_chart(report), tables.retrieval_table(report), retrieval_words(report)),
+    parts += [_values(report), _one_chart("Retrieval", charts.recall_chart(report), tables.retrieval_table(report), ""),
+              _likeness(report),
               _one_chart("Intervals", charts.coverage_chart(report), tables.intervals_table(report), outside_words(report)),
               _one_chart("Leakage checks", None, tables.checks_table(report), ""),
               f"<h2>Tasks</h2>{_table(tables.tasks_table(report))}", _provenance(report), f"<footer>{RESEARCH_ONLY}</footer>"]
@@ -74,15 +77,6 @@ def provenance_rows(report: Report) -> list[tuple[str, str]]:
             ("Workspace fingerprint", str(data.get("workspace", ""))[:16]), *(("Note", note) for note in data.get("notes") or [])]
 
 
-def retrieval_words(report: Report) -> str:
-    """How much more alike the ten nearest studies are than random ones."""
-    found = report.section("retrieval").get("top10_difference_ratio") or {}
-    parts = [f"{tables.task_short({'phenotype': name, 'label': name})}: {ratio:.2f}" for name, ratio in found.items() if ratio is not None]
-    if not parts:
-        return ""
-    return f"Difference of the ten nearest studies to the ECG’s own, as a share of that of random studies (1: no better): {', '.join(parts)}."
-
-
 def outside_words(report: Report) -> str:
     """How many test ECGs the model calls outside its training data."""
     outside = report.section("outside")
@@ -112,6 +106,11 @@ def _one_chart(heading: str, chart: charts.Chart | None, table, words: str) -> s
     if not table.rows:
         return ""
     return f"<h2>{heading}</h2><p class='facts'>{escape(words)}</p>{_charts([chart])}{_table(table)}"
+
+
+def _likeness(report: Report) -> str:
+    table = tables.likeness_table(report)
+    return f"<p class='facts'>{LIKENESS_WORDS}</p>{_table(table)}" if table.rows else ""
 
 
 def _charts(drawn: list) -> str:

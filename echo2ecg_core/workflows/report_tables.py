@@ -215,18 +215,32 @@ def differences_table(report: Report) -> Table:
 
 
 def retrieval_table(report: Report) -> Table:
-    """Retrieval both ways: the true partner, and partners of like phenotype where the report has them."""
+    """Retrieval of the patient's own study or ECG, both ways."""
     found = report.section("retrieval")
-    columns_of = [(f"{words}", found[way]) for way, words in RETRIEVAL_WAYS.items() if way in found]
-    for name, ways in (found.get("by_phenotype") or {}).items():
-        short = PHENOTYPES[name].short if name in PHENOTYPES else name
-        columns_of += [(f"{words}, like {short}", ways[way]) for way, words in RETRIEVAL_WAYS.items() if way in ways]
-    metrics = list(dict.fromkeys(metric for _, scores in columns_of for metric in scores))
-    columns = (Column("Score", "metric"), *(Column(words, words.lower().replace(" ", "_").replace(",", ""), True) for words, _ in columns_of))
-    rows = [(Cell(score_label(metric), (metric,)),
-             *(number_cell(plain_score(scores.get(metric)), score_value(plain_score(scores.get(metric)), metric)) for _, scores in columns_of))
-            for metric in metrics]
+    ways = {way: words for way, words in RETRIEVAL_WAYS.items() if way in found}
+    columns = (Column("Score", "metric"), *(Column(words, way, True) for way, words in ways.items()))
+    rows = [(Cell(score_label(metric), (metric,)), *(_plain_cell(found[way].get(metric), metric) for way in ways))
+            for metric in dict.fromkeys(metric for way in ways for metric in found[way])]
     return Table("retrieval", f"Retrieval among {count(found.get('candidates'))} studies", columns, tuple(rows))
+
+
+def likeness_table(report: Report) -> Table:
+    """Retrieval of partners of like phenotype, and how much more alike the ten nearest studies are than random ones."""
+    found = report.section("retrieval")
+    by_phenotype, ratios = found.get("by_phenotype") or {}, found.get("top10_difference_ratio") or {}
+    shown = [(way, metric) for metric in ("precision@10", "map") for way in RETRIEVAL_WAYS]
+    columns = (Column("Phenotype", "phenotype"),
+               *(Column(f"{score_label(metric)}, {RETRIEVAL_WAYS[way]}", f"{way}_{metric}", True) for way, metric in shown),
+               Column("Difference of the ten nearest, share of random", "top10_difference_ratio", True))
+    rows = [(Cell(task_short({"phenotype": name, "label": name}), (name,), strong=True),
+             *(_plain_cell(by_phenotype.get(name, {}).get(way, {}).get(metric), metric) for way, metric in shown),
+             number_cell(ratios.get(name), number(ratios.get(name), 2))) for name in dict.fromkeys([*by_phenotype, *ratios])]
+    return Table("likeness", "Studies of like phenotype", columns, tuple(rows))
+
+
+def _plain_cell(score, metric: str) -> Cell:
+    value = plain_score(score)
+    return number_cell(value, score_value(value, metric))
 
 
 def intervals_table(report: Report) -> Table:
@@ -265,5 +279,5 @@ def all_tables(report: Report) -> list[Table]:
     """Every table that goes into the report folder."""
     readout = report.readouts()[0]
     return [*(models_table(report, finding, readout) for finding in report.findings()), findings_table(report), values_table(report),
-            phenotypes_table(report, readout), subgroups_table(report), differences_table(report), retrieval_table(report),
+            phenotypes_table(report, readout), subgroups_table(report), differences_table(report), retrieval_table(report), likeness_table(report),
             intervals_table(report), checks_table(report), tasks_table(report)]

@@ -10,7 +10,7 @@ from echo2ecg_core.workflows import report_charts as charts
 from echo2ecg_core.workflows import report_tables as tables
 from echo2ecg_core.workflows.report import evaluated_models
 from echo2ecg_core.workflows.report_charts import Chart
-from echo2ecg_core.workflows.report_html import outside_words, provenance_rows, retrieval_words
+from echo2ecg_core.workflows.report_html import LIKENESS_WORDS, outside_words, provenance_rows
 from pages.ui import report_session, resources
 from pages.ui.report_charts.show import show_charts
 
@@ -69,7 +69,11 @@ def regression(report: Report, finding: str, readout: str, state: tuple) -> list
 
 def retrieval(report: Report, state: tuple) -> list[Chart]:
     """Recall both ways beside every retrieval score."""
-    return _chart_beside_table(charts.recall_chart(report), tables.retrieval_table(report), retrieval_words(report), (*state, "", ""), "retrieval")
+    drawn = _chart_beside_table(charts.recall_chart(report), tables.retrieval_table(report), "", (*state, "", ""), "retrieval")
+    if (alike := tables.likeness_table(report)).rows:
+        _table(alike)
+        st.caption(LIKENESS_WORDS)
+    return drawn
 
 
 def intervals(report: Report, state: tuple) -> list[Chart]:

@@ -134,7 +134,7 @@ def test_an_unknown_name_in_the_address_is_passed_over(page, workspace, drawn):
     ("tab", "row", "expected"),
     [
         ("Regression", "charts_regression", ["Values predicted from the ECG", "IVSd", "0.14"]),
-        ("Retrieval", "charts_retrieval", ["Retrieval among 1,204 studies", "Recall at 10", "LVEF: 0.61"]),
+        ("Retrieval", "charts_retrieval", ["Retrieval among 1,204 studies", "Recall at 10", "Studies of like phenotype", "<b>LVEF</b>", ">0.61<"]),
         ("Intervals", "charts_intervals", ["90.6\u202f%", "89.3\u202f%", "1.2\u202f% of the test ECGs are marked"]),
         ("Leakage checks", None, ["No patient is in two splits", "passed", "not passed", "2 &lt;equal&gt; signals"]),
         ("Provenance", None, ["SHA-256", "Workspace fingerprint", "abcdef123456", "0.1.0", "LVEF ≤ 40 on the study nearest in time"]),

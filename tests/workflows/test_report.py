@@ -109,7 +109,9 @@ def test_the_csv_of_values_subgroups_intervals_and_retrieval_equals_the_document
     held = read_csv(report_tables.intervals_table(report))
     assert held.coverage.tolist() == [i["coverage"] for i in report.data["intervals"]] and held.ecgs.tolist() == [1450] * 3
     found = read_csv(report_tables.retrieval_table(report)).set_index("metric")
-    assert found.loc["recall@10", "ecg_to_study"] == 0.45 and found.loc["recall@10", "study_to_ecg_like_lvef"] == pytest.approx(0.675)
+    assert found.loc["recall@10", "ecg_to_study"] == 0.45 and found.loc["recall@10", "study_to_ecg"] == pytest.approx(0.405)
+    alike = read_csv(report_tables.likeness_table(report)).set_index("phenotype")
+    assert alike.loc["lvef", "ecg_to_study_map"] == pytest.approx(0.32) and alike.loc["lvef", "top10_difference_ratio"] == 0.61
 
 
 def test_the_models_table_lists_the_baselines_and_the_models_beside(report, beside):
