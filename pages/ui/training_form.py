@@ -150,6 +150,15 @@ def _planned(folder: str, state: tuple, preset: str, chosen: tuple):
     return plan_training(Workspace(folder), preset, dict(chosen))
 
 
+def learns_from_phantoms(run: Run) -> bool:
+    """True for a run on a phantom cohort, or in a workspace of simulated hearts."""
+    try:
+        told = training_settings(run.settings.get("preset", ""), run.settings.get("set"))
+    except Echo2ECGError:
+        return workspace_is_synthetic()
+    return told.patients > 0 or workspace_is_synthetic()
+
+
 def workspace_is_synthetic() -> bool:
     """True when every study of the workspace is simulated."""
     workspace = resources.workspace()

@@ -83,6 +83,8 @@ def _head(workspace: Workspace, run: Run) -> None:
     with st.container(key="watch_head", horizontal=True, vertical_alignment="center", gap="small"):
         st.html(f"<div class='e2e-run'>{escape(run.name)}</div>", width="content")
         st.badge(label, icon=icon, color=colour)
+        if training_form.learns_from_phantoms(run):
+            st.badge("Synthetic", icon=":material/deployed_code:", help="It learns from simulated hearts.")
         st.html(f"<div class='e2e-facts'>{' · '.join(_facts(run))}</div>", width="content")
         st.space("stretch")
         with st.popover("Log", icon=":material/article:"):
@@ -106,7 +108,7 @@ def _facts(run: Run) -> list[str]:
     facts += [f"started {date(pd.Timestamp(row).tz_convert(None).to_pydatetime())} UTC"] if row else []
     state = run.folder / "state.pt"
     if state.exists():
-        facts.append(f"last checkpoint {duration(max(1, time.time() - state.stat().st_mtime))} ago")
+        facts.append(f"checkpoint {duration(max(1, time.time() - state.stat().st_mtime))} ago")
     return facts
 
 
@@ -221,9 +223,8 @@ def _epochs(metrics: pd.DataFrame) -> pd.DataFrame:
 
 def _series(epochs: pd.DataFrame, steps: pd.DataFrame, key: str) -> tuple[list, list]:
     """A curve by epochs; by steps before the second epoch, and for the learning rate, which changes within one."""
-    if key == "lr":
-        return _line(pd.concat([steps.iloc[:: max(1, len(steps) // MOST_POINTS)], epochs]), key)
-    return _line(epochs if len(epochs) >= 2 or not len(steps) else steps, key)
+    by_epochs = not len(steps) or key != "lr" and len(epochs) >= 2
+    return _line(epochs if by_epochs else steps.iloc[:: max(1, len(steps) // MOST_POINTS)], key)
 
 
 def _line(rows: pd.DataFrame, key: str) -> tuple[list, list]:

@@ -104,6 +104,13 @@ def test_a_running_run_shows_progress_curves_machine_and_queue(page, place, curv
     assert [b.label for b in page.button if b.label in ("Stop", "Resume")] == ["Stop", "Resume"]  # the Resume of the table
 
 
+@pytest.mark.parametrize(("preset", "marks"), [("demo", 1), ("paper", 0)])
+def test_a_run_on_simulated_hearts_is_marked(page, place, curves, preset, marks):
+    made_run(place, preset=preset, done=2)
+    page.run()
+    assert not page.exception and words(page).count("Synthetic]") == marks
+
+
 def test_the_sidebar_tells_the_time_that_the_page_tells(place, curves):
     made_run(place, done=4, at=datetime.now(UTC) - timedelta(minutes=4))
     frame = AppTest.from_file(ROOT / "app.py", default_timeout=30).run()
