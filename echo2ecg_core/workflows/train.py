@@ -23,6 +23,7 @@ from echo2ecg_core.workflows.training_data import TrainingData, paired
 from echo2ecg_core.workflows.training_settings import TrainingSettings, training_settings
 
 Progress = Callable[[float, str], None]
+PLANNED = 400  # patients of a phantom cohort that a plan looks at
 PREPARING, TRAINING = 0.3, 0.95  # shares of a job's progress bar at which these end
 REFERENCE_PAIRS_PER_S = {"demo": 110.0, "paper": 12.0}  # two CPU cores, until a run of this machine tells better
 
@@ -77,7 +78,7 @@ def run_training(workspace: Workspace, parameters: Mapping, progress: Progress =
         network = pretrain(settings.spec, train, validation, settings.run, fabric=fabric, start_from=_start(workspace, settings),
                            state_file=folder / "state.pt", log=log)
     progress(TRAINING, "Fitting readouts and measuring test patients")
-    card = _finish(workspace, folder, network, clip_encoder, data, settings, name)
+    card = _finish(workspace, folder, network, clip_encoder, data, settings, name, command_of(parameters))
     return f"{card.name} {card.model_id} is trained and registered; it is not active until it is prepared and promoted."
 
 
@@ -95,6 +96,12 @@ def training_parameters(preset: str, set_values: list[str], name: str = "") -> d
     return {"preset": preset, "set": overrides} | ({"name": name} if name else {})
 
 
+def command_of(parameters: Mapping) -> str:
+    """The line that trains this again."""
+    words = [f"--set {key}={value}" for key, value in (parameters.get("set") or {}).items()]
+    return " ".join(["python -m echo2ecg_core train --preset", parameters.get("preset", "demo"), *words])
+
+
 def plan_training(workspace: Workspace, preset: str, overrides: Mapping | None = None) -> TrainingPlan:
     """What a training would take, told before it starts; quick, without torch.
 
@@ -103,13 +110,13 @@ def plan_training(workspace: Workspace, preset: str, overrides: Mapping | None =
     """
     settings = training_settings(preset, overrides)
     run = settings.run
-    ecgs, studies, notes = _phantom_visits(settings) if settings.patients else _workspace_visits(workspace, settings)
+    ecgs, studies, each, notes = _phantom_visits(settings) if settings.patients else _workspace_visits(workspace, settings)
     from echo2ecg_core.training.pairs import find_pairs
 
     counts = {}
     for split in ("train", "validation"):
         table = find_pairs(ecgs, studies[studies.split == split], settings.within_days)
-        counts[split] = (len(table), table.patient_id.nunique())
+        counts[split] = (round(each * len(table)), round(each * table.patient_id.nunique()))
     n = counts["train"][0] if run.epoch_of == "pairs" else counts["train"][1]
     steps = n // (min(run.batch_size, n) * run.accumulate) * run.epochs
     if steps == 0:
@@ -120,23 +127,23 @@ def plan_training(workspace: Workspace, preset: str, overrides: Mapping | None =
     if not known:
         notes += ("The time is that of two CPU cores; the first run on this machine corrects it.",)
     samples = int(10 * settings.spec.ecg_input.sampling_rate_hz)
-    return TrainingPlan(*counts["train"], *counts["validation"], steps, seconds, len(ecgs) * 12 * samples * 2 + 60_000_000, notes)
+    return TrainingPlan(*counts["train"], *counts["validation"], steps, seconds, round(each * (1 + settings.bodies) * len(ecgs)) * 12 * samples * 2 + 60_000_000, notes)
 
 
 def _phantom_visits(settings: TrainingSettings):
-    """Visits of the phantom cohort, extrapolated from its first patients so that the answer is quick."""
+    """Visits of patients spread over the phantom cohort, and how many patients each stands for, so that the answer is quick."""
     import pandas as pd
 
     from echo2ecg_core.phantom.cohort import PhantomCohort
 
-    cohort = PhantomCohort(settings.patients, settings.cohort_seed)
-    patients = [cohort.patient(i) for i in range(settings.patients)]
-    ecgs = pd.DataFrame([{"ecg_id": e.ecg_id, "patient_id": e.patient_id, "ecg_time": str(e.time)} for p in patients for e in p.ecgs])
-    whole = {p.patient_id for p in patients[: settings.whole_patients or settings.patients]}
+    cohort, n_whole = PhantomCohort(settings.patients, settings.cohort_seed), settings.whole_patients or settings.patients
+    chosen = np.unique(np.linspace(0, settings.patients - 1, min(settings.patients, PLANNED)).astype(int))
+    patients = [(cohort.patient(int(i)), i < n_whole) for i in chosen]
+    ecgs = pd.DataFrame([{"ecg_id": e.ecg_id, "patient_id": p.patient_id, "ecg_time": str(e.time)} for p, _ in patients for e in p.ecgs])
     studies = pd.DataFrame([{"study_id": s.study_id, "patient_id": s.patient_id, "study_date": str(s.date), "split": p.split}
-                            for p in patients for s in (p.studies if p.patient_id in whole else p.studies[:1])
-                            if p.patient_id in whole or p.split == "train"])
-    return ecgs, studies, ("The phantom cohort is simulated first, which takes most of a short run.",)
+                            for p, whole in patients for s in p.studies[: None if whole else 1] if whole or p.split == "train"])
+    notes = ("Pairs are counted on some of the simulated patients.",) if len(chosen) < settings.patients else ()
+    return ecgs, studies, settings.patients / len(chosen), ("The phantom cohort is simulated first, which takes most of a short run.", *notes)
 
 
 def _workspace_visits(workspace: Workspace, settings: TrainingSettings):
@@ -146,7 +153,7 @@ def _workspace_visits(workspace: Workspace, settings: TrainingSettings):
     ecgs, studies = catalog.ecgs(), catalog.studies()
     if ecgs.empty or studies.empty:
         raise Echo2ECGError(f"The workspace has {len(ecgs)} ECGs and {len(studies)} studies; training needs both.", "Import an archive first.")
-    return ecgs, studies, ()
+    return ecgs, studies, 1.0, ()
 
 
 def _pairs_per_s(workspace: Workspace, settings: TrainingSettings) -> tuple[float, bool]:
@@ -254,7 +261,8 @@ def _rounded(value):
     return float(f"{value:.6g}") if isinstance(value, float) else value
 
 
-def _finish(workspace: Workspace, folder: Path, network, clip_encoder, data: TrainingData, settings: TrainingSettings, name: str) -> ModelCard:
+def _finish(workspace: Workspace, folder: Path, network, clip_encoder, data: TrainingData, settings: TrainingSettings, name: str,
+            command: str) -> ModelCard:
     """Readouts, what they are worth, the model folder; registered, not active."""
     from safetensors.numpy import save_file
 
@@ -269,7 +277,7 @@ def _finish(workspace: Workspace, folder: Path, network, clip_encoder, data: Tra
         network = kept
     splits = data.studies.groupby("split").patient_id.nunique().to_dict()
     manifest = {
-        "name": name, "synthetic": bool(settings.patients) or _is_synthetic(workspace), "preset": settings.preset,
+        "name": name, "synthetic": bool(settings.patients) or _is_synthetic(workspace), "preset": settings.preset, "command": command,
         "cohort": {"patients": splits, "seed": settings.cohort_seed, "simulated": settings.patients,
                    "whole": settings.whole_patients, "fingerprint": data.fingerprint()},
         "pairs": {split: len(paired(data, split, settings.within_days)) for split in ("train", "validation", "test")},

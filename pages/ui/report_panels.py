@@ -108,7 +108,8 @@ def task_controls(report: Report) -> tuple[str, str]:
     """Which finding and which readout; returns their ids."""
     findings, readouts = report.findings(), report.readouts()
     _label("Finding")
-    finding = st.selectbox("Finding", list(findings), key=report_session.FINDING_KEY, bind="query-params", label_visibility="collapsed",
+    yes_or_no_first = sorted(findings, key=lambda name: findings[name]["kind"] != "binary")
+    finding = st.selectbox("Finding", yes_or_no_first, key=report_session.FINDING_KEY, bind="query-params", label_visibility="collapsed",
                            width=230, format_func=lambda name: findings[name]["label"] if name in findings else name)
     shared = {"required": True, "bind": "query-params", "label_visibility": "collapsed"}
     readout = st.segmented_control("Readout", readouts, default=readouts[0], key=report_session.READOUT_KEY, format_func=READOUTS.get, **shared)
