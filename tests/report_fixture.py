@@ -64,7 +64,8 @@ def _curve(auroc: float) -> dict:
 def _subgroups(metric: str, value: float, half: float) -> list[dict]:
     groups = [("sex", "Female", 575, 0.0), ("sex", "Male", 629, 0.002), ("age", "Under 50 y", 260, 0.02), ("age", "50 to 69 y", 560, 0.0),
               ("age", "70 y and over", 384, -0.02), ("rhythm", "Sinus rhythm", 1010, 0.01), ("rhythm", "Atrial fibrillation", 130, -0.06),
-              ("conduction", "LBBB", 51, -0.09)]
+              ("conduction", "QRS 120 ms and over", 151, -0.09),
+              ("conduction", "QRS under 120 ms", 1053, 0.01), ("cohort", "FIXTURE cohort", 1204, 0.0)]
     return [{"group": group, "level": level, "patients": n, "positives": round(0.18 * n) if metric == "auroc" else None, "metric": metric,
              "value": triple(value * (1 + shift), half * np.sqrt(PATIENTS / n))} for group, level, n, shift in groups]
 

@@ -74,19 +74,19 @@ def calibration_figure(curve: dict, note: str, counted: str, frame: Frame = ON_P
 
     Args:
         curve: Lists `predicted`, `observed`, `low`, `high` (shares 0..1) and `count`, one entry a bin.
-        note: Line inside the chart: the calibration error with its interval.
+        note: Line above the axes: the calibration error with its interval.
         counted: What the bars count, e.g. "ECGs".
         frame: Theme, title and provenance.
     """
     canvas = Canvas(WIDTH_PX, HEIGHT_PX, frame)
     look = canvas.look
-    axes, bars = canvas.axes(46, 10, 14, 90), canvas.axes(46, HEIGHT_PX - 80, 14, 46)
+    axes, bars = canvas.axes(46, 28, 14, 90), canvas.axes(46, HEIGHT_PX - 80, 14, 46)
     _per_cent(axes, look)
     axes.tick_params(labelbottom=False)
     predicted, observed, low, high = (100 * np.array(curve[k], float) for k in ("predicted", "observed", "low", "high"))
     axes.vlines(predicted, low, high, colors=look.series[0], linewidths=1.6)
     axes.plot(predicted, observed, "-o", color=look.series[0], linewidth=1.5, markersize=7, markeredgecolor=look.page, zorder=3)
-    axes.text(5, 93, note, fontsize=LABEL_PX, color=look.text)
+    axes.text(0, 1.035, note, fontsize=LABEL_PX, color=look.text, transform=axes.transAxes)
     bars.bar(predicted, curve["count"], width=_bar_widths(predicted), color=look.bar)
     bars.set(xlim=(0, 100), yticks=[], xticks=PER_CENT_TICKS)
     bars.axhline(0, color=look.axis, linewidth=1)

@@ -4,6 +4,7 @@ A `Chart` is drawn only when somebody looks at it or exports it; the page, the H
 """
 
 import math
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -25,6 +26,7 @@ from echo2ecg_core.phenotypes import PHENOTYPES
 from echo2ecg_core.workflows.report_tables import (
     RETRIEVAL_WAYS,
     difference_cell,
+    intervals_in_order,
     main_score,
     plain_score,
     reference_of,
@@ -112,6 +114,8 @@ def subgroup_chart(report: Report, task: str, readout: str) -> Chart | None:
     metric, phenotype = found[0]["metric"], report.data["tasks"][task].get("phenotype")
     whole = report.model_row(report.readouts()[0]).score(task, metric)
     rows = [_forest_row("All", count(report.data["tasks"][task]["patients"]), whole, metric, phenotype, bold=True)]
+    levels = Counter(row["group"] for row in found)
+    found = [row for row in found if levels[row["group"]] > 1]  # a group of one level is everybody again
     rows += [_forest_row(row["level"], count(row["patients"]), row["value"], metric, phenotype) for row in found]
     limits = score_limits([whole, *(row["value"] for row in found)], metric)
     limits = (max(limits[0], 0.4), limits[1]) if metric == "auroc" else limits
@@ -197,7 +201,7 @@ def recall_chart(report: Report) -> Chart | None:
 
 def coverage_chart(report: Report) -> Chart | None:
     """Share of measured values inside their interval, per phenotype; the dotted line is what was promised."""
-    found = report.section("intervals")
+    found = intervals_in_order(report)
     if not found:
         return None
     level = 100 * found[0]["level"]

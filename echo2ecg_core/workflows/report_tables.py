@@ -69,7 +69,7 @@ def models_table(report: Report, finding: str, readout: str) -> Table:
     columns = [Column("Model", "model"), Column("Parameters", "parameters", True),
                Column(f"{name}, {READOUTS[readout].split(',')[0].lower()}", metric, True, SCORE_PARTS),
                Column(f"{number(limits[0], 2)} to {number(limits[1], 2)}", "", False, ()),
-               Column(f"Paired difference to {reference}" if reference else "Paired difference", "difference", True, SCORE_PARTS)]
+               Column(f"Paired difference to {reference[0].lower()}{reference[1:]}" if reference else "Paired difference", "difference", True, SCORE_PARTS)]
     if other:
         columns.append(Column(f"{name}, {READOUTS[other].split(',')[0]}", f"{metric}_{other}", True, SCORE_PARTS))
     if value_task:
@@ -243,12 +243,18 @@ def _plain_cell(score, metric: str) -> Cell:
     return number_cell(value, score_value(value, metric))
 
 
+def intervals_in_order(report: Report) -> list[dict]:
+    """Rows of the intervals in the order of the phenotype table."""
+    places = {name: place for place, name in enumerate(PHENOTYPES)}
+    return sorted(report.section("intervals") or [], key=lambda row: places.get(row["phenotype"], len(places)))
+
+
 def intervals_table(report: Report) -> Table:
     """How many measured values lie inside their interval, per phenotype."""
     columns = (Column("Phenotype", "phenotype"), Column("Level", "level", True), Column("Inside", "coverage", True, SCORE_PARTS),
                Column("ECGs", "ecgs", True), Column("Median width", "median_width", True))
     rows = []
-    for row in report.section("intervals"):
+    for row in intervals_in_order(report):
         phenotype = PHENOTYPES.get(row["phenotype"])
         width = with_unit(row.get("median_width"), phenotype.unit, phenotype.decimals + 1) if phenotype else number(row.get("median_width"), 1)
         rows.append((Cell(phenotype.short if phenotype else row["phenotype"], (row["phenotype"],), strong=True),

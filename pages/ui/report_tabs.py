@@ -27,12 +27,9 @@ def classification(report: Report, finding: str, readout: str, state: tuple, nam
     _models_head(report, readout, names)
     _table(tables.models_table(report, finding, readout), "e2e-models", caption=False)
     differences = charts.difference_chart(report, finding, readout)
-    left, right = st.columns((373, 775), gap=28)
-    with left:
-        _show([differences] if differences else [], (*state, finding, readout), "differences")
-    with right:
-        st.html("<h2 class='e2e-heading'>Every score</h2>")
-        _table(tables.finding_scores_table(report, finding), caption=False)
+    st.html("<h2 class='e2e-heading e2e-later'>Every score</h2>")
+    _table(tables.finding_scores_table(report, finding), "e2e-every", caption=False)
+    _show([differences] if differences else [], (*state, finding, readout), "differences")
     return [*drawn, *([differences] if differences else [])]
 
 

@@ -108,6 +108,7 @@ def test_the_csv_of_values_subgroups_intervals_and_retrieval_equals_the_document
     assert [female.value, female.value_low, female.value_high] == report.data["subgroups"]["lvef_reduced"][0]["value"] and female.patients == 575
     held = read_csv(report_tables.intervals_table(report))
     assert held.coverage.tolist() == [i["coverage"] for i in report.data["intervals"]] and held.ecgs.tolist() == [1450] * 3
+    assert held.phenotype.tolist() == ["lvef", "ivsd", "rvsp"]
     found = read_csv(report_tables.retrieval_table(report)).set_index("metric")
     assert found.loc["recall@10", "ecg_to_study"] == 0.45 and found.loc["recall@10", "study_to_ecg"] == pytest.approx(0.405)
     alike = read_csv(report_tables.likeness_table(report)).set_index("phenotype")
@@ -220,6 +221,11 @@ def test_a_finding_of_several_phenotypes_has_five_numbers_too(report):
 
 def test_a_finding_of_three_classes_has_no_roc(report):
     assert [c.name for c in report_charts.finding_charts(report, "lvef_classes", "probe")] == ["subgroups"]
+
+
+def test_a_group_of_one_level_is_not_drawn_beside_all_patients(report):
+    alt = report_charts.subgroup_chart(report, "lvef_reduced", "probe").alt
+    assert "All 0.91" in alt and "QRS under 120 ms" in alt and "FIXTURE cohort" not in alt
 
 
 def test_a_report_with_only_its_rows_still_makes_a_page(report):
