@@ -293,6 +293,8 @@ def measure(options) -> None:
     ways = [f"{score} {way}" for score in ("precision@10", "mAP") for way in ("ECG to study", "study to ECG")]
     searched = {k: v for k, v in main.items() if k not in ("features", "masked")}
     m.write(tables / "retrieval.md", m.table(searched, labels, [(w, "lvef") for w in ways], [f"{w}, LVEF" for w in ways]))
+    summary = [("probe", "lvef_le_40"), ("probe", "structural_heart_disease"), ("probe", "lvef"), (ways[0], "lvef")]
+    m.write(tables / "summary.md", m.table(main, labels, summary, ["AUROC, LVEF ≤ 40", "AUROC, structural heart disease", "MAE, LVEF (%)", f"{ways[0]}, LVEF"]))
     differences = m.differences(main, m.REFERENCE)
     verdicts = {arm: {f"{a} · {b}": m.better((a, b), d) for (a, b), d in found.items() if a != "boosting"} for arm, found in differences.items()}
 
