@@ -34,8 +34,15 @@ def table(report: dict) -> str:
     for name, entry in report["phenotypes"].items():
         phenotype = PHENOTYPES[name]
         digits = 2 if phenotype.unit == "cm" else 1
-        rows.append(f"| MAE, {phenotype.short} ({phenotype.unit or 'grade'}) | {shown(entry, 'mae', digits)} | {shown(entry, 'random_mae', digits)} "
-                    f"| {shown(entry, 'median_mae', digits)} | {entry['r2']:.2f} | {100 * entry['coverage']:.0f} % |")
+        covered = f"{100 * entry['coverage']:.0f} %"
+        if phenotype.kind == "grade":
+            rows.append(f"| AUROC, {phenotype.short} moderate or worse | {shown(entry, 'auroc_moderate', 2)} | {shown(entry, 'random_auroc_moderate', 2)} "
+                        f"| 0.50 | | {covered} |")
+        else:
+            rows.append(f"| MAE, {phenotype.short} ({phenotype.unit}) | {shown(entry, 'mae', digits)} | {shown(entry, 'random_mae', digits)} "
+                        f"| {shown(entry, 'median_mae', digits)} | {entry['r2']:.2f} | {covered} |")
+    found = report["retrieval"]
+    rows.append(f"| LVEF difference of the ten nearest of {found['studies']} studies, over that of random ones | {found['top10_lvef_ratio']:.2f} | | 1.00 | | |")
     return "\n".join(rows)
 
 

@@ -59,11 +59,15 @@ def test_each_phenotype_has_value_interval_reference_and_source(terminal):
     rows = {row["name"]: row for row in json.loads(terminal("predict", DICOM_ECG, "--json")[1])["phenotypes"]}
     for row in rows.values():
         assert {"name", "label", "unit", "value", "interval", "interval_level", "reference", "source"} <= set(row)
-        assert row["reason"] or row["interval"][0] < row["value"] < row["interval"][1]
+        low, high = row["interval"] or (0, 0)
+        if row["kind"] == "grade":
+            assert row["reason"] or 0 < row["value"] < 1 and 0 <= low <= high <= 3
+        else:
+            assert row["reason"] or low < row["value"] < high
         assert row["source"]["labelled_ecgs"] > 500
     assert sum(rows["lvef"]["classes"].values()) == pytest.approx(1, abs=1e-3)
     assert set(rows["lvef"]["classes"]) == {"reduced", "mildly_reduced", "preserved"}
-    assert all("classes" not in row for name, row in rows.items() if name != "lvef")
+    assert all(("classes" in row) == (row["kind"] == "grade") for name, row in rows.items() if name != "lvef" and not row["reason"])
     assert rows["lvef"]["reference"] == {"male": [52, 72], "female": [54, 74]} and rows["lvsv"]["reference"] == {}
 
 

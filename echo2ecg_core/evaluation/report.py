@@ -15,7 +15,9 @@ from echo2ecg_core.evaluation.phenotypes import (
     weighted_auroc,
     weighted_regression,
 )
+from echo2ecg_core.evaluation.tasks import MODERATE
 from echo2ecg_core.models.readouts import INTERVAL_LEVEL, LIMIT_PERCENTILE, Readouts
+from echo2ecg_core.phenotypes import PHENOTYPES
 
 REDUCED = 40.5  # LVEF <= 40 in whole percent
 
@@ -36,17 +38,23 @@ def test_report(readouts: Readouts, vectors, random_readouts: Readouts, random_v
     for name, values in labels.items():
         known = np.isfinite(values)
         measured, embedding, people = values[known], vectors.embedding[known], patients[known]
-        guesses = {"": readouts.predict(name, embedding), "random_": random_readouts.predict(name, random_vectors.embedding[known])}
+        guesses = {"": readouts.values(name, embedding), "random_": random_readouts.values(name, random_vectors.embedding[known])}
         coverage = interval_coverage(readouts, name, embedding, measured, people)["coverage"]
         entry = {"r2": round(regression_metrics(guesses[""], measured)["r2"], 4), "coverage": round(coverage, 4)}
         for key, guess in (guesses | {"median_": np.full(len(measured), np.nanmedian(train_labels[name]))}).items():
             entry[f"{key}mae"], entry[f"{key}mae_interval"] = with_interval(
                 lambda w, guess=guess, measured=measured: weighted_regression(guess, measured, w)["mae"], people)
-        for key, guess in guesses.items() if name == "lvef" else ():
-            entry[f"{key}auroc_reduced"], entry[f"{key}auroc_reduced_interval"] = with_interval(
-                lambda w, guess=guess, measured=measured: weighted_auroc(-guess, measured <= REDUCED, w), people)
+        for key, guess in guesses.items():
+            if name == "lvef":
+                entry[f"{key}auroc_reduced"], entry[f"{key}auroc_reduced_interval"] = _auroc(-guess, measured <= REDUCED, people)
+            if PHENOTYPES[name].kind == "grade":
+                entry[f"{key}auroc_moderate"], entry[f"{key}auroc_moderate_interval"] = _auroc(guess, measured >= MODERATE, people)
         report["phenotypes"][name] = entry
     return report
+
+
+def _auroc(scores: np.ndarray, positive: np.ndarray, patients: np.ndarray) -> tuple[float, list[float]]:
+    return with_interval(lambda w: weighted_auroc(scores, positive, w), patients)
 
 
 def interval_coverage(readouts: Readouts, name: str, embeddings: np.ndarray, measured: np.ndarray, patients: np.ndarray) -> dict:

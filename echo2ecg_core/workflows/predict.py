@@ -105,15 +105,16 @@ def _phenotypes(embedding: np.ndarray, sex: str | None, model: LoadedModel, n_ne
     for name, phenotype in PHENOTYPES.items():
         if name not in model.readouts.heads:
             continue
-        r2 = tested.get(name, {}).get("r2")
+        found = tested.get(name, {})
+        r2 = found.get("r2") if phenotype.kind == "number" else None
         row = {"name": name, "label": phenotype.label, "short": phenotype.short, "unit": phenotype.unit,
                "kind": phenotype.kind, "value": None, "interval": None, "interval_level": 0.9,
                "reference": {who: list(limits) for who, limits in phenotype.reference.items()},
                "reference_source": phenotype.source, "test_r2": r2, "reason": None,
-               "source": {"model": model.card.model_id, "method": "linear readout of the ECG embedding, conformal interval",
+               "source": {"model": model.card.model_id, "method": "kernel ridge readout of the ECG embedding, conformal interval",
                           "labelled_ecgs": fitted.get("labelled_ecgs"), "calibration_ecgs": fitted.get("calibration_ecgs"),
                           "labelled_neighbours": n_neighbours}}
-        if r2 is not None and r2 < WEAKEST_R2:
+        if r2 is not None and r2 < WEAKEST_R2 or found.get("auroc_moderate_interval", [1.0])[0] <= 0.5:
             row["reason"] = f"No estimate: on test patients this model predicts {phenotype.short} no better than the average patient."
             rows.append(row)
             continue

@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from benchmarks import echo_encoder, ecg_encoder, network_speed
+from benchmarks import ecg_encoder, echo_encoder, network_speed
 from echo2ecg_core.models.echo_encoder import PhantomVideoNet
 
 FIELDS = {"benchmark", "device", "torch", "threads", "batch", "times_plain", "times_plain_by_processor_time", "peak_memory_mb",
@@ -32,7 +32,7 @@ def printed(capsys) -> dict:
 def test_the_ecg_benchmark_prints_one_json_line_with_throughput_and_peak_memory(one_block, capsys):
     ecg_encoder.main(["--device", "cpu", "--threads", "1", "--batch", "2", "--repeats", "1"])
     result = printed(capsys)
-    assert FIELDS <= set(result) and result["device"] == "cpu" and result["batch"] == 2
+    assert set(result) >= FIELDS and result["device"] == "cpu" and result["batch"] == 2
     assert set(result["ecgs_per_s"]) == {"plain", "plain_sdpa", "float32", "bfloat16"} and min(result["ecgs_per_s"].values()) > 0
     assert result["float32_max_difference"] < 1e-4 and result["bfloat16_min_cosine"] > 0.999
     assert result["peak_memory_mb"]["process"] > 100 and "notes" not in result
@@ -81,5 +81,5 @@ def test_the_clip_benchmark_runs_the_same_path(capsys, monkeypatch):
     monkeypatch.setattr(echo_encoder, "plain_mvit", lambda network, clips: network(clips))
     echo_encoder.main(["--device", "cpu", "--threads", "1", "--batch", "1", "--repeats", "1"])
     result = printed(capsys)
-    assert FIELDS <= set(result) and set(result["clips_per_s"]) == {"plain", "float32", "bfloat16"}
+    assert set(result) >= FIELDS and set(result["clips_per_s"]) == {"plain", "float32", "bfloat16"}
     assert result["phantom_clips_per_s_one_thread"] > 0 and result["float32_max_difference"] == 0

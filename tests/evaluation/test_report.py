@@ -35,8 +35,8 @@ def made():
 def test_the_manifest_entry_has_the_figures_of_scikit_learn_on_the_ecgs_with_a_label(made):
     report, readouts, blind, vectors, random_vectors, train, measured, patients = made
     known, entry = np.isfinite(measured), report["phenotypes"]["lvef"]
-    model = readouts.predict("lvef", vectors.embedding)[known]
-    random = blind.predict("lvef", random_vectors.embedding)[known]
+    model = readouts.values("lvef", vectors.embedding)[known]
+    random = blind.values("lvef", random_vectors.embedding)[known]
     y = measured[known]
     assert entry["mae"] == pytest.approx(mean_absolute_error(y, model), abs=1e-4)
     assert entry["random_mae"] == pytest.approx(mean_absolute_error(y, random), abs=1e-4)
