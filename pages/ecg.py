@@ -2,7 +2,18 @@
 
 import streamlit as st
 
-from pages.ui import ecg_panel, evidence, lvef_card, measures, panels, phenotype_table, resources, session, signal_tables, upload
+from pages.ui import (
+    ecg_panel,
+    evidence,
+    lvef_card,
+    measures,
+    panels,
+    phenotype_table,
+    resources,
+    session,
+    signal_tables,
+    upload,
+)
 from pages.ui.errors import errors_in_words
 
 TABS = ("Phenotypes", "Why this estimate", "Median beats", "Measurements and signal", "Provenance")

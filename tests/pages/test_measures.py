@@ -7,8 +7,8 @@ import pytest
 
 from echo2ecg_core.ecg.record import LEADS, EcgRecord
 from pages.ui.measures import measures_strip
-from pages.ui.signal_tables import lead_table, measurement_table
 from pages.ui.panels import is_synthetic
+from pages.ui.signal_tables import lead_table, measurement_table
 from tests.pages.prediction_fixture import report_of
 
 
