@@ -157,6 +157,28 @@ def paired_differences(rows: Sequence[Row], reference_key: str, level: float = 0
     return differences
 
 
+def difference_of_predictions(task: str, ours: np.ndarray, theirs: np.ndarray, target: np.ndarray, patients: np.ndarray, *,
+                              n_resamples: int = N_RESAMPLES, level: float = 0.95, seed: int = 0) -> tuple[str, tuple[float, float, float]]:
+    """How much better or worse one set of predictions is than another on the same ECGs, resample by resample.
+
+    Args:
+        task: Name from `tasks.TASKS`.
+        ours, theirs: Predictions as in `Row.predictions`.
+        target: (m,) as `Split.targets`, NaN where not known.
+        patients: (m,).
+
+    Returns:
+        The task's main metric, and ours minus theirs with its interval.
+    """
+    metric, known = MAIN_METRIC[TASKS[task].kind], np.isfinite(target)
+    values, draws = [], []
+    for predicted in (ours, theirs):
+        metrics_of = _metrics(task, predicted[known], target[known])
+        values.append(float(metrics_of(np.ones((1, known.sum())))[metric][0]))
+        draws.append(bootstrap(metrics_of, np.asarray(patients)[known], n_resamples, seed)[metric])
+    return metric, (values[0] - values[1], *interval(draws[0] - draws[1], level))
+
+
 def _predicted(readout: str, task: str, train: Split, validation: Split, test: Split) -> np.ndarray:
     parts = []
     for split in (train, validation):

@@ -1,6 +1,6 @@
 """The report of a model: read from the workspace, set beside others, written as a folder or a zip.
 
-`evaluate` writes reports/<model>/report.json; nothing here computes a score. No torch: the page that shows it needs none.
+`evaluate` writes reports/<model>/report.json; nothing here computes a score, but for the direct difference of two models. No torch: the page that shows it needs none.
 """
 
 import io
@@ -8,6 +8,8 @@ import tomllib
 import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
+
+import numpy as np
 
 from echo2ecg_core.errors import StoreError
 from echo2ecg_core.evaluation.evaluated import Report, parse_report
@@ -65,6 +67,27 @@ def set_beside(report: Report, others: list[Report]) -> Report:
                 raise StoreError(f"The report of {other.model['name']} rests on another {words} ({other.data.get(key)}; here "
                                  f"{report.data.get(key)}), so the two cannot be compared.", f"Evaluate {other.model['name']} again.")
     return Report(report.data, tuple(others))
+
+
+def direct_difference(workspace: Workspace, model_id: str, other_id: str, task: str, readout: str) -> tuple[str, tuple[float, float, float]] | None:
+    """Metric, and how much better or worse a model is than another on the same test ECGs, with its paired patient bootstrap.
+
+    None where one of them has no predictions of this task through this readout, or they are of other ECGs.
+    """
+    from echo2ecg_core.evaluation.rows import difference_of_predictions
+
+    found = []
+    for one in (model_id, other_id):
+        try:
+            with np.load(report_path(workspace, one).with_name("predictions.npz"), allow_pickle=False) as archive:
+                found.append({key: archive[key] for key in ("ecg_ids", "patients", f"target/{task}", f"model.{readout}/{task}")})
+        except (OSError, KeyError, ValueError, zipfile.BadZipFile):
+            return None
+    ours, theirs = found
+    if not np.array_equal(ours["ecg_ids"], theirs["ecg_ids"]):
+        return None
+    key = f"model.{readout}/{task}"
+    return difference_of_predictions(task, ours[key], theirs[key], ours[f"target/{task}"], ours["patients"])
 
 
 def outdated(report: Report, workspace: Workspace) -> str:

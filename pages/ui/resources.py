@@ -185,6 +185,18 @@ def report(model_id: str):
     return _report(str(workspace().folder), model_id, report_state(model_id))
 
 
+def direct_difference(model_id: str, other_id: str, finding: str, readout: str):
+    """AUROC of a model minus that of another on the same test ECGs, or None; once per version of both reports."""
+    return _direct_difference(str(workspace().folder), model_id, other_id, finding, readout, report_state(model_id), report_state(other_id))
+
+
+@st.cache_data(show_spinner=False, max_entries=64)
+def _direct_difference(folder: str, model_id: str, other_id: str, finding: str, readout: str, *states: tuple):
+    from echo2ecg_core.workflows.report import direct_difference as measure
+
+    return measure(Workspace(folder), model_id, other_id, finding, readout)
+
+
 def report_state(model_id: str) -> tuple:
     """Changes whenever the report of a model does: its file is only ever replaced."""
     from echo2ecg_core.workflows.report import report_path

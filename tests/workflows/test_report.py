@@ -5,8 +5,10 @@ import re
 import zipfile
 from html.parser import HTMLParser
 
+import numpy as np
 import pandas as pd
 import pytest
+from sklearn.metrics import roc_auc_score
 
 from echo2ecg_core.errors import StoreError
 from echo2ecg_core.evaluation.evaluated import Report
@@ -240,3 +242,33 @@ def test_scores_are_written_as_the_house_writes_numbers():
     assert difference_with_interval([-0.021, -0.04, 0.001], "auroc") == "−0.02 (−0.04 to 0.00)"
     assert difference_with_interval([0.05, 0.04, 0.06], "auroc") == "+0.05 (0.04 to 0.06)"
     assert [parameters(n) for n in (None, 320_000, 5_400_000, 96_000_000)] == ["–", "320\u202fk", "5.4\u202fM", "96.0\u202fM"]
+
+
+def write_predictions(workspace, model_id, scores, target, ids=None):
+    folder = workspace.folder / "reports" / model_id
+    folder.mkdir(parents=True, exist_ok=True)
+    np.savez(folder / "predictions.npz", ecg_ids=np.arange(len(scores)).astype(str) if ids is None else ids, patients=np.arange(len(scores)) // 2,
+             **{"target/lvef_le_40": target, "model.probe/lvef_le_40": scores})
+
+
+def test_two_models_are_compared_directly_on_the_same_ecgs(workspace):
+    rng = np.random.default_rng(0)
+    target = (rng.random(400) < 0.3).astype(float)
+    good, poor = target + rng.normal(0, 0.6, 400), target + rng.normal(0, 2.0, 400)
+    target[::7] = np.nan
+    write_predictions(workspace, "aaaa0000", good, target)
+    write_predictions(workspace, "bbbb0000", poor, target)
+    metric, (value, low, high) = reports.direct_difference(workspace, "aaaa0000", "bbbb0000", "lvef_le_40", "probe")
+    known = np.isfinite(target)
+    assert metric == "auroc" and value == pytest.approx(roc_auc_score(target[known], good[known]) - roc_auc_score(target[known], poor[known]), abs=1e-9)
+    assert 0 < low < value < high
+    same = reports.direct_difference(workspace, "aaaa0000", "aaaa0000", "lvef_le_40", "probe")
+    assert same[1] == (0, 0, 0)
+
+
+def test_models_without_common_ecgs_or_predictions_have_no_direct_difference(workspace):
+    target = np.array([0.0, 1.0, 0.0, 1.0])
+    write_predictions(workspace, "aaaa0000", target, target)
+    write_predictions(workspace, "bbbb0000", target, target, ids=np.array(list("wxyz")))
+    assert reports.direct_difference(workspace, "aaaa0000", "bbbb0000", "lvef_le_40", "probe") is None
+    assert reports.direct_difference(workspace, "aaaa0000", "cccc0000", "lvef_le_40", "probe") is None
