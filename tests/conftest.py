@@ -5,6 +5,7 @@ not part of the project: tests that use it skip, by name, where it is absent.
 """
 
 import os
+import sys
 from pathlib import Path
 
 import pytest
@@ -46,3 +47,11 @@ def demo_workspace(tmp_path_factory):
     job = jobs.jobs(workspace)[-1]
     assert job.state == "done", job.message
     return workspace
+
+
+@pytest.fixture(autouse=True)
+def the_main_module_stays():
+    """Streamlit's AppTest puts its script in the place of __main__; processes spawned by a later test would run that script."""
+    main = sys.modules["__main__"]
+    yield
+    sys.modules["__main__"] = main
