@@ -31,7 +31,7 @@ from echo2ecg_core.echo.clip import VIEWS  # noqa: E402
 from echo2ecg_core.models.specs import PRESETS, ModelSpec  # noqa: E402
 from echo2ecg_core.training.parameters import RunParameters  # noqa: E402
 
-PATIENTS, SEED = 3400, 2026
+PATIENTS, SEED = 4000, 2026
 TRAINING_PATIENTS = 2000
 RUN = RunParameters(epochs=20, batch_size=64, lr=1e-3, weight_decay=0.05, layer_decay=1.0, epoch_of="patients", clip_norm=1.0,
                     same_patient_negatives=False,
@@ -50,6 +50,7 @@ class Arm:
         run: What differs from `RUN`.
         temperature: Of the contrast; None leaves the preset's.
         patients: How many training patients.
+        bodies: In how many other bodies their ECGs are simulated too.
         trained: False for the random initialisation.
     """
 
@@ -59,6 +60,7 @@ class Arm:
     run: dict | None = None
     temperature: float | None = None
     patients: int = TRAINING_PATIENTS
+    bodies: int = 0
     trained: bool = True
 
     def spec(self, preset: str) -> ModelSpec:
@@ -70,13 +72,16 @@ class Arm:
 
 ARMS = {
     "attention": Arm("Multi-view, attention"),
+    "attention_dropped": Arm("Multi-view, attention, half the views dropped", run={"view_dropout": 0.5}),
     "mean": Arm("Multi-view, mean", pooling="mean"),
     "a4c": Arm("Single view, A4C", pooling="single_view", views=A4C),
     "random_clip": Arm("Single random clip", pooling="single_view"),
     "masked": Arm("Masked ECG only", run={"objective": "masked"}),
     "random": Arm("Random initialisation", trained=False),
 }
-QUESTIONS = {  # one seed each, beside "attention"
+QUESTIONS = {  # one seed each, beside the same seed of "attention"
+    "mean_dropped": Arm("Multi-view, mean, half the views dropped", pooling="mean", run={"view_dropout": 0.5}),
+    "bodies": Arm("Each heart also in six other bodies", bodies=6),
     "temperature_0.05": Arm("Temperature 0.05", temperature=0.05),
     "temperature_0.5": Arm("Temperature 0.5 (published)", temperature=0.5),
     "quarter": Arm("A quarter of the patients, as many steps", patients=TRAINING_PATIENTS // 4, run={"epochs": 80, "warmup_epochs": 8}),
@@ -150,6 +155,14 @@ def cohort(options):
     return data, checkpoint.network_sha256["clip_encoder"]
 
 
+def in_more_bodies(data, arm: Arm, options):
+    """The cohort with the ECGs of other bodies that an arm asks for; they serve training only."""
+    from echo2ecg_core.workflows.prepare_phantom import with_more_bodies
+
+    return with_more_bodies(data, options.patients, SEED, PRESETS[options.preset].ecg_input, options.cohort or options.out / "cohort",
+                            n_bodies=arm.bodies, progress=lambda share, message: tell(message)) if arm.bodies else data
+
+
 def train_arm(folder: Path, arm: Arm, seed: int, data, options, encoder_sha256: str) -> None:
     """Train one arm with one seed and store its weights, metrics and vectors."""
     import torch
@@ -164,7 +177,7 @@ def train_arm(folder: Path, arm: Arm, seed: int, data, options, encoder_sha256: 
     run = replace(RUN, seed=100 + seed, **(arm.run or {}))
     run = replace(run, epochs=options.epochs or run.epochs)
     if arm.trained:
-        pairs = {split: paired(data, split, views=arm.views) for split in ("train", "validation")}
+        pairs = {"train": paired(in_more_bodies(data, arm, options), "train", views=arm.views), "validation": paired(data, "validation", views=arm.views)}
         pairs["train"] = first_patients(pairs["train"], arm.patients)
         with open(folder / "metrics.jsonl", "a") as metrics:
             def log(entry: dict) -> None:
@@ -199,9 +212,7 @@ def vectors_of(network, data, arm: Arm, options) -> dict[str, np.ndarray]:
     arrays = {}
     for split in ("train", "validation", "test"):
         rows = nearest_pairs(data, split).ecg_row.to_numpy()
-        arrays[f"{split}.embedding"], arrays[f"{split}.aligned"] = embedded(network, data.signals, rows)
-        if split != "validation":
-            arrays[f"{split}.first"], _ = embedded(network, data.signals, rows, n_windows=1)
+        arrays[f"{split}.embedding"], arrays[f"{split}.first"], arrays[f"{split}.aligned"] = embedded(network, data.signals, rows)
     clips = data.clips.groupby("study_id").indices
     studies = data.studies.study_id[data.studies.split == "test"]
     arrays["test.studies"] = np.array(studies, dtype=str)
@@ -209,24 +220,25 @@ def vectors_of(network, data, arm: Arm, options) -> dict[str, np.ndarray]:
     arrays["test.study_aligned"], arrays["test.view_weights"] = aligned_studies(network, data, clips, studies, allowed)
     if options.ludb:
         signals = ludb_windows(options.ludb, network.spec)
-        arrays["ludb.embedding"], _ = embedded(network, signals, np.arange(len(signals)))
+        arrays["ludb.embedding"], _, _ = embedded(network, signals, np.arange(len(signals)))
     return arrays
 
 
-def embedded(network, signals: np.ndarray, rows: np.ndarray, n_windows: int | None = None) -> tuple[np.ndarray, np.ndarray]:
-    """Embedding (n, width) and aligned vector (n, 512) of prepared ECGs (…, 12, t), averaged over whole windows."""
+def embedded(network, signals: np.ndarray, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Of prepared ECGs (…, 12, t): embedding of all whole windows and of the first (n, width), aligned vector of all (n, 512)."""
     import torch
 
     n = network.spec.ecg_input.n_samples
-    count = n_windows or signals.shape[2] // n
-    embeddings, aligned = [], []
-    with torch.inference_mode():
+    count = signals.shape[2] // n
+    parts = []
+    with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16):
         for start in range(0, len(rows), 32):
             x = np.asarray(signals[rows[start : start + 32], :, : count * n], np.float32).reshape(-1, 12, count, n).swapaxes(1, 2)
-            e = network.embed_windows(torch.from_numpy(np.ascontiguousarray(x)))
-            embeddings.append(e.numpy())
-            aligned.append(network.align_ecg(e).numpy())
-    return np.concatenate(embeddings), np.concatenate(aligned)
+            tokens = network.ecg_encoder.tokens(torch.from_numpy(np.ascontiguousarray(x)).flatten(0, 1))
+            pooled = network.token_pooling.pool(tokens).float().unflatten(0, (-1, count))  # (b, windows, width)
+            whole, first = (network.token_pooling.norm(part) for part in (pooled.mean(1), pooled[:, 0]))
+            parts.append([part.float().numpy() for part in (whole, first, network.align_ecg(whole))])
+    return tuple(np.concatenate(part) for part in zip(*parts, strict=True))
 
 
 def aligned_studies(network, data, clips_of: dict, studies, allowed: set[int]) -> tuple[np.ndarray, np.ndarray]:
@@ -295,17 +307,21 @@ def measure(options) -> None:
     m.write(tables / "retrieval.md", m.table(searched, labels, [(w, "lvef") for w in ways], [f"{w}, LVEF" for w in ways]))
     summary = [("probe", "lvef_le_40"), ("probe", "structural_heart_disease"), ("probe", "lvef"), (ways[0], "lvef")]
     m.write(tables / "summary.md", m.table(main, labels, summary, ["AUROC, LVEF ≤ 40", "AUROC, structural heart disease", "MAE, LVEF (%)", f"{ways[0]}, LVEF"]))
-    differences = m.differences(main, m.REFERENCE)
-    verdicts = {arm: {f"{a} · {b}": m.better((a, b), d) for (a, b), d in found.items() if a != "boosting"} for arm, found in differences.items()}
-
+    differences = {reference: m.differences(main, reference) for reference in m.REFERENCES if reference in main}
+    verdicts = {reference: {arm: {f"{a} · {b}": m.better((a, b), d) for (a, b), d in found.items() if a != "boosting"} for arm, found in of.items()}
+                for reference, of in differences.items()}
     result = {"seeds": {name: len(s) for name, s in stored.items()}, "patients": counts(data), "arms": m.as_json(main),
-              "reference_minus": m.as_json(differences), "reference_better": verdicts, "questions": questions(m, data, stored, arms, options)}
+              "minus": {reference: m.as_json(of) for reference, of in differences.items()}, "better": verdicts,
+              "questions": questions(m, data, stored, options)}
     if options.ludb:
         result["real"] = real_ecgs(m, stored, labels, options, tables)
-    m.write(tables / "view_shares.md", m.view_shares(stored[m.REFERENCE], data).round(2).to_string())
+    for reference in differences:
+        m.write(tables / f"view_shares_{reference}.md", m.markdown(m.view_shares(stored[reference], data)))
+    m.write(tables / "what_views_tell.md", m.markdown(m.what_views_tell(data)))
+    m.write(tables / "wins.md", m.wins(verdicts, labels))
     m.dump(options.out / "claim.json", result)
-    wins = {arm: {"better": sum(v > 0 for v in d.values()), "worse": sum(v < 0 for v in d.values()), "of": len(d)} for arm, d in verdicts.items()}
-    print(json.dumps({"benchmark": "claim", "seeds": result["seeds"], **result["patients"], "attention_against": wins}))
+    shown = {reference: {arm: m.counted(d) for arm, d in of.items()} for reference, of in verdicts.items()}
+    print(json.dumps({"benchmark": "claim", "seeds": result["seeds"], **result["patients"], "against": shown}))
 
 
 def counts(data) -> dict:
@@ -333,42 +349,44 @@ def measured_features(data, options) -> dict[str, np.ndarray]:
         return {split: archive[split] for split in archive.files}
 
 
-def questions(m, data, stored: dict, arms: dict, options) -> dict:
-    """What was learnt beside the comparison: windows, views, temperature, negatives, variety."""
-    tasks = ("lvef_le_40", "structural_heart_disease", "lvef")
-    answers = {"variants": {name: {t: arms[name]["probe", t].as_json() for t in tasks} for name in arms}}
-    windows = []
-    for a in stored[m.REFERENCE]:
-        splits = {"train": a["train.first"], "validation": a["validation.embedding"], "test": a["test.first"]}
-        windows.append(m.phenotypes_of(data, splits, ("probe",), tasks))
-    first = {c: m.mean_of([w[c] for w in windows]) for c in windows[0]}
-    answers["all_windows_minus_first"] = {t: arms[m.REFERENCE]["probe", t].minus(first["probe", t]).as_json() for t in tasks}
-    answers["views"] = {}
-    for name in ("attention", "mean", "random_clip"):
-        if name in stored:
-            curve = m.view_dropout(options.out / "arms" / f"{name}-0", ARMS[name].spec(options.preset), data, stored[name][0])
-            answers["views"][name] = {str(n): v.as_json() for n, v in curve.items()}
+def questions(m, data, stored: dict, options) -> dict:
+    """What was learnt beside the comparison: variants against the same seed, windows, and performance by number of views."""
+    tasks = ("lvef_le_40", "structural_heart_disease", "lv_hypertrophy", "lvef", "lvedv", "ivsd", "tapse")
+    splits = ("train", "validation", "test")
+
+    def probed(arrays: dict, of: str = "embedding") -> dict:
+        return m.phenotypes_of(data, {s: arrays[f"{s}.{of}"] for s in splits}, ("probe",), tasks)
+
+    same_seed = probed(stored[m.REFERENCES[0]][0])
+    variants = {name: probed(stored[name][0]) for name in QUESTIONS if name in stored}
+    answers = {"variant_minus_attention": {name: {t: found["probe", t].minus(same_seed["probe", t]).as_json() for t in tasks}
+                                           for name, found in variants.items()}}
+    pairs = [(probed(a), probed(a, "first")) for a in stored[m.REFERENCES[0]]]
+    answers["all_windows_minus_first"] = {
+        t: m.mean_of([whole["probe", t].minus(first["probe", t]) for whole, first in pairs]).as_json() for t in tasks}
+    answers["precision@10_by_views"] = {
+        name: m.view_dropout(options.out / "arms" / f"{name}-0", ARMS[name].spec(options.preset), data, stored[name][0])
+        for name in ("attention", "attention_dropped", "mean", "random_clip") if name in stored}
     return answers
 
 
 def real_ecgs(m, stored: dict, labels: dict, options, tables: Path) -> dict:
-    """Frozen encoders on LUDB: leave-one-out AUROC of what the headers name, and how much better than random initialisation."""
+    """Frozen encoders on LUDB: leave-one-out AUROC of what the headers name, and how much better than the others."""
     from echo2ecg_core.ecg.readers import read_ecg
 
     headers = ludb_records(options.ludb)
     findings = m.ludb_findings(headers)
-    arms = {}
-    for name in ARMS:
-        parts = [m.ludb_of(a["ludb.embedding"], findings) for a in stored.get(name, ())]
-        if parts:
-            arms[name] = {c: m.mean_of([p[c] for p in parts]) for c in parts[0]}
+    each = {name: [m.ludb_of(a["ludb.embedding"], findings) for a in seeds] for name, seeds in stored.items()}
+    arms = {name: {c: m.mean_of([p[c] for p in each[name]]) for c in each[name][0]} for name in ARMS if name in each}
     records = (read_ecg(path) for path in headers)
     arms["features"] = m.ludb_of(m.without_gaps(m.hand_made((r.signal_mv, r.sampling_rate_hz) for r in records)), findings)
     for readout in ("probe", "knn"):
         columns = [f"{finding} ({int(p.sum())} of {len(p)})" for finding, p in findings.items()]
         m.write(tables / f"real_{readout}.md", m.table(arms, {**labels, "features": "Measured features"}, [(readout, f) for f in findings], columns))
+    reference = each[m.REFERENCES[0]][0]
+    variants = {name: {c: each[name][0][c].minus(reference[c]) for c in reference} for name in QUESTIONS if name in each}
     return {"positives": {f: int(p.sum()) for f, p in findings.items()}, "records": len(headers), "arms": m.as_json(arms),
-            "reference_minus": m.as_json(m.differences(arms, m.REFERENCE))}
+            "minus": {r: m.as_json(m.differences(arms, r)) for r in m.REFERENCES if r in arms}, "variant_minus_attention": m.as_json(variants)}
 
 
 if __name__ == "__main__":

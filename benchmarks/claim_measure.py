@@ -21,9 +21,10 @@ FINDINGS = {  # of LUDB's headers: what their words contain
     "atrial fibrillation": ("atrial fibrillation",),
     "bundle branch block, any": ("bundle branch block",),
     "LV hypertrophy": ("left ventricular hypertrophy",),
+    "LA enlargement": ("left atrial hypertrophy", "left atrial overload"),
     "infarct or ischaemia": ("stemi", "ischemia", "scar"),
 }
-REFERENCE = "attention"
+REFERENCES = ("attention", "attention_dropped")  # the published way first
 N_RESAMPLES = 1000
 
 
@@ -121,7 +122,10 @@ def ludb_findings(headers: list[Path]) -> dict[str, np.ndarray]:
 
 
 def ludb_scores(x: np.ndarray, positive: np.ndarray) -> dict[str, np.ndarray]:
-    """Leave-one-out scores (n,) of a kNN (k = 5) on the vectors and of a logistic probe (C = 0.1) on standardised ones."""
+    """Leave-one-out scores (n,) of a kNN (k = 5) on the vectors and of a logistic probe (C = 0.1) on standardised ones.
+
+    Classes weigh the same in each fit: else leaving a positive out lowers its own intercept, and chance falls below 0.5.
+    """
     from sklearn.linear_model import LogisticRegression
 
     n = len(x)
@@ -132,7 +136,7 @@ def ludb_scores(x: np.ndarray, positive: np.ndarray) -> dict[str, np.ndarray]:
     for i in range(n):
         rest = np.arange(n) != i
         mean, scale = x[rest].mean(0), x[rest].std(0) + 1e-9
-        probe[i] = LogisticRegression(C=0.1, max_iter=300).fit((x[rest] - mean) / scale, positive[rest]).decision_function([(x[i] - mean) / scale])[0]
+        probe[i] = LogisticRegression(C=0.1, max_iter=300, class_weight="balanced").fit((x[rest] - mean) / scale, positive[rest]).decision_function([(x[i] - mean) / scale])[0]
     return {"knn": knn, "probe": probe}
 
 
@@ -173,11 +177,11 @@ def view_shares(arrays_of_seeds: list[dict], data) -> pd.DataFrame:
     present = np.isfinite(shares).any(0)
     relative = shares * np.isfinite(shares).sum(1, keepdims=True)  # 1 = as much as an equal share
     return pd.DataFrame({group: np.nanmean(relative[rows][:, present], axis=0) for group, rows in groups.items()},
-                        index=[v for v, p in zip(VIEWS, present, strict=True) if p]).T
+                        index=[str(v) for v, p in zip(VIEWS, present, strict=True) if p]).T
 
 
-def view_dropout(folder: Path, spec, data, arrays: dict[str, np.ndarray], most: int = 6) -> dict[int, Measured]:
-    """Precision@10 of LVEF, ECG to study, when only so many random views of every test study are pooled."""
+def view_dropout(folder: Path, spec, data, arrays: dict[str, np.ndarray], most: int = 6) -> dict[str, dict[str, list[float]]]:
+    """Phenotype -> number of random views of every test study that are pooled -> precision@10, ECG to study, with its interval."""
     import torch
     from safetensors.torch import load_file
 
@@ -187,15 +191,51 @@ def view_dropout(folder: Path, spec, data, arrays: dict[str, np.ndarray], most: 
     network.load_state_dict(load_file(folder / "network.safetensors"))
     rows_of, rng = data.clips.groupby("study_id").indices, np.random.default_rng(0)
     orders = {study: rng.permutation(rows_of[study]) for study in arrays["test.studies"]}
-    found = {}
+    found: dict[str, dict] = {name: {} for name in VALUES}
     for n_views in range(1, most + 1):
         aligned = []
         with torch.inference_mode():
             for study in arrays["test.studies"]:
                 views = torch.from_numpy(data.clip_data[orders[study][:n_views]].astype(np.float32))[None]
                 aligned.append(network.align_study(network.embed_study(views))[0].numpy())
-        found[n_views] = retrieval_of(data, {**arrays, "test.study_aligned": np.stack(aligned)})["precision@10 ECG to study", "lvef"]
+        scores = retrieval_of(data, {**arrays, "test.study_aligned": np.stack(aligned)})
+        for name in VALUES:
+            found[name][str(n_views)] = scores["precision@10 ECG to study", name].as_json()
     return found
+
+
+def what_views_tell(data) -> pd.DataFrame:
+    """R² on test studies of ridge regression from one clip vector of each view, and from the mean over a study's views.
+
+    The ceiling of the comparison: where one view tells a phenotype as well as all, no pooling can help an ECG to learn it.
+    """
+    from sklearn.linear_model import RidgeCV
+    from sklearn.metrics import r2_score
+
+    from echo2ecg_core.echo.clip import VIEWS
+
+    study = pd.Index(data.studies.study_id).get_indexer(data.clips.study_id)
+    view, split = data.clips.view.to_numpy(), data.studies.split.to_numpy()
+    vectors = np.asarray(data.clip_data, np.float32)
+    of_view = {list(VIEWS)[v]: (study[view == v], standardised(vectors[view == v])) for v in np.unique(view)}
+    sums, counts = np.zeros((len(data.studies), vectors.shape[1]), np.float32), np.zeros(len(data.studies))
+    for rows, x in of_view.values():
+        np.add.at(sums, rows, x)
+        np.add.at(counts, rows, 1)
+    kept = np.flatnonzero(counts)
+    of_view["mean over the views"] = kept, sums[kept] / counts[kept, None]
+    names = (*VALUES, "lv_mass_index", "lavi", "rv_basal_diameter", "rvsp")
+    table = {}
+    for name, (rows, x) in of_view.items():
+        fit, test = split[rows] == "train", split[rows] == "test"
+        truth = data.studies[list(names)].to_numpy(float)[rows]
+        guesses = RidgeCV(alphas=np.logspace(1, 5, 9), alpha_per_target=True).fit(x[fit], truth[fit]).predict(x[test])
+        table[name] = dict(zip(names, r2_score(truth[test], guesses, multioutput="raw_values"), strict=True))
+    return pd.DataFrame(table).T
+
+
+def standardised(x: np.ndarray) -> np.ndarray:
+    return (x - x.mean(0)) / (x.std(0) + 1e-6)
 
 
 # ------------------------------------------------------------------------------------------- tables
@@ -218,6 +258,28 @@ def better(column: tuple[str, str], difference: Measured) -> int:
     low, high = interval(difference.draws)
     sign = -1 if column[1] in VALUES and column[0] in ("probe", "knn", "boosting") else 1  # a smaller error is better
     return 0 if low <= 0 <= high else sign * int(np.sign(difference.value))
+
+
+def counted(verdicts: dict[str, int]) -> dict[str, int]:
+    """How many measurements are better, worse, and all."""
+    return {"better": sum(v > 0 for v in verdicts.values()), "worse": sum(v < 0 for v in verdicts.values()), "of": len(verdicts)}
+
+
+def wins(verdicts: dict[str, dict[str, dict[str, int]]], labels: dict[str, str]) -> str:
+    """A Markdown table: in how many measurements each reference is better and worse than each arm, by an interval off 0."""
+    arms = list(dict.fromkeys(arm for of in verdicts.values() for arm in of))
+    head = ["| against | " + " | ".join(labels[r] for r in verdicts) + " |", "|---|" + "---|" * len(verdicts)]
+    rows = []
+    for arm in arms:
+        cells = [counted(of[arm]) if arm in of else None for of in verdicts.values()]
+        rows.append(f"| {labels[arm]} | " + " | ".join(f"{c['better']} better, {c['worse']} worse of {c['of']}" if c else "" for c in cells) + " |")
+    return "\n".join(head + rows)
+
+
+def markdown(table: pd.DataFrame) -> str:
+    """A table of numbers with two decimals in Markdown."""
+    head = ["| | " + " | ".join(table.columns) + " |", "|---|" + "---|" * len(table.columns)]
+    return "\n".join(head + [f"| {name} | " + " | ".join(f"{v:.2f}" for v in row) + " |" for name, row in zip(table.index, table.to_numpy(), strict=True)])
 
 
 def write(path: Path, text: str) -> None:

@@ -51,8 +51,24 @@ class Attention(nn.Module):
         """(b, t, w) -> (b, t, w)."""
         b, t, w = x.shape
         q, k, v = self.qkv(x).view(b, t, 3, self.heads, w // self.heads).permute(2, 0, 3, 1, 4)  # each (b, h, t, w/h)
-        y = F.scaled_dot_product_attention(q, k, v)  # softmax(q k' / sqrt(w/h)) v: (b, h, t, w/h)
+        y = attend(q, k, v)  # softmax(q k' / sqrt(w/h)) v: (b, h, t, w/h)
         return self.proj(y.transpose(1, 2).reshape(b, t, w))
+
+
+LARGEST_SCORES = 32 * 2**20  # elements; 64 MB a layer in bfloat16
+
+
+def attend(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+    """Scaled dot-product attention, (b, h, t, d) three times -> (b, h, t, d).
+
+    PyTorch's fused kernel, but for bfloat16 on a CPU: there two batched products take half its time forward and backward
+    (torch 2.13, benchmarks/pretrain.py), as long as the scores stay small enough to be kept.
+    """
+    b, h, t, d = q.shape
+    if q.device.type != "cpu" or q.dtype != torch.bfloat16 or b * h * t * t > LARGEST_SCORES:
+        return F.scaled_dot_product_attention(q, k, v)
+    q, k, v = (x.reshape(b * h, t, d) for x in (q * d**-0.5, k, v))
+    return torch.bmm(torch.bmm(q, k.transpose(1, 2)).softmax(-1), v).view(b, h, t, d)
 
 
 class Mlp(nn.Module):

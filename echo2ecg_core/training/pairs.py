@@ -69,9 +69,19 @@ class PreparedPairs:
         _, first = np.unique(shuffled[:, 0], return_index=True)
         return shuffled[rng.permutation(first)]
 
-    def views(self, studies: np.ndarray, max_views: int = 128) -> tuple[np.ndarray, np.ndarray]:
-        """Clip vectors (b, v, 512), zero padded, and is_padding (b, v) of these study rows."""
+    def views(self, studies: np.ndarray, max_views: int = 128, dropout: float = 0.0,
+              rng: np.random.Generator | None = None) -> tuple[np.ndarray, np.ndarray]:
+        """Clip vectors (b, v, 512), zero padded, and is_padding (b, v) of these study rows.
+
+        Args:
+            studies: Study rows.
+            max_views: Clips of one study that are used, the first ones.
+            dropout: Chance of each of them to be left out; one always stays.
+            rng: Draws who is left out; needed only with `dropout`.
+        """
         rows = [self.clips_of[s][:max_views] for s in studies]
+        if dropout:
+            rows = [_some(r, dropout, rng) for r in rows]
         most = max(len(r) for r in rows)
         views = np.zeros((len(rows), most, self.clips.shape[1]), np.float32)
         is_padding = np.ones((len(rows), most), bool)
@@ -83,6 +93,12 @@ class PreparedPairs:
         """A random clip of each of these study rows as a study of one view: (b, 1, 512) and no padding (b, 1)."""
         rows = np.array([self.clips_of[s][rng.integers(len(self.clips_of[s]))] for s in studies])
         return self.clips[rows][:, None].astype(np.float32), np.zeros((len(rows), 1), bool)
+
+
+def _some(rows: np.ndarray, dropout: float, rng: np.random.Generator) -> np.ndarray:
+    """These rows without those that the lot leaves out, in their order; never none."""
+    lot = rng.random(len(rows))
+    return rows[lot >= min(dropout, lot.max(initial=0.0))]
 
 
 def not_negatives(pairs: np.ndarray) -> np.ndarray:

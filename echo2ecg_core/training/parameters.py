@@ -24,6 +24,8 @@ class RunParameters:
         accumulate: Batches per optimiser step; each keeps a contrast of its own.
         epoch_of: "pairs": an epoch is every pair once (published); "patients": one random pair of every patient.
         same_patient_negatives: Whether two pairs of one patient or study in a batch are each other's negatives (published).
+        view_dropout: Chance of each clip of a study to be left out of a step (one always stays). Clip vectors are frozen, so that
+            without it the study tower sees the same numbers in every epoch and learns them by heart (published: 0).
         lr, min_lr_factor, warmup_epochs: Peak rate; linear from and cosine down to `min_lr_factor` of it.
         layer_decay: Factor on the rate from each block of the ECG encoder to the one before it.
         weight_decay: Of AdamW, on the parameters that `parameter_rules` says.
@@ -39,6 +41,7 @@ class RunParameters:
     accumulate: int = 1
     epoch_of: str = "pairs"
     same_patient_negatives: bool = True
+    view_dropout: float = 0.0
     lr: float = 5e-4
     min_lr_factor: float = 0.1
     warmup_epochs: float = 2
@@ -57,7 +60,7 @@ class RunParameters:
         for name in ("epochs", "batch_size", "accumulate", "lr", "layer_decay"):
             if not getattr(self, name) > 0:
                 raise Echo2ECGError(f"{name} has to be above 0; found {getattr(self, name)!r}.", "Give a larger number.")
-        for name, low, high in (("min_lr_factor", 0, 1), ("mask_ratio", 0.05, 0.95), ("warmup_epochs", 0, math.inf), ("weight_decay", 0, math.inf)):
+        for name, low, high in (("min_lr_factor", 0, 1), ("view_dropout", 0, 0.95), ("mask_ratio", 0.05, 0.95), ("warmup_epochs", 0, math.inf), ("weight_decay", 0, math.inf)):
             if not low <= getattr(self, name) <= high:
                 raise Echo2ECGError(f"{name} has to lie between {low} and {high}; found {getattr(self, name)!r}.", "Give a number in that range.")
 

@@ -252,7 +252,7 @@ def _loss(fabric: Fabric, module, run: _Run, spec: ModelSpec, whole: np.ndarray,
     ecg = torch.from_numpy(np.asarray(train.ecgs[own[:, 1]], np.float32))  # (b, 12, t)
     ecg = augment(ecg.to(fabric.device), generator, replace(p.augmentation, n_samples=spec.ecg_input.n_samples))
     single = spec.study.pooling == "single_view"
-    views, is_padding = train.one_view(own[:, 2], rng) if single else train.views(own[:, 2], spec.study.max_views)
+    views, is_padding = train.one_view(own[:, 2], rng) if single else train.views(own[:, 2], spec.study.max_views, p.view_dropout, rng)
     order = torch.rand(len(own), 12 * spec.ecg_encoder.n_patches, generator=generator).argsort(1)  # (b, p)
     out = module(ecg, *(torch.from_numpy(a).to(fabric.device) for a in (views, is_padding)), order.to(fabric.device))
     if p.objective == "masked":

@@ -48,3 +48,23 @@ def test_views_are_padded_and_the_padding_is_marked():
     views, is_padding = data.views(np.array([0, 1, 2]))
     assert views.shape == (3, 3, 512) and (~is_padding).sum(1).tolist() == [1, 2, 3]
     assert np.array_equal(views[2], data.clips[6:9]) and not views[is_padding].any()
+
+
+def test_view_dropout_leaves_out_about_the_asked_share_of_clips_but_never_all():
+    data = prepared()
+    studies = np.arange(20)
+    rng, kept = np.random.default_rng(0), np.zeros(3)
+    for _ in range(500):
+        views, is_padding = data.views(studies, dropout=0.5, rng=rng)
+        seen = (~is_padding).sum(1)
+        assert seen.min() >= 1 and not views[is_padding].any()
+        kept += [seen[studies % 3 == n].mean() for n in range(3)]
+    assert np.allclose(kept / 500, [1, 2 * 0.5 + 0.25, 3 * 0.5 + 0.125], atol=0.03)  # 0.25 and 0.125: the one that stays
+
+
+def test_clips_that_dropout_keeps_stay_those_of_their_study_in_their_order():
+    data = prepared()
+    views, is_padding = data.views(np.array([2, 5]), dropout=0.4, rng=np.random.default_rng(3))
+    for row, study in enumerate((2, 5)):
+        kept = [int(np.flatnonzero((data.clips == v).all(1))[0]) for v in views[row][~is_padding[row]]]
+        assert kept == sorted(kept) and set(kept) <= set(data.clips_of[study].tolist())
