@@ -69,13 +69,14 @@ def chosen_settings() -> dict:
     shown = {name: st.session_state[_KEY + name] for name in preset if _KEY + name in st.session_state}
     shown["same_patient_negatives"] = not st.session_state[_KEY + "own_patient_apart"]
     shown["temperature"], shown["learnable_temperature"] = st.session_state[_KEY + "heat"]
-    return {name: value for name, value in shown.items() if value != preset[name]}
+    return st.session_state[_KEY + "others"] | {name: value for name, value in shown.items() if value != preset[name]}
 
 
 def _fill(preset: str, chosen: dict) -> None:
-    """Set every field to a preset with some values changed."""
+    """Set every field to a preset with some values changed; what has no field (set in a terminal) is kept and handed on."""
     st.session_state[_PRESET] = preset
     values = _values(training_settings(preset, chosen))
+    st.session_state[_KEY + "others"] = {name: value for name, value in chosen.items() if name not in values}
     for name, value in values.items():
         st.session_state[_KEY + name] = value
     st.session_state[_KEY + "own_patient_apart"] = not values["same_patient_negatives"]
@@ -87,7 +88,7 @@ def _values(told: TrainingSettings) -> dict:
     return {"start_from": told.start_from, "pooling": spec.study.pooling, "objective": run.objective, "within_days": int(told.within_days),
             "batch_size": run.batch_size, "epochs": run.epochs, "lr": run.lr, "precision": run.precision, "seed": run.seed,
             "patients": told.patients, "temperature": spec.temperature, "learnable_temperature": spec.learnable_temperature,
-            "same_patient_negatives": run.same_patient_negatives}  # fmt: skip
+            "same_patient_negatives": run.same_patient_negatives, "view_dropout": run.view_dropout}  # fmt: skip
 
 
 def _fields(workspace: Workspace) -> None:
@@ -97,6 +98,7 @@ def _fields(workspace: Workspace) -> None:
     st.selectbox("Start ECG encoder from", list(starts), format_func=starts.get, key=_KEY + "start_from")
     st.selectbox("Learns from", list(OBJECTIVES), format_func=OBJECTIVES.get, key=_KEY + "objective")
     st.selectbox("Studies pooled by", list(POOLINGS), format_func=POOLINGS.get, key=_KEY + "pooling")
+    st.slider("Views left out of a step, at random", 0.0, 0.9, key=_KEY + "view_dropout", format="percent", step=0.05)
     st.slider("ECG and echo at most apart, days", 0, 60, key=_KEY + "within_days", format="± %d")
     left, right = st.columns(2, gap="small")
     left.number_input("Batch, pairs", 2, 65536, key=_KEY + "batch_size")

@@ -168,6 +168,17 @@ def test_clone_puts_a_runs_settings_into_the_form(page, place, curves):
     assert page.selectbox(key="train_pooling").value == "mean" and page.button_group(key="train_preset").value == "paper"
 
 
+def test_a_cloned_run_keeps_what_only_a_terminal_can_set(page, place, curves):
+    name = made_run(place, preset="paper", chosen={"accumulate": "4", "view_dropout": "0.5", "seed": "3"}, done=2, state="done")
+    page.session_state[runs_table._CLONED] = name
+    page.run()
+    assert page.slider(key="train_view_dropout").value == 0.5
+    button(page, "Start run").click().run()
+    assert not page.exception
+    started = next(job for job in jobs.jobs(place) if job.kind == "train" and job.state == "queued")
+    assert started.parameters["set"] == {"accumulate": "4", "view_dropout": 0.5, "seed": 3}
+
+
 def test_half_written_metrics_and_settings_do_not_break_the_page(page, place, curves):
     name = made_run(place, done=2)
     folder = place.folder / "runs" / name
