@@ -33,13 +33,13 @@ def table(report: dict) -> str:
             f"| AUROC, LVEF ≤ 40 | {shown(lvef, 'auroc_reduced', 2)} | {shown(lvef, 'random_auroc_reduced', 2)} | 0.50 | | |"]
     for name, entry in report["phenotypes"].items():
         phenotype = PHENOTYPES[name]
-        digits = 2 if phenotype.unit == "cm" else 1
+        digits, unit = phenotype.decimals + 1, f" ({phenotype.unit})" if phenotype.unit else ""
         covered = f"{100 * entry['coverage']:.0f} %"
         if phenotype.kind == "grade":
             rows.append(f"| AUROC, {phenotype.short} moderate or worse | {shown(entry, 'auroc_moderate', 2)} | {shown(entry, 'random_auroc_moderate', 2)} "
                         f"| 0.50 | | {covered} |")
         else:
-            rows.append(f"| MAE, {phenotype.short} ({phenotype.unit}) | {shown(entry, 'mae', digits)} | {shown(entry, 'random_mae', digits)} "
+            rows.append(f"| MAE, {phenotype.short}{unit} | {shown(entry, 'mae', digits)} | {shown(entry, 'random_mae', digits)} "
                         f"| {shown(entry, 'median_mae', digits)} | {entry['r2']:.2f} | {covered} |")
     found = report["retrieval"]
     rows.append(f"| LVEF difference of the ten nearest of {found['studies']} studies, over that of random ones | {found['top10_lvef_ratio']:.2f} | | 1.00 | | |")

@@ -25,6 +25,7 @@ class Phenotype:
         reference: "male" / "female" -> (low, high), None = open end; empty when no guideline range exists.
         source: Where the range comes from.
         confirmed: False while the range has not been read in its source.
+        lowest: The smallest value there can be; no estimate goes below it.
         kind: "number", or "grade": one of `GRADES` by its place, shown in words and predicted as a chance.
     """
 
@@ -37,6 +38,7 @@ class Phenotype:
     reference: Mapping[str, Range]
     source: str
     confirmed: bool = True
+    lowest: float = 0.0
     kind: str = "number"
 
 
@@ -79,6 +81,8 @@ PHENOTYPES: dict[str, Phenotype] = {
                   {"male": (1.7, None), "female": (1.7, None)}, ASE_2015),
         Phenotype("rvsp", "RV systolic pressure", "RVSP", "mmHg", 0, (10, 100),
                   {"male": (None, 35), "female": (None, 35)}, ASE_2010, confirmed=False),
+        Phenotype("wall_motion_score_index", "Wall motion score index", "WMSI", "", 2, (0.9, 3.0),
+                  {"male": (None, 1.0), "female": (None, 1.0)}, ASE_2015, lowest=1.0),
         _valve("as_grade", "Aortic stenosis", "AS"),
         _valve("ar_grade", "Aortic regurgitation", "AR"),
         _valve("mr_grade", "Mitral regurgitation", "MR"),

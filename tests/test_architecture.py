@@ -11,7 +11,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 CORE = ROOT / "echo2ecg_core"
 FLOORS = {
-    "errors": 0, "failures": 0, "passwords": 0, "settings": 0, "phenotypes": 0,
+    "errors": 0, "failures": 0, "passwords": 0, "settings": 0, "phenotypes": 0, "findings": 0,
     "ecg": 1, "echo": 1,
     "models": 2, "store": 2, "phantom": 2, "figures": 2,
     "evaluation": 3, "training": 4, "workflows": 5, "worker": 6, "terminal": 6, "cli": 7, "__main__": 8,

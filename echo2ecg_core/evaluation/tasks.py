@@ -108,7 +108,7 @@ _SHD = _any_of(_lvef_at_most(45), _WALL, _VALVE, _RV, _PRESSURE)
 
 def _value(name: str) -> Task:
     p = PHENOTYPES[name]
-    return Task(name, p.label, "regression", p.unit, f"{p.short} as measured on the echo, {p.unit}.", "Echo measurement", name,
+    return Task(name, p.label, "regression", p.unit, f"{p.short} as measured on the echo{f', {p.unit}' if p.unit else ''}.", "Echo measurement", name,
                 lambda labels: column(labels, name))
 
 
@@ -151,6 +151,6 @@ TASKS: dict[str, Task] = {
         _binary("rv_dysfunction", "RV dysfunction", "TAPSE below 1.7 cm.", ASE_2015, "tapse", _RV),
         _binary("rvsp_ge_45", "RVSP ≥ 45 mmHg", "RV systolic pressure of at least 45 mmHg.", ECHONEXT, "rvsp", _PRESSURE),
         *(_grade(grade) for grade in GRADES),
-        *(_value(name) for name, p in PHENOTYPES.items() if p.unit),  # grades are asked for as classes
+        *(_value(name) for name, p in PHENOTYPES.items() if p.kind == "number"),  # grades are asked for as classes
     )
 }

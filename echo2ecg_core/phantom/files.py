@@ -16,9 +16,9 @@ import numpy as np
 
 from echo2ecg_core.ecg.record import LEADS
 from echo2ecg_core.errors import Echo2ECGError
-from echo2ecg_core.phantom.heart import SEGMENTS
+from echo2ecg_core.findings import SEGMENTS, write_scores
 
-PHANTOM_VERSION = 3  # raised when the same seed gives other hearts, ECGs, clips or files
+PHANTOM_VERSION = 3  # raised when the same seed gives other hearts, ECGs or clips; tables are written anew by every run
 STEPS_PER_MV = 1000.0  # 1 uV a step: 16 bits reach 32 mV
 NOT_LATENT = ("wall_motion", "body_seed")
 
@@ -138,7 +138,7 @@ def write_tables(out: Path, patients: list) -> None:
         }
         for p, s in studies
     ]
-    labels = [{name: round(value, 3) for name, value in s.labels().items()} for _, s in studies]
+    labels = [{name: round(value, 3) for name, value in s.labels().items()} | _findings(s.heart) for _, s in studies]
     _write_csv(out / "labels.csv", [key | fact | label for key, fact, label in zip(keys, facts, labels, strict=True)])
     _write_csv(out / "latents.csv", [key | _latents(s.heart) for key, (_, s) in zip(keys, studies, strict=True)])
     ecgs = [
@@ -152,6 +152,16 @@ def write_tables(out: Path, patients: list) -> None:
         for ecg in patient.ecgs
     ]
     _write_csv(out / "ecgs.csv", ecgs)
+
+
+def _findings(heart) -> dict:
+    found = heart.findings()
+    return {
+        "wall_motion_scores": write_scores(found.wall_motion_scores),
+        "rhythm": found.rhythm,
+        "conduction": found.conduction,
+        "first_degree_block": found.first_degree_block,
+    }
 
 
 def _latents(heart) -> dict:

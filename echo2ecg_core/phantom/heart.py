@@ -9,13 +9,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from echo2ecg_core.findings import SEGMENTS, Findings
 from echo2ecg_core.phantom import anatomy, conditions
-
-SEGMENTS = (
-    "basal_anterior", "basal_anteroseptal", "basal_inferoseptal", "basal_inferior", "basal_inferolateral", "basal_anterolateral",
-    "mid_anterior", "mid_anteroseptal", "mid_inferoseptal", "mid_inferior", "mid_inferolateral", "mid_anterolateral",
-    "apical_anterior", "apical_septal", "apical_inferior", "apical_lateral", "apex",
-)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -121,6 +116,10 @@ class Heart:
     def motion(self, segment: str) -> float:
         """Wall motion of one named segment of `SEGMENTS`, 0 ... 1.25."""
         return self.wall_motion[SEGMENTS.index(segment)]
+
+    def findings(self) -> Findings:
+        """What the echo laboratory writes down beside the numbers: score of each segment, rhythm, conduction."""
+        return Findings(anatomy.wall_motion_scores(self.wall_motion), self.rhythm, self.conduction, self.first_degree_block)
 
     def labels(self, rng: np.random.Generator | None = None) -> dict[str, float]:
         """What the echo laboratory writes down, by phenotype field name.

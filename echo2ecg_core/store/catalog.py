@@ -16,6 +16,7 @@ import pandas as pd
 
 from echo2ecg_core.ecg.record import EcgRecord
 from echo2ecg_core.errors import StoreError
+from echo2ecg_core.findings import Findings, read_scores, write_scores
 from echo2ecg_core.store.database import Workspace, write_atomically
 
 
@@ -38,7 +39,7 @@ class ClipRow:
 
 @dataclass(frozen=True)
 class StudyRow:
-    """One echo study with its measured phenotypes (field name -> value in the unit of the phenotype table)."""
+    """One echo study with its measured phenotypes (field name -> value in the unit of the phenotype table) and its findings."""
 
     study_id: str
     patient_id: str
@@ -49,6 +50,7 @@ class StudyRow:
     cohort: str
     synthetic: bool
     phenotypes: dict[str, float]
+    findings: Findings
 
 
 class Catalog:
@@ -73,11 +75,20 @@ class Catalog:
             db.execute("INSERT OR IGNORE INTO patients VALUES (?, ?, ?, ?, ?)",
                        (patient_id, sex, split, cohort, int(synthetic)))
 
-    def add_study(self, study_id: str, patient_id: str, *, study_date: str | None = None,
-                  age_years: float | None = None, phenotypes: dict[str, float] | None = None) -> None:
-        """Add a study and its measured phenotypes; missing (NaN) values are left out."""
+    def add_study(self, study_id: str, patient_id: str, *, study_date: str | None = None, age_years: float | None = None,
+                  phenotypes: dict[str, float] | None = None, findings: Findings | None = None) -> None:
+        """Add a study, its measured phenotypes and its findings; what is missing (NaN, None) is left out.
+
+        A study that is there takes phenotypes and findings that are given and keeps the others.
+        """
+        findings = findings or Findings()
+        scores = write_scores(findings.wall_motion_scores) if findings.wall_motion_scores else None
         with self.workspace.connect() as db:
-            db.execute("INSERT OR IGNORE INTO studies VALUES (?, ?, ?, ?)", (study_id, patient_id, study_date, age_years))
+            db.execute("INSERT OR IGNORE INTO studies (study_id, patient_id, study_date, age_years) VALUES (?, ?, ?, ?)",
+                       (study_id, patient_id, study_date, age_years))
+            db.execute("UPDATE studies SET wall_motion_scores = coalesce(?, wall_motion_scores), rhythm = coalesce(?, rhythm), conduction ="
+                       " coalesce(?, conduction), first_degree_block = coalesce(?, first_degree_block) WHERE study_id = ?",
+                       (scores, findings.rhythm, findings.conduction, findings.first_degree_block, study_id))
             db.executemany("INSERT OR REPLACE INTO phenotypes VALUES (?, ?, ?)",
                            [(study_id, n, float(v)) for n, v in (phenotypes or {}).items() if np.isfinite(v)])
 
@@ -127,8 +138,8 @@ class Catalog:
                            " ORDER BY ecg_id")
 
     def studies(self) -> pd.DataFrame:
-        """One row a study: study_id, patient_id, study_date, age_years, sex, split, cohort, synthetic and one column a
-        measured phenotype."""
+        """One row a study: study_id, patient_id, study_date, age_years, wall_motion_scores (text), rhythm, conduction,
+        first_degree_block, sex, split, cohort, synthetic and one column a measured phenotype."""
         table = self._table("SELECT s.*, p.sex, p.split, p.cohort, p.synthetic FROM studies s JOIN patients p"
                             " USING (patient_id) ORDER BY study_id")
         values = self._table("SELECT * FROM phenotypes")
@@ -159,7 +170,7 @@ class Catalog:
                 raise StoreError(f"There is no study {study_id!r} in this workspace.", "Choose one from the list of studies.")
             values = db.execute("SELECT name, value FROM phenotypes WHERE study_id = ?", (study_id,)).fetchall()
         return StudyRow(row["study_id"], row["patient_id"], row["study_date"], row["sex"], row["age_years"], row["split"],
-                        row["cohort"], bool(row["synthetic"]), {r["name"]: r["value"] for r in values})
+                        row["cohort"], bool(row["synthetic"]), {r["name"]: r["value"] for r in values}, _findings(row))
 
     def clips_of(self, study_id: str) -> list[ClipRow]:
         """The clips of a study, in the order of their ids."""
@@ -201,6 +212,11 @@ class Catalog:
         with self.workspace.connect() as db:
             cursor = db.execute(sql)
             return pd.DataFrame([tuple(r) for r in cursor.fetchall()], columns=[c[0] for c in cursor.description])
+
+
+def _findings(row) -> Findings:
+    scores, block = row["wall_motion_scores"], row["first_degree_block"]
+    return Findings(read_scores(scores) if scores else None, row["rhythm"], row["conduction"], None if block is None else bool(block))
 
 
 _CLIPS = "SELECT c.*, p.synthetic FROM clips c JOIN studies USING (study_id) JOIN patients p USING (patient_id)"

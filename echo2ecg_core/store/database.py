@@ -47,6 +47,12 @@ MIGRATIONS = (
     ALTER TABLE jobs ADD COLUMN lost INTEGER NOT NULL DEFAULT 0;
     ALTER TABLE jobs ADD COLUMN claimed_progress REAL NOT NULL DEFAULT 0;
     """,
+    """
+    ALTER TABLE studies ADD COLUMN wall_motion_scores TEXT;
+    ALTER TABLE studies ADD COLUMN rhythm TEXT;
+    ALTER TABLE studies ADD COLUMN conduction TEXT;
+    ALTER TABLE studies ADD COLUMN first_degree_block INTEGER;
+    """,
 )
 
 

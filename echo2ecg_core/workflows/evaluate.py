@@ -8,7 +8,7 @@ import hashlib
 import io
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import fields, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -20,6 +20,7 @@ from echo2ecg_core.evaluation.curves import calibration_points, roc_points
 from echo2ecg_core.evaluation.rows import N_RESAMPLES, Row, Split, evaluate_encoder, paired_differences, unanswerable
 from echo2ecg_core.evaluation.subgroups import patient_counts, subgroup_results
 from echo2ecg_core.evaluation.tasks import TASKS
+from echo2ecg_core.findings import Findings
 from echo2ecg_core.phenotypes import PHENOTYPES
 from echo2ecg_core.store.catalog import Catalog
 from echo2ecg_core.store.database import Workspace, write_atomically
@@ -174,10 +175,10 @@ def _header(workspace: Workspace, card: ModelCard, parameters: int, table: pd.Da
 
 
 def fingerprint(workspace: Workspace) -> str:
-    """Twelve characters that change with any ECG or label of the workspace."""
+    """Twelve characters that change with any ECG or label of the workspace that an evaluation uses."""
     catalog = Catalog(workspace)
     digest = hashlib.sha256(catalog.ecgs()[["ecg_id", "content_hash", "split"]].to_csv(index=False).encode())
-    digest.update(catalog.studies().round(4).to_csv(index=False).encode())
+    digest.update(catalog.studies().drop(columns=[f.name for f in fields(Findings)]).round(4).to_csv(index=False).encode())
     return digest.hexdigest()[:12]
 
 
@@ -221,7 +222,7 @@ def _retrieval(workspace: Workspace, card: ModelCard, model, table: pd.DataFrame
     if not {"ecg_alignment", "study"} <= set(model.spec.parts) or table.study_id.nunique() < 2:
         return None
     seen = table.drop_duplicates("study_id")
-    values = {name: seen[name].to_numpy(float) for name, p in PHENOTYPES.items() if p.unit and name in seen}
+    values = {name: seen[name].to_numpy(float) for name, p in PHENOTYPES.items() if p.kind == "number" and name in seen}
     return retrieval_report(ecgs.rows(list(table.ecg_id)), studies.rows(list(seen.study_id)), list(table.ecg_id), list(seen.study_id),
                             list(table.study_id), values, list(seen.patient_id))
 

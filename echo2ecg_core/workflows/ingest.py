@@ -1,7 +1,7 @@
 """Journey 3, first half: a folder of ECGs, echo clips and labels becomes catalog rows and playable clips.
 
 Layout (the phantom command writes the same): `labels.csv` one row a study (patient_id, study_id, study_date, sex,
-age_years, split, phenotypes by field name), `ecgs.csv` one row an ECG (ecg_id, patient_id, ecg_time, path), clips under
+age_years, split, phenotypes by field name, findings: see label_table.py), `ecgs.csv` one row an ECG (ecg_id, patient_id, ecg_time, path), clips under
 `echo/PATIENT/STUDY/`. A patient without a split gets one by hash of the id (70/15/15). A file that cannot be read is
 reported and passed over; what is in the catalog already is not read again.
 """
@@ -15,9 +15,9 @@ from pathlib import Path
 import pandas as pd
 
 from echo2ecg_core.errors import Echo2ECGError, StoreError
-from echo2ecg_core.phenotypes import PHENOTYPES
 from echo2ecg_core.store.catalog import Catalog
 from echo2ecg_core.store.database import Workspace
+from echo2ecg_core.workflows.label_table import check_labels, findings_of, phenotypes_of
 
 Progress = Callable[[float, str], None]
 SPLITS = ("train", "validation", "test")
@@ -39,16 +39,15 @@ def ingest(folder: Path, workspace: Workspace, *, cohort: str, synthetic: bool =
     """Read an archive into the workspace; ECGs first, so that they can be used while clips still arrive.
 
     Raises:
-        StoreError: labels.csv or ecgs.csv is missing or lacks a column, or a patient has two splits.
+        StoreError: labels.csv or ecgs.csv is missing, lacks a column or holds a label that cannot be, or a patient has two splits.
     """
     synthetic = synthetic or is_phantom(folder)
     studies, ecgs = read_tables(folder)
     catalog, report = Catalog(workspace), IngestReport()
     _add_patients(catalog, studies, ecgs, cohort, synthetic)
     for row in studies.to_dict("records"):
-        values = {name: row[name] for name in PHENOTYPES if name in row and pd.notna(row[name])}
-        catalog.add_study(row["study_id"], row["patient_id"], study_date=row.get("study_date"),
-                          age_years=_number(row.get("age_years")), phenotypes=values)
+        catalog.add_study(row["study_id"], row["patient_id"], study_date=row.get("study_date"), age_years=_number(row.get("age_years")),
+                          phenotypes=phenotypes_of(row), findings=findings_of(row))
         report.studies += 1
     ingest_ecgs(folder, ecgs, catalog, report, progress)
     ingest_clips(folder, studies, catalog, report, progress, synthetic=synthetic)
@@ -59,10 +58,11 @@ def read_tables(folder: Path) -> tuple[pd.DataFrame, pd.DataFrame]:
     """labels.csv (a row a study) and ecgs.csv (a row an ECG) of an archive.
 
     Raises:
-        StoreError: one is missing, no table, or lacks a column.
+        StoreError: one is missing, no table, lacks a column, or holds a label that cannot be.
     """
-    return (_read_table(folder / "labels.csv", ("patient_id", "study_id")),
-            _read_table(folder / "ecgs.csv", ("ecg_id", "patient_id", "path")))
+    studies = _read_table(folder / "labels.csv", ("patient_id", "study_id"))
+    check_labels(studies)
+    return studies, _read_table(folder / "ecgs.csv", ("ecg_id", "patient_id", "path"))
 
 
 def is_phantom(folder: Path) -> bool:
@@ -137,7 +137,7 @@ def split_of(patient_id: str) -> str:
 
 def _read_table(path: Path, columns: tuple[str, ...]) -> pd.DataFrame:
     try:
-        table = pd.read_csv(path, dtype={"patient_id": str, "study_id": str, "ecg_id": str})
+        table = pd.read_csv(path, dtype={"patient_id": str, "study_id": str, "ecg_id": str, "wall_motion_scores": str})
     except (OSError, ValueError) as error:
         raise StoreError(f"{path.name} cannot be read as a table ({type(error).__name__}).",
                          f"An archive needs {path.name} with the columns {', '.join(columns)}; see README, \"Import\".") from error

@@ -124,8 +124,9 @@ def _phenotypes(embedding: np.ndarray, sex: str | None, model: LoadedModel, n_ne
 
 
 def _numbered(estimate: Estimate, phenotype: Phenotype, sex: str | None) -> dict:
-    """Value, interval and chances of a measured number; none of them can be below zero."""
-    found = {"value": round(max(estimate.value, 0.0), 3), "interval": [round(max(end, 0.0), 3) for end in estimate.interval],
+    """Value, interval and chances of a measured number; neither value nor interval goes below what can be."""
+    found = {"value": round(max(estimate.value, phenotype.lowest), 3),
+             "interval": [round(max(end, phenotype.lowest), 3) for end in estimate.interval],
              "chance_outside": _chance_outside(estimate, phenotype.reference, sex)}
     return found | ({"classes": _classes(estimate, LVEF_LIMITS, LVEF_CLASSES)} if phenotype.name == "lvef" else {})
 

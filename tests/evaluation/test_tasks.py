@@ -52,7 +52,7 @@ def test_structural_heart_disease_is_certain_with_one_finding_and_absent_only_wh
 
 
 def test_every_measured_phenotype_is_asked_for_and_nothing_is_known_of_an_empty_table():
-    numbers = {name for name, p in PHENOTYPES.items() if p.unit}
+    numbers = {name for name, p in PHENOTYPES.items() if p.kind == "number"}
     assert numbers == {name for name, task in TASKS.items() if task.kind == "regression"}
     for name, task in TASKS.items():
         assert task.name == name and task.label and task.source and task.definition.endswith(".")

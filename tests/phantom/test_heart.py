@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
+from echo2ecg_core.findings import SEGMENTS
 from echo2ecg_core.phantom.conditions import CONDITIONS
-from echo2ecg_core.phantom.heart import SEGMENTS, at_another_visit, complete_heart, draw_heart
+from echo2ecg_core.phantom.heart import at_another_visit, complete_heart, draw_heart
 
 # ASE/EACVI 2015 and CLINICAL conventions, typed again here on purpose.
 NORMAL = {
@@ -102,6 +103,26 @@ def test_wall_motion_averages_to_the_function_and_scar_stands_still(hearts):
         assert np.mean(heart.wall_motion) == pytest.approx(heart.lvef / 62, abs=0.06)
     large = [heart for heart in hearts if heart.infarct_territory == "anterior" and heart.infarct_extent > 0.75]
     assert large and all(heart.motion("apex") < 0.2 < heart.motion("basal_inferolateral") for heart in large)
+
+
+def test_wall_motion_scores_agree_with_the_published_line_from_the_index_to_the_ejection_fraction(hearts):
+    """LVEF = 92.8 - 25.8 x WMSI (Lebeau et al., Can J Cardiol 2003, 243 patients with abnormal contraction, r = 0.82)."""
+    abnormal = [heart for heart in hearts if heart.labels()["wall_motion_score_index"] > 1.1]
+    index = np.array([heart.labels()["wall_motion_score_index"] for heart in abnormal])
+    lvef = np.array([heart.lvef for heart in abnormal])
+    assert np.corrcoef(index, lvef)[0, 1] < -0.8
+    slope, _ = np.polyfit(index, lvef, 1)
+    assert abs(np.mean(92.8 - 25.8 * index - lvef)) < 6 and -30 < slope < -20
+
+
+def test_healthy_hearts_have_an_index_of_one_and_large_infarcts_are_akinetic_where_the_artery_runs(hearts):
+    healthy = [h for h in hearts if h.conditions == ("healthy",) and h.conduction == "normal" and h.lvef >= 52]
+    assert np.mean([h.labels()["wall_motion_score_index"] == 1 for h in healthy]) > 0.95
+    for heart in hearts:
+        scores = dict(zip(SEGMENTS, heart.findings().wall_motion_scores, strict=True))
+        assert heart.labels()["wall_motion_score_index"] == pytest.approx(sum(scores.values()) / 17)
+        if heart.infarct_territory == "anterior" and heart.infarct_extent > 0.75:
+            assert scores["apex"] == scores["mid_anterior"] == 3 and scores["basal_inferolateral"] < 3 or heart.lvef < 25
 
 
 def test_the_same_generator_gives_the_same_heart_and_given_conditions_are_kept():

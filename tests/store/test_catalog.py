@@ -7,6 +7,7 @@ import pytest
 
 from echo2ecg_core.ecg.record import EcgRecord
 from echo2ecg_core.errors import StoreError
+from echo2ecg_core.findings import Findings
 from echo2ecg_core.store.catalog import Catalog
 from echo2ecg_core.store.database import Workspace
 
@@ -55,6 +56,15 @@ def test_an_ecg_takes_the_labels_of_the_study_nearest_in_time(catalog):
 
 def test_phenotypes_that_were_not_measured_are_absent_not_zero(catalog):
     assert catalog.study("S1").phenotypes == {"lvef": 35.0}
+
+
+def test_findings_come_back_as_they_were_stored_and_those_given_later_join(catalog):
+    scores = (1,) * 13 + (2, 3, None, 4)
+    catalog.add_study("S1", "P1", findings=Findings(scores, "af"))
+    catalog.add_study("S1", "P1", findings=Findings(conduction="lbbb", first_degree_block=False))
+    catalog.add_study("S1", "P1")
+    assert catalog.study("S1").findings == Findings(scores, "af", "lbbb", False) and catalog.study("S1").age_years == 61
+    assert catalog.study("S2").findings == Findings()
 
 
 def test_a_patient_cannot_be_in_two_splits(catalog):

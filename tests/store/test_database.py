@@ -5,6 +5,8 @@ import sqlite3
 import pytest
 
 from echo2ecg_core.errors import StoreError
+from echo2ecg_core.findings import Findings
+from echo2ecg_core.store.catalog import Catalog
 from echo2ecg_core.store.database import MIGRATIONS, Workspace, write_atomically
 
 
@@ -34,6 +36,19 @@ def test_a_workspace_of_a_newer_program_is_refused_in_words(tmp_path):
     raw.close()
     with pytest.raises(StoreError, match="newer version"), place.connect():
         pass
+
+
+def test_a_workspace_of_an_older_program_keeps_its_studies_and_learns_the_new_columns(tmp_path):
+    place = Workspace(tmp_path)
+    raw = sqlite3.connect(place.database)
+    raw.executescript(MIGRATIONS[0] + MIGRATIONS[1])
+    raw.execute("INSERT INTO patients VALUES ('P1', 'male', 'test', 'c', 1)")
+    raw.execute("INSERT INTO studies VALUES ('S1', 'P1', '2030-01-01', 61)")
+    raw.execute("PRAGMA user_version = 2")
+    raw.commit()
+    raw.close()
+    study = Catalog(place).study("S1")
+    assert (study.age_years, study.findings) == (61, Findings()) and Catalog(place).studies().rhythm.isna().all()
 
 
 def test_a_damaged_database_is_reported_in_words(tmp_path):

@@ -6,8 +6,10 @@ import pytest
 import wfdb
 
 from echo2ecg_core.errors import StoreError
+from echo2ecg_core.findings import Findings
 from echo2ecg_core.store.catalog import Catalog
 from echo2ecg_core.store.database import Workspace
+from echo2ecg_core.workflows.evaluate import fingerprint
 from echo2ecg_core.workflows.ingest import ingest, split_of
 
 LEADS = ["I", "II", "III", "aVR", "aVL", "aVF", "V1", "V2", "V3", "V4", "V5", "V6"]
@@ -37,6 +39,42 @@ def test_good_files_come_in_and_bad_ones_are_passed_over_with_a_reason(archive, 
     assert (report.ecgs, report.studies, report.clips) == (1, 1, 0)
     assert {row["file"] for row in report.refused} == {"ecg/bad.hea", "echo/A/S1/broken.mp4"} and all(row["reason"] for row in report.refused)
     assert Catalog(place).study("S1").phenotypes == {"lvef": 55.0} and not Catalog(place).study("S1").synthetic
+
+
+def labelled(archive, **columns):
+    pd.DataFrame({"patient_id": ["A", "A"], "study_id": ["S1", "S2"]} | columns).to_csv(archive / "labels.csv", index=False)
+    return archive
+
+
+def test_findings_come_in_and_the_index_follows_from_the_scores(archive, tmp_path):
+    seventeen, sixteen = " ".join(["1"] * 12 + ["2", "3", "2", "1", "3"]), " ".join(["2"] * 16 + ["-"])
+    ingest(labelled(archive, wall_motion_scores=[seventeen, sixteen], rhythm=["AF", ""], conduction=["lbbb", ""], first_degree_block=["", True]),
+           Workspace(tmp_path / "w"), cohort="mine")
+    first, second = (Catalog(Workspace(tmp_path / "w")).study(s) for s in ("S1", "S2"))
+    assert first.findings.words() == ["Atrial fibrillation", "Left bundle branch block"] and second.findings.words() == ["First-degree AV block"]
+    assert first.phenotypes["wall_motion_score_index"] == pytest.approx((13 + 2 + 3 + 2 + 3) / 17)
+    assert second.phenotypes["wall_motion_score_index"] == 2 and second.findings.wall_motion_scores[-1] is None
+
+
+@pytest.mark.parametrize(("column", "cell", "expected"), [
+    ("wall_motion_scores", "1 1 2", "17 scores parted by spaces"), ("wall_motion_scores", " ".join(["1"] * 16 + ["5"]), "scores from 1 to 4"),
+    ("wall_motion_score_index", "0.4", "numbers from 1 to 4"), ("rhythm", "pacemaker", "sinus, af, other"),
+    ("conduction", "left bundle", "normal, lbbb, rbbb, other"), ("first_degree_block", "maybe", "true or false"), ("lvef", "about 50", "numbers")])
+def test_a_label_that_cannot_be_is_refused_with_its_row_and_column_and_nothing_comes_in(archive, tmp_path, column, cell, expected):
+    place = Workspace(tmp_path / "w")
+    with pytest.raises(StoreError, match=f"labels.csv holds '{cell[:24]}' in row 3, column {column}; expected are .*{expected}"):
+        ingest(labelled(archive, **{column: ["", cell]}), place, cohort="mine")
+    assert not place.exists()
+
+
+def test_findings_that_join_later_leave_a_report_in_date(archive, tmp_path):
+    place = Workspace(tmp_path / "w")
+    ingest(archive, place, cohort="mine")
+    before = fingerprint(place)
+    Catalog(place).add_study("S1", "A", findings=Findings((1,) * 17, "sinus", "normal", False))
+    assert fingerprint(place) == before
+    Catalog(place).add_study("S1", "A", phenotypes={"lvef": 30.0})
+    assert fingerprint(place) != before
 
 
 def test_importing_twice_adds_nothing(archive, tmp_path):
