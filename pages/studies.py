@@ -6,7 +6,7 @@ import streamlit as st
 
 from echo2ecg_core.workflows.search import candidates, nearest_ecgs, patient_of, search
 from echo2ecg_core.workflows.study_view import view_study
-from pages.ui import browse_session, resources, session, study_panels, study_words
+from pages.ui import browse_session, resources, session, study_panels, study_words, wall_motion_panel
 from pages.ui.errors import errors_in_words
 
 record, card, workspace = session.current_ecg(), resources.active_model(), resources.workspace()
@@ -52,4 +52,5 @@ if study_id:
         view = view_study(study_id, workspace, resources.loaded_model(card))
         study_panels.study_head(view, similarity)
         study_panels.play(view, lambda by: browse_session.move_hit(by, row, len(hits)) if hits else None)
+        wall_motion_panel.show(view.study)
         study_panels.verdict_table(view.study.phenotypes, report["phenotypes"])

@@ -32,7 +32,7 @@ def journey_workspace(folder: Path, n_patients: int = 12) -> Workspace:
         heart = draw_heart(rng)
         patient_id, study_id = f"P-{i:04d}", f"S-{i:04d}"
         catalog.add_patient(patient_id, split="test", cohort="journey", synthetic=True, sex="female" if i % 2 else "male")
-        catalog.add_study(study_id, patient_id, study_date="2026-01-05", age_years=40 + i, phenotypes=heart.labels())
+        catalog.add_study(study_id, patient_id, study_date="2026-01-05", age_years=40 + i, phenotypes=heart.labels(), findings=heart.findings())
         signal = simulate_ecg(heart, rng)
         record = EcgRecord(signal, 500.0, "phantom", f"E-{i:04d}", sex="female" if i % 2 else "male", age_years=40.0 + i)
         catalog.add_ecg(f"E-{i:04d}", patient_id, record, ecg_time="2026-01-05")

@@ -13,6 +13,7 @@ import pandas as pd
 from echo2ecg_core.ecg.record import EcgRecord
 from echo2ecg_core.echo.clip import VIEWS
 from echo2ecg_core.errors import SignalError, StoreError
+from echo2ecg_core.findings import CONDUCTIONS, RHYTHMS
 from echo2ecg_core.phenotypes import PHENOTYPES
 from echo2ecg_core.store.catalog import Catalog, ClipRow
 from echo2ecg_core.store.database import Workspace
@@ -31,6 +32,7 @@ class Filters:
         sex: "male" or "female".
         age_years: Lowest and highest age, both included.
         phenotypes: Field name -> lowest and highest measured value, both included; an unmeasured study does not pass.
+        rhythm, conduction: Key of `findings.RHYTHMS`, of `findings.CONDUCTIONS`; a study without it does not pass.
     """
 
     not_patient: str | None = None
@@ -38,6 +40,8 @@ class Filters:
     sex: str | None = None
     age_years: tuple[float, float] | None = None
     phenotypes: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+    rhythm: str | None = None
+    conduction: str | None = None
 
 
 @dataclass(frozen=True)
@@ -200,6 +204,10 @@ def _conditions(studies: pd.DataFrame, catalog: Catalog, filters: Filters) -> di
     if filters.age_years:
         low, high = filters.age_years
         passes[f"Age {low:g}–{high:g}"] = studies.age_years.between(low, high).to_numpy()
+    if filters.rhythm:
+        passes[RHYTHMS[filters.rhythm]] = (studies.rhythm == filters.rhythm).to_numpy()
+    if filters.conduction:
+        passes[CONDUCTIONS[filters.conduction]] = (studies.conduction == filters.conduction).to_numpy()
     for name, (low, high) in filters.phenotypes.items():
         column = studies[name] if name in studies else pd.Series(np.nan, studies.index)
         passes[f"{PHENOTYPES[name].short} {low:g}–{high:g}"] = column.between(low, high).to_numpy()

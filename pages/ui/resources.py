@@ -219,6 +219,15 @@ def chart_svg(key: tuple, dark: bool, _chart) -> str:
     return inline_svg(_chart.draw(Frame(DARK if dark else LIGHT)), _chart.alt)
 
 
+@st.cache_data(max_entries=64, show_spinner=False)
+def bullseye_svg(scores: tuple[int | None, ...], dark: bool) -> str:
+    """The wall motion of a study as inline SVG, drawn once per scores and theme."""
+    from echo2ecg_core.figures.chart import DARK, LIGHT, Frame, inline_svg
+    from echo2ecg_core.figures.wall_motion import bullseye_figure, bullseye_words
+
+    return inline_svg(bullseye_figure(scores, Frame(DARK if dark else LIGHT)), bullseye_words(scores))
+
+
 @st.cache_data(max_entries=2, show_spinner=False)
 def report_zip(key: tuple, _report) -> bytes:
     """The folder of a report as a zip, made once per state of its reports."""

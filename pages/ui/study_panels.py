@@ -1,6 +1,7 @@
 """The panels of Similar studies: filters, hits, agreement, the open study with its player, predicted against measured."""
 
 import dataclasses
+from collections.abc import Mapping
 from html import escape
 
 import pandas as pd
@@ -8,6 +9,7 @@ import streamlit as st
 
 from echo2ecg_core.echo.clip import VIEWS
 from echo2ecg_core.figures.notation import MISSING, THIN, measured, measured_range, number, predicted, with_unit
+from echo2ecg_core.findings import CONDUCTIONS, RHYTHMS
 from echo2ecg_core.phenotypes import PHENOTYPES
 from echo2ecg_core.workflows.compare import agreement, difference, verdicts
 from echo2ecg_core.workflows.search import Candidates, EcgHit, Filters, Hit
@@ -55,24 +57,32 @@ def filter_controls(own_patient: str | None) -> None:
 def _filter_form(chosen: Filters, own_patient: str | None) -> None:
     with st.form("filter_form", border=False):
         views = st.multiselect("Has the views", list(VIEWS), default=chosen.views, format_func=VIEWS.get)
-        sex = st.selectbox("Sex", ("male", "female"), index=None if chosen.sex is None else ("male", "female").index(chosen.sex),
-                           placeholder="any")
+        sex = _one_of("Sex", {"male": "male", "female": "female"}, chosen.sex)
         age = st.slider("Age, years", 0, 110, value=chosen.age_years or (0, 110))
         low, high = (int(end) for end in PHENOTYPES["lvef"].axis)
         lvef = st.slider("Measured LVEF, %", low, high, value=chosen.phenotypes.get("lvef", (low, high)))
+        rhythm = _one_of("Rhythm", RHYTHMS, chosen.rhythm)
+        conduction = _one_of("Conduction", CONDUCTIONS, chosen.conduction)
         others_only = st.checkbox("Not the same patient", browse_session.leaves_out_own_patient(), disabled=own_patient is None,
                                   help="Known when the open ECG is one of the workspace.")
         if st.form_submit_button("Apply", type="primary"):
             browse_session.leave_out_own_patient(others_only)
             browse_session.set_filters(Filters(None, tuple(views), sex, None if age == (0, 110) else age,
-                                               {} if lvef == (low, high) else {"lvef": lvef}))
+                                               {} if lvef == (low, high) else {"lvef": lvef}, rhythm, conduction))
             st.rerun()
+
+
+def _one_of(label: str, words: Mapping[str, str], chosen: str | None) -> str | None:
+    """A choice of one key by its words, or none."""
+    return st.selectbox(label, list(words), index=None if chosen is None else list(words).index(chosen), format_func=words.get, placeholder="any")
 
 
 def _words_of(chosen: Filters, own_patient: str | None) -> list[str]:
     words = ["Not the same patient"] if own_patient and browse_session.leaves_out_own_patient() else []
     words += [f"Has {VIEWS[view]}" for view in chosen.views] + ([f"Sex {chosen.sex}"] if chosen.sex else [])
     words += [f"Age {chosen.age_years[0]:g}–{chosen.age_years[1]:g}"] if chosen.age_years else []
+    words += [RHYTHMS[chosen.rhythm]] if chosen.rhythm else []
+    words += [CONDUCTIONS[chosen.conduction]] if chosen.conduction else []
     return words + [f"{PHENOTYPES[name].short} {low:g}–{high:g}" for name, (low, high) in chosen.phenotypes.items()]
 
 
@@ -86,6 +96,10 @@ def _take_off(words: str, chosen: Filters) -> None:
         chosen = dataclasses.replace(chosen, sex=None)
     elif words.startswith("Age "):
         chosen = dataclasses.replace(chosen, age_years=None)
+    elif words in RHYTHMS.values():
+        chosen = dataclasses.replace(chosen, rhythm=None)
+    elif words in CONDUCTIONS.values():
+        chosen = dataclasses.replace(chosen, conduction=None)
     else:
         kept = {n: r for n, r in chosen.phenotypes.items() if not words.startswith(PHENOTYPES[n].short)}
         chosen = dataclasses.replace(chosen, phenotypes=kept)
@@ -169,7 +183,8 @@ def study_head(view: StudyView, similarity: float | None) -> None:
     words = f"{'–'.join(dict.fromkeys((rates[0], rates[-1])))}{THIN}fps" if rates else None
     who = ", ".join(filter(None, (view.study.sex, with_unit(view.study.age_years, "y") if view.study.age_years is not None else None)))
     seen = min(6, len(view.clips))
-    facts = [f"similarity {number(similarity, 2)}" if similarity is not None else None, who or None,
+    findings = [words[0].lower() + words[1:] for words in view.study.findings.words()]
+    facts = [f"similarity {number(similarity, 2)}" if similarity is not None else None, who or None, *findings,
              f"{seen} of {len(view.clips)} clips" if len(view.clips) > seen else f"{seen} clip{'s' * (seen != 1)}", words,
              "top right: view confidence" if any(clip.view_confidence is not None for clip in view.clips) else None]
     st.html(f"<div class='e2e-study'><b>{escape(view.study.study_id)}</b> {' · '.join(escape(f) for f in facts if f)}</div>")

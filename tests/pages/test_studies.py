@@ -8,6 +8,8 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from echo2ecg_core.errors import StoreError
+from echo2ecg_core.findings import Findings
+from echo2ecg_core.store.catalog import Catalog
 from echo2ecg_core.workflows.search import Filters, search, search_report
 from pages.ui import resources
 from pages.ui.study_words import hits_csv
@@ -126,6 +128,40 @@ def test_filters_that_shut_everything_out_name_the_strictest_and_can_be_reset(pa
     assert "No study passes these filters. The strictest is “LVEF 78–80” (removes 40)." in words(page)
     next(b for b in page.button if b.label == "Reset it").click().run()
     assert page.session_state["study_filters"] == Filters(sex="male") and len(page.dataframe[0].value) == 10
+
+
+def test_an_open_study_tells_rhythm_and_conduction_and_shows_its_wall_motion(page, workspace):
+    scores = (1,) * 12 + (3, 3, 2, 1, None)
+    Catalog(workspace).add_study("S-0010", "P-0010", findings=Findings(scores, "af", "lbbb", True))
+    page.query_params["study"] = "S-0010"
+    page.run()
+    text = words(page)
+    assert not page.exception and "atrial fibrillation · left bundle branch block · first-degree AV block" in text
+    assert "<b>3 akinetic</b> apical anterior, apical septal" in text and "<b>1 normal or hyperkinetic</b> 13 of 17 segments" in text
+    drawn = json.loads(page.get("bidi_component")[1].proto.json)["html"]
+    assert "Wall motion score index 1.31" in drawn and "<svg" in drawn
+    assert [b.proto.label for b in page.get("download_button")] == ["SVG", "PDF", "PNG"]
+
+
+def test_a_study_without_scores_shows_no_wall_motion_and_one_with_the_index_alone_says_so(page, workspace):
+    page.query_params["study"] = "S-0011"
+    page.run()
+    assert len(page.get("bidi_component")) == 1 and "Wall motion" not in words(page)
+    Catalog(workspace).add_study("S-0011", "P-0011", phenotypes={"wall_motion_score_index": 1.5})
+    page.run()
+    assert len(page.get("bidi_component")) == 1 and "with its score index only" in words(page)
+
+
+def test_rhythm_and_conduction_filter_the_studies_and_can_be_taken_off(page, workspace):
+    Catalog(workspace).add_study("S-0009", "P-0009", findings=Findings(rhythm="af", conduction="rbbb"))
+    Catalog(workspace).add_study("S-0008", "P-0008", findings=Findings(rhythm="af", conduction="normal"))
+    page.session_state["study_filters"] = Filters(rhythm="af", conduction="rbbb")
+    assert list(with_ecg(page).dataframe[0].value["Study"]) == ["S-0009"]
+    page.session_state["study_filters"] = Filters(rhythm="other", conduction="rbbb")
+    page.run()
+    assert "The strictest is “Other rhythm” (removes 40)." in words(page)
+    next(b for b in page.button if b.label == "Reset it").click().run()
+    assert page.session_state["study_filters"] == Filters(conduction="rbbb") and list(page.dataframe[0].value["Study"]) == ["S-0009"]
 
 
 def test_from_a_study_its_nearest_ecgs_are_listed(page):
