@@ -80,7 +80,8 @@ def region_sizes(heart: Heart, body: np.random.Generator) -> np.ndarray:
     """(20,) strength of each region: living wall mass, relative to a healthy heart.
 
     Wall thickness and cavity size raise it (Brody effect), scar silences it, diffuse fibrosis thins it, amyloid takes
-    two thirds (Carroll et al., Am J Cardiol 1982: low voltage despite thick walls); RV overload multiplies the right side.
+    two thirds (low voltage despite thick walls: Carroll et al., Am J Cardiol 49:9-13, 1982); RV overload multiplies the
+    right side.
     """
     septal, free = heart.ivsd / 0.82, heart.lvpwd / 0.80
     share = np.array([1.0 if s else 0.35 if "anter" in n else 0.0 for n, s in zip(SEGMENTS, _SEPTAL, strict=False)])
@@ -104,7 +105,7 @@ def depolarisation(
     """The ventricular activation of a conducted beat.
 
     In normal conduction the septum fires from both sides and mostly cancels; in LBBB it fires from right to left,
-    whole. Fibrosis scatters times and narrows pulses (fragmented QRS, Das et al., Circulation 2006). Anterior
+    whole. Fibrosis scatters times and narrows pulses (fragmented QRS over scar: Das et al., Circulation 2006). Anterior
     fascicular block delays the anterior and lateral base.
     """
     kind = heart.conduction

@@ -67,9 +67,10 @@ def draw_function(
     """LVEF in percent before rhythm and conduction act, and diffuse fibrosis 0 ... 1.
 
     Healthy 62 +- 5 (men), 64 +- 5 (women). Dilated 31 +- 8, a third early or recovering at 46 +- 4 (such courses: Japp
-    et al., J Am Coll Cardiol 2016); hypertensive hearts are mostly preserved, one in six fails (that they come to fail:
-    Levy et al., JAMA 1996); HCM 67 +- 6, amyloid 49 +- 10; infarction takes in proportion to scar (scar size and
-    outcome: Wu et al., Heart 2008).
+    et al., J Am Coll Cardiol 67:2996-3010, 2016); hypertensive hearts are mostly preserved, one in six fails (hypertension
+    makes failure two to three times as likely: Levy et al., JAMA 275:1557-1562, 1996); HCM 67 +- 6,
+    amyloid 49 +- 10; infarction takes in proportion to scar (infarct size and LVEF, r = -0.75: Wu et al., Heart
+    94:730-736, 2008).
     """
     base = rng.normal(62 if sex == "male" else 64, 4.6)
     fibrosis = rng.beta(1.2, 16) + 0.0012 * max(0.0, age_years - 50)
@@ -98,7 +99,7 @@ def draw_function(
 def dyssynchronous_lvef(rng: np.random.Generator, lvef: float, rhythm: str, conduction: str) -> float:
     """LVEF after LBBB (-5 points on average) and AF (-3 points) have taken their share.
 
-    LBBB makes heart failure 2.9 times as likely (Zhang et al., J Card Fail 2015).
+    LBBB makes heart failure 2.9 times as likely (Zhang et al., J Card Fail 21:307-312, 2015).
     """
     lvef -= max(0.0, rng.normal(5, 3)) * (conduction == "lbbb") + max(0.0, rng.normal(3, 3)) * (rhythm == "af")
     return float(np.clip(lvef, 10, 80))
@@ -107,8 +108,9 @@ def dyssynchronous_lvef(rng: np.random.Generator, lvef: float, rhythm: str, cond
 def draw_left_valves(rng: np.random.Generator, found: tuple[str, ...], lvef: float) -> dict[str, int]:
     """Grades 0-3 of aortic stenosis, aortic and mitral regurgitation.
 
-    Named disease is moderate (60 %) or severe; trace to mild leaks are common (Singh et al., Am J Cardiol 1999);
-    failing ventricles leak functionally (Rossi et al., Heart 2011: 27 % not, 49 % mildly to moderately, 24 % severely).
+    Named disease is moderate (60 %) or severe; mild leaks are common (mitral in 19 %, aortic in 8 to 13 % with
+    traces: Singh et al., Am J Cardiol 83:897-902, 1999); failing ventricles leak functionally (27 % not, 49 % mildly to
+    moderately, 24 % severely: Rossi et al., Heart 97:1675-1680, 2011).
     """
     stenosis = _disease_grade(rng) if "aortic_stenosis" in found else 0
     aortic = _disease_grade(rng) if "aortic_regurgitation" in found else int(rng.random() < 0.12)
@@ -134,7 +136,7 @@ def draw_cavity(
 
     Healthy 54 +- 10 (men) and 45 +- 8 mL/m2 (women), shrinking slightly with age; a failing ventricle dilates to keep
     its stroke volume; regurgitation adds volume, concentric disease takes some. Length/diameter 1.5, towards 1.25 in
-    dilated hearts, which become rounder (and less so under treatment: Lowes et al., Am J Cardiol 1999).
+    dilated hearts, which become rounder (length/diameter improves under carvedilol: Lowes et al., Am J Cardiol 1999).
     """
     indexed = rng.normal(54, 8.5) if sex == "male" else rng.normal(45, 6.8)
     indexed = max(indexed, 28.0) - 0.08 * (age_years - 55)
@@ -153,8 +155,9 @@ def draw_walls(
     """Septal and posterior wall thickness in cm at end-diastole.
 
     Healthy inside 0.6-1.0 (men), 0.6-0.9 (women). Hypertension adds 0.33, aortic stenosis 0.12 a grade; HCM septum 1.75
-    with a spared posterior wall (diagnosed from 1.5; tertiary centres see thicker ones: Olivotto et al., J Am Coll
-    Cardiol 2003); amyloid 1.55 all round, at least 1.2 as in Gonzalez-Lopez et al., Eur Heart J 2015.
+    with a spared posterior wall (from 1.5 to beyond 3.0 in 237 patients of a community: Olivotto et al., J Am Coll
+    Cardiol 41:315-321, 2003); amyloid 1.55 all round, at least 1.2 (maximal wall 1.7 +- 0.34, hypertrophy from 1.2 on by
+    inclusion: Gonzalez-Lopez et al., Eur Heart J 2015).
     """
     male = sex == "male"
     septum = rng.normal(0.84 if male else 0.76, 0.075) + 0.0012 * (age_years - 50)
@@ -177,7 +180,8 @@ def draw_lavi(
 ) -> float:
     """Left atrial volume index in mL/m2: healthy 25 +- 5; filling pressure, mitral leak and AF enlarge it.
 
-    Left atrial volume tells the burden of diastolic dysfunction (Tsang et al., Am J Cardiol 2002).
+    Left atrial volume rises with the grade of diastolic dysfunction, LV mass and falling LVEF (Tsang et al., Am J Cardiol
+    2002).
     """
     lavi = 25.0 + 0.30 * max(0.0, 55 - lvef) + 7 * max(0, valves["mr_grade"] - 1) + 10 * max(0.0, ivsd - 1.05)
     lavi += 11 * (rhythm == "af") + 9 * ("amyloid" in found) + 6 * ("hcm" in found)
@@ -192,7 +196,7 @@ def draw_right_heart(
 
     Healthy RVSP about 25, RV 33 +- 4 mm, TAPSE 2.4 +- 0.35 (the last two ASE/EACVI 2015; see also Rudski et al., J Am
     Soc Echocardiogr 2010). Left-heart pressure is passed on; precapillary disease reaches 62 +- 16 and weakens the RV
-    (TAPSE tells survival: Forfia et al., Am J Respir Crit Care Med 2006).
+    (TAPSE below 1.8 goes with a weak RV and large atrium: Forfia et al., Am J Respir Crit Care Med 2006).
     """
     rvsp = rng.normal(25, 4) + 0.05 * (age_years - 55)
     rvsp += 0.38 * max(0.0, lavi - 30) + 0.16 * max(0.0, 45 - lvef) + 2 * valves["mr_grade"]
@@ -219,8 +223,9 @@ def draw_intervals(
 ) -> dict[str, float]:  # fmt: skip
     """Mean ventricular rate (bpm), PR and QRS (ms).
 
-    QRS 92 (men) / 86 ms (women) +- 7, longer in large, heavy and fibrosed ventricles (a long QRS is a specific sign of
-    a failing ventricle: Murkofsky et al., J Am Coll Cardiol 1998); LBBB and RBBB about 150 and 138. PR 158 +- 19, longer
+    QRS 92 (men) / 86 ms (women) +- 7 (36,299 healthy women of the Women's Health Initiative: QRS 85 +- 8, PR 158, rate
+    66 +- 9, PMC3825808), longer in large, heavy and fibrosed ventricles (102 ms with abnormal LVEF, 91 with normal:
+    Murkofsky et al., J Am Coll Cardiol 32:476-482, 1998); LBBB and RBBB about 150 and 138. PR 158 +- 19, longer
     with a large atrium and age. Rate 69 +- 11, faster in failure although half are beta-blocked; AF 82 +- 17.
     """
     qrs = rng.normal(92 if sex == "male" else 86, 6.5)

@@ -177,9 +177,10 @@ def complete_heart(
 
 
 def at_another_visit(heart: Heart, rng: np.random.Generator) -> Heart:
-    """The same heart some days later: loading, rate and function differ by what test-retest echo shows.
+    """The same heart some days later: loading, rate and function differ a little.
 
-    LVEF 1.5 points, LVEDV 4 %, rate 7 bpm (Thavendiranathan et al., J Am Coll Cardiol 2013; resting-rate studies).
+    LVEF 1.5 points, LVEDV 4 %, rate 7 bpm: our choice, inside the 6 points by which LVEF by 3D echo differs between visits
+    of unchanged hearts, measurement included (Thavendiranathan et al., J Am Coll Cardiol 61:77-84, 2013).
     """
     lvef = float(np.clip(heart.lvef + rng.normal(0, 1.5), 8, 82))
     lvedv = heart.lvedv * float(np.exp(rng.normal(0, 0.04)))

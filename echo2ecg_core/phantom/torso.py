@@ -1,6 +1,6 @@
 """From dipoles to electrodes: lead vectors of a torso with misplaced electrodes, and the noise they pick up.
 
-Lead vectors are Dower's (Dower et al., J Electrocardiol 1980), x left, y feet, z back. Noise is added at the nine
+Lead vectors are Dower's (Dower et al., Clin Cardiol 3:87-95, 1980), x left, y feet, z back. Noise is added at the nine
 electrodes, so Einthoven's and Goldberger's equations hold exactly. Parameters are frozen.
 """
 
@@ -44,8 +44,8 @@ def lead_vectors(bsa_m2: float, sex: str, body: np.random.Generator, rng: np.ran
     """(8, 3) lead vectors of I, II, V1 ... V6 for one recording of one person.
 
     A larger body attenuates, most in front (fat, lungs, breast); electrodes miss their place by about 1.5 cm sideways
-    and 2 cm in height (Rajaganeshan et al., Int J Clin Pract 2008), V1 and V2 mostly too high. Place counts in
-    electrode distances, about 4.5 cm.
+    and 2 cm in height, V1 and V2 mostly too high (Rajaganeshan et al., Int J Clin Pract 62:65-70, 2008; the centimetres
+    are ours). Place counts in electrode distances, about 4.5 cm.
 
     Args:
         body: Generator of the person: attenuation and chest shape, equal in every recording.
@@ -73,7 +73,7 @@ def electrode_noise(rng: np.random.Generator, n_samples: int, sampling_rate_hz: 
     """(8, n) mV of baseline wander, muscle, mains and motion in I, II, V1 ... V6.
 
     Levels of resting recordings: wander 0.02-0.15 mV below 0.5 Hz, muscle 4-25 uV from 20 Hz, mains up to 15 uV, a
-    motion artefact in one of twelve (Moody et al., Comput Cardiol 1984; Friesen et al., IEEE TBME 1990).
+    motion artefact in one of twelve (kinds of noise: Friesen et al., IEEE TBME 37:85-98, 1990; the levels are ours).
     """
     frequencies = np.fft.rfftfreq(n_samples, 1 / sampling_rate_hz)
     bins = len(frequencies)
