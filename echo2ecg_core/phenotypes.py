@@ -3,7 +3,8 @@
 Field names are the column names everywhere (labels.csv, catalog, JSON). Ranges: ASE/EACVI chamber quantification
 2015 (Lang et al., J Am Soc Echocardiogr 28:1-39); right atrium and RV pressure: ASE right heart guideline 2010 (Rudski
 et al., J Am Soc Echocardiogr 23:685-713); LVEF classes: universal definition of heart failure
-(Bozkurt et al., Eur J Heart Fail 23:352-380, 2021). `confirmed=False` marks a range not yet checked in its source.
+(Bozkurt et al., Eur J Heart Fail 23:352-380, 2021). `confirmed=False` marks a range of which an end has not yet been
+read in its source or a copy of it.
 """
 
 from collections.abc import Mapping
@@ -64,7 +65,7 @@ PHENOTYPES: dict[str, Phenotype] = {
         Phenotype("lvidd", "LV internal diameter", "LVIDd", "cm", 1, (2.8, 8.0),
                   {"male": (4.2, 5.8), "female": (3.8, 5.2)}, ASE_2015),
         Phenotype("lvids", "LV internal diameter, systole", "LVIDs", "cm", 1, (1.5, 7.0),
-                  {"male": (2.5, 4.0), "female": (2.2, 3.5)}, ASE_2015, confirmed=False),
+                  {"male": (2.5, 4.0), "female": (2.2, 3.5)}, ASE_2015),
         Phenotype("ivsd", "Septal thickness", "IVSd", "cm", 1, (0.4, 2.4),
                   {"male": (0.6, 1.0), "female": (0.6, 0.9)}, ASE_2015),
         Phenotype("lvpwd", "Posterior wall thickness", "LVPWd", "cm", 1, (0.4, 2.2),
