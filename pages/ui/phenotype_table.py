@@ -100,7 +100,7 @@ def _chance(chance: dict | None) -> str:
     """The likelier side in words; a dash when sex or range is unknown."""
     sides = {side: p for side, p in (chance or {}).items() if p is not None}
     if not sides:
-        return f'<span class="muted" title="Needs a reference range and, where it differs, the sex.">{MISSING}</span>'
+        return f'<span class="muted" title="Needs a reference range, where it differs the sex, and a limit above the smallest value there can be.">{MISSING}</span>'
     side = max(sides, key=sides.get)
     return f"{percent(sides[side])} {side}"
 

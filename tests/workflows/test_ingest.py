@@ -7,6 +7,7 @@ import wfdb
 
 from echo2ecg_core.errors import StoreError
 from echo2ecg_core.findings import Findings
+from echo2ecg_core.phantom.cohort import PhantomCohort, write_cohort
 from echo2ecg_core.store.catalog import Catalog
 from echo2ecg_core.store.database import Workspace
 from echo2ecg_core.workflows.evaluate import fingerprint
@@ -65,6 +66,14 @@ def test_a_label_that_cannot_be_is_refused_with_its_row_and_column_and_nothing_c
     with pytest.raises(StoreError, match=f"labels.csv holds '{cell[:24]}' in row 3, column {column}; expected are .*{expected}"):
         ingest(labelled(archive, **{column: ["", cell]}), place, cohort="mine")
     assert not place.exists()
+
+
+def test_a_phantom_cohort_comes_in_with_the_findings_of_its_hearts(tmp_path):
+    ingest(write_cohort(tmp_path / "cohort", 4, 5, ecg_only=True), Workspace(tmp_path / "w"), cohort="phantoms")
+    for study in (study for i in range(4) for study in PhantomCohort(4, 5).patient(i).studies):
+        stored = Catalog(Workspace(tmp_path / "w")).study(study.study_id)
+        assert stored.findings == study.heart.findings()
+        assert stored.phenotypes["wall_motion_score_index"] == pytest.approx(study.labels()["wall_motion_score_index"], abs=0.001)
 
 
 def test_findings_that_join_later_leave_a_report_in_date(archive, tmp_path):

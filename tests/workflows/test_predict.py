@@ -58,7 +58,7 @@ def test_the_report_is_plain_json_and_agrees_with_itself(model, phantoms):
     for row in report["phenotypes"]:
         assert set(row["reference"]) <= {"male", "female"} and row["name"] in PHENOTYPES
         if row["value"] is not None:
-            assert row["interval"][0] < row["value"] < row["interval"][1]
+            assert row["interval"][0] < row["value"] < row["interval"][1] or row["value"] == PHENOTYPES[row["name"]].lowest
 
 
 def test_the_figures_of_the_manifest_come_out_again_on_the_test_patients(model):
@@ -96,6 +96,16 @@ def test_at_least_four_of_five_real_ecgs_are_marked_as_outside(model, samples):
 def test_pydicoms_ecg_is_marked_as_outside(model):
     outside = predict(read_ecg(get_testdata_file("waveform_ecg.dcm")), model).as_json()["out_of_distribution"]
     assert outside["flag"] and outside["percentile"] > 95 and outside["message"].startswith("Outside the training data.")
+
+
+def test_a_wall_motion_score_index_is_never_below_one_and_has_no_chance_above_a_limit_on_which_most_hearts_lie(model, phantoms):
+    calibration = np.stack([np.full(100, 1.1), np.repeat([-0.3, -0.1, 0.9], [20, 50, 30])], 1)
+    head = Head(np.zeros(model.readouts.kernel.whitening.shape[1]), 1.1, np.array([0.0, 5.0]), calibration)
+    reading = replace(model, readouts=Readouts(model.readouts.kernel, {"wall_motion_score_index": head}, model.readouts.outside))
+    (row,) = predict(phantoms[0][1], reading).as_json()["phenotypes"]
+    assert row["value"] == pytest.approx(1.0, abs=1e-3) and row["interval"] == [1.0, pytest.approx(2.0, abs=0.01)]
+    assert row["chance_outside"] is None and row["reference"] == {"male": [None, 1.0], "female": [None, 1.0]}
+    assert "wall_motion_score_index" not in {r["name"] for r in predict(phantoms[0][1], model).as_json()["phenotypes"]}
 
 
 @pytest.fixture
