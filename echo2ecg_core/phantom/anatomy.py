@@ -156,8 +156,8 @@ def draw_walls(
 
     Healthy inside 0.6-1.0 (men), 0.6-0.9 (women). Hypertension adds 0.33, aortic stenosis 0.12 a grade; HCM septum 1.75
     with a spared posterior wall (from 1.5 to beyond 3.0 in 237 patients of a community: Olivotto et al., J Am Coll
-    Cardiol 41:315-321, 2003); amyloid 1.55 all round, at least 1.2 (maximal wall 1.7 +- 0.34, hypertrophy from 1.2 on by
-    inclusion: Gonzalez-Lopez et al., Eur Heart J 2015).
+    Cardiol 41:315-321, 2003); amyloid 1.55 all round, at least 1.2 (maximal wall 1.7 +- 0.34: Gonzalez-Lopez
+    et al., Eur Heart J 2015).
     """
     male = sex == "male"
     septum = rng.normal(0.84 if male else 0.76, 0.075) + 0.0012 * (age_years - 50)
@@ -180,8 +180,7 @@ def draw_lavi(
 ) -> float:
     """Left atrial volume index in mL/m2: healthy 25 +- 5; filling pressure, mitral leak and AF enlarge it.
 
-    Left atrial volume rises with the grade of diastolic dysfunction, LV mass and falling LVEF (Tsang et al., Am J Cardiol
-    2002).
+    Left atrial volume rises with the grade of diastolic dysfunction (Tsang et al., Am J Cardiol 2002).
     """
     lavi = 25.0 + 0.30 * max(0.0, 55 - lvef) + 7 * max(0, valves["mr_grade"] - 1) + 10 * max(0.0, ivsd - 1.05)
     lavi += 11 * (rhythm == "af") + 9 * ("amyloid" in found) + 6 * ("hcm" in found)
@@ -275,11 +274,10 @@ def draw_wall_motion(
 def wall_motion_scores(wall_motion: tuple[float, ...]) -> tuple[int, ...]:
     """Score of each segment from its thickening as a share of normal: 1 normal or hyperkinetic, 2 hypokinetic, 3 akinetic.
 
-    ASE/EACVI 2015 names the scores and leaves the limits to the eye. Textbooks put them at 30 % and 10 % of thickening,
-    0.75 and 0.25 of a normal 40 %; a segment's own ejection fraction of 65, 40 and 15 % for the three scores (Lebeau et al.,
-    Echo Res Pract 5:63-69, 2018) parts them at 0.85 and 0.44 of 62 %. Taken is the middle of both; it leaves all but a few of
-    the healthy ventricles at an index of 1.0. Scores carry no observer noise; 4 (dyskinetic) does not occur, because the
-    phantom's walls do not bulge.
+    ASE/EACVI 2015 names the scores and leaves the limits to the eye. Textbooks (ecgwaves.com) put them at 30 % and 10 % of
+    thickening, 0.75 and 0.25 of a normal 40 %; segmental ejection fractions of 65, 40 and 15 % for the three scores (Lebeau
+    et al., Echo Res Pract 5:63-69, 2018) part them at 0.85 and 0.44 of 62 %. Taken is the middle of both; it leaves all but a
+    few healthy ventricles at an index of 1.0. Scores carry no observer noise; 4 does not occur: no wall bulges.
     """
     return tuple(1 if share >= HYPOKINETIC_BELOW else 2 if share >= AKINETIC_BELOW else 3 for share in wall_motion)
 
