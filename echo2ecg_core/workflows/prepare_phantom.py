@@ -72,10 +72,14 @@ def with_more_bodies(data: TrainingData, n_patients: int, seed: int, spec: EcgIn
         for done, task in enumerate(as_completed(tasks), 1):
             task.result()
             progress(done / len(tasks), f"Simulating more ECGs: {done * SHARD} of {len(tasks) * SHARD} patients")
-    rows = [_ecg_row(ecg, patient) for s in starts for patient, ecg in _other_bodies(n_patients, seed, s, n_bodies)]
-    signals = np.concatenate([np.load(_bodies(folder, s, n_bodies)) for s in starts])
-    kept = np.array([row["patient_id"] in known for row in rows])
-    return replace(data, ecgs=pd.concat([data.ecgs, pd.DataFrame(rows)[kept]], ignore_index=True), signals=np.concatenate([data.signals, signals[kept]]))
+    rows = [[_ecg_row(ecg, patient) for patient, ecg in _other_bodies(n_patients, seed, s, n_bodies)] for s in starts]
+    kept = [np.array([row["patient_id"] in known for row in of_shard], bool) for of_shard in rows]
+    signals = np.empty((len(data.signals) + sum(k.sum() for k in kept), *data.signals.shape[1:]), data.signals.dtype)  # gigabytes: filled in place
+    signals[: len(data.signals)], end = data.signals, len(data.signals)
+    for start, k in zip(starts, kept, strict=True):
+        signals[end : end + k.sum()], end = np.load(_bodies(folder, start, n_bodies))[k], end + k.sum()
+    more = pd.DataFrame([row for of_shard, k in zip(rows, kept, strict=True) for row, keep in zip(of_shard, k, strict=True) if keep])
+    return replace(data, ecgs=pd.concat([data.ecgs, more], ignore_index=True), signals=signals)
 
 
 def _bodies(folder: Path, start: int, n_bodies: int) -> Path:
