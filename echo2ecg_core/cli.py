@@ -204,11 +204,12 @@ def train(preset: Annotated[str, typer.Option(help="demo or paper")] = "demo",
 def evaluate(model: Annotated[str, typer.Option(help="Id of a registered model.")],
              cohort: Annotated[list[str], typer.Option(help="Judge patients of this cohort only; may be repeated.")] = [],  # noqa: B006
              split: Annotated[str, typer.Option(help="test or validation")] = "test",
-             vectors: Annotated[list[str], typer.Option(help="NAME=FILE.npy: another encoder's vectors, ids in FILE.ids.txt.")] = [],  # noqa: B006
+             vectors: Annotated[list[str], typer.Option(help="NAME=FILE.npy: another encoder's vectors, ids in FILE.ids.txt, size in FILE.json.")] = [],  # noqa: B006
              workspace: WorkspaceOption = None, as_json: JsonOption = False) -> None:
     """Judge a model on test patients, beside a random encoder, hand-made features and imported encoders."""
     from echo2ecg_core.workflows.evaluate import evaluate as evaluate_model
-    from echo2ecg_core.workflows.evaluate import named_files, summary_lines
+    from echo2ecg_core.workflows.evaluate import summary_lines
+    from echo2ecg_core.workflows.imported_encoders import named_files
 
     with progress_bar() as progress:
         report = evaluate_model(_existing(workspace), model, cohort or None, split, named_files(vectors), progress)

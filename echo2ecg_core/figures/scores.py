@@ -104,3 +104,11 @@ def parameters(n: int | None) -> str:
         if n >= scale:
             return f"{n / scale:.{0 if n >= 100 * scale else 1}f}{THIN}{letter}"
     return str(n)
+
+
+def size_beside(n: int, other: int) -> str:
+    """How a number of parameters compares with another: "18× larger", "3.2× smaller", "same size"."""
+    ratio = max(n, other) / min(n, other)
+    if ratio < 1.05:
+        return "same size"
+    return f"{number(ratio, 0 if ratio >= 9.95 else 1)}× {'larger' if n > other else 'smaller'}"

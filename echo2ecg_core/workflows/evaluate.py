@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from echo2ecg_core.errors import Echo2ECGError, ModelError, StoreError
+from echo2ecg_core.errors import Echo2ECGError, ModelError
 from echo2ecg_core.evaluation.curves import calibration_points, roc_points
 from echo2ecg_core.evaluation.rows import N_RESAMPLES, Row, Split, evaluate_encoder, paired_differences, unanswerable
 from echo2ecg_core.evaluation.subgroups import patient_counts, subgroup_results
@@ -26,7 +26,8 @@ from echo2ecg_core.store.catalog import Catalog
 from echo2ecg_core.store.database import Workspace, write_atomically
 from echo2ecg_core.store.model_registry import ModelCard, ModelRegistry
 from echo2ecg_core.store.vectors import load_vectors
-from echo2ecg_core.workflows.evaluation_data import Encoder, imported_vectors, labelled_table, measure_records, split_of
+from echo2ecg_core.workflows.evaluation_data import Encoder, labelled_table, measure_records, split_of
+from echo2ecg_core.workflows.imported_encoders import imported_encoders
 
 Progress = Callable[[float, str], None]
 LEVEL = 0.95
@@ -44,7 +45,7 @@ def evaluate(workspace: Workspace, model_id: str, cohorts: Sequence[str] | None 
         model_id: Of a registered model, or the beginning of one id.
         cohorts: Names of cohorts whose patients are judged; None = all.
         split: "test" or "validation".
-        vectors: Name -> .npy file of another encoder's vectors of the same ECGs (ids beside it).
+        vectors: Name -> .npy file of another encoder's vectors of the same ECGs (ids, and what is known of it, beside it).
         progress: Told how far it is.
 
     Raises:
@@ -55,7 +56,7 @@ def evaluate(workspace: Workspace, model_id: str, cohorts: Sequence[str] | None 
     model = _embedded(workspace, card, _part(progress, 0.0, 0.3))
     stored = load_vectors(workspace.vectors, "ecg", card.model_id)
     table, notes = labelled_table(workspace, stored.ids, cohorts, split)
-    imported = _imported(vectors or {}, list(table.ecg_id))
+    imported = imported_encoders(vectors or {}, list(table.ecg_id))
     random, features, outside, groups = measure_records(table, Catalog(workspace), model, _random_network(model.spec), _part(progress, 0.3, 0.7))
     parameters = sum(p.numel() for p in model.echo2ecg.ecg_encoder.parameters())
     encoders = [
@@ -74,29 +75,17 @@ def evaluate(workspace: Workspace, model_id: str, cohorts: Sequence[str] | None 
     return _write(workspace, card, _plain(report), rows, parts["test"])
 
 
-def named_files(arguments: Sequence[str]) -> dict[str, Path]:
-    """NAME=FILE arguments as name -> file.
-
-    Raises:
-        StoreError: one has no name or no file, or a name comes twice.
-    """
-    found = {}
-    for argument in arguments:
-        name, equals, file = argument.partition("=")
-        if not name or not equals or not file or name in found:
-            raise StoreError(f"Expected NAME=FILE.npy with a name of its own, found {argument!r}.", "For example --vectors my_encoder=vectors.npy.")
-        found[name] = Path(file)
-    return found
-
-
 def summary_lines(report: dict) -> list[str]:
     """The main figures of a report as lines of a small table."""
+    from echo2ecg_core.figures.scores import parameters as size
+
     asked = [name for name, task in report["tasks"].items() if task["kind"] != "regression" or name == "lvef"]
     lines = [f"{report['model']['name']} {report['model']['id']}: {report['counts']['ecgs']} ECGs of {report['counts']['patients']} {report['split']} "
              f"patients{', simulated' if report['synthetic'] else ''}. AUROC, or mean absolute error where a unit stands."]
     keys = [row["key"] for row in report["rows"]]
     wide = 2 + max(len(report["tasks"][name]["label"]) + len(report["tasks"][name]["unit"]) + 3 for name in asked)
     lines.append(" " * wide + "".join(f"{key:>26}" for key in keys))
+    lines.append(f"{'Parameters':<{wide}}" + "".join(f"{size(row['parameters']):>26}" for row in report["rows"]))
     for name in asked:
         task, metric = report["tasks"][name], "mae" if report["tasks"][name]["kind"] == "regression" else "auroc"
         cells = [_cell(row["results"].get(name, {}).get(metric)) for row in report["rows"]]
@@ -143,14 +132,6 @@ def _words(model) -> str:
     if objective == "masked":
         return "ECG only, masked patches"
     return ENCODER_WORDS[model.spec.study.pooling] if "study" in model.spec.parts else "ECG encoder only"
-
-
-def _imported(vectors: Mapping[str, Path], ecg_ids: list[str]) -> list[Encoder]:
-    taken = [name for name in vectors if not name or "." in name or name in ("model", "random", "features")]
-    if taken:
-        raise StoreError(f"An encoder cannot be called {taken[0]!r}.", "Choose a name without a dot that is not model, random or features.")
-    return [Encoder(name, f"Imported: {name}", "imported", None, ("probe", "knn"), imported_vectors(name, path, ecg_ids))
-            for name, path in vectors.items()]
 
 
 def _rows(encoder: Encoder, table: pd.DataFrame, progress: Progress) -> list[Row]:

@@ -6,7 +6,6 @@ cohorts, or of the whole workspace where the chosen ones have none (an external 
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -128,45 +127,3 @@ def _groups(row, record, measured: dict[str, float]) -> dict[str, str | None]:
     sex = row.sex.capitalize() if isinstance(row.sex, str) and row.sex else None
     return {"sex": sex, "age": age_band(age), "rhythm": rhythm_words(record.statements, measured["p_present"], measured["rr_change_ms"]),
             "conduction": conduction_words(measured["qrs_ms"]), "device": record.device or None, "cohort": row.cohort}
-
-
-def imported_vectors(name: str, path: Path, ecg_ids: Sequence[str]) -> np.ndarray:
-    """Vectors (n, d) of the ECGs `ecg_ids` from a .npy file with its ids beside it.
-
-    Args:
-        name: What the person calls the encoder.
-        path: A .npy file (m, d); ids, one a line, in FILE.ids.txt or the first column of FILE.ids.csv.
-        ecg_ids: The ECGs that are needed.
-
-    Raises:
-        StoreError: a file is missing or unreadable, or shapes and ids do not fit.
-    """
-    ids = _ids_beside(path)
-    try:
-        matrix = np.load(path, allow_pickle=False)
-    except (OSError, ValueError) as error:
-        raise StoreError(f"The vectors of {name} cannot be read from {path.name} ({type(error).__name__}).",
-                         "Save them with numpy.save as one array of floats.") from error
-    if matrix.ndim != 2 or len(matrix) != len(ids) or not np.issubdtype(matrix.dtype, np.number):
-        raise StoreError(f"Expected one row of numbers for each of {len(ids)} ids in {path.name}, found {matrix.dtype} {matrix.shape}.",
-                         "Rows of the .npy file and lines of the ids file have to match.")
-    row_of = {ecg_id: row for row, ecg_id in enumerate(ids)}
-    absent = [ecg_id for ecg_id in ecg_ids if ecg_id not in row_of]
-    if absent:
-        raise StoreError(f"{path.name} lacks {len(absent)} of the {len(ecg_ids)} ECGs that are evaluated (first: {absent[0]}).",
-                         "Embed every labelled ECG of the workspace; ids are those of `ecgs.csv`.")
-    vectors = matrix[[row_of[ecg_id] for ecg_id in ecg_ids]].astype(np.float32)
-    if not np.isfinite(vectors).all():
-        raise StoreError(f"{path.name} holds numbers that are not finite.", "Embed these ECGs again.")
-    return vectors
-
-
-def _ids_beside(path: Path) -> list[str]:
-    for beside in (path.with_suffix(".ids.txt"), path.with_suffix(".ids.csv")):
-        if beside.is_file():
-            lines = [line.split(",")[0].strip().strip('"') for line in beside.read_text(errors="replace").splitlines() if line.strip()]
-            ids = lines[1:] if beside.suffix == ".csv" and lines[:1] == ["ecg_id"] else lines
-            if len(set(ids)) != len(ids):
-                raise StoreError(f"{beside.name} holds {len(ids)} ids, of which only {len(set(ids))} differ.", "Give every ECG one row.")
-            return ids
-    raise StoreError(f"There are no ids beside {path.name}.", f"Write {path.stem}.ids.txt with one ecg_id a line, in the order of the rows.")

@@ -23,16 +23,15 @@ from echo2ecg_core.figures.scores import (
     score_with_interval,
 )
 from echo2ecg_core.phenotypes import PHENOTYPES
-from echo2ecg_core.workflows.report_tables import (
-    RETRIEVAL_WAYS,
+from echo2ecg_core.workflows.report_comparison import (
     difference_cell,
-    intervals_in_order,
     main_score,
     plain_score,
     reference_of,
     score_limits,
     task_short,
 )
+from echo2ecg_core.workflows.report_tables import RETRIEVAL_WAYS, intervals_in_order
 
 MOST_LINES = 6
 KS = (1, 3, 5, 10)

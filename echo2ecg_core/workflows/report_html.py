@@ -12,6 +12,7 @@ from echo2ecg_core.figures.notation import THIN
 from echo2ecg_core.figures.scores import count, parameters
 from echo2ecg_core.figures.tables import table_html
 from echo2ecg_core.workflows import report_charts as charts
+from echo2ecg_core.workflows import report_comparison as comparison
 from echo2ecg_core.workflows import report_tables as tables
 
 LIKENESS_WORDS = ("The last column is the mean difference between an ECG’s own study and its ten nearest, as a share of that to random "
@@ -93,7 +94,7 @@ def _finding(report: Report, finding: str) -> str:
     drawn = [*charts.finding_charts(report, finding, readout), charts.difference_chart(report, finding, readout)]
     positive = f" {count(task['positives'])} of {count(task['patients'])} patients." if task.get("positives") is not None else ""
     return (f"<h2>{escape(task['label'])}</h2><p class='facts'>{escape(task.get('definition') or '')}{positive}</p><dl>{numbers}</dl>"
-            f"{_charts(drawn)}{_table(tables.models_table(report, finding, readout))}")
+            f"{_charts(drawn)}{_table(comparison.models_table(report, finding, readout))}")
 
 
 def _values(report: Report) -> str:

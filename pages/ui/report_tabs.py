@@ -8,6 +8,7 @@ from echo2ecg_core.evaluation.evaluated import Report
 from echo2ecg_core.figures.scores import difference_with_interval
 from echo2ecg_core.figures.tables import Table, table_html
 from echo2ecg_core.workflows import report_charts as charts
+from echo2ecg_core.workflows import report_comparison as comparison
 from echo2ecg_core.workflows import report_tables as tables
 from echo2ecg_core.workflows.report import evaluated_models
 from echo2ecg_core.workflows.report_charts import Chart
@@ -26,7 +27,7 @@ def classification(report: Report, finding: str, readout: str, state: tuple, nam
     if report.data["tasks"][finding]["kind"] != "binary":
         st.caption("ROC and calibration are drawn for findings of two classes.")
     _models_head(report, readout, names)
-    _table(tables.models_table(report, finding, readout), "e2e-models", caption=False)
+    _table(comparison.models_table(report, finding, readout), "e2e-models", caption=False)
     for other in report.beside:
         found = resources.direct_difference(report.model["id"], other.model["id"], finding, readout)
         if found:

@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 import sys
 from pathlib import Path
 
@@ -15,8 +16,9 @@ from echo2ecg_core.evaluation.rows import Row, Split, paired_differences, row_of
 from echo2ecg_core.store.catalog import Catalog
 from echo2ecg_core.store.model_registry import ModelRegistry
 from echo2ecg_core.worker import workflow_of
-from echo2ecg_core.workflows.evaluate import evaluate, fingerprint, named_files, summary_lines
-from echo2ecg_core.workflows.evaluation_data import imported_vectors, labelled_table
+from echo2ecg_core.workflows.evaluate import evaluate, fingerprint, summary_lines
+from echo2ecg_core.workflows.evaluation_data import labelled_table
+from echo2ecg_core.workflows.imported_encoders import imported_encoders, imported_vectors, named_files
 from tests.evaluation_workspace import PATIENTS, evaluation_workspace
 from tests.small_workspace import small_workspace
 
@@ -32,6 +34,7 @@ def report(workspace, tmp_path_factory):
     path, table = tmp_path_factory.mktemp("imported") / "oracle.npy", Catalog(workspace).labelled_ecgs()
     np.save(path, table[["lvef"]].to_numpy() + np.zeros((1, 4)))
     path.with_suffix(".ids.txt").write_text("\n".join(table.ecg_id))
+    path.with_suffix(".json").write_text('{"parameters": 95000000, "label": "Oracle, 95 M"}')
     return evaluate(workspace, ModelRegistry(workspace).active().model_id, vectors={"oracle": path})
 
 
@@ -47,7 +50,8 @@ def test_the_report_on_disk_is_the_one_returned_and_holds_every_row(workspace, r
     assert json.loads(path.read_text()) == report
     rows = {row["key"]: row for row in report["rows"]}
     assert set(rows) == {"model.probe", "model.knn", "random.probe", "random.knn", "features.boosting", "oracle.probe", "oracle.knn"}
-    assert rows["model.probe"]["parameters"] == rows["random.knn"]["parameters"] > 100_000 and rows["oracle.knn"]["parameters"] is None
+    assert rows["model.probe"]["parameters"] == rows["random.knn"]["parameters"] > 100_000 and rows["oracle.knn"]["parameters"] == 95_000_000
+    assert rows["oracle.knn"]["encoder"] == "Oracle, 95 M" and rows["features.boosting"]["parameters"] is None
     assert rows["model.knn"]["model_id"] == report["model"]["id"] and rows["random.knn"]["model_id"] is None
     assert rows["oracle.probe"]["results"]["lvef"]["mae"][0] < 0.5 < rows["model.probe"]["results"]["lvef"]["mae"][0]
     assert report["counts"]["patients"] == PATIENTS["test"] and report["counts"]["train_patients"] == PATIENTS["train"]
@@ -97,6 +101,7 @@ def test_curves_groups_retrieval_intervals_and_leakage_checks_are_there(report):
 def test_the_terminal_table_names_every_row_and_says_what_is_small(report):
     lines = summary_lines(report)
     assert all(row["key"] in lines[1] for row in report["rows"])
+    assert lines[2].startswith("Parameters") and lines[2].count("95.0\u202fM") == 2
     assert any(line.startswith("LV ejection fraction (%)") for line in lines) and any("Small splits" in line for line in lines)
 
 
@@ -171,6 +176,33 @@ def test_imported_vectors_that_do_not_fit_are_refused_in_words(vectors_file, spo
     spoil(vectors_file)
     with pytest.raises(Echo2ECGError, match=words):
         imported_vectors("other", vectors_file, ["E3", "E1"])
+
+
+def test_what_is_stated_beside_imported_vectors_is_taken_over_and_the_rest_stays_unknown(vectors_file):
+    beside = vectors_file.with_suffix(".json")
+    for text, label, n in (("", "Imported: other", None), ('{"parameters": 95000000}', "Imported: other", 95_000_000),
+                           ('{"label": "Large ViT"}', "Large ViT", None), ('{"parameters": 7, "label": "Large ViT"}', "Large ViT", 7)):
+        beside.write_text(text) if text else None
+        encoder, = imported_encoders({"other": vectors_file}, ["E2"])
+        assert (encoder.key, encoder.label, encoder.parameters, encoder.vectors.tolist()) == ("other", label, n, [[3, 4, 5]])
+
+
+@pytest.mark.parametrize("text, words", [
+    ("{half", "found no JSON"), ("[1]", "found list"), ('{"params": 5}', "found params"), ('{"parameters": "95 M"}', "found '95 M' parameters"),
+    ('{"parameters": 0}', "found 0 parameters"), ('{"parameters": true}', "found True parameters"), ('{"parameters": 9.5}', "found 9.5 parameters"),
+    ('{"label": " "}', "found the label ' '"), ('{"label": 3}', "found the label 3"),
+])
+def test_a_statement_that_cannot_be_read_is_refused_in_words(vectors_file, text, words):
+    vectors_file.with_suffix(".json").write_text(text)
+    with pytest.raises(Echo2ECGError, match=re.escape(words)) as error:
+        imported_encoders({"other": vectors_file}, ["E2"])
+    assert "in other.json" in error.value.message
+
+
+def test_an_imported_encoder_cannot_take_the_name_of_another_row(vectors_file):
+    for name in ("model", "random", "features", "a.b"):
+        with pytest.raises(Echo2ECGError, match=f"cannot be called '{name}'"):
+            imported_encoders({name: vectors_file}, ["E2"])
 
 
 def test_vectors_arguments_are_names_with_files():

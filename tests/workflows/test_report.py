@@ -12,11 +12,17 @@ from sklearn.metrics import roc_auc_score
 
 from echo2ecg_core.errors import StoreError
 from echo2ecg_core.evaluation.evaluated import Report
-from echo2ecg_core.figures.scores import difference_with_interval, parameters, score_interval, score_value
+from echo2ecg_core.figures.scores import (
+    difference_with_interval,
+    parameters,
+    score_interval,
+    score_value,
+    size_beside,
+)
 from echo2ecg_core.figures.tables import Cell, Column, Table, latex, table_csv, table_html, table_latex
 from echo2ecg_core.store.database import Workspace
 from echo2ecg_core.workflows import report as reports
-from echo2ecg_core.workflows import report_charts, report_tables
+from echo2ecg_core.workflows import report_charts, report_comparison, report_tables
 from echo2ecg_core.workflows.report_html import html_page
 from tests.report_fixture import made_up_report, write_report
 
@@ -118,7 +124,7 @@ def test_the_csv_of_values_subgroups_intervals_and_retrieval_equals_the_document
 
 
 def test_the_models_table_lists_the_baselines_and_the_models_beside(report, beside):
-    table = report_tables.models_table(Report(report.data, (beside,)), "lvef_reduced", "probe")
+    table = report_comparison.models_table(Report(report.data, (beside,)), "lvef_reduced", "probe")
     assert [row[0].text for row in table.rows] == ["Multi-view, attention", "Single view, A4C", "Hand-made ECG features", "Random initialisation", "Imported: my_otis & co"]
     csv = read_csv(table)
     assert csv.auroc.tolist() == [0.91, 0.88, 0.84, 0.79, 0.86] and csv.auroc_knn[0] == 0.89
@@ -126,13 +132,33 @@ def test_the_models_table_lists_the_baselines_and_the_models_beside(report, besi
     assert table.rows[2][4].text == "reference" and table.rows[3][4].text == "−0.05 (−0.06 to −0.04)"
 
 
+def test_the_models_table_tells_how_much_larger_each_encoder_is_and_why_a_size_is_not_known(report):
+    unstated = [row | {"parameters": None} if row["kind"] == "imported" else row for row in report.data["rows"]]
+    for rows, imported, csv_row in ((report.data["rows"], ("5.4\u202fM", "17× larger"), (5_400_000, 5_400_000 / 320_000, "")),
+                                    (unstated, ("–", "not stated"), ("", "", "not stated"))):
+        table = report_comparison.models_table(Report(report.data | {"rows": rows}), "lvef_reduced", "probe")
+        cells = {row[0].text: (row[1].text, row[1].detail) for row in table.rows}
+        assert cells == {"Multi-view, attention": ("320\u202fk", ""), "Hand-made ECG features": ("–", "no network"),
+                         "Random initialisation": ("320\u202fk", "same size"), "Imported: my_otis & co": imported}
+        csv = read_csv(table).fillna("")
+        found = csv[csv.model == "Imported: my_otis & co"].iloc[0]
+        assert (found.parameters, found.parameters_times_model, found.parameters_unknown_because) == csv_row
+        assert " ".join(imported).replace("\u202f", " ") in table_html(table).replace("\u202f", " ").replace(" <span>", " ").replace("</span>", "")
+        assert latex(" ".join(imported)) in table_latex(table)
+
+
+def test_sizes_are_compared_in_words():
+    assert [size_beside(n, 5_300_000) for n in (95_400_000, 5_300_000, 5_400_000, 1_650_000, 53_000)] == [
+        "18× larger", "same size", "same size", "3.2× smaller", "100× smaller"]
+
+
 def test_with_knn_the_columns_change_places(report):
-    csv = read_csv(report_tables.models_table(report, "lvef_reduced", "knn"))
+    csv = read_csv(report_comparison.models_table(report, "lvef_reduced", "knn"))
     assert csv.auroc[0] == 0.89 and csv.auroc_probe[0] == 0.91
 
 
 def test_whiskers_lie_where_the_scores_do(report):
-    table = report_tables.models_table(report, "lvef_reduced", "probe")
+    table = report_comparison.models_table(report, "lvef_reduced", "probe")
     low, high = (float(end) for end in table.columns[3].heading.split(" to "))
     for row, value in zip(table.rows, (0.91, 0.84, 0.79, 0.86), strict=True):
         assert row[3].mark.value == pytest.approx(100 * (value - low) / (high - low))
