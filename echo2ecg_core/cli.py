@@ -6,6 +6,7 @@ can solve ends with one sentence and exit status 2, without a traceback.
 
 import os
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -226,12 +227,12 @@ def report(model: Annotated[str, typer.Option(help="Id of an evaluated model.")]
            workspace: WorkspaceOption = None) -> None:
     """Write the report of a model as one HTML file, CSV and LaTeX tables, and figures."""
     from echo2ecg_core.store.model_registry import ModelRegistry
-    from echo2ecg_core.workflows.report import load_report, set_beside, write_report_folder
+    from echo2ecg_core.workflows.report import direct_difference, load_report, set_beside, write_report_folder
 
     place = _existing(workspace)
     own, *others = (load_report(place, ModelRegistry(place).get(name).model_id) for name in (model, *beside))
     with progress_bar() as progress:
-        print(write_report_folder(set_beside(own, others), out, progress))
+        print(write_report_folder(set_beside(own, others, partial(direct_difference, place)), out, progress))
 
 
 @app.command()

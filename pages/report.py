@@ -26,7 +26,7 @@ if report is None:
     report_panels.evaluate_again(model_id)
     st.stop()
 with errors_in_words():
-    report = set_beside(report, report_tabs.beside(report))
+    report = set_beside(report, report_tabs.beside(report), resources.direct_difference)
 
 state = tuple(resources.report_state(i) for i in (model_id, *(r.model["id"] for r in report.beside)))
 with controls:

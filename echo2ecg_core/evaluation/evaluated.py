@@ -4,6 +4,7 @@ Holds what was computed and computes nothing, so that page, HTML report and pape
 """
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from echo2ecg_core.errors import StoreError
@@ -11,6 +12,9 @@ from echo2ecg_core.errors import StoreError
 NEEDED = ("model", "split", "counts", "tasks", "rows")
 READOUTS = {"probe": "Linear probe", "knn": "kNN, k = 5", "boosting": "Gradient boosting"}
 MODEL, FEATURES = "model", "features"
+RowOf = tuple[str, str]  # id of a model, key of a row of its report
+Difference = tuple[str, tuple[float, float, float]]  # main metric of a task, difference with its interval
+Direct = Callable[[str, str, RowOf, RowOf], Difference | None]  # split, task, a row, the row it is compared with
 
 
 @dataclass(frozen=True)
@@ -52,10 +56,12 @@ class Report:
     Attributes:
         data: The document as `evaluate` wrote it.
         beside: Reports whose models stand in the same tables.
+        direct: Looks up how much better or worse one row is than another on the same ECGs; None where that is not known.
     """
 
     data: dict
     beside: tuple["Report", ...] = ()
+    direct: Direct = lambda split, task, row, other: None
 
     @property
     def model(self) -> dict:
@@ -98,6 +104,13 @@ class Report:
     def model_row(self, readout: str) -> Encoder:
         """The model this report is about."""
         return next(e for e in self._encoders(readout) if e.kind == MODEL)
+
+    def difference_to_model(self, task: str, encoder: Encoder, readout: str) -> Difference | None:
+        """An encoder minus the report's own model, ECG by ECG; None where their predictions cannot be paired."""
+        model, owner = self.model_row(readout), encoder.model_id if encoder.kind == "beside" else self.model["id"]
+        if not model.row_key or not encoder.row_key:
+            return None
+        return self.direct(self.data["split"], task, (owner, encoder.row_key), (self.model["id"], model.row_key))
 
     def _encoders(self, readout: str) -> list[Encoder]:
         grouped: dict[str, list[dict]] = {}

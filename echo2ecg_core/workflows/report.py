@@ -7,12 +7,13 @@ import io
 import tomllib
 import zipfile
 from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
 
 import numpy as np
 
 from echo2ecg_core.errors import StoreError
-from echo2ecg_core.evaluation.evaluated import Report, parse_report
+from echo2ecg_core.evaluation.evaluated import Difference, Direct, Report, RowOf, parse_report
 from echo2ecg_core.figures.chart import Frame
 from echo2ecg_core.figures.export import FIGURE_FORMATS, figure_file, provenance_line
 from echo2ecg_core.figures.tables import table_csv, table_latex
@@ -55,8 +56,8 @@ def reports(workspace: Workspace) -> list[Report]:
     return [load_report(workspace, model_id) for model_id in evaluated_models(workspace)]
 
 
-def set_beside(report: Report, others: list[Report]) -> Report:
-    """The report with the models of others in its tables.
+def set_beside(report: Report, others: list[Report], direct: Direct) -> Report:
+    """The report with the models of others in its tables, each compared with its own model by `direct`.
 
     Raises:
         StoreError: another report rests on other patients, so its scores cannot be compared.
@@ -66,28 +67,35 @@ def set_beside(report: Report, others: list[Report]) -> Report:
             if report.data.get(key) != other.data.get(key):
                 raise StoreError(f"The report of {other.model['name']} rests on another {words} ({other.data.get(key)}; here "
                                  f"{report.data.get(key)}), so the two cannot be compared.", f"Evaluate {other.model['name']} again.")
-    return Report(report.data, tuple(others))
+    return Report(report.data, tuple(others), cache(direct))  # HTML, CSV and LaTeX ask for the same ones
 
 
-def direct_difference(workspace: Workspace, model_id: str, other_id: str, task: str, readout: str) -> tuple[str, tuple[float, float, float]] | None:
-    """Metric, and how much better or worse a model is than another on the same test ECGs, with its paired patient bootstrap.
+def direct_difference(workspace: Workspace, split: str, task: str, row: RowOf, other: RowOf) -> Difference | None:
+    """How much better or worse one row is than another on the same ECGs, with its paired patient bootstrap.
 
-    None where one of them has no predictions of this task through this readout, or they are of other ECGs.
+    Args:
+        workspace: Where the reports are.
+        split: Of both reports.
+        task: Of both.
+        row, other: Id of a model and key of a row of its report.
+
+    Returns:
+        Metric, and row minus other with its interval; None where a row has no stored predictions of this task, or the two
+        are of other ECGs.
     """
     from echo2ecg_core.evaluation.rows import difference_of_predictions
 
     found = []
-    for one in (model_id, other_id):
+    for model_id, key in (row, other):
         try:
-            with np.load(report_path(workspace, one).with_name("predictions.npz"), allow_pickle=False) as archive:
-                found.append({key: archive[key] for key in ("ecg_ids", "patients", f"target/{task}", f"model.{readout}/{task}")})
+            with np.load(report_path(workspace, model_id).with_name("predictions.npz"), allow_pickle=False) as archive:
+                found.append([archive[name] for name in ("ecg_ids", "patients", f"target/{task}", f"{key}/{task}")])
         except (OSError, KeyError, ValueError, zipfile.BadZipFile):
             return None
-    ours, theirs = found
-    if not np.array_equal(ours["ecg_ids"], theirs["ecg_ids"]):
+    (ecgs, patients, target, ours), (other_ecgs, _, other_target, theirs) = found
+    if not np.array_equal(ecgs, other_ecgs) or not np.array_equal(target, other_target, equal_nan=True):
         return None
-    key = f"model.{readout}/{task}"
-    return difference_of_predictions(task, ours[key], theirs[key], ours[f"target/{task}"], ours["patients"])
+    return difference_of_predictions(task, ours, theirs, target, patients)
 
 
 def outdated(report: Report, workspace: Workspace) -> str:

@@ -5,6 +5,7 @@ report's own model, ECG by ECG.
 """
 
 import math
+from collections.abc import Iterator
 
 from echo2ecg_core.evaluation.evaluated import READOUTS, Encoder, Report
 from echo2ecg_core.figures.notation import MISSING, number
@@ -69,6 +70,8 @@ def models_table(report: Report, finding: str, readout: str) -> Table:
                Column(f"{name}, {READOUTS[readout].split(',')[0].lower()}", metric, True, SCORE_PARTS),
                Column(f"{number(limits[0], 2)} to {number(limits[1], 2)}", "", False, ()),
                Column(f"Paired difference to {reference[0].lower()}{reference[1:]}" if reference else "Paired difference", "difference", True, SCORE_PARTS)]
+    if report.beside:
+        columns.append(Column(f"Paired difference to {_own_name(report)}", "difference_to_model", True, SCORE_PARTS))
     if other:
         columns.append(Column(f"{name}, {READOUTS[other].split(',')[0]}", f"{metric}_{other}", True, SCORE_PARTS))
     if value_task:
@@ -79,6 +82,8 @@ def models_table(report: Report, finding: str, readout: str) -> Table:
         cells = [_encoder_cell(report, encoder), _size_cell(report, encoder),
                  score_cell(encoder.score(finding, metric), metric, strong=True), _whisker(encoder, finding, metric, limits),
                  difference_cell(report, finding, encoder)]
+        if report.beside:
+            cells.append(direct_cell(report, finding, encoder, readout))
         if other:
             cells.append(short_cell(encoder.other_score(finding, metric), metric))
         if value_task:
@@ -106,6 +111,12 @@ def beside_name(report: Report, model_id: str | None) -> str:
     """Name and short id of a model set beside."""
     found = next((other.model for other in report.beside if other.model["id"] == model_id), None)
     return f"{found['name']} {found['id'][:8]}" if found else ""
+
+
+def _own_name(report: Report) -> str:
+    """Name of the report's model, with its short id where a model beside has the same."""
+    name = report.model["name"]
+    return f"{name} {report.model['id'][:8]}" if name in [other.model["name"] for other in report.beside] else name
 
 
 def short_cell(triple: list | None, metric: str, phenotype: str | None = None) -> Cell:
@@ -153,8 +164,19 @@ def difference_cell(report: Report, task: str, encoder: Encoder) -> Cell:
     return Cell(difference_with_interval(found["value"], found["metric"], report.data["tasks"][task].get("phenotype")), tuple(found["value"]))
 
 
+def direct_cell(report: Report, task: str, encoder: Encoder, readout: str) -> Cell:
+    """The paired difference of one encoder to the report's own model on the same ECGs, "reference" for the model itself."""
+    if encoder.kind == "model":
+        return Cell("reference")
+    found = report.difference_to_model(task, encoder, readout)
+    if not found or found[1][0] != found[1][0]:
+        return Cell(MISSING)
+    metric, value = found
+    return Cell(difference_with_interval(list(value), metric, report.data["tasks"][task].get("phenotype")), value)
+
+
 def differences_table(report: Report) -> Table:
-    """Paired differences of every row to the reference row of its task."""
+    """Paired differences of every row to the reference row of its task, then those of the models beside to this model."""
     names = {row["key"]: f"{row['encoder']}, {READOUTS.get(row['readout'], row['readout'])}" for row in report.data["rows"]}
     columns = (Column("Task", "task"), Column("Row", "row"), Column("Reference", "reference"), Column("Score", "metric"),
                Column("Difference", "difference", True, SCORE_PARTS))
@@ -163,4 +185,17 @@ def differences_table(report: Report) -> Table:
              Cell(difference_with_interval(d["value"], d["metric"], report.data["tasks"][task].get("phenotype")), tuple(d["value"])))
             for task, found in report.section("differences").items() if task in report.data["tasks"] for key, d in found.items()
             if key != d["reference"]]
-    return Table("differences", "Paired differences, resampling the same patients for both rows", columns, tuple(rows))
+    return Table("differences", "Paired differences, resampling the same patients for both rows", columns, (*rows, *_direct_rows(report, names)))
+
+
+def _direct_rows(report: Report, names: dict[str, str]) -> Iterator[tuple[Cell, ...]]:
+    """One line a task, readout and model beside: that model minus the report's own."""
+    for task, meta in report.data["tasks"].items():
+        for readout in report.readouts():
+            model = report.model_row(readout)
+            for encoder in (e for e in report.encoders(readout) if e.kind == "beside"):
+                cell = direct_cell(report, task, encoder, readout)
+                if cell.values:
+                    words = f"{encoder.label}, {beside_name(report, encoder.model_id)}, {READOUTS[readout]}"
+                    yield (text_cell(meta["label"]), Cell(words, (f"{encoder.model_id} {encoder.row_key}",)),
+                           Cell(names[model.row_key], (model.row_key,)), Cell(score_label(main_score(report, task)), (main_score(report, task),)), cell)

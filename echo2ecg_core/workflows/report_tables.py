@@ -9,7 +9,9 @@ from echo2ecg_core.figures.scores import count, score_label, score_value
 from echo2ecg_core.figures.tables import SCORE_PARTS, Cell, Column, Table, number_cell, text_cell
 from echo2ecg_core.phenotypes import PHENOTYPES
 from echo2ecg_core.workflows.report_comparison import (
+    beside_name,
     differences_table,
+    direct_cell,
     models_table,
     plain_score,
     score_cell,
@@ -53,17 +55,20 @@ def _all_scores(report: Report, name: str, caption: str, tasks: dict, scores: li
 
 
 def phenotypes_table(report: Report, readout: str) -> Table:
-    """The model's errors on every value, beside R² of the baselines."""
+    """The model's errors on every value, beside R² of the baselines and the paired error of every model set beside."""
     encoders = report.encoders(readout)
-    others = [e for e in encoders if e.kind != "model"]
+    others, beside = [e for e in encoders if e.kind != "model"], [e for e in encoders if e.kind == "beside"]
+    names = {e.key: beside_name(report, e.model_id) if e.kind == "beside" else e.label for e in others}
     columns = (Column("Phenotype", "phenotype"), Column("Unit", "unit"), Column("ECGs", "ecgs", True),
                *(Column(score_label(m), m, True, SCORE_PARTS) for m in VALUE_SCORES),
-               *(Column(f"R², {e.label}", f"r2_{e.key}", True, SCORE_PARTS) for e in others))
+               *(Column(f"Error of {names[e.key]}, paired difference", f"mae_difference_{e.key}", True, SCORE_PARTS) for e in beside),
+               *(Column(f"R², {names[e.key]}", f"r2_{e.key}", True, SCORE_PARTS) for e in others))
     rows = []
     for name, task in report.regressions().items():
         phenotype = task.get("phenotype")
         rows.append((Cell(task["label"], (name,), strong=True), text_cell(task["unit"]), number_cell(task["n"], count(task["n"])),
                      *(score_cell(encoders[0].score(name, m), m, phenotype) for m in VALUE_SCORES),
+                     *(direct_cell(report, name, e, readout) for e in beside),
                      *(short_cell(e.score(name, "r2"), "r2") for e in others)))
     return Table("phenotypes", "Values predicted from the ECG", columns, tuple(rows))
 

@@ -5,7 +5,6 @@ from html import escape
 import streamlit as st
 
 from echo2ecg_core.evaluation.evaluated import Report
-from echo2ecg_core.figures.scores import difference_with_interval
 from echo2ecg_core.figures.tables import Table, table_html
 from echo2ecg_core.workflows import report_charts as charts
 from echo2ecg_core.workflows import report_comparison as comparison
@@ -28,10 +27,6 @@ def classification(report: Report, finding: str, readout: str, state: tuple, nam
         st.caption("ROC and calibration are drawn for findings of two classes.")
     _models_head(report, readout, names)
     _table(comparison.models_table(report, finding, readout), "e2e-models", caption=False)
-    for other in report.beside:
-        found = resources.direct_difference(report.model["id"], other.model["id"], finding, readout)
-        if found:
-            st.caption(f"On the same ECGs, AUROC against {other.model['name']} {other.model['id']}: {difference_with_interval(list(found[1]), found[0])}.")
     differences = charts.difference_chart(report, finding, readout)
     st.html("<h2 class='e2e-heading e2e-later'>Every score</h2>")
     _table(tables.finding_scores_table(report, finding), "e2e-every", caption=False)

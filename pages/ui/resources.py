@@ -185,16 +185,16 @@ def report(model_id: str):
     return _report(str(workspace().folder), model_id, report_state(model_id))
 
 
-def direct_difference(model_id: str, other_id: str, finding: str, readout: str):
-    """AUROC of a model minus that of another on the same test ECGs, or None; once per version of both reports."""
-    return _direct_difference(str(workspace().folder), model_id, other_id, finding, readout, report_state(model_id), report_state(other_id))
+def direct_difference(split: str, task: str, row: tuple[str, str], other: tuple[str, str]):
+    """One row of a report minus another on the same ECGs (metric, value with its interval), or None; once per version of both reports."""
+    return _direct_difference(str(workspace().folder), split, task, row, other, report_state(row[0]), report_state(other[0]))
 
 
-@st.cache_data(show_spinner=False, max_entries=64)
-def _direct_difference(folder: str, model_id: str, other_id: str, finding: str, readout: str, *states: tuple):
+@st.cache_data(show_spinner=False, max_entries=4096)
+def _direct_difference(folder: str, split: str, task: str, row: tuple[str, str], other: tuple[str, str], *states: tuple):
     from echo2ecg_core.workflows.report import direct_difference as measure
 
-    return measure(Workspace(folder), model_id, other_id, finding, readout)
+    return measure(Workspace(folder), split, task, row, other)
 
 
 def report_state(model_id: str) -> tuple:

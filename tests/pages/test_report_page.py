@@ -3,9 +3,11 @@
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from echo2ecg_core.figures.scores import difference_with_interval
 from echo2ecg_core.store import jobs
 from echo2ecg_core.store.database import Workspace
 from echo2ecg_core.workflows import report as reports
@@ -159,6 +161,25 @@ def test_models_are_set_beside_each_other(page, workspace, drawn):
     assert not page.exception and not page.error
     assert "<b>Single view, A4C</b> <span>Other model bbbb0000</span>" in words(page) and "5 on the same patients" in words(page)
     assert "Single view, A4C 0.88" in drawn["charts_classification"]
+
+
+def test_a_model_beside_is_compared_directly_on_the_same_ecgs(page, workspace, drawn):
+    for model_id, noise in ((MODEL_ID, 0.6), ("bbbb0000", 2.0)):
+        document = made_up_report(model_id, model_id, auroc=0.9)
+        for section in ("tasks", "curves", "subgroups", "differences"):  # the finding under a name that evaluations use
+            document[section] = {"lvef_le_40": document[section].pop("lvef_reduced"), **document[section]}
+        for row in document["rows"]:
+            row["results"]["lvef_le_40"] = row["results"].pop("lvef_reduced")
+        target = (np.arange(400) % 3 == 0).astype(float)
+        scores = target + np.random.default_rng(0).normal(0, noise, 400)
+        np.savez(write_report(workspace, document).with_name("predictions.npz"), ecg_ids=np.arange(400).astype(str), patients=np.arange(400),
+                 **{"target/lvef_le_40": target, "model.probe/lvef_le_40": scores})
+    page.run()
+    assert f"Paired difference to {MODEL_ID}" not in words(page)
+    page.multiselect(key="beside").select("bbbb0000").run()
+    metric, value = reports.direct_difference(workspace, "test", "lvef_le_40", ("bbbb0000", "model.probe"), (MODEL_ID, "model.probe"))
+    assert not page.exception and f"Paired difference to {MODEL_ID}" in words(page)
+    assert value[2] < -0.05 and difference_with_interval(list(value), metric) in words(page)
 
 
 def test_models_of_other_patients_are_refused_in_words(page, workspace, drawn):

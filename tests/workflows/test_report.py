@@ -39,9 +39,25 @@ def beside() -> Report:
     return Report(made_up_report("bbbb0000", "Other <model>", auroc=0.88, encoder="Single view, A4C"))
 
 
+def nothing_known(split, task, row, other):
+    return None
+
+
+def made_up_difference(split, task, row, other):
+    """FIXTURE: +0.01 for each letter of the row's key, to the kNN of the model twice that."""
+    assert split == "test" and other[0] == "f1c70000"
+    value = 0.01 * len(row[1]) * (2 if other[1] == "model.knn" else 1)
+    return "mae" if task in ("lvef", "ivsd", "rvsp") else "auroc", (value, value - 0.005, value + 0.005)
+
+
 @pytest.fixture(scope="module")
-def page(report, beside) -> str:
-    return html_page(Report(report.data, (beside,)))
+def both(report, beside) -> Report:
+    return reports.set_beside(report, [beside], made_up_difference)
+
+
+@pytest.fixture(scope="module")
+def page(both) -> str:
+    return html_page(both)
 
 
 @pytest.fixture
@@ -94,7 +110,7 @@ def test_reports_of_other_patients_cannot_be_set_beside(report):
     other = made_up_report("cccc")
     other["workspace"] = "another"
     with pytest.raises(StoreError, match="rests on another archive"):
-        reports.set_beside(report, [Report(other)])
+        reports.set_beside(report, [Report(other)], nothing_known)
 
 
 def test_the_csv_of_the_findings_holds_every_number_of_the_document(report):
@@ -270,6 +286,40 @@ def test_scores_are_written_as_the_house_writes_numbers():
     assert [parameters(n) for n in (None, 320_000, 5_400_000, 96_000_000)] == ["–", "320\u202fk", "5.4\u202fM", "96.0\u202fM"]
 
 
+def test_models_beside_are_compared_directly_in_every_table_page_and_file(both, report, page):
+    for readout, value in (("probe", 0.11), ("knn", 0.18)):
+        table = report_comparison.models_table(both, "lvef_reduced", readout)
+        place = [c.name for c in table.columns].index("difference_to_model")
+        assert table.columns[place].heading == "Paired difference to FIXTURE model"
+        assert table.rows[0][place].text == "reference" and table.rows[1][0].text == "Single view, A4C"
+        assert table.rows[1][place].values == pytest.approx((value, value - 0.005, value + 0.005))
+        baseline = read_csv(table).set_index("model").loc["Hand-made ECG features"]
+        assert baseline.difference_to_model == pytest.approx(0.17 if readout == "probe" else 0.34)
+    words = report_comparison.models_table(both, "lvef_reduced", "probe").rows[1][place].text
+    assert words == "+0.11 (0.10 to 0.12)" and words in page and "Paired difference to FIXTURE model" in page
+    namesake = Report(report.data, (Report(made_up_report("bbbb0000")),), made_up_difference)
+    assert report_comparison.models_table(namesake, "lvef_reduced", "probe").columns[place].heading == "Paired difference to FIXTURE model f1c70000"
+    files = dict(reports.report_files(both, kinds=()))
+    assert latex(words) in files["tables/models-lvef-reduced.tex"].decode() and "0.11,0.105,0.115" in files["tables/models-lvef-reduced.csv"].decode()
+
+
+def test_the_table_of_differences_holds_every_task_and_readout_of_a_model_beside(both, report, beside):
+    alone, found = (read_csv(report_comparison.differences_table(r)) for r in (report, both))
+    direct = found[len(alone):]
+    assert set(zip(direct.row, direct.reference, strict=True)) == {("bbbb0000 model.probe", "model.probe"), ("bbbb0000 model.knn", "model.knn")}
+    assert len(direct) == 2 * len(report.data["tasks"]) and set(direct.task) == {t["label"] for t in report.data["tasks"].values()}
+    assert dict(zip(direct.task, direct.metric, strict=True))["LVEF"] == "mae"
+    unknown = read_csv(report_comparison.differences_table(reports.set_beside(report, [beside], nothing_known)))
+    assert len(unknown) == len(alone)
+
+
+def test_errors_of_values_are_compared_directly_too(both, report):
+    table = report_tables.phenotypes_table(both, "probe")
+    assert "Error of Other <model> bbbb0000, paired difference" in [c.heading for c in table.columns]
+    assert read_csv(table).mae_difference_bbbb0000.tolist() == pytest.approx([0.11] * 3)
+    assert not any("difference" in c.heading for c in report_tables.phenotypes_table(report, "probe").columns)
+
+
 def write_predictions(workspace, model_id, scores, target, ids=None):
     folder = workspace.folder / "reports" / model_id
     folder.mkdir(parents=True, exist_ok=True)
@@ -284,11 +334,13 @@ def test_two_models_are_compared_directly_on_the_same_ecgs(workspace):
     target[::7] = np.nan
     write_predictions(workspace, "aaaa0000", good, target)
     write_predictions(workspace, "bbbb0000", poor, target)
-    metric, (value, low, high) = reports.direct_difference(workspace, "aaaa0000", "bbbb0000", "lvef_le_40", "probe")
+    metric, (value, low, high) = reports.direct_difference(workspace, "test", "lvef_le_40", ("aaaa0000", "model.probe"), ("bbbb0000", "model.probe"))
     known = np.isfinite(target)
     assert metric == "auroc" and value == pytest.approx(roc_auc_score(target[known], good[known]) - roc_auc_score(target[known], poor[known]), abs=1e-9)
     assert 0 < low < value < high
-    same = reports.direct_difference(workspace, "aaaa0000", "aaaa0000", "lvef_le_40", "probe")
+    back = reports.direct_difference(workspace, "test", "lvef_le_40", ("bbbb0000", "model.probe"), ("aaaa0000", "model.probe"))
+    assert back[1] == pytest.approx((-value, -high, -low))
+    same = reports.direct_difference(workspace, "test", "lvef_le_40", ("aaaa0000", "model.probe"), ("aaaa0000", "model.probe"))
     assert same[1] == (0, 0, 0)
 
 
@@ -296,5 +348,6 @@ def test_models_without_common_ecgs_or_predictions_have_no_direct_difference(wor
     target = np.array([0.0, 1.0, 0.0, 1.0])
     write_predictions(workspace, "aaaa0000", target, target)
     write_predictions(workspace, "bbbb0000", target, target, ids=np.array(list("wxyz")))
-    assert reports.direct_difference(workspace, "aaaa0000", "bbbb0000", "lvef_le_40", "probe") is None
-    assert reports.direct_difference(workspace, "aaaa0000", "cccc0000", "lvef_le_40", "probe") is None
+    write_predictions(workspace, "dddd0000", target, 1 - target)
+    for other in (("bbbb0000", "model.probe"), ("cccc0000", "model.probe"), ("aaaa0000", "model.knn"), ("dddd0000", "model.probe")):
+        assert reports.direct_difference(workspace, "test", "lvef_le_40", ("aaaa0000", "model.probe"), other) is None
