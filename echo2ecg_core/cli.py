@@ -224,13 +224,14 @@ def evaluate(model: Annotated[str, typer.Option(help="Id of a registered model."
 def report(model: Annotated[str, typer.Option(help="Id of an evaluated model.")],
            out: Annotated[Path, typer.Option(help="Folder to write: report.html, tables/, figures/.")],
            beside: Annotated[list[str], typer.Option(help="Another evaluated model in the same tables; may be repeated.")] = [],  # noqa: B006
+           split: Annotated[str, typer.Option(help="test or validation: which evaluation")] = "test",
            workspace: WorkspaceOption = None) -> None:
     """Write the report of a model as one HTML file, CSV and LaTeX tables, and figures."""
     from echo2ecg_core.store.model_registry import ModelRegistry
     from echo2ecg_core.workflows.report import direct_difference, load_report, set_beside, write_report_folder
 
     place = _existing(workspace)
-    own, *others = (load_report(place, ModelRegistry(place).get(name).model_id) for name in (model, *beside))
+    own, *others = (load_report(place, ModelRegistry(place).get(name).model_id, split) for name in (model, *beside))
     with progress_bar() as progress:
         print(write_report_folder(set_beside(own, others, partial(direct_difference, place)), out, progress))
 

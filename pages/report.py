@@ -18,19 +18,27 @@ if not names:
 controls = st.container(key="report_controls", horizontal=True, gap="small", vertical_alignment="center")
 with controls:
     model_id = report_panels.model_control(names, card)
+    tasks = st.container(key="report_tasks", horizontal=True, gap="small", vertical_alignment="center", width="content")
+    split = report_panels.split_control()
+evaluated = report_panels.is_evaluated(model_id, split)
 with errors_in_words():
-    report = resources.report(model_id)
+    report = resources.report(model_id, split) if evaluated else None
 with top:
     actions = report_panels.head((report or card).synthetic if report or card else False, report)
 if report is None:
-    report_panels.evaluate_again(model_id)
+    if evaluated:
+        report_panels.evaluate_again(model_id, split)
+    else:
+        report_panels.no_split(model_id, names[model_id], split)
     st.stop()
 with errors_in_words():
     report = set_beside(report, report_tabs.beside(report), resources.direct_difference)
 
-state = tuple(resources.report_state(i) for i in (model_id, *(r.model["id"] for r in report.beside)))
-with controls:
+state = tuple(resources.report_state(i, split) for i in (model_id, *(r.model["id"] for r in report.beside)))
+with tasks:
     finding, readout = report_panels.task_controls(report)
+with controls:
+    report_panels.counts(report, finding)
 report_panels.notices(report, card)
 report_panels.headline_strip(report, finding, readout)
 tabs = st.container(key="report").tabs(report_tabs.TABS, key=TAB_KEY, on_change="rerun", bind="query-params")

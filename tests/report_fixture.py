@@ -10,6 +10,7 @@ import numpy as np
 from scipy.special import ndtr, ndtri
 
 from echo2ecg_core.store.database import Workspace
+from echo2ecg_core.workflows.report import report_path
 
 SHA = "f1c7" + "0" * 60
 FINDINGS = {
@@ -116,7 +117,7 @@ def made_up_report(model_id: str = SHA[:8], name: str = "FIXTURE model", *, auro
 
 def write_report(workspace: Workspace, report: dict) -> Path:
     """Put a report where `evaluate` puts it."""
-    path = workspace.folder / "reports" / report["model"]["id"] / "report.json"
+    path = report_path(workspace, report["model"]["id"], report["split"])
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(report))
     return path

@@ -11,6 +11,7 @@ from echo2ecg_core.errors import StoreError
 
 NEEDED = ("model", "split", "counts", "tasks", "rows")
 READOUTS = {"probe": "Linear probe", "knn": "kNN, k = 5", "boosting": "Gradient boosting"}
+SPLITS = ("test", "validation")
 MODEL, FEATURES = "model", "features"
 RowOf = tuple[str, str]  # id of a model, key of a row of its report
 Difference = tuple[str, tuple[float, float, float]]  # main metric of a task, difference with its interval
@@ -69,6 +70,11 @@ class Report:
         return self.data["model"]
 
     @property
+    def split(self) -> str:
+        """Whose patients are judged: "test", or "validation", on whom readouts were calibrated."""
+        return self.data["split"]
+
+    @property
     def synthetic(self) -> bool:
         """True when the test patients are simulated hearts or the model has seen no others."""
         return bool(self.data.get("synthetic") or self.model.get("synthetic"))
@@ -110,7 +116,7 @@ class Report:
         model, owner = self.model_row(readout), encoder.model_id if encoder.kind == "beside" else self.model["id"]
         if not model.row_key or not encoder.row_key:
             return None
-        return self.direct(self.data["split"], task, (owner, encoder.row_key), (self.model["id"], model.row_key))
+        return self.direct(self.split, task, (owner, encoder.row_key), (self.model["id"], model.row_key))
 
     def _encoders(self, readout: str) -> list[Encoder]:
         grouped: dict[str, list[dict]] = {}

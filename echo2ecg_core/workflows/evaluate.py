@@ -1,7 +1,8 @@
 """Journey 4's end: what a model tells of test patients, beside chance, hand-made features and other encoders.
 
-Everything ends in workspace/reports/MODEL/: report.json, from which page, terminal and paper read, and predictions.npz, with
-which two models can be compared on the same patients later. Test patients judge; they fit and choose nothing.
+Everything ends in workspace/reports/MODEL/ (of validation patients in its folder validation/): report.json, from which page,
+terminal and paper read, and predictions.npz, with which two models can be compared on the same patients later. Test patients
+judge; they fit and choose nothing. The model's own readouts were calibrated on validation patients, so their report says so.
 """
 
 import hashlib
@@ -71,7 +72,7 @@ def evaluate(workspace: Workspace, model_id: str, cohorts: Sequence[str] | None 
     is_test = (table.role == "test").to_numpy()
     report = _header(workspace, card, parameters, table, split, notes) | _results(encoders, rows, parts["test"], groups[is_test])
     report |= {"retrieval": _retrieval(workspace, card, model, table[is_test]), **_readouts(card, parts["test"], outside[is_test]),
-               "leakage": _leakage(table)}
+               "leakage": _leakage(table, split)}
     return _write(workspace, card, _plain(report), rows, parts["test"])
 
 
@@ -227,16 +228,19 @@ def _readouts(card: ModelCard, test: Split, outside: np.ndarray) -> dict:
     return {"intervals": rows, "outside": {"share": share, "limit_percentile": LIMIT_PERCENTILE}}
 
 
-def _leakage(table: pd.DataFrame) -> list[dict]:
+def _leakage(table: pd.DataFrame, split: str) -> list[dict]:
     """Checks that what is judged was not learnt from."""
     roles, fitted = table.groupby("patient_id").role.nunique(), table[table.role != "test"]
     signals = table.groupby("content_hash").role.nunique()
     shared = table[(table.role == "test") & (table.patient_id.isin(fitted.patient_id) | table.content_hash.isin(fitted.content_hash))]
+    calibrated = {"check": "The intervals and chances that pages show were not calibrated on these patients.", "ok": False,
+                  "found": "A model's own readouts are calibrated on validation patients; expect coverage that is too good."}
     return [
         {"check": "No patient is in two splits.", "ok": bool((roles == 1).all()), "found": f"{(roles > 1).sum()} of {len(roles)} patients are."},
         {"check": "No recording is in two splits.", "ok": bool((signals == 1).all()), "found": f"{(signals > 1).sum()} of {len(signals)} different signals are."},
-        {"check": "No ECG of a test patient is among those that readouts were fitted on or chosen by.", "ok": shared.empty,
-         "found": f"{len(shared)} of {(table.role == 'test').sum()} test ECGs are."},
+        {"check": f"No ECG of a {split} patient is among those that the rows' readouts were fitted on or chosen by.", "ok": shared.empty,
+         "found": f"{len(shared)} of {(table.role == 'test').sum()} {split} ECGs are."},
+        *([calibrated] if split == "validation" else []),
     ]
 
 
@@ -252,16 +256,18 @@ def _plain(value):
 
 
 def _write(workspace: Workspace, card: ModelCard, report: dict, rows: list[Row], test: Split) -> dict:
+    from echo2ecg_core.workflows.report import report_path
+
     for row in report["rows"]:
         row["model_id"] = card.model_id if row["kind"] == "model" else None
-    folder, buffer = workspace.folder / "reports" / card.model_id, io.BytesIO()
+    path, buffer = report_path(workspace, card.model_id, report["split"]), io.BytesIO()
     arrays = {"ecg_ids": test.labels.ecg_id.to_numpy(str), "patients": np.unique(test.patients, return_inverse=True)[1]}
     arrays |= {f"target/{task}": test.targets[task] for task in report["tasks"]}
     arrays |= {f"{row.key}/{task}": predicted.astype(np.float32) for row in rows for task, predicted in row.predictions.items()}
     np.savez_compressed(buffer, **arrays)
     try:
-        write_atomically(folder / "predictions.npz", buffer.getvalue())
-        write_atomically(folder / "report.json", json.dumps(report, ensure_ascii=False, allow_nan=False).encode())
+        write_atomically(path.with_name("predictions.npz"), buffer.getvalue())
+        write_atomically(path, json.dumps(report, ensure_ascii=False, allow_nan=False).encode())
     except OSError as error:
         raise Echo2ECGError(f"The report cannot be written ({error.strerror}).", "Free some space or check the folder's rights.") from error
     return report

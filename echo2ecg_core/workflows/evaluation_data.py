@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from echo2ecg_core.errors import StoreError
+from echo2ecg_core.evaluation.evaluated import SPLITS
 from echo2ecg_core.evaluation.features import FEATURES, ecg_features
 from echo2ecg_core.evaluation.rows import Split
 from echo2ecg_core.evaluation.subgroups import age_band, conduction_words, rhythm_words
@@ -19,7 +20,6 @@ from echo2ecg_core.store.database import Workspace
 from echo2ecg_core.workflows.active_model import LoadedModel
 
 Progress = Callable[[float, str], None]
-SPLITS = ("test", "validation")
 
 
 @dataclass(frozen=True, eq=False)

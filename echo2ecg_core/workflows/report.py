@@ -1,6 +1,7 @@
 """The report of a model: read from the workspace, set beside others, written as a folder or a zip.
 
-`evaluate` writes reports/<model>/report.json; nothing here computes a score, but for the direct difference of two models. No torch: the page that shows it needs none.
+`evaluate` writes reports/<model>/report.json, of validation patients reports/<model>/validation/report.json. Nothing here computes a
+score, but for the direct difference of two models. No torch: the page that shows it needs none.
 """
 
 import io
@@ -13,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from echo2ecg_core.errors import StoreError
-from echo2ecg_core.evaluation.evaluated import Difference, Direct, Report, RowOf, parse_report
+from echo2ecg_core.evaluation.evaluated import SPLITS, Difference, Direct, Report, RowOf, parse_report
 from echo2ecg_core.figures.chart import Frame
 from echo2ecg_core.figures.export import FIGURE_FORMATS, figure_file, provenance_line
 from echo2ecg_core.figures.tables import table_csv, table_latex
@@ -27,33 +28,41 @@ Progress = Callable[[float, str], None]
 FILE = "report.json"
 
 
-def report_path(workspace: Workspace, model_id: str) -> Path:
-    """Where the report of a model lies."""
-    return workspace.folder / "reports" / model_id / FILE
-
-
-def evaluated_models(workspace: Workspace) -> list[str]:
-    """Ids of the models that have a report, the newest report first."""
-    found = (workspace.folder / "reports").glob(f"*/{FILE}")
-    return [path.parent.name for path in sorted(found, key=lambda p: p.stat().st_mtime, reverse=True)]
-
-
-def load_report(workspace: Workspace, model_id: str) -> Report:
-    """The report of a model.
+def report_path(workspace: Workspace, model_id: str, split: str = "test") -> Path:
+    """Where the report of a model on the patients of a split lies; that of the test patients has no folder of its own.
 
     Raises:
-        StoreError: there is none yet, or its file is damaged.
+        StoreError: no report is made of this split.
     """
+    if split not in SPLITS:
+        raise StoreError(f"There is no split {split!r} to evaluate; known: {', '.join(SPLITS)}.", "Use --split test.")
+    folder = workspace.folder / "reports" / model_id
+    return folder / FILE if split == "test" else folder / split / FILE
+
+
+def evaluated_models(workspace: Workspace, split: str | None = None) -> list[str]:
+    """Ids of the models that have a report (of this split; None: of any), the newest report first."""
+    found = {}
+    for one in SPLITS if split is None else (split,):
+        for path in workspace.folder.glob(str(report_path(workspace, "*", one).relative_to(workspace.folder))):
+            model_id = path.relative_to(workspace.folder / "reports").parts[0]
+            found[model_id] = max(found.get(model_id, 0), path.stat().st_mtime)
+    return sorted(found, key=found.get, reverse=True)
+
+
+def load_report(workspace: Workspace, model_id: str, split: str = "test") -> Report:
+    """The report of a model on the patients of a split.
+
+    Raises:
+        StoreError: there is none yet, or its file is damaged, or no such split.
+    """
+    path = report_path(workspace, model_id, split)
     try:
-        content = report_path(workspace, model_id).read_bytes()
+        content = path.read_bytes()
     except OSError as error:
-        raise StoreError(f"The model {model_id} has no report yet.", f"Run `evaluate --model {model_id}`.") from error
+        command = f"Run `evaluate --model {model_id}{'' if split == 'test' else f' --split {split}'}`."
+        raise StoreError(f"The model {model_id} has no report on {split} patients yet.", command) from error
     return Report(parse_report(content, f"model {model_id}"))
-
-
-def reports(workspace: Workspace) -> list[Report]:
-    """All reports of a workspace, the newest first."""
-    return [load_report(workspace, model_id) for model_id in evaluated_models(workspace)]
 
 
 def set_beside(report: Report, others: list[Report], direct: Direct) -> Report:
@@ -88,7 +97,7 @@ def direct_difference(workspace: Workspace, split: str, task: str, row: RowOf, o
     found = []
     for model_id, key in (row, other):
         try:
-            with np.load(report_path(workspace, model_id).with_name("predictions.npz"), allow_pickle=False) as archive:
+            with np.load(report_path(workspace, model_id, split).with_name("predictions.npz"), allow_pickle=False) as archive:
                 found.append([archive[name] for name in ("ecg_ids", "patients", f"target/{task}", f"{key}/{task}")])
         except (OSError, KeyError, ValueError, zipfile.BadZipFile):
             return None
@@ -114,7 +123,7 @@ def program_version() -> str:
 def report_provenance(report: Report) -> str:
     """One line for a figure or table: patients, program version, model, synthetic mark, research use."""
     counts, data = report.data["counts"], report.data
-    source = (f"{', '.join(data.get('cohorts', []))}, {counts.get('patients')} {data['split']} patients, archive "
+    source = (f"{', '.join(data.get('cohorts', []))}, {counts.get('patients')} {report.split} patients, archive "
               f"{str(data.get('workspace', ''))[:8]}, version {data.get('version', '')}")
     return provenance_line({"model": {**report.model, "synthetic": report.synthetic}}, source)
 
@@ -157,10 +166,15 @@ def write_report_folder(report: Report, out: Path, progress: Progress = lambda s
     return out / "report.html"
 
 
+def file_stem(report: Report) -> str:
+    """How the files of a report are called: by model, and by split where that is not the test patients."""
+    return f"report-{report.model['id']}{'' if report.split == 'test' else f'-{report.split}'}"
+
+
 def report_zip(report: Report) -> bytes:
     """The report folder as one zip, its figures as SVG only: seconds instead of a minute."""
-    buffer = io.BytesIO()
+    buffer, stem = io.BytesIO(), file_stem(report)
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
         for name, content in report_files(report, kinds=("svg",)):
-            archive.writestr(f"report-{report.model['id']}/{name}", content)
+            archive.writestr(f"{stem}/{name}", content)
     return buffer.getvalue()

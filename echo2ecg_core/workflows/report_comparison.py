@@ -89,7 +89,7 @@ def models_table(report: Report, finding: str, readout: str) -> Table:
         if value_task:
             cells.append(short_cell(encoder.score(value_task, "mae"), "mae", report.data["tasks"][value_task].get("phenotype")))
         rows.append((*cells, _recall_at_10(report, encoder)))
-    caption = f"{report.data['tasks'][finding]['label']}: encoders on the same test patients"
+    caption = f"{report.data['tasks'][finding]['label']}: encoders on the same {report.split} patients"
     return Table(f"models-{finding.replace('_', '-')}", caption, tuple(columns), tuple(rows))
 
 

@@ -17,6 +17,8 @@ from echo2ecg_core.workflows import report_tables as tables
 
 LIKENESS_WORDS = ("The last column is the mean difference between an ECG’s own study and its ten nearest, as a share of that to random "
                   "studies: 1 is no better than chance.")
+VALIDATION_WORDS = ("The readouts and intervals that pages show were calibrated on these patients, and training was watched on them, so what stands "
+                    "here may be too good. Judge a model by its test patients.")
 STYLE = """
 body { font: 14px/1.45 system-ui, 'Source Sans 3', sans-serif; color: #17202a; background: #fff; max-width: 1200px; margin: 24px auto; padding: 0 24px; font-variant-numeric: tabular-nums; }
 h1 { font-size: 22px; margin: 0; } h2 { font-size: 18px; margin: 34px 0 4px; border-top: 1px solid #dce2e8; padding-top: 18px; } h3 { font-size: 15.5px; margin: 0 0 4px; }
@@ -37,6 +39,8 @@ def html_page(report: Report) -> str:
     """The whole report as one document."""
     name = escape(report.model["name"])
     parts = [f"<h1>{name}: evaluation report</h1>", _badges(report), f'<p class="facts">{escape(facts(report))}</p>']
+    if split_words(report):
+        parts.append(f"<p><b>Validation patients.</b> {split_words(report)}</p>")
     if report.beside:
         beside = ", ".join(f"{escape(r.model['name'])} {escape(r.model['id'][:8])}" for r in report.beside)
         parts.append(f"<p>Beside it: {beside}.</p>")
@@ -53,15 +57,22 @@ def html_page(report: Report) -> str:
 
 def _badges(report: Report) -> str:
     synthetic = '<span class="badge synthetic">Synthetic</span>' if report.synthetic else ""
-    return f'<div><span class="badge">{RESEARCH_ONLY}</span>{synthetic}</div>'
+    split = "" if report.split == "test" else f'<span class="badge failed">{report.split.capitalize()} patients</span>'
+    return f'<div><span class="badge">{RESEARCH_ONLY}</span>{synthetic}{split}</div>'
+
+
+def split_words(report: Report) -> str:
+    """What a reader has to know of patients that are not test patients; "" for test patients."""
+    return "" if report.split == "test" else VALIDATION_WORDS
 
 
 def facts(report: Report) -> str:
     """One line: whom the numbers rest on."""
     counts = report.data["counts"]
     level = f"{100 * report.data.get('level', 0.95):.0f}{THIN}% intervals: {count(report.data.get('resamples'))} bootstrap samples of patients"
-    return (f"{', '.join(report.data.get('cohorts', []))}: {count(counts.get('patients'))} {report.data['split']} patients, "
-            f"{count(counts.get('ecgs'))} ECGs, {count(counts.get('studies'))} studies, never seen in training. {level}.")
+    seen = "never seen in training" if report.split == "test" else "on whom its readouts were calibrated"
+    return (f"{', '.join(report.data.get('cohorts', []))}: {count(counts.get('patients'))} {report.split} patients, "
+            f"{count(counts.get('ecgs'))} ECGs, {count(counts.get('studies'))} studies, {seen}. {level}.")
 
 
 def provenance_rows(report: Report) -> list[tuple[str, str]]:
@@ -70,7 +81,7 @@ def provenance_rows(report: Report) -> list[tuple[str, str]]:
     return [("Model", f"{model['name']} {model['id']}"), ("SHA-256 of the weights", model.get("sha256", "")),
             ("Parameters of the ECG encoder", parameters(model.get("parameters"))),
             ("Training data of the model", "simulated hearts only" if model.get("synthetic") else "see the model's manifest"),
-            ("Cohorts", ", ".join(data.get("cohorts", []))), ("Split", data["split"]),
+            ("Cohorts", ", ".join(data.get("cohorts", []))), ("Split", report.split),
             ("Readouts fitted on", f"{count(counts.get('train_ecgs'))} ECGs of {count(counts.get('train_patients'))} training patients"),
             ("Evaluated on", f"{count(counts.get('ecgs'))} ECGs of {count(counts.get('patients'))} patients"),
             ("Intervals", f"{100 * data.get('level', 0.95):.0f}{THIN}%, {count(data.get('resamples'))} bootstrap samples of patients"),
@@ -83,7 +94,7 @@ def outside_words(report: Report) -> str:
     outside = report.section("outside")
     if not outside:
         return ""
-    return (f"{100 * outside['share']:.1f}{THIN}% of the {report.data['split']} ECGs are marked as outside the training data "
+    return (f"{100 * outside['share']:.1f}{THIN}% of the {report.split} ECGs are marked as outside the training data "
             f"(limit: the {outside['limit_percentile']:g}th percentile of validation ECGs).")
 
 

@@ -51,7 +51,7 @@ def _all_scores(report: Report, name: str, caption: str, tasks: dict, scores: li
     rows = [(text_cell(task["label"]), text_cell(row["encoder"]), Cell(READOUTS.get(row["readout"], row["readout"]), (row["readout"],)),
              text_cell(row["key"]), *(score_cell(row["results"][task_id].get(m), m, task.get("phenotype")) for m in scores))
             for task_id, task in tasks.items() for row in report.data["rows"] if task_id in row["results"]]
-    return Table(name, f"{caption}: every row on the {report.data['split']} patients", columns, tuple(rows))
+    return Table(name, f"{caption}: every row on the {report.split} patients", columns, tuple(rows))
 
 
 def phenotypes_table(report: Report, readout: str) -> Table:
@@ -70,7 +70,7 @@ def phenotypes_table(report: Report, readout: str) -> Table:
                      *(score_cell(encoders[0].score(name, m), m, phenotype) for m in VALUE_SCORES),
                      *(direct_cell(report, name, e, readout) for e in beside),
                      *(short_cell(e.score(name, "r2"), "r2") for e in others)))
-    return Table("phenotypes", "Values predicted from the ECG", columns, tuple(rows))
+    return Table("phenotypes", f"Values predicted from the ECG, {report.split} patients", columns, tuple(rows))
 
 
 def subgroups_table(report: Report) -> Table:
@@ -81,7 +81,7 @@ def subgroups_table(report: Report) -> Table:
              number_cell(row["patients"], count(row["patients"])), number_cell(row["positives"], count(row["positives"])),
              Cell(score_label(row["metric"]), (row["metric"],)), score_cell(row["value"], row["metric"], report.data["tasks"][task].get("phenotype")))
             for task, found in report.section("subgroups").items() if task in report.data["tasks"] for row in found]
-    return Table("subgroups", "Subgroups of the test patients", columns, tuple(rows))
+    return Table("subgroups", f"Subgroups of the {report.split} patients", columns, tuple(rows))
 
 
 def retrieval_table(report: Report) -> Table:
@@ -91,7 +91,7 @@ def retrieval_table(report: Report) -> Table:
     columns = (Column("Score", "metric"), *(Column(words, way, True) for way, words in ways.items()))
     rows = [(Cell(score_label(metric), (metric,)), *(_plain_cell(found[way].get(metric), metric) for way in ways))
             for metric in dict.fromkeys(metric for way in ways for metric in found[way])]
-    return Table("retrieval", f"Retrieval among {count(found.get('candidates'))} studies", columns, tuple(rows))
+    return Table("retrieval", f"Retrieval among {count(found.get('candidates'))} studies of {report.split} patients", columns, tuple(rows))
 
 
 def likeness_table(report: Report) -> Table:
@@ -131,7 +131,7 @@ def intervals_table(report: Report) -> Table:
                      number_cell(row["level"], f"{100 * row['level']:.0f}{THIN}%"),
                      score_cell([row["coverage"], row["low"], row["high"]], "coverage"),
                      number_cell(row["n"], count(row["n"])), number_cell(row.get("median_width"), width)))
-    return Table("intervals", "Intervals of the model on the test patients", columns, tuple(rows))
+    return Table("intervals", f"Intervals of the model on the {report.split} patients", columns, tuple(rows))
 
 
 def checks_table(report: Report) -> Table:

@@ -5,20 +5,22 @@ from pathlib import Path
 
 import streamlit as st
 
-from echo2ecg_core.evaluation.evaluated import READOUTS, Report
+from echo2ecg_core.evaluation.evaluated import READOUTS, SPLITS, Report
 from echo2ecg_core.figures.export import FIGURE_FORMATS
 from echo2ecg_core.figures.notation import percent
 from echo2ecg_core.figures.scores import count
 from echo2ecg_core.store import jobs
 from echo2ecg_core.store.model_registry import ModelCard, ModelRegistry
-from echo2ecg_core.workflows.report import chart_file, evaluated_models, outdated
+from echo2ecg_core.workflows.report import chart_file, evaluated_models, file_stem, outdated
 from echo2ecg_core.workflows.report_charts import Chart, headlines
+from echo2ecg_core.workflows.report_html import split_words
 from pages.ui import panels, report_session, resources
 from pages.ui.ecg_panel import MIME
 from pages.ui.errors import plain
 
 STYLE = Path(__file__).parents[2] / "assets" / "report.css"
 PURPOSE = "How well the model reads echo findings from an ECG, on patients it has never seen."
+VALIDATION_PURPOSE = "How well the model reads echo findings from an ECG, on patients its readouts were calibrated on."
 SYNTHETIC_HELP = "Simulated hearts only: these numbers say nothing about real patients."
 ZIP_HELP = "One HTML file, tables as CSV and LaTeX, figures as SVG. The command `report` writes PDF and PNG too."
 
@@ -35,7 +37,7 @@ def head(synthetic: bool, report: Report | None):
         place = st.container(width="content", horizontal=True, gap="small", key="report_actions")
     drawn = "" if report is None else (
         f" {percent(report.data.get('level', 0.95))} intervals: {count(report.data.get('resamples'))} bootstrap samples of patients.")
-    st.html(f"<div class='e2e-facts'>{PURPOSE}{drawn}</div>")
+    st.html(f"<div class='e2e-facts'>{PURPOSE if report is None or report.split == 'test' else VALIDATION_PURPOSE}{drawn}</div>")
     return place
 
 
@@ -45,9 +47,14 @@ def model_names() -> dict[str, str]:
     ids = evaluated_models(workspace) if workspace.exists() else []
     ids = sorted(ids, key=lambda model_id: card is None or model_id != card.model_id)
     known = {c.model_id: c.name for c in ModelRegistry(workspace).models()} if ids else {}
-    names = {i: known.get(i) or resources.report(i).model["name"] for i in ids}
+    names = {i: known.get(i) or next(resources.report(i, split).model["name"] for split in SPLITS if is_evaluated(i, split)) for i in ids}
     double = {name for name in names.values() if list(names.values()).count(name) > 1}
     return {i: f"{name} {i[:8]}" if name in double else name for i, name in names.items()}
+
+
+def is_evaluated(model_id: str, split: str) -> bool:
+    """True when the model has a report on the patients of this split."""
+    return model_id in evaluated_models(resources.workspace(), split)
 
 
 def no_report(card: ModelCard | None) -> None:
@@ -57,6 +64,19 @@ def no_report(card: ModelCard | None) -> None:
     elif not _running():
         st.info(f"No report of {plain(card.name)} yet. The evaluation takes some minutes and goes on in the background.", icon=":material/query_stats:")
         evaluate_button(card, f"Evaluate {plain(card.name)}")
+
+
+def no_split(model_id: str, name: str, split: str) -> None:
+    """Words and the button for a model that was evaluated on the patients of the other split only."""
+    card = _card(model_id)
+    if not _running():
+        st.info(f"{plain(name)} has no report on {split} patients yet.", icon=":material/query_stats:")
+        if card is not None:
+            evaluate_button(card, f"Evaluate on {split} patients", split)
+
+
+def _card(model_id: str) -> ModelCard | None:
+    return next((c for c in ModelRegistry(resources.workspace()).models() if c.model_id == model_id), None)
 
 
 def _running() -> bool:
@@ -69,29 +89,31 @@ def _running() -> bool:
     return bool(kinds & {"evaluate", "demo"})
 
 
-def evaluate_button(card: ModelCard, label: str) -> None:
+def evaluate_button(card: ModelCard, label: str, split: str = "test") -> None:
     """The button that queues the evaluation of a model."""
     if st.button(label, type="primary", icon=":material/query_stats:"):
-        jobs.queue(resources.workspace(), "evaluate", {"model": card.model_id})
+        jobs.queue(resources.workspace(), "evaluate", {"model": card.model_id} | ({} if split == "test" else {"split": split}))
         jobs.start_worker(resources.workspace())
         st.rerun()
 
 
-def evaluate_again(model_id: str) -> None:
+def evaluate_again(model_id: str, split: str) -> None:
     """The way out of a report that cannot be read."""
-    card = next((c for c in ModelRegistry(resources.workspace()).models() if c.model_id == model_id), None)
+    card = _card(model_id)
     if card is not None and not _running():
-        evaluate_button(card, "Evaluate again")
+        evaluate_button(card, "Evaluate again", split)
 
 
 def notices(report: Report, card: ModelCard | None) -> None:
-    """Above the numbers: an evaluation is under way, the report is an old one, the active model has none."""
+    """Above the numbers: these are not test patients, an evaluation is under way, the report is an old one, the active model has none."""
+    if split_words(report):
+        st.warning(f"**Validation patients.** {split_words(report)}", icon=":material/balance:")
     if _running():
         return
     stale = outdated(report, resources.workspace())
     if stale:
         st.warning(f"**An older report.** {stale} Its numbers may no longer hold.", icon=":material/history:")
-        evaluate_again(report.model["id"])
+        evaluate_again(report.model["id"], report.split)
     elif card is not None and card.model_id not in evaluated_models(resources.workspace()):
         st.info(f"The active model {plain(card.name)} has no report yet; this is that of {plain(report.model['name'])}.", icon=":material/query_stats:")
         evaluate_button(card, f"Evaluate {plain(card.name)}")
@@ -111,13 +133,21 @@ def task_controls(report: Report) -> tuple[str, str]:
     yes_or_no_first = sorted(findings, key=lambda name: findings[name]["kind"] != "binary")
     finding = st.selectbox("Finding", yes_or_no_first, key=report_session.FINDING_KEY, bind="query-params", label_visibility="collapsed",
                            width=230, format_func=lambda name: findings[name]["label"] if name in findings else name)
-    shared = {"required": True, "bind": "query-params", "label_visibility": "collapsed"}
-    readout = st.segmented_control("Readout", readouts, default=readouts[0], key=report_session.READOUT_KEY, format_func=READOUTS.get, **shared)
-    split = report.data["split"]
-    st.segmented_control("Split", [split], default=split, key=report_session.SPLIT_KEY, format_func=str.capitalize, **shared)
+    readout = st.segmented_control("Readout", readouts, default=readouts[0], key=report_session.READOUT_KEY, format_func=READOUTS.get, required=True,
+                                   bind="query-params", label_visibility="collapsed")
+    return finding, readout
+
+
+def split_control() -> str:
+    """Whose patients are judged; the test patients unless the visitor asks for others."""
+    return st.segmented_control("Split", SPLITS, default=SPLITS[0], key=report_session.SPLIT_KEY, format_func=str.capitalize, required=True,
+                                bind="query-params", label_visibility="collapsed")
+
+
+def counts(report: Report, finding: str) -> None:
+    """How many patients a finding rests on, at the end of the controls."""
     st.space("stretch")
     st.html(f"<div class='e2e-facts'>{escape(_patients(report, finding))}</div>", width="content")
-    return finding, readout
 
 
 def _label(text: str) -> None:
@@ -126,7 +156,7 @@ def _label(text: str) -> None:
 
 def _patients(report: Report, finding: str) -> str:
     task = report.data["tasks"][finding]
-    words = f"{count(task['patients'])} patients"
+    words = f"{count(task['patients'])} {report.split} patients"
     if task.get("positives") is not None and task["patients"]:
         words += f", {count(task['positives'])} with {task['label']} ({percent(task['positives'] / task['patients'])})"
     return words.replace(" ", " ")
@@ -141,7 +171,7 @@ def headline_strip(report: Report, finding: str, readout: str) -> None:
 
 def actions(place, report: Report, state: tuple, charts: list[Chart]) -> None:
     """The whole report as a zip, and one figure of the open tab as SVG, PDF or PNG."""
-    stem = f"report-{report.model['id']}"
+    stem = file_stem(report)
     with place:
         st.download_button("Report as HTML, CSV, LaTeX", lambda: resources.report_zip(state, report), f"{stem}.zip", "application/zip",
                            icon=":material/folder_zip:", on_click="ignore", help=ZIP_HELP)

@@ -44,7 +44,9 @@ def _models_head(report: Report, readout: str, names: dict[str, str]) -> None:
         with st.popover("Add model", icon=":material/add:", disabled=not others,
                         help=None if others else "No other model of this workspace has a report."):
             st.multiselect("Models beside this one", others, key=report_session.BESIDE_KEY, format_func=names.get)
-            st.caption("Only models evaluated on the same patients can be compared.")
+            absent = [names[i] for i in report_session.beside() if i in others and i not in evaluated_models(resources.workspace(), report.split)]
+            st.caption("Only models evaluated on the same patients can be compared."
+                       + (f" No report on {report.split} patients yet: {', '.join(absent)}." if absent else ""))
 
 
 def regression(report: Report, finding: str, readout: str, state: tuple) -> list[Chart]:
@@ -112,8 +114,8 @@ def provenance(report: Report) -> None:
 
 def beside(report: Report) -> list[Report]:
     """Reports of the models that the visitor set beside this one."""
-    known = evaluated_models(resources.workspace())
-    return [resources.report(i) for i in report_session.beside() if i in known and i != report.model["id"]]
+    known = evaluated_models(resources.workspace(), report.split)
+    return [resources.report(i, report.split) for i in report_session.beside() if i in known and i != report.model["id"]]
 
 
 def _show(drawn: list[Chart], key: tuple, name: str) -> None:

@@ -170,24 +170,24 @@ def is_warm() -> bool:
 
 
 @st.cache_resource(max_entries=8, show_spinner=False)
-def _report(folder: str, model_id: str, state: tuple):
+def _report(folder: str, model_id: str, split: str, state: tuple):
     from echo2ecg_core.workflows.report import load_report
 
-    return load_report(Workspace(folder), model_id)
+    return load_report(Workspace(folder), model_id, split)
 
 
-def report(model_id: str):
-    """The evaluation report of a model (evaluation.evaluated.Report), read once per version of its file.
+def report(model_id: str, split: str):
+    """The evaluation report of a model on a split (evaluation.evaluated.Report), read once per version of its file.
 
     Raises:
         StoreError: there is none, or it is damaged.
     """
-    return _report(str(workspace().folder), model_id, report_state(model_id))
+    return _report(str(workspace().folder), model_id, split, report_state(model_id, split))
 
 
 def direct_difference(split: str, task: str, row: tuple[str, str], other: tuple[str, str]):
     """One row of a report minus another on the same ECGs (metric, value with its interval), or None; once per version of both reports."""
-    return _direct_difference(str(workspace().folder), split, task, row, other, report_state(row[0]), report_state(other[0]))
+    return _direct_difference(str(workspace().folder), split, task, row, other, report_state(row[0], split), report_state(other[0], split))
 
 
 @st.cache_data(show_spinner=False, max_entries=4096)
@@ -197,12 +197,12 @@ def _direct_difference(folder: str, split: str, task: str, row: tuple[str, str],
     return measure(Workspace(folder), split, task, row, other)
 
 
-def report_state(model_id: str) -> tuple:
-    """Changes whenever the report of a model does: its file is only ever replaced."""
+def report_state(model_id: str, split: str) -> tuple:
+    """Changes whenever the report of a model on a split does: its file is only ever replaced."""
     from echo2ecg_core.workflows.report import report_path
 
-    path = report_path(workspace(), model_id)
-    return model_id, path.stat().st_mtime_ns if path.exists() else None
+    path = report_path(workspace(), model_id, split)
+    return model_id, split, path.stat().st_mtime_ns if path.exists() else None
 
 
 @st.cache_data(max_entries=512, show_spinner=False)

@@ -83,7 +83,7 @@ def test_a_report_shows_five_numbers_with_intervals_charts_and_all_encoders(page
     said = words(page)
     assert "<b>0.91</b><span>0.90–0.92</span>" in said and "<b>73\u202f%</b><span>70–76\u202f%</span>" in said
     assert "<b>6.4</b>" in said and "guessing the mean" in said and "<b>90.6\u202f%</b><span>89.4–91.8\u202f%</span>" in said
-    assert "1,204\u202fpatients, 217\u202fwith".replace("\u202f", " ") in said.replace("\u00a0", " ")
+    assert "1,204 test patients, 217 with" in said.replace("\u00a0", " ")
     for heading in ("ROC", "Calibration", "Subgroups"):
         assert f"<h2>{heading} <span>" in drawn["charts_classification"]
     for encoder in ("Multi-view, attention", "Hand-made ECG features", "Random initialisation", "Imported: my_otis &amp; co"):
@@ -122,6 +122,41 @@ def test_the_address_holds_model_finding_readout_and_tab(page, workspace, drawn)
     page.run()
     assert not page.exception
     assert (page.selectbox(key="model").value, page.selectbox(key="finding").value, page.button_group(key="readout").value) == ("bbbb0000", "structural", "knn")
+
+
+def test_validation_patients_are_shown_when_asked_for_and_clearly_said_to_be_no_test_patients(page, workspace, drawn):
+    write_report(workspace, made_up_report(MODEL_ID, auroc=0.91))
+    write_report(workspace, made_up_report(MODEL_ID, auroc=0.97) | {"split": "validation"})
+    page.run()
+    assert page.button_group(key="split").value == "test" and "<b>0.91</b>" in words(page) and not page.warning
+    assert "on patients it has never seen" in words(page) and "Paired" in words(page)
+    page.button_group(key="split").set_value("validation").run()
+    assert not page.exception and "<b>0.97</b>" in words(page) and "<b>0.91</b>" not in words(page)
+    assert page.warning[0].value.startswith("**Validation patients.** The readouts and intervals that pages show were calibrated on these patients")
+    assert "1,204 validation patients" in words(page).replace("\u00a0", " ") and "never seen" not in words(page)
+    page.button_group(key="split").set_value("test").run()
+    assert "<b>0.91</b>" in words(page) and not page.warning
+
+
+def test_a_split_without_a_report_offers_to_evaluate_it(page, workspace, drawn, monkeypatch):
+    monkeypatch.setattr(jobs, "start_worker", lambda workspace: None)
+    write_report(workspace, made_up_report(MODEL_ID))
+    page.query_params["split"] = "Validation"
+    page.run()
+    assert not page.exception and not page.error and "small has no report on validation patients yet." in words(page) and "<b>0.91</b>" not in words(page)
+    next(b for b in page.button if b.label == "Evaluate on validation patients").click().run()
+    assert [job.parameters for job in jobs.jobs(workspace)] == [{"model": MODEL_ID, "split": "validation"}]
+    assert "The evaluation is under way" in words(page) and not page.button
+    page.button_group(key="split").set_value("test").run()
+    assert "<b>0.91</b>" in words(page)
+
+
+def test_a_model_evaluated_on_the_other_split_only_is_not_set_beside(page, workspace, drawn):
+    write_report(workspace, made_up_report(MODEL_ID))
+    write_report(workspace, made_up_report("bbbb0000", "Other model", auroc=0.88) | {"split": "validation"})
+    page.run()
+    page.multiselect(key="beside").select("bbbb0000").run()
+    assert not page.exception and not page.error and "No report on test patients yet: Other model." in words(page) and "4 on the same patients" in words(page)
 
 
 def test_an_unknown_name_in_the_address_is_passed_over(page, workspace, drawn):

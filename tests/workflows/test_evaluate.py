@@ -19,6 +19,7 @@ from echo2ecg_core.worker import workflow_of
 from echo2ecg_core.workflows.evaluate import evaluate, fingerprint, summary_lines
 from echo2ecg_core.workflows.evaluation_data import labelled_table
 from echo2ecg_core.workflows.imported_encoders import imported_encoders, imported_vectors, named_files
+from echo2ecg_core.workflows.report import load_report, report_path
 from tests.evaluation_workspace import PATIENTS, evaluation_workspace
 from tests.small_workspace import small_workspace
 
@@ -95,6 +96,20 @@ def test_curves_groups_retrieval_intervals_and_leakage_checks_are_there(report):
     assert {row["phenotype"] for row in report["intervals"]} >= {"lvef", "ivsd"} and 0 <= report["outside"]["share"] <= 1
     assert len(report["leakage"]) == 3 and all(check["ok"] for check in report["leakage"])
     assert all(math.isfinite(v) for v in report["scatter"]["lvef"]["predicted"]) and len(report["scatter"]["lvef"]["measured"]) == report["counts"]["ecgs"]
+
+
+@pytest.mark.slow
+def test_validation_patients_are_evaluated_beside_the_test_patients(workspace, report):
+    model_id = report["model"]["id"]
+    judged = evaluate(workspace, model_id, split="validation")
+    assert load_report(workspace, model_id).data == report and load_report(workspace, model_id, "validation").data == judged
+    assert judged["split"] == "validation" and judged["counts"]["patients"] == PATIENTS["validation"]
+    assert judged["counts"]["train_patients"] + judged["counts"]["validation_patients"] == PATIENTS["train"]
+    assert [check["ok"] for check in judged["leakage"]] == [True, True, True, False] and "calibrated on validation patients" in judged["leakage"][3]["found"]
+    assert any("a fifth of the training patients" in note for note in judged["notes"])
+    with np.load(report_path(workspace, model_id, "validation").with_name("predictions.npz"), allow_pickle=False) as archive:
+        of_validation = Catalog(workspace).labelled_ecgs().query("split == 'validation'").ecg_id
+        assert set(archive["ecg_ids"]) == set(of_validation)
 
 
 @pytest.mark.slow

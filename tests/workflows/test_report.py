@@ -89,11 +89,39 @@ def test_a_report_is_read_back_as_it_was_written(workspace):
     document = made_up_report()
     write_report(workspace, document)
     assert reports.load_report(workspace, document["model"]["id"]).data == document
-    assert [r.model["id"] for r in reports.reports(workspace)] == [document["model"]["id"]]
+    assert reports.evaluated_models(workspace) == [document["model"]["id"]]
+
+
+def test_reports_of_two_splits_lie_beside_each_other(workspace):
+    test, validation = made_up_report("aaaa0000"), made_up_report("aaaa0000", auroc=0.97) | {"split": "validation"}
+    paths = {write_report(workspace, document) for document in (test, validation, made_up_report("bbbb0000") | {"split": "validation"})}
+    assert len(paths) == 3 and workspace.folder / "reports" / "aaaa0000" / "report.json" in paths
+    assert reports.load_report(workspace, "aaaa0000").data == test and reports.load_report(workspace, "aaaa0000", "validation").data == validation
+    assert reports.evaluated_models(workspace, "test") == ["aaaa0000"] and set(reports.evaluated_models(workspace, "validation")) == {"aaaa0000", "bbbb0000"}
+    assert set(reports.evaluated_models(workspace)) == {"aaaa0000", "bbbb0000"}
+    with pytest.raises(StoreError, match="has no report on test patients yet. Run `evaluate --model bbbb0000`"):
+        reports.load_report(workspace, "bbbb0000")
+    with pytest.raises(StoreError, match="There is no split 'train' to evaluate; known: test, validation."):
+        reports.load_report(workspace, "aaaa0000", "train")
+    with pytest.raises(StoreError, match="rests on another split"):
+        reports.set_beside(Report(test), [Report(validation)], nothing_known)
+
+
+def test_a_report_on_validation_patients_says_so_in_every_file(report):
+    validation = Report(report.data | {"split": "validation"})
+    page, test_page = html_page(validation), html_page(report)
+    for words in ("<b>Validation patients.</b> The readouts and intervals that pages show were calibrated on these patients", ">Validation patients</span>",
+                  "1,204 validation patients", "on whom its readouts were calibrated"):
+        assert words in page and words not in test_page
+    assert "test patients" not in page.replace("Judge a model by its test patients.", "") and "never seen in training" in test_page
+    for table in report_tables.all_tables(validation):
+        assert "test" not in table.caption
+    assert "1204 validation patients" in reports.report_provenance(validation)
+    assert reports.file_stem(validation) == "report-f1c70000-validation" and reports.file_stem(report) == "report-f1c70000"
 
 
 def test_a_model_without_report_is_told_with_the_command_that_makes_one(workspace):
-    with pytest.raises(StoreError, match="model 1234 has no report yet. Run `evaluate --model 1234`"):
+    with pytest.raises(StoreError, match="model 1234 has no report on test patients yet. Run `evaluate --model 1234`"):
         reports.load_report(workspace, "1234")
 
 
