@@ -1,9 +1,11 @@
-"""The same predictions judged in groups of patients: sex, age, rhythm, conduction, device, cohort."""
+"""The same predictions judged in groups of patients: sex, age, rhythm, conduction, device, cohort; each cohort also on its own."""
+
+from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
 
-from echo2ecg_core.evaluation.rows import FEWEST, MAIN_METRIC, Row, Split, row_of
+from echo2ecg_core.evaluation.rows import FEWEST, MAIN_METRIC, Result, Row, Split, row_of
 from echo2ecg_core.evaluation.tasks import TASKS
 
 AGE_BANDS = ((0, 50, "Under 50 y"), (50, 70, "50 to 69 y"), (70, np.inf, "70 y and over"))
@@ -31,11 +33,39 @@ def subgroup_results(row: Row, test: Split, groups: pd.DataFrame, *, n_resamples
                 inside = (groups[group] == name).to_numpy() & np.isfinite(target)
                 if not _enough(task, target[inside]):
                     continue
-                part = Split(test.vectors[inside], test.labels[inside], test.patients[inside])
-                result = row_of(row.encoder, row.readout, {task: row.predictions[task][inside]}, part, n_resamples=n_resamples, level=level)
-                found[task].append({"group": group, "level": name, **patient_counts(task, target[inside], part.patients), "metric": metric,
-                                    "value": list(result.results[task][metric])})
+                result = _inside(row, task, test, inside, n_resamples, level)
+                found[task].append({"group": group, "level": name, **patient_counts(task, target[inside], test.patients[inside]), "metric": metric,
+                                    "value": list(result[metric])})
     return found
+
+
+def cohort_results(rows: Sequence[Row], test: Split, cohorts: np.ndarray, *, n_resamples: int = 1000, level: float = 0.95) -> dict[str, list[dict]]:
+    """Every score of every row on each cohort alone, where it has enough patients of each class; {} for one cohort, which is the whole.
+
+    Args:
+        rows: Predictions for `test`, of the same tasks.
+        test: The test ECGs.
+        cohorts: (n,) cohort of each test ECG.
+        n_resamples, level: Of the patient bootstrap.
+
+    Returns:
+        {task: [{"cohort", "patients", "positives" (patients), "results": {row key: {metric: [value, low, high]}}}]}.
+    """
+    names, found = sorted(set(cohorts)), {}
+    for task in rows[0].results if len(names) > 1 else ():
+        target, found[task] = test.targets[task], []
+        for name in names:
+            inside = (cohorts == name) & np.isfinite(target)
+            if _enough(task, target[inside]):
+                results = {row.key: _inside(row, task, test, inside, n_resamples, level) for row in rows}
+                found[task].append({"cohort": name, **patient_counts(task, target[inside], test.patients[inside]), "results": results})
+    return found
+
+
+def _inside(row: Row, task: str, test: Split, inside: np.ndarray, n_resamples: int, level: float) -> Result:
+    """Scores of a row on the test ECGs that are inside (n,)."""
+    part = Split(test.vectors[inside], test.labels[inside], test.patients[inside])
+    return row_of(row.encoder, row.readout, {task: row.predictions[task][inside]}, part, n_resamples=n_resamples, level=level).results[task]
 
 
 def patient_counts(task: str, target: np.ndarray, patients: np.ndarray) -> dict[str, int | None]:

@@ -18,8 +18,16 @@ import pandas as pd
 
 from echo2ecg_core.errors import Echo2ECGError, ModelError
 from echo2ecg_core.evaluation.curves import calibration_points, roc_points
-from echo2ecg_core.evaluation.rows import N_RESAMPLES, Row, Split, evaluate_encoder, paired_differences, unanswerable
-from echo2ecg_core.evaluation.subgroups import patient_counts, subgroup_results
+from echo2ecg_core.evaluation.rows import (
+    MAIN_METRIC,
+    N_RESAMPLES,
+    Row,
+    Split,
+    evaluate_encoder,
+    paired_differences,
+    unanswerable,
+)
+from echo2ecg_core.evaluation.subgroups import cohort_results, patient_counts, subgroup_results
 from echo2ecg_core.evaluation.tasks import TASKS
 from echo2ecg_core.findings import Findings
 from echo2ecg_core.phenotypes import PHENOTYPES
@@ -77,22 +85,31 @@ def evaluate(workspace: Workspace, model_id: str, cohorts: Sequence[str] | None 
 
 
 def summary_lines(report: dict) -> list[str]:
-    """The main figures of a report as lines of a small table."""
-    from echo2ecg_core.figures.scores import parameters as size
+    """The main figures of a report as lines of a small table, then those of each cohort alone where there are several."""
+    from echo2ecg_core.figures.scores import parameters
 
     asked = [name for name, task in report["tasks"].items() if task["kind"] != "regression" or name == "lvef"]
     lines = [f"{report['model']['name']} {report['model']['id']}: {report['counts']['ecgs']} ECGs of {report['counts']['patients']} {report['split']} "
              f"patients{', simulated' if report['synthetic'] else ''}. AUROC, or mean absolute error where a unit stands."]
-    keys = [row["key"] for row in report["rows"]]
     wide = 2 + max(len(report["tasks"][name]["label"]) + len(report["tasks"][name]["unit"]) + 3 for name in asked)
-    lines.append(" " * wide + "".join(f"{key:>26}" for key in keys))
-    lines.append(f"{'Parameters':<{wide}}" + "".join(f"{size(row['parameters']):>26}" for row in report["rows"]))
-    for name in asked:
-        task, metric = report["tasks"][name], "mae" if report["tasks"][name]["kind"] == "regression" else "auroc"
-        cells = [_cell(row["results"].get(name, {}).get(metric)) for row in report["rows"]]
-        unit = f" ({task['unit']})" if task["unit"] else ""
-        lines.append(f"{task['label'] + unit:<{wide}}" + "".join(f"{cell:>26}" for cell in cells))
+    lines.append(" " * wide + "".join(f"{row['key']:>26}" for row in report["rows"]))
+    lines.append(f"{'Parameters':<{wide}}" + "".join(f"{parameters(row['parameters']):>26}" for row in report["rows"]))
+    lines += _task_lines(report, asked, wide, {row["key"]: row["results"] for row in report["rows"]})
+    for cohort in report["cohorts"] if len(report["cohorts"]) > 1 else ():
+        found = {task: part["results"] for task in asked for part in report["cohort_results"][task] if part["cohort"] == cohort}
+        lines.append(f"{cohort} alone{'' if found else ': too few labels for any of these'}")
+        lines += _task_lines(report, list(found), wide, {row["key"]: {task: of_row[row["key"]] for task, of_row in found.items()} for row in report["rows"]})
     return lines + [f"Note: {note}" for note in report["notes"]]
+
+
+def _task_lines(report: dict, asked: list[str], wide: int, results: dict[str, dict]) -> list[str]:
+    """One line a task; results: row key -> task -> metric -> value with its interval."""
+    lines = []
+    for name in asked:
+        task, metric = report["tasks"][name], MAIN_METRIC[report["tasks"][name]["kind"]]
+        unit = f" ({task['unit']})" if task["unit"] else ""
+        lines.append(f"{task['label'] + unit:<{wide}}" + "".join(f"{_cell(of_row.get(name, {}).get(metric)):>26}" for of_row in results.values()))
+    return lines
 
 
 def _cell(value: list | None) -> str:
@@ -179,6 +196,7 @@ def _results(encoders: list[Encoder], rows: list[Row], test: Split, groups: pd.D
                    for task in asked if TASKS[task].kind == "binary"},
         "scatter": scatter,
         "subgroups": subgroup_results(model, test, groups, level=LEVEL),
+        "cohort_results": cohort_results(rows, test, groups.cohort.to_numpy(object), level=LEVEL),
         "differences": paired_differences(rows, REFERENCE_ROW, LEVEL),
     }
 

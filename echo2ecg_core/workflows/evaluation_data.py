@@ -63,6 +63,9 @@ def labelled_table(workspace: Workspace, embedded: Sequence[str], cohorts: Seque
         raise StoreError(f"There is no cohort {', '.join(map(repr, unknown))} with labelled ECGs in this workspace; "
                          f"known: {', '.join(sorted(set(table.cohort))) or 'none'}.", "Name one of these with --cohort.")
     chosen, notes = table[table.cohort.isin(cohorts)] if cohorts else table, []
+    unjudged = sorted(set(cohorts or ()) - set(chosen.cohort[(chosen.split == split) & chosen.ecg_id.isin(embedded)]))
+    if unjudged:
+        notes.append(f"Not judged, because without labelled ECGs of {split} patients: {', '.join(unjudged)}.")
     rest = ~chosen.ecg_id.isin(embedded)
     if rest.any():
         notes.append(f"{rest.sum()} of {len(chosen)} labelled ECGs could not be embedded and are left out.")

@@ -105,13 +105,17 @@ def _finding(report: Report, finding: str) -> str:
     drawn = [*charts.finding_charts(report, finding, readout), charts.difference_chart(report, finding, readout)]
     positive = f" {count(task['positives'])} of {count(task['patients'])} patients." if task.get("positives") is not None else ""
     return (f"<h2>{escape(task['label'])}</h2><p class='facts'>{escape(task.get('definition') or '')}{positive}</p><dl>{numbers}</dl>"
-            f"{_charts(drawn)}{_table(comparison.models_table(report, finding, readout))}")
+            f"{_charts(drawn)}{_table(comparison.models_table(report, finding, readout))}{_cohorts(tables.cohorts_of_task(report, finding))}")
+
+
+def _cohorts(table: tables.Table) -> str:
+    return _table(table) if table.rows else ""
 
 
 def _values(report: Report) -> str:
     readout = report.readouts()[0]
     drawn = [chart for task in report.regressions() for chart in charts.value_charts(report, task, readout) if chart.name == "scatter"]
-    return f"<h2>Values</h2>{_charts(drawn)}{_table(tables.phenotypes_table(report, readout))}" if report.regressions() else ""
+    return f"<h2>Values</h2>{_charts(drawn)}{_table(tables.phenotypes_table(report, readout))}{_cohorts(tables.cohorts_table(report, 'regression'))}" if report.regressions() else ""
 
 
 def _one_chart(heading: str, chart: charts.Chart | None, table, words: str) -> str:

@@ -34,10 +34,15 @@ def findings_table(report: Report) -> Table:
 
 def finding_scores_table(report: Report, finding: str) -> Table:
     """Every score of every row on one finding."""
-    whole = _all_scores(report, f"scores-{finding.replace('_', '-')}", report.data["tasks"][finding]["label"], {finding: report.data["tasks"][finding]},
-                        [m for m in FINDING_SCORES if m in report.model_row(report.readouts()[0]).chosen.get(finding, {})])
-    kept = [i for i, column in enumerate(whole.columns) if column.name not in ("task", "row")]
-    return Table(whole.name, whole.caption, tuple(whole.columns[i] for i in kept), tuple(tuple(row[i] for i in kept) for row in whole.rows))
+    return _of_one_task(_all_scores(report, f"scores-{finding.replace('_', '-')}", report.data["tasks"][finding]["label"],
+                                    {finding: report.data["tasks"][finding]},
+                                    [m for m in FINDING_SCORES if m in report.model_row(report.readouts()[0]).chosen.get(finding, {})]))
+
+
+def _of_one_task(table: Table) -> Table:
+    """The table without the columns that would repeat its heading."""
+    kept = [i for i, column in enumerate(table.columns) if column.name not in ("task", "row")]
+    return Table(table.name, table.caption, tuple(table.columns[i] for i in kept), tuple(tuple(row[i] for i in kept) for row in table.rows))
 
 
 def values_table(report: Report) -> Table:
@@ -52,6 +57,31 @@ def _all_scores(report: Report, name: str, caption: str, tasks: dict, scores: li
              text_cell(row["key"]), *(score_cell(row["results"][task_id].get(m), m, task.get("phenotype")) for m in scores))
             for task_id, task in tasks.items() for row in report.data["rows"] if task_id in row["results"]]
     return Table(name, f"{caption}: every row on the {report.split} patients", columns, tuple(rows))
+
+
+def cohorts_table(report: Report, kind: str = "classification") -> Table:
+    """Every score of every row on each cohort alone; without lines where all patients are of one cohort."""
+    tasks, scores = (report.regressions(), VALUE_SCORES) if kind == "regression" else (report.findings(), FINDING_SCORES)
+    return _cohorts(report, f"cohorts-{kind}", tasks, scores)
+
+
+def cohorts_of_task(report: Report, task: str) -> Table:
+    """The same for one finding or value."""
+    scores = VALUE_SCORES if task in report.regressions() else FINDING_SCORES
+    return _of_one_task(_cohorts(report, f"cohorts-{task.replace('_', '-')}", {task: report.data["tasks"][task]}, scores))
+
+
+def _cohorts(report: Report, name: str, tasks: dict, scores: tuple[str, ...]) -> Table:
+    parts = [(task, part) for task in tasks for part in report.section("cohort_results", task)]
+    scores = [m for m in scores if any(m in found for _, part in parts for found in part["results"].values())]
+    columns = (Column("Task", "task"), Column("Cohort", "cohort"), Column("Patients", "patients", True), Column("Positive", "positives", True),
+               Column("Encoder", "encoder"), Column("Readout", "readout"), Column("Row", "row"), *(Column(score_label(m), m, True, SCORE_PARTS) for m in scores))
+    rows = [(text_cell(tasks[task]["label"]), Cell(part["cohort"], (part["cohort"],), strong=True), number_cell(part["patients"], count(part["patients"])),
+             number_cell(part["positives"], count(part["positives"])), text_cell(row["encoder"]),
+             Cell(READOUTS.get(row["readout"], row["readout"]), (row["readout"],)), text_cell(row["key"]),
+             *(score_cell(part["results"][row["key"]].get(m), m, tasks[task].get("phenotype")) for m in scores))
+            for task, part in parts for row in report.data["rows"] if row["key"] in part["results"]]
+    return Table(name, f"Each cohort alone: every row on its {report.split} patients", columns, tuple(rows))
 
 
 def phenotypes_table(report: Report, readout: str) -> Table:
@@ -156,4 +186,5 @@ def all_tables(report: Report) -> list[Table]:
     readout = report.readouts()[0]
     return [*(models_table(report, finding, readout) for finding in report.findings()), findings_table(report), values_table(report),
             phenotypes_table(report, readout), subgroups_table(report), differences_table(report), retrieval_table(report), likeness_table(report),
-            intervals_table(report), checks_table(report), tasks_table(report)]
+            intervals_table(report), checks_table(report), tasks_table(report),
+            *(table for kind in ("classification", "regression") if (table := cohorts_table(report, kind)).rows)]

@@ -31,7 +31,16 @@ def classification(report: Report, finding: str, readout: str, state: tuple, nam
     st.html("<h2 class='e2e-heading e2e-later'>Every score</h2>")
     _table(tables.finding_scores_table(report, finding), "e2e-every", caption=False)
     _show([differences] if differences else [], (*state, finding, readout), "differences")
+    _cohorts(report, finding)
     return [*drawn, *([differences] if differences else [])]
+
+
+def _cohorts(report: Report, task: str) -> None:
+    """Every encoder on each cohort alone, where there are several."""
+    table = tables.cohorts_of_task(report, task)
+    if table.rows:
+        st.html(f"<h2 class='e2e-heading e2e-later'>Each cohort alone <span>{escape(report.data['tasks'][task]['label'])}</span></h2>")
+        _table(table, "e2e-every", caption=False)
 
 
 def _models_head(report: Report, readout: str, names: dict[str, str]) -> None:
@@ -64,6 +73,7 @@ def regression(report: Report, finding: str, readout: str, state: tuple) -> list
     drawn = charts.value_charts(report, task, readout)
     _show(drawn, (*state, task, readout), "regression")
     _table(tables.phenotypes_table(report, readout))
+    _cohorts(report, task)
     return drawn
 
 

@@ -10,6 +10,7 @@ from echo2ecg_core.evaluation.curves import calibration_points, roc_points
 from echo2ecg_core.evaluation.rows import Split, row_of
 from echo2ecg_core.evaluation.subgroups import (
     age_band,
+    cohort_results,
     conduction_words,
     patient_counts,
     rhythm_words,
@@ -56,6 +57,23 @@ def test_a_subgroup_is_scored_on_its_own_ecgs_and_small_ones_are_left_out(scored
     assert found["Female"]["value"][0] == pytest.approx(roc_auc_score(positive[women], scores[women]))
     assert found["Female"]["patients"] == len(set(patients[women])) and found["Female"]["positives"] == len(set(patients[women & positive]))
     assert (found["Female"]["group"], found["Female"]["metric"]) == ("sex", "auroc")
+
+
+def test_each_cohort_is_scored_alone_for_every_row_and_one_cohort_is_not_repeated(scored):
+    scores, positive, patients = scored
+    test = Split(scores[:, None], pd.DataFrame({"lvef": np.where(positive, 30.0, 60.0)}), patients)
+    cohorts = np.where(np.arange(3000) < 1200, "North", "South").astype(object)
+    cohorts[-4:] = "Tiny"
+    rows = [row_of(name, "probe", {"lvef_le_40": s}, test, n_resamples=100) for name, s in (("model", scores), ("random", scores[::-1].copy()))]
+    north, south = cohort_results(rows, test, cohorts, n_resamples=100)["lvef_le_40"]
+    assert (north["cohort"], south["cohort"]) == ("North", "South") and north["patients"] == 600 and south["patients"] == len(set(patients[1200:-4]))
+    for part, inside in ((north, cohorts == "North"), (south, cohorts == "South")):
+        assert part["positives"] == len(set(patients[inside & positive]))
+        for row, found in zip(rows, part["results"].values(), strict=True):
+            expected = roc_auc_score(positive[inside], row.predictions["lvef_le_40"][inside])
+            assert found["auroc"][0] == pytest.approx(expected) and found["auroc"][1] < expected < found["auroc"][2]
+        assert list(part["results"]) == ["model.probe", "random.probe"] and {"f1", "calibration_error"} <= set(part["results"]["model.probe"])
+    assert cohort_results(rows, test, np.full(3000, "North", object), n_resamples=100) == {}
 
 
 def test_a_patient_with_two_ecgs_counts_once():

@@ -99,6 +99,30 @@ def test_curves_groups_retrieval_intervals_and_leakage_checks_are_there(report):
 
 
 @pytest.mark.slow
+def test_several_cohorts_are_judged_together_and_each_alone(workspace, report, predictions):
+    cohort_of = Catalog(workspace).labelled_ecgs().set_index("ecg_id").cohort
+    inside = cohort_of[predictions["ecg_ids"]].to_numpy() == "North"
+    for task, metric, score in (("lvef", "mae", mean_absolute_error), ("structural_heart_disease", "auroc", roc_auc_score)):
+        parts = {part["cohort"]: part for part in report["cohort_results"][task]}
+        assert "North" in parts and set(parts["North"]["results"]) == {row["key"] for row in report["rows"]}
+        for key, found in parts["North"]["results"].items():
+            assert found[metric][0] == pytest.approx(score(predictions[f"target/{task}"][inside], predictions[f"{key}/{task}"][inside]), rel=1e-4)
+    assert {part["cohort"] for part in report["cohort_results"]["lvef"]} == {"North", "South"}
+    lines = summary_lines(report)
+    assert "North alone" in lines and "South alone" in lines
+    after = lines[lines.index("North alone") + 1 :]
+    assert any(line.startswith("LV ejection fraction (%)") for line in after[: after.index("South alone")])
+
+
+@pytest.mark.slow
+def test_one_cohort_is_judged_alone_and_several_as_named(workspace):
+    everyone = list(Catalog(workspace).ecgs().ecg_id)
+    for cohorts, judged in ((["North"], {"North"}), (["South", "North"], {"North", "South"}), (None, {"North", "South"})):
+        table, _ = labelled_table(workspace, everyone, cohorts, "test")
+        assert set(table.cohort[table.role == "test"]) == judged == set(table.cohort[table.role == "train"])
+
+
+@pytest.mark.slow
 def test_validation_patients_are_evaluated_beside_the_test_patients(workspace, report):
     model_id = report["model"]["id"]
     judged = evaluate(workspace, model_id, split="validation")
@@ -157,6 +181,8 @@ def test_an_external_cohort_is_judged_with_readouts_fitted_on_the_whole_workspac
     table, notes = labelled_table(place, everyone, ["away"], "test")
     assert table.role.value_counts().to_dict() == {"train": 15, "test": 10, "validation": 5}
     assert set(table.cohort[table.role == "test"]) == {"away"} and any("of the whole workspace" in note for note in notes)
+    table, notes = labelled_table(place, everyone, ["away", "home"], "test")
+    assert set(table.cohort[table.role == "test"]) == {"away"} and "Not judged, because without labelled ECGs of test patients: home." in notes
     table, notes = labelled_table(place, everyone[:-1], None, "validation")
     assert set(table.patient_id[table.role == "test"]) == {f"P-{i:04d}" for i in range(15, 20)} and (table.split != "test").all()
     assert (table.role == "validation").sum() == 3 and any("fifth of the training patients" in note for note in notes)

@@ -341,6 +341,23 @@ def test_the_table_of_differences_holds_every_task_and_readout_of_a_model_beside
     assert len(unknown) == len(alone)
 
 
+def test_each_cohort_stands_alone_in_html_csv_and_latex_where_there_are_several(report):
+    rows = report.data["rows"]
+    parts = {task: [{"cohort": cohort, "patients": n, "positives": p, "results": {row["key"]: row["results"][task] for row in rows}}
+                    for cohort, n, p in (("North", 804, 150), ("South", 400, 67))] for task in report.data["tasks"]}
+    several = Report(report.data | {"cohort_results": parts})
+    csv = read_csv(report_tables.cohorts_table(several))
+    row = csv[(csv.cohort == "South") & (csv.row == "random.knn") & (csv.task == "LVEF ≤ 40")].iloc[0]
+    assert [row.patients, row.positives, row.auroc, row.auroc_low, row.auroc_high] == [400, 67, *rows[4]["results"]["lvef_reduced"]["auroc"]]
+    assert len(csv) == 2 * 6 * 4 and len(read_csv(report_tables.cohorts_table(several, "regression"))) == 2 * 6 * 3
+    one = report_tables.cohorts_of_task(several, "lvef_reduced")
+    assert [c.name for c in one.columns][:5] == ["cohort", "patients", "positives", "encoder", "readout"] and len(one.rows) == 12
+    assert table_html(one) in html_page(several)
+    names = [table.name for table in report_tables.all_tables(several)]
+    assert {"cohorts-classification", "cohorts-regression"} <= set(names)
+    assert "Each cohort alone" not in html_page(report) and not [t for t in report_tables.all_tables(report) if t.name.startswith("cohorts")]
+
+
 def test_errors_of_values_are_compared_directly_too(both, report):
     table = report_tables.phenotypes_table(both, "probe")
     assert "Error of Other <model> bbbb0000, paired difference" in [c.heading for c in table.columns]
