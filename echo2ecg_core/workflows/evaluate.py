@@ -36,7 +36,7 @@ from echo2ecg_core.store.database import Workspace, write_atomically
 from echo2ecg_core.store.model_registry import ModelCard, ModelRegistry
 from echo2ecg_core.store.vectors import load_vectors
 from echo2ecg_core.workflows.evaluation_data import Encoder, labelled_table, measure_records, split_of
-from echo2ecg_core.workflows.imported_encoders import imported_encoders
+from echo2ecg_core.workflows.imported_encoders import all_imported
 
 Progress = Callable[[float, str], None]
 LEVEL = 0.95
@@ -54,7 +54,8 @@ def evaluate(workspace: Workspace, model_id: str, cohorts: Sequence[str] | None 
         model_id: Of a registered model, or the beginning of one id.
         cohorts: Names of cohorts whose patients are judged; None = all.
         split: "test" or "validation".
-        vectors: Name -> .npy file of another encoder's vectors of the same ECGs (ids, and what is known of it, beside it).
+        vectors: Name -> .npy file of another encoder's vectors of the same ECGs (ids, and what is known of it, beside it); those
+            of earlier evaluations are kept in the workspace and need not be named again.
         progress: Told how far it is.
 
     Raises:
@@ -65,7 +66,7 @@ def evaluate(workspace: Workspace, model_id: str, cohorts: Sequence[str] | None 
     model = _embedded(workspace, card, _part(progress, 0.0, 0.3))
     stored = load_vectors(workspace.vectors, "ecg", card.model_id)
     table, notes = labelled_table(workspace, stored.ids, cohorts, split)
-    imported = imported_encoders(vectors or {}, list(table.ecg_id))
+    imported, left_out = all_imported(workspace, vectors or {}, list(table.ecg_id))
     random, features, outside, groups = measure_records(table, Catalog(workspace), model, _random_network(model.spec), _part(progress, 0.3, 0.7))
     parameters = sum(p.numel() for p in model.echo2ecg.ecg_encoder.parameters())
     encoders = [
@@ -74,7 +75,7 @@ def evaluate(workspace: Workspace, model_id: str, cohorts: Sequence[str] | None 
         Encoder("features", "Hand-made ECG features", "features", None, ("boosting",), features), *imported,
     ]
     parts = {role: split_of(table, role, encoders[0].vectors) for role in ("train", "validation", "test")}
-    notes += unanswerable(*parts.values()).values()
+    notes += [*left_out, *unanswerable(*parts.values()).values()]
     rows = [row for done, encoder in enumerate(encoders) for row in _rows(encoder, table, _part(progress, 0.7 + 0.2 * done / len(encoders), 0.9))]
     progress(0.9, "Judging groups of patients, retrieval and intervals")
     is_test = (table.role == "test").to_numpy()

@@ -2,18 +2,22 @@
 
 FILE.npy (a row an ECG) comes with FILE.ids.txt or FILE.ids.csv, and where its size is to be compared with FILE.json:
 {"parameters": 95000000, "label": "My encoder"}. Vectors do not tell how large a network made them, so it has to be said.
+What was once imported is kept in workspace/encoders/, so that its row stands in every later report too.
 """
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 
 from echo2ecg_core.errors import StoreError
+from echo2ecg_core.store.database import Workspace, write_atomically
 from echo2ecg_core.workflows.evaluation_data import Encoder
 
 RESERVED = ("model", "random", "features")
+FOLDER = "encoders"
 STATED = ("parameters", "label")
 
 
@@ -32,6 +36,42 @@ def named_files(arguments: Sequence[str]) -> dict[str, Path]:
     return found
 
 
+def all_imported(workspace: Workspace, vectors: Mapping[str, Path], ecg_ids: Sequence[str]) -> tuple[list[Encoder], list[str]]:
+    """Encoders imported now, which are kept, and those kept from earlier evaluations; and notes on kept ones that do not fit any more.
+
+    Args:
+        workspace: Where they are kept.
+        vectors: Name -> .npy file, imported now; a kept one of the same name is replaced.
+        ecg_ids: The ECGs that are evaluated.
+
+    Raises:
+        StoreError: one that is imported now does not fit, or cannot be kept.
+    """
+    encoders, notes = imported_encoders(vectors, ecg_ids), []
+    try:
+        for name, path in vectors.items():
+            _keep(workspace.folder / FOLDER, name, path)
+    except OSError as error:
+        raise StoreError(f"The vectors of {name} cannot be kept in the workspace ({error.strerror}).", "Free some space or check the folder's rights.") from error
+    for path in sorted((workspace.folder / FOLDER).glob("*.npy")):
+        if path.stem not in vectors:
+            try:
+                encoders += imported_encoders({path.stem: path}, ecg_ids)
+            except StoreError as error:
+                notes.append(f"The imported encoder {path.stem} is left out: {error.message}")
+    return encoders, notes
+
+
+def _keep(folder: Path, name: str, path: Path) -> None:
+    kept = folder / f"{name}.npy"
+    if kept.exists() and kept.samefile(path):
+        return
+    write_atomically(kept, path.read_bytes())
+    kept.with_suffix(".ids.csv").unlink(missing_ok=True)
+    write_atomically(kept.with_suffix(".ids.txt"), "\n".join(_ids_beside(path)).encode())
+    write_atomically(kept.with_suffix(".json"), json.dumps(stated_beside(path), ensure_ascii=False).encode())
+
+
 def imported_encoders(vectors: Mapping[str, Path], ecg_ids: Sequence[str]) -> list[Encoder]:
     """One encoder a file, its vectors in the order of `ecg_ids`.
 
@@ -42,9 +82,9 @@ def imported_encoders(vectors: Mapping[str, Path], ecg_ids: Sequence[str]) -> li
     Raises:
         StoreError: a name is taken, or a file does not fit.
     """
-    taken = [name for name in vectors if not name or "." in name or name in RESERVED]
+    taken = [name for name in vectors if not re.fullmatch(r"[\w-]+", name) or name in RESERVED]
     if taken:
-        raise StoreError(f"An encoder cannot be called {taken[0]!r}.", "Choose a name without a dot that is not model, random or features.")
+        raise StoreError(f"An encoder cannot be called {taken[0]!r}.", "Choose letters, digits, _ and -, and not model, random or features.")
     stated = {name: stated_beside(path) for name, path in vectors.items()}
     return [Encoder(name, stated[name].get("label", f"Imported: {name}"), "imported", stated[name].get("parameters"), ("probe", "knn"),
                     imported_vectors(name, path, ecg_ids)) for name, path in vectors.items()]

@@ -14,11 +14,17 @@ from echo2ecg_core.cli import main
 from echo2ecg_core.errors import Echo2ECGError
 from echo2ecg_core.evaluation.rows import Row, Split, paired_differences, row_of
 from echo2ecg_core.store.catalog import Catalog
+from echo2ecg_core.store.database import Workspace
 from echo2ecg_core.store.model_registry import ModelRegistry
 from echo2ecg_core.worker import workflow_of
 from echo2ecg_core.workflows.evaluate import evaluate, fingerprint, summary_lines
 from echo2ecg_core.workflows.evaluation_data import labelled_table
-from echo2ecg_core.workflows.imported_encoders import imported_encoders, imported_vectors, named_files
+from echo2ecg_core.workflows.imported_encoders import (
+    all_imported,
+    imported_encoders,
+    imported_vectors,
+    named_files,
+)
 from echo2ecg_core.workflows.report import load_report, report_path
 from tests.evaluation_workspace import PATIENTS, evaluation_workspace
 from tests.small_workspace import small_workspace
@@ -128,6 +134,7 @@ def test_validation_patients_are_evaluated_beside_the_test_patients(workspace, r
     judged = evaluate(workspace, model_id, split="validation")
     assert load_report(workspace, model_id).data == report and load_report(workspace, model_id, "validation").data == judged
     assert judged["split"] == "validation" and judged["counts"]["patients"] == PATIENTS["validation"]
+    assert {row["key"]: row["parameters"] for row in judged["rows"]}["oracle.probe"] == 95_000_000  # kept from the evaluation before
     assert judged["counts"]["train_patients"] + judged["counts"]["validation_patients"] == PATIENTS["train"]
     assert [check["ok"] for check in judged["leakage"]] == [True, True, True, False] and "calibrated on validation patients" in judged["leakage"][3]["found"]
     assert any("a fifth of the training patients" in note for note in judged["notes"])
@@ -241,9 +248,40 @@ def test_a_statement_that_cannot_be_read_is_refused_in_words(vectors_file, text,
 
 
 def test_an_imported_encoder_cannot_take_the_name_of_another_row(vectors_file):
-    for name in ("model", "random", "features", "a.b"):
+    for name in ("model", "random", "features", "a.b", "../up"):
         with pytest.raises(Echo2ECGError, match=f"cannot be called '{name}'"):
             imported_encoders({name: vectors_file}, ["E2"])
+
+
+def test_an_imported_encoder_stands_in_every_later_evaluation_until_it_is_replaced(vectors_file, tmp_path):
+    place = Workspace(tmp_path / "workspace")
+    assert all_imported(place, {}, ["E2"]) == ([], [])
+    vectors_file.with_suffix(".json").write_text('{"parameters": 7, "label": "Größe"}')
+    for vectors in ({"other": vectors_file}, {}, {"other": place.folder / "encoders" / "other.npy"}):
+        (encoder,), notes = all_imported(place, vectors, ["E2"])
+        assert (encoder.key, encoder.label, encoder.parameters, encoder.vectors.tolist()) == ("other", "Größe", 7, [[3, 4, 5]]) and not notes
+    vectors_file.with_suffix(".json").unlink()
+    np.save(vectors_file, np.zeros((4, 2)))
+    all_imported(place, {"other": vectors_file}, ["E2"])
+    vectors_file.unlink()
+    (encoder,), _ = all_imported(place, {}, ["E4"])
+    assert (encoder.label, encoder.parameters, encoder.vectors.tolist()) == ("Imported: other", None, [[0, 0]])
+
+
+def test_a_kept_encoder_that_lacks_new_ecgs_is_left_out_with_the_reason(vectors_file, tmp_path):
+    place = Workspace(tmp_path / "workspace")
+    all_imported(place, {"other": vectors_file}, ["E2"])
+    assert all_imported(place, {}, ["E2", "E9"]) == (
+        [], ["The imported encoder other is left out: other.npy lacks 1 of the 2 ECGs that are evaluated (first: E9)."])
+    with pytest.raises(Echo2ECGError, match="lacks 1 of the 2 ECGs"):
+        all_imported(place, {"other": vectors_file}, ["E2", "E9"])
+
+
+def test_vectors_that_do_not_fit_are_not_kept(vectors_file, tmp_path):
+    place = Workspace(tmp_path / "workspace")
+    with pytest.raises(Echo2ECGError, match="lacks 1 of the 1 ECGs"):
+        all_imported(place, {"other": vectors_file}, ["E9"])
+    assert not (place.folder / "encoders").exists()
 
 
 def test_vectors_arguments_are_names_with_files():
