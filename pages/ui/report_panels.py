@@ -156,7 +156,7 @@ def _label(text: str) -> None:
 
 def _patients(report: Report, finding: str) -> str:
     task = report.data["tasks"][finding]
-    words = f"{count(task['patients'])} {report.split} patients"
+    words = f"{count(task['patients'])} patients"
     if task.get("positives") is not None and task["patients"]:
         words += f", {count(task['positives'])} with {task['label']} ({percent(task['positives'] / task['patients'])})"
     return words.replace(" ", " ")
