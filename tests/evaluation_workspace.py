@@ -36,7 +36,8 @@ def evaluation_workspace(folder: Path) -> Workspace:
             studies[study.study_id] = np.r_[np.cos(angle), np.sin(angle), np.zeros(510)]
         for ecg in patient.ecgs[:2]:
             signal_mv = ecg.signal_mv()[:, : int(500 * SHORT_S)]
-            record = EcgRecord(signal_mv, 500.0, "phantom", ecg.ecg_id, sex=patient.heart.sex, recorded_at=datetime(2026, 1, 5))
+            record = EcgRecord(signal_mv, 500.0, "phantom", ecg.ecg_id, sex=patient.heart.sex, recorded_at=datetime(2026, 1, 5),
+                               device="Cart B" if i % 2 else "Cart A")  # A: odd numbers of patients
             catalog.add_ecg(ecg.ecg_id, patient.patient_id, record, ecg_time=ecg.time.isoformat())
     VectorSet("study_aligned", card.model_id, tuple(studies), np.stack(list(studies.values())).astype(np.float32)).save(workspace.vectors)
     return workspace
