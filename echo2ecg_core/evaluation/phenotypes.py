@@ -16,8 +16,6 @@ from echo2ecg_core.errors import Echo2ECGError
 Metrics = dict[str, np.ndarray]  # name -> (w,)
 SPECIFICITY = 0.9
 CALIBRATION_BINS = 10
-SPECIFICITY = 0.9
-CALIBRATION_BINS = 10
 
 
 def classification_metrics(probabilities: np.ndarray, labels: np.ndarray) -> dict[str, float]:

@@ -25,6 +25,7 @@ from echo2ecg_core.evaluation.tasks import TASKS
 
 MAIN_METRIC = {"binary": "auroc", "multiclass": "auroc", "regression": "mae"}
 N_RESAMPLES = 1000
+CHOOSING = "held-out training"  # who chooses the regularisation where validation patients are judged
 FEWEST = 5  # known values, or members of each class, that training and test patients need
 Result = dict[str, tuple[float, float, float]]  # metric -> value, low, high
 
@@ -114,18 +115,18 @@ def row_of(name: str, readout: str, predictions: dict[str, np.ndarray], test: Sp
     return Row(f"{name}.{readout}", name, readout, results, predictions, resampled)
 
 
-def unanswerable(train: Split, validation: Split, test: Split, tasks: Sequence[str] | None = None) -> dict[str, str]:
-    """Tasks that these patients cannot answer, each with the reason in words."""
-    reasons = {}
+def unanswerable(train: Split, validation: Split, test: Split, tasks: Sequence[str] | None = None, judged: str = "test") -> dict[str, str]:
+    """Tasks that these patients cannot answer, each with the reason in words; `judged` is the split that `test` holds."""
+    reasons, choosing = {}, "validation" if judged == "test" else CHOOSING
     for name in TASKS if tasks is None else tasks:
         task = TASKS[name]
-        for words, split, fewest in (("training", train, FEWEST), ("validation", validation, 1), ("test", test, FEWEST)):
+        for words, split, fewest in (("training", train, FEWEST), (choosing, validation, 1), (judged, test, FEWEST)):
             known = split.targets[name][np.isfinite(split.targets[name])]
             if task.kind == "regression":
                 enough, found = len(known) >= fewest, f"{len(known)} {words} ECGs have a value"
             else:
                 counts = np.bincount(known.astype(int), minlength=max(2, len(task.classes)))
-                enough = counts.min() >= fewest if words != "validation" else len(known) > 0
+                enough = counts.min() >= fewest if split is not validation else len(known) > 0
                 found = f"{words} ECGs by class: {', '.join(map(str, counts))}"
             if not enough:
                 reasons[name] = f"{task.label}: too few labels ({found})."

@@ -75,7 +75,7 @@ def evaluate(workspace: Workspace, model_id: str, cohorts: Sequence[str] | None 
         Encoder("features", "Hand-made ECG features", "features", None, ("boosting",), features), *imported,
     ]
     parts = {role: split_of(table, role, encoders[0].vectors) for role in ("train", "validation", "test")}
-    notes += [*left_out, *unanswerable(*parts.values()).values()]
+    notes += [*left_out, *unanswerable(*parts.values(), judged=split).values()]
     rows = [row for done, encoder in enumerate(encoders) for row in _rows(encoder, table, _part(progress, 0.7 + 0.2 * done / len(encoders), 0.9))]
     progress(0.9, "Judging groups of patients, retrieval and intervals")
     is_test = (table.role == "test").to_numpy()

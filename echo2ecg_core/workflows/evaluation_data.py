@@ -13,7 +13,7 @@ import pandas as pd
 from echo2ecg_core.errors import StoreError
 from echo2ecg_core.evaluation.evaluated import SPLITS
 from echo2ecg_core.evaluation.features import FEATURES, ecg_features
-from echo2ecg_core.evaluation.rows import Split
+from echo2ecg_core.evaluation.rows import CHOOSING, Split
 from echo2ecg_core.evaluation.subgroups import age_band, conduction_words, rhythm_words
 from echo2ecg_core.store.catalog import Catalog
 from echo2ecg_core.store.database import Workspace
@@ -87,7 +87,8 @@ def labelled_table(workspace: Workspace, embedded: Sequence[str], cohorts: Seque
         raise StoreError(f"There is no labelled ECG of {' or '.join(absent)} patients to evaluate with.",
                          "Import ECGs and studies with labels of patients in all three splits; see README, \"Import\".")
     if counts.min() < 100:
-        notes.append(f"Small splits: {counts['train']} training, {counts['validation']} validation and {counts['test']} {split} "
+        choosing = "validation" if split == "test" else CHOOSING
+        notes.append(f"Small splits: {counts['train']} training, {counts['validation']} {choosing} and {counts['test']} {split} "
                      "patients. Expect wide intervals, and probes worse than with more training patients.")
     return table, notes
 

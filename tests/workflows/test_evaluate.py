@@ -199,6 +199,8 @@ def test_validation_patients_are_evaluated_beside_the_test_patients(workspace, r
     assert judged["counts"]["train_patients"] + judged["counts"]["validation_patients"] == PATIENTS["train"]
     assert [check["ok"] for check in judged["leakage"]] == [True, True, True, False] and "calibrated on validation patients" in judged["leakage"][3]["found"]
     assert any("a fifth of the training patients" in note for note in judged["notes"])
+    assert any(note.startswith("Small splits: 32 training, 8 held-out training and 16 validation patients.") for note in judged["notes"])
+    assert any("too few labels (validation ECGs by class" in note for note in judged["notes"]) and not any("test ECGs" in note for note in judged["notes"])
     with np.load(report_path(workspace, model_id, "validation").with_name("predictions.npz"), allow_pickle=False) as archive:
         of_validation = Catalog(workspace).labelled_ecgs().query("split == 'validation'").ecg_id
         assert set(archive["ecg_ids"]) == set(of_validation)
