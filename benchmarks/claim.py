@@ -306,21 +306,18 @@ def measure(options) -> None:
     m.write(tables / "retrieval.md", m.table(searched, labels, [(w, "lvef") for w in ways], [f"{w}, LVEF" for w in ways]))
     summary = [("probe", "lvef_le_40"), ("probe", "structural_heart_disease"), ("probe", "lvef"), (ways[0], "lvef")]
     m.write(tables / "summary.md", m.table(main, labels, summary, ["AUROC, LVEF ≤ 40", "AUROC, structural heart disease", "MAE, LVEF (%)", f"{ways[0]}, LVEF"]))
-    differences = {reference: m.differences(main, reference) for reference in m.REFERENCES if reference in main}
-    verdicts = {reference: {arm: {f"{a} · {b}": m.better((a, b), d) for (a, b), d in found.items() if a != "boosting"} for arm, found in of.items()}
-                for reference, of in differences.items()}
+    differences = m.differences(main, m.REFERENCE)
+    verdicts = {arm: {f"{a} · {b}": m.better((a, b), d) for (a, b), d in found.items() if a != "boosting"} for arm, found in differences.items()}
     result = {"seeds": {name: len(s) for name, s in stored.items()}, "patients": counts(data), "arms": m.as_json(main),
-              "minus": {reference: m.as_json(of) for reference, of in differences.items()}, "better": verdicts,
-              "questions": questions(m, data, stored, options)}
+              "reference_minus": m.as_json(differences), "reference_better": verdicts, "questions": questions(m, data, stored, options)}
     if options.ludb:
         result["real"] = real_ecgs(m, stored, labels, options, tables)
-    for reference in differences:
-        m.write(tables / f"view_shares_{reference}.md", m.markdown(m.view_shares(stored[reference], data)))
+    m.write(tables / "view_shares.md", m.markdown(m.view_shares(stored[m.REFERENCE], data)))
     m.write(tables / "what_views_tell.md", m.markdown(m.what_views_tell(data)))
     m.write(tables / "wins.md", m.wins(verdicts, labels))
     m.dump(options.out / "claim.json", result)
-    shown = {reference: {arm: m.counted(d) for arm, d in of.items()} for reference, of in verdicts.items()}
-    print(json.dumps({"benchmark": "claim", "seeds": result["seeds"], **result["patients"], "against": shown}))
+    print(json.dumps({"benchmark": "claim", "seeds": result["seeds"], **result["patients"],
+                      "attention_against": {arm: m.counted(of) for arm, of in verdicts.items()}}))
 
 
 def counts(data) -> dict:
@@ -356,16 +353,16 @@ def questions(m, data, stored: dict, options) -> dict:
     def probed(arrays: dict, of: str = "embedding") -> dict:
         return m.phenotypes_of(data, {s: arrays[f"{s}.{of}"] for s in splits}, ("probe",), tasks)
 
-    same_seed = probed(stored[m.REFERENCES[0]][0])
+    same_seed = probed(stored[m.REFERENCE][0])
     variants = {name: probed(stored[name][0]) for name in QUESTIONS if name in stored}
     answers = {"variant_minus_attention": {name: {t: found["probe", t].minus(same_seed["probe", t]).as_json() for t in tasks}
                                            for name, found in variants.items()}}
-    pairs = [(probed(a), probed(a, "first")) for a in stored[m.REFERENCES[0]]]
+    pairs = [(probed(a), probed(a, "first")) for a in stored[m.REFERENCE]]
     answers["all_windows_minus_first"] = {
         t: m.mean_of([whole["probe", t].minus(first["probe", t]) for whole, first in pairs]).as_json() for t in tasks}
     answers["precision@10_by_views"] = {
         name: m.view_dropout(options.out / "arms" / f"{name}-0", ARMS[name].spec(options.preset), data, stored[name][0])
-        for name in ("attention", "attention_dropped", "mean", "random_clip") if name in stored}
+        for name in ("attention", "mean", "random_clip") if name in stored}
     return answers
 
 
@@ -382,10 +379,10 @@ def real_ecgs(m, stored: dict, labels: dict, options, tables: Path) -> dict:
     for readout in ("probe", "knn"):
         columns = [f"{finding} ({int(p.sum())} of {len(p)})" for finding, p in findings.items()]
         m.write(tables / f"real_{readout}.md", m.table(arms, {**labels, "features": "Measured features"}, [(readout, f) for f in findings], columns))
-    reference = each[m.REFERENCES[0]][0]
+    reference = each[m.REFERENCE][0]
     variants = {name: {c: each[name][0][c].minus(reference[c]) for c in reference} for name in QUESTIONS if name in each}
     return {"positives": {f: int(p.sum()) for f, p in findings.items()}, "records": len(headers), "arms": m.as_json(arms),
-            "minus": {r: m.as_json(m.differences(arms, r)) for r in m.REFERENCES if r in arms}, "variant_minus_attention": m.as_json(variants)}
+            "reference_minus": m.as_json(m.differences(arms, m.REFERENCE)), "variant_minus_attention": m.as_json(variants)}
 
 
 if __name__ == "__main__":
