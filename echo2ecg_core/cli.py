@@ -165,16 +165,13 @@ def import_archive(folder: Path, cohort: Annotated[str, typer.Option(help="Name 
 @app.command()
 def embed(workspace: WorkspaceOption = None) -> None:
     """Make the vectors that are missing for the active model."""
-    from echo2ecg_core.workflows.active_model import load_active_model
-    from echo2ecg_core.workflows.embed import embed_clips, embed_ecgs, embed_studies
+    from echo2ecg_core.workflows.active_model import active_model_card
+    from echo2ecg_core.workflows.prepare_model import embed_workspace
 
     place = _existing(workspace)
-    model = load_active_model(place)
+    card = active_model_card(place)
     with progress_bar() as progress:
-        refused = embed_ecgs(place, model, progress)
-    with progress_bar() as progress:
-        embed_clips(place, model, progress)
-    embed_studies(place, model)
+        refused = embed_workspace(place, card, progress)
     for row in refused:
         print(f"No vector for {row['ecg_id']}: {row['reason']}")
 

@@ -53,7 +53,7 @@ with notice_place:
     panels.notice(report)
 with card_place:
     st.html(lvef_card.lvef_card(report))
-    panels.studies_button(report)
+    panels.studies_button(report, card)
 with below:
     st.html(measures.measures_strip(report))
     phenotypes, why, beats, signal, provenance = st.tabs(TABS, key=session.TAB_KEY, bind="query-params")

@@ -14,7 +14,7 @@ if card is None or not explore.map_exists(workspace, card.model_id):
 
 with errors_in_words():
     with st.container(key="map_controls", horizontal=True, gap="small", vertical_alignment="center"):
-        layout = map_panels.layout_control()
+        layout = map_panels.layout_control(explore.layouts(card))
         points = explore.load_map(workspace, card.model_id, layout)
         colour = map_panels.colour_control(points)
         st.space("stretch")

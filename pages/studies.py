@@ -12,7 +12,8 @@ from pages.ui.errors import errors_in_words
 record, card, workspace = session.current_ecg(), resources.active_model(), resources.workspace()
 start = browse_session.start_study()
 export_place = study_words.head(card, record)
-if card is None or (record is None and start is None):
+why = resources.why_no_studies(card)
+if card is None or (start is None and (record is None or why)):
     study_words.nothing_open(card)
     st.stop()
 
@@ -27,9 +28,12 @@ report = prediction.as_json() if prediction else study_words.NO_REPORT
 hits, similarity, study_id = [], None, start
 with errors_in_words(), left, st.container(key="hits"):
     if start:
-        study_words.start_facts(facts_place, start)
-        ecgs = nearest_ecgs(start, workspace)
-        study_words.ecgs_of_study(ecgs, study_panels.ecg_hit_table(ecgs))
+        study_words.start_facts(facts_place, start, why)
+        if why:
+            study_words.no_studies(why)
+        else:
+            ecgs = nearest_ecgs(start, workspace)
+            study_words.ecgs_of_study(ecgs, study_panels.ecg_hit_table(ecgs))
     elif prediction:
         own = patient_of(record, workspace)
         study_panels.filter_controls(own)

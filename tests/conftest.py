@@ -49,6 +49,14 @@ def demo_workspace(tmp_path_factory):
     return workspace
 
 
+@pytest.fixture(scope="session")
+def ecg_only_workspace(tmp_path_factory):
+    """A workspace whose active model is an ECG encoder without an echo side; tests that change it take a copy."""
+    from tests.ecg_only_workspace import active_workspace
+
+    return active_workspace(tmp_path_factory.mktemp("ecg-only"))
+
+
 @pytest.fixture(autouse=True)
 def the_main_module_stays():
     """Streamlit's AppTest puts its script in the place of __main__; processes spawned by a later test would run that script."""

@@ -205,6 +205,11 @@ class ModelSpec(_Spec):
     learnable_temperature: bool = False
     parts: tuple[str, ...] = PARTS
 
+    @property
+    def shares_space(self) -> bool:
+        """True when ECGs and echo studies can be compared: the model has every part."""
+        return set(self.parts) == set(PARTS)
+
     def __post_init__(self):
         _positive(self, "temperature")
         if not self.parts or set(self.parts) - set(PARTS):

@@ -10,10 +10,12 @@ import numpy as np
 
 from echo2ecg_core.ecg.record import EcgRecord
 from echo2ecg_core.errors import ModelError
+from echo2ecg_core.models.specs import ModelSpec
 from echo2ecg_core.store.database import Workspace
 from echo2ecg_core.store.model_registry import ModelCard, ModelRegistry
 
 READOUTS_FILE = "readouts.safetensors"
+ABSENT = {"ecg": "no ECG encoder", "ecg_alignment": "no alignment of ECGs with studies", "study": "no echo side"}
 
 
 def active_model_card(workspace: Workspace) -> ModelCard:
@@ -23,6 +25,21 @@ def active_model_card(workspace: Workspace) -> ModelCard:
         ModelError: no model is active.
     """
     return ModelRegistry(workspace).active()
+
+
+def spec_of(card: ModelCard) -> ModelSpec:
+    """The spec in a model's manifest; imports no torch."""
+    return ModelSpec.from_dict(card.manifest().get("spec", {}))
+
+
+def why_no_studies(card: ModelCard) -> str:
+    """Why a model cannot compare ECGs with echo studies and what to do, in one sentence; "" for one that can."""
+    spec = spec_of(card)
+    if spec.shares_space:
+        return ""
+    absent = " and ".join(words for part, words in ABSENT.items() if part not in spec.parts)
+    return (f"{card.name} {card.model_id} has {absent}, so it cannot compare ECGs with echo studies: train an alignment that starts from it "
+            f"(`train --preset paper --set start_from={card.model_id}`), or promote a model with an echo side.")
 
 
 def load_active_model(workspace: Workspace) -> "LoadedModel":
@@ -44,7 +61,7 @@ def promote(workspace: Workspace, model_id: str) -> ModelCard:
     state = readiness(workspace, card)
     if state.lacks:
         raise ModelError(f"{card.name} {card.model_id} cannot become active: its weights hold {', '.join(state.lacks)}.",
-                         "Use it as the start of a training run, or import the missing weights with it.")
+                         "Promote a model with an ECG encoder, or import one together with these weights.")
     if state.missing:
         raise ModelError(f"{card.name} {card.model_id} cannot become active yet: it has {', '.join(state.missing)}.",
                          "Prepare it first (Models page, or `promote MODEL --prepare`).")
@@ -154,10 +171,11 @@ class LoadedModel:
 
 @dataclass(frozen=True, eq=False)
 class EcgVectors:
-    """Of b ECGs: `embedding` (b, width) for phenotypes, `aligned` (b, 512) for retrieval, `outside` (b, f) for distance."""
+    """Of b ECGs: `embedding` (b, width) for phenotypes, `outside` (b, f) for distance, and `aligned` (b, 512) for retrieval (None
+    where the model shares no space with studies)."""
 
     embedding: np.ndarray
-    aligned: np.ndarray
+    aligned: np.ndarray | None
     outside: np.ndarray
 
 
@@ -172,6 +190,6 @@ def ecg_vectors(network, windows: np.ndarray) -> EcgVectors:
         tokens = network.ecg_encoder.tokens(x.flatten(0, 1))  # (b*w, 1+t, d)
         pooled = network.token_pooling.pool(tokens).unflatten(0, x.shape[:2]).mean(1)  # (b, d)
         embedding = network.token_pooling.norm(pooled)
-        aligned = network.align_ecg(embedding)
+        aligned = network.align_ecg(embedding).numpy() if network.spec.shares_space else None
         outside = outside_features(windows, network.spec.ecg_input.sampling_rate_hz)
-        return EcgVectors(embedding.numpy(), aligned.numpy(), outside)
+        return EcgVectors(embedding.numpy(), aligned, outside)

@@ -28,24 +28,22 @@ def embed_ecgs(workspace: Workspace, model: LoadedModel, progress: Progress = la
     Vectors of ECGs that were prepared otherwise than the model's spec says are made again.
     """
     catalog, model_id = Catalog(workspace), model.card.model_id
-    embeddings, aligned = (_prepared_alike(recover_vectors(workspace.vectors, kind, model_id), model) for kind in ("ecg", "ecg_aligned"))
-    waiting = [i for i in catalog.ecgs().ecg_id if i in set(embeddings.missing([i])) | set(aligned.missing([i]))]
+    kinds = {"ecg": "embedding"} | ({"ecg_aligned": "aligned"} if model.spec.shares_space else {})
+    sets = {kind: _prepared_alike(recover_vectors(workspace.vectors, kind, model_id), model) for kind in kinds}
+    waiting = [i for i in catalog.ecgs().ecg_id if any(stored.missing([i]) for stored in sets.values())]
     refused, done = [], 0
     for ids in _batches(waiting, SAVE_EVERY):
-        rows = []
+        made = {}
         for ecg_id in ids:
             try:
-                vectors = model.embed_ecgs(model.prepare(catalog.ecg_record(ecg_id))[None])
-                rows.append((ecg_id, vectors.embedding[0], vectors.aligned[0]))
+                made[ecg_id] = model.embed_ecgs(model.prepare(catalog.ecg_record(ecg_id))[None])
             except Echo2ECGError as error:
                 refused.append({"ecg_id": ecg_id, "reason": str(error)})
             done += 1
             progress(done / len(waiting), f"Embedding ECGs: {done} of {len(waiting)}")
-        if rows:
-            embeddings = _grown(embeddings, [r[0] for r in rows], np.stack([r[1] for r in rows]))
-            aligned = _grown(aligned, [r[0] for r in rows], np.stack([r[2] for r in rows]))
-            embeddings.save(workspace.vectors)
-            aligned.save(workspace.vectors)
+        for kind, name in kinds.items() if made else ():
+            sets[kind] = _grown(sets[kind], list(made), np.stack([getattr(vectors, name)[0] for vectors in made.values()]))
+            sets[kind].save(workspace.vectors)
     write_atomically(refused_path(workspace, model_id), json.dumps(refused).encode())
     return refused
 

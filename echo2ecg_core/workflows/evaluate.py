@@ -35,6 +35,7 @@ from echo2ecg_core.store.catalog import Catalog
 from echo2ecg_core.store.database import Workspace, write_atomically
 from echo2ecg_core.store.model_registry import ModelCard, ModelRegistry
 from echo2ecg_core.store.vectors import load_vectors
+from echo2ecg_core.workflows.active_model import why_no_studies
 from echo2ecg_core.workflows.evaluation_data import Encoder, labelled_table, measure_records, split_of
 from echo2ecg_core.workflows.imported_encoders import all_imported
 
@@ -76,6 +77,7 @@ def evaluate(workspace: Workspace, model_id: str, cohorts: Sequence[str] | None 
     ]
     parts = {role: split_of(table, role, encoders[0].vectors) for role in ("train", "validation", "test")}
     notes += [*left_out, *unanswerable(*parts.values(), judged=split).values()]
+    notes += [f"Retrieval is left out: {why}"] if (why := why_no_studies(card)) else []
     rows = [row for done, encoder in enumerate(encoders) for row in _rows(encoder, table, _part(progress, 0.7 + 0.2 * done / len(encoders), 0.9))]
     progress(0.9, "Judging groups of patients, retrieval and intervals")
     is_test = (table.role == "test").to_numpy()
@@ -120,17 +122,12 @@ def _cell(value: list | None) -> str:
 def _embedded(workspace: Workspace, card: ModelCard, progress: Progress):
     """The loaded model, after every ECG (and study, where the model has an echo side) has its vectors."""
     from echo2ecg_core.workflows.active_model import load_model
-    from echo2ecg_core.workflows.embed import embed_ecgs
     from echo2ecg_core.workflows.prepare_model import embed_workspace
-    from echo2ecg_core.workflows.readiness import readiness
 
     model = load_model(card, with_readouts=False)
     if "ecg" not in model.spec.parts:
         raise ModelError(f"{card.name} {card.model_id} has no ECG encoder, so there is nothing to evaluate.", "Choose another model.")
-    if readiness(workspace, card).lacks:
-        embed_ecgs(workspace, model, progress)
-    else:
-        embed_workspace(workspace, card, progress)
+    embed_workspace(workspace, card, progress)
     return model
 
 
@@ -220,7 +217,7 @@ def _retrieval(workspace: Workspace, card: ModelCard, model, table: pd.DataFrame
 
     ecgs, studies = (load_vectors(workspace.vectors, kind, card.model_id) for kind in ("ecg_aligned", "study_aligned"))
     table = table[table.study_id.isin(studies.ids) & table.ecg_id.isin(ecgs.ids)]
-    if not {"ecg_alignment", "study"} <= set(model.spec.parts) or table.study_id.nunique() < 2:
+    if not model.spec.shares_space or table.study_id.nunique() < 2:
         return None
     seen = table.drop_duplicates("study_id")
     values = {name: seen[name].to_numpy(float) for name, p in PHENOTYPES.items() if p.kind == "number" and name in seen}

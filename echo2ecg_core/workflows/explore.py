@@ -2,7 +2,8 @@
 
 UMAP of the aligned vectors by cosine (15 neighbours, minimal distance 0.1, seed 7). Contrastive training leaves ECGs and
 studies in two cones a constant apart (Liang et al., "Mind the gap", NeurIPS 2022), so the map of both together centres
-each modality first. A new point is the weighted mean of its 15 nearest: UMAP's own transform takes seconds.
+each modality first. A model without an echo side has a map of its ECG embeddings, centred too: an encoder that was never
+contrasted gives them a large constant. A new point is the weighted mean of its 15 nearest: UMAP's own transform takes seconds.
 """
 
 import io
@@ -19,7 +20,9 @@ from echo2ecg_core.errors import StoreError
 from echo2ecg_core.phenotypes import PHENOTYPES
 from echo2ecg_core.store.catalog import Catalog
 from echo2ecg_core.store.database import Workspace, write_atomically
+from echo2ecg_core.store.model_registry import ModelCard, ModelRegistry
 from echo2ecg_core.store.vectors import VectorSet, load_vectors
+from echo2ecg_core.workflows.active_model import spec_of
 
 Progress = Callable[[float, str], None]
 LAYOUTS = ("together", "ecgs", "studies")
@@ -45,18 +48,18 @@ class Layout:
 
 
 def build_map(workspace: Workspace, model_id: str, progress: Progress = lambda share, message: None) -> None:
-    """Draw the three layouts of a model's vectors and store them; takes a minute, so it belongs into a job.
+    """Draw the layouts of a model's vectors and store them; takes a minute, so it belongs into a job.
 
     Raises:
         StoreError: Fewer than 10 ECGs and studies have vectors.
     """
     progress(0.02, "Loading the map maker; its first start compiles for half a minute")
-    arrays = {}
-    for step, name in enumerate(LAYOUTS):
+    arrays, names = {}, layouts(ModelRegistry(workspace).get(model_id))
+    for step, name in enumerate(names):
         ids, vectors, centre = _points(workspace, model_id, name)
-        progress(0.1 + 0.3 * step, f"Drawing {len(ids)} points: {name}")
+        progress(0.1 + 0.9 * step / len(names), f"Drawing {len(ids)} points: {name}")
         if len(ids) < FEWEST_POINTS:
-            if name == "together":
+            if name == names[0]:
                 raise StoreError(f"A map needs at least {FEWEST_POINTS} points, found {len(ids)} ECGs and studies with vectors.",
                                  "Import more, or run `embed` first.")
             continue
@@ -67,6 +70,17 @@ def build_map(workspace: Workspace, model_id: str, progress: Progress = lambda s
     write_atomically(_path(workspace, model_id), buffer.getvalue())
 
 
+def layouts(card: ModelCard) -> tuple[str, ...]:
+    """The layouts of a model's map, the one with every point first: only ECGs where it shares no space with studies."""
+    return LAYOUTS if spec_of(card).shares_space else ("ecgs",)
+
+
+def map_is_due(workspace: Workspace, card: ModelCard) -> bool:
+    """True when the workspace holds enough points for a map of this model."""
+    counts = Catalog(workspace).counts()
+    return counts["ecgs"] + (counts["studies"] if spec_of(card).shares_space else 0) >= FEWEST_POINTS
+
+
 def map_exists(workspace: Workspace, model_id: str) -> bool:
     """True when a map of this model has been drawn."""
     return _path(workspace, model_id).is_file()
@@ -74,9 +88,8 @@ def map_exists(workspace: Workspace, model_id: str) -> bool:
 
 def undrawn(workspace: Workspace, model_id: str) -> int:
     """How many ECGs and studies got vectors after the map was drawn."""
-    drawn = set(stored_layout(workspace, model_id, "together").ids)
-    embedded = (("ecg", "ecg_aligned"), ("study", "study_aligned"))
-    return sum(f"{name}:{i}" not in drawn for name, kind in embedded for i in load_vectors(workspace.vectors, kind, model_id).ids)
+    drawn = set(stored_layout(workspace, model_id, layouts(ModelRegistry(workspace).get(model_id))[0]).ids)
+    return sum(f"{name}:{i}" not in drawn for name, vectors in _sets(workspace, model_id).items() for i in vectors.ids)
 
 
 def load_map(workspace: Workspace, model_id: str, layout: str = "together") -> pd.DataFrame:
@@ -97,8 +110,10 @@ def load_map(workspace: Workspace, model_id: str, layout: str = "together") -> p
     return known.drop(columns="point")
 
 
-def place(aligned: np.ndarray, workspace: Workspace, model_id: str, layout: str = "together") -> tuple[float, float]:
-    """Where an ECG's aligned vector (d,) lies on a drawn map: the weighted mean of its 15 nearest points.
+def place(vector: np.ndarray, workspace: Workspace, model_id: str, layout: str = "together") -> tuple[float, float]:
+    """Where an ECG's vector (d,) lies on a drawn map: the weighted mean of its 15 nearest points.
+
+    The vector is the aligned one, or the embedding for a model that shares no space with studies.
 
     Weights fall with the cosine distance, so an ECG that is on the map already is placed on itself.
 
@@ -107,7 +122,7 @@ def place(aligned: np.ndarray, workspace: Workspace, model_id: str, layout: str 
         ModelError: The vector's length does not fit.
     """
     drawn, index = _placing(_path(workspace, model_id), model_id, layout, _version(workspace, model_id))
-    query = np.asarray(aligned, np.float32)
+    query = np.asarray(vector, np.float32)
     if query.shape == drawn.centre.shape:
         query = _unit(query[None])[0] - drawn.centre
     ids, cosines = index.nearest(query, N_NEIGHBOURS, model_id=model_id)
@@ -154,20 +169,28 @@ def _version(workspace: Workspace, model_id: str) -> tuple:
 
 def _points(workspace: Workspace, model_id: str, layout: str) -> tuple[list[str], np.ndarray, np.ndarray]:
     """Ids, normalised (and, together, centred) vectors (n, d) of a layout and the centre (d,) of its ECGs."""
-    ecgs, studies = (load_vectors(workspace.vectors, kind, model_id) for kind in ("ecg_aligned", "study_aligned"))
-    chosen = {"together": (ecgs, studies), "ecgs": (ecgs,), "studies": (studies,)}[layout]
+    sets = _sets(workspace, model_id)
+    is_centred = layout == "together" or "study" not in sets
     ids, parts = [], []
-    centre = np.zeros(max(ecgs.dim, studies.dim), np.float32)
-    for vectors in chosen:
+    centre = np.zeros(max(vectors.dim for vectors in sets.values()), np.float32)
+    for name in {"together": ("ecg", "study"), "ecgs": ("ecg",), "studies": ("study",)}[layout]:
+        vectors = sets[name]
         if not len(vectors):
             continue
         rows = _unit(vectors.matrix.astype(np.float32))
-        mean = rows.mean(0) if layout == "together" else 0 * centre
-        if vectors is ecgs:
+        mean = rows.mean(0) if is_centred else 0 * centre
+        if name == "ecg":
             centre = mean
-        ids += [f"{'ecg' if vectors is ecgs else 'study'}:{i}" for i in vectors.ids]
+        ids += [f"{name}:{i}" for i in vectors.ids]
         parts.append(rows - mean)
     return ids, np.concatenate(parts) if parts else np.empty((0, len(centre)), np.float32), centre
+
+
+def _sets(workspace: Workspace, model_id: str) -> dict[str, VectorSet]:
+    """The vectors that are drawn: aligned ones of ECGs and studies, or embeddings of ECGs only."""
+    shares_space = spec_of(ModelRegistry(workspace).get(model_id)).shares_space
+    kinds = {"ecg": "ecg_aligned", "study": "study_aligned"} if shares_space else {"ecg": "ecg"}
+    return {name: load_vectors(workspace.vectors, kind, model_id) for name, kind in kinds.items()}
 
 
 def _unit(rows: np.ndarray) -> np.ndarray:

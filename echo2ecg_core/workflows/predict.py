@@ -23,7 +23,8 @@ GRADE_LIMITS = tuple(grade + 0.5 for grade in range(len(GRADES) - 1))
 
 @dataclass(frozen=True, eq=False)
 class Prediction:
-    """What is known of one ECG. `embedding` and `aligned` are None when nothing was predicted."""
+    """What is known of one ECG. `embedding` and `aligned` are None when nothing was predicted, `aligned` also with a model that
+    shares no space with echo studies."""
 
     report: dict
     embedding: np.ndarray | None
@@ -85,7 +86,7 @@ def _embedded(windows: dict[int, np.ndarray], model: LoadedModel) -> dict[int, E
         rows = [row for row, w in windows.items() if len(w) == count]
         vectors = model.embed_ecgs(np.stack([windows[row] for row in rows]))
         for i, row in enumerate(rows):
-            found[row] = EcgVectors(vectors.embedding[i], vectors.aligned[i], vectors.outside[i])
+            found[row] = EcgVectors(vectors.embedding[i], None if vectors.aligned is None else vectors.aligned[i], vectors.outside[i])
     return found
 
 

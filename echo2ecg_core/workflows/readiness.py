@@ -1,7 +1,7 @@
 """What a registered model can do and what it still lacks before it may answer in this workspace; imports no torch.
 
-A model is ready when it has readouts, a vector of every ECG and study made from inputs as its spec says, and a map. ECGs
-that it was tried on in vain do not count as missing.
+A model is ready when it has readouts, a vector of every ECG made from inputs as its spec says, a map and, where it shares a
+space with them, a vector of every study. ECGs that it was tried on in vain do not count as missing.
 """
 
 import json
@@ -13,11 +13,9 @@ from echo2ecg_core.store.catalog import Catalog
 from echo2ecg_core.store.database import Workspace
 from echo2ecg_core.store.model_registry import ModelCard
 from echo2ecg_core.store.vectors import VectorSet, load_vectors
-from echo2ecg_core.workflows.active_model import READOUTS_FILE
+from echo2ecg_core.workflows.active_model import ABSENT, READOUTS_FILE, spec_of
 from echo2ecg_core.workflows.embed import input_text, refused_path
-from echo2ecg_core.workflows.explore import FEWEST_POINTS, map_exists
-
-NEEDED = {"ecg": "no ECG encoder", "ecg_alignment": "no alignment of ECGs with studies", "study": "no echo side"}
+from echo2ecg_core.workflows.explore import map_exists, map_is_due
 
 
 @dataclass(frozen=True)
@@ -52,10 +50,9 @@ def readiness(workspace: Workspace, card: ModelCard) -> Readiness:
     manifest = card.manifest()
     lacks = _lacks(manifest)
     readouts = (card.folder / READOUTS_FILE).is_file()
-    absent = () if lacks else _absent_vectors(workspace, card, ModelSpec.from_dict(manifest.get("spec", {})))
-    counts = Catalog(workspace).counts()
+    absent = () if lacks else _absent_vectors(workspace, card, spec_of(card))
     drawn = map_exists(workspace, card.model_id)
-    needs_map = counts["ecgs"] + counts["studies"] >= FEWEST_POINTS and not drawn
+    needs_map = map_is_due(workspace, card) and not drawn
     missing = (*([] if readouts else ["no readouts yet"]), *absent, *(["no map"] if needs_map else []))
     report = (workspace.folder / "reports" / card.model_id / "report.json").is_file()
     return Readiness(lacks, missing, readouts, not lacks and not absent, drawn, report)
@@ -63,26 +60,22 @@ def readiness(workspace: Workspace, card: ModelCard) -> Readiness:
 
 def abilities(card: ModelCard) -> str:
     """What a model can do, in words: "Phenotypes, similar studies and map"."""
-    manifest = card.manifest()
-    parts = ModelSpec.from_dict(manifest.get("spec", {})).parts if "echo2ecg" in manifest.get("weights", {}) else ()
-    if not NEEDED.keys() - set(parts):
-        return "Phenotypes, similar studies, map"
-    if "ecg" in parts:
-        return "ECG encoder only: a start for training"
-    return "Echo side only: embeds clips"
+    if _lacks(card.manifest()):
+        return "Echo side only: embeds clips"
+    return "Phenotypes, similar studies, map" if spec_of(card).shares_space else "Phenotypes, map of ECGs; no echo side"
 
 
 def _lacks(manifest: dict) -> tuple[str, ...]:
-    if "echo2ecg" not in manifest.get("weights", {}):
-        return tuple(NEEDED.values())
-    parts = ModelSpec.from_dict(manifest.get("spec", {})).parts
-    return tuple(words for part, words in NEEDED.items() if part not in parts)
+    has_towers = "echo2ecg" in manifest.get("weights", {})
+    return () if has_towers and "ecg" in ModelSpec.from_dict(manifest.get("spec", {})).parts else (ABSENT["ecg"],)
 
 
 def _absent_vectors(workspace: Workspace, card: ModelCard, spec: ModelSpec) -> tuple[str, ...]:
     catalog, found = Catalog(workspace), []
     ecg_ids, study_ids = set(catalog.ecgs().ecg_id), set(catalog.clips().study_id)
     ecgs, aligned, studies = (_stored(workspace, kind, card.model_id) for kind in ("ecg", "ecg_aligned", "study_aligned"))
+    if not spec.shares_space:
+        aligned, study_ids = ecgs, set()
     if ecgs and ecgs.input != input_text(spec):
         found.append(f"vectors of ECGs that were prepared otherwise ({_words(ecgs.input)}) than the model's spec says ({_words(input_text(spec))})")
     else:

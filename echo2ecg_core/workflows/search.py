@@ -12,13 +12,14 @@ import pandas as pd
 
 from echo2ecg_core.ecg.record import EcgRecord
 from echo2ecg_core.echo.clip import VIEWS
-from echo2ecg_core.errors import SignalError, StoreError
+from echo2ecg_core.errors import ModelError, SignalError, StoreError
 from echo2ecg_core.findings import CONDUCTIONS, RHYTHMS
 from echo2ecg_core.phenotypes import PHENOTYPES
 from echo2ecg_core.store.catalog import Catalog, ClipRow
 from echo2ecg_core.store.database import Workspace
+from echo2ecg_core.store.model_registry import ModelCard, ModelRegistry
 from echo2ecg_core.store.vectors import VectorSet, load_vectors
-from echo2ecg_core.workflows.active_model import active_model_card
+from echo2ecg_core.workflows.active_model import active_model_card, why_no_studies
 from echo2ecg_core.workflows.predict import Prediction
 
 
@@ -98,8 +99,9 @@ def search(prediction: Prediction, workspace: Workspace, k: int = 10, filters: F
     Raises:
         SignalError: Nothing was predicted from this ECG.
         StoreError: No study has a vector of the ECG's model yet.
-        ModelError: The stored vectors do not fit the ECG's model.
+        ModelError: The ECG's model shares no space with studies, or the stored vectors do not fit it.
     """
+    _require_studies(ModelRegistry(workspace).get(prediction.model_id))
     if prediction.aligned is None:
         raise SignalError("Nothing was predicted from this ECG, so there is nothing to search with.",
                           "Use a tracing of better quality, or predict in spite of its quality.")
@@ -121,8 +123,11 @@ def nearest_ecgs(study_id: str, workspace: Workspace, k: int = 10) -> list[EcgHi
 
     Raises:
         StoreError: The study or its vector is missing, or no ECG has a vector yet.
+        ModelError: The active model shares no space with studies.
     """
-    model_id = active_model_card(workspace).model_id
+    card = active_model_card(workspace)
+    _require_studies(card)
+    model_id = card.model_id
     patient_id = Catalog(workspace).study(study_id).patient_id
     query = study_vectors(workspace, model_id).rows([study_id])[0]
     ecgs = _filled(load_vectors(workspace.vectors, "ecg_aligned", model_id), "ECG")
@@ -165,6 +170,11 @@ def study_vectors(workspace: Workspace, model_id: str) -> VectorSet:
 def measured(row: pd.Series) -> dict[str, float]:
     """Measured phenotypes of a catalog row by field name, in the decimals of the catalog (at most three)."""
     return {name: round(float(row[name]), 3) for name in PHENOTYPES if name in row and pd.notna(row[name])}
+
+
+def _require_studies(card: ModelCard) -> None:
+    if why := why_no_studies(card):
+        raise ModelError(why)
 
 
 def _filled(vectors: VectorSet, what: str) -> VectorSet:

@@ -45,9 +45,11 @@ def view_study(study_id: str, workspace: Workspace, model: LoadedModel | None = 
 
 
 def weigh_clips(study_id: str, workspace: Workspace, model: LoadedModel) -> dict[str, float]:
-    """Share (0..1) of each clip in its study's vector; empty when the clips have no vectors yet."""
+    """Share (0..1) of each clip in its study's vector; empty when the clips have no vectors yet or the model no echo side."""
     from echo2ecg_core.workflows.embed import clip_encoder_id
 
+    if "study" not in model.spec.parts:
+        return {}
     vectors = load_vectors(workspace.vectors, "clip", clip_encoder_id(model))
     ids = [clip.clip_id for clip in Catalog(workspace).clips_of(study_id)]
     if not ids or vectors.missing(ids):

@@ -18,7 +18,8 @@ import numpy as np
 from echo2ecg_core.errors import Echo2ECGError
 from echo2ecg_core.store.database import Workspace, write_atomically
 from echo2ecg_core.store.model_registry import ModelCard, ModelRegistry
-from echo2ecg_core.workflows.active_model import READOUTS_FILE, active_model_card
+from echo2ecg_core.workflows.active_model import READOUTS_FILE
+from echo2ecg_core.workflows.train_clip_encoder import chosen_clip_encoder, clip_encoder_card
 from echo2ecg_core.workflows.training_data import TrainingData, paired
 from echo2ecg_core.workflows.training_settings import TrainingSettings, training_settings
 
@@ -65,7 +66,7 @@ def run_training(workspace: Workspace, parameters: Mapping, progress: Progress =
     fabric = open_fabric(settings.run.precision)
     folder = run_folder(workspace, fabric.broadcast(job_id))
     with fabric.rank_zero_first():
-        clip_encoder, settings = _clip_encoder(workspace, settings, folder, _part(progress, 0, 0.1))
+        clip_encoder, settings = chosen_clip_encoder(workspace, settings, folder, _part(progress, 0, 0.1))
         data = _data(workspace, settings, clip_encoder, folder, _part(progress, 0.1, PREPARING))
     train, validation = (paired(data, split, settings.within_days) for split in ("train", "validation"))
     if not fabric.is_global_zero:
@@ -153,7 +154,9 @@ def _workspace_visits(workspace: Workspace, settings: TrainingSettings):
     ecgs, studies = catalog.ecgs(), catalog.studies()
     if ecgs.empty or studies.empty:
         raise Echo2ECGError(f"The workspace has {len(ecgs)} ECGs and {len(studies)} studies; training needs both.", "Import an archive first.")
-    return ecgs, studies, 1.0, ()
+    card = None if settings.clip_encoder == "new" else clip_encoder_card(workspace, settings)
+    others = card is not None and not card.active
+    return ecgs, studies, 1.0, (f"Clips are embedded by the clip encoder of {card.name} {card.model_id}.",) if others else ()
 
 
 def _pairs_per_s(workspace: Workspace, settings: TrainingSettings) -> tuple[float, bool]:
@@ -167,21 +170,6 @@ def _pairs_per_s(workspace: Workspace, settings: TrainingSettings) -> tuple[floa
     return REFERENCE_PAIRS_PER_S[settings.preset], False
 
 
-def _clip_encoder(workspace: Workspace, settings: TrainingSettings, folder: Path, progress: Progress):
-    """The frozen clip encoder, and the settings with its spec."""
-    if settings.clip_encoder == "new":
-        from echo2ecg_core.workflows.train_clip_encoder import new_clip_encoder
-
-        return new_clip_encoder(settings, folder, progress), settings
-    card = ModelRegistry(workspace).get(settings.clip_encoder) if settings.clip_encoder != "active" else active_model_card(workspace)
-    from echo2ecg_core.models.checkpoint import load_checkpoint
-
-    checkpoint = load_checkpoint(card.folder)
-    if checkpoint.clip_encoder is None:
-        raise Echo2ECGError(f"The model {card.name} has no clip encoder.", "Set clip_encoder to the id of a model that has one, or to new.")
-    return checkpoint.clip_encoder, replace(settings, spec=replace(settings.spec, clip_encoder=checkpoint.spec.clip_encoder))
-
-
 def _data(workspace: Workspace, settings: TrainingSettings, clip_encoder, folder: Path, progress: Progress) -> TrainingData:
     from echo2ecg_core.workflows.training_data import weights_id, workspace_data
 
@@ -193,13 +181,8 @@ def _data(workspace: Workspace, settings: TrainingSettings, clip_encoder, folder
                      "processes": os.cpu_count() or 1}
         data = prepare_cohort(**of_cohort, encoder=clip_encoder, n_whole=settings.whole_patients or None, progress=_part(progress, 0, 0.9))
         return with_more_bodies(data, **of_cohort, n_bodies=settings.bodies, progress=_part(progress, 0.9, 1)) if settings.bodies else data
-    return workspace_data(workspace, settings.spec.ecg_input, _stored_encoder_id(workspace, settings), workspace.folder / "prepared", progress)
-
-
-def _stored_encoder_id(workspace: Workspace, settings: TrainingSettings) -> str:
-    """Under which id the workspace's clip vectors of this encoder are stored."""
-    card = active_model_card(workspace) if settings.clip_encoder == "active" else ModelRegistry(workspace).get(settings.clip_encoder)
-    return card.manifest()["weights"]["clip_encoder"]["sha256"][:8]
+    encoder_id = clip_encoder_card(workspace, settings).manifest()["weights"]["clip_encoder"]["sha256"][:8]
+    return workspace_data(workspace, settings.spec.ecg_input, encoder_id, workspace.folder / "prepared", progress)
 
 
 def _start(workspace: Workspace, settings: TrainingSettings):

@@ -1,14 +1,25 @@
-"""A new clip encoder for the phantom: trained on the training patients of a cohort, kept beside the run."""
+"""The frozen clip encoder of a training: that of a registered model, or a new one trained on the training patients of a phantom cohort.
+
+A workspace that is trained on gets the clip vectors it lacks here, so that an ECG encoder without an echo side can be aligned
+with the clip encoder of any registered model.
+"""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
+from echo2ecg_core.errors import Echo2ECGError
+from echo2ecg_core.store.database import Workspace
+from echo2ecg_core.store.model_registry import ModelCard, ModelRegistry
+from echo2ecg_core.workflows.training_settings import TrainingSettings
+
 PATIENTS = 2000  # of the cohort; enough for this small network
+Progress = Callable[[float, str], None]
 
 
-def new_clip_encoder(settings, folder: Path, progress: Callable[[float, str], None] = lambda share, message: None, parameters=None):
+def new_clip_encoder(settings: TrainingSettings, folder: Path, progress: Progress = lambda share, message: None, parameters=None):
     """The trained `PhantomVideoNet`, or the one that an earlier, stopped run made.
 
     Args:
@@ -36,3 +47,38 @@ def new_clip_encoder(settings, folder: Path, progress: Callable[[float, str], No
                                  lambda m: progress(m["epoch"] / parameters.epochs, f"Clip encoder, epoch {m['epoch']}: views named right {m['view_accuracy']:.0%}"))
     torch.save(network.state_dict(), kept)
     return network
+
+
+def chosen_clip_encoder(workspace: Workspace, settings: TrainingSettings, folder: Path, progress: Progress = lambda share, message: None):
+    """The frozen clip encoder of a training, and the settings with its spec and its model's id; the clips of a workspace that is
+    trained on get the vectors that they lack.
+
+    Raises:
+        Echo2ECGError: there is no such clip encoder.
+    """
+    from echo2ecg_core.models.checkpoint import load_checkpoint
+    from echo2ecg_core.workflows.active_model import LoadedModel
+    from echo2ecg_core.workflows.embed import embed_clips
+
+    if settings.clip_encoder == "new":
+        return new_clip_encoder(settings, folder, progress), settings
+    card = clip_encoder_card(workspace, settings)
+    found = load_checkpoint(card.folder)
+    if not settings.patients:
+        embed_clips(workspace, LoadedModel(card, None, found.clip_encoder, found.view_classifier, found.spec, None, found.manifest), progress)
+    return found.clip_encoder, replace(settings, clip_encoder=card.model_id, spec=replace(settings.spec, clip_encoder=found.spec.clip_encoder))
+
+
+def clip_encoder_card(workspace: Workspace, settings: TrainingSettings) -> ModelCard:
+    """The model whose clip encoder is taken: the one that is named, else the active one, or where that has none the newest that has.
+
+    Raises:
+        Echo2ECGError: the named model has none, or no model has.
+    """
+    registry, is_named = ModelRegistry(workspace), settings.clip_encoder != "active"
+    cards = [registry.get(settings.clip_encoder)] if is_named else sorted(registry.models(), key=lambda card: not card.active)
+    found = next((card for card in cards if "clip_encoder" in card.manifest().get("weights", {})), None)
+    if found is None:
+        whose = f"The model {cards[0].name} has" if is_named else "The models of this workspace have"
+        raise Echo2ECGError(f"{whose} no clip encoder.", "Import one (`models import`), set clip_encoder to the id of a model that has one, or to new.")
+    return found

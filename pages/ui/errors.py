@@ -22,6 +22,11 @@ def show_error(error: Echo2ECGError) -> None:
     st.error(f"{plain(error.message)} {plain(error.hint)}".strip(), icon=":material/error:")
 
 
+def sentence(text: str) -> str:
+    """Text of ours that Markdown shows as written, but for commands in backticks."""
+    return "`".join(part if inside % 2 else plain(part) for inside, part in enumerate(text.split("`")))
+
+
 def plain(text: str) -> str:
     """Text that Markdown shows as it is written."""
     return "".join(f"\\{c}" if c in "\\`*_{}[]<>#|$~:" else c for c in text)

@@ -31,8 +31,9 @@ def head(card: ModelCard | None) -> None:
     with st.container(key="page_head", horizontal=True, vertical_alignment="center", gap="small"):
         panels.title("Map")
         panels.badges(synthetic=card is not None and card.synthetic)
-    st.html("<div class='e2e-facts'>Every ECG and echo study of the workspace, placed by the active model. Click a point to open it; "
-            "draw a lasso to list what it holds.</div>")
+    what = "ECG of the workspace, placed by the active model, which has no echo side" if resources.why_no_studies(card) else \
+        "ECG and echo study of the workspace, placed by the active model"
+    st.html(f"<div class='e2e-facts'>Every {what}. Click a point to open it; draw a lasso to list what it holds.</div>")
 
 
 def no_map(card: ModelCard | None) -> None:
@@ -61,8 +62,10 @@ def _queue() -> None:
     st.rerun()
 
 
-def layout_control() -> str:
-    """Which points: together, ECGs or studies."""
+def layout_control(layouts: tuple[str, ...]) -> str:
+    """Which points: together, ECGs or studies; nothing to choose where the model has one layout."""
+    if len(layouts) == 1:
+        return layouts[0]
     return st.segmented_control("Points", list(LAYOUTS), default="together", required=True, key=browse_session.LAYOUT_KEY,
                                 bind="query-params", label_visibility="collapsed", format_func=LAYOUTS.get)
 
@@ -76,9 +79,10 @@ def colour_control(points: pd.DataFrame) -> str:
 
 def your_ecg(prediction: Prediction | None, card: ModelCard, layout: str) -> YourEcg | None:
     """Where the open ECG lies, with its LVEF and, outside the training data, a word of doubt."""
-    if prediction is None or prediction.aligned is None:
+    if prediction is None or prediction.embedding is None:
         return None
-    x, y = explore.place(prediction.aligned, resources.workspace(), card.model_id, layout)
+    vector = prediction.embedding if prediction.aligned is None else prediction.aligned
+    x, y = explore.place(vector, resources.workspace(), card.model_id, layout)
     report = prediction.as_json()
     lvef = next((row for row in report["phenotypes"] if row["name"] == "lvef" and row["value"] is not None), None)
     label = "<b>Your ECG</b>" if lvef is None else f"<b>Your ECG, LVEF {number(lvef['value'])}{THIN}%</b> ({interval(*lvef['interval'])})"

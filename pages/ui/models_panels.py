@@ -8,10 +8,11 @@ from echo2ecg_core.figures.notation import DASH, date
 from echo2ecg_core.store import jobs
 from echo2ecg_core.store.database import Workspace
 from echo2ecg_core.store.model_registry import ModelCard, ModelRegistry
+from echo2ecg_core.workflows.active_model import why_no_studies
 from echo2ecg_core.workflows.archive import import_report, keep_upload
 from echo2ecg_core.workflows.readiness import Readiness, abilities, readiness
 from pages.ui import model_actions
-from pages.ui.errors import errors_in_words, plain
+from pages.ui.errors import errors_in_words, plain, sentence
 
 PURPOSE = (
     "One model answers on all pages: the active one. A new one can be promoted once its vectors, map and readouts "
@@ -103,9 +104,11 @@ def details(workspace: Workspace, card: ModelCard | None) -> None:
     with errors_in_words():
         state = readiness(workspace, card)
         if state.lacks:
-            st.info(f"Its weights hold {', '.join(state.lacks)}: it can start a training run, but not answer.", icon=":material/info:")
+            st.info(f"Its weights hold {', '.join(state.lacks)}: it cannot answer.", icon=":material/info:")
         elif state.missing:
             st.info(f"Before it can answer it needs preparing: it has {plain(', '.join(state.missing))}.", icon=":material/build:")
+        if not state.lacks and (why := why_no_studies(card)):
+            st.info(f"Phenotypes and the map of ECGs only. {sentence(why)}", icon=":material/info:")
         with st.expander(f"Manifest of {card.name} {card.model_id}", icon=":material/description:"):
             st.json(card.manifest(), expanded=1)
 

@@ -8,7 +8,7 @@ from echo2ecg_core.ecg.record import EcgRecord
 from echo2ecg_core.figures.notation import MISSING, THIN, date, number
 from echo2ecg_core.store.model_registry import ModelCard
 from pages.ui import resources, session
-from pages.ui.errors import plain
+from pages.ui.errors import plain, sentence
 
 STUDIES_PAGE = "pages/studies.py"
 NOTHING_DONE = "Nothing was derived, assumed, cropped or resampled."
@@ -130,8 +130,11 @@ def nothing_predicted(card_place, notice_place, card: ModelCard | None) -> None:
     )
 
 
-def studies_button(report: dict) -> None:
-    """The way to the studies that look alike; without an estimate there is nothing to search with."""
+def studies_button(report: dict, card: ModelCard) -> None:
+    """The way to the studies that look alike; without an estimate there is nothing to search with, without an echo side nothing to find."""
+    if why := resources.why_no_studies(card):
+        st.caption(sentence(why))
+        return
     if st.button(
         "Open the ten nearest studies",
         type="primary",

@@ -43,6 +43,16 @@ def active_model() -> ModelCard | None:
         return None
 
 
+def why_no_studies(card: ModelCard | None) -> str:
+    """Why the active model cannot compare ECGs with echo studies, in one sentence; "" where it can, or its manifest is damaged."""
+    from echo2ecg_core.workflows.active_model import why_no_studies
+
+    try:
+        return why_no_studies(card) if card is not None else ""
+    except ModelError:
+        return ""
+
+
 @st.cache_data(max_entries=32, show_spinner=False)
 def read_files(content: dict[str, bytes], sampling_rate_hz: float | None) -> tuple[ReadFile, ...]:
     """Every recording of an upload, read once per content.

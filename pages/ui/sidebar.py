@@ -75,6 +75,7 @@ def _facts() -> str:
         blocks.append(("Active model", "none yet"))
     else:
         seen = "<br>trained on synthetic hearts" if card.synthetic else ""
+        seen += "<br>no echo side: ECGs only" if resources.why_no_studies(card) else ""
         blocks.append(("Active model", f"<b>{escape(card.name)}</b> <code>{escape(card.model_id[:8])}</code>{seen}"))
     rows = "".join(f"<div><span>{label}</span>{text}</div>" for label, text in blocks)
     return f'<div class="e2e-foot">{rows}<p>{RESEARCH_ONLY}</p></div>'

@@ -14,6 +14,7 @@ from echo2ecg_core.store.model_registry import ModelCard
 from echo2ecg_core.workflows.predict import Prediction
 from echo2ecg_core.workflows.search import Candidates, EcgHit, Hit, search_report
 from pages.ui import browse_session, panels, resources, session
+from pages.ui.errors import sentence
 
 ECG_PAGE = "pages/ecg.py"
 EXPLORE_STYLE = Path(__file__).parents[2] / "assets" / "explore.css"
@@ -31,7 +32,7 @@ def head(card: ModelCard | None, record: EcgRecord | None):
         if browse_session.start_study() and record is not None and st.button("Back to my ECG", icon=":material/ecg_heart:"):
             browse_session.start_from(None)
             st.rerun()
-        if card is not None:
+        if card is not None and not resources.why_no_studies(card):
             with st.popover("Start from a study", icon=":material/swap_horiz:"):
                 _choose_study()
         return st.container(width="content")
@@ -70,9 +71,17 @@ def nothing_open(card: ModelCard | None) -> None:
     if card is None:
         st.info("No model yet. The sidebar shows what is being prepared; this page follows by itself.", icon=":material/hourglass_top:")
         return
+    if why := resources.why_no_studies(card):
+        no_studies(why)
+        return
     st.info("No ECG yet. Open one on the ECG page, or start from a study (top right).", icon=":material/ecg_heart:")
     if st.button("Open an ECG", type="primary", icon=":material/upload_file:"):
         st.switch_page(ECG_PAGE)
+
+
+def no_studies(why: str) -> None:
+    """Why there are neither studies near an ECG nor ECGs near a study, and what to do."""
+    st.info(sentence(why), icon=":material/info:")
 
 
 def search_facts(place, report: dict, left: Candidates) -> None:
@@ -85,9 +94,10 @@ def search_facts(place, report: dict, left: Candidates) -> None:
     place.html(f"<div class='e2e-facts'>{' · '.join(facts)}</div>")
 
 
-def start_facts(place, study_id: str) -> None:
-    """What was started from."""
-    place.html(f"<div class='e2e-facts'>ECGs nearest to the study <b>{escape(study_id)}</b> in the shared ECG–echo space</div>")
+def start_facts(place, study_id: str, why: str) -> None:
+    """What was started from; `why` there are no ECGs near it, if so."""
+    words = "The study <b>{}</b>" if why else "ECGs nearest to the study <b>{}</b> in the shared ECG–echo space"
+    place.html(f"<div class='e2e-facts'>{words.format(escape(study_id))}</div>")
 
 
 def ecgs_of_study(hits: list[EcgHit], row: int) -> None:

@@ -61,13 +61,15 @@ def test_an_empty_workspace_says_how_to_get_a_model(page, place):
 def test_the_table_tells_what_each_model_can_do_and_has_here(page, place):
     register(place, "a", "ready", PARTS, readouts=True)
     register(place, "b", "otis", ["ecg"])
+    register(place, "c", "echoprime", ["study"])
     register_model(place)
     page.run()
     assert not page.exception
     rows = page.dataframe[0].value.set_index("Name")
     assert rows.loc["ready", ["State", "What it can do", "Vectors", "Readouts", "Map", "Report", "Trained on"]].tolist() == [
         "ready", "Phenotypes, similar studies, map", "yes", "yes", "no", "no", "simulated hearts"]
-    assert rows.loc["otis", ["State", "What it can do", "Vectors"]].tolist() == ["inactive", "ECG encoder only: a start for training", "–"]
+    assert rows.loc["otis", ["State", "What it can do", "Vectors"]].tolist() == ["to prepare", "Phenotypes, map of ECGs; no echo side", "yes"]
+    assert rows.loc["echoprime", ["State", "What it can do", "Vectors"]].tolist() == ["inactive", "Echo side only: embeds clips", "–"]
     assert rows.loc["small", "State"] == "active"
 
 
@@ -87,7 +89,8 @@ def test_a_damaged_model_is_a_row_with_its_reason_and_hides_no_other(page, place
     assert "no readable manifest.json" in page.dataframe[0].value.set_index("Name").loc["broken", "What it can do"]
 
 
-@pytest.mark.parametrize(("parts", "expected"), [(PARTS, "it has no readouts yet, no vectors of 1 of 1 ECGs"), (["ecg"], "no alignment of ECGs with studies")])
+@pytest.mark.parametrize(("parts", "expected"), [(PARTS, "it has no readouts yet, no vectors of 1 of 1 ECGs"), (["ecg"], "Phenotypes and the map of ECGs only. chosen aaaaaaaa has no alignment of ECGs with studies and no echo side, so it cannot compare"),
+                                                (["study"], "Its weights hold no ECG encoder: it cannot answer.")])
 def test_a_chosen_model_tells_what_it_lacks_and_shows_its_manifest(place, monkeypatch, parts, expected):
     card = register(place, "a", "chosen", parts)
     add_ecg(place)

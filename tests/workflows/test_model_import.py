@@ -12,7 +12,7 @@ import torch
 from echo2ecg_core.errors import ModelError
 from echo2ecg_core.store.database import Workspace
 from echo2ecg_core.store.model_registry import ModelRegistry
-from echo2ecg_core.workflows.active_model import promote
+from echo2ecg_core.workflows.active_model import promote, why_no_studies
 from echo2ecg_core.workflows.model_import import import_model
 
 
@@ -41,11 +41,12 @@ def test_the_same_file_twice_is_one_inactive_model(release, tmp_path):
     assert len(manifest["source_sha256"]) == 64 and "licence" in manifest and any("search" in note for note in first.notes)
 
 
-def test_released_weights_that_hold_the_ecg_side_only_cannot_become_active(release, tmp_path):
+def test_released_weights_that_hold_the_ecg_side_only_have_to_be_prepared_and_say_what_they_cannot_do(release, tmp_path):
     place = Workspace(tmp_path / "w")
     card = import_model([release], place).card
-    with pytest.raises(ModelError, match="no alignment of ECGs with studies, no echo side"):
+    with pytest.raises(ModelError, match=r"cannot become active yet: it has no readouts yet\. Prepare it first"):
         promote(place, card.model_id)
+    assert f"train --preset paper --set start_from={card.model_id}" in why_no_studies(card)
 
 
 def test_the_rate_a_person_knows_is_kept_as_confirmed(release, tmp_path):

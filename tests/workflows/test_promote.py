@@ -9,6 +9,7 @@ import pytest
 
 from echo2ecg_core.ecg.record import EcgRecord
 from echo2ecg_core.errors import ModelError, StoreError
+from echo2ecg_core.models import checkpoint
 from echo2ecg_core.store.catalog import Catalog
 from echo2ecg_core.store.database import Workspace
 from echo2ecg_core.store.model_registry import ModelRegistry
@@ -156,12 +157,19 @@ def test_readouts_are_fitted_calibrated_and_tested_where_a_model_has_none(model_
     assert manifest["test"]["phenotypes"]["lvef"]["r2"] < 0.5
 
 
-def test_a_model_without_an_echo_side_can_only_start_a_training(model_folder, place, tmp_path):
-    encoder = changed(model_folder, tmp_path / "encoder", lambda manifest: manifest["spec"].update(parts=["ecg"]))
-    card = ModelRegistry(place).register(encoder)
-    assert abilities(card) == "ECG encoder only: a start for training"
+@pytest.mark.parametrize("change", [
+    lambda manifest: manifest["spec"].update(parts=["study"]),
+    lambda manifest: manifest["weights"].pop("echo2ecg"),
+])
+def test_an_echo_side_alone_cannot_become_active(model_folder, place, tmp_path, change):
+    def echo_only(manifest):
+        change(manifest)
+        manifest["sha256"] = checkpoint._hash_over(manifest["weights"])
+
+    card = ModelRegistry(place).register(changed(model_folder, tmp_path / "echo", echo_only))
+    assert abilities(card) == "Echo side only: embeds clips"
     for attempt in (promote, prepare_model):
-        with pytest.raises(ModelError, match="no alignment of ECGs with studies, no echo side. Use it as the start of a training run"):
+        with pytest.raises(ModelError, match="its weights hold no ECG encoder. Promote a model with an ECG encoder"):
             attempt(place, card.model_id)
 
 

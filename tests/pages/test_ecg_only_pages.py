@@ -1,0 +1,117 @@
+"""Every page while the active model has no echo side: ECGs are answered, studies say why they are not there, nothing breaks."""
+
+import json
+from pathlib import Path
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from echo2ecg_core.store import jobs
+from echo2ecg_core.store.catalog import Catalog
+from echo2ecg_core.store.model_registry import ModelRegistry
+from echo2ecg_core.workflows.active_model import why_no_studies
+from pages.ui import admin_gate, model_actions, models_panels, resources
+from tests.ecg_only_workspace import FILMED, PATIENTS
+
+ROOT = Path(__file__).resolve().parents[2]
+N = sum(PATIENTS.values())
+PAGES = ("ecg", "studies", "map", "report", "archive", "training", "models")
+
+
+@pytest.fixture
+def workspace(ecg_only_workspace, monkeypatch):
+    monkeypatch.setattr(admin_gate, "is_local", lambda peer, headers: True)
+    monkeypatch.setattr(resources, "workspace", lambda: ecg_only_workspace)
+    monkeypatch.setattr(jobs, "start_worker", lambda workspace: None)
+    return ecg_only_workspace
+
+
+@pytest.fixture
+def why(workspace):
+    return why_no_studies(ModelRegistry(workspace).active())
+
+
+def page(name: str, workspace=None) -> AppTest:
+    """A page that has not run; with a workspace, one of its ECGs is open."""
+    made = AppTest.from_file(ROOT / "pages" / f"{name}.py", default_timeout=60)
+    if workspace:
+        made.session_state["ecg_record"] = Catalog(workspace).ecg_record("E-0003")
+    return made
+
+
+def words(page: AppTest) -> str:
+    parts = [e.value for kind in (page.markdown, page.caption, page.error, page.info, page.warning, page.success) for e in kind]
+    return "\n".join([*parts, *(str(h.proto.body) for h in page.get("html"))]).replace("\\", "")
+
+
+@pytest.mark.parametrize("with_ecg", [False, True])
+@pytest.mark.parametrize("name", PAGES)
+def test_no_page_breaks_with_such_a_model(workspace, name, with_ecg):
+    found = page(name, workspace if with_ecg else None).run()
+    assert not found.exception and not found.error
+
+
+def test_the_ecg_page_has_phenotypes_and_neighbours_and_in_place_of_the_studies_the_reason(workspace, why):
+    found = page("ecg", workspace).run()
+    text = words(found)
+    assert "LV ejection fraction" in text and "E-0003" in text and "<th>ECG</th><th>Study</th>" in text
+    assert why in text and not [b for b in found.button if "nearest studies" in b.label]
+
+
+@pytest.mark.parametrize("with_ecg", [False, True])
+def test_similar_studies_says_in_one_sentence_why_it_is_not_there_and_offers_no_start_from_a_study(workspace, why, with_ecg):
+    found = page("studies", workspace if with_ecg else None).run()
+    assert [i.value.replace("\\", "") for i in found.info] == [why] and not found.selectbox and not found.dataframe
+
+
+def test_a_study_opened_by_its_address_plays_beside_the_reason(workspace, why):
+    found = page("studies", workspace)
+    found.query_params["study"] = FILMED
+    found.run()
+    assert not found.exception and not found.error and [i.value.replace("\\", "") for i in found.info] == [why]
+    shown = json.loads(found.get("bidi_component")[0].proto.json)
+    assert shown["study_id"] == FILMED and len(shown["clips"]) == 1 and shown["clips"][0]["weight"] is None
+    assert f"The study <b>{FILMED}</b>" in words(found) and "Predicted from ECG" in words(found)
+
+
+def test_the_map_shows_the_ecgs_and_the_open_one_and_asks_for_no_layout(workspace):
+    found = page("map", workspace).run()
+    text = words(found)
+    assert f"{N} ECGs and 0 studies of {N} patients" in text and "which has no echo side" in text and not found.get("button_group")
+    names = {trace["name"] for trace in json.loads(found.get("plotly_chart")[0].proto.spec)["data"]}
+    assert {"ECG", "your ECG"} <= names and not [name for name in names if name.startswith("study")]
+    assert not [b for b in found.button if "Draw again" in b.label]
+
+
+def test_a_layout_chosen_with_another_model_does_not_break_the_map(workspace):
+    found = page("map", workspace)
+    found.session_state["points"] = "studies"
+    found.run()
+    assert not found.exception and not found.error and f"{N} ECGs" in words(found)
+
+
+def test_sidebar_and_models_page_say_what_is_not_there(workspace, why, monkeypatch):
+    app = AppTest.from_file(ROOT / "app.py", default_timeout=60).run()
+    assert "no echo side: ECGs only" in "".join(h.proto.body for h in app.sidebar.get("html"))
+    models = page("models").run()
+    row = models.dataframe[0].value.iloc[0]
+    assert row[["What it can do", "State", "Vectors", "Map", "Readouts"]].tolist() == ["Phenotypes, map of ECGs; no echo side", "active", "yes", "yes", "yes"]
+    card = ModelRegistry(workspace).active()
+    monkeypatch.setattr(models_panels, "table", lambda workspace: card)
+    assert f"Phenotypes and the map of ECGs only. {why}" in words(page("models").run())
+
+
+def promoting():
+    from echo2ecg_core.store.model_registry import ModelRegistry
+    from pages.ui import model_actions, resources
+
+    model_actions.promote(resources.workspace(), ModelRegistry(resources.workspace()).models()[0].model_id)
+
+
+def test_who_promotes_such_a_model_is_told_before_what_will_not_be_there(workspace, why, monkeypatch):
+    promoted = []
+    monkeypatch.setattr(model_actions.active_model, "promote", lambda place, model_id: promoted.append(model_id))
+    found = AppTest.from_function(promoting, default_timeout=30).run()
+    assert not found.exception and f"Similar studies will not be there. {why}" in words(found)
+    found.button(key="promote_now").click().run()
+    assert promoted == [ModelRegistry(workspace).active().model_id]
