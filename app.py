@@ -9,8 +9,10 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import streamlit as st
+from starlette.middleware import Middleware
 
 from pages.ui.clips_route import CLIP_ROUTES
+from pages.ui.login_return import ReturnToPage
 
 ASSETS = Path(__file__).parent / "assets"
 
@@ -67,4 +69,4 @@ async def lifespan(_app):
 if __name__ == "__main__":
     frame()
 else:
-    app = st.App(__file__, lifespan=lifespan, routes=[*CLIP_ROUTES])
+    app = st.App(__file__, lifespan=lifespan, routes=[*CLIP_ROUTES], middleware=[Middleware(ReturnToPage)])

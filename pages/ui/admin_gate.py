@@ -14,7 +14,7 @@ import streamlit as st
 
 from echo2ecg_core import passwords
 from echo2ecg_core.settings import Settings, settings
-from pages.ui.errors import errors_in_words
+from pages.ui.errors import errors_in_words, plain
 
 SET_SOMETHING = (
     "**Admin pages are closed to other computers.** No admin password is set on this server. Whoever runs it sets "
@@ -79,14 +79,15 @@ def _is_loopback(name: str | None) -> bool:
 
 
 def _oidc() -> tuple[str, ...]:
-    """Names of the OIDC providers in the secrets ("" for a single unnamed one), () without."""
+    """Names of the OIDC providers in the secrets ("" for the unnamed one), () without an `[auth]` section."""
     try:
         auth = st.secrets.get("auth")
     except FileNotFoundError:
         return ()
     if not auth:
         return ()
-    return tuple(name for name, value in auth.items() if isinstance(value, Mapping)) or ("",)
+    named = tuple(name for name, value in auth.items() if isinstance(value, Mapping) and name != "client_kwargs")
+    return ("", *named) if "client_id" in auth or not named else named
 
 
 def _logged_in_admin(told: Settings) -> bool:
@@ -94,12 +95,15 @@ def _logged_in_admin(told: Settings) -> bool:
     if not st.user.is_logged_in:
         return False
     admins = {address.strip().lower() for address in told.admin_users.split(",") if address.strip()}
-    if st.user.get("email_verified") is not False and str(st.user.get("email", "")).lower() in admins:
-        return True
-    st.warning(NOT_AN_ADMIN, icon=":material/lock:")
-    if st.button("Log out"):
-        st.logout()
-    return False
+    email = str(st.user.get("email", ""))
+    is_admin = st.user.get("email_verified") is not False and email.lower() in admins
+    if not is_admin:
+        st.warning(NOT_AN_ADMIN, icon=":material/lock:")
+    with st.container(key="logged_in", horizontal=True, vertical_alignment="center", horizontal_alignment="right" if is_admin else "left"):
+        if email:
+            st.caption(f"Logged in as {plain(email)}", width="content")
+        st.button("Log out", type="tertiary" if is_admin else "secondary", icon=":material/logout:", on_click=st.logout)
+    return is_admin
 
 
 def _login(providers: tuple[str, ...]) -> None:

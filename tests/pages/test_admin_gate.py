@@ -131,6 +131,19 @@ def test_oidc_offers_a_login_and_no_local_way_round(page, monkeypatch):
     assert not opens(app) and [b.label for b in app.button] == ["Log in with hospital"]
 
 
+@pytest.mark.parametrize(("secrets", "names"), [
+    ({}, ()),
+    ({"auth": {}}, ()),
+    ({"auth": {"client_id": "x", "client_kwargs": {"prompt": "login"}}}, ("",)),
+    ({"auth": {"redirect_uri": "x", "client_kwargs": {"prompt": "login"}}}, ("",)),  # incomplete: the gate stays closed
+    ({"auth": {"redirect_uri": "x", "hospital": {"client_id": "x"}, "university": {"client_id": "x"}}}, ("hospital", "university")),
+    ({"auth": {"client_id": "x", "university": {"client_id": "x"}}}, ("", "university")),
+])
+def test_the_login_offers_the_providers_that_the_secrets_name(monkeypatch, secrets, names):
+    monkeypatch.setattr(admin_gate.st, "secrets", secrets)
+    assert admin_gate._oidc() == names
+
+
 @pytest.mark.parametrize("name", ADMIN_PAGES)
 def test_every_admin_page_is_behind_the_gate_before_it_draws(name):
     lines = [line for line in (ROOT / "pages" / name).read_text().splitlines() if line and not line.startswith((" ", "#", '"', "import", "from", "def", ")"))]
