@@ -7,6 +7,7 @@ A proxy's forwarded headers never grant anything.
 
 import time
 from collections.abc import Mapping
+from html import escape
 from ipaddress import ip_address
 from urllib.parse import urlsplit
 
@@ -14,7 +15,7 @@ import streamlit as st
 
 from echo2ecg_core import passwords
 from echo2ecg_core.settings import Settings, settings
-from pages.ui.errors import errors_in_words, plain
+from pages.ui.errors import errors_in_words
 
 SET_SOMETHING = (
     "**Admin pages are closed to other computers.** No admin password is set on this server. Whoever runs it sets "
@@ -23,6 +24,9 @@ SET_SOMETHING = (
 )
 NOT_AN_ADMIN = (
     "**You are logged in, but not as an admin.** Whoever runs this server adds your address to `ECHO2ECG_ADMIN_USERS`."
+)
+NOT_VERIFIED = (
+    "**You are logged in, but not as an admin.** Your provider has not verified your address, so `ECHO2ECG_ADMIN_USERS` cannot count for it."
 )
 PROXY_HEADERS = (
     "Forwarded", "Via", "X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto", "X-Forwarded-Server", "X-Real-Ip",
@@ -41,7 +45,10 @@ def require_admin() -> None:
             return
         st.warning(SET_SOMETHING, icon=":material/lock:")
         st.stop()
-    if (oidc and _logged_in_admin(told)) or (password and _has_passed(told)):
+    if oidc and _is_named(told):
+        _who("right")
+        return
+    if password and _has_passed(told):
         return
     with st.container(width=420):
         st.html("<h1 style='font-size:22px'>Admin</h1>")
@@ -90,24 +97,24 @@ def _oidc() -> tuple[str, ...]:
     return ("", *named) if "client_id" in auth or not named else named
 
 
-def _logged_in_admin(told: Settings) -> bool:
-    """True for somebody who logged in with a verified address that the settings name; tells anybody else who logged in."""
-    if not st.user.is_logged_in:
-        return False
+def _is_named(told: Settings) -> bool:
+    """True for somebody who logged in with an address that the settings name and the provider did not call unverified."""
     admins = {address.strip().lower() for address in told.admin_users.split(",") if address.strip()}
-    email = str(st.user.get("email", ""))
-    is_admin = st.user.get("email_verified") is not False and email.lower() in admins
-    if not is_admin:
-        st.warning(NOT_AN_ADMIN, icon=":material/lock:")
-    with st.container(key="logged_in", horizontal=True, vertical_alignment="center", horizontal_alignment="right" if is_admin else "left"):
-        if email:
-            st.caption(f"Logged in as {plain(email)}", width="content")
-        st.button("Log out", type="tertiary" if is_admin else "secondary", icon=":material/logout:", on_click=st.logout)
-    return is_admin
+    return st.user.is_logged_in and st.user.get("email_verified") is not False and str(st.user.get("email", "")).lower() in admins
+
+
+def _who(place: str) -> None:
+    """Who is logged in, and the way out."""
+    with st.container(key="logged_in", horizontal=True, horizontal_alignment=place, vertical_alignment="center"):
+        if st.user.get("email"):
+            st.html(f"<div class='e2e-facts'>Logged in as {escape(str(st.user['email']))}</div>", width="content")
+        st.button("Log out", icon=":material/logout:", type="tertiary", on_click=st.logout)
 
 
 def _login(providers: tuple[str, ...]) -> None:
     if st.user.is_logged_in:
+        st.warning(NOT_VERIFIED if st.user.get("email_verified") is False else NOT_AN_ADMIN, icon=":material/lock:")
+        _who("left")
         return
     for name in providers:
         label = f"Log in with {name}" if name else "Log in"

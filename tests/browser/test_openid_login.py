@@ -50,11 +50,16 @@ def test_an_admin_logs_in_lands_on_the_page_asked_for_and_logs_out_again(address
         assert not page.problems and {host for host in page.hosts if host} == {"localhost", "127.0.0.1"}
 
 
-@pytest.mark.parametrize("user", [{"email": "guest@hospital.org", "email_verified": True}, {"email": ADMIN, "email_verified": False}, {}])
-def test_anybody_else_is_refused_with_a_sentence_and_can_log_out(address, provider, user):
+@pytest.mark.parametrize(("user", "words"), [
+    ({"email": "guest@hospital.org", "email_verified": True}, "Whoever runs this server adds your address"),
+    ({"email": ADMIN, "email_verified": False}, "Your provider has not verified your address"),
+    ({}, "Whoever runs this server adds your address"),
+])
+def test_anybody_else_is_refused_with_a_sentence_and_can_log_out(address, provider, user, words):
     with chromium() as page:
         log_in(page, provider, address, "training", **user)
         page.get_by_text("You are logged in, but not as an admin.").wait_for()
+        page.get_by_text(words).wait_for()
         assert page.url == f"{address}/training" and not page.get_by_role("heading", name="Training", level=1).count()
         page.get_by_role("button", name="Log out").click()
         page.wait_for_url(f"{address}/")
