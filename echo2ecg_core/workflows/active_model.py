@@ -38,8 +38,9 @@ def why_no_studies(card: ModelCard) -> str:
     if spec.shares_space:
         return ""
     absent = " and ".join(words for part, words in ABSENT.items() if part not in spec.parts)
+    preset = card.manifest().get("preset", "paper")  # imported weights have the sizes of the paper
     return (f"{card.name} {card.model_id} has {absent}, so it cannot compare ECGs with echo studies: train an alignment that starts from it "
-            f"(`train --preset paper --set start_from={card.model_id}`), or promote a model with an echo side.")
+            f"(`train --preset {preset} --set start_from={card.model_id}`), or promote a model with an echo side.")
 
 
 def load_active_model(workspace: Workspace) -> "LoadedModel":

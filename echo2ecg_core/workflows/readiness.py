@@ -62,7 +62,7 @@ def abilities(card: ModelCard) -> str:
     """What a model can do, in words: "Phenotypes, similar studies and map"."""
     if _lacks(card.manifest()):
         return "Echo side only: embeds clips"
-    return "Phenotypes, similar studies, map" if spec_of(card).shares_space else "Phenotypes, map of ECGs; no echo side"
+    return "Phenotypes, similar studies, map" if spec_of(card).shares_space else "Phenotypes, map of ECGs"
 
 
 def _lacks(manifest: dict) -> tuple[str, ...]:

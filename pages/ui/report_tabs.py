@@ -13,6 +13,7 @@ from echo2ecg_core.workflows.report import evaluated_models
 from echo2ecg_core.workflows.report_charts import Chart
 from echo2ecg_core.workflows.report_html import LIKENESS_WORDS, outside_words, provenance_rows
 from pages.ui import report_session, resources
+from pages.ui.errors import sentence
 from pages.ui.report_charts.show import show_charts
 
 TABS = ("Classification", "Regression", "Retrieval", "Intervals", "Leakage checks", "Provenance")
@@ -78,7 +79,10 @@ def regression(report: Report, finding: str, readout: str, state: tuple) -> list
 
 
 def retrieval(report: Report, state: tuple) -> list[Chart]:
-    """Recall both ways beside every retrieval score."""
+    """Recall both ways beside every retrieval score, or why there are none."""
+    if left_out := next((note for note in report.data.get("notes") or () if note.startswith("Retrieval is left out")), None):
+        st.caption(sentence(left_out))
+        return []
     drawn = _chart_beside_table(charts.recall_chart(report), tables.retrieval_table(report), "", (*state, "", ""), "retrieval")
     if (alike := tables.likeness_table(report)).rows:
         _table(alike)

@@ -1,6 +1,7 @@
 """Every page while the active model has no echo side: ECGs are answered, studies say why they are not there, nothing breaks."""
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -8,10 +9,13 @@ from streamlit.testing.v1 import AppTest
 
 from echo2ecg_core.store import jobs
 from echo2ecg_core.store.catalog import Catalog
+from echo2ecg_core.store.database import Workspace
 from echo2ecg_core.store.model_registry import ModelRegistry
 from echo2ecg_core.workflows.active_model import why_no_studies
-from pages.ui import admin_gate, model_actions, models_panels, resources
+from pages.ui import admin_gate, model_actions, models_panels, report_session, resources
+from pages.ui.report_charts import show
 from tests.ecg_only_workspace import FILMED, PATIENTS
+from tests.report_fixture import made_up_report, write_report
 
 ROOT = Path(__file__).resolve().parents[2]
 N = sum(PATIENTS.values())
@@ -90,12 +94,24 @@ def test_a_layout_chosen_with_another_model_does_not_break_the_map(workspace):
     assert not found.exception and not found.error and f"{N} ECGs" in words(found)
 
 
+def test_the_report_says_in_place_of_retrieval_why_it_is_left_out(workspace, why, tmp_path, monkeypatch):
+    place = Workspace(shutil.copytree(workspace.folder, tmp_path / "w"))
+    model_id = ModelRegistry(place).active().model_id
+    write_report(place, made_up_report(model_id) | {"retrieval": None, "notes": [f"Retrieval is left out: {why}"]})
+    monkeypatch.setattr(resources, "workspace", lambda: place)
+    monkeypatch.setattr(show, "_component", lambda: lambda key, data: None)
+    found = page("report")
+    found.session_state[report_session.TAB_KEY] = "Retrieval"
+    found.run()
+    assert not found.exception and not found.error and f"Retrieval is left out: {why}" in words(found)
+
+
 def test_sidebar_and_models_page_say_what_is_not_there(workspace, why, monkeypatch):
     app = AppTest.from_file(ROOT / "app.py", default_timeout=60).run()
     assert "no echo side: ECGs only" in "".join(h.proto.body for h in app.sidebar.get("html"))
     models = page("models").run()
     row = models.dataframe[0].value.iloc[0]
-    assert row[["What it can do", "State", "Vectors", "Map", "Readouts"]].tolist() == ["Phenotypes, map of ECGs; no echo side", "active", "yes", "yes", "yes"]
+    assert row[["What it can do", "State", "Vectors", "Map", "Readouts"]].tolist() == ["Phenotypes, map of ECGs", "active", "yes", "yes", "yes"]
     card = ModelRegistry(workspace).active()
     monkeypatch.setattr(models_panels, "table", lambda workspace: card)
     assert f"Phenotypes and the map of ECGs only. {why}" in words(page("models").run())

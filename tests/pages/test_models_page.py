@@ -68,7 +68,7 @@ def test_the_table_tells_what_each_model_can_do_and_has_here(page, place):
     rows = page.dataframe[0].value.set_index("Name")
     assert rows.loc["ready", ["State", "What it can do", "Vectors", "Readouts", "Map", "Report", "Trained on"]].tolist() == [
         "ready", "Phenotypes, similar studies, map", "yes", "yes", "no", "no", "simulated hearts"]
-    assert rows.loc["otis", ["State", "What it can do", "Vectors"]].tolist() == ["to prepare", "Phenotypes, map of ECGs; no echo side", "yes"]
+    assert rows.loc["otis", ["State", "What it can do", "Vectors"]].tolist() == ["to prepare", "Phenotypes, map of ECGs", "yes"]
     assert rows.loc["echoprime", ["State", "What it can do", "Vectors"]].tolist() == ["inactive", "Echo side only: embeds clips", "–"]
     assert rows.loc["small", "State"] == "active"
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from echo2ecg_core.cli import main
-from echo2ecg_core.errors import ModelError
+from echo2ecg_core.errors import Echo2ECGError, ModelError
 from echo2ecg_core.models.specs import PARTS
 from echo2ecg_core.store.catalog import Catalog
 from echo2ecg_core.store.database import Workspace
@@ -68,7 +68,7 @@ def test_an_imported_encoder_is_refused_in_words_until_it_is_prepared_and_then_p
     monkeypatch.setattr(explore, "_umap", lambda vectors: vectors[:, :2].astype(np.float32))
     place = labelled
     card = import_model([released_file(tmp_path / "release.pt", aligned=aligned)], place).card
-    assert abilities(card) == "Phenotypes, map of ECGs; no echo side" and f"has {absent}, so it cannot compare" in why_no_studies(card)
+    assert abilities(card) == "Phenotypes, map of ECGs" and f"has {absent}, so it cannot compare" in why_no_studies(card)
     status, _, error = terminal(monkeypatch, capsys, place, "promote", card.model_id)
     assert status == 2 and f"it has no readouts yet, no vectors of {N} of {N} ECGs, no map. Prepare it first" in error
     status, out, error = terminal(monkeypatch, capsys, place, "promote", card.model_id, "--prepare")
@@ -173,7 +173,7 @@ def test_the_alignment_that_the_sentence_advises_can_be_trained_with_the_clip_en
     small = replace(paper.spec, ecg_encoder=replace(paper.spec.ecg_encoder, depth=1), study=replace(paper.spec.study, width=64))
     monkeypatch.setitem(training_settings.TRAINING_PRESETS, "paper", replace(paper, spec=small))
     advised = {"preset": "paper", "set": {"start_from": encoder.model_id, "epochs": 1, "batch_size": 16, "precision": "32-true"}, "name": "aligned"}
-    with pytest.raises(Exception, match=r"The models of this workspace have no clip encoder\. Import one"):
+    with pytest.raises(Echo2ECGError, match=r"The models of this workspace have no clip encoder\. Import one"):
         plan_training(place, advised["preset"], advised["set"])
     other = ModelRegistry(place).register(untrained_model(tmp_path / "other"))
     assert f"Clips are embedded by the clip encoder of untrained {other.model_id}." in plan_training(place, advised["preset"], advised["set"]).notes

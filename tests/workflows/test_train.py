@@ -13,6 +13,7 @@ from echo2ecg_core.store.catalog import Catalog
 from echo2ecg_core.store.database import Workspace
 from echo2ecg_core.store.model_registry import ModelRegistry
 from echo2ecg_core.store.vectors import VectorSet
+from echo2ecg_core.workflows.active_model import why_no_studies
 from echo2ecg_core.workflows.demo import open_workspace
 from echo2ecg_core.workflows.train import plan_training, run_folder, run_training, training_parameters
 from echo2ecg_core.workflows.training_settings import KEYS, training_settings
@@ -84,6 +85,7 @@ def test_masked_pretraining_registers_an_ecg_encoder_only_and_others_start_from_
     run_training(labelled, {"preset": "demo", "set": {**SMALL, "objective": "masked", "epochs": 1}, "name": "masked"}, job_id=30)
     card = next(c for c in ModelRegistry(labelled).models() if c.name == "masked")
     assert card.manifest()["spec"]["parts"] == ["ecg"]
+    assert f"`train --preset demo --set start_from={card.model_id}`" in why_no_studies(card)  # of the same size
     run_training(labelled, {"preset": "demo", "set": {**SMALL, "epochs": 1, "start_from": card.model_id}, "name": "on top"}, job_id=31)
     with pytest.raises(Echo2ECGError, match="other sizes than the preset paper"):
         run_training(labelled, {"preset": "paper", "set": {"start_from": card.model_id, "batch_size": 8}}, job_id=32)
