@@ -116,7 +116,7 @@ def test_the_paper_preset_is_the_published_recipe():
     paper = training_settings("paper")
     run, spec = paper.run, paper.spec
     assert (run.lr, run.layer_decay, run.epochs, run.warmup_epochs, run.min_lr_factor, run.weight_decay, run.batch_size) == (5e-4, 0.75, 50, 2, 0.1, 1e-7, 256)
-    assert run.same_patient_negatives and run.epoch_of == "pairs" and run.clip_norm is None and not paper.patients and paper.within_days == 7
+    assert run.same_patient_negatives and run.epoch_of == "pairs" and run.clip_norm is None and run.view_dropout == 0 and not paper.patients and paper.within_days == 7
     assert (spec.temperature, spec.learnable_temperature, spec.study.width, spec.study.pooling) == (0.5, False, 1024, "attention")
     assert (run.augmentation.gain_std, run.augmentation.jitter_strength, run.augmentation.sign_flip_probability) == (0.5, 0.6, 0.33)
 
@@ -124,7 +124,7 @@ def test_the_paper_preset_is_the_published_recipe():
 def test_everything_settable_can_be_set_as_text():
     values = {"objective": "masked", "epoch_of": "patients", "precision": "32-true", "same_patient_negatives": "false", "clip_norm": "1",
               "learnable_temperature": "on", "pooling": "mean", "windows": "all", "start_from": "abc", "clip_encoder": "new", "mask_ratio": "0.5",
-              "min_lr_factor": "0.2"}
+              "min_lr_factor": "0.2", "view_dropout": "0.5"}
     for key in KEYS:
         assert training_settings("paper", {key: values.get(key, "3")}) != training_settings("paper"), key
 
