@@ -309,7 +309,9 @@ def measure(options) -> None:
     differences = m.differences(main, m.REFERENCE)
     verdicts = {arm: {f"{a} · {b}": m.better((a, b), d) for (a, b), d in found.items() if a != "boosting"} for arm, found in differences.items()}
     result = {"seeds": {name: len(s) for name, s in stored.items()}, "patients": counts(data), "arms": m.as_json(main),
-              "reference_minus": m.as_json(differences), "reference_better": verdicts, "questions": questions(m, data, stored, options)}
+              "reference_minus": m.as_json(differences), "reference_better": verdicts,
+              "losses": {name: m.last_losses(options.out / "arms", name) for name in stored if name != "random"},
+              "questions": questions(m, data, stored, options)}
     if options.ludb:
         result["real"] = real_ecgs(m, stored, labels, options, tables)
     m.write(tables / "view_shares.md", m.markdown(m.view_shares(stored[m.REFERENCE], data)))

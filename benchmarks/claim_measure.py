@@ -60,6 +60,15 @@ def load_arms(folder: Path) -> dict[str, list[dict[str, np.ndarray]]]:
     return arms
 
 
+def last_losses(folder: Path, arm: str) -> dict[str, float]:
+    """Mean over seeds of the loss in the middle and at the end of training, and of the validation patients at the end."""
+    runs = [[json.loads(line) for line in path.read_text().splitlines()] for path in sorted(folder.glob(f"{arm}-*/metrics.jsonl"))]
+    epochs = [[entry for entry in run if entry["kind"] == "epoch"] for run in runs]
+    points = {"middle": [run[len(run) // 2 - 1]["loss"] for run in epochs], "end": [run[-1]["loss"] for run in epochs],
+              "validation": [run[-1]["validation_loss"] for run in epochs]}
+    return {name: round(float(np.mean(values)), 3) for name, values in points.items()}
+
+
 def splits_of(data, vectors: dict[str, np.ndarray]) -> dict[str, Split]:
     """Labels and patients of the vectors' ECGs, by split."""
     from echo2ecg_core.workflows.training_data import nearest_pairs
