@@ -15,6 +15,7 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
@@ -44,8 +45,9 @@ def main() -> None:
     model = load_active_model(workspace)
     archive = options.out / "archive"
     write_cohort(archive, demo.COHORT_PATIENTS, demo.COHORT_SEED, ecg_only=True, jobs=2, progress=lambda done, total, message: tell(done / total, message))
-    if Catalog(workspace).counts()["ecgs"] == 0:
-        ingest(archive, workspace, cohort=COHORT, synthetic=True, progress=tell)
+    ingest(archive, workspace, cohort=COHORT, synthetic=True, progress=tell)
+    wanted, found = len(pd.read_csv(archive / "ecgs.csv")), Catalog(workspace).counts()["ecgs"]
+    assert found == wanted, f"{found} of {wanted} ECGs were read"
     embed_ecgs(workspace, model, tell)
     align_studies(workspace, model, options.cohort or options.out / "cohort")
     report = evaluate(workspace, card.model_id, progress=tell)
@@ -67,10 +69,9 @@ def align_studies(workspace: Workspace, model, folder: Path) -> None:
 
 def tell(share: float, message: str) -> None:
     """One line a hundredth."""
-    words = f"{share:4.0%} {message.split(':')[0]}"
-    if words != getattr(tell, "last", None):
-        tell.last = words
-        print(words, file=sys.stderr, flush=True)
+    if round(share, 2) != getattr(tell, "last", None):
+        tell.last = round(share, 2)
+        print(f"{share:4.0%} {message}", file=sys.stderr, flush=True)
 
 
 if __name__ == "__main__":

@@ -137,6 +137,10 @@ class Catalog:
         return self._table("SELECT e.*, p.split, p.cohort, p.synthetic, p.sex FROM ecgs e JOIN patients p USING (patient_id)"
                            " ORDER BY ecg_id")
 
+    def cohorts(self) -> list[str]:
+        """Names of the cohorts whose patients are here."""
+        return list(self._table("SELECT DISTINCT cohort FROM patients ORDER BY cohort").cohort)
+
     def studies(self) -> pd.DataFrame:
         """One row a study: study_id, patient_id, study_date, age_years, wall_motion_scores (text), rhythm, conduction,
         first_degree_block, sex, split, cohort, synthetic and one column a measured phenotype."""

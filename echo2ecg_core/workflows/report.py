@@ -17,8 +17,10 @@ from echo2ecg_core.errors import StoreError
 from echo2ecg_core.evaluation.evaluated import SPLITS, Difference, Direct, Report, RowOf, parse_report
 from echo2ecg_core.figures.chart import Frame
 from echo2ecg_core.figures.export import FIGURE_FORMATS, figure_file, provenance_line
+from echo2ecg_core.figures.scores import count
 from echo2ecg_core.figures.tables import table_csv, table_latex
 from echo2ecg_core.settings import PROJECT
+from echo2ecg_core.store.catalog import Catalog
 from echo2ecg_core.store.database import Workspace
 from echo2ecg_core.workflows.report_charts import Chart, all_charts
 from echo2ecg_core.workflows.report_html import html_page
@@ -75,7 +77,7 @@ def set_beside(report: Report, others: list[Report], direct: Direct) -> Report:
         for key, words in (("split", "split"), ("workspace", "archive"), ("cohorts", "cohorts")):
             if report.data.get(key) != other.data.get(key):
                 raise StoreError(f"The report of {other.model['name']} rests on another {words} ({other.data.get(key)}; here "
-                                 f"{report.data.get(key)}), so the two cannot be compared.", f"Evaluate {other.model['name']} again.")
+                                 f"{report.data.get(key)}), so the two cannot be compared.", "Evaluate both in this workspace.")
     return Report(report.data, tuple(others), cache(direct))  # HTML, CSV and LaTeX ask for the same ones
 
 
@@ -113,6 +115,15 @@ def outdated(report: Report, workspace: Workspace) -> str:
     if version != program_version():
         return f"It was made by version {version or 'unknown'} of this program; this is {program_version()}."
     return ""
+
+
+def rests_elsewhere(report: Report, workspace: Workspace) -> str:
+    """That a report judges patients who are not in this workspace, in one sentence; "" where they are (or may be)."""
+    here, judged = Catalog(workspace).cohorts(), report.data.get("cohorts", [])
+    if not here or set(judged) & set(here):
+        return ""
+    patients = f"{count(report.data['counts'].get('patients'))} {report.split} patients of {', '.join(judged)}"
+    return f"It judges {patients}; this workspace holds {', '.join(here)}."
 
 
 def program_version() -> str:

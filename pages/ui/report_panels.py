@@ -11,7 +11,7 @@ from echo2ecg_core.figures.notation import percent
 from echo2ecg_core.figures.scores import count
 from echo2ecg_core.store import jobs
 from echo2ecg_core.store.model_registry import ModelCard, ModelRegistry
-from echo2ecg_core.workflows.report import chart_file, evaluated_models, file_stem, outdated
+from echo2ecg_core.workflows.report import chart_file, evaluated_models, file_stem, outdated, rests_elsewhere
 from echo2ecg_core.workflows.report_charts import Chart, headlines
 from echo2ecg_core.workflows.report_html import split_words
 from pages.ui import panels, report_session, resources
@@ -105,7 +105,8 @@ def evaluate_again(model_id: str, split: str) -> None:
 
 
 def notices(report: Report, card: ModelCard | None) -> None:
-    """Above the numbers: these are not test patients, an evaluation is under way, the report is an old one, the active model has none."""
+    """Above the numbers: these are not test patients, an evaluation is under way, the report is an old one, it judges patients of elsewhere,
+    the active model has none."""
     if split_words(report):
         st.warning(f"**Validation patients.** {split_words(report)}", icon=":material/balance:")
     if _running():
@@ -113,6 +114,10 @@ def notices(report: Report, card: ModelCard | None) -> None:
     stale = outdated(report, resources.workspace())
     if stale:
         st.warning(f"**An older report.** {stale} Its numbers may no longer hold.", icon=":material/history:")
+        evaluate_again(report.model["id"], report.split)
+    elif elsewhere := rests_elsewhere(report, resources.workspace()):
+        st.info(f"**Other patients.** {plain(elsewhere)} A model of this workspace can be set beside it once this one is evaluated here as well.",
+                icon=":material/groups:")
         evaluate_again(report.model["id"], report.split)
     elif card is not None and card.model_id not in evaluated_models(resources.workspace()):
         st.info(f"The active model {plain(card.name)} has no report yet; this is that of {plain(report.model['name'])}.", icon=":material/query_stats:")

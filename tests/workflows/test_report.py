@@ -20,6 +20,7 @@ from echo2ecg_core.figures.scores import (
     size_beside,
 )
 from echo2ecg_core.figures.tables import Cell, Column, Table, latex, table_csv, table_html, table_latex
+from echo2ecg_core.store.catalog import Catalog
 from echo2ecg_core.store.database import Workspace
 from echo2ecg_core.workflows import report as reports
 from echo2ecg_core.workflows import report_charts, report_comparison, report_tables
@@ -283,6 +284,15 @@ def test_a_figure_file_names_model_patients_archive_and_version(report):
 def test_an_older_program_is_told(report, workspace):
     assert reports.outdated(report, workspace) == "" or "version" in reports.outdated(report, workspace)
     assert "version 0.0.1 of this program" in reports.outdated(Report(report.data | {"version": "0.0.1"}), workspace)
+
+
+def test_a_report_on_patients_of_another_workspace_says_so(report, workspace):
+    assert reports.rests_elsewhere(report, workspace) == ""  # nobody is there yet
+    catalog = Catalog(workspace)
+    catalog.add_patient("A", split="test", cohort="Ward 3", synthetic=False)
+    assert reports.rests_elsewhere(report, workspace) == "It judges 1,204 test patients of FIXTURE cohort; this workspace holds Ward 3."
+    catalog.add_patient("B", split="test", cohort="FIXTURE cohort", synthetic=True)
+    assert reports.rests_elsewhere(report, workspace) == ""
 
 
 def test_a_finding_of_several_phenotypes_has_five_numbers_too(report):
