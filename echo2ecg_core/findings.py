@@ -54,8 +54,8 @@ def write_scores(scores: Sequence[int | None]) -> str:
     return " ".join(NOT_SCORED if score is None else str(score) for score in scores)
 
 
-def read_scores(text: str) -> tuple[int | None, ...]:
-    """Scores from the text of a table cell, see `write_scores`.
+def read_scores(text: str) -> tuple[int | None, ...] | None:
+    """Scores from the text of a table cell, see `write_scores`; None when no segment was scored.
 
     Raises:
         ValueError: not 17 entries, or one that is no score.
@@ -65,4 +65,5 @@ def read_scores(text: str) -> tuple[int | None, ...]:
         raise ValueError(f"{len(SEGMENTS)} scores parted by spaces, in the order of the segments")
     if not set(entries) <= {NOT_SCORED, *map(str, SCORES)}:
         raise ValueError(f"scores from {min(SCORES)} to {max(SCORES)}, or {NOT_SCORED} for a segment that was not scored")
-    return tuple(None if entry == NOT_SCORED else int(entry) for entry in entries)
+    scores = tuple(None if entry == NOT_SCORED else int(entry) for entry in entries)
+    return scores if any(scores) else None

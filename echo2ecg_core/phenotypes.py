@@ -7,6 +7,7 @@ et al., J Am Soc Echocardiogr 23:685-713); LVEF classes: universal definition of
 read in its source or a copy of it.
 """
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -20,13 +21,14 @@ class Phenotype:
     Attributes:
         name: Field name, e.g. `lvef`.
         label: Name in words; `short` is the clinical abbreviation.
-        unit: Unit of the value ("%", "mL", "cm", ...); "" for a grade.
+        unit: Unit of the value ("%", "mL", "cm", ...); "" where it has none (a grade, the wall motion score index).
         decimals: Digits after the point on screen (SCREENS: LVEF, volumes, pressures whole; cm one).
         axis: Lowest and highest value drawn on an axis.
         reference: "male" / "female" -> (low, high), None = open end; empty when no guideline range exists.
         source: Where the range comes from.
         confirmed: False while the range has not been read in its source.
         lowest: The smallest value there can be; no estimate goes below it.
+        highest: The largest value that can have been measured.
         kind: "number", or "grade": one of `GRADES` by its place, shown in words and predicted as a chance.
     """
 
@@ -40,11 +42,12 @@ class Phenotype:
     source: str
     confirmed: bool = True
     lowest: float = 0.0
+    highest: float = math.inf
     kind: str = "number"
 
 
 def _valve(name: str, label: str, short: str) -> Phenotype:
-    return Phenotype(name, label, short, "", 0, (0, 3), {}, "graded, no range", kind="grade")
+    return Phenotype(name, label, short, "", 0, (0, 3), {}, "graded, no range", highest=len(GRADES) - 1, kind="grade")
 
 
 GRADES = ("none", "mild", "moderate", "severe")
@@ -56,7 +59,7 @@ PHENOTYPES: dict[str, Phenotype] = {
     p.name: p
     for p in (
         Phenotype("lvef", "LV ejection fraction", "LVEF", "%", 0, (10, 80),
-                  {"male": (52, 72), "female": (54, 74)}, ASE_2015),
+                  {"male": (52, 72), "female": (54, 74)}, ASE_2015, highest=100.0),
         Phenotype("lvedv", "LV end-diastolic volume", "LVEDV", "mL", 0, (20, 320),
                   {"male": (62, 150), "female": (46, 106)}, ASE_2015, confirmed=False),
         Phenotype("lvesv", "LV end-systolic volume", "LVESV", "mL", 0, (0, 260),
@@ -83,7 +86,7 @@ PHENOTYPES: dict[str, Phenotype] = {
         Phenotype("rvsp", "RV systolic pressure", "RVSP", "mmHg", 0, (10, 100),
                   {"male": (None, 35), "female": (None, 35)}, ASE_2010, confirmed=False),
         Phenotype("wall_motion_score_index", "Wall motion score index", "WMSI", "", 2, (0.9, 3.0),
-                  {"male": (None, 1.0), "female": (None, 1.0)}, ASE_2015, lowest=1.0),
+                  {"male": (None, 1.0), "female": (None, 1.0)}, ASE_2015, lowest=1.0, highest=4.0),
         _valve("as_grade", "Aortic stenosis", "AS"),
         _valve("ar_grade", "Aortic regurgitation", "AR"),
         _valve("mr_grade", "Mitral regurgitation", "MR"),

@@ -16,6 +16,7 @@ def test_scores_survive_a_table_cell_and_segments_that_were_not_scored_count_for
     scores = (1, 2, 3, 4, None, *([1] * 12))
     assert read_scores(write_scores(scores)) == scores
     assert score_index(scores) == pytest.approx((1 + 2 + 3 + 4 + 12) / 16) and score_index((None,) * 17) is None
+    assert read_scores(" ".join("-" * 17)) is None
 
 
 @pytest.mark.parametrize("text", ["", "1", " ".join("1" * 18), " ".join("1" * 16 + "0"), "11111111111111111", " ".join(["1.0"] * 17)])

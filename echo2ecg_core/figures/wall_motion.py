@@ -54,6 +54,8 @@ def bullseye_figure(scores: Sequence[int | None], frame: Frame = ON_PAGE):
 
 def bullseye_words(scores: Sequence[int | None]) -> str:
     """What a reader who cannot see the picture hears: the index and every segment that is not normal."""
+    if not any(scores):
+        return "No segment was scored."
     told = [f"{name.replace('_', ' ')} {SCORES[score]}" for name, score in zip(SEGMENTS, scores, strict=True) if score is not None and score > 1]
     silent = sum(score is None for score in scores)
     rest = ", ".join(told) or "every scored segment normal or hyperkinetic"

@@ -6,7 +6,8 @@ import numpy as np
 
 from echo2ecg_core.errors import StoreError
 from echo2ecg_core.phenotypes import PHENOTYPES
-from echo2ecg_core.workflows.training_data import SPLITS, TrainingData, nearest_pairs
+from echo2ecg_core.store.database import PATIENT_SPLITS
+from echo2ecg_core.workflows.training_data import TrainingData, nearest_pairs
 
 MOST = 10000  # ECGs of one split that are embedded, by lot: a readout does not gain from more
 LEAST = {"train": 50, "validation": 20, "test": 10}  # measured ECGs that a phenotype needs
@@ -43,13 +44,13 @@ def fit_and_test(network, data: TrainingData, within_days: float, seed: int):
     from echo2ecg_core.evaluation.report import test_report
     from echo2ecg_core.models.echo2ecg import Echo2ECG
 
-    own = {split: labelled_vectors(network, data, split, within_days) for split in SPLITS}
+    own = {split: labelled_vectors(network, data, split, within_days) for split in PATIENT_SPLITS}
     torch.manual_seed(seed)
     untrained = Echo2ECG(network.spec).eval()
-    random = {split: labelled_vectors(untrained, data, split, within_days) for split in SPLITS}
+    random = {split: labelled_vectors(untrained, data, split, within_days) for split in PATIENT_SPLITS}
     names = measured_phenotypes(own)
     readouts, random_readouts = (fitted(vectors, names) for vectors in (own, random))
-    labels = {split: {name: own[split].labels[name] for name in names} for split in SPLITS}
+    labels = {split: {name: own[split].labels[name] for name in names} for split in PATIENT_SPLITS}
     report = test_report(readouts, own["test"], random_readouts, random["test"], labels["train"], labels["test"], own["test"].patients)
     counts = {"labelled_ecgs": len(own["train"].embedding), "calibration_ecgs": len(own["validation"].embedding),
               "labelled_patients": int(len(np.unique(own["train"].patients)))}
@@ -111,7 +112,7 @@ def measured_phenotypes(vectors: dict[str, LabelledVectors]) -> list[str]:
         StoreError: there is none.
     """
     names = [name for name in vectors["train"].labels
-             if all(np.isfinite(vectors[split].labels[name]).sum() >= LEAST[split] for split in SPLITS)]
+             if all(np.isfinite(vectors[split].labels[name]).sum() >= LEAST[split] for split in PATIENT_SPLITS)]
     if not names:
         raise StoreError("No phenotype is measured in enough patients of every split to fit readouts "
                          f"(needed: {', '.join(f'{n} {split} ECGs' for split, n in LEAST.items())}).", "Import more labelled studies.")

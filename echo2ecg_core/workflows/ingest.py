@@ -16,11 +16,10 @@ import pandas as pd
 
 from echo2ecg_core.errors import Echo2ECGError, StoreError
 from echo2ecg_core.store.catalog import Catalog
-from echo2ecg_core.store.database import Workspace
-from echo2ecg_core.workflows.label_table import check_labels, findings_of, phenotypes_of
+from echo2ecg_core.store.database import PATIENT_SPLITS, Workspace
+from echo2ecg_core.workflows.label_table import check_labels, findings_of, phenotypes_of, visit_of
 
 Progress = Callable[[float, str], None]
-SPLITS = ("train", "validation", "test")
 CLIP_SUFFIXES = {".mp4", ".avi", ".dcm", ".mov", ".gif", ""}
 
 
@@ -46,7 +45,7 @@ def ingest(folder: Path, workspace: Workspace, *, cohort: str, synthetic: bool =
     catalog, report = Catalog(workspace), IngestReport()
     _add_patients(catalog, studies, ecgs, cohort, synthetic)
     for row in studies.to_dict("records"):
-        catalog.add_study(row["study_id"], row["patient_id"], study_date=row.get("study_date"), age_years=_number(row.get("age_years")),
+        catalog.add_study(row["study_id"], row["patient_id"], study_date=row.get("study_date"), age_years=visit_of(row)["age_years"],
                           phenotypes=phenotypes_of(row), findings=findings_of(row))
         report.studies += 1
     ingest_ecgs(folder, ecgs, catalog, report, progress)
@@ -123,8 +122,8 @@ def ingest_clips(folder: Path, studies: pd.DataFrame, catalog: Catalog, report: 
 def _add_patients(catalog: Catalog, studies: pd.DataFrame, ecgs: pd.DataFrame, cohort: str, synthetic: bool) -> None:
     facts = studies.drop_duplicates(["patient_id", *({"split"} & set(studies))])
     for row in facts.to_dict("records"):
-        catalog.add_patient(row["patient_id"], split=row.get("split") or split_of(row["patient_id"]), cohort=cohort,
-                            synthetic=synthetic, sex=row.get("sex"))
+        visit = visit_of(row)
+        catalog.add_patient(row["patient_id"], split=visit["split"] or split_of(row["patient_id"]), cohort=cohort, synthetic=synthetic, sex=visit["sex"])
     for patient_id in sorted(set(ecgs.patient_id) - set(studies.patient_id)):
         catalog.add_patient(patient_id, split=split_of(patient_id), cohort=cohort, synthetic=synthetic)
 
@@ -132,7 +131,7 @@ def _add_patients(catalog: Catalog, studies: pd.DataFrame, ecgs: pd.DataFrame, c
 def split_of(patient_id: str) -> str:
     """Split of a patient by hash of the id: 70 % train, 15 % validation, 15 % test, stable for ever."""
     share = int(hashlib.sha256(patient_id.encode()).hexdigest()[:8], 16) / 2**32
-    return SPLITS[0] if share < 0.70 else SPLITS[1] if share < 0.85 else SPLITS[2]
+    return PATIENT_SPLITS[0] if share < 0.70 else PATIENT_SPLITS[1] if share < 0.85 else PATIENT_SPLITS[2]
 
 
 def _read_table(path: Path, columns: tuple[str, ...]) -> pd.DataFrame:
@@ -154,7 +153,3 @@ def _inside(folder: Path, relative: str) -> Path:
     if not path.is_relative_to(folder.resolve()):
         raise StoreError("ecgs.csv names a file outside the archive.", "Use paths relative to the folder of ecgs.csv.")
     return path
-
-
-def _number(value) -> float | None:
-    return None if value is None or pd.isna(value) else float(value)

@@ -66,6 +66,7 @@ def test_the_words_name_every_abnormal_segment_and_the_mean():
     words = bullseye_words(SCORES)
     assert words.startswith("Wall motion score index 1.81:") and "apical septal dyskinetic" in words and words.endswith("1 not scored.")
     assert "mid inferior" not in words and bullseye_words((1,) * 17).endswith("every scored segment normal or hyperkinetic.")
+    assert bullseye_words((None,) * 17) == "No segment was scored."
 
 
 def test_on_a_page_it_is_svg_with_its_words_and_as_a_file_it_names_its_origin():

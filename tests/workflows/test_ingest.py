@@ -59,13 +59,47 @@ def test_findings_come_in_and_the_index_follows_from_the_scores(archive, tmp_pat
 
 @pytest.mark.parametrize(("column", "cell", "expected"), [
     ("wall_motion_scores", "1 1 2", "17 scores parted by spaces"), ("wall_motion_scores", " ".join(["1"] * 16 + ["5"]), "scores from 1 to 4"),
-    ("wall_motion_score_index", "0.4", "numbers from 1 to 4"), ("rhythm", "pacemaker", "sinus, af, other"),
-    ("conduction", "left bundle", "normal, lbbb, rbbb, other"), ("first_degree_block", "maybe", "true or false"), ("lvef", "about 50", "numbers")])
+    ("wall_motion_score_index", "0.4", "a number from 1 to 4"), ("rhythm", "pacemaker", "sinus, af, other"),
+    ("conduction", "left bundle", "normal, lbbb, rbbb, other"), ("first_degree_block", "maybe", "true or false"), ("lvef", "about 50", "a number from 0 to 100"),
+    ("lvef", "-5", "a number from 0 to 100"), ("lvef", "101", "a number from 0 to 100"), ("lvedv", "inf", "a number of at least 0"),
+    ("lvedv", "-0.1", "a number of at least 0"), ("as_grade", "9", "a number from 0 to 3"), ("tr_grade", "-1", "a number from 0 to 3"),
+    ("age_years", "sixty", "a number from 0 to 130"), ("age_years", "1961", "a number from 0 to 130"), ("sex", "woman", "male, female"),
+    ("split", "testing", "train, validation, test")])
 def test_a_label_that_cannot_be_is_refused_with_its_row_and_column_and_nothing_comes_in(archive, tmp_path, column, cell, expected):
     place = Workspace(tmp_path / "w")
-    with pytest.raises(StoreError, match=f"labels.csv holds '{cell[:24]}' in row 3, column {column}; expected are .*{expected}"):
+    with pytest.raises(StoreError, match=f"in row 3, column {column}; expected: {expected}"):
         ingest(labelled(archive, **{column: ["", cell]}), place, cohort="mine")
     assert not place.exists()
+
+
+def test_the_refusal_of_a_shifted_table_holds_nothing_of_its_cells(archive, tmp_path):
+    with pytest.raises(StoreError) as refused:
+        ingest(labelled(archive, lvef=["Doe, Jane", "60"], rhythm=["", ""]), Workspace(tmp_path / "w"), cohort="mine")
+    assert "row 2, column lvef" in refused.value.message and "Doe" not in f"{refused.value.message} {refused.value.hint}"
+    assert refused.value.__suppress_context__
+
+
+def test_an_index_that_contradicts_its_scores_is_refused_and_one_that_is_rounded_is_taken(archive, tmp_path):
+    scores = " ".join(["1"] * 11 + ["2"] * 6)  # mean 1.353
+    with pytest.raises(StoreError, match="row 3, column wall_motion_score_index; expected: the mean of the wall motion scores of the row, which is 1.35"):
+        ingest(labelled(archive, wall_motion_scores=[scores, scores], wall_motion_score_index=[1.35, 1.5]), Workspace(tmp_path / "w"), cohort="mine")
+    ingest(labelled(archive, wall_motion_scores=[scores, scores], wall_motion_score_index=[1.35, ""]), Workspace(tmp_path / "w"), cohort="mine")
+    found = [Catalog(Workspace(tmp_path / "w")).study(study).phenotypes["wall_motion_score_index"] for study in ("S1", "S2")]
+    assert found == pytest.approx([1.35, 23 / 17])
+
+
+def test_seventeen_dashes_are_no_scores_and_an_index_beside_them_stays(archive, tmp_path):
+    ingest(labelled(archive, wall_motion_scores=[" ".join("-" * 17)] * 2, wall_motion_score_index=["", 1.5]), Workspace(tmp_path / "w"), cohort="mine")
+    first, second = (Catalog(Workspace(tmp_path / "w")).study(s) for s in ("S1", "S2"))
+    assert first.findings == second.findings == Findings() and first.phenotypes == {} and second.phenotypes == {"wall_motion_score_index": 1.5}
+
+
+def test_the_facts_of_a_visit_come_in_and_what_is_empty_stays_unknown(archive, tmp_path):
+    labelled(archive, patient_id=["A", "C"], sex=["F", ""], age_years=["61.5", ""], split=["test", ""])
+    ingest(archive, Workspace(tmp_path / "w"), cohort="mine")
+    first, second = (Catalog(Workspace(tmp_path / "w")).study(s) for s in ("S1", "S2"))
+    assert (first.sex, first.age_years, first.split) == ("female", 61.5, "test")
+    assert (second.sex, second.age_years, second.split) == (None, None, split_of("C"))
 
 
 def test_a_phantom_cohort_comes_in_with_the_findings_of_its_hearts(tmp_path):
