@@ -25,9 +25,8 @@ from echo2ecg_core.workflows.evaluate import evaluate, fingerprint, summary_line
 from echo2ecg_core.workflows.evaluation_data import labelled_table
 from echo2ecg_core.workflows.imported_encoders import (
     all_imported,
-    imported_encoders,
-    imported_vectors,
     named_files,
+    read_vectors,
 )
 from echo2ecg_core.workflows.report import load_report, report_path
 from tests.evaluation_workspace import PATIENTS, evaluation_workspace
@@ -268,25 +267,33 @@ def vectors_file(tmp_path):
 
 
 def test_imported_vectors_come_in_the_order_asked_for_from_text_or_csv(vectors_file):
-    np.testing.assert_array_equal(imported_vectors("other", vectors_file, ["E3", "E1"]), [[6, 7, 8], [0, 1, 2]])
+    np.testing.assert_array_equal(read_vectors(vectors_file).rows(["E3", "E1"]), [[6, 7, 8], [0, 1, 2]])
     vectors_file.with_suffix(".ids.txt").unlink()
     vectors_file.with_suffix(".ids.csv").write_text("ecg_id,site\nE4,a\nE3,b\nE2,c\nE1,d\n")
-    np.testing.assert_array_equal(imported_vectors("other", vectors_file, ["E3", "E1"]), [[3, 4, 5], [9, 10, 11]])
+    np.testing.assert_array_equal(read_vectors(vectors_file).rows(["E3", "E1"]), [[3, 4, 5], [9, 10, 11]])
 
 
 @pytest.mark.parametrize("spoil, words", [
     (lambda p: p.with_suffix(".ids.txt").unlink(), "There are no ids beside other.npy."),
-    (lambda p: p.with_suffix(".ids.txt").write_text("E1\nE2\n"), r"one row of numbers for each of 2 ids in other.npy, found float64 \(4, 3\)"),
-    (lambda p: p.with_suffix(".ids.txt").write_text("E1\nE1\nE3\nE4\n"), "holds 4 ids, of which only 3 differ"),
-    (lambda p: p.with_suffix(".ids.txt").write_text("E1\nX2\nX3\nX4\n"), r"lacks 1 of the 2 ECGs that are evaluated \(first: E3\)"),
+    (lambda p: p.with_suffix(".ids.txt").write_text("E1\nE2\n"), r"one row of real numbers for each of 2 ids in other.npy, found float64 \(4, 3\)"),
+    (lambda p: p.with_suffix(".ids.txt").write_text("E1\nE1\nE3\nE4\n"), "has 4 ids, of which only 3 differ"),
+    (lambda p: p.with_suffix(".ids.txt").write_text("E1\nX2\nX3\nX4\n"), "lacks 1 of the 2 ECGs that are evaluated"),
     (lambda p: p.write_bytes(b"no array"), "cannot be read from other.npy"),
     (lambda p: np.save(p, np.full((4, 3), np.nan)), "holds numbers that are not finite"),
-    (lambda p: np.save(p, np.array([["a"]] * 4)), "one row of numbers for each of 4 ids"),
+    (lambda p: np.save(p, np.array([["a"]] * 4)), "one row of real numbers for each of 4 ids"),
+    (lambda p: np.save(p, np.ones((4, 3), complex)), "one row of real numbers for each of 4 ids in other.npy, found complex128"),
+    (lambda p: np.save(p, np.ones((4, 0))), "one row of real numbers for each of 4 ids"),
+    (lambda p: p.write_bytes(b""), r"cannot be read from other.npy \(EOFError\)"),
+    (lambda p: p.write_bytes(p.read_bytes()[:-40]), "cannot be read from other.npy"),
+    (lambda p: p.write_bytes(b"PK\x03\x04 half a zip"), r"cannot be read from other.npy \(BadZipFile\)"),
+    (lambda p: p.write_bytes(p.read_bytes().replace(b"}", b"{")), "cannot be read from other.npy"),
+    (lambda p: np.savez(p.open("wb"), a=np.ones((4, 3))), "other.npy is an archive of arrays"),
+    (lambda p: p.unlink(), "There is no file other.npy"),
 ])
 def test_imported_vectors_that_do_not_fit_are_refused_in_words(vectors_file, spoil, words):
     spoil(vectors_file)
     with pytest.raises(Echo2ECGError, match=words):
-        imported_vectors("other", vectors_file, ["E3", "E1"])
+        read_vectors(vectors_file).rows(["E3", "E1"])
 
 
 def test_what_is_stated_beside_imported_vectors_is_taken_over_and_the_rest_stays_unknown(vectors_file):
@@ -294,7 +301,7 @@ def test_what_is_stated_beside_imported_vectors_is_taken_over_and_the_rest_stays
     for text, label, n in (("", "Imported: other", None), ('{"parameters": 95000000}', "Imported: other", 95_000_000),
                            ('{"label": "Large ViT"}', "Large ViT", None), ('{"parameters": 7, "label": "Large ViT"}', "Large ViT", 7)):
         beside.write_text(text) if text else None
-        encoder, = imported_encoders({"other": vectors_file}, ["E2"])
+        (encoder,), _ = all_imported(Workspace(vectors_file.parent / "workspace"), {"other": vectors_file}, ["E2"])
         assert (encoder.key, encoder.label, encoder.parameters, encoder.vectors.tolist()) == ("other", label, n, [[3, 4, 5]])
 
 
@@ -306,21 +313,21 @@ def test_what_is_stated_beside_imported_vectors_is_taken_over_and_the_rest_stays
 def test_a_statement_that_cannot_be_read_is_refused_in_words(vectors_file, text, words):
     vectors_file.with_suffix(".json").write_text(text)
     with pytest.raises(Echo2ECGError, match=re.escape(words)) as error:
-        imported_encoders({"other": vectors_file}, ["E2"])
+        read_vectors(vectors_file)
     assert "in other.json" in error.value.message
 
 
 def test_an_imported_encoder_cannot_take_the_name_of_another_row(vectors_file):
     for name in ("model", "random", "features", "a.b", "../up"):
         with pytest.raises(Echo2ECGError, match=f"cannot be called '{name}'"):
-            imported_encoders({name: vectors_file}, ["E2"])
+            all_imported(Workspace(vectors_file.parent / "workspace"), {name: vectors_file}, ["E2"])
 
 
 def test_an_imported_encoder_stands_in_every_later_evaluation_until_it_is_replaced(vectors_file, tmp_path):
     place = Workspace(tmp_path / "workspace")
     assert all_imported(place, {}, ["E2"]) == ([], [])
     vectors_file.with_suffix(".json").write_text('{"parameters": 7, "label": "Größe"}')
-    for vectors in ({"other": vectors_file}, {}, {"other": place.folder / "encoders" / "other.npy"}):
+    for vectors in ({"other": vectors_file}, {}):
         (encoder,), notes = all_imported(place, vectors, ["E2"])
         assert (encoder.key, encoder.label, encoder.parameters, encoder.vectors.tolist()) == ("other", "Größe", 7, [[3, 4, 5]]) and not notes
     vectors_file.with_suffix(".json").unlink()
@@ -335,9 +342,31 @@ def test_a_kept_encoder_that_lacks_new_ecgs_is_left_out_with_the_reason(vectors_
     place = Workspace(tmp_path / "workspace")
     all_imported(place, {"other": vectors_file}, ["E2"])
     assert all_imported(place, {}, ["E2", "E9"]) == (
-        [], ["The imported encoder other is left out: other.npy lacks 1 of the 2 ECGs that are evaluated (first: E9)."])
-    with pytest.raises(Echo2ECGError, match="lacks 1 of the 2 ECGs"):
+        [], ["The imported encoder other is left out: other.npz lacks 1 of the 2 ECGs that are evaluated."])
+    with pytest.raises(Echo2ECGError, match="lacks 1 of the 2 ECGs") as error:
         all_imported(place, {"other": vectors_file}, ["E2", "E9"])
+    assert "The first is E9." in error.value.hint
+
+
+@pytest.mark.parametrize("damage", [
+    lambda p: p.write_bytes(b""), lambda p: p.write_bytes(p.read_bytes()[:-40]), lambda p: p.write_bytes(b"PK\x03\x04 half a zip"),
+    lambda p: np.savez(p, vectors=np.ones((4, 3))), lambda p: np.save(p.open("wb"), np.ones((4, 3))),
+    lambda p: np.savez(p, vectors=np.ones((4, 3)), ids=np.array(["E2"]), stated=np.array("{}")),
+    lambda p: np.savez(p, vectors=np.ones((1, 3)), ids=np.array(["E2"]), stated=np.array('{"parameters": 0}')),
+    lambda p: p.rename(p.with_name("model.npz")), lambda p: p.write_bytes(bytes(b ^ 255 if i % 7 == 5 else b for i, b in enumerate(p.read_bytes())))])
+def test_a_damaged_kept_encoder_is_left_out_with_a_note_and_the_others_stand(vectors_file, tmp_path, damage):
+    place = Workspace(tmp_path / "workspace")
+    all_imported(place, {"other": vectors_file, "sound": vectors_file}, ["E2"])
+    damage(place.folder / "encoders" / "other.npz")
+    encoders, (note,) = all_imported(place, {}, ["E2"])
+    assert [encoder.key for encoder in encoders] == ["sound"] and note.startswith("The imported encoder ") and "is left out: " in note
+    again, notes = all_imported(place, {"other": vectors_file}, ["E2"])
+    assert {"other", "sound"} == {encoder.key for encoder in again} and all("model" in note for note in notes)
+
+
+def test_what_is_kept_of_an_encoder_is_one_file_so_that_vectors_never_stand_beside_the_ids_of_others(vectors_file, tmp_path):
+    all_imported(Workspace(tmp_path / "workspace"), {"other": vectors_file}, ["E2"])
+    assert [path.name for path in (tmp_path / "workspace" / "encoders").iterdir()] == ["other.npz"]
 
 
 def test_vectors_that_do_not_fit_are_not_kept(vectors_file, tmp_path):
