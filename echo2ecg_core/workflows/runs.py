@@ -83,9 +83,18 @@ def setting_words(settings: dict) -> str:
     what = "ECG alone, masked" if parameters.get("objective") == "masked" else POOLINGS.get(pooling, pooling)
     words = [settings.get("preset", "").capitalize(), what]
     words += [f"from {chosen['start_from']}"] if chosen.get("start_from", "random") != "random" else []
-    words += [template.format(chosen[key]) for key, template in TOLD.items() if key in chosen]
+    words += [template.format(_as_number(chosen[key])) for key, template in TOLD.items() if key in chosen]
     words += [f"seed {parameters['seed']}"] if "seed" in parameters else []
     return ", ".join(word for word in words if word)
+
+
+def _as_number(value: object) -> object:
+    """A terminal hands numbers on as text."""
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        return value
+    return int(number) if number.is_integer() else number
 
 
 def read_metrics(found: Run) -> pd.DataFrame:

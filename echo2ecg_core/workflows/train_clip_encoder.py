@@ -10,12 +10,13 @@ from pathlib import Path
 
 import numpy as np
 
-from echo2ecg_core.errors import Echo2ECGError
-from echo2ecg_core.store.database import Workspace
+from echo2ecg_core.errors import Echo2ECGError, ModelError
+from echo2ecg_core.store.database import Workspace, write_atomically
 from echo2ecg_core.store.model_registry import ModelCard, ModelRegistry
 from echo2ecg_core.workflows.training_settings import TrainingSettings
 
 PATIENTS = 2000  # of the cohort; enough for this small network
+CHOSEN_FILE = "clip_encoder.txt"  # of a run: the id of the model whose clip encoder it began with
 Progress = Callable[[float, str], None]
 
 
@@ -62,23 +63,44 @@ def chosen_clip_encoder(workspace: Workspace, settings: TrainingSettings, folder
 
     if settings.clip_encoder == "new":
         return new_clip_encoder(settings, folder, progress), settings
-    card = clip_encoder_card(workspace, settings)
+    card = _card_of_run(workspace, settings, folder)
     found = load_checkpoint(card.folder)
     if not settings.patients:
         embed_clips(workspace, LoadedModel(card, None, found.clip_encoder, found.view_classifier, found.spec, None, found.manifest), progress)
     return found.clip_encoder, replace(settings, clip_encoder=card.model_id, spec=replace(settings.spec, clip_encoder=found.spec.clip_encoder))
 
 
+def _card_of_run(workspace: Workspace, settings: TrainingSettings, folder: Path) -> ModelCard:
+    """The model whose clip encoder a run began with; chosen at the first start, since another one may be active at the next."""
+    kept = folder / CHOSEN_FILE
+    if not kept.exists():
+        card = clip_encoder_card(workspace, settings)
+        write_atomically(kept, card.model_id.encode())
+        return card
+    model_id = kept.read_text()
+    try:
+        return clip_encoder_card(workspace, replace(settings, clip_encoder=model_id))
+    except Echo2ECGError as error:
+        raise Echo2ECGError(f"{folder.name} began with the clip encoder of the model {model_id}, which cannot be used any more. {error.message}",
+                            "Import that model again, or start a new run.") from error
+
+
 def clip_encoder_card(workspace: Workspace, settings: TrainingSettings) -> ModelCard:
     """The model whose clip encoder is taken: the one that is named, else the active one, or where that has none the newest that has.
 
+    A damaged model is passed over, unless it is the one that is named.
+
     Raises:
-        Echo2ECGError: the named model has none, or no model has.
+        Echo2ECGError: the named model has none or is damaged, or no model has one.
     """
     registry, is_named = ModelRegistry(workspace), settings.clip_encoder != "active"
     cards = [registry.get(settings.clip_encoder)] if is_named else sorted(registry.models(), key=lambda card: not card.active)
-    found = next((card for card in cards if "clip_encoder" in card.manifest().get("weights", {})), None)
-    if found is None:
-        whose = f"The model {cards[0].name} has" if is_named else "The models of this workspace have"
-        raise Echo2ECGError(f"{whose} no clip encoder.", "Import one (`models import`), set clip_encoder to the id of a model that has one, or to new.")
-    return found
+    for card in cards:
+        try:
+            if "clip_encoder" in card.manifest().get("weights", {}):
+                return card
+        except ModelError:
+            if is_named:
+                raise
+    whose = f"The model {cards[0].name} has" if is_named else "The models of this workspace have"
+    raise Echo2ECGError(f"{whose} no clip encoder.", "Import one (`models import`), set clip_encoder to the id of a model that has one, or to new.")

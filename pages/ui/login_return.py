@@ -28,14 +28,23 @@ class ReturnToPage:
             return
         request = Request(scope)
         begins = route.endswith("/auth/login")
-        page = urlsplit(request.headers.get("referer", "")).path.rpartition("/")[2] if begins else request.cookies.get(COOKIE)
+        page = _page_of(request.headers.get("referer", "")) if begins else request.cookies.get(COOKIE)
+        secure = "; Secure" if request.url.scheme == "https" else ""
 
         async def mended(message) -> None:
             if message["type"] == "http.response.start" and page in ADMIN_PAGES:
                 headers = MutableHeaders(scope=message)
                 if not begins and headers.get("location", "").endswith("/"):
                     headers["location"] += page
-                headers.append("set-cookie", f"{COOKIE}={page}; Path=/; HttpOnly; SameSite=Lax; Max-Age={LASTS_S if begins else 0}")
+                headers.append("set-cookie", f"{COOKIE}={page}; Path=/; HttpOnly; SameSite=Lax; Max-Age={LASTS_S if begins else 0}{secure}")
             await send(message)
 
         await self.app(scope, receive, mended)
+
+
+def _page_of(address: str) -> str:
+    """Last part of an address's path; "" for what is no address."""
+    try:
+        return urlsplit(address).path.rpartition("/")[2]
+    except ValueError:
+        return ""

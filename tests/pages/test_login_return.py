@@ -31,15 +31,21 @@ def test_the_pages_behind_the_gate_are_those_of_the_navigation(monkeypatch):
 def test_the_browser_returns_once_to_the_page_on_which_the_login_began(browser, page):
     begun = browser.get("/base/auth/login?provider=x", headers={"Referer": f"http://testserver/base/{page}?run=3"})
     assert begun.headers["location"] == "https://provider.org/authorize" and "HttpOnly" in begun.headers["set-cookie"]
+    assert "Secure" not in begun.headers["set-cookie"]  # a browser would drop it on http
     assert browser.get("/base/other").headers["location"] == "/base/"
     assert browser.get("/base/oauth2callback?code=1").headers["location"] == f"/base/{page}"
     assert browser.get("/base/oauth2callback?code=1").headers["location"] == "/base/"
 
 
-@pytest.mark.parametrize("referer", [None, "", "http://testserver/base/", "http://testserver/base/map", "http://evil.org/x", "not an address"])
+@pytest.mark.parametrize("referer", [None, "", "http://testserver/base/", "http://testserver/base/map", "http://evil.org/x", "not an address", "http://[x", "http://[x/training"])
 def test_a_login_that_began_elsewhere_ends_at_the_root(browser, referer):
     browser.get("/base/auth/login?provider=x", headers={} if referer is None else {"Referer": referer})
     assert browser.get("/base/oauth2callback?code=1").headers["location"] == "/base/"
+
+
+def test_over_https_the_cookie_never_travels_in_the_open(browser):
+    begun = browser.get("https://testserver/base/auth/login?provider=x", headers={"Referer": "https://testserver/base/training"})
+    assert begun.headers["set-cookie"].endswith("; Secure")
 
 
 @pytest.mark.parametrize("cookie", ["//evil.org", "https://evil.org", "../x", "training/../..", ""])

@@ -179,6 +179,52 @@ def test_a_cloned_run_keeps_what_only_a_terminal_can_set(page, place, curves):
     assert started.parameters["set"] == {"accumulate": "4", "view_dropout": 0.5, "seed": 3}
 
 
+@pytest.mark.parametrize(("preset", "chosen"), [
+    ("paper", {"view_dropout": 0.95, "within_days": 180.0, "lr": 2.0, "batch_size": 1, "epochs": 20_000, "seed": 2**40}),
+    ("demo", {"patients": 200_000}), ("demo", {"patients": 0, "within_days": 0.0})])
+def test_a_cloned_run_beyond_the_usual_range_of_a_field_keeps_its_values_and_they_can_be_changed(page, place, curves, preset, chosen):
+    name = made_run(place, preset=preset, chosen={key: str(value) for key, value in chosen.items()}, done=2, state="done")
+    page.session_state[runs_table._CLONED] = name
+    page.run()
+    page.number_input(key="train_seed").set_value(11).run()
+    page.slider(key="train_view_dropout").set_value(0.3).run()
+    button(page, "Start run").click().run()
+    assert not page.exception
+    started = next(job for job in jobs.jobs(place) if job.kind == "train" and job.state == "queued")
+    assert started.parameters["set"] == chosen | {"seed": 11, "view_dropout": 0.3}
+
+
+def test_an_endless_distance_in_days_can_be_cloned(page, place, curves):
+    page.session_state[runs_table._CLONED] = made_run(place, chosen={"within_days": "inf"}, done=2, state="done")
+    page.run()
+    assert not page.exception and page.slider(key="train_within_days").value == 36500
+
+
+def test_the_plan_is_made_anew_when_another_model_becomes_active_or_another_clip_encoder_is_asked_for(page, place, curves, monkeypatch):
+    from tests.small_workspace import register_model
+
+    asked = []
+    monkeypatch.setattr(train, "plan_training", lambda workspace, preset, overrides: asked.append(overrides) or PLAN)
+    page.run()
+    page.run()
+    assert asked == [{}]
+    register_model(place)
+    page.run()
+    assert asked == [{}, {}]
+    page.session_state[runs_table._CLONED] = made_run(place, preset="demo", chosen={"clip_encoder": "new", "bodies": "2"}, done=0, state="done")
+    page.run()
+    assert asked[-1] == {"clip_encoder": "new", "bodies": "2"}
+
+
+def test_a_damaged_model_is_no_start_and_leaves_the_page_whole(page, place):
+    from tests.small_workspace import MODEL_ID, register_model
+
+    register_model(place)
+    (place.models / MODEL_ID / "manifest.json").write_text("{half")
+    page.run()
+    assert not page.exception and page.selectbox(key="train_start_from").options == ["Random weights"]
+
+
 def test_half_written_metrics_and_settings_do_not_break_the_page(page, place, curves):
     name = made_run(place, done=2)
     folder = place.folder / "runs" / name
