@@ -93,7 +93,7 @@ def search(file: Path, k: Annotated[int, typer.Option("-k", min=1, help="How man
     for hit in [] if as_json else hits:
         lvef = hit.phenotypes.get("lvef")
         print(f"{hit.rank:>3}  {hit.study_id}  similarity {hit.similarity:.2f}  LVEF {'–' if lvef is None else f'{lvef:.0f} %'}  "
-              f"{len(hit.clips)} views{'  synthetic' if hit.synthetic else ''}")
+              f"{len(hit.clips)} {'clip' if len(hit.clips) == 1 else 'clips'}{'  synthetic' if hit.synthetic else ''}")
 
 
 @app.command()

@@ -195,7 +195,7 @@ def test_search_gives_the_pages_hits_and_view_writes_a_clip_that_plays(terminal,
     assert [(h["study_id"], h["rank"]) for h in found["hits"]] == [(h.study_id, h.rank) for h in search(prediction, demo_workspace, 5)]
     status, out, _ = terminal("search", DICOM_ECG, "-k", "5", workspace=demo_workspace.folder)
     assert status == 0 and [line.split()[:2] for line in out.splitlines()] == [[str(h["rank"]), h["study_id"]] for h in found["hits"]]
-    assert all(f"{len(h['views'])} views" in line for h, line in zip(found["hits"], out.splitlines(), strict=True))
+    assert all(line.endswith(f"  {len(h['views'])} clip{'s' * (len(h['views']) != 1)}  synthetic") for h, line in zip(found["hits"], out.splitlines(), strict=True))
     hit = found["hits"][0]
     assert {"rank", "study_id", "similarity", "phenotypes", "views", "synthetic"} <= set(hit) and hit["synthetic"]
     clip = hit["views"][0]

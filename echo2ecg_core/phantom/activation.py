@@ -10,7 +10,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from echo2ecg_core.phantom.heart import SEGMENTS, Heart
+from echo2ecg_core.findings import SEGMENTS
+from echo2ecg_core.phantom.heart import Heart
 
 REGIONS = (*SEGMENTS, "rv_apex", "rv_free_wall", "rv_outflow")
 _LV = len(SEGMENTS)

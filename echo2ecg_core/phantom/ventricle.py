@@ -10,7 +10,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from echo2ecg_core.phantom.heart import SEGMENTS, Heart
+from echo2ecg_core.findings import SEGMENTS
+from echo2ecg_core.phantom.heart import Heart
 
 N_POINTS = 65
 # Eccentric angle along a contour: left annulus, apex in the middle, right annulus; the base cuts half a semi-axis

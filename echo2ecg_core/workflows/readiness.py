@@ -16,6 +16,7 @@ from echo2ecg_core.store.vectors import VectorSet, load_vectors
 from echo2ecg_core.workflows.active_model import ABSENT, READOUTS_FILE, spec_of
 from echo2ecg_core.workflows.embed import input_text, refused_path
 from echo2ecg_core.workflows.explore import map_exists, map_is_due
+from echo2ecg_core.workflows.report import report_path
 
 
 @dataclass(frozen=True)
@@ -54,7 +55,7 @@ def readiness(workspace: Workspace, card: ModelCard) -> Readiness:
     drawn = map_exists(workspace, card.model_id)
     needs_map = map_is_due(workspace, card) and not drawn
     missing = (*([] if readouts else ["no readouts yet"]), *absent, *(["no map"] if needs_map else []))
-    report = (workspace.folder / "reports" / card.model_id / "report.json").is_file()
+    report = report_path(workspace, card.model_id).is_file()
     return Readiness(lacks, missing, readouts, not lacks and not absent, drawn, report)
 
 

@@ -182,7 +182,7 @@ def tasks_table(report: Report) -> Table:
 
 
 def all_tables(report: Report) -> list[Table]:
-    """Every table that goes into the report folder."""
+    """Every table that goes into the report folder; those of encoders and values under the first readout, the linear probe."""
     readout = report.readouts()[0]
     return [*(models_table(report, finding, readout) for finding in report.findings()), findings_table(report), values_table(report),
             phenotypes_table(report, readout), subgroups_table(report), differences_table(report), retrieval_table(report), likeness_table(report),

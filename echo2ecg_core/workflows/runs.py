@@ -17,6 +17,7 @@ from echo2ecg_core.errors import Echo2ECGError, StoreError
 from echo2ecg_core.store import jobs
 from echo2ecg_core.store.database import Workspace
 from echo2ecg_core.store.jobs import Job
+from echo2ecg_core.workflows.report import report_path
 
 POOLINGS = {"attention": "attention pooling", "mean": "mean pooling", "cls": "CLS pooling", "single_view": "single view"}
 TOLD = {"batch_size": "batch {:,}", "epochs": "{} epochs", "lr": "rate {:g}", "within_days": "± {:g} days", "precision": "{}",
@@ -217,7 +218,7 @@ def _model(workspace: Workspace, folder: Path) -> tuple[str | None, tuple]:
 
 def _reported(workspace: Workspace, model_id: str) -> tuple | None:
     try:
-        report = json.loads((workspace.folder / "reports" / model_id / "report.json").read_text())
+        report = json.loads(report_path(workspace, model_id).read_text())
         task = next(name for name, task in report["tasks"].items() if task["phenotype"] == "lvef" and task["kind"] == "binary")
         row = next(row for row in report["rows"] if row["kind"] == "model" and row["readout"] == "probe")
         return tuple(row["results"][task]["auroc"])

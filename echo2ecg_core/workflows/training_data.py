@@ -16,7 +16,7 @@ import pandas as pd
 from echo2ecg_core.errors import Echo2ECGError, StoreError
 from echo2ecg_core.models.specs import EcgInputSpec
 from echo2ecg_core.store.catalog import Catalog
-from echo2ecg_core.store.database import PATIENT_SPLITS, Workspace
+from echo2ecg_core.store.database import Workspace
 from echo2ecg_core.training.pairs import PreparedPairs, find_pairs
 
 Progress = Callable[[float, str], None]

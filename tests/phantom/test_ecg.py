@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 from scipy.signal import find_peaks
 
+from echo2ecg_core.findings import SEGMENTS
 from echo2ecg_core.phantom.ecg import simulate_ecg
-from echo2ecg_core.phantom.heart import SEGMENTS, complete_heart, draw_heart
+from echo2ecg_core.phantom.heart import complete_heart, draw_heart
 
 FS = 500
 LEAD_I, II, III, AVR, AVL, AVF, V1, V2, V3, V4, V5, V6 = range(12)

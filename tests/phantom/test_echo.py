@@ -9,9 +9,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from echo2ecg_core.findings import SEGMENTS
 from echo2ecg_core.phantom.cycle import cycle_states, draw_r_waves
 from echo2ecg_core.phantom.echo import PHANTOM_VIEWS, render_clip
-from echo2ecg_core.phantom.heart import SEGMENTS, Heart, complete_heart, draw_heart
+from echo2ecg_core.phantom.heart import Heart, complete_heart, draw_heart
 
 APEX = 32
 
