@@ -12,18 +12,25 @@ from typing import Annotated
 
 import typer
 
+from echo2ecg_core.cli_models import models_app
 from echo2ecg_core.errors import Echo2ECGError
-from echo2ecg_core.settings import settings
 from echo2ecg_core.store.database import Workspace
-from echo2ecg_core.terminal import print_json, print_report, progress_bar, wait_for, watching
+from echo2ecg_core.terminal import (
+    JsonOption,
+    WorkspaceOption,
+    existing_workspace,
+    named_workspace,
+    print_hits,
+    print_json,
+    print_report,
+    progress_bar,
+    wait_for,
+    watching,
+)
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False,
                   help="Echo2ECG Explorer: from a 12-lead ECG to heart phenotypes and similar echo studies. Research use only.")
-models_app = typer.Typer(no_args_is_help=True, help="The models of a workspace.")
 app.add_typer(models_app, name="models")
-
-WorkspaceOption = Annotated[Path | None, typer.Option("--workspace", help="Folder of catalog, clips, vectors and models.")]
-JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
 
 
 def main() -> None:
@@ -46,7 +53,7 @@ def predict(files: Annotated[list[Path], typer.Argument(help="ECG files, folders
     from echo2ecg_core.workflows.demo import open_workspace
     from echo2ecg_core.workflows.predict_files import as_row, ecg_files, predict_files
 
-    place = _workspace(workspace)
+    place = named_workspace(workspace)
 
     def load():
         open_workspace(place)
@@ -84,16 +91,14 @@ def search(file: Path, k: Annotated[int, typer.Option("-k", min=1, help="How man
     from echo2ecg_core.workflows.search import search_report
 
     record = read_ecg(file, sampling_rate_hz=sampling_rate_hz)
-    place = _workspace(workspace)
+    place = named_workspace(workspace)
     open_workspace(place)
     prediction = predict_record(record, load_active_model(place), place)
     hits = search_studies(prediction, place, k)
     if as_json:
         print_json(search_report(prediction, hits))
-    for hit in [] if as_json else hits:
-        lvef = hit.phenotypes.get("lvef")
-        print(f"{hit.rank:>3}  {hit.study_id}  similarity {hit.similarity:.2f}  LVEF {'–' if lvef is None else f'{lvef:.0f} %'}  "
-              f"{len(hit.clips)} {'clip' if len(hit.clips) == 1 else 'clips'}{'  synthetic' if hit.synthetic else ''}")
+    else:
+        print_hits(hits)
 
 
 @app.command()
@@ -102,7 +107,7 @@ def view(clip_id: str, out: Annotated[Path, typer.Option(help="File to write (H.
     from echo2ecg_core.store.catalog import Catalog
     from echo2ecg_core.store.database import write_atomically
 
-    catalog = Catalog(_existing(workspace))
+    catalog = Catalog(existing_workspace(workspace))
     clip = catalog.clip(clip_id)
     write_atomically(out, catalog.clip_path(clip_id).read_bytes())
     print(f"{clip.view or 'unnamed view'}, {clip.n_frames} frames, {clip.fps:g} frames/s{', synthetic' if clip.synthetic else ''}", file=sys.stderr)
@@ -114,7 +119,7 @@ def demo(workspace: WorkspaceOption = None, as_json: JsonOption = False) -> None
     from echo2ecg_core.store.catalog import Catalog
     from echo2ecg_core.workflows.demo import is_complete, open_workspace
 
-    place = _workspace(workspace)
+    place = named_workspace(workspace)
     card = open_workspace(place)
     if not is_complete(place):
         _run_here(place, "demo", {})
@@ -131,7 +136,7 @@ def check(workspace: WorkspaceOption = None, as_json: JsonOption = False) -> Non
     """Check a workspace: files, model weights, and that a sample of stored vectors is made again the same."""
     from echo2ecg_core.workflows.check import check_workspace
 
-    results = check_workspace(_workspace(workspace))
+    results = check_workspace(named_workspace(workspace))
     if as_json:
         print_json({"ok": all(r["ok"] for r in results), "checks": results})
     else:
@@ -150,7 +155,7 @@ def import_archive(folder: Path, cohort: Annotated[str, typer.Option(help="Name 
     from echo2ecg_core.workflows.demo import open_workspace
     from echo2ecg_core.workflows.ingest import ingest
 
-    place = _workspace(workspace)
+    place = named_workspace(workspace)
     open_workspace(place)
     with progress_bar() as progress:
         report = asdict(ingest(folder, place, cohort=cohort, progress=progress))
@@ -168,7 +173,7 @@ def embed(workspace: WorkspaceOption = None) -> None:
     from echo2ecg_core.workflows.active_model import active_model_card
     from echo2ecg_core.workflows.prepare_model import embed_workspace
 
-    place = _existing(workspace)
+    place = existing_workspace(workspace)
     card = active_model_card(place)
     with progress_bar() as progress:
         refused = embed_workspace(place, card, progress)
@@ -186,7 +191,7 @@ def train(preset: Annotated[str, typer.Option(help="demo or paper")] = "demo",
     from echo2ecg_core.workflows.demo import open_workspace
     from echo2ecg_core.workflows.train import run_training, training_parameters
 
-    place, parameters = _workspace(workspace), training_parameters(preset, set_values, name)
+    place, parameters = named_workspace(workspace), training_parameters(preset, set_values, name)
     if int(os.environ.get("RANK") or os.environ.get("SLURM_PROCID") or 0) > 0:  # the first process keeps the books
         run_training(place, parameters)
         return
@@ -210,7 +215,7 @@ def evaluate(model: Annotated[str, typer.Option(help="Id of a registered model."
     from echo2ecg_core.workflows.imported_encoders import named_files
 
     with progress_bar() as progress:
-        report = evaluate_model(_existing(workspace), model, cohort or None, split, named_files(vectors), progress)
+        report = evaluate_model(existing_workspace(workspace), model, cohort or None, split, named_files(vectors), progress)
     if as_json:
         print_json(report)
     else:
@@ -227,7 +232,7 @@ def report(model: Annotated[str, typer.Option(help="Id of an evaluated model.")]
     from echo2ecg_core.store.model_registry import ModelRegistry
     from echo2ecg_core.workflows.report import direct_difference, load_report, set_beside, write_report_folder
 
-    place = _existing(workspace)
+    place = existing_workspace(workspace)
     own, *others = (load_report(place, ModelRegistry(place).get(name).model_id, split) for name in (model, *beside))
     with progress_bar() as progress:
         print(write_report_folder(set_beside(own, others, partial(direct_difference, place)), out, progress))
@@ -252,55 +257,12 @@ def promote(model: str, prepare: Annotated[bool, typer.Option("--prepare", help=
     from echo2ecg_core.workflows.active_model import promote as make_active
     from echo2ecg_core.workflows.prepare_model import prepare_model
 
-    place = _existing(workspace)
+    place = existing_workspace(workspace)
     if prepare:
         with progress_bar() as progress:
             print(prepare_model(place, model, progress), file=sys.stderr)
     card = make_active(place, model)
     print(f"{card.name} {card.model_id} is active.")
-
-
-@models_app.command("list")
-def list_models(workspace: WorkspaceOption = None, as_json: JsonOption = False) -> None:
-    """List the models of a workspace."""
-    from echo2ecg_core.store.model_registry import ModelRegistry
-
-    cards = ModelRegistry(_existing(workspace)).models()
-    rows = [{"id": c.model_id, "name": c.name, "sha256": c.sha256, "synthetic": c.synthetic, "active": c.active,
-             "registered_at": c.registered_at} for c in cards]
-    if as_json:
-        print_json(rows)
-    for row in [] if as_json else rows:
-        print(f"{'*' if row['active'] else ' '} {row['id']}  {row['name']}{'  (synthetic)' if row['synthetic'] else ''}  {row['registered_at']}")
-
-
-@models_app.command("import")
-def import_model(files: Annotated[list[Path], typer.Argument(help="Weight file, folder of them, or several files of one model.")],
-                 kind: Annotated[str, typer.Option(help="auto, or what the files must hold.")] = "auto",
-                 allow_partial: Annotated[bool, typer.Option(help="Accept incomplete weights; the rest stays random.")] = False,
-                 sampling_rate_hz: Annotated[float | None, typer.Option(help="Rate the weights were trained at, if you know it.")] = None,
-                 order: Annotated[str | None, typer.Option(help="clean_then_resample or resample_then_clean, if you know it.")] = None,
-                 workspace: WorkspaceOption = None, as_json: JsonOption = False) -> None:
-    """Register weights of others (Echo2ECG, OTiS, EchoPrime), recognised by their keys."""
-    from echo2ecg_core.workflows.model_import import import_model as register
-
-    done = register(files, _workspace(workspace), kind=kind, allow_partial=allow_partial, sampling_rate_hz=sampling_rate_hz, order=order)
-    if as_json:
-        print_json(done.as_json())
-        return
-    print(f"{done.card.name} {done.card.model_id} is registered, inactive.")
-    for note in done.notes:
-        print(f"  {note}")
-    for words, keys in (("Random now", done.missing), ("Not used", done.unexpected), ("Configuration not read", done.placeholders)):
-        print(f"  {words}: {', '.join(keys)}" if keys else "", end="\n" if keys else "")
-
-
-@models_app.command("show")
-def show_model(model: str, workspace: WorkspaceOption = None) -> None:
-    """Print the manifest of a model."""
-    from echo2ecg_core.store.model_registry import ModelRegistry
-
-    print_json(ModelRegistry(_existing(workspace)).get(model).manifest())
 
 
 @app.command("hash-password")
@@ -319,7 +281,7 @@ def worker(workspace: WorkspaceOption = None) -> None:
     from echo2ecg_core.worker import work
 
     os.nice(10)  # pages come first
-    print(f"{work(_workspace(workspace))} jobs done.", file=sys.stderr)
+    print(f"{work(named_workspace(workspace))} jobs done.", file=sys.stderr)
 
 
 def _run_here(place: Workspace, kind: str, parameters: dict) -> int:
@@ -333,17 +295,3 @@ def _run_here(place: Workspace, kind: str, parameters: dict) -> int:
             run_job(place, job)
     wait_for(place, number)
     return number
-
-
-def _workspace(folder: Path | None) -> Workspace:
-    return Workspace(folder or settings().workspace)
-
-
-def _existing(folder: Path | None) -> Workspace:
-    """A workspace that is there already: looking something up must not make one."""
-    from echo2ecg_core.errors import StoreError
-
-    place = _workspace(folder)
-    if not place.exists():
-        raise StoreError(f"There is no workspace at {place.folder.name}.", "Run `demo`, or name another with --workspace.")
-    return place

@@ -1,4 +1,4 @@
-"""How the terminal shows things: one JSON document, a prediction for people, the progress of work.
+"""What commands share: the options they all take, and how a prediction, hits, a JSON document and the progress of work are shown.
 
 Progress and remarks go to standard error, results to standard output.
 """
@@ -7,12 +7,41 @@ import json
 import sys
 import threading
 import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
 
 from echo2ecg_core.errors import StoreError
 from echo2ecg_core.figures.notation import measured_range, predicted
 from echo2ecg_core.phenotypes import PHENOTYPES
+from echo2ecg_core.settings import settings
 from echo2ecg_core.store import jobs
 from echo2ecg_core.store.database import Workspace
+
+if TYPE_CHECKING:
+    from echo2ecg_core.workflows.search import Hit
+
+WorkspaceOption = Annotated[Path | None, typer.Option("--workspace", help="Folder of catalog, clips, vectors and models.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
+
+
+def named_workspace(folder: Path | None) -> Workspace:
+    """The workspace that --workspace names, or that of the settings; it need not be there yet."""
+    return Workspace(folder or settings().workspace)
+
+
+def existing_workspace(folder: Path | None) -> Workspace:
+    """A workspace that is there already: looking something up must not make one.
+
+    Raises:
+        StoreError: there is none.
+    """
+    place = named_workspace(folder)
+    if not place.exists():
+        raise StoreError(f"There is no workspace at {place.folder.name}.", "Run `demo`, or name another with --workspace.")
+    return place
 
 
 def print_json(value) -> None:
@@ -40,6 +69,14 @@ def print_report(report: dict) -> None:
             print(f"  {row['label']:<30} {value} (90 % interval {measured_range(phenotype, *row['interval'])})")
     print(f"  model {report['model']['name']} {report['model']['id']}"
           f"{', trained on simulated hearts' if report['model']['synthetic'] else ''}. Research use only. Not a medical device.")
+
+
+def print_hits(hits: Sequence["Hit"]) -> None:
+    """The studies nearest to an ECG, one a line."""
+    for hit in hits:
+        lvef, n = hit.phenotypes.get("lvef"), len(hit.clips)
+        print(f"{hit.rank:>3}  {hit.study_id}  similarity {hit.similarity:.2f}  LVEF {'–' if lvef is None else f'{lvef:.0f} %'}  "
+              f"{n} {'clip' if n == 1 else 'clips'}{'  synthetic' if hit.synthetic else ''}")
 
 
 class progress_bar:

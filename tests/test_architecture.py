@@ -14,7 +14,7 @@ FLOORS = {
     "errors": 0, "failures": 0, "passwords": 0, "settings": 0, "phenotypes": 0, "findings": 0,
     "ecg": 1, "echo": 1,
     "models": 2, "store": 2, "phantom": 2, "figures": 2,
-    "evaluation": 3, "training": 4, "workflows": 5, "worker": 6, "terminal": 6, "cli": 7, "__main__": 8,
+    "evaluation": 3, "training": 4, "workflows": 5, "worker": 6, "terminal": 6, "cli_models": 7, "cli": 8, "__main__": 9,
 }
 MODULES = sorted(CORE.rglob("*.py"))
 MEANINGLESS = {"utils", "util", "helpers", "helper", "common", "misc", "base", "manager", "managers"}

@@ -76,10 +76,8 @@ def draw_function(
     fibrosis = rng.beta(1.2, 16) + 0.0012 * max(0.0, age_years - 50)
     if "dilated_cm" in found:
         early = rng.random() < 0.32  # found early or recovering under treatment
-        base, fibrosis = (
-            rng.normal(46, 4) if early else rng.normal(31, 8),
-            fibrosis + rng.beta(2.4, 10 if early else 4.6),
-        )
+        base = rng.normal(46, 4) if early else rng.normal(31, 8)
+        fibrosis += rng.beta(2.4, 10 if early else 4.6)
     if "hypertensive_lvh" in found:
         base = rng.normal(43, 7) if rng.random() < 0.17 else base - 1
         fibrosis += rng.beta(1.5, 8)
@@ -204,9 +202,7 @@ def draw_right_heart(
     rvsp = float(np.clip(rvsp, 14, 120))
     load = max(0.0, rvsp - 35)
     rv = rng.normal(33.5 if sex == "male" else 30.5, 3.0) + 0.20 * load + 2.0 * (rhythm == "af")
-    tr_grade = int(
-        np.clip(round(rng.normal(0.25 + 0.035 * load + 0.08 * (rv - 34) + 0.35 * (rhythm == "af"), 0.55)), 0, 3)
-    )
+    tr_grade = int(np.clip(round(rng.normal(0.25 + 0.035 * load + 0.08 * (rv - 34) + 0.35 * (rhythm == "af"), 0.55)), 0, 3))
     rv += 2.5 * max(0, tr_grade - 1)
     tapse = rng.normal(2.35, 0.28) - 0.012 * load - 0.016 * max(0.0, 50 - lvef) - 0.15 * (rhythm == "af")
     ra_area = (14.5 + 0.07 * load + 2.0 * tr_grade + 4.0 * (rhythm == "af")) * math.exp(rng.normal(0, 0.13))

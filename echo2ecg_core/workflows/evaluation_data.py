@@ -74,23 +74,38 @@ def labelled_table(workspace: Workspace, embedded: Sequence[str], cohorts: Seque
         fitting = table
         notes.append("The chosen cohorts have no training or validation patients: readouts are fitted on those of the whole workspace.")
     table = pd.concat([fitting[fitting.split != split], chosen[chosen.split == split]])
-    table = table[table.ecg_id.isin(embedded)].reset_index(drop=True)
+    table = _with_roles(table[table.ecg_id.isin(embedded)].reset_index(drop=True), split)
+    if split == "validation":
+        notes.append("Regularisation was chosen on a fifth of the training patients, because the validation patients are judged.")
+    return table, [*notes, *_words_on_size(table, split)]
+
+
+def _with_roles(table: pd.DataFrame, split: str) -> pd.DataFrame:
+    """The table with its column `role`; where validation patients are judged, a fifth of the training patients has their role."""
     table["role"] = np.where(table.split == split, "test", table.split)
     if split == "validation":
         table = table[table.split != "test"].reset_index(drop=True)
         people = table.patient_id[table.role == "train"].drop_duplicates().sample(frac=0.2, random_state=0)
         table.loc[table.patient_id.isin(people), "role"] = "validation"
-        notes.append("Regularisation was chosen on a fifth of the training patients, because the validation patients are judged.")
+    return table
+
+
+def _words_on_size(table: pd.DataFrame, split: str) -> list[str]:
+    """A note where there are few patients.
+
+    Raises:
+        StoreError: one of the roles has none.
+    """
     counts = table.groupby("role").patient_id.nunique()
     absent = [role for role in ("train", "validation", "test") if not counts.get(role)]
     if absent:
         raise StoreError(f"There is no labelled ECG of {' or '.join(absent)} patients to evaluate with.",
                          "Import ECGs and studies with labels of patients in all three splits; see README, \"Import\".")
-    if counts.min() < 100:
-        choosing = "validation" if split == "test" else CHOOSING
-        notes.append(f"Small splits: {counts['train']} training, {counts['validation']} {choosing} and {counts['test']} {split} "
-                     "patients. Expect wide intervals, and probes worse than with more training patients.")
-    return table, notes
+    if counts.min() >= 100:
+        return []
+    choosing = "validation" if split == "test" else CHOOSING
+    return [f"Small splits: {counts['train']} training, {counts['validation']} {choosing} and {counts['test']} {split} "
+            "patients. Expect wide intervals, and probes worse than with more training patients."]
 
 
 def split_of(table: pd.DataFrame, role: str, vectors: np.ndarray) -> Split:
