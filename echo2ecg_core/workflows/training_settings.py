@@ -48,7 +48,7 @@ TRAINING_PRESETS = {
     "paper": TrainingSettings("paper", PRESETS["base"], RunParameters()),
     "demo": TrainingSettings(
         "demo", PRESETS["demo"],
-        RunParameters(epochs=100, batch_size=32, lr=2e-3, weight_decay=0.05, layer_decay=1.0, epoch_of="patients", clip_norm=1.0,
+        RunParameters(epochs=60, batch_size=64, lr=1e-3, weight_decay=0.05, layer_decay=1.0, epoch_of="patients", clip_norm=1.0,
                       same_patient_negatives=False, augmentation=MILD),
         patients=4000, bodies=6, cohort_seed=2026,
     ),
