@@ -11,6 +11,7 @@ from echo2ecg_core.store.vectors import load_vectors
 from echo2ecg_core.workflows import demo
 from echo2ecg_core.workflows.active_model import active_model_card, load_active_model
 from echo2ecg_core.workflows.embed import clip_encoder_id, embed_ecgs
+from echo2ecg_core.workflows.report import load_report, report_path
 
 
 def test_the_whole_demo_has_two_hundred_studies_four_hundred_ecgs_and_four_views_each():
@@ -25,6 +26,29 @@ def test_opening_an_empty_workspace_takes_the_shipped_model(tmp_path):
     place = Workspace(tmp_path)
     card = demo.open_workspace(place)
     assert card.active and card.synthetic and card == active_model_card(place) == demo.open_workspace(place)
+
+
+def test_a_new_workspace_has_the_report_of_the_shipped_model_on_all_test_patients_of_its_cohort(tmp_path):
+    place = Workspace(tmp_path)
+    card = demo.open_workspace(place)
+    report = load_report(place, card.model_id)
+    tested = card.manifest()["test"]
+    assert report.model["sha256"] == card.sha256 and report.data["counts"]["patients"] == card.manifest()["cohort"]["patients"]["test"]
+    low, high = tested["phenotypes"]["lvef"]["auroc_reduced_interval"]
+    probe = next(row for row in report.data["rows"] if row["key"] == "model.probe")
+    assert low < probe["results"]["lvef_le_40"]["auroc"][0] < high  # another readout of the same embedding
+    assert report_path(place, card.model_id).with_name("predictions.npz").is_file()
+
+
+def test_a_report_that_somebody_made_is_kept(tmp_path):
+    place = Workspace(tmp_path)
+    card = demo.open_workspace(place)
+    path = report_path(place, card.model_id)
+    path.write_text("mine")
+    with place.connect() as db:
+        db.execute("UPDATE models SET active = 0")
+    demo.open_workspace(place)
+    assert path.read_text() == "mine"
 
 
 def test_without_a_shipped_model_the_missing_model_is_said_in_words(tmp_path, monkeypatch):

@@ -153,7 +153,7 @@ def test_its_evaluation_judges_phenotypes_and_says_why_retrieval_is_left_out(act
     assert rows["model.probe"]["lvef"]["mae"][0] > 0 and report["intervals"]
     model, judged = load_active_model(active), Catalog(active).ecgs().query("split == 'test'").ecg_id
     flagged = [predict(Catalog(active).ecg_record(ecg_id), model, active).as_json()["out_of_distribution"]["flag"] for ecg_id in judged]
-    assert len(flagged) == PATIENTS["test"] and report["outside"]["share"] == pytest.approx(np.mean(flagged))
+    assert len(flagged) == PATIENTS["test"] and report["outside"]["share"] == pytest.approx(np.mean(flagged), abs=1e-5)  # kept to six digits
     status, out, error = terminal(monkeypatch, capsys, active, "report", "--model", card.model_id, "--out", active.folder / "out")
     assert status == 0 and "Retrieval is left out" in (active.folder / "out" / "report.html").read_text()
 
