@@ -7,9 +7,11 @@
 `train` renders the phantom cohort (render, embed, discard), trains every arm with every seed and stores the vectors of
 unseen patients and of the real ECGs; killed and started again it goes on. Several `train` processes may share one folder.
 `measure` needs nothing but those vectors. All arms share the frozen clip encoder of the shipped model, the cohort, the
-network sizes, the number of steps and the augmentation; only what the ECG is trained against differs.
+network sizes, the number of steps, the augmentation and the start: an ECG encoder pretrained by masking on the same patients,
+as the paper starts from OTiS. Only what the ECG is trained against afterwards differs.
 
-CPU sizes: transformer width 96, depth 4, patch 48; one random ECG-study pair a training patient and epoch; 20 epochs.
+CPU sizes: transformer width 96, depth 4, patch 48; one random ECG-study pair a training patient and epoch; 100 epochs of masking
+once, then 20 an arm.
 On a GPU `--preset base` trains the full size.
 """
 
@@ -33,7 +35,7 @@ from echo2ecg_core.training.parameters import RunParameters  # noqa: E402
 
 PATIENTS, SEED = 4000, 2026
 TRAINING_PATIENTS = 2000
-RUN = RunParameters(epochs=20, batch_size=32, lr=2e-3, weight_decay=0.05, layer_decay=1.0, epoch_of="patients", clip_norm=1.0,
+RUN = RunParameters(epochs=20, batch_size=32, lr=5e-4, weight_decay=0.05, layer_decay=1.0, epoch_of="patients", clip_norm=1.0,
                     same_patient_negatives=False,
                     augmentation=AugmentationSpec(gain_std=0.1, time_flip_probability=0.0, sign_flip_probability=0.0, jitter_strength=0.3))
 A4C = (list(VIEWS).index("A4C"),)
@@ -51,6 +53,7 @@ class Arm:
         temperature: Of the contrast; None leaves the preset's.
         patients: How many training patients.
         bodies: In how many other bodies their ECGs are simulated too.
+        start: Name of the arm whose ECG encoder (of seed 0) is the start; None: random weights.
         trained: False for the random initialisation.
     """
 
@@ -61,6 +64,7 @@ class Arm:
     temperature: float | None = None
     patients: int = TRAINING_PATIENTS
     bodies: int = 0
+    start: str | None = "start"
     trained: bool = True
 
     def spec(self, preset: str) -> ModelSpec:
@@ -76,9 +80,11 @@ ARMS = {
     "a4c": Arm("Single view, A4C", pooling="single_view", views=A4C),
     "random_clip": Arm("Single random clip", pooling="single_view"),
     "masked": Arm("Masked ECG only", run={"objective": "masked"}),
-    "random": Arm("Random initialisation", trained=False),
+    "random": Arm("Random initialisation", start=None, trained=False),
 }
 QUESTIONS = {  # seed 0 only, beside the same seed of "attention"
+    "start": Arm("The common start: 100 epochs of masking", start=None, run={"objective": "masked", "epochs": 100, "warmup_epochs": 5, "lr": 2e-3}),
+    "from_random": Arm("Attention from random weights", start=None, run={"lr": 2e-3}),
     "views_dropped": Arm("Half the views of a study dropped", run={"view_dropout": 0.5}),
     "bodies": Arm("Each heart also in six other bodies", bodies=6),
     "temperature_0.05": Arm("Temperature 0.05", temperature=0.05),
@@ -118,12 +124,23 @@ def train_arms(options) -> None:
         for name in options.arms.split(","):
             if name in QUESTIONS and seed > 0:
                 continue
-            folder = options.out / "arms" / f"{name}-{seed}"
-            if not (folder / "vectors.npz").exists() and claimed(folder):
-                try:
-                    train_arm(folder, {**ARMS, **QUESTIONS}[name], seed, data, options, encoder_sha256)
-                finally:
-                    (folder / "lock").unlink(missing_ok=True)
+            train_once(name, seed, data, options, encoder_sha256)
+
+
+def train_once(name: str, seed: int, data, options, encoder_sha256: str, wait: bool = False) -> Path:
+    """The folder of an arm, trained unless that was done or is being done by another process (`wait`: until that one is done)."""
+    folder = options.out / "arms" / f"{name}-{seed}"
+    while not (folder / "vectors.npz").exists():
+        if claimed(folder):
+            try:
+                train_arm(folder, {**ARMS, **QUESTIONS}[name], seed, data, options, encoder_sha256)
+            finally:
+                (folder / "lock").unlink(missing_ok=True)
+        elif wait:
+            time.sleep(5)
+        else:
+            break
+    return folder
 
 
 def claimed(folder: Path) -> bool:
@@ -165,12 +182,13 @@ def in_more_bodies(data, arm: Arm, options):
 def train_arm(folder: Path, arm: Arm, seed: int, data, options, encoder_sha256: str) -> None:
     """Train one arm with one seed and store its weights, metrics and vectors."""
     import torch
-    from safetensors.torch import save_file
+    from safetensors.torch import load_file, save_file
 
     from echo2ecg_core.models.echo2ecg import Echo2ECG
     from echo2ecg_core.training.pretrain import pretrain
     from echo2ecg_core.workflows.training_data import paired
 
+    start = arm.start and load_file(train_once(arm.start, 0, data, options, encoder_sha256, wait=True) / "network.safetensors")
     began = time.time()
     spec = arm.spec(options.preset)
     run = replace(RUN, seed=100 + seed, **(arm.run or {}))
@@ -185,7 +203,8 @@ def train_arm(folder: Path, arm: Arm, seed: int, data, options, encoder_sha256: 
                 metrics.write(json.dumps(entry) + "\n")
                 metrics.flush()
 
-            network = pretrain(spec, pairs["train"], pairs["validation"], run, state_file=folder / "state.pt", log=log)
+            network = pretrain(spec, pairs["train"], pairs["validation"], run, start_from=start and ecg_encoder_of(start),
+                               state_file=folder / "state.pt", log=log)
     else:
         torch.manual_seed(run.seed)
         network = Echo2ECG(spec).eval()
@@ -197,6 +216,11 @@ def train_arm(folder: Path, arm: Arm, seed: int, data, options, encoder_sha256: 
     np.savez(folder / ".vectors.npz", facts=json.dumps(facts), **arrays)
     (folder / ".vectors.npz").replace(folder / "vectors.npz")
     (folder / "state.pt").unlink(missing_ok=True)
+
+
+def ecg_encoder_of(weights: dict) -> dict:
+    """The weights of the ECG encoder alone."""
+    return {key: value for key, value in weights.items() if key.startswith("ecg_encoder.")}
 
 
 def first_patients(pairs, n: int):

@@ -3,6 +3,7 @@
 Two tasks share the network: name the view, and recognise which clips come from the same study (supervised contrast,
 Khosla et al. 2020). The first makes it see where it looks, the second what a heart looks like from several sides: size,
 wall and motion are what the clips of one study share, while gain, depth and probe position change from clip to clip.
+At the end the vectors are whitened, because the contrast leaves nearly all they tell of a study in two directions.
 """
 
 from dataclasses import dataclass
@@ -16,7 +17,8 @@ from echo2ecg_core.models.echo_encoder import PhantomVideoNet
 
 @dataclass(frozen=True)
 class ClipTraining:
-    """Run parameters. A batch holds `studies_per_batch` studies with `clips_per_study` clips each."""
+    """Run parameters. A batch holds `studies_per_batch` studies with `clips_per_study` clips each; `whitened_on` clips and `shrinkage`
+    belong to `whiten`."""
 
     epochs: int = 3
     studies_per_batch: int = 24
@@ -25,6 +27,8 @@ class ClipTraining:
     weight_decay: float = 0.02
     temperature: float = 0.15
     view_weight: float = 0.5
+    whitened_on: int = 4000
+    shrinkage: float = 0.5
     seed: int = 7
 
 
@@ -61,7 +65,41 @@ def train_clip_encoder(pooled: np.ndarray, views: np.ndarray, study: np.ndarray,
             schedule.step()
             sums += parts
         log({"epoch": epoch + 1, **dict(zip(("contrast", "view_loss", "view_accuracy"), (sums / len(batches)).round(4).tolist(), strict=True))})
-    return network.eval()
+    network = network.eval()
+    some = np.sort(rng.permutation(len(pooled))[: parameters.whitened_on])
+    return whiten(network, vectors_of(network, pooled[some]), parameters.shrinkage)
+
+
+@torch.inference_mode()
+def vectors_of(network: PhantomVideoNet, pooled: np.ndarray, batch: int = 64) -> np.ndarray:
+    """Clip vectors (n, 512) float32 of pooled clips (n, 16, 56, 56)."""
+    return np.concatenate([network.from_pooled(torch.from_numpy(pooled[i : i + batch].astype(np.float32))).numpy() for i in range(0, len(pooled), batch)])
+
+
+@torch.no_grad()
+def whiten(network: PhantomVideoNet, vectors: np.ndarray, shrinkage: float = 0.5) -> PhantomVideoNet:
+    """`network` with clip vectors of zero mean and even spread; the affine map goes into its last layer, the views' scores stay.
+
+    Without it the mean vectors of phantom studies vary in two directions to 98 % (ejection and wall thickness), and an
+    alignment by cosine with ECGs sees little else.
+
+    Args:
+        network: Changed in place.
+        vectors: Its vectors of training clips, (n, 512).
+        shrinkage: Part of the mean variance that is added to the variance of every direction before it is divided by: a direction
+            with much less is noise and stays small.
+    """
+    vectors = np.asarray(vectors, np.float64)
+    mean = vectors.mean(0)
+    variances, directions = np.linalg.eigh(np.cov(vectors.T))  # (512,), (512, 512)
+    scale = 1 / np.sqrt(variances.clip(0) + shrinkage * variances.mean())
+    forward, back = (torch.from_numpy((directions * s) @ directions.T).float() for s in (scale, 1 / scale))
+    mean = torch.from_numpy(mean).float()
+    network.view_head.bias += network.view_head.weight @ mean
+    network.view_head.weight.copy_(network.view_head.weight @ back)
+    network.head.bias.copy_(forward @ (network.head.bias - mean))
+    network.head.weight.copy_(forward @ network.head.weight)
+    return network
 
 
 def _loss(network, projection, x, view, study, parameters: ClipTraining):

@@ -17,7 +17,8 @@ from echo2ecg_core.ecg.augment_spec import AugmentationSpec
 from echo2ecg_core.errors import Echo2ECGError
 from echo2ecg_core.models.echo2ecg import Echo2ECG, contrastive_loss
 from echo2ecg_core.models.specs import EcgEncoderSpec, EcgInputSpec, ModelSpec, StudySpec
-from echo2ecg_core.training.clip_encoder import ClipTraining, train_clip_encoder
+from echo2ecg_core.models.echo_encoder import PhantomVideoNet
+from echo2ecg_core.training.clip_encoder import ClipTraining, train_clip_encoder, vectors_of, whiten
 from echo2ecg_core.training.pairs import PreparedPairs, not_negatives
 from echo2ecg_core.training.parameters import RunParameters, learning_rate_factor
 from echo2ecg_core.training.pretrain import _Task, open_fabric, parameter_groups, pretrain, validate
@@ -188,6 +189,23 @@ def test_the_clip_encoder_learns_views_and_who_is_who_without_labels():
     network = train_clip_encoder(pooled.astype(np.float16), views.astype(np.int64), study.astype(np.int64), parameters, log.append)
     assert log[-1]["view_accuracy"] > 0.9 and log[-1]["contrast"] < log[0]["contrast"]
     assert not network.training
+
+
+def test_whitened_clip_vectors_have_no_mean_even_spread_and_the_same_view_scores():
+    torch.manual_seed(0)
+    network, rng = PhantomVideoNet().eval(), np.random.default_rng(0)
+    with torch.no_grad():
+        network.head.bias.normal_()
+        network.head.weight[:7] *= 40  # a few directions hold nearly everything
+    pooled = (rng.normal(size=(200, 1, 56, 56)) * rng.uniform(0.2, 2, (200, 1, 1, 1)) + rng.normal(size=(200, 16, 1, 1))).astype(np.float16)
+    before = vectors_of(network, pooled)
+    scores = network.view_logits(torch.from_numpy(before)).detach()
+    after = vectors_of(whiten(network, before, shrinkage=0.5), pooled)
+    old, new = (np.linalg.eigvalsh(np.cov(v.T.astype(float)))[::-1] for v in (before, after))
+    floor = 0.5 * old.clip(0).mean()
+    np.testing.assert_allclose(new[:7], old[:7] / (old[:7] + floor), rtol=0.02)
+    assert np.abs(after.mean(0)).max() < 0.02 and old[0] / old[6] > 1.5 * new[0] / new[6]
+    torch.testing.assert_close(network.view_logits(torch.from_numpy(after)), scores, atol=0.02 * float(scores.std()), rtol=0)
 
 
 def test_run_parameters_default_to_the_paper():
