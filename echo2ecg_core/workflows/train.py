@@ -265,11 +265,18 @@ def _finish(workspace: Workspace, folder: Path, network, clip_encoder, data: Tra
                    "whole": settings.whole_patients, "fingerprint": data.fingerprint()},
         "pairs": {split: len(paired(data, split, settings.within_days)) for split in ("train", "validation", "test")},
         "run": asdict(settings.run), "within_days": settings.within_days, "start_from": settings.start_from,
+        **({} if settings.start_from == "random" else {"started_from": _origin(workspace, settings.start_from)}),
         "clip_encoder": settings.clip_encoder, "training_minutes": _minutes(folder), **measured,
     }
     save_checkpoint(folder / "model", {"echo2ecg": network, "clip_encoder": clip_encoder}, network.spec, manifest, precision="float16")
     save_file(readouts.tensors(), folder / "model" / READOUTS_FILE)
     return ModelRegistry(workspace).register(folder / "model")
+
+
+def _origin(workspace: Workspace, model_id: str) -> dict:
+    """How the model that a run started from came about, as far as its own manifest tells."""
+    manifest = ModelRegistry(workspace).get(model_id).manifest()
+    return {key: manifest[key] for key in ("name", "sha256", "command", "run", "training_minutes", "started_from") if key in manifest}
 
 
 def _is_synthetic(workspace: Workspace) -> bool:

@@ -87,6 +87,9 @@ def test_masked_pretraining_registers_an_ecg_encoder_only_and_others_start_from_
     assert card.manifest()["spec"]["parts"] == ["ecg"]
     assert f"`train --preset demo --set start_from={card.model_id}`" in why_no_studies(card)  # of the same size
     run_training(labelled, {"preset": "demo", "set": {**SMALL, "epochs": 1, "start_from": card.model_id}, "name": "on top"}, job_id=31)
+    origin = next(c for c in ModelRegistry(labelled).models() if c.name == "on top").manifest()["started_from"]
+    assert origin["sha256"] == card.sha256 and origin["run"]["objective"] == "masked" and "objective=masked" in origin["command"]
+    assert "started_from" not in card.manifest() and "started_from" not in origin
     with pytest.raises(Echo2ECGError, match="other sizes than the preset paper"):
         run_training(labelled, {"preset": "paper", "set": {"start_from": card.model_id, "batch_size": 8}}, job_id=32)
 
