@@ -16,8 +16,8 @@ import torch
 from echo2ecg_core.ecg.augment_spec import AugmentationSpec
 from echo2ecg_core.errors import Echo2ECGError
 from echo2ecg_core.models.echo2ecg import Echo2ECG, contrastive_loss
-from echo2ecg_core.models.specs import EcgEncoderSpec, EcgInputSpec, ModelSpec, StudySpec
 from echo2ecg_core.models.echo_encoder import PhantomVideoNet
+from echo2ecg_core.models.specs import EcgEncoderSpec, EcgInputSpec, ModelSpec, StudySpec
 from echo2ecg_core.training.clip_encoder import ClipTraining, train_clip_encoder, vectors_of, whiten
 from echo2ecg_core.training.pairs import PreparedPairs, not_negatives
 from echo2ecg_core.training.parameters import RunParameters, learning_rate_factor
