@@ -80,8 +80,8 @@ def vectors_of(network: PhantomVideoNet, pooled: np.ndarray, batch: int = 64) ->
 def whiten(network: PhantomVideoNet, vectors: np.ndarray, shrinkage: float = 0.5) -> PhantomVideoNet:
     """`network` with clip vectors of zero mean and even spread; the affine map goes into its last layer, the views' scores stay.
 
-    Without it the mean vectors of phantom studies vary in two directions to 98 % (ejection and wall thickness), and an
-    alignment by cosine with ECGs sees little else.
+    Without it the mean vectors of phantom studies vary in two directions and hardly in any other, and an alignment by
+    cosine with ECGs sees little else.
 
     Args:
         network: Changed in place.

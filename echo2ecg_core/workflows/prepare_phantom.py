@@ -165,12 +165,14 @@ def _start_process(weights: dict | None) -> None:
 
 def _prepare_shard(n_patients: int, seed: int, start: int, spec: EcgInputSpec, folder: Path, n_whole: int, embed: bool) -> None:
     """Simulate patients start … start + SHARD - 1 in a process of its own."""
+    from echo2ecg_core.training.clip_encoder import vectors_of
+
     signals, clips = [], []
     for patient, studies in _visits(n_patients, seed, start, n_whole):
         signals += [_prepared(ecg, spec) for ecg in patient.ecgs]
         for study, views in studies:
             pooled = np.stack([_pooled_clip(study, view) for view in views])  # (v, 16, 56, 56)
-            clips.append(_vectors(pooled) if embed else pooled)
+            clips.append(vectors_of(_network, pooled) if embed else pooled)
     temporary = folder / f".writing-{start}.npz"
     np.savez(temporary, signals=np.stack(signals), clips=np.concatenate(clips))
     temporary.replace(_shard(folder, start))
@@ -193,11 +195,3 @@ def _pooled_clip(study, view: str) -> np.ndarray:
     frames = study.render(view, every=2).frames  # (16, 224, 224, 3): what prepare_frames would keep of 32
     prepared = torch.from_numpy(prepare_frames(np.repeat(frames, 2, axis=0)))
     return _network.pooled(prepared[None])[0].numpy().astype(np.float16)
-
-
-def _vectors(pooled: np.ndarray) -> np.ndarray:
-    """(v, 16, 56, 56) -> clip vectors (v, 512) float32."""
-    import torch
-
-    with torch.inference_mode():
-        return _network.from_pooled(torch.from_numpy(pooled.astype(np.float32))).numpy()
