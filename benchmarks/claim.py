@@ -35,7 +35,8 @@ from echo2ecg_core.echo.clip import VIEWS  # noqa: E402
 from echo2ecg_core.models.specs import PRESETS, ModelSpec  # noqa: E402
 from echo2ecg_core.training.parameters import RunParameters  # noqa: E402
 
-PATIENTS, SEED = 4000, 2026
+PATIENTS, SEED = 4000, 2026  # of these, training patients train, validation patients served every choice
+TEST_PATIENTS, TEST_SEED = 4000, 2028  # rendered after the last choice: nothing was ever chosen by them
 TRAINING_PATIENTS = 2000
 RUN = RunParameters(epochs=20, batch_size=32, lr=5e-4, weight_decay=0.05, layer_decay=1.0, epoch_of="patients", clip_norm=1.0,
                     same_patient_negatives=False, view_dropout=0.5,
@@ -108,7 +109,9 @@ def main() -> None:
     parser.add_argument("--seeds", default="0,1,2")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--preset", default="demo")
+    parser.add_argument("--test-cohort", type=Path, default=None, help="the same of the test patients; default OUT/test-cohort")
     parser.add_argument("--patients", type=int, default=PATIENTS)
+    parser.add_argument("--test-patients", type=int, default=TEST_PATIENTS)
     parser.add_argument("--epochs", type=int, default=None, help="of every arm; default: as the arm says")
     parser.add_argument("--ludb", type=Path, default=None, help="folder of LUDB records in WFDB form")
     options = parser.parse_args()
@@ -122,21 +125,21 @@ def train_arms(options) -> None:
     import torch
 
     torch.set_num_threads(options.threads)
-    data, encoder_sha256 = cohort(options)
+    data, facts = cohort(options)
     for seed in map(int, options.seeds.split(",")):
         for name in options.arms.split(","):
             if name in QUESTIONS and seed > 0:
                 continue
-            train_once(name, seed, data, options, encoder_sha256)
+            train_once(name, seed, data, facts, options)
 
 
-def train_once(name: str, seed: int, data, options, encoder_sha256: str, wait: bool = False) -> Path:
+def train_once(name: str, seed: int, data, facts: dict, options, wait: bool = False) -> Path:
     """The folder of an arm, trained unless that was done or is being done by another process (`wait`: until that one is done)."""
     folder = options.out / "arms" / f"{name}-{seed}"
-    while not (folder / "vectors.npz").exists():
+    while not is_done(folder, facts, options):
         if claimed(folder):
             try:
-                train_arm(folder, {**ARMS, **QUESTIONS}[name], seed, data, options, encoder_sha256)
+                train_arm(folder, {**ARMS, **QUESTIONS}[name], seed, data, facts, options)
             finally:
                 (folder / "lock").unlink(missing_ok=True)
         elif wait:
@@ -144,6 +147,14 @@ def train_once(name: str, seed: int, data, options, encoder_sha256: str, wait: b
         else:
             break
     return folder
+
+
+def is_done(folder: Path, facts: dict, options) -> bool:
+    """Whether an arm's vectors are there, of these patients and this clip encoder, and of the real ECGs if they are wanted."""
+    if not (folder / "vectors.npz").exists():
+        return False
+    with np.load(folder / "vectors.npz") as stored:
+        return facts.items() <= json.loads(str(stored["facts"])).items() and ("ludb.embedding" in stored.files or not options.ludb)
 
 
 def claimed(folder: Path) -> bool:
@@ -163,15 +174,37 @@ def claimed(folder: Path) -> bool:
 
 
 def cohort(options):
-    """The phantom cohort with clip vectors of the shipped clip encoder, and that encoder's hash."""
+    """Phantom patients with clip vectors of the shipped clip encoder, and the hashes of both.
+
+    Training and validation patients come from one cohort, all test patients from another; the first one's own test patients
+    are left out, as results on them were known when the recipe was chosen.
+    """
     from echo2ecg_core.models.checkpoint import load_checkpoint
     from echo2ecg_core.workflows.demo import SHIPPED_MODEL
     from echo2ecg_core.workflows.prepare_phantom import prepare_cohort
 
     checkpoint = load_checkpoint(SHIPPED_MODEL)
-    data = prepare_cohort(options.patients, SEED, PRESETS[options.preset].ecg_input, options.cohort or options.out / "cohort",
-                          encoder=checkpoint.clip_encoder, progress=lambda share, message: tell(message))
-    return data, checkpoint.network_sha256["clip_encoder"]
+    parts = [prepare_cohort(n, seed, PRESETS[options.preset].ecg_input, folder, encoder=checkpoint.clip_encoder, progress=lambda share, message: tell(message))
+             for n, seed, folder in ((options.patients, SEED, options.cohort or options.out / "cohort"),
+                                     (options.test_patients, TEST_SEED, options.test_cohort or options.out / "test-cohort"))]
+    data = joined(*parts)
+    return data, {"cohort": data.fingerprint(), "clip_encoder": checkpoint.network_sha256["clip_encoder"]}
+
+
+def joined(learning, testing):
+    """One TrainingData of two cohorts: "train" and "validation" of the first; everyone of the second is "test", with a T before the ids."""
+    import pandas as pd
+
+    def table(name: str):
+        first, second = getattr(learning, name).copy(), getattr(testing, name).copy()
+        for column in {"ecg_id", "study_id", "patient_id"} & set(second.columns):
+            second[column] = "T" + second[column]
+        if "split" in first:
+            first["split"], second["split"] = first.split.replace("test", "left out"), "test"
+        return pd.concat([first, second], ignore_index=True)
+
+    return type(learning)(table("ecgs"), np.concatenate([learning.signals, testing.signals]), table("studies"), table("clips"),
+                          np.concatenate([learning.clip_data, testing.clip_data]))
 
 
 def in_more_bodies(data, arm: Arm, options):
@@ -182,48 +215,60 @@ def in_more_bodies(data, arm: Arm, options):
                             n_bodies=arm.bodies, progress=lambda share, message: tell(message)) if arm.bodies else data
 
 
-def train_arm(folder: Path, arm: Arm, seed: int, data, options, encoder_sha256: str) -> None:
-    """Train one arm with one seed and store its weights, metrics and vectors."""
-    import torch
+def train_arm(folder: Path, arm: Arm, seed: int, data, facts: dict, options) -> None:
+    """Train one arm with one seed, unless its weights are there, and store weights, metrics and vectors."""
     from safetensors.torch import load_file, save_file
 
     from echo2ecg_core.models.echo2ecg import Echo2ECG
-    from echo2ecg_core.training.pretrain import pretrain
-    from echo2ecg_core.workflows.training_data import paired
 
-    start = arm.start and load_file(train_once(arm.start, 0, data, options, encoder_sha256, wait=True) / "network.safetensors")
-    began = time.time()
-    spec = arm.spec(options.preset)
+    spec, weights = arm.spec(options.preset), folder / "network.safetensors"
     run = replace(RUN, seed=100 + seed, **(arm.run or {}))
     run = replace(run, epochs=options.epochs or run.epochs)
-    if arm.trained:
-        pairs = {"train": paired(in_more_bodies(data, arm, options), "train", views=arm.views), "validation": paired(data, "validation", views=arm.views)}
-        pairs["train"] = first_patients(pairs["train"], arm.patients)
-        with open(folder / "metrics.jsonl", "a") as metrics:
-            def log(entry: dict) -> None:
-                if entry["kind"] == "epoch":
-                    tell(f"{folder.name} epoch {entry['epoch']} loss {entry['loss']:.3f} recall@10 {entry.get('recall@10', 0):.3f} {entry['pairs_per_s']:.0f}/s")
-                metrics.write(json.dumps(entry) + "\n")
-                metrics.flush()
-
-            network = pretrain(spec, pairs["train"], pairs["validation"], run, start_from=start and ecg_encoder_of(start),
-                               state_file=folder / "state.pt", log=log)
-    else:
-        torch.manual_seed(run.seed)
+    recipe = json.dumps({"arm": asdict(arm), "spec": spec.to_dict(), "run": asdict(run), "patients": options.patients, "clip_encoder": facts["clip_encoder"]}, indent=1)
+    if weights.exists():
+        if (folder / "recipe.json").read_text() != recipe:
+            raise SystemExit(f"The weights in {folder} were trained by another recipe; remove that folder to train them again.")
         network = Echo2ECG(spec).eval()
-    save_file({k: v.contiguous() for k, v in network.state_dict().items()}, folder / "network.safetensors")
-    arrays = vectors_of(network, data, arm, options)
-    facts = {"label": arm.label, "spec": spec.to_dict(), "run": asdict(run), "clip_encoder": encoder_sha256, "cohort": data.fingerprint(),
-             "parameters": sum(p.numel() for n, p in network.named_parameters() if n.startswith(("ecg_encoder", "token_pooling"))),
-             "minutes": round((time.time() - began) / 60, 1)}
+        network.load_state_dict(load_file(weights))
+    else:
+        start = arm.start and ecg_encoder_of(train_once(arm.start, 0, data, facts, options, wait=True))
+        network = trained(folder, arm, spec, run, start, data, options)
+        (folder / "recipe.json").write_text(recipe)
+        save_file({k: v.contiguous() for k, v in network.state_dict().items()}, weights.with_suffix(".writing"))
+        weights.with_suffix(".writing").replace(weights)
+    arrays = vectors_of(network, data, arm, run.seed, options)
     np.savez(folder / ".vectors.npz", facts=json.dumps(facts), **arrays)
     (folder / ".vectors.npz").replace(folder / "vectors.npz")
     (folder / "state.pt").unlink(missing_ok=True)
 
 
-def ecg_encoder_of(weights: dict) -> dict:
-    """The weights of the ECG encoder alone."""
-    return {key: value for key, value in weights.items() if key.startswith("ecg_encoder.")}
+def trained(folder: Path, arm: Arm, spec: ModelSpec, run: RunParameters, start: dict | None, data, options):
+    """The network of an arm after its last epoch; goes on from `state.pt`, adds to `metrics.jsonl`."""
+    import torch
+
+    from echo2ecg_core.models.echo2ecg import Echo2ECG
+    from echo2ecg_core.training.pretrain import pretrain
+    from echo2ecg_core.workflows.training_data import paired
+
+    if not arm.trained:
+        torch.manual_seed(run.seed)
+        return Echo2ECG(spec).eval()
+    train = first_patients(paired(in_more_bodies(data, arm, options), "train", views=arm.views), arm.patients)
+    with open(folder / "metrics.jsonl", "a") as metrics:
+        def log(entry: dict) -> None:
+            if entry["kind"] == "epoch":
+                tell(f"{folder.name} epoch {entry['epoch']} loss {entry['loss']:.3f} recall@10 {entry.get('recall@10', 0):.3f} {entry['pairs_per_s']:.0f}/s")
+            metrics.write(json.dumps(entry) + "\n")
+            metrics.flush()
+
+        return pretrain(spec, train, paired(data, "validation", views=arm.views), run, start_from=start, state_file=folder / "state.pt", log=log)
+
+
+def ecg_encoder_of(folder: Path) -> dict:
+    """The weights of a trained arm's ECG encoder alone."""
+    from safetensors.torch import load_file
+
+    return {key: value for key, value in load_file(folder / "network.safetensors").items() if key.startswith("ecg_encoder.")}
 
 
 def first_patients(pairs, n: int):
@@ -231,19 +276,24 @@ def first_patients(pairs, n: int):
     return replace(pairs, pairs=pairs.pairs[np.isin(pairs.pairs[:, 0], np.unique(pairs.pairs[:, 0])[:n])])
 
 
-def vectors_of(network, data, arm: Arm, options) -> dict[str, np.ndarray]:
-    """Vectors of every paired ECG (all windows and first window), of every validation and test study, and of the real ECGs."""
+def vectors_of(network, data, arm: Arm, seed: int, options) -> dict[str, np.ndarray]:
+    """Vectors of every paired ECG (all windows and first window), of every test study, and of the real ECGs.
+
+    Where an arm trains on one random clip, a study at search is the mean of its clips, as for the other arms, and beside
+    that one random clip, as the paper understands a single view.
+    """
     from echo2ecg_core.workflows.training_data import nearest_pairs
 
     arrays = {}
     for split in ("train", "validation", "test"):
         rows = nearest_pairs(data, split).ecg_row.to_numpy()
         arrays[f"{split}.embedding"], arrays[f"{split}.first"], arrays[f"{split}.aligned"] = embedded(network, data.signals, rows)
-    clips = data.clips.groupby("study_id").indices
-    studies = data.studies.study_id[data.studies.split == "test"]
-    arrays["test.studies"] = np.array(studies, dtype=str)
-    allowed = set(arm.views or range(len(VIEWS)))
-    arrays["test.study_aligned"], arrays["test.view_weights"] = aligned_studies(network, data, clips, studies, allowed)
+    rows_of = clips_of_studies(data, "test", arm.views)
+    arrays["test.studies"] = np.array(list(rows_of), dtype=str)
+    arrays["test.study_aligned"], arrays["test.view_weights"] = aligned_studies(network, data, rows_of)
+    if network.spec.study.pooling == "single_view" and arm.views is None:
+        rng = np.random.default_rng(seed)
+        arrays["test.one_clip_aligned"], _ = aligned_studies(network, data, {study: rng.permutation(rows)[:1] for study, rows in rows_of.items()})
     if options.ludb:
         signals = ludb_windows(options.ludb, network.spec)
         arrays["ludb.embedding"], _, _ = embedded(network, signals, np.arange(len(signals)))
@@ -267,14 +317,21 @@ def embedded(network, signals: np.ndarray, rows: np.ndarray) -> tuple[np.ndarray
     return tuple(np.concatenate(part) for part in zip(*parts, strict=True))
 
 
-def aligned_studies(network, data, clips_of: dict, studies, allowed: set[int]) -> tuple[np.ndarray, np.ndarray]:
-    """Aligned vectors (s, 512) of studies and the share of each view (s, 11) in them, NaN where a view was not recorded."""
+def clips_of_studies(data, split: str, views: tuple[int, ...] | None) -> dict[str, np.ndarray]:
+    """Study of one split -> its rows of clips, only of these views (a study without them keeps all)."""
+    rows_of = data.clips.groupby("study_id").indices
+    wanted = np.isin(data.clips.view.to_numpy(), range(len(VIEWS)) if views is None else views)
+    return {study: rows_of[study][wanted[rows_of[study]]] if wanted[rows_of[study]].any() else rows_of[study]
+            for study in data.studies.study_id[data.studies.split == split]}
+
+
+def aligned_studies(network, data, rows_of: dict[str, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+    """Aligned vectors (s, 512) of studies and the share of each view (s, 11) in them, NaN where a view was not used."""
     import torch
 
-    aligned, weights = [], np.full((len(studies), len(VIEWS)), np.nan, np.float32)
+    aligned, weights = [], np.full((len(rows_of), len(VIEWS)), np.nan, np.float32)
     with torch.inference_mode():
-        for i, study in enumerate(studies):
-            rows = [r for r in clips_of[study] if data.clips.view.iloc[r] in allowed] or list(clips_of[study])
+        for i, rows in enumerate(rows_of.values()):
             views = torch.from_numpy(data.clip_data[rows].astype(np.float32))[None]
             aligned.append(network.align_study(network.embed_study(views))[0].numpy())
             shares = network.study_weights(views)[0].numpy()
@@ -305,90 +362,100 @@ def tell(text: str) -> None:
 def measure(options) -> None:
     """From the stored vectors to tables, a JSON of everything and one line."""
     import claim_measure as m
+    from joblib import Parallel, delayed
 
-    data, _ = cohort(options)
-    stored = m.load_arms(options.out / "arms")
-    labels = {name: arm.label for name, arm in {**ARMS, **QUESTIONS}.items()} | {"features": "Gradient boosting on measured features (supervised)"}
+    data, facts = cohort(options)
+    stored = m.load_arms(options.out / "arms", facts)
+    labels = {name: arm.label for name, arm in {**ARMS, **QUESTIONS}.items()}
+    labels |= {"features": "Gradient boosting on measured features (supervised)", "one_clip": "Single random clip, one clip a study at search too"}
     tables = options.out / "tables"
 
-    found = {name: [m.phenotypes_of(data, {s: a[f"{s}.embedding"] for s in ("train", "validation", "test")}, ("probe", "knn")) for a in seeds]
-             for name, seeds in stored.items()}
-    arms = {name: {c: m.mean_of([f[c] for f in seeds]) for c in seeds[0]} for name, seeds in found.items()}
-    main = {name: arms[name] for name in ARMS if name in arms}
-    features = measured_features(data, options)
-    main["features"] = m.phenotypes_of(data, features, ("boosting",))
-    for name in main:
-        if name not in ("features", "masked"):
-            parts = [m.retrieval_of(data, a) for a in stored[name]]
-            main[name] |= {c: m.mean_of([p[c] for p in parts]) for c in parts[0]}
-    main["features"] |= {("probe", c[1]): v for c, v in main["features"].items() if c[0] == "boosting"}
+    def of_seeds(measured, arms) -> dict[str, list[dict]]:
+        """Arm -> what `measured` gives for each of its seeds, several at once."""
+        tasks = [(name, seed) for name in arms for seed in range(len(stored[name]))]
+        found = Parallel(n_jobs=options.threads, prefer="threads")(delayed(measured)(stored[name][seed]) for name, seed in tasks)
+        return {name: [result for (arm, _), result in zip(tasks, found, strict=True) if arm == name] for name in arms}
+
+    searching = [name for name in ARMS if name in stored and name not in ("masked", "random")]  # the other two know no studies
+    probed = of_seeds(lambda a: m.phenotypes_of(data, {s: a[f"{s}.embedding"] for s in m.SPLITS}, ("probe", "knn")), stored)
+    searched = of_seeds(lambda a: m.retrieval_of(data, a), searching)
+    main = {name: m.mean_over_seeds(probed[name]) for name in ARMS if name in stored}
+    for name in searching:
+        main[name] |= m.mean_over_seeds(searched[name])
+    if "random_clip" in stored:
+        main["one_clip"] = m.mean_over_seeds(of_seeds(lambda a: m.retrieval_of(data, a, "test.one_clip_aligned"), ["random_clip"])["random_clip"])
+    boosting = m.phenotypes_of(data, measured_features(data, facts, options), ("boosting",))
+    main["features"] = boosting | {("probe", task): v for (_, task), v in boosting.items()}
 
     names = {t: m.TASKS[t].label for t in (*m.CLASSES, *m.VALUES)}
     for readout in ("probe", "knn"):
-        rows = {k: v for k, v in main.items() if k != "features" or readout == "probe"}
+        rows = {k: v for k, v in main.items() if any(c[0] == readout for c in v)}
         m.write(tables / f"auroc_{readout}.md", m.table(rows, labels, [(readout, t) for t in m.CLASSES], [names[t] for t in m.CLASSES]))
         m.write(tables / f"mae_{readout}.md", m.table(rows, labels, [(readout, t) for t in m.VALUES], [names[t] for t in m.VALUES]))
     ways = [f"{score} {way}" for score in ("precision@10", "mAP") for way in ("ECG to study", "study to ECG")]
-    searched = {k: v for k, v in main.items() if k not in ("features", "masked")}
-    m.write(tables / "retrieval.md", m.table(searched, labels, [(w, "lvef") for w in ways], [f"{w}, LVEF" for w in ways]))
+    rows = {k: v for k, v in main.items() if (ways[0], "lvef") in v}
+    m.write(tables / "retrieval.md", m.table(rows, labels, [(w, "lvef") for w in ways], [f"{w}, LVEF" for w in ways]))
     summary = [("probe", "lvef_le_40"), ("probe", "structural_heart_disease"), ("probe", "lvef"), (ways[0], "lvef")]
     m.write(tables / "summary.md", m.table(main, labels, summary, ["AUROC, LVEF ≤ 40", "AUROC, structural heart disease", "MAE, LVEF (%)", f"{ways[0]}, LVEF"]))
     differences = m.differences(main, m.REFERENCE)
     verdicts = {arm: {f"{a} · {b}": m.better((a, b), d) for (a, b), d in found.items() if a != "boosting"} for arm, found in differences.items()}
-    result = {"seeds": {name: len(s) for name, s in stored.items()}, "patients": counts(data), "arms": m.as_json(main),
-              "reference_minus": m.as_json(differences), "reference_better": verdicts,
-              "losses": {name: m.last_losses(options.out / "arms", name) for name in stored if name != "random"},
-              "questions": questions(m, data, stored, options)}
-    if options.ludb:
-        result["real"] = real_ecgs(m, stored, labels, options, tables)
+    m.write(tables / "wins.md", m.wins(verdicts, labels))
+    m.write(tables / "wins_by_phenotype.md", m.wins_by_phenotype(verdicts, labels, names))
     m.write(tables / "view_shares.md", m.markdown(m.view_shares(stored[m.REFERENCE], data)))
     m.write(tables / "what_views_tell.md", m.markdown(m.what_views_tell(data)))
-    m.write(tables / "wins.md", m.wins(verdicts, labels))
+    result = {"seeds": {name: len(s) for name, s in stored.items()}, "patients": counts(data), "chance_of_a_hit": m.chance_of_a_hit(data),
+              "arms": m.as_json(main), "reference_minus": m.as_json(differences), "reference_better": verdicts,
+              "losses": {name: m.last_losses(options.out / "arms", name) for name in stored if name != "random"},
+              "questions": questions(m, data, stored, probed, options)}
+    if options.ludb:
+        result["real"] = real_ecgs(m, stored, labels, options, tables)
     m.dump(options.out / "claim.json", result)
     print(json.dumps({"benchmark": "claim", "seeds": result["seeds"], **result["patients"],
                       "attention_against": {arm: m.counted(of) for arm, of in verdicts.items()}}))
 
 
 def counts(data) -> dict:
-    """Patients by split."""
-    return {f"{split}_patients": int(n) for split, n in data.studies.groupby("split").patient_id.nunique().items()}
+    """Patients and their ECGs that have a study close in time, by split; only these train and are measured."""
+    from echo2ecg_core.workflows.training_data import nearest_pairs
+
+    pairs = {split: nearest_pairs(data, split) for split in ("train", "validation", "test")}
+    return {f"{split}_{what}": n for split, rows in pairs.items() for what, n in (("patients", rows.patient_id.nunique()), ("ecgs", len(rows)))}
 
 
-def measured_features(data, options) -> dict[str, np.ndarray]:
+def measured_features(data, facts: dict, options) -> dict[str, np.ndarray]:
     """Hand-made features of every paired ECG by split, measured on the recordings as simulated, kept between runs."""
     from claim_measure import hand_made
 
     from echo2ecg_core.phantom.cohort import ECG_RATE_HZ, PhantomCohort
     from echo2ecg_core.workflows.training_data import nearest_pairs
 
-    kept = options.out / "features.npz"
+    kept = options.out / f"features-{facts['cohort'][:8]}.npz"
     if not kept.exists():
-        people, arrays = PhantomCohort(options.patients, SEED), {}
+        arrays = {}
         for split in ("train", "validation", "test"):
+            people = PhantomCohort(options.test_patients, TEST_SEED) if split == "test" else PhantomCohort(options.patients, SEED)
             rows = nearest_pairs(data, split)
             tell(f"Measuring {len(rows)} {split} ECGs")
-            ecgs = (next(e for e in people.patient(int(r.patient_id[1:]) - 1).ecgs if e.ecg_id == r.ecg_id) for r in rows.itertuples())
+            wanted = zip(rows.patient_id.str.lstrip("TP").astype(int) - 1, rows.ecg_id.str.lstrip("T"), strict=True)
+            ecgs = (next(e for e in people.patient(i).ecgs if e.ecg_id == ecg_id) for i, ecg_id in wanted)
             arrays[split] = hand_made((ecg.signal_mv(), ECG_RATE_HZ) for ecg in ecgs)
         np.savez(kept, **arrays)
     with np.load(kept) as archive:
         return {split: archive[split] for split in archive.files}
 
 
-def questions(m, data, stored: dict, options) -> dict:
-    """What was learnt beside the comparison: variants against the same seed, windows, and performance by number of views."""
+def questions(m, data, stored: dict, probed: dict, options) -> dict:
+    """What was learnt beside the comparison: variants against the same seed, windows, and performance by number of views.
+
+    A variant has one seed: its intervals draw patients only.
+    """
     tasks = ("lvef_le_40", "structural_heart_disease", "lv_hypertrophy", "lvef", "lvedv", "ivsd", "tapse")
-    splits = ("train", "validation", "test")
-
-    def probed(arrays: dict, of: str = "embedding") -> dict:
-        return m.phenotypes_of(data, {s: arrays[f"{s}.{of}"] for s in splits}, ("probe",), tasks)
-
-    same_seed = probed(stored[m.REFERENCE][0])
-    variants = {name: probed(stored[name][0]) for name in QUESTIONS if name in stored}
-    answers = {"variant_minus_attention": {name: {t: found["probe", t].minus(same_seed["probe", t]).as_json() for t in tasks}
-                                           for name, found in variants.items()}}
-    pairs = [(probed(a), probed(a, "first")) for a in stored[m.REFERENCE]]
+    same_seed = probed[m.REFERENCE][0]
+    answers = {"variant_minus_attention": {name: {t: probed[name][0]["probe", t].minus(same_seed["probe", t]).as_json() for t in tasks}
+                                           for name in QUESTIONS if name in probed}}
+    first = [m.phenotypes_of(data, {s: a[f"{s}.first"] for s in m.SPLITS}, ("probe",), tasks) for a in stored[m.REFERENCE]]
     answers["all_windows_minus_first"] = {
-        t: m.mean_of([whole["probe", t].minus(first["probe", t]) for whole, first in pairs]).as_json() for t in tasks}
+        t: m.mean_of([whole["probe", t].minus(one["probe", t]) for whole, one in zip(probed[m.REFERENCE], first, strict=True)]).as_json() for t in tasks}
     answers["precision@10_by_views"] = {
         name: m.view_dropout(options.out / "arms" / f"{name}-0", ARMS[name].spec(options.preset), data, stored[name][0])
         for name in ("attention", "mean", "random_clip") if name in stored}
@@ -402,7 +469,7 @@ def real_ecgs(m, stored: dict, labels: dict, options, tables: Path) -> dict:
     headers = ludb_records(options.ludb)
     findings = m.ludb_findings(headers)
     each = {name: [m.ludb_of(a["ludb.embedding"], findings) for a in seeds] for name, seeds in stored.items()}
-    arms = {name: {c: m.mean_of([p[c] for p in each[name]]) for c in each[name][0]} for name in ARMS if name in each}
+    arms = {name: m.mean_over_seeds(each[name]) for name in ARMS if name in each}
     records = (read_ecg(path) for path in headers)
     arms["features"] = m.ludb_of(m.without_gaps(m.hand_made((r.signal_mv, r.sampling_rate_hz) for r in records)), findings)
     for readout in ("probe", "knn"):

@@ -1,9 +1,11 @@
-"""The second half of claim.py: from stored vectors to tables. Arms are means over seeds; all intervals are 95 % patient bootstraps.
+"""The second half of claim.py: from stored vectors to tables. Arms are means over seeds; all intervals are 95 % bootstraps.
 
-A resample draws the same patients for every arm and seed, so a difference between two arms is paired.
+A resample draws patients, and seeds too; the same ones for every arm, so a difference between two arms is paired. In
+retrieval the queries are drawn, the candidates stay.
 """
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from echo2ecg_core.evaluation.phenotypes import bootstrap, interval, weighted_auroc
-from echo2ecg_core.evaluation.retrieval import hits_by_phenotype, query_scores
+from echo2ecg_core.evaluation.retrieval import hits_by_phenotype, query_scores_of_vectors
 from echo2ecg_core.evaluation.rows import MAIN_METRIC, Split, evaluate_encoder
 from echo2ecg_core.evaluation.tasks import TASKS
 
@@ -24,8 +26,10 @@ FINDINGS = {  # of LUDB's headers: what their words contain
     "LA enlargement": ("left atrial hypertrophy", "left atrial overload"),
     "infarct or ischaemia": ("stemi", "ischemia", "scar"),
 }
+READOUTS = ("probe", "knn", "boosting")
 REFERENCE = "attention"
 N_RESAMPLES = 1000
+SPLITS = ("train", "validation", "test")
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,16 +51,25 @@ class Measured:
 
 
 def mean_of(parts: list[Measured]) -> Measured:
-    """The mean over seeds, resample by resample."""
-    return Measured(float(np.mean([p.value for p in parts])), np.mean([p.draws for p in parts], axis=0))
+    """The mean over seeds; every resample also draws which seeds count, the same ones for every arm of as many."""
+    n, resamples = len(parts), len(parts[0].draws)
+    drawn = np.random.default_rng(n).integers(n, size=(resamples, n))
+    draws = np.stack([p.draws for p in parts], axis=1)  # (resamples, seeds)
+    return Measured(float(np.mean([p.value for p in parts])), np.take_along_axis(draws, drawn, axis=1).mean(1))
 
 
-def load_arms(folder: Path) -> dict[str, list[dict[str, np.ndarray]]]:
-    """Arm -> one set of arrays a seed."""
+def mean_over_seeds(seeds: list[dict[tuple[str, str], Measured]]) -> dict[tuple[str, str], Measured]:
+    """The mean of every measurement over seeds."""
+    return {column: mean_of([found[column] for found in seeds]) for column in seeds[0]}
+
+
+def load_arms(folder: Path, facts: dict) -> dict[str, list[dict[str, np.ndarray]]]:
+    """Arm -> one set of arrays a seed; vectors of other patients or another clip encoder (`facts`) do not count."""
     arms: dict[str, list] = {}
     for path in sorted(folder.glob("*/vectors.npz")):
         with np.load(path, allow_pickle=False) as archive:
-            arms.setdefault(path.parent.name.rpartition("-")[0], []).append({k: archive[k] for k in archive.files})
+            if facts.items() <= json.loads(str(archive["facts"])).items():
+                arms.setdefault(path.parent.name.rpartition("-")[0], []).append({k: archive[k] for k in archive.files})
     return arms
 
 
@@ -90,7 +103,7 @@ def phenotypes_of(data, vectors: dict[str, np.ndarray], readouts: tuple[str, ...
     return found
 
 
-def retrieval_of(data, arrays: dict[str, np.ndarray]) -> dict[tuple[str, str], Measured]:
+def retrieval_of(data, arrays: dict[str, np.ndarray], studies_of: str = "test.study_aligned") -> dict[tuple[str, str], Measured]:
     """("precision@10 ECG to study", phenotype) and the like: hits lie within 0.5 SD of the query's value."""
     from echo2ecg_core.workflows.training_data import nearest_pairs
 
@@ -101,24 +114,28 @@ def retrieval_of(data, arrays: dict[str, np.ndarray]) -> dict[tuple[str, str], M
     for name in VALUES:
         values = data.studies[name].to_numpy(float)[rows.study_row]
         truth = hits_by_phenotype(rows.ecg_id.to_numpy(object), rows.study_id.to_numpy(object), values)
-        ecgs = unit(arrays["test.aligned"])[pd.Index(rows.ecg_id).get_indexer(truth.ecg_ids)]
-        studies = unit(arrays["test.study_aligned"])[[ids[i] for i in truth.study_ids]]
-        similarity = ecgs @ studies.T
-        patients = {"ECG to study": rows.set_index("ecg_id").patient_id[list(truth.ecg_ids)].to_numpy(), "study to ECG": owner[list(truth.study_ids)].to_numpy()}
-        for way, s, hits in (("ECG to study", similarity, truth.studies_of_ecg), ("study to ECG", similarity.T, truth.ecgs_of_study)):
-            scores = query_scores(s, np.asarray(hits(0, len(s)) if callable(hits) else hits, bool))
+        ecgs = arrays["test.aligned"][pd.Index(rows.ecg_id).get_indexer(truth.ecg_ids)]
+        studies = arrays[studies_of][[ids[i] for i in truth.study_ids]]
+        patients_of = {"ECG": rows.set_index("ecg_id").patient_id[list(truth.ecg_ids)].to_numpy(), "study": owner[list(truth.study_ids)].to_numpy()}
+        for way, queries, targets, hits in (("ECG to study", ecgs, studies, truth.studies_of_ecg), ("study to ECG", studies, ecgs, truth.ecgs_of_study)):
+            scores = query_scores_of_vectors(queries, targets, hits)
             for key, words in (("precision@10", "precision@10"), ("map", "mAP")):
-                found[f"{words} {way}", name] = weighted_mean(scores[key], patients[way])
+                found[f"{words} {way}", name] = weighted_mean(scores[key], patients_of[way.split()[0]])
     return found
+
+
+def chance_of_a_hit(data) -> dict[str, float]:
+    """Phenotype -> share of the studies that are hits of an ECG: precision of a random order."""
+    from echo2ecg_core.workflows.training_data import nearest_pairs
+
+    rows = nearest_pairs(data, "test")
+    return {name: round(float(hits_by_phenotype(rows.ecg_id.to_numpy(object), rows.study_id.to_numpy(object),
+                                                data.studies[name].to_numpy(float)[rows.study_row]).studies_of_ecg.mean()), 3) for name in VALUES}
 
 
 def weighted_mean(values: np.ndarray, patients: np.ndarray) -> Measured:
     draws = bootstrap(lambda weights: {"mean": weights @ values / weights.sum(1)}, patients, N_RESAMPLES, 0)["mean"]
     return Measured(float(values.mean()), draws)
-
-
-def unit(vectors: np.ndarray) -> np.ndarray:
-    return vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
 
 
 # ------------------------------------------------------------------------------------------- real ECGs
@@ -216,7 +233,7 @@ def view_dropout(folder: Path, spec, data, arrays: dict[str, np.ndarray], most: 
 def what_views_tell(data) -> pd.DataFrame:
     """R² on test studies of ridge regression from one clip vector of each view, and from the mean over a study's views.
 
-    The ceiling of the comparison: where one view tells a phenotype as well as all, no pooling can help an ECG to learn it.
+    Where one view tells a phenotype as well as all, pooling has little to add.
     """
     from sklearn.linear_model import RidgeCV
     from sklearn.metrics import r2_score
@@ -265,19 +282,35 @@ def differences(arms: dict[str, dict], reference: str) -> dict[str, dict]:
 def better(column: tuple[str, str], difference: Measured) -> int:
     """+1 when the reference is better with an interval off 0, -1 when worse, 0 when the interval holds 0."""
     low, high = interval(difference.draws)
-    sign = -1 if column[1] in VALUES and column[0] in ("probe", "knn", "boosting") else 1  # a smaller error is better
+    sign = -1 if column[1] in VALUES and column[0] in READOUTS else 1  # a smaller error is better
     return 0 if low <= 0 <= high else sign * int(np.sign(difference.value))
 
 
-def counted(verdicts: dict[str, int]) -> dict[str, int]:
-    """How many measurements are better, worse, and all."""
-    return {"better": sum(v > 0 for v in verdicts.values()), "worse": sum(v < 0 for v in verdicts.values()), "of": len(verdicts)}
+def counted(verdicts: dict[str, int], which: Callable[[str], bool] = lambda column: True) -> dict[str, int]:
+    """How many measurements are better, worse, and all; a column is "probe · lvef" or "mAP ECG to study · lvef"."""
+    kept = [verdict for column, verdict in verdicts.items() if which(column)]
+    return {"better": sum(v > 0 for v in kept), "worse": sum(v < 0 for v in kept), "of": len(kept)}
 
 
 def wins(verdicts: dict[str, dict[str, int]], labels: dict[str, str]) -> str:
     """A Markdown table: in how many measurements the reference is better and worse than each arm, by an interval off 0."""
-    head = [f"| {labels[REFERENCE]} against | better | worse | of |", "|---|---|---|---|"]
-    return "\n".join(head + [f"| {labels[arm]} | {' | '.join(str(n) for n in counted(of).values())} |" for arm, of in verdicts.items()])
+    kinds = {"phenotypes": lambda column: column.startswith(READOUTS), "retrieval": lambda column: not column.startswith(READOUTS)}
+    return wins_table(verdicts, labels, kinds)
+
+
+def wins_by_phenotype(verdicts: dict[str, dict[str, int]], labels: dict[str, str], names: dict[str, str]) -> str:
+    """A Markdown table: the same by phenotype."""
+    return wins_table(verdicts, labels, {label: lambda column, task=task: column.endswith(f" · {task}") for task, label in names.items()})
+
+
+def wins_table(verdicts: dict[str, dict[str, int]], labels: dict[str, str], kinds: dict[str, Callable[[str], bool]]) -> str:
+    """One row an arm, one column a kind of measurement, cells "+better −worse of all"."""
+    head = [f"| {labels[REFERENCE]} against | " + " | ".join(kinds) + " |", "|---|" + "---|" * len(kinds)]
+
+    def cell(found: dict[str, int]) -> str:
+        return f"+{found['better']} −{found['worse']} of {found['of']}" if found["of"] else "–"
+
+    return "\n".join(head + [f"| {labels[arm]} | " + " | ".join(cell(counted(of, which)) for which in kinds.values()) + " |" for arm, of in verdicts.items()])
 
 
 def markdown(table: pd.DataFrame) -> str:

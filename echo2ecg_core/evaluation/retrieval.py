@@ -122,7 +122,7 @@ def retrieval_metrics(similarity: np.ndarray, positives: np.ndarray) -> dict[str
     """
     similarity, positives = np.asarray(similarity), np.asarray(positives, dtype=bool)
     assert similarity.shape == positives.shape, (similarity.shape, positives.shape)
-    return _summary(_block_scores(similarity, positives))
+    return _summary(_joined(_block_scores(similarity, positives)))
 
 
 def retrieval_metrics_of_vectors(
@@ -135,13 +135,20 @@ def retrieval_metrics_of_vectors(
         targets: (t, d) float.
         positives: (q, t) bool, or a function that gives rows `start` to `stop` of it.
     """
+    return _summary(query_scores_of_vectors(queries, targets, positives))
+
+
+def query_scores_of_vectors(
+    queries: np.ndarray, targets: np.ndarray, positives: np.ndarray | Callable[[int, int], np.ndarray]
+) -> dict[str, np.ndarray]:
+    """`query_scores` of cosine similarities, {name: (q,)}; arguments as for `retrieval_metrics_of_vectors`."""
     queries, targets = _unit(queries), _unit(targets)
     rows = positives if callable(positives) else lambda start, stop: positives[start:stop]
     step, blocks = max(1, SIMILARITY_CELLS // max(len(targets), 1)), []
     for start in range(0, len(queries), step):
         block = queries[start : start + step] @ targets.T  # (step, t)
         blocks += _block_scores(block, np.asarray(rows(start, start + len(block)), dtype=bool))
-    return _summary(blocks)
+    return _joined(blocks)
 
 
 def _block_scores(similarity: np.ndarray, positives: np.ndarray) -> list[dict[str, np.ndarray]]:
@@ -178,10 +185,13 @@ def _ranking(similarity: np.ndarray) -> np.ndarray:
     return order
 
 
-def _summary(blocks: list[dict[str, np.ndarray]]) -> dict[str, float]:
-    scores = {name: np.concatenate([block[name] for block in blocks]) for name in blocks[0]}
-    ranks = scores.pop("rank")
-    means = {name: float(values.mean()) for name, values in scores.items()}
+def _joined(blocks: list[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
+    return {name: np.concatenate([block[name] for block in blocks]) for name in blocks[0]}
+
+
+def _summary(scores: dict[str, np.ndarray]) -> dict[str, float]:
+    ranks = scores["rank"]
+    means = {name: float(values.mean()) for name, values in scores.items() if name != "rank"}
     alignment = means.pop("alignment")
     return means | {"median_rank": float(np.median(ranks)), "mean_rank": float(ranks.mean()), "alignment": alignment}
 
