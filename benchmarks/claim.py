@@ -4,11 +4,12 @@
     python benchmarks/claim.py train              only the first half, several at once if wanted
     python benchmarks/claim.py measure            only the second
 
-`train` renders the phantom cohort (render, embed, discard), trains every arm with every seed and stores the vectors of
-unseen patients and of the real ECGs; killed and started again it goes on. Several `train` processes may share one folder.
-`measure` needs nothing but those vectors. All arms share the frozen clip encoder of the shipped model, the cohort, the
-network sizes, the number of steps, the augmentation and the start: an ECG encoder pretrained by masking on the same patients,
-as the paper starts from OTiS. Only what the ECG is trained against afterwards differs.
+`train` renders the phantom patients (render, embed, discard), trains every arm with every seed and stores the vectors of
+unseen patients and of the real ECGs; killed and started again it goes on. Several `train` processes may share one folder:
+two, with one thread each, take about three hours on two cores. `measure` needs nothing but those vectors. All arms share the
+frozen clip encoder of the shipped model, the patients, the network sizes, the number of steps, the augmentation and the start:
+an ECG encoder pretrained by masking on the same patients, as the paper starts from OTiS. Only what the ECG is trained
+against afterwards differs. Test patients are a cohort of their own.
 
 A multi-view arm sees a random half of a study's views in every step, as "random clip" sees one.
 
@@ -106,7 +107,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=ROOT / "runs" / "claim")
     parser.add_argument("--cohort", type=Path, default=None, help="folder of prepared shards; default OUT/cohort")
     parser.add_argument("--arms", default=",".join((*ARMS, *QUESTIONS)))
-    parser.add_argument("--seeds", default="0,1,2")
+    parser.add_argument("--seeds", default="0,1,2,3,4")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--preset", default="demo")
     parser.add_argument("--test-cohort", type=Path, default=None, help="the same of the test patients; default OUT/test-cohort")

@@ -17,6 +17,11 @@ def test_the_figures_are_those_of_the_shipped_model():
     assert table.strip() in README
 
 
+def test_the_tables_of_the_claim_are_those_that_were_measured():
+    for name in ("summary", "wins"):
+        assert (ROOT / f"benchmarks/results/claim/{name}.md").read_text().strip() in README
+
+
 def test_every_command_is_named():
     commands = [c.name or c.callback.__name__ for c in app.registered_commands]
     for command in commands:
