@@ -283,8 +283,11 @@ def vectors_of(network, data, arm: Arm, seed: int, options) -> dict[str, np.ndar
     Where an arm trains on one random clip, a study at search is the mean of its clips, as for the other arms, and beside
     that one random clip, as the paper understands a single view.
     """
+    import torch
+
     from echo2ecg_core.workflows.training_data import nearest_pairs
 
+    network.to("cuda" if torch.cuda.is_available() else "cpu")
     arrays = {}
     for split in ("train", "validation", "test"):
         rows = nearest_pairs(data, split).ecg_row.to_numpy()
@@ -307,14 +310,14 @@ def embedded(network, signals: np.ndarray, rows: np.ndarray) -> tuple[np.ndarray
 
     n = network.spec.ecg_input.n_samples
     count = signals.shape[2] // n
-    parts = []
-    with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16):
+    parts, device = [], next(network.parameters()).device
+    with torch.inference_mode(), torch.autocast(device.type, torch.bfloat16):
         for start in range(0, len(rows), 32):
             x = np.asarray(signals[rows[start : start + 32], :, : count * n], np.float32).reshape(-1, 12, count, n).swapaxes(1, 2)
-            tokens = network.ecg_encoder.tokens(torch.from_numpy(np.ascontiguousarray(x)).flatten(0, 1))
+            tokens = network.ecg_encoder.tokens(torch.from_numpy(np.ascontiguousarray(x)).to(device).flatten(0, 1))
             pooled = network.token_pooling.pool(tokens).float().unflatten(0, (-1, count))  # (b, windows, width)
             whole, first = (network.token_pooling.norm(part) for part in (pooled.mean(1), pooled[:, 0]))
-            parts.append([part.float().numpy() for part in (whole, first, network.align_ecg(whole))])
+            parts.append([part.float().cpu().numpy() for part in (whole, first, network.align_ecg(whole))])
     return tuple(np.concatenate(part) for part in zip(*parts, strict=True))
 
 
@@ -330,12 +333,13 @@ def aligned_studies(network, data, rows_of: dict[str, np.ndarray]) -> tuple[np.n
     """Aligned vectors (s, 512) of studies and the share of each view (s, 11) in them, NaN where a view was not used."""
     import torch
 
+    device = next(network.parameters()).device
     aligned, weights = [], np.full((len(rows_of), len(VIEWS)), np.nan, np.float32)
     with torch.inference_mode():
         for i, rows in enumerate(rows_of.values()):
-            views = torch.from_numpy(data.clip_data[rows].astype(np.float32))[None]
-            aligned.append(network.align_study(network.embed_study(views))[0].numpy())
-            shares = network.study_weights(views)[0].numpy()
+            views = torch.from_numpy(data.clip_data[rows].astype(np.float32))[None].to(device)
+            aligned.append(network.align_study(network.embed_study(views))[0].cpu().numpy())
+            shares = network.study_weights(views)[0].cpu().numpy()
             for r, share in zip(rows, shares, strict=True):
                 weights[i, data.clips.view.iloc[r]] = np.nansum([weights[i, data.clips.view.iloc[r]], share])
     return np.stack(aligned), weights

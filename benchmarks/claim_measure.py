@@ -199,11 +199,10 @@ def view_shares(arrays_of_seeds: list[dict], data) -> pd.DataFrame:
 
     studies = data.studies.set_index("study_id").loc[list(arrays_of_seeds[0]["test.studies"])].reset_index()
     groups = {"all": np.ones(len(studies), bool)} | {TASKS[t].label: TASKS[t].target(studies) == 1 for t in CLASSES}
-    shares = np.nanmean([a["test.view_weights"] for a in arrays_of_seeds], axis=0)  # (s, views)
-    present = np.isfinite(shares).any(0)
-    relative = shares * np.isfinite(shares).sum(1, keepdims=True)  # 1 = as much as an equal share
-    return pd.DataFrame({group: np.nanmean(relative[rows][:, present], axis=0) for group, rows in groups.items()},
-                        index=[str(v) for v, p in zip(VIEWS, present, strict=True) if p]).T
+    shares = np.ma.masked_invalid([a["test.view_weights"] for a in arrays_of_seeds]).mean(0)  # (s, views), masked where a study lacks the view
+    relative = shares * shares.count(1)[:, None]  # 1 = as much as an equal share
+    means = {group: relative[rows].mean(0).filled(np.nan) for group, rows in groups.items()}
+    return pd.DataFrame(means, index=[str(v) for v in VIEWS]).dropna(how="all").T
 
 
 def view_dropout(folder: Path, spec, data, arrays: dict[str, np.ndarray], most: int = 6) -> dict[str, dict[str, list[float]]]:
