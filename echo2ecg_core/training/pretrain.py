@@ -245,7 +245,7 @@ def _seed(run: _Run, part: int, rank: int) -> None:
 
 
 def _loss(fabric: Fabric, module, run: _Run, spec: ModelSpec, whole: np.ndarray, own: np.ndarray, part: int) -> dict:
-    """Loss of one contrast over all processes (or of one masked batch), and the temperature."""
+    """Loss of one contrast over all processes, and the temperature; or the loss of one masked batch."""
     p, train = run.parameters, run.train
     rng = np.random.default_rng([p.seed, run.step, part, fabric.global_rank])
     generator = torch.Generator().manual_seed(int(rng.integers(2**62)))
@@ -255,17 +255,18 @@ def _loss(fabric: Fabric, module, run: _Run, spec: ModelSpec, whole: np.ndarray,
     views, is_padding = train.one_view(own[:, 2], rng) if single else train.views(own[:, 2], spec.study.max_views, p.view_dropout, rng)
     order = torch.rand(len(own), 12 * spec.ecg_encoder.n_patches, generator=generator).argsort(1)  # (b, p)
     out = module(ecg, *(torch.from_numpy(a).to(fabric.device) for a in (views, is_padding)), order.to(fabric.device))
+    metrics = {}
     if p.objective == "masked":
-        loss, temperature = out, torch.zeros(())
+        loss = out
     else:
-        ecg_side, study_side, temperature = out
+        ecg_side, study_side, metrics["temperature"] = out
         if fabric.world_size > 1:  # every process contrasts the whole batch; gradients flow back to who made the rows
             ecg_side, study_side = (fabric.all_gather(side, sync_grads=True).flatten(0, 1) for side in (ecg_side, study_side))
         excluded = None if p.same_patient_negatives else torch.from_numpy(not_negatives(whole)).to(fabric.device)
-        loss = contrastive_loss(ecg_side, study_side, temperature, not_negative=excluded)
+        loss = contrastive_loss(ecg_side, study_side, metrics["temperature"], not_negative=excluded)
     if not torch.isfinite(loss):
         raise Echo2ECGError(f"The loss became {loss.item()} in epoch {run.epoch + 1}.", "Start again with a lower learning rate.")
-    return {"loss": loss, "temperature": temperature}
+    return {"loss": loss, **metrics}
 
 
 @torch.inference_mode()
@@ -287,8 +288,8 @@ def validate(task: nn.Module, data: PreparedPairs, parameters: RunParameters) ->
         sides.append(network(x, *(torch.from_numpy(a).to(device) for a in data.views(batch[:, 2], network.spec.study.max_views))))
         if len(batch) == size:  # the loss depends on the number of candidates
             losses.append(float(contrastive_loss(*sides[-1], network.temperature())))
-    metrics = {"validation_loss": float(np.mean(losses)), "candidates": len(pairs)}
-    return metrics | (_ranks(*(torch.cat(side).float() for side in zip(*sides, strict=True))) if sides else {})
+    loss = {"validation_loss": float(np.mean(losses))}
+    return loss | _ranks(*(torch.cat(side).float() for side in zip(*sides, strict=True))) | {"candidates": len(pairs)} if sides else loss
 
 
 def _ranks(ecg: Tensor, study: Tensor) -> dict:

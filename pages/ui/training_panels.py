@@ -132,7 +132,7 @@ def _progress(run: Run, metrics: pd.DataFrame, epochs: pd.DataFrame) -> None:
 
 
 def _curves(run: Run, metrics: pd.DataFrame, epochs: pd.DataFrame) -> list[str]:
-    """Loss, recall at 10, learning rate, gradient norm and, where it is learnt, temperature."""
+    """Loss, recall at 10 where studies are learnt from, learning rate, gradient norm and, where it is learnt, temperature."""
     x_max = max(_planned_epochs(run, epochs), 1.0)
     steps = metrics[metrics.kind == "step"]
     series = {key: _series(epochs, steps, key) for key in ("loss", "lr", "grad_norm", "temperature")}
@@ -142,7 +142,8 @@ def _curves(run: Run, metrics: pd.DataFrame, epochs: pd.DataFrame) -> list[str]:
     masked = run.settings.get("parameters", {}).get("objective") == "masked"
     figures = [_figure("Masked loss" if masked else "Contrastive loss", keys,
                        [Curve(*series["loss"]), Curve(*validation, series=1)], x_max, alt=f"Loss: training {_last(series['loss'], 2)}, validation {_last(validation, 2)}")]
-    figures.append(_recall(epochs, recall, x_max))
+    if not masked:  # an ECG alone is not searched with
+        figures.append(_recall(epochs, recall, x_max))
     exponent = math.floor(math.log10(max([*series["lr"][1], 1e-12])) + 1e-9) if len(series["lr"][1]) else -4
     unit = 10.0**exponent
     shown = number(series["lr"][1][-1] / unit, 1) if len(series["lr"][1]) else "–"

@@ -129,6 +129,23 @@ def test_a_learnt_temperature_has_a_curve_of_its_own(page, place, curves):
     assert len(curves[-1]) == 5 and "Temperature" in curves[-1][4]
 
 
+def test_a_masked_run_shows_nothing_about_a_search(page, place, curves):
+    import json
+
+    folder = place.folder / "runs" / made_run(place, done=3)
+    settings = json.loads((folder / "settings.json").read_text())
+    settings["parameters"]["objective"] = "masked"
+    (folder / "settings.json").write_text(json.dumps(settings))
+    only_contrasts_have = ("recall@1", "recall@5", "recall@10", "median_rank", "candidates", "temperature")
+    entries = map(json.loads, (folder / "metrics.jsonl").read_text().splitlines())
+    (folder / "metrics.jsonl").write_text("".join(json.dumps({k: v for k, v in e.items() if k not in only_contrasts_have}) + "\n" for e in entries))
+    page.run()
+    loss, rate, norm = curves[-1]
+    assert not page.exception and "Masked loss" in loss and "Learning rate" in rate and "Gradient norm" in norm
+    machine = words(page)[words(page).index("e2e-machine"):]
+    assert "Throughput" in machine and "Temperature" not in machine
+
+
 def test_stop_cancels_the_run_and_keeps_it_for_resume(page, place, curves):
     made_run(place, done=4)
     page.run()
