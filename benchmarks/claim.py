@@ -37,7 +37,7 @@ from echo2ecg_core.models.specs import PRESETS, ModelSpec  # noqa: E402
 from echo2ecg_core.training.parameters import RunParameters  # noqa: E402
 
 PATIENTS, SEED = 4000, 2026  # of these, training patients train, validation patients served every choice
-TEST_PATIENTS, TEST_SEED = 4000, 2028  # rendered after the last choice: nothing was ever chosen by them
+TEST_PATIENTS, TEST_SEED = 4000, 2028  # never measured before the recipe was final
 TRAINING_PATIENTS = 2000
 RUN = RunParameters(epochs=20, batch_size=32, lr=5e-4, weight_decay=0.05, layer_decay=1.0, epoch_of="patients", clip_norm=1.0,
                     same_patient_negatives=False, view_dropout=0.5,
