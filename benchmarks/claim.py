@@ -31,6 +31,8 @@ import numpy as np
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "benchmarks")]
 
+import claim_measure as m  # noqa: E402
+
 from echo2ecg_core.ecg.augment_spec import AugmentationSpec  # noqa: E402
 from echo2ecg_core.echo.clip import VIEWS  # noqa: E402
 from echo2ecg_core.models.specs import PRESETS, ModelSpec  # noqa: E402
@@ -155,7 +157,7 @@ def is_done(folder: Path, facts: dict, options) -> bool:
     if not (folder / "vectors.npz").exists():
         return False
     with np.load(folder / "vectors.npz") as stored:
-        return facts.items() <= json.loads(str(stored["facts"])).items() and ("ludb.embedding" in stored.files or not options.ludb)
+        return m.is_of(stored, facts) and ("ludb.embedding" in stored.files or not options.ludb)
 
 
 def claimed(folder: Path) -> bool:
@@ -222,19 +224,19 @@ def train_arm(folder: Path, arm: Arm, seed: int, data, facts: dict, options) -> 
 
     from echo2ecg_core.models.echo2ecg import Echo2ECG
 
-    spec, weights = arm.spec(options.preset), folder / "network.safetensors"
+    spec, weights, trained_by = arm.spec(options.preset), folder / "network.safetensors", folder / "recipe.json"
     run = replace(RUN, seed=100 + seed, **(arm.run or {}))
     run = replace(run, epochs=options.epochs or run.epochs)
     recipe = json.dumps({"arm": asdict(arm), "spec": spec.to_dict(), "run": asdict(run), "patients": options.patients, "clip_encoder": facts["clip_encoder"]}, indent=1)
     if weights.exists():
-        if (folder / "recipe.json").read_text() != recipe:
+        if not trained_by.exists() or trained_by.read_text() != recipe:
             raise SystemExit(f"The weights in {folder} were trained by another recipe; remove that folder to train them again.")
         network = Echo2ECG(spec).eval()
         network.load_state_dict(load_file(weights))
     else:
         start = arm.start and ecg_encoder_of(train_once(arm.start, 0, data, facts, options, wait=True))
         network = trained(folder, arm, spec, run, start, data, options)
-        (folder / "recipe.json").write_text(recipe)
+        trained_by.write_text(recipe)
         save_file({k: v.contiguous() for k, v in network.state_dict().items()}, weights.with_suffix(".writing"))
         weights.with_suffix(".writing").replace(weights)
     arrays = vectors_of(network, data, arm, run.seed, options)
@@ -289,7 +291,7 @@ def vectors_of(network, data, arm: Arm, seed: int, options) -> dict[str, np.ndar
 
     network.to("cuda" if torch.cuda.is_available() else "cpu")
     arrays = {}
-    for split in ("train", "validation", "test"):
+    for split in m.SPLITS:
         rows = nearest_pairs(data, split).ecg_row.to_numpy()
         arrays[f"{split}.embedding"], arrays[f"{split}.first"], arrays[f"{split}.aligned"] = embedded(network, data.signals, rows)
     rows_of = clips_of_studies(data, "test", arm.views)
@@ -366,7 +368,6 @@ def tell(text: str) -> None:
 
 def measure(options) -> None:
     """From the stored vectors to tables, a JSON of everything and one line."""
-    import claim_measure as m
     from joblib import Parallel, delayed
 
     data, facts = cohort(options)
@@ -377,9 +378,8 @@ def measure(options) -> None:
 
     def of_seeds(measured, arms) -> dict[str, list[dict]]:
         """Arm -> what `measured` gives for each of its seeds, several at once."""
-        tasks = [(name, seed) for name in arms for seed in range(len(stored[name]))]
-        found = Parallel(n_jobs=options.threads, prefer="threads")(delayed(measured)(stored[name][seed]) for name, seed in tasks)
-        return {name: [result for (arm, _), result in zip(tasks, found, strict=True) if arm == name] for name in arms}
+        at_once = Parallel(n_jobs=options.threads, prefer="threads")
+        return {name: at_once(delayed(measured)(arrays) for arrays in stored[name]) for name in arms}
 
     searching = [name for name in ARMS if name in stored and name not in ("masked", "random")]  # the other two know no studies
     probed = of_seeds(lambda a: m.phenotypes_of(data, {s: a[f"{s}.embedding"] for s in m.SPLITS}, ("probe", "knn")), stored)
@@ -411,9 +411,9 @@ def measure(options) -> None:
     result = {"seeds": {name: len(s) for name, s in stored.items()}, "patients": counts(data), "chance_of_a_hit": m.chance_of_a_hit(data),
               "arms": m.as_json(main), "reference_minus": m.as_json(differences), "reference_better": verdicts,
               "losses": {name: m.last_losses(options.out / "arms", name) for name in stored if name != "random"},
-              "questions": questions(m, data, stored, probed, options)}
+              "questions": questions(data, stored, probed, options)}
     if options.ludb:
-        result["real"] = real_ecgs(m, stored, labels, options, tables)
+        result["real"] = real_ecgs(stored, labels, options, tables)
     m.dump(options.out / "claim.json", result)
     print(json.dumps({"benchmark": "claim", "seeds": result["seeds"], **result["patients"],
                       "attention_against": {arm: m.counted(of) for arm, of in verdicts.items()}}))
@@ -423,33 +423,31 @@ def counts(data) -> dict:
     """Patients and their ECGs that have a study close in time, by split; only these train and are measured."""
     from echo2ecg_core.workflows.training_data import nearest_pairs
 
-    pairs = {split: nearest_pairs(data, split) for split in ("train", "validation", "test")}
+    pairs = {split: nearest_pairs(data, split) for split in m.SPLITS}
     return {f"{split}_{what}": n for split, rows in pairs.items() for what, n in (("patients", rows.patient_id.nunique()), ("ecgs", len(rows)))}
 
 
 def measured_features(data, facts: dict, options) -> dict[str, np.ndarray]:
     """Hand-made features of every paired ECG by split, measured on the recordings as simulated, kept between runs."""
-    from claim_measure import hand_made
-
     from echo2ecg_core.phantom.cohort import ECG_RATE_HZ, PhantomCohort
     from echo2ecg_core.workflows.training_data import nearest_pairs
 
     kept = options.out / f"features-{facts['cohort'][:8]}.npz"
     if not kept.exists():
         arrays = {}
-        for split in ("train", "validation", "test"):
+        for split in m.SPLITS:
             people = PhantomCohort(options.test_patients, TEST_SEED) if split == "test" else PhantomCohort(options.patients, SEED)
             rows = nearest_pairs(data, split)
             tell(f"Measuring {len(rows)} {split} ECGs")
             wanted = zip(rows.patient_id.str.lstrip("TP").astype(int) - 1, rows.ecg_id.str.lstrip("T"), strict=True)
             ecgs = (next(e for e in people.patient(i).ecgs if e.ecg_id == ecg_id) for i, ecg_id in wanted)
-            arrays[split] = hand_made((ecg.signal_mv(), ECG_RATE_HZ) for ecg in ecgs)
+            arrays[split] = m.hand_made((ecg.signal_mv(), ECG_RATE_HZ) for ecg in ecgs)
         np.savez(kept, **arrays)
     with np.load(kept) as archive:
         return {split: archive[split] for split in archive.files}
 
 
-def questions(m, data, stored: dict, probed: dict, options) -> dict:
+def questions(data, stored: dict, probed: dict, options) -> dict:
     """What was learnt beside the comparison: variants against the same seed, windows, and performance by number of views.
 
     A variant has one seed: its intervals draw patients only.
@@ -467,7 +465,7 @@ def questions(m, data, stored: dict, probed: dict, options) -> dict:
     return answers
 
 
-def real_ecgs(m, stored: dict, labels: dict, options, tables: Path) -> dict:
+def real_ecgs(stored: dict, labels: dict, options, tables: Path) -> dict:
     """Frozen encoders on LUDB: leave-one-out AUROC of what the headers name, and how much better than the others."""
     from echo2ecg_core.ecg.readers import read_ecg
 

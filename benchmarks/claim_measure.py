@@ -63,12 +63,17 @@ def mean_over_seeds(seeds: list[dict[tuple[str, str], Measured]]) -> dict[tuple[
     return {column: mean_of([found[column] for found in seeds]) for column in seeds[0]}
 
 
+def is_of(archive, facts: dict) -> bool:
+    """Whether an arm's stored vectors are of the patients and the clip encoder that `facts` names."""
+    return facts.items() <= json.loads(str(archive["facts"])).items()
+
+
 def load_arms(folder: Path, facts: dict) -> dict[str, list[dict[str, np.ndarray]]]:
     """Arm -> one set of arrays a seed; vectors of other patients or another clip encoder (`facts`) do not count."""
     arms: dict[str, list] = {}
     for path in sorted(folder.glob("*/vectors.npz")):
         with np.load(path, allow_pickle=False) as archive:
-            if facts.items() <= json.loads(str(archive["facts"])).items():
+            if is_of(archive, facts):
                 arms.setdefault(path.parent.name.rpartition("-")[0], []).append({k: archive[k] for k in archive.files})
     return arms
 

@@ -289,7 +289,9 @@ def validate(task: nn.Module, data: PreparedPairs, parameters: RunParameters) ->
         if len(batch) == size:  # the loss depends on the number of candidates
             losses.append(float(contrastive_loss(*sides[-1], network.temperature())))
     loss = {"validation_loss": float(np.mean(losses))}
-    return loss | _ranks(*(torch.cat(side).float() for side in zip(*sides, strict=True))) | {"candidates": len(pairs)} if sides else loss
+    if not sides:  # an ECG alone is not searched with
+        return loss
+    return loss | _ranks(*(torch.cat(side).float() for side in zip(*sides, strict=True))) | {"candidates": len(pairs)}
 
 
 def _ranks(ecg: Tensor, study: Tensor) -> dict:

@@ -28,7 +28,7 @@ VECTORS = {"sin": 1e-5, "hash": 1e-5}
 EMBEDDINGS = {"sin": 1e-5, "hash": 1e-4}
 
 
-def close(found, expected, tolerance):
+def assert_close(found, expected, tolerance):
     np.testing.assert_allclose(found.detach().numpy(), expected, rtol=0, atol=tolerance)
 
 
@@ -47,7 +47,7 @@ def model_state(published_numbers, filling):
 
 def test_time_code_is_the_published_table(published_numbers):
     encoder = EcgEncoder(EcgEncoderSpec())
-    close(encoder.pos_embed_x[None], published_numbers.arrays("ecg_encoder")["pos_embed_x_1008"], TABLE)
+    assert_close(encoder.pos_embed_x[None], published_numbers.arrays("ecg_encoder")["pos_embed_x_1008"], TABLE)
 
 
 def test_ecg_tokens_are_the_published_ones(published_numbers, filling, encoder_state):
@@ -56,22 +56,22 @@ def test_ecg_tokens_are_the_published_ones(published_numbers, filling, encoder_s
     encoder = ecg_encoder_from(encoder_state)
     assert not encoder.training
     with torch.inference_mode():
-        close(encoder.embed_patches(x)[0, 3].T, golden[f"{filling}_patch_embed_b0_lead3"], 1e-5)
+        assert_close(encoder.embed_patches(x)[0, 3].T, golden[f"{filling}_patch_embed_b0_lead3"], 1e-5)
         tokens = encoder.tokens(x)
     assert tokens.shape == (2, 505, 192)
-    close(tokens[:, golden["token_indices"]], golden[f"{filling}_tokens_sel"], TOKENS[filling])
-    close(tokens[:, 1:].mean(1), golden[f"{filling}_tokens_mean"], TOKENS[filling])
-    close(tokens.mean(1), golden[f"{filling}_tokens_mean_with_cls"], TOKENS[filling])
+    assert_close(tokens[:, golden["token_indices"]], golden[f"{filling}_tokens_sel"], TOKENS[filling])
+    assert_close(tokens[:, 1:].mean(1), golden[f"{filling}_tokens_mean"], TOKENS[filling])
+    assert_close(tokens.mean(1), golden[f"{filling}_tokens_mean_with_cls"], TOKENS[filling])
 
 
 def test_a_longer_window_interpolates_the_time_code(published_numbers, filling, encoder_state):
     golden = published_numbers.arrays("ecg_encoder")
     encoder = ecg_encoder_from(encoder_state, n_samples=1992)
-    close(encoder.pos_embed_x[None], golden["pos_embed_x_1992_interpolated"], TABLE)
+    assert_close(encoder.pos_embed_x[None], golden["pos_embed_x_1992_interpolated"], TABLE)
     with torch.inference_mode():
         tokens = encoder.tokens(published_numbers.ecg(2, 1992))
-    close(tokens[:, golden["token_indices_1992"]], golden[f"{filling}_1992_tokens_sel"], TOKENS[filling])
-    close(tokens[:, 1:].mean(1), golden[f"{filling}_1992_tokens_mean"], TOKENS[filling])
+    assert_close(tokens[:, golden["token_indices_1992"]], golden[f"{filling}_1992_tokens_sel"], TOKENS[filling])
+    assert_close(tokens[:, 1:].mean(1), golden[f"{filling}_1992_tokens_mean"], TOKENS[filling])
 
 
 @pytest.mark.parametrize("n_samples, runs", [(1000, False), (1008, True), (1031, True), (1032, False)])
@@ -104,14 +104,14 @@ def test_otis_weights_are_taken_over_for_the_ecg(published_numbers, case):
     }
     checkpoint = {"model": state, "domain_offsets": facts["domain_offsets"]}
 
-    close(without_other_domains(checkpoint)["pos_embed_y.weight"], golden[f"{case}_pos_embed_y"], 0)
+    assert_close(without_other_domains(checkpoint)["pos_embed_y.weight"], golden[f"{case}_pos_embed_y"], 0)
     encoder = ecg_encoder_from(checkpoint)
-    close(encoder.pos_embed_y, golden[f"{case}_pos_embed_y"][1:], 0)
-    close(
+    assert_close(encoder.pos_embed_y, golden[f"{case}_pos_embed_y"][1:], 0)
+    assert_close(
         encoder.pos_embed_x[None], golden[f"{case}_pos_embed_x"][:, :43], TABLE
     )  # rows beyond the window are never read
     with torch.inference_mode():
-        close(encoder.tokens(published_numbers.ecg(2, 1008))[:, 1:].mean(1), golden[f"{case}_tokens_mean"], 1e-4)
+        assert_close(encoder.tokens(published_numbers.ecg(2, 1008))[:, 1:].mean(1), golden[f"{case}_tokens_mean"], 1e-4)
 
 
 def test_an_otis_file_without_ecg_is_refused_in_words():
@@ -129,14 +129,14 @@ def test_study_vectors_are_the_published_ones(published_numbers, filling, model_
     network = echo2ecg_from(model_state)
     views, is_padding = published_numbers.views([1, 3, 128])
     with torch.inference_mode():
-        close(network.view_projection(views)[:, 0], golden[f"{filling}_projected_first_view"], VECTORS[filling])
+        assert_close(network.view_projection(views)[:, 0], golden[f"{filling}_projected_first_view"], VECTORS[filling])
         study = network.embed_study(views, is_padding)
-        close(study, golden[f"{filling}_study_token"], VECTORS[filling])
-        close(network.align_study(study), golden[f"{filling}_study_aligned"], VECTORS[filling])
+        assert_close(study, golden[f"{filling}_study_token"], VECTORS[filling])
+        assert_close(network.align_study(study), golden[f"{filling}_study_aligned"], VECTORS[filling])
         without_mask = network.embed_study(views[2:])
-        close(without_mask, golden[f"{filling}_study_token_128_without_mask"], VECTORS[filling])
+        assert_close(without_mask, golden[f"{filling}_study_token_128_without_mask"], VECTORS[filling])
         ecg = published_numbers.noise("ecg_global", (3, 192))
-        close(network.align_ecg(ecg), golden[f"{filling}_ecg_aligned"], VECTORS[filling])
+        assert_close(network.align_ecg(ecg), golden[f"{filling}_ecg_aligned"], VECTORS[filling])
         assert torch.equal(network.embed_study(views.masked_fill(is_padding[..., None], 7.0), is_padding), study)
         assert network.embed_study(views, torch.ones_like(is_padding)).isnan().all()
 
@@ -148,10 +148,10 @@ def test_single_view_model_aligns_each_clip(published_numbers, filling):
     clips = published_numbers.noise("echo_single", (3, 512))
     with torch.inference_mode():
         aligned = network.align_study(network.embed_study(clips[:, None]))
-        close(aligned, golden[f"{filling}_single_view_aligned"], VECTORS[filling])
+        assert_close(aligned, golden[f"{filling}_single_view_aligned"], VECTORS[filling])
         ecgs = network.align_ecg(network.embed_ecg(published_numbers.ecg(4, 1008, name="clip_ecg")))
         studies = network.align_study(network.embed_study(published_numbers.noise("clip_single", (4, 512))[:, None]))
-    close(studies, golden[f"{filling}_e2e_single_echo_aligned"], VECTORS[filling])
+    assert_close(studies, golden[f"{filling}_e2e_single_echo_aligned"], VECTORS[filling])
     loss = contrastive_loss(ecgs, studies, 0.5)
     assert loss.item() == pytest.approx(
         published_numbers.json("echo_aggregation")[f"{filling}_e2e_single_loss"], abs=1e-5
@@ -173,8 +173,8 @@ def test_whole_model_gives_the_published_vectors_loss_and_gradients(published_nu
         published_numbers.views([2, 5, 1, 40], name="clip_views"),
     )
     ecg_aligned, study_aligned = functional_call(network, merged, (ecg, views, is_padding))
-    close(ecg_aligned, golden[f"{filling}_e2e_ecg_aligned"], TOKENS[filling])
-    close(study_aligned, golden[f"{filling}_e2e_echo_aligned"], TOKENS[filling])
+    assert_close(ecg_aligned, golden[f"{filling}_e2e_ecg_aligned"], TOKENS[filling])
+    assert_close(study_aligned, golden[f"{filling}_e2e_echo_aligned"], TOKENS[filling])
 
     loss = contrastive_loss(ecg_aligned, study_aligned, facts["temperature"], facts["lambda_0"])
     assert loss.item() == pytest.approx(facts["loss"], abs=1e-5)
@@ -190,8 +190,8 @@ def test_ecg_embedding_is_the_published_global_token(published_numbers, filling,
     network = echo2ecg_from(model_state)
     with torch.inference_mode():
         x = published_numbers.ecg(4, 1008, name="clip_ecg")
-        close(network.embed_ecg(x), golden[f"{filling}_e2e_ecg_global"], TOKENS[filling])
-        close(network.embed_windows(x[:, None]), golden[f"{filling}_e2e_ecg_global"], TOKENS[filling])
+        assert_close(network.embed_ecg(x), golden[f"{filling}_e2e_ecg_global"], TOKENS[filling])
+        assert_close(network.embed_windows(x[:, None]), golden[f"{filling}_e2e_ecg_global"], TOKENS[filling])
 
 
 # --- section 8: the video networks ---
@@ -203,7 +203,7 @@ def test_clip_vector_is_the_published_one(published_numbers, filling):
     network = echo_encoder_from(state)
     clip = torch.from_numpy(published_numbers.inputs.clip_video(published_numbers.constants))
     with torch.inference_mode():
-        close(network(clip), published_numbers.arrays("echo_encoder")[f"{filling}_output"], EMBEDDINGS[filling])
+        assert_close(network(clip), published_numbers.arrays("echo_encoder")[f"{filling}_output"], EMBEDDINGS[filling])
     back = published_echo_encoder(network)
     assert all(torch.equal(back[key], value) for key, value in state.items()) and len(back) == len(state)
 
@@ -214,7 +214,7 @@ def test_view_scores_are_the_published_ones(published_numbers, filling):
     clip = torch.from_numpy(published_numbers.inputs.clip_video(published_numbers.constants))
     with torch.inference_mode():
         scores = view_classifier_from(state)(clip[:, :, 0])
-    close(scores, published_numbers.arrays("view_classifier")[f"{filling}_output"], 1e-4)
+    assert_close(scores, published_numbers.arrays("view_classifier")[f"{filling}_output"], 1e-4)
 
 
 # --- the way back, and refusals ---
@@ -229,7 +229,7 @@ def test_a_model_written_back_in_the_published_layout_is_the_same_model(publishe
         assert torch.equal(again.state_dict()[key], value), key
     x = published_numbers.ecg(2, 1008)
     with torch.inference_mode():
-        close(again.embed_ecg(x), network.embed_ecg(x).numpy(), 0)
+        assert_close(again.embed_ecg(x), network.embed_ecg(x).numpy(), 0)
 
 
 def test_a_network_of_another_width_is_written_back_and_read_with_its_heads():

@@ -1,5 +1,6 @@
 """The Training page: the form and its plan, a run in every state, the table and what its buttons do. No networks are loaded."""
 
+import json
 import subprocess
 import sys
 from datetime import UTC, datetime, timedelta
@@ -118,8 +119,6 @@ def test_the_sidebar_tells_the_time_that_the_page_tells(place, curves):
 
 
 def test_a_learnt_temperature_has_a_curve_of_its_own(page, place, curves):
-    import json
-
     name = made_run(place, chosen={"learnable_temperature": True}, done=3)
     path = place.folder / "runs" / name / "settings.json"
     settings = json.loads(path.read_text())
@@ -130,8 +129,6 @@ def test_a_learnt_temperature_has_a_curve_of_its_own(page, place, curves):
 
 
 def test_a_masked_run_shows_nothing_about_a_search(page, place, curves):
-    import json
-
     folder = place.folder / "runs" / made_run(place, done=3)
     settings = json.loads((folder / "settings.json").read_text())
     settings["parameters"]["objective"] = "masked"
