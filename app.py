@@ -61,7 +61,9 @@ async def lifespan(_app):
 
     from pages.ui import resources
 
-    PagesManager.uses_pages_directory = False  # else the first visitor who asks for a page by address gets it without this frame
+    PagesManager.uses_pages_directory = (
+        False  # else the first visitor who asks for a page by address gets it without this frame
+    )
     threading.Thread(target=resources.prepare, name="prepare", daemon=True).start()
     yield
 

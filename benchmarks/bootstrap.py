@@ -1,8 +1,8 @@
 """How long patient-bootstrap intervals take: 1,000 resamples of 10,000 patients, every metric of one binary task.
 
-Run: python -m benchmarks.bootstrap [--patients 10000] [--resamples 1000]. Prints one JSON line: seconds for a binary task, for
-LVEF in three classes and for a value, each with all metrics of a report, and for comparison the extrapolated seconds of a loop over
-resamples with scikit-learn's roc_auc_score alone. Target: under 10 s.
+Run: python -m benchmarks.bootstrap [--patients 10000] [--resamples 1000]. Prints one JSON line: seconds for a binary
+task, for LVEF in three classes and for a value, each with all metrics of a report, and for comparison the extrapolated
+seconds of a loop over resamples with scikit-learn's roc_auc_score alone. Target: under 10 s.
 """
 
 import argparse

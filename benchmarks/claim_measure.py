@@ -1,4 +1,5 @@
-"""The second half of claim.py: from stored vectors to tables. Arms are means over seeds; all intervals are 95 % bootstraps.
+"""The second half of claim.py: from stored vectors to tables. Arms are means over seeds; all intervals are 95 %
+bootstraps.
 
 A resample draws patients, and seeds too; the same ones for every arm, so a difference between two arms is paired. In
 retrieval the queries are drawn, the candidates stay.
@@ -17,7 +18,15 @@ from echo2ecg_core.evaluation.retrieval import hits_by_phenotype, query_scores_o
 from echo2ecg_core.evaluation.rows import MAIN_METRIC, Split, evaluate_encoder
 from echo2ecg_core.evaluation.tasks import TASKS
 
-CLASSES = ("lvef_le_40", "structural_heart_disease", "lv_hypertrophy", "la_enlargement", "rv_dysfunction", "aortic_stenosis", "mitral_regurgitation")
+CLASSES = (
+    "lvef_le_40",
+    "structural_heart_disease",
+    "lv_hypertrophy",
+    "la_enlargement",
+    "rv_dysfunction",
+    "aortic_stenosis",
+    "mitral_regurgitation",
+)
 VALUES = ("lvef", "lvedv", "ivsd", "tapse")
 FINDINGS = {  # of LUDB's headers: what their words contain
     "atrial fibrillation": ("atrial fibrillation",),
@@ -79,11 +88,18 @@ def load_arms(folder: Path, facts: dict) -> dict[str, list[dict[str, np.ndarray]
 
 
 def last_losses(folder: Path, arm: str) -> dict[str, float]:
-    """Mean over seeds of the loss in the middle and at the end of training, and of the validation patients at the end."""
-    runs = [[json.loads(line) for line in path.read_text().splitlines()] for path in sorted(folder.glob(f"{arm}-*/metrics.jsonl"))]
+    """Mean over seeds of the loss in the middle and at the end of training, and of the validation patients at the
+    end."""
+    runs = [
+        [json.loads(line) for line in path.read_text().splitlines()]
+        for path in sorted(folder.glob(f"{arm}-*/metrics.jsonl"))
+    ]
     epochs = [[entry for entry in run if entry["kind"] == "epoch"] for run in runs]
-    points = {"middle": [run[len(run) // 2 - 1]["loss"] for run in epochs], "end": [run[-1]["loss"] for run in epochs],
-              "validation": [run[-1]["validation_loss"] for run in epochs]}
+    points = {
+        "middle": [run[len(run) // 2 - 1]["loss"] for run in epochs],
+        "end": [run[-1]["loss"] for run in epochs],
+        "validation": [run[-1]["validation_loss"] for run in epochs],
+    }
     return {name: round(float(np.mean(values)), 3) for name, values in points.items()}
 
 
@@ -94,11 +110,15 @@ def splits_of(data, vectors: dict[str, np.ndarray]) -> dict[str, Split]:
     splits = {}
     for split, matrix in vectors.items():
         rows = nearest_pairs(data, split)
-        splits[split] = Split(matrix, data.studies.iloc[rows.study_row].reset_index(drop=True), rows.patient_id.to_numpy())
+        splits[split] = Split(
+            matrix, data.studies.iloc[rows.study_row].reset_index(drop=True), rows.patient_id.to_numpy()
+        )
     return splits
 
 
-def phenotypes_of(data, vectors: dict[str, np.ndarray], readouts: tuple[str, ...], tasks=CLASSES + VALUES) -> dict[tuple[str, str], Measured]:
+def phenotypes_of(
+    data, vectors: dict[str, np.ndarray], readouts: tuple[str, ...], tasks=CLASSES + VALUES
+) -> dict[tuple[str, str], Measured]:
     """(readout, task) -> AUROC or MAE of one encoder."""
     splits = splits_of(data, vectors)
     found = {}
@@ -108,7 +128,9 @@ def phenotypes_of(data, vectors: dict[str, np.ndarray], readouts: tuple[str, ...
     return found
 
 
-def retrieval_of(data, arrays: dict[str, np.ndarray], studies_of: str = "test.study_aligned") -> dict[tuple[str, str], Measured]:
+def retrieval_of(
+    data, arrays: dict[str, np.ndarray], studies_of: str = "test.study_aligned"
+) -> dict[tuple[str, str], Measured]:
     """("precision@10 ECG to study", phenotype) and the like: hits lie within 0.5 SD of the query's value."""
     from echo2ecg_core.workflows.training_data import nearest_pairs
 
@@ -121,8 +143,14 @@ def retrieval_of(data, arrays: dict[str, np.ndarray], studies_of: str = "test.st
         truth = hits_by_phenotype(rows.ecg_id.to_numpy(object), rows.study_id.to_numpy(object), values)
         ecgs = arrays["test.aligned"][pd.Index(rows.ecg_id).get_indexer(truth.ecg_ids)]
         studies = arrays[studies_of][[ids[i] for i in truth.study_ids]]
-        patients_of = {"ECG": rows.set_index("ecg_id").patient_id[list(truth.ecg_ids)].to_numpy(), "study": owner[list(truth.study_ids)].to_numpy()}
-        for way, queries, targets, hits in (("ECG to study", ecgs, studies, truth.studies_of_ecg), ("study to ECG", studies, ecgs, truth.ecgs_of_study)):
+        patients_of = {
+            "ECG": rows.set_index("ecg_id").patient_id[list(truth.ecg_ids)].to_numpy(),
+            "study": owner[list(truth.study_ids)].to_numpy(),
+        }
+        for way, queries, targets, hits in (
+            ("ECG to study", ecgs, studies, truth.studies_of_ecg),
+            ("study to ECG", studies, ecgs, truth.ecgs_of_study),
+        ):
             scores = query_scores_of_vectors(queries, targets, hits)
             for key, words in (("precision@10", "precision@10"), ("map", "mAP")):
                 found[f"{words} {way}", name] = weighted_mean(scores[key], patients_of[way.split()[0]])
@@ -134,8 +162,19 @@ def chance_of_a_hit(data) -> dict[str, float]:
     from echo2ecg_core.workflows.training_data import nearest_pairs
 
     rows = nearest_pairs(data, "test")
-    return {name: round(float(hits_by_phenotype(rows.ecg_id.to_numpy(object), rows.study_id.to_numpy(object),
-                                                data.studies[name].to_numpy(float)[rows.study_row]).studies_of_ecg.mean()), 3) for name in VALUES}
+    return {
+        name: round(
+            float(
+                hits_by_phenotype(
+                    rows.ecg_id.to_numpy(object),
+                    rows.study_id.to_numpy(object),
+                    data.studies[name].to_numpy(float)[rows.study_row],
+                ).studies_of_ecg.mean()
+            ),
+            3,
+        )
+        for name in VALUES
+    }
 
 
 def weighted_mean(values: np.ndarray, patients: np.ndarray) -> Measured:
@@ -148,14 +187,20 @@ def weighted_mean(values: np.ndarray, patients: np.ndarray) -> Measured:
 
 def ludb_findings(headers: list[Path]) -> dict[str, np.ndarray]:
     """Finding -> (n,) bool, from the comment lines of the records' headers."""
-    texts = [" ".join(line for line in path.read_text().lower().splitlines() if line.startswith("#")) for path in headers]
-    return {finding: np.array([any(word in text for word in words) for text in texts]) for finding, words in FINDINGS.items()}
+    texts = [
+        " ".join(line for line in path.read_text().lower().splitlines() if line.startswith("#")) for path in headers
+    ]
+    return {
+        finding: np.array([any(word in text for word in words) for text in texts])
+        for finding, words in FINDINGS.items()
+    }
 
 
 def ludb_scores(x: np.ndarray, positive: np.ndarray) -> dict[str, np.ndarray]:
     """Leave-one-out scores (n,) of a kNN (k = 5) on the vectors and of a logistic probe (C = 0.1) on standardised ones.
 
-    Classes weigh the same in each fit: else leaving a positive out lowers its own intercept, and chance falls below 0.5.
+    Classes weigh the same in each fit: else leaving a positive out lowers its own intercept, and chance falls below
+    0.5.
     """
     from sklearn.linear_model import LogisticRegression
 
@@ -167,7 +212,11 @@ def ludb_scores(x: np.ndarray, positive: np.ndarray) -> dict[str, np.ndarray]:
     for i in range(n):
         rest = np.arange(n) != i
         mean, scale = x[rest].mean(0), x[rest].std(0) + 1e-9
-        probe[i] = LogisticRegression(C=0.1, max_iter=300, class_weight="balanced").fit((x[rest] - mean) / scale, positive[rest]).decision_function([(x[i] - mean) / scale])[0]
+        probe[i] = (
+            LogisticRegression(C=0.1, max_iter=300, class_weight="balanced")
+            .fit((x[rest] - mean) / scale, positive[rest])
+            .decision_function([(x[i] - mean) / scale])[0]
+        )
     return {"knn": knn, "probe": probe}
 
 
@@ -176,7 +225,9 @@ def ludb_of(x: np.ndarray, findings: dict[str, np.ndarray]) -> dict[tuple[str, s
     found = {}
     for finding, positive in findings.items():
         for readout, scores in ludb_scores(x, positive).items():
-            draws = bootstrap(lambda w, s=scores, p=positive: {"auroc": weighted_auroc(s, p, w)}, np.arange(len(x)), N_RESAMPLES, 0)["auroc"]
+            draws = bootstrap(
+                lambda w, s=scores, p=positive: {"auroc": weighted_auroc(s, p, w)}, np.arange(len(x)), N_RESAMPLES, 0
+            )["auroc"]
             found[readout, finding] = Measured(float(weighted_auroc(scores, positive, np.ones((1, len(x))))[0]), draws)
     return found
 
@@ -189,7 +240,8 @@ def hand_made(signals) -> np.ndarray:
 
 
 def without_gaps(x: np.ndarray) -> np.ndarray:
-    """Missing features as the median of the others, constant ones left out, standardised: for kNN and probe on real ECGs."""
+    """Missing features as the median of the others, constant ones left out, standardised: for kNN and probe on real
+    ECGs."""
     x = np.where(np.isfinite(x), x, np.nanmedian(np.where(np.isfinite(x), x, np.nan), axis=0))
     x = x[:, np.isfinite(x).all(0) & (x.std(0) > 1e-9)]
     return (x - x.mean(0)) / x.std(0)
@@ -204,14 +256,19 @@ def view_shares(arrays_of_seeds: list[dict], data) -> pd.DataFrame:
 
     studies = data.studies.set_index("study_id").loc[list(arrays_of_seeds[0]["test.studies"])].reset_index()
     groups = {"all": np.ones(len(studies), bool)} | {TASKS[t].label: TASKS[t].target(studies) == 1 for t in CLASSES}
-    shares = np.ma.masked_invalid([a["test.view_weights"] for a in arrays_of_seeds]).mean(0)  # (s, views), masked where a study lacks the view
+    shares = np.ma.masked_invalid([a["test.view_weights"] for a in arrays_of_seeds]).mean(
+        0
+    )  # (s, views), masked where a study lacks the view
     relative = shares * shares.count(1)[:, None]  # 1 = as much as an equal share
     means = {group: relative[rows].mean(0).filled(np.nan) for group, rows in groups.items()}
     return pd.DataFrame(means, index=[str(v) for v in VIEWS]).dropna(how="all").T
 
 
-def view_dropout(folder: Path, spec, data, arrays: dict[str, np.ndarray], most: int = 6) -> dict[str, dict[str, list[float]]]:
-    """Phenotype -> number of random views of every test study that are pooled -> precision@10, ECG to study, with its interval."""
+def view_dropout(
+    folder: Path, spec, data, arrays: dict[str, np.ndarray], most: int = 6
+) -> dict[str, dict[str, list[float]]]:
+    """Phenotype -> number of random views of every test study that are pooled -> precision@10, ECG to study, with its
+    interval."""
     import torch
     from safetensors.torch import load_file
 
@@ -271,16 +328,31 @@ def standardised(x: np.ndarray) -> np.ndarray:
 # ------------------------------------------------------------------------------------------- tables
 
 
-def table(arms: dict[str, dict[tuple[str, str], Measured]], labels: dict[str, str], columns: list[tuple[str, str]], names: list[str], digits: int = 2) -> str:
+def table(
+    arms: dict[str, dict[tuple[str, str], Measured]],
+    labels: dict[str, str],
+    columns: list[tuple[str, str]],
+    names: list[str],
+    digits: int = 2,
+) -> str:
     """A Markdown table: one row an arm, one column a measurement with its interval; – where an arm has none."""
     head = ["| | " + " | ".join(names) + " |", "|---|" + "---|" * len(names)]
-    return "\n".join(head + [f"| {labels[arm]} | " + " | ".join(found[c].shown(digits) if c in found else "–" for c in columns) + " |"
-                             for arm, found in arms.items()])
+    return "\n".join(
+        head
+        + [
+            f"| {labels[arm]} | " + " | ".join(found[c].shown(digits) if c in found else "–" for c in columns) + " |"
+            for arm, found in arms.items()
+        ]
+    )
 
 
 def differences(arms: dict[str, dict], reference: str) -> dict[str, dict]:
     """Reference minus every other arm, for every measurement both have."""
-    return {arm: {c: arms[reference][c].minus(found[c]) for c in found if c in arms[reference]} for arm, found in arms.items() if arm != reference}
+    return {
+        arm: {c: arms[reference][c].minus(found[c]) for c in found if c in arms[reference]}
+        for arm, found in arms.items()
+        if arm != reference
+    }
 
 
 def better(column: tuple[str, str], difference: Measured) -> int:
@@ -297,30 +369,52 @@ def counted(verdicts: dict[str, int], which: Callable[[str], bool] = lambda colu
 
 
 def wins(verdicts: dict[str, dict[str, int]], labels: dict[str, str]) -> str:
-    """A Markdown table: in how many measurements the reference is better and worse than each arm, by an interval off 0."""
-    kinds = {"phenotypes": lambda column: column.startswith(READOUTS), "retrieval": lambda column: not column.startswith(READOUTS)}
+    """A Markdown table: in how many measurements the reference is better and worse than each arm, by an interval off
+    0."""
+    kinds = {
+        "phenotypes": lambda column: column.startswith(READOUTS),
+        "retrieval": lambda column: not column.startswith(READOUTS),
+    }
     return wins_table(verdicts, labels, kinds)
 
 
 def wins_by_phenotype(verdicts: dict[str, dict[str, int]], labels: dict[str, str], names: dict[str, str]) -> str:
     """A Markdown table: the same by phenotype."""
-    return wins_table(verdicts, labels, {label: lambda column, task=task: column.endswith(f" · {task}") for task, label in names.items()})
+    return wins_table(
+        verdicts,
+        labels,
+        {label: lambda column, task=task: column.endswith(f" · {task}") for task, label in names.items()},
+    )
 
 
-def wins_table(verdicts: dict[str, dict[str, int]], labels: dict[str, str], kinds: dict[str, Callable[[str], bool]]) -> str:
+def wins_table(
+    verdicts: dict[str, dict[str, int]], labels: dict[str, str], kinds: dict[str, Callable[[str], bool]]
+) -> str:
     """One row an arm, one column a kind of measurement, cells "+better −worse of all"."""
     head = [f"| {labels[REFERENCE]} against | " + " | ".join(kinds) + " |", "|---|" + "---|" * len(kinds)]
 
     def cell(found: dict[str, int]) -> str:
         return f"+{found['better']} −{found['worse']} of {found['of']}" if found["of"] else "–"
 
-    return "\n".join(head + [f"| {labels[arm]} | " + " | ".join(cell(counted(of, which)) for which in kinds.values()) + " |" for arm, of in verdicts.items()])
+    return "\n".join(
+        head
+        + [
+            f"| {labels[arm]} | " + " | ".join(cell(counted(of, which)) for which in kinds.values()) + " |"
+            for arm, of in verdicts.items()
+        ]
+    )
 
 
 def markdown(table: pd.DataFrame) -> str:
     """A table of numbers with two decimals in Markdown."""
     head = ["| | " + " | ".join(table.columns) + " |", "|---|" + "---|" * len(table.columns)]
-    return "\n".join(head + [f"| {name} | " + " | ".join(f"{v:.2f}" for v in row) + " |" for name, row in zip(table.index, table.to_numpy(), strict=True)])
+    return "\n".join(
+        head
+        + [
+            f"| {name} | " + " | ".join(f"{v:.2f}" for v in row) + " |"
+            for name, row in zip(table.index, table.to_numpy(), strict=True)
+        ]
+    )
 
 
 def write(path: Path, text: str) -> None:

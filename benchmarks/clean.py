@@ -69,12 +69,21 @@ def main():
     sparse_ms = median_ms(lambda: clean_by_sparse_lu(ecg), max(3, repeats // 5))
     batch = [ecg] * 200
     many_ms = {threads: median_ms(lambda threads=threads: clean_many(batch, threads), 3) for threads in (1, 2)}
-    print(json.dumps({
-        "benchmark": "clean", "shape": list(ecg.shape), "cores": os.cpu_count(),
-        "clean_ms": round(clean_ms, 3), "sparse_lu_ms": round(sparse_ms, 1), "ratio": round(sparse_ms / clean_ms, 1),
-        "max_difference": difference,
-        "many_ecgs_per_s_1_thread": round(200e3 / many_ms[1]), "many_ecgs_per_s_2_threads": round(200e3 / many_ms[2]),
-    }))
+    print(
+        json.dumps(
+            {
+                "benchmark": "clean",
+                "shape": list(ecg.shape),
+                "cores": os.cpu_count(),
+                "clean_ms": round(clean_ms, 3),
+                "sparse_lu_ms": round(sparse_ms, 1),
+                "ratio": round(sparse_ms / clean_ms, 1),
+                "max_difference": difference,
+                "many_ecgs_per_s_1_thread": round(200e3 / many_ms[1]),
+                "many_ecgs_per_s_2_threads": round(200e3 / many_ms[2]),
+            }
+        )
+    )
 
 
 if __name__ == "__main__":

@@ -3,8 +3,8 @@
     python benchmarks/demo_readouts.py [--cohort FOLDER of prepared shards]
 
 For labels that came after the training (the wall motion score index). The network stays; readouts.safetensors and the
-manifest's `test` and `readouts` are replaced. About 40 minutes on two cores where the cohort has to be rendered first, else 10.
-Prints one JSON line.
+manifest's `test` and `readouts` are replaced. About 40 minutes on two cores where the cohort has to be rendered first,
+else 10. Prints one JSON line.
 """
 
 import argparse
@@ -33,7 +33,12 @@ def main() -> None:
     from echo2ecg_core.workflows.prepare_phantom import prepare_cohort, with_more_bodies
 
     manifest, checkpoint = read_manifest(SHIPPED_MODEL), load_checkpoint(SHIPPED_MODEL)
-    of_cohort = {"n_patients": manifest["cohort"]["simulated"], "seed": manifest["cohort"]["seed"], "spec": checkpoint.spec.ecg_input, "folder": folder}
+    of_cohort = {
+        "n_patients": manifest["cohort"]["simulated"],
+        "seed": manifest["cohort"]["seed"],
+        "spec": checkpoint.spec.ecg_input,
+        "folder": folder,
+    }
     data = prepare_cohort(**of_cohort, encoder=checkpoint.clip_encoder, progress=tell)
     data = with_more_bodies(data, **of_cohort, n_bodies=TRAINING_PRESETS[manifest["preset"]].bodies, progress=tell)
     readouts, measured = fit_and_test(checkpoint.echo2ecg, data, manifest["within_days"], manifest["run"]["seed"])
@@ -42,8 +47,17 @@ def main() -> None:
     manifest["cohort"]["fingerprint"] = data.fingerprint()
     write_atomically(SHIPPED_MODEL / "manifest.json", json.dumps(manifest, indent=1, ensure_ascii=False).encode())
     lvef = measured["test"]["phenotypes"]["lvef"]
-    print(json.dumps({"benchmark": "demo_readouts", "model": manifest["sha256"][:8], "phenotypes": len(measured["test"]["phenotypes"]),
-                      "auroc_reduced": lvef["auroc_reduced"], "mae": lvef["mae"]}))
+    print(
+        json.dumps(
+            {
+                "benchmark": "demo_readouts",
+                "model": manifest["sha256"][:8],
+                "phenotypes": len(measured["test"]["phenotypes"]),
+                "auroc_reduced": lvef["auroc_reduced"],
+                "mae": lvef["mae"],
+            }
+        )
+    )
 
 
 def tell(share: float, message: str) -> None:

@@ -44,7 +44,14 @@ def main() -> None:
     card = demo.open_workspace(workspace)
     model = load_active_model(workspace)
     archive = options.out / "archive"
-    write_cohort(archive, demo.COHORT_PATIENTS, demo.COHORT_SEED, ecg_only=True, jobs=2, progress=lambda done, total, message: tell(done / total, message))
+    write_cohort(
+        archive,
+        demo.COHORT_PATIENTS,
+        demo.COHORT_SEED,
+        ecg_only=True,
+        jobs=2,
+        progress=lambda done, total, message: tell(done / total, message),
+    )
     ingest(archive, workspace, cohort=COHORT, synthetic=True, progress=tell)
     wanted, found = len(pd.read_csv(archive / "ecgs.csv")), Catalog(workspace).counts()["ecgs"]
     assert found == wanted, f"{found} of {wanted} ECGs were read"
@@ -61,10 +68,14 @@ def align_studies(workspace: Workspace, model, folder: Path) -> None:
     """Store the aligned vector of every study, from clip vectors that were never clips on disk."""
     from echo2ecg_core.workflows.prepare_phantom import prepare_cohort
 
-    data = prepare_cohort(demo.COHORT_PATIENTS, demo.COHORT_SEED, model.spec.ecg_input, folder, encoder=model.clip_encoder, progress=tell)
+    data = prepare_cohort(
+        demo.COHORT_PATIENTS, demo.COHORT_SEED, model.spec.ecg_input, folder, encoder=model.clip_encoder, progress=tell
+    )
     rows = data.clips.groupby("study_id").indices
     aligned = np.concatenate([model.align_studies([data.clip_data[rows[i]]]) for i in data.studies.study_id])
-    VectorSet("study_aligned", model.card.model_id, tuple(data.studies.study_id), aligned.astype(np.float32)).save(workspace.vectors)
+    VectorSet("study_aligned", model.card.model_id, tuple(data.studies.study_id), aligned.astype(np.float32)).save(
+        workspace.vectors
+    )
 
 
 def tell(share: float, message: str) -> None:

@@ -1,16 +1,16 @@
 """ECG embedding with merged projections against the published double ones; same weights, same run.
 
-Run: `python -m benchmarks.ecg_encoder [--threads 2] [--batch 32] [--repeats 7] [--device cpu|cuda] [--compile]` from the
-project folder; on a machine with a GPU it takes CUDA and torch.compile by itself.
+Run: `python -m benchmarks.ecg_encoder [--threads 2] [--batch 32] [--repeats 7] [--device cpu|cuda] [--compile]` from
+the project folder; on a machine with a GPU it takes CUDA and torch.compile by itself.
 Measures ECGs per second (best of the repeats, versions taking turns) of the base ECG encoder with mean pooling:
   plain        published layout: qkv, then a whole nn.MultiheadAttention, then proj (called with its defaults)
   plain_sdpa   the same with need_weights=False, its fastest call
   float32      this project's network, weights imported from the plain one
   bfloat16     the same under autocast
   bfloat16_compiled  that through torch.compile
-the time of one ECG and the peak memory. Agreement is the largest difference (float32) and the smallest cosine (bfloat16) to the
-plain version. Ratios are given by wall and by processor time; on a busy machine the second is the one to believe.
-Prints one JSON line.
+the time of one ECG and the peak memory. Agreement is the largest difference (float32) and the smallest cosine
+(bfloat16) to the plain version. Ratios are given by wall and by processor time; on a busy machine the second is the one
+to believe. Prints one JSON line.
 """
 
 import json

@@ -1,7 +1,7 @@
 """MViTv2-S clips per second against a plain translation of the published network; same weights, same run.
 
-Run: `python -m benchmarks.echo_encoder [--threads 2] [--batch 2] [--repeats 3] [--device cpu|cuda] [--compile]` from the
-project folder; on a machine with a GPU it takes CUDA and torch.compile by itself (give it a larger batch there).
+Run: `python -m benchmarks.echo_encoder [--threads 2] [--batch 2] [--repeats 3] [--device cpu|cuda] [--compile]` from
+the project folder; on a machine with a GPU it takes CUDA and torch.compile by itself (give it a larger batch there).
 Versions take turns, the best of the repeats counts:
   plain      float32, channels first, relative positions as one bias matrix for every query and key
   float32    this project's network: tokens stay channels-last, relative positions are extra channels of q and k

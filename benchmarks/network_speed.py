@@ -24,7 +24,9 @@ def options(description: str, *, batch: int, repeats: int, given: Sequence[str] 
     parser.add_argument("--batch", type=int, default=batch)
     parser.add_argument("--repeats", type=int, default=repeats)
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cuda" if torch.cuda.is_available() else "cpu")
-    parser.add_argument("--compile", action=argparse.BooleanOptionalAction, default=None, help="Default: only on a GPU.")
+    parser.add_argument(
+        "--compile", action=argparse.BooleanOptionalAction, default=None, help="Default: only on a GPU."
+    )
     chosen = parser.parse_args(given)
     torch.set_num_threads(chosen.threads)
     if chosen.compile is None:
@@ -32,7 +34,9 @@ def options(description: str, *, batch: int, repeats: int, given: Sequence[str] 
     return chosen
 
 
-def with_compiled(functions: dict[str, Callable], name: str, chosen: argparse.Namespace) -> tuple[dict[str, Callable], list[str]]:
+def with_compiled(
+    functions: dict[str, Callable], name: str, chosen: argparse.Namespace
+) -> tuple[dict[str, Callable], list[str]]:
     """The versions with `name` compiled as one more, and what has to be said of it."""
     if not chosen.compile:
         return functions, []

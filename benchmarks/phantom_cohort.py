@@ -57,7 +57,8 @@ def main() -> None:
     a_clip, an_ecg = (seconds - ecg_seconds) / clips, ecg_seconds / ecgs
     total = PATIENTS * (CLIPS * a_clip + ecgs / chosen.patients * an_ecg)
     print(json.dumps({
-        "benchmark": "phantom_cohort", "patients": chosen.patients, "ecgs": ecgs, "clips": clips, "format": chosen.format,
+        "benchmark": "phantom_cohort", "patients": chosen.patients, "ecgs": ecgs, "clips": clips,
+        "format": chosen.format,
         "frames_per_second_a_core": round(frames), "ecgs_per_second_a_core": round(ecgs_per_second()),
         "processor_seconds_a_clip": round(a_clip, 3), "processor_seconds_an_ecg_file": round(an_ecg, 4),
         "minutes_for_1000_patients": round(total / CORES / 60, 1), "extrapolated_from_patients": chosen.patients,

@@ -1,12 +1,12 @@
 """How much of the echo the phantom's ECG tells: gradient boosting on measured ECG features against the labels.
 
 Run: python benchmarks/phantom_difficulty.py [--train 2000] [--test 700] [--seed 7] [--observer-noise]. Prints one JSON
-line: for two sets of features the LVEF mean absolute error and its ratio to the median predictor, other phenotypes, AUROC of
-LVEF <= 40 and of LV hypertrophy; and the speed of the simulator. "printed" are the twelve numbers that a cart prints (rate,
-its spread, PR, QRS, QT, axis, P wave, Sokolow-Lyon and Cornell voltage); "all" adds the amplitudes and times of every lead.
-The phantom is meant to be as hard as life: from printed measurements LVEF error 6-9 points, AUROC 0.80-0.92; from all the ECG
-holds, what networks reach (Attia et al., Nat Med 2019: 0.93 with 45,000 patients and raw ECGs). All are measured on the signal by
-evaluation/features.py, so that no phantom latent leaks in.
+line: for two sets of features the LVEF mean absolute error and its ratio to the median predictor, other phenotypes,
+AUROC of LVEF <= 40 and of LV hypertrophy; and the speed of the simulator. "printed" are the twelve numbers that a cart
+prints (rate, its spread, PR, QRS, QT, axis, P wave, Sokolow-Lyon and Cornell voltage); "all" adds the amplitudes and
+times of every lead. The phantom is meant to be as hard as life: from printed measurements LVEF error 6-9 points, AUROC
+0.80-0.92; from all the ECG holds, what networks reach (Attia et al., Nat Med 2019: 0.93 with 45,000 patients and raw
+ECGs). All are measured on the signal by evaluation/features.py, so that no phantom latent leaks in.
 """
 
 import argparse

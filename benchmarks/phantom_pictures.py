@@ -86,7 +86,10 @@ def echo_picture() -> Image.Image:
         smaller = Image.fromarray(row).resize((len(PHANTOM_VIEWS) * TILE, TILE), Image.Resampling.LANCZOS)
         picture.paste(smaller, (LEFT, y))
         if moment == "ED":
-            facts = f"LVEF {heart.lvef:.0f} %\nLVEDV {heart.lvedv:.0f} mL\nIVSd {heart.ivsd:.1f} cm\n{MITRAL[heart.mr_grade]}"
+            facts = (
+                f"LVEF {heart.lvef:.0f} %\nLVEDV {heart.lvedv:.0f} mL\nIVSd {heart.ivsd:.1f} "
+                f"cm\n{MITRAL[heart.mr_grade]}"
+            )
             _write(draw, (12, y + 20), HEARTS[i // 2], 17, INK, bold=True)
             _write(draw, (12, y + 48), facts, 15, FAINT)
         _write(draw, (12, y + TILE - 34), {"ED": "end-diastole", "ES": "end-systole"}[moment], 15, INK)

@@ -4,8 +4,8 @@
 
 Writes WFDB records of phantom hearts into a temporary folder, then times, in one run and on the threads torch takes:
 reading them, cleaning and resampling them, and embedding them in batches of 32 with the full-size ECG encoder (preset
-"base", random weights: time does not depend on them). Prints one JSON line; `share_read_and_clean` is the part of the sum
-that is not the encoder, the aim is below 0.15.
+"base", random weights: time does not depend on them). Prints one JSON line; `share_read_and_clean` is the part of the
+sum that is not the encoder, the aim is below 0.15.
 """
 
 import argparse
@@ -46,9 +46,18 @@ def main() -> None:
             model.embed_ecg(torch.from_numpy(windows[i : i + 32]))
         embedded = time.perf_counter()
     seconds = {"read_s": read - start, "clean_s": cleaned - read, "embed_s": embedded - cleaned}
-    print(json.dumps({"benchmark": "predict_files", "ecgs": n, "threads": torch.get_num_threads(),
-                      **{k: round(v, 2) for k, v in seconds.items()}, "ecgs_per_s": round(n / (embedded - start), 1),
-                      "share_read_and_clean": round((cleaned - start) / (embedded - start), 3)}))
+    print(
+        json.dumps(
+            {
+                "benchmark": "predict_files",
+                "ecgs": n,
+                "threads": torch.get_num_threads(),
+                **{k: round(v, 2) for k, v in seconds.items()},
+                "ecgs_per_s": round(n / (embedded - start), 1),
+                "share_read_and_clean": round((cleaned - start) / (embedded - start), 3),
+            }
+        )
+    )
 
 
 if __name__ == "__main__":

@@ -1,12 +1,13 @@
 """One training step of this project against the published one: pairs a second at full size.
 
-Run: `python -m benchmarks.pretrain [--threads 2] [--batch 32] [--repeats 3] [--device cpu|cuda] [--compile]` from the project
-folder. On a GPU it also takes batches of 256, 1024 and 4096 and prints model FLOP utilisation and peak memory of each.
-Measured are forward, loss, backward and AdamW on the same batch, best of the repeats, versions taking turns:
-  plain      published layout (double projections, nn.MultiheadAttention with its defaults), activation checkpointing, float32
-  float32    this project's step
+Run: `python -m benchmarks.pretrain [--threads 2] [--batch 32] [--repeats 3] [--device cpu|cuda] [--compile]` from the
+project folder. On a GPU it also takes batches of 256, 1024 and 4096 and prints model FLOP utilisation and peak memory
+of each. Measured are forward, loss, backward and AdamW on the same batch, best of the repeats, versions taking turns:
+  plain      published layout (double projections, nn.MultiheadAttention with its defaults), activation checkpointing,
+  float32 float32    this project's step
   bfloat16   the same with precision bf16-mixed, as the presets train
-Ratios are given by wall and by processor time; on a busy machine the second is the one to believe. Prints one JSON line.
+Ratios are given by wall and by processor time; on a busy machine the second is the one to believe. Prints one JSON
+line.
 """
 
 import argparse
@@ -71,16 +72,24 @@ def flops_a_pair() -> float:
 def main(given: Sequence[str] | None = None) -> None:
     chosen = options(__doc__.splitlines()[0], batch=32, repeats=3, given=given)
     plain, ours = PlainStep().to(chosen.device), Echo2ECG(SPEC).to(chosen.device)
-    functions = {"plain": step_of(plain, False, False), "float32": step_of(ours, False, True), "bfloat16": step_of(ours, True, True)}
+    functions = {
+        "plain": step_of(plain, False, False),
+        "float32": step_of(ours, False, True),
+        "bfloat16": step_of(ours, True, True),
+    }
     functions, notes = with_compiled(functions, "bfloat16", chosen)
     x = torch.randn(chosen.batch, 12, SPEC.ecg_input.n_samples, device=chosen.device)
     times = best_times(functions, x, chosen.repeats)
     result = {
-        "benchmark": "pretrain", "device": torch.cuda.get_device_name() if x.is_cuda else "cpu", "threads": chosen.threads, "batch": chosen.batch,
+        "benchmark": "pretrain",
+        "device": torch.cuda.get_device_name() if x.is_cuda else "cpu",
+        "threads": chosen.threads,
+        "batch": chosen.batch,
         "pairs_per_s": {name: round(chosen.batch / t[0], 2) for name, t in times.items()},
         "times_plain": {name: round(times["plain"][0] / t[0], 2) for name, t in times.items()},
         "times_plain_by_processor_time": {name: round(times["plain"][1] / t[1], 2) for name, t in times.items()},
-        "peak_memory_mb": peak_memory_mb(functions, x), "notes": notes,
+        "peak_memory_mb": peak_memory_mb(functions, x),
+        "notes": notes,
     }
     if x.is_cuda:
         result["by_batch"] = {str(n): on_gpu(functions, n, chosen) for n in GPU_BATCHES}
@@ -94,8 +103,11 @@ def on_gpu(functions: dict[str, Callable], batch: int, chosen: argparse.Namespac
     seconds, _ = best_times({version: functions[version]}, x, chosen.repeats)[version]
     name = torch.cuda.get_device_name()
     peak = next((flops for key, flops in PEAK_FLOPS.items() if key in name), None)
-    return {"pairs_per_s": round(batch / seconds, 1), "peak_memory_mb": peak_memory_mb({version: functions[version]}, x)[version],
-            "model_flop_utilisation": peak and round(flops_a_pair() * batch / seconds / peak, 3)}
+    return {
+        "pairs_per_s": round(batch / seconds, 1),
+        "peak_memory_mb": peak_memory_mb({version: functions[version]}, x)[version],
+        "model_flop_utilisation": peak and round(flops_a_pair() * batch / seconds / peak, 3),
+    }
 
 
 if __name__ == "__main__":

@@ -1,8 +1,9 @@
-"""How long retrieval metrics take, and how much memory: 2,000 x 2,000 with 557 positives a query, 20,000 x 20,000 from vectors.
+"""How long retrieval metrics take, and how much memory: 2,000 x 2,000 with 557 positives a query, 20,000 x 20,000 from
+vectors.
 
-Run: python -m benchmarks.retrieval [--large 20000]. Prints one JSON line: seconds for the small case (target: under 1.5 s; the
-published loops took 43 s), seconds and peak memory for the large one (target: under 2 GB; a whole similarity matrix of float32 is
-1.6 GB, its positives 0.4 GB, a stable ranking 3.2 GB).
+Run: python -m benchmarks.retrieval [--large 20000]. Prints one JSON line: seconds for the small case (target: under 1.5
+s; the published loops took 43 s), seconds and peak memory for the large one (target: under 2 GB; a whole similarity
+matrix of float32 is 1.6 GB, its positives 0.4 GB, a stable ranking 3.2 GB).
 """
 
 import argparse
@@ -29,9 +30,15 @@ def main() -> None:
     value = rng.normal(55, 12, n).astype(np.float32)
     queries, targets = (rng.normal(size=(n, 512)).astype(np.float32) for _ in range(2))
     start = time.perf_counter()
-    retrieval_metrics_of_vectors(queries, targets, lambda first, stop: np.abs(value[first:stop, None] - value[None]) <= 6)
-    result |= {"large": n, "large_s": round(time.perf_counter() - start, 1),
-               "peak_gb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20, 2), "peak_target_gb": 2}
+    retrieval_metrics_of_vectors(
+        queries, targets, lambda first, stop: np.abs(value[first:stop, None] - value[None]) <= 6
+    )
+    result |= {
+        "large": n,
+        "large_s": round(time.perf_counter() - start, 1),
+        "peak_gb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20, 2),
+        "peak_target_gb": 2,
+    }
     print(json.dumps(result))
 
 

@@ -28,8 +28,12 @@ from echo2ecg_core.terminal import (
     watching,
 )
 
-app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False,
-                  help="Echo2ECG Explorer: from a 12-lead ECG to heart phenotypes and similar echo studies. Research use only.")
+app = typer.Typer(
+    add_completion=False,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    help="Echo2ECG Explorer: from a 12-lead ECG to heart phenotypes and similar echo studies. Research use only.",
+)
 app.add_typer(models_app, name="models")
 
 
@@ -43,11 +47,14 @@ def main() -> None:
 
 
 @app.command()
-def predict(files: Annotated[list[Path], typer.Argument(help="ECG files, folders or patterns (a WFDB record by its .hea).")],
-            sampling_rate_hz: Annotated[float | None, typer.Option(help="For files that do not hold their rate.")] = None,
-            insist: Annotated[bool, typer.Option(help="Predict although the signal quality is unusable.")] = False,
-            csv: Annotated[bool, typer.Option("--csv", help="Print a table, one row a file.")] = False,
-            workspace: WorkspaceOption = None, as_json: JsonOption = False) -> None:
+def predict(
+    files: Annotated[list[Path], typer.Argument(help="ECG files, folders or patterns (a WFDB record by its .hea).")],
+    sampling_rate_hz: Annotated[float | None, typer.Option(help="For files that do not hold their rate.")] = None,
+    insist: Annotated[bool, typer.Option(help="Predict although the signal quality is unusable.")] = False,
+    csv: Annotated[bool, typer.Option("--csv", help="Print a table, one row a file.")] = False,
+    workspace: WorkspaceOption = None,
+    as_json: JsonOption = False,
+) -> None:
     """Predict phenotypes from ECG files."""
     from echo2ecg_core.workflows.active_model import load_active_model
     from echo2ecg_core.workflows.demo import open_workspace
@@ -62,7 +69,9 @@ def predict(files: Annotated[list[Path], typer.Argument(help="ECG files, folders
     single = len(files) == 1 and not files[0].is_dir() and files == ecg_files(files)
     found = ecg_files(files)
     with progress_bar(shown=len(found) > 1) as progress:
-        reports = list(predict_files(found, load, place, insist=insist, sampling_rate_hz=sampling_rate_hz, progress=progress))
+        reports = list(
+            predict_files(found, load, place, insist=insist, sampling_rate_hz=sampling_rate_hz, progress=progress)
+        )
     if single and "error" in reports[0]:
         raise Echo2ECGError(reports[0]["error"])
     if csv:
@@ -79,9 +88,13 @@ def predict(files: Annotated[list[Path], typer.Argument(help="ECG files, folders
 
 
 @app.command()
-def search(file: Path, k: Annotated[int, typer.Option("-k", min=1, help="How many studies.")] = 10,
-           sampling_rate_hz: Annotated[float | None, typer.Option(help="For a file that does not hold its rate.")] = None,
-           workspace: WorkspaceOption = None, as_json: JsonOption = False) -> None:
+def search(
+    file: Path,
+    k: Annotated[int, typer.Option("-k", min=1, help="How many studies.")] = 10,
+    sampling_rate_hz: Annotated[float | None, typer.Option(help="For a file that does not hold its rate.")] = None,
+    workspace: WorkspaceOption = None,
+    as_json: JsonOption = False,
+) -> None:
     """Find the echo studies nearest to an ECG."""
     from echo2ecg_core.ecg.readers import read_ecg
     from echo2ecg_core.workflows.active_model import load_active_model
@@ -102,7 +115,11 @@ def search(file: Path, k: Annotated[int, typer.Option("-k", min=1, help="How man
 
 
 @app.command()
-def view(clip_id: str, out: Annotated[Path, typer.Option(help="File to write (H.264 MP4).")], workspace: WorkspaceOption = None) -> None:
+def view(
+    clip_id: str,
+    out: Annotated[Path, typer.Option(help="File to write (H.264 MP4).")],
+    workspace: WorkspaceOption = None,
+) -> None:
     """Write an echo clip as an MP4 that plays in any browser."""
     from echo2ecg_core.store.catalog import Catalog
     from echo2ecg_core.store.database import write_atomically
@@ -110,7 +127,11 @@ def view(clip_id: str, out: Annotated[Path, typer.Option(help="File to write (H.
     catalog = Catalog(existing_workspace(workspace))
     clip = catalog.clip(clip_id)
     write_atomically(out, catalog.clip_path(clip_id).read_bytes())
-    print(f"{clip.view or 'unnamed view'}, {clip.n_frames} frames, {clip.fps:g} frames/s{', synthetic' if clip.synthetic else ''}", file=sys.stderr)
+    print(
+        f"{clip.view or 'unnamed view'}, {clip.n_frames} frames, {clip.fps:g} "
+        f"frames/s{', synthetic' if clip.synthetic else ''}",
+        file=sys.stderr,
+    )
 
 
 @app.command()
@@ -127,8 +148,11 @@ def demo(workspace: WorkspaceOption = None, as_json: JsonOption = False) -> None
     if as_json:
         print_json({"workspace": str(place.folder), "model": card.model_id, "synthetic": True, **counts})
     else:
-        print(f"The demo workspace is complete: {counts['ecgs']} ECGs, {counts['studies']} studies, {counts['clips']} clips "
-              f"of {counts['patients']} simulated patients.")
+        print(
+            f"The demo workspace is complete: {counts['ecgs']} ECGs, {counts['studies']} studies, {counts['clips']} "
+            "clips "
+            f"of {counts['patients']} simulated patients."
+        )
 
 
 @app.command()
@@ -147,8 +171,12 @@ def check(workspace: WorkspaceOption = None, as_json: JsonOption = False) -> Non
 
 
 @app.command("import")
-def import_archive(folder: Path, cohort: Annotated[str, typer.Option(help="Name of the cohort.")] = "Imported",
-                   workspace: WorkspaceOption = None, as_json: JsonOption = False) -> None:
+def import_archive(
+    folder: Path,
+    cohort: Annotated[str, typer.Option(help="Name of the cohort.")] = "Imported",
+    workspace: WorkspaceOption = None,
+    as_json: JsonOption = False,
+) -> None:
     """Import a folder of ECGs, echo clips and labels (layout: README)."""
     from dataclasses import asdict
 
@@ -182,10 +210,15 @@ def embed(workspace: WorkspaceOption = None) -> None:
 
 
 @app.command()
-def train(preset: Annotated[str, typer.Option(help="demo or paper")] = "demo",
-          set_values: Annotated[list[str], typer.Option("--set", help="key=value, as often as needed; a wrong key lists all.")] = [],  # noqa: B006
-          name: Annotated[str, typer.Option(help="Name of the model.")] = "",
-          workspace: WorkspaceOption = None, as_json: JsonOption = False) -> None:
+def train(
+    preset: Annotated[str, typer.Option(help="demo or paper")] = "demo",
+    set_values: Annotated[
+        list[str], typer.Option("--set", help="key=value, as often as needed; a wrong key lists all.")
+    ] = [],  # noqa: B006
+    name: Annotated[str, typer.Option(help="Name of the model.")] = "",
+    workspace: WorkspaceOption = None,
+    as_json: JsonOption = False,
+) -> None:
     """Train a model and register it, inactive; killed and started again it goes on. Also under torchrun and srun."""
     from echo2ecg_core.store import jobs
     from echo2ecg_core.workflows.demo import open_workspace
@@ -204,18 +237,26 @@ def train(preset: Annotated[str, typer.Option(help="demo or paper")] = "demo",
 
 
 @app.command()
-def evaluate(model: Annotated[str, typer.Option(help="Id of a registered model.")],
-             cohort: Annotated[list[str], typer.Option(help="Judge patients of this cohort only; may be repeated.")] = [],  # noqa: B006
-             split: Annotated[str, typer.Option(help="test or validation")] = "test",
-             vectors: Annotated[list[str], typer.Option(help="NAME=FILE.npy: another encoder's vectors, ids in FILE.ids.txt, size in FILE.json.")] = [],  # noqa: B006
-             workspace: WorkspaceOption = None, as_json: JsonOption = False) -> None:
+def evaluate(
+    model: Annotated[str, typer.Option(help="Id of a registered model.")],
+    cohort: Annotated[list[str], typer.Option(help="Judge patients of this cohort only; may be repeated.")] = [],  # noqa: B006
+    split: Annotated[str, typer.Option(help="test or validation")] = "test",
+    vectors: Annotated[
+        list[str],
+        typer.Option(help="NAME=FILE.npy: another encoder's vectors, ids in FILE.ids.txt, size in FILE.json."),
+    ] = [],  # noqa: B006
+    workspace: WorkspaceOption = None,
+    as_json: JsonOption = False,
+) -> None:
     """Judge a model on test patients, beside a random encoder, hand-made features and imported encoders."""
     from echo2ecg_core.workflows.evaluate import evaluate as evaluate_model
     from echo2ecg_core.workflows.evaluate import summary_lines
     from echo2ecg_core.workflows.imported_encoders import named_files
 
     with progress_bar() as progress:
-        report = evaluate_model(existing_workspace(workspace), model, cohort or None, split, named_files(vectors), progress)
+        report = evaluate_model(
+            existing_workspace(workspace), model, cohort or None, split, named_files(vectors), progress
+        )
     if as_json:
         print_json(report)
     else:
@@ -223,11 +264,15 @@ def evaluate(model: Annotated[str, typer.Option(help="Id of a registered model."
 
 
 @app.command()
-def report(model: Annotated[str, typer.Option(help="Id of an evaluated model.")],
-           out: Annotated[Path, typer.Option(help="Folder to write: report.html, tables/, figures/.")],
-           beside: Annotated[list[str], typer.Option(help="Another evaluated model in the same tables; may be repeated.")] = [],  # noqa: B006
-           split: Annotated[str, typer.Option(help="test or validation: which evaluation")] = "test",
-           workspace: WorkspaceOption = None) -> None:
+def report(
+    model: Annotated[str, typer.Option(help="Id of an evaluated model.")],
+    out: Annotated[Path, typer.Option(help="Folder to write: report.html, tables/, figures/.")],
+    beside: Annotated[
+        list[str], typer.Option(help="Another evaluated model in the same tables; may be repeated.")
+    ] = [],  # noqa: B006
+    split: Annotated[str, typer.Option(help="test or validation: which evaluation")] = "test",
+    workspace: WorkspaceOption = None,
+) -> None:
     """Write the report of a model as one HTML file, CSV and LaTeX tables, and figures."""
     from echo2ecg_core.store.model_registry import ModelRegistry
     from echo2ecg_core.workflows.report import direct_difference, load_report, set_beside, write_report_folder
@@ -239,20 +284,35 @@ def report(model: Annotated[str, typer.Option(help="Id of an evaluated model.")]
 
 
 @app.command()
-def phantom(out: Annotated[Path, typer.Option(help="Folder to write.")], patients: Annotated[int, typer.Option()] = 20,
-            seed: Annotated[int, typer.Option()] = 1, format: Annotated[str, typer.Option(help="mp4 or dicom")] = "mp4",
-            ecg_only: Annotated[bool, typer.Option()] = False, jobs: Annotated[int, typer.Option(help="Processes.")] = 1) -> None:
+def phantom(
+    out: Annotated[Path, typer.Option(help="Folder to write.")],
+    patients: Annotated[int, typer.Option()] = 20,
+    seed: Annotated[int, typer.Option()] = 1,
+    format: Annotated[str, typer.Option(help="mp4 or dicom")] = "mp4",
+    ecg_only: Annotated[bool, typer.Option()] = False,
+    jobs: Annotated[int, typer.Option(help="Processes.")] = 1,
+) -> None:
     """Write a phantom cohort as real files."""
     from echo2ecg_core.phantom.cohort import write_cohort
 
     with progress_bar() as progress:
-        write_cohort(out, patients, seed, format=format, ecg_only=ecg_only, jobs=jobs,
-                     progress=lambda done, total, message: progress(done / max(total, 1), message))
+        write_cohort(
+            out,
+            patients,
+            seed,
+            format=format,
+            ecg_only=ecg_only,
+            jobs=jobs,
+            progress=lambda done, total, message: progress(done / max(total, 1), message),
+        )
 
 
 @app.command()
-def promote(model: str, prepare: Annotated[bool, typer.Option("--prepare", help="Make missing vectors, readouts and map first.")] = False,
-            workspace: WorkspaceOption = None) -> None:
+def promote(
+    model: str,
+    prepare: Annotated[bool, typer.Option("--prepare", help="Make missing vectors, readouts and map first.")] = False,
+    workspace: WorkspaceOption = None,
+) -> None:
     """Make a registered model the active one; an older one is rolled back to like this."""
     from echo2ecg_core.workflows.active_model import promote as make_active
     from echo2ecg_core.workflows.prepare_model import prepare_model

@@ -16,32 +16,62 @@ def list_models(workspace: WorkspaceOption = None, as_json: JsonOption = False) 
     from echo2ecg_core.store.model_registry import ModelRegistry
 
     cards = ModelRegistry(existing_workspace(workspace)).models()
-    rows = [{"id": c.model_id, "name": c.name, "sha256": c.sha256, "synthetic": c.synthetic, "active": c.active,
-             "registered_at": c.registered_at} for c in cards]
+    rows = [
+        {
+            "id": c.model_id,
+            "name": c.name,
+            "sha256": c.sha256,
+            "synthetic": c.synthetic,
+            "active": c.active,
+            "registered_at": c.registered_at,
+        }
+        for c in cards
+    ]
     if as_json:
         print_json(rows)
     for row in [] if as_json else rows:
-        print(f"{'*' if row['active'] else ' '} {row['id']}  {row['name']}{'  (synthetic)' if row['synthetic'] else ''}  {row['registered_at']}")
+        print(
+            f"{'*' if row['active'] else ' '} {row['id']}  {row['name']}{'  (synthetic)' if row['synthetic'] else ''} "
+            f" {row['registered_at']}"
+        )
 
 
 @models_app.command("import")
-def import_model(files: Annotated[list[Path], typer.Argument(help="Weight file, folder of them, or several files of one model.")],
-                 kind: Annotated[str, typer.Option(help="auto, or what the files must hold.")] = "auto",
-                 allow_partial: Annotated[bool, typer.Option(help="Accept incomplete weights; the rest stays random.")] = False,
-                 sampling_rate_hz: Annotated[float | None, typer.Option(help="Rate the weights were trained at, if you know it.")] = None,
-                 order: Annotated[str | None, typer.Option(help="clean_then_resample or resample_then_clean, if you know it.")] = None,
-                 workspace: WorkspaceOption = None, as_json: JsonOption = False) -> None:
+def import_model(
+    files: Annotated[list[Path], typer.Argument(help="Weight file, folder of them, or several files of one model.")],
+    kind: Annotated[str, typer.Option(help="auto, or what the files must hold.")] = "auto",
+    allow_partial: Annotated[bool, typer.Option(help="Accept incomplete weights; the rest stays random.")] = False,
+    sampling_rate_hz: Annotated[
+        float | None, typer.Option(help="Rate the weights were trained at, if you know it.")
+    ] = None,
+    order: Annotated[
+        str | None, typer.Option(help="clean_then_resample or resample_then_clean, if you know it.")
+    ] = None,
+    workspace: WorkspaceOption = None,
+    as_json: JsonOption = False,
+) -> None:
     """Register weights of others (Echo2ECG, OTiS, EchoPrime), recognised by their keys."""
     from echo2ecg_core.workflows.model_import import import_model as register
 
-    done = register(files, named_workspace(workspace), kind=kind, allow_partial=allow_partial, sampling_rate_hz=sampling_rate_hz, order=order)
+    done = register(
+        files,
+        named_workspace(workspace),
+        kind=kind,
+        allow_partial=allow_partial,
+        sampling_rate_hz=sampling_rate_hz,
+        order=order,
+    )
     if as_json:
         print_json(done.as_json())
         return
     print(f"{done.card.name} {done.card.model_id} is registered, inactive.")
     for note in done.notes:
         print(f"  {note}")
-    for words, keys in (("Random now", done.missing), ("Not used", done.unexpected), ("Configuration not read", done.placeholders)):
+    for words, keys in (
+        ("Random now", done.missing),
+        ("Not used", done.unexpected),
+        ("Configuration not read", done.placeholders),
+    ):
         print(f"  {words}: {', '.join(keys)}" if keys else "", end="\n" if keys else "")
 
 

@@ -1,7 +1,8 @@
 """What an unexpected error of a job means for the person who started it: one sentence with the remedy.
 
 Recognised through the whole chain of causes, because libraries wrap: a full disk, memory of the machine, memory of the
-GPU. Everything else is a mistake of ours and names the log. No text of the error itself is quoted: it may hold file names.
+GPU. Everything else is a mistake of ours and names the log. No text of the error itself is quoted: it may hold file
+names.
 """
 
 import errno
@@ -13,17 +14,28 @@ def sentence_of(error: BaseException, job) -> str:
     """What went wrong in a job and what to do, as the job's closing message."""
     chain = _chain(error)
     batch = job.parameters.get("set", {}).get("batch_size") if isinstance(job.parameters.get("set"), dict) else None
-    less = f"Start again with a batch of {batch // 2:,} pairs or less" if isinstance(batch, int) and batch > 1 else "Start again with a smaller batch"
+    less = (
+        f"Start again with a batch of {batch // 2:,} pairs or less"
+        if isinstance(batch, int) and batch > 1
+        else "Start again with a smaller batch"
+    )
     if any(isinstance(e, OSError) and e.errno in NO_SPACE or "No space left on device" in str(e) for e in chain):
         return "The disk is full. Free some space where the workspace lies, then Resume: what was finished is kept."
     if any(_is_gpu_memory(e) for e in chain):
         at = f" at a batch of {batch:,} pairs" if isinstance(batch, int) else ""
         return f"The GPU memory is full{at}. {less}, with accumulation or in bf16; other programs on the GPU count too."
     if any(isinstance(e, MemoryError) or "can't allocate memory" in str(e) for e in chain):
-        remedy = f"{less}, or close other programs and Resume." if job.kind == "train" else "Close other programs, then Resume."
+        remedy = (
+            f"{less}, or close other programs and Resume."
+            if job.kind == "train"
+            else "Close other programs, then Resume."
+        )
         return f"The machine ran out of memory. {remedy}"
-    return (f"The job stopped on an unexpected {type(error).__name__}; its log tells where (logs/job-{job.job_id:04d}.log). "
-            "Resume tries once more; if it happens again, send the log to whoever maintains this program.")
+    return (
+        f"The job stopped on an unexpected {type(error).__name__}; its log tells where "
+        f"(logs/job-{job.job_id:04d}.log). "
+        "Resume tries once more; if it happens again, send the log to whoever maintains this program."
+    )
 
 
 def _chain(error: BaseException) -> list[BaseException]:

@@ -1,15 +1,17 @@
 """What an echo laboratory writes down of a study beside its phenotypes: wall motion by segment, rhythm, conduction.
 
-The 17 segments, their order and the scores are those of ASE/EACVI 2015 (Lang et al., J Am Soc Echocardiogr 28:1-39) and of
-the AHA (Cerqueira et al., Circulation 105:539-542, 2002): number 1 is basal anterior, 17 the apex. The index is the mean
-over the segments that were scored; a laboratory that leaves the apical cap out (the 16-segment model) leaves it empty.
+The 17 segments, their order and the scores are those of ASE/EACVI 2015 (Lang et al., J Am Soc Echocardiogr 28:1-39) and
+of the AHA (Cerqueira et al., Circulation 105:539-542, 2002): number 1 is basal anterior, 17 the apex. The index is the
+mean over the segments that were scored; a laboratory that leaves the apical cap out (the 16-segment model) leaves it
+empty.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 SEGMENTS = (
-    "basal_anterior", "basal_anteroseptal", "basal_inferoseptal", "basal_inferior", "basal_inferolateral", "basal_anterolateral",
+    "basal_anterior", "basal_anteroseptal", "basal_inferoseptal", "basal_inferior", "basal_inferolateral",
+    "basal_anterolateral",
     "mid_anterior", "mid_anteroseptal", "mid_inferoseptal", "mid_inferior", "mid_inferolateral", "mid_anterolateral",
     "apical_anterior", "apical_septal", "apical_inferior", "apical_lateral", "apex",
 )  # fmt: skip
@@ -39,7 +41,11 @@ class Findings:
 
     def words(self) -> list[str]:
         """Rhythm and conduction in words, as far as they are known."""
-        known = [RHYTHMS.get(self.rhythm), CONDUCTIONS.get(self.conduction), FIRST_DEGREE_BLOCK if self.first_degree_block else None]
+        known = [
+            RHYTHMS.get(self.rhythm),
+            CONDUCTIONS.get(self.conduction),
+            FIRST_DEGREE_BLOCK if self.first_degree_block else None,
+        ]
         return [words for words in known if words]
 
 
@@ -50,7 +56,8 @@ def score_index(scores: Sequence[int | None]) -> float | None:
 
 
 def write_scores(scores: Sequence[int | None]) -> str:
-    """Scores as the text of a table cell: 17 of them in the order of `SEGMENTS`, parted by spaces, "-" where not scored."""
+    """Scores as the text of a table cell: 17 of them in the order of `SEGMENTS`, parted by spaces, "-" where not
+    scored."""
     return " ".join(NOT_SCORED if score is None else str(score) for score in scores)
 
 
@@ -64,6 +71,8 @@ def read_scores(text: str) -> tuple[int | None, ...] | None:
     if len(entries) != len(SEGMENTS):
         raise ValueError(f"{len(SEGMENTS)} scores parted by spaces, in the order of the segments")
     if not set(entries) <= {NOT_SCORED, *map(str, SCORES)}:
-        raise ValueError(f"scores from {min(SCORES)} to {max(SCORES)}, or {NOT_SCORED} for a segment that was not scored")
+        raise ValueError(
+            f"scores from {min(SCORES)} to {max(SCORES)}, or {NOT_SCORED} for a segment that was not scored"
+        )
     scores = tuple(None if entry == NOT_SCORED else int(entry) for entry in entries)
     return scores if any(scores) else None

@@ -37,7 +37,10 @@ def matches_hash(password: str, line: str) -> bool:
         made = _scrypt(password, bytes.fromhex(salt), int(cost), int(block), int(parallel))
         return hmac.compare_digest(made, bytes.fromhex(digest))
     except ValueError as error:
-        raise Echo2ECGError("ECHO2ECG_ADMIN_PASSWORD_HASH is not a line that `hash-password` prints.", "Make it again with `hash-password`.") from error
+        raise Echo2ECGError(
+            "ECHO2ECG_ADMIN_PASSWORD_HASH is not a line that `hash-password` prints.",
+            "Make it again with `hash-password`.",
+        ) from error
 
 
 def matches(password: str, wanted: str) -> bool:

@@ -20,7 +20,9 @@ class Settings(BaseSettings):
     workspace: Path = Field(PROJECT / "workspace", description="Folder of catalog, clips, vectors and models.")
     threads: int = Field(2, ge=1, le=256, description="CPU threads one prediction or one job may use.")
     admin_password: SecretStr | None = Field(None, description="Password of the admin pages; prefer the hash.")
-    admin_password_hash: SecretStr | None = Field(None, description="The same, as the line that `hash-password` prints.")
+    admin_password_hash: SecretStr | None = Field(
+        None, description="The same, as the line that `hash-password` prints."
+    )
     admin_users: str = Field("", description="E-mail addresses, with commas, that are admins when they log in by OIDC.")
     auto_demo: bool = Field(True, description="Fill an empty workspace with the phantom demo when the app starts.")
 

@@ -1,4 +1,5 @@
-"""What commands share: the options they all take, and how a prediction, hits, a JSON document and the progress of work are shown.
+"""What commands share: the options they all take, and how a prediction, hits, a JSON document and the progress of work
+are shown.
 
 Progress and remarks go to standard error, results to standard output.
 """
@@ -23,7 +24,9 @@ from echo2ecg_core.store.database import Workspace
 if TYPE_CHECKING:
     from echo2ecg_core.workflows.search import Hit
 
-WorkspaceOption = Annotated[Path | None, typer.Option("--workspace", help="Folder of catalog, clips, vectors and models.")]
+WorkspaceOption = Annotated[
+    Path | None, typer.Option("--workspace", help="Folder of catalog, clips, vectors and models.")
+]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
 
 
@@ -40,7 +43,9 @@ def existing_workspace(folder: Path | None) -> Workspace:
     """
     place = named_workspace(folder)
     if not place.exists():
-        raise StoreError(f"There is no workspace at {place.folder.name}.", "Run `demo`, or name another with --workspace.")
+        raise StoreError(
+            f"There is no workspace at {place.folder.name}.", "Run `demo`, or name another with --workspace."
+        )
     return place
 
 
@@ -67,16 +72,22 @@ def print_report(report: dict) -> None:
             phenotype = PHENOTYPES[row["name"]]
             value = f"{predicted(phenotype, row['value'])} {row['unit']}".strip()
             print(f"  {row['label']:<30} {value} (90 % interval {measured_range(phenotype, *row['interval'])})")
-    print(f"  model {report['model']['name']} {report['model']['id']}"
-          f"{', trained on simulated hearts' if report['model']['synthetic'] else ''}. Research use only. Not a medical device.")
+    print(
+        f"  model {report['model']['name']} {report['model']['id']}"
+        f"{', trained on simulated hearts' if report['model']['synthetic'] else ''}. Research use only. Not a medical "
+        "device."
+    )
 
 
 def print_hits(hits: Sequence["Hit"]) -> None:
     """The studies nearest to an ECG, one a line."""
     for hit in hits:
         lvef, n = hit.phenotypes.get("lvef"), len(hit.clips)
-        print(f"{hit.rank:>3}  {hit.study_id}  similarity {hit.similarity:.2f}  LVEF {'–' if lvef is None else f'{lvef:.0f} %'}  "
-              f"{n} {'clip' if n == 1 else 'clips'}{'  synthetic' if hit.synthetic else ''}")
+        print(
+            f"{hit.rank:>3}  {hit.study_id}  similarity {hit.similarity:.2f}  LVEF "
+            f"{'–' if lvef is None else f'{lvef:.0f} %'}  "
+            f"{n} {'clip' if n == 1 else 'clips'}{'  synthetic' if hit.synthetic else ''}"
+        )
 
 
 class progress_bar:
@@ -88,7 +99,9 @@ class progress_bar:
     def __enter__(self):
         from tqdm import tqdm
 
-        self.bar = tqdm(total=100, disable=not self.shown, file=sys.stderr, bar_format="{l_bar}{bar}| {elapsed}<{remaining} {desc}")
+        self.bar = tqdm(
+            total=100, disable=not self.shown, file=sys.stderr, bar_format="{l_bar}{bar}| {elapsed}<{remaining} {desc}"
+        )
         return self.show
 
     def show(self, share: float, message: str) -> None:
@@ -126,4 +139,7 @@ def wait_for(place: Workspace, job_id: int) -> None:
         print(f"Another worker is at it: {job.message} ({job.progress:.0%})", file=sys.stderr)
         time.sleep(5)
     if job.state != "done":
-        raise StoreError(f"{job.kind.capitalize()} was not completed: {job.message}", f"Start `{job.kind}` again; what was finished is kept.")
+        raise StoreError(
+            f"{job.kind.capitalize()} was not completed: {job.message}",
+            f"Start `{job.kind}` again; what was finished is kept.",
+        )

@@ -1,8 +1,8 @@
 """Claims jobs one after the other and runs their workflows until the queue is empty; a detached process of its own.
 
-The only place besides the readers with a broad except: whatever a job raises ends as a sentence in its row (failures.py)
-and as a traceback in the job's log. No log holds patient data: errors carry none, and of an unexpected one only its type
-and its place are written, because its text may quote a file.
+The only place besides the readers with a broad except: whatever a job raises ends as a sentence in its row
+(failures.py) and as a traceback in the job's log. No log holds patient data: errors carry none, and of an unexpected
+one only its type and its place are written, because its text may quote a file.
 """
 
 import threading
@@ -33,7 +33,10 @@ def run_job(workspace: Workspace, job: jobs.Job) -> None:
     stopped, log = threading.Event(), JobLog(workspace, job)
     threading.Thread(target=_beat, args=(workspace, job, stopped), daemon=True).start()
     try:
-        closing = workflow_of(job.kind)(workspace, {**job.parameters, "job_id": job.job_id}, _progress(workspace, job, log)) or "Done."
+        closing = (
+            workflow_of(job.kind)(workspace, {**job.parameters, "job_id": job.job_id}, _progress(workspace, job, log))
+            or "Done."
+        )
         state = "done"
     except jobs.Cancelled:
         state, closing = "cancelled", jobs.STOPPED
@@ -101,9 +104,12 @@ class JobLog:
 
 
 def workflow_of(kind: str):
-    """The function that does a kind of job: (workspace, parameters with the job's number as job_id, progress) -> closing sentence."""
+    """The function that does a kind of job: (workspace, parameters with the job's number as job_id, progress) ->
+    closing sentence."""
     if kind not in WORKFLOWS:
-        raise Echo2ECGError(f"There is no job of the kind {kind!r}; known: {', '.join(WORKFLOWS)}.", "Update the program.")
+        raise Echo2ECGError(
+            f"There is no job of the kind {kind!r}; known: {', '.join(WORKFLOWS)}.", "Update the program."
+        )
     return WORKFLOWS[kind]
 
 
@@ -148,8 +154,13 @@ def _train(workspace: Workspace, parameters: dict, progress) -> str:
 def _evaluate(workspace: Workspace, parameters: dict, progress) -> str:
     from echo2ecg_core.workflows.evaluate import evaluate
 
-    report = evaluate(workspace, parameters["model"], parameters.get("cohorts"), parameters.get("split", "test"), progress=progress)
-    return f"The report of {report['model']['name']} {report['model']['id']} on {report['counts']['patients']} {report['split']} patients is ready."
+    report = evaluate(
+        workspace, parameters["model"], parameters.get("cohorts"), parameters.get("split", "test"), progress=progress
+    )
+    return (
+        f"The report of {report['model']['name']} {report['model']['id']} on {report['counts']['patients']} "
+        f"{report['split']} patients is ready."
+    )
 
 
 def _model_import(workspace: Workspace, parameters: dict, progress) -> str:

@@ -1,4 +1,5 @@
-"""Similar studies: which hearts look alike? The ten nearest echo studies, one of them playing, and what they agree on."""
+"""Similar studies: which hearts look alike? The ten nearest echo studies, one of them playing, and what they agree
+on."""
 
 import dataclasses
 

@@ -59,7 +59,8 @@ def ecg_only_workspace(tmp_path_factory):
 
 @pytest.fixture(autouse=True)
 def the_main_module_stays():
-    """Streamlit's AppTest puts its script in the place of __main__; processes spawned by a later test would run that script."""
+    """Streamlit's AppTest puts its script in the place of __main__; processes spawned by a later test would run that
+    script."""
     main = sys.modules["__main__"]
     yield
     sys.modules["__main__"] = main

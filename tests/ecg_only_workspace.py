@@ -20,7 +20,8 @@ FILMED = "S-0000"  # the only study with a clip
 
 
 def released_file(path: Path, *, aligned: bool = False, seed: int = 0) -> Path:
-    """A weight file with an ECG encoder and its token pooling, and where asked the alignment of ECGs; never an echo side."""
+    """A weight file with an ECG encoder and its token pooling, and where asked the alignment of ECGs; never an echo
+    side."""
     import torch
 
     from echo2ecg_core.models.echo2ecg import Echo2ECG
@@ -51,18 +52,29 @@ def labelled_workspace(folder: Path) -> Workspace:
         rng = np.random.default_rng(700 + i)
         heart, sex = draw_heart(rng), "female" if i % 2 else "male"
         catalog.add_patient(f"P-{i:04d}", split=split, cohort="labelled", synthetic=True, sex=sex)
-        catalog.add_study(f"S-{i:04d}", f"P-{i:04d}", study_date="2026-01-05", age_years=40 + i % 40, phenotypes=heart.labels())
+        catalog.add_study(
+            f"S-{i:04d}", f"P-{i:04d}", study_date="2026-01-05", age_years=40 + i % 40, phenotypes=heart.labels()
+        )
         record = EcgRecord(simulate_ecg(heart, rng)[:, : int(500 * SECONDS)], 500.0, "CSV", f"E-{i:04d}", sex=sex)
         catalog.add_ecg(f"E-{i:04d}", f"P-{i:04d}", record, ecg_time="2026-01-05")
         if f"S-{i:04d}" == FILMED:
             clip = dataclasses.replace(render_clip(heart, "A4C", rng).to_clip(), view_confidence=0.9)
-            catalog.add_clip(FILMED, encode_mp4(clip), fps=clip.fps, n_frames=clip.n_frames, format=clip.format, view=clip.view,
-                             view_confidence=clip.view_confidence, r_wave_times_s=clip.r_wave_times_s)
+            catalog.add_clip(
+                FILMED,
+                encode_mp4(clip),
+                fps=clip.fps,
+                n_frames=clip.n_frames,
+                format=clip.format,
+                view=clip.view,
+                view_confidence=clip.view_confidence,
+                r_wave_times_s=clip.r_wave_times_s,
+            )
     return workspace
 
 
 def active_workspace(folder: Path) -> Workspace:
-    """The labelled workspace with the encoder imported, prepared and promoted; UMAP is replaced by the first two coordinates."""
+    """The labelled workspace with the encoder imported, prepared and promoted; UMAP is replaced by the first two
+    coordinates."""
     from echo2ecg_core.workflows import explore
     from echo2ecg_core.workflows.active_model import promote
     from echo2ecg_core.workflows.model_import import import_model

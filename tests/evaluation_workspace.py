@@ -28,16 +28,32 @@ def evaluation_workspace(folder: Path) -> Workspace:
             continue
         wanted[split] -= 1
         patient = people.patient(i)
-        catalog.add_patient(patient.patient_id, split=split, cohort="North" if i % 3 else "South", synthetic=True, sex=patient.heart.sex)
+        catalog.add_patient(
+            patient.patient_id, split=split, cohort="North" if i % 3 else "South", synthetic=True, sex=patient.heart.sex
+        )
         for study in patient.studies:
-            catalog.add_study(study.study_id, patient.patient_id, study_date=study.date.isoformat(), age_years=study.heart.age_years,
-                              phenotypes=study.labels())
+            catalog.add_study(
+                study.study_id,
+                patient.patient_id,
+                study_date=study.date.isoformat(),
+                age_years=study.heart.age_years,
+                phenotypes=study.labels(),
+            )
             angle = np.pi * study.heart.lvef / 90
             studies[study.study_id] = np.r_[np.cos(angle), np.sin(angle), np.zeros(510)]
         for ecg in patient.ecgs[:2]:
             signal_mv = ecg.signal_mv()[:, : int(500 * SHORT_S)]
-            record = EcgRecord(signal_mv, 500.0, "phantom", ecg.ecg_id, sex=patient.heart.sex, recorded_at=datetime(2026, 1, 5),
-                               device="Cart B" if i % 2 else "Cart A")  # A: odd numbers of patients
+            record = EcgRecord(
+                signal_mv,
+                500.0,
+                "phantom",
+                ecg.ecg_id,
+                sex=patient.heart.sex,
+                recorded_at=datetime(2026, 1, 5),
+                device="Cart B" if i % 2 else "Cart A",
+            )  # A: odd numbers of patients
             catalog.add_ecg(ecg.ecg_id, patient.patient_id, record, ecg_time=ecg.time.isoformat())
-    VectorSet("study_aligned", card.model_id, tuple(studies), np.stack(list(studies.values())).astype(np.float32)).save(workspace.vectors)
+    VectorSet("study_aligned", card.model_id, tuple(studies), np.stack(list(studies.values())).astype(np.float32)).save(
+        workspace.vectors
+    )
     return workspace

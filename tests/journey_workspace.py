@@ -31,15 +31,35 @@ def journey_workspace(folder: Path, n_patients: int = 12) -> Workspace:
         rng = np.random.default_rng(100 + i)
         heart = draw_heart(rng)
         patient_id, study_id = f"P-{i:04d}", f"S-{i:04d}"
-        catalog.add_patient(patient_id, split="test", cohort="journey", synthetic=True, sex="female" if i % 2 else "male")
-        catalog.add_study(study_id, patient_id, study_date="2026-01-05", age_years=40 + i, phenotypes=heart.labels(), findings=heart.findings())
+        catalog.add_patient(
+            patient_id, split="test", cohort="journey", synthetic=True, sex="female" if i % 2 else "male"
+        )
+        catalog.add_study(
+            study_id,
+            patient_id,
+            study_date="2026-01-05",
+            age_years=40 + i,
+            phenotypes=heart.labels(),
+            findings=heart.findings(),
+        )
         signal = simulate_ecg(heart, rng)
-        record = EcgRecord(signal, 500.0, "phantom", f"E-{i:04d}", sex="female" if i % 2 else "male", age_years=40.0 + i)
+        record = EcgRecord(
+            signal, 500.0, "phantom", f"E-{i:04d}", sex="female" if i % 2 else "male", age_years=40.0 + i
+        )
         catalog.add_ecg(f"E-{i:04d}", patient_id, record, ecg_time="2026-01-05")
         for view in VIEWS[: 6 if i % 2 == 0 else 3]:
             clip = dataclasses.replace(render_clip(heart, view, rng).to_clip(), view_confidence=0.9)
-            catalog.add_clip(study_id, encode_mp4(clip), fps=clip.fps, n_frames=clip.n_frames, format=clip.format, view=clip.view,
-                             view_confidence=clip.view_confidence, spacing_mm=clip.spacing_mm, r_wave_times_s=clip.r_wave_times_s)
+            catalog.add_clip(
+                study_id,
+                encode_mp4(clip),
+                fps=clip.fps,
+                n_frames=clip.n_frames,
+                format=clip.format,
+                view=clip.view,
+                view_confidence=clip.view_confidence,
+                spacing_mm=clip.spacing_mm,
+                r_wave_times_s=clip.r_wave_times_s,
+            )
     registry = ModelRegistry(workspace)
     registry.promote(registry.register(untrained_model(folder / "untrained")).model_id)
     model = load_active_model(workspace)
@@ -64,12 +84,17 @@ def untrained_model(folder: Path) -> Path:
     torch.manual_seed(0)
     spec = PRESETS["demo"]
     echo2ecg, clip_encoder = Echo2ECG(spec).eval(), clip_encoder_of(spec.clip_encoder).eval()
-    save_checkpoint(folder, {"echo2ecg": echo2ecg, "clip_encoder": clip_encoder}, spec, {"name": "untrained", "synthetic": True})
+    save_checkpoint(
+        folder, {"echo2ecg": echo2ecg, "clip_encoder": clip_encoder}, spec, {"name": "untrained", "synthetic": True}
+    )
     noise = np.random.default_rng(0).normal(size=(400, 1, 12, spec.ecg_input.n_samples)).astype(np.float32)
     made = LoadedModel(None, echo2ecg, clip_encoder, None, spec, None, {}).embed_ecgs(noise.cumsum(-1) * 0.02)
     rng = np.random.default_rng(1)
     labels = {"lvef": rng.normal(58, 9, 400), "lvedv": rng.normal(110, 25, 400), "ivsd": rng.normal(0.9, 0.15, 400)}
-    half = {name: values[:200] for name, values in labels.items()}, {name: values[200:] for name, values in labels.items()}
+    half = (
+        {name: values[:200] for name, values in labels.items()},
+        {name: values[200:] for name, values in labels.items()},
+    )
     outside = Outside.fit(made.outside[:200], made.outside[200:])
     readouts = Readouts.fit((made.embedding[:200], half[0]), (made.embedding[200:], half[1]), outside)
     save_file(readouts.tensors(), folder / READOUTS_FILE)

@@ -1,7 +1,8 @@
-"""A small OpenID provider on 127.0.0.1: it logs in at once whoever the test says, as a hospital's would after a password.
+"""A small OpenID provider on 127.0.0.1: it logs in at once whoever the test says, as a hospital's would after a
+password.
 
-Discovery, authorisation code with PKCE, RSA-signed id tokens and logout, as OpenID Connect Core 1.0 and RP-Initiated Logout 1.0
-say; a request that a real provider would refuse is refused here too.
+Discovery, authorisation code with PKCE, RSA-signed id tokens and logout, as OpenID Connect Core 1.0 and RP-Initiated
+Logout 1.0 say; a request that a real provider would refuse is refused here too.
 """
 
 import base64
@@ -61,14 +62,23 @@ client_kwargs = {{ scope = "openid email", prompt = "login" }}
         """The JSON of a route, or the address that the browser is sent to."""
         self.asked.append(route)
         if route == "/.well-known/openid-configuration":
-            return {"issuer": self.address, "authorization_endpoint": f"{self.address}/authorize", "token_endpoint": f"{self.address}/token",
-                    "jwks_uri": f"{self.address}/jwks", "end_session_endpoint": f"{self.address}/logout", "response_types_supported": ["code"],
-                    "subject_types_supported": ["public"], "id_token_signing_alg_values_supported": ["RS256"],
-                    "code_challenge_methods_supported": ["S256"]}
+            return {
+                "issuer": self.address,
+                "authorization_endpoint": f"{self.address}/authorize",
+                "token_endpoint": f"{self.address}/token",
+                "jwks_uri": f"{self.address}/jwks",
+                "end_session_endpoint": f"{self.address}/logout",
+                "response_types_supported": ["code"],
+                "subject_types_supported": ["public"],
+                "id_token_signing_alg_values_supported": ["RS256"],
+                "code_challenge_methods_supported": ["S256"],
+            }
         if route == "/jwks":
             return {"keys": [self.key.as_dict(private=False) | {"alg": "RS256"}]}
         if route == "/authorize":
-            self._expect("authorize", response_type="code", client_id=CLIENT_ID, code_challenge_method="S256", **{"with": query})
+            self._expect(
+                "authorize", response_type="code", client_id=CLIENT_ID, code_challenge_method="S256", **{"with": query}
+            )
             code = secrets.token_urlsafe(16)
             self.grants[code] = query
             return f"{query['redirect_uri']}?{urlencode({'code': code, 'state': query['state']})}"
@@ -80,18 +90,44 @@ client_kwargs = {{ scope = "openid email", prompt = "login" }}
         from joserfc import jwt
 
         granted = self.grants.pop(query.get("code", ""), {})
-        proof = base64.urlsafe_b64encode(hashlib.sha256(query.get("code_verifier", "").encode()).digest()).rstrip(b"=").decode()
+        proof = (
+            base64.urlsafe_b64encode(hashlib.sha256(query.get("code_verifier", "").encode()).digest())
+            .rstrip(b"=")
+            .decode()
+        )
         known = base64.b64encode(f"{CLIENT_ID}:{CLIENT_SECRET}".encode()).decode()
-        self._expect("token", grant_type="authorization_code", redirect_uri=granted.get("redirect_uri"), **{"with": query})
-        self._expect("token", authorization=f"Basic {known}", proof=granted.get("code_challenge"), **{"with": {"authorization": authorization, "proof": proof}})
+        self._expect(
+            "token", grant_type="authorization_code", redirect_uri=granted.get("redirect_uri"), **{"with": query}
+        )
+        self._expect(
+            "token",
+            authorization=f"Basic {known}",
+            proof=granted.get("code_challenge"),
+            **{"with": {"authorization": authorization, "proof": proof}},
+        )
         now = int(time.time())
-        claims = {"iss": self.address, "aud": CLIENT_ID, "sub": "1", "iat": now, "exp": now + 300, "nonce": granted.get("nonce"), **self.user}
+        claims = {
+            "iss": self.address,
+            "aud": CLIENT_ID,
+            "sub": "1",
+            "iat": now,
+            "exp": now + 300,
+            "nonce": granted.get("nonce"),
+            **self.user,
+        }
         signed = jwt.encode({"alg": "RS256", "kid": "one"}, claims, self.other_key if self.forges else self.key)
-        return {"access_token": secrets.token_urlsafe(16), "token_type": "Bearer", "expires_in": 300, "id_token": signed}
+        return {
+            "access_token": secrets.token_urlsafe(16),
+            "token_type": "Bearer",
+            "expires_in": 300,
+            "id_token": signed,
+        }
 
     def _expect(self, route: str, **wanted) -> None:
         found = wanted.pop("with")
-        self.problems += [f"{route}: {name} is {found.get(name)!r}" for name, value in wanted.items() if found.get(name) != value]
+        self.problems += [
+            f"{route}: {name} is {found.get(name)!r}" for name, value in wanted.items() if found.get(name) != value
+        ]
 
 
 @contextmanager

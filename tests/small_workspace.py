@@ -47,11 +47,24 @@ def small_workspace(folder: Path, n_patients: int = 40, mp4: bytes = b"not a fil
     for i in range(n_patients):
         patient_id, study_id, ecg_id, lvef = f"P-{i:04d}", f"S-{i:04d}", f"E-{i:04d}", lvef_of(i, n_patients)
         catalog.add_patient(patient_id, split="test", cohort="small", synthetic=True, sex="female" if i % 2 else "male")
-        catalog.add_study(study_id, patient_id, study_date="2026-01-05", age_years=40 + i,
-                          phenotypes={"lvef": lvef, "lvedv": 200 - lvef, "ivsd": 0.9, "tr_grade": 2.0})
+        catalog.add_study(
+            study_id,
+            patient_id,
+            study_date="2026-01-05",
+            age_years=40 + i,
+            phenotypes={"lvef": lvef, "lvedv": 200 - lvef, "ivsd": 0.9, "tr_grade": 2.0},
+        )
         for view in VIEWS[: 3 if i % 3 == 0 else 1]:
-            catalog.add_clip(study_id, mp4 + view.encode(), fps=50, n_frames=32, format="phantom", view=view,
-                             view_confidence=0.97, r_wave_times_s=(0.1,))
+            catalog.add_clip(
+                study_id,
+                mp4 + view.encode(),
+                fps=50,
+                n_frames=32,
+                format="phantom",
+                view=view,
+                view_confidence=0.97,
+                r_wave_times_s=(0.1,),
+            )
         catalog.add_ecg(ecg_id, patient_id, record_of(i), ecg_time="2026-01-05")
         ecgs[ecg_id], studies[study_id] = direction(lvef, "ecg", rng), direction(lvef, "study", rng)
     register_model(workspace)
@@ -72,13 +85,45 @@ def register_model(workspace: Workspace) -> None:
 def prediction(lvef: float, model_id: str = MODEL_ID) -> Prediction:
     """What a model would say of an ECG with this LVEF."""
     aligned = direction(lvef, "ecg", np.random.default_rng(1))
-    rows = [{"name": "lvef", "label": "LV ejection fraction", "short": "LVEF", "unit": "%", "value": lvef,
-             "interval": [lvef - 10, lvef + 10], "interval_level": 0.9, "reason": None},
-            {"name": "lvedv", "label": "LV end-diastolic volume", "short": "LVEDV", "unit": "mL", "value": 200 - lvef,
-             "interval": [170 - lvef, 230 - lvef], "interval_level": 0.9, "reason": None},
-            {"name": "ivsd", "label": "Septal thickness", "short": "IVSd", "unit": "cm", "value": None, "interval": None,
-             "interval_level": 0.9, "reason": "No estimate: on test patients this model predicts IVSd no better than the average patient."}]
-    report = {"ecg": {"source": "made.hea", "sampling_rate_hz": 100.0}, "measurements": {}, "quality": {"verdict": "good", "reason": ""},
-              "model": {"id": model_id, "name": "small", "sha256": SHA256, "synthetic": True}, "phenotypes": rows, "neighbours": [],
-              "out_of_distribution": {"flag": False, "percentile": 50.0, "limit_percentile": 95, "message": ""}}
+    rows = [
+        {
+            "name": "lvef",
+            "label": "LV ejection fraction",
+            "short": "LVEF",
+            "unit": "%",
+            "value": lvef,
+            "interval": [lvef - 10, lvef + 10],
+            "interval_level": 0.9,
+            "reason": None,
+        },
+        {
+            "name": "lvedv",
+            "label": "LV end-diastolic volume",
+            "short": "LVEDV",
+            "unit": "mL",
+            "value": 200 - lvef,
+            "interval": [170 - lvef, 230 - lvef],
+            "interval_level": 0.9,
+            "reason": None,
+        },
+        {
+            "name": "ivsd",
+            "label": "Septal thickness",
+            "short": "IVSd",
+            "unit": "cm",
+            "value": None,
+            "interval": None,
+            "interval_level": 0.9,
+            "reason": "No estimate: on test patients this model predicts IVSd no better than the average patient.",
+        },
+    ]
+    report = {
+        "ecg": {"source": "made.hea", "sampling_rate_hz": 100.0},
+        "measurements": {},
+        "quality": {"verdict": "good", "reason": ""},
+        "model": {"id": model_id, "name": "small", "sha256": SHA256, "synthetic": True},
+        "phenotypes": rows,
+        "neighbours": [],
+        "out_of_distribution": {"flag": False, "percentile": 50.0, "limit_percentile": 95, "message": ""},
+    }
     return Prediction(report, aligned, aligned, model_id)

@@ -46,10 +46,16 @@ def test_predict_gives_every_field_for_pydicoms_own_ecg(terminal):
     status, out, _ = terminal("predict", DICOM_ECG, "--json")
     report = json.loads(out)
     assert status == 0
-    assert {"source", "format", "sampling_rate_hz", "duration_s", "leads", "derived_leads", "notes"} <= set(report["ecg"])
+    assert {"source", "format", "sampling_rate_hz", "duration_s", "leads", "derived_leads", "notes"} <= set(
+        report["ecg"]
+    )
     assert report["ecg"]["sampling_rate_hz"] == 1000 and report["ecg"]["format"] == "DICOM"
-    assert report["measurements"]["heart_rate_bpm"] == pytest.approx(60000 / 982, abs=1.5)  # the device's RR in the file
-    assert report["quality"]["verdict"] in ("good", "limited") and set(report["quality"]["leads"]) == set(report["ecg"]["leads"])
+    assert report["measurements"]["heart_rate_bpm"] == pytest.approx(
+        60000 / 982, abs=1.5
+    )  # the device's RR in the file
+    assert report["quality"]["verdict"] in ("good", "limited") and set(report["quality"]["leads"]) == set(
+        report["ecg"]["leads"]
+    )
     assert {"id", "name", "sha256", "synthetic"} == set(report["model"]) and report["model"]["synthetic"] is True
     assert {"lvef", "lvedv", "lvesv", "lvsv", "ivsd"} <= {row["name"] for row in report["phenotypes"]}
     assert {"flag", "percentile"} <= set(report["out_of_distribution"])
@@ -67,7 +73,11 @@ def test_each_phenotype_has_value_interval_reference_and_source(terminal):
         assert row["source"]["labelled_ecgs"] > 500
     assert sum(rows["lvef"]["classes"].values()) == pytest.approx(1, abs=1e-3)
     assert set(rows["lvef"]["classes"]) == {"reduced", "mildly_reduced", "preserved"}
-    assert all(("classes" in row) == (row["kind"] == "grade") for name, row in rows.items() if name != "lvef" and not row["reason"])
+    assert all(
+        ("classes" in row) == (row["kind"] == "grade")
+        for name, row in rows.items()
+        if name != "lvef" and not row["reason"]
+    )
     assert rows["lvef"]["reference"] == {"male": [52, 72], "female": [54, 74]} and rows["lvsv"]["reference"] == {}
 
 
@@ -117,8 +127,10 @@ def _bad_files(folder):
                 zipped.writestr(entry, content)
         return written(name, buffer.getvalue())
 
-    header = "r 12 500 5000\n" + "".join(f"r.dat 16 1000/mV 16 0 0 0 0 {lead}\n" for lead in
-                                         ["I", "II", "III", "aVR", "aVL", "aVF", "V1", "V2", "V3", "V4", "V5", "V6"])
+    header = "r 12 500 5000\n" + "".join(
+        f"r.dat 16 1000/mV 16 0 0 0 0 {lead}\n"
+        for lead in ["I", "II", "III", "aVR", "aVL", "aVF", "V1", "V2", "V3", "V4", "V5", "V6"]
+    )
     huge = header.replace("5000", "450000000", 1)
     cut = folder / "cut"
     cut.mkdir()
@@ -132,17 +144,38 @@ def _bad_files(folder):
     pickled = np.array([{"a": 1}], dtype=object)
     np.save(folder / "pickled.npy", pickled, allow_pickle=True)
     return {
-        "empty": written("empty.dcm", b""), "text named dcm": written("text.dcm", b"hello, this is text\n" * 20),
-        "truncated": cut / "r.hea", "CT image": CT_IMAGE, "photo": written("photo.png", png),
-        "two leads": npy("two.npy", wave()[:2]), "all flat": npy("flat.npy", np.zeros((12, 5000), np.float32)),
-        "all NaN": npy("nan.npy", np.full((12, 5000), np.nan, np.float32)), "0.2 s": npy("short.npy", wave()[:, :100]),
-        "claims 10 GB": claims / "r.hea", "pickled": folder / "pickled.npy",
+        "empty": written("empty.dcm", b""),
+        "text named dcm": written("text.dcm", b"hello, this is text\n" * 20),
+        "truncated": cut / "r.hea",
+        "CT image": CT_IMAGE,
+        "photo": written("photo.png", png),
+        "two leads": npy("two.npy", wave()[:2]),
+        "all flat": npy("flat.npy", np.zeros((12, 5000), np.float32)),
+        "all NaN": npy("nan.npy", np.full((12, 5000), np.nan, np.float32)),
+        "0.2 s": npy("short.npy", wave()[:, :100]),
+        "claims 10 GB": claims / "r.hea",
+        "pickled": folder / "pickled.npy",
         "zip slip": archive("slip.zip", {"../../r.hea": header, "../../r.dat": "x"}),
     }
 
 
-@pytest.mark.parametrize("kind", ["empty", "text named dcm", "truncated", "CT image", "photo", "two leads", "all flat", "all NaN",
-                                  "0.2 s", "claims 10 GB", "pickled", "zip slip"])
+@pytest.mark.parametrize(
+    "kind",
+    [
+        "empty",
+        "text named dcm",
+        "truncated",
+        "CT image",
+        "photo",
+        "two leads",
+        "all flat",
+        "all NaN",
+        "0.2 s",
+        "claims 10 GB",
+        "pickled",
+        "zip slip",
+    ],
+)
 def test_bad_input_is_one_sentence_exit_status_2_and_an_untouched_workspace(terminal, tmp_path, kind):
     path = _bad_files(tmp_path)[kind]
     workspace = tmp_path / "workspace"
@@ -154,8 +187,12 @@ def test_bad_input_is_one_sentence_exit_status_2_and_an_untouched_workspace(term
 
 
 def test_the_module_runs_as_a_program(tmp_path):
-    done = subprocess.run([sys.executable, "-m", "echo2ecg_core", "predict", str(tmp_path / "nothing.dcm")],
-                          capture_output=True, text=True, timeout=120)
+    done = subprocess.run(
+        [sys.executable, "-m", "echo2ecg_core", "predict", str(tmp_path / "nothing.dcm")],
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
     assert done.returncode == 2 and "Traceback" not in done.stderr and done.stderr.startswith("Error: ")
 
 
@@ -190,12 +227,24 @@ def test_search_gives_the_pages_hits_and_view_writes_a_clip_that_plays(terminal,
 
     status, out, _ = terminal("search", DICOM_ECG, "-k", "5", "--json", workspace=demo_workspace.folder)
     found = json.loads(out)
-    assert status == 0 and set(found) == {"query", "model", "hits"} and found["query"]["source"] and found["model"]["synthetic"]
+    assert (
+        status == 0
+        and set(found) == {"query", "model", "hits"}
+        and found["query"]["source"]
+        and found["model"]["synthetic"]
+    )
     prediction = predict(read_ecg(DICOM_ECG), load_active_model(demo_workspace), demo_workspace)
-    assert [(h["study_id"], h["rank"]) for h in found["hits"]] == [(h.study_id, h.rank) for h in search(prediction, demo_workspace, 5)]
+    assert [(h["study_id"], h["rank"]) for h in found["hits"]] == [
+        (h.study_id, h.rank) for h in search(prediction, demo_workspace, 5)
+    ]
     status, out, _ = terminal("search", DICOM_ECG, "-k", "5", workspace=demo_workspace.folder)
-    assert status == 0 and [line.split()[:2] for line in out.splitlines()] == [[str(h["rank"]), h["study_id"]] for h in found["hits"]]
-    assert all(line.endswith(f"  {len(h['views'])} clip{'s' * (len(h['views']) != 1)}  synthetic") for h, line in zip(found["hits"], out.splitlines(), strict=True))
+    assert status == 0 and [line.split()[:2] for line in out.splitlines()] == [
+        [str(h["rank"]), h["study_id"]] for h in found["hits"]
+    ]
+    assert all(
+        line.endswith(f"  {len(h['views'])} clip{'s' * (len(h['views']) != 1)}  synthetic")
+        for h, line in zip(found["hits"], out.splitlines(), strict=True)
+    )
     hit = found["hits"][0]
     assert {"rank", "study_id", "similarity", "phenotypes", "views", "synthetic"} <= set(hit) and hit["synthetic"]
     clip = hit["views"][0]
@@ -223,7 +272,10 @@ def test_a_report_is_written_as_a_folder_and_asked_for_in_vain_is_one_sentence(t
     monkeypatch.setattr(report, "all_charts", lambda report: [])
     status, out, _ = terminal("report", "--model", MODEL_ID[:4], "--out", tmp_path / "out", workspace=workspace.folder)
     assert status == 0 and out.strip() == str(tmp_path / "out" / "report.html")
-    assert "0.90–0.92" in (tmp_path / "out" / "report.html").read_text() and (tmp_path / "out" / "tables" / "classification.tex").is_file()
+    assert (
+        "0.90–0.92" in (tmp_path / "out" / "report.html").read_text()
+        and (tmp_path / "out" / "tables" / "classification.tex").is_file()
+    )
 
 
 @pytest.mark.slow
@@ -231,12 +283,21 @@ def test_a_phantom_archive_is_imported_and_embedded(terminal, tmp_path):
     assert terminal_phantom(tmp_path / "archive") == 0
     status, out, _ = terminal("import", tmp_path / "archive", "--json")
     report = json.loads(out)
-    assert status == 0 and report["ecgs"] >= 2 and report["studies"] >= 2 and report["clips"] >= 8 and report["refused"] == []
+    assert (
+        status == 0
+        and report["ecgs"] >= 2
+        and report["studies"] >= 2
+        and report["clips"] >= 8
+        and report["refused"] == []
+    )
     assert terminal("embed")[0] == 0
     status, out, _ = terminal("check")
     assert status == 0 and "embedded again" in out
 
 
 def terminal_phantom(out):
-    return subprocess.run([sys.executable, "-m", "echo2ecg_core", "phantom", "--patients", "2", "--seed", "3", "--out", str(out)],
-                          capture_output=True, timeout=300).returncode
+    return subprocess.run(
+        [sys.executable, "-m", "echo2ecg_core", "phantom", "--patients", "2", "--seed", "3", "--out", str(out)],
+        capture_output=True,
+        timeout=300,
+    ).returncode

@@ -1,4 +1,5 @@
-"""The admin password: what is kept cannot be turned back, wrong ones are slow, and the hash of another program agrees."""
+"""The admin password: what is kept cannot be turned back, wrong ones are slow, and the hash of another program
+agrees."""
 
 import hashlib
 import time
@@ -19,7 +20,7 @@ def test_a_hash_opens_to_its_password_only_and_differs_every_time():
 
 
 def test_the_hash_is_scrypt_as_rfc_7914_tests_it():
-    known = "7023bdcb3afd7348461c06cd81fd38ebfda8fbba904f8e3ea9b543f6545da1f2d5432955613f0fcf62d49705242a9af9e61e85dc0d651e40dfcf017b45575887"
+    known = "7023bdcb3afd7348461c06cd81fd38ebfda8fbba904f8e3ea9b543f6545da1f2d5432955613f0fcf62d49705242a9af9e61e85dc0d651e40dfcf017b45575887"  # noqa: E501
     assert hashlib.scrypt(b"pleaseletmein", salt=b"SodiumChloride", n=16384, r=8, p=1, maxmem=2**26).hex() == known
     assert passwords.matches_hash("pleaseletmein", f"scrypt:16384:8:1:{b'SodiumChloride'.hex()}:{known}")
 
@@ -38,7 +39,11 @@ def test_wrong_attempts_wait_for_each_other_and_a_right_one_does_not(monkeypatch
 
 
 def test_plain_passwords_of_any_script_and_length_compare():
-    assert passwords.matches("Пароль·密码", "Пароль·密码") and not passwords.matches("a", "aa") and not passwords.matches("", "a")
+    assert (
+        passwords.matches("Пароль·密码", "Пароль·密码")
+        and not passwords.matches("a", "aa")
+        and not passwords.matches("", "a")
+    )
 
 
 def test_the_command_prints_a_line_that_opens(monkeypatch):

@@ -7,9 +7,19 @@ from echo2ecg_core.phantom.heart import draw_heart
 from echo2ecg_core.phenotypes import GRADES, LVEF_CLASSES, PHENOTYPES, grade_word, lvef_class
 
 
-@pytest.mark.parametrize(("lvef", "expected"), [
-    (40, "reduced"), (40.4, "reduced"), (40.6, "mildly_reduced"), (41, "mildly_reduced"), (49.4, "mildly_reduced"),
-    (49.6, "preserved"), (50, "preserved"), (72, "preserved")])
+@pytest.mark.parametrize(
+    ("lvef", "expected"),
+    [
+        (40, "reduced"),
+        (40.4, "reduced"),
+        (40.6, "mildly_reduced"),
+        (41, "mildly_reduced"),
+        (49.4, "mildly_reduced"),
+        (49.6, "preserved"),
+        (50, "preserved"),
+        (72, "preserved"),
+    ],
+)
 def test_lvef_classes_have_the_limits_of_the_universal_definition(lvef, expected):
     assert lvef_class(lvef) == expected and expected in LVEF_CLASSES
 
@@ -37,6 +47,8 @@ def test_the_four_valve_grades_are_grades_and_everything_else_is_a_number():
     assert {p.kind for p in PHENOTYPES.values()} == {"number", "grade"}
 
 
-@pytest.mark.parametrize(("grade", "word"), [(0, "none"), (1.3, "mild"), (1.6, "moderate"), (3.0, "severe"), (-0.4, "none"), (3.9, "severe")])
+@pytest.mark.parametrize(
+    ("grade", "word"), [(0, "none"), (1.3, "mild"), (1.6, "moderate"), (3.0, "severe"), (-0.4, "none"), (3.9, "severe")]
+)
 def test_a_grade_is_a_word_and_never_a_decimal(grade, word):
     assert grade_word(grade) == word and word in GRADES

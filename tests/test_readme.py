@@ -13,7 +13,9 @@ README = (ROOT / "README.md").read_text()
 
 
 def test_the_figures_are_those_of_the_shipped_model():
-    table = subprocess.run([sys.executable, "benchmarks/demo_model.py", "--table"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    table = subprocess.run(
+        [sys.executable, "benchmarks/demo_model.py", "--table"], cwd=ROOT, capture_output=True, text=True, check=True
+    ).stdout
     assert table.strip() in README
 
 
@@ -46,7 +48,9 @@ def test_requirements_are_pinned_each_with_its_reason():
 
 
 def test_changes_have_an_open_heading_at_the_end():
-    assert README.index("## Changes") < README.index("### Next") and README.rindex("\n## ") == README.index("\n## Changes")
+    assert README.index("## Changes") < README.index("### Next") and README.rindex("\n## ") == README.index(
+        "\n## Changes"
+    )
 
 
 def test_the_project_names_no_machine_and_no_registry():
@@ -54,5 +58,9 @@ def test_the_project_names_no_machine_and_no_registry():
     bad = re.compile(r"(?<![\w.])/(work|root|farm)/|pypi\.(simple|org)|files\.pythonhosted")
     for name in files:
         path = ROOT / name
-        if path.suffix in {".py", ".md", ".toml", ".txt", ".js", ".css", ".sh", ".json", ""} and path.is_file() and name != "tests/test_readme.py":
+        if (
+            path.suffix in {".py", ".md", ".toml", ".txt", ".js", ".css", ".sh", ".json", ""}
+            and path.is_file()
+            and name != "tests/test_readme.py"
+        ):
             assert not bad.search(path.read_text(errors="replace")), name

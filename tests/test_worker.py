@@ -1,4 +1,5 @@
-"""The worker as a process: two share the work, a killed one loses nothing, a stopped one stops; how a job's end is worded."""
+"""The worker as a process: two share the work, a killed one loses nothing, a stopped one stops; how a job's end is
+worded."""
 
 import errno
 import os
@@ -52,7 +53,11 @@ def start(place):
     started = []
 
     def start():
-        started.append(subprocess.Popen([sys.executable, "-c", COUNTING, str(place.folder)], cwd=ROOT, stdout=subprocess.PIPE, text=True))
+        started.append(
+            subprocess.Popen(
+                [sys.executable, "-c", COUNTING, str(place.folder)], cwd=ROOT, stdout=subprocess.PIPE, text=True
+            )
+        )
         return started[-1]
 
     yield start
@@ -104,13 +109,18 @@ def test_a_running_job_stops_when_it_is_cancelled_and_resumes(place, start):
     assert stopped.state == "cancelled" and not stopped.is_stopping and kept < 120
     jobs.resume(place, number)
     assert start().wait(30) == 0
-    assert jobs.job(place, number).message == f"counted from {kept}" and (place.folder / "count").read_text().split()[-1] == "119"
+    assert (
+        jobs.job(place, number).message == f"counted from {kept}"
+        and (place.folder / "count").read_text().split()[-1] == "119"
+    )
 
 
 def test_a_worker_started_by_a_page_is_a_process_of_its_own_and_empties_the_queue(place):
     jobs.queue(place, "dance")
     pid = jobs.start_worker(place)
-    assert os.getsid(pid) == pid != os.getsid(0)  # its own session: closing the terminal or the server does not reach it
+    assert (
+        os.getsid(pid) == pid != os.getsid(0)
+    )  # its own session: closing the terminal or the server does not reach it
     wait_until(lambda: jobs.job(place, 1).state == "failed", 60)
     assert "no job of the kind 'dance'" in jobs.job(place, 1).message
     assert "failed: There is no job" in jobs.log_path(place, 1).read_text()
@@ -126,14 +136,23 @@ def wrapped(cause):
     return error
 
 
-@pytest.mark.parametrize(("raised", "words"), [
-    (OSError(errno.ENOSPC, "No space left on device"), "The disk is full. Free some space"),
-    (wrapped(OSError(errno.ENOSPC, "x")), "The disk is full"),
-    (OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB"), "GPU memory is full at a batch of 4,096 pairs. Start again with a batch of 2,048"),
-    (RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 8 bytes"), "ran out of memory. Start again with a batch of 2,048"),
-    (MemoryError(), "The machine ran out of memory"),
-    (KeyError("Doe, John"), "unexpected KeyError; its log tells where (logs/job-0001.log)"),
-])
+@pytest.mark.parametrize(
+    ("raised", "words"),
+    [
+        (OSError(errno.ENOSPC, "No space left on device"), "The disk is full. Free some space"),
+        (wrapped(OSError(errno.ENOSPC, "x")), "The disk is full"),
+        (
+            OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB"),
+            "GPU memory is full at a batch of 4,096 pairs. Start again with a batch of 2,048",
+        ),
+        (
+            RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 8 bytes"),
+            "ran out of memory. Start again with a batch of 2,048",
+        ),
+        (MemoryError(), "The machine ran out of memory"),
+        (KeyError("Doe, John"), "unexpected KeyError; its log tells where (logs/job-0001.log)"),
+    ],
+)
 def test_an_unexpected_end_is_a_sentence_with_a_remedy_and_a_place_in_the_log(place, monkeypatch, raised, words):
     def fails(workspace, parameters, progress):
         raise raised
@@ -154,7 +173,10 @@ def test_an_error_in_words_is_the_jobs_message_without_a_traceback(place, monkey
     number = jobs.queue(place, "map")
     worker.work(place)
     assert jobs.job(place, number).message == "There are no pairs. Import studies first."
-    assert "Traceback" not in jobs.log_path(place, number).read_text() and "line" not in jobs.log_path(place, number).read_text()
+    assert (
+        "Traceback" not in jobs.log_path(place, number).read_text()
+        and "line" not in jobs.log_path(place, number).read_text()
+    )
 
 
 def test_every_kind_of_job_is_known_by_name_to_the_worker():

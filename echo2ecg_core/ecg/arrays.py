@@ -40,8 +40,9 @@ def needed_rate(sampling_rate_hz: float | None, name: str) -> float:
         SamplingRateNeeded: If none was given for a file that names none.
     """
     if sampling_rate_hz is None:
-        raise SamplingRateNeeded(f"“{name}” does not say its sampling rate.",
-                                 "Give the sampling rate in Hz, for example 500.")
+        raise SamplingRateNeeded(
+            f"“{name}” does not say its sampling rate.", "Give the sampling rate in Hz, for example 500."
+        )
     return float(sampling_rate_hz)
 
 
@@ -96,8 +97,10 @@ def recordings(
     n_leads, n_samples = array.shape[axis], array.shape[-3 - axis]
     check_size(n_leads, n_samples)
     if 0 in array.shape:
-        raise SignalError(f"The array in “{file_name}” has the shape {tuple(array.shape)}: it holds no samples.",
-                          "Check that the file holds the signals.")
+        raise SignalError(
+            f"The array in “{file_name}” has the shape {tuple(array.shape)}: it holds no samples.",
+            "Check that the file holds the signals.",
+        )
     is_echonext = array.shape[1:] == (1, 2500, 12)
     rate = ECHONEXT_RATE_HZ if is_echonext else needed_rate(sampling_rate_hz, file_name)
     n_recordings = math.prod(array.shape[:-2])
@@ -125,8 +128,10 @@ def _tracings(array, axis: int, file_name: str) -> Iterator[tuple[int, np.ndarra
         if n_empty >= MAX_EMPTY:
             break
     if not n_found:
-        raise SignalError(f"The first {n_empty} of {n_recordings} recordings in “{file_name}” are empty.",
-                          "Check that the file holds the signals.")
+        raise SignalError(
+            f"The first {n_empty} of {n_recordings} recordings in “{file_name}” are empty.",
+            "Check that the file holds the signals.",
+        )
 
 
 def named_arrays(
@@ -148,11 +153,14 @@ def named_arrays(
     by_key = {key.lower(): value for key, value in arrays.items()}
     texts = next((by_key[key] for key in LEAD_KEYS if key in by_key), np.array([]))
     names = [str(text).strip() for text in texts.ravel()] if texts.dtype.kind in "US" else []
-    fitting = [array for array in arrays.values() if array.dtype.kind in "fiu" and has_lead_axis(array.shape, len(names))]
+    fitting = [
+        array for array in arrays.values() if array.dtype.kind in "fiu" and has_lead_axis(array.shape, len(names))
+    ]
     if not fitting:
         shapes = ", ".join(f"{key} {value.shape}" for key, value in list(arrays.items())[:5])[:200]
-        raise SignalError(f"No array in “{file_name}” has an axis of 12 leads: {shapes}.",
-                          "Save the ECG as 12 rows or 12 columns.")
+        raise SignalError(
+            f"No array in “{file_name}” has an axis of 12 leads: {shapes}.", "Save the ECG as 12 rows or 12 columns."
+        )
     rates = [by_key[key] for key in RATE_KEYS if key in by_key and by_key[key].size == 1]
     rate = float(rates[0].ravel()[0]) if rates and rates[0].dtype.kind in "fiu" else sampling_rate_hz
     units = [by_key[key] for key in UNIT_KEYS if key in by_key and by_key[key].dtype.kind in "US"]
@@ -171,12 +179,16 @@ def _names(names: Sequence[str], n_leads: int, notes: list[str]) -> Sequence[str
 def _undo_echonext(channels: Channels) -> None:
     amplitude = typical_amplitude(channels.samples_mv, channels.sampling_rate_hz)
     if 0 < amplitude < 1.5:
-        channels.notes.append(f"The layout is EchoNext's, yet the amplitude ({amplitude:.2g}) is that of mV; taken as mV.")
+        channels.notes.append(
+            f"The layout is EchoNext's, yet the amplitude ({amplitude:.2g}) is that of mV; taken as mV."
+        )
         return
     counts = channels.samples_mv * ECHONEXT_STD[:, None] + ECHONEXT_MEAN[:, None]
     channels.samples_mv = counts * ECHONEXT_MV_PER_COUNT
-    channels.notes.append("EchoNext layout (250 Hz, z-scored per lead): the normalisation was undone with the published "
-                          "means, standard deviations and 4.88 µV per count.")
+    channels.notes.append(
+        "EchoNext layout (250 Hz, z-scored per lead): the normalisation was undone with the published "
+        "means, standard deviations and 4.88 µV per count."
+    )
 
 
 def _to_millivolts(channels: Channels, unit: str, candidates: dict[str, float] | None) -> None:
@@ -187,7 +199,9 @@ def _to_millivolts(channels: Channels, unit: str, candidates: dict[str, float] |
         return
     if candidates is None and _is_normalised(channels.samples_mv, channels.sampling_rate_hz):
         channels.units = "normalised"
-        channels.notes.append("The values are normalised, not mV: their scale cannot be undone, so voltages mean nothing.")
+        channels.notes.append(
+            "The values are normalised, not mV: their scale cannot be undone, so voltages mean nothing."
+        )
         return
     factor, note = judge_unit(channels.samples_mv, channels.sampling_rate_hz, candidates)
     channels.samples_mv = channels.samples_mv * factor

@@ -192,7 +192,8 @@ def _around(padded: np.ndarray, centres: np.ndarray, half: int) -> np.ndarray:
 
 
 def _commonest(beats: np.ndarray) -> np.ndarray:
-    """Returns which beats are of the commonest kind, (b,) bool; of kinds about as common, the one with narrow complexes."""
+    """Returns which beats are of the commonest kind, (b,) bool; of kinds about as common, the one with narrow
+    complexes."""
     flat = beats.reshape(len(beats), -1)
     flat = flat - flat.mean(axis=1, keepdims=True)
     flat /= np.linalg.norm(flat, axis=1, keepdims=True) + 1e-12

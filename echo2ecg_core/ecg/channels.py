@@ -169,17 +169,22 @@ def _note_flat_and_missing(signal: np.ndarray, notes: list[str]) -> None:
         notes.append(f"{int(impossible.sum())} impossible samples (infinite or beyond 1 kV) were marked as missing.")
     missing = np.isnan(signal)
     if missing.all():
-        raise SignalError("The file holds no signal: every sample of every lead is missing.",
-                          "Export the ECG again from its source.")
+        raise SignalError(
+            "The file holds no signal: every sample of every lead is missing.", "Export the ECG again from its source."
+        )
     low = np.where(missing, np.inf, signal).min(axis=1)
     high = np.where(missing, -np.inf, signal).max(axis=1)
     flat = ~(high - low >= FLAT_MV)
     if flat.all():
-        raise SignalError("All leads are flat; an ECG needs a signal in at least one lead.",
-                          "Check that the electrodes were connected and that the right section was exported.")
+        raise SignalError(
+            "All leads are flat; an ECG needs a signal in at least one lead.",
+            "Check that the electrodes were connected and that the right section was exported.",
+        )
     if flat.any():
         names = [lead for lead, is_flat in zip(LEADS, flat, strict=True) if is_flat]
-        notes.append(f"{'Lead' if len(names) == 1 else 'Leads'} {listing(names)} {'is' if len(names) == 1 else 'are'} flat.")
+        notes.append(
+            f"{'Lead' if len(names) == 1 else 'Leads'} {listing(names)} {'is' if len(names) == 1 else 'are'} flat."
+        )
     for lead, count in zip(LEADS, missing.sum(axis=1), strict=True):
         if count:
             notes.append(f"Lead {lead} has {int(count)} missing samples ({count / signal.shape[1]:.1%}).")

@@ -70,8 +70,10 @@ class EcgFile:
             with self.opener() as stream:
                 return stream.read(limit)
         except UNREADABLE as error:
-            raise ReadError(f"“{self.name}” cannot be read from its disk or archive.",
-                            "Check the permissions of the file, or pack the archive again.") from error
+            raise ReadError(
+                f"“{self.name}” cannot be read from its disk or archive.",
+                "Check the permissions of the file, or pack the archive again.",
+            ) from error
 
 
 def base_name(name: str) -> str:
@@ -132,8 +134,10 @@ def check_unpacked_size(file: EcgFile, limit: int = MAX_FILE_BYTES) -> None:
     with file.opener() as stream, zipfile.ZipFile(stream) as archive:
         total = sum(info.file_size for info in archive.infolist())
     if total > limit:
-        raise ReadError(f"“{file.name}” would unpack to {total / 2**20:,.0f} MB; at most {limit // 2**20} MB are read.",
-                        "Save fewer recordings in one file.")
+        raise ReadError(
+            f"“{file.name}” would unpack to {total / 2**20:,.0f} MB; at most {limit // 2**20} MB are read.",
+            "Save fewer recordings in one file.",
+        )
 
 
 def files_in_zip(archive_file: EcgFile) -> list[EcgFile]:
@@ -149,8 +153,9 @@ def files_in_zip(archive_file: EcgFile) -> list[EcgFile]:
     try:
         archive = zipfile.ZipFile(source)
     except UNREADABLE as error:
-        raise ReadError(f"“{archive_file.name}” begins like a zip archive but cannot be opened.",
-                        "Pack the files again.") from error
+        raise ReadError(
+            f"“{archive_file.name}” begins like a zip archive but cannot be opened.", "Pack the files again."
+        ) from error
     members = [info for info in archive.infolist() if not info.is_dir()]
     _check_archive(archive_file, members)
     shelf: dict[str, EcgFile] = {}
@@ -179,15 +184,21 @@ def _is_litter(inner: str) -> bool:
 def _check_archive(archive_file: EcgFile, members: list[zipfile.ZipInfo]) -> None:
     """Refuse hostile archives before any member is opened."""
     if len(members) > MAX_ARCHIVE_MEMBERS:
-        raise ReadError(f"The zip “{archive_file.name}” has {len(members):,} files; at most {MAX_ARCHIVE_MEMBERS:,} are read.",
-                        "Import large archives as a folder.")
+        raise ReadError(
+            f"The zip “{archive_file.name}” has {len(members):,} files; at most {MAX_ARCHIVE_MEMBERS:,} are read.",
+            "Import large archives as a folder.",
+        )
     if any(info.filename == "xl/workbook.xml" for info in members):
-        raise ReadError(f"“{archive_file.name}” is an Excel workbook; a text table is needed.", "Save the sheet as CSV.")
+        raise ReadError(
+            f"“{archive_file.name}” is an Excel workbook; a text table is needed.", "Save the sheet as CSV."
+        )
     for info in members:
         parts = info.filename.replace("\\", "/").split("/")
         if parts[0] == "" or ".." in parts or parts[0].endswith(":"):
-            raise ReadError(f"The zip “{archive_file.name}” holds a path that leads out of its folder.",
-                            "Pack the files again with plain names.")
+            raise ReadError(
+                f"The zip “{archive_file.name}” holds a path that leads out of its folder.",
+                "Pack the files again with plain names.",
+            )
         if info.flag_bits & 0x1:
             raise ReadError(f"The zip “{archive_file.name}” is encrypted.", "Unpack it and give the ECG files.")
     total = sum(info.file_size for info in members)

@@ -138,11 +138,16 @@ def prepare_ecg(
     return np.ascontiguousarray(cut.swapaxes(0, 1))  # (windows, 12, n_samples)
 
 
-def clean_whole(signal_mv: np.ndarray, sampling_rate_hz: float, *, target_hz: float = 400.0, order: str = "clean_then_resample") -> np.ndarray:
-    """Returns a whole recording cleaned at the model's rate: (12, n) mV -> (12, int(n * target_hz / sampling_rate_hz)) float32."""
+def clean_whole(
+    signal_mv: np.ndarray, sampling_rate_hz: float, *, target_hz: float = 400.0, order: str = "clean_then_resample"
+) -> np.ndarray:
+    """Returns a whole recording cleaned at the model's rate: (12, n) mV -> (12, int(n * target_hz / sampling_rate_hz))
+    float32."""
     if order == "clean_then_resample":
         return _to_rate(clean(signal_mv), sampling_rate_hz, target_hz)
-    return clean(_to_rate(np.nan_to_num(signal_mv), sampling_rate_hz, target_hz))  # one NaN would spread over its whole lead
+    return clean(
+        _to_rate(np.nan_to_num(signal_mv), sampling_rate_hz, target_hz)
+    )  # one NaN would spread over its whole lead
 
 
 def _to_rate(signal: np.ndarray, from_hz: float, to_hz: float) -> np.ndarray:

@@ -17,7 +17,12 @@ from echo2ecg_core.ecg.record import LEADS, EcgRecord
 NEEDED_S = 2.5  # one window of the model
 NEEDED_LEADS = 6
 NEGLIGIBLE_S = {  # shorter faults leave a lead good; one noisy beat is common
-    "missing": 0.5, "flat": 0.5, "saturated": 0.5, "jumping": 0.5, "noise": 2.0, "disconnected": 0.5,
+    "missing": 0.5,
+    "flat": 0.5,
+    "saturated": 0.5,
+    "jumping": 0.5,
+    "noise": 2.0,
+    "disconnected": 0.5,
 }
 MOST_CLAUSES = 3
 RULE = f"At least {NEEDED_LEADS} of the 12 leads must carry a signal for {NEEDED_S} s."
@@ -142,7 +147,9 @@ def _describe(leads: dict[str, LeadQuality]) -> str:
     """Returns one sentence such as "Lead V3 is flat and V5 is noise for 6 of 10 s."; empty when all leads are good."""
     groups = _group({lead: " and ".join(quality.reasons) for lead, quality in leads.items()})
     if len(groups) > MOST_CLAUSES:  # name only the worst of each lead, without its duration
-        groups = _group({lead: quality.reasons[0].split(" for ")[0] for lead, quality in leads.items() if quality.reasons})
+        groups = _group(
+            {lead: quality.reasons[0].split(" for ")[0] for lead, quality in leads.items() if quality.reasons}
+        )
     if not groups:
         return ""
     first = next(iter(groups.values()))

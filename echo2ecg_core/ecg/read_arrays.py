@@ -35,8 +35,10 @@ def read_npy(file: EcgFile, sampling_rate_hz: float | None = None) -> Iterator[C
         shape, dtype = _npy_header(stream, file.name)
         n_bytes = stream.tell() + int(np.prod([float(size) for size in shape])) * dtype.itemsize
     if n_bytes > file.size:
-        raise ReadError(f"“{file.name}” is cut short: its header announces {n_bytes:,} bytes, it has {file.size:,}.",
-                        "Copy the file again.")
+        raise ReadError(
+            f"“{file.name}” is cut short: its header announces {n_bytes:,} bytes, it has {file.size:,}.",
+            "Copy the file again.",
+        )
     lead_axis(shape)
     if dtype.kind in "US":
         raise ReadError(f"“{file.name}” holds text, not numbers.", "Save a numeric array with 12 rows or 12 columns.")
@@ -73,9 +75,13 @@ def _npy_header(stream, file_name: str) -> tuple[tuple[int, ...], np.dtype]:
     read_header = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
     shape, _, dtype = read_header(stream)
     if dtype.hasobject:
-        raise ReadError(f"“{file_name}” holds pickled Python objects, which are never opened.",
-                        "Save a plain numeric array with numpy.save(..., allow_pickle=False).")
+        raise ReadError(
+            f"“{file_name}” holds pickled Python objects, which are never opened.",
+            "Save a plain numeric array with numpy.save(..., allow_pickle=False).",
+        )
     if dtype.kind not in "fiuUS":
-        raise ReadError(f"“{file_name}” holds no numbers: its array is of type {str(dtype)[:30]}.",
-                        "Save a plain numeric array with 12 rows or 12 columns.")
+        raise ReadError(
+            f"“{file_name}” holds no numbers: its array is of type {str(dtype)[:30]}.",
+            "Save a plain numeric array with 12 rows or 12 columns.",
+        )
     return shape, dtype

@@ -38,8 +38,10 @@ def channels(root: Element) -> Channels:
     unit = (resolution.get("units") or "").lower() if resolution is not None else ""
     factor = _MV_PER_COUNT_UNIT.get(unit)
     if rate is None or factor is None:
-        raise ReadError("The CardioSoft file does not say the sampling rate or the resolution of its leads.",
-                        "Export the ECG again.")
+        raise ReadError(
+            "The CardioSoft file does not say the sampling rate or the resolution of its leads.",
+            "Export the ECG again.",
+        )
     factor *= _number(strip, "Resolution") or 1.0
     names, samples = [], []
     for lead in strip.findall("WaveformData"):

@@ -29,7 +29,8 @@ PADDING_RUN_S = 0.1
 MAX_DICOM_BYTES = 32 * 2**20
 # everything else, such as names and identifiers, is skipped while parsing
 _KEYWORDS = ["SpecificCharacterSet", "SOPClassUID", "StudyDate", "StudyTime", "AcquisitionDate", "AcquisitionTime",
-             "AcquisitionDateTime", "Manufacturer", "ManufacturerModelName", "PatientBirthDate", "PatientSex", "PatientAge",
+             "AcquisitionDateTime", "Manufacturer", "ManufacturerModelName", "PatientBirthDate", "PatientSex",
+             "PatientAge",
              "WaveformAnnotationSequence", "WaveformSequence"]  # fmt: skip
 
 # lead numbers shared by ISO/IEEE 11073 (2:n) and SCP-ECG (5.6.3-9-n)
@@ -68,10 +69,14 @@ def read(file: EcgFile, sampling_rate_hz: float | None = None) -> Iterator[Chann
     if not groups:
         kind = getattr(dataset.get("SOPClassUID"), "name", "") or "unknown object"
         if "ECG" in kind or "Waveform" in kind:
-            raise ReadError(f"“{file.name}” is a DICOM ECG whose waveform is missing: the file is damaged or cut short.",
-                            "Export or copy the file again from its source.")
-        raise ReadError(f"“{file.name}” is a DICOM file without an ECG waveform ({str(kind)[:60]}).",
-                        "Give a DICOM ECG (Modality ECG), not an image or a report.")
+            raise ReadError(
+                f"“{file.name}” is a DICOM ECG whose waveform is missing: the file is damaged or cut short.",
+                "Export or copy the file again from its source.",
+            )
+        raise ReadError(
+            f"“{file.name}” is a DICOM file without an ECG waveform ({str(kind)[:60]}).",
+            "Give a DICOM ECG (Modality ECG), not an image or a report.",
+        )
     group, notes = _rhythm_group(list(groups)[:MAX_GROUPS])
     byte_order = ">" if dataset.original_encoding[1] is False else "<"
     names, samples, rate = _channels_of(group, byte_order, notes)
@@ -84,8 +89,10 @@ def _check_inflation(file: EcgFile, content: bytes) -> None:
         return
     start = 144 + int.from_bytes(content[140:144], "little")
     if inflates_beyond(content[start:], -zlib.MAX_WBITS, MAX_FILE_BYTES) > MAX_FILE_BYTES:
-        raise ReadError(f"“{file.name}” would unpack to more than {MAX_FILE_BYTES // 2**20} MB.",
-                        "Give a DICOM file with a single ECG.")
+        raise ReadError(
+            f"“{file.name}” would unpack to more than {MAX_FILE_BYTES // 2**20} MB.",
+            "Give a DICOM file with a single ECG.",
+        )
 
 
 def _lead_name(channel) -> str:
@@ -127,8 +134,11 @@ def _channels_of(group, byte_order: str, notes: list[str]) -> tuple[list[str], l
     counts, n_claimed = _counts(group, len(definitions), byte_order)
     if len(counts) < n_claimed:
         if rate <= 0 or len(counts) < MIN_DURATION_S * rate:
-            raise ReadError(f"The DICOM waveform is cut short: {n_claimed} samples a channel are announced, "
-                            f"{len(counts)} are there.", "Export the ECG again.")
+            raise ReadError(
+                f"The DICOM waveform is cut short: {n_claimed} samples a channel are announced, "
+                f"{len(counts)} are there.",
+                "Export the ECG again.",
+            )
         notes.append(f"The waveform is cut short: {len(counts)} of {n_claimed} samples a channel could be read.")
     padding = _padding_value(group, counts.dtype)
     names, samples = [], []
@@ -144,13 +154,16 @@ def _counts(group, n_defined: int, byte_order: str) -> tuple[np.ndarray, int]:
 
     n_channels, n_claimed = int(group.NumberOfWaveformChannels), int(group.NumberOfWaveformSamples)
     if n_channels != n_defined:
-        raise ReadError(f"The DICOM waveform announces {n_channels} channels and describes {n_defined}.",
-                        "Export the ECG again.")
+        raise ReadError(
+            f"The DICOM waveform announces {n_channels} channels and describes {n_defined}.", "Export the ECG again."
+        )
     check_size(n_channels, n_claimed)
     kind = (int(group.WaveformBitsAllocated), str(group.WaveformSampleInterpretation))
     if kind not in WAVEFORM_DTYPES or kind[1] in ("MB", "AB"):
-        raise ReadError(f"The DICOM waveform stores its samples as {kind[0]}-bit {kind[1][:8]}, which is not supported.",
-                        "Export the ECG with 16-bit samples (SS).")
+        raise ReadError(
+            f"The DICOM waveform stores its samples as {kind[0]}-bit {kind[1][:8]}, which is not supported.",
+            "Export the ECG with 16-bit samples (SS).",
+        )
     dtype = np.dtype(WAVEFORM_DTYPES[kind]).newbyteorder(byte_order)
     data = group.WaveformData
     n_stored = min(n_claimed, len(data) // (dtype.itemsize * n_channels))
@@ -198,9 +211,11 @@ def _is_padding(counts: np.ndarray, padding: int, shortest_run: int) -> np.ndarr
 
 def _facts(dataset) -> dict:
     """What the data set tells about patient and recording, without names, identifiers or dates of birth."""
-    recorded_at = _moment(dataset.get("AcquisitionDateTime") or
-                          f"{dataset.get('AcquisitionDate') or dataset.get('StudyDate') or ''}"
-                          f"{dataset.get('AcquisitionTime') or dataset.get('StudyTime') or ''}")
+    recorded_at = _moment(
+        dataset.get("AcquisitionDateTime")
+        or f"{dataset.get('AcquisitionDate') or dataset.get('StudyDate') or ''}"
+        f"{dataset.get('AcquisitionTime') or dataset.get('StudyTime') or ''}"
+    )
     age = re.fullmatch(r"(\d{3})([DWMY])", str(dataset.get("PatientAge") or "").strip())
     born = _moment(dataset.get("PatientBirthDate"))
     age_years = None

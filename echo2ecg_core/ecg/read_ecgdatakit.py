@@ -87,8 +87,10 @@ def parse(file: EcgFile, parser: str):
         path.write_bytes(content)
         record = FileParser.parse(path)
     if record.file_format.parser != parser:
-        raise ReadError(f"“{file.name}” cannot be told apart from {record.file_format.name}.",
-                        "Export the ECG again from its source.")
+        raise ReadError(
+            f"“{file.name}” cannot be told apart from {record.file_format.name}.",
+            "Export the ECG again from its source.",
+        )
     return record
 
 
@@ -103,8 +105,10 @@ def channels_of(record, file_format: str) -> Channels:
     extra = [lead for lead in record.leads if not canonical_lead(lead.label)]
     rates = {lead.sampling_rate for lead in leads}
     if len(rates) != 1:
-        raise SignalError(f"The leads have {len(rates)} different sampling rates; one is needed.",
-                          "Export the ECG with one sampling rate for all leads.")
+        raise SignalError(
+            f"The leads have {len(rates)} different sampling rates; one is needed.",
+            "Export the ECG with one sampling rate for all leads.",
+        )
     rate = float(rates.pop())
     notes: list[str] = []
     samples = [np.asarray(lead.samples, dtype=np.float64) for lead in [*leads, *extra]]
@@ -127,7 +131,9 @@ def without_calibration(channels: Channels) -> Channels:
     common = np.ptp(tail, axis=0) == 0 if tail.shape[1] else np.array([False])
     if length > kept and tail[:, common].size and tail[:, common].max() >= 0.9:
         channels.samples_mv = [samples[:kept] for samples in channels.samples_mv]
-        channels.notes.append(f"Cropped to the first {PHILIPS_DURATION_S:g} s: a calibration pulse follows them in every lead.")
+        channels.notes.append(
+            f"Cropped to the first {PHILIPS_DURATION_S:g} s: a calibration pulse follows them in every lead."
+        )
     return channels
 
 

@@ -66,13 +66,17 @@ def _tracings(datasets: dict, file_name: str) -> tuple:
     fitting = {name: item for name, item in datasets.items() if item.dtype.kind in "fiu" and has_lead_axis(item.shape)}
     if not fitting:
         shapes = ", ".join(f"{name} {item.shape}" for name, item in list(datasets.items())[:5])[:200]
-        raise SignalError(f"No dataset in “{file_name}” has an axis of 12 leads: {shapes or 'the file has no dataset'}.",
-                          "Save the ECG as 12 rows or 12 columns.")
+        raise SignalError(
+            f"No dataset in “{file_name}” has an axis of 12 leads: {shapes or 'the file has no dataset'}.",
+            "Save the ECG as 12 rows or 12 columns.",
+        )
     name = max(fitting, key=lambda path: fitting[path].size)
     item = fitting[name]
     if item.chunks and float(np.prod(item.chunks)) * item.dtype.itemsize > MAX_FILE_BYTES:
-        raise ReadError(f"“{file_name}” stores its ECGs in blocks that are too large to open.",
-                        "Save the dataset with chunks of single recordings.")
+        raise ReadError(
+            f"“{file_name}” stores its ECGs in blocks that are too large to open.",
+            "Save the dataset with chunks of single recordings.",
+        )
     return name, item
 
 
@@ -113,4 +117,6 @@ def _trim(channels: Channels) -> None:
     n_samples = channels.samples_mv.shape[1]
     if moving.size and moving[-1] - moving[0] + 1 < n_samples:
         channels.samples_mv = channels.samples_mv[:, moving[0] : moving[-1] + 1]
-        channels.notes.append(f"Zero padding at the ends was cut: {channels.samples_mv.shape[1]} of {n_samples} samples remain.")
+        channels.notes.append(
+            f"Zero padding at the ends was cut: {channels.samples_mv.shape[1]} of {n_samples} samples remain."
+        )

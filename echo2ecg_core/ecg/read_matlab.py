@@ -20,7 +20,20 @@ from echo2ecg_core.errors import ReadError
 MAX_VARIABLES = 200
 _MATRIX, _COMPRESSED = 14, 15
 _STRUCT, _CHAR, _NUMERIC = 2, 4, range(6, 16)
-_STORED = {1: "i1", 2: "u1", 3: "i2", 4: "u2", 5: "i4", 6: "u4", 7: "f4", 9: "f8", 12: "i8", 13: "u8", 16: "u1", 17: "u2"}
+_STORED = {
+    1: "i1",
+    2: "u1",
+    3: "i2",
+    4: "u2",
+    5: "i4",
+    6: "u4",
+    7: "f4",
+    9: "f8",
+    12: "i8",
+    13: "u8",
+    16: "u1",
+    17: "u2",
+}
 _STORED_V4 = {0: "f8", 1: "f4", 2: "i4", 3: "i2", 4: "u2", 5: "u1"}
 
 
@@ -81,8 +94,10 @@ def _version5(file: EcgFile, content: bytes) -> Iterator[tuple[str, np.ndarray |
         if kind == _COMPRESSED:
             budget -= inflates_beyond(payload, zlib.MAX_WBITS, budget)
             if budget < 0:
-                raise ReadError(f"“{file.name}” would unpack to more than {MAX_FILE_BYTES // 2**20} MB.",
-                                "Save a single ECG in the file.")
+                raise ReadError(
+                    f"“{file.name}” would unpack to more than {MAX_FILE_BYTES // 2**20} MB.",
+                    "Save a single ECG in the file.",
+                )
             kind, payload = next(_elements(zlib.decompress(payload), order), (0, b""))
         variable = _matrix(payload, order) if kind == _MATRIX else None
         if variable is not None:
@@ -120,8 +135,10 @@ def _matrix(payload: bytes, order: str, nested: bool = False) -> tuple[str, np.n
     dtype = np.dtype(order + _STORED[kind])
     values = np.frombuffer(raw, dtype=dtype, count=len(raw) // dtype.itemsize)
     if min(shape, default=0) < 0 or math.prod(shape) != values.size:
-        raise ReadError(f"The MATLAB file is damaged: its variable “{name[:40]}” has the shape {shape} "
-                        f"but {values.size} values.", "Save the file again.")
+        raise ReadError(
+            f"The MATLAB file is damaged: its variable “{name[:40]}” has the shape {shape} but {values.size} values.",
+            "Save the file again.",
+        )
     if flags & 0xFF == _CHAR:
         return name, np.array("".join(map(chr, values.tolist())))
     return name, values.reshape(shape, order="F")

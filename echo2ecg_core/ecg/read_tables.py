@@ -42,8 +42,10 @@ def read(file: EcgFile, sampling_rate_hz: float | None = None) -> Iterator[Chann
     content = file.read(MAX_TEXT_BYTES)
     n_lines = content.count(b"\n")
     if n_lines > MAX_LINES:
-        raise ReadError(f"“{file.name}” has {n_lines:,} lines; at most {MAX_LINES:,} are read.",
-                        "Export a shorter section, for example 10 seconds.")
+        raise ReadError(
+            f"“{file.name}” has {n_lines:,} lines; at most {MAX_LINES:,} are read.",
+            "Export a shorter section, for example 10 seconds.",
+        )
     lines = _decode(content).splitlines()
     layout = judge_layout(lines, file.name)
     values = _values(lines, layout, file.name)  # (columns, n)
@@ -77,8 +79,10 @@ def _named(values: np.ndarray, names: list[str], units: list[str], rate: float, 
 def _unnamed(values: np.ndarray, names: list[str], rate: float, file_format: str, file_name: str) -> Iterator[Channels]:
     """Channels of a table without lead names: 12 or 8 columns in the standard order."""
     if len(values) not in (8, 12):
-        raise SignalError(f"The table has {len(values)} columns without lead names; 12 (or the 8 leads I, II, V1 to V6) "
-                          "are needed.", "Add a header line with the lead names, or give all 12 leads.")
+        raise SignalError(
+            f"The table has {len(values)} columns without lead names; 12 (or the 8 leads I, II, V1 to V6) are needed.",
+            "Add a header line with the lead names, or give all 12 leads.",
+        )
     for channels in recordings(values, rate, file_name, file_format):
         if names:
             channels.notes.insert(0, f"The column names ({', '.join(names)[:80]}) are no lead names.")
@@ -106,8 +110,10 @@ def _values(lines: list[str], layout: Layout, name: str) -> np.ndarray:
         return _rows(lines[layout.n_header :], layout, name)
     n_columns = len(cells(lines[layout.n_header], layout.delimiter))
     if n_columns > MAX_COLUMNS:
-        raise ReadError(f"The table has more than {MAX_COLUMNS} columns in {len(lines):,} lines; one column a lead is needed.",
-                        "Save the ECG with 12 columns.")
+        raise ReadError(
+            f"The table has more than {MAX_COLUMNS} columns in {len(lines):,} lines; one column a lead is needed.",
+            "Save the ECG with 12 columns.",
+        )
     check_size(n_columns, len(lines))
     return _columns(lines[layout.n_header :], layout, name)
 
@@ -120,8 +126,10 @@ def _rows(lines: list[str], layout: Layout, name: str) -> np.ndarray:
         rows.append(row[1:] if layout.names else row)
     lengths = {len(row) for row in rows}
     if len(lengths) > 1:
-        raise ReadError(f"The lines of “{name}” have different numbers of values ({min(lengths)} to {max(lengths)}).",
-                        "Save every lead with the same number of samples.")
+        raise ReadError(
+            f"The lines of “{name}” have different numbers of values ({min(lengths)} to {max(lengths)}).",
+            "Save every lead with the same number of samples.",
+        )
     check_size(len(rows), lengths.pop())
     try:
         return np.array([[float(cell.replace(",", ".").strip(" \"'") or "nan") for cell in row] for row in rows])
@@ -140,8 +148,10 @@ def _columns(lines: list[str], layout: Layout, name: str) -> np.ndarray:
             na_values=["-", "none", "None"], index_col=False,
         )  # fmt: skip
     except (pd.errors.ParserError, ValueError) as error:
-        raise ReadError(f"The lines of “{name}” do not have the same number of columns.",
-                        "Save the table again with one value a column in every line.") from error
+        raise ReadError(
+            f"The lines of “{name}” do not have the same number of columns.",
+            "Save the table again with one value a column in every line.",
+        ) from error
     if frame[0].dtype == object:
         frame[0] = _clock_seconds(frame[0])
     try:
@@ -161,4 +171,6 @@ def _clock_seconds(column):
 
 
 def _not_numbers(name: str) -> ReadError:
-    return ReadError(f"The table “{name}” has cells that are not numbers.", "Remove text from the columns of the leads.")
+    return ReadError(
+        f"The table “{name}” has cells that are not numbers.", "Remove text from the columns of the leads."
+    )

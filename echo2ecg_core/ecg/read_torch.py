@@ -34,8 +34,10 @@ def read(file: EcgFile, sampling_rate_hz: float | None = None) -> Iterator[Chann
     try:
         content = torch.load(io.BytesIO(file.read()), map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
-        raise ReadError(f"“{file.name}” holds Python objects besides tensors, which are never loaded.",
-                        "Save the tensors alone: torch.save(tensor, path).") from error
+        raise ReadError(
+            f"“{file.name}” holds Python objects besides tensors, which are never loaded.",
+            "Save the tensors alone: torch.save(tensor, path).",
+        ) from error
     yield from named_arrays(_arrays(content), sampling_rate_hz, file.name, "PyTorch")
 
 
@@ -49,7 +51,11 @@ def _arrays(content) -> dict[str, np.ndarray]:
         items = {"tensor": content}
     arrays = {}
     for name, value in items.items():
-        if isinstance(value, int | float | str) or isinstance(value, list | tuple) and all(isinstance(item, str) for item in value):
+        if (
+            isinstance(value, int | float | str)
+            or isinstance(value, list | tuple)
+            and all(isinstance(item, str) for item in value)
+        ):
             arrays[name] = np.asarray(value)
         elif hasattr(value, "numpy"):
             arrays[name] = _as_array(value)
@@ -61,7 +67,9 @@ def _as_array(tensor) -> np.ndarray:
     import torch
 
     if tensor.numel() > MAX_VALUES and not tensor.is_contiguous():
-        raise SignalError(f"A tensor claims {tensor.numel():,} values; one ECG may have at most {MAX_VALUES:,}.",
-                          "Save a contiguous tensor of single recordings.")
+        raise SignalError(
+            f"A tensor claims {tensor.numel():,} values; one ECG may have at most {MAX_VALUES:,}.",
+            "Save a contiguous tensor of single recordings.",
+        )
     tensor = tensor.detach().cpu()
     return (tensor.to(torch.float32) if tensor.dtype in (torch.bfloat16, torch.float16) else tensor).numpy()

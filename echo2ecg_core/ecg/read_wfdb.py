@@ -91,21 +91,29 @@ def _signal_files(header: EcgFile, content: bytes) -> dict[str, EcgFile]:
     text = content.decode("latin-1")
     n_lines = len(_significant_lines(text)) - 1
     if n_lines > MAX_SIGNALS:
-        raise ReadError(f"The header “{header.name}” lists {n_lines} signals; at most {MAX_SIGNALS} are read.",
-                        "Give a 12-lead ECG.")
+        raise ReadError(
+            f"The header “{header.name}” lists {n_lines} signals; at most {MAX_SIGNALS} are read.",
+            "Give a 12-lead ECG.",
+        )
     if "/" in _significant_lines(text)[0].split()[0]:
-        raise ReadError(f"“{header.name}” is the header of a WFDB record in several segments; one segment is needed.",
-                        "Give the header of a single segment.")
+        raise ReadError(
+            f"“{header.name}” is the header of a WFDB record in several segments; one segment is needed.",
+            "Give the header of a single segment.",
+        )
     signals = {}
     for name in _names_in(text):
         if not _BARE_NAME.fullmatch(name):
-            raise ReadError(f"The header “{header.name}” does not name its signal file by a plain file name "
-                            "(a path, an address, or damage).",
-                            "Put header and signal file in one folder and name the file without a path.")
+            raise ReadError(
+                f"The header “{header.name}” does not name its signal file by a plain file name "
+                "(a path, an address, or damage).",
+                "Put header and signal file in one folder and name the file without a path.",
+            )
         signal = header.companion(name)
         if signal is None:
-            raise ReadError(f"The header “{header.name}” needs the signal file “{name}”, which is not beside it.",
-                            f"Give “{header.name}” and “{name}” together, or a zip with both.")
+            raise ReadError(
+                f"The header “{header.name}” needs the signal file “{name}”, which is not beside it.",
+                f"Give “{header.name}” and “{name}” together, or a zip with both.",
+            )
         signals[name] = signal
     return signals
 
@@ -132,7 +140,8 @@ def _available_samples(claims, signals: dict[str, EcgFile], notes: list[str]) ->
         return claims.sig_len
     if available < MIN_DURATION_S * rate:
         raise ReadError(
-            f"The signal file is cut short: the header says {claimed / rate:.1f} s, the file holds {available / rate:.1f} s, "
+            f"The signal file is cut short: the header says {claimed / rate:.1f} s, the file holds "
+            f"{available / rate:.1f} s, "
             f"and at least {MIN_DURATION_S:g} s are needed.",
             "Copy or download the signal file again.",
         )
@@ -159,8 +168,9 @@ def _channels(record, text: str, notes: list[str]) -> Channels:
     if unknown:
         notes.append(f"The unit of {listing(unknown)} is no voltage; that channel was not converted.")
     samples = [signal[:, index] * (1.0 if scale is None else scale) for index, scale in enumerate(scales)]
-    names = [f"{name} (no voltage)" if scale is None else name
-             for name, scale in zip(record.sig_name, scales, strict=True)]
+    names = [
+        f"{name} (no voltage)" if scale is None else name for name, scale in zip(record.sig_name, scales, strict=True)
+    ]
     if "synthetic phantom" in text.lower():
         notes.append("The header says that this is a synthetic phantom, no real patient.")
     recorded_at = None

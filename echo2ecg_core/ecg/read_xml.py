@@ -41,8 +41,10 @@ def read(file: EcgFile, sampling_rate_hz: float | None = None) -> Iterator[Chann
         record = parse(file, "GEMuseXMLParser")
         channels = channels_of(record, "GE MUSE XML")
         if record.raw_metadata.get("FirstSampleBaseline"):
-            channels.notes.append("The file gives a first-sample baseline for some leads; it is undocumented and was "
-                                  "not applied, so leads may sit at a constant offset.")
+            channels.notes.append(
+                "The file gives a first-sample baseline for some leads; it is undocumented and was "
+                "not applied, so leads may sit at a constant offset."
+            )
         yield channels
     elif kind == "restingecgdata":
         _check_sierra(file, root)
@@ -56,8 +58,10 @@ def read(file: EcgFile, sampling_rate_hz: float | None = None) -> Iterator[Chann
     elif kind == "cardiologyxml":
         yield read_cardiosoft.channels(root)
     else:
-        raise ReadError(f"“{file.name}” is XML (<{kind[:40]}>), but no ECG export that is known.",
-                        "Give GE MUSE, GE CardioSoft, Philips Sierra or HL7 aECG XML.")
+        raise ReadError(
+            f"“{file.name}” is XML (<{kind[:40]}>), but no ECG export that is known.",
+            "Give GE MUSE, GE CardioSoft, Philips Sierra or HL7 aECG XML.",
+        )
 
 
 class _BoundedBuilder(TreeBuilder):
@@ -70,8 +74,10 @@ class _BoundedBuilder(TreeBuilder):
     def start(self, tag, attributes):
         self.depth, self.n_elements = self.depth + 1, self.n_elements + 1
         if self.depth > MAX_DEPTH or self.n_elements > MAX_ELEMENTS:
-            raise ReadError(f"The XML has more than {MAX_ELEMENTS:,} elements or {MAX_DEPTH} levels: no ECG export needs that.",
-                            "Export the ECG again from its source.")
+            raise ReadError(
+                f"The XML has more than {MAX_ELEMENTS:,} elements or {MAX_DEPTH} levels: no ECG export needs that.",
+                "Export the ECG again from its source.",
+            )
         return super().start(tag, attributes)
 
     def end(self, tag):
@@ -85,18 +91,24 @@ def _root(file: EcgFile) -> Element:
     from defusedxml.ElementTree import DefusedXMLParser
 
     if b"<html" in file.head().lower():
-        raise ReadError(f"“{file.name}” is a web page, not an ECG recording.",
-                        "Download the file itself; a page that asks to sign in is often saved in its place.")
+        raise ReadError(
+            f"“{file.name}” is a web page, not an ECG recording.",
+            "Download the file itself; a page that asks to sign in is often saved in its place.",
+        )
     parser = DefusedXMLParser(target=_BoundedBuilder())
     try:
         parser.feed(file.read(MAX_XML_BYTES))
         return parser.close()
     except DefusedXmlException as error:
-        raise ReadError(f"“{file.name}” declares XML entities, which are refused because they can be used to attack.",
-                        "Export the ECG again from its source.") from error
+        raise ReadError(
+            f"“{file.name}” declares XML entities, which are refused because they can be used to attack.",
+            "Export the ECG again from its source.",
+        ) from error
     except (ParseError, ValueError, LookupError) as error:
-        raise ReadError(f"“{file.name}” begins like XML but is damaged or cut short.",
-                        "Export or copy the file again from its source.") from error
+        raise ReadError(
+            f"“{file.name}” begins like XML but is damaged or cut short.",
+            "Export or copy the file again from its source.",
+        ) from error
 
 
 def _local_name(element: Element) -> str:
@@ -121,6 +133,8 @@ def _check_sierra(file: EcgFile, root: Element) -> None:
             while decoder.read() != -1:
                 unpacked += 1
                 if unpacked > MAX_SIERRA_BYTES:
-                    raise ReadError(f"The leads of “{file.name}” would unpack to more than {MAX_SIERRA_BYTES // 2**20} MB.",
-                                    "Export the ECG again from its source.")
+                    raise ReadError(
+                        f"The leads of “{file.name}” would unpack to more than {MAX_SIERRA_BYTES // 2**20} MB.",
+                        "Export the ECG again from its source.",
+                    )
             position += 8 + size

@@ -78,9 +78,7 @@ def read_ecg(
     raise first_error or ReadError("There is no ECG file among the files given.", "Give an ECG file.")
 
 
-def read_ecgs(
-    files: Mapping[str, bytes], sampling_rate_hz: float | None = None
-) -> list[EcgRecord | Echo2ECGError]:
+def read_ecgs(files: Mapping[str, bytes], sampling_rate_hz: float | None = None) -> list[EcgRecord | Echo2ECGError]:
     """Every recording in files uploaded together, zips included; a file that cannot be read yields its error.
 
     Args:
@@ -181,8 +179,10 @@ def _records(file: EcgFile, sampling_rate_hz: float | None) -> Iterator[EcgRecor
     """The records of one file."""
     for channels in _channels_in(file, sampling_rate_hz):
         if sampling_rate_hz is not None and abs(channels.sampling_rate_hz - sampling_rate_hz) > 1e-6:
-            channels.notes.append(f"The file's own sampling rate ({channels.sampling_rate_hz:g} Hz) was used, "
-                                  f"not the given {sampling_rate_hz:g} Hz.")
+            channels.notes.append(
+                f"The file's own sampling rate ({channels.sampling_rate_hz:g} Hz) was used, "
+                f"not the given {sampling_rate_hz:g} Hz."
+            )
         yield twelve_lead_record(channels, file.name)
 
 
@@ -192,9 +192,11 @@ def _channels_in(file: EcgFile, sampling_rate_hz: float | None) -> Iterator[Chan
     _refuse_other_kinds(file, head)
     read = _reader_of(head) or _zip_reader(file)
     if read is None:
-        raise ReadError(f"“{file.name}” is in no ECG format that is known.",
-                        "Give DICOM, WFDB (header and signal file together), MUSE, CardioSoft, Philips or HL7 XML, "
-                        "SCP-ECG, EDF, CSV, NumPy, MATLAB, HDF5 or PyTorch.")
+        raise ReadError(
+            f"“{file.name}” is in no ECG format that is known.",
+            "Give DICOM, WFDB (header and signal file together), MUSE, CardioSoft, Philips or HL7 XML, "
+            "SCP-ECG, EDF, CSV, NumPy, MATLAB, HDF5 or PyTorch.",
+        )
     recordings = read(file, sampling_rate_hz)
     while (channels := read_next(recordings, file.name)) is not None:
         yield channels
@@ -217,8 +219,10 @@ def read_next(recordings: Iterator[Channels], file_name: str) -> Channels | None
     except Echo2ECGError:
         raise
     except Exception as error:
-        raise ReadError(f"“{file_name}” begins like an ECG file but is damaged and cannot be read.",
-                        "Export or copy the file again from its source.") from error
+        raise ReadError(
+            f"“{file_name}” begins like an ECG file but is damaged and cannot be read.",
+            "Export or copy the file again from its source.",
+        ) from error
 
 
 def _refuse_other_kinds(file: EcgFile, head: bytes) -> None:
@@ -227,7 +231,9 @@ def _refuse_other_kinds(file: EcgFile, head: bytes) -> None:
         raise ReadError(f"“{file.name}” is empty.", "Export or copy the file again from its source.")
     for magic, what in _NOT_ECG.items():
         if head.startswith(magic) and not read_dicom.recognises(head):  # a DICOM preamble may look like TIFF
-            raise ReadError(f"“{file.name}” is {what}, not an ECG recording.",
-                            "Export the digital ECG (for example DICOM, XML, SCP-ECG, WFDB or CSV).")
+            raise ReadError(
+                f"“{file.name}” is {what}, not an ECG recording.",
+                "Export the digital ECG (for example DICOM, XML, SCP-ECG, WFDB or CSV).",
+            )
     if head.startswith(b"PK") and _is_archive(file):
         raise ReadError(f"“{file.name}” is an archive inside an archive.", "Unpack it and give its ECG files.")

@@ -94,7 +94,8 @@ class EcgRecord:
 
     @property
     def content_hash(self) -> str:
-        """SHA-256 (hex) of the signal and its sampling rate; equal for the same recording in two files of equal precision."""
+        """SHA-256 (hex) of the signal and its sampling rate; equal for the same recording in two files of equal
+        precision."""
         digest = hashlib.sha256(self.signal_mv.tobytes())
         digest.update(repr(float(self.sampling_rate_hz)).encode())
         return digest.hexdigest()

@@ -53,8 +53,11 @@ class Layout:
 
 
 def cells(line: str, delimiter: str) -> list[str]:
-    """The first cells of one line, without quotes and surrounding white space; one more than a table may have columns."""
-    parts = (line.split(delimiter, MAX_COLUMNS + 1) if delimiter else line.split(None, MAX_COLUMNS + 1))[: MAX_COLUMNS + 1]
+    """The first cells of one line, without quotes and surrounding white space; one more than a table may have
+    columns."""
+    parts = (line.split(delimiter, MAX_COLUMNS + 1) if delimiter else line.split(None, MAX_COLUMNS + 1))[
+        : MAX_COLUMNS + 1
+    ]
     return [part.strip().strip("\"'").strip() for part in parts]
 
 
@@ -92,8 +95,10 @@ def judge_layout(lines: list[str], name: str) -> Layout:
         return Layout(delimiter, _decimal(delimiter, labelled), first, names, _units(names), True, rate)
     numeric = [(index, row) for index, row in rows if len(row) > 1 and _is_numeric_row(row)]
     if not numeric:
-        raise ReadError(f"“{name}” is text, but not an ECG: it holds no table of numbers.",
-                        "Give a table with one column a lead, or the ECG file itself.")
+        raise ReadError(
+            f"“{name}” is text, but not an ECG: it holds no table of numbers.",
+            "Give a table with one column a lead, or the ECG file itself.",
+        )
     header = [row for index, row in rows if index < numeric[0][0]]
     in_rows = len(body) <= MAX_COLUMNS < len(numeric[0][1])
     names, units = ((), ()) if in_rows else _header_names(header, len(numeric[0][1]))

@@ -44,7 +44,9 @@ def typical_amplitude(signal: np.ndarray, sampling_rate_hz: float) -> float:
     return float(np.median(moving)) if moving.size else 0.0
 
 
-def judge_unit(signal: np.ndarray, sampling_rate_hz: float, candidates: dict[str, float] | None = None) -> tuple[float, str]:
+def judge_unit(
+    signal: np.ndarray, sampling_rate_hz: float, candidates: dict[str, float] | None = None
+) -> tuple[float, str]:
     """The factor to mV that makes an array without units look like an ECG, and the sentence that says why.
 
     Args:

@@ -1,4 +1,5 @@
-"""Curves of a binary prediction as points to draw: ROC, and observed against predicted share with intervals by patient."""
+"""Curves of a binary prediction as points to draw: ROC, and observed against predicted share with intervals by
+patient."""
 
 import numpy as np
 
@@ -16,7 +17,9 @@ def roc_points(scores: np.ndarray, is_positive: np.ndarray) -> dict[str, list[fl
     return {"false_positive_rate": false_positive_rate[kept].tolist(), "sensitivity": sensitivity[kept].tolist()}
 
 
-def calibration_points(scores: np.ndarray, is_positive: np.ndarray, patients: np.ndarray, level: float = 0.95) -> dict[str, list]:
+def calibration_points(
+    scores: np.ndarray, is_positive: np.ndarray, patients: np.ndarray, level: float = 0.95
+) -> dict[str, list]:
     """Mean prediction and observed share in ten equal bins of probability, those with ECGs in them.
 
     Args:
@@ -38,5 +41,10 @@ def calibration_points(scores: np.ndarray, is_positive: np.ndarray, patients: np
 
     limits = [interval(values, level) for values in bootstrap(observed, patients).values()]
     count = cell.sum(axis=0)
-    return {"predicted": ((scores @ cell) / count).tolist(), "observed": (hits.sum(axis=0) / count).tolist(),
-            "low": [low for low, _ in limits], "high": [high for _, high in limits], "count": count.tolist()}
+    return {
+        "predicted": ((scores @ cell) / count).tolist(),
+        "observed": (hits.sum(axis=0) / count).tolist(),
+        "low": [low for low, _ in limits],
+        "high": [high for _, high in limits],
+        "count": count.tolist(),
+    }

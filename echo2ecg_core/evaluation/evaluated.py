@@ -57,7 +57,8 @@ class Report:
     Attributes:
         data: The document as `evaluate` wrote it.
         beside: Reports whose models stand in the same tables.
-        direct: Looks up how much better or worse one row is than another on the same ECGs; None where that is not known.
+        direct: Looks up how much better or worse one row is than another on the same ECGs; None where that is not
+            known.
     """
 
     data: dict
@@ -95,11 +96,17 @@ class Report:
     def regression_of(self, finding: str) -> str | None:
         """The task that predicts the value a finding is a threshold of; None for a finding of several phenotypes."""
         phenotype = self.data["tasks"][finding].get("phenotype")
-        return next((n for n, task in self.regressions().items() if phenotype and task.get("phenotype") == phenotype), None)
+        return next(
+            (n for n, task in self.regressions().items() if phenotype and task.get("phenotype") == phenotype), None
+        )
 
     def readouts(self) -> list[str]:
         """Readouts of the model itself: "probe", "knn"."""
-        return [name for name in READOUTS if any(row["kind"] == MODEL and row["readout"] == name for row in self.data["rows"])]
+        return [
+            name
+            for name in READOUTS
+            if any(row["kind"] == MODEL and row["readout"] == name for row in self.data["rows"])
+        ]
 
     def encoders(self, readout: str) -> list[Encoder]:
         """This model, those beside it, then every other encoder of the report; each once."""
@@ -131,14 +138,30 @@ def _encoder(key: str, rows: list[dict], readout: str) -> Encoder:
     fits = [row for row in rows if row["readout"] == readout or (row["kind"] == FEATURES and len(rows) == 1)]
     others = [row for row in rows if row["readout"] != readout and row not in fits]
     chosen, other = (found[0] if found else None for found in (fits, others))
-    return Encoder(key, first["encoder"], first["kind"], first.get("model_id"), first.get("parameters"), chosen and chosen["key"],
-                   chosen["results"] if chosen else {}, other["results"] if other else {})
+    return Encoder(
+        key,
+        first["encoder"],
+        first["kind"],
+        first.get("model_id"),
+        first.get("parameters"),
+        chosen and chosen["key"],
+        chosen["results"] if chosen else {},
+        other["results"] if other else {},
+    )
 
 
 def _beside(report: Report, readout: str) -> Encoder | None:
     found = next((e for e in report._encoders(readout) if e.kind == MODEL), None)
-    return found and Encoder(report.model["id"], found.label, "beside", report.model["id"], found.parameters, found.row_key,
-                             found.chosen, found.other)
+    return found and Encoder(
+        report.model["id"],
+        found.label,
+        "beside",
+        report.model["id"],
+        found.parameters,
+        found.row_key,
+        found.chosen,
+        found.other,
+    )
 
 
 def parse_report(text: str | bytes, name: str) -> dict:
@@ -157,6 +180,8 @@ def parse_report(text: str | bytes, name: str) -> dict:
     except (ValueError, TypeError) as error:
         raise StoreError(f"The report of {name} is damaged ({error}).", "Evaluate the model again.") from error
     if missing or not any(row.get("kind") == MODEL for row in data["rows"]):
-        raise StoreError(f"The report of {name} is incomplete: {', '.join(missing) or 'the row of the model'} is missing.",
-                         "Evaluate the model again.")
+        raise StoreError(
+            f"The report of {name} is incomplete: {', '.join(missing) or 'the row of the model'} is missing.",
+            "Evaluate the model again.",
+        )
     return data

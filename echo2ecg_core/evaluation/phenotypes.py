@@ -1,8 +1,9 @@
 """How well phenotypes are predicted: classification and regression metrics, with intervals by patient.
 
-Every metric takes many weightings of the samples at once: the plain value has weight 1, a bootstrap resample of patients
-is a weighting too. Conventions are those of torchmetrics (0/0 is 0; a class with neither true nor predicted samples is
-left out of macro means) but one: a class that never occurs has no curve, so it is left out instead of counting 0.
+Every metric takes many weightings of the samples at once: the plain value has weight 1, a bootstrap resample of
+patients is a weighting too. Conventions are those of torchmetrics (0/0 is 0; a class with neither true nor predicted
+samples is left out of macro means) but one: a class that never occurs has no curve, so it is left out instead of
+counting 0.
 
 Notation used for shapes: n samples, c classes, w weightings.
 """
@@ -71,7 +72,9 @@ def regression_intervals(
 ) -> dict[str, tuple[float, float]]:
     """Bootstrap interval of each of `regression_metrics`; whole patients (n,) are drawn, not records."""
     predicted, measured = np.asarray(predicted, float), np.asarray(measured, float)
-    return _intervals(lambda weights: weighted_regression(predicted, measured, weights), patients, level, n_resamples, seed)
+    return _intervals(
+        lambda weights: weighted_regression(predicted, measured, weights), patients, level, n_resamples, seed
+    )
 
 
 def patient_weights(patients: np.ndarray, n_resamples: int, rng: np.random.Generator) -> np.ndarray:
@@ -120,7 +123,9 @@ def weighted_classification(probabilities: np.ndarray, labels: np.ndarray, weigh
         steps = _steps(probabilities[:, 1], labels == 1, weights)
         return _binary(probabilities[:, 1], labels, weights, steps)
     confusion = _confusion(probabilities.argmax(axis=1), labels, weights, n_classes)
-    curves = np.array([_areas(*_steps(probabilities[:, c], labels == c, weights)) for c in range(n_classes)])  # (c, 2, w)
+    curves = np.array(
+        [_areas(*_steps(probabilities[:, c], labels == c, weights)) for c in range(n_classes)]
+    )  # (c, 2, w)
     auroc, auprc = _mean_of_known(curves)
     return _macro_counts(confusion) | {"auroc": auroc, "auprc": auprc}
 
@@ -164,7 +169,9 @@ def _macro(confusion: np.ndarray, by_class: np.ndarray) -> np.ndarray:
     return _ratio((by_class * occurs).sum(axis=1), occurs.sum(axis=1))
 
 
-def _binary(positive: np.ndarray, labels: np.ndarray, weights: np.ndarray, steps: tuple[np.ndarray, np.ndarray]) -> Metrics:
+def _binary(
+    positive: np.ndarray, labels: np.ndarray, weights: np.ndarray, steps: tuple[np.ndarray, np.ndarray]
+) -> Metrics:
     counts = _binary_counts(_confusion((positive > 0.5).astype(int), labels, weights, 2))
     auroc, auprc = _areas(*steps)
     return counts | {"auroc": auroc, "auprc": auprc}
@@ -181,7 +188,6 @@ def _areas(true: np.ndarray, false: np.ndarray) -> tuple[np.ndarray, np.ndarray]
         auroc = area / (true[-1] * false[-1])
         average_precision = (true_added * _ratio(true, true + false)).sum(axis=0) / true[-1]
     return np.where(true[-1] * false[-1] > 0, auroc, np.nan), average_precision
-
 
 
 def _steps(scores: np.ndarray, is_positive: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -203,7 +209,8 @@ def weighted_binary(scores: np.ndarray, is_positive: np.ndarray, weights: np.nda
         weights: (w, n).
 
     Returns:
-        Besides those: `sensitivity_at_90_specificity`, the highest sensitivity of any threshold with a specificity of at
+        Besides those: `sensitivity_at_90_specificity`, the highest sensitivity of any threshold with a specificity of
+            at
         least 0.9 (no interpolation; NaN without both classes), and `calibration_error`, the mean distance of observed
         and predicted share over `CALIBRATION_BINS` equal bins of probability, weighted by the samples in them.
     """

@@ -1,4 +1,5 @@
-"""Retrieval of one model in both directions: by pairs, by phenotype, and how near the retrieved studies are in a phenotype."""
+"""Retrieval of one model in both directions: by pairs, by phenotype, and how near the retrieved studies are in a
+phenotype."""
 
 from collections.abc import Sequence
 
@@ -15,8 +16,15 @@ from echo2ecg_core.evaluation.retrieval import (
 TOP = 10
 
 
-def retrieval_report(ecgs: np.ndarray, studies: np.ndarray, ecg_ids: Sequence[str], study_ids: Sequence[str], study_of_ecg: Sequence[str],
-                     phenotypes: dict[str, np.ndarray], patient_of_study: Sequence[str]) -> dict:
+def retrieval_report(
+    ecgs: np.ndarray,
+    studies: np.ndarray,
+    ecg_ids: Sequence[str],
+    study_ids: Sequence[str],
+    study_of_ecg: Sequence[str],
+    phenotypes: dict[str, np.ndarray],
+    patient_of_study: Sequence[str],
+) -> dict:
     """Both directions over all ECGs and the studies they belong to.
 
     Args:
@@ -41,12 +49,20 @@ def retrieval_report(ecgs: np.ndarray, studies: np.ndarray, ecg_ids: Sequence[st
         except StoreError:
             continue  # no study has a value
         report["by_phenotype"][name] = _both_ways(truth, ecgs, studies, rows)
-        report["top10_difference_ratio"][name] = difference_ratio(ecgs, studies, own, values, np.asarray(patient_of_study))
+        report["top10_difference_ratio"][name] = difference_ratio(
+            ecgs, studies, own, values, np.asarray(patient_of_study)
+        )
     return report
 
 
-def difference_ratio(ecgs: np.ndarray, studies: np.ndarray, own: np.ndarray, values: np.ndarray, patient_of_study: np.ndarray,
-                     top: int = TOP) -> float:
+def difference_ratio(
+    ecgs: np.ndarray,
+    studies: np.ndarray,
+    own: np.ndarray,
+    values: np.ndarray,
+    patient_of_study: np.ndarray,
+    top: int = TOP,
+) -> float:
     """How much nearer the retrieved studies are in a phenotype than random ones: 1 = no nearer, 0 = equal to the query.
 
     For each ECG the mean difference between its own study's value and those of the `top` most similar studies of other
@@ -73,5 +89,7 @@ def difference_ratio(ecgs: np.ndarray, studies: np.ndarray, own: np.ndarray, val
 def _both_ways(truth: GroundTruth, ecgs: np.ndarray, studies: np.ndarray, rows: dict[str, dict]) -> dict:
     e = ecgs[[rows["ecg"][i] for i in truth.ecg_ids]]
     s = studies[[rows["study"][i] for i in truth.study_ids]]
-    return {"ecg_to_study": retrieval_metrics_of_vectors(e, s, truth.studies_of_ecg),
-            "study_to_ecg": retrieval_metrics_of_vectors(s, e, truth.ecgs_of_study)}
+    return {
+        "ecg_to_study": retrieval_metrics_of_vectors(e, s, truth.studies_of_ecg),
+        "study_to_ecg": retrieval_metrics_of_vectors(s, e, truth.ecgs_of_study),
+    }

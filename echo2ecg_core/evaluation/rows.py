@@ -1,7 +1,8 @@
 """One row of a comparison: what an encoder's vectors tell of each task, read out in one way, on test patients.
 
 Arrays in, results out: no workspace, no networks. All readouts see the same patients, and equal patients give equal
-bootstrap resamples, so rows can be compared pair by pair. The regularisation of a probe is chosen on validation patients.
+bootstrap resamples, so rows can be compared pair by pair. The regularisation of a probe is chosen on validation
+patients.
 """
 
 from collections.abc import Sequence
@@ -46,8 +47,10 @@ class Split:
 
     def __post_init__(self):
         if not len(self.vectors) == len(self.labels) == len(self.patients):
-            raise Echo2ECGError(f"Expected as many vectors as labels and patients, found {len(self.vectors)}, "
-                                f"{len(self.labels)} and {len(self.patients)}.")
+            raise Echo2ECGError(
+                f"Expected as many vectors as labels and patients, found {len(self.vectors)}, "
+                f"{len(self.labels)} and {len(self.patients)}."
+            )
 
     @cached_property
     def targets(self) -> dict[str, np.ndarray]:
@@ -76,9 +79,18 @@ class Row:
     resampled: dict[str, np.ndarray]
 
 
-def evaluate_encoder(name: str, train: Split, validation: Split, test: Split, readouts: Sequence[str] = ("probe", "knn"),
-                     tasks: Sequence[str] | None = None, *, n_resamples: int = N_RESAMPLES, level: float = 0.95,
-                     seed: int = 0) -> list[Row]:
+def evaluate_encoder(
+    name: str,
+    train: Split,
+    validation: Split,
+    test: Split,
+    readouts: Sequence[str] = ("probe", "knn"),
+    tasks: Sequence[str] | None = None,
+    *,
+    n_resamples: int = N_RESAMPLES,
+    level: float = 0.95,
+    seed: int = 0,
+) -> list[Row]:
     """One row a readout.
 
     Args:
@@ -101,8 +113,16 @@ def evaluate_encoder(name: str, train: Split, validation: Split, test: Split, re
     return rows
 
 
-def row_of(name: str, readout: str, predictions: dict[str, np.ndarray], test: Split, *, n_resamples: int = N_RESAMPLES,
-           level: float = 0.95, seed: int = 0) -> Row:
+def row_of(
+    name: str,
+    readout: str,
+    predictions: dict[str, np.ndarray],
+    test: Split,
+    *,
+    n_resamples: int = N_RESAMPLES,
+    level: float = 0.95,
+    seed: int = 0,
+) -> Row:
     """The row of predictions made anywhere: task -> predictions for every test ECG, as in `Row`."""
     results, resampled = {}, {}
     for task, predicted in predictions.items():
@@ -115,8 +135,11 @@ def row_of(name: str, readout: str, predictions: dict[str, np.ndarray], test: Sp
     return Row(f"{name}.{readout}", name, readout, results, predictions, resampled)
 
 
-def unanswerable(train: Split, validation: Split, test: Split, tasks: Sequence[str] | None = None, judged: str = "test") -> dict[str, str]:
-    """Tasks that these patients cannot answer, each with the reason in words; `judged` is the split that `test` holds."""
+def unanswerable(
+    train: Split, validation: Split, test: Split, tasks: Sequence[str] | None = None, judged: str = "test"
+) -> dict[str, str]:
+    """Tasks that these patients cannot answer, each with the reason in words; `judged` is the split that `test`
+    holds."""
     reasons, choosing = {}, "validation" if judged == "test" else CHOOSING
     for name in TASKS if tasks is None else tasks:
         task = TASKS[name]
@@ -143,7 +166,8 @@ def paired_differences(rows: Sequence[Row], reference_key: str, level: float = 0
         level: Of the interval.
 
     Returns:
-        {task: {row key: {"metric": main metric, "value": [row minus reference, low, high], "reference": reference key}}}.
+        {task: {row key: {"metric": main metric, "value": [row minus reference, low, high], "reference": reference
+        key}}}.
     """
     reference = next(row for row in rows if row.key == reference_key)
     differences = {}
@@ -158,8 +182,17 @@ def paired_differences(rows: Sequence[Row], reference_key: str, level: float = 0
     return differences
 
 
-def difference_of_predictions(task: str, ours: np.ndarray, theirs: np.ndarray, target: np.ndarray, patients: np.ndarray, *,
-                              n_resamples: int = N_RESAMPLES, level: float = 0.95, seed: int = 0) -> tuple[str, tuple[float, float, float]]:
+def difference_of_predictions(
+    task: str,
+    ours: np.ndarray,
+    theirs: np.ndarray,
+    target: np.ndarray,
+    patients: np.ndarray,
+    *,
+    n_resamples: int = N_RESAMPLES,
+    level: float = 0.95,
+    seed: int = 0,
+) -> tuple[str, tuple[float, float, float]]:
     """How much better or worse one set of predictions is than another on the same ECGs, resample by resample.
 
     Args:
@@ -206,11 +239,15 @@ def _check(train: Split, validation: Split, test: Split, readouts: Sequence[str]
     splits = {"training": train, "validation": validation, "test": test}
     for words, split in splits.items():
         if split.vectors.ndim != 2 or split.vectors.shape[1] != train.vectors.shape[1] or not len(split.vectors):
-            raise Echo2ECGError(f"Expected {words} vectors (n, {train.vectors.shape[-1]}), found {split.vectors.shape}.",
-                                "Every split needs at least one ECG, embedded by the same encoder.")
+            raise Echo2ECGError(
+                f"Expected {words} vectors (n, {train.vectors.shape[-1]}), found {split.vectors.shape}.",
+                "Every split needs at least one ECG, embedded by the same encoder.",
+            )
         if not np.isfinite(split.vectors).all() and set(readouts) != {"boosting"}:
             raise Echo2ECGError(f"The {words} vectors hold numbers that are not finite.", "Embed these ECGs again.")
     for one, other in (("training", "validation"), ("training", "test"), ("validation", "test")):
         shared = len(set(splits[one].patients) & set(splits[other].patients))
         if shared:
-            raise Echo2ECGError(f"{shared} patients are both {one} and {other} patients.", "Give every patient one split.")
+            raise Echo2ECGError(
+                f"{shared} patients are both {one} and {other} patients.", "Give every patient one split."
+            )

@@ -1,4 +1,5 @@
-"""The same predictions judged in groups of patients: sex, age, rhythm, conduction, device, cohort; each cohort also on its own."""
+"""The same predictions judged in groups of patients: sex, age, rhythm, conduction, device, cohort; each cohort also on
+its own."""
 
 from collections.abc import Sequence
 
@@ -13,7 +14,9 @@ WIDE_QRS_MS = 120.0
 IRREGULAR_MS = 60.0  # typical change from beat to beat; sinus arrhythmia stays below in most
 
 
-def subgroup_results(row: Row, test: Split, groups: pd.DataFrame, *, n_resamples: int = 1000, level: float = 0.95) -> dict[str, list[dict]]:
+def subgroup_results(
+    row: Row, test: Split, groups: pd.DataFrame, *, n_resamples: int = 1000, level: float = 0.95
+) -> dict[str, list[dict]]:
     """Main metric of a row in every group that has enough patients of each class.
 
     Args:
@@ -34,13 +37,23 @@ def subgroup_results(row: Row, test: Split, groups: pd.DataFrame, *, n_resamples
                 if not _enough(task, target[inside]):
                     continue
                 result = _inside(row, task, test, inside, n_resamples, level)
-                found[task].append({"group": group, "level": name, **patient_counts(task, target[inside], test.patients[inside]), "metric": metric,
-                                    "value": list(result[metric])})
+                found[task].append(
+                    {
+                        "group": group,
+                        "level": name,
+                        **patient_counts(task, target[inside], test.patients[inside]),
+                        "metric": metric,
+                        "value": list(result[metric]),
+                    }
+                )
     return found
 
 
-def cohort_results(rows: Sequence[Row], test: Split, cohorts: np.ndarray, *, n_resamples: int = 1000, level: float = 0.95) -> dict[str, list[dict]]:
-    """Every score of every row on each cohort alone, where it has enough patients of each class; {} for one cohort, which is the whole.
+def cohort_results(
+    rows: Sequence[Row], test: Split, cohorts: np.ndarray, *, n_resamples: int = 1000, level: float = 0.95
+) -> dict[str, list[dict]]:
+    """Every score of every row on each cohort alone, where it has enough patients of each class; {} for one cohort,
+    which is the whole.
 
     Args:
         rows: Predictions for `test`, of the same tasks.
@@ -58,14 +71,18 @@ def cohort_results(rows: Sequence[Row], test: Split, cohorts: np.ndarray, *, n_r
             inside = (cohorts == name) & np.isfinite(target)
             if _enough(task, target[inside]):
                 results = {row.key: _inside(row, task, test, inside, n_resamples, level) for row in rows}
-                found[task].append({"cohort": name, **patient_counts(task, target[inside], test.patients[inside]), "results": results})
+                found[task].append(
+                    {"cohort": name, **patient_counts(task, target[inside], test.patients[inside]), "results": results}
+                )
     return found
 
 
 def _inside(row: Row, task: str, test: Split, inside: np.ndarray, n_resamples: int, level: float) -> Result:
     """Scores of a row on the test ECGs that are inside (n,)."""
     part = Split(test.vectors[inside], test.labels[inside], test.patients[inside])
-    return row_of(row.encoder, row.readout, {task: row.predictions[task][inside]}, part, n_resamples=n_resamples, level=level).results[task]
+    return row_of(
+        row.encoder, row.readout, {task: row.predictions[task][inside]}, part, n_resamples=n_resamples, level=level
+    ).results[task]
 
 
 def patient_counts(task: str, target: np.ndarray, patients: np.ndarray) -> dict[str, int | None]:
@@ -81,7 +98,8 @@ def age_band(age_years: float | None) -> str | None:
 
 
 def rhythm_words(statements: tuple[str, ...], p_present: float, rr_change_ms: float) -> str | None:
-    """Sinus rhythm or atrial fibrillation by the device's statements, else by P waves and regularity; None when unclear."""
+    """Sinus rhythm or atrial fibrillation by the device's statements, else by P waves and regularity; None when
+    unclear."""
     text = " ".join(statements).lower()
     if "atrial fibrillation" in text:
         return "Atrial fibrillation"

@@ -1,8 +1,10 @@
-"""What an ECG encoder is asked of the heart: LVEF classes, every phenotype's value, thresholds, structural heart disease.
+"""What an ECG encoder is asked of the heart: LVEF classes, every phenotype's value, thresholds, structural heart
+disease.
 
 A target is NaN where the labels do not settle it. Three-valued logic keeps what they do settle: one finding makes a
 combined disease certain though other labels are missing; its absence needs them all. A limit that depends on sex counts
-without sex where both limits agree. Limits: ASE/EACVI 2015 (phenotypes.py) and EchoNext (Poterucha et al., Nature 2025).
+without sex where both limits agree. Limits: ASE/EACVI 2015 (phenotypes.py) and EchoNext (Poterucha et al., Nature
+2025).
 """
 
 from collections.abc import Callable
@@ -15,8 +17,12 @@ from echo2ecg_core.phenotypes import ASE_2015, LVEF_CLASSES, PHENOTYPES
 
 ECHONEXT = "EchoNext (Poterucha et al., Nature 2025)"
 HEART_FAILURE = "Universal definition of heart failure 2021"
-GRADES = {"as_grade": "aortic stenosis", "ar_grade": "aortic regurgitation", "mr_grade": "mitral regurgitation",
-          "tr_grade": "tricuspid regurgitation"}  # label columns: 0 none, 1 mild, 2 moderate, 3 severe
+GRADES = {
+    "as_grade": "aortic stenosis",
+    "ar_grade": "aortic regurgitation",
+    "mr_grade": "mitral regurgitation",
+    "tr_grade": "tricuspid regurgitation",
+}  # label columns: 0 none, 1 mild, 2 moderate, 3 severe
 MODERATE = 2
 Target = Callable[[pd.DataFrame], np.ndarray]
 
@@ -108,8 +114,16 @@ _SHD = _any_of(_lvef_at_most(45), _WALL, _VALVE, _RV, _PRESSURE)
 
 def _value(name: str) -> Task:
     p = PHENOTYPES[name]
-    return Task(name, p.label, "regression", p.unit, f"{p.short} as measured on the echo{f', {p.unit}' if p.unit else ''}.", "Echo measurement", name,
-                lambda labels: column(labels, name))
+    return Task(
+        name,
+        p.label,
+        "regression",
+        p.unit,
+        f"{p.short} as measured on the echo{f', {p.unit}' if p.unit else ''}.",
+        "Echo measurement",
+        name,
+        lambda labels: column(labels, name),
+    )
 
 
 def _binary(name: str, label: str, definition: str, source: str, phenotype: str | None, target: Target) -> Task:
@@ -125,22 +139,53 @@ def _enlarged(name: str, task: str, label: str) -> Task:
 
 def _grade(grade: str) -> Task:
     words = GRADES[grade]
-    return _binary(words.replace(" ", "_"), words.capitalize(), f"Moderate or severe {words} (grade 2 or 3).", ECHONEXT, None,
-                   _at_least(grade, MODERATE))
+    return _binary(
+        words.replace(" ", "_"),
+        words.capitalize(),
+        f"Moderate or severe {words} (grade 2 or 3).",
+        ECHONEXT,
+        None,
+        _at_least(grade, MODERATE),
+    )
 
 
 TASKS: dict[str, Task] = {
     task.name: task
     for task in (
-        Task("lvef_class", "LVEF in three classes", "multiclass", "",
-             "Reduced (at most 40 %), mildly reduced (41 to 49 %) or preserved (at least 50 %), by LVEF in whole percent.",
-             HEART_FAILURE, "lvef", _lvef_class, LVEF_CLASSES),
-        _binary("lvef_le_40", "LVEF ≤ 40 %", "LVEF of at most 40 %, in whole percent.", HEART_FAILURE, "lvef", _lvef_at_most(40)),
-        _binary("structural_heart_disease", "Structural heart disease",
-                "Any of: LVEF at most 45 %, wall of at least 1.3 cm, moderate or worse valve disease, RV dysfunction (TAPSE below "
-                "1.7 cm), RVSP of at least 45 mmHg.", ECHONEXT, None, _SHD),
+        Task(
+            "lvef_class",
+            "LVEF in three classes",
+            "multiclass",
+            "",
+            "Reduced (at most 40 %), mildly reduced (41 to 49 %) or preserved (at least 50 %), by LVEF in whole "
+            "percent.",
+            HEART_FAILURE,
+            "lvef",
+            _lvef_class,
+            LVEF_CLASSES,
+        ),
+        _binary(
+            "lvef_le_40",
+            "LVEF ≤ 40 %",
+            "LVEF of at most 40 %, in whole percent.",
+            HEART_FAILURE,
+            "lvef",
+            _lvef_at_most(40),
+        ),
+        _binary(
+            "structural_heart_disease",
+            "Structural heart disease",
+            "Any of: LVEF at most 45 %, wall of at least 1.3 cm, moderate or worse valve disease, RV dysfunction "
+            "(TAPSE below "
+            "1.7 cm), RVSP of at least 45 mmHg.",
+            ECHONEXT,
+            None,
+            _SHD,
+        ),
         _enlarged("lv_mass_index", "lv_hypertrophy", "LV hypertrophy"),
-        _binary("wall_ge_1_3", "LV wall ≥ 1.3 cm", "Septum or posterior wall of at least 1.3 cm.", ECHONEXT, "ivsd", _WALL),
+        _binary(
+            "wall_ge_1_3", "LV wall ≥ 1.3 cm", "Septum or posterior wall of at least 1.3 cm.", ECHONEXT, "ivsd", _WALL
+        ),
         _enlarged("lvidd", "lv_dilatation", "LV dilatation"),
         _enlarged("lvids", "lvids_enlarged", "Enlarged LV internal diameter in systole"),
         _enlarged("lvedv", "lvedv_enlarged", "Enlarged LV end-diastolic volume"),
@@ -149,7 +194,9 @@ TASKS: dict[str, Task] = {
         _enlarged("ra_area", "ra_enlargement", "RA enlargement"),
         _enlarged("rv_basal_diameter", "rv_dilatation", "RV dilatation"),
         _binary("rv_dysfunction", "RV dysfunction", "TAPSE below 1.7 cm.", ASE_2015, "tapse", _RV),
-        _binary("rvsp_ge_45", "RVSP ≥ 45 mmHg", "RV systolic pressure of at least 45 mmHg.", ECHONEXT, "rvsp", _PRESSURE),
+        _binary(
+            "rvsp_ge_45", "RVSP ≥ 45 mmHg", "RV systolic pressure of at least 45 mmHg.", ECHONEXT, "rvsp", _PRESSURE
+        ),
         *(_grade(grade) for grade in GRADES),
         *(_value(name) for name, p in PHENOTYPES.items() if p.kind == "number"),  # grades are asked for as classes
     )

@@ -1,7 +1,7 @@
 """What every chart of a report shares: colours of both themes, a canvas measured in pixels, and the way onto a page.
 
-One drawing serves the page, the HTML report and the paper: matplotlib at 72 dots an inch, where a point is a pixel. On a
-page it is inline SVG whose words stay text in the page's own font; as a file it carries title and provenance.
+One drawing serves the page, the HTML report and the paper: matplotlib at 72 dots an inch, where a point is a pixel. On
+a page it is inline SVG whose words stay text in the page's own font; as a file it carries title and provenance.
 """
 
 import re
@@ -15,7 +15,9 @@ PX = 1 / 72  # inches
 TEXT_PX, LABEL_PX = 12.5, 11.5
 _HEAD_PX, _FOOT_LINE_PX, _FOOT_CHARACTER_PX = 26, 10, 3.6
 _FONT = re.compile(r"font-family: 'DejaVu Sans'[^;\"]*")
-_NOT_INLINE = re.compile(r' xmlns(?::\w+)?="[^"]*"|<metadata>.*?</metadata>|<defs>\s*<style.*?</defs>|<title/>|(?<=<g) id="[^"]*"', re.DOTALL)
+_NOT_INLINE = re.compile(
+    r' xmlns(?::\w+)?="[^"]*"|<metadata>.*?</metadata>|<defs>\s*<style.*?</defs>|<title/>|(?<=<g) id="[^"]*"', re.DOTALL
+)
 _STYLE = "width:100%;height:auto;stroke-linejoin:round;stroke-linecap:butt"
 
 
@@ -32,8 +34,12 @@ class Look:
     series: tuple[str, ...]
 
 
-LIGHT = Look("#FFFFFF", "#17202A", "#55606D", "#EBEFF3", "#8A95A1", "#C3C9D1", ("#1B5E9B", "#C2571A", "#17202A", "#8A95A1"))
-DARK = Look("#12161B", "#E6EBF0", "#A3AEBA", "#252D35", "#7C8894", "#46515D", ("#7FB4E6", "#D9692B", "#E6EBF0", "#7C8894"))
+LIGHT = Look(
+    "#FFFFFF", "#17202A", "#55606D", "#EBEFF3", "#8A95A1", "#C3C9D1", ("#1B5E9B", "#C2571A", "#17202A", "#8A95A1")
+)
+DARK = Look(
+    "#12161B", "#E6EBF0", "#A3AEBA", "#252D35", "#7C8894", "#46515D", ("#7FB4E6", "#D9692B", "#E6EBF0", "#7C8894")
+)
 
 
 @dataclass(frozen=True)
@@ -60,14 +66,22 @@ class Canvas:
         self.height = height_px + self.foot + (_HEAD_PX if frame.title else 0)
         self.figure = Figure(figsize=(width_px * PX, self.height * PX), dpi=72, facecolor=frame.look.page)
         if frame.title:
-            self.figure.text(8 / width_px, 1 - 16 / self.height, frame.title, fontsize=TEXT_PX, weight="bold", color=frame.look.text)
+            self.figure.text(
+                8 / width_px, 1 - 16 / self.height, frame.title, fontsize=TEXT_PX, weight="bold", color=frame.look.text
+            )
         for i, line in enumerate(reversed(lines)):
-            self.figure.text(8 / width_px, (6 + i * _FOOT_LINE_PX) / self.height, line, fontsize=6.5, color=frame.look.muted)
+            self.figure.text(
+                8 / width_px, (6 + i * _FOOT_LINE_PX) / self.height, line, fontsize=6.5, color=frame.look.muted
+            )
 
     def axes(self, left: float, top: float, right: float, bottom: float):
         """Axes with these margins in pixels from the edges of the drawing, with hairlines along y and no box."""
-        box = (left / self.width, (self.foot + bottom) / self.height,
-               (self.width - left - right) / self.width, (self.drawing - top - bottom) / self.height)
+        box = (
+            left / self.width,
+            (self.foot + bottom) / self.height,
+            (self.width - left - right) / self.width,
+            (self.drawing - top - bottom) / self.height,
+        )
         axes = self.figure.add_axes(box, facecolor=self.look.page)
         axes.spines[:].set_visible(False)
         axes.tick_params(length=0, labelsize=LABEL_PX, labelcolor=self.look.muted, pad=5)

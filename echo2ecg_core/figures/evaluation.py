@@ -62,8 +62,16 @@ def roc_figure(series: Sequence[Series], frame: Frame = ON_PAGE):
     _draw_lines(axes, series, canvas.look, 100)
     if series:
         x, y = (np.asarray(values, float) for values in (series[0].x, series[0].y))
-        axes.plot(10, 100 * np.interp(0.1, x, y), "o", markersize=8, zorder=5, markerfacecolor=canvas.look.page,
-                  markeredgecolor=canvas.look.series[0], markeredgewidth=2)
+        axes.plot(
+            10,
+            100 * np.interp(0.1, x, y),
+            "o",
+            markersize=8,
+            zorder=5,
+            markerfacecolor=canvas.look.page,
+            markeredgecolor=canvas.look.series[0],
+            markeredgewidth=2,
+        )
     _legend(axes, canvas.look, "lower right")
     label_axes(axes, canvas.look, "1 − specificity, %", "Sensitivity, %")
     return canvas.figure
@@ -85,7 +93,16 @@ def calibration_figure(curve: dict, note: str, counted: str, frame: Frame = ON_P
     axes.tick_params(labelbottom=False)
     predicted, observed, low, high = (100 * np.array(curve[k], float) for k in ("predicted", "observed", "low", "high"))
     axes.vlines(predicted, low, high, colors=look.series[0], linewidths=1.6)
-    axes.plot(predicted, observed, "-o", color=look.series[0], linewidth=1.5, markersize=7, markeredgecolor=look.page, zorder=3)
+    axes.plot(
+        predicted,
+        observed,
+        "-o",
+        color=look.series[0],
+        linewidth=1.5,
+        markersize=7,
+        markeredgecolor=look.page,
+        zorder=3,
+    )
     axes.text(0, 1.035, note, fontsize=LABEL_PX, color=look.text, transform=axes.transAxes)
     bars.bar(predicted, curve["count"], width=_bar_widths(predicted), color=look.bar)
     bars.set(xlim=(0, 100), yticks=[], xticks=PER_CENT_TICKS)
@@ -95,8 +112,14 @@ def calibration_figure(curve: dict, note: str, counted: str, frame: Frame = ON_P
     return canvas.figure
 
 
-def forest_figure(rows: Sequence[ForestRow], axis: str, limits: tuple[float, float], reference: float | None,
-                  decimals: int = 2, frame: Frame = ON_PAGE):
+def forest_figure(
+    rows: Sequence[ForestRow],
+    axis: str,
+    limits: tuple[float, float],
+    reference: float | None,
+    decimals: int = 2,
+    frame: Frame = ON_PAGE,
+):
     """Values with their intervals, one row a group, beside name and number; dotted line at the reference.
 
     Args:
@@ -123,15 +146,22 @@ def forest_figure(rows: Sequence[ForestRow], axis: str, limits: tuple[float, flo
         y = (canvas.foot + y * height) / canvas.height
         weight = "bold" if row.bold else "normal"
         canvas.figure.text(0, y, row.label, fontsize=TEXT_PX, va="center", color=look.text, weight=weight)
-        canvas.figure.text(name_px / WIDTH_PX, y, row.count, fontsize=LABEL_PX, va="center", ha="right", color=look.muted)
+        canvas.figure.text(
+            name_px / WIDTH_PX, y, row.count, fontsize=LABEL_PX, va="center", ha="right", color=look.muted
+        )
         canvas.figure.text(1, y, row.text, fontsize=TEXT_PX, va="center", ha="right", color=look.text, weight=weight)
         _whisker(axes, at, row, limits, look)
     label_axes(axes, look, axis)
     return canvas.figure
 
 
-def scatter_figure(measured: Sequence[float], predicted: Sequence[float], label: str, limits: tuple[float, float],
-                   frame: Frame = ON_PAGE):
+def scatter_figure(
+    measured: Sequence[float],
+    predicted: Sequence[float],
+    label: str,
+    limits: tuple[float, float],
+    frame: Frame = ON_PAGE,
+):
     """Predicted against measured, on equal axes, with the line where both are the same.
 
     Args:
@@ -147,7 +177,9 @@ def scatter_figure(measured: Sequence[float], predicted: Sequence[float], label:
     axes.grid(color=look.grid, linewidth=1)
     axes.plot(limits, limits, color=look.axis, linewidth=1.2, linestyle=DOTTED)
     x, y = (np.clip(np.asarray(values, float), *limits) for values in (measured, predicted))
-    axes.scatter(x, y, s=14, color=look.series[0], alpha=0.45, linewidths=0, rasterized=len(x) > MOST_POINTS, clip_on=False)
+    axes.scatter(
+        x, y, s=14, color=look.series[0], alpha=0.45, linewidths=0, rasterized=len(x) > MOST_POINTS, clip_on=False
+    )
     label_axes(axes, look, f"{label}, measured", f"{label}, predicted")
     return canvas.figure
 
@@ -160,7 +192,9 @@ def recall_figure(series: Sequence[Series], chance: Series | None, frame: Frame 
     top = max([25, *(25 * np.ceil(4 * max(line.y)) for line in series if len(line.y))])
     _draw_lines(axes, series, look, 1, 100, marker="o")
     if chance is not None:
-        axes.plot(chance.x, 100 * np.array(chance.y), color=look.axis, linewidth=1.5, linestyle=DOTTED, label=chance.label)
+        axes.plot(
+            chance.x, 100 * np.array(chance.y), color=look.axis, linewidth=1.5, linestyle=DOTTED, label=chance.label
+        )
     axes.set(xlim=(0.5, None), ylim=(0, top), xticks=sorted({k for line in series for k in line.x}))
     axes.grid(axis="y", color=look.grid, linewidth=1)
     axes.axhline(0, color=look.axis, linewidth=1)
@@ -169,15 +203,33 @@ def recall_figure(series: Sequence[Series], chance: Series | None, frame: Frame 
     return canvas.figure
 
 
-def _draw_lines(axes, series: Sequence[Series], look: Look, x_scale: float, y_scale: float | None = None, marker: str = "") -> None:
+def _draw_lines(
+    axes, series: Sequence[Series], look: Look, x_scale: float, y_scale: float | None = None, marker: str = ""
+) -> None:
     for line, (colour, dash, width) in zip(series, series_styles([s.kind for s in series]), strict=True):
-        axes.plot(x_scale * np.asarray(line.x, float), (y_scale or x_scale) * np.asarray(line.y, float), color=look.series[colour],
-                  linestyle=dash, linewidth=width, label=line.label, marker=marker, markersize=5)
+        axes.plot(
+            x_scale * np.asarray(line.x, float),
+            (y_scale or x_scale) * np.asarray(line.y, float),
+            color=look.series[colour],
+            linestyle=dash,
+            linewidth=width,
+            label=line.label,
+            marker=marker,
+            markersize=5,
+        )
 
 
 def _legend(axes, look: Look, place: str) -> None:
     if axes.get_legend_handles_labels()[0]:
-        axes.legend(loc=place, frameon=False, fontsize=LABEL_PX, labelcolor=look.text, handlelength=2.2, labelspacing=0.55, borderaxespad=0.8)
+        axes.legend(
+            loc=place,
+            frameon=False,
+            fontsize=LABEL_PX,
+            labelcolor=look.text,
+            handlelength=2.2,
+            labelspacing=0.55,
+            borderaxespad=0.8,
+        )
 
 
 def _per_cent(axes, look: Look) -> None:
@@ -198,7 +250,9 @@ def _whisker(axes, at: int, row: ForestRow, limits: tuple[float, float], look: L
         if beyond:
             axes.plot(edge, at, arrow, color=look.series[0], markersize=6, clip_on=False)
     if limits[0] <= row.value <= limits[1]:
-        axes.plot(row.value, at, "s", color=look.series[0], markersize=7, markeredgecolor=look.page, markeredgewidth=0.8)
+        axes.plot(
+            row.value, at, "s", color=look.series[0], markersize=7, markeredgecolor=look.page, markeredgewidth=0.8
+        )
 
 
 def _bar_widths(at: np.ndarray) -> float:

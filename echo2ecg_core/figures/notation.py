@@ -63,7 +63,11 @@ def measured(phenotype: Phenotype, value: float | None) -> str:
 
 def measured_with_unit(phenotype: Phenotype, value: float | None) -> str:
     """A measured phenotype: "61 %", "4.6 cm", "moderate"."""
-    return measured(phenotype, value) if phenotype.kind == "grade" else with_unit(value, phenotype.unit, phenotype.decimals)
+    return (
+        measured(phenotype, value)
+        if phenotype.kind == "grade"
+        else with_unit(value, phenotype.unit, phenotype.decimals)
+    )
 
 
 def measured_range(phenotype: Phenotype, low: float | None, high: float | None) -> str:

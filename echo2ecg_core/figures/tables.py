@@ -1,4 +1,5 @@
-"""A table of a report once, written three ways: HTML for people, CSV with the full numbers, LaTeX (booktabs) for a paper.
+"""A table of a report once, written three ways: HTML for people, CSV with the full numbers, LaTeX (booktabs) for a
+paper.
 
 A cell holds the words a reader sees and the numbers behind them, so that the CSV loses nothing to rounding.
 """
@@ -9,10 +10,35 @@ import re
 from dataclasses import dataclass
 from html import escape
 
-_LATEX = {"\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_", "{": r"\{", "}": r"\}",
-          "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "\u202f": r"\,", "−": r"$-$", "–": "--", "≤": r"$\leq$",
-          "≥": r"$\geq$", "<": r"$<$", ">": r"$>$", "²": r"$^2$", "Δ": r"$\Delta$", "δ": r"$\delta$", "°": r"$^\circ$",
-          "×": r"$\times$", "±": r"$\pm$", "→": r"$\rightarrow$", "’": "'", "·": r"$\cdot$", "…": r"\dots{}"}
+_LATEX = {
+    "\\": r"\textbackslash{}",
+    "&": r"\&",
+    "%": r"\%",
+    "$": r"\$",
+    "#": r"\#",
+    "_": r"\_",
+    "{": r"\{",
+    "}": r"\}",
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+    "\u202f": r"\,",
+    "−": r"$-$",
+    "–": "--",
+    "≤": r"$\leq$",
+    "≥": r"$\geq$",
+    "<": r"$<$",
+    ">": r"$>$",
+    "²": r"$^2$",
+    "Δ": r"$\Delta$",
+    "δ": r"$\delta$",
+    "°": r"$^\circ$",
+    "×": r"$\times$",
+    "±": r"$\pm$",
+    "→": r"$\rightarrow$",
+    "’": "'",
+    "·": r"$\cdot$",
+    "…": r"\dots{}",
+}
 
 
 @dataclass(frozen=True)
@@ -104,9 +130,12 @@ def table_html(table: Table) -> str:
 def _cell_html(cell: Cell) -> str:
     if cell.mark is not None:
         m = cell.mark
-        return (f'<div class="e2e-whisker series{m.series}" role="img" aria-label="{escape(cell.text)}"><div class="rule"></div>'
-                f'<div class="whisker" style="left:{m.low:.2f}%;width:{m.high - m.low:.2f}%"></div>'
-                f'<div class="dot" style="left:{m.value:.2f}%"></div></div>')
+        return (
+            f'<div class="e2e-whisker series{m.series}" role="img" aria-label="{escape(cell.text)}"><div '
+            'class="rule"></div>'
+            f'<div class="whisker" style="left:{m.low:.2f}%;width:{m.high - m.low:.2f}%"></div>'
+            f'<div class="dot" style="left:{m.value:.2f}%"></div></div>'
+        )
     text = f"<b>{escape(cell.text)}</b>" if cell.strong else escape(cell.text)
     return f"{text} <span>{escape(cell.detail)}</span>" if cell.detail else text
 
@@ -120,9 +149,24 @@ def table_latex(table: Table) -> str:
     columns = [i for i, column in enumerate(table.columns) if column.parts]
     sides = "".join("r" if table.columns[i].numeric else "l" for i in columns)
     lines = [" & ".join(latex(table.columns[i].heading) for i in columns) + r" \\", r"\midrule"]
-    lines += [" & ".join(latex(f"{row[i].text} {row[i].detail}".strip()) for i in columns) + r" \\" for row in table.rows]
-    return "\n".join([r"\begin{table}", r"\centering", rf"\caption{{{latex(table.caption)}}}", rf"\label{{tab:{table.name}}}",
-                      rf"\begin{{tabular}}{{{sides}}}", r"\toprule", *lines, r"\bottomrule", r"\end{tabular}", r"\end{table}", ""])
+    lines += [
+        " & ".join(latex(f"{row[i].text} {row[i].detail}".strip()) for i in columns) + r" \\" for row in table.rows
+    ]
+    return "\n".join(
+        [
+            r"\begin{table}",
+            r"\centering",
+            rf"\caption{{{latex(table.caption)}}}",
+            rf"\label{{tab:{table.name}}}",
+            rf"\begin{{tabular}}{{{sides}}}",
+            r"\toprule",
+            *lines,
+            r"\bottomrule",
+            r"\end{tabular}",
+            r"\end{table}",
+            "",
+        ]
+    )
 
 
 def latex(text: str) -> str:

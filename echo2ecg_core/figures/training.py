@@ -1,7 +1,8 @@
-"""Curves of a training run as inline SVG: drawn in a millisecond, so a page can renew them every two seconds without a jump.
+"""Curves of a training run as inline SVG: drawn in a millisecond, so a page can renew them every two seconds without a
+jump.
 
-Axes are fixed: epochs run to the planned end from the start, values to round limits that change only when the data leave
-them. Colours are the classes of the page's style, so light and dark need no second drawing.
+Axes are fixed: epochs run to the planned end from the start, values to round limits that change only when the data
+leave them. Colours are the classes of the page's style, so light and dark need no second drawing.
 """
 
 import math
@@ -43,7 +44,8 @@ class Axis:
 
 
 def round_axis(values: Sequence[float], *, from_zero: bool = False, lines: int = 4) -> Axis:
-    """The tightest axis of 1, 2, 2.5 or 5 times a power of ten around the values, with at most `lines` + 1 hairlines."""
+    """The tightest axis of 1, 2, 2.5 or 5 times a power of ten around the values, with at most `lines` + 1
+    hairlines."""
     known = [v for v in values if v is not None and math.isfinite(v)]
     low, high = (min(known), max(known)) if known else (0.0, 1.0)
     low = 0.0 if from_zero else low
@@ -58,8 +60,17 @@ def round_axis(values: Sequence[float], *, from_zero: bool = False, lines: int =
     raise AssertionError("no axis holds these values")
 
 
-def curves_svg(curves: Sequence[Curve], x_max: float, axis: Axis, *, alt: str, height: int = 190, level: float | None = None,
-               mark: tuple[float, float] | None = None, unit: float = 1.0) -> str:
+def curves_svg(
+    curves: Sequence[Curve],
+    x_max: float,
+    axis: Axis,
+    *,
+    alt: str,
+    height: int = 190,
+    level: float | None = None,
+    mark: tuple[float, float] | None = None,
+    unit: float = 1.0,
+) -> str:
     """A small chart.
 
     Args:
@@ -72,28 +83,46 @@ def curves_svg(curves: Sequence[Curve], x_max: float, axis: Axis, *, alt: str, h
         mark: (epoch, value) of a ring (the best epoch).
         unit: Values are written divided by this (a power of ten named in the title).
     """
+
     def place(x: float, y: float) -> tuple[float, float]:
         across = (WIDTH - LEFT - RIGHT) * min(x, x_max) / x_max
         share = min(1.0, max(0.0, (y - axis.low) / (axis.high - axis.low)))
         return LEFT + across, height - BOTTOM - share * (height - TOP - BOTTOM)
 
-    parts = [_hairline(place(0, tick)[1], number(tick / unit, Axis(axis.low / unit, axis.high / unit, axis.step / unit).decimals), first=i == 0)
-             for i, tick in enumerate(axis.ticks)]
-    parts += [f'<text x="{place(epoch, axis.low)[0]:.1f}" y="{height - 5}" class="x">{number(epoch)}</text>' for epoch in _epochs(x_max)]
+    parts = [
+        _hairline(
+            place(0, tick)[1],
+            number(tick / unit, Axis(axis.low / unit, axis.high / unit, axis.step / unit).decimals),
+            first=i == 0,
+        )
+        for i, tick in enumerate(axis.ticks)
+    ]
+    parts += [
+        f'<text x="{place(epoch, axis.low)[0]:.1f}" y="{height - 5}" class="x">{number(epoch)}</text>'
+        for epoch in _epochs(x_max)
+    ]
     if level is not None:
         x0, y0 = place(0, level)
         parts.append(f'<path d="M{x0:.1f} {y0:.1f}H{WIDTH - RIGHT}" class="level"/>')
-    parts += [f'<path d="{_path([place(x, y) if math.isfinite(y) else None for x, y in zip(c.x, c.y, strict=True)])}" class="curve s{c.series}"/>'
-              for c in curves]
+    parts += [
+        f'<path d="{_path([place(x, y) if math.isfinite(y) else None for x, y in zip(c.x, c.y, strict=True)])}" '
+        f'class="curve s{c.series}"/>'
+        for c in curves
+    ]
     if mark is not None:
         x, y = place(*mark)
         parts.append(f'<circle cx="{x:.1f}" cy="{y:.1f}" r="4" class="mark"/>')
-    return f'<svg class="chart" viewBox="0 0 {WIDTH} {height}" role="img" aria-label="{escape(alt, quote=True)}">{"".join(parts)}</svg>'
+    return (
+        f'<svg class="chart" viewBox="0 0 {WIDTH} {height}" role="img" '
+        f'aria-label="{escape(alt, quote=True)}">{"".join(parts)}</svg>'
+    )
 
 
 def _hairline(y: float, label: str, *, first: bool) -> str:
-    return (f'<path d="M{LEFT} {y:.1f}H{WIDTH - RIGHT}" class="{"base" if first else "line"}"/>'
-            f'<text x="{LEFT - 6}" y="{y + 4:.1f}" class="y">{label}</text>')
+    return (
+        f'<path d="M{LEFT} {y:.1f}H{WIDTH - RIGHT}" class="{"base" if first else "line"}"/>'
+        f'<text x="{LEFT - 6}" y="{y + 4:.1f}" class="y">{label}</text>'
+    )
 
 
 def _epochs(x_max: float) -> list[float]:

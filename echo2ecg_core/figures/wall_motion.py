@@ -14,7 +14,11 @@ from echo2ecg_core.findings import SCORES, SEGMENTS, score_index
 
 WIDTH_PX, HEIGHT_PX = 380, 222
 _PLOT_PX = 206
-_RINGS = ((6, 0.76, 1.0), (6, 0.5, 0.76), (4, 0.24, 0.5))  # segments, inner and outer radius; the apex is the disc inside
+_RINGS = (
+    (6, 0.76, 1.0),
+    (6, 0.5, 0.76),
+    (4, 0.24, 0.5),
+)  # segments, inner and outer radius; the apex is the disc inside
 _WALLS = ((90, "anterior"), (180, "septal"), (270, "inferior"), (0, "lateral"))
 _SHADES = {1: None, 2: "#C9DAEA", 3: "#356293", 4: "#14283F"}
 _DARK_SHADES = {1: None, 2: "#2F4A66", 3: "#7FABD8", 4: "#D6E6F7"}
@@ -24,7 +28,8 @@ _INK_ON_DARK = {2: _LIGHT_INK, 3: _DARK_INK, 4: _DARK_INK}
 
 
 def segment_places() -> list[tuple[float, float, float, float]]:
-    """Of each segment of `SEGMENTS` (first angle, last angle in degrees counter-clockwise from the right, inner, outer radius)."""
+    """Of each segment of `SEGMENTS` (first angle, last angle in degrees counter-clockwise from the right, inner, outer
+    radius)."""
     places = []
     for count, inner, outer in _RINGS:
         width = 360 / count
@@ -56,10 +61,18 @@ def bullseye_words(scores: Sequence[int | None]) -> str:
     """What a reader who cannot see the picture hears: the index and every segment that is not normal."""
     if not any(scores):
         return "No segment was scored."
-    told = [f"{name.replace('_', ' ')} {SCORES[score]}" for name, score in zip(SEGMENTS, scores, strict=True) if score is not None and score > 1]
+    told = [
+        f"{name.replace('_', ' ')} {SCORES[score]}"
+        for name, score in zip(SEGMENTS, scores, strict=True)
+        if score is not None and score > 1
+    ]
     silent = sum(score is None for score in scores)
     rest = ", ".join(told) or "every scored segment normal or hyperkinetic"
-    return f"Wall motion score index {number(score_index(scores), 2)}: {rest}" + (f"; {silent} not scored" if silent else "") + "."
+    return (
+        f"Wall motion score index {number(score_index(scores), 2)}: {rest}"
+        + (f"; {silent} not scored" if silent else "")
+        + "."
+    )
 
 
 def _draw_segment(axes, place: tuple[float, float, float, float], score: int | None, frame: Frame) -> None:
@@ -67,10 +80,22 @@ def _draw_segment(axes, place: tuple[float, float, float, float], score: int | N
 
     first, last, inner, outer = place
     shade, ink = _shade(score, frame)
-    axes.add_patch(Wedge((0, 0), outer, first, last, width=outer - inner, facecolor=shade, edgecolor=frame.look.axis, linewidth=0.8))
+    axes.add_patch(
+        Wedge(
+            (0, 0), outer, first, last, width=outer - inner, facecolor=shade, edgecolor=frame.look.axis, linewidth=0.8
+        )
+    )
     middle, radius = np.radians((first + last) / 2), 0.0 if inner == 0 else (inner + outer) / 2
-    axes.text(radius * np.cos(middle), radius * np.sin(middle), MISSING if score is None else str(score), ha="center", va="center_baseline",
-              fontsize=TEXT_PX, weight="bold" if score and score > 1 else "normal", color=ink)
+    axes.text(
+        radius * np.cos(middle),
+        radius * np.sin(middle),
+        MISSING if score is None else str(score),
+        ha="center",
+        va="center_baseline",
+        fontsize=TEXT_PX,
+        weight="bold" if score and score > 1 else "normal",
+        color=ink,
+    )
 
 
 def _draw_key(canvas: Canvas, scores: Sequence[int | None], frame: Frame) -> None:
@@ -82,7 +107,13 @@ def _draw_key(canvas: Canvas, scores: Sequence[int | None], frame: Frame) -> Non
     for row, score in enumerate(sorted({score for score in scores if score is not None} | {1})):
         _draw_key_row(axes, 76 + 22 * row, score, SCORES[score].replace("normal or hyperkinetic", "normal"), frame)
     if None in scores:
-        axes.text(0, 76 + 22 * len(set(scores) | {1}) - 18, f"{MISSING}  not scored", fontsize=LABEL_PX, color=frame.look.muted)
+        axes.text(
+            0,
+            76 + 22 * len(set(scores) | {1}) - 18,
+            f"{MISSING}  not scored",
+            fontsize=LABEL_PX,
+            color=frame.look.muted,
+        )
 
 
 def _draw_key_row(axes, y: float, score: int, words: str, frame: Frame) -> None:
@@ -98,5 +129,8 @@ def _shade(score: int | None, frame: Frame) -> tuple[str, str]:
     """Fill of a segment and the colour of the digit on it."""
     dark = frame.look is DARK
     shade = (_DARK_SHADES if dark else _SHADES).get(score or 1)
-    return (frame.look.page, frame.look.muted if score is None else frame.look.text) if shade is None else (
-        shade, (_INK_ON_DARK if dark else _INK)[score])
+    return (
+        (frame.look.page, frame.look.muted if score is None else frame.look.text)
+        if shade is None
+        else (shade, (_INK_ON_DARK if dark else _INK)[score])
+    )

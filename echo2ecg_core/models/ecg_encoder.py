@@ -61,8 +61,8 @@ LARGEST_SCORES = 32 * 2**20  # elements; 64 MB a layer in bfloat16
 def attend(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
     """Scaled dot-product attention, (b, h, t, d) three times -> (b, h, t, d).
 
-    PyTorch's fused kernel, but for bfloat16 on a CPU: there two batched products take half its time forward and backward
-    (torch 2.13, benchmarks/pretrain.py), as long as the scores stay small enough to be kept.
+    PyTorch's fused kernel, but for bfloat16 on a CPU: there two batched products take half its time forward and
+    backward (torch 2.13, benchmarks/pretrain.py), as long as the scores stay small enough to be kept.
     """
     b, h, t, d = q.shape
     if q.device.type != "cpu" or q.dtype != torch.bfloat16 or b * h * t * t > LARGEST_SCORES:

@@ -20,8 +20,9 @@ from echo2ecg_core.models.specs import AlignmentSpec, ModelSpec, StudySpec
 LOG_SCALE_RANGE = (0.0, 4.6052)  # temperature from 1 down to 0.01
 
 
-def contrastive_loss(ecg: Tensor, study: Tensor, temperature: float | Tensor, weight: float = 0.5,
-                     not_negative: Tensor | None = None) -> Tensor:
+def contrastive_loss(
+    ecg: Tensor, study: Tensor, temperature: float | Tensor, weight: float = 0.5, not_negative: Tensor | None = None
+) -> Tensor:
     """Symmetric InfoNCE: row i of `ecg` belongs to row i of `study`, every other row is a negative.
 
     Args:
@@ -29,7 +30,8 @@ def contrastive_loss(ecg: Tensor, study: Tensor, temperature: float | Tensor, we
         study: Aligned study vectors, (b, d).
         temperature: Divides the cosines; a tensor when it is learnt.
         weight: Share of the direction ECG -> study; the other gets 1 - weight.
-        not_negative: (b, b) bool, symmetric, pairs of rows that are left out of the contrast (the paper leaves out none).
+        not_negative: (b, b) bool, symmetric, pairs of rows that are left out of the contrast (the paper leaves out
+            none).
 
     Returns:
         Scalar loss in float32.

@@ -138,7 +138,8 @@ class MViTBlock(nn.Module):
 class MViT(nn.Module):
     """MViTv2-S on clips of 16 frames; the class token, normed, gives the clip vector.
 
-    It computes in the precision of its weights: `network.to(torch.bfloat16)` takes under half the time on a CPU with AMX.
+    It computes in the precision of its weights: `network.to(torch.bfloat16)` takes under half the time on a CPU with
+    AMX.
     """
 
     WIDTH = (96,) + (192,) * 2 + (384,) * 11 + (768,) * 2  # output width of the 16 blocks

@@ -1,11 +1,12 @@
 """From an ECG embedding to phenotypes with honest uncertainty, and how far the ECG lies from the training ECGs.
 
 One kernel ridge head a phenotype, fitted on training patients (Gaussian kernel on the standardised embedding, Nyström
-landmarks: Williams and Seeger 2001); on the phantom it errs 2 to 3 % less than a linear one. Everything a page shows of a phenotype (value, interval,
-class probabilities, chance outside the reference range) comes from one conformal predictive distribution, calibrated on
-validation patients separately for low, middle and high predictions (Mondrian categories; Boström, crepes; Vovk et al.
-2019), so that the numbers cannot contradict each other. Out-of-distribution: mean distance to the nearest training ECGs
-(Sun et al. 2022, deep nearest neighbours), told as a percentile among ECGs of patients kept aside.
+landmarks: Williams and Seeger 2001); on the phantom it errs 2 to 3 % less than a linear one. Everything a page shows of
+a phenotype (value, interval, class probabilities, chance outside the reference range) comes from one conformal
+predictive distribution, calibrated on validation patients separately for low, middle and high predictions (Mondrian
+categories; Boström, crepes; Vovk et al. 2019), so that the numbers cannot contradict each other. Out-of-distribution:
+mean distance to the nearest training ECGs (Sun et al. 2022, deep nearest neighbours), told as a percentile among ECGs
+of patients kept aside.
 """
 
 from dataclasses import dataclass
@@ -60,8 +61,12 @@ class Readouts:
         self.kernel, self.heads, self.outside = kernel, heads, outside
 
     @classmethod
-    def fit(cls, train: tuple[np.ndarray, dict[str, np.ndarray]], calibration: tuple[np.ndarray, dict[str, np.ndarray]],
-            outside: "Outside") -> "Readouts":
+    def fit(
+        cls,
+        train: tuple[np.ndarray, dict[str, np.ndarray]],
+        calibration: tuple[np.ndarray, dict[str, np.ndarray]],
+        outside: "Outside",
+    ) -> "Readouts":
         """Fit heads on training ECGs and calibrate on ECGs of other patients.
 
         Args:
@@ -118,8 +123,12 @@ class Readouts:
         """Everything as named arrays (for safetensors)."""
         named = {**self.kernel.tensors(), **self.outside.tensors()}
         for name, head in self.heads.items():
-            named |= {f"head.{name}.weight": head.weight, f"head.{name}.bias": np.array([head.bias]),
-                      f"head.{name}.edges": head.edges, f"head.{name}.calibration": head.calibration}
+            named |= {
+                f"head.{name}.weight": head.weight,
+                f"head.{name}.bias": np.array([head.bias]),
+                f"head.{name}.edges": head.edges,
+                f"head.{name}.calibration": head.calibration,
+            }
         return {key: np.ascontiguousarray(value, np.float32) for key, value in named.items()}
 
     @classmethod
@@ -132,11 +141,20 @@ class Readouts:
         try:
             named = {key: np.asarray(value, np.float64) for key, value in named.items()}
             names = [key.split(".")[1] for key in named if key.startswith("head.") and key.endswith(".weight")]
-            heads = {n: Head(named[f"head.{n}.weight"], float(named[f"head.{n}.bias"][0]), named[f"head.{n}.edges"],
-                             named[f"head.{n}.calibration"]) for n in names}
+            heads = {
+                n: Head(
+                    named[f"head.{n}.weight"],
+                    float(named[f"head.{n}.bias"][0]),
+                    named[f"head.{n}.edges"],
+                    named[f"head.{n}.calibration"],
+                )
+                for n in names
+            }
             return cls(Kernel.from_tensors(named), heads, Outside.from_tensors(named))
         except KeyError as error:
-            raise ModelError(f"The readouts of this model are incomplete: {error} is missing.", "Fit them again with `train`.") from error
+            raise ModelError(
+                f"The readouts of this model are incomplete: {error} is missing.", "Fit them again with `train`."
+            ) from error
 
 
 @dataclass(frozen=True)
@@ -200,7 +218,9 @@ class Outside:
     kept_aside: np.ndarray
 
     @classmethod
-    def fit(cls, train: np.ndarray, kept_aside: np.ndarray, *, directions: int = 48, references: int = 1500) -> "Outside":
+    def fit(
+        cls, train: np.ndarray, kept_aside: np.ndarray, *, directions: int = 48, references: int = 1500
+    ) -> "Outside":
         """Fit on features of training ECGs (n, f) and set the scale by those of other patients (m, f)."""
         centre = train.mean(0)
         _, spread, rows = np.linalg.svd((train - centre).astype(np.float64), full_matrices=False)
@@ -235,8 +255,8 @@ class Outside:
 def outside_features(windows: np.ndarray, sampling_rate_hz: float) -> np.ndarray:
     """What tells an unfamiliar recording: how its power is spread over frequencies, and how that differs between leads.
 
-    The embedding alone does not tell: it was trained to forget devices, filters and noise. Bands narrow enough to show a
-    mains filter or a device's bandwidth do.
+    The embedding alone does not tell: it was trained to forget devices, filters and noise. Bands narrow enough to show
+    a mains filter or a device's bandwidth do.
 
     Args:
         windows: (b, w, 12, n) prepared windows.
@@ -249,6 +269,12 @@ def outside_features(windows: np.ndarray, sampling_rate_hz: float) -> np.ndarray
     power = power.mean(1)  # (b, 12, frequencies)
     frequency = np.fft.rfftfreq(windows.shape[3], 1 / sampling_rate_hz)
     edges = [edge for edge in BANDS_HZ if edge <= sampling_rate_hz / 2]
-    bands = np.stack([power[..., (frequency >= low) & (frequency < high)].mean(2) for low, high in zip(edges, edges[1:], strict=False)], 2)
+    bands = np.stack(
+        [
+            power[..., (frequency >= low) & (frequency < high)].mean(2)
+            for low, high in zip(edges, edges[1:], strict=False)
+        ],
+        2,
+    )
     bands = np.log10(bands + 1e-6)  # (b, 12, bands)
     return np.concatenate([bands.mean(1), bands.std(1)], 1)

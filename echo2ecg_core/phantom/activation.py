@@ -57,7 +57,8 @@ def _unit(vector) -> np.ndarray:
 
 
 def _outward_directions() -> np.ndarray:
-    """(20, 3) outward unit vectors of the regions: long axis to the left, feet and front, septum to the right and front."""
+    """(20, 3) outward unit vectors of the regions: long axis to the left, feet and front, septum to the right and
+    front."""
     apex = _unit((0.72, 0.58, -0.38))
     septal = np.array((-0.62, 0.05, -0.78))
     septal = _unit(septal - apex * (septal @ apex))

@@ -18,7 +18,8 @@ LONG_AXIS_SHARE = 0.16
 NORMAL_LVEF = 62.0
 
 # Inter-observer standard deviations; *_share are relative. Chosen to the size that repeated readings show (LVEF and
-# volumes: Thavendiranathan et al., J Am Coll Cardiol 61:77-84, 2013, where LVEF by 2D may differ by more than 10 points).
+# volumes: Thavendiranathan et al., J Am Coll Cardiol 61:77-84, 2013, where LVEF by 2D may differ by more than 10
+# points).
 OBSERVER_SD = {
     "lvef": 3.5, "lvedv_share": 0.07, "lvidd": 0.17, "lvids": 0.19, "ivsd": 0.08, "lvpwd": 0.08, "lavi_share": 0.09,
     "ra_area_share": 0.07, "rv_basal_diameter": 2.0, "tapse": 0.14, "rvsp": 4.0,
@@ -37,7 +38,8 @@ _BORDER = {
 }
 _REGION_SIZE = {"anterior": 1.0, "inferior": 0.62, "lateral": 0.62}
 
-# Thickening as a share of normal below which an observer calls a segment hypokinetic, and akinetic; see `wall_motion_scores`.
+# Thickening as a share of normal below which an observer calls a segment hypokinetic, and akinetic; see
+# `wall_motion_scores`.
 HYPOKINETIC_BELOW, AKINETIC_BELOW = 0.8, 0.35
 
 
@@ -67,8 +69,8 @@ def draw_function(
     """LVEF in percent before rhythm and conduction act, and diffuse fibrosis 0 ... 1.
 
     Healthy 62 +- 5 (men), 64 +- 5 (women). Dilated 31 +- 8, a third early or recovering at 46 +- 4 (such courses: Japp
-    et al., J Am Coll Cardiol 67:2996-3010, 2016); hypertensive hearts are mostly preserved, one in six fails (hypertension
-    makes failure two to three times as likely: Levy et al., JAMA 275:1557-1562, 1996); HCM 67 +- 6,
+    et al., J Am Coll Cardiol 67:2996-3010, 2016); hypertensive hearts are mostly preserved, one in six fails
+    (hypertension makes failure two to three times as likely: Levy et al., JAMA 275:1557-1562, 1996); HCM 67 +- 6,
     amyloid 49 +- 10; infarction takes in proportion to scar (infarct size and LVEF, r = -0.75: Wu et al., Heart
     94:730-736, 2008).
     """
@@ -202,7 +204,9 @@ def draw_right_heart(
     rvsp = float(np.clip(rvsp, 14, 120))
     load = max(0.0, rvsp - 35)
     rv = rng.normal(33.5 if sex == "male" else 30.5, 3.0) + 0.20 * load + 2.0 * (rhythm == "af")
-    tr_grade = int(np.clip(round(rng.normal(0.25 + 0.035 * load + 0.08 * (rv - 34) + 0.35 * (rhythm == "af"), 0.55)), 0, 3))
+    tr_grade = int(
+        np.clip(round(rng.normal(0.25 + 0.035 * load + 0.08 * (rv - 34) + 0.35 * (rhythm == "af"), 0.55)), 0, 3)
+    )
     rv += 2.5 * max(0, tr_grade - 1)
     tapse = rng.normal(2.35, 0.28) - 0.012 * load - 0.016 * max(0.0, 50 - lvef) - 0.15 * (rhythm == "af")
     ra_area = (14.5 + 0.07 * load + 2.0 * tr_grade + 4.0 * (rhythm == "af")) * math.exp(rng.normal(0, 0.13))
@@ -238,7 +242,8 @@ def draw_intervals(
     if rhythm == "af":
         rate = rng.normal(82, 17) + 0.2 * max(0.0, 52 - lvef)
     return {
-        "heart_rate_bpm": float(np.clip(rate, 45, 150)), "pr_ms": float(np.clip(pr, 110, 330)), "qrs_ms": float(np.clip(qrs, 74, 200)),
+        "heart_rate_bpm": float(np.clip(rate, 45, 150)), "pr_ms": float(np.clip(pr, 110, 330)),
+        "qrs_ms": float(np.clip(qrs, 74, 200)),
     }  # fmt: skip
 
 
@@ -268,12 +273,14 @@ def draw_wall_motion(
 
 
 def wall_motion_scores(wall_motion: tuple[float, ...]) -> tuple[int, ...]:
-    """Score of each segment from its thickening as a share of normal: 1 normal or hyperkinetic, 2 hypokinetic, 3 akinetic.
+    """Score of each segment from its thickening as a share of normal: 1 normal or hyperkinetic, 2 hypokinetic, 3
+    akinetic.
 
-    ASE/EACVI 2015 names the scores and leaves the limits to the eye. Textbooks (ecgwaves.com) put them at 30 % and 10 % of
-    thickening, 0.75 and 0.25 of a normal 40 %; segmental ejection fractions of 65, 40 and 15 % for the three scores (Lebeau
-    et al., Echo Res Pract 5:63-69, 2018) part them at 0.85 and 0.44 of 62 %. Taken is the middle of both; it leaves all but a
-    few healthy ventricles at an index of 1.0. Scores carry no observer noise; 4 does not occur: no wall bulges.
+    ASE/EACVI 2015 names the scores and leaves the limits to the eye. Textbooks (ecgwaves.com) put them at 30 % and 10 %
+    of thickening, 0.75 and 0.25 of a normal 40 %; segmental ejection fractions of 65, 40 and 15 % for the three scores
+    (Lebeau et al., Echo Res Pract 5:63-69, 2018) part them at 0.85 and 0.44 of 62 %. Taken is the middle of both; it
+    leaves all but a few healthy ventricles at an index of 1.0. Scores carry no observer noise; 4 does not occur: no
+    wall bulges.
     """
     return tuple(1 if share >= HYPOKINETIC_BELOW else 2 if share >= AKINETIC_BELOW else 3 for share in wall_motion)
 
@@ -288,7 +295,8 @@ def observed(heart, rng: np.random.Generator | None) -> dict[str, float]:
     lvidd, ivsd, lvpwd = heart.lvidd + shift["lvidd"], heart.ivsd + shift["ivsd"], heart.lvpwd + shift["lvpwd"]
     return {
         "lvef": lvef, "lvedv": lvedv, "lvesv": lvedv * (1 - lvef / 100), "lvsv": lvedv * lvef / 100,
-        "lvidd": lvidd, "lvids": min(heart.lvids + shift["lvids"], 0.97 * lvidd), "ivsd": max(0.4, ivsd), "lvpwd": max(0.4, lvpwd),
+        "lvidd": lvidd, "lvids": min(heart.lvids + shift["lvids"], 0.97 * lvidd), "ivsd": max(0.4, ivsd),
+        "lvpwd": max(0.4, lvpwd),
         "lv_mass_index": linear_mass_g(lvidd, max(0.4, ivsd), max(0.4, lvpwd)) / heart.bsa_m2,
         "lavi": heart.lavi * math.exp(shift["lavi_share"]), "ra_area": heart.ra_area * math.exp(shift["ra_area_share"]),
         "rv_basal_diameter": heart.rv_basal_diameter + shift["rv_basal_diameter"],

@@ -180,7 +180,8 @@ def write_ecg(ecg: PhantomEcg, folder: Path) -> Path:
 
 def write_cohort(
     out: Path, n_patients: int, seed: int, format: str = "mp4", ecg_only: bool = False, jobs: int = 1,
-    progress: Callable[[int, int, str], None] | None = None, patients: Sequence[int] | None = None, observer_noise: bool = False,
+    progress: Callable[[int, int, str], None] | None = None, patients: Sequence[int] | None = None,
+    observer_noise: bool = False,
 ) -> Path:  # fmt: skip
     """A cohort as files: manifest, ECGs of everybody, tables, then echo clips. What is there already is kept.
 

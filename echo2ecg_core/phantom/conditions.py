@@ -41,11 +41,11 @@ def draw_conditions(rng: np.random.Generator, sex: str, age_years: float) -> tup
     """Conditions of the heart muscle, the valves and the pulmonary circulation; ("healthy",) when none.
 
     At most one heart-muscle disease; valve disease and pulmonary hypertension may join it. Hypertrophy is common in
-    hypertension (36 to 41 %: Cuspidi et al., J Hum Hypertens 26:343-349, 2012), infarction comes with age and nine years
-    earlier in men (Anand et al., INTERHEART, Eur Heart J 29:932-940, 2008), HCM in 1 of 500 (0.17 %: Maron et al.,
-    Circulation 92:785-789, 1995), wild-type amyloid in the old (13 % of failing hearts of 82 years with thick walls and
-    preserved function: Gonzalez-Lopez et al., Eur Heart J 36:2585-2594, 2015), aortic stenosis and mitral regurgitation
-    steeply with age (Nkomo et al., Lancet 368:1005-1011, 2006). All are enriched for referral.
+    hypertension (36 to 41 %: Cuspidi et al., J Hum Hypertens 26:343-349, 2012), infarction comes with age and nine
+    years earlier in men (Anand et al., INTERHEART, Eur Heart J 29:932-940, 2008), HCM in 1 of 500 (0.17 %: Maron et
+    al., Circulation 92:785-789, 1995), wild-type amyloid in the old (13 % of failing hearts of 82 years with thick
+    walls and preserved function: Gonzalez-Lopez et al., Eur Heart J 36:2585-2594, 2015), aortic stenosis and mitral
+    regurgitation steeply with age (Nkomo et al., Lancet 368:1005-1011, 2006). All are enriched for referral.
     """
     male = sex == "male"
     muscle = {
@@ -73,9 +73,10 @@ def draw_conditions(rng: np.random.Generator, sex: str, age_years: float) -> tup
 def draw_territory(rng: np.random.Generator) -> str:
     """Territory of the infarct: anterior (left anterior descending) 45 %, inferior 38 %, lateral 17 %.
 
-    Near the shares of the culprit artery in 10,763 ST-elevation infarctions that were treated by primary intervention in
-    Hungary (left anterior descending 44.3 %, right 40.9 %, circumflex 13.7 %; catalogued as MTMT 3113233). That the anterior
-    ones harm the ventricle and the patient most: Entezarjou et al., Open Heart 5:e000852, 2018 (29,832 patients).
+    Near the shares of the culprit artery in 10,763 ST-elevation infarctions that were treated by primary intervention
+    in Hungary (left anterior descending 44.3 %, right 40.9 %, circumflex 13.7 %; catalogued as MTMT 3113233). That the
+    anterior ones harm the ventricle and the patient most: Entezarjou et al., Open Heart 5:e000852, 2018 (29,832
+    patients).
     """
     return str(rng.choice(TERRITORIES, p=(0.45, 0.38, 0.17)))
 

@@ -1,8 +1,8 @@
 """The files of a phantom cohort: WFDB records, clips, tables and the manifest, each written whole or not at all.
 
 ECGs are 16 bit, 500 Hz, 1 uV a step. The same cohort gives the same bytes: headers carry the fictitious visit time,
-nothing carries the time of writing. View names are a convenience of the archive; the view of an MP4 is for the classifier
-to find.
+nothing carries the time of writing. View names are a convenience of the archive; the view of an MP4 is for the
+classifier to find.
 """
 
 import csv
@@ -113,7 +113,8 @@ def claim_folder(out: Path, facts: dict) -> None:
         differing = [key for key, value in manifest.items() if not isinstance(found, dict) or found.get(key) != value]
         if differing:
             raise Echo2ECGError(
-                f"The folder {out.name} holds another cohort: its {', '.join(differing)} differ from what was asked for.",
+                f"The folder {out.name} holds another cohort: its {', '.join(differing)} differ from what was asked "
+                "for.",
                 "Choose another folder, or the seed, number of patients and format of the cohort that is there.",
             )
     elif out.exists() and any(out.iterdir()):
@@ -125,7 +126,8 @@ def claim_folder(out: Path, facts: dict) -> None:
 
 
 def write_tables(out: Path, patients: list) -> None:
-    """`labels.csv` (a row a study), `ecgs.csv` (a row an ECG) and `latents.csv` (a row a study: the causes behind the labels)."""
+    """`labels.csv` (a row a study), `ecgs.csv` (a row an ECG) and `latents.csv` (a row a study: the causes behind the
+    labels)."""
     studies = [(patient, study) for patient in patients for study in patient.studies]
     keys = [{"patient_id": p.patient_id, "study_id": s.study_id} for p, s in studies]
     facts = [

@@ -108,7 +108,8 @@ class Heart:
 
     @property
     def lv_wall_volume_ml(self) -> float:
-        """Volume of the LV wall, mL: mean end-diastolic thickness around the truncated ellipsoid; constant over the beat."""
+        """Volume of the LV wall, mL: mean end-diastolic thickness around the truncated ellipsoid; constant over the
+        beat."""
         thickness = 0.5 * (self.ivsd + self.lvpwd)
         outer = anatomy.ellipsoid_volume_ml(self.lvidd + 2 * thickness, self.lv_length_d + thickness)
         return outer - self.lvedv
@@ -119,7 +120,9 @@ class Heart:
 
     def findings(self) -> Findings:
         """What the echo laboratory writes down beside the numbers: score of each segment, rhythm, conduction."""
-        return Findings(anatomy.wall_motion_scores(self.wall_motion), self.rhythm, self.conduction, self.first_degree_block)
+        return Findings(
+            anatomy.wall_motion_scores(self.wall_motion), self.rhythm, self.conduction, self.first_degree_block
+        )
 
     def labels(self, rng: np.random.Generator | None = None) -> dict[str, float]:
         """What the echo laboratory writes down, by phenotype field name.
@@ -168,7 +171,8 @@ def complete_heart(
     if right["tr_grade"] >= 2:
         found = tuple(name for name in found if name != "healthy") + ("tricuspid_regurgitation",)
     return Heart(
-        sex=sex, age_years=age_years, bsa_m2=bsa_m2, conditions=found, infarct_territory=territory, infarct_extent=extent,
+        sex=sex, age_years=age_years, bsa_m2=bsa_m2, conditions=found, infarct_territory=territory,
+        infarct_extent=extent,
         fibrosis=fibrosis, lvedv=lvedv, lvesv=lvedv * (1 - lvef / 100), sphericity=sphericity, ivsd=ivsd, lvpwd=lvpwd,
         wall_motion=anatomy.draw_wall_motion(rng, lvef, territory, extent, conduction, SEGMENTS), lavi=lavi,
         rhythm=rhythm, conduction=conduction, first_degree_block=first_degree, body_seed=int(rng.integers(2**31)),
@@ -179,8 +183,8 @@ def complete_heart(
 def at_another_visit(heart: Heart, rng: np.random.Generator) -> Heart:
     """The same heart some days later: loading, rate and function differ a little.
 
-    LVEF 1.5 points, LVEDV 4 %, rate 7 bpm: our choice, inside the 6 points by which LVEF by 3D echo differs between visits
-    of unchanged hearts, measurement included (Thavendiranathan et al., J Am Coll Cardiol 61:77-84, 2013).
+    LVEF 1.5 points, LVEDV 4 %, rate 7 bpm: our choice, inside the 6 points by which LVEF by 3D echo differs between
+    visits of unchanged hearts, measurement included (Thavendiranathan et al., J Am Coll Cardiol 61:77-84, 2013).
     """
     lvef = float(np.clip(heart.lvef + rng.normal(0, 1.5), 8, 82))
     lvedv = heart.lvedv * float(np.exp(rng.normal(0, 0.04)))

@@ -32,7 +32,8 @@ TWELVE[6:, 2:] = np.eye(6)
 
 
 def rotation(angles_deg: np.ndarray) -> np.ndarray:
-    """(3, 3) rotation by angles about x (sagittal), y (horizontal) and z (frontal: positive turns the axis to the right)."""
+    """(3, 3) rotation by angles about x (sagittal), y (horizontal) and z (frontal: positive turns the axis to the
+    right)."""
     (cx, cy, cz), (sx, sy, sz) = np.cos(np.deg2rad(angles_deg)), np.sin(np.deg2rad(angles_deg))
     about_x = np.array([(1, 0, 0), (0, cx, -sx), (0, sx, cx)])
     about_y = np.array([(cy, 0, sy), (0, 1, 0), (-sy, 0, cy)])
@@ -62,7 +63,8 @@ def lead_vectors(bsa_m2: float, sex: str, body: np.random.Generator, rng: np.ran
 
 
 def near_field(vectors: np.ndarray, directions: np.ndarray) -> np.ndarray:
-    """(8, r) lead strengths of regional dipoles of unit size: each chest electrode hears the regions below it louder."""
+    """(8, r) lead strengths of regional dipoles of unit size: each chest electrode hears the regions below it
+    louder."""
     fields = vectors @ directions.T
     closeness = np.clip(fields / np.linalg.norm(vectors, axis=1, keepdims=True), 0, 1) ** 2
     closeness[:2] = 0

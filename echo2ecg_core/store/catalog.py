@@ -39,7 +39,8 @@ class ClipRow:
 
 @dataclass(frozen=True)
 class StudyRow:
-    """One echo study with its measured phenotypes (field name -> value in the unit of the phenotype table) and its findings."""
+    """One echo study with its measured phenotypes (field name -> value in the unit of the phenotype table) and its
+    findings."""
 
     study_id: str
     patient_id: str
@@ -70,13 +71,25 @@ class Catalog:
         with self.workspace.connect() as db:
             row = db.execute("SELECT split FROM patients WHERE patient_id = ?", (patient_id,)).fetchone()
             if row and row["split"] != split:
-                raise StoreError(f"A patient would be in two splits ({row['split']} and {split}).",
-                                 "Give every patient one split in labels.csv and import again.")
-            db.execute("INSERT OR IGNORE INTO patients VALUES (?, ?, ?, ?, ?)",
-                       (patient_id, sex, split, cohort, int(synthetic)))
+                raise StoreError(
+                    f"A patient would be in two splits ({row['split']} and {split}).",
+                    "Give every patient one split in labels.csv and import again.",
+                )
+            db.execute(
+                "INSERT OR IGNORE INTO patients VALUES (?, ?, ?, ?, ?)",
+                (patient_id, sex, split, cohort, int(synthetic)),
+            )
 
-    def add_study(self, study_id: str, patient_id: str, *, study_date: str | None = None, age_years: float | None = None,
-                  phenotypes: dict[str, float] | None = None, findings: Findings | None = None) -> None:
+    def add_study(
+        self,
+        study_id: str,
+        patient_id: str,
+        *,
+        study_date: str | None = None,
+        age_years: float | None = None,
+        phenotypes: dict[str, float] | None = None,
+        findings: Findings | None = None,
+    ) -> None:
         """Add a study, its measured phenotypes and its findings; what is missing (NaN, None) is left out.
 
         A study that is there takes phenotypes and findings that are given and keeps the others.
@@ -84,39 +97,82 @@ class Catalog:
         findings = findings or Findings()
         scores = write_scores(findings.wall_motion_scores) if findings.wall_motion_scores else None
         with self.workspace.connect() as db:
-            db.execute("INSERT OR IGNORE INTO studies (study_id, patient_id, study_date, age_years) VALUES (?, ?, ?, ?)",
-                       (study_id, patient_id, study_date, age_years))
-            db.execute("UPDATE studies SET wall_motion_scores = coalesce(?, wall_motion_scores), rhythm = coalesce(?, rhythm), conduction ="
-                       " coalesce(?, conduction), first_degree_block = coalesce(?, first_degree_block) WHERE study_id = ?",
-                       (scores, findings.rhythm, findings.conduction, findings.first_degree_block, study_id))
-            db.executemany("INSERT OR REPLACE INTO phenotypes VALUES (?, ?, ?)",
-                           [(study_id, n, float(v)) for n, v in (phenotypes or {}).items() if np.isfinite(v)])
+            db.execute(
+                "INSERT OR IGNORE INTO studies (study_id, patient_id, study_date, age_years) VALUES (?, ?, ?, ?)",
+                (study_id, patient_id, study_date, age_years),
+            )
+            db.execute(
+                "UPDATE studies SET wall_motion_scores = coalesce(?, wall_motion_scores), rhythm = coalesce(?, "
+                "rhythm), conduction ="
+                " coalesce(?, conduction), first_degree_block = coalesce(?, first_degree_block) WHERE study_id = ?",
+                (scores, findings.rhythm, findings.conduction, findings.first_degree_block, study_id),
+            )
+            db.executemany(
+                "INSERT OR REPLACE INTO phenotypes VALUES (?, ?, ?)",
+                [(study_id, n, float(v)) for n, v in (phenotypes or {}).items() if np.isfinite(v)],
+            )
 
-    def add_clip(self, study_id: str, mp4: bytes, *, fps: float, n_frames: int, format: str, view: str | None = None,
-                 view_confidence: float | None = None, spacing_mm: float | None = None,
-                 r_wave_times_s: tuple[float, ...] = (), notes: tuple[str, ...] = ()) -> str:
+    def add_clip(
+        self,
+        study_id: str,
+        mp4: bytes,
+        *,
+        fps: float,
+        n_frames: int,
+        format: str,
+        view: str | None = None,
+        view_confidence: float | None = None,
+        spacing_mm: float | None = None,
+        r_wave_times_s: tuple[float, ...] = (),
+        notes: tuple[str, ...] = (),
+    ) -> str:
         """Store a playable clip; returns its id, made from study and content."""
         blob = self._store_blob(mp4, ".mp4")
         clip_id = "C" + hashlib.sha256(f"{study_id}/{blob}".encode()).hexdigest()[:15]
         with self.workspace.connect() as db:
-            db.execute("INSERT OR IGNORE INTO clips VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                       (clip_id, study_id, view, view_confidence, fps, n_frames, spacing_mm,
-                        json.dumps([round(float(t), 4) for t in r_wave_times_s]), format, json.dumps(list(notes)), blob))
+            db.execute(
+                "INSERT OR IGNORE INTO clips VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                (
+                    clip_id,
+                    study_id,
+                    view,
+                    view_confidence,
+                    fps,
+                    n_frames,
+                    spacing_mm,
+                    json.dumps([round(float(t), 4) for t in r_wave_times_s]),
+                    format,
+                    json.dumps(list(notes)),
+                    blob,
+                ),
+            )
         return clip_id
 
     def set_views(self, views: dict[str, tuple[str, float]]) -> None:
         """Set view and classifier confidence (0..1) of clips by id."""
         with self.workspace.connect() as db:
-            db.executemany("UPDATE clips SET view = ?, view_confidence = ? WHERE clip_id = ?",
-                           [(view, confidence, clip_id) for clip_id, (view, confidence) in views.items()])
+            db.executemany(
+                "UPDATE clips SET view = ?, view_confidence = ? WHERE clip_id = ?",
+                [(view, confidence, clip_id) for clip_id, (view, confidence) in views.items()],
+            )
 
     def add_ecg(self, ecg_id: str, patient_id: str, record: EcgRecord, *, ecg_time: str | None = None) -> None:
         """Store one ECG of a patient."""
         blob = self._store_blob(_pack_record(record), ".npz")
         with self.workspace.connect() as db:
-            db.execute("INSERT OR IGNORE INTO ecgs VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-                       (ecg_id, patient_id, ecg_time, record.sampling_rate_hz, record.duration_s, record.format,
-                        record.content_hash, blob))
+            db.execute(
+                "INSERT OR IGNORE INTO ecgs VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+                (
+                    ecg_id,
+                    patient_id,
+                    ecg_time,
+                    record.sampling_rate_hz,
+                    record.duration_s,
+                    record.format,
+                    record.content_hash,
+                    blob,
+                ),
+            )
 
     def _store_blob(self, content: bytes, suffix: str) -> str:
         digest = hashlib.sha256(content).hexdigest()
@@ -130,12 +186,17 @@ class Catalog:
     def counts(self) -> dict[str, int]:
         """Number of patients, studies, clips and ecgs."""
         with self.workspace.connect() as db:
-            return {t: db.execute(f"SELECT count(*) FROM {t}").fetchone()[0] for t in ("patients", "studies", "clips", "ecgs")}
+            return {
+                t: db.execute(f"SELECT count(*) FROM {t}").fetchone()[0]
+                for t in ("patients", "studies", "clips", "ecgs")
+            }
 
     def ecgs(self) -> pd.DataFrame:
         """One row an ECG: ecg_id, patient_id, ecg_time, facts, split, cohort, synthetic, sex."""
-        return self._table("SELECT e.*, p.split, p.cohort, p.synthetic, p.sex FROM ecgs e JOIN patients p USING (patient_id)"
-                           " ORDER BY ecg_id")
+        return self._table(
+            "SELECT e.*, p.split, p.cohort, p.synthetic, p.sex FROM ecgs e JOIN patients p USING (patient_id)"
+            " ORDER BY ecg_id"
+        )
 
     def cohorts(self) -> list[str]:
         """Names of the cohorts whose patients are here."""
@@ -144,8 +205,10 @@ class Catalog:
     def studies(self) -> pd.DataFrame:
         """One row a study: study_id, patient_id, study_date, age_years, wall_motion_scores (text), rhythm, conduction,
         first_degree_block, sex, split, cohort, synthetic and one column a measured phenotype."""
-        table = self._table("SELECT s.*, p.sex, p.split, p.cohort, p.synthetic FROM studies s JOIN patients p"
-                            " USING (patient_id) ORDER BY study_id")
+        table = self._table(
+            "SELECT s.*, p.sex, p.split, p.cohort, p.synthetic FROM studies s JOIN patients p"
+            " USING (patient_id) ORDER BY study_id"
+        )
         values = self._table("SELECT * FROM phenotypes")
         return table.join(values.pivot(index="study_id", columns="name", values="value"), on="study_id")
 
@@ -169,12 +232,26 @@ class Catalog:
             StoreError: there is none with this id.
         """
         with self.workspace.connect() as db:
-            row = db.execute("SELECT * FROM studies JOIN patients USING (patient_id) WHERE study_id = ?", (study_id,)).fetchone()
+            row = db.execute(
+                "SELECT * FROM studies JOIN patients USING (patient_id) WHERE study_id = ?", (study_id,)
+            ).fetchone()
             if row is None:
-                raise StoreError(f"There is no study {study_id!r} in this workspace.", "Choose one from the list of studies.")
+                raise StoreError(
+                    f"There is no study {study_id!r} in this workspace.", "Choose one from the list of studies."
+                )
             values = db.execute("SELECT name, value FROM phenotypes WHERE study_id = ?", (study_id,)).fetchall()
-        return StudyRow(row["study_id"], row["patient_id"], row["study_date"], row["sex"], row["age_years"], row["split"],
-                        row["cohort"], bool(row["synthetic"]), {r["name"]: r["value"] for r in values}, _findings(row))
+        return StudyRow(
+            row["study_id"],
+            row["patient_id"],
+            row["study_date"],
+            row["sex"],
+            row["age_years"],
+            row["split"],
+            row["cohort"],
+            bool(row["synthetic"]),
+            {r["name"]: r["value"] for r in values},
+            _findings(row),
+        )
 
     def clips_of(self, study_id: str) -> list[ClipRow]:
         """The clips of a study, in the order of their ids."""
@@ -209,7 +286,9 @@ class Catalog:
             raise StoreError(f"There is no {table[:-1]} {value!r} in this workspace.", "Choose one from the list.")
         path = self.workspace.blobs / row["blob"]
         if not path.is_file():
-            raise StoreError(f"The file of {table[:-1]} {value!r} is missing in the workspace.", "Run `check`, then import it again.")
+            raise StoreError(
+                f"The file of {table[:-1]} {value!r} is missing in the workspace.", "Run `check`, then import it again."
+            )
         return path
 
     def _table(self, sql: str) -> pd.DataFrame:
@@ -220,23 +299,40 @@ class Catalog:
 
 def _findings(row) -> Findings:
     scores, block = row["wall_motion_scores"], row["first_degree_block"]
-    return Findings(read_scores(scores) if scores else None, row["rhythm"], row["conduction"], None if block is None else bool(block))
+    return Findings(
+        read_scores(scores) if scores else None,
+        row["rhythm"],
+        row["conduction"],
+        None if block is None else bool(block),
+    )
 
 
 _CLIPS = "SELECT c.*, p.synthetic FROM clips c JOIN studies USING (study_id) JOIN patients p USING (patient_id)"
 
 
 def _clip_row(row) -> ClipRow:
-    return ClipRow(row["clip_id"], row["study_id"], row["view"], row["view_confidence"], row["fps"], row["n_frames"],
-                   row["spacing_mm"], tuple(json.loads(row["r_wave_times_s"])), row["format"],
-                   tuple(json.loads(row["notes"])), bool(row["synthetic"]))
+    return ClipRow(
+        row["clip_id"],
+        row["study_id"],
+        row["view"],
+        row["view_confidence"],
+        row["fps"],
+        row["n_frames"],
+        row["spacing_mm"],
+        tuple(json.loads(row["r_wave_times_s"])),
+        row["format"],
+        tuple(json.loads(row["notes"])),
+        bool(row["synthetic"]),
+    )
 
 
 def _pack_record(record: EcgRecord) -> bytes:
     facts = {k: v for k, v in asdict(record).items() if k not in ("signal_mv", "source")}
     facts["recorded_at"] = record.recorded_at.isoformat() if record.recorded_at else None
     buffer = io.BytesIO()
-    np.savez(buffer, signal_mv=np.asarray(record.signal_mv, np.float32), facts=np.array(json.dumps(facts, sort_keys=True)))
+    np.savez(
+        buffer, signal_mv=np.asarray(record.signal_mv, np.float32), facts=np.array(json.dumps(facts, sort_keys=True))
+    )
     return buffer.getvalue()
 
 

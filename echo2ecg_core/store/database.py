@@ -88,8 +88,10 @@ class Workspace:
             self.folder.mkdir(parents=True, exist_ok=True)
             connection = sqlite3.connect(self.database, timeout=30, isolation_level=None)
         except (OSError, sqlite3.Error) as error:
-            raise StoreError(f"The workspace {self.folder.name} cannot be opened ({error}).",
-                             "Check that the folder exists and may be written, or name another with --workspace.") from error
+            raise StoreError(
+                f"The workspace {self.folder.name} cannot be opened ({error}).",
+                "Check that the folder exists and may be written, or name another with --workspace.",
+            ) from error
         try:
             connection.row_factory = sqlite3.Row
             self._migrate(connection)
@@ -100,8 +102,10 @@ class Workspace:
             _roll_back(connection)
             if isinstance(error, sqlite3.IntegrityError):
                 raise
-            raise StoreError(f"The catalog of workspace {self.folder.name} cannot be used ({error}).",
-                             "Free disk space if the disk is full; otherwise restore the folder from a copy.") from error
+            raise StoreError(
+                f"The catalog of workspace {self.folder.name} cannot be used ({error}).",
+                "Free disk space if the disk is full; otherwise restore the folder from a copy.",
+            ) from error
         except BaseException:
             _roll_back(connection)
             raise
@@ -116,8 +120,11 @@ class Workspace:
         connection.execute("BEGIN IMMEDIATE")
         version = connection.execute("PRAGMA user_version").fetchone()[0]
         if version > len(MIGRATIONS):
-            raise StoreError(f"The workspace {self.folder.name} was made by a newer version "
-                             f"(schema {version}, this program knows {len(MIGRATIONS)}).", "Update the program.")
+            raise StoreError(
+                f"The workspace {self.folder.name} was made by a newer version "
+                f"(schema {version}, this program knows {len(MIGRATIONS)}).",
+                "Update the program.",
+            )
         for number, script in enumerate(MIGRATIONS[version:], start=version + 1):
             for statement in filter(str.strip, script.split(";")):
                 connection.execute(statement)

@@ -21,8 +21,10 @@ LOST_AFTER_S = 60.0
 LOST_AT_MOST = 5
 STARTING_S = 8.0
 STOPPED = "Stopped by a person. What was finished is kept; Resume goes on from there."
-LOST_TOO_OFTEN = (f"The worker process died {LOST_AT_MOST} times at this job. Most often memory is too small: "
-                  "close other programs or ask for less, then Resume.")
+LOST_TOO_OFTEN = (
+    f"The worker process died {LOST_AT_MOST} times at this job. Most often memory is too small: "
+    "close other programs or ask for less, then Resume."
+)
 
 
 @dataclass(frozen=True)
@@ -71,8 +73,11 @@ def queue(workspace: Workspace, kind: str, parameters: dict | None = None) -> in
     text = json.dumps(parameters or {}, sort_keys=True)
     same_open = "SELECT job_id FROM jobs WHERE kind = ? AND parameters = ? AND state IN ('queued', 'running')"
     with workspace.connect() as db:
-        row = db.execute("INSERT INTO jobs (kind, parameters, state, created_at) SELECT ?, ?, 'queued', ? "
-                         f"WHERE NOT EXISTS ({same_open}) RETURNING job_id", (kind, text, time.time(), kind, text)).fetchone()
+        row = db.execute(
+            "INSERT INTO jobs (kind, parameters, state, created_at) SELECT ?, ?, 'queued', ? "
+            f"WHERE NOT EXISTS ({same_open}) RETURNING job_id",
+            (kind, text, time.time(), kind, text),
+        ).fetchone()
         return (row or db.execute(same_open, (kind, text)).fetchone())["job_id"]
 
 
@@ -104,9 +109,14 @@ def claim(workspace: Workspace, worker: str) -> Job | None:
     requeue_lost(workspace)
     now = time.time()
     with workspace.connect() as db:
-        row = db.execute("UPDATE jobs SET state = 'running', worker = ?, started_at = ?, heartbeat_at = ?, claimed_progress = progress"
-                         " WHERE job_id = (SELECT min(job_id) FROM jobs WHERE state = 'queued' AND (worker IS NULL OR heartbeat_at < ?))"
-                         " RETURNING *", (worker, now, now, now - LOST_AFTER_S)).fetchone()
+        row = db.execute(
+            "UPDATE jobs SET state = 'running', worker = ?, started_at = ?, heartbeat_at = ?, claimed_progress = "
+            "progress"
+            " WHERE job_id = (SELECT min(job_id) FROM jobs WHERE state = 'queued' AND (worker IS NULL OR heartbeat_at "
+            "< ?))"
+            " RETURNING *",
+            (worker, now, now, now - LOST_AFTER_S),
+        ).fetchone()
     return _job(row) if row else None
 
 
@@ -117,12 +127,23 @@ def requeue_lost(workspace: Workspace) -> None:
     lost = [row for row in rows if _is_lost(row)]
     for row in lost:
         with workspace.connect() as db:
-            db.execute("UPDATE jobs SET worker = NULL, lost = lost + (state = 'running'),"
-                       " finished_at = CASE WHEN state = 'running' AND lost + 1 >= ? THEN ? ELSE finished_at END,"
-                       " message = CASE WHEN state = 'running' AND lost + 1 >= ? THEN ? ELSE message END,"
-                       " state = CASE WHEN state <> 'running' THEN state WHEN lost + 1 >= ? THEN 'failed' ELSE 'queued' END"
-                       " WHERE job_id = ? AND worker = ? AND heartbeat_at = ?",
-                       (LOST_AT_MOST, time.time(), LOST_AT_MOST, LOST_TOO_OFTEN, LOST_AT_MOST, row["job_id"], row["worker"], row["heartbeat_at"]))
+            db.execute(
+                "UPDATE jobs SET worker = NULL, lost = lost + (state = 'running'),"
+                " finished_at = CASE WHEN state = 'running' AND lost + 1 >= ? THEN ? ELSE finished_at END,"
+                " message = CASE WHEN state = 'running' AND lost + 1 >= ? THEN ? ELSE message END,"
+                " state = CASE WHEN state <> 'running' THEN state WHEN lost + 1 >= ? THEN 'failed' ELSE 'queued' END"
+                " WHERE job_id = ? AND worker = ? AND heartbeat_at = ?",
+                (
+                    LOST_AT_MOST,
+                    time.time(),
+                    LOST_AT_MOST,
+                    LOST_TOO_OFTEN,
+                    LOST_AT_MOST,
+                    row["job_id"],
+                    row["worker"],
+                    row["heartbeat_at"],
+                ),
+            )
 
 
 def report(workspace: Workspace, job_id: int, progress: float, message: str, *, worker: str | None = None) -> None:
@@ -132,8 +153,11 @@ def report(workspace: Workspace, job_id: int, progress: float, message: str, *, 
         Cancelled: a person cancelled the job meanwhile, or another worker has it.
     """
     with workspace.connect() as db:
-        changed = db.execute("UPDATE jobs SET progress = ?, message = ?, heartbeat_at = ? WHERE job_id = ? AND state = 'running'"
-                             " AND (? IS NULL OR worker = ?)", (progress, message, time.time(), job_id, worker, worker)).rowcount
+        changed = db.execute(
+            "UPDATE jobs SET progress = ?, message = ?, heartbeat_at = ? WHERE job_id = ? AND state = 'running'"
+            " AND (? IS NULL OR worker = ?)",
+            (progress, message, time.time(), job_id, worker, worker),
+        ).rowcount
     if not changed:
         raise Cancelled("The job was cancelled.", "Start it again; what was finished is kept.")
 
@@ -145,19 +169,28 @@ def beat(workspace: Workspace, job_id: int, worker: str) -> None:
 
 
 def finish(workspace: Workspace, job_id: int, state: str, message: str, *, worker: str | None = None) -> None:
-    """Write how a job ended (done, failed or cancelled), unless it ended already or another worker has it; let go of it."""
+    """Write how a job ended (done, failed or cancelled), unless it ended already or another worker has it; let go of
+    it."""
     with workspace.connect() as db:
-        db.execute("UPDATE jobs SET state = ?, message = ?, finished_at = ?, progress = CASE WHEN ? = 'done' THEN 1 ELSE progress END"
-                   " WHERE job_id = ? AND (state = 'running' AND worker = ? OR ? IS NULL AND state IN ('queued', 'running'))",
-                   (state, message, time.time(), state, job_id, worker, worker))
-        db.execute("UPDATE jobs SET worker = NULL WHERE job_id = ? AND (? IS NULL OR worker = ?)", (job_id, worker, worker))
+        db.execute(
+            "UPDATE jobs SET state = ?, message = ?, finished_at = ?, progress = CASE WHEN ? = 'done' THEN 1 ELSE "
+            "progress END"
+            " WHERE job_id = ? AND (state = 'running' AND worker = ? OR ? IS NULL AND state IN ('queued', 'running'))",
+            (state, message, time.time(), state, job_id, worker, worker),
+        )
+        db.execute(
+            "UPDATE jobs SET worker = NULL WHERE job_id = ? AND (? IS NULL OR worker = ?)", (job_id, worker, worker)
+        )
 
 
 def cancel(workspace: Workspace, job_id: int) -> None:
     """Cancel a queued or running job; its worker stops at its next report and lets go of it."""
     with workspace.connect() as db:
-        db.execute("UPDATE jobs SET state = 'cancelled', message = ?, finished_at = ? WHERE job_id = ? AND state IN ('queued', 'running')",
-                   (STOPPED, time.time(), job_id))
+        db.execute(
+            "UPDATE jobs SET state = 'cancelled', message = ?, finished_at = ? WHERE job_id = ? AND state IN "
+            "('queued', 'running')",
+            (STOPPED, time.time(), job_id),
+        )
 
 
 def resume(workspace: Workspace, job_id: int) -> None:
@@ -168,12 +201,18 @@ def resume(workspace: Workspace, job_id: int) -> None:
     """
     found = job(workspace, job_id)
     if found.state not in ("failed", "cancelled"):
-        raise StoreError(f"Job {job_id} is {found.state}: only a failed or stopped job can be resumed.", "Start a new one.")
+        raise StoreError(
+            f"Job {job_id} is {found.state}: only a failed or stopped job can be resumed.", "Start a new one."
+        )
     text = json.dumps(found.parameters, sort_keys=True)
     with workspace.connect() as db:
-        changed = db.execute("UPDATE jobs SET state = 'queued', message = 'Waiting to go on', finished_at = NULL, lost = 0 WHERE job_id = ?"
-                             " AND state IN ('failed', 'cancelled') AND NOT EXISTS (SELECT 1 FROM jobs WHERE kind = ? AND parameters = ?"
-                             " AND state IN ('queued', 'running'))", (job_id, found.kind, text)).rowcount
+        changed = db.execute(
+            "UPDATE jobs SET state = 'queued', message = 'Waiting to go on', finished_at = NULL, lost = 0 WHERE "
+            "job_id = ?"
+            " AND state IN ('failed', 'cancelled') AND NOT EXISTS (SELECT 1 FROM jobs WHERE kind = ? AND parameters = ?"
+            " AND state IN ('queued', 'running'))",
+            (job_id, found.kind, text),
+        ).rowcount
     if not changed:
         raise StoreError(f"The same work as job {job_id} waits or runs already.", "Wait for it, or stop it first.")
 
@@ -200,9 +239,14 @@ def start_worker(workspace: Workspace) -> int | None:
     workspace.logs.mkdir(parents=True, exist_ok=True)
     log_file.touch()
     with open(log_file, "ab") as log:
-        process = subprocess.Popen([sys.executable, "-m", "echo2ecg_core", "worker", "--workspace", str(workspace.folder)],
-                                   stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
-                                   env={**os.environ, "PYTHONPATH": os.pathsep.join(p for p in sys.path if p)})
+        process = subprocess.Popen(
+            [sys.executable, "-m", "echo2ecg_core", "worker", "--workspace", str(workspace.folder)],
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(p for p in sys.path if p)},
+        )
     threading.Thread(target=process.wait, daemon=True).start()  # a dead child must not look alive
     return process.pid
 
@@ -233,5 +277,16 @@ def _job(row) -> Job:
     running_s = time.time() - row["started_at"] if row["started_at"] and row["state"] == "running" else 0.0
     gained = row["progress"] - row["claimed_progress"]
     eta_s = running_s * (1 - row["progress"]) / gained if gained >= 0.02 and running_s > 3 else None
-    return Job(row["job_id"], row["kind"], json.loads(row["parameters"]), row["state"], row["progress"], row["message"],
-               row["created_at"], row["started_at"], row["finished_at"], eta_s, row["worker"])
+    return Job(
+        row["job_id"],
+        row["kind"],
+        json.loads(row["parameters"]),
+        row["state"],
+        row["progress"],
+        row["message"],
+        row["created_at"],
+        row["started_at"],
+        row["finished_at"],
+        eta_s,
+        row["worker"],
+    )

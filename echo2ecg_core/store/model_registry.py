@@ -41,8 +41,10 @@ def read_manifest(folder: Path) -> dict:
         if not {"name", "sha256", "synthetic"} <= set(manifest):
             raise ValueError("name, sha256 or synthetic is missing")
     except (OSError, ValueError) as error:
-        raise ModelError(f"The model folder {folder.name} has no readable manifest.json ({error}).",
-                         "Use a folder written by `train` or `models import`.") from error
+        raise ModelError(
+            f"The model folder {folder.name} has no readable manifest.json ({error}).",
+            "Use a folder written by `train` or `models import`.",
+        ) from error
     return manifest
 
 
@@ -55,8 +57,11 @@ def check_room(workspace: Workspace, n_bytes: int, what: str) -> None:
     place = next(folder for folder in (workspace.folder, *workspace.folder.absolute().parents) if folder.exists())
     free = shutil.disk_usage(place).free
     if n_bytes > free:
-        raise ModelError(f"{what} needs {n_bytes / 2**20:.1f} MB, but only {free / 2**20:.1f} MB are free on the disk of the workspace.",
-                         "Free some space or choose another workspace folder.")
+        raise ModelError(
+            f"{what} needs {n_bytes / 2**20:.1f} MB, but only {free / 2**20:.1f} MB are free on the disk of the "
+            "workspace.",
+            "Free some space or choose another workspace folder.",
+        )
 
 
 class ModelRegistry:
@@ -72,8 +77,8 @@ class ModelRegistry:
         other inputs go with it, and vectors made from them no longer count.
 
         Raises:
-            ModelError: the folder holds no model, the disk has no room for a copy, or the model is active and would read
-                ECGs otherwise.
+            ModelError: the folder holds no model, the disk has no room for a copy, or the model is active and would
+                read ECGs otherwise.
         """
         manifest = read_manifest(folder)
         model_id = manifest["sha256"][:8]
@@ -82,17 +87,29 @@ class ModelRegistry:
             self._copy(folder, target)
         elif read_manifest(target).get("spec") != manifest.get("spec"):
             if any(card.active and card.model_id == model_id for card in self.models()):
-                raise ModelError(f"The model {model_id} is active; with these settings it would read ECGs otherwise than its vectors were made.",
-                                 "Promote another model first, then import it again.")
+                raise ModelError(
+                    f"The model {model_id} is active; with these settings it would read ECGs otherwise than its "
+                    "vectors were made.",
+                    "Promote another model first, then import it again.",
+                )
             self._copy(folder, target)
         with self.workspace.connect() as db:
-            db.execute("INSERT OR IGNORE INTO models VALUES (?, ?, ?, ?, ?, 0)",
-                       (model_id, manifest["name"], manifest["sha256"], int(manifest["synthetic"]),
-                        datetime.now(UTC).isoformat(timespec="seconds")))
+            db.execute(
+                "INSERT OR IGNORE INTO models VALUES (?, ?, ?, ?, ?, 0)",
+                (
+                    model_id,
+                    manifest["name"],
+                    manifest["sha256"],
+                    int(manifest["synthetic"]),
+                    datetime.now(UTC).isoformat(timespec="seconds"),
+                ),
+            )
         return self.get(model_id)
 
     def _copy(self, folder: Path, target: Path) -> None:
-        check_room(self.workspace, sum(p.stat().st_size for p in folder.rglob("*") if p.is_file()), "The copy of the model")
+        check_room(
+            self.workspace, sum(p.stat().st_size for p in folder.rglob("*") if p.is_file()), "The copy of the model"
+        )
         temporary = self.workspace.models / f".copying-{target.name}"
         shutil.rmtree(temporary, ignore_errors=True)
         shutil.copytree(folder, temporary)
@@ -116,7 +133,9 @@ class ModelRegistry:
         found = [card for card in self.models() if card.model_id.startswith(model_id)] if model_id else []
         if len(found) != 1:
             known = ", ".join(card.model_id for card in self.models()) or "none"
-            raise ModelError(f"No single model has the id {model_id!r}; registered: {known}.", "`models list` shows them.")
+            raise ModelError(
+                f"No single model has the id {model_id!r}; registered: {known}.", "`models list` shows them."
+            )
         return found[0]
 
     def active(self) -> ModelCard:
@@ -127,7 +146,9 @@ class ModelRegistry:
         """
         found = [card for card in self.models() if card.active]
         if not found:
-            raise ModelError("No model is active in this workspace.", "Run `demo` for the shipped model, or `promote MODEL`.")
+            raise ModelError(
+                "No model is active in this workspace.", "Run `demo` for the shipped model, or `promote MODEL`."
+            )
         return found[0]
 
     def promote(self, model_id: str) -> ModelCard:
@@ -139,5 +160,12 @@ class ModelRegistry:
         return self.get(card.model_id)
 
     def _card(self, row) -> ModelCard:
-        return ModelCard(row["model_id"], row["name"], row["sha256"], bool(row["synthetic"]), row["registered_at"],
-                         bool(row["active"]), self.workspace.models / row["model_id"])
+        return ModelCard(
+            row["model_id"],
+            row["name"],
+            row["sha256"],
+            bool(row["synthetic"]),
+            row["registered_at"],
+            bool(row["active"]),
+            self.workspace.models / row["model_id"],
+        )

@@ -66,7 +66,8 @@ class VectorSet:
         absent = self.missing(ids)
         if absent:
             raise StoreError(
-                f"{len(absent)} of {len(ids)} {self.kind} vectors of model {self.model_id} are missing (first: {absent[0]}).",
+                f"{len(absent)} of {len(ids)} {self.kind} vectors of model {self.model_id} are missing (first: "
+                f"{absent[0]}).",
                 "Run the embedding job; it makes only the missing ones.",
             )
         return self.matrix[[self.row_of[vector_id] for vector_id in ids]].astype(np.float32)
@@ -87,7 +88,9 @@ class VectorSet:
         keep = [row for row, vector_id in enumerate(self.ids) if vector_id not in replaced]
         old = self.matrix[keep] if keep else np.empty((0, new.shape[1]), new.dtype)
         kept_ids = tuple(self.ids[row] for row in keep)
-        return VectorSet(self.kind, self.model_id, kept_ids + tuple(map(str, ids)), np.concatenate([old, new]), self.input)
+        return VectorSet(
+            self.kind, self.model_id, kept_ids + tuple(map(str, ids)), np.concatenate([old, new]), self.input
+        )
 
     @cached_property
     def _index(self):
@@ -126,7 +129,8 @@ class VectorSet:
         query = np.asarray(query, dtype=np.float32).reshape(1, -1)
         if len(self) and query.shape[1] != self.dim:
             raise ModelError(
-                f"The query has {query.shape[1]} numbers, the {self.kind} vectors of model {self.model_id} have {self.dim}.",
+                f"The query has {query.shape[1]} numbers, the {self.kind} vectors of model {self.model_id} have "
+                f"{self.dim}.",
                 "Embed the archive again: its vectors belong to an earlier version of this model.",
             )
         candidates = None if among is None else [self.row_of[i] for i in dict.fromkeys(among) if i in self.row_of]
@@ -162,7 +166,8 @@ class VectorSet:
             write_atomically(target, content)
         except OSError as error:
             raise StoreError(
-                f"The {self.kind} vectors cannot be written: {error.strerror}.", "Free some space or check the folder's rights."
+                f"The {self.kind} vectors cannot be written: {error.strerror}.",
+                "Free some space or check the folder's rights.",
             ) from error
         return target
 
@@ -205,7 +210,8 @@ def _read(path: Path, kind: str, model_id: str, version: tuple[int, int, int]) -
         ) from error
     if (about.get("kind"), about.get("model_id")) != (kind, model_id):
         raise StoreError(
-            f"Expected {kind} vectors of model {model_id}, found {about.get('kind')} vectors of model {about.get('model_id')}.",
+            f"Expected {kind} vectors of model {model_id}, found {about.get('kind')} vectors of model "
+            f"{about.get('model_id')}.",
             "Put the file back under its own name, or run the embedding job.",
         )
     return VectorSet(kind, model_id, ids, matrix, about.get("input", ""))
@@ -222,7 +228,8 @@ def recover_vectors(folder: Path, kind: str, model_id: str) -> VectorSet:
 
 
 def _check(ids: Sequence[str], matrix: np.ndarray, dim: int | None) -> None:
-    """Refuse what could never be searched: ids without a row, repeated ids, other lengths, numbers that are not finite."""
+    """Refuse what could never be searched: ids without a row, repeated ids, other lengths, numbers that are not
+    finite."""
     if matrix.ndim != 2 or len(ids) != len(matrix):
         raise StoreError(f"Expected one vector for each of {len(ids)} ids, found an array of shape {matrix.shape}.")
     if len(set(ids)) != len(ids):
@@ -231,7 +238,9 @@ def _check(ids: Sequence[str], matrix: np.ndarray, dim: int | None) -> None:
         raise StoreError(f"Expected vectors of {dim} numbers, found {matrix.shape[1]}.")
     if not np.isfinite(matrix).all():
         row = int(np.flatnonzero(~np.isfinite(matrix).all(axis=1))[0])
-        raise StoreError(f"The vector of {ids[row]} holds numbers that are not finite.", "Check that input and that model.")
+        raise StoreError(
+            f"The vector of {ids[row]} holds numbers that are not finite.", "Check that input and that model."
+        )
 
 
 def _normalised(matrix: np.ndarray) -> np.ndarray:

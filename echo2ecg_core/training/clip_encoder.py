@@ -17,8 +17,8 @@ from echo2ecg_core.models.echo_encoder import PhantomVideoNet
 
 @dataclass(frozen=True)
 class ClipTraining:
-    """Run parameters. A batch holds `studies_per_batch` studies with `clips_per_study` clips each; `whitened_on` clips and `shrinkage`
-    belong to `whiten`."""
+    """Run parameters. A batch holds `studies_per_batch` studies with `clips_per_study` clips each; `whitened_on` clips
+    and `shrinkage` belong to `whiten`."""
 
     epochs: int = 3
     studies_per_batch: int = 24
@@ -32,8 +32,9 @@ class ClipTraining:
     seed: int = 7
 
 
-def train_clip_encoder(pooled: np.ndarray, views: np.ndarray, study: np.ndarray, parameters: ClipTraining,
-                       log=lambda metrics: None) -> PhantomVideoNet:
+def train_clip_encoder(
+    pooled: np.ndarray, views: np.ndarray, study: np.ndarray, parameters: ClipTraining, log=lambda metrics: None
+) -> PhantomVideoNet:
     """A trained network in eval mode.
 
     Args:
@@ -57,14 +58,25 @@ def train_clip_encoder(pooled: np.ndarray, views: np.ndarray, study: np.ndarray,
         batches = list(_study_batches(members, parameters, rng))
         for rows in batches:
             x = _photometric(torch.from_numpy(np.stack([pooled[r] for r in rows]).astype(np.float32)), rng)
-            loss, parts = _loss(network, projection, x, torch.from_numpy(views[rows]), torch.from_numpy(study[rows]), parameters)
+            loss, parts = _loss(
+                network, projection, x, torch.from_numpy(views[rows]), torch.from_numpy(study[rows]), parameters
+            )
             optimizer.zero_grad(set_to_none=True)
             loss.backward()
             torch.nn.utils.clip_grad_norm_(weights, 1.0)
             optimizer.step()
             schedule.step()
             sums += parts
-        log({"epoch": epoch + 1, **dict(zip(("contrast", "view_loss", "view_accuracy"), (sums / len(batches)).round(4).tolist(), strict=True))})
+        log(
+            {
+                "epoch": epoch + 1,
+                **dict(
+                    zip(
+                        ("contrast", "view_loss", "view_accuracy"), (sums / len(batches)).round(4).tolist(), strict=True
+                    )
+                ),
+            }
+        )
     network = network.eval()
     some = np.sort(rng.permutation(len(pooled))[: parameters.whitened_on])
     return whiten(network, vectors_of(network, pooled[some]), parameters.shrinkage)
@@ -73,12 +85,18 @@ def train_clip_encoder(pooled: np.ndarray, views: np.ndarray, study: np.ndarray,
 @torch.inference_mode()
 def vectors_of(network: PhantomVideoNet, pooled: np.ndarray, batch: int = 64) -> np.ndarray:
     """Clip vectors (n, 512) float32 of pooled clips (n, 16, 56, 56)."""
-    return np.concatenate([network.from_pooled(torch.from_numpy(pooled[i : i + batch].astype(np.float32))).numpy() for i in range(0, len(pooled), batch)])
+    return np.concatenate(
+        [
+            network.from_pooled(torch.from_numpy(pooled[i : i + batch].astype(np.float32))).numpy()
+            for i in range(0, len(pooled), batch)
+        ]
+    )
 
 
 @torch.no_grad()
 def whiten(network: PhantomVideoNet, vectors: np.ndarray, shrinkage: float = 0.5) -> PhantomVideoNet:
-    """`network` with clip vectors of zero mean and even spread; the affine map goes into its last layer, the views' scores stay.
+    """`network` with clip vectors of zero mean and even spread; the affine map goes into its last layer, the views'
+    scores stay.
 
     Without it the mean vectors of phantom studies vary in two directions and hardly in any other, and an alignment by
     cosine with ECGs sees little else.
@@ -86,8 +104,8 @@ def whiten(network: PhantomVideoNet, vectors: np.ndarray, shrinkage: float = 0.5
     Args:
         network: Changed in place.
         vectors: Its vectors of training clips, (n, 512).
-        shrinkage: Part of the mean variance that is added to the variance of every direction before it is divided by: a direction
-            with much less is noise and stays small.
+        shrinkage: Part of the mean variance that is added to the variance of every direction before it is divided by: a
+            direction with much less is noise and stays small.
     """
     vectors = np.asarray(vectors, np.float64)
     mean = vectors.mean(0)

@@ -1,8 +1,9 @@
 """Masked pretraining of the ECG encoder alone: most patches are hidden, and a small decoder draws them from the rest.
 
-A masked autoencoder (He et al., CVPR 2022) over patches of single leads, as OTiS and other ECG models are pretrained: the
-encoder sees the visible patches only; the loss is the squared error on the hidden patches, each standardised by itself.
-It is the comparison that never sees an echo. Shapes: b batch, p all patches (12 * patches along time), k kept ones.
+A masked autoencoder (He et al., CVPR 2022) over patches of single leads, as OTiS and other ECG models are pretrained:
+the encoder sees the visible patches only; the loss is the squared error on the hidden patches, each standardised by
+itself. It is the comparison that never sees an echo. Shapes: b batch, p all patches (12 * patches along time), k kept
+ones.
 """
 
 import torch
@@ -52,7 +53,11 @@ class MaskedAutoencoder(nn.Module):
         for block in encoder.blocks:
             visible = block(visible)
         known = self.enter(visible[:, 1:])  # (b, k, d)
-        canvas = self.mask_token.to(known.dtype).expand(b, p, -1).scatter(1, kept[:, :, None].expand(-1, -1, known.shape[2]), known)  # (b, p, d)
+        canvas = (
+            self.mask_token.to(known.dtype)
+            .expand(b, p, -1)
+            .scatter(1, kept[:, :, None].expand(-1, -1, known.shape[2]), known)
+        )  # (b, p, d)
         canvas = canvas + self.position(encoder.positions().flatten(0, 1))  # (p, d)
         for block in self.blocks:
             canvas = block(canvas)

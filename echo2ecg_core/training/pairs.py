@@ -25,13 +25,17 @@ def find_pairs(ecgs: pd.DataFrame, studies: pd.DataFrame, within_days: float = 7
     """
     if (studies.groupby("patient_id").split.nunique() > 1).any():
         raise StoreError("A patient is in two splits.", "Give every patient one split and prepare the data again.")
-    pairs = ecgs[["ecg_id", "patient_id", "ecg_time"]].merge(studies[["study_id", "patient_id", "study_date", "split"]], on="patient_id")
+    pairs = ecgs[["ecg_id", "patient_id", "ecg_time"]].merge(
+        studies[["study_id", "patient_id", "study_date", "split"]], on="patient_id"
+    )
     gap = pd.to_datetime(pairs.ecg_time, errors="coerce") - pd.to_datetime(pairs.study_date, errors="coerce")
     pairs["days_apart"] = gap.abs().dt.total_seconds() / 86400
     pairs = pairs[pairs.days_apart <= within_days].reset_index(drop=True)
     if pairs.empty:
-        raise StoreError(f"No ECG lies within {within_days:g} days of an echo study of the same patient.",
-                         "Allow more days between them, or import ECGs and studies of the same patients.")
+        raise StoreError(
+            f"No ECG lies within {within_days:g} days of an echo study of the same patient.",
+            "Allow more days between them, or import ECGs and studies of the same patients.",
+        )
     return pairs[["ecg_id", "study_id", "patient_id", "split", "days_apart"]]
 
 
@@ -69,8 +73,9 @@ class PreparedPairs:
         _, first = np.unique(shuffled[:, 0], return_index=True)
         return shuffled[rng.permutation(first)]
 
-    def views(self, studies: np.ndarray, max_views: int = 128, dropout: float = 0.0,
-              rng: np.random.Generator | None = None) -> tuple[np.ndarray, np.ndarray]:
+    def views(
+        self, studies: np.ndarray, max_views: int = 128, dropout: float = 0.0, rng: np.random.Generator | None = None
+    ) -> tuple[np.ndarray, np.ndarray]:
         """Clip vectors (b, v, 512), zero padded, and is_padding (b, v) of these study rows.
 
         Args:

@@ -1,4 +1,5 @@
-"""What one pretraining run is: its parameters, the published learning-rate schedule and parameter groups; no torch here.
+"""What one pretraining run is: its parameters, the published learning-rate schedule and parameter groups; no torch
+here.
 
 The defaults are the paper's (arXiv 2603.08505) and its public configuration, to the number.
 """
@@ -23,9 +24,11 @@ class RunParameters:
         epochs, batch_size: `batch_size` pairs make one contrast, over all processes together.
         accumulate: Batches per optimiser step; each keeps a contrast of its own.
         epoch_of: "pairs": an epoch is every pair once (published); "patients": one random pair of every patient.
-        same_patient_negatives: Whether two pairs of one patient or study in a batch are each other's negatives (published).
-        view_dropout: Chance of each clip of a study to be left out of a step (one always stays). Clip vectors are frozen, so that
-            without it the study tower sees the same numbers in every epoch and learns them by heart (published: 0).
+        same_patient_negatives: Whether two pairs of one patient or study in a batch are each other's negatives
+            (published).
+        view_dropout: Chance of each clip of a study to be left out of a step (one always stays). Clip vectors are
+            frozen, so that without it the study tower sees the same numbers in every epoch and learns them by heart
+            (published: 0).
         lr, min_lr_factor, warmup_epochs: Peak rate; linear from and cosine down to `min_lr_factor` of it.
         layer_decay: Factor on the rate from each block of the ECG encoder to the one before it.
         weight_decay: Of AdamW, on the parameters that `parameter_rules` says.
@@ -56,13 +59,27 @@ class RunParameters:
     def __post_init__(self):
         for name, allowed in (("objective", OBJECTIVES), ("precision", PRECISIONS), ("epoch_of", EPOCHS_OF)):
             if getattr(self, name) not in allowed:
-                raise Echo2ECGError(f"{name} has to be one of {', '.join(allowed)}; found {getattr(self, name)!r}.", "Choose one of them.")
+                raise Echo2ECGError(
+                    f"{name} has to be one of {', '.join(allowed)}; found {getattr(self, name)!r}.",
+                    "Choose one of them.",
+                )
         for name in ("epochs", "batch_size", "accumulate", "lr", "layer_decay"):
             if not getattr(self, name) > 0:
-                raise Echo2ECGError(f"{name} has to be above 0; found {getattr(self, name)!r}.", "Give a larger number.")
-        for name, low, high in (("min_lr_factor", 0, 1), ("view_dropout", 0, 0.95), ("mask_ratio", 0.05, 0.95), ("warmup_epochs", 0, math.inf), ("weight_decay", 0, math.inf)):
+                raise Echo2ECGError(
+                    f"{name} has to be above 0; found {getattr(self, name)!r}.", "Give a larger number."
+                )
+        for name, low, high in (
+            ("min_lr_factor", 0, 1),
+            ("view_dropout", 0, 0.95),
+            ("mask_ratio", 0.05, 0.95),
+            ("warmup_epochs", 0, math.inf),
+            ("weight_decay", 0, math.inf),
+        ):
             if not low <= getattr(self, name) <= high:
-                raise Echo2ECGError(f"{name} has to lie between {low} and {high}; found {getattr(self, name)!r}.", "Give a number in that range.")
+                raise Echo2ECGError(
+                    f"{name} has to lie between {low} and {high}; found {getattr(self, name)!r}.",
+                    "Give a number in that range.",
+                )
 
 
 def learning_rate_factor(step: int, warmup: float, total: float, floor: float) -> float:
@@ -75,7 +92,8 @@ def learning_rate_factor(step: int, warmup: float, total: float, floor: float) -
 
 
 def rate_multiplier(name: str, depth: int, layer_decay: float) -> float:
-    """Factor on the learning rate of the parameter `name` of an Echo2ECG network: layer decay inside the ECG encoder, else 1.
+    """Factor on the learning rate of the parameter `name` of an Echo2ECG network: layer decay inside the ECG encoder,
+    else 1.
 
     Args:
         name: E.g. "ecg_encoder.blocks.3.attn.qkv.weight".
@@ -95,4 +113,9 @@ def is_decayed(name: str) -> bool:
     As published, it spares biases, the class token, the temperature and the LayerNorm of the ECG embedding, and by an
     oversight of the published code does not spare the other LayerNorm weights.
     """
-    return not (name.endswith("bias") or "cls_token" in name or "mask_token" in name or name in ("log_scale", "token_pooling.norm.weight"))
+    return not (
+        name.endswith("bias")
+        or "cls_token" in name
+        or "mask_token" in name
+        or name in ("log_scale", "token_pooling.norm.weight")
+    )

@@ -35,15 +35,29 @@ def open_fabric(precision: str, accelerator: str = "auto") -> Fabric:
     """Fabric on what the launcher offers: torchrun's or SLURM's processes, else one device of this machine."""
     local = int(os.environ.get("LOCAL_WORLD_SIZE") or os.environ.get("SLURM_NTASKS_PER_NODE") or 1)
     world = int(os.environ.get("WORLD_SIZE") or os.environ.get("SLURM_NTASKS") or local)
-    fabric = Fabric(accelerator=accelerator, devices=local, num_nodes=max(world // local, 1), precision=precision,
-                    strategy="ddp" if world > 1 else "auto")
+    fabric = Fabric(
+        accelerator=accelerator,
+        devices=local,
+        num_nodes=max(world // local, 1),
+        precision=precision,
+        strategy="ddp" if world > 1 else "auto",
+    )
     fabric.launch()
     return fabric
 
 
-def pretrain(spec: ModelSpec, train: PreparedPairs, validation: PreparedPairs, parameters: RunParameters, *, fabric: Fabric | None = None,
-             start_from: dict[str, Tensor] | None = None, state_file: Path | None = None, log: Log = lambda metrics: None,
-             checkpoint_every_s: float = CHECKPOINT_EVERY_S) -> Echo2ECG:
+def pretrain(
+    spec: ModelSpec,
+    train: PreparedPairs,
+    validation: PreparedPairs,
+    parameters: RunParameters,
+    *,
+    fabric: Fabric | None = None,
+    start_from: dict[str, Tensor] | None = None,
+    state_file: Path | None = None,
+    log: Log = lambda metrics: None,
+    checkpoint_every_s: float = CHECKPOINT_EVERY_S,
+) -> Echo2ECG:
     """The network after the last epoch, in eval mode on the CPU.
 
     Args:
@@ -66,7 +80,10 @@ def pretrain(spec: ModelSpec, train: PreparedPairs, validation: PreparedPairs, p
         missing = network.load_state_dict(start_from, strict=False).unexpected_keys
         assert not missing, missing
     task = _Task(network, parameters)
-    optimizer = torch.optim.AdamW(parameter_groups(network if task.masked is None else task.masked, spec.ecg_encoder.depth, parameters), fused=True)
+    optimizer = torch.optim.AdamW(
+        parameter_groups(network if task.masked is None else task.masked, spec.ecg_encoder.depth, parameters),
+        fused=True,
+    )
     run = _Run(parameters, train, fabric.world_size)
     module, wrapped = fabric.setup(task, optimizer)
     if state_file and state_file.exists():
@@ -93,8 +110,15 @@ def parameter_groups(module: nn.Module, depth: int, parameters: RunParameters) -
     for name, parameter in module.named_parameters():
         own = name.replace("encoder.", "ecg_encoder.", 1) if name.startswith("encoder.") else name
         multiplier = rate_multiplier(own, depth, parameters.layer_decay)
-        groups.append({"params": [parameter], "name": own, "multiplier": multiplier, "lr": parameters.lr * multiplier,
-                       "weight_decay": parameters.weight_decay if is_decayed(own) else 0.0})
+        groups.append(
+            {
+                "params": [parameter],
+                "name": own,
+                "multiplier": multiplier,
+                "lr": parameters.lr * multiplier,
+                "weight_decay": parameters.weight_decay if is_decayed(own) else 0.0,
+            }
+        )
     return groups
 
 
@@ -104,13 +128,16 @@ class _Task(nn.Module):
     def __init__(self, network: Echo2ECG, parameters: RunParameters):
         super().__init__()
         self.network = network
-        self.masked = MaskedAutoencoder(network.ecg_encoder, parameters.mask_ratio) if parameters.objective == "masked" else None
+        self.masked = (
+            MaskedAutoencoder(network.ecg_encoder, parameters.mask_ratio) if parameters.objective == "masked" else None
+        )
         if self.masked is not None:
             for name, parameter in network.named_parameters():
                 parameter.requires_grad_(name.startswith("ecg_encoder."))
 
     def forward(self, ecg: Tensor, views: Tensor, is_padding: Tensor, order: Tensor):
-        """Windows (b, 12, n), clips (b, v, 512), (b, v), patch orders (b, p) -> two (b, 512) and the temperature, or the masked loss."""
+        """Windows (b, 12, n), clips (b, v, 512), (b, v), patch orders (b, p) -> two (b, 512) and the temperature, or
+        the masked loss."""
         if self.masked is not None:
             return self.masked(ecg, order)
         ecg_side, study_side = self.network(ecg, views, is_padding)
@@ -131,8 +158,11 @@ class _Run:
         self.batch = min(self.parameters.batch_size, n) // self.world_size * self.world_size
         self.steps = n // max(self.batch * self.parameters.accumulate, 1)
         if self.steps == 0 or self.batch < 2:
-            raise Echo2ECGError(f"There are {n} training {self.parameters.epoch_of}, fewer than one step needs "
-                                f"({self.parameters.batch_size} x {self.parameters.accumulate}).", "Use a smaller batch or more data.")
+            raise Echo2ECGError(
+                f"There are {n} training {self.parameters.epoch_of}, fewer than one step needs "
+                f"({self.parameters.batch_size} x {self.parameters.accumulate}).",
+                "Use a smaller batch or more data.",
+            )
 
     @property
     def step(self) -> int:
@@ -145,7 +175,8 @@ class _Run:
         return self.step / (self.steps * self.parameters.epochs)
 
     def batches(self, rank: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        """From the current step on: all pairs of one contrast (b, 3) and this process's share of them; `accumulate` a step."""
+        """From the current step on: all pairs of one contrast (b, 3) and this process's share of them; `accumulate` a
+        step."""
         rng = np.random.default_rng([self.parameters.seed, self.epoch])
         pairs = self.train.shuffled(rng) if self.parameters.epoch_of == "pairs" else self.train.one_per_patient(rng)
         first = self.step_in_epoch * self.parameters.accumulate
@@ -165,15 +196,23 @@ class _Run:
         n = max(self.step_in_epoch, 1)
         pairs_per_s = self.step_in_epoch * self.batch * self.parameters.accumulate / max(self.seconds, 1e-9)
         left = (self.parameters.epochs - self.epoch - 1) * self.seconds
-        return {"epoch": self.epoch + 1, "epochs": self.parameters.epochs, "step": self.step, **{k: v / n for k, v in self.sums.items()},
-                "pairs_per_s": pairs_per_s, "seconds": self.seconds, "eta_s": left}
+        return {
+            "epoch": self.epoch + 1,
+            "epochs": self.parameters.epochs,
+            "step": self.step,
+            **{k: v / n for k, v in self.sums.items()},
+            "pairs_per_s": pairs_per_s,
+            "seconds": self.seconds,
+            "eta_s": left,
+        }
 
     def next_epoch(self) -> None:
         """Begin the next epoch."""
         self.epoch, self.step_in_epoch, self.sums, self.seconds = self.epoch + 1, 0, {}, 0.0
 
     def save(self, path: Path, task: nn.Module, optimizer) -> None:
-        """Write everything that a resumed run needs, in one step: whoever reads sees the old checkpoint or the new one."""
+        """Write everything that a resumed run needs, in one step: whoever reads sees the old checkpoint or the new
+        one."""
         path.parent.mkdir(parents=True, exist_ok=True)
         temporary = path.with_suffix(".writing")
         place = {"epoch": self.epoch, "step_in_epoch": self.step_in_epoch, "sums": self.sums, "seconds": self.seconds}
@@ -197,13 +236,24 @@ class _Run:
             task.load_state_dict(saved["task"])
             optimizer.load_state_dict(saved["optimizer"])
         except (OSError, RuntimeError, ValueError, KeyError, EOFError, pickle.UnpicklingError) as error:
-            raise Echo2ECGError(f"The checkpoint of this run cannot be continued ({type(error).__name__}).",
-                                "Remove it to start again, or set the parameters as they were.") from error
+            raise Echo2ECGError(
+                f"The checkpoint of this run cannot be continued ({type(error).__name__}).",
+                "Remove it to start again, or set the parameters as they were.",
+            ) from error
         for key, value in saved["place"].items():
             setattr(self, key, value)
 
 
-def _train_epoch(fabric: Fabric, module, optimizer, run: _Run, spec: ModelSpec, save: Callable[[], None], log: Log, checkpoint_every_s: float) -> None:
+def _train_epoch(
+    fabric: Fabric,
+    module,
+    optimizer,
+    run: _Run,
+    spec: ModelSpec,
+    save: Callable[[], None],
+    log: Log,
+    checkpoint_every_s: float,
+) -> None:
     """Train to the end of the current epoch, from the step where the run stands."""
     p = run.parameters
     module.train()
@@ -216,7 +266,9 @@ def _train_epoch(fabric: Fabric, module, optimizer, run: _Run, spec: ModelSpec, 
         with fabric.no_backward_sync(module, enabled=not last and fabric.world_size > 1):
             metrics = _loss(fabric, module, run, spec, whole, own, len(parts))
             fabric.backward(metrics["loss"] / p.accumulate)
-        parts.append({key: float(value.detach()) for key, value in metrics.items()} | {"seconds": time.monotonic() - began})
+        parts.append(
+            {key: float(value.detach()) for key, value in metrics.items()} | {"seconds": time.monotonic() - began}
+        )
         if not last:
             continue
         factor = learning_rate_factor(run.step, p.warmup_epochs * run.steps, p.epochs * run.steps, p.min_lr_factor)
@@ -231,8 +283,17 @@ def _train_epoch(fabric: Fabric, module, optimizer, run: _Run, spec: ModelSpec, 
         run.count(step, seconds)
         if fabric.is_global_zero and time.monotonic() - told >= TELL_EVERY_S:
             told = time.monotonic()
-            log({"kind": "step", "epoch": run.epoch + run.step_in_epoch / run.steps, "step": run.step, "progress": run.progress, **step,
-                 "pairs_per_s": len(whole) * len(parts) / seconds, **device_load(fabric.device)})
+            log(
+                {
+                    "kind": "step",
+                    "epoch": run.epoch + run.step_in_epoch / run.steps,
+                    "step": run.step,
+                    "progress": run.progress,
+                    **step,
+                    "pairs_per_s": len(whole) * len(parts) / seconds,
+                    **device_load(fabric.device),
+                }
+            )
         parts = []
         if time.monotonic() - saved >= checkpoint_every_s:
             save()
@@ -252,7 +313,9 @@ def _loss(fabric: Fabric, module, run: _Run, spec: ModelSpec, whole: np.ndarray,
     ecg = torch.from_numpy(np.asarray(train.ecgs[own[:, 1]], np.float32))  # (b, 12, t)
     ecg = augment(ecg.to(fabric.device), generator, replace(p.augmentation, n_samples=spec.ecg_input.n_samples))
     single = spec.study.pooling == "single_view"
-    views, is_padding = train.one_view(own[:, 2], rng) if single else train.views(own[:, 2], spec.study.max_views, p.view_dropout, rng)
+    views, is_padding = (
+        train.one_view(own[:, 2], rng) if single else train.views(own[:, 2], spec.study.max_views, p.view_dropout, rng)
+    )
     order = torch.rand(len(own), 12 * spec.ecg_encoder.n_patches, generator=generator).argsort(1)  # (b, p)
     out = module(ecg, *(torch.from_numpy(a).to(fabric.device) for a in (views, is_padding)), order.to(fabric.device))
     metrics = {}
@@ -261,17 +324,22 @@ def _loss(fabric: Fabric, module, run: _Run, spec: ModelSpec, whole: np.ndarray,
     else:
         ecg_side, study_side, metrics["temperature"] = out
         if fabric.world_size > 1:  # every process contrasts the whole batch; gradients flow back to who made the rows
-            ecg_side, study_side = (fabric.all_gather(side, sync_grads=True).flatten(0, 1) for side in (ecg_side, study_side))
+            ecg_side, study_side = (
+                fabric.all_gather(side, sync_grads=True).flatten(0, 1) for side in (ecg_side, study_side)
+            )
         excluded = None if p.same_patient_negatives else torch.from_numpy(not_negatives(whole)).to(fabric.device)
         loss = contrastive_loss(ecg_side, study_side, metrics["temperature"], not_negative=excluded)
     if not torch.isfinite(loss):
-        raise Echo2ECGError(f"The loss became {loss.item()} in epoch {run.epoch + 1}.", "Start again with a lower learning rate.")
+        raise Echo2ECGError(
+            f"The loss became {loss.item()} in epoch {run.epoch + 1}.", "Start again with a lower learning rate."
+        )
     return {"loss": loss, **metrics}
 
 
 @torch.inference_mode()
 def validate(task: nn.Module, data: PreparedPairs, parameters: RunParameters) -> dict:
-    """Loss, and ranks of the paired study, over one fixed pair of every validation patient; first window, no augmentation."""
+    """Loss, and ranks of the paired study, over one fixed pair of every validation patient; first window, no
+    augmentation."""
     task.eval()
     network = task.network
     device = next(network.parameters()).device
@@ -282,10 +350,14 @@ def validate(task: nn.Module, data: PreparedPairs, parameters: RunParameters) ->
     for batch in (pairs[i : i + size] for i in range(0, len(pairs), size)):
         x = torch.from_numpy(np.asarray(data.ecgs[batch[:, 1], :, :n], np.float32)).to(device)
         if parameters.objective == "masked":
-            order = torch.rand(len(batch), 12 * network.spec.ecg_encoder.n_patches, generator=torch.Generator().manual_seed(0)).argsort(1)
+            order = torch.rand(
+                len(batch), 12 * network.spec.ecg_encoder.n_patches, generator=torch.Generator().manual_seed(0)
+            ).argsort(1)
             losses.append(float(task.masked(x, order.to(device))))
             continue
-        sides.append(network(x, *(torch.from_numpy(a).to(device) for a in data.views(batch[:, 2], network.spec.study.max_views))))
+        sides.append(
+            network(x, *(torch.from_numpy(a).to(device) for a in data.views(batch[:, 2], network.spec.study.max_views)))
+        )
         if len(batch) == size:  # the loss depends on the number of candidates
             losses.append(float(contrastive_loss(*sides[-1], network.temperature())))
     loss = {"validation_loss": float(np.mean(losses))}
@@ -298,7 +370,9 @@ def _ranks(ecg: Tensor, study: Tensor) -> dict:
     """Recall and median rank of the paired study, (n, 512) twice."""
     similarity = nn.functional.normalize(ecg, dim=1) @ nn.functional.normalize(study, dim=1).T
     rank = (similarity > similarity.diagonal()[:, None]).sum(1)
-    return {f"recall@{k}": float((rank < k).float().mean()) for k in (1, 5, 10)} | {"median_rank": int(rank.median()) + 1}
+    return {f"recall@{k}": float((rank < k).float().mean()) for k in (1, 5, 10)} | {
+        "median_rank": int(rank.median()) + 1
+    }
 
 
 def device_load(device: torch.device) -> dict:

@@ -39,8 +39,11 @@ def why_no_studies(card: ModelCard) -> str:
         return ""
     absent = " and ".join(words for part, words in ABSENT.items() if part not in spec.parts)
     preset = card.manifest().get("preset", "paper")  # imported weights have the sizes of the paper
-    return (f"{card.name} {card.model_id} has {absent}, so it cannot compare ECGs with echo studies: train an alignment that starts from it "
-            f"(`train --preset {preset} --set start_from={card.model_id}`), or promote a model with an echo side.")
+    return (
+        f"{card.name} {card.model_id} has {absent}, so it cannot compare ECGs with echo studies: train an alignment "
+        "that starts from it "
+        f"(`train --preset {preset} --set start_from={card.model_id}`), or promote a model with an echo side."
+    )
 
 
 def load_active_model(workspace: Workspace) -> "LoadedModel":
@@ -49,11 +52,12 @@ def load_active_model(workspace: Workspace) -> "LoadedModel":
 
 
 def promote(workspace: Workspace, model_id: str) -> ModelCard:
-    """Make a registered model the active one, in one transaction; it must be able to answer. An older model is rolled back to like this.
+    """Make a registered model the active one, in one transaction; it must be able to answer. An older model is rolled
+    back to like this.
 
     Raises:
-        ModelError: no such model, its readouts, vectors or map are missing, or its stored vectors come from ECGs that were
-            prepared otherwise than its spec says.
+        ModelError: no such model, its readouts, vectors or map are missing, or its stored vectors come from ECGs that
+            were prepared otherwise than its spec says.
     """
     from echo2ecg_core.workflows.readiness import readiness
 
@@ -61,11 +65,15 @@ def promote(workspace: Workspace, model_id: str) -> ModelCard:
     card = registry.get(model_id)
     state = readiness(workspace, card)
     if state.lacks:
-        raise ModelError(f"{card.name} {card.model_id} cannot become active: its weights hold {', '.join(state.lacks)}.",
-                         "Promote a model with an ECG encoder, or import one together with these weights.")
+        raise ModelError(
+            f"{card.name} {card.model_id} cannot become active: its weights hold {', '.join(state.lacks)}.",
+            "Promote a model with an ECG encoder, or import one together with these weights.",
+        )
     if state.missing:
-        raise ModelError(f"{card.name} {card.model_id} cannot become active yet: it has {', '.join(state.missing)}.",
-                         "Prepare it first (Models page, or `promote MODEL --prepare`).")
+        raise ModelError(
+            f"{card.name} {card.model_id} cannot become active yet: it has {', '.join(state.missing)}.",
+            "Prepare it first (Models page, or `promote MODEL --prepare`).",
+        )
     load_readouts(card.folder)
     return registry.promote(card.model_id)
 
@@ -80,9 +88,18 @@ def load_model(card: ModelCard, *, with_readouts: bool = True) -> "LoadedModel":
 
     checkpoint = load_checkpoint(card.folder)
     if checkpoint.echo2ecg is None:
-        raise ModelError(f"The model {card.name} has no ECG encoder, so ECGs cannot be embedded.", "Promote a model that has one.")
-    return LoadedModel(card, checkpoint.echo2ecg, checkpoint.clip_encoder, checkpoint.view_classifier, checkpoint.spec,
-                       load_readouts(card.folder) if with_readouts else None, checkpoint.manifest)
+        raise ModelError(
+            f"The model {card.name} has no ECG encoder, so ECGs cannot be embedded.", "Promote a model that has one."
+        )
+    return LoadedModel(
+        card,
+        checkpoint.echo2ecg,
+        checkpoint.clip_encoder,
+        checkpoint.view_classifier,
+        checkpoint.spec,
+        load_readouts(card.folder) if with_readouts else None,
+        checkpoint.manifest,
+    )
 
 
 def load_readouts(folder: Path):
@@ -99,8 +116,10 @@ def load_readouts(folder: Path):
     try:
         return Readouts.from_tensors(load_file(folder / READOUTS_FILE))
     except (OSError, SafetensorError) as error:
-        raise ModelError("This model has no readouts yet: its embeddings cannot be turned into phenotypes.",
-                         "Fit them with `train`, or promote a model that has them.") from error
+        raise ModelError(
+            "This model has no readouts yet: its embeddings cannot be turned into phenotypes.",
+            "Fit them with `train`, or promote a model that has them.",
+        ) from error
 
 
 @dataclass(frozen=True, eq=False)
@@ -120,15 +139,22 @@ class LoadedModel:
         from echo2ecg_core.ecg.preprocess import prepare_ecg
 
         spec = self.spec.ecg_input
-        return prepare_ecg(record.signal_mv, record.sampling_rate_hz, target_hz=spec.sampling_rate_hz,
-                           n_samples=spec.n_samples, order=spec.order, windows=spec.windows)
+        return prepare_ecg(
+            record.signal_mv,
+            record.sampling_rate_hz,
+            target_hz=spec.sampling_rate_hz,
+            n_samples=spec.n_samples,
+            order=spec.order,
+            windows=spec.windows,
+        )
 
     def embed_ecgs(self, windows: np.ndarray) -> "EcgVectors":
         """Vectors of ECGs (b, w, 12, n) that have equally many windows."""
         return ecg_vectors(self.echo2ecg, windows)
 
     def embed_clips(self, prepared: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
-        """Prepared clips (b, 3, 16, 224, 224) -> vectors (b, 512) and view probabilities (b, 11), None without a classifier.
+        """Prepared clips (b, 3, 16, 224, 224) -> vectors (b, 512) and view probabilities (b, 11), None without a
+        classifier.
 
         Raises:
             ModelError: the model came without a clip encoder.
@@ -136,8 +162,10 @@ class LoadedModel:
         import torch
 
         if self.clip_encoder is None:
-            raise ModelError(f"The model {self.card.name} has no clip encoder, so echo clips cannot be embedded.",
-                             "Import one (`models import`) or promote a model that has one.")
+            raise ModelError(
+                f"The model {self.card.name} has no clip encoder, so echo clips cannot be embedded.",
+                "Import one (`models import`) or promote a model that has one.",
+            )
         with torch.inference_mode():
             clips = torch.from_numpy(prepared)
             vectors = self.clip_encoder(clips)
@@ -172,8 +200,8 @@ class LoadedModel:
 
 @dataclass(frozen=True, eq=False)
 class EcgVectors:
-    """Of b ECGs: `embedding` (b, width) for phenotypes, `outside` (b, f) for distance, and `aligned` (b, 512) for retrieval (None
-    where the model shares no space with studies)."""
+    """Of b ECGs: `embedding` (b, width) for phenotypes, `outside` (b, f) for distance, and `aligned` (b, 512) for
+    retrieval (None where the model shares no space with studies)."""
 
     embedding: np.ndarray
     aligned: np.ndarray | None

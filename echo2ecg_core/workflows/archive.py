@@ -1,7 +1,9 @@
-"""The import jobs: an archive folder on the server or an uploaded zip, and weight files; each leaves a report beside the catalog.
+"""The import jobs: an archive folder on the server or an uploaded zip, and weight files; each leaves a report beside
+the catalog.
 
-Uploads wait in `uploads/` under the hash of their content, so a resumed job finds them, and are deleted once they are in:
-they hold what de-identification takes out. A zip is refused whole when a name in it points elsewhere or it would fill the disk.
+Uploads wait in `uploads/` under the hash of their content, so a resumed job finds them, and are deleted once they are
+in: they hold what de-identification takes out. A zip is refused whole when a name in it points elsewhere or it would
+fill the disk.
 """
 
 import hashlib
@@ -41,10 +43,15 @@ def look_into(folder: Path) -> ArchiveFacts:
         StoreError: there is no such folder, or its tables are missing or lack a column.
     """
     if not folder.is_dir():
-        raise StoreError(f"There is no folder {folder.name!r} on this server.", "Give the full path of the folder that holds labels.csv and ecgs.csv.")
+        raise StoreError(
+            f"There is no folder {folder.name!r} on this server.",
+            "Give the full path of the folder that holds labels.csv and ecgs.csv.",
+        )
     studies, ecgs = read_tables(folder)
     clips = sum(1 for p in folder.glob("echo/*/*/*") if p.is_file() and p.suffix.lower() in CLIP_SUFFIXES)
-    return ArchiveFacts(len(set(studies.patient_id) | set(ecgs.patient_id)), len(studies), len(ecgs), clips, is_phantom(folder))
+    return ArchiveFacts(
+        len(set(studies.patient_id) | set(ecgs.patient_id)), len(studies), len(ecgs), clips, is_phantom(folder)
+    )
 
 
 def keep_upload(workspace: Workspace, name: str, content: bytes) -> str:
@@ -58,7 +65,9 @@ def keep_upload(workspace: Workspace, name: str, content: bytes) -> str:
     try:
         write_atomically(workspace.folder / "uploads" / kept, content)
     except OSError as error:
-        raise StoreError(f"The upload cannot be kept: {error.strerror}.", "Free some disk space, or name a folder on the server.") from error
+        raise StoreError(
+            f"The upload cannot be kept: {error.strerror}.", "Free some disk space, or name a folder on the server."
+        ) from error
     return kept
 
 
@@ -84,7 +93,9 @@ def import_archive(workspace: Workspace, parameters: dict, progress: Progress) -
     before = Catalog(workspace).counts()
     report = asdict(ingest(folder, workspace, cohort=parameters["cohort"], progress=progress))
     added = {what: count - before[what] for what, count in Catalog(workspace).counts().items()}
-    _write_report(workspace, parameters["job_id"], {"cohort": parameters["cohort"], "added": added, "refused": report["refused"]})
+    _write_report(
+        workspace, parameters["job_id"], {"cohort": parameters["cohort"], "added": added, "refused": report["refused"]}
+    )
     if upload:
         shutil.rmtree(unpacked, ignore_errors=True)
         (workspace.folder / "uploads" / upload).unlink(missing_ok=True)
@@ -92,8 +103,16 @@ def import_archive(workspace: Workspace, parameters: dict, progress: Progress) -
     if parameters.get("prepare") and active:
         jobs.queue(workspace, "prepare", {"model": active.model_id})
     refused = len(report["refused"])
-    return (f"Added {added['ecgs']} ECGs, {added['studies']} studies and {added['clips']} clips of {added['patients']} new patients."
-            + (f" {refused} {'file was' if refused == 1 else 'files were'} passed over; the Import page lists each with its reason." if refused else ""))
+    return (
+        f"Added {added['ecgs']} ECGs, {added['studies']} studies and {added['clips']} clips of {added['patients']} "
+        "new patients."
+        + (
+            f" {refused} {'file was' if refused == 1 else 'files were'} passed over; the Import page lists each with "
+            "its reason."
+            if refused
+            else ""
+        )
+    )
 
 
 def import_weight_files(workspace: Workspace, parameters: dict, progress: Progress) -> str:
@@ -110,7 +129,11 @@ def import_weight_files(workspace: Workspace, parameters: dict, progress: Progre
 
     progress(0.1, "Reading the weights")
     uploads = [workspace.folder / "uploads" / name for name in parameters.get("uploads", ())]
-    told = {key: parameters[key] for key in ("kind", "allow_partial", "sampling_rate_hz", "order") if parameters.get(key) is not None}
+    told = {
+        key: parameters[key]
+        for key in ("kind", "allow_partial", "sampling_rate_hz", "order")
+        if parameters.get(key) is not None
+    }
     done = import_model(uploads or [Path(f) for f in parameters["files"]], workspace, **told)
     for path in uploads:
         path.unlink(missing_ok=True)
@@ -119,7 +142,8 @@ def import_weight_files(workspace: Workspace, parameters: dict, progress: Progre
 
 
 def import_report(workspace: Workspace, job_id: int) -> dict | None:
-    """What an import job left: {cohort, added, refused: [{file, reason}]}, or of weights {model, kind, notes, …}; None without."""
+    """What an import job left: {cohort, added, refused: [{file, reason}]}, or of weights {model, kind, notes, …}; None
+    without."""
     try:
         return json.loads(_report_path(workspace, job_id).read_text())
     except (OSError, ValueError):
@@ -149,13 +173,18 @@ def unpack(path: Path, target: Path) -> Path:
             target.mkdir(parents=True, exist_ok=True)
             zipped.extractall(target)
     except (zipfile.BadZipFile, RuntimeError, NotImplementedError, EOFError) as error:
-        raise ReadError(f"The upload cannot be unpacked: it is no zip, encrypted or damaged ({type(error).__name__}).",
-                        "Pack the archive again as a plain zip.") from error
+        raise ReadError(
+            f"The upload cannot be unpacked: it is no zip, encrypted or damaged ({type(error).__name__}).",
+            "Pack the archive again as a plain zip.",
+        ) from error
     for folder in (target, *sorted(p for p in target.iterdir() if p.is_dir())):
         if all((folder / name).is_file() for name in TABLES):
             return folder
     shutil.rmtree(target, ignore_errors=True)
-    raise StoreError("The zip holds no folder with labels.csv and ecgs.csv.", "Pack the folder that holds both; see README, \"Import\".")
+    raise StoreError(
+        "The zip holds no folder with labels.csv and ecgs.csv.",
+        'Pack the folder that holds both; see README, "Import".',
+    )
 
 
 def _check_names(zipped: zipfile.ZipFile, target: Path) -> None:
@@ -163,8 +192,13 @@ def _check_names(zipped: zipfile.ZipFile, target: Path) -> None:
     for info in zipped.infolist():
         is_link = (info.external_attr >> 16) & 0o170000 == 0o120000
         if is_link or not (target / info.filename).resolve().is_relative_to(target.resolve()):
-            raise ReadError("A name in the zip points outside the archive.", "Pack the archive again, without links and absolute paths.")
+            raise ReadError(
+                "A name in the zip points outside the archive.",
+                "Pack the archive again, without links and absolute paths.",
+            )
     needed, free = sum(info.file_size for info in zipped.infolist()), shutil.disk_usage(target.parent).free
     if needed > 0.8 * free:
-        raise ReadError(f"Unpacked, the archive needs {needed / 2**30:.1f} GB; {free / 2**30:.1f} GB are free.",
-                        "Free some space, or put the folder on the server and give its path.")
+        raise ReadError(
+            f"Unpacked, the archive needs {needed / 2**30:.1f} GB; {free / 2**30:.1f} GB are free.",
+            "Free some space, or put the folder on the server and give its path.",
+        )

@@ -22,14 +22,25 @@ def check_workspace(workspace: Workspace) -> list[dict]:
         StoreError: there is no workspace here.
     """
     if not workspace.exists():
-        raise StoreError(f"There is no workspace at {workspace.folder.name}.", "Run `demo`, or name another with --workspace.")
+        raise StoreError(
+            f"There is no workspace at {workspace.folder.name}.", "Run `demo`, or name another with --workspace."
+        )
     rows = [_row("catalog", _catalog, workspace), _row("blobs", _blobs, workspace)]
     try:
         model = load_active_model(workspace)
     except Echo2ECGError as error:
         return [*rows, {"name": "active model", "ok": False, "found": str(error)}]
-    rows.append({"name": "active model", "ok": True, "found": f"{model.card.name} {model.card.model_id}, weights match their checksum"})
-    return rows + [_row("ECG vectors", _ecg_vectors, workspace, model), _row("clip vectors", _clip_vectors, workspace, model)]
+    rows.append(
+        {
+            "name": "active model",
+            "ok": True,
+            "found": f"{model.card.name} {model.card.model_id}, weights match their checksum",
+        }
+    )
+    return rows + [
+        _row("ECG vectors", _ecg_vectors, workspace, model),
+        _row("clip vectors", _clip_vectors, workspace, model),
+    ]
 
 
 def _row(name: str, function, *arguments) -> dict:
@@ -50,7 +61,11 @@ def _catalog(workspace: Workspace) -> tuple[bool, str]:
 def _blobs(workspace: Workspace) -> tuple[bool, str]:
     with workspace.connect() as db:
         names = [r[0] for r in db.execute("SELECT blob FROM clips UNION SELECT blob FROM ecgs").fetchall()]
-    bad = [n for n in names if not (path := workspace.blobs / n).is_file() or hashlib.sha256(path.read_bytes()).hexdigest() != path.stem]
+    bad = [
+        n
+        for n in names
+        if not (path := workspace.blobs / n).is_file() or hashlib.sha256(path.read_bytes()).hexdigest() != path.stem
+    ]
     return not bad, f"{len(names) - len(bad)} of {len(names)} files match their content hash"
 
 
@@ -77,4 +92,7 @@ def _compare(vectors, sample: list[str], fresh: list[np.ndarray]) -> tuple[bool,
         return True, "none stored yet"
     stored, fresh = vectors.rows(sample), np.stack(fresh)
     cosine = (stored * fresh).sum(1) / np.linalg.norm(stored, axis=1) / np.linalg.norm(fresh, axis=1)
-    return cosine.min() >= LOWEST_COSINE, f"{len(sample)} of {len(vectors)} embedded again, lowest cosine {cosine.min():.6f}"
+    return (
+        cosine.min() >= LOWEST_COSINE,
+        f"{len(sample)} of {len(vectors)} embedded again, lowest cosine {cosine.min():.6f}",
+    )

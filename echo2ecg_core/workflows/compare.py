@@ -12,7 +12,8 @@ from echo2ecg_core.phenotypes import PHENOTYPES, Phenotype
 
 @dataclass(frozen=True)
 class Agreement:
-    """One phenotype over the hits: median and quartiles of the measured values, beside the prediction (None: not predicted).
+    """One phenotype over the hits: median and quartiles of the measured values, beside the prediction (None: not
+    predicted).
 
     `predicted` of a grade is the chance of moderate or worse.
     """
@@ -88,5 +89,6 @@ def _verdict(phenotype: Phenotype, estimate: dict, measured: float | None) -> Ve
         low, high = (round(end, phenotype.decimals) for end in interval)
         shown = round(measured, phenotype.decimals)
         words = "below the interval" if shown < low else "above the interval" if shown > high else "inside the interval"
-    return Verdict(phenotype, value, tuple(interval) if interval else None, measured,
-                   difference(phenotype, measured, value), words)
+    return Verdict(
+        phenotype, value, tuple(interval) if interval else None, measured, difference(phenotype, measured, value), words
+    )

@@ -59,7 +59,9 @@ def _take_report(workspace: Workspace, card: ModelCard) -> None:
     if target.exists() or not (SHIPPED_REPORT / target.name).is_file():
         return
     if json.loads((SHIPPED_REPORT / target.name).read_bytes())["model"]["id"] == card.model_id:
-        for file in sorted(SHIPPED_REPORT.iterdir(), key=lambda f: f.name == target.name):  # the report last: it is looked for
+        for file in sorted(
+            SHIPPED_REPORT.iterdir(), key=lambda f: f.name == target.name
+        ):  # the report last: it is looked for
             write_atomically(target.with_name(file.name), file.read_bytes())
 
 
@@ -74,8 +76,11 @@ def ensure_demo(workspace: Workspace) -> None:
 
 def is_complete(workspace: Workspace) -> bool:
     """True when the workspace holds data: a finished demo, or an archive that somebody imported."""
-    return workspace.exists() and (any(j.kind == "demo" and j.state == "done" for j in jobs.jobs(workspace))
-                                   or Catalog(workspace).counts()["studies"] > 0 and not any(j.kind == "demo" for j in jobs.jobs(workspace)))
+    return workspace.exists() and (
+        any(j.kind == "demo" and j.state == "done" for j in jobs.jobs(workspace))
+        or Catalog(workspace).counts()["studies"] > 0
+        and not any(j.kind == "demo" for j in jobs.jobs(workspace))
+    )
 
 
 def cohort():
@@ -108,22 +113,41 @@ def build_demo(workspace: Workspace, progress: Progress = lambda share, message:
     archive = workspace.folder / "demo"
     patients = demo_patients()
     step = _steps(progress)
-    write_cohort(archive, COHORT_PATIENTS, COHORT_SEED, patients=patients, ecg_only=True, progress=step(0.00, 0.03, "Simulating ECGs"))
+    write_cohort(
+        archive,
+        COHORT_PATIENTS,
+        COHORT_SEED,
+        patients=patients,
+        ecg_only=True,
+        progress=step(0.00, 0.03, "Simulating ECGs"),
+    )
     ingest(archive, workspace, cohort=COHORT, synthetic=True, progress=step(0.03, 0.08))
     model = load_model(card)
     embed_ecgs(workspace, model, step(0.08, 0.15))
-    write_cohort(archive, COHORT_PATIENTS, COHORT_SEED, patients=patients, jobs=2, progress=step(0.15, 0.60, "Simulating echo studies"))
+    write_cohort(
+        archive,
+        COHORT_PATIENTS,
+        COHORT_SEED,
+        patients=patients,
+        jobs=2,
+        progress=step(0.15, 0.60, "Simulating echo studies"),
+    )
     ingest(archive, workspace, cohort=COHORT, synthetic=True, progress=step(0.60, 0.70))
     embed_clips(workspace, model, step(0.70, 0.90))
     embed_studies(workspace, model)
     build_map(workspace, card.model_id, step(0.90, 1.0))
     counts = Catalog(workspace).counts()
-    return f"The demo holds {counts['ecgs']} ECGs and {counts['studies']} echo studies of {counts['patients']} simulated patients."
+    return (
+        f"The demo holds {counts['ecgs']} ECGs and {counts['studies']} echo studies of {counts['patients']} "
+        "simulated patients."
+    )
 
 
 def example_ecgs(workspace: Workspace) -> list[Example]:
     """Three simulated ECGs of test patients to try, written once into the workspace."""
-    return [Example(title, text, _example_file(workspace.folder / "examples" / key, key)) for key, title, text in EXAMPLES]
+    return [
+        Example(title, text, _example_file(workspace.folder / "examples" / key, key)) for key, title, text in EXAMPLES
+    ]
 
 
 def _example_file(folder: Path, key: str) -> Path:
@@ -133,16 +157,22 @@ def _example_file(folder: Path, key: str) -> Path:
         return found[0]
     from echo2ecg_core.phantom.cohort import write_ecg
 
-    fits = {"sinus": lambda h: h.rhythm == "sinus" and h.conduction == "normal" and h.conditions == ("healthy",),
-            "lbbb": lambda h: h.conduction == "lbbb" and h.rhythm == "sinus" and h.lvef < 40,
-            "af": lambda h: h.rhythm == "af" and h.conduction == "normal"}[key]
+    fits = {
+        "sinus": lambda h: h.rhythm == "sinus" and h.conduction == "normal" and h.conditions == ("healthy",),
+        "lbbb": lambda h: h.conduction == "lbbb" and h.rhythm == "sinus" and h.lvef < 40,
+        "af": lambda h: h.rhythm == "af" and h.conduction == "normal",
+    }[key]
     people = cohort()
-    patient = next(p for p in (people.patient(i) for i in range(COHORT_PATIENTS)) if p.split == "test" and fits(p.heart))
+    patient = next(
+        p for p in (people.patient(i) for i in range(COHORT_PATIENTS)) if p.split == "test" and fits(p.heart)
+    )
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder.parent) as temporary:
         write_ecg(patient.ecgs[0], Path(temporary))
         folder.mkdir(exist_ok=True)
-        for path in sorted(Path(temporary).iterdir(), key=lambda p: p.suffix == ".hea"):  # the header last: it is looked for
+        for path in sorted(
+            Path(temporary).iterdir(), key=lambda p: p.suffix == ".hea"
+        ):  # the header last: it is looked for
             path.replace(folder / path.name)
     return next(folder.glob("*.hea"))
 

@@ -1,4 +1,5 @@
-"""Journey 3, second half: vectors for everything in the catalog that has none, so that stopping and starting repeats nothing.
+"""Journey 3, second half: vectors for everything in the catalog that has none, so that stopping and starting repeats
+nothing.
 
 Clip vectors belong to the clip encoder, ECG and study vectors to the model. Each set is saved as it grows.
 """
@@ -22,7 +23,9 @@ BATCH = 16
 SAVE_EVERY = 160
 
 
-def embed_ecgs(workspace: Workspace, model: LoadedModel, progress: Progress = lambda share, message: None) -> list[dict]:
+def embed_ecgs(
+    workspace: Workspace, model: LoadedModel, progress: Progress = lambda share, message: None
+) -> list[dict]:
     """Embed every ECG without a vector; returns the ones that could not be, with the reason.
 
     Vectors of ECGs that were prepared otherwise than the model's spec says are made again.
@@ -42,7 +45,9 @@ def embed_ecgs(workspace: Workspace, model: LoadedModel, progress: Progress = la
             done += 1
             progress(done / len(waiting), f"Embedding ECGs: {done} of {len(waiting)}")
         for kind, name in kinds.items() if made else ():
-            sets[kind] = _grown(sets[kind], list(made), np.stack([getattr(vectors, name)[0] for vectors in made.values()]))
+            sets[kind] = _grown(
+                sets[kind], list(made), np.stack([getattr(vectors, name)[0] for vectors in made.values()])
+            )
             sets[kind].save(workspace.vectors)
     write_atomically(refused_path(workspace, model_id), json.dumps(refused).encode())
     return refused
@@ -75,19 +80,27 @@ def embed_clips(workspace: Workspace, model: LoadedModel, progress: Progress = l
     for done, ids in enumerate(_batches(waiting, SAVE_EVERY)):
         rows = []
         for batch in _batches(ids, BATCH):
-            progress((done * SAVE_EVERY + len(rows)) / len(waiting), f"Embedding clips: {done * SAVE_EVERY + len(rows)} of {len(waiting)}")
+            progress(
+                (done * SAVE_EVERY + len(rows)) / len(waiting),
+                f"Embedding clips: {done * SAVE_EVERY + len(rows)} of {len(waiting)}",
+            )
             made, views = model.embed_clips(np.stack([prepared_clip(catalog, i, model) for i in batch]))
             rows += list(made)
             if views is None:
                 continue
-            unnamed = {i: (list(VIEWS)[p.argmax()], float(p.max())) for i, p in zip(batch, views, strict=True) if clips.view[i] is None}
+            unnamed = {
+                i: (list(VIEWS)[p.argmax()], float(p.max()))
+                for i, p in zip(batch, views, strict=True)
+                if clips.view[i] is None
+            }
             catalog.set_views(unnamed)
         vectors = _grown(vectors, ids, np.stack(rows))
         vectors.save(workspace.vectors)
 
 
 def embed_studies(workspace: Workspace, model: LoadedModel) -> None:
-    """Align every study that has clip vectors; a study whose clips changed is aligned again because the set is rebuilt."""
+    """Align every study that has clip vectors; a study whose clips changed is aligned again because the set is
+    rebuilt."""
     clips = Catalog(workspace).clips()
     vectors = recover_vectors(workspace.vectors, "clip", clip_encoder_id(model))
     clips = clips[clips.clip_id.isin(vectors.ids)]
@@ -95,10 +108,12 @@ def embed_studies(workspace: Workspace, model: LoadedModel) -> None:
     if not groups:
         return
     most = model.spec.study.max_views
-    aligned = np.concatenate([model.align_studies([vectors.rows(list(ids)[:most]) for _, ids in batch])
-                              for batch in _batches(groups, 256)])
-    VectorSet("study_aligned", model.card.model_id, tuple(study_id for study_id, _ in groups),
-              aligned.astype(np.float32)).save(workspace.vectors)
+    aligned = np.concatenate(
+        [model.align_studies([vectors.rows(list(ids)[:most]) for _, ids in batch]) for batch in _batches(groups, 256)]
+    )
+    VectorSet(
+        "study_aligned", model.card.model_id, tuple(study_id for study_id, _ in groups), aligned.astype(np.float32)
+    ).save(workspace.vectors)
 
 
 def prepared_clip(catalog: Catalog, clip_id: str, model: LoadedModel) -> np.ndarray:
@@ -110,7 +125,8 @@ def prepared_clip(catalog: Catalog, clip_id: str, model: LoadedModel) -> np.ndar
 
 
 def clip_encoder_id(model: LoadedModel) -> str:
-    """Id of the clip encoder's weights: clip vectors are made once an encoder and shared by the models trained on it."""
+    """Id of the clip encoder's weights: clip vectors are made once an encoder and shared by the models trained on
+    it."""
     return model.manifest["weights"].get("clip_encoder", {"sha256": model.card.sha256})["sha256"][:8]
 
 

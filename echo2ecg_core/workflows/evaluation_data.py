@@ -1,4 +1,5 @@
-"""What an evaluation reads from the workspace: labelled ECGs by split, and the vectors of every encoder that is compared.
+"""What an evaluation reads from the workspace: labelled ECGs by split, and the vectors of every encoder that is
+compared.
 
 An ECG carries the labels of its patient's study nearest in time. Readouts are fitted on training patients of the chosen
 cohorts, or of the whole workspace where the chosen ones have none (an external test set).
@@ -42,7 +43,9 @@ class Encoder:
     vectors: np.ndarray
 
 
-def labelled_table(workspace: Workspace, embedded: Sequence[str], cohorts: Sequence[str] | None, split: str) -> tuple[pd.DataFrame, list[str]]:
+def labelled_table(
+    workspace: Workspace, embedded: Sequence[str], cohorts: Sequence[str] | None, split: str
+) -> tuple[pd.DataFrame, list[str]]:
     """Labelled ECGs with their role ("train", "validation" or "test") in a column `role`, and notes in words.
 
     Args:
@@ -60,8 +63,11 @@ def labelled_table(workspace: Workspace, embedded: Sequence[str], cohorts: Seque
     table = Catalog(workspace).labelled_ecgs()
     unknown = sorted(set(cohorts or ()) - set(table.cohort))
     if unknown:
-        raise StoreError(f"There is no cohort {', '.join(map(repr, unknown))} with labelled ECGs in this workspace; "
-                         f"known: {', '.join(sorted(set(table.cohort))) or 'none'}.", "Name one of these with --cohort.")
+        raise StoreError(
+            f"There is no cohort {', '.join(map(repr, unknown))} with labelled ECGs in this workspace; "
+            f"known: {', '.join(sorted(set(table.cohort))) or 'none'}.",
+            "Name one of these with --cohort.",
+        )
     chosen, notes = table[table.cohort.isin(cohorts)] if cohorts else table, []
     unjudged = sorted(set(cohorts or ()) - set(chosen.cohort[(chosen.split == split) & chosen.ecg_id.isin(embedded)]))
     if unjudged:
@@ -72,16 +78,22 @@ def labelled_table(workspace: Workspace, embedded: Sequence[str], cohorts: Seque
     fitting = chosen
     if not {"train", "validation"} <= set(chosen.split):
         fitting = table
-        notes.append("The chosen cohorts have no training or validation patients: readouts are fitted on those of the whole workspace.")
+        notes.append(
+            "The chosen cohorts have no training or validation patients: readouts are fitted on those of the whole "
+            "workspace."
+        )
     table = pd.concat([fitting[fitting.split != split], chosen[chosen.split == split]])
     table = _with_roles(table[table.ecg_id.isin(embedded)].reset_index(drop=True), split)
     if split == "validation":
-        notes.append("Regularisation was chosen on a fifth of the training patients, because the validation patients are judged.")
+        notes.append(
+            "Regularisation was chosen on a fifth of the training patients, because the validation patients are judged."
+        )
     return table, [*notes, *_words_on_size(table, split)]
 
 
 def _with_roles(table: pd.DataFrame, split: str) -> pd.DataFrame:
-    """The table with its column `role`; where validation patients are judged, a fifth of the training patients has their role."""
+    """The table with its column `role`; where validation patients are judged, a fifth of the training patients has
+    their role."""
     table["role"] = np.where(table.split == split, "test", table.split)
     if split == "validation":
         table = table[table.split != "test"].reset_index(drop=True)
@@ -99,13 +111,17 @@ def _words_on_size(table: pd.DataFrame, split: str) -> list[str]:
     counts = table.groupby("role").patient_id.nunique()
     absent = [role for role in ("train", "validation", "test") if not counts.get(role)]
     if absent:
-        raise StoreError(f"There is no labelled ECG of {' or '.join(absent)} patients to evaluate with.",
-                         "Import ECGs and studies with labels of patients in all three splits; see README, \"Import\".")
+        raise StoreError(
+            f"There is no labelled ECG of {' or '.join(absent)} patients to evaluate with.",
+            'Import ECGs and studies with labels of patients in all three splits; see README, "Import".',
+        )
     if counts.min() >= 100:
         return []
     choosing = "validation" if split == "test" else CHOOSING
-    return [f"Small splits: {counts['train']} training, {counts['validation']} {choosing} and {counts['test']} {split} "
-            "patients. Expect wide intervals, and probes worse than with more training patients."]
+    return [
+        f"Small splits: {counts['train']} training, {counts['validation']} {choosing} and {counts['test']} {split} "
+        "patients. Expect wide intervals, and probes worse than with more training patients."
+    ]
 
 
 def split_of(table: pd.DataFrame, role: str, vectors: np.ndarray) -> Split:
@@ -114,7 +130,9 @@ def split_of(table: pd.DataFrame, role: str, vectors: np.ndarray) -> Split:
     return Split(vectors[rows], table[rows].reset_index(drop=True), table.patient_id.to_numpy()[rows])
 
 
-def measure_records(table: pd.DataFrame, catalog: Catalog, model: LoadedModel, network, progress: Progress) -> tuple[np.ndarray, np.ndarray, np.ndarray, pd.DataFrame]:
+def measure_records(
+    table: pd.DataFrame, catalog: Catalog, model: LoadedModel, network, progress: Progress
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, pd.DataFrame]:
     """One pass over the recordings.
 
     Args:
@@ -122,8 +140,8 @@ def measure_records(table: pd.DataFrame, catalog: Catalog, model: LoadedModel, n
         model: Prepares the windows. network: A randomly initialised Echo2ECG of the same spec.
 
     Returns:
-        Its embeddings (n, d), hand-made features (n, f), out-of-distribution features (n, g), and the groups of each ECG:
-        sex, age, rhythm, conduction, device, cohort in words (None where not known).
+        Its embeddings (n, d), hand-made features (n, f), out-of-distribution features (n, g), and the groups of each
+        ECG: sex, age, rhythm, conduction, device, cohort in words (None where not known).
     """
     from echo2ecg_core.workflows.active_model import ecg_vectors
 
@@ -144,5 +162,11 @@ def _groups(row, record, measured: dict[str, float]) -> dict[str, str | None]:
     age = record.age_years if record.age_years is not None else row.age_years
     age = None if age is None or pd.isna(age) else float(age)
     sex = row.sex.capitalize() if isinstance(row.sex, str) and row.sex else None
-    return {"sex": sex, "age": age_band(age), "rhythm": rhythm_words(record.statements, measured["p_present"], measured["rr_change_ms"]),
-            "conduction": conduction_words(measured["qrs_ms"]), "device": record.device or None, "cohort": row.cohort}
+    return {
+        "sex": sex,
+        "age": age_band(age),
+        "rhythm": rhythm_words(record.statements, measured["p_present"], measured["rr_change_ms"]),
+        "conduction": conduction_words(measured["qrs_ms"]),
+        "device": record.device or None,
+        "cohort": row.cohort,
+    }

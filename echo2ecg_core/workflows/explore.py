@@ -1,9 +1,10 @@
 """Journey 3's end: the map of all ECGs and studies of a workspace, drawn in a job, and the place of a new ECG on it.
 
-UMAP of the aligned vectors by cosine (15 neighbours, minimal distance 0.1, seed 7). Contrastive training leaves ECGs and
-studies in two cones a constant apart (Liang et al., "Mind the gap", NeurIPS 2022), so the map of both together centres
-each modality first. A model without an echo side has a map of its ECG embeddings, centred too: an encoder that was never
-contrasted gives them a large constant. A new point is the weighted mean of its 15 nearest: UMAP's own transform takes seconds.
+UMAP of the aligned vectors by cosine (15 neighbours, minimal distance 0.1, seed 7). Contrastive training leaves ECGs
+and studies in two cones a constant apart (Liang et al., "Mind the gap", NeurIPS 2022), so the map of both together
+centres each modality first. A model without an echo side has a map of its ECG embeddings, centred too: an encoder that
+was never contrasted gives them a large constant. A new point is the weighted mean of its 15 nearest: UMAP's own
+transform takes seconds.
 """
 
 import io
@@ -60,11 +61,17 @@ def build_map(workspace: Workspace, model_id: str, progress: Progress = lambda s
         progress(0.1 + 0.9 * step / len(names), f"Drawing {len(ids)} points: {name}")
         if len(ids) < FEWEST_POINTS:
             if name == names[0]:
-                raise StoreError(f"A map needs at least {FEWEST_POINTS} points, found {len(ids)} ECGs and studies with vectors.",
-                                 "Import more, or run `embed` first.")
+                raise StoreError(
+                    f"A map needs at least {FEWEST_POINTS} points, found {len(ids)} ECGs and studies with vectors.",
+                    "Import more, or run `embed` first.",
+                )
             continue
-        arrays |= {f"{name}_ids": np.array(ids), f"{name}_vectors": vectors.astype(np.float16), f"{name}_centre": centre,
-                   f"{name}_xy": _umap(vectors)}
+        arrays |= {
+            f"{name}_ids": np.array(ids),
+            f"{name}_vectors": vectors.astype(np.float16),
+            f"{name}_centre": centre,
+            f"{name}_xy": _umap(vectors),
+        }
     buffer = io.BytesIO()
     np.savez(buffer, **arrays)
     write_atomically(_path(workspace, model_id), buffer.getvalue())
@@ -147,9 +154,14 @@ def _placing(path: Path, model_id: str, layout: str, version: tuple) -> tuple[La
     try:
         with np.load(path, allow_pickle=False) as archive:
             if f"{layout}_ids" not in archive:
-                raise StoreError(f"There are too few points for a map of {layout} alone (fewer than {FEWEST_POINTS}).",
-                                 "Look at ECGs and studies together.")
-            drawn = Layout(tuple(map(str, archive[f"{layout}_ids"])), *(archive[f"{layout}_{n}"] for n in ("vectors", "centre", "xy")))
+                raise StoreError(
+                    f"There are too few points for a map of {layout} alone (fewer than {FEWEST_POINTS}).",
+                    "Look at ECGs and studies together.",
+                )
+            drawn = Layout(
+                tuple(map(str, archive[f"{layout}_ids"])),
+                *(archive[f"{layout}_{n}"] for n in ("vectors", "centre", "xy")),
+            )
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
         raise StoreError(f"The file of the map of model {model_id} is damaged.", "Draw the map again.") from error
     return drawn, VectorSet("study_aligned", model_id, drawn.ids, drawn.vectors)
@@ -163,7 +175,9 @@ def _version(workspace: Workspace, model_id: str) -> tuple:
     try:
         stat = _path(workspace, model_id).stat()
     except FileNotFoundError:
-        raise StoreError(f"The map of model {model_id} has not been drawn yet.", "Draw it: it takes about a minute.") from None
+        raise StoreError(
+            f"The map of model {model_id} has not been drawn yet.", "Draw it: it takes about a minute."
+        ) from None
     return stat.st_ino, stat.st_mtime_ns, stat.st_size
 
 
@@ -200,7 +214,13 @@ def _unit(rows: np.ndarray) -> np.ndarray:
 def _umap(vectors: np.ndarray) -> np.ndarray:
     from umap import UMAP
 
-    reducer = UMAP(n_neighbors=min(N_NEIGHBOURS, len(vectors) - 1), min_dist=MIN_DISTANCE, metric="cosine", random_state=SEED, n_jobs=1)
+    reducer = UMAP(
+        n_neighbors=min(N_NEIGHBOURS, len(vectors) - 1),
+        min_dist=MIN_DISTANCE,
+        metric="cosine",
+        random_state=SEED,
+        n_jobs=1,
+    )
     return reducer.fit_transform(vectors).astype(np.float32)
 
 

@@ -1,9 +1,9 @@
 """Encoders of others in an evaluation: a matrix of vectors with its ids beside it, and what its maker states of it.
 
 FILE.npy (a row an ECG) comes with FILE.ids.txt or FILE.ids.csv, and where its size is to be compared with FILE.json:
-{"parameters": 95000000, "label": "My encoder"}. Vectors do not tell how large a network made them, so it has to be said.
-What was once imported is kept whole in workspace/encoders/NAME.npz, so that its row stands in every later report too: one
-file, since vectors and ids that do not belong together would pass for results.
+{"parameters": 95000000, "label": "My encoder"}. Vectors do not tell how large a network made them, so it has to be
+said. What was once imported is kept whole in workspace/encoders/NAME.npz, so that its row stands in every later report
+too: one file, since vectors and ids that do not belong together would pass for results.
 """
 
 import io
@@ -42,24 +42,37 @@ class ImportedVectors:
 
     def __post_init__(self):
         if len(set(self.ids)) != len(self.ids):
-            raise StoreError(f"{self.source} has {len(self.ids)} ids, of which only {len(set(self.ids))} differ.", "Give every ECG one row.")
-        fits = self.matrix.ndim == 2 and self.matrix.shape[1] > 0 and len(self.matrix) == len(self.ids) and self.matrix.dtype.kind in "fiu"
+            raise StoreError(
+                f"{self.source} has {len(self.ids)} ids, of which only {len(set(self.ids))} differ.",
+                "Give every ECG one row.",
+            )
+        fits = (
+            self.matrix.ndim == 2
+            and self.matrix.shape[1] > 0
+            and len(self.matrix) == len(self.ids)
+            and self.matrix.dtype.kind in "fiu"
+        )
         if not fits:
-            raise StoreError(f"Expected one row of real numbers for each of {len(self.ids)} ids in {self.source}, found {self.matrix.dtype} {self.matrix.shape}.",
-                             "Rows of the .npy file and lines of the ids file have to match.")
+            raise StoreError(
+                f"Expected one row of real numbers for each of {len(self.ids)} ids in {self.source}, found "
+                f"{self.matrix.dtype} {self.matrix.shape}.",
+                "Rows of the .npy file and lines of the ids file have to match.",
+            )
 
     def rows(self, ecg_ids: Sequence[str]) -> np.ndarray:
         """Vectors (n, d) float32 of the ECGs `ecg_ids`, in their order.
 
         Raises:
-            StoreError: it lacks one of them, or holds a number that is not finite. The message goes into reports, so only the
-                hint holds an id.
+            StoreError: it lacks one of them, or holds a number that is not finite. The message goes into reports, so
+                only the hint holds an id.
         """
         row_of = {ecg_id: row for row, ecg_id in enumerate(self.ids)}
         absent = [ecg_id for ecg_id in ecg_ids if ecg_id not in row_of]
         if absent:
-            raise StoreError(f"{self.source} lacks {len(absent)} of the {len(ecg_ids)} ECGs that are evaluated.",
-                             f"The first is {absent[0]}. Embed every labelled ECG of the workspace; ids are those of `ecgs.csv`.")
+            raise StoreError(
+                f"{self.source} lacks {len(absent)} of the {len(ecg_ids)} ECGs that are evaluated.",
+                f"The first is {absent[0]}. Embed every labelled ECG of the workspace; ids are those of `ecgs.csv`.",
+            )
         with np.errstate(over="ignore"):
             vectors = self.matrix[[row_of[ecg_id] for ecg_id in ecg_ids]].astype(np.float32)
         if not np.isfinite(vectors).all():
@@ -77,13 +90,19 @@ def named_files(arguments: Sequence[str]) -> dict[str, Path]:
     for argument in arguments:
         name, equals, file = argument.partition("=")
         if not name or not equals or not file or name in found:
-            raise StoreError(f"Expected NAME=FILE.npy with a name of its own, found {argument!r}.", "For example --vectors my_encoder=vectors.npy.")
+            raise StoreError(
+                f"Expected NAME=FILE.npy with a name of its own, found {argument!r}.",
+                "For example --vectors my_encoder=vectors.npy.",
+            )
         found[name] = Path(file)
     return found
 
 
-def all_imported(workspace: Workspace, vectors: Mapping[str, Path], ecg_ids: Sequence[str]) -> tuple[list[Encoder], list[str]]:
-    """Encoders imported now, which are kept, and those kept from earlier evaluations; and notes on kept ones that do not fit any more.
+def all_imported(
+    workspace: Workspace, vectors: Mapping[str, Path], ecg_ids: Sequence[str]
+) -> tuple[list[Encoder], list[str]]:
+    """Encoders imported now, which are kept, and those kept from earlier evaluations; and notes on kept ones that do
+    not fit any more.
 
     Args:
         workspace: Where they are kept.
@@ -99,7 +118,10 @@ def all_imported(workspace: Workspace, vectors: Mapping[str, Path], ecg_ids: Seq
         for name, of in imported.items():
             _keep(workspace.folder / FOLDER / f"{name}.npz", of)
     except OSError as error:
-        raise StoreError(f"The vectors of {name} cannot be kept in the workspace ({error.strerror}).", "Free some space or check the folder's rights.") from error
+        raise StoreError(
+            f"The vectors of {name} cannot be kept in the workspace ({error.strerror}).",
+            "Free some space or check the folder's rights.",
+        ) from error
     for path in sorted((workspace.folder / FOLDER).glob("*.npz")):
         if path.stem not in vectors:
             try:
@@ -116,8 +138,18 @@ def _encoder(name: str, of: ImportedVectors, ecg_ids: Sequence[str]) -> Encoder:
         StoreError: the name is taken, or the vectors do not fit.
     """
     if not re.fullmatch(r"[\w-]+", name) or name in RESERVED:
-        raise StoreError(f"An encoder cannot be called {name!r}.", "Choose letters, digits, _ and -, and not model, random or features.")
-    return Encoder(name, of.stated.get("label", f"Imported: {name}"), "imported", of.stated.get("parameters"), ("probe", "knn"), of.rows(ecg_ids))
+        raise StoreError(
+            f"An encoder cannot be called {name!r}.",
+            "Choose letters, digits, _ and -, and not model, random or features.",
+        )
+    return Encoder(
+        name,
+        of.stated.get("label", f"Imported: {name}"),
+        "imported",
+        of.stated.get("parameters"),
+        ("probe", "knn"),
+        of.rows(ecg_ids),
+    )
 
 
 def _keep(path: Path, of: ImportedVectors) -> None:
@@ -134,11 +166,17 @@ def read_kept(path: Path) -> ImportedVectors:
     """
     try:
         with np.load(path, allow_pickle=False) as kept:
-            matrix, ids, stated = kept["vectors"], tuple(kept["ids"].tolist()), _checked_statement(json.loads(str(kept["stated"])), path.name)
+            matrix, ids, stated = (
+                kept["vectors"],
+                tuple(kept["ids"].tolist()),
+                _checked_statement(json.loads(str(kept["stated"])), path.name),
+            )
     except StoreError:
         raise
     except Exception as error:  # whatever a damaged zip makes numpy raise: the evaluation goes on without it
-        raise StoreError(f"{path.name} is damaged ({type(error).__name__}).", "Import the vectors again, or delete the file.") from error
+        raise StoreError(
+            f"{path.name} is damaged ({type(error).__name__}).", "Import the vectors again, or delete the file."
+        ) from error
     return ImportedVectors(path.name, matrix, ids, stated)
 
 
@@ -157,10 +195,16 @@ def read_vectors(path: Path) -> ImportedVectors:
     try:
         matrix = np.load(path, allow_pickle=False)
     except Exception as error:  # a truncated or foreign file makes numpy raise nearly anything
-        raise StoreError(f"The vectors cannot be read from {path.name} ({type(error).__name__}).", "Save them with numpy.save as one array of floats.") from error
+        raise StoreError(
+            f"The vectors cannot be read from {path.name} ({type(error).__name__}).",
+            "Save them with numpy.save as one array of floats.",
+        ) from error
     if not isinstance(matrix, np.ndarray):
         matrix.close()
-        raise StoreError(f"{path.name} is an archive of arrays; expected one array.", "Save the vectors with numpy.save as one array of floats.")
+        raise StoreError(
+            f"{path.name} is an archive of arrays; expected one array.",
+            "Save the vectors with numpy.save as one array of floats.",
+        )
     return ImportedVectors(path.name, matrix, ids, stated)
 
 
@@ -176,7 +220,9 @@ def stated_beside(path: Path) -> dict:
     try:
         return _checked_statement(json.loads(beside.read_bytes()), beside.name)
     except (OSError, ValueError, RecursionError) as error:
-        raise StoreError(f"{_expected(beside.name)}, found no JSON ({type(error).__name__}).", "Mend the file or remove it.") from error
+        raise StoreError(
+            f"{_expected(beside.name)}, found no JSON ({type(error).__name__}).", "Mend the file or remove it."
+        ) from error
 
 
 def _expected(source: str) -> str:
@@ -190,7 +236,10 @@ def _checked_statement(stated: object, source: str) -> dict:
         raise StoreError(f"{expected}, found {found}.", "Mend the file or remove it.")
     n, label = stated.get("parameters", 1), stated.get("label", "-")
     if type(n) is not int or n < 1:
-        raise StoreError(f"{expected}, found {n!r} parameters.", "Give a whole number of at least 1, or leave it out where it is not known.")
+        raise StoreError(
+            f"{expected}, found {n!r} parameters.",
+            "Give a whole number of at least 1, or leave it out where it is not known.",
+        )
     if not isinstance(label, str) or not label.strip():
         raise StoreError(f"{expected}, found the label {label!r}.", "Give a name in words, or leave it out.")
     return stated
@@ -202,7 +251,12 @@ def _ids_beside(path: Path) -> tuple[str, ...]:
             try:
                 text = beside.read_text(errors="replace")
             except OSError as error:
-                raise StoreError(f"The ids cannot be read from {beside.name} ({error.strerror}).", "Check the rights of the file.") from error
+                raise StoreError(
+                    f"The ids cannot be read from {beside.name} ({error.strerror}).", "Check the rights of the file."
+                ) from error
             lines = [line.split(",")[0].strip().strip('"') for line in text.splitlines() if line.strip()]
             return tuple(lines[1:] if beside.suffix == ".csv" and lines[:1] == ["ecg_id"] else lines)
-    raise StoreError(f"There are no ids beside {path.name}.", f"Write {path.stem}.ids.txt with one ecg_id a line, in the order of the rows.")
+    raise StoreError(
+        f"There are no ids beside {path.name}.",
+        f"Write {path.stem}.ids.txt with one ecg_id a line, in the order of the rows.",
+    )

@@ -1,9 +1,10 @@
-"""The labels of an archive's `labels.csv`: phenotypes by field name, findings and facts of the visit, each optional, each checked.
+"""The labels of an archive's `labels.csv`: phenotypes by field name, findings and facts of the visit, each optional,
+each checked.
 
 `wall_motion_scores` holds 17 scores parted by spaces ("1 1 2 … -", see findings.py), `rhythm` one of sinus, af, other,
-`conduction` one of normal, lbbb, rbbb, other, `first_degree_block` true or false. A label that cannot be is refused with its row
-and column before anything is stored: a wrong label would be learnt. Cells are never quoted: where columns are shifted they hold
-names, and refusals stand in the logs of jobs.
+`conduction` one of normal, lbbb, rbbb, other, `first_degree_block` true or false. A label that cannot be is refused
+with its row and column before anything is stored: a wrong label would be learnt. Cells are never quoted: where columns
+are shifted they hold names, and refusals stand in the logs of jobs.
 """
 
 import math
@@ -70,8 +71,10 @@ def check_labels(studies: pd.DataFrame) -> None:
             name = INDEX  # every cell can be; it may still contradict the scores beside it
             phenotypes_of(row)
         except ValueError as error:
-            raise StoreError(f"labels.csv holds a label that cannot be in row {number}, column {name}; expected: {error}.",
-                             "Correct the cell, or leave it empty, and import again.") from None
+            raise StoreError(
+                f"labels.csv holds a label that cannot be in row {number}, column {name}; expected: {error}.",
+                "Correct the cell, or leave it empty, and import again.",
+            ) from None
 
 
 def _is_given(row: Mapping[str, Any], name: str) -> bool:
@@ -83,7 +86,9 @@ def _read(name: str, row: Mapping[str, Any]):
 
 
 def _number(lowest: float, highest: float) -> Callable[[Any], float]:
-    expected = f"a number from {lowest:g} to {highest:g}" if math.isfinite(highest) else f"a number of at least {lowest:g}"
+    expected = (
+        f"a number from {lowest:g} to {highest:g}" if math.isfinite(highest) else f"a number of at least {lowest:g}"
+    )
 
     def read(value: Any) -> float:
         try:
@@ -107,10 +112,16 @@ def _one_of(known: Mapping[str, Any], expected: str = "") -> Callable[[Any], Any
 
 
 _FINDINGS: dict[str, Callable[[Any], Any]] = {
-    "wall_motion_scores": lambda value: read_scores(str(value)), "rhythm": _one_of({word: word for word in RHYTHMS}),
-    "conduction": _one_of({word: word for word in CONDUCTIONS}), "first_degree_block": _one_of(_YES_NO, "true or false"),
+    "wall_motion_scores": lambda value: read_scores(str(value)),
+    "rhythm": _one_of({word: word for word in RHYTHMS}),
+    "conduction": _one_of({word: word for word in CONDUCTIONS}),
+    "first_degree_block": _one_of(_YES_NO, "true or false"),
 }
 _VISIT: dict[str, Callable[[Any], Any]] = {
-    "sex": _one_of(_SEXES), "age_years": _number(0, _OLDEST), "split": _one_of({word: word for word in PATIENT_SPLITS}),
+    "sex": _one_of(_SEXES),
+    "age_years": _number(0, _OLDEST),
+    "split": _one_of({word: word for word in PATIENT_SPLITS}),
 }
-_READERS = _FINDINGS | _VISIT | {name: _number(phenotype.lowest, phenotype.highest) for name, phenotype in PHENOTYPES.items()}
+_READERS = (
+    _FINDINGS | _VISIT | {name: _number(phenotype.lowest, phenotype.highest) for name, phenotype in PHENOTYPES.items()}
+)

@@ -30,13 +30,25 @@ class ImportedModel:
 
     def as_json(self) -> dict:
         """The import as plain JSON types."""
-        return {"model": {"id": self.card.model_id, "name": self.card.name, "sha256": self.card.sha256, "synthetic": False},
-                "kind": self.kind, "missing": list(self.missing), "unexpected": list(self.unexpected),
-                "placeholders": list(self.placeholders), "notes": list(self.notes)}
+        return {
+            "model": {"id": self.card.model_id, "name": self.card.name, "sha256": self.card.sha256, "synthetic": False},
+            "kind": self.kind,
+            "missing": list(self.missing),
+            "unexpected": list(self.unexpected),
+            "placeholders": list(self.placeholders),
+            "notes": list(self.notes),
+        }
 
 
-def import_model(files: Sequence[Path], workspace: Workspace, *, kind: str = "auto", allow_partial: bool = False,
-                 sampling_rate_hz: float | None = None, order: str | None = None) -> ImportedModel:
+def import_model(
+    files: Sequence[Path],
+    workspace: Workspace,
+    *,
+    kind: str = "auto",
+    allow_partial: bool = False,
+    sampling_rate_hz: float | None = None,
+    order: str | None = None,
+) -> ImportedModel:
     """Register the model in weight files; nothing is registered when anything is wrong.
 
     Args:
@@ -47,8 +59,8 @@ def import_model(files: Sequence[Path], workspace: Workspace, *, kind: str = "au
         sampling_rate_hz, order: Of the ECG input, when the person knows them.
 
     Raises:
-        ModelError: the files cannot be read safely, are incomplete or damaged, hold another kind, or are larger than the
-            room for a copy of them.
+        ModelError: the files cannot be read safely, are incomplete or damaged, hold another kind, or are larger than
+            the room for a copy of them.
     """
     from echo2ecg_core.models.checkpoint import save_checkpoint
     from echo2ecg_core.models.import_weights import import_weights
@@ -58,15 +70,29 @@ def import_model(files: Sequence[Path], workspace: Workspace, *, kind: str = "au
     _check_room_for(files, workspace)
     found = import_weights(files, allow_partial=allow_partial)
     if kind not in ("auto", found.kind):
-        raise ModelError(f"The files were given as {kind}, but their keys are those of {found.kind}.", "Use --kind auto, or give other files.")
+        raise ModelError(
+            f"The files were given as {kind}, but their keys are those of {found.kind}.",
+            "Use --kind auto, or give other files.",
+        )
     told = {"sampling_rate_hz": sampling_rate_hz, "order": order}
-    spec = replace(found.spec, ecg_input=replace(found.spec.ecg_input, **{k: v for k, v in told.items() if v is not None}))
+    spec = replace(
+        found.spec, ecg_input=replace(found.spec.ecg_input, **{k: v for k, v in told.items() if v is not None})
+    )
     manifest = {
-        "name": found.kind.replace("_", "-"), "synthetic": False, "kind": found.kind, "source_sha256": found.source_sha256,
-        "ecg_input": {"sampling_rate_hz": spec.ecg_input.sampling_rate_hz, "order": spec.ecg_input.order,
-                      "confirmed": [key for key, value in told.items() if value is not None]},
-        "missing": list(found.missing), "unexpected": list(found.unexpected), "placeholders": list(found.placeholders),
-        "notes": list(found.notes), "licence": LICENCE_NOTE,
+        "name": found.kind.replace("_", "-"),
+        "synthetic": False,
+        "kind": found.kind,
+        "source_sha256": found.source_sha256,
+        "ecg_input": {
+            "sampling_rate_hz": spec.ecg_input.sampling_rate_hz,
+            "order": spec.ecg_input.order,
+            "confirmed": [key for key, value in told.items() if value is not None],
+        },
+        "missing": list(found.missing),
+        "unexpected": list(found.unexpected),
+        "placeholders": list(found.placeholders),
+        "notes": list(found.notes),
+        "licence": LICENCE_NOTE,
     }
     with tempfile.TemporaryDirectory() as folder:
         save_checkpoint(folder, found.networks, spec, manifest)
@@ -76,7 +102,12 @@ def import_model(files: Sequence[Path], workspace: Workspace, *, kind: str = "au
 
 def _check_room_for(files: Sequence[Path], workspace: Workspace) -> None:
     """Before anything is read: the copy that the registry keeps is about as large as the files."""
-    found = [path for given in map(Path, files) for path in (given.iterdir() if given.is_dir() else [given]) if path.is_file()]
+    found = [
+        path
+        for given in map(Path, files)
+        for path in (given.iterdir() if given.is_dir() else [given])
+        if path.is_file()
+    ]
     if found:
         names = found[0].name if len(found) == 1 else f"A copy of the {len(found)} files"
         check_room(workspace, sum(path.stat().st_size for path in found), names)

@@ -23,8 +23,8 @@ GRADE_LIMITS = tuple(grade + 0.5 for grade in range(len(GRADES) - 1))
 
 @dataclass(frozen=True, eq=False)
 class Prediction:
-    """What is known of one ECG. `embedding` and `aligned` are None when nothing was predicted, `aligned` also with a model that
-    shares no space with echo studies."""
+    """What is known of one ECG. `embedding` and `aligned` are None when nothing was predicted, `aligned` also with a
+    model that shares no space with echo studies."""
 
     report: dict
     embedding: np.ndarray | None
@@ -36,7 +36,9 @@ class Prediction:
         return self.report
 
 
-def predict(record: EcgRecord, model: LoadedModel, workspace: Workspace | None = None, insist: bool = False) -> Prediction:
+def predict(
+    record: EcgRecord, model: LoadedModel, workspace: Workspace | None = None, insist: bool = False
+) -> Prediction:
     """Measurements, quality and phenotypes of one record.
 
     Args:
@@ -51,8 +53,9 @@ def predict(record: EcgRecord, model: LoadedModel, workspace: Workspace | None =
     return predict_batch([record], model, workspace, insist)[0]
 
 
-def predict_batch(records: list[EcgRecord], model: LoadedModel, workspace: Workspace | None = None,
-                  insist: bool = False) -> list[Prediction]:
+def predict_batch(
+    records: list[EcgRecord], model: LoadedModel, workspace: Workspace | None = None, insist: bool = False
+) -> list[Prediction]:
     """`predict` of several records, embedded together."""
     from echo2ecg_core.ecg.measure import measure_ecg
     from echo2ecg_core.ecg.quality import judge_quality
@@ -62,8 +65,17 @@ def predict_batch(records: list[EcgRecord], model: LoadedModel, workspace: Works
     reports, windows = [], {}
     for row, record in enumerate(records):
         quality = judge_quality(record)
-        reports.append({"ecg": ecg_facts(record), "measurements": measure_ecg(record).as_dict(), "quality": quality.as_dict(),
-                        "model": identity, "phenotypes": [], "neighbours": [], "out_of_distribution": None})
+        reports.append(
+            {
+                "ecg": ecg_facts(record),
+                "measurements": measure_ecg(record).as_dict(),
+                "quality": quality.as_dict(),
+                "model": identity,
+                "phenotypes": [],
+                "neighbours": [],
+                "out_of_distribution": None,
+            }
+        )
         if quality.verdict != "unusable" or insist:
             windows[row] = model.prepare(record)  # (w, 12, n)
     vectors = _embedded(windows, model)
@@ -86,17 +98,30 @@ def _embedded(windows: dict[int, np.ndarray], model: LoadedModel) -> dict[int, E
         rows = [row for row, w in windows.items() if len(w) == count]
         vectors = model.embed_ecgs(np.stack([windows[row] for row in rows]))
         for i, row in enumerate(rows):
-            found[row] = EcgVectors(vectors.embedding[i], None if vectors.aligned is None else vectors.aligned[i], vectors.outside[i])
+            found[row] = EcgVectors(
+                vectors.embedding[i], None if vectors.aligned is None else vectors.aligned[i], vectors.outside[i]
+            )
     return found
 
 
 def ecg_facts(record: EcgRecord) -> dict:
     """What is known of a record without predicting."""
-    return {"source": record.source, "format": record.format, "sampling_rate_hz": round(float(record.sampling_rate_hz), 4),
-            "duration_s": round(record.duration_s, 3), "leads": list(record.leads), "derived_leads": list(record.derived_leads),
-            "notes": list(record.notes), "units": record.units, "age_years": record.age_years, "sex": record.sex, "device": record.device,
-            "recorded_at": record.recorded_at.isoformat() if record.recorded_at else None, "statements": list(record.statements),
-            "synthetic": any("synthetic" in note.lower() for note in record.notes)}
+    return {
+        "source": record.source,
+        "format": record.format,
+        "sampling_rate_hz": round(float(record.sampling_rate_hz), 4),
+        "duration_s": round(record.duration_s, 3),
+        "leads": list(record.leads),
+        "derived_leads": list(record.derived_leads),
+        "notes": list(record.notes),
+        "units": record.units,
+        "age_years": record.age_years,
+        "sex": record.sex,
+        "device": record.device,
+        "recorded_at": record.recorded_at.isoformat() if record.recorded_at else None,
+        "statements": list(record.statements),
+        "synthetic": any("synthetic" in note.lower() for note in record.notes),
+    }
 
 
 def _phenotypes(embedding: np.ndarray, sex: str | None, model: LoadedModel, n_neighbours: int) -> list[dict]:
@@ -108,15 +133,32 @@ def _phenotypes(embedding: np.ndarray, sex: str | None, model: LoadedModel, n_ne
             continue
         found = tested.get(name, {})
         r2 = found.get("r2") if phenotype.kind == "number" else None
-        row = {"name": name, "label": phenotype.label, "short": phenotype.short, "unit": phenotype.unit,
-               "kind": phenotype.kind, "value": None, "interval": None, "interval_level": 0.9,
-               "reference": {who: list(limits) for who, limits in phenotype.reference.items()},
-               "reference_source": phenotype.source, "test_r2": r2, "reason": None,
-               "source": {"model": model.card.model_id, "method": "kernel ridge readout of the ECG embedding, conformal interval",
-                          "labelled_ecgs": fitted.get("labelled_ecgs"), "calibration_ecgs": fitted.get("calibration_ecgs"),
-                          "labelled_neighbours": n_neighbours}}
+        row = {
+            "name": name,
+            "label": phenotype.label,
+            "short": phenotype.short,
+            "unit": phenotype.unit,
+            "kind": phenotype.kind,
+            "value": None,
+            "interval": None,
+            "interval_level": 0.9,
+            "reference": {who: list(limits) for who, limits in phenotype.reference.items()},
+            "reference_source": phenotype.source,
+            "test_r2": r2,
+            "reason": None,
+            "source": {
+                "model": model.card.model_id,
+                "method": "kernel ridge readout of the ECG embedding, conformal interval",
+                "labelled_ecgs": fitted.get("labelled_ecgs"),
+                "calibration_ecgs": fitted.get("calibration_ecgs"),
+                "labelled_neighbours": n_neighbours,
+            },
+        }
         if r2 is not None and r2 < WEAKEST_R2 or found.get("auroc_moderate_interval", [1.0])[0] <= 0.5:
-            row["reason"] = f"No estimate: on test patients this model predicts {phenotype.short} no better than the average patient."
+            row["reason"] = (
+                f"No estimate: on test patients this model predicts {phenotype.short} no better than the average "
+                "patient."
+            )
             rows.append(row)
             continue
         estimate = model.readouts.estimate(name, embedding)
@@ -126,17 +168,22 @@ def _phenotypes(embedding: np.ndarray, sex: str | None, model: LoadedModel, n_ne
 
 def _numbered(estimate: Estimate, phenotype: Phenotype, sex: str | None) -> dict:
     """Value, interval and chances of a measured number; neither value nor interval goes below what can be."""
-    found = {"value": round(max(estimate.value, phenotype.lowest), 3),
-             "interval": [round(max(end, phenotype.lowest), 3) for end in estimate.interval],
-             "chance_outside": _chance_outside(estimate, phenotype, sex)}
+    found = {
+        "value": round(max(estimate.value, phenotype.lowest), 3),
+        "interval": [round(max(end, phenotype.lowest), 3) for end in estimate.interval],
+        "chance_outside": _chance_outside(estimate, phenotype, sex),
+    }
     return found | ({"classes": _classes(estimate, LVEF_LIMITS, LVEF_CLASSES)} if phenotype.name == "lvef" else {})
 
 
 def _graded(estimate: Estimate) -> dict:
     """The chance of moderate or worse as the value, the grades inside the interval, the chance of each grade."""
-    return {"value": round(1 - estimate.chance_at_most(GRADE_LIMITS[MODERATE - 1]), 4),
-            "interval": [min(max(round(end), 0), len(GRADES) - 1) for end in estimate.interval], "chance_outside": None,
-            "classes": _classes(estimate, GRADE_LIMITS, GRADES)}
+    return {
+        "value": round(1 - estimate.chance_at_most(GRADE_LIMITS[MODERATE - 1]), 4),
+        "interval": [min(max(round(end), 0), len(GRADES) - 1) for end in estimate.interval],
+        "chance_outside": None,
+        "classes": _classes(estimate, GRADE_LIMITS, GRADES),
+    }
 
 
 def _classes(estimate: Estimate, limits: tuple[float, ...], names: tuple[str, ...]) -> dict[str, float]:
@@ -148,18 +195,27 @@ def _classes(estimate: Estimate, limits: tuple[float, ...], names: tuple[str, ..
 def _chance_outside(estimate: Estimate, phenotype: Phenotype, sex: str | None) -> dict | None:
     """Chance below and above the reference range of this sex; None when sex is unknown and the ranges differ.
 
-    None too where the range ends at the smallest value there can be (wall motion score index 1.0): more than half of all hearts
-    lie on it, and the distribution of residuals cannot tell on the limit from above (0.72 told, 0.42 true on phantoms).
+    None too where the range ends at the smallest value there can be (wall motion score index 1.0): more than half of
+    all hearts lie on it, and the distribution of residuals cannot tell on the limit from above (0.72 told, 0.42 true on
+    phantoms).
     """
     reference = phenotype.reference
-    ranges = {tuple(v) for v in reference.values()} if sex is None else {tuple(reference[sex])} if sex in reference else set()
+    ranges = (
+        {tuple(v) for v in reference.values()}
+        if sex is None
+        else {tuple(reference[sex])}
+        if sex in reference
+        else set()
+    )
     if len(ranges) != 1:
         return None
     low, high = ranges.pop()
     if high == phenotype.lowest:
         return None
-    return {"below": round(estimate.chance_at_most(low), 4) if low is not None else None,
-            "above": round(1 - estimate.chance_at_most(high), 4) if high is not None else None}
+    return {
+        "below": round(estimate.chance_at_most(low), 4) if low is not None else None,
+        "above": round(1 - estimate.chance_at_most(high), 4) if high is not None else None,
+    }
 
 
 class _Labelled:
@@ -179,10 +235,16 @@ class _Labelled:
         distance = np.linalg.norm(self.matrix - embedding, axis=1)
         names = [name for name in PHENOTYPES if name in self.rows]
         values = self.rows[names].to_numpy(float)
-        return [{"ecg_id": self.ids[i], "study_id": self.rows.study_id.iloc[i], "distance": round(float(distance[i]), 4),
-                 "synthetic": bool(self.rows.synthetic.iloc[i]),
-                 "phenotypes": {n: round(float(v), 3) for n, v in zip(names, values[i], strict=True) if np.isfinite(v)}}
-                for i in np.argsort(distance)[:N_NEIGHBOURS]]
+        return [
+            {
+                "ecg_id": self.ids[i],
+                "study_id": self.rows.study_id.iloc[i],
+                "distance": round(float(distance[i]), 4),
+                "synthetic": bool(self.rows.synthetic.iloc[i]),
+                "phenotypes": {n: round(float(v), 3) for n, v in zip(names, values[i], strict=True) if np.isfinite(v)},
+            }
+            for i in np.argsort(distance)[:N_NEIGHBOURS]
+        ]
 
 
 def _outside(features: np.ndarray, model: LoadedModel) -> dict:
@@ -194,9 +256,13 @@ def _outside(features: np.ndarray, model: LoadedModel) -> dict:
     message = ""
     if flag:
         shown = min(99, int(percentile))
-        message = (f"Outside the training data. This ECG lies farther from the training ECGs than {shown} % of the ECGs kept "
-                   "aside to set this limit. Its intervals may be too narrow.")
+        message = (
+            f"Outside the training data. This ECG lies farther from the training ECGs than {shown} % of the ECGs kept "
+            "aside to set this limit. Its intervals may be too narrow."
+        )
         if model.card.synthetic:
-            message += (" The demo model has seen simulated hearts only: read the numbers as a demonstration, not as an "
-                        "estimate for this person.")
+            message += (
+                " The demo model has seen simulated hearts only: read the numbers as a demonstration, not as an "
+                "estimate for this person."
+            )
     return {"flag": flag, "percentile": round(percentile, 1), "limit_percentile": LIMIT_PERCENTILE, "message": message}

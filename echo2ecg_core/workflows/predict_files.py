@@ -31,14 +31,23 @@ def ecg_files(paths: list[Path]) -> list[Path]:
             found.append(path)
             continue
         if not inside:
-            raise ReadError(f"{path.name} holds no file.", "Name a file, a folder with ECGs, or a pattern such as 'ecgs/*.dcm'.")
+            raise ReadError(
+                f"{path.name} holds no file.", "Name a file, a folder with ECGs, or a pattern such as 'ecgs/*.dcm'."
+            )
         headers = {p.with_suffix("") for p in inside if p.suffix == ".hea"}
         found += [p for p in inside if p.suffix == ".hea" or p.with_suffix("") not in headers]
     return found
 
 
-def predict_files(files: list[Path], load_model: Callable[[], LoadedModel], workspace: Workspace, *, insist: bool = False,
-                  sampling_rate_hz: float | None = None, progress: Callable[[float, str], None] = lambda share, message: None) -> Iterator[dict]:
+def predict_files(
+    files: list[Path],
+    load_model: Callable[[], LoadedModel],
+    workspace: Workspace,
+    *,
+    insist: bool = False,
+    sampling_rate_hz: float | None = None,
+    progress: Callable[[float, str], None] = lambda share, message: None,
+) -> Iterator[dict]:
     """Reports in the order of the files; {"ecg": {"source"}, "error"} for one that cannot be read or used.
 
     Args:
@@ -64,7 +73,9 @@ def predict_files(files: list[Path], load_model: Callable[[], LoadedModel], work
         progress(min(1.0, (start + BATCH) / len(files)), f"{min(start + BATCH, len(files))} of {len(files)} ECGs")
 
 
-def _reports(batch: list[EcgRecord | dict], model: LoadedModel | None, workspace: Workspace, insist: bool) -> list[dict]:
+def _reports(
+    batch: list[EcgRecord | dict], model: LoadedModel | None, workspace: Workspace, insist: bool
+) -> list[dict]:
     records = [item for item in batch if isinstance(item, EcgRecord)]
     try:
         done = iter([p.as_json() for p in predict_batch(records, model, workspace, insist)] if records else [])
@@ -83,11 +94,18 @@ def _one(record: EcgRecord, model: LoadedModel, workspace: Workspace, insist: bo
 def as_row(report: dict) -> dict:
     """A report as one row of a table: facts, measurements, verdicts, each phenotype with its interval."""
     outside = report.get("out_of_distribution") or {}
-    row = {"source": report["ecg"]["source"], "error": report.get("error"), "format": report["ecg"].get("format"),
-           "sampling_rate_hz": report["ecg"].get("sampling_rate_hz"), "duration_s": report["ecg"].get("duration_s"),
-           **{name: report.get("measurements", {}).get(name) for name in MEASURED},
-           "quality": report.get("quality", {}).get("verdict"), "quality_reason": report.get("quality", {}).get("reason"),
-           "outside_training": outside.get("flag"), "outside_percentile": outside.get("percentile")}
+    row = {
+        "source": report["ecg"]["source"],
+        "error": report.get("error"),
+        "format": report["ecg"].get("format"),
+        "sampling_rate_hz": report["ecg"].get("sampling_rate_hz"),
+        "duration_s": report["ecg"].get("duration_s"),
+        **{name: report.get("measurements", {}).get(name) for name in MEASURED},
+        "quality": report.get("quality", {}).get("verdict"),
+        "quality_reason": report.get("quality", {}).get("reason"),
+        "outside_training": outside.get("flag"),
+        "outside_percentile": outside.get("percentile"),
+    }
     found = {entry["name"]: entry for entry in report.get("phenotypes", [])}
     for name, phenotype in PHENOTYPES.items():
         entry = found.get(name, {})
@@ -97,4 +115,7 @@ def as_row(report: dict) -> dict:
             row |= {f"{name}_moderate_or_worse": entry.get("value"), f"{name}_low": words[0], f"{name}_high": words[1]}
         else:
             row |= {name: entry.get("value"), f"{name}_low": low, f"{name}_high": high}
-    return row | {"model": report.get("model", {}).get("id"), "synthetic_model": report.get("model", {}).get("synthetic")}
+    return row | {
+        "model": report.get("model", {}).get("id"),
+        "synthetic_model": report.get("model", {}).get("synthetic"),
+    }

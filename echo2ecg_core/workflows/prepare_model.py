@@ -34,9 +34,11 @@ def prepare_model(workspace: Workspace, model_id: str, progress: Progress = lamb
     return f"{card.name} {card.model_id} is prepared: it may be promoted.{_passed_over(refused)}"
 
 
-def embed_workspace(workspace: Workspace, card: ModelCard, progress: Progress = lambda share, message: None) -> list[dict]:
-    """Make every vector that is missing for a model (of studies where it shares a space with them); returns the ECGs that could not
-    be embedded, with the reason.
+def embed_workspace(
+    workspace: Workspace, card: ModelCard, progress: Progress = lambda share, message: None
+) -> list[dict]:
+    """Make every vector that is missing for a model (of studies where it shares a space with them); returns the ECGs
+    that could not be embedded, with the reason.
 
     Raises:
         ModelError: its weights lack a part that nothing can add.
@@ -46,8 +48,10 @@ def embed_workspace(workspace: Workspace, card: ModelCard, progress: Progress = 
 
     lacks = readiness(workspace, card).lacks
     if lacks:
-        raise ModelError(f"{card.name} {card.model_id} cannot be prepared: its weights hold {', '.join(lacks)}.",
-                         "Promote a model with an ECG encoder, or import one together with these weights.")
+        raise ModelError(
+            f"{card.name} {card.model_id} cannot be prepared: its weights hold {', '.join(lacks)}.",
+            "Promote a model with an ECG encoder, or import one together with these weights.",
+        )
     progress(0.0, "Loading the model")
     model = load_model(card, with_readouts=False)
     if not model.spec.shares_space:

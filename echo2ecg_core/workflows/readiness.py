@@ -1,7 +1,7 @@
 """What a registered model can do and what it still lacks before it may answer in this workspace; imports no torch.
 
-A model is ready when it has readouts, a vector of every ECG made from inputs as its spec says, a map and, where it shares a
-space with them, a vector of every study. ECGs that it was tried on in vain do not count as missing.
+A model is ready when it has readouts, a vector of every ECG made from inputs as its spec says, a map and, where it
+shares a space with them, a vector of every study. ECGs that it was tried on in vain do not count as missing.
 """
 
 import json
@@ -74,11 +74,16 @@ def _lacks(manifest: dict) -> tuple[str, ...]:
 def _absent_vectors(workspace: Workspace, card: ModelCard, spec: ModelSpec) -> tuple[str, ...]:
     catalog, found = Catalog(workspace), []
     ecg_ids, study_ids = set(catalog.ecgs().ecg_id), set(catalog.clips().study_id)
-    ecgs, aligned, studies = (_stored(workspace, kind, card.model_id) for kind in ("ecg", "ecg_aligned", "study_aligned"))
+    ecgs, aligned, studies = (
+        _stored(workspace, kind, card.model_id) for kind in ("ecg", "ecg_aligned", "study_aligned")
+    )
     if not spec.shares_space:
         aligned, study_ids = ecgs, set()
     if ecgs and ecgs.input != input_text(spec):
-        found.append(f"vectors of ECGs that were prepared otherwise ({_words(ecgs.input)}) than the model's spec says ({_words(input_text(spec))})")
+        found.append(
+            f"vectors of ECGs that were prepared otherwise ({_words(ecgs.input)}) than the model's spec says "
+            f"({_words(input_text(spec))})"
+        )
     else:
         without = ecg_ids - set(ecgs.ids).intersection(aligned.ids) - _refused(workspace, card.model_id)
         found += [f"no vectors of {len(without)} of {len(ecg_ids)} ECGs"] if without else []
@@ -108,4 +113,6 @@ def _words(text: str) -> str:
         return "not recorded how"
     spec = json.loads(text)
     order = "cleaned before resampling" if spec["order"] == "clean_then_resample" else "resampled before cleaning"
-    return f"{spec['sampling_rate_hz']:g} Hz, {order}, {'first window' if spec['windows'] == 'first' else 'all windows'}"
+    return (
+        f"{spec['sampling_rate_hz']:g} Hz, {order}, {'first window' if spec['windows'] == 'first' else 'all windows'}"
+    )

@@ -1,7 +1,7 @@
 """The report of a model: read from the workspace, set beside others, written as a folder or a zip.
 
-`evaluate` writes reports/<model>/report.json, of validation patients reports/<model>/validation/report.json. Nothing here computes a
-score, but for the direct difference of two models. No torch: the page that shows it needs none.
+`evaluate` writes reports/<model>/report.json, of validation patients reports/<model>/validation/report.json. Nothing
+here computes a score, but for the direct difference of two models. No torch: the page that shows it needs none.
 """
 
 import io
@@ -76,8 +76,11 @@ def set_beside(report: Report, others: list[Report], direct: Direct) -> Report:
     for other in others:
         for key, words in (("split", "split"), ("workspace", "archive"), ("cohorts", "cohorts")):
             if report.data.get(key) != other.data.get(key):
-                raise StoreError(f"The report of {other.model['name']} rests on another {words} ({other.data.get(key)}; here "
-                                 f"{report.data.get(key)}), so the two cannot be compared.", "Evaluate both in this workspace.")
+                raise StoreError(
+                    f"The report of {other.model['name']} rests on another {words} ({other.data.get(key)}; here "
+                    f"{report.data.get(key)}), so the two cannot be compared.",
+                    "Evaluate both in this workspace.",
+                )
     return Report(report.data, tuple(others), cache(direct))  # HTML, CSV and LaTeX ask for the same ones
 
 
@@ -91,15 +94,17 @@ def direct_difference(workspace: Workspace, split: str, task: str, row: RowOf, o
         row, other: Id of a model and key of a row of its report.
 
     Returns:
-        Metric, and row minus other with its interval; None where a row has no stored predictions of this task, or the two
-        are of other ECGs.
+        Metric, and row minus other with its interval; None where a row has no stored predictions of this task, or the
+        two are of other ECGs.
     """
     from echo2ecg_core.evaluation.rows import difference_of_predictions
 
     found = []
     for model_id, key in (row, other):
         try:
-            with np.load(report_path(workspace, model_id, split).with_name("predictions.npz"), allow_pickle=False) as archive:
+            with np.load(
+                report_path(workspace, model_id, split).with_name("predictions.npz"), allow_pickle=False
+            ) as archive:
                 found.append([archive[name] for name in ("ecg_ids", "patients", f"target/{task}", f"{key}/{task}")])
         except (OSError, KeyError, ValueError, zipfile.BadZipFile):
             return None
@@ -134,8 +139,10 @@ def program_version() -> str:
 def report_provenance(report: Report) -> str:
     """One line for a figure or table: patients, program version, model, synthetic mark, research use."""
     counts, data = report.data["counts"], report.data
-    source = (f"{', '.join(data.get('cohorts', []))}, {counts.get('patients')} {report.split} patients, archive "
-              f"{str(data.get('workspace', ''))[:8]}, version {data.get('version', '')}")
+    source = (
+        f"{', '.join(data.get('cohorts', []))}, {counts.get('patients')} {report.split} patients, archive "
+        f"{str(data.get('workspace', ''))[:8]}, version {data.get('version', '')}"
+    )
     return provenance_line({"model": {**report.model, "synthetic": report.synthetic}}, source)
 
 
@@ -145,7 +152,9 @@ def chart_file(report: Report, chart: Chart, kind: str) -> bytes:
     return figure_file(chart.draw(Frame(title=title, footer=provenance)), kind, title=title, provenance=provenance)
 
 
-def report_files(report: Report, kinds: tuple[str, ...] = FIGURE_FORMATS, progress: Progress = lambda share, message: None) -> Iterator[tuple[str, bytes]]:
+def report_files(
+    report: Report, kinds: tuple[str, ...] = FIGURE_FORMATS, progress: Progress = lambda share, message: None
+) -> Iterator[tuple[str, bytes]]:
     """Every file of the report folder as (path inside it, content); `kinds` are the formats of its figures."""
     progress(0.0, "report.html")
     yield "report.html", html_page(report).encode()
@@ -173,7 +182,9 @@ def write_report_folder(report: Report, out: Path, progress: Progress = lambda s
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(content)
     except OSError as error:
-        raise StoreError(f"The folder {out.name} cannot be written ({error.strerror}).", "Name another with --out.") from error
+        raise StoreError(
+            f"The folder {out.name} cannot be written ({error.strerror}).", "Name another with --out."
+        ) from error
     return out / "report.html"
 
 

@@ -1,4 +1,5 @@
-"""Encoders side by side on one task: the models table with its sizes, scores and paired differences, and the cells it is made of.
+"""Encoders side by side on one task: the models table with its sizes, scores and paired differences, and the cells it
+is made of.
 
 Differences are taken twice: to the hand-made features, which every report has, and, once models are set beside, to the
 report's own model, ECG by ECG.
@@ -66,35 +67,55 @@ def models_table(report: Report, finding: str, readout: str) -> Table:
     value_task = report.regression_of(finding)
     reference, _ = reference_of(report, finding)
     name = score_label(metric)
-    columns = [Column("Model", "model"), Column("Parameters", "parameters", True, SIZE_PARTS),
-               Column(f"{name}, {READOUTS[readout].split(',')[0].lower()}", metric, True, SCORE_PARTS),
-               Column(f"{number(limits[0], 2)} to {number(limits[1], 2)}", "", False, ()),
-               Column(f"Paired difference to {reference[0].lower()}{reference[1:]}" if reference else "Paired difference", "difference", True, SCORE_PARTS)]
+    columns = [
+        Column("Model", "model"),
+        Column("Parameters", "parameters", True, SIZE_PARTS),
+        Column(f"{name}, {READOUTS[readout].split(',')[0].lower()}", metric, True, SCORE_PARTS),
+        Column(f"{number(limits[0], 2)} to {number(limits[1], 2)}", "", False, ()),
+        Column(
+            f"Paired difference to {reference[0].lower()}{reference[1:]}" if reference else "Paired difference",
+            "difference",
+            True,
+            SCORE_PARTS,
+        ),
+    ]
     if report.beside:
         columns.append(Column(f"Paired difference to {_own_name(report)}", "difference_to_model", True, SCORE_PARTS))
     if other:
         columns.append(Column(f"{name}, {READOUTS[other].split(',')[0]}", f"{metric}_{other}", True, SCORE_PARTS))
     if value_task:
-        columns.append(Column(f"{task_short(report.data['tasks'][value_task])} error", "value_error", True, SCORE_PARTS))
+        columns.append(
+            Column(f"{task_short(report.data['tasks'][value_task])} error", "value_error", True, SCORE_PARTS)
+        )
     columns.append(Column("Recall at 10", "recall_at_10", True))
     rows = []
     for encoder in encoders:
-        cells = [_encoder_cell(report, encoder), _size_cell(report, encoder),
-                 score_cell(encoder.score(finding, metric), metric, strong=True), _whisker(encoder, finding, metric, limits),
-                 difference_cell(report, finding, encoder)]
+        cells = [
+            _encoder_cell(report, encoder),
+            _size_cell(report, encoder),
+            score_cell(encoder.score(finding, metric), metric, strong=True),
+            _whisker(encoder, finding, metric, limits),
+            difference_cell(report, finding, encoder),
+        ]
         if report.beside:
             cells.append(direct_cell(report, finding, encoder, readout))
         if other:
             cells.append(short_cell(encoder.other_score(finding, metric), metric))
         if value_task:
-            cells.append(short_cell(encoder.score(value_task, "mae"), "mae", report.data["tasks"][value_task].get("phenotype")))
+            cells.append(
+                short_cell(encoder.score(value_task, "mae"), "mae", report.data["tasks"][value_task].get("phenotype"))
+            )
         rows.append((*cells, _recall_at_10(report, encoder)))
     caption = f"{report.data['tasks'][finding]['label']}: encoders on the same {report.split} patients"
     return Table(f"models-{finding.replace('_', '-')}", caption, tuple(columns), tuple(rows))
 
 
 def _encoder_cell(report: Report, encoder: Encoder) -> Cell:
-    detail = {**DETAILS, "model": f"{report.model['name']} {report.model['id'][:8]}", "beside": f"{beside_name(report, encoder.model_id)}"}
+    detail = {
+        **DETAILS,
+        "model": f"{report.model['name']} {report.model['id'][:8]}",
+        "beside": f"{beside_name(report, encoder.model_id)}",
+    }
     return Cell(encoder.label, (encoder.label,), detail.get(encoder.kind, ""), True)
 
 
@@ -104,7 +125,9 @@ def _size_cell(report: Report, encoder: Encoder) -> Cell:
     if not n:
         reason = UNKNOWN_SIZE.get(encoder.kind, "not known")
         return Cell(MISSING, (None, None, reason), reason)
-    return Cell(parameters(n), (n, n / own if own else None), size_beside(n, own) if own and encoder.kind != "model" else "")
+    return Cell(
+        parameters(n), (n, n / own if own else None), size_beside(n, own) if own and encoder.kind != "model" else ""
+    )
 
 
 def beside_name(report: Report, model_id: str | None) -> str:
@@ -136,7 +159,11 @@ def _whisker(encoder: Encoder, task: str, metric: str, limits: tuple[float, floa
 
 
 def _recall_at_10(report: Report, encoder: Encoder) -> Cell:
-    owner = report if encoder.kind == "model" else next((r for r in report.beside if r.model["id"] == encoder.model_id), None)
+    owner = (
+        report
+        if encoder.kind == "model"
+        else next((r for r in report.beside if r.model["id"] == encoder.model_id), None)
+    )
     value = owner and plain_score(owner.section("retrieval", "ecg_to_study").get("recall@10"))
     return number_cell(value, number(value, 2)) if value is not None else Cell(MISSING)
 
@@ -157,15 +184,23 @@ def difference_cell(report: Report, task: str, encoder: Encoder) -> Cell:
     """The paired difference of one encoder, "reference" for the one it is taken to."""
     if encoder.row_key == reference_of(report, task)[1] and encoder.row_key and encoder.kind != "beside":
         return Cell("reference")
-    owner = next((r for r in report.beside if r.model["id"] == encoder.model_id), None) if encoder.kind == "beside" else report
+    owner = (
+        next((r for r in report.beside if r.model["id"] == encoder.model_id), None)
+        if encoder.kind == "beside"
+        else report
+    )
     found = owner and owner.section("differences", task).get(encoder.row_key)
     if not found:
         return Cell(MISSING)
-    return Cell(difference_with_interval(found["value"], found["metric"], report.data["tasks"][task].get("phenotype")), tuple(found["value"]))
+    return Cell(
+        difference_with_interval(found["value"], found["metric"], report.data["tasks"][task].get("phenotype")),
+        tuple(found["value"]),
+    )
 
 
 def direct_cell(report: Report, task: str, encoder: Encoder, readout: str) -> Cell:
-    """The paired difference of one encoder to the report's own model on the same ECGs, "reference" for the model itself."""
+    """The paired difference of one encoder to the report's own model on the same ECGs, "reference" for the model
+    itself."""
     if encoder.kind == "model":
         return Cell("reference")
     found = report.difference_to_model(task, encoder, readout)
@@ -176,16 +211,40 @@ def direct_cell(report: Report, task: str, encoder: Encoder, readout: str) -> Ce
 
 
 def differences_table(report: Report) -> Table:
-    """Paired differences of every row to the reference row of its task, then those of the models beside to this model."""
-    names = {row["key"]: f"{row['encoder']}, {READOUTS.get(row['readout'], row['readout'])}" for row in report.data["rows"]}
-    columns = (Column("Task", "task"), Column("Row", "row"), Column("Reference", "reference"), Column("Score", "metric"),
-               Column("Difference", "difference", True, SCORE_PARTS))
-    rows = [(text_cell(report.data["tasks"][task]["label"]), Cell(names.get(key, key), (key,)), Cell(names.get(d["reference"], ""), (d["reference"],)),
-             Cell(score_label(d["metric"]), (d["metric"],)),
-             Cell(difference_with_interval(d["value"], d["metric"], report.data["tasks"][task].get("phenotype")), tuple(d["value"])))
-            for task, found in report.section("differences").items() if task in report.data["tasks"] for key, d in found.items()
-            if key != d["reference"]]
-    return Table("differences", "Paired differences, resampling the same patients for both rows", columns, (*rows, *_direct_rows(report, names)))
+    """Paired differences of every row to the reference row of its task, then those of the models beside to this
+    model."""
+    names = {
+        row["key"]: f"{row['encoder']}, {READOUTS.get(row['readout'], row['readout'])}" for row in report.data["rows"]
+    }
+    columns = (
+        Column("Task", "task"),
+        Column("Row", "row"),
+        Column("Reference", "reference"),
+        Column("Score", "metric"),
+        Column("Difference", "difference", True, SCORE_PARTS),
+    )
+    rows = [
+        (
+            text_cell(report.data["tasks"][task]["label"]),
+            Cell(names.get(key, key), (key,)),
+            Cell(names.get(d["reference"], ""), (d["reference"],)),
+            Cell(score_label(d["metric"]), (d["metric"],)),
+            Cell(
+                difference_with_interval(d["value"], d["metric"], report.data["tasks"][task].get("phenotype")),
+                tuple(d["value"]),
+            ),
+        )
+        for task, found in report.section("differences").items()
+        if task in report.data["tasks"]
+        for key, d in found.items()
+        if key != d["reference"]
+    ]
+    return Table(
+        "differences",
+        "Paired differences, resampling the same patients for both rows",
+        columns,
+        (*rows, *_direct_rows(report, names)),
+    )
 
 
 def _direct_rows(report: Report, names: dict[str, str]) -> Iterator[tuple[Cell, ...]]:
@@ -197,5 +256,10 @@ def _direct_rows(report: Report, names: dict[str, str]) -> Iterator[tuple[Cell, 
                 cell = direct_cell(report, task, encoder, readout)
                 if cell.values:
                     words = f"{encoder.label}, {beside_name(report, encoder.model_id)}, {READOUTS[readout]}"
-                    yield (text_cell(meta["label"]), Cell(words, (f"{encoder.model_id} {encoder.row_key}",)),
-                           Cell(names[model.row_key], (model.row_key,)), Cell(score_label(main_score(report, task)), (main_score(report, task),)), cell)
+                    yield (
+                        text_cell(meta["label"]),
+                        Cell(words, (f"{encoder.model_id} {encoder.row_key}",)),
+                        Cell(names[model.row_key], (model.row_key,)),
+                        Cell(score_label(main_score(report, task)), (main_score(report, task),)),
+                        cell,
+                    )

@@ -1,7 +1,8 @@
-"""Training runs as their folders tell: settings, metrics, log, finished model; read while they are written, without torch.
+"""Training runs as their folders tell: settings, metrics, log, finished model; read while they are written, without
+torch.
 
-A run that is being written may end in half a line; that line is left out until it is whole. The state of a run is that of
-its job; a folder without a job (copied from elsewhere) is done when it holds a model.
+A run that is being written may end in half a line; that line is left out until it is whole. The state of a run is that
+of its job; a folder without a job (copied from elsewhere) is done when it holds a model.
 """
 
 import json
@@ -19,11 +20,37 @@ from echo2ecg_core.store.database import Workspace
 from echo2ecg_core.store.jobs import Job
 from echo2ecg_core.workflows.report import report_path
 
-POOLINGS = {"attention": "attention pooling", "mean": "mean pooling", "cls": "CLS pooling", "single_view": "single view"}
-TOLD = {"batch_size": "batch {:,}", "epochs": "{} epochs", "lr": "rate {:g}", "within_days": "± {:g} days", "precision": "{}",
-        "patients": "{:,} patients", "windows": "{} windows"}
-COLUMNS = ("run", "job_id", "state", "setting", "epoch", "epochs", "recall_at_10", "auroc", "auroc_low", "auroc_high", "time_s", "started_at",
-           "model_id", "active")
+POOLINGS = {
+    "attention": "attention pooling",
+    "mean": "mean pooling",
+    "cls": "CLS pooling",
+    "single_view": "single view",
+}
+TOLD = {
+    "batch_size": "batch {:,}",
+    "epochs": "{} epochs",
+    "lr": "rate {:g}",
+    "within_days": "± {:g} days",
+    "precision": "{}",
+    "patients": "{:,} patients",
+    "windows": "{} windows",
+}
+COLUMNS = (
+    "run",
+    "job_id",
+    "state",
+    "setting",
+    "epoch",
+    "epochs",
+    "recall_at_10",
+    "auroc",
+    "auroc_low",
+    "auroc_high",
+    "time_s",
+    "started_at",
+    "model_id",
+    "active",
+)
 
 
 @dataclass(frozen=True)
@@ -73,7 +100,8 @@ def run(workspace: Workspace, name: str) -> Run:
 
 
 def list_runs(workspace: Workspace, active_model_id: str | None = None) -> pd.DataFrame:
-    """One row a run: name, state, setting in words, epochs done and planned, best recall@10, AUROC of LVEF <= 40, seconds, start, model."""
+    """One row a run: name, state, setting in words, epochs done and planned, best recall@10, AUROC of LVEF <= 40,
+    seconds, start, model."""
     return pd.DataFrame([_row(workspace, found, active_model_id) for found in runs(workspace)], columns=COLUMNS)
 
 
@@ -124,7 +152,8 @@ def log_tail(workspace: Workspace, found: Run, lines: int = 200) -> str:
 
 
 def left_s(metrics: pd.DataFrame) -> float | None:
-    """Seconds that a running run still needs: what its last epoch said, less what has passed since; None when it cannot be told."""
+    """Seconds that a running run still needs: what its last epoch said, less what has passed since; None when it cannot
+    be told."""
     epochs = metrics[metrics.kind == "epoch"]
     if epochs.empty or "eta_s" not in epochs or pd.isna(epochs.eta_s.iloc[-1]):
         return None
@@ -142,15 +171,23 @@ def compare(workspace: Workspace, names: list[str]) -> pd.DataFrame:
     columns = {}
     for name in names:
         found = run(workspace, name)
-        columns[name] = _flat({key: found.settings.get(key) for key in ("preset", "parameters", "set", "spec", "pairs", "patients")}) | _results(found)
+        columns[name] = _flat(
+            {key: found.settings.get(key) for key in ("preset", "parameters", "set", "spec", "pairs", "patients")}
+        ) | _results(found)
     table = pd.DataFrame(columns).astype(object)
     results = [label for label in table.index if label in RESULTS.values()]
     differ = [label for label in table.index if label not in results and table.loc[label].map(str).nunique() > 1]
     return table.loc[[*differ, *results]]
 
 
-RESULTS = {"loss": "training loss", "validation_loss": "validation loss", "recall@1": "recall at 1", "recall@5": "recall at 5",
-           "recall@10": "recall at 10", "median_rank": "median rank"}
+RESULTS = {
+    "loss": "training loss",
+    "validation_loss": "validation loss",
+    "recall@1": "recall at 1",
+    "recall@5": "recall at 5",
+    "recall@10": "recall at 10",
+    "median_rank": "median rank",
+}
 
 
 def _results(found: Run) -> dict:
@@ -184,13 +221,28 @@ def _row(workspace: Workspace, found: Run, active_model_id: str | None) -> tuple
     epochs = metrics[metrics.kind == "epoch"]
     last = epochs.iloc[-1] if len(epochs) else {}
     model_id, auroc = _model(workspace, found.folder)
-    planned = last.get("epochs") or found.settings.get("parameters", {}).get("epochs") or found.settings.get("set", {}).get("epochs")
+    planned = (
+        last.get("epochs")
+        or found.settings.get("parameters", {}).get("epochs")
+        or found.settings.get("set", {}).get("epochs")
+    )
     words = setting_words(found.settings)
     if found.state == "failed":
         words += f": {found.job.message}"
-    return (found.name, found.job.job_id if found.job else None, found.state, words, int(last.get("epoch", 0)), planned,
-            epochs["recall@10"].max() if "recall@10" in epochs else None, *auroc, float(epochs.seconds.sum()) if "seconds" in epochs else 0.0,
-            _started(found), model_id, model_id is not None and model_id == active_model_id)
+    return (
+        found.name,
+        found.job.job_id if found.job else None,
+        found.state,
+        words,
+        int(last.get("epoch", 0)),
+        planned,
+        epochs["recall@10"].max() if "recall@10" in epochs else None,
+        *auroc,
+        float(epochs.seconds.sum()) if "seconds" in epochs else 0.0,
+        _started(found),
+        model_id,
+        model_id is not None and model_id == active_model_id,
+    )
 
 
 def _started(found: Run) -> datetime | None:
@@ -219,7 +271,9 @@ def _model(workspace: Workspace, folder: Path) -> tuple[str | None, tuple]:
 def _reported(workspace: Workspace, model_id: str) -> tuple | None:
     try:
         report = json.loads(report_path(workspace, model_id).read_text())
-        task = next(name for name, task in report["tasks"].items() if task["phenotype"] == "lvef" and task["kind"] == "binary")
+        task = next(
+            name for name, task in report["tasks"].items() if task["phenotype"] == "lvef" and task["kind"] == "binary"
+        )
         row = next(row for row in report["rows"] if row["kind"] == "model" and row["readout"] == "probe")
         return tuple(row["results"][task]["auroc"])
     except (OSError, ValueError, KeyError, TypeError, StopIteration):
@@ -249,5 +303,7 @@ def resume(workspace: Workspace, name: str) -> None:
     """
     found = run(workspace, name)
     if found.job is None:
-        raise Echo2ECGError(f"{name} was not started in this workspace.", "Clone it: a new run with the same settings starts.")
+        raise Echo2ECGError(
+            f"{name} was not started in this workspace.", "Clone it: a new run with the same settings starts."
+        )
     jobs.resume(workspace, found.job.job_id)

@@ -71,8 +71,14 @@ class Hit:
     def as_json(self) -> dict:
         """The hit as plain JSON types."""
         views = [{"clip_id": c.clip_id, "view": c.view, "fps": c.fps, "frames": c.n_frames} for c in self.clips]
-        return {"rank": self.rank, "study_id": self.study_id, "similarity": self.similarity,
-                "phenotypes": self.phenotypes, "views": views, "synthetic": self.synthetic}
+        return {
+            "rank": self.rank,
+            "study_id": self.study_id,
+            "similarity": self.similarity,
+            "phenotypes": self.phenotypes,
+            "views": views,
+            "synthetic": self.synthetic,
+        }
 
 
 @dataclass(frozen=True)
@@ -103,13 +109,18 @@ def search(prediction: Prediction, workspace: Workspace, k: int = 10, filters: F
     """
     _require_studies(ModelRegistry(workspace).get(prediction.model_id))
     if prediction.aligned is None:
-        raise SignalError("Nothing was predicted from this ECG, so there is nothing to search with.",
-                          "Use a tracing of better quality, or predict in spite of its quality.")
+        raise SignalError(
+            "Nothing was predicted from this ECG, so there is nothing to search with.",
+            "Use a tracing of better quality, or predict in spite of its quality.",
+        )
     vectors = study_vectors(workspace, prediction.model_id)
     catalog = Catalog(workspace)
     among = candidates(workspace, filters or Filters()).study_ids
     ids, cosines = vectors.nearest(prediction.aligned, k, model_id=prediction.model_id, among=among)
-    return [_hit(catalog, rank, study_id, cosine) for rank, (study_id, cosine) in enumerate(zip(ids, cosines, strict=True), 1)]
+    return [
+        _hit(catalog, rank, study_id, cosine)
+        for rank, (study_id, cosine) in enumerate(zip(ids, cosines, strict=True), 1)
+    ]
 
 
 def search_report(prediction: Prediction, hits: list[Hit]) -> dict:
@@ -136,8 +147,18 @@ def nearest_ecgs(study_id: str, workspace: Workspace, k: int = 10) -> list[EcgHi
     hits = []
     for rank, (ecg_id, cosine) in enumerate(zip(ids, cosines, strict=True), 1):
         row = rows.loc[ecg_id]
-        hits.append(EcgHit(rank, ecg_id, round(float(cosine), 4), row["patient_id"] == patient_id, row["study_id"],
-                           measured(row), row["sex"], bool(row["synthetic"])))
+        hits.append(
+            EcgHit(
+                rank,
+                ecg_id,
+                round(float(cosine), 4),
+                row["patient_id"] == patient_id,
+                row["study_id"],
+                measured(row),
+                row["sex"],
+                bool(row["synthetic"]),
+            )
+        )
     return hits
 
 
@@ -179,16 +200,27 @@ def _require_studies(card: ModelCard) -> None:
 
 def _filled(vectors: VectorSet, what: str) -> VectorSet:
     if not len(vectors):
-        raise StoreError(f"No {what} has been embedded by model {vectors.model_id} yet, so there is nothing to compare with.",
-                         "Run `embed`, or wait until the demo has been prepared.")
+        raise StoreError(
+            f"No {what} has been embedded by model {vectors.model_id} yet, so there is nothing to compare with.",
+            "Run `embed`, or wait until the demo has been prepared.",
+        )
     return vectors
 
 
 def _hit(catalog: Catalog, rank: int, study_id: str, cosine: float) -> Hit:
     study = catalog.study(study_id)
     phenotypes = {name: round(value, 3) for name, value in study.phenotypes.items()}
-    return Hit(rank, study_id, study.patient_id, round(float(cosine), 4), phenotypes, tuple(catalog.clips_of(study_id)), study.synthetic,
-               study.sex, study.age_years)
+    return Hit(
+        rank,
+        study_id,
+        study.patient_id,
+        round(float(cosine), 4),
+        phenotypes,
+        tuple(catalog.clips_of(study_id)),
+        study.synthetic,
+        study.sex,
+        study.age_years,
+    )
 
 
 def _ecg_rows(catalog: Catalog) -> pd.DataFrame:

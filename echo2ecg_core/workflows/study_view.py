@@ -1,8 +1,8 @@
 """One echo study as a viewer shows it: clips by their weight, and a beat of the patient's ECG to orient by.
 
 The weight is the share of a clip in the study's vector (attention pooling of the active model); without a model the
-order is that of the view list. The beat is not simultaneous with the clips: it is lead II of the patient's ECG nearest in
-time, one median beat from R wave to R wave.
+order is that of the view list. The beat is not simultaneous with the clips: it is lead II of the patient's ECG nearest
+in time, one median beat from R wave to R wave.
 """
 
 from dataclasses import dataclass
@@ -22,7 +22,8 @@ BEAT_SAMPLES = 160
 
 @dataclass(frozen=True)
 class StudyView:
-    """A study, its clips in the order of showing, their weights (0..1; empty: not known) and one beat scaled 0..1 or None."""
+    """A study, its clips in the order of showing, their weights (0..1; empty: not known) and one beat scaled 0..1 or
+    None."""
 
     study: StudyRow
     clips: tuple[ClipRow, ...]
@@ -39,13 +40,17 @@ def view_study(study_id: str, workspace: Workspace, model: LoadedModel | None = 
     catalog = Catalog(workspace)
     study, clips = catalog.study(study_id), catalog.clips_of(study_id)
     weights = weigh_clips(study_id, workspace, model) if model else {}
-    order = {view: place for place, view in enumerate(("A4C", "A2C", "Parasternal_Long", "A3C", "Parasternal_Short", "Subcostal"))}
+    order = {
+        view: place
+        for place, view in enumerate(("A4C", "A2C", "Parasternal_Long", "A3C", "Parasternal_Short", "Subcostal"))
+    }
     clips.sort(key=lambda c: (-weights.get(c.clip_id, 0.0), order.get(c.view, len(VIEWS)), c.clip_id))
     return StudyView(study, tuple(clips), weights, _beat_of(study, catalog))
 
 
 def weigh_clips(study_id: str, workspace: Workspace, model: LoadedModel) -> dict[str, float]:
-    """Share (0..1) of each clip in its study's vector; empty when the clips have no vectors yet or the model no echo side."""
+    """Share (0..1) of each clip in its study's vector; empty when the clips have no vectors yet or the model no echo
+    side."""
     from echo2ecg_core.workflows.embed import clip_encoder_id
 
     if "study" not in model.spec.parts:
@@ -70,7 +75,10 @@ def median_beat(record: EcgRecord, r_times_s: tuple[float, ...]) -> tuple[float,
     lead = record.signal_mv[LEADS.index("II")]
     seconds = np.arange(record.n_samples) / record.sampling_rate_hz
     share = np.linspace(0, 1, BEAT_SAMPLES)
-    beats = [np.interp(start + share * (end - start), seconds, lead) for start, end in zip(r_times_s, r_times_s[1:], strict=False)]
+    beats = [
+        np.interp(start + share * (end - start), seconds, lead)
+        for start, end in zip(r_times_s, r_times_s[1:], strict=False)
+    ]
     if not beats:
         return None
     beat = np.median(beats, axis=0)

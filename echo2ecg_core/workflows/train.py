@@ -1,8 +1,8 @@
 """Journey 4: from patients to a registered model (weights, readouts, manifest with what was measured on test patients).
 
-A run is a folder of the workspace: its settings, metrics as they come, a checkpoint to go on from, at last the model. The
-same function serves the job of the Training page, the terminal, torchrun and SLURM: all processes train, the first one
-writes. A new model is registered, never active.
+A run is a folder of the workspace: its settings, metrics as they come, a checkpoint to go on from, at last the model.
+The same function serves the job of the Training page, the terminal, torchrun and SLURM: all processes train, the first
+one writes. A new model is registered, never active.
 """
 
 import json
@@ -31,7 +31,8 @@ REFERENCE_PAIRS_PER_S = {"demo": 110.0, "paper": 12.0}  # two CPU cores, until a
 
 @dataclass(frozen=True)
 class TrainingPlan:
-    """What a training would take: pairs and patients by split, optimiser steps, seconds, bytes on disk, notes in words."""
+    """What a training would take: pairs and patients by split, optimiser steps, seconds, bytes on disk, notes in
+    words."""
 
     pairs: int
     patients: int
@@ -48,7 +49,13 @@ def run_folder(workspace: Workspace, run_id: int) -> Path:
     return workspace.folder / "runs" / f"run-{run_id:04d}"
 
 
-def run_training(workspace: Workspace, parameters: Mapping, progress: Progress = lambda share, message: None, *, job_id: int | None = None) -> str:
+def run_training(
+    workspace: Workspace,
+    parameters: Mapping,
+    progress: Progress = lambda share, message: None,
+    *,
+    job_id: int | None = None,
+) -> str:
     """Train, measure and register a model; a run that was stopped goes on. Returns a closing sentence.
 
     Args:
@@ -76,8 +83,16 @@ def run_training(workspace: Workspace, parameters: Mapping, progress: Progress =
     _write_settings(folder, settings, parameters, name, train)
     with ExitStack() as stack:
         log = _log(folder, settings, _part(progress, PREPARING, TRAINING), stack)
-        network = pretrain(settings.spec, train, validation, settings.run, fabric=fabric, start_from=_start(workspace, settings),
-                           state_file=folder / "state.pt", log=log)
+        network = pretrain(
+            settings.spec,
+            train,
+            validation,
+            settings.run,
+            fabric=fabric,
+            start_from=_start(workspace, settings),
+            state_file=folder / "state.pt",
+            log=log,
+        )
     progress(TRAINING, "Fitting readouts and measuring test patients")
     card = _finish(workspace, folder, network, clip_encoder, data, settings, name, command_of(parameters))
     return f"{card.name} {card.model_id} is trained and registered; it is not active until it is prepared and promoted."
@@ -111,7 +126,9 @@ def plan_training(workspace: Workspace, preset: str, overrides: Mapping | None =
     """
     settings = training_settings(preset, overrides)
     run = settings.run
-    ecgs, studies, each, notes = _phantom_visits(settings) if settings.patients else _workspace_visits(workspace, settings)
+    ecgs, studies, each, notes = (
+        _phantom_visits(settings) if settings.patients else _workspace_visits(workspace, settings)
+    )
     from echo2ecg_core.training.pairs import find_pairs
 
     counts = {}
@@ -121,30 +138,56 @@ def plan_training(workspace: Workspace, preset: str, overrides: Mapping | None =
     n = counts["train"][0] if run.epoch_of == "pairs" else counts["train"][1]
     steps = n // (min(run.batch_size, n) * run.accumulate) * run.epochs
     if steps == 0:
-        raise Echo2ECGError(f"There are {n} training {run.epoch_of}, fewer than one step needs ({run.batch_size} x {run.accumulate}).",
-                            "Use a smaller batch or more data.")
+        raise Echo2ECGError(
+            f"There are {n} training {run.epoch_of}, fewer than one step needs ({run.batch_size} x {run.accumulate}).",
+            "Use a smaller batch or more data.",
+        )
     speed, known = _pairs_per_s(workspace, settings)
     seconds = n * run.epochs / speed + (settings.patients * 0.25 if settings.patients else len(ecgs) * 0.004)
     if not known:
         notes += ("The time is that of two CPU cores; the first run on this machine corrects it.",)
     samples = int(10 * settings.spec.ecg_input.sampling_rate_hz)
-    return TrainingPlan(*counts["train"], *counts["validation"], steps, seconds, round(each * (1 + settings.bodies) * len(ecgs)) * 12 * samples * 2 + 60_000_000, notes)
+    return TrainingPlan(
+        *counts["train"],
+        *counts["validation"],
+        steps,
+        seconds,
+        round(each * (1 + settings.bodies) * len(ecgs)) * 12 * samples * 2 + 60_000_000,
+        notes,
+    )
 
 
 def _phantom_visits(settings: TrainingSettings):
-    """Visits of patients spread over the phantom cohort, and how many patients each stands for, so that the answer is quick."""
+    """Visits of patients spread over the phantom cohort, and how many patients each stands for, so that the answer is
+    quick."""
     import pandas as pd
 
     from echo2ecg_core.phantom.cohort import PhantomCohort
 
-    cohort, n_whole = PhantomCohort(settings.patients, settings.cohort_seed), settings.whole_patients or settings.patients
+    cohort, n_whole = (
+        PhantomCohort(settings.patients, settings.cohort_seed),
+        settings.whole_patients or settings.patients,
+    )
     chosen = np.unique(np.linspace(0, settings.patients - 1, min(settings.patients, PLANNED)).astype(int))
     patients = [(cohort.patient(int(i)), i < n_whole) for i in chosen]
-    ecgs = pd.DataFrame([{"ecg_id": e.ecg_id, "patient_id": p.patient_id, "ecg_time": str(e.time)} for p, _ in patients for e in p.ecgs])
-    studies = pd.DataFrame([{"study_id": s.study_id, "patient_id": s.patient_id, "study_date": str(s.date), "split": p.split}
-                            for p, whole in patients for s in p.studies[: None if whole else 1] if whole or p.split == "train"])
+    ecgs = pd.DataFrame(
+        [{"ecg_id": e.ecg_id, "patient_id": p.patient_id, "ecg_time": str(e.time)} for p, _ in patients for e in p.ecgs]
+    )
+    studies = pd.DataFrame(
+        [
+            {"study_id": s.study_id, "patient_id": s.patient_id, "study_date": str(s.date), "split": p.split}
+            for p, whole in patients
+            for s in p.studies[: None if whole else 1]
+            if whole or p.split == "train"
+        ]
+    )
     notes = ("Pairs are counted on some of the simulated patients.",) if len(chosen) < settings.patients else ()
-    return ecgs, studies, settings.patients / len(chosen), ("The phantom cohort is simulated first, which takes most of a short run.", *notes)
+    return (
+        ecgs,
+        studies,
+        settings.patients / len(chosen),
+        ("The phantom cohort is simulated first, which takes most of a short run.", *notes),
+    )
 
 
 def _workspace_visits(workspace: Workspace, settings: TrainingSettings):
@@ -153,14 +196,23 @@ def _workspace_visits(workspace: Workspace, settings: TrainingSettings):
     catalog = Catalog(workspace)
     ecgs, studies = catalog.ecgs(), catalog.studies()
     if ecgs.empty or studies.empty:
-        raise Echo2ECGError(f"The workspace has {len(ecgs)} ECGs and {len(studies)} studies; training needs both.", "Import an archive first.")
+        raise Echo2ECGError(
+            f"The workspace has {len(ecgs)} ECGs and {len(studies)} studies; training needs both.",
+            "Import an archive first.",
+        )
     card = None if settings.clip_encoder == "new" else clip_encoder_card(workspace, settings)
     others = card is not None and not card.active
-    return ecgs, studies, 1.0, (f"Clips are embedded by the clip encoder of {card.name} {card.model_id}.",) if others else ()
+    return (
+        ecgs,
+        studies,
+        1.0,
+        (f"Clips are embedded by the clip encoder of {card.name} {card.model_id}.",) if others else (),
+    )
 
 
 def _pairs_per_s(workspace: Workspace, settings: TrainingSettings) -> tuple[float, bool]:
-    """Pairs a second of this workspace's latest run with the same preset, or a reference, and whether it was measured here."""
+    """Pairs a second of this workspace's latest run with the same preset, or a reference, and whether it was measured
+    here."""
     for metrics in sorted((workspace.folder / "runs").glob("run-*/metrics.jsonl"), reverse=True):
         try:
             if json.loads((metrics.parent / "settings.json").read_text())["preset"] == settings.preset:
@@ -170,23 +222,41 @@ def _pairs_per_s(workspace: Workspace, settings: TrainingSettings) -> tuple[floa
     return REFERENCE_PAIRS_PER_S[settings.preset], False
 
 
-def _data(workspace: Workspace, settings: TrainingSettings, clip_encoder, folder: Path, progress: Progress) -> TrainingData:
+def _data(
+    workspace: Workspace, settings: TrainingSettings, clip_encoder, folder: Path, progress: Progress
+) -> TrainingData:
     from echo2ecg_core.workflows.training_data import weights_id, workspace_data
 
     if settings.patients:
         from echo2ecg_core.workflows.prepare_phantom import prepare_cohort, with_more_bodies
 
-        shards = workspace.folder / "prepared" / f"phantom-{settings.cohort_seed}-{settings.whole_patients}-{weights_id(clip_encoder)}"
-        of_cohort = {"n_patients": settings.patients, "seed": settings.cohort_seed, "spec": settings.spec.ecg_input, "folder": shards,
-                     "processes": os.cpu_count() or 1}
-        data = prepare_cohort(**of_cohort, encoder=clip_encoder, n_whole=settings.whole_patients or None, progress=_part(progress, 0, 0.9))
-        return with_more_bodies(data, **of_cohort, n_bodies=settings.bodies, progress=_part(progress, 0.9, 1)) if settings.bodies else data
+        shards = (
+            workspace.folder
+            / "prepared"
+            / f"phantom-{settings.cohort_seed}-{settings.whole_patients}-{weights_id(clip_encoder)}"
+        )
+        of_cohort = {
+            "n_patients": settings.patients,
+            "seed": settings.cohort_seed,
+            "spec": settings.spec.ecg_input,
+            "folder": shards,
+            "processes": os.cpu_count() or 1,
+        }
+        data = prepare_cohort(
+            **of_cohort, encoder=clip_encoder, n_whole=settings.whole_patients or None, progress=_part(progress, 0, 0.9)
+        )
+        return (
+            with_more_bodies(data, **of_cohort, n_bodies=settings.bodies, progress=_part(progress, 0.9, 1))
+            if settings.bodies
+            else data
+        )
     encoder_id = clip_encoder_card(workspace, settings).manifest()["weights"]["clip_encoder"]["sha256"][:8]
     return workspace_data(workspace, settings.spec.ecg_input, encoder_id, workspace.folder / "prepared", progress)
 
 
 def _start(workspace: Workspace, settings: TrainingSettings):
-    """Weights to start from, or None for random ones: the ECG encoder, and whatever else the model has in the same sizes.
+    """Weights to start from, or None for random ones: the ECG encoder, and whatever else the model has in the same
+    sizes.
 
     Raises:
         Echo2ECGError: the model to start from has another ECG encoder.
@@ -199,9 +269,13 @@ def _start(workspace: Workspace, settings: TrainingSettings):
     card = ModelRegistry(workspace).get(settings.start_from)
     checkpoint = load_checkpoint(card.folder)
     sizes = ("width", "depth", "heads", "mlp_ratio", "patch", "n_samples")
-    if checkpoint.echo2ecg is None or any(getattr(checkpoint.spec.ecg_encoder, s) != getattr(settings.spec.ecg_encoder, s) for s in sizes):
-        raise Echo2ECGError(f"The ECG encoder of {card.name} has other sizes than the preset {settings.preset}.",
-                            "Start from a model of the same size, or from random.")
+    if checkpoint.echo2ecg is None or any(
+        getattr(checkpoint.spec.ecg_encoder, s) != getattr(settings.spec.ecg_encoder, s) for s in sizes
+    ):
+        raise Echo2ECGError(
+            f"The ECG encoder of {card.name} has other sizes than the preset {settings.preset}.",
+            "Start from a model of the same size, or from random.",
+        )
     wanted = {key: value.shape for key, value in Echo2ECG(settings.spec).state_dict().items()}
     return {key: value for key, value in checkpoint.echo2ecg.state_dict().items() if wanted.get(key) == value.shape}
 
@@ -210,10 +284,19 @@ def _write_settings(folder: Path, settings: TrainingSettings, parameters: Mappin
     """What the run is, for pages; written once, a resumed run keeps its beginning."""
     if (folder / "settings.json").exists():
         return
-    content = {"run": folder.name, "preset": settings.preset, "set": dict(parameters.get("set") or {}), "name": name,
-               "parameters": asdict(settings.run), "spec": settings.spec.to_dict(), "within_days": settings.within_days,
-               "start_from": settings.start_from, "started_at": datetime.now(UTC).isoformat(timespec="seconds"),
-               "pairs": len(train), "patients": train.n_patients}
+    content = {
+        "run": folder.name,
+        "preset": settings.preset,
+        "set": dict(parameters.get("set") or {}),
+        "name": name,
+        "parameters": asdict(settings.run),
+        "spec": settings.spec.to_dict(),
+        "within_days": settings.within_days,
+        "start_from": settings.start_from,
+        "started_at": datetime.now(UTC).isoformat(timespec="seconds"),
+        "pairs": len(train),
+        "patients": train.n_patients,
+    }
     write_atomically(folder / "settings.json", json.dumps(content, indent=1).encode())
 
 
@@ -225,8 +308,11 @@ def _log(folder: Path, settings: TrainingSettings, progress: Progress, stack: Ex
     board = stack.enter_context(SummaryWriter(str(folder / "tensorboard")))
 
     def log(metrics: dict) -> None:
-        entry = {"kind": metrics["kind"], "time": datetime.now(UTC).isoformat(timespec="seconds"),
-                 **{k: _rounded(v) for k, v in metrics.items() if k != "kind"}}
+        entry = {
+            "kind": metrics["kind"],
+            "time": datetime.now(UTC).isoformat(timespec="seconds"),
+            **{k: _rounded(v) for k, v in metrics.items() if k != "kind"},
+        }
         file.write(json.dumps(entry) + "\n")
         file.flush()
         for key, value in metrics.items():
@@ -234,8 +320,11 @@ def _log(folder: Path, settings: TrainingSettings, progress: Progress, stack: Ex
                 board.add_scalar(f"{metrics['kind']}/{key}", value, metrics["step"])
         board.flush()
         done = metrics["progress"] if metrics["kind"] == "step" else metrics["epoch"] / settings.run.epochs
-        progress(done, f"Epoch {int(np.ceil(metrics['epoch']))} of {settings.run.epochs} · loss {metrics['loss']:.3f} · "
-                       f"{metrics['pairs_per_s']:.0f} pairs/s")
+        progress(
+            done,
+            f"Epoch {int(np.ceil(metrics['epoch']))} of {settings.run.epochs} · loss {metrics['loss']:.3f} · "
+            f"{metrics['pairs_per_s']:.0f} pairs/s",
+        )
 
     return log
 
@@ -244,8 +333,16 @@ def _rounded(value):
     return float(f"{value:.6g}") if isinstance(value, float) else value
 
 
-def _finish(workspace: Workspace, folder: Path, network, clip_encoder, data: TrainingData, settings: TrainingSettings, name: str,
-            command: str) -> ModelCard:
+def _finish(
+    workspace: Workspace,
+    folder: Path,
+    network,
+    clip_encoder,
+    data: TrainingData,
+    settings: TrainingSettings,
+    name: str,
+    command: str,
+) -> ModelCard:
     """Readouts, what they are worth, the model folder; registered, not active."""
     from safetensors.numpy import save_file
 
@@ -260,15 +357,33 @@ def _finish(workspace: Workspace, folder: Path, network, clip_encoder, data: Tra
         network = kept
     splits = data.studies.groupby("split").patient_id.nunique().to_dict()
     manifest = {
-        "name": name, "synthetic": bool(settings.patients) or _is_synthetic(workspace), "preset": settings.preset, "command": command,
-        "cohort": {"patients": splits, "seed": settings.cohort_seed, "simulated": settings.patients,
-                   "whole": settings.whole_patients, "fingerprint": data.fingerprint()},
+        "name": name,
+        "synthetic": bool(settings.patients) or _is_synthetic(workspace),
+        "preset": settings.preset,
+        "command": command,
+        "cohort": {
+            "patients": splits,
+            "seed": settings.cohort_seed,
+            "simulated": settings.patients,
+            "whole": settings.whole_patients,
+            "fingerprint": data.fingerprint(),
+        },
         "pairs": {split: len(paired(data, split, settings.within_days)) for split in ("train", "validation", "test")},
-        "run": asdict(settings.run), "within_days": settings.within_days, "start_from": settings.start_from,
+        "run": asdict(settings.run),
+        "within_days": settings.within_days,
+        "start_from": settings.start_from,
         **({} if settings.start_from == "random" else {"started_from": _origin(workspace, settings.start_from)}),
-        "clip_encoder": settings.clip_encoder, "training_minutes": _minutes(folder), **measured,
+        "clip_encoder": settings.clip_encoder,
+        "training_minutes": _minutes(folder),
+        **measured,
     }
-    save_checkpoint(folder / "model", {"echo2ecg": network, "clip_encoder": clip_encoder}, network.spec, manifest, precision="float16")
+    save_checkpoint(
+        folder / "model",
+        {"echo2ecg": network, "clip_encoder": clip_encoder},
+        network.spec,
+        manifest,
+        precision="float16",
+    )
     save_file(readouts.tensors(), folder / "model" / READOUTS_FILE)
     return ModelRegistry(workspace).register(folder / "model")
 
@@ -276,7 +391,11 @@ def _finish(workspace: Workspace, folder: Path, network, clip_encoder, data: Tra
 def _origin(workspace: Workspace, model_id: str) -> dict:
     """How the model that a run started from came about, as far as its own manifest tells."""
     manifest = ModelRegistry(workspace).get(model_id).manifest()
-    return {key: manifest[key] for key in ("name", "sha256", "command", "run", "training_minutes", "started_from") if key in manifest}
+    return {
+        key: manifest[key]
+        for key in ("name", "sha256", "command", "run", "training_minutes", "started_from")
+        if key in manifest
+    }
 
 
 def _is_synthetic(workspace: Workspace) -> bool:

@@ -47,7 +47,9 @@ class TrainingData:
         return digest.hexdigest()
 
 
-def paired(data: TrainingData, split: str, within_days: float = 7.0, views: tuple[int, ...] | None = None) -> PreparedPairs:
+def paired(
+    data: TrainingData, split: str, within_days: float = 7.0, views: tuple[int, ...] | None = None
+) -> PreparedPairs:
     """The pairs of one split by row number.
 
     Args:
@@ -63,11 +65,16 @@ def paired(data: TrainingData, split: str, within_days: float = 7.0, views: tupl
     rows_of = clips.reset_index().groupby("study_id")["index"].agg(list)
     studies = data.studies[(data.studies.split == split) & data.studies.study_id.isin(rows_of.index)]
     if studies.empty:
-        raise StoreError(f"No {split} patient has an echo study with clip vectors.", "Import studies of more patients and run `embed`.")
+        raise StoreError(
+            f"No {split} patient has an echo study with clip vectors.",
+            "Import studies of more patients and run `embed`.",
+        )
     table = find_pairs(data.ecgs, studies, within_days)
     ecg_row = pd.Series(np.arange(len(data.ecgs)), data.ecgs.ecg_id)
     study_row = pd.Series(np.arange(len(data.studies)), data.studies.study_id)
-    pairs = np.stack([table.patient_id.astype("category").cat.codes, ecg_row[table.ecg_id], study_row[table.study_id]], 1)
+    pairs = np.stack(
+        [table.patient_id.astype("category").cat.codes, ecg_row[table.ecg_id], study_row[table.study_id]], 1
+    )
     clips_of = [np.array(rows_of.get(i, []), int) for i in data.studies.study_id]
     return PreparedPairs(data.signals, data.clip_data, clips_of, pairs.astype(np.int64))
 
@@ -75,10 +82,16 @@ def paired(data: TrainingData, split: str, within_days: float = 7.0, views: tupl
 def nearest_pairs(data: TrainingData, split: str, within_days: float = 7.0) -> pd.DataFrame:
     """One row an ECG with a study close in time: ecg_id, study_id, patient_id, days_apart, ecg_row, study_row."""
     studies = data.studies[data.studies.split == split]
-    table = find_pairs(data.ecgs, studies, within_days).sort_values(["ecg_id", "days_apart", "study_id"]).drop_duplicates("ecg_id")
+    table = (
+        find_pairs(data.ecgs, studies, within_days)
+        .sort_values(["ecg_id", "days_apart", "study_id"])
+        .drop_duplicates("ecg_id")
+    )
     ecg_row = pd.Series(np.arange(len(data.ecgs)), data.ecgs.ecg_id)
     study_row = pd.Series(np.arange(len(data.studies)), data.studies.study_id)
-    return table.assign(ecg_row=ecg_row[table.ecg_id].to_numpy(), study_row=study_row[table.study_id].to_numpy()).reset_index(drop=True)
+    return table.assign(
+        ecg_row=ecg_row[table.ecg_id].to_numpy(), study_row=study_row[table.study_id].to_numpy()
+    ).reset_index(drop=True)
 
 
 def weights_id(network) -> str:
@@ -89,8 +102,13 @@ def weights_id(network) -> str:
     return digest.hexdigest()[:8]
 
 
-def workspace_data(workspace: Workspace, spec: EcgInputSpec, clip_encoder_id: str, folder: Path,
-                   progress: Progress = lambda share, message: None) -> TrainingData:
+def workspace_data(
+    workspace: Workspace,
+    spec: EcgInputSpec,
+    clip_encoder_id: str,
+    folder: Path,
+    progress: Progress = lambda share, message: None,
+) -> TrainingData:
     """The ECGs and clip vectors of a workspace; cleaned ECGs are kept in `folder` and made once.
 
     Args:
@@ -111,15 +129,24 @@ def workspace_data(workspace: Workspace, spec: EcgInputSpec, clip_encoder_id: st
     vectors = load_vectors(workspace.vectors, "clip", clip_encoder_id)
     clips = clips[clips.clip_id.isin(vectors.ids)].reset_index(drop=True)
     if ecgs.empty or clips.empty:
-        raise StoreError(f"The workspace has {len(ecgs)} ECGs and {len(clips)} clips with vectors; training needs both.",
-                         "Import an archive and run `embed` first.")
+        raise StoreError(
+            f"The workspace has {len(ecgs)} ECGs and {len(clips)} clips with vectors; training needs both.",
+            "Import an archive and run `embed` first.",
+        )
     signals, kept = _cleaned(catalog, ecgs, spec, folder, progress)
     view = clips.view.map({name: i for i, name in enumerate(VIEWS)}).fillna(-1).astype(int)
-    return TrainingData(ecgs[kept].reset_index(drop=True), signals, catalog.studies(), clips[["study_id"]].assign(view=view),
-                        vectors.rows(list(clips.clip_id)).astype(np.float32))
+    return TrainingData(
+        ecgs[kept].reset_index(drop=True),
+        signals,
+        catalog.studies(),
+        clips[["study_id"]].assign(view=view),
+        vectors.rows(list(clips.clip_id)).astype(np.float32),
+    )
 
 
-def _cleaned(catalog: Catalog, ecgs: pd.DataFrame, spec: EcgInputSpec, folder: Path, progress: Progress) -> tuple[np.ndarray, np.ndarray]:
+def _cleaned(
+    catalog: Catalog, ecgs: pd.DataFrame, spec: EcgInputSpec, folder: Path, progress: Progress
+) -> tuple[np.ndarray, np.ndarray]:
     """Cleaned ECGs (n, 12, t) as a memory map, all cut to the shortest that holds a window, and which ECGs they are."""
     key = hashlib.sha256(json.dumps([spec.to_dict(), ecgs.content_hash.tolist()]).encode()).hexdigest()[:12]
     file, rows = folder / f"ecgs-{key}.npy", folder / f"ecgs-{key}.rows.npy"
@@ -144,7 +171,10 @@ def _common_length(ecgs: pd.DataFrame, spec: EcgInputSpec) -> int:
     lengths = (ecgs.duration_s * spec.sampling_rate_hz).astype(int)
     enough = lengths[lengths >= spec.n_samples]
     if enough.empty:
-        raise StoreError(f"No ECG lasts the {spec.n_samples / spec.sampling_rate_hz:.2f} s that one window needs.", "Import longer recordings.")
+        raise StoreError(
+            f"No ECG lasts the {spec.n_samples / spec.sampling_rate_hz:.2f} s that one window needs.",
+            "Import longer recordings.",
+        )
     return int(min(enough.min(), 10 * spec.sampling_rate_hz))
 
 
@@ -154,7 +184,9 @@ def _clean_whole(catalog: Catalog, ecg_id: str, spec: EcgInputSpec, length: int)
 
     record = catalog.ecg_record(ecg_id)
     try:
-        signal = clean_whole(record.signal_mv, record.sampling_rate_hz, target_hz=spec.sampling_rate_hz, order=spec.order)
+        signal = clean_whole(
+            record.signal_mv, record.sampling_rate_hz, target_hz=spec.sampling_rate_hz, order=spec.order
+        )
     except Echo2ECGError:
         return None
     return signal[:, :length].astype(np.float16) if signal.shape[1] >= length else None

@@ -1,8 +1,8 @@
 """Presets of a training and what may be set on top, for page and terminal alike; no torch here.
 
-`paper` is the published recipe to the number, on the patients of the workspace. `demo` makes the shipped model: the recipe
-scaled down to a CPU, on a phantom cohort that is simulated for it. Both want an ECG encoder to start from (`start_from`): the paper's
-was OTiS, the shipped model's was trained by masking.
+`paper` is the published recipe to the number, on the patients of the workspace. `demo` makes the shipped model: the
+recipe scaled down to a CPU, on a phantom cohort that is simulated for it. Both want an ECG encoder to start from
+(`start_from`): the paper's was OTiS, the shipped model's was trained by masking.
 """
 
 from collections.abc import Mapping
@@ -24,8 +24,8 @@ class TrainingSettings:
         run: How they are trained.
         within_days: Largest distance between an ECG and its study.
         start_from: "random", or the id of a model whose weights are the start, as far as the sizes are the same.
-        clip_encoder: "active": that of the active model, or where it has none of the newest that has; "new": trained first, on the
-            phantom cohort; or the id of a model.
+        clip_encoder: "active": that of the active model, or where it has none of the newest that has; "new": trained
+            first, on the phantom cohort; or the id of a model.
         patients: Size of the phantom cohort; 0: the patients of the workspace.
         whole_patients: The first so many of a phantom cohort are rendered whole (see prepare_phantom.py).
         bodies: In how many other bodies each training patient's ECGs are simulated too.
@@ -48,10 +48,23 @@ MILD = AugmentationSpec(gain_std=0.1, time_flip_probability=0.0, sign_flip_proba
 TRAINING_PRESETS = {
     "paper": TrainingSettings("paper", PRESETS["base"], RunParameters()),
     "demo": TrainingSettings(
-        "demo", PRESETS["demo"],
-        RunParameters(epochs=40, batch_size=32, lr=5e-4, weight_decay=0.05, layer_decay=1.0, epoch_of="patients", clip_norm=1.0,
-                      view_dropout=0.5, same_patient_negatives=False, augmentation=MILD),
-        patients=4000, bodies=6, cohort_seed=2026,
+        "demo",
+        PRESETS["demo"],
+        RunParameters(
+            epochs=40,
+            batch_size=32,
+            lr=5e-4,
+            weight_decay=0.05,
+            layer_decay=1.0,
+            epoch_of="patients",
+            clip_norm=1.0,
+            view_dropout=0.5,
+            same_patient_negatives=False,
+            augmentation=MILD,
+        ),
+        patients=4000,
+        bodies=6,
+        cohort_seed=2026,
     ),
 }
 RUN_KEYS = tuple(f.name for f in fields(RunParameters) if f.name != "augmentation")
@@ -71,7 +84,9 @@ def training_settings(preset: str, overrides: Mapping[str, object] | None = None
         Echo2ECGError: no such preset or key, or a value that cannot be.
     """
     if preset not in TRAINING_PRESETS:
-        raise Echo2ECGError(f"There is no training preset {preset!r}; known: {', '.join(TRAINING_PRESETS)}.", "Choose one of them.")
+        raise Echo2ECGError(
+            f"There is no training preset {preset!r}; known: {', '.join(TRAINING_PRESETS)}.", "Choose one of them."
+        )
     settings = TRAINING_PRESETS[preset]
     for key, value in (overrides or {}).items():
         settings = _with(settings, key, value)
@@ -100,10 +115,25 @@ def _typed(key: str, value: object, present: object):
         if key == "clip_norm":
             return None if text.lower() in ("none", "") else float(text)
         if isinstance(present, bool):
-            return {"true": True, "1": True, "yes": True, "on": True, "false": False, "0": False, "no": False, "off": False}[text.lower()]
+            return {
+                "true": True,
+                "1": True,
+                "yes": True,
+                "on": True,
+                "false": False,
+                "0": False,
+                "no": False,
+                "off": False,
+            }[text.lower()]
         if isinstance(present, int) and not isinstance(present, bool) and key != "warmup_epochs":
             return int(text)
         return float(text) if isinstance(present, float | int) else text
     except (ValueError, KeyError) as error:
-        kind = "true or false" if isinstance(present, bool) else "a whole number" if isinstance(present, int) else "a number"
+        kind = (
+            "true or false"
+            if isinstance(present, bool)
+            else "a whole number"
+            if isinstance(present, int)
+            else "a number"
+        )
         raise Echo2ECGError(f"{key} has to be {kind}; found {text!r}.", f"For example {key}={present}.") from error

@@ -1,7 +1,8 @@
-"""Readouts for a model that came without: fitted on the labelled training ECGs of the workspace, calibrated on validation.
+"""Readouts for a model that came without: fitted on the labelled training ECGs of the workspace, calibrated on
+validation.
 
-Test patients are looked at once, for the R² that decides whether a phenotype is shown at all. Training runs fit their own;
-this is for imported weights.
+Test patients are looked at once, for the R² that decides whether a phenotype is shown at all. Training runs fit their
+own; this is for imported weights.
 """
 
 import json
@@ -22,7 +23,8 @@ Progress = Callable[[float, str], None]
 
 
 def fit_readouts(workspace: Workspace, card: ModelCard, progress: Progress = lambda share, message: None) -> dict:
-    """Fit, calibrate, test and store the readouts of a model whose ECGs are embedded; returns what the manifest now says.
+    """Fit, calibrate, test and store the readouts of a model whose ECGs are embedded; returns what the manifest now
+    says.
 
     Raises:
         StoreError: fewer than 60 labelled ECGs of training or of validation patients have vectors.
@@ -42,10 +44,19 @@ def fit_readouts(workspace: Workspace, card: ModelCard, progress: Progress = lam
     y = {split: {name: rows[name].to_numpy(float) for name in names} for split, rows in splits.items()}
     outside = _outside(workspace, card, splits, progress)
     readouts = Readouts.fit((x["train"], y["train"]), (x["validation"], y["validation"]), outside)
-    found = {"readouts": {"labelled_ecgs": len(x["train"]), "calibration_ecgs": len(x["validation"]),
-                          "labelled_patients": int(splits["train"].patient_id.nunique()), "fitted_in": workspace.folder.name},
-             "test": {"ecgs": len(x["test"]), "patients": int(splits["test"].patient_id.nunique()),
-                      "phenotypes": {name: {"r2": _r2(readouts.predict(name, x["test"]), y["test"][name])} for name in names}}}
+    found = {
+        "readouts": {
+            "labelled_ecgs": len(x["train"]),
+            "calibration_ecgs": len(x["validation"]),
+            "labelled_patients": int(splits["train"].patient_id.nunique()),
+            "fitted_in": workspace.folder.name,
+        },
+        "test": {
+            "ecgs": len(x["test"]),
+            "patients": int(splits["test"].patient_id.nunique()),
+            "phenotypes": {name: {"r2": _r2(readouts.predict(name, x["test"]), y["test"][name])} for name in names},
+        },
+    }
     write_atomically(card.folder / "manifest.json", json.dumps(card.manifest() | found, indent=1).encode())
     write_atomically(card.folder / READOUTS_FILE, save(readouts.tensors()))
     return found
@@ -54,11 +65,17 @@ def fit_readouts(workspace: Workspace, card: ModelCard, progress: Progress = lam
 def _fittable(splits: dict) -> list[str]:
     """Phenotypes with enough measured values in training and validation."""
     counts = {split: len(splits[split]) for split in ("train", "validation")}
-    names = [name for name in PHENOTYPES if name in splits["train"]
-             and all(splits[split][name].notna().sum() >= FEWEST for split in counts)]
+    names = [
+        name
+        for name in PHENOTYPES
+        if name in splits["train"] and all(splits[split][name].notna().sum() >= FEWEST for split in counts)
+    ]
     if not names:
-        raise StoreError(f"Readouts need at least {FEWEST} labelled ECGs of training and of validation patients; "
-                         f"this workspace has {counts['train']} and {counts['validation']}.", "Import more studies with labels, then prepare again.")
+        raise StoreError(
+            f"Readouts need at least {FEWEST} labelled ECGs of training and of validation patients; "
+            f"this workspace has {counts['train']} and {counts['validation']}.",
+            "Import more studies with labels, then prepare again.",
+        )
     return names
 
 

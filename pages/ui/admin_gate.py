@@ -1,8 +1,8 @@
 """Who may use the admin pages: OIDC or the admin password once set, otherwise only a browser on the server itself.
 
 "On the server itself" is told by the connection, never by what a visitor can write: the peer must be the loopback
-address, the browser must have asked for a loopback name (this also stops DNS rebinding), and no proxy may stand between.
-A proxy's forwarded headers never grant anything.
+address, the browser must have asked for a loopback name (this also stops DNS rebinding), and no proxy may stand
+between. A proxy's forwarded headers never grant anything.
 """
 
 import time
@@ -26,7 +26,8 @@ NOT_AN_ADMIN = (
     "**You are logged in, but not as an admin.** Whoever runs this server adds your address to `ECHO2ECG_ADMIN_USERS`."
 )
 NOT_VERIFIED = (
-    "**You are logged in, but not as an admin.** Your provider has not verified your address, so `ECHO2ECG_ADMIN_USERS` cannot count for it."
+    "**You are logged in, but not as an admin.** Your provider has not verified your address, so "
+    "`ECHO2ECG_ADMIN_USERS` cannot count for it."
 )
 PROXY_HEADERS = (
     "Forwarded", "Via", "X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto", "X-Forwarded-Server", "X-Real-Ip",
@@ -98,9 +99,14 @@ def _oidc() -> tuple[str, ...]:
 
 
 def _is_named(told: Settings) -> bool:
-    """True for somebody who logged in with an address that the settings name and the provider did not call unverified."""
+    """True for somebody who logged in with an address that the settings name and the provider did not call
+    unverified."""
     admins = {address.strip().lower() for address in told.admin_users.split(",") if address.strip()}
-    return st.user.is_logged_in and st.user.get("email_verified") is not False and str(st.user.get("email", "")).lower() in admins
+    return (
+        st.user.is_logged_in
+        and st.user.get("email_verified") is not False
+        and str(st.user.get("email", "")).lower() in admins
+    )
 
 
 def _who(place: str) -> None:

@@ -15,7 +15,10 @@ from echo2ecg_core.workflows.archive import import_report, keep_upload, look_int
 from pages.ui.errors import errors_in_words, plain
 
 POLL_S = 2
-PURPOSE = "Bring ECGs, echo clips and labels into this workspace. The import goes on when this page closes; stopping and starting repeats nothing."
+PURPOSE = (
+    "Bring ECGs, echo clips and labels into this workspace. The import goes on when this page closes; stopping "
+    "and starting repeats nothing."
+)
 LAYOUT = """
 ```
 archive/
@@ -24,16 +27,21 @@ archive/
   ecg/…         any format the ECG page reads; `path` is relative to ecgs.csv
   echo/PATIENT/STUDY/…   clips: DICOM, MP4, AVI
 ```
-Splits are by patient; without a column `split` each patient gets one by hash (70 / 15 / 15). Phenotype columns go by their
-field names; others are ignored. Clips of real patients are de-identified on the way in: everything outside the ultrasound
-sector is blacked out, and a clip whose sector cannot be found is refused. What is in the workspace already is not read again.
+Splits are by patient; without a column `split` each patient gets one by hash (70 / 15 / 15). Phenotype columns go by
+their field names; others are ignored. Clips of real patients are de-identified on the way in: everything outside the
+ultrasound sector is blacked out, and a clip whose sector cannot be found is refused. What is in the workspace
+already is not read again.
 """
 STATES = {"queued": "Waiting", "running": "Running", "done": "Done", "failed": "Failed", "cancelled": "Stopped"}
 
 
 def counts(workspace: Workspace) -> None:
     """What the workspace holds."""
-    held = Catalog(workspace).counts() if workspace.exists() else dict.fromkeys(("patients", "studies", "clips", "ecgs"), 0)
+    held = (
+        Catalog(workspace).counts()
+        if workspace.exists()
+        else dict.fromkeys(("patients", "studies", "clips", "ecgs"), 0)
+    )
     labels = {"patients": "Patients", "ecgs": "ECGs", "studies": "Echo studies", "clips": "Clips"}
     with st.container(horizontal=True, gap="large"):
         for key, label in labels.items():
@@ -46,18 +54,33 @@ def form(workspace: Workspace) -> None:
         st.html("<h2 class='e2e-run'>Import an archive</h2>")
         with st.popover("What an archive looks like", type="tertiary", icon=":material/folder_open:", width="content"):
             st.markdown(LAYOUT)
-        source = st.segmented_control("Where it is", ["Folder on this server", "Upload a zip"], default="Folder on this server", required=True, key="archive_source")
+        source = st.segmented_control(
+            "Where it is",
+            ["Folder on this server", "Upload a zip"],
+            default="Folder on this server",
+            required=True,
+            key="archive_source",
+        )
         upload, path = None, ""
         if source == "Upload a zip":
             upload = st.file_uploader("Zip of the archive folder", type="zip", key="archive_zip")
         else:
-            path = st.text_input("Full path of the folder", key="archive_path", placeholder="/data/echo-archive").strip()
-        cohort = st.text_input("Name of the cohort", value="Imported", key="archive_cohort", max_chars=60).strip() or "Imported"
+            path = st.text_input(
+                "Full path of the folder", key="archive_path", placeholder="/data/echo-archive"
+            ).strip()
+        cohort = (
+            st.text_input("Name of the cohort", value="Imported", key="archive_cohort", max_chars=60).strip()
+            or "Imported"
+        )
         prepare = st.checkbox("Afterwards make vectors and map of the active model", value=True, key="archive_prepare")
         ready = upload is not None or (bool(path) and _told(Path(path).expanduser()))
         if st.button("Import", type="primary", icon=":material/download:", disabled=not ready):
             with errors_in_words():
-                place = {"upload": keep_upload(workspace, upload.name, upload.getvalue())} if upload else {"folder": str(Path(path).expanduser())}
+                place = (
+                    {"upload": keep_upload(workspace, upload.name, upload.getvalue())}
+                    if upload
+                    else {"folder": str(Path(path).expanduser())}
+                )
                 jobs.queue(workspace, "import", place | {"cohort": cohort, "prepare": prepare})
                 jobs.start_worker(workspace)
                 st.rerun()
@@ -68,8 +91,11 @@ def _told(folder: Path) -> bool:
     with errors_in_words():
         facts = look_into(folder)
         kind = "simulated hearts" if facts.synthetic else "real patients: clips will be de-identified"
-        st.html(f"<div class='e2e-plan'><b>{facts.ecgs:,} ECGs</b>, <b>{facts.studies:,} studies</b> with {facts.clips:,} clips of "
-                f"{facts.patients:,} patients<br>{kind}</div>")
+        st.html(
+            f"<div class='e2e-plan'><b>{facts.ecgs:,} ECGs</b>, <b>{facts.studies:,} studies</b> with {facts.clips:,} "
+            "clips of "
+            f"{facts.patients:,} patients<br>{kind}</div>"
+        )
         return True
     return False
 
@@ -97,18 +123,34 @@ def _imports(workspace: Workspace, was_busy: bool) -> None:
 def _one(workspace: Workspace, job: Job, *, newest: bool) -> None:
     began = date(datetime.fromtimestamp(job.created_at, UTC))
     state = "Stopping" if job.is_stopping else STATES[job.state]
-    with st.expander(f"{plain(job.parameters.get('cohort', ''))} · {state} · {began} UTC", expanded=newest or job.is_open):
+    with st.expander(
+        f"{plain(job.parameters.get('cohort', ''))} · {state} · {began} UTC", expanded=newest or job.is_open
+    ):
         if job.state == "running":
             left = f" · {duration(job.eta_s)} left" if job.eta_s else ""
             st.progress(min(1.0, job.progress), text=f"{100 * job.progress:.0f}{THIN}%{left} · {plain(job.message)}")
         elif job.state in ("failed", "cancelled"):
-            st.warning(plain(job.message), icon=":material/error:" if job.state == "failed" else ":material/stop_circle:")
+            st.warning(
+                plain(job.message), icon=":material/error:" if job.state == "failed" else ":material/stop_circle:"
+            )
         else:
             st.write(plain(job.message) or "Waiting for the work before it.")
         if job.is_open:
-            st.button("Stop", key=f"stop_{job.job_id}", icon=":material/stop:", on_click=jobs.cancel, args=(workspace, job.job_id))
+            st.button(
+                "Stop",
+                key=f"stop_{job.job_id}",
+                icon=":material/stop:",
+                on_click=jobs.cancel,
+                args=(workspace, job.job_id),
+            )
         elif job.state in ("failed", "cancelled"):
-            st.button("Resume", key=f"resume_{job.job_id}", icon=":material/resume:", on_click=_resume, args=(workspace, job.job_id))
+            st.button(
+                "Resume",
+                key=f"resume_{job.job_id}",
+                icon=":material/resume:",
+                on_click=_resume,
+                args=(workspace, job.job_id),
+            )
         _refused(import_report(workspace, job.job_id), job.job_id)
 
 
@@ -116,9 +158,23 @@ def _refused(report: dict | None, job_id: int) -> None:
     if not report or not report["refused"]:
         return
     refused = pd.DataFrame(report["refused"]).rename(columns={"file": "File", "reason": "Why it was passed over"})
-    st.dataframe(refused, hide_index=True, row_height=29, height="content" if len(refused) < 10 else 320, key=f"refused_{job_id}", alt="Files that were passed over")
-    st.download_button("CSV", refused.to_csv(index=False), f"import-{job_id:04d}-passed-over.csv", "text/csv", icon=":material/download:",
-                       key=f"refused_csv_{job_id}", on_click="ignore")
+    st.dataframe(
+        refused,
+        hide_index=True,
+        row_height=29,
+        height="content" if len(refused) < 10 else 320,
+        key=f"refused_{job_id}",
+        alt="Files that were passed over",
+    )
+    st.download_button(
+        "CSV",
+        refused.to_csv(index=False),
+        f"import-{job_id:04d}-passed-over.csv",
+        "text/csv",
+        icon=":material/download:",
+        key=f"refused_csv_{job_id}",
+        on_click="ignore",
+    )
 
 
 def _resume(workspace: Workspace, job_id: int) -> None:

@@ -57,7 +57,9 @@ async def serve_clip(request: Request) -> Response:
     """The MP4 of a clip, whole or the asked byte range; 403 without a living key, 404 in words."""
     grant = _grants.get(request.query_params.get("key", ""))
     if grant is None or not _connected(grant.session_id):
-        return PlainTextResponse("This address belongs to a session that has ended. Reload the page.", 403, headers=PRIVATE)
+        return PlainTextResponse(
+            "This address belongs to a session that has ended. Reload the page.", 403, headers=PRIVATE
+        )
     try:
         path = await run_in_threadpool(Catalog(grant.workspace).clip_path, request.path_params["clip_id"])
     except StoreError as error:

@@ -19,7 +19,8 @@ CALIPERS_HELP = (
     "Drag on the paper: milliseconds, beats per minute, millivolt. **K** takes them out, **Esc** puts them away."
 )
 WANDER_HELP = "Zero-phase high-pass at 0.5 Hz, for display only: measurements and estimates use the recording itself."
-BOUNDS_WORDS = """The dashed lines are the bounds from which PR, QRS and QT are measured, over all leads at once: **P** begins, **QRS**
+BOUNDS_WORDS = """The dashed lines are the bounds from which PR, QRS and QT are measured, over all leads at once:
+**P** begins, **QRS**
 begins, **J** where QRS ends, **T end**. A bound that was not found has no line, and its interval no value."""
 MIME = {"svg": "image/svg+xml", "pdf": "application/pdf", "png": "image/png"}
 

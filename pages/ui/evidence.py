@@ -57,9 +57,7 @@ def neighbour_table(neighbours: list[dict]) -> str:
     )
     body = ""
     for row in neighbours:
-        cells = "".join(
-            f"<td class='num'>{measured(PHENOTYPES[n], row['phenotypes'].get(n))}</td>" for n in names
-        )
+        cells = "".join(f"<td class='num'>{measured(PHENOTYPES[n], row['phenotypes'].get(n))}</td>" for n in names)
         body += (
             f"<tr><td>{escape(row['ecg_id'])}</td><td>{escape(row['study_id'])}</td>"
             f"<td class='num'>{number(row['distance'], 2)}</td>{cells}</tr>"

@@ -1,8 +1,8 @@
 """After a login by OIDC the browser is on the page again on which it began.
 
-Streamlit sends everybody to the root address. Here the page is read from the request that starts the login (the browser names
-where it comes from), kept in a cookie of ten minutes and put into the last redirect. Only names in `ADMIN_PAGES` count, so
-no visitor can be sent anywhere else.
+Streamlit sends everybody to the root address. Here the page is read from the request that starts the login (the browser
+names where it comes from), kept in a cookie of ten minutes and put into the last redirect. Only names in `ADMIN_PAGES`
+count, so no visitor can be sent anywhere else.
 """
 
 from urllib.parse import urlsplit
@@ -36,7 +36,10 @@ class ReturnToPage:
                 headers = MutableHeaders(scope=message)
                 if not begins and headers.get("location", "").endswith("/"):
                     headers["location"] += page
-                headers.append("set-cookie", f"{COOKIE}={page}; Path=/; HttpOnly; SameSite=Lax; Max-Age={LASTS_S if begins else 0}{secure}")
+                headers.append(
+                    "set-cookie",
+                    f"{COOKIE}={page}; Path=/; HttpOnly; SameSite=Lax; Max-Age={LASTS_S if begins else 0}{secure}",
+                )
             await send(message)
 
         await self.app(scope, receive, mended)

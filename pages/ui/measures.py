@@ -68,7 +68,10 @@ def _cell(row: Row, values: dict, sex: str | None) -> str:
     if value is None:
         absent = row.field == "pr_ms" and values.get("p_present") is False
         reason = "no P wave found" if absent else "not measurable"
-        return f'<div title="Could not be measured in this tracing."><dt>{row.label}</dt><dd><b>{MISSING}</b><small>{reason}</small></dd></div>'
+        return (
+            '<div title="Could not be measured in this '
+            f'tracing."><dt>{row.label}</dt><dd><b>{MISSING}</b><small>{reason}</small></dd></div>'
+        )
     unit = "<i class=degree>°</i>" if row.unit == "°" else f"<i>{THIN}{row.unit}</i>"
     title, sure = f"{row.label} {with_unit(value, row.unit)}", ""
     if confidence is not None:
@@ -82,9 +85,15 @@ def _cell(row: Row, values: dict, sex: str | None) -> str:
 def _quality(quality: dict) -> str:
     """Every lead with its verdict, and in words what is wrong with the first that are not good."""
     leads = quality.get("leads") or {}
-    poor = [f"{lead} {', '.join(judged['reasons']) or judged['verdict']}" for lead, judged in leads.items() if judged["verdict"] != "good"]
+    poor = [
+        f"{lead} {', '.join(judged['reasons']) or judged['verdict']}"
+        for lead, judged in leads.items()
+        if judged["verdict"] != "good"
+    ]
     words = f"{len(leads) - len(poor)} of {len(leads)} leads good" + (f" · {'; '.join(poor)}" if poor else "")
     chips = "".join(
-        f'<span class="{judged["verdict"]}" title="{escape(f"{lead}: " + (", ".join(judged["reasons"]) or judged["verdict"]))}">{lead}</span>'
-        for lead, judged in leads.items())
+        f'<span class="{judged["verdict"]}" '
+        f'title="{escape(f"{lead}: " + (", ".join(judged["reasons"]) or judged["verdict"]))}">{lead}</span>'
+        for lead, judged in leads.items()
+    )
     return f'<span title="{escape(words)}">Signal quality · {escape(words)}</span><div>{chips}</div>'

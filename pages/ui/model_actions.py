@@ -17,16 +17,24 @@ def promote(workspace: Workspace, model_id: str) -> None:
         registry = ModelRegistry(workspace)
         new, old = registry.get(model_id), next((card for card in registry.models() if card.active), None)
         state = readiness(workspace, new)
-        st.markdown(f"New: **{plain(new.name)}** `{new.model_id}`{_seen(new)}  \n"
-                    f"Now active: {f'**{plain(old.name)}** `{old.model_id}`{_seen(old)}' if old else 'none'}")
+        st.markdown(
+            f"New: **{plain(new.name)}** `{new.model_id}`{_seen(new)}  \n"
+            f"Now active: {f'**{plain(old.name)}** `{old.model_id}`{_seen(old)}' if old else 'none'}"
+        )
         if state.lacks:
             st.warning(f"It cannot become active: its weights hold {', '.join(state.lacks)}.", icon=":material/block:")
         elif state.missing:
-            st.warning(f"It has {plain(', '.join(state.missing))}. Preparing makes what is missing; then it can be promoted.", icon=":material/build:")
+            st.warning(
+                f"It has {plain(', '.join(state.missing))}. Preparing makes what is missing; then it can be promoted.",
+                icon=":material/build:",
+            )
             if st.button("Prepare", type="primary", icon=":material/build:"):
                 prepare(workspace, new.model_id)
         else:
-            st.write("All pages answer with the new model from their next step on. Promoting the old one again takes everything back.")
+            st.write(
+                "All pages answer with the new model from their next step on. Promoting the old one again takes "
+                "everything back."
+            )
             if why := active_model.why_no_studies(new):
                 st.info(f"Similar studies will not be there. {sentence(why)}", icon=":material/info:")
             if st.button("Promote", key="promote_now", type="primary", icon=":material/publish:"):

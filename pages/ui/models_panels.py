@@ -26,7 +26,11 @@ KINDS = {
     "echoprime_video_encoder": "EchoPrime video encoder",
     "echoprime_view_classifier": "EchoPrime view classifier",
 }
-ORDERS = {None: "Not known", "clean_then_resample": "Clean, then resample", "resample_then_clean": "Resample, then clean"}
+ORDERS = {
+    None: "Not known",
+    "clean_then_resample": "Clean, then resample",
+    "resample_then_clean": "Resample, then clean",
+}
 YES, NO = "yes", "no"
 
 
@@ -38,8 +42,17 @@ def table(workspace: Workspace) -> ModelCard | None:
         return None
     rows = [_row(workspace, card) for card in cards]
     place = st.container(key="models_actions", horizontal=True, vertical_alignment="center", gap="small")
-    event = st.dataframe(pd.DataFrame(rows), hide_index=True, on_select="rerun", selection_mode="single-row", key="models_table", row_height=29,
-                         height="content" if len(rows) < 12 else 380, alt="Registered models", column_config=_columns())
+    event = st.dataframe(
+        pd.DataFrame(rows),
+        hide_index=True,
+        on_select="rerun",
+        selection_mode="single-row",
+        key="models_table",
+        row_height=29,
+        height="content" if len(rows) < 12 else 380,
+        alt="Registered models",
+        column_config=_columns(),
+    )
     chosen = next((cards[i] for i in event.selection.rows if i < len(cards)), None)
     with place:
         _actions(workspace, cards, chosen)
@@ -48,9 +61,14 @@ def table(workspace: Workspace) -> ModelCard | None:
 
 def _columns() -> dict:
     narrow = {name: st.column_config.TextColumn(width=85) for name in ("Vectors", "Map", "Readouts", "Report")}
-    return narrow | {"Model": st.column_config.TextColumn(width=80), "Name": st.column_config.TextColumn(width=230),
-                     "What it can do": st.column_config.TextColumn(width="medium"), "State": st.column_config.TextColumn(width=90),
-                     "Trained on": st.column_config.TextColumn(width=130), "Registered": st.column_config.TextColumn(width=125)}
+    return narrow | {
+        "Model": st.column_config.TextColumn(width=80),
+        "Name": st.column_config.TextColumn(width=230),
+        "What it can do": st.column_config.TextColumn(width="medium"),
+        "State": st.column_config.TextColumn(width=90),
+        "Trained on": st.column_config.TextColumn(width=130),
+        "Registered": st.column_config.TextColumn(width=125),
+    }
 
 
 def _row(workspace: Workspace, card: ModelCard) -> dict:
@@ -61,7 +79,13 @@ def _row(workspace: Workspace, card: ModelCard) -> dict:
         "Model": card.model_id,
         "Name": card.name,
         "What it can do": can,
-        "State": "active" if card.active else "inactive" if state is None or state.lacks else "ready" if state.is_ready else "to prepare",
+        "State": "active"
+        if card.active
+        else "inactive"
+        if state is None or state.lacks
+        else "ready"
+        if state.is_ready
+        else "to prepare",
         "Trained on": "simulated hearts" if card.synthetic else "real or not known",
         "Vectors": words[ready and ready.vectors],
         "Map": words[ready and ready.map],
@@ -81,14 +105,30 @@ def _state(workspace: Workspace, card: ModelCard) -> tuple[Readiness | None, str
 
 def _actions(workspace: Workspace, cards: list[ModelCard], chosen: ModelCard | None) -> None:
     st.html("<h2 class='e2e-run'>Registered models</h2>", width="content")
-    st.html(f"<div class='e2e-facts'>{len(cards)}, {'none chosen' if chosen is None else f'{chosen.model_id} chosen'}</div>", width="content")
+    st.html(
+        f"<div class='e2e-facts'>{len(cards)}, "
+        f"{'none chosen' if chosen is None else f'{chosen.model_id} chosen'}</div>",
+        width="content",
+    )
     st.space("stretch")
     usable = chosen is not None and _can_prepare(workspace, chosen)
-    if st.button("Prepare", icon=":material/build:", disabled=not usable, help="Make missing vectors, readouts and the map"):
+    if st.button(
+        "Prepare", icon=":material/build:", disabled=not usable, help="Make missing vectors, readouts and the map"
+    ):
         model_actions.prepare(workspace, chosen.model_id)
-    if st.button("Evaluate", icon=":material/query_stats:", disabled=not usable, help="Score it on test patients; the Report page shows the result"):
+    if st.button(
+        "Evaluate",
+        icon=":material/query_stats:",
+        disabled=not usable,
+        help="Score it on test patients; the Report page shows the result",
+    ):
         model_actions.evaluate(workspace, chosen.model_id)
-    if st.button("Promote", icon=":material/publish:", disabled=chosen is None or chosen.active, help="Make it the active model; the older one too: that rolls back"):
+    if st.button(
+        "Promote",
+        icon=":material/publish:",
+        disabled=chosen is None or chosen.active,
+        help="Make it the active model; the older one too: that rolls back",
+    ):
         model_actions.promote(workspace, chosen.model_id)
 
 
@@ -106,7 +146,10 @@ def details(workspace: Workspace, card: ModelCard | None) -> None:
         if state.lacks:
             st.info(f"Its weights hold {', '.join(state.lacks)}: it cannot answer.", icon=":material/info:")
         elif state.missing:
-            st.info(f"Before it can answer it needs preparing: it has {plain(', '.join(state.missing))}.", icon=":material/build:")
+            st.info(
+                f"Before it can answer it needs preparing: it has {plain(', '.join(state.missing))}.",
+                icon=":material/build:",
+            )
         if not state.lacks and (why := why_no_studies(card)):
             st.info(f"Phenotypes and the map of ECGs only. {sentence(why)}", icon=":material/info:")
         with st.expander(f"Manifest of {card.name} {card.model_id}", icon=":material/description:"):
@@ -117,18 +160,37 @@ def import_form(workspace: Workspace) -> None:
     """Weights of others by upload or by a path on the server; the job reads and checks them."""
     with st.container(border=True, key="weights_form"):
         st.html("<h2 class='e2e-run'>Import weights</h2>")
-        st.caption("Echo2ECG, OTiS or EchoPrime, recognised by the keys inside. Nothing in a file is run; what is incomplete is refused. "
-                   "A new model is inactive.")
+        st.caption(
+            "Echo2ECG, OTiS or EchoPrime, recognised by the keys inside. Nothing in a file is run; what is incomplete "
+            "is refused. "
+            "A new model is inactive."
+        )
         files = st.file_uploader("Weight files of one model", accept_multiple_files=True, key="weights_files")
         paths = st.text_area("or paths on this server, one a line", key="weights_paths", height=72)
         left, middle, right = st.columns(3)
         kind = left.selectbox("They are", list(KINDS), format_func=KINDS.get, key="weights_kind")
-        rate = middle.number_input("Sampling rate they were trained at, Hz", 50.0, 2000.0, value=None, placeholder="not known: 400", key="weights_rate")
-        order = right.selectbox("Order of cleaning and resampling", list(ORDERS), format_func=ORDERS.get, key="weights_order")
-        partial = st.checkbox("Accept incomplete weights (what is missing stays random and is listed)", key="weights_partial")
+        rate = middle.number_input(
+            "Sampling rate they were trained at, Hz",
+            50.0,
+            2000.0,
+            value=None,
+            placeholder="not known: 400",
+            key="weights_rate",
+        )
+        order = right.selectbox(
+            "Order of cleaning and resampling", list(ORDERS), format_func=ORDERS.get, key="weights_order"
+        )
+        partial = st.checkbox(
+            "Accept incomplete weights (what is missing stays random and is listed)", key="weights_partial"
+        )
         if st.button("Import weights", type="primary", icon=":material/upload:", disabled=not (files or paths.strip())):
             with errors_in_words():
-                _queue(workspace, files, paths, {"kind": kind, "sampling_rate_hz": rate, "order": order, "allow_partial": partial})
+                _queue(
+                    workspace,
+                    files,
+                    paths,
+                    {"kind": kind, "sampling_rate_hz": rate, "order": order, "allow_partial": partial},
+                )
 
 
 def _queue(workspace: Workspace, files: list, paths: str, told: dict) -> None:
@@ -147,7 +209,11 @@ def last_import(workspace: Workspace) -> None:
     if last is None or last.is_open:
         return
     if last.state != "done":
-        st.warning(f"The last import of weights {'failed' if last.state == 'failed' else 'was stopped'}: {plain(last.message)}", icon=":material/error:")
+        st.warning(
+            f"The last import of weights {'failed' if last.state == 'failed' else 'was stopped'}: "
+            f"{plain(last.message)}",
+            icon=":material/error:",
+        )
         return
     report = import_report(workspace, last.job_id) or {}
     st.success(plain(last.message), icon=":material/check:")

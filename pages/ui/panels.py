@@ -131,7 +131,8 @@ def nothing_predicted(card_place, notice_place, card: ModelCard | None) -> None:
 
 
 def studies_button(report: dict, card: ModelCard) -> None:
-    """The way to the studies that look alike; without an estimate there is nothing to search with, without an echo side nothing to find."""
+    """The way to the studies that look alike; without an estimate there is nothing to search with, without an echo side
+    nothing to find."""
     if why := resources.why_no_studies(card):
         st.caption(sentence(why))
         return

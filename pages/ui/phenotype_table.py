@@ -39,8 +39,16 @@ def _row(row: dict, sex: str | None) -> str:
         return f'<tr><th scope="row">{name}</th><td class="num">{MISSING}</td>{reason}</tr>'
     phenotype = PHENOTYPES[row["name"]]
     is_grade = phenotype.kind == "grade"
-    value, unit = (percent(row["value"]), f"≥{THIN}moderate") if is_grade else (number(row["value"], phenotype.decimals), row["unit"])
-    reference = f'<span class="muted">{GRADES[0]} to {GRADES[-1]}</span>' if is_grade else _reference(row, sex, phenotype.decimals)
+    value, unit = (
+        (percent(row["value"]), f"≥{THIN}moderate")
+        if is_grade
+        else (number(row["value"], phenotype.decimals), row["unit"])
+    )
+    reference = (
+        f'<span class="muted">{GRADES[0]} to {GRADES[-1]}</span>'
+        if is_grade
+        else _reference(row, sex, phenotype.decimals)
+    )
     return (
         f'<tr><th scope="row">{name}</th><td class="num"><b>{value}</b></td>'
         f'<td class="unit">{escape(unit)}</td><td class="num">{measured_range(phenotype, *row["interval"])}</td>'
@@ -100,7 +108,10 @@ def _chance(chance: dict | None) -> str:
     """The likelier side in words; a dash when sex or range is unknown."""
     sides = {side: p for side, p in (chance or {}).items() if p is not None}
     if not sides:
-        return f'<span class="muted" title="Needs a reference range, where it differs the sex, and a limit above the smallest value there can be.">{MISSING}</span>'
+        return (
+            '<span class="muted" title="Needs a reference range, where it differs the sex, and a limit above the '
+            f'smallest value there can be.">{MISSING}</span>'
+        )
     side = max(sides, key=sides.get)
     return f"{percent(sides[side])} {side}"
 

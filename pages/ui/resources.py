@@ -44,7 +44,8 @@ def active_model() -> ModelCard | None:
 
 
 def why_no_studies(card: ModelCard | None) -> str:
-    """Why the active model cannot compare ECGs with echo studies, in one sentence; "" where it can, or its manifest is damaged."""
+    """Why the active model cannot compare ECGs with echo studies, in one sentence; "" where it can, or its manifest is
+    damaged."""
     from echo2ecg_core.workflows.active_model import why_no_studies
 
     try:
@@ -196,12 +197,17 @@ def report(model_id: str, split: str):
 
 
 def direct_difference(split: str, task: str, row: tuple[str, str], other: tuple[str, str]):
-    """One row of a report minus another on the same ECGs (metric, value with its interval), or None; once per version of both reports."""
-    return _direct_difference(str(workspace().folder), split, task, row, other, report_state(row[0], split), report_state(other[0], split))
+    """One row of a report minus another on the same ECGs (metric, value with its interval), or None; once per version
+    of both reports."""
+    return _direct_difference(
+        str(workspace().folder), split, task, row, other, report_state(row[0], split), report_state(other[0], split)
+    )
 
 
 @st.cache_data(show_spinner=False, max_entries=4096)
-def _direct_difference(folder: str, split: str, task: str, row: tuple[str, str], other: tuple[str, str], *states: tuple):
+def _direct_difference(
+    folder: str, split: str, task: str, row: tuple[str, str], other: tuple[str, str], *states: tuple
+):
     from echo2ecg_core.workflows.report import direct_difference as measure
 
     return measure(Workspace(folder), split, task, row, other)

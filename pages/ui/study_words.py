@@ -19,7 +19,9 @@ from pages.ui.errors import sentence
 ECG_PAGE = "pages/ecg.py"
 EXPLORE_STYLE = Path(__file__).parents[2] / "assets" / "explore.css"
 NO_REPORT = {"phenotypes": []}
-SIMILARITY = "Similarity is a cosine, not a probability: it ranks the studies and says nothing about how sure the model is."
+SIMILARITY = (
+    "Similarity is a cosine, not a probability: it ranks the studies and says nothing about how sure the model is."
+)
 
 
 def head(card: ModelCard | None, record: EcgRecord | None):
@@ -29,7 +31,11 @@ def head(card: ModelCard | None, record: EcgRecord | None):
         panels.title("Similar studies")
         panels.badges(synthetic=card is not None and card.synthetic)
         st.space("stretch")
-        if browse_session.start_study() and record is not None and st.button("Back to my ECG", icon=":material/ecg_heart:"):
+        if (
+            browse_session.start_study()
+            and record is not None
+            and st.button("Back to my ECG", icon=":material/ecg_heart:")
+        ):
             browse_session.start_from(None)
             st.rerun()
         if card is not None and not resources.why_no_studies(card):
@@ -41,7 +47,9 @@ def head(card: ModelCard | None, record: EcgRecord | None):
 def _choose_study() -> None:
     ids = Catalog(resources.workspace()).studies().study_id.tolist()
     start = browse_session.start_study()
-    chosen = st.selectbox("Study", ids, index=ids.index(start) if start in ids else None, placeholder=f"one of {len(ids)}")
+    chosen = st.selectbox(
+        "Study", ids, index=ids.index(start) if start in ids else None, placeholder=f"one of {len(ids)}"
+    )
     st.caption("Opens the study and lists the ECGs nearest to it.")
     if chosen and chosen != start:
         browse_session.start_from(chosen)
@@ -53,23 +61,53 @@ def export_hits(place, prediction: Prediction, hits: list[Hit]) -> None:
     report = search_report(prediction, hits)
     stem = PurePath(report["query"]["source"]).stem or "ecg"
     with place, st.popover("Export", icon=":material/download:"):
-        st.download_button("Studies (JSON)", lambda: json.dumps(report, indent=1), f"{stem}-studies.json", "application/json",
-                           type="tertiary", on_click="ignore")
-        st.download_button("Studies (CSV)", lambda: hits_csv(report), f"{stem}-studies.csv", "text/csv", type="tertiary", on_click="ignore")
+        st.download_button(
+            "Studies (JSON)",
+            lambda: json.dumps(report, indent=1),
+            f"{stem}-studies.json",
+            "application/json",
+            type="tertiary",
+            on_click="ignore",
+        )
+        st.download_button(
+            "Studies (CSV)",
+            lambda: hits_csv(report),
+            f"{stem}-studies.csv",
+            "text/csv",
+            type="tertiary",
+            on_click="ignore",
+        )
 
 
 def hits_csv(report: dict) -> str:
     """One row a hit with its measured phenotypes, views, and the ECG and model it was found with."""
-    shared = {"ecg": report["query"]["source"], "model_id": report["model"]["id"], "model_sha256": report["model"]["sha256"]}
-    rows = [{"rank": hit["rank"], "study_id": hit["study_id"], "similarity": hit["similarity"], **hit["phenotypes"],
-             "views": " ".join(view["view"] or "" for view in hit["views"]), "synthetic": hit["synthetic"], **shared} for hit in report["hits"]]
+    shared = {
+        "ecg": report["query"]["source"],
+        "model_id": report["model"]["id"],
+        "model_sha256": report["model"]["sha256"],
+    }
+    rows = [
+        {
+            "rank": hit["rank"],
+            "study_id": hit["study_id"],
+            "similarity": hit["similarity"],
+            **hit["phenotypes"],
+            "views": " ".join(view["view"] or "" for view in hit["views"]),
+            "synthetic": hit["synthetic"],
+            **shared,
+        }
+        for hit in report["hits"]
+    ]
     return grades_in_words(pd.DataFrame(rows)).to_csv(index=False)
 
 
 def nothing_open(card: ModelCard | None) -> None:
     """What to do while there is no ECG or no model."""
     if card is None:
-        st.info("No model yet. The sidebar shows what is being prepared; this page follows by itself.", icon=":material/hourglass_top:")
+        st.info(
+            "No model yet. The sidebar shows what is being prepared; this page follows by itself.",
+            icon=":material/hourglass_top:",
+        )
         return
     if why := resources.why_no_studies(card):
         no_studies(why)

@@ -1,7 +1,7 @@
 """The form of a new run, ending in what it would take: pairs, patients, time, disk.
 
-Not a Streamlit form, whose fields are silent until it is sent: the plan below follows every change. A field that differs
-from the preset is handed over as `set`; the others stay the preset's.
+Not a Streamlit form, whose fields are silent until it is sent: the plan below follows every change. A field that
+differs from the preset is handed over as `set`; the others stay the preset's.
 """
 
 from contextlib import suppress
@@ -31,9 +31,27 @@ POOLINGS = {
 OBJECTIVES = {"contrastive": "ECG with echo studies", "masked": "ECG alone, masked patches"}
 PRECISIONS = {"bf16-mixed": "bf16", "32-true": "float32"}
 TEMPERATURES = (0.05, 0.07, 0.1, 0.2, 0.5)
-PLANNED_BY = ("batch_size", "epochs", "accumulate", "epoch_of", "within_days", "clip_encoder", "patients", "whole_patients", "bodies", "cohort_seed")
-LIMITS = {"view_dropout": (0.0, 0.95), "within_days": (0, 60), "batch_size": (2, 65536), "epochs": (1, 10000), "lr": (1e-7, 1.0),
-          "seed": (0, 2**31 - 1), "patients": (20, 100_000)}  # of the fields; wider where a run that is cloned was
+PLANNED_BY = (
+    "batch_size",
+    "epochs",
+    "accumulate",
+    "epoch_of",
+    "within_days",
+    "clip_encoder",
+    "patients",
+    "whole_patients",
+    "bodies",
+    "cohort_seed",
+)
+LIMITS = {
+    "view_dropout": (0.0, 0.95),
+    "within_days": (0, 60),
+    "batch_size": (2, 65536),
+    "epochs": (1, 10000),
+    "lr": (1e-7, 1.0),
+    "seed": (0, 2**31 - 1),
+    "patients": (20, 100_000),
+}  # of the fields; wider where a run that is cloned was
 LONGEST_DAYS = 36500
 _KEY = "train_"
 _PRESET = "train_preset"
@@ -77,22 +95,28 @@ def chosen_settings() -> dict:
 
 
 def _fill(preset: str, chosen: dict) -> None:
-    """Set every field to a preset with some values changed; what has no field (set in a terminal) is kept and handed on."""
+    """Set every field to a preset with some values changed; what has no field (set in a terminal) is kept and handed
+    on."""
     st.session_state[_PRESET] = preset
     values = _values(training_settings(preset, chosen))
     st.session_state[_KEY + "others"] = {name: value for name, value in chosen.items() if name not in values}
     for name, value in values.items():
         st.session_state[_KEY + name] = value
-    st.session_state[_KEY + "limits"] = {name: (min(low, values[name]), max(high, values[name])) for name, (low, high) in LIMITS.items()}
+    st.session_state[_KEY + "limits"] = {
+        name: (min(low, values[name]), max(high, values[name])) for name, (low, high) in LIMITS.items()
+    }
     st.session_state[_KEY + "own_patient_apart"] = not values["same_patient_negatives"]
     st.session_state[_KEY + "heat"] = (values["temperature"], values["learnable_temperature"])
 
 
 def _values(told: TrainingSettings) -> dict:
     run, spec = told.run, told.spec
-    return {"start_from": told.start_from, "pooling": spec.study.pooling, "objective": run.objective, "within_days": int(min(told.within_days, LONGEST_DAYS)),
-            "batch_size": run.batch_size, "epochs": run.epochs, "lr": run.lr, "precision": run.precision, "seed": run.seed,
-            "patients": told.patients, "temperature": spec.temperature, "learnable_temperature": spec.learnable_temperature,
+    return {"start_from": told.start_from, "pooling": spec.study.pooling, "objective": run.objective,
+    "within_days": int(min(told.within_days, LONGEST_DAYS)),
+            "batch_size": run.batch_size, "epochs": run.epochs, "lr": run.lr, "precision": run.precision,
+            "seed": run.seed,
+            "patients": told.patients, "temperature": spec.temperature,
+            "learnable_temperature": spec.learnable_temperature,
             "same_patient_negatives": run.same_patient_negatives, "view_dropout": run.view_dropout}  # fmt: skip
 
 
@@ -103,7 +127,13 @@ def _fields(workspace: Workspace) -> None:
     st.selectbox("Start ECG encoder from", list(starts), format_func=starts.get, key=_KEY + "start_from")
     st.selectbox("Learns from", list(OBJECTIVES), format_func=OBJECTIVES.get, key=_KEY + "objective")
     st.selectbox("Studies pooled by", list(POOLINGS), format_func=POOLINGS.get, key=_KEY + "pooling")
-    st.slider("Clips left out of a step, at random", *limits["view_dropout"], key=_KEY + "view_dropout", format="percent", step=0.05)
+    st.slider(
+        "Clips left out of a step, at random",
+        *limits["view_dropout"],
+        key=_KEY + "view_dropout",
+        format="percent",
+        step=0.05,
+    )
     st.slider("ECG and echo at most apart, days", *limits["within_days"], key=_KEY + "within_days", format="± %d")
     left, right = st.columns(2, gap="small")
     left.number_input("Batch, pairs", *limits["batch_size"], key=_KEY + "batch_size")
@@ -111,12 +141,16 @@ def _fields(workspace: Workspace) -> None:
     left.number_input("Learning rate", *limits["lr"], key=_KEY + "lr", format="%.1e", step=1e-4)
     heat = (*((t, False) for t in TEMPERATURES), (0.07, True))
     options = list(dict.fromkeys((*heat, st.session_state[_KEY + "heat"])))
-    right.selectbox("Temperature", options, key=_KEY + "heat", format_func=lambda o: f"{o[0]:g} {'learnt' if o[1] else 'fixed'}")
+    right.selectbox(
+        "Temperature", options, key=_KEY + "heat", format_func=lambda o: f"{o[0]:g} {'learnt' if o[1] else 'fixed'}"
+    )
     left.selectbox("Precision", list(PRECISIONS), format_func=PRECISIONS.get, key=_KEY + "precision")
     right.number_input("Seed", *limits["seed"], key=_KEY + "seed")
     if training_settings(st.session_state[_PRESET]).patients:
         st.number_input("Simulated patients", *limits["patients"], key=_KEY + "patients", step=100)
-    st.checkbox("Pairs of one patient are not each other’s negatives (off: as published)", key=_KEY + "own_patient_apart")
+    st.checkbox(
+        "Pairs of one patient are not each other’s negatives (off: as published)", key=_KEY + "own_patient_apart"
+    )
 
 
 def _starts(workspace: Workspace) -> dict[str, str]:
@@ -159,7 +193,8 @@ def _plan(workspace: Workspace, preset: str, chosen: dict) -> bool:
 
 @st.cache_data(ttl=3600, max_entries=64, show_spinner=False)
 def _planned(folder: str, state: tuple, preset: str, chosen: tuple):
-    """The plan; `state` makes a grown workspace, another active model or a run that measured this machine's speed a new key."""
+    """The plan; `state` makes a grown workspace, another active model or a run that measured this machine's speed a new
+    key."""
     from echo2ecg_core.workflows.train import plan_training
 
     return plan_training(Workspace(folder), preset, dict(chosen))

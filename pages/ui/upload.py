@@ -121,12 +121,16 @@ def other_recordings(current: EcgRecord) -> None:
     heading = f"{len(files)} recordings in this upload" + (f", {unread} could not be read" if unread else "")
     with st.expander(heading, expanded=True):
         chosen = st.dataframe(
-            rows, hide_index=True, on_select="rerun", selection_mode="single-cell", key=f"recordings_{session.upload_round()}",
-            height=ROW_HEIGHT * (min(len(files), MOST_ROWS) + 1) + 3, row_height=ROW_HEIGHT, alt="Recordings of this upload",
+            rows, hide_index=True, on_select="rerun", selection_mode="single-cell",
+            key=f"recordings_{session.upload_round()}",
+            height=ROW_HEIGHT * (min(len(files), MOST_ROWS) + 1) + 3, row_height=ROW_HEIGHT,
+            alt="Recordings of this upload",
             column_config={"Open": st.column_config.Column(width=50), "Recording": st.column_config.Column(width=240)},
         )  # fmt: skip
         picked = [
-            files[i] for i, _ in chosen.selection.cells if files[i].record is not None and files[i].record is not current
+            files[i]
+            for i, _ in chosen.selection.cells
+            if files[i].record is not None and files[i].record is not current
         ]
         if picked:
             session.open_ecg(picked[0].record)

@@ -31,8 +31,16 @@ def show(study: StudyRow) -> None:
         st.html(f"<ul class='e2e-segments'>{''.join(_lines(scores))}</ul>")
         with st.container(horizontal=True, gap="small"):
             for kind in FIGURE_FORMATS:
-                st.download_button(kind.upper(), _file(study, scores, kind), f"{study.study_id}-wall-motion.{kind}", MIME[kind],
-                                   key=f"wall_motion_{kind}", type="tertiary", on_click="ignore", icon=":material/download:")
+                st.download_button(
+                    kind.upper(),
+                    _file(study, scores, kind),
+                    f"{study.study_id}-wall-motion.{kind}",
+                    MIME[kind],
+                    key=f"wall_motion_{kind}",
+                    type="tertiary",
+                    on_click="ignore",
+                    icon=":material/download:",
+                )
 
 
 def _lines(scores: tuple[int | None, ...]) -> list[str]:
@@ -50,12 +58,16 @@ def _lines(scores: tuple[int | None, ...]) -> list[str]:
 
 def _file(study: StudyRow, scores: tuple[int | None, ...], kind: str) -> Callable[[], bytes]:
     title = f"Wall motion, study {study.study_id}"
-    provenance = provenance_line(None, f"{study.study_id}, measured on the echo{' (synthetic)' if study.synthetic else ''}")
+    provenance = provenance_line(
+        None, f"{study.study_id}, measured on the echo{' (synthetic)' if study.synthetic else ''}"
+    )
 
     def make() -> bytes:
         from echo2ecg_core.figures.chart import Frame
         from echo2ecg_core.figures.wall_motion import bullseye_figure
 
-        return figure_file(bullseye_figure(scores, Frame(title=title, footer=provenance)), kind, title=title, provenance=provenance)
+        return figure_file(
+            bullseye_figure(scores, Frame(title=title, footer=provenance)), kind, title=title, provenance=provenance
+        )
 
     return make

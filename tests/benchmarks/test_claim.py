@@ -17,9 +17,19 @@ def cohort(marker: float) -> TrainingData:
     """Three patients, one of each split, with one ECG and one study of two clips each; signals hold the marker."""
     ids, splits, day = ["P00001", "P00002", "P00003"], ["train", "validation", "test"], "2020-01-01"
     ecgs = pd.DataFrame({"ecg_id": [f"{i}-E1" for i in ids], "patient_id": ids, "ecg_time": day, "split": splits})
-    studies = pd.DataFrame({"study_id": [f"{i}-S1" for i in ids], "patient_id": ids, "study_date": day, "split": splits, "lvef": [marker] * 3})
+    studies = pd.DataFrame(
+        {
+            "study_id": [f"{i}-S1" for i in ids],
+            "patient_id": ids,
+            "study_date": day,
+            "split": splits,
+            "lvef": [marker] * 3,
+        }
+    )
     clips = pd.DataFrame({"study_id": np.repeat(studies.study_id, 2).to_numpy(), "view": [0, 2] * 3})
-    return TrainingData(ecgs, np.full((3, 12, 4), marker, np.float16), studies, clips, np.full((6, 512), marker, np.float32))
+    return TrainingData(
+        ecgs, np.full((3, 12, 4), marker, np.float16), studies, clips, np.full((6, 512), marker, np.float32)
+    )
 
 
 def test_test_patients_are_the_other_cohorts_alone():
@@ -34,14 +44,17 @@ def test_test_patients_are_the_other_cohorts_alone():
 
 def test_studies_keep_the_wanted_views_or_all():
     data = claim.joined(cohort(1.0), cohort(2.0))
-    assert {study: list(data.clips.view[rows]) for study, rows in claim.clips_of_studies(data, "test", (2,)).items()} == {
-        "TP00001-S1": [2], "TP00002-S1": [2], "TP00003-S1": [2]}
+    assert {
+        study: list(data.clips.view[rows]) for study, rows in claim.clips_of_studies(data, "test", (2,)).items()
+    } == {"TP00001-S1": [2], "TP00002-S1": [2], "TP00003-S1": [2]}
     assert all(len(rows) == 2 for rows in claim.clips_of_studies(data, "test", (5,)).values())
 
 
 def test_an_interval_covers_patients_and_seeds():
     noise = np.random.default_rng(0).normal(0, 0.01, 4000)
-    agreeing, apart = ([measured(0.8 + shift, noise) for shift in shifts] for shifts in ((0, 0, 0, 0), (-0.1, 0.1, -0.1, 0.1)))
+    agreeing, apart = (
+        [measured(0.8 + shift, noise) for shift in shifts] for shifts in ((0, 0, 0, 0), (-0.1, 0.1, -0.1, 0.1))
+    )
     assert np.allclose(m.mean_of(agreeing).draws, 0.8 + noise)
     assert m.mean_of(apart).draws.std() == pytest.approx(np.hypot(0.01, 0.1 / np.sqrt(4)), rel=0.05)
 
@@ -52,7 +65,10 @@ def test_differences_are_paired_by_patient_and_by_seed():
     assert np.allclose(better.minus(worse).draws, 0.01)
 
 
-@pytest.mark.parametrize(("column", "sign"), [(("probe", "lvef"), -1), (("knn", "tapse"), -1), (("probe", "lvef_le_40"), 1), (("mAP ECG to study", "lvef"), 1)])
+@pytest.mark.parametrize(
+    ("column", "sign"),
+    [(("probe", "lvef"), -1), (("knn", "tapse"), -1), (("probe", "lvef_le_40"), 1), (("mAP ECG to study", "lvef"), 1)],
+)
 def test_better_is_a_smaller_error_or_a_larger_score(column, sign):
     draws = np.linspace(0.1, 0.3, 100)
     assert m.better(column, m.Measured(0.2, draws)) == sign
@@ -64,7 +80,10 @@ def test_wins_are_counted_by_kind_and_by_phenotype():
     verdicts = {"mean": {"probe · lvef": 1, "knn · lvef": -1, "mAP ECG to study · lvef": 1, "probe · tapse": 0}}
     labels = {"attention": "Attention", "mean": "Mean"}
     assert m.wins(verdicts, labels).splitlines()[-1] == "| Mean | +1 −1 of 3 | +1 −0 of 1 |"
-    assert m.wins_by_phenotype(verdicts, labels, {"lvef": "LVEF", "tapse": "TAPSE", "ivsd": "IVSd"}).splitlines()[-1] == "| Mean | +2 −1 of 3 | +0 −0 of 1 | – |"
+    assert (
+        m.wins_by_phenotype(verdicts, labels, {"lvef": "LVEF", "tapse": "TAPSE", "ivsd": "IVSd"}).splitlines()[-1]
+        == "| Mean | +2 −1 of 3 | +0 −0 of 1 | – |"
+    )
 
 
 def test_vectors_of_other_patients_do_not_count(tmp_path):

@@ -1,4 +1,5 @@
-"""The encoder benchmarks as somebody starts them, on the CPU and with networks made small; figures are not judged here."""
+"""The encoder benchmarks as somebody starts them, on the CPU and with networks made small; figures are not judged
+here."""
 
 import json
 from dataclasses import replace
@@ -9,7 +10,8 @@ import torch
 from benchmarks import ecg_encoder, echo_encoder, network_speed
 from echo2ecg_core.models.echo_encoder import PhantomVideoNet
 
-FIELDS = {"benchmark", "device", "torch", "threads", "batch", "times_plain", "times_plain_by_processor_time", "peak_memory_mb",
+FIELDS = {"benchmark", "device", "torch", "threads", "batch", "times_plain", "times_plain_by_processor_time",
+"peak_memory_mb",
           "float32_max_difference", "bfloat16_min_cosine"}  # fmt: skip
 
 
@@ -33,7 +35,10 @@ def test_the_ecg_benchmark_prints_one_json_line_with_throughput_and_peak_memory(
     ecg_encoder.main(["--device", "cpu", "--threads", "1", "--batch", "2", "--repeats", "1"])
     result = printed(capsys)
     assert set(result) >= FIELDS and result["device"] == "cpu" and result["batch"] == 2
-    assert set(result["ecgs_per_s"]) == {"plain", "plain_sdpa", "float32", "bfloat16"} and min(result["ecgs_per_s"].values()) > 0
+    assert (
+        set(result["ecgs_per_s"]) == {"plain", "plain_sdpa", "float32", "bfloat16"}
+        and min(result["ecgs_per_s"].values()) > 0
+    )
     assert result["float32_max_difference"] < 1e-4 and result["bfloat16_min_cosine"] > 0.999
     assert result["peak_memory_mb"]["process"] > 100 and "notes" not in result
 
@@ -70,6 +75,7 @@ def test_a_gpu_is_taken_and_compiled_for_when_there_is_one(monkeypatch):
 
 def test_the_clip_benchmark_runs_the_same_path(capsys, monkeypatch):
     """With the demo's small network in MViT's place: the published one takes a minute."""
+
     class Small(PhantomVideoNet):
         """Takes clips of any precision, as MViT does."""
 

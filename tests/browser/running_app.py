@@ -32,7 +32,8 @@ FLAGS = [
 
 @contextmanager
 def running_app(workspace: Path, secrets: Path | None = None, **environment: str) -> Iterator[str]:
-    """Serve the app on this workspace, where asked with a secrets.toml and more environment variables; gives its address."""
+    """Serve the app on this workspace, where asked with a secrets.toml and more environment variables; gives its
+    address."""
     with socket.socket() as free:
         free.bind(("localhost", 0))
         port = free.getsockname()[1]
@@ -52,7 +53,13 @@ def running_app(workspace: Path, secrets: Path | None = None, **environment: str
         cwd=ROOT,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
-        env={**os.environ, "ECHO2ECG_WORKSPACE": str(workspace), "ECHO2ECG_AUTO_DEMO": "false", "OMP_NUM_THREADS": "1", **environment},
+        env={
+            **os.environ,
+            "ECHO2ECG_WORKSPACE": str(workspace),
+            "ECHO2ECG_AUTO_DEMO": "false",
+            "OMP_NUM_THREADS": "1",
+            **environment,
+        },
     )
     try:
         address = f"http://localhost:{port}"

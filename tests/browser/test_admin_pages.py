@@ -1,4 +1,5 @@
-"""The admin pages in Chromium: the gate as the network sees it, the frame round a deep link, curves that renew themselves."""
+"""The admin pages in Chromium: the gate as the network sees it, the frame round a deep link, curves that renew
+themselves."""
 
 import json
 from datetime import UTC, datetime, timedelta
@@ -35,7 +36,10 @@ def test_the_first_visitor_gets_a_deep_link_within_the_frame_and_curves_follow_t
         assert page.locator("figure svg[role=img]").count() == 4
         metrics = place.folder / "runs" / "run-0001" / "metrics.jsonl"
         with open(metrics, "a") as file:
-            file.write(json.dumps(json.loads(epoch_line(4, 10)) | {"time": datetime.now(UTC).isoformat(), "recall@10": 0.41}) + "\n")
+            file.write(
+                json.dumps(json.loads(epoch_line(4, 10)) | {"time": datetime.now(UTC).isoformat(), "recall@10": 0.41})
+                + "\n"
+            )
         page.get_by_role("img", name="Recall at 10 in validation: best 0.41").wait_for(timeout=15_000)
         page.get_by_role("button", name="Log").click()
         page.get_by_text("08:03 epoch 3 of 10").wait_for()

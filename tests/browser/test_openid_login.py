@@ -22,7 +22,9 @@ def address(provider, tmp_path_factory):
     place = Workspace(folder / "workspace")
     with place.connect():
         pass
-    with running_app(place.folder, secrets=provider.secrets_file(folder), ECHO2ECG_ADMIN_USERS=f"other@hospital.org, {ADMIN.lower()}") as address:
+    with running_app(
+        place.folder, secrets=provider.secrets_file(folder), ECHO2ECG_ADMIN_USERS=f"other@hospital.org, {ADMIN.lower()}"
+    ) as address:
         yield address
 
 
@@ -50,11 +52,14 @@ def test_an_admin_logs_in_lands_on_the_page_asked_for_and_logs_out_again(address
         assert not page.problems and {host for host in page.hosts if host} == {"localhost", "127.0.0.1"}
 
 
-@pytest.mark.parametrize(("user", "words"), [
-    ({"email": "guest@hospital.org", "email_verified": True}, "Whoever runs this server adds your address"),
-    ({"email": ADMIN, "email_verified": False}, "Your provider has not verified your address"),
-    ({}, "Whoever runs this server adds your address"),
-])
+@pytest.mark.parametrize(
+    ("user", "words"),
+    [
+        ({"email": "guest@hospital.org", "email_verified": True}, "Whoever runs this server adds your address"),
+        ({"email": ADMIN, "email_verified": False}, "Your provider has not verified your address"),
+        ({}, "Whoever runs this server adds your address"),
+    ],
+)
 def test_anybody_else_is_refused_with_a_sentence_and_can_log_out(address, provider, user, words):
     with chromium() as page:
         log_in(page, provider, address, "training", **user)

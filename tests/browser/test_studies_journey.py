@@ -20,10 +20,14 @@ from tests.browser.running_app import ROOT, chromium, running_app
 from tests.journey_workspace import journey_workspace
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
-PLAYER = "document.querySelector('.st-key-echo_player [data-testid=stBidiComponentIsolated]')?.shadowRoot?.querySelector('.player')"
+PLAYER = (
+    "document.querySelector('.st-key-echo_player "
+    "[data-testid=stBidiComponentIsolated]')?.shadowRoot?.querySelector('.player')"
+)
 READY = f"() => {PLAYER}?.dataset.ready === 'true'"
 PICTURES = f"""() => [...{PLAYER}.querySelectorAll('.panel')].map((panel) => ({{
-  clip: panel.dataset.clip, frame: Number(panel.dataset.frame), png: panel.querySelector('canvas').toDataURL().split(',')[1]
+  clip: panel.dataset.clip, frame: Number(panel.dataset.frame),
+  png: panel.querySelector('canvas').toDataURL().split(',')[1]
 }}))"""
 
 
@@ -48,7 +52,8 @@ def page(workspace):
 
 def scrub(page, frame: int) -> None:
     page.evaluate(
-        f"(frame) => {{ const bar = {PLAYER}.querySelector('.scrub'); bar.value = frame; bar.dispatchEvent(new Event('input')) }}",
+        f"(frame) => {{ const bar = {PLAYER}.querySelector('.scrub'); bar.value = frame; bar.dispatchEvent(new "
+        "Event('input')) }}",
         frame,
     )
 
@@ -167,7 +172,8 @@ def test_a_click_opens_a_point_with_the_lasso_in_hand_and_leads_to_its_study(pag
     where = page.evaluate("""() => {
       const plot = document.querySelector('.js-plotly-plot');
       const [trace, layout] = [plot._fullData.find((t) => t.name === 'study'), plot._fullLayout];
-      return { id: trace.customdata[2][0], x: layout.xaxis.l2p(trace.x[2]) + layout._size.l, y: layout.yaxis.l2p(trace.y[2]) + layout._size.t };
+      return { id: trace.customdata[2][0], x: layout.xaxis.l2p(trace.x[2]) + layout._size.l,
+      y: layout.yaxis.l2p(trace.y[2]) + layout._size.t };
     }""")
     box = page.locator(".js-plotly-plot").first.bounding_box()
     page.mouse.move(box["x"] + where["x"], box["y"] + where["y"])

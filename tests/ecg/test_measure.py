@@ -57,9 +57,14 @@ def test_drawn_beats_are_measured_at_the_times_they_were_drawn():
     assert all(0.5 < value <= 1 for value in measured.confidence.values()), measured.confidence
 
 
-@pytest.mark.parametrize("change, name, expected_ms", [
-    ({"pr_s": 0.22}, "pr_ms", 220), ({"qrs_s": 0.14}, "qrs_ms", 140), ({"qt_s": 0.45}, "qt_ms", 450),
-])
+@pytest.mark.parametrize(
+    "change, name, expected_ms",
+    [
+        ({"pr_s": 0.22}, "pr_ms", 220),
+        ({"qrs_s": 0.14}, "qrs_ms", 140),
+        ({"qt_s": 0.45}, "qt_ms", 450),
+    ],
+)
 def test_a_longer_interval_is_measured_longer(change, name, expected_ms):
     assert getattr(measure_signal(drawn_ecg(**change)[0], 500), name) == pytest.approx(expected_ms, abs=25)
 
@@ -139,22 +144,29 @@ def blocked_hearts(conduction, count=24):
 def test_the_wide_complexes_of_simulated_bundle_branch_blocks_are_measured(conduction):
     from echo2ecg_core.phantom.ecg import simulate_ecg
 
-    pairs = [(heart.qrs_ms, measure_signal(simulate_ecg(heart, np.random.default_rng(i)), 500).qrs_ms)
-             for i, heart in enumerate(blocked_hearts(conduction))]
+    pairs = [
+        (heart.qrs_ms, measure_signal(simulate_ecg(heart, np.random.default_rng(i)), 500).qrs_ms)
+        for i, heart in enumerate(blocked_hearts(conduction))
+    ]
     assert None not in [measured for _, measured in pairs]
     assert np.mean([abs(measured - drawn) <= 15 for drawn, measured in pairs]) >= 0.8, pairs
 
 
 @pytest.mark.parametrize("rhythm_name", ["sinus", "af"])
 def test_the_rate_of_the_simulated_beats_is_recovered_in_sinus_rhythm_and_in_fibrillation(monkeypatch, rhythm_name):
-    """The truth is the mean rate of this recording's own beats, not the heart's: in fibrillation ten seconds scatter."""
+    """The truth is the mean rate of this recording's own beats, not the heart's: in fibrillation ten seconds
+    scatter."""
     from echo2ecg_core.phantom import rhythm
     from echo2ecg_core.phantom.ecg import simulate_ecg
     from echo2ecg_core.phantom.heart import draw_heart
 
     drawn, draw_beats = [], rhythm.draw_beats
     monkeypatch.setattr(rhythm, "draw_beats", lambda *given: drawn.append(draw_beats(*given)) or drawn[-1])
-    hearts = [heart for heart in (draw_heart(np.random.default_rng([77, seed])) for seed in range(250)) if heart.rhythm == rhythm_name][:20]
+    hearts = [
+        heart
+        for heart in (draw_heart(np.random.default_rng([77, seed])) for seed in range(250))
+        if heart.rhythm == rhythm_name
+    ][:20]
     assert len(hearts) == 20
     rates, qrs = [], []
     for seed, heart in enumerate(hearts):
@@ -251,7 +263,9 @@ def manual_measurements(path, rate_hz):
     chest_beats = marked_beats(path, "v5")
     for beat in beats:
         both = [beat, *(other for other in chest_beats if abs(other["r"] - beat["r"]) < 0.1 * rate_hz)]
-        marks = {name: [b[name] for b in both if b[name] is not None] for name in ("qrs_on", "qrs_off", "p_on", "t_off")}
+        marks = {
+            name: [b[name] for b in both if b[name] is not None] for name in ("qrs_on", "qrs_off", "p_on", "t_off")
+        }
         if not marks["qrs_on"]:
             continue
         onset = min(marks["qrs_on"])
@@ -298,7 +312,11 @@ def test_the_rate_of_the_whole_recording_differs_only_by_beats_that_nobody_marke
     The marks leave out the first and last beats. In the other five (flutter, fibrillation, ectopy) every marked beat is
     found where it is marked, and one or two more lie before or after the marks, at intervals of that irregular rhythm.
     """
-    far = [(m["r_times_s"], np.array(found.r_times_s)) for m, found in ludb if abs(found.heart_rate_bpm - m["heart_rate_bpm"]) > 2]
+    far = [
+        (m["r_times_s"], np.array(found.r_times_s))
+        for m, found in ludb
+        if abs(found.heart_rate_bpm - m["heart_rate_bpm"]) > 2
+    ]
     assert len(far) <= 5
     for marked_s, found_s in far:
         outside = (found_s < marked_s[0] - 0.12) | (found_s > marked_s[-1] + 0.12)

@@ -86,8 +86,10 @@ def test_both_orders_of_cleaning_and_resampling_give_the_published_numbers(case,
     signal = golden_inputs[case]
     cleaned_first = resample(clean(signal), 500, to_hz)[:, ::every]
     resampled_first = clean(resample(signal, 500, to_hz))[:, ::every]
-    expected = {key: golden_arrays[f"{case}_{key}"] for key in
-                (f"process_then_resample{to_hz}", f"resample{to_hz}_then_process")}
+    expected = {
+        key: golden_arrays[f"{case}_{key}"]
+        for key in (f"process_then_resample{to_hz}", f"resample{to_hz}_then_process")
+    }
     np.testing.assert_allclose(cleaned_first, expected[f"process_then_resample{to_hz}"], atol=TOLERANCE, rtol=0)
     np.testing.assert_allclose(resampled_first, expected[f"resample{to_hz}_then_process"], atol=TOLERANCE, rtol=0)
 
@@ -107,8 +109,10 @@ def test_odd_lengths_and_rates_resample_to_the_published_numbers(from_hz, key, g
 
 @pytest.mark.parametrize("order", ["clean_then_resample", "resample_then_clean"])
 def test_prepared_windows_are_the_published_numbers_cut_from_the_start(order, golden_inputs, golden_arrays):
-    key = {"clean_then_resample": "clean_process_then_resample400",
-           "resample_then_clean": "clean_resample400_then_process"}[order]
+    key = {
+        "clean_then_resample": "clean_process_then_resample400",
+        "resample_then_clean": "clean_resample400_then_process",
+    }[order]
     windows = prepare_ecg(golden_inputs["clean"], 500, order=order, windows="all")
     assert windows.shape == (3, 12, 1008) and windows.dtype == np.float32
     np.testing.assert_allclose(windows[0][:, ::4], golden_arrays[key][:, :252], atol=TOLERANCE, rtol=0)
@@ -172,14 +176,19 @@ def test_infinite_samples_are_refused_in_words():
 
 
 def test_importing_the_file_loads_neither_numba_nor_scipy():
-    code = ("import sys, echo2ecg_core.ecg.preprocess\n"
-            "assert not {'numba', 'scipy', 'scipy.signal'} & set(sys.modules), 'heavy import'")
+    code = (
+        "import sys, echo2ecg_core.ecg.preprocess\n"
+        "assert not {'numba', 'scipy', 'scipy.signal'} & set(sys.modules), 'heavy import'"
+    )
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
 def test_warming_up_compiles_what_cleaning_needs_so_that_the_first_recording_compiles_nothing():
-    code = ("import numpy as np; from echo2ecg_core.ecg import preprocess; preprocess.warm_up(); "
-            "from echo2ecg_core.ecg import baseline; made = lambda: (len(baseline._solve.signatures), len(baseline._reweight.signatures)); "
-            "before = made(); preprocess.clean(np.random.default_rng(0).normal(size=(12, 5000)).astype(np.float32)); "
-            "assert min(before) >= 1 and made() == before, (before, made())")
+    code = (
+        "import numpy as np; from echo2ecg_core.ecg import preprocess; preprocess.warm_up(); "
+        "from echo2ecg_core.ecg import baseline; made = lambda: (len(baseline._solve.signatures), "
+        "len(baseline._reweight.signatures)); "
+        "before = made(); preprocess.clean(np.random.default_rng(0).normal(size=(12, 5000)).astype(np.float32)); "
+        "assert min(before) >= 1 and made() == before, (before, made())"
+    )
     subprocess.run([sys.executable, "-c", code], check=True)

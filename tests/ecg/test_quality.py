@@ -111,9 +111,13 @@ def swapped_right_arm_and_leg(signal):
     return swapped
 
 
-@pytest.mark.parametrize("swap, electrodes", [
-    (swapped_arms, "left arm and right arm"), (swapped_right_arm_and_leg, "right arm and left leg"),
-])
+@pytest.mark.parametrize(
+    "swap, electrodes",
+    [
+        (swapped_arms, "left arm and right arm"),
+        (swapped_right_arm_and_leg, "right arm and left leg"),
+    ],
+)
 def test_swapped_limb_electrodes_are_named_and_limit_the_recording(swap, electrodes):
     quality = judge_signal(swap(drawn_ecg()), RATE_HZ)
     sentence = f"The limb leads look as if the electrodes of {electrodes} were swapped."
@@ -131,14 +135,18 @@ def test_pacing_spikes_are_noted_and_no_fault():
 
 
 @pytest.mark.filterwarnings("error")
-@pytest.mark.parametrize("signal, words", [
-    (np.zeros((12, 5000)), "All 12 leads are flat."),
-    (np.full((12, 5000), np.nan), "All 12 leads are"),
-    (np.random.default_rng(0).standard_normal((12, 5000)), "All 12 leads are noise."),
-    (np.full((12, 5000), 0.7), "No heartbeat was found."),
-    (drawn_ecg()[:, :1000], "The recording lasts 2.0 s at 500 Hz; at least 2.5 s at 80 Hz are needed."),
-    (np.zeros((12, 0)), "The recording lasts 0.0 s"),
-], ids=["zero", "missing", "noise", "constant", "short", "empty"])
+@pytest.mark.parametrize(
+    "signal, words",
+    [
+        (np.zeros((12, 5000)), "All 12 leads are flat."),
+        (np.full((12, 5000), np.nan), "All 12 leads are"),
+        (np.random.default_rng(0).standard_normal((12, 5000)), "All 12 leads are noise."),
+        (np.full((12, 5000), 0.7), "No heartbeat was found."),
+        (drawn_ecg()[:, :1000], "The recording lasts 2.0 s at 500 Hz; at least 2.5 s at 80 Hz are needed."),
+        (np.zeros((12, 0)), "The recording lasts 0.0 s"),
+    ],
+    ids=["zero", "missing", "noise", "constant", "short", "empty"],
+)
 def test_nothing_usable_is_unusable_with_the_reason_in_words(signal, words):
     quality = judge_signal(signal, RATE_HZ)
     assert quality.verdict == "unusable"

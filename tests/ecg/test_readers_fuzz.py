@@ -24,7 +24,8 @@ N_MUTATIONS = 2000
 SECONDS_EACH = 5.0
 MEGABYTES_EACH = 500
 
-FOLDERS = ("csv", "dicom", "edf", "ge_cardiosoft_xml", "ge_muse_xml", "hl7_aecg_xml", "mat_code15", "philips_sierra_xml",
+FOLDERS = ("csv", "dicom", "edf", "ge_cardiosoft_xml", "ge_muse_xml", "hl7_aecg_xml", "mat_code15",
+"philips_sierra_xml",
            "scp_ecg", "txt_cinc2011")  # fmt: skip
 
 
@@ -92,7 +93,9 @@ def mutate(content: bytes, other: bytes, dice: random.Random) -> bytes:
         elif kind == "insert":
             data[place:place] = dice.randbytes(dice.choice((1, 7, 512)))
         elif kind == "lengths":
-            data[place : place + 4] = dice.choice((b"\xff\xff\xff\xff", b"\xff\xff\xff\x7f", b"\0\0\0\0", b"\0\0\0\x80"))
+            data[place : place + 4] = dice.choice(
+                (b"\xff\xff\xff\xff", b"\xff\xff\xff\x7f", b"\0\0\0\0", b"\0\0\0\x80")
+            )
         else:
             data[place : place + 1] = b"9999999999"
     return bytes(data)

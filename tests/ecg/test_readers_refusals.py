@@ -70,7 +70,9 @@ def inflating_dicom() -> bytes:
 
 LAUGHS = b"""<?xml version="1.0"?><!DOCTYPE lolz [<!ENTITY lol "lol"><!ENTITY lol2 "&lol;&lol;&lol;">]>
 <RestingECG>&lol2;</RestingECG>"""
-OUTSIDE = b"""<?xml version="1.0"?><!DOCTYPE r [<!ENTITY x SYSTEM "file:///etc/passwd">]><AnnotatedECG>&x;</AnnotatedECG>"""
+OUTSIDE = (
+    b"""<?xml version="1.0"?><!DOCTYPE r [<!ENTITY x SYSTEM "file:///etc/passwd">]><AnnotatedECG>&x;</AnnotatedECG>"""
+)
 
 
 @pytest.mark.parametrize(
@@ -92,13 +94,15 @@ OUTSIDE = b"""<?xml version="1.0"?><!DOCTYPE r [<!ENTITY x SYSTEM "file:///etc/p
         (dicom(shorten(200, 10000)), ReadError,
          "The DICOM waveform is cut short: 10000 samples a channel are announced, 200 are there."),
         (dicom(shorten(10000, 900_000_000)), SignalError,
-         "The file claims 12 channels of 900,000,000 samples (86.4 GB in memory); one ECG may have at most 40,000,000 values."),
+         "The file claims 12 channels of 900,000,000 samples (86.4 GB in memory); one ECG may have at most 40,000,000 "
+"values."),
         (saved(pydicom.dcmread(PYDICOM_SAMPLE))[:100_000], ReadError,
          "“x.dcm” begins like an ECG file but is damaged and cannot be read."),
         (inflating_dicom(), ReadError, "“x.dcm” would unpack to more than 256 MB."),
         (LAUGHS, ReadError, "“x.dcm” declares XML entities, which are refused because they can be used to attack."),
         (OUTSIDE, ReadError, "“x.dcm” declares XML entities, which are refused because they can be used to attack."),
-        (b"<!DOCTYPE html><html><title>Sign in</title></html>", ReadError, "“x.dcm” is a web page, not an ECG recording."),
+        (b"<!DOCTYPE html><html><title>Sign in</title></html>", ReadError, "“x.dcm” is a web page, not an ECG "
+"recording."),
         (b"<?xml version='1.0'?><RestingECG><Wave", ReadError, "“x.dcm” begins like XML but is damaged or cut short."),
         (b"<RestingECG>" + b"<a>" * 101 + b"</a>" * 101 + b"</RestingECG>", ReadError,
          "The XML has more than 200,000 elements or 100 levels: no ECG export needs that."),
@@ -123,7 +127,10 @@ def test_what_is_no_usable_ecg_is_refused_in_one_sentence(content, error, messag
 
 
 def test_a_missing_file_and_a_folder_are_named_without_their_path(tmp_path):
-    for path, text in ((tmp_path / "no.hea", "“no.hea” does not exist."), (tmp_path, f"“{tmp_path.name}” is a folder, not a file.")):
+    for path, text in (
+        (tmp_path / "no.hea", "“no.hea” does not exist."),
+        (tmp_path, f"“{tmp_path.name}” is a folder, not a file."),
+    ):
         with pytest.raises(ReadError) as caught:
             read_ecg(path)
         assert caught.value.message == text

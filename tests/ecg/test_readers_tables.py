@@ -37,7 +37,8 @@ def check(content: bytes, rate: float | None = None, file_format: str = "CSV", n
 
 @pytest.mark.parametrize(
     ("header", "step"),
-    [("time (s)", 0.004), ("time", 0.004), ("Time_ms", 4), ("t [ms]", 4), ("time", 4), ("Elapsed time", 0.004), ("seconds", 0.004),
+    [("time (s)", 0.004), ("time", 0.004), ("Time_ms", 4), ("t [ms]", 4), ("time", 4), ("Elapsed time", 0.004),
+    ("seconds", 0.004),
      ("time (µs)", 4000)],
 )  # fmt: skip
 def test_the_sampling_rate_comes_from_a_time_column(header, step):
@@ -52,7 +53,9 @@ def test_any_delimiter_and_decimal_sign_is_understood(delimiter, decimal, file_f
     check(text(wave(), delimiter.join(LEADS), delimiter, decimal), RATE, file_format)
 
 
-@pytest.mark.parametrize("comment", ["# sampling rate: 250 Hz", "# fs=250", "% Sampling frequency (Hz): 250.0", "// sample_rate 250"])
+@pytest.mark.parametrize(
+    "comment", ["# sampling rate: 250 Hz", "# fs=250", "% Sampling frequency (Hz): 250.0", "// sample_rate 250"]
+)
 def test_the_sampling_rate_comes_from_a_comment(comment):
     check(comment.encode() + b"\n" + text(wave(), ",".join(LEADS)))
 
@@ -91,7 +94,10 @@ def test_a_sample_counter_is_left_out_and_gives_no_sampling_rate():
     for content in (text(counted), text(counted, "," + ",".join(LEADS)), text(counted, ",".join(LEADS))):
         with pytest.raises(SamplingRateNeeded) as caught:
             read_ecg(content, name="x.csv")
-        assert str(caught.value) == "“x.csv” does not say its sampling rate. Give the sampling rate in Hz, for example 500."
+        assert (
+            str(caught.value)
+            == "“x.csv” does not say its sampling rate. Give the sampling rate in Hz, for example 500."
+        )
         check(content, RATE)
 
 
@@ -103,7 +109,10 @@ def test_a_counter_may_stand_before_the_time_column():
 
 def test_headerless_columns_are_taken_in_the_standard_order():
     record = check(text(wave()), RATE)
-    assert record.notes[0] == "The file names no leads; the order I, II, III, aVR, aVL, aVF, V1, V2, V3, V4, V5, V6 was assumed."
+    assert (
+        record.notes[0]
+        == "The file names no leads; the order I, II, III, aVR, aVL, aVF, V1, V2, V3, V4, V5, V6 was assumed."
+    )
     eight = read_ecg(text(wave(8)), sampling_rate_hz=RATE)
     np.testing.assert_allclose(eight.signal_mv[6:], wave(8)[2:], atol=1e-6)
     assert eight.notes[0] == "The file names no leads; the order I, II, V1, V2, V3, V4, V5, V6 was assumed."
@@ -112,7 +121,9 @@ def test_headerless_columns_are_taken_in_the_standard_order():
 
 def test_column_names_that_are_no_leads_are_mentioned():
     record = check(text(wave(), ",".join(f"ch{index}" for index in range(12))), RATE)
-    assert record.notes[0] == ("The column names (ch0, ch1, ch2, ch3, ch4, ch5, ch6, ch7, ch8, ch9, ch10, ch11) are no lead names.")
+    assert record.notes[0] == (
+        "The column names (ch0, ch1, ch2, ch3, ch4, ch5, ch6, ch7, ch8, ch9, ch10, ch11) are no lead names."
+    )
 
 
 def test_leads_may_lie_in_lines_with_or_without_names():
@@ -147,7 +158,8 @@ def test_the_rate_in_the_file_wins_over_a_given_one():
 @pytest.mark.parametrize(
     ("content", "error", "message"),
     [
-        (b"Dear colleague,\nthe ECG is attached.\n", ReadError, "“x.dcm” is text, but not an ECG: it holds no table of numbers."),
+        (b"Dear colleague,\nthe ECG is attached.\n", ReadError, "“x.dcm” is text, but not an ECG: it holds no table "
+"of numbers."),
         (b"{\"a\": 1}", ReadError, "“x.dcm” is text, but not an ECG: it holds no table of numbers."),
         (text(wave(5)), SignalError,
          "The table has 5 columns without lead names; 12 (or the 8 leads I, II, V1 to V6) are needed."),

@@ -22,8 +22,18 @@ def wave(n_samples: int = 2000, rate: int = 500) -> np.ndarray:
 @pytest.fixture
 def pair(tmp_path) -> dict[str, bytes]:
     """A WFDB record written by wfdb itself."""
-    wfdb.wrsamp("ecg", 500, ["mV"] * 12, [lead.upper() for lead in LEADS], wave().T, fmt=["16"] * 12, adc_gain=[1000.0] * 12,
-                baseline=[0] * 12, comments=["Age: 70", "Sex: Male"], write_dir=str(tmp_path))
+    wfdb.wrsamp(
+        "ecg",
+        500,
+        ["mV"] * 12,
+        [lead.upper() for lead in LEADS],
+        wave().T,
+        fmt=["16"] * 12,
+        adc_gain=[1000.0] * 12,
+        baseline=[0] * 12,
+        comments=["Age: 70", "Sex: Male"],
+        write_dir=str(tmp_path),
+    )
     return {name: (tmp_path / name).read_bytes() for name in ("ecg.hea", "ecg.dat")}
 
 
@@ -37,8 +47,12 @@ def zipped(files: dict[str, bytes]) -> bytes:
 
 def csv_table(sign: int = 1) -> bytes:
     rows = np.vstack([np.arange(2000) / 500, sign * wave()]).T
-    return ("time (s)," + ",".join(f"{lead} (mV)" for lead in LEADS) + "\n"
-            + "\n".join(",".join(f"{value:g}" for value in row) for row in rows)).encode()
+    return (
+        "time (s),"
+        + ",".join(f"{lead} (mV)" for lead in LEADS)
+        + "\n"
+        + "\n".join(",".join(f"{value:g}" for value in row) for row in rows)
+    ).encode()
 
 
 def check(record):
@@ -68,19 +82,31 @@ def test_a_pair_inside_folders_of_a_zip_is_found_and_other_files_do_not_disturb(
 
 def test_headers_of_two_folders_find_their_own_signals(pair):
     half = {"ecg.hea": pair["ecg.hea"], "ecg.dat": (np.frombuffer(pair["ecg.dat"], "<i2") // 2).astype("<i2").tobytes()}
-    files = {f"a/{name}": content for name, content in pair.items()} | {f"b/{name}": content for name, content in half.items()}
+    files = {f"a/{name}": content for name, content in pair.items()} | {
+        f"b/{name}": content for name, content in half.items()
+    }
     first, second = read_ecgs({"both.zip": zipped(files)})
     check(first)
     np.testing.assert_allclose(second.signal_mv, wave() / 2, atol=0.0006)
 
 
 def test_several_uploads_give_records_and_errors_in_their_order(pair):
-    files = {"table.csv": csv_table(), **pair, "empty.dcm": b"", "note.txt": b"hello there\n", "more.zip": zipped({"x.csv": csv_table(-1)}),
-             "bad.zip": b"PK\x03\x04 nothing"}
+    files = {
+        "table.csv": csv_table(),
+        **pair,
+        "empty.dcm": b"",
+        "note.txt": b"hello there\n",
+        "more.zip": zipped({"x.csv": csv_table(-1)}),
+        "bad.zip": b"PK\x03\x04 nothing",
+    }
     results = read_ecgs(files)
     records = [result for result in results if isinstance(result, EcgRecord)]
     errors = [result for result in results if not isinstance(result, EcgRecord)]
-    assert [(record.source, record.format) for record in records] == [("table.csv", "CSV"), ("ecg.hea", "WFDB"), ("x.csv", "CSV")]
+    assert [(record.source, record.format) for record in records] == [
+        ("table.csv", "CSV"),
+        ("ecg.hea", "WFDB"),
+        ("x.csv", "CSV"),
+    ]
     np.testing.assert_allclose(records[2].signal_mv, -wave(), atol=1e-6)
     assert [(error.source, error.message) for error in errors] == [
         ("empty.dcm", "“empty.dcm” is empty."),
@@ -101,7 +127,9 @@ def test_a_header_alone_asks_for_its_signal_file(pair, tmp_path):
         assert caught.value.hint == "Give “ecg.hea” and “ecg.dat” together, or a zip with both."
 
 
-@pytest.mark.parametrize("name", ["../../etc/passwd", "/etc/passwd", "http://host/ecg.dat", "s3://bucket/ecg.dat", "..", "C:\\ecg.dat"])
+@pytest.mark.parametrize(
+    "name", ["../../etc/passwd", "/etc/passwd", "http://host/ecg.dat", "s3://bucket/ecg.dat", "..", "C:\\ecg.dat"]
+)
 def test_a_header_cannot_reach_out_of_its_folder(pair, name, tmp_path, monkeypatch):
     monkeypatch.setattr("socket.socket.connect", lambda *_: pytest.fail("a header made the program use the network"))
     header = pair["ecg.hea"].replace(b"ecg.dat", name.encode())
@@ -109,8 +137,9 @@ def test_a_header_cannot_reach_out_of_its_folder(pair, name, tmp_path, monkeypat
     for source in (tmp_path / "evil.hea", {"evil.hea": header, name: pair["ecg.dat"], "ecg.dat": pair["ecg.dat"]}):
         with pytest.raises(ReadError) as caught:
             read_ecg(source)
-        assert caught.value.message == ("The header “evil.hea” does not name its signal file by a plain file name "
-                                        "(a path, an address, or damage).")
+        assert caught.value.message == (
+            "The header “evil.hea” does not name its signal file by a plain file name (a path, an address, or damage)."
+        )
 
 
 def test_a_signal_file_cut_short_is_read_as_far_as_it_goes(pair):
@@ -122,16 +151,19 @@ def test_a_signal_file_cut_short_is_read_as_far_as_it_goes(pair):
 def test_a_signal_file_with_too_little_left_is_refused(pair):
     with pytest.raises(ReadError) as caught:
         read_ecg(pair | {"ecg.dat": pair["ecg.dat"][: 24 * 1000]})
-    assert caught.value.message == ("The signal file is cut short: the header says 4.0 s, the file holds 2.0 s, "
-                                    "and at least 2.5 s are needed.")
+    assert caught.value.message == (
+        "The signal file is cut short: the header says 4.0 s, the file holds 2.0 s, and at least 2.5 s are needed."
+    )
 
 
 def test_a_header_that_claims_ten_gigabytes_is_refused_before_anything_is_read(pair):
     header = pair["ecg.hea"].replace(b"ecg 12 500 2000", b"ecg 12 500 110000000")
     with pytest.raises(SignalError) as caught:
         read_ecg(pair | {"ecg.hea": header})
-    assert caught.value.message == ("The file claims 12 channels of 110,000,000 samples (10.6 GB in memory); "
-                                    "one ECG may have at most 40,000,000 values.")
+    assert caught.value.message == (
+        "The file claims 12 channels of 110,000,000 samples (10.6 GB in memory); "
+        "one ECG may have at most 40,000,000 values."
+    )
 
 
 def test_a_header_with_too_many_signals_is_refused(pair):
@@ -148,14 +180,25 @@ def test_a_header_without_a_length_takes_the_length_of_the_signal_file(pair):
 def test_a_record_in_several_segments_is_refused():
     with pytest.raises(ReadError) as caught:
         read_ecg(b"long/2 12 500 4000\npart1 2000\npart2 2000\n", name="long.hea")
-    assert caught.value.message == "“long.hea” is the header of a WFDB record in several segments; one segment is needed."
+    assert (
+        caught.value.message == "“long.hea” is the header of a WFDB record in several segments; one segment is needed."
+    )
 
 
 @pytest.mark.parametrize("stored_as", ["16", "24", "32", "212", "80", "516"])
 def test_every_stored_format_of_wfdb_is_read(stored_as, tmp_path):
     gain = 50.0 if stored_as == "80" else 1000.0
-    wfdb.wrsamp("ecg", 500, ["mV"] * 12, list(LEADS), wave().T, fmt=[stored_as] * 12, adc_gain=[gain] * 12,
-                baseline=[0] * 12, write_dir=str(tmp_path))
+    wfdb.wrsamp(
+        "ecg",
+        500,
+        ["mV"] * 12,
+        list(LEADS),
+        wave().T,
+        fmt=[stored_as] * 12,
+        adc_gain=[gain] * 12,
+        baseline=[0] * 12,
+        write_dir=str(tmp_path),
+    )
     theirs = wfdb.rdrecord(str(tmp_path / "ecg")).p_signal.T
     np.testing.assert_allclose(read_ecg(tmp_path / "ecg.hea").signal_mv, theirs, atol=1e-6)
 
@@ -163,7 +206,9 @@ def test_every_stored_format_of_wfdb_is_read(stored_as, tmp_path):
 def test_a_missing_gain_is_assumed_and_noted(pair):
     record = read_ecg(pair | {"ecg.hea": pair["ecg.hea"].replace(b"1000.0(0)/mV", b"0")})
     np.testing.assert_allclose(record.signal_mv, wave() * 5, atol=1e-5)
-    assert record.notes == ("The header gives no gain for some channels; WFDB's default of 200 counts per mV was assumed.",)
+    assert record.notes == (
+        "The header gives no gain for some channels; WFDB's default of 200 counts per mV was assumed.",
+    )
 
 
 @pytest.mark.parametrize(("unit", "factor"), [("mV", 1.0), ("uV", 0.001), ("V", 1000.0)])
@@ -181,7 +226,10 @@ def test_leads_in_another_order_are_placed_by_name(pair):
 
 def bomb() -> bytes:
     buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as archive, archive.open("zeros.dat", "w") as member:
+    with (
+        zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as archive,
+        archive.open("zeros.dat", "w") as member,
+    ):
         for _ in range(40):
             member.write(bytes(2**20))
     return buffer.getvalue()
@@ -199,7 +247,8 @@ def bomb() -> bytes:
         (zipped({"inner.zip": zipped({"a": b"b"})}), "“inner.zip” is an archive inside an archive."),
         (zipped({}), "There is no ECG file among the files given."),
         (zipped({"a.csv": csv_table()})[:-30], "“x.zip” begins like a zip archive but cannot be opened."),
-        (zipped({"a.csv": csv_table()}).replace(b"\x08\x00", b"\x63\x00"), "“a.csv” cannot be read from its disk or archive."),
+        (zipped({"a.csv": csv_table()}).replace(b"\x08\x00", b"\x63\x00"), "“a.csv” cannot be read from its disk or "
+"archive."),
     ],
 )  # fmt: skip
 def test_an_archive_that_means_harm_or_holds_nothing_is_refused(content, message):

@@ -40,7 +40,9 @@ def test_a_lead_is_known_by_any_spelling(text, lead):
     assert canonical_lead(text) == lead
 
 
-@pytest.mark.parametrize("text", ["", "vx", "MLII", "-aVR", "V3R", "V7", "V0", "IIII", "time", "PLETH", "ABP", "V1-V2", "X"])
+@pytest.mark.parametrize(
+    "text", ["", "vx", "MLII", "-aVR", "V3R", "V7", "V0", "IIII", "time", "PLETH", "ABP", "V1-V2", "X"]
+)
 def test_other_channels_are_no_standard_leads(text):
     assert canonical_lead(text) is None
 
@@ -56,7 +58,9 @@ def test_the_content_hash_is_that_of_signal_and_rate_and_of_nothing_else():
     signal = spikes().astype(np.float32)
     record = EcgRecord(signal, 500.0, "WFDB", "a.hea")
     assert record.content_hash == hashlib.sha256(signal.tobytes() + b"500.0").hexdigest()
-    assert record.content_hash == dataclasses.replace(record, source="b.dcm", format="DICOM", age_years=60.0).content_hash
+    assert (
+        record.content_hash == dataclasses.replace(record, source="b.dcm", format="DICOM", age_years=60.0).content_hash
+    )
     assert record.content_hash != dataclasses.replace(record, sampling_rate_hz=250.0).content_hash
     assert record.content_hash != dataclasses.replace(record, signal_mv=signal * 2).content_hash
 
@@ -116,12 +120,14 @@ def test_flat_and_missing_leads_are_read_and_noted():
 @pytest.mark.parametrize(
     ("channels", "text"),
     [
-        (channels_with(["I", "II"]), "The file holds 2 of the 12 leads (I and II); V1, V2, V3, V4, V5 and V6 are missing. "
+        (channels_with(["I", "II"]), "The file holds 2 of the 12 leads (I and II); V1, V2, V3, V4, V5 and V6 are "
+"missing. "
                                      "Give a 12-lead ECG, or at least the leads I, II and V1 to V6."),
         (channels_with([lead for lead in LEADS if lead != "V4"]),
          "The file holds 11 of the 12 leads (I, II, III, aVR, aVL, aVF, V1, V2, V3, V5 and V6); V4 is missing. "
          "Give a 12-lead ECG, or at least the leads I, II and V1 to V6."),
-        (channels_with(["a", "b"]), "The file holds no standard ECG lead; I, II, V1, V2, V3, V4, V5 and V6 are missing. "
+        (channels_with(["a", "b"]), "The file holds no standard ECG lead; I, II, V1, V2, V3, V4, V5 and V6 are "
+"missing. "
                                     "Give a 12-lead ECG, or at least the leads I, II and V1 to V6."),
         (channels_with(samples=spikes(seconds=0.2)), "The recording lasts 0.2 s; at least 2.5 s are needed. "
                                                      "Choose a longer recording, usually 10 seconds."),

@@ -40,7 +40,11 @@ def test_amplitudes_and_times_are_those_that_were_drawn():
 def test_rhythm_and_intervals_are_those_of_the_pages():
     signal = drawn_ecg()
     found, shown = named(signal), measure_signal(signal, RATE_HZ)
-    assert found["heart_rate_bpm"] == pytest.approx(75, abs=0.5) and found["rr_sd_ms"] < 5 and found["pr_ms"] == pytest.approx(185, abs=25)
+    assert (
+        found["heart_rate_bpm"] == pytest.approx(75, abs=0.5)
+        and found["rr_sd_ms"] < 5
+        and found["pr_ms"] == pytest.approx(185, abs=25)
+    )
     for name in ("heart_rate_bpm", "qrs_ms", "qt_ms", "qtc_bazett_ms"):
         assert found[name] == pytest.approx(getattr(shown, name)), name
     assert np.degrees(np.arctan2(found["axis_sin"], found["axis_cos"])) == pytest.approx(shown.axis_deg)
@@ -54,5 +58,7 @@ def test_a_larger_signal_has_larger_amplitudes_and_the_same_times():
 
 
 def test_what_cannot_be_measured_is_not_a_number():
-    matrix = feature_matrix([(np.zeros((12, 5000)), RATE_HZ), (drawn_ecg()[:, ::10], RATE_HZ / 10), (drawn_ecg(), RATE_HZ)])
+    matrix = feature_matrix(
+        [(np.zeros((12, 5000)), RATE_HZ), (drawn_ecg()[:, ::10], RATE_HZ / 10), (drawn_ecg(), RATE_HZ)]
+    )
     assert matrix.shape == (3, len(FEATURES)) and np.isnan(matrix[:2]).all() and np.isfinite(matrix[2]).all()

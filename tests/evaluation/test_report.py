@@ -14,7 +14,8 @@ test_report.__test__ = False  # a function of the product, not a test
 
 @pytest.fixture(scope="module")
 def made():
-    """Readouts on eight numbers that tell the LVEF, the same on noise, and test ECGs of which every fifth has no LVEF."""
+    """Readouts on eight numbers that tell the LVEF, the same on noise, and test ECGs of which every fifth has no
+    LVEF."""
     rng = np.random.default_rng(0)
 
     def split(n):
@@ -55,7 +56,9 @@ def test_coverage_counts_the_values_inside_their_intervals(made):
     known = np.isfinite(measured)
     found = interval_coverage(readouts, "lvef", vectors.embedding[known], measured[known], patients[known])
     limits = [readouts.estimate("lvef", e).interval for e in vectors.embedding[known]]
-    assert found["coverage"] == pytest.approx(np.mean([low <= v <= high for v, (low, high) in zip(measured[known], limits, strict=True)]))
+    assert found["coverage"] == pytest.approx(
+        np.mean([low <= v <= high for v, (low, high) in zip(measured[known], limits, strict=True)])
+    )
     assert found["median_width"] == pytest.approx(np.median(np.diff(limits, axis=1)))
     assert found["low"] <= found["coverage"] <= found["high"] and (found["n"], found["level"]) == (known.sum(), 0.9)
 

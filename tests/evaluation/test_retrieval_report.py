@@ -23,13 +23,22 @@ def made():
 def test_vectors_ordered_by_lvef_retrieve_their_own_study_and_near_values(made):
     ecgs, studies, own, values = made
     ecg_ids, study_ids = [f"e{i}" for i in range(42)], [f"s{i}" for i in range(40)]
-    found = retrieval_report(ecgs, studies, ecg_ids, study_ids, [study_ids[i] for i in own],
-                             {"lvef": values, "rvsp": np.full(40, np.nan)}, [f"p{i}" for i in range(40)])
+    found = retrieval_report(
+        ecgs,
+        studies,
+        ecg_ids,
+        study_ids,
+        [study_ids[i] for i in own],
+        {"lvef": values, "rvsp": np.full(40, np.nan)},
+        [f"p{i}" for i in range(40)],
+    )
     assert found["candidates"] == 40 and found["ecgs"] == 42
     assert found["ecg_to_study"]["recall@3"] == 1 and found["study_to_ecg"]["recall@5"] == 1
     assert set(found["by_phenotype"]) == {"lvef"} == set(found["top10_difference_ratio"])
     near = found["by_phenotype"]["lvef"]["ecg_to_study"]
-    assert near["precision@3"] == pytest.approx(1, abs=0.05) and near["map"] > 0.95  # hits lie on both sides of the query
+    assert (
+        near["precision@3"] == pytest.approx(1, abs=0.05) and near["map"] > 0.95
+    )  # hits lie on both sides of the query
     assert 0 < found["top10_difference_ratio"]["lvef"] < 0.4
 
 
@@ -50,5 +59,7 @@ def test_the_difference_ratio_equals_a_slow_loop_and_leaves_the_own_patient_out(
 
 def test_random_vectors_are_no_nearer_than_random_studies():
     rng = np.random.default_rng(1)
-    ratio = difference_ratio(rng.normal(size=(300, 16)), rng.normal(size=(300, 16)), np.arange(300), rng.normal(55, 10, 300), np.arange(300))
+    ratio = difference_ratio(
+        rng.normal(size=(300, 16)), rng.normal(size=(300, 16)), np.arange(300), rng.normal(55, 10, 300), np.arange(300)
+    )
     assert ratio == pytest.approx(1, abs=0.05)

@@ -30,7 +30,10 @@ def splits():
 
 @pytest.fixture(scope="module")
 def rows(splits):
-    return {row.readout: row for row in evaluate_encoder("made", *splits, ("probe", "knn", "boosting"), ASKED, n_resamples=200)}
+    return {
+        row.readout: row
+        for row in evaluate_encoder("made", *splits, ("probe", "knn", "boosting"), ASKED, n_resamples=200)
+    }
 
 
 def known(split, task):
@@ -58,7 +61,10 @@ def test_a_linear_probe_is_the_logistic_regression_that_validation_patients_like
 def test_a_linear_probe_of_a_value_is_the_ridge_that_validation_patients_like_best(splits, rows):
     x, x_validation, x_test = standardised(splits, "lvef")
     y, y_validation = known(splits[0], "lvef")[1], known(splits[1], "lvef")[1]
-    best = min((Ridge(a).fit(x, y) for a in RIDGE_STRENGTHS), key=lambda m: np.mean((m.predict(x_validation) - y_validation) ** 2))
+    best = min(
+        (Ridge(a).fit(x, y) for a in RIDGE_STRENGTHS),
+        key=lambda m: np.mean((m.predict(x_validation) - y_validation) ** 2),
+    )
     np.testing.assert_allclose(rows["probe"].predictions["lvef"], best.predict(x_test))
 
 
@@ -75,10 +81,13 @@ def test_binary_results_equal_those_of_scikit_learn(splits, rows):
         _, y, rows_known = known(splits[2], "lvef_le_40")
         score, found = row.predictions["lvef_le_40"][rows_known], row.results["lvef_le_40"]
         expected = {
-            "auroc": sklearn_metrics.roc_auc_score(y, score), "auprc": sklearn_metrics.average_precision_score(y, score),
-            "accuracy": sklearn_metrics.accuracy_score(y, score > 0.5), "f1": sklearn_metrics.f1_score(y, score > 0.5),
+            "auroc": sklearn_metrics.roc_auc_score(y, score),
+            "auprc": sklearn_metrics.average_precision_score(y, score),
+            "accuracy": sklearn_metrics.accuracy_score(y, score > 0.5),
+            "f1": sklearn_metrics.f1_score(y, score > 0.5),
             "balanced_accuracy": sklearn_metrics.balanced_accuracy_score(y, score > 0.5),
-            "precision": sklearn_metrics.precision_score(y, score > 0.5), "recall": sklearn_metrics.recall_score(y, score > 0.5),
+            "precision": sklearn_metrics.precision_score(y, score > 0.5),
+            "recall": sklearn_metrics.recall_score(y, score > 0.5),
         }
         false_positive_rate, sensitivity, _ = sklearn_metrics.roc_curve(y, score, drop_intermediate=False)
         expected["sensitivity_at_90_specificity"] = sensitivity[false_positive_rate <= 0.1 + 1e-12].max()
@@ -94,10 +103,17 @@ def test_sensitivity_and_calibration_error_equal_those_of_torchmetrics(splits, r
 
     for row in rows.values():
         _, y, rows_known = known(splits[2], "lvef_le_40")
-        p, t = torch.from_numpy(row.predictions["lvef_le_40"][rows_known].astype(float)), torch.from_numpy(y.astype(int))
+        p, t = (
+            torch.from_numpy(row.predictions["lvef_le_40"][rows_known].astype(float)),
+            torch.from_numpy(y.astype(int)),
+        )
         found = row.results["lvef_le_40"]
-        assert found["sensitivity_at_90_specificity"][0] == pytest.approx(float(binary_sensitivity_at_specificity(p, t, min_specificity=0.9)[0]), abs=1e-6)
-        assert found["calibration_error"][0] == pytest.approx(float(binary_calibration_error(p, t, n_bins=10, norm="l1")), abs=1e-6)
+        assert found["sensitivity_at_90_specificity"][0] == pytest.approx(
+            float(binary_sensitivity_at_specificity(p, t, min_specificity=0.9)[0]), abs=1e-6
+        )
+        assert found["calibration_error"][0] == pytest.approx(
+            float(binary_calibration_error(p, t, n_bins=10, norm="l1")), abs=1e-6
+        )
 
 
 def test_intervals_and_paired_differences_equal_a_slow_bootstrap_of_whole_patients(splits, rows):
@@ -138,22 +154,33 @@ def test_what_patients_cannot_answer_is_left_out_with_the_reason(splits):
     healthy = Split(test.vectors, pd.DataFrame({"lvef": np.full(len(test.vectors), 60.0)}), test.patients)
     reasons = unanswerable(train, validation, healthy, ("lvef_le_40", "lvef", "rvsp"))
     assert reasons["lvef_le_40"] == "LVEF ≤ 40 %: too few labels (test ECGs by class: 160, 0)."
-    assert reasons["rvsp"] == "RV systolic pressure: too few labels (0 training ECGs have a value)." and "lvef" not in reasons
+    assert (
+        reasons["rvsp"] == "RV systolic pressure: too few labels (0 training ECGs have a value)."
+        and "lvef" not in reasons
+    )
     row = evaluate_encoder("made", train, validation, healthy, ("knn",), ("lvef_le_40", "lvef"), n_resamples=20)[0]
     assert set(row.results) == {"lvef"}
 
 
 def test_a_patient_in_two_splits_is_refused(splits):
     train, validation, test = splits
-    leaked = Split(test.vectors, test.labels, np.where(np.arange(len(test.patients)) < 4, train.patients[:1], test.patients))
+    leaked = Split(
+        test.vectors, test.labels, np.where(np.arange(len(test.patients)) < 4, train.patients[:1], test.patients)
+    )
     with pytest.raises(Echo2ECGError, match="1 patients are both training and test patients"):
         evaluate_encoder("made", train, validation, leaked)
 
 
-@pytest.mark.parametrize("wrong, words", [
-    (lambda s: Split(s.vectors[:, :3], s.labels, s.patients), r"Expected test vectors \(n, 12\), found \(160, 3\)"),
-    (lambda s: Split(s.vectors[:5], s.labels, s.patients), "as many vectors as labels and patients, found 5, 160 and 160"),
-])
+@pytest.mark.parametrize(
+    "wrong, words",
+    [
+        (lambda s: Split(s.vectors[:, :3], s.labels, s.patients), r"Expected test vectors \(n, 12\), found \(160, 3\)"),
+        (
+            lambda s: Split(s.vectors[:5], s.labels, s.patients),
+            "as many vectors as labels and patients, found 5, 160 and 160",
+        ),
+    ],
+)
 def test_wrong_shapes_are_refused_in_words(splits, wrong, words):
     with pytest.raises(Echo2ECGError, match=words):
         evaluate_encoder("made", splits[0], splits[1], wrong(splits[2]))

@@ -1,4 +1,5 @@
-"""Charts of an evaluation: what is drawn is the data given, every series can be told apart, and files say where they come from."""
+"""Charts of an evaluation: what is drawn is the data given, every series can be told apart, and files say where they
+come from."""
 
 import io
 import re
@@ -12,9 +13,17 @@ from echo2ecg_core.figures.chart import DARK, LIGHT, Canvas, Frame, inline_svg
 from echo2ecg_core.figures.evaluation import ForestRow, Series, series_styles
 from echo2ecg_core.figures.export import figure_file
 
-ROC = [Series("Model 0.91", "model", [0, 0.1, 0.4, 1], [0, 0.7, 0.95, 1]), Series("Features 0.84", "features", [0, 0.3, 1], [0, 0.8, 1]),
-       Series("Random 0.79", "random", [0, 1], [0, 1]), Series("A & <B>", "imported", [0, 0.5, 1], [0, 0.7, 1])]
-ROWS = [ForestRow("All", "1,204", 0.91, 0.90, 0.92, "0.91", True), ForestRow("Few", "12", 0.7, 0.2, 1.0, "0.70"), ForestRow("None", "0", None, None, None, "–")]
+ROC = [
+    Series("Model 0.91", "model", [0, 0.1, 0.4, 1], [0, 0.7, 0.95, 1]),
+    Series("Features 0.84", "features", [0, 0.3, 1], [0, 0.8, 1]),
+    Series("Random 0.79", "random", [0, 1], [0, 1]),
+    Series("A & <B>", "imported", [0, 0.5, 1], [0, 0.7, 1]),
+]
+ROWS = [
+    ForestRow("All", "1,204", 0.91, 0.90, 0.92, "0.91", True),
+    ForestRow("Few", "12", 0.7, 0.2, 1.0, "0.70"),
+    ForestRow("None", "0", None, None, None, "–"),
+]
 
 
 def lines(axes) -> dict[str, np.ndarray]:
@@ -38,7 +47,13 @@ def test_no_two_series_of_a_chart_share_colour_and_dash():
 
 
 def test_calibration_draws_points_intervals_and_counts():
-    curve = {"predicted": [0.1, 0.5, 0.9], "observed": [0.12, 0.4, 0.95], "low": [0.05, 0.3, 0.9], "high": [0.2, 0.5, 0.99], "count": [50, 20, 5]}
+    curve = {
+        "predicted": [0.1, 0.5, 0.9],
+        "observed": [0.12, 0.4, 0.95],
+        "low": [0.05, 0.3, 0.9],
+        "high": [0.2, 0.5, 0.99],
+        "count": [50, 20, 5],
+    }
     figure = figures.calibration_figure(curve, "Calibration error 0.01", "ECGs")
     axes, bars = figure.axes
     assert any(np.allclose(xy, [[10, 12], [50, 40], [90, 95]]) for xy in lines(axes).values() if xy.shape == (3, 2))
@@ -60,16 +75,23 @@ def test_predicted_against_measured_keeps_dots_beyond_the_axis_at_its_edge():
 
 
 def test_recall_is_drawn_in_per_cent_beside_guessing():
-    figure = figures.recall_figure([Series("ECG to study", "model", (1, 5, 10), (0.1, 0.3, 0.45))], Series("guessing", "chance", (1, 10), (0.01, 0.1)))
+    figure = figures.recall_figure(
+        [Series("ECG to study", "model", (1, 5, 10), (0.1, 0.3, 0.45))],
+        Series("guessing", "chance", (1, 10), (0.01, 0.1)),
+    )
     drawn = lines(figure.axes[0])
-    assert np.allclose(drawn["ECG to study"], [[1, 10], [5, 30], [10, 45]]) and np.allclose(drawn["guessing"], [[1, 1], [10, 10]])
+    assert np.allclose(drawn["ECG to study"], [[1, 10], [5, 30], [10, 45]]) and np.allclose(
+        drawn["guessing"], [[1, 1], [10, 10]]
+    )
     assert figure.axes[0].get_ylim() == (0, 50)
 
 
 @pytest.mark.parametrize("look", [LIGHT, DARK], ids=["light", "dark"])
 def test_inline_svg_is_one_element_that_names_no_address_and_says_what_it_shows(look):
     svg = inline_svg(figures.roc_figure(ROC, Frame(look)), 'ROC "of" <two>')
-    assert svg.startswith('<svg role="img" aria-label="ROC &quot;of&quot; &lt;two&gt;"') and svg.rstrip().endswith("</svg>")
+    assert svg.startswith('<svg role="img" aria-label="ROC &quot;of&quot; &lt;two&gt;"') and svg.rstrip().endswith(
+        "</svg>"
+    )
     assert "http" not in svg and "xmlns" not in svg and "DejaVu" not in svg
     assert look.page.lower() in svg and look.text.lower() in svg
     assert "A &amp; &lt;B&gt;" in svg  # names of others are text, never markup
@@ -78,12 +100,20 @@ def test_inline_svg_is_one_element_that_names_no_address_and_says_what_it_shows(
 
 
 def test_both_themes_draw_the_same_words():
-    light, dark = (re.findall(r">([^<>\n]+)</text>", inline_svg(figures.forest_figure(ROWS, "AUROC", (0.5, 1), None, frame=Frame(look)), "")) for look in (LIGHT, DARK))
+    light, dark = (
+        re.findall(
+            r">([^<>\n]+)</text>",
+            inline_svg(figures.forest_figure(ROWS, "AUROC", (0.5, 1), None, frame=Frame(look)), ""),
+        )
+        for look in (LIGHT, DARK)
+    )
     assert light == dark
 
 
 def test_a_file_carries_title_and_provenance_in_picture_and_metadata():
-    frame = Frame(title="ROC, FIXTURE", footer="model FIXTURE 1234 (synthetic) · Research use only. Not a medical device. " * 3)
+    frame = Frame(
+        title="ROC, FIXTURE", footer="model FIXTURE 1234 (synthetic) · Research use only. Not a medical device. " * 3
+    )
     figure = figures.roc_figure(ROC, frame)
     svg = figure_file(figure, "svg", title=frame.title, provenance=frame.footer).decode()
     assert svg.count("ROC, FIXTURE") >= 2 and "Research use only" in svg

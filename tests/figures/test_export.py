@@ -60,7 +60,12 @@ REPORT = {
 def test_every_phenotype_is_a_row_that_names_file_and_model():
     table = pd.read_csv(io.StringIO(phenotypes_csv(REPORT)))
     assert table.name.tolist() == ["lvef", "ivsd", "tr_grade"]
-    assert table.loc[0, ["value", "interval_low", "interval_high", "chance_below"]].astype(float).tolist() == [61.2, 49.1, 71.3, 0.1]
+    assert table.loc[0, ["value", "interval_low", "interval_high", "chance_below"]].astype(float).tolist() == [
+        61.2,
+        49.1,
+        71.3,
+        0.1,
+    ]
     assert (
         set(table.source) == {"a,b.dcm"} and set(table.model_id) == {"7c1e9a4f"} and table.outside_training_data.all()
     )

@@ -9,21 +9,34 @@ from echo2ecg_core.figures.map import DARK, LIGHT, YourEcg, colour_choices, map_
 
 @pytest.fixture
 def points():
-    return pd.DataFrame({
-        "id": ["E-1", "E-2", "E-3", "S-1", "S-2"], "modality": ["ECG", "ECG", "ECG", "study", "study"], "patient_id": list("ABCAB"),
-        "x": [0.0, 1, 2, 3, 4], "y": [0.0, 1, 4, 9, 16], "age_years": [np.nan] * 5, "lvef": [60.4, np.nan, 35, 60.4, np.nan],
-        "ivsd": [0.84, 1, np.nan, 1, 1.2]})
+    return pd.DataFrame(
+        {
+            "id": ["E-1", "E-2", "E-3", "S-1", "S-2"],
+            "modality": ["ECG", "ECG", "ECG", "study", "study"],
+            "patient_id": list("ABCAB"),
+            "x": [0.0, 1, 2, 3, 4],
+            "y": [0.0, 1, 4, 9, 16],
+            "age_years": [np.nan] * 5,
+            "lvef": [60.4, np.nan, 35, 60.4, np.nan],
+            "ivsd": [0.84, 1, np.nan, 1, 1.2],
+        }
+    )
 
 
 def drawn(figure) -> dict[str, tuple[str, list]]:
     """Trace name -> its symbol and the ids it holds."""
-    return {t.name: (t.marker.symbol, [list(row) for row in t.customdata]) for t in figure.data if t.customdata is not None}
+    return {
+        t.name: (t.marker.symbol, [list(row) for row in t.customdata]) for t in figure.data if t.customdata is not None
+    }
 
 
 def test_every_point_is_drawn_once_and_names_itself_and_unknown_values_are_hollow(points):
     assert drawn(map_figure(points, "lvef")) == {
-        "ECG": ("circle", [["E-1", "ECG"], ["E-3", "ECG"]]), "ECG, not known": ("circle-open", [["E-2", "ECG"]]),
-        "study": ("diamond", [["S-1", "study"]]), "study, not known": ("diamond-open", [["S-2", "study"]])}
+        "ECG": ("circle", [["E-1", "ECG"], ["E-3", "ECG"]]),
+        "ECG, not known": ("circle-open", [["E-2", "ECG"]]),
+        "study": ("diamond", [["S-1", "study"]]),
+        "study, not known": ("diamond-open", [["S-2", "study"]]),
+    }
 
 
 def test_points_are_webgl_and_coloured_by_the_value_on_one_scale(points):
@@ -47,8 +60,10 @@ def test_the_legend_counts_each_modality(points):
 
 
 def test_hovering_says_id_and_value_in_the_phenotypes_decimals(points):
-    assert list(map_figure(points, "ivsd").data[0].text) == ["<b>E-1</b> ECG<br>LVEF 60\u202f%<br>IVSd 0.8\u202fcm",
-                                                            "<b>E-2</b> ECG<br>LVEF –<br>IVSd 1.0\u202fcm"]
+    assert list(map_figure(points, "ivsd").data[0].text) == [
+        "<b>E-1</b> ECG<br>LVEF 60\u202f%<br>IVSd 0.8\u202fcm",
+        "<b>E-2</b> ECG<br>LVEF –<br>IVSd 1.0\u202fcm",
+    ]
 
 
 def test_your_ecg_is_a_ringed_cross_with_its_words_and_no_point_of_the_selection(points):
@@ -65,5 +80,13 @@ def test_only_columns_with_values_can_be_coloured_by(points):
 def test_a_valve_grade_is_named_in_words_on_the_scale_and_on_hovering(points):
     figure = map_figure(points.assign(tr_grade=[0.0, 2, 3, np.nan, 1]), "tr_grade")
     scale = figure.layout.coloraxis
-    assert (scale.cmin, scale.cmax) == (0, 3) and list(scale.colorbar.ticktext) == ["none", "mild", "moderate", "severe"]
-    assert figure.data[0].text[1] == "<b>E-2</b> ECG<br>LVEF –<br>TR moderate" and "TR</b> measured" in scale.colorbar.title.text
+    assert (scale.cmin, scale.cmax) == (0, 3) and list(scale.colorbar.ticktext) == [
+        "none",
+        "mild",
+        "moderate",
+        "severe",
+    ]
+    assert (
+        figure.data[0].text[1] == "<b>E-2</b> ECG<br>LVEF –<br>TR moderate"
+        and "TR</b> measured" in scale.colorbar.title.text
+    )

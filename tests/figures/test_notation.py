@@ -85,9 +85,18 @@ def test_a_phenotype_is_written_in_its_own_decimals_and_unit():
 
 def test_a_valve_grade_is_written_in_words_and_its_prediction_as_a_chance():
     tr = PHENOTYPES["tr_grade"]
-    assert [measured(tr, 1.3), measured_with_unit(tr, 2), measured(tr, None), measured(tr, np.nan)] == ["mild", "moderate", "–", "–"]
+    assert [measured(tr, 1.3), measured_with_unit(tr, 2), measured(tr, None), measured(tr, np.nan)] == [
+        "mild",
+        "moderate",
+        "–",
+        "–",
+    ]
     assert [measured_range(tr, 0, 2), measured_range(tr, 1, 1)] == ["none–moderate", "mild"]
-    assert [predicted(tr, 0.124), predicted(tr, 0.001), predicted(tr, None)] == ["12\u202f% ≥\u202fmoderate", "<1\u202f% ≥\u202fmoderate", "–"]
+    assert [predicted(tr, 0.124), predicted(tr, 0.001), predicted(tr, None)] == [
+        "12\u202f% ≥\u202fmoderate",
+        "<1\u202f% ≥\u202fmoderate",
+        "–",
+    ]
 
 
 def test_a_table_of_measured_values_carries_grades_in_words():

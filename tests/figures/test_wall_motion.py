@@ -1,4 +1,5 @@
-"""The bull's-eye: every segment where the AHA puts it, its score as a digit, shades that can be told apart and no red."""
+"""The bull's-eye: every segment where the AHA puts it, its score as a digit, shades that can be told apart and no
+red."""
 
 import colorsys
 
@@ -27,13 +28,26 @@ def contrast(one, other) -> float:
 
 def test_the_segments_lie_where_the_heart_association_puts_them():
     """Typed by hand: the middle of a segment, degrees counter-clockwise from the right (lateral), anterior on top."""
-    middle = {name: (first + last) / 2 % 360 for name, (first, last, _, _) in zip(SEGMENTS, segment_places(), strict=True)}
-    expected = {"anterior": 90, "anteroseptal": 150, "inferoseptal": 210, "inferior": 270, "inferolateral": 330, "anterolateral": 30}
+    middle = {
+        name: (first + last) / 2 % 360 for name, (first, last, _, _) in zip(SEGMENTS, segment_places(), strict=True)
+    }
+    expected = {
+        "anterior": 90,
+        "anteroseptal": 150,
+        "inferoseptal": 210,
+        "inferior": 270,
+        "inferolateral": 330,
+        "anterolateral": 30,
+    }
     for level in ("basal", "mid"):
         assert {name: middle[f"{level}_{name}"] for name in expected} == expected
     assert [middle[f"apical_{name}"] for name in ("anterior", "septal", "inferior", "lateral")] == [90, 180, 270, 0]
     radii = {name: (inner, outer) for name, (_, _, inner, outer) in zip(SEGMENTS, segment_places(), strict=True)}
-    assert radii["basal_anterior"][0] == radii["mid_anterior"][1] and radii["apical_anterior"][0] == radii["apex"][1] and radii["apex"][0] == 0
+    assert (
+        radii["basal_anterior"][0] == radii["mid_anterior"][1]
+        and radii["apical_anterior"][0] == radii["apex"][1]
+        and radii["apex"][0] == 0
+    )
 
 
 def test_the_segments_fill_the_disc_without_overlap():
@@ -64,8 +78,14 @@ def test_normal_has_no_shade_no_shade_is_red_and_digits_can_be_read(look):
 
 def test_the_words_name_every_abnormal_segment_and_the_mean():
     words = bullseye_words(SCORES)
-    assert words.startswith("Wall motion score index 1.81:") and "apical septal dyskinetic" in words and words.endswith("1 not scored.")
-    assert "mid inferior" not in words and bullseye_words((1,) * 17).endswith("every scored segment normal or hyperkinetic.")
+    assert (
+        words.startswith("Wall motion score index 1.81:")
+        and "apical septal dyskinetic" in words
+        and words.endswith("1 not scored.")
+    )
+    assert "mid inferior" not in words and bullseye_words((1,) * 17).endswith(
+        "every scored segment normal or hyperkinetic."
+    )
     assert bullseye_words((None,) * 17) == "No segment was scored."
 
 

@@ -26,5 +26,7 @@ def test_bfloat16_attention_and_its_gradients_are_those_of_float32_within_its_pr
 def test_float32_attention_is_softmax_of_scaled_products_times_values():
     torch.manual_seed(1)
     q, k, v = (torch.randn(2, 3, 7, 8) for _ in range(3))
-    slow = torch.stack([torch.stack([(q[b, h] @ k[b, h].T / 8**0.5).softmax(1) @ v[b, h] for h in range(3)]) for b in range(2)])
+    slow = torch.stack(
+        [torch.stack([(q[b, h] @ k[b, h].T / 8**0.5).softmax(1) @ v[b, h] for h in range(3)]) for b in range(2)]
+    )
     assert torch.allclose(ecg_encoder.attend(q, k, v), slow, atol=1e-5)

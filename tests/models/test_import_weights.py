@@ -334,7 +334,8 @@ def test_configuration_objects_become_inert_placeholders_and_are_reported(tmp_pa
     imported = import_weights(tmp_path / "last.ckpt")
     assert_same_weights(imported.networks["echo2ecg"], network)
     assert {"omegaconf.dictconfig.DictConfig", "omegaconf.base.ContainerMetadata", "omegaconf.nodes.AnyNode",
-            "collections.defaultdict", "argparse.Namespace", "pathlib.PurePosixPath"} <= set(imported.placeholders)  # fmt: skip
+            "collections.defaultdict", "argparse.Namespace",
+            "pathlib.PurePosixPath"} <= set(imported.placeholders)  # fmt: skip
     assert not any(name.startswith("omegaconf") for name in sys.modules)
     assert any("were not read" in note for note in imported.notes)
     assert not any(isinstance(entry, tuple) for entry in torch.serialization.get_safe_globals())

@@ -23,7 +23,10 @@ def fitted():
 
 def test_ninety_percent_intervals_cover_ninety_percent_of_new_patients(fitted):
     readouts, (x, y) = fitted
-    inside = [low <= v <= high for v, (low, high) in ((v, readouts.estimate("lvef", e).interval) for e, v in zip(x, y["lvef"], strict=True))]
+    inside = [
+        low <= v <= high
+        for v, (low, high) in ((v, readouts.estimate("lvef", e).interval) for e, v in zip(x, y["lvef"], strict=True))
+    ]
     assert abs(np.mean(inside) - 0.9) < 0.035  # binomial 99 % band for 600 draws, calibration noise included
 
 
@@ -33,7 +36,9 @@ def test_over_200_random_resplits_ninety_percent_intervals_cover_ninety_percent(
     outside, covered = Outside.fit(x[:300], x[300:], directions=12), []
     for resplit in range(200):
         train, calibration, test = np.split(np.random.default_rng(resplit).permutation(len(x)), [300, 600])
-        readouts = Readouts.fit((x[train], {"lvef": y["lvef"][train]}), (x[calibration], {"lvef": y["lvef"][calibration]}), outside)
+        readouts = Readouts.fit(
+            (x[train], {"lvef": y["lvef"][train]}), (x[calibration], {"lvef": y["lvef"][calibration]}), outside
+        )
         low, high = readouts.intervals("lvef", x[test]).T
         covered.append((y["lvef"][test] >= low) & (y["lvef"][test] <= high))
     band = 1.96 * np.sqrt(0.9 * 0.1 / np.size(covered))  # binomial, 95 %, of 20,000 new ECGs

@@ -47,7 +47,8 @@ def report_of(record: EcgRecord, *, outside: bool = True, unusable: bool = False
     message = (
         (
             "Outside the training data. This ECG lies farther from the training ECGs than 99 % of the ECGs kept aside "
-            "to set this limit. Its intervals may be too narrow. The demo model has seen simulated hearts only: read the numbers as a "
+            "to set this limit. Its intervals may be too narrow. The demo model has seen simulated hearts only: read "
+            "the numbers as a "
             "demonstration, not as an estimate for this person."
         )
         if outside

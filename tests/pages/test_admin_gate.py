@@ -17,25 +17,34 @@ ADMIN_PAGES = ("archive.py", "training.py", "models.py")
 LOCAL = {"Host": "localhost:8501", "Origin": "http://localhost:8501"}
 
 
-@pytest.mark.parametrize(("peer", "headers"), [
-    (None, LOCAL), ("127.0.0.1", LOCAL), ("127.0.0.2", {"Host": "127.0.0.1:8501"}), ("::1", {"Host": "[::1]:8501", "Origin": "http://[::1]:8501"}),
-])
+@pytest.mark.parametrize(
+    ("peer", "headers"),
+    [
+        (None, LOCAL),
+        ("127.0.0.1", LOCAL),
+        ("127.0.0.2", {"Host": "127.0.0.1:8501"}),
+        ("::1", {"Host": "[::1]:8501", "Origin": "http://[::1]:8501"}),
+    ],
+)
 def test_a_browser_on_the_server_itself_is_local(peer, headers):
     assert is_local(peer, headers)
 
 
-@pytest.mark.parametrize(("peer", "headers"), [
-    ("10.0.0.7", LOCAL),
-    ("10.0.0.7", LOCAL | {"X-Forwarded-For": "127.0.0.1"}),
-    (None, {}),
-    (None, {"Host": "echo.hospital.org"}),
-    (None, {"Host": "localhost:8501", "Origin": "https://echo.hospital.org"}),
-    (None, {"Host": "localhost.evil.org"}),
-    (None, {"Host": "rebound.evil.org", "Origin": "http://rebound.evil.org"}),
-    ("not an address", LOCAL),
-    *[(None, LOCAL | {name: "127.0.0.1"}) for name in PROXY_HEADERS],
-    *[("127.0.0.1", LOCAL | {name: ""}) for name in PROXY_HEADERS],
-])
+@pytest.mark.parametrize(
+    ("peer", "headers"),
+    [
+        ("10.0.0.7", LOCAL),
+        ("10.0.0.7", LOCAL | {"X-Forwarded-For": "127.0.0.1"}),
+        (None, {}),
+        (None, {"Host": "echo.hospital.org"}),
+        (None, {"Host": "localhost:8501", "Origin": "https://echo.hospital.org"}),
+        (None, {"Host": "localhost.evil.org"}),
+        (None, {"Host": "rebound.evil.org", "Origin": "http://rebound.evil.org"}),
+        ("not an address", LOCAL),
+        *[(None, LOCAL | {name: "127.0.0.1"}) for name in PROXY_HEADERS],
+        *[("127.0.0.1", LOCAL | {name: ""}) for name in PROXY_HEADERS],
+    ],
+)
 def test_nothing_a_visitor_or_proxy_writes_makes_them_local(peer, headers):
     assert not is_local(peer, headers)
 
@@ -71,7 +80,9 @@ def test_without_a_password_the_page_opens_on_the_server_itself_only(page):
     assert not opens(closed) and "`ECHO2ECG_ADMIN_PASSWORD_HASH`" in closed.warning[0].value
 
 
-@pytest.mark.parametrize("told", [{"admin_password": SecretStr("sesame")}, {"admin_password_hash": SecretStr(passwords.hashed("sesame"))}])
+@pytest.mark.parametrize(
+    "told", [{"admin_password": SecretStr("sesame")}, {"admin_password_hash": SecretStr(passwords.hashed("sesame"))}]
+)
 def test_with_a_password_everybody_is_asked_also_on_the_server(page, told, caplog):
     caplog.set_level(logging.DEBUG)
     app = page(local=True, **told).run()
@@ -110,13 +121,16 @@ class User(dict):
     is_logged_in = True
 
 
-@pytest.mark.parametrize(("user", "admins", "passes"), [
-    (User(email="Kern@hospital.org"), "kern@hospital.org, other@x.org", True),
-    (User(email="kern@hospital.org", email_verified=False), "kern@hospital.org", False),
-    (User(email="guest@hospital.org"), "kern@hospital.org", False),
-    (User(email="kern@hospital.org"), "", False),
-    (User(), "", False),
-])
+@pytest.mark.parametrize(
+    ("user", "admins", "passes"),
+    [
+        (User(email="Kern@hospital.org"), "kern@hospital.org, other@x.org", True),
+        (User(email="kern@hospital.org", email_verified=False), "kern@hospital.org", False),
+        (User(email="guest@hospital.org"), "kern@hospital.org", False),
+        (User(email="kern@hospital.org"), "", False),
+        (User(), "", False),
+    ],
+)
 def test_oidc_lets_named_and_verified_addresses_pass(page, monkeypatch, user, admins, passes):
     monkeypatch.setattr(admin_gate, "_oidc", lambda: ("",))
     monkeypatch.setattr(admin_gate.st, "user", user)
@@ -131,14 +145,23 @@ def test_oidc_offers_a_login_and_no_local_way_round(page, monkeypatch):
     assert not opens(app) and [b.label for b in app.button] == ["Log in with hospital"]
 
 
-@pytest.mark.parametrize(("secrets", "names"), [
-    ({}, ()),
-    ({"auth": {}}, ()),
-    ({"auth": {"client_id": "x", "client_kwargs": {"prompt": "login"}}}, ("",)),
-    ({"auth": {"redirect_uri": "x", "client_kwargs": {"prompt": "login"}}}, ("",)),  # incomplete: the gate stays closed
-    ({"auth": {"redirect_uri": "x", "hospital": {"client_id": "x"}, "university": {"client_id": "x"}}}, ("hospital", "university")),
-    ({"auth": {"client_id": "x", "university": {"client_id": "x"}}}, ("", "university")),
-])
+@pytest.mark.parametrize(
+    ("secrets", "names"),
+    [
+        ({}, ()),
+        ({"auth": {}}, ()),
+        ({"auth": {"client_id": "x", "client_kwargs": {"prompt": "login"}}}, ("",)),
+        (
+            {"auth": {"redirect_uri": "x", "client_kwargs": {"prompt": "login"}}},
+            ("",),
+        ),  # incomplete: the gate stays closed
+        (
+            {"auth": {"redirect_uri": "x", "hospital": {"client_id": "x"}, "university": {"client_id": "x"}}},
+            ("hospital", "university"),
+        ),
+        ({"auth": {"client_id": "x", "university": {"client_id": "x"}}}, ("", "university")),
+    ],
+)
 def test_the_login_offers_the_providers_that_the_secrets_name(monkeypatch, secrets, names):
     monkeypatch.setattr(admin_gate.st, "secrets", secrets)
     assert admin_gate._oidc() == names
@@ -146,5 +169,9 @@ def test_the_login_offers_the_providers_that_the_secrets_name(monkeypatch, secre
 
 @pytest.mark.parametrize("name", ADMIN_PAGES)
 def test_every_admin_page_is_behind_the_gate_before_it_draws(name):
-    lines = [line for line in (ROOT / "pages" / name).read_text().splitlines() if line and not line.startswith((" ", "#", '"', "import", "from", "def", ")"))]
+    lines = [
+        line
+        for line in (ROOT / "pages" / name).read_text().splitlines()
+        if line and not line.startswith((" ", "#", '"', "import", "from", "def", ")"))
+    ]
     assert lines[0] == "admin_gate.require_admin()"

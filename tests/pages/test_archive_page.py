@@ -50,24 +50,40 @@ def import_button(page: AppTest):
 
 def test_an_empty_workspace_shows_the_layout_and_waits_for_a_place(page, place):
     page.run()
-    assert not page.exception and "labels.csv    patient_id, study_id" in words(page) and "Nothing has been imported yet." in words(page)
-    assert [(m.label, m.value) for m in page.metric] == [("Patients", "0"), ("ECGs", "0"), ("Echo studies", "0"), ("Clips", "0")]
+    assert (
+        not page.exception
+        and "labels.csv    patient_id, study_id" in words(page)
+        and "Nothing has been imported yet." in words(page)
+    )
+    assert [(m.label, m.value) for m in page.metric] == [
+        ("Patients", "0"),
+        ("ECGs", "0"),
+        ("Echo studies", "0"),
+        ("Clips", "0"),
+    ]
     assert import_button(page).disabled
 
 
 def test_a_folder_is_counted_before_it_is_imported(page, place, folder):
     page.run()
     page.text_input(key="archive_path").set_value(str(folder)).run()
-    assert "<b>2 ECGs</b>, <b>1 studies</b> with 1 clips of 2 patients<br>real patients: clips will be de-identified" in words(page)
+    assert (
+        "<b>2 ECGs</b>, <b>1 studies</b> with 1 clips of 2 patients<br>real patients: clips will be de-identified"
+        in words(page)
+    )
     page.text_input(key="archive_cohort").set_value("Ward 7").run()
     import_button(page).click().run()
     assert jobs.jobs(place)[0].parameters == {"folder": str(folder), "cohort": "Ward 7", "prepare": True}
     assert "Waiting for the work before it." in words(page)
 
 
-@pytest.mark.parametrize(("change", "expected"), [
-    (lambda f: (f / "labels.csv").unlink(), "labels.csv cannot be read"), (lambda f: (f / "ecgs.csv").write_text("a,b\n1,2\n"), "ecgs.csv lacks the column"),
-])
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        (lambda f: (f / "labels.csv").unlink(), "labels.csv cannot be read"),
+        (lambda f: (f / "ecgs.csv").write_text("a,b\n1,2\n"), "ecgs.csv lacks the column"),
+    ],
+)
 def test_a_folder_that_is_no_archive_is_said_at_once(page, place, folder, change, expected):
     change(folder)
     page.run()
@@ -102,10 +118,15 @@ def test_every_file_that_was_passed_over_is_listed_with_its_reason(page, place):
     jobs.finish(place, number, "done", "Added 1 ECGs. 2 files were passed over.")
     (place.folder / "imports").mkdir()
     refused = [{"file": "ecg/bad.hea", "reason": "No header."}, {"file": "echo/A/S1/b.mp4", "reason": "Not a video."}]
-    (place.folder / "imports" / f"import-{number:04d}.json").write_text(json.dumps({"cohort": "Ward", "added": {}, "refused": refused}))
+    (place.folder / "imports" / f"import-{number:04d}.json").write_text(
+        json.dumps({"cohort": "Ward", "added": {}, "refused": refused})
+    )
     page.run()
     assert not page.exception and "Added 1 ECGs." in words(page)
-    assert page.dataframe[0].value.to_dict("list") == {"File": ["ecg/bad.hea", "echo/A/S1/b.mp4"], "Why it was passed over": ["No header.", "Not a video."]}
+    assert page.dataframe[0].value.to_dict("list") == {
+        "File": ["ecg/bad.hea", "echo/A/S1/b.mp4"],
+        "Why it was passed over": ["No header.", "Not a video."],
+    }
 
 
 def test_a_failed_import_states_its_cause(page, place):

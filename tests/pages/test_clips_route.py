@@ -32,8 +32,16 @@ class Browser:
 
     def get(self, address: str, headers: dict | None = None) -> Answer:
         path, _, query = address.partition("?")
-        scope = {"type": "http", "method": "GET", "path": unquote(path), "raw_path": path.encode(), "query_string": query.encode(),
-                 "headers": [(k.lower().encode(), v.encode()) for k, v in (headers or {}).items()], "http_version": "1.1", "asgi": {"version": "3.0", "spec_version": "2.4"}}
+        scope = {
+            "type": "http",
+            "method": "GET",
+            "path": unquote(path),
+            "raw_path": path.encode(),
+            "query_string": query.encode(),
+            "headers": [(k.lower().encode(), v.encode()) for k, v in (headers or {}).items()],
+            "http_version": "1.1",
+            "asgi": {"version": "3.0", "spec_version": "2.4"},
+        }
         answer = Answer()
 
         async def receive():
@@ -60,7 +68,11 @@ def workspace(tmp_path_factory):
 def browser(workspace, monkeypatch):
     """A client with two keys: "mine" of a connected session, "gone" of one that has left."""
     monkeypatch.setattr(clips_route, "_connected", lambda session_id: session_id == "here")
-    monkeypatch.setattr(clips_route, "_grants", {"mine": clips_route._Grant("here", workspace), "gone": clips_route._Grant("left", workspace)})
+    monkeypatch.setattr(
+        clips_route,
+        "_grants",
+        {"mine": clips_route._Grant("here", workspace), "gone": clips_route._Grant("left", workspace)},
+    )
     return Browser(Starlette(routes=clips_route.CLIP_ROUTES))
 
 
@@ -105,4 +117,8 @@ def test_a_missing_file_is_told_without_its_path(browser, workspace, clip_id):
     path.unlink()
     answer = browser.get(f"/clips/{clip_id}.mp4?key=mine")
     path.write_bytes(content)
-    assert answer.status_code == 404 and "missing in the workspace" in answer.text and str(workspace.folder) not in answer.text
+    assert (
+        answer.status_code == 404
+        and "missing in the workspace" in answer.text
+        and str(workspace.folder) not in answer.text
+    )

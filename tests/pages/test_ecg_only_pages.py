@@ -1,4 +1,5 @@
-"""Every page while the active model has no echo side: ECGs are answered, studies say why they are not there, nothing breaks."""
+"""Every page while the active model has no echo side: ECGs are answered, studies say why they are not there, nothing
+breaks."""
 
 import json
 import shutil
@@ -44,7 +45,11 @@ def page(name: str, workspace=None) -> AppTest:
 
 
 def words(page: AppTest) -> str:
-    parts = [e.value for kind in (page.markdown, page.caption, page.error, page.info, page.warning, page.success) for e in kind]
+    parts = [
+        e.value
+        for kind in (page.markdown, page.caption, page.error, page.info, page.warning, page.success)
+        for e in kind
+    ]
     return "\n".join([*parts, *(str(h.proto.body) for h in page.get("html"))]).replace("\\", "")
 
 
@@ -63,7 +68,9 @@ def test_the_ecg_page_has_phenotypes_and_neighbours_and_in_place_of_the_studies_
 
 
 @pytest.mark.parametrize("with_ecg", [False, True])
-def test_similar_studies_says_in_one_sentence_why_it_is_not_there_and_offers_no_start_from_a_study(workspace, why, with_ecg):
+def test_similar_studies_says_in_one_sentence_why_it_is_not_there_and_offers_no_start_from_a_study(
+    workspace, why, with_ecg
+):
     found = page("studies", workspace if with_ecg else None).run()
     assert [i.value.replace("\\", "") for i in found.info] == [why] and not found.selectbox and not found.dataframe
 
@@ -81,7 +88,11 @@ def test_a_study_opened_by_its_address_plays_beside_the_reason(workspace, why):
 def test_the_map_shows_the_ecgs_and_the_open_one_and_asks_for_no_layout(workspace):
     found = page("map", workspace).run()
     text = words(found)
-    assert f"{N} ECGs and 0 studies of {N} patients" in text and "which has no echo side" in text and not found.get("button_group")
+    assert (
+        f"{N} ECGs and 0 studies of {N} patients" in text
+        and "which has no echo side" in text
+        and not found.get("button_group")
+    )
     names = {trace["name"] for trace in json.loads(found.get("plotly_chart")[0].proto.spec)["data"]}
     assert {"ECG", "your ECG"} <= names and not [name for name in names if name.startswith("study")]
     assert not [b for b in found.button if "Draw again" in b.label]
@@ -111,7 +122,13 @@ def test_sidebar_and_models_page_say_what_is_not_there(workspace, why, monkeypat
     assert "no echo side: ECGs only" in "".join(h.proto.body for h in app.sidebar.get("html"))
     models = page("models").run()
     row = models.dataframe[0].value.iloc[0]
-    assert row[["What it can do", "State", "Vectors", "Map", "Readouts"]].tolist() == ["Phenotypes, map of ECGs", "active", "yes", "yes", "yes"]
+    assert row[["What it can do", "State", "Vectors", "Map", "Readouts"]].tolist() == [
+        "Phenotypes, map of ECGs",
+        "active",
+        "yes",
+        "yes",
+        "yes",
+    ]
     card = ModelRegistry(workspace).active()
     monkeypatch.setattr(models_panels, "table", lambda workspace: card)
     assert f"Phenotypes and the map of ECGs only. {why}" in words(page("models").run())

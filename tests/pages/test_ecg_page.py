@@ -89,7 +89,9 @@ def test_a_dropped_ecg_shows_doubt_before_the_number_and_the_number_with_interva
 
 def test_a_valve_grade_is_a_chance_and_words_with_the_dot_at_the_likeliest_grade(page):
     row = re.search(r"<tr><th scope=.row.><b>Tricuspid regurgitation.*?</tr>", words(opened(page))).group()
-    assert "<b>12\u202f%</b>" in row and "≥\u202fmoderate</td>" in row and "none–mild" in row and "none to severe" in row
+    assert (
+        "<b>12\u202f%</b>" in row and "≥\u202fmoderate</td>" in row and "none–mild" in row and "none to severe" in row
+    )
     assert 'class="estimate" style="left:0.00%"' in row
 
 

@@ -16,9 +16,11 @@ from pages.ui.login_return import ADMIN_PAGES, COOKIE, ReturnToPage
 @pytest.fixture
 def browser():
     """A browser on an app whose login goes to a provider and whose callback goes to the root, as Streamlit's do."""
-    routes = [Route("/base/auth/login", lambda request: RedirectResponse("https://provider.org/authorize", 302)),
-              Route("/base/oauth2callback", lambda request: RedirectResponse("/base/", 302)),
-              Route("/base/other", lambda request: RedirectResponse("/base/", 302))]
+    routes = [
+        Route("/base/auth/login", lambda request: RedirectResponse("https://provider.org/authorize", 302)),
+        Route("/base/oauth2callback", lambda request: RedirectResponse("/base/", 302)),
+        Route("/base/other", lambda request: RedirectResponse("/base/", 302)),
+    ]
     return TestClient(Starlette(routes=routes, middleware=[Middleware(ReturnToPage)]), follow_redirects=False)
 
 
@@ -37,14 +39,28 @@ def test_the_browser_returns_once_to_the_page_on_which_the_login_began(browser, 
     assert browser.get("/base/oauth2callback?code=1").headers["location"] == "/base/"
 
 
-@pytest.mark.parametrize("referer", [None, "", "http://testserver/base/", "http://testserver/base/map", "http://evil.org/x", "not an address", "http://[x", "http://[x/training"])
+@pytest.mark.parametrize(
+    "referer",
+    [
+        None,
+        "",
+        "http://testserver/base/",
+        "http://testserver/base/map",
+        "http://evil.org/x",
+        "not an address",
+        "http://[x",
+        "http://[x/training",
+    ],
+)
 def test_a_login_that_began_elsewhere_ends_at_the_root(browser, referer):
     browser.get("/base/auth/login?provider=x", headers={} if referer is None else {"Referer": referer})
     assert browser.get("/base/oauth2callback?code=1").headers["location"] == "/base/"
 
 
 def test_over_https_the_cookie_never_travels_in_the_open(browser):
-    begun = browser.get("https://testserver/base/auth/login?provider=x", headers={"Referer": "https://testserver/base/training"})
+    begun = browser.get(
+        "https://testserver/base/auth/login?provider=x", headers={"Referer": "https://testserver/base/training"}
+    )
     assert begun.headers["set-cookie"].endswith("; Secure")
 
 

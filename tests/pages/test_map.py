@@ -81,7 +81,14 @@ def test_the_open_ecg_is_placed_with_its_estimate(page, workspace):
 def test_colour_and_points_can_be_changed(page, workspace):
     explore.build_map(workspace, MODEL_ID)
     page.run()
-    assert page.selectbox(key="colour").options == ["LVEF, measured", "LVEDV, measured", "IVSd, measured", "TR, measured", "Age", "ECG or study"]
+    assert page.selectbox(key="colour").options == [
+        "LVEF, measured",
+        "LVEDV, measured",
+        "IVSd, measured",
+        "TR, measured",
+        "Age",
+        "ECG or study",
+    ]
     page.selectbox(key="colour").select("modality").run()
     assert "coloraxis" not in figure(page)["layout"]
     page.button_group(key="points").set_value("studies").run()
@@ -104,7 +111,9 @@ def test_a_clicked_point_opens_with_the_way_into_it(page, workspace, monkeypatch
 
 def test_a_lasso_lists_what_it_holds_as_a_table(page, workspace, monkeypatch):
     explore.build_map(workspace, MODEL_ID)
-    monkeypatch.setattr(map_panels, "chart", lambda points, colour, you: [("ECG", "E-0003"), ("study", "S-0003"), ("study", "S-0011")])
+    monkeypatch.setattr(
+        map_panels, "chart", lambda points, colour, you: [("ECG", "E-0003"), ("study", "S-0003"), ("study", "S-0011")]
+    )
     page.run()
     assert list(page.dataframe[0].value["Id"]) == ["E-0003", "S-0003", "S-0011"]
     assert list(page.dataframe[0].value["TR"]) == ["moderate"] * 3

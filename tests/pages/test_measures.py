@@ -37,7 +37,11 @@ def test_every_measurement_shows_its_confidence_beside_the_number_and_a_low_one_
 
 
 def test_the_table_gives_every_measurement_its_value_confidence_in_words_and_normal_range(report):
-    report["measurements"] |= {"pr_ms": None, "p_present": False, "confidence": {"qrs_ms": 0.95, "qt_ms": 0.6, "axis_deg": 0.3}}
+    report["measurements"] |= {
+        "pr_ms": None,
+        "p_present": False,
+        "confidence": {"qrs_ms": 0.95, "qt_ms": 0.6, "axis_deg": 0.3},
+    }
     table = measurement_table(report)
     rows = {re.search(r'row">([^<]*)<', row).group(1): row for row in re.findall(r"<tr>.*?</tr>", table)[1:]}
     assert list(rows) == ["Rate", "PR", "QRS", "QT", "QTc Fridericia", "QTc Bazett", "QRS axis"]

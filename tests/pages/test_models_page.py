@@ -33,15 +33,28 @@ def page():
 
 
 def words(page: AppTest) -> str:
-    parts = [e.value for kind in (page.markdown, page.caption, page.error, page.info, page.warning, page.success) for e in kind]
+    parts = [
+        e.value
+        for kind in (page.markdown, page.caption, page.error, page.info, page.warning, page.success)
+        for e in kind
+    ]
     return "\n".join([*parts, *(str(h.proto.body) for h in page.get("html"))])
 
 
 def register(place, digit: str, name: str, parts: list[str], readouts: bool = False):
     folder = place.folder / f"made-{name}"
     folder.mkdir()
-    (folder / "manifest.json").write_text(json.dumps({"name": name, "sha256": digit * 64, "synthetic": name != "otis", "weights": {"echo2ecg": {}},
-                                                      "spec": {"parts": parts}}))
+    (folder / "manifest.json").write_text(
+        json.dumps(
+            {
+                "name": name,
+                "sha256": digit * 64,
+                "synthetic": name != "otis",
+                "weights": {"echo2ecg": {}},
+                "spec": {"parts": parts},
+            }
+        )
+    )
     if readouts:
         (folder / "readouts.safetensors").write_bytes(b"made up")
     return ModelRegistry(place).register(folder)
@@ -66,10 +79,19 @@ def test_the_table_tells_what_each_model_can_do_and_has_here(page, place):
     page.run()
     assert not page.exception
     rows = page.dataframe[0].value.set_index("Name")
-    assert rows.loc["ready", ["State", "What it can do", "Vectors", "Readouts", "Map", "Report", "Trained on"]].tolist() == [
-        "ready", "Phenotypes, similar studies, map", "yes", "yes", "no", "no", "simulated hearts"]
-    assert rows.loc["otis", ["State", "What it can do", "Vectors"]].tolist() == ["to prepare", "Phenotypes, map of ECGs", "yes"]
-    assert rows.loc["echoprime", ["State", "What it can do", "Vectors"]].tolist() == ["inactive", "Echo side only: embeds clips", "–"]
+    assert rows.loc[
+        "ready", ["State", "What it can do", "Vectors", "Readouts", "Map", "Report", "Trained on"]
+    ].tolist() == ["ready", "Phenotypes, similar studies, map", "yes", "yes", "no", "no", "simulated hearts"]
+    assert rows.loc["otis", ["State", "What it can do", "Vectors"]].tolist() == [
+        "to prepare",
+        "Phenotypes, map of ECGs",
+        "yes",
+    ]
+    assert rows.loc["echoprime", ["State", "What it can do", "Vectors"]].tolist() == [
+        "inactive",
+        "Echo side only: embeds clips",
+        "–",
+    ]
     assert rows.loc["small", "State"] == "active"
 
 
@@ -77,7 +99,9 @@ def test_a_new_ecg_makes_a_model_one_to_prepare(page, place):
     register(place, "a", "ready", PARTS, readouts=True)
     add_ecg(place)
     page.run()
-    assert page.dataframe[0].value.State.tolist() == ["to prepare"] and page.dataframe[0].value.Vectors.tolist() == ["no"]
+    assert page.dataframe[0].value.State.tolist() == ["to prepare"] and page.dataframe[0].value.Vectors.tolist() == [
+        "no"
+    ]
 
 
 def test_a_damaged_model_is_a_row_with_its_reason_and_hides_no_other(page, place):
@@ -89,8 +113,18 @@ def test_a_damaged_model_is_a_row_with_its_reason_and_hides_no_other(page, place
     assert "no readable manifest.json" in page.dataframe[0].value.set_index("Name").loc["broken", "What it can do"]
 
 
-@pytest.mark.parametrize(("parts", "expected"), [(PARTS, "it has no readouts yet, no vectors of 1 of 1 ECGs"), (["ecg"], "Phenotypes and the map of ECGs only. chosen aaaaaaaa has no alignment of ECGs with studies and no echo side, so it cannot compare"),
-                                                (["study"], "Its weights hold no ECG encoder: it cannot answer.")])
+@pytest.mark.parametrize(
+    ("parts", "expected"),
+    [
+        (PARTS, "it has no readouts yet, no vectors of 1 of 1 ECGs"),
+        (
+            ["ecg"],
+            "Phenotypes and the map of ECGs only. chosen aaaaaaaa has no alignment of ECGs with studies and no echo "
+            "side, so it cannot compare",
+        ),
+        (["study"], "Its weights hold no ECG encoder: it cannot answer."),
+    ],
+)
 def test_a_chosen_model_tells_what_it_lacks_and_shows_its_manifest(place, monkeypatch, parts, expected):
     card = register(place, "a", "chosen", parts)
     add_ecg(place)
@@ -108,7 +142,12 @@ def test_weights_on_the_server_become_a_job_with_what_the_person_knows(page, pla
     next(b for b in page.button if b.label == "Import weights").click().run()
     (job,) = jobs.jobs(place)
     assert job.kind == "model_import" and job.parameters == {
-        "files": ["/data/otis.pth"], "kind": "otis", "sampling_rate_hz": 500.0, "order": None, "allow_partial": False}
+        "files": ["/data/otis.pth"],
+        "kind": "otis",
+        "sampling_rate_hz": 500.0,
+        "order": None,
+        "allow_partial": False,
+    }
 
 
 def test_uploaded_weights_wait_under_their_hash(page, place):
@@ -127,7 +166,9 @@ def test_the_end_of_the_last_import_is_told(page, place):
     number = jobs.queue(place, "model_import", {"files": ["y"]})
     jobs.finish(place, number, "done", "otis abababab is registered, inactive.")
     (place.folder / "imports").mkdir()
-    (place.folder / "imports" / f"import-{number:04d}.json").write_text(json.dumps({"missing": [], "unexpected": ["head.weight", "head.bias"]}))
+    (place.folder / "imports" / f"import-{number:04d}.json").write_text(
+        json.dumps({"missing": [], "unexpected": ["head.weight", "head.bias"]})
+    )
     page.run()
     assert "otis abababab is registered" in words(page) and page.code[0].value == "head.weight\nhead.bias"
 

@@ -1,4 +1,5 @@
-"""The sidebar tells what is going on: running jobs with per cent, failed ones with their reason, model and workspace."""
+"""The sidebar tells what is going on: running jobs with per cent, failed ones with their reason, model and
+workspace."""
 
 from pathlib import Path
 

@@ -59,7 +59,11 @@ def test_ten_hits_the_first_one_open_with_verdicts_and_what_they_agree_on(page):
     assert len(table) == 10 and list(table["#"]) == list(range(1, 11))
     assert player(page)["study_id"] == table["Study"][0]
     text = words(page)
-    assert "nearest to <b>made.hea</b>" in text and "predicted LVEF <b>35\u202f%</b> (25–45)" in text and "40 of 40 studies searched" in text
+    assert (
+        "nearest to <b>made.hea</b>" in text
+        and "predicted LVEF <b>35\u202f%</b> (25–45)" in text
+        and "40 of 40 studies searched" in text
+    )
     assert "What the ten agree on" in text and "inside the interval" in text
     assert "Similarity is a cosine, not a probability" in text
 
@@ -74,7 +78,9 @@ def test_another_row_opens_another_study_and_the_same_row_changes_nothing_for_th
     with_ecg(page)
     first = player(page)
     page.run()
-    assert player(page) | {"clips": [c | {"url": ""} for c in player(page)["clips"]]} == first | {"clips": [c | {"url": ""} for c in first["clips"]]}
+    assert player(page) | {"clips": [c | {"url": ""} for c in player(page)["clips"]]} == first | {
+        "clips": [c | {"url": ""} for c in first["clips"]]
+    }
     page.session_state["hit_row"] = 3
     page.run()
     assert player(page)["study_id"] == page.dataframe[0].value["Study"][3]
@@ -106,17 +112,33 @@ def test_the_hits_can_be_downloaded_and_each_row_names_its_ecg_and_model(page, w
     assert [b.proto.label for b in with_ecg(page).get("download_button")] == ["Studies (JSON)", "Studies (CSV)"]
     header, first, *rest = hits_csv(search_report(prediction(35.0), search(prediction(35.0), workspace))).splitlines()
     row = dict(zip(header.split(","), first.split(","), strict=True))
-    assert len(rest) == 9 and row["ecg"] == "made.hea" and row["model_id"] == MODEL_ID and row["study_id"].startswith("S-")
+    assert (
+        len(rest) == 9 and row["ecg"] == "made.hea" and row["model_id"] == MODEL_ID and row["study_id"].startswith("S-")
+    )
     assert float(row["lvef"]) + float(row["lvedv"]) == pytest.approx(200, abs=0.01) and "A4C" in row["views"]
 
 
 def test_measured_and_predicted_valve_grades_stand_in_words(page, workspace, monkeypatch):
     asked = prediction(35.0)
-    asked.report["phenotypes"].append({"name": "tr_grade", "label": "Tricuspid regurgitation", "short": "TR", "unit": "", "kind": "grade",
-                                       "value": 0.12, "interval": [0, 1], "interval_level": 0.9, "reason": None})
+    asked.report["phenotypes"].append(
+        {
+            "name": "tr_grade",
+            "label": "Tricuspid regurgitation",
+            "short": "TR",
+            "unit": "",
+            "kind": "grade",
+            "value": 0.12,
+            "interval": [0, 1],
+            "interval_level": 0.9,
+            "reason": None,
+        }
+    )
     monkeypatch.setattr(resources, "prediction", lambda record, card, insist=False: asked)
     text = words(with_ecg(page))
-    assert "<b>TR</b> <span></span></th><td class='num'>12\u202f% ≥\u202fmoderate</td><td class='num'>none–mild</td>" in text
+    assert (
+        "<b>TR</b> <span></span></th><td class='num'>12\u202f% ≥\u202fmoderate</td><td class='num'>none–mild</td>"
+        in text
+    )
     assert "<td class='num'><b>moderate</b></td><td class='num'>–</td>" in text and "<b>above the interval</b>" in text
     document = hits_csv(search_report(asked, search(asked, workspace)))
     assert "moderate" in document and "2.0," not in document
@@ -137,7 +159,10 @@ def test_an_open_study_tells_rhythm_and_conduction_and_shows_its_wall_motion(pag
     page.run()
     text = words(page)
     assert not page.exception and "atrial fibrillation · left bundle branch block · first-degree AV block" in text
-    assert "<b>3 akinetic</b> apical anterior, apical septal" in text and "<b>1 normal or hyperkinetic</b> 13 of 17 segments" in text
+    assert (
+        "<b>3 akinetic</b> apical anterior, apical septal" in text
+        and "<b>1 normal or hyperkinetic</b> 13 of 17 segments" in text
+    )
     drawn = json.loads(page.get("bidi_component")[1].proto.json)["html"]
     assert "Wall motion score index 1.31" in drawn and "<svg" in drawn
     assert [b.proto.label for b in page.get("download_button")] == ["SVG", "PDF", "PNG"]
@@ -161,7 +186,9 @@ def test_rhythm_and_conduction_filter_the_studies_and_can_be_taken_off(page, wor
     page.run()
     assert "The strictest is “Other rhythm” (removes 40)." in words(page)
     next(b for b in page.button if b.label == "Reset it").click().run()
-    assert page.session_state["study_filters"] == Filters(conduction="rbbb") and list(page.dataframe[0].value["Study"]) == ["S-0009"]
+    assert page.session_state["study_filters"] == Filters(conduction="rbbb") and list(
+        page.dataframe[0].value["Study"]
+    ) == ["S-0009"]
 
 
 def test_from_a_study_its_nearest_ecgs_are_listed(page):
@@ -180,7 +207,10 @@ def test_a_study_that_does_not_exist_is_told_in_words(page):
 
 def test_vectors_that_are_missing_are_told_in_words(page, workspace, monkeypatch):
     def no_vectors(*_args):
-        raise StoreError(f"No echo study has been embedded by model {MODEL_ID} yet, so there is nothing to compare with.", "Run `embed`.")
+        raise StoreError(
+            f"No echo study has been embedded by model {MODEL_ID} yet, so there is nothing to compare with.",
+            "Run `embed`.",
+        )
 
     monkeypatch.setattr("echo2ecg_core.workflows.search.study_vectors", no_vectors)
     with_ecg(page)

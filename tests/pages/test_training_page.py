@@ -1,4 +1,5 @@
-"""The Training page: the form and its plan, a run in every state, the table and what its buttons do. No networks are loaded."""
+"""The Training page: the form and its plan, a run in every state, the table and what its buttons do. No networks are
+loaded."""
 
 import json
 import subprocess
@@ -60,7 +61,11 @@ def test_without_a_run_the_form_tells_what_one_takes_before_it_starts(page, plac
     page.run()
     assert not page.exception and "No run yet." in words(page)
     assert "<b>118,420 pairs</b> of 39,060 patients · split by patient" in words(page)
-    assert "validation 15,180 pairs, 4,980 patients" in words(page) and "2\u202fh 40\u202fmin" in words(page) and "6.0\u202fGB" in words(page)
+    assert (
+        "validation 15,180 pairs, 4,980 patients" in words(page)
+        and "2\u202fh 40\u202fmin" in words(page)
+        and "6.0\u202fGB" in words(page)
+    )
     assert "Disk free" in words(page) and not button(page, "Start run").disabled
 
 
@@ -75,8 +80,17 @@ def test_start_queues_what_differs_from_the_preset(page, place):
     button(page, "Start run").click().run()
     assert not page.exception
     (job,) = jobs.jobs(place)
-    assert job.kind == "train" and job.parameters == {"preset": "paper", "name": "", "set": {
-        "batch_size": 64, "pooling": "single_view", "temperature": 0.07, "learnable_temperature": True, "same_patient_negatives": False}}
+    assert job.kind == "train" and job.parameters == {
+        "preset": "paper",
+        "name": "",
+        "set": {
+            "batch_size": 64,
+            "pooling": "single_view",
+            "temperature": 0.07,
+            "learnable_temperature": True,
+            "same_patient_negatives": False,
+        },
+    }
     assert "run-0001" in words(page)
 
 
@@ -97,12 +111,20 @@ def test_a_running_run_shows_progress_curves_machine_and_queue(page, place, curv
     assert not page.exception and not page.error
     text = words(page)
     assert "Epoch <b>5</b> of 10 · 45\u202f%" in text and "<b>6\u202fmin left</b>" in text and "Running" in text
-    assert "<b>94\u202f%</b>" in text and "<b>31</b> of 139\u202fGiB" in text and "<b>618</b> pairs/s" in text and "1 waiting: evaluating" in text
+    assert (
+        "<b>94\u202f%</b>" in text
+        and "<b>31</b> of 139\u202fGiB" in text
+        and "<b>618</b> pairs/s" in text
+        and "1 waiting: evaluating" in text
+    )
     loss, recall, rate, norm = curves[-1]
     assert "Contrastive loss" in loss and "validation <b>4.60</b>" in loss and loss.count('class="curve') == 2
     assert "0.32</b> best, epoch 4 · chance 0.02, 500 studies" in recall and 'class="level"' in recall
     assert "Learning rate, 10⁻⁴" in rate and "Gradient norm" in norm
-    assert [b.label for b in page.button if b.label in ("Stop", "Resume")] == ["Stop", "Resume"]  # the Resume of the table
+    assert [b.label for b in page.button if b.label in ("Stop", "Resume")] == [
+        "Stop",
+        "Resume",
+    ]  # the Resume of the table
 
 
 @pytest.mark.parametrize(("preset", "marks"), [("demo", 1), ("paper", 0)])
@@ -135,11 +157,13 @@ def test_a_masked_run_shows_nothing_about_a_search(page, place, curves):
     (folder / "settings.json").write_text(json.dumps(settings))
     only_contrasts_have = ("recall@1", "recall@5", "recall@10", "median_rank", "candidates", "temperature")
     entries = map(json.loads, (folder / "metrics.jsonl").read_text().splitlines())
-    (folder / "metrics.jsonl").write_text("".join(json.dumps({k: v for k, v in e.items() if k not in only_contrasts_have}) + "\n" for e in entries))
+    (folder / "metrics.jsonl").write_text(
+        "".join(json.dumps({k: v for k, v in e.items() if k not in only_contrasts_have}) + "\n" for e in entries)
+    )
     page.run()
     loss, rate, norm = curves[-1]
     assert not page.exception and "Masked loss" in loss and "Learning rate" in rate and "Gradient norm" in norm
-    machine = words(page)[words(page).index("e2e-machine"):]
+    machine = words(page)[words(page).index("e2e-machine") :]
     assert "Throughput" in machine and "Temperature" not in machine
 
 
@@ -156,34 +180,59 @@ def test_stop_cancels_the_run_and_keeps_it_for_resume(page, place, curves):
 
 
 def test_a_failed_run_states_cause_and_remedy(page, place, curves):
-    made_run(place, chosen={"batch_size": 4096}, done=0, state="failed", message="The GPU memory is full. Start again with a batch of 2,048 pairs or less.")
+    made_run(
+        place,
+        chosen={"batch_size": 4096},
+        done=0,
+        state="failed",
+        message="The GPU memory is full. Start again with a batch of 2,048 pairs or less.",
+    )
     page.run()
-    assert not page.exception and "Start again with a batch of 2,048 pairs or less." in page.warning[0].value.replace("\\", "")
+    assert not page.exception and "Start again with a batch of 2,048 pairs or less." in page.warning[0].value.replace(
+        "\\", ""
+    )
     assert "Failed" in words(page)
 
 
 def test_the_table_lists_runs_newest_first_with_what_came_out(page, place, curves):
-    made_run(place, chosen={"seed": 5}, done=10, state="done",
-             model={"sha256": "ab" * 32, "test": {"phenotypes": {"lvef": {"auroc_reduced": 0.87, "auroc_reduced_interval": [0.81, 0.92]}}}})
+    made_run(
+        place,
+        chosen={"seed": 5},
+        done=10,
+        state="done",
+        model={
+            "sha256": "ab" * 32,
+            "test": {"phenotypes": {"lvef": {"auroc_reduced": 0.87, "auroc_reduced_interval": [0.81, 0.92]}}},
+        },
+    )
     made_run(place, done=4)
     page.run()
     table = page.dataframe[0].value
     assert table.Run.tolist() == ["run-0002", "run-0001"] and table.State.tolist() == ["Running", "Done"]
-    assert table.Epoch.tolist() == ["4 / 10", "10 / 10"] and table["AUROC LVEF ≤40"].tolist() == ["–", "0.87 (0.81–0.92)"]
+    assert table.Epoch.tolist() == ["4 / 10", "10 / 10"] and table["AUROC LVEF ≤40"].tolist() == [
+        "–",
+        "0.87 (0.81–0.92)",
+    ]
     assert table.Time.tolist() == ["4\u202fmin", "10\u202fmin"] and table.Started.tolist()[1].startswith("2 Jan 2030")
     assert [button(page, name).disabled for name in ("Compare", "Clone", "Promote")] == [True, True, True]
 
 
 def test_clone_puts_a_runs_settings_into_the_form(page, place, curves):
-    name = made_run(place, preset="paper", chosen={"batch_size": 512, "pooling": "mean", "seed": 3}, done=2, state="done")
+    name = made_run(
+        place, preset="paper", chosen={"batch_size": 512, "pooling": "mean", "seed": 3}, done=2, state="done"
+    )
     page.session_state[runs_table._CLONED] = name
     page.run()
     assert (page.number_input(key="train_batch_size").value, page.number_input(key="train_seed").value) == (512, 3)
-    assert page.selectbox(key="train_pooling").value == "mean" and page.button_group(key="train_preset").value == "paper"
+    assert (
+        page.selectbox(key="train_pooling").value == "mean" and page.button_group(key="train_preset").value == "paper"
+    )
 
 
 def test_a_cloned_run_keeps_what_only_a_terminal_can_set(page, place, curves):
-    name = made_run(place, preset="paper", chosen={"accumulate": "4", "view_dropout": "0.5", "seed": "3"}, done=2, state="done")
+    name = made_run(
+        place, preset="paper", chosen={"accumulate": "4", "view_dropout": "0.5", "seed": "3"}, done=2, state="done"
+    )
     page.session_state[runs_table._CLONED] = name
     page.run()
     assert page.slider(key="train_view_dropout").value == 0.5
@@ -193,11 +242,23 @@ def test_a_cloned_run_keeps_what_only_a_terminal_can_set(page, place, curves):
     assert started.parameters["set"] == {"accumulate": "4", "view_dropout": 0.5, "seed": 3}
 
 
-@pytest.mark.parametrize(("preset", "chosen"), [
-    ("paper", {"view_dropout": 0.95, "within_days": 180.0, "lr": 2.0, "batch_size": 1, "epochs": 20_000, "seed": 2**40}),
-    ("demo", {"patients": 200_000}), ("demo", {"patients": 0, "within_days": 0.0})])
-def test_a_cloned_run_beyond_the_usual_range_of_a_field_keeps_its_values_and_they_can_be_changed(page, place, curves, preset, chosen):
-    name = made_run(place, preset=preset, chosen={key: str(value) for key, value in chosen.items()}, done=2, state="done")
+@pytest.mark.parametrize(
+    ("preset", "chosen"),
+    [
+        (
+            "paper",
+            {"view_dropout": 0.95, "within_days": 180.0, "lr": 2.0, "batch_size": 1, "epochs": 20_000, "seed": 2**40},
+        ),
+        ("demo", {"patients": 200_000}),
+        ("demo", {"patients": 0, "within_days": 0.0}),
+    ],
+)
+def test_a_cloned_run_beyond_the_usual_range_of_a_field_keeps_its_values_and_they_can_be_changed(
+    page, place, curves, preset, chosen
+):
+    name = made_run(
+        place, preset=preset, chosen={key: str(value) for key, value in chosen.items()}, done=2, state="done"
+    )
     page.session_state[runs_table._CLONED] = name
     page.run()
     page.number_input(key="train_seed").set_value(11).run()
@@ -214,7 +275,9 @@ def test_an_endless_distance_in_days_can_be_cloned(page, place, curves):
     assert not page.exception and page.slider(key="train_within_days").value == 36500
 
 
-def test_the_plan_is_made_anew_when_another_model_becomes_active_or_another_clip_encoder_is_asked_for(page, place, curves, monkeypatch):
+def test_the_plan_is_made_anew_when_another_model_becomes_active_or_another_clip_encoder_is_asked_for(
+    page, place, curves, monkeypatch
+):
     from tests.small_workspace import register_model
 
     asked = []
@@ -225,7 +288,9 @@ def test_the_plan_is_made_anew_when_another_model_becomes_active_or_another_clip
     register_model(place)
     page.run()
     assert asked == [{}, {}]
-    page.session_state[runs_table._CLONED] = made_run(place, preset="demo", chosen={"clip_encoder": "new", "bodies": "2"}, done=0, state="done")
+    page.session_state[runs_table._CLONED] = made_run(
+        place, preset="demo", chosen={"clip_encoder": "new", "bodies": "2"}, done=0, state="done"
+    )
     page.run()
     assert asked[-1] == {"clip_encoder": "new", "bodies": "2"}
 
@@ -278,7 +343,16 @@ def test_promoting_names_old_and_new_and_asks_for_preparing_first(place, tmp_pat
 
 
 def test_the_page_imports_no_torch(tmp_path):
-    code = ("import sys; from streamlit.testing.v1 import AppTest; from pages.ui import admin_gate; admin_gate.is_local = lambda p, h: True\n"
-            "app = AppTest.from_file('pages/training.py', default_timeout=60).run(); assert not app.exception, app.exception\nsys.exit('torch' in sys.modules)")
-    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, env={"ECHO2ECG_WORKSPACE": str(tmp_path), "PATH": "", "PYTHONPATH": "."}, capture_output=True)
+    code = (
+        "import sys; from streamlit.testing.v1 import AppTest; from pages.ui import admin_gate; admin_gate.is_local = "
+        "lambda p, h: True\n"
+        "app = AppTest.from_file('pages/training.py', default_timeout=60).run(); assert not app.exception, "
+        "app.exception\nsys.exit('torch' in sys.modules)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=ROOT,
+        env={"ECHO2ECG_WORKSPACE": str(tmp_path), "PATH": "", "PYTHONPATH": "."},
+        capture_output=True,
+    )
     assert done.returncode == 0, done.stderr.decode()[-800:]

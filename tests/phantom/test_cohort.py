@@ -126,7 +126,9 @@ def test_tables_name_every_ecg_and_study(tmp_path):
         "split"
     ] == cohort.split_of(0)
     heart, written = first.heart, labels[0]["wall_motion_scores"].split()
-    assert len(written) == 17 and float(labels[0]["wall_motion_score_index"]) == pytest.approx(np.mean([int(s) for s in written]), abs=0.001)
+    assert len(written) == 17 and float(labels[0]["wall_motion_score_index"]) == pytest.approx(
+        np.mean([int(s) for s in written]), abs=0.001
+    )
     assert (labels[0]["rhythm"], labels[0]["conduction"], labels[0]["first_degree_block"]) == (
         heart.rhythm, heart.conduction, str(heart.first_degree_block))  # fmt: skip
     assert "lvef" not in ecgs[0] and json.loads((folder / "manifest.json").read_text())["synthetic"] is True

@@ -9,10 +9,14 @@ from echo2ecg_core.phantom.heart import at_another_visit, complete_heart, draw_h
 
 # ASE/EACVI 2015 and CLINICAL conventions, typed again here on purpose.
 NORMAL = {
-    "male": {"lvef": (52, 72), "lvidd": (4.2, 5.8), "lvids": (2.5, 4.0), "lvedv": (62, 150), "lvesv": (21, 61), "ivsd": (0.6, 1.0),
-             "lv_mass_index": (49, 115), "lavi": (16, 34), "rv_basal_diameter": (25, 41), "tapse": (1.7, 9), "rvsp": (0, 36)},
-    "female": {"lvef": (54, 74), "lvidd": (3.8, 5.2), "lvids": (2.2, 3.5), "lvedv": (46, 106), "lvesv": (14, 42), "ivsd": (0.6, 0.9),
-               "lv_mass_index": (43, 95), "lavi": (16, 34), "rv_basal_diameter": (25, 41), "tapse": (1.7, 9), "rvsp": (0, 36)},
+    "male": {"lvef": (52, 72), "lvidd": (4.2, 5.8), "lvids": (2.5, 4.0), "lvedv": (62, 150), "lvesv": (21, 61),
+    "ivsd": (0.6, 1.0),
+             "lv_mass_index": (49, 115), "lavi": (16, 34), "rv_basal_diameter": (25, 41), "tapse": (1.7, 9),
+             "rvsp": (0, 36)},
+    "female": {"lvef": (54, 74), "lvidd": (3.8, 5.2), "lvids": (2.2, 3.5), "lvedv": (46, 106), "lvesv": (14, 42),
+    "ivsd": (0.6, 0.9),
+               "lv_mass_index": (43, 95), "lavi": (16, 34), "rv_basal_diameter": (25, 41), "tapse": (1.7, 9),
+               "rvsp": (0, 36)},
 }  # fmt: skip
 
 
@@ -106,7 +110,8 @@ def test_wall_motion_averages_to_the_function_and_scar_stands_still(hearts):
 
 
 def test_wall_motion_scores_agree_with_the_published_line_from_the_index_to_the_ejection_fraction(hearts):
-    """LVEF = 92.8 - 25.8 x WMSI (Lebeau et al., Can J Cardiol 2003, 243 patients with abnormal contraction, r = 0.82)."""
+    """LVEF = 92.8 - 25.8 x WMSI (Lebeau et al., Can J Cardiol 2003, 243 patients with abnormal contraction, r =
+    0.82)."""
     abnormal = [heart for heart in hearts if heart.labels()["wall_motion_score_index"] > 1.1]
     index = np.array([heart.labels()["wall_motion_score_index"] for heart in abnormal])
     lvef = np.array([heart.lvef for heart in abnormal])
@@ -125,7 +130,11 @@ def test_healthy_hearts_have_an_index_of_one_and_large_infarcts_are_akinetic_whe
     assert len(large) > 20
     for scores in (dict(zip(SEGMENTS, heart.findings().wall_motion_scores, strict=True)) for heart in large):
         assert scores["apex"] == scores["mid_anterior"] == 3
-    spared = [dict(zip(SEGMENTS, h.findings().wall_motion_scores, strict=True))["basal_inferolateral"] for h in large if h.lvef >= 25]
+    spared = [
+        dict(zip(SEGMENTS, h.findings().wall_motion_scores, strict=True))["basal_inferolateral"]
+        for h in large
+        if h.lvef >= 25
+    ]
     assert len(spared) > 10 and max(spared) < 3
 
 

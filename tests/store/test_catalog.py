@@ -16,15 +16,26 @@ from echo2ecg_core.store.database import Workspace
 def catalog(tmp_path):
     catalog = Catalog(Workspace(tmp_path))
     catalog.add_patient("P1", split="test", cohort="c", synthetic=True, sex="female")
-    catalog.add_study("S1", "P1", study_date="2030-01-01", age_years=61.0, phenotypes={"lvef": 35.0, "lvedv": float("nan")})
+    catalog.add_study(
+        "S1", "P1", study_date="2030-01-01", age_years=61.0, phenotypes={"lvef": 35.0, "lvedv": float("nan")}
+    )
     catalog.add_study("S2", "P1", study_date="2030-03-01", phenotypes={"lvef": 45.0})
     return catalog
 
 
 def record(seed=0):
     signal = np.random.default_rng(seed).normal(size=(12, 5000)).astype(np.float32)
-    return EcgRecord(signal_mv=signal, sampling_rate_hz=500.0, format="WFDB", source="x.hea", notes=("Lead aVF derived.",),
-                     derived_leads=("aVF",), sex="female", age_years=61.0, recorded_at=datetime(2030, 1, 2, 3, 4))
+    return EcgRecord(
+        signal_mv=signal,
+        sampling_rate_hz=500.0,
+        format="WFDB",
+        source="x.hea",
+        notes=("Lead aVF derived.",),
+        derived_leads=("aVF",),
+        sex="female",
+        age_years=61.0,
+        recorded_at=datetime(2030, 1, 2, 3, 4),
+    )
 
 
 def test_an_ecg_comes_back_as_it_was_stored(catalog):
@@ -32,7 +43,11 @@ def test_an_ecg_comes_back_as_it_was_stored(catalog):
     again = catalog.ecg_record("E1")
     assert np.array_equal(again.signal_mv, record().signal_mv) and again.source == "E1"
     assert (again.notes, again.derived_leads, again.sex, again.recorded_at) == (
-        ("Lead aVF derived.",), ("aVF",), "female", datetime(2030, 1, 2, 3, 4))
+        ("Lead aVF derived.",),
+        ("aVF",),
+        "female",
+        datetime(2030, 1, 2, 3, 4),
+    )
     assert again.content_hash == record().content_hash
 
 
@@ -78,7 +93,9 @@ def test_views_are_set_by_clip(catalog):
     assert (catalog.clip(clip_id).view, catalog.clip(clip_id).view_confidence) == ("A4C", 0.97)
 
 
-@pytest.mark.parametrize("ask", [lambda c: c.study("S9"), lambda c: c.clip("C9"), lambda c: c.clip_path("C9"), lambda c: c.ecg_record("E9")])
+@pytest.mark.parametrize(
+    "ask", [lambda c: c.study("S9"), lambda c: c.clip("C9"), lambda c: c.clip_path("C9"), lambda c: c.ecg_record("E9")]
+)
 def test_what_is_not_there_is_said_in_words(catalog, ask):
     with pytest.raises(StoreError, match="in this workspace"):
         ask(catalog)

@@ -1,4 +1,5 @@
-"""Jobs in the catalog: each is claimed once, a lost one comes back, a cancelled one can go on. Real processes: test_worker.py."""
+"""Jobs in the catalog: each is claimed once, a lost one comes back, a cancelled one can go on. Real processes:
+test_worker.py."""
 
 import os
 import threading
@@ -51,9 +52,15 @@ def test_a_cancelled_job_stops_at_its_next_report(place):
     assert jobs.job(place, number).state == "cancelled"
 
 
-@pytest.mark.parametrize(("raised", "state", "words"), [
-    (None, "done", "Fine."), (Echo2ECGError("Disk full.", "Free some."), "failed", "Disk full. Free some."),
-    (KeyError("secret name"), "failed", "unexpected KeyError"), (MemoryError(), "failed", "ran out of memory")])
+@pytest.mark.parametrize(
+    ("raised", "state", "words"),
+    [
+        (None, "done", "Fine."),
+        (Echo2ECGError("Disk full.", "Free some."), "failed", "Disk full. Free some."),
+        (KeyError("secret name"), "failed", "unexpected KeyError"),
+        (MemoryError(), "failed", "ran out of memory"),
+    ],
+)
 def test_a_worker_writes_how_each_job_ended(place, monkeypatch, capsys, raised, state, words):
     def workflow(workspace, parameters, progress):
         progress(0.5, "half")
@@ -145,7 +152,11 @@ def test_a_job_whose_worker_dies_again_and_again_fails_in_words(place, monkeypat
 
 def test_a_worker_is_started_once_while_one_works_or_starts(place, monkeypatch):
     started = []
-    monkeypatch.setattr(jobs.subprocess, "Popen", lambda command, **options: started.append(command) or type("P", (), {"pid": 1, "wait": lambda self: 0})())
+    monkeypatch.setattr(
+        jobs.subprocess,
+        "Popen",
+        lambda command, **options: started.append(command) or type("P", (), {"pid": 1, "wait": lambda self: 0})(),
+    )
     jobs.queue(place, "map")
     assert jobs.start_worker(place) == 1 and jobs.start_worker(place) is None
     os.utime(place.logs / "worker.log", (1, 1))

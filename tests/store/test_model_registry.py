@@ -12,7 +12,9 @@ from echo2ecg_core.store.model_registry import ModelRegistry
 def model_folder(parent, name, sha256):
     folder = parent / name
     folder.mkdir()
-    (folder / "manifest.json").write_text(json.dumps({"name": name, "sha256": sha256, "synthetic": True, "weights": {}}))
+    (folder / "manifest.json").write_text(
+        json.dumps({"name": name, "sha256": sha256, "synthetic": True, "weights": {}})
+    )
     return folder
 
 

@@ -134,5 +134,7 @@ def test_a_crash_while_writing_leaves_the_previous_vectors(tmp_path, monkeypatch
 
 def test_a_file_under_another_models_name_is_refused(tmp_path):
     os.replace(made(model_id="m1").save(tmp_path), vectors_path(tmp_path, "study_aligned", "m2"))
-    with pytest.raises(StoreError, match="Expected study_aligned vectors of model m2, found study_aligned vectors of model m1"):
+    with pytest.raises(
+        StoreError, match="Expected study_aligned vectors of model m2, found study_aligned vectors of model m1"
+    ):
         load_vectors(tmp_path, "study_aligned", "m2")

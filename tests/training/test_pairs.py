@@ -7,10 +7,21 @@ import pytest
 from echo2ecg_core.errors import StoreError
 from echo2ecg_core.training.pairs import PreparedPairs, find_pairs
 
-ECGS = pd.DataFrame({"ecg_id": ["E1", "E2", "E3"], "patient_id": ["A", "A", "B"],
-                     "ecg_time": ["2030-01-01T08:00", "2030-01-20T08:00", "2030-05-01T08:00"]})
-STUDIES = pd.DataFrame({"study_id": ["S1", "S2", "S3"], "patient_id": ["A", "A", "B"], "split": ["train", "train", "test"],
-                        "study_date": ["2030-01-03", "2030-01-24", "2030-06-01"]})
+ECGS = pd.DataFrame(
+    {
+        "ecg_id": ["E1", "E2", "E3"],
+        "patient_id": ["A", "A", "B"],
+        "ecg_time": ["2030-01-01T08:00", "2030-01-20T08:00", "2030-05-01T08:00"],
+    }
+)
+STUDIES = pd.DataFrame(
+    {
+        "study_id": ["S1", "S2", "S3"],
+        "patient_id": ["A", "A", "B"],
+        "split": ["train", "train", "test"],
+        "study_date": ["2030-01-03", "2030-01-24", "2030-06-01"],
+    }
+)
 
 
 def test_an_ecg_pairs_with_every_study_of_the_patient_within_the_days():
@@ -32,8 +43,12 @@ def test_a_patient_in_two_splits_is_refused():
 def prepared(n_patients=20):
     rng = np.random.default_rng(0)
     pairs = np.array([(p, 2 * p + e, p) for p in range(n_patients) for e in range(2)])
-    return PreparedPairs(rng.normal(size=(2 * n_patients, 12, 480)).astype(np.float16), rng.normal(size=(3 * n_patients, 512)).astype(np.float32),
-                         [np.arange(3 * p, 3 * p + 1 + p % 3) for p in range(n_patients)], pairs)
+    return PreparedPairs(
+        rng.normal(size=(2 * n_patients, 12, 480)).astype(np.float16),
+        rng.normal(size=(3 * n_patients, 512)).astype(np.float32),
+        [np.arange(3 * p, 3 * p + 1 + p % 3) for p in range(n_patients)],
+        pairs,
+    )
 
 
 def test_an_epoch_holds_every_patient_once_and_varies_the_pair():
@@ -59,7 +74,9 @@ def test_view_dropout_leaves_out_about_the_asked_share_of_clips_but_never_all():
         seen = (~is_padding).sum(1)
         assert seen.min() >= 1 and not views[is_padding].any()
         kept += [seen[studies % 3 == n].mean() for n in range(3)]
-    assert np.allclose(kept / 500, [1, 2 * 0.5 + 0.25, 3 * 0.5 + 0.125], atol=0.03)  # 0.25 and 0.125: the one that stays
+    assert np.allclose(
+        kept / 500, [1, 2 * 0.5 + 0.25, 3 * 0.5 + 0.125], atol=0.03
+    )  # 0.25 and 0.125: the one that stays
 
 
 def test_clips_that_dropout_keeps_stay_those_of_their_study_in_their_order():

@@ -24,9 +24,15 @@ from echo2ecg_core.training.parameters import RunParameters, learning_rate_facto
 from echo2ecg_core.training.pretrain import _Task, open_fabric, parameter_groups, pretrain, validate
 
 ROOT = Path(__file__).resolve().parents[2]
-SPEC = ModelSpec(EcgInputSpec(n_samples=96), EcgEncoderSpec(width=24, depth=2, heads=3, patch=24, n_samples=96, drop_path=0.05),
-                 study=StudySpec(width=32), temperature=0.1)
-MILD = AugmentationSpec(surrogate_probability=0, jitter_strength=0.1, gain_std=0.05, time_flip_probability=0, sign_flip_probability=0)
+SPEC = ModelSpec(
+    EcgInputSpec(n_samples=96),
+    EcgEncoderSpec(width=24, depth=2, heads=3, patch=24, n_samples=96, drop_path=0.05),
+    study=StudySpec(width=32),
+    temperature=0.1,
+)
+MILD = AugmentationSpec(
+    surrogate_probability=0, jitter_strength=0.1, gain_std=0.05, time_flip_probability=0, sign_flip_probability=0
+)
 
 
 def linked_pairs(seed, n=96):
@@ -40,7 +46,12 @@ def linked_pairs(seed, n=96):
     ecgs = np.einsum("nk,kl,kt->nlt", hidden, to_leads, waves) + carrier + 0.1 * rng.normal(size=(n, 12, 96))
     clips = np.repeat(hidden @ to_clips, 2, 0) + 0.1 * rng.normal(size=(2 * n, 512))
     rows = np.arange(n)
-    return PreparedPairs(ecgs.astype(np.float16), clips.astype(np.float32), [np.array([2 * i, 2 * i + 1]) for i in rows], np.stack([rows] * 3, 1))
+    return PreparedPairs(
+        ecgs.astype(np.float16),
+        clips.astype(np.float32),
+        [np.array([2 * i, 2 * i + 1]) for i in rows],
+        np.stack([rows] * 3, 1),
+    )
 
 
 def test_the_schedule_is_the_published_one_at_every_step(goldens):
@@ -48,13 +59,17 @@ def test_the_schedule_is_the_published_one_at_every_step(goldens):
     settings = stored["settings"]
     n = settings["steps_per_epoch"]
     for step, rate in enumerate(stored["lr_of_step"]):
-        factor = learning_rate_factor(step, settings["warmup"] * n, settings["max_epochs"] * n, settings["min_lr_factor"])
+        factor = learning_rate_factor(
+            step, settings["warmup"] * n, settings["max_epochs"] * n, settings["min_lr_factor"]
+        )
         assert settings["lr"] * factor == pytest.approx(rate, rel=1e-9), step
 
 
 def test_linked_pairs_are_learnt_and_found_again_in_new_patients():
     torch.set_num_threads(1)
-    parameters = RunParameters(epochs=40, batch_size=32, lr=2e-3, warmup_epochs=1, layer_decay=1, precision="32-true", augmentation=MILD)
+    parameters = RunParameters(
+        epochs=40, batch_size=32, lr=2e-3, warmup_epochs=1, layer_decay=1, precision="32-true", augmentation=MILD
+    )
     untrained = Echo2ECG(SPEC)
     model = pretrain(SPEC, linked_pairs(0, n=256), linked_pairs(1), parameters)
     before, after = (validate(_Task(m, parameters), linked_pairs(2), parameters) for m in (untrained, model))
@@ -89,7 +104,8 @@ from test_pretrain import MILD, SPEC, linked_pairs
 from echo2ecg_core.training.parameters import RunParameters
 from echo2ecg_core.training.pretrain import pretrain
 torch.set_num_threads(1)
-pretrain(SPEC, linked_pairs(0), linked_pairs(1), RunParameters(**{parameters!r}, augmentation=MILD), state_file=Path({state!r}), checkpoint_every_s=0)
+pretrain(SPEC, linked_pairs(0), linked_pairs(1), RunParameters(**{parameters!r}, augmentation=MILD),
+state_file=Path({state!r}), checkpoint_every_s=0)
 """
 
 
@@ -142,28 +158,47 @@ def test_a_checkpoint_of_another_network_is_refused(tmp_path):
     pretrain(SPEC, linked_pairs(0), linked_pairs(1), parameters, state_file=tmp_path / "state.pt")
     larger = replace(SPEC, study=StudySpec(width=64))
     with pytest.raises(Echo2ECGError, match="cannot be continued"):
-        pretrain(larger, linked_pairs(0), linked_pairs(1), replace(parameters, epochs=2), state_file=tmp_path / "state.pt")
+        pretrain(
+            larger, linked_pairs(0), linked_pairs(1), replace(parameters, epochs=2), state_file=tmp_path / "state.pt"
+        )
 
 
 def test_parameter_groups_are_the_published_ones(goldens):
     stored = json.loads((goldens / "optimizer.json").read_text())
     settings = stored["settings"]
     network = Echo2ECG(ModelSpec())
-    ours = {g["name"]: g for g in parameter_groups(network, 12, RunParameters(lr=settings["lr"], layer_decay=settings["layer_decay"], weight_decay=settings["weight_decay"]))}
+    ours = {
+        g["name"]: g
+        for g in parameter_groups(
+            network,
+            12,
+            RunParameters(
+                lr=settings["lr"], layer_decay=settings["layer_decay"], weight_decay=settings["weight_decay"]
+            ),
+        )
+    }
     seen = set()
     for group in stored["groups"]:
         name = our_name(group["name"])
         assert ours[name]["lr"] / settings["lr"] == pytest.approx(group["multiplier"], rel=1e-9), name
         assert ours[name]["weight_decay"] == pytest.approx(group["weight_decay"], rel=1e-9), name
         seen.add(name)
-    assert seen | {"study_pooling.kv.weight", "study_pooling.kv.bias"} == set(ours)  # q, k and v are one map in the published network
+    assert seen | {"study_pooling.kv.weight", "study_pooling.kv.bias"} == set(
+        ours
+    )  # q, k and v are one map in the published network
 
 
 def our_name(published):
-    for theirs, name in (("attn.mha.in_proj_", "attn.qkv."), ("attn.mha.out_proj.", "attn.proj."), ("pos_embed_y.weight", "pos_embed_y"),
-                         ("token_aggregator.ecg_layernorm_global.", "token_pooling.norm."), ("ecg_alignment_global_token.", "ecg_alignment."),
-                         ("echo_projection_for_agg.", "view_projection."), ("echo_view_aggregator.aggregator.mha.out_proj.", "study_pooling.proj."),
-                         ("echo_alignment_global_token.", "study_alignment.")):
+    for theirs, name in (
+        ("attn.mha.in_proj_", "attn.qkv."),
+        ("attn.mha.out_proj.", "attn.proj."),
+        ("pos_embed_y.weight", "pos_embed_y"),
+        ("token_aggregator.ecg_layernorm_global.", "token_pooling.norm."),
+        ("ecg_alignment_global_token.", "ecg_alignment."),
+        ("echo_projection_for_agg.", "view_projection."),
+        ("echo_view_aggregator.aggregator.mha.out_proj.", "study_pooling.proj."),
+        ("echo_alignment_global_token.", "study_alignment."),
+    ):
         published = published.replace(theirs, name)
     if "aggregator.mha.in_proj_" in published:
         return "study_pooling.q." + published.rsplit("_", 1)[1]
@@ -183,10 +218,14 @@ def test_the_clip_encoder_learns_views_and_who_is_who_without_labels():
     n_studies, shape = 16, np.random.default_rng(4).normal(size=(2, 56, 56))
     size = rng.uniform(0.2, 2.0, n_studies)
     views, study = np.tile([0, 3], n_studies), np.repeat(np.arange(n_studies), 2)
-    pooled = (shape[views // 3] * size[study][:, None, None])[:, None].repeat(16, 1) + 0.05 * rng.normal(size=(32, 16, 56, 56))
+    pooled = (shape[views // 3] * size[study][:, None, None])[:, None].repeat(16, 1) + 0.05 * rng.normal(
+        size=(32, 16, 56, 56)
+    )
     log = []
     parameters = ClipTraining(epochs=24, studies_per_batch=8, clips_per_study=2)
-    network = train_clip_encoder(pooled.astype(np.float16), views.astype(np.int64), study.astype(np.int64), parameters, log.append)
+    network = train_clip_encoder(
+        pooled.astype(np.float16), views.astype(np.int64), study.astype(np.int64), parameters, log.append
+    )
     assert log[-1]["view_accuracy"] > 0.9 and log[-1]["contrast"] < log[0]["contrast"]
     assert not network.training
 
@@ -197,7 +236,9 @@ def test_whitened_clip_vectors_have_no_mean_even_spread_and_the_same_view_scores
     with torch.no_grad():
         network.head.bias.normal_()
         network.head.weight[:7] *= 40  # a few directions hold nearly everything
-    pooled = (rng.normal(size=(200, 1, 56, 56)) * rng.uniform(0.2, 2, (200, 1, 1, 1)) + rng.normal(size=(200, 16, 1, 1))).astype(np.float16)
+    pooled = (
+        rng.normal(size=(200, 1, 56, 56)) * rng.uniform(0.2, 2, (200, 1, 1, 1)) + rng.normal(size=(200, 16, 1, 1))
+    ).astype(np.float16)
     before = vectors_of(network, pooled)
     scores = network.view_logits(torch.from_numpy(before)).detach()
     after = vectors_of(whiten(network, before, shrinkage=0.5), pooled)
@@ -205,16 +246,27 @@ def test_whitened_clip_vectors_have_no_mean_even_spread_and_the_same_view_scores
     floor = 0.5 * old.clip(0).mean()
     np.testing.assert_allclose(new[:7], old[:7] / (old[:7] + floor), rtol=0.02)
     assert np.abs(after.mean(0)).max() < 0.02 and old[0] / old[6] > 1.5 * new[0] / new[6]
-    torch.testing.assert_close(network.view_logits(torch.from_numpy(after)), scores, atol=0.02 * float(scores.std()), rtol=0)
+    torch.testing.assert_close(
+        network.view_logits(torch.from_numpy(after)), scores, atol=0.02 * float(scores.std()), rtol=0
+    )
 
 
 def test_run_parameters_default_to_the_paper():
     paper = RunParameters()
-    assert (paper.epochs, paper.batch_size, paper.lr, paper.weight_decay, paper.warmup_epochs, paper.min_lr_factor) == (50, 256, 5e-4, 1e-7, 2, 0.1)
+    assert (paper.epochs, paper.batch_size, paper.lr, paper.weight_decay, paper.warmup_epochs, paper.min_lr_factor) == (
+        50,
+        256,
+        5e-4,
+        1e-7,
+        2,
+        0.1,
+    )
     assert paper.augmentation == AugmentationSpec() and replace(paper, epochs=1).epochs == 1
 
 
-STILL = AugmentationSpec(surrogate_probability=0, jitter_strength=0, gain_std=0, time_flip_probability=0, sign_flip_probability=0)
+STILL = AugmentationSpec(
+    surrogate_probability=0, jitter_strength=0, gain_std=0, time_flip_probability=0, sign_flip_probability=0
+)
 TWO = """
 import sys
 sys.path[:0] = [{root!r}, {root!r} + "/tests/training"]
@@ -228,9 +280,19 @@ def one_step(state):
     """One optimiser step on a batch of 32 pairs without any randomness; the loss of it on the first process."""
     torch.set_num_threads(1)
     spec = replace(SPEC, ecg_encoder=replace(SPEC.ecg_encoder, drop_path=0.0), learnable_temperature=True)
-    parameters = RunParameters(epochs=1, batch_size=32, precision="32-true", augmentation=STILL, same_patient_negatives=False)
+    parameters = RunParameters(
+        epochs=1, batch_size=32, precision="32-true", augmentation=STILL, same_patient_negatives=False
+    )
     log = []
-    pretrain(spec, linked_pairs(0, n=32), linked_pairs(1), parameters, fabric=open_fabric("32-true", "cpu"), state_file=state, log=log.append)
+    pretrain(
+        spec,
+        linked_pairs(0, n=32),
+        linked_pairs(1),
+        parameters,
+        fabric=open_fabric("32-true", "cpu"),
+        state_file=state,
+        log=log.append,
+    )
     if log:
         state.with_suffix(".json").write_text(json.dumps(log[-1]["loss"]))
 
@@ -240,8 +302,12 @@ def test_two_processes_give_the_loss_and_the_gradients_of_one_with_the_whole_bat
     one_step(tmp_path / "one.pt")
     script = tmp_path / "two.py"
     script.write_text(TWO.format(root=str(ROOT), state=str(tmp_path / "two.pt")))
-    done = subprocess.run([sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", str(script)],
-                          capture_output=True, text=True, env={**os.environ, "OMP_NUM_THREADS": "1"})
+    done = subprocess.run(
+        [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", str(script)],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+    )
     assert done.returncode == 0, done.stderr[-2000:]
     one, two = (json.loads((tmp_path / f"{n}.json").read_text()) for n in ("one", "two"))
     assert two == pytest.approx(one, rel=1e-6)
@@ -254,13 +320,28 @@ def test_two_processes_give_the_loss_and_the_gradients_of_one_with_the_whole_bat
 def test_pairs_of_one_patient_are_no_negatives_unless_wanted():
     pairs = np.array([[1, 10, 5], [1, 11, 6], [2, 12, 7], [3, 13, 7]])
     excluded = not_negatives(pairs)
-    assert excluded.tolist() == [[False, True, False, False], [True, False, False, False], [False, False, False, True], [False, False, True, False]]
-    a, b = torch.randn(4, 8, generator=torch.Generator().manual_seed(1)), torch.randn(4, 8, generator=torch.Generator().manual_seed(2))
+    assert excluded.tolist() == [
+        [False, True, False, False],
+        [True, False, False, False],
+        [False, False, False, True],
+        [False, False, True, False],
+    ]
+    a, b = (
+        torch.randn(4, 8, generator=torch.Generator().manual_seed(1)),
+        torch.randn(4, 8, generator=torch.Generator().manual_seed(2)),
+    )
     masked = contrastive_loss(a, b, 0.5, not_negative=torch.from_numpy(excluded))
     p, q = torch.nn.functional.normalize(a, dim=1), torch.nn.functional.normalize(b, dim=1)
     similarity = (p @ q.T / 0.5).exp()
     keep = torch.from_numpy(~excluded)
-    slow = sum(-torch.log(similarity[i, i] / similarity[i][keep[i]].sum()) - torch.log(similarity[i, i] / similarity[:, i][keep[:, i]].sum()) for i in range(4)) / 8
+    slow = (
+        sum(
+            -torch.log(similarity[i, i] / similarity[i][keep[i]].sum())
+            - torch.log(similarity[i, i] / similarity[:, i][keep[:, i]].sum())
+            for i in range(4)
+        )
+        / 8
+    )
     assert float(masked) == pytest.approx(float(slow), rel=1e-5)
 
 
@@ -268,13 +349,39 @@ def test_pairs_of_one_patient_are_no_negatives_unless_wanted():
 def test_every_pooling_trains(pooling):
     parameters = RunParameters(epochs=1, batch_size=32, augmentation=MILD)
     log = []
-    pretrain(replace(SPEC, study=StudySpec(width=32, pooling=pooling)), linked_pairs(0), linked_pairs(1), parameters, log=log.append)
-    assert {"loss", "validation_loss", "recall@1", "recall@5", "recall@10", "median_rank", "lr", "grad_norm", "temperature", "pairs_per_s"} <= set(log[-1])
+    pretrain(
+        replace(SPEC, study=StudySpec(width=32, pooling=pooling)),
+        linked_pairs(0),
+        linked_pairs(1),
+        parameters,
+        log=log.append,
+    )
+    assert {
+        "loss",
+        "validation_loss",
+        "recall@1",
+        "recall@5",
+        "recall@10",
+        "median_rank",
+        "lr",
+        "grad_norm",
+        "temperature",
+        "pairs_per_s",
+    } <= set(log[-1])
 
 
 def test_masked_pretraining_learns_to_draw_hidden_patches_and_leaves_the_rest_alone():
     torch.set_num_threads(1)
-    parameters = RunParameters(objective="masked", epochs=25, batch_size=32, lr=3e-3, layer_decay=1, mask_ratio=0.5, precision="32-true", augmentation=MILD)
+    parameters = RunParameters(
+        objective="masked",
+        epochs=25,
+        batch_size=32,
+        lr=3e-3,
+        layer_decay=1,
+        mask_ratio=0.5,
+        precision="32-true",
+        augmentation=MILD,
+    )
     log = []
     model = pretrain(SPEC, linked_pairs(0, n=256), linked_pairs(1), parameters, log=log.append)
     assert log[-1]["validation_loss"] < 0.7 * log[0]["validation_loss"] < 0.8
@@ -288,13 +395,25 @@ def test_masked_pretraining_learns_to_draw_hidden_patches_and_leaves_the_rest_al
 def test_a_learnable_temperature_is_really_trained():
     log = []
     spec = replace(SPEC, learnable_temperature=True)
-    pretrain(spec, linked_pairs(0), linked_pairs(1), RunParameters(epochs=3, batch_size=32, lr=1e-2, augmentation=MILD), log=log.append)
+    pretrain(
+        spec,
+        linked_pairs(0),
+        linked_pairs(1),
+        RunParameters(epochs=3, batch_size=32, lr=1e-2, augmentation=MILD),
+        log=log.append,
+    )
     assert log[-1]["temperature"] != pytest.approx(spec.temperature, rel=1e-3)
 
 
 def test_accumulated_batches_make_one_step_and_keep_contrasts_of_their_own():
     log = []
-    pretrain(SPEC, linked_pairs(0), linked_pairs(1), RunParameters(epochs=1, batch_size=16, accumulate=3, augmentation=MILD), log=log.append)
+    pretrain(
+        SPEC,
+        linked_pairs(0),
+        linked_pairs(1),
+        RunParameters(epochs=1, batch_size=16, accumulate=3, augmentation=MILD),
+        log=log.append,
+    )
     assert log[-1]["step"] == 2  # 96 pairs / (16 x 3)
 
 
@@ -303,7 +422,9 @@ def test_too_few_pairs_for_a_step_is_said_before_anything_runs():
         pretrain(SPEC, linked_pairs(0, n=8), linked_pairs(1), RunParameters(batch_size=8, accumulate=2))
 
 
-@pytest.mark.parametrize(("name", "value"), [("objective", "guess"), ("precision", "8"), ("epochs", 0), ("mask_ratio", 1.0)])
+@pytest.mark.parametrize(
+    ("name", "value"), [("objective", "guess"), ("precision", "8"), ("epochs", 0), ("mask_ratio", 1.0)]
+)
 def test_impossible_parameters_are_refused_by_name(name, value):
     with pytest.raises(Echo2ECGError, match=name):
         RunParameters(**{name: value})

@@ -1,4 +1,5 @@
-"""The import jobs: folder and zip come in alike, what is refused is listed, an unsafe zip is refused whole, uploads do not stay."""
+"""The import jobs: folder and zip come in alike, what is refused is listed, an unsafe zip is refused whole, uploads do
+not stay."""
 
 import io
 import json
@@ -27,9 +28,19 @@ def folder(tmp_path):
     (folder / "ecg").mkdir(parents=True)
     t = np.arange(5000) / 500
     signal = np.outer(np.exp(-0.5 * ((t % 0.9 - 0.4) / 0.012) ** 2), np.linspace(0.5, 1.5, 12))
-    wfdb.wrsamp("good", fs=500, units=["mV"] * 12, sig_name=LEADS, p_signal=signal, fmt=["16"] * 12, write_dir=str(folder / "ecg"))
+    wfdb.wrsamp(
+        "good",
+        fs=500,
+        units=["mV"] * 12,
+        sig_name=LEADS,
+        p_signal=signal,
+        fmt=["16"] * 12,
+        write_dir=str(folder / "ecg"),
+    )
     (folder / "ecg" / "bad.hea").write_text("this is no header")
-    pd.DataFrame({"ecg_id": ["E1", "E2"], "patient_id": ["A", "B"], "path": ["ecg/good.hea", "ecg/bad.hea"]}).to_csv(folder / "ecgs.csv", index=False)
+    pd.DataFrame({"ecg_id": ["E1", "E2"], "patient_id": ["A", "B"], "path": ["ecg/good.hea", "ecg/bad.hea"]}).to_csv(
+        folder / "ecgs.csv", index=False
+    )
     pd.DataFrame({"patient_id": ["A"], "study_id": ["S1"], "lvef": [55.0]}).to_csv(folder / "labels.csv", index=False)
     return folder
 
@@ -75,7 +86,10 @@ def test_a_zip_comes_in_like_its_folder_and_does_not_stay(folder, place, prefix)
     number = jobs.queue(place, "import", {"upload": kept, "cohort": "Ward", "prepare": False})
     assert work(place) == 1
     job = jobs.job(place, number)
-    assert job.message == ("Added 1 ECGs, 1 studies and 0 clips of 2 new patients. 1 file was passed over; the Import page lists each with its reason.")
+    assert job.message == (
+        "Added 1 ECGs, 1 studies and 0 clips of 2 new patients. 1 file was passed over; the Import page lists each "
+        "with its reason."
+    )
     assert Catalog(place).counts()["ecgs"] == 1 and not list((place.folder / "uploads").iterdir())
     log = jobs.log_path(place, number).read_text()
     assert "done: Added 1 ECGs" in log and "bad.hea" not in log and "E1" not in log

@@ -7,7 +7,9 @@ from tests.small_workspace import prediction
 
 
 def test_agreement_is_the_median_and_the_middle_half_of_what_was_measured():
-    rows = agreement([{"lvef": 50}, {"lvef": 60}, {"lvef": 70}, {"lvedv": 100.0}, {}], prediction(61.0).report["phenotypes"])
+    rows = agreement(
+        [{"lvef": 50}, {"lvef": 60}, {"lvef": 70}, {"lvedv": 100.0}, {}], prediction(61.0).report["phenotypes"]
+    )
     lvef, lvedv = rows
     assert (lvef.phenotype.name, lvef.n_measured, lvef.median, lvef.predicted) == ("lvef", 3, 60, 61.0)
     assert (lvef.lower_quartile, lvef.upper_quartile) == (55, 65)

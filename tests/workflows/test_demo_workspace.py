@@ -33,7 +33,10 @@ def test_a_new_workspace_has_the_report_of_the_shipped_model_on_all_test_patient
     card = demo.open_workspace(place)
     report = load_report(place, card.model_id)
     tested = card.manifest()["test"]
-    assert report.model["sha256"] == card.sha256 and report.data["counts"]["patients"] == card.manifest()["cohort"]["patients"]["test"]
+    assert (
+        report.model["sha256"] == card.sha256
+        and report.data["counts"]["patients"] == card.manifest()["cohort"]["patients"]["test"]
+    )
     low, high = tested["phenotypes"]["lvef"]["auroc_reduced_interval"]
     probe = next(row for row in report.data["rows"] if row["key"] == "model.probe")
     assert low < probe["results"]["lvef_le_40"]["auroc"][0] < high  # another readout of the same embedding

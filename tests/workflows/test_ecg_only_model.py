@@ -1,4 +1,5 @@
-"""A model without an echo side, from its weight file to every answer it can give, and a sentence for those it cannot."""
+"""A model without an echo side, from its weight file to every answer it can give, and a sentence for those it
+cannot."""
 
 import json
 import shutil
@@ -23,8 +24,11 @@ from echo2ecg_core.workflows.search import nearest_ecgs, search
 from tests.ecg_only_workspace import FILMED, PATIENTS, released_file
 
 N = sum(PATIENTS.values())
-WHY = (r"echo2ecg \w{8} has no alignment of ECGs with studies and no echo side, so it cannot compare ECGs with echo studies: train an alignment "
-       r"that starts from it \(`train --preset paper --set start_from=\w{8}`\), or promote a model with an echo side\.")
+WHY = (
+    r"echo2ecg \w{8} has no alignment of ECGs with studies and no echo side, so it cannot compare ECGs with echo "
+    r"studies: train an alignment "
+    r"that starts from it \(`train --preset paper --set start_from=\w{8}`\), or promote a model with an echo side\."
+)
 
 
 @pytest.fixture
@@ -63,12 +67,18 @@ def ecg_file(active, tmp_path):
     return tmp_path / "e3.csv"
 
 
-@pytest.mark.parametrize(("aligned", "absent"), [(False, "no alignment of ECGs with studies and no echo side"), (True, "no echo side")])
-def test_an_imported_encoder_is_refused_in_words_until_it_is_prepared_and_then_promoted(labelled, tmp_path, monkeypatch, capsys, aligned, absent):
+@pytest.mark.parametrize(
+    ("aligned", "absent"), [(False, "no alignment of ECGs with studies and no echo side"), (True, "no echo side")]
+)
+def test_an_imported_encoder_is_refused_in_words_until_it_is_prepared_and_then_promoted(
+    labelled, tmp_path, monkeypatch, capsys, aligned, absent
+):
     monkeypatch.setattr(explore, "_umap", lambda vectors: vectors[:, :2].astype(np.float32))
     place = labelled
     card = import_model([released_file(tmp_path / "release.pt", aligned=aligned)], place).card
-    assert abilities(card) == "Phenotypes, map of ECGs" and f"has {absent}, so it cannot compare" in why_no_studies(card)
+    assert abilities(card) == "Phenotypes, map of ECGs" and f"has {absent}, so it cannot compare" in why_no_studies(
+        card
+    )
     status, _, error = terminal(monkeypatch, capsys, place, "promote", card.model_id)
     assert status == 2 and f"it has no readouts yet, no vectors of {N} of {N} ECGs, no map. Prepare it first" in error
     status, out, error = terminal(monkeypatch, capsys, place, "promote", card.model_id, "--prepare")
@@ -83,7 +93,10 @@ def test_an_imported_encoder_is_refused_in_words_until_it_is_prepared_and_then_p
 
 def test_readouts_are_those_of_the_workspace_and_tested_on_test_patients(active):
     manifest = ModelRegistry(active).active().manifest()
-    assert manifest["readouts"]["labelled_ecgs"] == PATIENTS["train"] and manifest["readouts"]["calibration_ecgs"] == PATIENTS["validation"]
+    assert (
+        manifest["readouts"]["labelled_ecgs"] == PATIENTS["train"]
+        and manifest["readouts"]["calibration_ecgs"] == PATIENTS["validation"]
+    )
     assert manifest["test"]["patients"] == PATIENTS["test"] and "lvef" in manifest["test"]["phenotypes"]
 
 
@@ -91,9 +104,13 @@ def test_a_prediction_has_intervals_and_the_ecg_itself_as_its_nearest_neighbour(
     found = predict(Catalog(active).ecg_record("E-0003"), load_active_model(active), active)
     report = found.as_json()
     assert found.aligned is None and found.embedding.shape == (192,)
-    assert [n["ecg_id"] for n in report["neighbours"]][:1] == ["E-0003"] and report["neighbours"][0]["distance"] == pytest.approx(0, abs=1e-3)
+    assert [n["ecg_id"] for n in report["neighbours"]][:1] == ["E-0003"] and report["neighbours"][0][
+        "distance"
+    ] == pytest.approx(0, abs=1e-3)
     shown = [row for row in report["phenotypes"] if row["kind"] == "number" and row["value"] is not None]
-    assert "lvef" in {row["name"] for row in shown} and all(row["interval"][0] < row["value"] < row["interval"][1] for row in shown)
+    assert "lvef" in {row["name"] for row in shown} and all(
+        row["interval"][0] < row["value"] < row["interval"][1] for row in shown
+    )
 
 
 def test_the_map_holds_every_ecg_and_no_study_and_places_an_ecg_on_itself(active):
@@ -114,15 +131,26 @@ def test_what_needs_studies_says_in_one_sentence_why_it_is_not_there_and_what_to
             attempt()
 
 
-def test_the_terminal_predicts_checks_and_embeds_and_refuses_to_search_without_a_traceback(active, ecg_file, monkeypatch, capsys):
+def test_the_terminal_predicts_checks_and_embeds_and_refuses_to_search_without_a_traceback(
+    active, ecg_file, monkeypatch, capsys
+):
     status, out, _ = terminal(monkeypatch, capsys, active, "predict", ecg_file, "--sampling-rate-hz", 500, "--json")
     assert status == 0 and json.loads(out)["neighbours"][0]["ecg_id"] == "E-0003"
     for form in ((), ("--json",)):
         status, out, error = terminal(monkeypatch, capsys, active, "search", ecg_file, "--sampling-rate-hz", 500, *form)
-        assert status == 2 and not out and "so it cannot compare ECGs with echo studies: train an alignment" in error and "Traceback" not in error
+        assert (
+            status == 2
+            and not out
+            and "so it cannot compare ECGs with echo studies: train an alignment" in error
+            and "Traceback" not in error
+        )
     status, out, _ = terminal(monkeypatch, capsys, active, "check", "--json")
     checks = {row["name"]: row for row in json.loads(out)["checks"]}
-    assert status == 0 and checks["ECG vectors"]["found"].startswith(f"12 of {N} embedded again") and checks["clip vectors"]["found"] == "none stored yet"
+    assert (
+        status == 0
+        and checks["ECG vectors"]["found"].startswith(f"12 of {N} embedded again")
+        and checks["clip vectors"]["found"] == "none stored yet"
+    )
     assert terminal(monkeypatch, capsys, active, "embed")[:2] == (0, "")
     assert prepare_model.embed_job(active, None, lambda share, message: None) == f"Vectors of {N} ECGs are there."
     status, out, _ = terminal(monkeypatch, capsys, active, "models", "list", "--json")
@@ -152,14 +180,23 @@ def test_its_evaluation_judges_phenotypes_and_says_why_retrieval_is_left_out(act
     rows = {row["key"]: row["results"] for row in report["rows"]}
     assert rows["model.probe"]["lvef"]["mae"][0] > 0 and report["intervals"]
     model, judged = load_active_model(active), Catalog(active).ecgs().query("split == 'test'").ecg_id
-    flagged = [predict(Catalog(active).ecg_record(ecg_id), model, active).as_json()["out_of_distribution"]["flag"] for ecg_id in judged]
-    assert len(flagged) == PATIENTS["test"] and report["outside"]["share"] == pytest.approx(np.mean(flagged), abs=1e-5)  # kept to six digits
-    status, out, error = terminal(monkeypatch, capsys, active, "report", "--model", card.model_id, "--out", active.folder / "out")
+    flagged = [
+        predict(Catalog(active).ecg_record(ecg_id), model, active).as_json()["out_of_distribution"]["flag"]
+        for ecg_id in judged
+    ]
+    assert len(flagged) == PATIENTS["test"] and report["outside"]["share"] == pytest.approx(
+        np.mean(flagged), abs=1e-5
+    )  # kept to six digits
+    status, out, error = terminal(
+        monkeypatch, capsys, active, "report", "--model", card.model_id, "--out", active.folder / "out"
+    )
     assert status == 0 and "Retrieval is left out" in (active.folder / "out" / "report.html").read_text()
 
 
 @pytest.mark.slow
-def test_the_alignment_that_the_sentence_advises_can_be_trained_with_the_clip_encoder_of_another_model(active, tmp_path, monkeypatch):
+def test_the_alignment_that_the_sentence_advises_can_be_trained_with_the_clip_encoder_of_another_model(
+    active, tmp_path, monkeypatch
+):
     """The small encoder has its own preset here; clips get their vectors from the only model with a clip encoder."""
     from dataclasses import replace
 
@@ -173,13 +210,22 @@ def test_the_alignment_that_the_sentence_advises_can_be_trained_with_the_clip_en
     for i in range(1, N):
         catalog.add_clip(f"S-{i:04d}", clip, fps=50, n_frames=32, format="phantom", view="A4C")
     paper = training_settings.TRAINING_PRESETS["paper"]
-    small = replace(paper.spec, ecg_encoder=replace(paper.spec.ecg_encoder, depth=1), study=replace(paper.spec.study, width=64))
+    small = replace(
+        paper.spec, ecg_encoder=replace(paper.spec.ecg_encoder, depth=1), study=replace(paper.spec.study, width=64)
+    )
     monkeypatch.setitem(training_settings.TRAINING_PRESETS, "paper", replace(paper, spec=small))
-    advised = {"preset": "paper", "set": {"start_from": encoder.model_id, "epochs": 1, "batch_size": 16, "precision": "32-true"}, "name": "aligned"}
+    advised = {
+        "preset": "paper",
+        "set": {"start_from": encoder.model_id, "epochs": 1, "batch_size": 16, "precision": "32-true"},
+        "name": "aligned",
+    }
     with pytest.raises(Echo2ECGError, match=r"The models of this workspace have no clip encoder\. Import one"):
         plan_training(place, advised["preset"], advised["set"])
     other = ModelRegistry(place).register(untrained_model(tmp_path / "other"))
-    assert f"Clips are embedded by the clip encoder of untrained {other.model_id}." in plan_training(place, advised["preset"], advised["set"]).notes
+    assert (
+        f"Clips are embedded by the clip encoder of untrained {other.model_id}."
+        in plan_training(place, advised["preset"], advised["set"]).notes
+    )
     run_training(place, advised, job_id=1)
     trained = next(card for card in ModelRegistry(place).models() if card.name == "aligned")
     assert set(trained.manifest()["spec"]["parts"]) == set(PARTS) and not why_no_studies(trained)

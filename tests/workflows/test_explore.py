@@ -1,4 +1,5 @@
-"""The map: neighbours stay neighbours, modalities mix, a known ECG is placed on itself, and all of it is quick to read."""
+"""The map: neighbours stay neighbours, modalities mix, a known ECG is placed on itself, and all of it is quick to
+read."""
 
 import time
 
@@ -36,10 +37,15 @@ def test_the_map_knows_every_point_with_modality_study_and_phenotypes(workspace)
 
 
 def test_drawn_together_an_ecg_lies_by_its_own_study_although_the_modalities_lie_apart(workspace):
-    vectors = {kind: load_vectors(workspace.vectors, kind, MODEL_ID).matrix.mean(0) for kind in ("ecg_aligned", "study_aligned")}
+    vectors = {
+        kind: load_vectors(workspace.vectors, kind, MODEL_ID).matrix.mean(0)
+        for kind in ("ecg_aligned", "study_aligned")
+    }
     assert np.linalg.norm(vectors["ecg_aligned"] - vectors["study_aligned"]) > 0.9
     points = explore.load_map(workspace, MODEL_ID).set_index("id")
-    apart = [np.hypot(*(points.loc[f"E-{i:04d}", ["x", "y"]] - points.loc[f"S-{i:04d}", ["x", "y"]])) for i in range(40)]
+    apart = [
+        np.hypot(*(points.loc[f"E-{i:04d}", ["x", "y"]] - points.loc[f"S-{i:04d}", ["x", "y"]])) for i in range(40)
+    ]
     assert np.median(apart) < 0.05
 
 

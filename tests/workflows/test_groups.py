@@ -12,7 +12,9 @@ def points():
     rng = np.random.default_rng(4)
     patients = [f"P{i // 2}" for i in range(40)]  # two points a patient
     lvef = np.repeat(np.r_[rng.normal(30, 5, 8), rng.normal(60, 5, 12)], 2)
-    return pd.DataFrame({"patient_id": patients, "lvef": lvef, "age_years": np.repeat(rng.normal(60, 9, 20), 2), "empty": np.nan})
+    return pd.DataFrame(
+        {"patient_id": patients, "lvef": lvef, "age_years": np.repeat(rng.normal(60, 9, 20), 2), "empty": np.nan}
+    )
 
 
 def test_delta_is_the_share_of_pairs_above_minus_the_share_below(points):

@@ -38,10 +38,14 @@ def test_the_same_file_twice_is_one_inactive_model(release, tmp_path):
     manifest = first.card.manifest()
     assert not first.card.active and manifest["kind"] == first.kind == "echo2ecg"
     assert manifest["ecg_input"] == {"sampling_rate_hz": 400.0, "order": "clean_then_resample", "confirmed": []}
-    assert len(manifest["source_sha256"]) == 64 and "licence" in manifest and any("search" in note for note in first.notes)
+    assert (
+        len(manifest["source_sha256"]) == 64 and "licence" in manifest and any("search" in note for note in first.notes)
+    )
 
 
-def test_released_weights_that_hold_the_ecg_side_only_have_to_be_prepared_and_say_what_they_cannot_do(release, tmp_path):
+def test_released_weights_that_hold_the_ecg_side_only_have_to_be_prepared_and_say_what_they_cannot_do(
+    release, tmp_path
+):
     place = Workspace(tmp_path / "w")
     card = import_model([release], place).card
     with pytest.raises(ModelError, match=r"cannot become active yet: it has no readouts yet\. Prepare it first"):
@@ -51,7 +55,11 @@ def test_released_weights_that_hold_the_ecg_side_only_have_to_be_prepared_and_sa
 
 def test_the_rate_a_person_knows_is_kept_as_confirmed(release, tmp_path):
     card = import_model([release], Workspace(tmp_path / "w"), sampling_rate_hz=500.0).card
-    assert card.manifest()["ecg_input"] == {"sampling_rate_hz": 500.0, "order": "clean_then_resample", "confirmed": ["sampling_rate_hz"]}
+    assert card.manifest()["ecg_input"] == {
+        "sampling_rate_hz": 500.0,
+        "order": "clean_then_resample",
+        "confirmed": ["sampling_rate_hz"],
+    }
     assert card.manifest()["spec"]["ecg_input"]["sampling_rate_hz"] == 500.0
 
 
@@ -61,11 +69,19 @@ class FullDisk(NamedTuple):
     free: int
 
 
-def test_a_file_larger_than_the_free_disk_is_refused_before_it_is_read_and_the_registry_stays(release, tmp_path, monkeypatch):
+def test_a_file_larger_than_the_free_disk_is_refused_before_it_is_read_and_the_registry_stays(
+    release, tmp_path, monkeypatch
+):
     place = Workspace(tmp_path / "w")
     monkeypatch.setattr(shutil, "disk_usage", lambda folder: FullDisk(release.stat().st_size - 1))
     monkeypatch.setattr(torch, "load", lambda *given, **named: pytest.fail("the file was read"))
-    with pytest.raises(ModelError, match=r"^weights.bin needs \d+\.\d MB, but only \d+\.\d MB are free on the disk of the workspace\. Free some space"):
+    with pytest.raises(
+        ModelError,
+        match=(
+            r"^weights.bin needs \d+\.\d MB, but only \d+\.\d MB are free on the disk of the workspace\. Free some "
+            r"space"
+        ),
+    ):
         import_model([release], place)
     assert not place.exists()
 
@@ -73,11 +89,18 @@ def test_a_file_larger_than_the_free_disk_is_refused_before_it_is_read_and_the_r
 def test_the_import_needs_room_for_the_copy_that_the_registry_keeps(release, tmp_path, monkeypatch):
     place = Workspace(tmp_path / "w")
     known = import_model([release], place).card
-    torch.save({"cfg": {}, **{k: {n: w.half() for n, w in v.items()} for k, v in torch.load(release).items() if k != "cfg"}}, tmp_path / "half.pt")
-    little = FullDisk((tmp_path / "half.pt").stat().st_size + 2**16)  # room for the file, not for its weights in float32
+    torch.save(
+        {"cfg": {}, **{k: {n: w.half() for n, w in v.items()} for k, v in torch.load(release).items() if k != "cfg"}},
+        tmp_path / "half.pt",
+    )
+    little = FullDisk(
+        (tmp_path / "half.pt").stat().st_size + 2**16
+    )  # room for the file, not for its weights in float32
     real = shutil.disk_usage
     monkeypatch.setattr(shutil, "disk_usage", lambda folder: little if place.folder == Path(folder) else real(folder))
-    with pytest.raises(ModelError, match="The copy of the model needs .* MB, but only .* MB are free on the disk of the workspace"):
+    with pytest.raises(
+        ModelError, match="The copy of the model needs .* MB, but only .* MB are free on the disk of the workspace"
+    ):
         import_model([tmp_path / "half.pt"], place)
     assert [card.model_id for card in ModelRegistry(place).models()] == [known.model_id]
     assert [path.name for path in place.models.iterdir()] == [known.model_id]

@@ -38,9 +38,16 @@ def test_every_ecg_study_and_clip_of_the_cohort_is_there_in_the_order_of_its_tab
     assert list(data.ecgs.ecg_id) == [e.ecg_id for p in people for e in p.ecgs] and len(data.signals) == len(data.ecgs)
     assert list(data.studies.study_id) == [s.study_id for p in people for s in p.studies]
     views = [(s.study_id, list(VIEWS).index(v)) for p in people for s in p.studies for v in s.views]
-    assert list(zip(data.clips.study_id, data.clips.view, strict=True)) == views and data.clip_data.shape == (len(views), 16, 56, 56)
+    assert list(zip(data.clips.study_id, data.clips.view, strict=True)) == views and data.clip_data.shape == (
+        len(views),
+        16,
+        56,
+        56,
+    )
     last = people[-1].ecgs[-1]
-    assert np.array_equal(data.signals[-1], clean_whole(last.signal_mv(), 500.0, target_hz=400, order=SPEC.order).astype(np.float16))
+    assert np.array_equal(
+        data.signals[-1], clean_whole(last.signal_mv(), 500.0, target_hz=400, order=SPEC.order).astype(np.float16)
+    )
 
 
 def test_other_bodies_add_ecgs_of_training_patients_only_and_leave_the_rest_as_it_was(data, folder):
@@ -48,7 +55,9 @@ def test_other_bodies_add_ecgs_of_training_patients_only_and_leave_the_rest_as_i
     own, added = more.ecgs.iloc[: len(data.ecgs)], more.ecgs.iloc[len(data.ecgs) :]
     assert own.equals(data.ecgs) and np.array_equal(more.signals[: len(own)], data.signals)
     training = data.ecgs[data.ecgs.split == "train"]
-    assert sorted(added.ecg_id) == sorted(f"{i}-B{b}" for i in training.ecg_id for b in (1, 2)) and set(added.split) == {"train"}
+    assert sorted(added.ecg_id) == sorted(f"{i}-B{b}" for i in training.ecg_id for b in (1, 2)) and set(
+        added.split
+    ) == {"train"}
     assert len(more.signals) == len(more.ecgs)
 
 

@@ -1,4 +1,5 @@
-"""Which model may answer: nothing half-prepared, nothing whose vectors were made from other inputs; rolling back is promoting."""
+"""Which model may answer: nothing half-prepared, nothing whose vectors were made from other inputs; rolling back is
+promoting."""
 
 import json
 import shutil
@@ -46,9 +47,16 @@ def add_ecgs(place, count, *, seconds=6.0, first=0, splits=("test",)):
     for i in range(first, first + count):
         beat = np.exp(-0.5 * ((t % (0.7 + i / 200) - 0.3) / 0.012) ** 2)
         noise = np.random.default_rng(i).normal(0, 0.02, (12, len(t)))
-        record = EcgRecord((np.linspace(0.4, 1.5, 12)[:, None] * beat + noise).astype(np.float32), 500.0, "CSV", f"E{i:03d}")
+        record = EcgRecord(
+            (np.linspace(0.4, 1.5, 12)[:, None] * beat + noise).astype(np.float32), 500.0, "CSV", f"E{i:03d}"
+        )
         catalog.add_patient(f"P{i:03d}", split=splits[i % len(splits)], cohort="c", synthetic=True)
-        catalog.add_study(f"S{i:03d}", f"P{i:03d}", study_date="2030-01-01", phenotypes={"lvef": 40 + i % 30, "rvsp": 30.0 if i < 3 else np.nan})
+        catalog.add_study(
+            f"S{i:03d}",
+            f"P{i:03d}",
+            study_date="2030-01-01",
+            phenotypes={"lvef": 40 + i % 30, "rvsp": 30.0 if i < 3 else np.nan},
+        )
         catalog.add_ecg(f"E{i:03d}", f"P{i:03d}", record, ecg_time="2030-01-01")
 
 
@@ -73,7 +81,9 @@ def test_a_model_is_promoted_only_when_vectors_map_and_readouts_are_there(model_
     with pytest.raises(ModelError, match="it has no vectors of 12 of 12 ECGs, no map. Prepare it first"):
         promote(place, card.model_id)
     assert not ModelRegistry(place).get(card.model_id).active
-    assert embed_job(place, card.model_id, lambda share, message: None) == "Vectors of 12 ECGs and 12 studies are there."
+    assert (
+        embed_job(place, card.model_id, lambda share, message: None) == "Vectors of 12 ECGs and 12 studies are there."
+    )
     with pytest.raises(ModelError, match="it has no map"):
         promote(place, card.model_id)
     told = []
@@ -106,7 +116,12 @@ def retrained(folder):
     state = load_file(weights)
     key = next(iter(state))
     found.echo2ecg.load_state_dict({**state, key: state[key] + 0.01})
-    save_checkpoint(folder, {"echo2ecg": found.echo2ecg, "clip_encoder": found.clip_encoder}, found.spec, {"name": "retrained", "synthetic": True})
+    save_checkpoint(
+        folder,
+        {"echo2ecg": found.echo2ecg, "clip_encoder": found.clip_encoder},
+        found.spec,
+        {"name": "retrained", "synthetic": True},
+    )
     return folder
 
 
@@ -130,7 +145,13 @@ def test_a_model_that_reads_ecgs_otherwise_than_its_vectors_were_made_is_refused
 
     faster = changed(model_folder, tmp_path / "faster", other_rate)
     assert registry.register(faster).model_id == card.model_id  # the same weights, told another rate
-    with pytest.raises(ModelError, match=r"prepared otherwise \(400 Hz, cleaned before resampling, all windows\) than the model's spec says \(500 Hz"):
+    with pytest.raises(
+        ModelError,
+        match=(
+            r"prepared otherwise \(400 Hz, cleaned before resampling, all windows\) than the model's spec says "
+            r"\(500 Hz"
+        ),
+    ):
         promote(place, card.model_id)
     prepare_model(place, card.model_id)
     after = load_vectors(place.vectors, "ecg", card.model_id)
@@ -147,7 +168,9 @@ def test_readouts_are_fitted_calibrated_and_tested_where_a_model_has_none(model_
     card = ModelRegistry(place).register(bare)
     with pytest.raises(ModelError, match="it has no readouts yet"):
         promote(place, card.model_id)
-    with pytest.raises(StoreError, match="at least 12 labelled ECGs of training and of validation patients; this workspace has 0 and 0"):
+    with pytest.raises(
+        StoreError, match="at least 12 labelled ECGs of training and of validation patients; this workspace has 0 and 0"
+    ):
         prepare_model(place, card.model_id)
     add_ecgs(place, 39, first=30, splits=("train", "validation", "test"))
     prepare_model(place, card.model_id)
@@ -157,10 +180,13 @@ def test_readouts_are_fitted_calibrated_and_tested_where_a_model_has_none(model_
     assert manifest["test"]["phenotypes"]["lvef"]["r2"] < 0.5
 
 
-@pytest.mark.parametrize("change", [
-    lambda manifest: manifest["spec"].update(parts=["study"]),
-    lambda manifest: manifest["weights"].pop("echo2ecg"),
-])
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda manifest: manifest["spec"].update(parts=["study"]),
+        lambda manifest: manifest["weights"].pop("echo2ecg"),
+    ],
+)
 def test_an_echo_side_alone_cannot_become_active(model_folder, place, tmp_path, change):
     def echo_only(manifest):
         change(manifest)

@@ -10,8 +10,12 @@ from echo2ecg_core.store.database import Workspace
 from echo2ecg_core.workflows import runs
 from tests.training_runs import made_run
 
-MODEL = {"name": "run-0002", "sha256": "ab" * 32, "synthetic": True,
-         "test": {"phenotypes": {"lvef": {"auroc_reduced": 0.87, "auroc_reduced_interval": [0.81, 0.92]}}}}
+MODEL = {
+    "name": "run-0002",
+    "sha256": "ab" * 32,
+    "synthetic": True,
+    "test": {"phenotypes": {"lvef": {"auroc_reduced": 0.87, "auroc_reduced_interval": [0.81, 0.92]}}},
+}
 
 
 @pytest.fixture
@@ -28,17 +32,29 @@ def test_a_row_tells_state_setting_epochs_recall_time_and_model(place):
     made_run(place, preset="demo", chosen={"pooling": "single_view", "batch_size": 512, "within_days": 1.0}, done=4)
     running, done = runs.list_runs(place, "abababab").to_dict("records")
     assert (done["run"], done["state"], done["setting"]) == ("run-0001", "done", "Paper, attention pooling, seed 5")
-    assert (done["epoch"], done["epochs"], done["time_s"]) == (10, 10, 600.0) and done["recall_at_10"] == pytest.approx(0.459, abs=1e-3)
-    assert (done["auroc"], done["auroc_low"], done["auroc_high"], done["model_id"], done["active"]) == (0.87, 0.81, 0.92, "abababab", True)
+    assert (done["epoch"], done["epochs"], done["time_s"]) == (10, 10, 600.0) and done["recall_at_10"] == pytest.approx(
+        0.459, abs=1e-3
+    )
+    assert (done["auroc"], done["auroc_low"], done["auroc_high"], done["model_id"], done["active"]) == (
+        0.87,
+        0.81,
+        0.92,
+        "abababab",
+        True,
+    )
     assert (running["state"], running["setting"]) == ("running", "Demo, single view, batch 512, ± 1 days, seed 7")
     assert (running["epoch"], running["model_id"], running["active"]) == (4, None, False)
 
 
 def test_a_report_is_believed_before_the_manifest(place):
     made_run(place, done=10, state="done", model=MODEL)
-    report = {"tasks": {"sex": {"phenotype": None, "kind": "binary"}, "lvef40": {"phenotype": "lvef", "kind": "binary"}},
-              "rows": [{"kind": "random", "readout": "probe", "results": {}},
-                       {"kind": "model", "readout": "probe", "results": {"lvef40": {"auroc": [0.91, 0.90, 0.92]}}}]}
+    report = {
+        "tasks": {"sex": {"phenotype": None, "kind": "binary"}, "lvef40": {"phenotype": "lvef", "kind": "binary"}},
+        "rows": [
+            {"kind": "random", "readout": "probe", "results": {}},
+            {"kind": "model", "readout": "probe", "results": {"lvef40": {"auroc": [0.91, 0.90, 0.92]}}},
+        ],
+    }
     folder = place.folder / "reports" / "abababab"
     folder.mkdir(parents=True)
     (folder / "report.json").write_text(json.dumps(report))
@@ -70,16 +86,30 @@ def test_a_waiting_run_has_no_folder_yet_and_a_broken_one_is_still_listed(place)
 
 
 def test_a_failed_run_says_why_in_its_row(place):
-    made_run(place, chosen={"batch_size": 4096}, done=0, state="failed", message="The GPU memory is full. Start again with 2,048.")
-    assert runs.list_runs(place)["setting"][0] == "Paper, attention pooling, batch 4,096, seed 7: The GPU memory is full. Start again with 2,048."
+    made_run(
+        place,
+        chosen={"batch_size": 4096},
+        done=0,
+        state="failed",
+        message="The GPU memory is full. Start again with 2,048.",
+    )
+    assert (
+        runs.list_runs(place)["setting"][0]
+        == "Paper, attention pooling, batch 4,096, seed 7: The GPU memory is full. Start again with 2,048."
+    )
 
 
 def test_runs_side_by_side_show_what_differs_and_what_came_out(place):
-    names = [made_run(place, chosen=chosen, done=5, state="done") for chosen in ({"seed": 5}, {"batch_size": 64, "pooling": "mean"})]
+    names = [
+        made_run(place, chosen=chosen, done=5, state="done")
+        for chosen in ({"seed": 5}, {"batch_size": 64, "pooling": "mean"})
+    ]
     table = runs.compare(place, names)
     assert list(table.columns) == names
     assert set(table.index) - set(runs.RESULTS.values()) == {"seed", "batch_size", "pooling", "spec.study.pooling"}
-    assert table.loc["batch_size"].tolist() == [256, 64] and table.loc["recall at 10", names[0]] == pytest.approx(0.357, abs=1e-3)
+    assert table.loc["batch_size"].tolist() == [256, 64] and table.loc["recall at 10", names[0]] == pytest.approx(
+        0.357, abs=1e-3
+    )
 
 
 def test_the_log_is_the_runs_own_or_that_of_its_job(place):
@@ -104,5 +134,7 @@ def test_reading_runs_needs_no_torch():
     import subprocess
     import sys
 
-    code = "import sys, echo2ecg_core.workflows.runs, echo2ecg_core.workflows.readiness; sys.exit('torch' in sys.modules)"
+    code = (
+        "import sys, echo2ecg_core.workflows.runs, echo2ecg_core.workflows.readiness; sys.exit('torch' in sys.modules)"
+    )
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0

@@ -42,7 +42,9 @@ def test_the_terminals_document_has_the_promised_fields_and_is_json(workspace):
     first = document["hits"][0]
     assert set(first) == {"rank", "study_id", "similarity", "phenotypes", "views", "synthetic"}
     assert first["synthetic"] is True and first["phenotypes"].keys() == {"lvef", "lvedv", "ivsd", "tr_grade"}
-    assert {frozenset(view) for hit in document["hits"] for view in hit["views"]} == {frozenset({"clip_id", "view", "fps", "frames"})}
+    assert {frozenset(view) for hit in document["hits"] for view in hit["views"]} == {
+        frozenset({"clip_id", "view", "fps", "frames"})
+    }
     assert first["views"][0]["fps"] == 50 and first["views"][0]["frames"] == 32
 
 
@@ -59,8 +61,9 @@ def test_the_terminals_document_has_the_promised_fields_and_is_json(workspace):
 )
 def test_a_filter_leaves_exactly_the_studies_it_names_and_still_fills_the_list(workspace, filters, passes):
     catalog = Catalog(workspace)
-    wanted = {i for i in catalog.studies().study_id
-              if passes(catalog.study(i), {clip.view for clip in catalog.clips_of(i)})}
+    wanted = {
+        i for i in catalog.studies().study_id if passes(catalog.study(i), {clip.view for clip in catalog.clips_of(i)})
+    }
     asked = prediction(35.0)
     expected = [i for i, _ in plain_ranking(workspace, "study_aligned", asked.aligned) if i in wanted][:10]
     assert [hit.study_id for hit in search(asked, workspace, filters=filters)] == expected
@@ -106,7 +109,9 @@ def test_vectors_of_another_model_are_refused(tmp_path):
     workspace = small_workspace(tmp_path, n_patients=5)
     others = VectorSet("study_aligned", "other", ("S-0001",), np.ones((1, 16), np.float32)).save(workspace.vectors)
     others.replace(vectors_path(workspace.vectors, "study_aligned", MODEL_ID))
-    with pytest.raises(StoreError, match="Expected study_aligned vectors of model 5ma11000, found study_aligned vectors of model other"):
+    with pytest.raises(
+        StoreError, match="Expected study_aligned vectors of model 5ma11000, found study_aligned vectors of model other"
+    ):
         search(prediction(35.0), workspace)
     with pytest.raises(ModelError, match="made by model other, the query by 5ma11000"):
         load_vectors(workspace.vectors, "study_aligned", "other").nearest(np.ones(16), 1, model_id=MODEL_ID)

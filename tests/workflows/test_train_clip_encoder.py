@@ -1,4 +1,5 @@
-"""Whose clip encoder a training takes: chosen once, kept when the run goes on, damaged models passed over. No clip is embedded."""
+"""Whose clip encoder a training takes: chosen once, kept when the run goes on, damaged models passed over. No clip is
+embedded."""
 
 import json
 
@@ -17,7 +18,9 @@ def registered(workspace: Workspace, first: str, weights: dict, registered_at: s
     """A model that is only a manifest, whose id begins with `first`."""
     folder = workspace.folder / f"made-{first}"
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "manifest.json").write_text(json.dumps({"name": first, "sha256": (first * 64)[:64], "synthetic": True, "weights": weights}))
+    (folder / "manifest.json").write_text(
+        json.dumps({"name": first, "sha256": (first * 64)[:64], "synthetic": True, "weights": weights})
+    )
     card = ModelRegistry(workspace).register(folder)
     with workspace.connect() as db:
         db.execute("UPDATE models SET registered_at = ? WHERE model_id = ?", (registered_at, card.model_id))
@@ -30,8 +33,14 @@ def place(tmp_path):
 
 
 def test_the_active_model_comes_first_then_the_newest_with_a_clip_encoder_and_damaged_ones_are_passed_over(place):
-    old, new, ecg_only = (registered(place, name, weights, at) for name, weights, at in (
-        ("a", {"clip_encoder": {}}, "2030-01-01"), ("b", {"clip_encoder": {}}, "2030-01-02"), ("c", {"echo2ecg": {}}, "2030-01-03")))
+    old, new, ecg_only = (
+        registered(place, name, weights, at)
+        for name, weights, at in (
+            ("a", {"clip_encoder": {}}, "2030-01-01"),
+            ("b", {"clip_encoder": {}}, "2030-01-02"),
+            ("c", {"echo2ecg": {}}, "2030-01-03"),
+        )
+    )
     settings, registry = training_settings("paper"), ModelRegistry(place)
     registry.promote(old.model_id)
     assert clip_encoder_card(place, settings).model_id == old.model_id
@@ -56,5 +65,8 @@ def test_a_resumed_run_keeps_the_clip_encoder_it_began_with_and_refuses_when_tha
     assert begun.clip_encoder == resumed.clip_encoder == demo.model_id and another.clip_encoder == newer.model_id
     with place.connect() as db:
         db.execute("DELETE FROM models WHERE model_id = ?", (demo.model_id,))
-    with pytest.raises(Echo2ECGError, match=f"run-0001 began with the clip encoder of the model {demo.model_id}, which cannot be used any more"):
+    with pytest.raises(
+        Echo2ECGError,
+        match=f"run-0001 began with the clip encoder of the model {demo.model_id}, which cannot be used any more",
+    ):
         chosen_clip_encoder(place, settings, run)

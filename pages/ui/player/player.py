@@ -46,8 +46,12 @@ class PlayerClip:
     notes: tuple[str, ...] = ()
 
 
-def show_player(study_id: str, clips: Sequence[PlayerClip], beat: Sequence[float] | None = None,
-                on_hit: Callable[[int], None] | None = None) -> None:
+def show_player(
+    study_id: str,
+    clips: Sequence[PlayerClip],
+    beat: Sequence[float] | None = None,
+    on_hit: Callable[[int], None] | None = None,
+) -> None:
     """Draw the player with the clips of one study, in the given order.
 
     Args:
@@ -56,7 +60,11 @@ def show_player(study_id: str, clips: Sequence[PlayerClip], beat: Sequence[float
         beat: One beat of the patient's ECG from R wave to R wave, scaled 0..1; drawn between the clips' R waves.
         on_hit: Called with -1 or 1 when the reader asks for the study above or below (arrow up or down).
     """
-    data = {"study_id": study_id, "clips": [asdict(clip) for clip in clips], "beat": None if beat is None else list(beat)}
+    data = {
+        "study_id": study_id,
+        "clips": [asdict(clip) for clip in clips],
+        "beat": None if beat is None else list(beat),
+    }
 
     def moved() -> None:
         if on_hit is not None:

@@ -15,7 +15,9 @@ HERE = Path(__file__).parent
 @lru_cache(maxsize=1)
 def _component():
     """The component, registered once per process."""
-    return st.components.v2.component("echo2ecg_report_charts", css=(HERE / "charts.css").read_text(), js=(HERE / "charts.js").read_text())
+    return st.components.v2.component(
+        "echo2ecg_report_charts", css=(HERE / "charts.css").read_text(), js=(HERE / "charts.js").read_text()
+    )
 
 
 def show_charts(drawn: list[tuple[str, str, str]], *, key: str) -> None:
@@ -25,5 +27,7 @@ def show_charts(drawn: list[tuple[str, str, str]], *, key: str) -> None:
         drawn: (heading, grey words beside it, SVG element) of each chart.
         key: Name of this row of charts on the page.
     """
-    figures = "".join(f"<figure><h2>{escape(title)} <span>{escape(note)}</span></h2>{svg}</figure>" for title, note, svg in drawn)
+    figures = "".join(
+        f"<figure><h2>{escape(title)} <span>{escape(note)}</span></h2>{svg}</figure>" for title, note, svg in drawn
+    )
     _component()(key=key, data={"html": figures})
