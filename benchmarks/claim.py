@@ -214,9 +214,9 @@ def cohort(options):
     Training and validation patients come from one cohort, all test patients from another; the first one's own test
     patients are left out, as results on them were known when the recipe was chosen.
     """
+    from echo2ecg_core.intake.demo import SHIPPED_MODEL
     from echo2ecg_core.models.checkpoint import load_checkpoint
-    from echo2ecg_core.workflows.demo import SHIPPED_MODEL
-    from echo2ecg_core.workflows.prepare_phantom import prepare_cohort
+    from echo2ecg_core.training.phantom_data import prepare_cohort
 
     checkpoint = load_checkpoint(SHIPPED_MODEL)
     parts = [
@@ -261,7 +261,7 @@ def joined(learning, testing):
 
 def in_more_bodies(data, arm: Arm, options):
     """The cohort with the ECGs of other bodies that an arm asks for; they serve training only."""
-    from echo2ecg_core.workflows.prepare_phantom import with_more_bodies
+    from echo2ecg_core.training.phantom_data import with_more_bodies
 
     return (
         with_more_bodies(
@@ -321,8 +321,8 @@ def trained(folder: Path, arm: Arm, spec: ModelSpec, run: RunParameters, start: 
     import torch
 
     from echo2ecg_core.models.echo2ecg import Echo2ECG
+    from echo2ecg_core.training.data import paired
     from echo2ecg_core.training.pretrain import pretrain
-    from echo2ecg_core.workflows.training_data import paired
 
     if not arm.trained:
         torch.manual_seed(run.seed)
@@ -372,7 +372,7 @@ def vectors_of(network, data, arm: Arm, seed: int, options) -> dict[str, np.ndar
     """
     import torch
 
-    from echo2ecg_core.workflows.training_data import nearest_pairs
+    from echo2ecg_core.training.data import nearest_pairs
 
     network.to("cuda" if torch.cuda.is_available() else "cpu")
     arrays = {}
@@ -563,7 +563,7 @@ def measure(options) -> None:
 
 def counts(data) -> dict:
     """Patients and their ECGs that have a study close in time, by split; only these train and are measured."""
-    from echo2ecg_core.workflows.training_data import nearest_pairs
+    from echo2ecg_core.training.data import nearest_pairs
 
     pairs = {split: nearest_pairs(data, split) for split in m.SPLITS}
     return {
@@ -576,7 +576,7 @@ def counts(data) -> dict:
 def measured_features(data, facts: dict, options) -> dict[str, np.ndarray]:
     """Hand-made features of every paired ECG by split, measured on the recordings as simulated, kept between runs."""
     from echo2ecg_core.phantom.cohort import ECG_RATE_HZ, PhantomCohort
-    from echo2ecg_core.workflows.training_data import nearest_pairs
+    from echo2ecg_core.training.data import nearest_pairs
 
     kept = options.out / f"features-{facts['cohort'][:8]}.npz"
     if not kept.exists():

@@ -105,7 +105,7 @@ def last_losses(folder: Path, arm: str) -> dict[str, float]:
 
 def splits_of(data, vectors: dict[str, np.ndarray]) -> dict[str, Split]:
     """Labels and patients of the vectors' ECGs, by split."""
-    from echo2ecg_core.workflows.training_data import nearest_pairs
+    from echo2ecg_core.training.data import nearest_pairs
 
     splits = {}
     for split, matrix in vectors.items():
@@ -132,7 +132,7 @@ def retrieval_of(
     data, arrays: dict[str, np.ndarray], studies_of: str = "test.study_aligned"
 ) -> dict[tuple[str, str], Measured]:
     """("precision@10 ECG to study", phenotype) and the like: hits lie within 0.5 SD of the query's value."""
-    from echo2ecg_core.workflows.training_data import nearest_pairs
+    from echo2ecg_core.training.data import nearest_pairs
 
     rows = nearest_pairs(data, "test")
     ids = {study: row for row, study in enumerate(arrays["test.studies"])}
@@ -159,7 +159,7 @@ def retrieval_of(
 
 def chance_of_a_hit(data) -> dict[str, float]:
     """Phenotype -> share of the studies that are hits of an ECG: precision of a random order."""
-    from echo2ecg_core.workflows.training_data import nearest_pairs
+    from echo2ecg_core.training.data import nearest_pairs
 
     rows = nearest_pairs(data, "test")
     return {

@@ -16,9 +16,9 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from echo2ecg_core.intake.demo import SHIPPED_MODEL  # noqa: E402
 from echo2ecg_core.phenotypes import PHENOTYPES  # noqa: E402
 from echo2ecg_core.store.model_registry import read_manifest  # noqa: E402
-from echo2ecg_core.workflows.demo import SHIPPED_MODEL  # noqa: E402
 
 
 def table(report: dict) -> str:

@@ -15,11 +15,11 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
+from echo2ecg_core.answers.loaded_model import READOUTS_FILE  # noqa: E402
+from echo2ecg_core.intake.demo import SHIPPED_MODEL  # noqa: E402
 from echo2ecg_core.store.database import write_atomically  # noqa: E402
 from echo2ecg_core.store.model_registry import read_manifest  # noqa: E402
-from echo2ecg_core.workflows.active_model import READOUTS_FILE  # noqa: E402
-from echo2ecg_core.workflows.demo import SHIPPED_MODEL  # noqa: E402
-from echo2ecg_core.workflows.training_settings import TRAINING_PRESETS  # noqa: E402
+from echo2ecg_core.training.settings import TRAINING_PRESETS  # noqa: E402
 
 
 def main() -> None:
@@ -29,8 +29,8 @@ def main() -> None:
     from safetensors.numpy import save_file
 
     from echo2ecg_core.models.checkpoint import load_checkpoint
-    from echo2ecg_core.workflows.fit_readouts import fit_and_test
-    from echo2ecg_core.workflows.prepare_phantom import prepare_cohort, with_more_bodies
+    from echo2ecg_core.training.phantom_data import prepare_cohort, with_more_bodies
+    from echo2ecg_core.training.trained_readouts import fit_and_test
 
     manifest, checkpoint = read_manifest(SHIPPED_MODEL), load_checkpoint(SHIPPED_MODEL)
     of_cohort = {

@@ -20,10 +20,10 @@ import pandas as pd
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
+from echo2ecg_core.intake import demo  # noqa: E402
 from echo2ecg_core.store.catalog import Catalog  # noqa: E402
 from echo2ecg_core.store.database import Workspace  # noqa: E402
 from echo2ecg_core.store.vectors import VectorSet  # noqa: E402
-from echo2ecg_core.workflows import demo  # noqa: E402
 
 COHORT = "Phantom cohort"
 
@@ -33,12 +33,12 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=ROOT / "runs" / "demo-report")
     parser.add_argument("--cohort", type=Path, default=None, help="folder of prepared shards; default OUT/cohort")
     options = parser.parse_args()
+    from echo2ecg_core.answers.embed import embed_ecgs
+    from echo2ecg_core.answers.loaded_model import load_active_model
+    from echo2ecg_core.intake.ingest import ingest
     from echo2ecg_core.phantom.cohort import write_cohort
-    from echo2ecg_core.workflows.active_model import load_active_model
-    from echo2ecg_core.workflows.embed import embed_ecgs
-    from echo2ecg_core.workflows.evaluate import evaluate
-    from echo2ecg_core.workflows.ingest import ingest
-    from echo2ecg_core.workflows.report import report_path
+    from echo2ecg_core.reports.evaluate import evaluate
+    from echo2ecg_core.store.paths import report_path
 
     workspace = Workspace(options.out / "workspace")
     card = demo.open_workspace(workspace)
@@ -66,7 +66,7 @@ def main() -> None:
 
 def align_studies(workspace: Workspace, model, folder: Path) -> None:
     """Store the aligned vector of every study, from clip vectors that were never clips on disk."""
-    from echo2ecg_core.workflows.prepare_phantom import prepare_cohort
+    from echo2ecg_core.training.phantom_data import prepare_cohort
 
     data = prepare_cohort(
         demo.COHORT_PATIENTS, demo.COHORT_SEED, model.spec.ecg_input, folder, encoder=model.clip_encoder, progress=tell

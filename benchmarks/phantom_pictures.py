@@ -20,10 +20,10 @@ from echo2ecg_core.ecg.record import EcgRecord
 from echo2ecg_core.echo.clip import VIEWS
 from echo2ecg_core.figures.ecg import ecg_figure, plan_paper
 from echo2ecg_core.figures.export import figure_file
+from echo2ecg_core.intake.demo import cohort
 from echo2ecg_core.phantom.cohort import ECG_RATE_HZ
 from echo2ecg_core.phantom.echo import PHANTOM_VIEWS
 from echo2ecg_core.phantom.heart import Heart
-from echo2ecg_core.workflows.demo import cohort
 
 PRINTS = {  # number of the patient: what its heart has
     73: "Left bundle branch block: QRS {qrs_ms:.0f} ms, LVEF {lvef:.0f} %",

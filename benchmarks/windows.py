@@ -20,12 +20,12 @@ def main() -> None:
     import numpy as np
     from sklearn.linear_model import RidgeCV
 
+    from echo2ecg_core.answers.loaded_model import load_active_model
     from echo2ecg_core.ecg.preprocess import prepare_ecg
+    from echo2ecg_core.evaluation.held_out import with_interval
     from echo2ecg_core.evaluation.phenotypes import weighted_auroc, weighted_regression
-    from echo2ecg_core.evaluation.report import with_interval
+    from echo2ecg_core.intake import demo
     from echo2ecg_core.store.database import Workspace
-    from echo2ecg_core.workflows import demo
-    from echo2ecg_core.workflows.active_model import load_active_model
 
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--patients", type=int, default=2000)

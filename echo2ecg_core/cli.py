@@ -56,9 +56,9 @@ def predict(
     as_json: JsonOption = False,
 ) -> None:
     """Predict phenotypes from ECG files."""
-    from echo2ecg_core.workflows.active_model import load_active_model
-    from echo2ecg_core.workflows.demo import open_workspace
-    from echo2ecg_core.workflows.predict_files import as_row, ecg_files, predict_files
+    from echo2ecg_core.answers.loaded_model import load_active_model
+    from echo2ecg_core.answers.predict_files import as_row, ecg_files, predict_files
+    from echo2ecg_core.intake.demo import open_workspace
 
     place = named_workspace(workspace)
 
@@ -96,12 +96,12 @@ def search(
     as_json: JsonOption = False,
 ) -> None:
     """Find the echo studies nearest to an ECG."""
+    from echo2ecg_core.answers.loaded_model import load_active_model
+    from echo2ecg_core.answers.predict import predict as predict_record
+    from echo2ecg_core.answers.search import search as search_studies
+    from echo2ecg_core.answers.search import search_report
     from echo2ecg_core.ecg.readers import read_ecg
-    from echo2ecg_core.workflows.active_model import load_active_model
-    from echo2ecg_core.workflows.demo import open_workspace
-    from echo2ecg_core.workflows.predict import predict as predict_record
-    from echo2ecg_core.workflows.search import search as search_studies
-    from echo2ecg_core.workflows.search import search_report
+    from echo2ecg_core.intake.demo import open_workspace
 
     record = read_ecg(file, sampling_rate_hz=sampling_rate_hz)
     place = named_workspace(workspace)
@@ -137,8 +137,8 @@ def view(
 @app.command()
 def demo(workspace: WorkspaceOption = None, as_json: JsonOption = False) -> None:
     """Build the phantom demo workspace; returns when it is complete."""
+    from echo2ecg_core.intake.demo import is_complete, open_workspace
     from echo2ecg_core.store.catalog import Catalog
-    from echo2ecg_core.workflows.demo import is_complete, open_workspace
 
     place = named_workspace(workspace)
     card = open_workspace(place)
@@ -158,7 +158,7 @@ def demo(workspace: WorkspaceOption = None, as_json: JsonOption = False) -> None
 @app.command()
 def check(workspace: WorkspaceOption = None, as_json: JsonOption = False) -> None:
     """Check a workspace: files, model weights, and that a sample of stored vectors is made again the same."""
-    from echo2ecg_core.workflows.check import check_workspace
+    from echo2ecg_core.intake.check import check_workspace
 
     results = check_workspace(named_workspace(workspace))
     if as_json:
@@ -180,8 +180,8 @@ def import_archive(
     """Import a folder of ECGs, echo clips and labels (layout: README)."""
     from dataclasses import asdict
 
-    from echo2ecg_core.workflows.demo import open_workspace
-    from echo2ecg_core.workflows.ingest import ingest
+    from echo2ecg_core.intake.demo import open_workspace
+    from echo2ecg_core.intake.ingest import ingest
 
     place = named_workspace(workspace)
     open_workspace(place)
@@ -198,8 +198,8 @@ def import_archive(
 @app.command()
 def embed(workspace: WorkspaceOption = None) -> None:
     """Make the vectors that are missing for the active model."""
-    from echo2ecg_core.workflows.active_model import active_model_card
-    from echo2ecg_core.workflows.prepare_model import embed_workspace
+    from echo2ecg_core.answers.embed import embed_workspace
+    from echo2ecg_core.answers.loaded_model import active_model_card
 
     place = existing_workspace(workspace)
     card = active_model_card(place)
@@ -220,9 +220,9 @@ def train(
     as_json: JsonOption = False,
 ) -> None:
     """Train a model and register it, inactive; killed and started again it goes on. Also under torchrun and srun."""
+    from echo2ecg_core.intake.demo import open_workspace
     from echo2ecg_core.store import jobs
-    from echo2ecg_core.workflows.demo import open_workspace
-    from echo2ecg_core.workflows.train import run_training, training_parameters
+    from echo2ecg_core.training.train import run_training, training_parameters
 
     place, parameters = named_workspace(workspace), training_parameters(preset, set_values, name)
     if int(os.environ.get("RANK") or os.environ.get("SLURM_PROCID") or 0) > 0:  # the first process keeps the books
@@ -249,9 +249,9 @@ def evaluate(
     as_json: JsonOption = False,
 ) -> None:
     """Judge a model on test patients, beside a random encoder, hand-made features and imported encoders."""
-    from echo2ecg_core.workflows.evaluate import evaluate as evaluate_model
-    from echo2ecg_core.workflows.evaluate import summary_lines
-    from echo2ecg_core.workflows.imported_encoders import named_files
+    from echo2ecg_core.intake.vectors_of_others import named_files
+    from echo2ecg_core.reports.evaluate import evaluate as evaluate_model
+    from echo2ecg_core.reports.evaluate import summary_lines
 
     with progress_bar() as progress:
         report = evaluate_model(
@@ -274,8 +274,8 @@ def report(
     workspace: WorkspaceOption = None,
 ) -> None:
     """Write the report of a model as one HTML file, CSV and LaTeX tables, and figures."""
+    from echo2ecg_core.reports.folder import direct_difference, load_report, set_beside, write_report_folder
     from echo2ecg_core.store.model_registry import ModelRegistry
-    from echo2ecg_core.workflows.report import direct_difference, load_report, set_beside, write_report_folder
 
     place = existing_workspace(workspace)
     own, *others = (load_report(place, ModelRegistry(place).get(name).model_id, split) for name in (model, *beside))
@@ -314,8 +314,8 @@ def promote(
     workspace: WorkspaceOption = None,
 ) -> None:
     """Make a registered model the active one; an older one is rolled back to like this."""
-    from echo2ecg_core.workflows.active_model import promote as make_active
-    from echo2ecg_core.workflows.prepare_model import prepare_model
+    from echo2ecg_core.training.prepare import prepare_model
+    from echo2ecg_core.training.promote import promote as make_active
 
     place = existing_workspace(workspace)
     if prepare:

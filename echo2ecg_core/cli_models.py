@@ -51,7 +51,7 @@ def import_model(
     as_json: JsonOption = False,
 ) -> None:
     """Register weights of others (Echo2ECG, OTiS, EchoPrime), recognised by their keys."""
-    from echo2ecg_core.workflows.model_import import import_model as register
+    from echo2ecg_core.intake.weights import import_model as register
 
     done = register(
         files,

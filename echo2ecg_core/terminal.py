@@ -22,7 +22,7 @@ from echo2ecg_core.store import jobs
 from echo2ecg_core.store.database import Workspace
 
 if TYPE_CHECKING:
-    from echo2ecg_core.workflows.search import Hit
+    from echo2ecg_core.answers.search import Hit
 
 WorkspaceOption = Annotated[
     Path | None, typer.Option("--workspace", help="Folder of catalog, clips, vectors and models.")

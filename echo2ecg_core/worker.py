@@ -114,45 +114,45 @@ def workflow_of(kind: str):
 
 
 def _demo(workspace: Workspace, parameters: dict, progress) -> str:
-    from echo2ecg_core.workflows.demo import build_demo
+    from echo2ecg_core.intake.demo import build_demo
 
     return build_demo(workspace, progress)
 
 
 def _map(workspace: Workspace, parameters: dict, progress) -> str:
-    from echo2ecg_core.workflows.active_model import active_model_card
-    from echo2ecg_core.workflows.explore import build_map
+    from echo2ecg_core.answers.loaded_model import active_model_card
+    from echo2ecg_core.answers.maps import build_map
 
     build_map(workspace, active_model_card(workspace).model_id, progress)
     return "The map is ready."
 
 
 def _import(workspace: Workspace, parameters: dict, progress) -> str:
-    from echo2ecg_core.workflows.archive import import_archive
+    from echo2ecg_core.intake.archives import import_archive
 
     return import_archive(workspace, parameters, progress)
 
 
 def _embed(workspace: Workspace, parameters: dict, progress) -> str:
-    from echo2ecg_core.workflows.prepare_model import embed_job
+    from echo2ecg_core.answers.embed import embed_job
 
     return embed_job(workspace, parameters.get("model"), progress)
 
 
 def _prepare(workspace: Workspace, parameters: dict, progress) -> str:
-    from echo2ecg_core.workflows.prepare_model import prepare_model
+    from echo2ecg_core.training.prepare import prepare_model
 
     return prepare_model(workspace, parameters["model"], progress)
 
 
 def _train(workspace: Workspace, parameters: dict, progress) -> str:
-    from echo2ecg_core.workflows.train import run_training
+    from echo2ecg_core.training.train import run_training
 
     return run_training(workspace, parameters, progress, job_id=parameters["job_id"])
 
 
 def _evaluate(workspace: Workspace, parameters: dict, progress) -> str:
-    from echo2ecg_core.workflows.evaluate import evaluate
+    from echo2ecg_core.reports.evaluate import evaluate
 
     report = evaluate(
         workspace, parameters["model"], parameters.get("cohorts"), parameters.get("split", "test"), progress=progress
@@ -164,7 +164,7 @@ def _evaluate(workspace: Workspace, parameters: dict, progress) -> str:
 
 
 def _model_import(workspace: Workspace, parameters: dict, progress) -> str:
-    from echo2ecg_core.workflows.archive import import_weight_files
+    from echo2ecg_core.intake.archives import import_weight_files
 
     return import_weight_files(workspace, parameters, progress)
 

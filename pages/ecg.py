@@ -2,18 +2,9 @@
 
 import streamlit as st
 
-from pages.ui import (
-    ecg_panel,
-    evidence,
-    lvef_card,
-    measures,
-    panels,
-    phenotype_table,
-    resources,
-    session,
-    signal_tables,
-    upload,
-)
+from pages.ui import panels, resources, session
+from pages.ui.ecg import evidence, lvef_card, measures, phenotype_table, signal_tables, surroundings, upload
+from pages.ui.ecg import paper_panel as ecg_panel
 from pages.ui.errors import errors_in_words
 
 TABS = ("Phenotypes", "Why this estimate", "Median beats", "Measurements and signal", "Provenance")
@@ -31,7 +22,7 @@ if record is None:
     upload.welcome()
     st.stop()
 
-panels.facts_line(record)
+surroundings.facts_line(record)
 upload.other_recordings(record)
 notice_place = st.container(key="notice_place")
 left, right = st.columns((786, 370), gap=20)
@@ -41,19 +32,19 @@ card_place = right.container(border=True, key="lvef_card")
 below = st.container(key="below")
 
 report = None
-with errors_in_words(), notice_place, st.spinner(panels.waiting_text(card), show_time=True):
+with errors_in_words(), notice_place, st.spinner(surroundings.waiting_text(card), show_time=True):
     if card is not None:
         report = resources.prediction(record, card, insist=session.insists()).as_json()
 with export_place:
     ecg_panel.export_menu(record, report)
 if report is None:
-    panels.nothing_predicted(card_place, notice_place, card)
+    surroundings.nothing_predicted(card_place, notice_place, card)
     st.stop()
 with notice_place:
-    panels.notice(report)
+    surroundings.notice(report)
 with card_place:
     st.html(lvef_card.lvef_card(report))
-    panels.studies_button(report, card)
+    surroundings.studies_button(report, card)
 with below:
     st.html(measures.measures_strip(report))
     phenotypes, why, beats, signal, provenance = st.tabs(TABS, key=session.TAB_KEY, bind="query-params")

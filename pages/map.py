@@ -2,9 +2,10 @@
 
 import streamlit as st
 
-from echo2ecg_core.workflows import explore
-from pages.ui import map_panels, resources, session
+from echo2ecg_core.answers import maps as explore
+from pages.ui import resources, session
 from pages.ui.errors import errors_in_words
+from pages.ui.map import panels as map_panels
 
 record, card, workspace = session.current_ecg(), resources.active_model(), resources.workspace()
 map_panels.head(card)

@@ -2,10 +2,12 @@
 
 import streamlit as st
 
-from echo2ecg_core.workflows.report import set_beside
-from pages.ui import report_panels, report_tabs, resources
+from echo2ecg_core.reports.folder import set_beside
+from pages.ui import resources
 from pages.ui.errors import errors_in_words
-from pages.ui.report_session import TAB_KEY
+from pages.ui.report import panels as report_panels
+from pages.ui.report import tabs as report_tabs
+from pages.ui.report.report_session import TAB_KEY
 
 card, names, report = resources.active_model(), report_panels.model_names(), None
 top = st.container(key="report_top")

@@ -5,10 +5,14 @@ import dataclasses
 
 import streamlit as st
 
-from echo2ecg_core.workflows.search import candidates, nearest_ecgs, patient_of, search
-from echo2ecg_core.workflows.study_view import view_study
-from pages.ui import browse_session, resources, session, study_panels, study_words, wall_motion_panel
+from echo2ecg_core.answers.search import candidates, nearest_ecgs, patient_of, search
+from echo2ecg_core.answers.study_view import view_study
+from pages.ui import resources, session
 from pages.ui.errors import errors_in_words
+from pages.ui.studies import browse_session
+from pages.ui.studies import panels as study_panels
+from pages.ui.studies import wall_motion as wall_motion_panel
+from pages.ui.studies import words as study_words
 
 record, card, workspace = session.current_ecg(), resources.active_model(), resources.workspace()
 start = browse_session.start_study()

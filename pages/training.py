@@ -2,13 +2,16 @@
 
 import streamlit as st
 
-from echo2ecg_core.workflows import runs
-from pages.ui import admin_gate, resources, runs_table, training_form, training_panels
+from echo2ecg_core.training import runs
+from pages.ui import admin_gate, panels, resources
 from pages.ui.errors import errors_in_words
+from pages.ui.training import form as training_form
+from pages.ui.training import panels as training_panels
+from pages.ui.training import runs_table
 
 admin_gate.require_admin()
 workspace = resources.workspace()
-actions = training_panels.head("Training", training_panels.PURPOSE)
+actions = panels.admin_head("Training", training_panels.PURPOSE)
 runs_table.clone_if_asked(workspace)
 shown = plan_place = None
 left, right = st.columns((322, 826), gap=28)

@@ -33,10 +33,10 @@ def samples(shared) -> Path:
 @pytest.fixture(scope="session")
 def demo_workspace(tmp_path_factory):
     """The demo workspace with eight patients instead of all, built by the real job."""
+    from echo2ecg_core.intake import demo
     from echo2ecg_core.store import jobs
     from echo2ecg_core.store.database import Workspace
     from echo2ecg_core.worker import work
-    from echo2ecg_core.workflows import demo
 
     workspace = Workspace(tmp_path_factory.mktemp("demo") / "workspace")
     patch = pytest.MonkeyPatch()

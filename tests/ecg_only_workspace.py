@@ -75,10 +75,10 @@ def labelled_workspace(folder: Path) -> Workspace:
 def active_workspace(folder: Path) -> Workspace:
     """The labelled workspace with the encoder imported, prepared and promoted; UMAP is replaced by the first two
     coordinates."""
-    from echo2ecg_core.workflows import explore
-    from echo2ecg_core.workflows.active_model import promote
-    from echo2ecg_core.workflows.model_import import import_model
-    from echo2ecg_core.workflows.prepare_model import prepare_model
+    from echo2ecg_core.answers import maps as explore
+    from echo2ecg_core.intake.weights import import_model
+    from echo2ecg_core.training.prepare import prepare_model
+    from echo2ecg_core.training.promote import promote
 
     workspace = labelled_workspace(folder / "workspace")
     card = import_model([released_file(folder / "release.pt")], workspace).card

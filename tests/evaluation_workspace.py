@@ -9,10 +9,10 @@ from pathlib import Path
 import numpy as np
 
 from echo2ecg_core.ecg.record import EcgRecord
+from echo2ecg_core.intake.demo import cohort, open_workspace
 from echo2ecg_core.store.catalog import Catalog
 from echo2ecg_core.store.database import Workspace
 from echo2ecg_core.store.vectors import VectorSet
-from echo2ecg_core.workflows.demo import cohort, open_workspace
 
 PATIENTS = {"train": 40, "validation": 16, "test": 24}
 SHORT_S = 5.1

@@ -8,13 +8,14 @@ from pathlib import Path
 
 import numpy as np
 
+from echo2ecg_core.answers.embed import embed_clips, embed_ecgs, embed_studies
+from echo2ecg_core.answers.loaded_model import load_active_model
 from echo2ecg_core.ecg.record import EcgRecord
 from echo2ecg_core.echo.video import encode_mp4
 from echo2ecg_core.store.catalog import Catalog
 from echo2ecg_core.store.database import Workspace
 from echo2ecg_core.store.model_registry import ModelRegistry
-from echo2ecg_core.workflows.active_model import READOUTS_FILE, load_active_model
-from echo2ecg_core.workflows.embed import embed_clips, embed_ecgs, embed_studies
+from echo2ecg_core.store.paths import READOUTS_FILE
 
 VIEWS = ("A4C", "A2C", "Parasternal_Long", "A3C", "Parasternal_Short", "Subcostal")
 
@@ -74,12 +75,12 @@ def untrained_model(folder: Path) -> Path:
     import torch
     from safetensors.numpy import save_file
 
+    from echo2ecg_core.answers.loaded_model import LoadedModel
     from echo2ecg_core.models.checkpoint import save_checkpoint
     from echo2ecg_core.models.echo2ecg import Echo2ECG
     from echo2ecg_core.models.echo_encoder import clip_encoder_of
     from echo2ecg_core.models.readouts import Outside, Readouts
     from echo2ecg_core.models.specs import PRESETS
-    from echo2ecg_core.workflows.active_model import LoadedModel
 
     torch.manual_seed(0)
     spec = PRESETS["demo"]

@@ -10,7 +10,7 @@ import numpy as np
 from scipy.special import ndtr, ndtri
 
 from echo2ecg_core.store.database import Workspace
-from echo2ecg_core.workflows.report import report_path
+from echo2ecg_core.store.paths import report_path
 
 SHA = "f1c7" + "0" * 60
 FINDINGS = {

@@ -8,12 +8,12 @@ from pathlib import Path
 
 import numpy as np
 
+from echo2ecg_core.answers.predict import Prediction
 from echo2ecg_core.ecg.record import EcgRecord
 from echo2ecg_core.store.catalog import Catalog
 from echo2ecg_core.store.database import Workspace
 from echo2ecg_core.store.model_registry import ModelRegistry
 from echo2ecg_core.store.vectors import VectorSet
-from echo2ecg_core.workflows.predict import Prediction
 
 DIM = 16
 SHA256 = "5ma11" + "0" * 59

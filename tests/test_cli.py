@@ -220,10 +220,10 @@ def test_check_approves_the_demo_and_finds_a_changed_file(terminal, demo_workspa
 def test_search_gives_the_pages_hits_and_view_writes_a_clip_that_plays(terminal, demo_workspace, tmp_path):
     import av
 
+    from echo2ecg_core.answers.loaded_model import load_active_model
+    from echo2ecg_core.answers.predict import predict
+    from echo2ecg_core.answers.search import search
     from echo2ecg_core.ecg.readers import read_ecg
-    from echo2ecg_core.workflows.active_model import load_active_model
-    from echo2ecg_core.workflows.predict import predict
-    from echo2ecg_core.workflows.search import search
 
     status, out, _ = terminal("search", DICOM_ECG, "-k", "5", "--json", workspace=demo_workspace.folder)
     found = json.loads(out)
@@ -258,8 +258,8 @@ def test_search_gives_the_pages_hits_and_view_writes_a_clip_that_plays(terminal,
 
 
 def test_a_report_is_written_as_a_folder_and_asked_for_in_vain_is_one_sentence(terminal, tmp_path, monkeypatch):
+    from echo2ecg_core.reports import folder as report
     from echo2ecg_core.store.database import Workspace
-    from echo2ecg_core.workflows import report
     from tests.report_fixture import made_up_report, write_report
     from tests.small_workspace import MODEL_ID, register_model
 

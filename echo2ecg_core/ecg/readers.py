@@ -9,19 +9,17 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from echo2ecg_core.ecg import (
-    read_arrays,
-    read_dicom,
-    read_ecgdatakit,
-    read_hdf5,
-    read_matlab,
-    read_tables,
-    read_torch,
-    read_wfdb,
-    read_xml,
-)
 from echo2ecg_core.ecg.channels import Channels, twelve_lead_record
 from echo2ecg_core.ecg.files import EcgFile, base_name, file_on_disk, files_in_memory, files_in_zip, zip_names
+from echo2ecg_core.ecg.formats import devices as read_ecgdatakit
+from echo2ecg_core.ecg.formats import dicom as read_dicom
+from echo2ecg_core.ecg.formats import hdf5 as read_hdf5
+from echo2ecg_core.ecg.formats import matlab as read_matlab
+from echo2ecg_core.ecg.formats import numpy_files as read_arrays
+from echo2ecg_core.ecg.formats import text_tables as read_tables
+from echo2ecg_core.ecg.formats import torch_files as read_torch
+from echo2ecg_core.ecg.formats import wfdb_records as read_wfdb
+from echo2ecg_core.ecg.formats import xml_exports as read_xml
 from echo2ecg_core.ecg.record import EcgRecord
 from echo2ecg_core.errors import Echo2ECGError, ReadError
 

@@ -59,6 +59,26 @@ class Split:
 
 
 @dataclass(frozen=True, eq=False)
+class Encoder:
+    """Vectors of one encoder, a row an ECG of the table.
+
+    Attributes:
+        key: "model", "random", "features", or the name an import gave.
+        label: In words. kind: "model", "random", "features" or "imported".
+        parameters: Of the ECG encoder; None where that is not known.
+        readouts: How its vectors are read out.
+        vectors: (n, d).
+    """
+
+    key: str
+    label: str
+    kind: str
+    parameters: int | None
+    readouts: tuple[str, ...]
+    vectors: np.ndarray
+
+
+@dataclass(frozen=True, eq=False)
 class Row:
     """What one encoder tells through one readout.
 

@@ -13,7 +13,6 @@ from pathlib import Path
 
 from echo2ecg_core.errors import StoreError
 
-PATIENT_SPLITS = ("train", "validation", "test")
 MIGRATIONS = (
     """
     CREATE TABLE patients (

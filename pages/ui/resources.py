@@ -20,7 +20,7 @@ from echo2ecg_core.store.database import Workspace
 from echo2ecg_core.store.model_registry import ModelCard
 from pages.ui.session import ReadFile
 
-LATER = ("faiss", "plotly.graph_objects", "echo2ecg_core.workflows.explore", "echo2ecg_core.workflows.study_view")
+LATER = ("faiss", "plotly.graph_objects", "echo2ecg_core.answers.maps", "echo2ecg_core.answers.study_view")
 log = logging.getLogger(__name__)
 _loading = threading.Lock()
 _warming = threading.Event()
@@ -35,7 +35,7 @@ def active_model() -> ModelCard | None:
     """The active model's card, read anew at every rerun, or None while there is none; imports no torch."""
     if not workspace().exists():
         return None
-    from echo2ecg_core.workflows.active_model import active_model_card
+    from echo2ecg_core.answers.loaded_model import active_model_card
 
     try:
         return active_model_card(workspace())
@@ -46,7 +46,7 @@ def active_model() -> ModelCard | None:
 def why_no_studies(card: ModelCard | None) -> str:
     """Why the active model cannot compare ECGs with echo studies, in one sentence; "" where it can, or its manifest is
     damaged."""
-    from echo2ecg_core.workflows.active_model import why_no_studies
+    from echo2ecg_core.answers.loaded_model import why_no_studies
 
     try:
         return why_no_studies(card) if card is not None else ""
@@ -74,7 +74,7 @@ def read_files(content: dict[str, bytes], sampling_rate_hz: float | None) -> tup
 def example(title: str) -> EcgRecord:
     """One of the demo's ECGs, read from its file like anyone's."""
     from echo2ecg_core.ecg.readers import read_ecg
-    from echo2ecg_core.workflows.demo import example_ecgs
+    from echo2ecg_core.intake.demo import example_ecgs
 
     return read_ecg(next(e.path for e in example_ecgs(workspace()) if e.title == title))
 
@@ -91,7 +91,7 @@ def median_beat(record: EcgRecord) -> MedianBeat | None:
 
 @st.cache_resource(max_entries=2, show_spinner=False)
 def _loaded_model(folder: str, model_id: str):
-    from echo2ecg_core.workflows.active_model import load_active_model
+    from echo2ecg_core.answers.loaded_model import load_active_model
 
     return load_active_model(Workspace(folder))
 
@@ -104,7 +104,7 @@ def loaded_model(card: ModelCard):
 
 @st.cache_data(max_entries=256, show_spinner=False)
 def _prediction(key: tuple, insist: bool, _record: EcgRecord, _card: ModelCard):
-    from echo2ecg_core.workflows.predict import predict
+    from echo2ecg_core.answers.predict import predict
 
     return predict(_record, loaded_model(_card), workspace(), insist=insist)
 
@@ -150,6 +150,12 @@ def workspace_name() -> str:
     return _workspace_name(str(workspace().folder), tuple(counts.values()))
 
 
+def holds_phantoms_only() -> bool:
+    """True when every study of the workspace is simulated."""
+    studies = Catalog(workspace()).studies() if workspace().exists() else None
+    return studies is not None and len(studies) > 0 and bool(studies.synthetic.all())
+
+
 def prepare() -> None:
     """Pay once, in the background of a starting server, for what the first visitor needs.
 
@@ -157,7 +163,7 @@ def prepare() -> None:
     model and what the other pages import are loaded.
     """
     from echo2ecg_core.ecg.preprocess import warm_up as compile_filters
-    from echo2ecg_core.workflows.demo import ensure_demo, example_ecgs
+    from echo2ecg_core.intake.demo import ensure_demo, example_ecgs
 
     try:
         if settings().auto_demo:
@@ -182,7 +188,7 @@ def is_warm() -> bool:
 
 @st.cache_resource(max_entries=8, show_spinner=False)
 def _report(folder: str, model_id: str, split: str, state: tuple):
-    from echo2ecg_core.workflows.report import load_report
+    from echo2ecg_core.reports.folder import load_report
 
     return load_report(Workspace(folder), model_id, split)
 
@@ -208,14 +214,14 @@ def direct_difference(split: str, task: str, row: tuple[str, str], other: tuple[
 def _direct_difference(
     folder: str, split: str, task: str, row: tuple[str, str], other: tuple[str, str], *states: tuple
 ):
-    from echo2ecg_core.workflows.report import direct_difference as measure
+    from echo2ecg_core.reports.folder import direct_difference as measure
 
     return measure(Workspace(folder), split, task, row, other)
 
 
 def report_state(model_id: str, split: str) -> tuple:
     """Changes whenever the report of a model on a split does: its file is only ever replaced."""
-    from echo2ecg_core.workflows.report import report_path
+    from echo2ecg_core.store.paths import report_path
 
     path = report_path(workspace(), model_id, split)
     return model_id, split, path.stat().st_mtime_ns if path.exists() else None
@@ -247,6 +253,6 @@ def bullseye_svg(scores: tuple[int | None, ...], dark: bool) -> str:
 @st.cache_data(max_entries=2, show_spinner=False)
 def report_zip(key: tuple, _report) -> bytes:
     """The folder of a report as a zip, made once per state of its reports."""
-    from echo2ecg_core.workflows.report import report_zip as make
+    from echo2ecg_core.reports.folder import report_zip as make
 
     return make(_report)

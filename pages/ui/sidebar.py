@@ -7,7 +7,7 @@ import streamlit as st
 from echo2ecg_core.figures.export import RESEARCH_ONLY
 from echo2ecg_core.figures.notation import THIN, duration
 from echo2ecg_core.store.jobs import Job, jobs, tend
-from echo2ecg_core.workflows import runs
+from echo2ecg_core.training import runs
 from pages.ui import resources, session
 
 POLL_S = 2

@@ -6,7 +6,7 @@ import pytest
 
 from benchmarks import claim
 from benchmarks import claim_measure as m
-from echo2ecg_core.workflows.training_data import TrainingData, nearest_pairs, paired
+from echo2ecg_core.training.data import TrainingData, nearest_pairs, paired
 
 
 def measured(value: float, noise: np.ndarray) -> m.Measured:

@@ -12,10 +12,10 @@ import pytest
 from PIL import Image
 from pydicom.data import get_testdata_file
 
+from echo2ecg_core.answers.loaded_model import active_model_card
+from echo2ecg_core.answers.maps import build_map
 from echo2ecg_core.echo.video import decode_video
 from echo2ecg_core.store.catalog import Catalog
-from echo2ecg_core.workflows.active_model import active_model_card
-from echo2ecg_core.workflows.explore import build_map
 from tests.browser.running_app import ROOT, chromium, running_app
 from tests.journey_workspace import journey_workspace
 

@@ -8,13 +8,16 @@ from pathlib import Path
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from echo2ecg_core.answers.loaded_model import why_no_studies
 from echo2ecg_core.store import jobs
 from echo2ecg_core.store.catalog import Catalog
 from echo2ecg_core.store.database import Workspace
 from echo2ecg_core.store.model_registry import ModelRegistry
-from echo2ecg_core.workflows.active_model import why_no_studies
-from pages.ui import admin_gate, model_actions, models_panels, report_session, resources
-from pages.ui.report_charts import show
+from pages.ui import admin_gate, resources
+from pages.ui.models import actions as model_actions
+from pages.ui.models import panels as models_panels
+from pages.ui.report import report_session
+from pages.ui.report.charts import show
 from tests.ecg_only_workspace import FILMED, PATIENTS
 from tests.report_fixture import made_up_report, write_report
 
@@ -136,7 +139,8 @@ def test_sidebar_and_models_page_say_what_is_not_there(workspace, why, monkeypat
 
 def promoting():
     from echo2ecg_core.store.model_registry import ModelRegistry
-    from pages.ui import model_actions, resources
+    from pages.ui import resources
+    from pages.ui.models import actions as model_actions
 
     model_actions.promote(resources.workspace(), ModelRegistry(resources.workspace()).models()[0].model_id)
 

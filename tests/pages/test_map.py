@@ -8,10 +8,11 @@ import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from echo2ecg_core.answers import maps as explore
 from echo2ecg_core.store import jobs
 from echo2ecg_core.store.database import Workspace
-from echo2ecg_core.workflows import explore
-from pages.ui import map_panels, resources
+from pages.ui import resources
+from pages.ui.map import panels as map_panels
 from tests.small_workspace import MODEL_ID, prediction, record_of, small_workspace
 
 ROOT = Path(__file__).resolve().parents[2]

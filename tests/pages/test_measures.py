@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from echo2ecg_core.ecg.record import LEADS, EcgRecord
-from pages.ui.measures import measures_strip
+from pages.ui.ecg.measures import measures_strip
+from pages.ui.ecg.signal_tables import lead_table, measurement_table
 from pages.ui.panels import is_synthetic
-from pages.ui.signal_tables import lead_table, measurement_table
 from tests.pages.prediction_fixture import report_of
 
 

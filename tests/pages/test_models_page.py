@@ -9,7 +9,8 @@ from streamlit.testing.v1 import AppTest
 from echo2ecg_core.store import jobs
 from echo2ecg_core.store.database import Workspace
 from echo2ecg_core.store.model_registry import ModelRegistry
-from pages.ui import admin_gate, models_panels, resources
+from pages.ui import admin_gate, resources
+from pages.ui.models import panels as models_panels
 from tests.small_workspace import register_model
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -9,11 +9,11 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from echo2ecg_core.figures.scores import difference_with_interval
+from echo2ecg_core.reports import folder as reports
 from echo2ecg_core.store import jobs
 from echo2ecg_core.store.database import Workspace
-from echo2ecg_core.workflows import report as reports
 from pages.ui import resources
-from pages.ui.report_charts import show
+from pages.ui.report.charts import show
 from tests.report_fixture import made_up_report, write_report
 from tests.small_workspace import MODEL_ID, register_model
 

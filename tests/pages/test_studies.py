@@ -7,12 +7,12 @@ from pathlib import Path
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from echo2ecg_core.answers.search import Filters, search, search_report
 from echo2ecg_core.errors import StoreError
 from echo2ecg_core.findings import Findings
 from echo2ecg_core.store.catalog import Catalog
-from echo2ecg_core.workflows.search import Filters, search, search_report
 from pages.ui import resources
-from pages.ui.study_words import hits_csv
+from pages.ui.studies.words import hits_csv
 from tests.small_workspace import MODEL_ID, prediction, record_of, small_workspace
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -212,6 +212,6 @@ def test_vectors_that_are_missing_are_told_in_words(page, workspace, monkeypatch
             "Run `embed`.",
         )
 
-    monkeypatch.setattr("echo2ecg_core.workflows.search.study_vectors", no_vectors)
+    monkeypatch.setattr("echo2ecg_core.answers.search.study_vectors", no_vectors)
     with_ecg(page)
     assert not page.exception and "No echo study has been embedded" in page.error[0].value

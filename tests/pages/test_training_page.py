@@ -14,9 +14,11 @@ from echo2ecg_core.errors import StoreError
 from echo2ecg_core.store import jobs
 from echo2ecg_core.store.database import Workspace
 from echo2ecg_core.store.model_registry import ModelRegistry
-from echo2ecg_core.workflows import train
-from echo2ecg_core.workflows.train import TrainingPlan
-from pages.ui import admin_gate, resources, runs_table, training_panels
+from echo2ecg_core.training import train
+from echo2ecg_core.training.train import TrainingPlan
+from pages.ui import admin_gate, resources
+from pages.ui.training import panels as training_panels
+from pages.ui.training import runs_table
 from tests.training_runs import made_run
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -316,7 +318,8 @@ def test_half_written_metrics_and_settings_do_not_break_the_page(page, place, cu
 def promoting():
     import streamlit as st
 
-    from pages.ui import model_actions, resources
+    from pages.ui import resources
+    from pages.ui.models import actions as model_actions
 
     model_actions.promote(resources.workspace(), st.session_state["new"])
 

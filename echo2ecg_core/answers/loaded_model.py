@@ -1,0 +1,203 @@
+"""The model that answers: its card (cheap, no torch) and its networks with readouts, loaded once a process.
+
+Also one place that turns a record into vectors, so that page, terminal, embedding job and `check` cannot diverge.
+"""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from echo2ecg_core.ecg.record import EcgRecord
+from echo2ecg_core.errors import ModelError
+from echo2ecg_core.models.specs import ModelSpec
+from echo2ecg_core.store.database import Workspace
+from echo2ecg_core.store.model_registry import ModelCard, ModelRegistry
+from echo2ecg_core.store.paths import READOUTS_FILE
+
+ABSENT = {"ecg": "no ECG encoder", "ecg_alignment": "no alignment of ECGs with studies", "study": "no echo side"}
+
+
+def active_model_card(workspace: Workspace) -> ModelCard:
+    """Card of the active model.
+
+    Raises:
+        ModelError: no model is active.
+    """
+    return ModelRegistry(workspace).active()
+
+
+def spec_of(card: ModelCard) -> ModelSpec:
+    """The spec in a model's manifest; imports no torch."""
+    return ModelSpec.from_dict(card.manifest().get("spec", {}))
+
+
+def input_text(spec: ModelSpec) -> str:
+    """How a model wants its ECGs, as the text that is kept with their vectors."""
+    return json.dumps(spec.ecg_input.to_dict(), sort_keys=True)
+
+
+def why_no_studies(card: ModelCard) -> str:
+    """Why a model cannot compare ECGs with echo studies and what to do, in one sentence; "" for one that can."""
+    spec = spec_of(card)
+    if spec.shares_space:
+        return ""
+    absent = " and ".join(words for part, words in ABSENT.items() if part not in spec.parts)
+    preset = card.manifest().get("preset", "paper")  # imported weights have the sizes of the paper
+    return (
+        f"{card.name} {card.model_id} has {absent}, so it cannot compare ECGs with echo studies: train an alignment "
+        "that starts from it "
+        f"(`train --preset {preset} --set start_from={card.model_id}`), or promote a model with an echo side."
+    )
+
+
+def load_active_model(workspace: Workspace) -> "LoadedModel":
+    """The active model, ready to embed. Imports torch: call it off the page's path, once a model id."""
+    return load_model(active_model_card(workspace))
+
+
+def load_model(card: ModelCard, *, with_readouts: bool = True) -> "LoadedModel":
+    """A registered model, ready to embed; without readouts (None) it can embed all the same.
+
+    Raises:
+        ModelError: weights or readouts are missing or damaged.
+    """
+    from echo2ecg_core.models.checkpoint import load_checkpoint
+
+    checkpoint = load_checkpoint(card.folder)
+    if checkpoint.echo2ecg is None:
+        raise ModelError(
+            f"The model {card.name} has no ECG encoder, so ECGs cannot be embedded.", "Promote a model that has one."
+        )
+    return LoadedModel(
+        card,
+        checkpoint.echo2ecg,
+        checkpoint.clip_encoder,
+        checkpoint.view_classifier,
+        checkpoint.spec,
+        load_readouts(card.folder) if with_readouts else None,
+        checkpoint.manifest,
+    )
+
+
+def load_readouts(folder: Path):
+    """The fitted readouts beside the weights.
+
+    Raises:
+        ModelError: there are none, or they are damaged.
+    """
+    from safetensors import SafetensorError
+    from safetensors.numpy import load_file
+
+    from echo2ecg_core.models.readouts import Readouts
+
+    try:
+        return Readouts.from_tensors(load_file(folder / READOUTS_FILE))
+    except (OSError, SafetensorError) as error:
+        raise ModelError(
+            "This model has no readouts yet: its embeddings cannot be turned into phenotypes.",
+            "Fit them with `train`, or promote a model that has them.",
+        ) from error
+
+
+@dataclass(frozen=True, eq=False)
+class LoadedModel:
+    """Networks in eval mode, their spec and readouts."""
+
+    card: ModelCard
+    echo2ecg: object
+    clip_encoder: object | None
+    view_classifier: object | None
+    spec: object
+    readouts: object | None
+    manifest: dict
+
+    def prepare(self, record: EcgRecord) -> np.ndarray:
+        """Input windows (w, 12, n) float32 of a record as this model's spec asks."""
+        from echo2ecg_core.ecg.preprocess import prepare_ecg
+
+        spec = self.spec.ecg_input
+        return prepare_ecg(
+            record.signal_mv,
+            record.sampling_rate_hz,
+            target_hz=spec.sampling_rate_hz,
+            n_samples=spec.n_samples,
+            order=spec.order,
+            windows=spec.windows,
+        )
+
+    def embed_ecgs(self, windows: np.ndarray) -> "EcgVectors":
+        """Vectors of ECGs (b, w, 12, n) that have equally many windows."""
+        return ecg_vectors(self.echo2ecg, windows)
+
+    def embed_clips(self, prepared: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
+        """Prepared clips (b, 3, 16, 224, 224) -> vectors (b, 512) and view probabilities (b, 11), None without a
+        classifier.
+
+        Raises:
+            ModelError: the model came without a clip encoder.
+        """
+        import torch
+
+        if self.clip_encoder is None:
+            raise ModelError(
+                f"The model {self.card.name} has no clip encoder, so echo clips cannot be embedded.",
+                "Import one (`models import`) or promote a model that has one.",
+            )
+        with torch.inference_mode():
+            clips = torch.from_numpy(prepared)
+            vectors = self.clip_encoder(clips)
+            if self.view_classifier is not None:
+                logits = self.view_classifier(clips[:, :, 0])  # EchoPrime names the view from the first frame
+            elif hasattr(self.clip_encoder, "view_logits"):
+                logits = self.clip_encoder.view_logits(vectors)
+            else:
+                return vectors.numpy(), None
+        return vectors.numpy(), logits.softmax(1).numpy()
+
+    def align_studies(self, clip_vectors: list[np.ndarray]) -> np.ndarray:
+        """Aligned vectors (n, 512) of studies given as one (views, 512) array each."""
+        import torch
+
+        most = max(len(v) for v in clip_vectors)
+        views = torch.zeros(len(clip_vectors), most, clip_vectors[0].shape[1])
+        is_padding = torch.ones(len(clip_vectors), most, dtype=torch.bool)
+        for row, vectors in enumerate(clip_vectors):
+            views[row, : len(vectors)] = torch.from_numpy(np.asarray(vectors, np.float32))
+            is_padding[row, : len(vectors)] = False
+        with torch.inference_mode():
+            return self.echo2ecg.align_study(self.echo2ecg.embed_study(views, is_padding)).numpy()
+
+    def view_weights(self, clip_vectors: np.ndarray) -> np.ndarray:
+        """Share (v,) of each clip in its study's vector, for one study (v, 512)."""
+        import torch
+
+        with torch.inference_mode():
+            return self.echo2ecg.study_weights(torch.from_numpy(np.asarray(clip_vectors, np.float32))[None])[0].numpy()
+
+
+@dataclass(frozen=True, eq=False)
+class EcgVectors:
+    """Of b ECGs: `embedding` (b, width) for phenotypes, `outside` (b, f) for distance, and `aligned` (b, 512) for
+    retrieval (None where the model shares no space with studies)."""
+
+    embedding: np.ndarray
+    aligned: np.ndarray | None
+    outside: np.ndarray
+
+
+def ecg_vectors(network, windows: np.ndarray) -> EcgVectors:
+    """Vectors of prepared ECGs (b, w, 12, n) by an Echo2ECG network; windows are averaged before the LayerNorm."""
+    import torch
+
+    from echo2ecg_core.models.readouts import outside_features
+
+    with torch.inference_mode():
+        x = torch.from_numpy(np.ascontiguousarray(windows, np.float32))
+        tokens = network.ecg_encoder.tokens(x.flatten(0, 1))  # (b*w, 1+t, d)
+        pooled = network.token_pooling.pool(tokens).unflatten(0, x.shape[:2]).mean(1)  # (b, d)
+        embedding = network.token_pooling.norm(pooled)
+        aligned = network.align_ecg(embedding).numpy() if network.spec.shares_space else None
+        outside = outside_features(windows, network.spec.ecg_input.sampling_rate_hz)
+        return EcgVectors(embedding.numpy(), aligned, outside)

@@ -1,0 +1,117 @@
+"""What a registered model can do and what it still lacks before it may answer in this workspace; imports no torch.
+
+A model is ready when it has readouts, a vector of every ECG made from inputs as its spec says, a map and, where it
+shares a space with them, a vector of every study. ECGs that it was tried on in vain do not count as missing.
+"""
+
+import json
+from dataclasses import dataclass
+
+from echo2ecg_core.answers.loaded_model import ABSENT, input_text, spec_of
+from echo2ecg_core.answers.maps import map_exists, map_is_due
+from echo2ecg_core.errors import Echo2ECGError
+from echo2ecg_core.models.specs import ModelSpec
+from echo2ecg_core.store.catalog import Catalog
+from echo2ecg_core.store.database import Workspace
+from echo2ecg_core.store.model_registry import ModelCard
+from echo2ecg_core.store.paths import READOUTS_FILE, refused_path, report_path
+from echo2ecg_core.store.vectors import VectorSet, load_vectors
+
+
+@dataclass(frozen=True)
+class Readiness:
+    """One model in one workspace.
+
+    Attributes:
+        lacks: What its weights do not hold and no preparing can add, in words.
+        missing: What has to be made first, in words.
+        readouts, vectors, map, report: What is there and complete.
+    """
+
+    lacks: tuple[str, ...]
+    missing: tuple[str, ...]
+    readouts: bool
+    vectors: bool
+    map: bool
+    report: bool
+
+    @property
+    def is_ready(self) -> bool:
+        """True when the model may become active."""
+        return not self.lacks and not self.missing
+
+
+def readiness(workspace: Workspace, card: ModelCard) -> Readiness:
+    """What a model lacks.
+
+    Raises:
+        ModelError: its manifest is missing or damaged.
+    """
+    manifest = card.manifest()
+    lacks = _lacks(manifest)
+    readouts = (card.folder / READOUTS_FILE).is_file()
+    absent = () if lacks else _absent_vectors(workspace, card, spec_of(card))
+    drawn = map_exists(workspace, card.model_id)
+    needs_map = map_is_due(workspace, card) and not drawn
+    missing = (*([] if readouts else ["no readouts yet"]), *absent, *(["no map"] if needs_map else []))
+    report = report_path(workspace, card.model_id).is_file()
+    return Readiness(lacks, missing, readouts, not lacks and not absent, drawn, report)
+
+
+def abilities(card: ModelCard) -> str:
+    """What a model can do, in words: "Phenotypes, similar studies and map"."""
+    if _lacks(card.manifest()):
+        return "Echo side only: embeds clips"
+    return "Phenotypes, similar studies, map" if spec_of(card).shares_space else "Phenotypes, map of ECGs"
+
+
+def _lacks(manifest: dict) -> tuple[str, ...]:
+    has_towers = "echo2ecg" in manifest.get("weights", {})
+    return () if has_towers and "ecg" in ModelSpec.from_dict(manifest.get("spec", {})).parts else (ABSENT["ecg"],)
+
+
+def _absent_vectors(workspace: Workspace, card: ModelCard, spec: ModelSpec) -> tuple[str, ...]:
+    catalog, found = Catalog(workspace), []
+    ecg_ids, study_ids = set(catalog.ecgs().ecg_id), set(catalog.clips().study_id)
+    ecgs, aligned, studies = (
+        _stored(workspace, kind, card.model_id) for kind in ("ecg", "ecg_aligned", "study_aligned")
+    )
+    if not spec.shares_space:
+        aligned, study_ids = ecgs, set()
+    if ecgs and ecgs.input != input_text(spec):
+        found.append(
+            f"vectors of ECGs that were prepared otherwise ({_words(ecgs.input)}) than the model's spec says "
+            f"({_words(input_text(spec))})"
+        )
+    else:
+        without = ecg_ids - set(ecgs.ids).intersection(aligned.ids) - _refused(workspace, card.model_id)
+        found += [f"no vectors of {len(without)} of {len(ecg_ids)} ECGs"] if without else []
+    without = study_ids - set(studies.ids)
+    found += [f"no vectors of {len(without)} of {len(study_ids)} studies"] if without else []
+    return tuple(found)
+
+
+def _stored(workspace: Workspace, kind: str, model_id: str) -> VectorSet:
+    """The stored vectors; a damaged file counts as none, because preparing makes it again."""
+    try:
+        return load_vectors(workspace.vectors, kind, model_id)
+    except Echo2ECGError:
+        return load_vectors(workspace.vectors / "none", kind, model_id)
+
+
+def _refused(workspace: Workspace, model_id: str) -> set[str]:
+    try:
+        return {row["ecg_id"] for row in json.loads(refused_path(workspace, model_id).read_text())}
+    except (OSError, ValueError):
+        return set()
+
+
+def _words(text: str) -> str:
+    """An input spec in words: "400 Hz, cleaned before resampling, first window"."""
+    if not text:
+        return "not recorded how"
+    spec = json.loads(text)
+    order = "cleaned before resampling" if spec["order"] == "clean_then_resample" else "resampled before cleaning"
+    return (
+        f"{spec['sampling_rate_hz']:g} Hz, {order}, {'first window' if spec['windows'] == 'first' else 'all windows'}"
+    )

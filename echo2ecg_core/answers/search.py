@@ -1,0 +1,256 @@
+"""Journey 2: from an ECG to the echo studies that lie nearest in the space both share, and back from a study to ECGs.
+
+Similarity is the cosine of aligned vectors; it ranks, it is no probability. The page and the terminal print the same
+hits. Filters choose the candidates before the search, so ten studies come back whenever ten pass.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+import pandas as pd
+
+from echo2ecg_core.answers.loaded_model import active_model_card, why_no_studies
+from echo2ecg_core.answers.predict import Prediction
+from echo2ecg_core.ecg.record import EcgRecord
+from echo2ecg_core.echo.clip import VIEWS
+from echo2ecg_core.errors import ModelError, SignalError, StoreError
+from echo2ecg_core.findings import CONDUCTIONS, RHYTHMS
+from echo2ecg_core.phenotypes import PHENOTYPES
+from echo2ecg_core.store.catalog import Catalog, ClipRow
+from echo2ecg_core.store.database import Workspace
+from echo2ecg_core.store.model_registry import ModelCard, ModelRegistry
+from echo2ecg_core.store.vectors import VectorSet, load_vectors
+
+
+@dataclass(frozen=True)
+class Filters:
+    """Which studies are candidates; everything empty lets all pass.
+
+    Attributes:
+        not_patient: Leave out the studies of this patient.
+        views: Study must have a clip of each of these views.
+        sex: "male" or "female".
+        age_years: Lowest and highest age, both included.
+        phenotypes: Field name -> lowest and highest measured value, both included; an unmeasured study does not pass.
+        rhythm, conduction: Key of `findings.RHYTHMS`, of `findings.CONDUCTIONS`; a study without it does not pass.
+    """
+
+    not_patient: str | None = None
+    views: tuple[str, ...] = ()
+    sex: str | None = None
+    age_years: tuple[float, float] | None = None
+    phenotypes: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+    rhythm: str | None = None
+    conduction: str | None = None
+
+
+@dataclass(frozen=True)
+class Candidates:
+    """What the filters left: ids of studies, how many there are in all, and how many each filter alone removes."""
+
+    study_ids: tuple[str, ...]
+    total: int
+    removed: dict[str, int]
+
+
+@dataclass(frozen=True)
+class Hit:
+    """One study near the ECG; `similarity` is a cosine, phenotypes are measured values by field name."""
+
+    rank: int
+    study_id: str
+    patient_id: str
+    similarity: float
+    phenotypes: dict[str, float]
+    clips: tuple[ClipRow, ...]
+    synthetic: bool
+    sex: str | None
+    age_years: float | None
+
+    def as_json(self) -> dict:
+        """The hit as plain JSON types."""
+        views = [{"clip_id": c.clip_id, "view": c.view, "fps": c.fps, "frames": c.n_frames} for c in self.clips]
+        return {
+            "rank": self.rank,
+            "study_id": self.study_id,
+            "similarity": self.similarity,
+            "phenotypes": self.phenotypes,
+            "views": views,
+            "synthetic": self.synthetic,
+        }
+
+
+@dataclass(frozen=True)
+class EcgHit:
+    """One ECG near a study; phenotypes are those measured on the patient's own study nearest in time."""
+
+    rank: int
+    ecg_id: str
+    similarity: float
+    same_patient: bool
+    study_id: str | None
+    phenotypes: dict[str, float]
+    sex: str | None
+    synthetic: bool
+
+    def as_json(self) -> dict:
+        """The hit as plain JSON types."""
+        return dict(vars(self))
+
+
+def search(prediction: Prediction, workspace: Workspace, k: int = 10, filters: Filters | None = None) -> list[Hit]:
+    """The k studies nearest to a predicted ECG, best first.
+
+    Raises:
+        SignalError: Nothing was predicted from this ECG.
+        StoreError: No study has a vector of the ECG's model yet.
+        ModelError: The ECG's model shares no space with studies, or the stored vectors do not fit it.
+    """
+    _require_studies(ModelRegistry(workspace).get(prediction.model_id))
+    if prediction.aligned is None:
+        raise SignalError(
+            "Nothing was predicted from this ECG, so there is nothing to search with.",
+            "Use a tracing of better quality, or predict in spite of its quality.",
+        )
+    vectors = study_vectors(workspace, prediction.model_id)
+    catalog = Catalog(workspace)
+    among = candidates(workspace, filters or Filters()).study_ids
+    ids, cosines = vectors.nearest(prediction.aligned, k, model_id=prediction.model_id, among=among)
+    return [
+        _hit(catalog, rank, study_id, cosine)
+        for rank, (study_id, cosine) in enumerate(zip(ids, cosines, strict=True), 1)
+    ]
+
+
+def search_report(prediction: Prediction, hits: list[Hit]) -> dict:
+    """The document that the terminal prints: the ECG's facts, the model and the hits."""
+    report = prediction.as_json()
+    return {"query": report["ecg"], "model": report["model"], "hits": [hit.as_json() for hit in hits]}
+
+
+def nearest_ecgs(study_id: str, workspace: Workspace, k: int = 10) -> list[EcgHit]:
+    """The k ECGs nearest to a study by the active model, best first.
+
+    Raises:
+        StoreError: The study or its vector is missing, or no ECG has a vector yet.
+        ModelError: The active model shares no space with studies.
+    """
+    card = active_model_card(workspace)
+    _require_studies(card)
+    model_id = card.model_id
+    patient_id = Catalog(workspace).study(study_id).patient_id
+    query = study_vectors(workspace, model_id).rows([study_id])[0]
+    ecgs = _filled(load_vectors(workspace.vectors, "ecg_aligned", model_id), "ECG")
+    rows = _ecg_rows(Catalog(workspace))
+    ids, cosines = ecgs.nearest(query, k, model_id=model_id, among=rows.index)
+    hits = []
+    for rank, (ecg_id, cosine) in enumerate(zip(ids, cosines, strict=True), 1):
+        row = rows.loc[ecg_id]
+        hits.append(
+            EcgHit(
+                rank,
+                ecg_id,
+                round(float(cosine), 4),
+                row["patient_id"] == patient_id,
+                row["study_id"],
+                measured(row),
+                row["sex"],
+                bool(row["synthetic"]),
+            )
+        )
+    return hits
+
+
+def candidates(workspace: Workspace, filters: Filters) -> Candidates:
+    """Studies that pass the filters, and what each filter alone removes (the strictest is worth naming)."""
+    catalog = Catalog(workspace)
+    studies = catalog.studies()
+    passes = _conditions(studies, catalog, filters)
+    together = np.logical_and.reduce([np.ones(len(studies), bool), *passes.values()])
+    removed = {name: int((~passed).sum()) for name, passed in passes.items()}
+    return Candidates(tuple(studies.study_id[together]), len(studies), removed)
+
+
+def patient_of(record: EcgRecord, workspace: Workspace) -> str | None:
+    """The patient whose stored ECG is this very recording, or None: lets a search leave the same patient out."""
+    ecgs = Catalog(workspace).ecgs()
+    found = ecgs.patient_id[ecgs.content_hash == record.content_hash]
+    return None if found.empty else found.iloc[0]
+
+
+def study_vectors(workspace: Workspace, model_id: str) -> VectorSet:
+    """Aligned vectors of the studies.
+
+    Raises:
+        StoreError: There are none yet, or their file is damaged.
+    """
+    return _filled(load_vectors(workspace.vectors, "study_aligned", model_id), "echo study")
+
+
+def measured(row: pd.Series) -> dict[str, float]:
+    """Measured phenotypes of a catalog row by field name, in the decimals of the catalog (at most three)."""
+    return {name: round(float(row[name]), 3) for name in PHENOTYPES if name in row and pd.notna(row[name])}
+
+
+def _require_studies(card: ModelCard) -> None:
+    if why := why_no_studies(card):
+        raise ModelError(why)
+
+
+def _filled(vectors: VectorSet, what: str) -> VectorSet:
+    if not len(vectors):
+        raise StoreError(
+            f"No {what} has been embedded by model {vectors.model_id} yet, so there is nothing to compare with.",
+            "Run `embed`, or wait until the demo has been prepared.",
+        )
+    return vectors
+
+
+def _hit(catalog: Catalog, rank: int, study_id: str, cosine: float) -> Hit:
+    study = catalog.study(study_id)
+    phenotypes = {name: round(value, 3) for name, value in study.phenotypes.items()}
+    return Hit(
+        rank,
+        study_id,
+        study.patient_id,
+        round(float(cosine), 4),
+        phenotypes,
+        tuple(catalog.clips_of(study_id)),
+        study.synthetic,
+        study.sex,
+        study.age_years,
+    )
+
+
+def _ecg_rows(catalog: Catalog) -> pd.DataFrame:
+    """ECGs by id with patient, sex and, where the patient has a study, that study and its phenotypes."""
+    labelled = catalog.labelled_ecgs()
+    own = labelled.columns.difference(catalog.ecgs().columns).tolist()
+    rows = catalog.ecgs().merge(labelled[["ecg_id", *own]], on="ecg_id", how="left").set_index("ecg_id")
+    rows["study_id"] = rows["study_id"].where(rows["study_id"].notna(), None)
+    return rows
+
+
+def _conditions(studies: pd.DataFrame, catalog: Catalog, filters: Filters) -> dict[str, np.ndarray]:
+    """Filter in words -> which studies pass it."""
+    passes = {}
+    if filters.not_patient:
+        passes["Not the same patient"] = (studies.patient_id != filters.not_patient).to_numpy()
+    if filters.views:
+        clips = catalog.clips()
+        for view in filters.views:
+            passes[f"Has {VIEWS[view]}"] = studies.study_id.isin(clips.study_id[clips.view == view]).to_numpy()
+    if filters.sex:
+        passes[f"Sex {filters.sex}"] = (studies.sex == filters.sex).to_numpy()
+    if filters.age_years:
+        low, high = filters.age_years
+        passes[f"Age {low:g}–{high:g}"] = studies.age_years.between(low, high).to_numpy()
+    if filters.rhythm:
+        passes[RHYTHMS[filters.rhythm]] = (studies.rhythm == filters.rhythm).to_numpy()
+    if filters.conduction:
+        passes[CONDUCTIONS[filters.conduction]] = (studies.conduction == filters.conduction).to_numpy()
+    for name, (low, high) in filters.phenotypes.items():
+        column = studies[name] if name in studies else pd.Series(np.nan, studies.index)
+        passes[f"{PHENOTYPES[name].short} {low:g}–{high:g}"] = column.between(low, high).to_numpy()
+    return passes

@@ -1,0 +1,157 @@
+"""MATLAB files of version 4 to 7 (.mat); version 7.3 is HDF5 and read there.
+
+Our own small parser of the published file format (numeric and text arrays, structures one level deep): scipy's
+compiled one crashes the whole process on damaged files. CODE-15 excerpts ("feats" beside "curr_sample_rate") are
+documented in units of 1e-4 V, yet their amplitude can be that of mV: amplitude decides.
+"""
+
+import math
+import re
+import zlib
+from collections.abc import Iterator
+
+import numpy as np
+
+from echo2ecg_core.ecg.channels import MAX_VALUES, Channels
+from echo2ecg_core.ecg.files import MAX_FILE_BYTES, EcgFile, inflates_beyond
+from echo2ecg_core.ecg.formats.array_layout import CODE15_CANDIDATES, named_arrays
+from echo2ecg_core.errors import ReadError
+
+MAX_VARIABLES = 200
+_MATRIX, _COMPRESSED = 14, 15
+_STRUCT, _CHAR, _NUMERIC = 2, 4, range(6, 16)
+_STORED = {
+    1: "i1",
+    2: "u1",
+    3: "i2",
+    4: "u2",
+    5: "i4",
+    6: "u4",
+    7: "f4",
+    9: "f8",
+    12: "i8",
+    13: "u8",
+    16: "u1",
+    17: "u2",
+}
+_STORED_V4 = {0: "f8", 1: "f4", 2: "i4", 3: "i2", 4: "u2", 5: "u1"}
+
+
+def recognises(head: bytes) -> bool:
+    """Whether a file is a MATLAB file of version 4, 5, 6 or 7."""
+    return head.startswith(b"MATLAB 5.0 MAT-file") or _version4_header(head, 0) is not None
+
+
+def read(file: EcgFile, sampling_rate_hz: float | None = None) -> Iterator[Channels]:
+    """The recordings of a MATLAB file: its largest matrix with 12 or 8 rows or columns.
+
+    Raises:
+        ReadError: If it would unpack to too much.
+        SignalError: If no variable has an axis of leads.
+    """
+    content = file.read()
+    variables = _version5(file, content) if content.startswith(b"MATLAB 5.0") else _version4(content)
+    arrays: dict[str, np.ndarray] = {}
+    for name, value in variables:
+        arrays |= value if isinstance(value, dict) else {name: value}
+        if len(arrays) > MAX_VARIABLES:
+            break
+    candidates = CODE15_CANDIDATES if "feats" in arrays and "curr_sample_rate" in arrays else None
+    yield from named_arrays(arrays, sampling_rate_hz, file.name, "MATLAB", candidates)
+
+
+def _version4_header(data: bytes, position: int) -> tuple[str, np.dtype, tuple[int, int], int] | None:
+    """Name, type, shape and start of the values of a version 4 variable; None when there is none."""
+    head = data[position : position + 20]
+    if len(head) < 20:
+        return None
+    kind, rows, columns, imaginary, name_length = (int(word) for word in np.frombuffer(head, dtype="<u4"))
+    stored = _STORED_V4.get(kind // 10)
+    if kind % 10 or stored is None or imaginary or not 2 <= name_length <= 64 or rows * columns > MAX_VALUES:
+        return None
+    name = data[position + 20 : position + 20 + name_length]
+    if not re.fullmatch(rb"[A-Za-z]\w*\0", name):
+        return None
+    return name[:-1].decode("ascii"), np.dtype("<" + stored), (rows, columns), position + 20 + name_length
+
+
+def _version4(data: bytes) -> Iterator[tuple[str, np.ndarray]]:
+    """The real matrices of a version 4 file."""
+    position = 0
+    while (header := _version4_header(data, position)) is not None:
+        name, dtype, shape, start = header
+        position = start + math.prod(shape) * dtype.itemsize
+        if position > len(data):
+            raise ReadError(f"The MATLAB file is cut short inside its variable “{name}”.", "Copy the file again.")
+        yield name, np.frombuffer(data[start:position], dtype=dtype).reshape(shape, order="F")
+
+
+def _version5(file: EcgFile, content: bytes) -> Iterator[tuple[str, np.ndarray | dict[str, np.ndarray]]]:
+    """The variables of a version 5 to 7 file; those of kinds that cannot hold an ECG are left out."""
+    order = ">" if content[126:128] == b"MI" else "<"
+    budget = MAX_FILE_BYTES
+    for kind, payload in _elements(content[128:], order):
+        if kind == _COMPRESSED:
+            budget -= inflates_beyond(payload, zlib.MAX_WBITS, budget)
+            if budget < 0:
+                raise ReadError(
+                    f"“{file.name}” would unpack to more than {MAX_FILE_BYTES // 2**20} MB.",
+                    "Save a single ECG in the file.",
+                )
+            kind, payload = next(_elements(zlib.decompress(payload), order), (0, b""))
+        variable = _matrix(payload, order) if kind == _MATRIX else None
+        if variable is not None:
+            yield variable
+
+
+def _elements(data: bytes, order: str) -> Iterator[tuple[int, bytes]]:
+    """Data elements one after another, as type and payload."""
+    position, byte_order = 0, "big" if order == ">" else "little"
+    while position + 8 <= len(data):
+        kind = int.from_bytes(data[position : position + 4], byte_order)
+        size = int.from_bytes(data[position + 4 : position + 8], byte_order)
+        if kind >> 16:  # a small element keeps size, type and up to four bytes of data in eight bytes
+            kind, size, start = kind & 0xFFFF, min(kind >> 16, 4), position + 4
+            position += 8
+        else:
+            start = position + 8
+            position = start + size + (-size % 8 if kind != _COMPRESSED else 0)
+        yield kind, data[start : start + size]
+
+
+def _matrix(payload: bytes, order: str, nested: bool = False) -> tuple[str, np.ndarray | dict[str, np.ndarray]] | None:
+    """Name and value of an array element; a structure becomes a dictionary of its fields."""
+    parts = list(_elements(payload, order))
+    if len(parts) < 4 or len(parts[0][1]) < 8:
+        return None
+    flags = int(np.frombuffer(parts[0][1][:4], dtype=order + "u4")[0])
+    shape = tuple(np.frombuffer(parts[1][1], dtype=order + "i4").tolist())
+    name = parts[2][1].decode("latin-1")
+    if flags & 0xFF == _STRUCT and not nested and math.prod(shape) == 1 and len(parts) > 5:
+        return name, _fields(parts[3:], order)
+    if flags & 0xFF != _CHAR and flags & 0xFF not in _NUMERIC:
+        return None
+    kind, raw = parts[3]
+    dtype = np.dtype(order + _STORED[kind])
+    values = np.frombuffer(raw, dtype=dtype, count=len(raw) // dtype.itemsize)
+    if min(shape, default=0) < 0 or math.prod(shape) != values.size:
+        raise ReadError(
+            f"The MATLAB file is damaged: its variable “{name[:40]}” has the shape {shape} but {values.size} values.",
+            "Save the file again.",
+        )
+    if flags & 0xFF == _CHAR:
+        return name, np.array("".join(map(chr, values.tolist())))
+    return name, values.reshape(shape, order="F")
+
+
+def _fields(parts: list[tuple[int, bytes]], order: str) -> dict[str, np.ndarray]:
+    """The fields of a single structure: width of the names, the names, then one array a field."""
+    width = int(np.frombuffer(parts[0][1], dtype=order + "i4")[0])
+    names = [parts[1][1][start : start + width].split(b"\0")[0].decode("latin-1")
+             for start in range(0, len(parts[1][1]), max(1, width))]  # fmt: skip
+    fields = {}
+    for field_name, (_, payload) in zip(names, parts[2:], strict=False):
+        variable = _matrix(payload, order, nested=True)
+        if variable is not None:
+            fields[field_name] = variable[1]
+    return fields

@@ -1,0 +1,176 @@
+"""Text tables (CSV, TSV, semicolons, white space) with one lead a column or one a line, parsed by pandas.
+
+The sampling rate comes from a time column or a comment; a bare sample counter gives none. Without lead names the
+standard order is assumed, without units the amplitude decides; the record's notes say so.
+"""
+
+import codecs
+import io
+from collections.abc import Iterator
+
+import numpy as np
+
+from echo2ecg_core.ecg.channels import Channels, check_size
+from echo2ecg_core.ecg.files import EcgFile
+from echo2ecg_core.ecg.formats.array_layout import needed_rate, recordings
+from echo2ecg_core.ecg.formats.table_layout import MAX_COLUMNS, Layout, cells, judge_layout, time_columns
+from echo2ecg_core.ecg.record import canonical_lead
+from echo2ecg_core.ecg.units import judge_unit, mv_per_unit
+from echo2ecg_core.errors import ReadError, SignalError
+
+MAX_TEXT_BYTES = 64 * 2**20
+MAX_LINES = 1_000_000
+_FORMATS = {",": "CSV", ";": "CSV", "\t": "TSV", "|": "TXT", "": "TXT"}
+
+
+def recognises(head: bytes) -> bool:
+    """Whether a file is text."""
+    if head.startswith((codecs.BOM_UTF8, codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return True
+    control = sum(byte < 32 and byte not in b"\t\n\r\f" for byte in head)
+    return bool(head) and control == 0 and sum(byte > 126 for byte in head) < 0.3 * len(head)
+
+
+def read(file: EcgFile, sampling_rate_hz: float | None = None) -> Iterator[Channels]:
+    """The recording in a text table.
+
+    Raises:
+        ReadError: If the text is no table of numbers.
+        SamplingRateNeeded: If neither table nor caller tells the sampling rate.
+        SignalError: If it has no lead names and no 12 (or 8) columns.
+    """
+    content = file.read(MAX_TEXT_BYTES)
+    n_lines = content.count(b"\n")
+    if n_lines > MAX_LINES:
+        raise ReadError(
+            f"“{file.name}” has {n_lines:,} lines; at most {MAX_LINES:,} are read.",
+            "Export a shorter section, for example 10 seconds.",
+        )
+    lines = _decode(content).splitlines()
+    layout = judge_layout(lines, file.name)
+    values = _values(lines, layout, file.name)  # (columns, n)
+    names, units = list(layout.names), list(layout.units)
+    clocks, rate = (set(), None) if layout.leads_in_rows and names else time_columns(layout.names, values)
+    kept = [index for index in range(len(values)) if index not in clocks and not _is_blank(values, names, index)]
+    values = values[kept]
+    names = [names[index] for index in kept] if names else []
+    units = [units[index] for index in kept] if units else []
+    rate = needed_rate(rate or layout.sampling_rate_hz or sampling_rate_hz, file.name)
+    file_format = _FORMATS[layout.delimiter]
+    if any(canonical_lead(name) for name in names):
+        yield _named(values, names, units, rate, file_format)
+    else:
+        yield from _unnamed(values, names, rate, file_format, file.name)
+
+
+def _named(values: np.ndarray, names: list[str], units: list[str], rate: float, file_format: str) -> Channels:
+    """Channels of a table with lead names; units from the header, else by the amplitude of all leads together."""
+    notes: list[str] = []
+    is_lead = [canonical_lead(name) is not None for name in names]
+    factors = [mv_per_unit(unit) for unit in units]
+    if any(factor is None for factor, lead in zip(factors, is_lead, strict=True) if lead):
+        judged, note = judge_unit(values[is_lead], rate)
+        notes.append(note)
+        factors = [judged] * len(names)
+    samples = [row * (factor or 1.0) for row, factor in zip(values, factors, strict=True)]
+    return Channels(names, samples, rate, file_format, notes)
+
+
+def _unnamed(values: np.ndarray, names: list[str], rate: float, file_format: str, file_name: str) -> Iterator[Channels]:
+    """Channels of a table without lead names: 12 or 8 columns in the standard order."""
+    if len(values) not in (8, 12):
+        raise SignalError(
+            f"The table has {len(values)} columns without lead names; 12 (or the 8 leads I, II, V1 to V6) are needed.",
+            "Add a header line with the lead names, or give all 12 leads.",
+        )
+    for channels in recordings(values, rate, file_name, file_format):
+        if names:
+            channels.notes.insert(0, f"The column names ({', '.join(names)[:80]}) are no lead names.")
+        yield channels
+
+
+def _is_blank(values: np.ndarray, names: list[str], index: int) -> bool:
+    """An empty column without a name at the edge, as a trailing delimiter leaves it."""
+    at_edge = index in (0, len(values) - 1)
+    return at_edge and not (names and names[index]) and bool(np.isnan(values[index]).all())
+
+
+def _decode(data: bytes) -> str:
+    if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return data.decode("utf-16", errors="replace")
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        return data.decode("latin-1")
+
+
+def _values(lines: list[str], layout: Layout, name: str) -> np.ndarray:
+    """The numbers as (columns, n) float64; missing cells are NaN."""
+    if layout.leads_in_rows:
+        return _rows(lines[layout.n_header :], layout, name)
+    n_columns = len(cells(lines[layout.n_header], layout.delimiter))
+    if n_columns > MAX_COLUMNS:
+        raise ReadError(
+            f"The table has more than {MAX_COLUMNS} columns in {len(lines):,} lines; one column a lead is needed.",
+            "Save the ECG with 12 columns.",
+        )
+    check_size(n_columns, len(lines))
+    return _columns(lines[layout.n_header :], layout, name)
+
+
+def _rows(lines: list[str], layout: Layout, name: str) -> np.ndarray:
+    """One lead a line."""
+    rows = []
+    for line in [line for line in lines if line.strip()][: len(layout.names) or MAX_COLUMNS]:
+        row = line.split(layout.delimiter or None)
+        rows.append(row[1:] if layout.names else row)
+    lengths = {len(row) for row in rows}
+    if len(lengths) > 1:
+        raise ReadError(
+            f"The lines of “{name}” have different numbers of values ({min(lengths)} to {max(lengths)}).",
+            "Save every lead with the same number of samples.",
+        )
+    check_size(len(rows), lengths.pop())
+    try:
+        return np.array([[float(cell.replace(",", ".").strip(" \"'") or "nan") for cell in row] for row in rows])
+    except ValueError as error:
+        raise _not_numbers(name) from error
+
+
+def _columns(lines: list[str], layout: Layout, name: str) -> np.ndarray:
+    """One lead a column."""
+    import pandas as pd
+
+    try:
+        frame = pd.read_csv(
+            io.StringIO("\n".join(lines)), sep=layout.delimiter or r"\s+", header=None, decimal=layout.decimal,
+            quotechar="'" if "'" in lines[0] else '"', skipinitialspace=True, comment="#", low_memory=False,
+            na_values=["-", "none", "None"], index_col=False,
+        )  # fmt: skip
+    except (pd.errors.ParserError, ValueError) as error:
+        raise ReadError(
+            f"The lines of “{name}” do not have the same number of columns.",
+            "Save the table again with one value a column in every line.",
+        ) from error
+    if frame[0].dtype == object:
+        frame[0] = _clock_seconds(frame[0])
+    try:
+        return np.ascontiguousarray(frame.to_numpy(dtype=np.float64).T)
+    except (ValueError, TypeError) as error:
+        raise _not_numbers(name) from error
+
+
+def _clock_seconds(column):
+    """Times of day ("0:00.002", "[12:30:01.500]") as seconds; anything else stays as it is."""
+    import pandas as pd
+
+    text = column.astype(str).str.strip("[]' \"").str.replace(",", ".")
+    text = text.where(text.str.count(":") != 1, "0:" + text)
+    seconds = pd.to_timedelta(text, errors="coerce").dt.total_seconds()
+    return column if seconds.isna().any() else seconds
+
+
+def _not_numbers(name: str) -> ReadError:
+    return ReadError(
+        f"The table “{name}” has cells that are not numbers.", "Remove text from the columns of the leads."
+    )

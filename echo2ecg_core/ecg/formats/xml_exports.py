@@ -1,0 +1,140 @@
+"""XML exports of electrocardiographs, told apart by their root element and parsed without entities.
+
+GE MUSE, Philips Sierra (1.03, 1.04) and HL7 aECG go through ecgdatakit, GE CardioSoft through read_cardiosoft.py.
+Entity declarations and external references are refused, sizes are bounded before anything is decompressed.
+"""
+
+import base64
+import codecs
+import re
+from collections.abc import Iterator
+from xml.etree.ElementTree import Element, ParseError, TreeBuilder
+
+from echo2ecg_core.ecg.channels import Channels
+from echo2ecg_core.ecg.files import EcgFile
+from echo2ecg_core.ecg.formats import cardiosoft as read_cardiosoft
+from echo2ecg_core.ecg.formats.devices import channels_of, parse, without_calibration
+from echo2ecg_core.errors import ReadError
+
+MAX_XML_BYTES = 16 * 2**20
+MAX_ELEMENTS, MAX_DEPTH = 200_000, 100
+MAX_SIERRA_BYTES = 4 * 2**20  # all leads of one Philips recording, unpacked
+_START = re.compile(r"\s*<[?!A-Za-z_]")
+
+
+def recognises(head: bytes) -> bool:
+    """Whether a file is XML, in UTF-8, UTF-16 or an 8-bit encoding."""
+    if head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return _START.match(head[: len(head) // 2 * 2].decode("utf-16", errors="replace")) is not None
+    return _START.match(head.removeprefix(codecs.BOM_UTF8).decode("latin-1")) is not None
+
+
+def read(file: EcgFile, sampling_rate_hz: float | None = None) -> Iterator[Channels]:
+    """The rhythm leads of an XML export.
+
+    Raises:
+        ReadError: If the XML is damaged, declares entities, or is of no known kind.
+    """
+    root = _root(file)
+    kind = _local_name(root)
+    if kind == "restingecg":
+        record = parse(file, "GEMuseXMLParser")
+        channels = channels_of(record, "GE MUSE XML")
+        if record.raw_metadata.get("FirstSampleBaseline"):
+            channels.notes.append(
+                "The file gives a first-sample baseline for some leads; it is undocumented and was "
+                "not applied, so leads may sit at a constant offset."
+            )
+        yield channels
+    elif kind == "restingecgdata":
+        _check_sierra(file, root)
+        yield without_calibration(channels_of(parse(file, "SierraXMLParser"), "Philips Sierra XML"))
+    elif kind == "annotatedecg":
+        record = parse(file, "HL7aECGParser")
+        channels = channels_of(record, "HL7 aECG")
+        exact = (record.raw_metadata.get("rhythm_time") or {}).get("sampling_rate_exact")
+        channels.sampling_rate_hz = float(exact or channels.sampling_rate_hz)
+        yield channels
+    elif kind == "cardiologyxml":
+        yield read_cardiosoft.channels(root)
+    else:
+        raise ReadError(
+            f"“{file.name}” is XML (<{kind[:40]}>), but no ECG export that is known.",
+            "Give GE MUSE, GE CardioSoft, Philips Sierra or HL7 aECG XML.",
+        )
+
+
+class _BoundedBuilder(TreeBuilder):
+    """Builds the tree of a document that is neither too deep nor too large: deep trees crash compiled parsers."""
+
+    def __init__(self):
+        super().__init__()
+        self.depth = self.n_elements = 0
+
+    def start(self, tag, attributes):
+        self.depth, self.n_elements = self.depth + 1, self.n_elements + 1
+        if self.depth > MAX_DEPTH or self.n_elements > MAX_ELEMENTS:
+            raise ReadError(
+                f"The XML has more than {MAX_ELEMENTS:,} elements or {MAX_DEPTH} levels: no ECG export needs that.",
+                "Export the ECG again from its source.",
+            )
+        return super().start(tag, attributes)
+
+    def end(self, tag):
+        self.depth -= 1
+        return super().end(tag)
+
+
+def _root(file: EcgFile) -> Element:
+    """The parsed document; declarations of entities are refused, a plain document type is not."""
+    from defusedxml import DefusedXmlException
+    from defusedxml.ElementTree import DefusedXMLParser
+
+    if b"<html" in file.head().lower():
+        raise ReadError(
+            f"“{file.name}” is a web page, not an ECG recording.",
+            "Download the file itself; a page that asks to sign in is often saved in its place.",
+        )
+    parser = DefusedXMLParser(target=_BoundedBuilder())
+    try:
+        parser.feed(file.read(MAX_XML_BYTES))
+        return parser.close()
+    except DefusedXmlException as error:
+        raise ReadError(
+            f"“{file.name}” declares XML entities, which are refused because they can be used to attack.",
+            "Export the ECG again from its source.",
+        ) from error
+    except (ParseError, ValueError, LookupError) as error:
+        raise ReadError(
+            f"“{file.name}” begins like XML but is damaged or cut short.",
+            "Export or copy the file again from its source.",
+        ) from error
+
+
+def _local_name(element: Element) -> str:
+    return str(element.tag).rsplit("}", 1)[-1].lower()
+
+
+def _check_sierra(file: EcgFile, root: Element) -> None:
+    """Refuse compressed leads that would unpack to more than a recording can be."""
+    from ecgdatakit.parsing.codecs.lzw import LzwDecoder
+
+    unpacked = 0
+    for element in root.iter():
+        if _local_name(element) != "parsedwaveforms" or not element.text:
+            continue
+        data = base64.b64decode("".join(element.text.split())) if "," not in element.text else b""
+        position = 0
+        while 0 <= position < len(data) - 8:
+            size = int.from_bytes(data[position : position + 4], "little", signed=True)
+            if not 0 < size <= len(data) - position - 8:
+                break
+            decoder = LzwDecoder(data[position + 8 : position + 8 + size], bits=10)
+            while decoder.read() != -1:
+                unpacked += 1
+                if unpacked > MAX_SIERRA_BYTES:
+                    raise ReadError(
+                        f"The leads of “{file.name}” would unpack to more than {MAX_SIERRA_BYTES // 2**20} MB.",
+                        "Export the ECG again from its source.",
+                    )
+            position += 8 + size

@@ -1,0 +1,203 @@
+"""The import jobs: an archive folder on the server or an uploaded zip, and weight files; each leaves a report beside
+the catalog.
+
+Uploads wait in `uploads/` under the hash of their content, so a resumed job finds them, and are deleted once they are
+in: they hold what de-identification takes out. A zip is refused whole when a name in it points elsewhere or it would
+fill the disk.
+"""
+
+import hashlib
+import json
+import shutil
+import zipfile
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from echo2ecg_core.errors import ReadError, StoreError
+from echo2ecg_core.intake.ingest import CLIP_SUFFIXES, ingest, is_phantom, read_tables
+from echo2ecg_core.progress import Progress
+from echo2ecg_core.store import jobs
+from echo2ecg_core.store.catalog import Catalog
+from echo2ecg_core.store.database import Workspace, write_atomically
+from echo2ecg_core.store.model_registry import ModelRegistry
+
+TABLES = ("labels.csv", "ecgs.csv")
+
+
+@dataclass(frozen=True)
+class ArchiveFacts:
+    """What an archive says it holds, before it is read."""
+
+    patients: int
+    studies: int
+    ecgs: int
+    clips: int
+    synthetic: bool
+
+
+def look_into(folder: Path) -> ArchiveFacts:
+    """Count what an archive folder holds; reads its two tables and lists its clips.
+
+    Raises:
+        StoreError: there is no such folder, or its tables are missing or lack a column.
+    """
+    if not folder.is_dir():
+        raise StoreError(
+            f"There is no folder {folder.name!r} on this server.",
+            "Give the full path of the folder that holds labels.csv and ecgs.csv.",
+        )
+    studies, ecgs = read_tables(folder)
+    clips = sum(1 for p in folder.glob("echo/*/*/*") if p.is_file() and p.suffix.lower() in CLIP_SUFFIXES)
+    return ArchiveFacts(
+        len(set(studies.patient_id) | set(ecgs.patient_id)), len(studies), len(ecgs), clips, is_phantom(folder)
+    )
+
+
+def keep_upload(workspace: Workspace, name: str, content: bytes) -> str:
+    """Keep an uploaded file until its job has read it; returns the name it waits under.
+
+    Raises:
+        StoreError: the workspace cannot be written.
+    """
+    suffix = "".join(c for c in Path(name).suffix if c.isalnum() or c == ".")
+    kept = hashlib.sha256(content).hexdigest()[:16] + suffix
+    try:
+        write_atomically(workspace.folder / "uploads" / kept, content)
+    except OSError as error:
+        raise StoreError(
+            f"The upload cannot be kept: {error.strerror}.", "Free some disk space, or name a folder on the server."
+        ) from error
+    return kept
+
+
+def import_archive(workspace: Workspace, parameters: dict, progress: Progress) -> str:
+    """The import job.
+
+    Args:
+        parameters: "folder" (path on the server) or "upload" (name from `keep_upload`), "cohort", "prepare" (queue the
+            preparing of the active model afterwards), "job_id".
+
+    Raises:
+        StoreError: the archive lacks its tables, or a patient has two splits.
+        ReadError: the upload is no zip that can be opened safely.
+    """
+    upload = parameters.get("upload")
+    unpacked = workspace.folder / "uploads" / f"{Path(upload).stem}-files" if upload else None
+    if upload:
+        progress(0.0, "Unpacking the upload")
+        folder = unpack(workspace.folder / "uploads" / upload, unpacked)
+    else:
+        folder = Path(parameters["folder"])
+        look_into(folder)
+    before = Catalog(workspace).counts()
+    report = asdict(ingest(folder, workspace, cohort=parameters["cohort"], progress=progress))
+    added = {what: count - before[what] for what, count in Catalog(workspace).counts().items()}
+    _write_report(
+        workspace, parameters["job_id"], {"cohort": parameters["cohort"], "added": added, "refused": report["refused"]}
+    )
+    if upload:
+        shutil.rmtree(unpacked, ignore_errors=True)
+        (workspace.folder / "uploads" / upload).unlink(missing_ok=True)
+    active = next((card for card in ModelRegistry(workspace).models() if card.active), None)
+    if parameters.get("prepare") and active:
+        jobs.queue(workspace, "prepare", {"model": active.model_id})
+    refused = len(report["refused"])
+    return (
+        f"Added {added['ecgs']} ECGs, {added['studies']} studies and {added['clips']} clips of {added['patients']} "
+        "new patients."
+        + (
+            f" {refused} {'file was' if refused == 1 else 'files were'} passed over; the Import page lists each with "
+            "its reason."
+            if refused
+            else ""
+        )
+    )
+
+
+def import_weight_files(workspace: Workspace, parameters: dict, progress: Progress) -> str:
+    """The job that registers weights of others.
+
+    Args:
+        parameters: "files" (paths on the server) or "uploads" (names from `keep_upload`), "kind", "allow_partial",
+            "sampling_rate_hz", "order" (None: not known), "job_id".
+
+    Raises:
+        ModelError: the files cannot be read safely, are incomplete or damaged, or hold another kind.
+    """
+    from echo2ecg_core.intake.weights import import_model
+
+    progress(0.1, "Reading the weights")
+    uploads = [workspace.folder / "uploads" / name for name in parameters.get("uploads", ())]
+    told = {
+        key: parameters[key]
+        for key in ("kind", "allow_partial", "sampling_rate_hz", "order")
+        if parameters.get(key) is not None
+    }
+    done = import_model(uploads or [Path(f) for f in parameters["files"]], workspace, **told)
+    for path in uploads:
+        path.unlink(missing_ok=True)
+    _write_report(workspace, parameters["job_id"], done.as_json())
+    return f"{done.card.name} {done.card.model_id} is registered, inactive. {' '.join(done.notes)}".strip()
+
+
+def import_report(workspace: Workspace, job_id: int) -> dict | None:
+    """What an import job left: {cohort, added, refused: [{file, reason}]}, or of weights {model, kind, notes, …}; None
+    without."""
+    try:
+        return json.loads(_report_path(workspace, job_id).read_text())
+    except (OSError, ValueError):
+        return None
+
+
+def _report_path(workspace: Workspace, job_id: int) -> Path:
+    return workspace.folder / "imports" / f"import-{job_id:04d}.json"
+
+
+def _write_report(workspace: Workspace, job_id: int, report: dict) -> None:
+    write_atomically(_report_path(workspace, job_id), json.dumps(report, indent=1).encode())
+
+
+def unpack(path: Path, target: Path) -> Path:
+    """Unpack a zip and return the folder in it that holds the tables.
+
+    Raises:
+        ReadError: it is no zip, encrypted or damaged, a name points outside, or the disk is too small for its content.
+        StoreError: the upload is gone, or no folder in it holds labels.csv and ecgs.csv.
+    """
+    if not path.is_file():
+        raise StoreError("The uploaded archive is no longer there.", "Upload it again.")
+    try:
+        with zipfile.ZipFile(path) as zipped:
+            _check_names(zipped, target)
+            target.mkdir(parents=True, exist_ok=True)
+            zipped.extractall(target)
+    except (zipfile.BadZipFile, RuntimeError, NotImplementedError, EOFError) as error:
+        raise ReadError(
+            f"The upload cannot be unpacked: it is no zip, encrypted or damaged ({type(error).__name__}).",
+            "Pack the archive again as a plain zip.",
+        ) from error
+    for folder in (target, *sorted(p for p in target.iterdir() if p.is_dir())):
+        if all((folder / name).is_file() for name in TABLES):
+            return folder
+    shutil.rmtree(target, ignore_errors=True)
+    raise StoreError(
+        "The zip holds no folder with labels.csv and ecgs.csv.",
+        'Pack the folder that holds both; see README, "Import".',
+    )
+
+
+def _check_names(zipped: zipfile.ZipFile, target: Path) -> None:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    for info in zipped.infolist():
+        is_link = (info.external_attr >> 16) & 0o170000 == 0o120000
+        if is_link or not (target / info.filename).resolve().is_relative_to(target.resolve()):
+            raise ReadError(
+                "A name in the zip points outside the archive.",
+                "Pack the archive again, without links and absolute paths.",
+            )
+    needed, free = sum(info.file_size for info in zipped.infolist()), shutil.disk_usage(target.parent).free
+    if needed > 0.8 * free:
+        raise ReadError(
+            f"Unpacked, the archive needs {needed / 2**30:.1f} GB; {free / 2**30:.1f} GB are free.",
+            "Free some space, or put the folder on the server and give its path.",
+        )

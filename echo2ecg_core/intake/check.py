@@ -1,0 +1,98 @@
+"""Is this workspace whole? Files against their names, weights against their checksum, vectors against fresh ones."""
+
+import hashlib
+
+import numpy as np
+
+from echo2ecg_core.answers.embed import clip_encoder_id, prepared_clip
+from echo2ecg_core.answers.loaded_model import LoadedModel, load_active_model
+from echo2ecg_core.errors import Echo2ECGError, StoreError
+from echo2ecg_core.store.catalog import Catalog
+from echo2ecg_core.store.database import Workspace
+from echo2ecg_core.store.vectors import load_vectors
+
+SAMPLE = 12
+LOWEST_COSINE = 0.9999
+
+
+def check_workspace(workspace: Workspace) -> list[dict]:
+    """Rows of name, ok and found, one a check; reading only.
+
+    Raises:
+        StoreError: there is no workspace here.
+    """
+    if not workspace.exists():
+        raise StoreError(
+            f"There is no workspace at {workspace.folder.name}.", "Run `demo`, or name another with --workspace."
+        )
+    rows = [_row("catalog", _catalog, workspace), _row("blobs", _blobs, workspace)]
+    try:
+        model = load_active_model(workspace)
+    except Echo2ECGError as error:
+        return [*rows, {"name": "active model", "ok": False, "found": str(error)}]
+    rows.append(
+        {
+            "name": "active model",
+            "ok": True,
+            "found": f"{model.card.name} {model.card.model_id}, weights match their checksum",
+        }
+    )
+    return rows + [
+        _row("ECG vectors", _ecg_vectors, workspace, model),
+        _row("clip vectors", _clip_vectors, workspace, model),
+    ]
+
+
+def _row(name: str, function, *arguments) -> dict:
+    try:
+        ok, found = function(*arguments)
+    except Echo2ECGError as error:
+        ok, found = False, str(error)
+    return {"name": name, "ok": bool(ok), "found": found}
+
+
+def _catalog(workspace: Workspace) -> tuple[bool, str]:
+    with workspace.connect() as db:
+        verdict = db.execute("PRAGMA integrity_check").fetchone()[0]
+    counts = Catalog(workspace).counts()
+    return verdict == "ok", ", ".join(f"{n} {what}" for what, n in counts.items())
+
+
+def _blobs(workspace: Workspace) -> tuple[bool, str]:
+    with workspace.connect() as db:
+        names = [r[0] for r in db.execute("SELECT blob FROM clips UNION SELECT blob FROM ecgs").fetchall()]
+    bad = [
+        n
+        for n in names
+        if not (path := workspace.blobs / n).is_file() or hashlib.sha256(path.read_bytes()).hexdigest() != path.stem
+    ]
+    return not bad, f"{len(names) - len(bad)} of {len(names)} files match their content hash"
+
+
+def _ecg_vectors(workspace: Workspace, model: LoadedModel) -> tuple[bool, str]:
+    catalog, vectors = Catalog(workspace), load_vectors(workspace.vectors, "ecg", model.card.model_id)
+    sample = _sample(vectors.ids)
+    fresh = [model.embed_ecgs(model.prepare(catalog.ecg_record(i))[None]).embedding[0] for i in sample]
+    return _compare(vectors, sample, fresh)
+
+
+def _clip_vectors(workspace: Workspace, model: LoadedModel) -> tuple[bool, str]:
+    catalog, vectors = Catalog(workspace), load_vectors(workspace.vectors, "clip", clip_encoder_id(model))
+    sample = _sample(vectors.ids)
+    fresh = [model.embed_clips(prepared_clip(catalog, i, model)[None])[0][0] for i in sample]
+    return _compare(vectors, sample, fresh)
+
+
+def _sample(ids: tuple[str, ...]) -> list[str]:
+    return sorted(ids, key=lambda i: hashlib.sha256(i.encode()).hexdigest())[:SAMPLE]
+
+
+def _compare(vectors, sample: list[str], fresh: list[np.ndarray]) -> tuple[bool, str]:
+    if not sample:
+        return True, "none stored yet"
+    stored, fresh = vectors.rows(sample), np.stack(fresh)
+    cosine = (stored * fresh).sum(1) / np.linalg.norm(stored, axis=1) / np.linalg.norm(fresh, axis=1)
+    return (
+        cosine.min() >= LOWEST_COSINE,
+        f"{len(sample)} of {len(vectors)} embedded again, lowest cosine {cosine.min():.6f}",
+    )

@@ -1,0 +1,189 @@
+"""The phantom demo: the shipped model and a sample of its cohort, written as real files and read back like anyone's.
+
+The workspace holds patients of all three splits, most of them never seen by the model. Everything is made by the same
+readers, catalog and networks as real data; stopping and starting repeats nothing.
+"""
+
+import json
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from echo2ecg_core.errors import ModelError
+from echo2ecg_core.progress import Progress, silent
+from echo2ecg_core.settings import PROJECT
+from echo2ecg_core.store import jobs
+from echo2ecg_core.store.catalog import Catalog
+from echo2ecg_core.store.database import Workspace, write_atomically
+from echo2ecg_core.store.model_registry import ModelCard, ModelRegistry
+from echo2ecg_core.store.paths import report_path
+
+SHIPPED_MODEL = PROJECT / "assets" / "models" / "demo-multiview"
+SHIPPED_REPORT = PROJECT / "assets" / "models" / "demo-multiview-report"  # made by benchmarks/demo_report.py
+COHORT = "Phantom demo"
+COHORT_PATIENTS, COHORT_SEED = 4000, 2026
+DEMO_PATIENTS = {"test": 130, "validation": 55, "train": 55}
+EXAMPLES = (
+    ("sinus", "Sinus rhythm", "regular rhythm, narrow QRS"),
+    ("lbbb", "Left bundle branch block", "wide QRS, simulated conduction delay"),
+    ("af", "Atrial fibrillation", "no P waves, irregular"),
+)
+
+
+@dataclass(frozen=True)
+class Example:
+    """One ECG to try: `path` is the WFDB header beside its signal file."""
+
+    title: str
+    description: str
+    path: Path
+
+
+def open_workspace(workspace: Workspace) -> ModelCard:
+    """Make sure that a workspace has a catalog and an active model, taking the shipped one if there is none; fast."""
+    registry = ModelRegistry(workspace)
+    try:
+        return registry.active()
+    except ModelError:
+        if not (SHIPPED_MODEL / "manifest.json").is_file():
+            raise
+        card = registry.register(SHIPPED_MODEL)
+        _take_report(workspace, card)
+        return registry.promote(card.model_id)
+
+
+def _take_report(workspace: Workspace, card: ModelCard) -> None:
+    """Give a workspace the evaluation that ships with the model, on all patients of its cohort, unless it has one."""
+    target = report_path(workspace, card.model_id)
+    if target.exists() or not (SHIPPED_REPORT / target.name).is_file():
+        return
+    if json.loads((SHIPPED_REPORT / target.name).read_bytes())["model"]["id"] == card.model_id:
+        for file in sorted(
+            SHIPPED_REPORT.iterdir(), key=lambda f: f.name == target.name
+        ):  # the report last: it is looked for
+            write_atomically(target.with_name(file.name), file.read_bytes())
+
+
+def ensure_demo(workspace: Workspace) -> None:
+    """Open the workspace and, where it holds nothing yet, queue the demo job and start a worker for open jobs; fast."""
+    open_workspace(workspace)
+    if not is_complete(workspace) and not jobs.jobs(workspace):
+        jobs.queue(workspace, "demo")
+    if jobs.jobs(workspace, open_only=True):
+        jobs.start_worker(workspace)
+
+
+def is_complete(workspace: Workspace) -> bool:
+    """True when the workspace holds data: a finished demo, or an archive that somebody imported."""
+    return workspace.exists() and (
+        any(j.kind == "demo" and j.state == "done" for j in jobs.jobs(workspace))
+        or Catalog(workspace).counts()["studies"] > 0
+        and not any(j.kind == "demo" for j in jobs.jobs(workspace))
+    )
+
+
+def cohort():
+    """The phantom cohort that the shipped model was trained, calibrated and tested on, by split."""
+    from echo2ecg_core.phantom.cohort import PhantomCohort
+
+    return PhantomCohort(COHORT_PATIENTS, COHORT_SEED)
+
+
+def demo_patients() -> list[int]:
+    """Numbers of the cohort's patients that the demo workspace holds: the first of every split."""
+    wanted, chosen, people = dict(DEMO_PATIENTS), [], cohort()
+    for i in range(COHORT_PATIENTS):
+        split = people.split_of(i)
+        if wanted[split] > 0:
+            wanted[split] -= 1
+            chosen.append(i)
+    return chosen
+
+
+def build_demo(workspace: Workspace, progress: Progress = silent) -> str:
+    """Write the sample, read it in, embed it and draw the map; returns a closing sentence."""
+    from echo2ecg_core.answers.embed import embed_clips, embed_ecgs, embed_studies
+    from echo2ecg_core.answers.loaded_model import load_model
+    from echo2ecg_core.answers.maps import build_map
+    from echo2ecg_core.intake.ingest import ingest
+    from echo2ecg_core.phantom.cohort import write_cohort
+
+    card = open_workspace(workspace)
+    archive = workspace.folder / "demo"
+    patients = demo_patients()
+    step = _steps(progress)
+    write_cohort(
+        archive,
+        COHORT_PATIENTS,
+        COHORT_SEED,
+        patients=patients,
+        ecg_only=True,
+        progress=step(0.00, 0.03, "Simulating ECGs"),
+    )
+    ingest(archive, workspace, cohort=COHORT, synthetic=True, progress=step(0.03, 0.08))
+    model = load_model(card)
+    embed_ecgs(workspace, model, step(0.08, 0.15))
+    write_cohort(
+        archive,
+        COHORT_PATIENTS,
+        COHORT_SEED,
+        patients=patients,
+        jobs=2,
+        progress=step(0.15, 0.60, "Simulating echo studies"),
+    )
+    ingest(archive, workspace, cohort=COHORT, synthetic=True, progress=step(0.60, 0.70))
+    embed_clips(workspace, model, step(0.70, 0.90))
+    embed_studies(workspace, model)
+    build_map(workspace, card.model_id, step(0.90, 1.0))
+    counts = Catalog(workspace).counts()
+    return (
+        f"The demo holds {counts['ecgs']} ECGs and {counts['studies']} echo studies of {counts['patients']} "
+        "simulated patients."
+    )
+
+
+def example_ecgs(workspace: Workspace) -> list[Example]:
+    """Three simulated ECGs of test patients to try, written once into the workspace."""
+    return [
+        Example(title, text, _example_file(workspace.folder / "examples" / key, key)) for key, title, text in EXAMPLES
+    ]
+
+
+def _example_file(folder: Path, key: str) -> Path:
+    """The WFDB header of the first test patient's ECG that shows `key`."""
+    found = sorted(folder.glob("*.hea"))
+    if found:
+        return found[0]
+    from echo2ecg_core.phantom.cohort import write_ecg
+
+    fits = {
+        "sinus": lambda h: h.rhythm == "sinus" and h.conduction == "normal" and h.conditions == ("healthy",),
+        "lbbb": lambda h: h.conduction == "lbbb" and h.rhythm == "sinus" and h.lvef < 40,
+        "af": lambda h: h.rhythm == "af" and h.conduction == "normal",
+    }[key]
+    people = cohort()
+    patient = next(
+        p for p in (people.patient(i) for i in range(COHORT_PATIENTS)) if p.split == "test" and fits(p.heart)
+    )
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=folder.parent) as temporary:
+        write_ecg(patient.ecgs[0], Path(temporary))
+        folder.mkdir(exist_ok=True)
+        for path in sorted(
+            Path(temporary).iterdir(), key=lambda p: p.suffix == ".hea"
+        ):  # the header last: it is looked for
+            path.replace(folder / path.name)
+    return next(folder.glob("*.hea"))
+
+
+def _steps(progress: Progress):
+    """Turns the progress of one step into that of the whole job."""
+
+    def step(start: float, end: float, words: str = ""):
+        def report(*told) -> None:
+            share, message = (told[0] / max(told[1], 1), f"{words}: {told[0]} of {told[1]}") if len(told) == 3 else told
+            progress(start + (end - start) * min(share, 1.0), message)
+
+        return report
+
+    return step

@@ -1,0 +1,218 @@
+"""A report as one HTML file that names no other address: figures as inline SVG, tables, provenance, marks.
+
+It is made to be mailed, printed and archived, so it has no script, no font of its own and one theme.
+"""
+
+from html import escape
+
+from echo2ecg_core.figures.chart import ON_PAGE, inline_svg
+from echo2ecg_core.figures.export import RESEARCH_ONLY
+from echo2ecg_core.figures.notation import THIN
+from echo2ecg_core.figures.scores import count, parameters
+from echo2ecg_core.figures.tables import table_html
+from echo2ecg_core.reports import charts, comparison, tables
+from echo2ecg_core.reports.document import Report
+
+LIKENESS_WORDS = (
+    "The last column is the mean difference between an ECG’s own study and its ten nearest, as a share of that to "
+    "random "
+    "studies: 1 is no better than chance."
+)
+VALIDATION_WORDS = (
+    "The readouts and intervals that pages show were calibrated on these patients, and training was watched on them, "
+    "so what stands "
+    "here may be too good. Judge a model by its test patients."
+)
+STYLE = """
+body { font: 14px/1.45 system-ui, 'Source Sans 3', sans-serif; color: #17202a; background: #fff; max-width: 1200px;
+  margin: 24px auto; padding: 0 24px; font-variant-numeric: tabular-nums; }
+h1 { font-size: 22px; margin: 0; } h2 { font-size: 18px; margin: 34px 0 4px; border-top: 1px solid #dce2e8;
+  padding-top: 18px; } h3 { font-size: 15.5px; margin: 0 0 4px; }
+h3 span, p.facts, .e2e-table span { color: #55606d; font-weight: 400; } h3 span { font-size: 13px; }
+.badge { display: inline-block; padding: 2px 8px; border-radius: 4px; background: #eef1f4; color: #46515d;
+  font-weight: 600; font-size: 12.5px; margin: 6px 6px 6px 0; }
+.badge.synthetic { background: #e6f0fa; color: #1a4f82; } .badge.failed { background: #fff6e6; color: #694200; }
+.charts { display: flex; flex-wrap: wrap; gap: 22px 28px; margin: 12px 0; } .charts figure { margin: 0;
+  flex: 0 1 373px; }
+dl { display: flex; flex-wrap: wrap; gap: 6px 40px; margin: 10px 0; } dl div { margin: 0; } dt { font-size: 12.5px;
+  color: #55606d; } dd { margin: 0; } dd b { font-size: 22px; font-weight: 600; } dd small { color: #55606d; }
+.scroll { overflow-x: auto; } .e2e-table { border-collapse: collapse; font-size: 13.5px; width: 100%; margin: 10px 0;
+  } .e2e-table :is(th, td) { border-bottom: 1px solid #ebeff3; padding: 4px 8px; text-align: left; font-weight: 400;
+  vertical-align: top; }
+.e2e-table thead th { font-weight: 600; font-size: 12.5px; color: #55606d; } .e2e-table b { font-weight: 600; }
+  .e2e-table .num { text-align: right; white-space: nowrap; } .e2e-table caption { text-align: left;
+  font-weight: 600; padding: 4px 8px; }
+.e2e-whisker { position: relative; height: 16px; min-width: 150px; } .e2e-whisker > div { position: absolute; }
+  .e2e-whisker .rule { left: 0; right: 0; top: 7px; height: 2px; background: #ebeff3; }
+  .e2e-whisker .whisker { top: 7px; height: 2px; background: currentcolor; } .e2e-whisker .dot { top: 3.5px;
+  width: 9px; height: 9px; margin-left: -4.5px; border-radius: 50%; background: currentcolor; }
+.series0 { color: #1b5e9b; } .series1 { color: #c2571a; } .series2 { color: #17202a; } .series3 { color: #8a95a1; }
+footer { margin-top: 40px; color: #55606d; font-size: 12.5px; } @media print { h2 { break-before: auto; } figure,
+  table { break-inside: avoid; } }
+"""
+
+
+def html_page(report: Report) -> str:
+    """The whole report as one document."""
+    name = escape(report.model["name"])
+    parts = [f"<h1>{name}: evaluation report</h1>", _badges(report), f'<p class="facts">{escape(facts(report))}</p>']
+    if split_words(report):
+        parts.append(f"<p><b>Validation patients.</b> {split_words(report)}</p>")
+    if report.beside:
+        beside = ", ".join(f"{escape(r.model['name'])} {escape(r.model['id'][:8])}" for r in report.beside)
+        parts.append(f"<p>Beside it: {beside}.</p>")
+    for finding in report.findings():
+        parts.append(_finding(report, finding))
+    parts += [
+        _values(report),
+        _one_chart("Retrieval", charts.recall_chart(report), tables.retrieval_table(report), ""),
+        _likeness(report),
+        _one_chart("Intervals", charts.coverage_chart(report), tables.intervals_table(report), outside_words(report)),
+        _one_chart("Leakage checks", None, tables.checks_table(report), ""),
+        f"<h2>Tasks</h2>{_table(tables.tasks_table(report))}",
+        _provenance(report),
+        f"<footer>{RESEARCH_ONLY}</footer>",
+    ]
+    return (
+        '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8"><meta name="viewport" '
+        'content="width=device-width">'
+        f"<title>{name}: evaluation report</title><style>{STYLE}</style></head><body>{''.join(parts)}</body></html>\n"
+    )
+
+
+def _badges(report: Report) -> str:
+    synthetic = '<span class="badge synthetic">Synthetic</span>' if report.synthetic else ""
+    split = "" if report.split == "test" else f'<span class="badge failed">{report.split.capitalize()} patients</span>'
+    return f'<div><span class="badge">{RESEARCH_ONLY}</span>{synthetic}{split}</div>'
+
+
+def split_words(report: Report) -> str:
+    """What a reader has to know of patients that are not test patients; "" for test patients."""
+    return "" if report.split == "test" else VALIDATION_WORDS
+
+
+def facts(report: Report) -> str:
+    """One line: whom the numbers rest on."""
+    counts = report.data["counts"]
+    level = (
+        f"{100 * report.data.get('level', 0.95):.0f}{THIN}% intervals: {count(report.data.get('resamples'))} "
+        "bootstrap samples of patients"
+    )
+    seen = "never seen in training" if report.split == "test" else "on whom its readouts were calibrated"
+    return (
+        f"{', '.join(report.data.get('cohorts', []))}: {count(counts.get('patients'))} {report.split} patients, "
+        f"{count(counts.get('ecgs'))} ECGs, {count(counts.get('studies'))} studies, {seen}. {level}."
+    )
+
+
+def provenance_rows(report: Report) -> list[tuple[str, str]]:
+    """Where the numbers come from: model, data, program."""
+    model, counts, data = report.model, report.data["counts"], report.data
+    return [
+        ("Model", f"{model['name']} {model['id']}"),
+        ("SHA-256 of the weights", model.get("sha256", "")),
+        ("Parameters of the ECG encoder", parameters(model.get("parameters"))),
+        (
+            "Training data of the model",
+            "simulated hearts only" if model.get("synthetic") else "see the model's manifest",
+        ),
+        ("Cohorts", ", ".join(data.get("cohorts", []))),
+        ("Split", report.split),
+        (
+            "Readouts fitted on",
+            f"{count(counts.get('train_ecgs'))} ECGs of {count(counts.get('train_patients'))} training patients",
+        ),
+        ("Evaluated on", f"{count(counts.get('ecgs'))} ECGs of {count(counts.get('patients'))} patients"),
+        (
+            "Intervals",
+            f"{100 * data.get('level', 0.95):.0f}{THIN}%, {count(data.get('resamples'))} bootstrap samples of patients",
+        ),
+        ("Made", str(data.get("created_at", ""))[:16].replace("T", " ")),
+        ("Program version", str(data.get("version", ""))),
+        ("Workspace fingerprint", str(data.get("workspace", ""))[:16]),
+        *(("Note", note) for note in data.get("notes") or []),
+    ]
+
+
+def outside_words(report: Report) -> str:
+    """How many test ECGs the model calls outside its training data."""
+    outside = report.section("outside")
+    if not outside:
+        return ""
+    return (
+        f"{100 * outside['share']:.1f}{THIN}% of the {report.split} ECGs are marked as outside the training data "
+        f"(limit: the {outside['limit_percentile']:g}th percentile of validation ECGs)."
+    )
+
+
+def _finding(report: Report, finding: str) -> str:
+    readout, task = report.readouts()[0], report.data["tasks"][finding]
+    numbers = "".join(
+        f"<div><dt>{escape(h.label)}</dt><dd><b>{escape(h.value)}</b> {escape(h.interval)} "
+        f"<small>{escape(h.note)}</small></dd></div>"
+        for h in charts.headlines(report, finding, readout)
+    )
+    drawn = [*charts.finding_charts(report, finding, readout), charts.difference_chart(report, finding, readout)]
+    positive = (
+        f" {count(task['positives'])} of {count(task['patients'])} patients."
+        if task.get("positives") is not None
+        else ""
+    )
+    return (
+        f"<h2>{escape(task['label'])}</h2><p "
+        f"class='facts'>{escape(task.get('definition') or '')}{positive}</p><dl>{numbers}</dl>"
+        f"{_charts(drawn)}{_table(comparison.models_table(report, finding, readout))}"
+        f"{_cohorts(tables.cohorts_of_task(report, finding))}"
+    )
+
+
+def _cohorts(table: tables.Table) -> str:
+    return _table(table) if table.rows else ""
+
+
+def _values(report: Report) -> str:
+    readout = report.readouts()[0]
+    drawn = [
+        chart
+        for task in report.regressions()
+        for chart in charts.value_charts(report, task, readout)
+        if chart.name == "scatter"
+    ]
+    return (
+        f"<h2>Values</h2>{_charts(drawn)}{_table(tables.phenotypes_table(report, readout))}"
+        f"{_cohorts(tables.cohorts_table(report, 'regression'))}"
+        if report.regressions()
+        else ""
+    )
+
+
+def _one_chart(heading: str, chart: charts.Chart | None, table, words: str) -> str:
+    if not table.rows:
+        return ""
+    return f"<h2>{heading}</h2><p class='facts'>{escape(words)}</p>{_charts([chart])}{_table(table)}"
+
+
+def _likeness(report: Report) -> str:
+    table = tables.likeness_table(report)
+    return f"<p class='facts'>{LIKENESS_WORDS}</p>{_table(table)}" if table.rows else ""
+
+
+def _charts(drawn: list) -> str:
+    figures = "".join(
+        f"<figure><h3>{escape(c.title)} <span>{escape(c.note)}</span></h3>{inline_svg(c.draw(ON_PAGE), c.alt)}</figure>"
+        for c in drawn
+        if c
+    )
+    return f'<div class="charts">{figures}</div>' if figures else ""
+
+
+def _table(table) -> str:
+    return f'<div class="scroll">{table_html(table)}</div>'
+
+
+def _provenance(report: Report) -> str:
+    rows = "".join(
+        f'<tr><th scope="row">{escape(label)}</th><td>{escape(value)}</td></tr>'
+        for label, value in provenance_rows(report)
+    )
+    return f'<h2>Provenance</h2><table class="e2e-table pairs"><tbody>{rows}</tbody></table>'

@@ -1,0 +1,182 @@
+"""Importing an archive: what it should look like, where it comes from, how far the job is, what was refused and why."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pandas as pd
+import streamlit as st
+
+from echo2ecg_core.figures.notation import THIN, date, duration
+from echo2ecg_core.intake.archives import import_report, keep_upload, look_into
+from echo2ecg_core.store import jobs
+from echo2ecg_core.store.catalog import Catalog
+from echo2ecg_core.store.database import Workspace
+from echo2ecg_core.store.jobs import Job
+from pages.ui.errors import errors_in_words, plain
+
+POLL_S = 2
+PURPOSE = (
+    "Bring ECGs, echo clips and labels into this workspace. The import goes on when this page closes; stopping "
+    "and starting repeats nothing."
+)
+LAYOUT = """
+```
+archive/
+  labels.csv    patient_id, study_id, study_date, sex, age_years, split, lvef, lvedv, …   one row a study
+  ecgs.csv      ecg_id, patient_id, ecg_time, path                                        one row an ECG
+  ecg/…         any format the ECG page reads; `path` is relative to ecgs.csv
+  echo/PATIENT/STUDY/…   clips: DICOM, MP4, AVI
+```
+Splits are by patient; without a column `split` each patient gets one by hash (70 / 15 / 15). Phenotype columns go by
+their field names; others are ignored. Clips of real patients are de-identified on the way in: everything outside the
+ultrasound sector is blacked out, and a clip whose sector cannot be found is refused. What is in the workspace
+already is not read again.
+"""
+STATES = {"queued": "Waiting", "running": "Running", "done": "Done", "failed": "Failed", "cancelled": "Stopped"}
+
+
+def counts(workspace: Workspace) -> None:
+    """What the workspace holds."""
+    held = (
+        Catalog(workspace).counts()
+        if workspace.exists()
+        else dict.fromkeys(("patients", "studies", "clips", "ecgs"), 0)
+    )
+    labels = {"patients": "Patients", "ecgs": "ECGs", "studies": "Echo studies", "clips": "Clips"}
+    with st.container(horizontal=True, gap="large"):
+        for key, label in labels.items():
+            st.metric(label, f"{held[key]:,}", width="content")
+
+
+def form(workspace: Workspace) -> None:
+    """Folder on the server or zip, name of the cohort, and the button that queues the job."""
+    with st.container(border=True, key="archive_form"):
+        st.html("<h2 class='e2e-run'>Import an archive</h2>")
+        with st.popover("What an archive looks like", type="tertiary", icon=":material/folder_open:", width="content"):
+            st.markdown(LAYOUT)
+        source = st.segmented_control(
+            "Where it is",
+            ["Folder on this server", "Upload a zip"],
+            default="Folder on this server",
+            required=True,
+            key="archive_source",
+        )
+        upload, path = None, ""
+        if source == "Upload a zip":
+            upload = st.file_uploader("Zip of the archive folder", type="zip", key="archive_zip")
+        else:
+            path = st.text_input(
+                "Full path of the folder", key="archive_path", placeholder="/data/echo-archive"
+            ).strip()
+        cohort = (
+            st.text_input("Name of the cohort", value="Imported", key="archive_cohort", max_chars=60).strip()
+            or "Imported"
+        )
+        prepare = st.checkbox("Afterwards make vectors and map of the active model", value=True, key="archive_prepare")
+        ready = upload is not None or (bool(path) and _told(Path(path).expanduser()))
+        if st.button("Import", type="primary", icon=":material/download:", disabled=not ready):
+            with errors_in_words():
+                place = (
+                    {"upload": keep_upload(workspace, upload.name, upload.getvalue())}
+                    if upload
+                    else {"folder": str(Path(path).expanduser())}
+                )
+                jobs.queue(workspace, "import", place | {"cohort": cohort, "prepare": prepare})
+                jobs.start_worker(workspace)
+                st.rerun()
+
+
+def _told(folder: Path) -> bool:
+    """Say what the folder holds, before it is read; False when it is no archive."""
+    with errors_in_words():
+        facts = look_into(folder)
+        kind = "simulated hearts" if facts.synthetic else "real patients: clips will be de-identified"
+        st.html(
+            f"<div class='e2e-plan'><b>{facts.ecgs:,} ECGs</b>, <b>{facts.studies:,} studies</b> with {facts.clips:,} "
+            "clips of "
+            f"{facts.patients:,} patients<br>{kind}</div>"
+        )
+        return True
+    return False
+
+
+def imports(workspace: Workspace) -> None:
+    """The imports so far, the newest open; renews itself while one is under way."""
+    found = [j for j in jobs.jobs(workspace) if j.kind == "import"] if workspace.exists() else []
+    if not found:
+        st.caption("Nothing has been imported yet.")
+        return
+    busy = any(j.is_open or j.is_stopping for j in found)
+    st.fragment(_imports, run_every=POLL_S if busy else None)(workspace, busy)
+
+
+def _imports(workspace: Workspace, was_busy: bool) -> None:
+    with errors_in_words():
+        jobs.tend(workspace)
+        found = [j for j in jobs.jobs(workspace) if j.kind == "import"]
+        if was_busy and not any(j.is_open or j.is_stopping for j in found):
+            st.rerun()
+        for number, job in enumerate(found[:10]):
+            _one(workspace, job, newest=number == 0)
+
+
+def _one(workspace: Workspace, job: Job, *, newest: bool) -> None:
+    began = date(datetime.fromtimestamp(job.created_at, UTC))
+    state = "Stopping" if job.is_stopping else STATES[job.state]
+    with st.expander(
+        f"{plain(job.parameters.get('cohort', ''))} · {state} · {began} UTC", expanded=newest or job.is_open
+    ):
+        if job.state == "running":
+            left = f" · {duration(job.eta_s)} left" if job.eta_s else ""
+            st.progress(min(1.0, job.progress), text=f"{100 * job.progress:.0f}{THIN}%{left} · {plain(job.message)}")
+        elif job.state in ("failed", "cancelled"):
+            st.warning(
+                plain(job.message), icon=":material/error:" if job.state == "failed" else ":material/stop_circle:"
+            )
+        else:
+            st.write(plain(job.message) or "Waiting for the work before it.")
+        if job.is_open:
+            st.button(
+                "Stop",
+                key=f"stop_{job.job_id}",
+                icon=":material/stop:",
+                on_click=jobs.cancel,
+                args=(workspace, job.job_id),
+            )
+        elif job.state in ("failed", "cancelled"):
+            st.button(
+                "Resume",
+                key=f"resume_{job.job_id}",
+                icon=":material/resume:",
+                on_click=_resume,
+                args=(workspace, job.job_id),
+            )
+        _refused(import_report(workspace, job.job_id), job.job_id)
+
+
+def _refused(report: dict | None, job_id: int) -> None:
+    if not report or not report["refused"]:
+        return
+    refused = pd.DataFrame(report["refused"]).rename(columns={"file": "File", "reason": "Why it was passed over"})
+    st.dataframe(
+        refused,
+        hide_index=True,
+        row_height=29,
+        height="content" if len(refused) < 10 else 320,
+        key=f"refused_{job_id}",
+        alt="Files that were passed over",
+    )
+    st.download_button(
+        "CSV",
+        refused.to_csv(index=False),
+        f"import-{job_id:04d}-passed-over.csv",
+        "text/csv",
+        icon=":material/download:",
+        key=f"refused_csv_{job_id}",
+        on_click="ignore",
+    )
+
+
+def _resume(workspace: Workspace, job_id: int) -> None:
+    jobs.resume(workspace, job_id)
+    jobs.start_worker(workspace)

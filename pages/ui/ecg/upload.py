@@ -1,0 +1,143 @@
+"""How an ECG comes in: files dropped together, one of the examples, or another recording of the same upload.
+
+What is open stays open until a new file has been read; a file that cannot be read is told by name and loses nothing.
+"""
+
+import streamlit as st
+
+from echo2ecg_core.ecg.record import EcgRecord
+from echo2ecg_core.errors import SamplingRateNeeded
+from echo2ecg_core.figures.notation import THIN, number
+from echo2ecg_core.intake.demo import EXAMPLES
+from pages.ui import errors, resources, session
+from pages.ui.session import ReadFile
+
+PURPOSE = (
+    "Load a 12-lead ECG and see what it suggests about the heart an echo would show, with how sure the model is and "
+    "which studies look alike."
+)
+FORMATS = "WFDB (.hea with .dat), a zip of them, DICOM, CSV, NPY, NPZ, XML, SCP, EDF, TXT or MAT; several files at once"
+ROW_HEIGHT, MOST_ROWS = 29, 4
+PRIVATE = (
+    "No ECG yet. Drop a file, or try one of the three below. Files are read on this machine and sent nowhere else."
+)
+
+
+def welcome() -> None:
+    """The page before an ECG is open: what this is, the uploader, three examples."""
+    with st.container(key="welcome"):
+        st.html(f'<p class="e2e-purpose">{PURPOSE}</p>')
+        uploader("welcome")
+        st.html(f'<p class="e2e-facts">{PRIVATE}</p>')
+        examples("welcome")
+
+
+def load_another() -> None:
+    """The same choices behind a button, while an ECG is open; the button closes when a file has been opened."""
+    with (
+        st.container(key="load_another", width="content"),
+        st.popover("Load another", icon=":material/upload_file:", key=f"load_{session.upload_round()}"),
+    ):
+        uploader("another")
+        st.caption("Or one of the examples:")
+        examples("another")
+
+
+def uploader(place: str) -> None:
+    """Drop zone; one recording opens at once, several become a table, a missing sampling rate is asked for."""
+    files = st.file_uploader(
+        f"12-lead ECG: {FORMATS}", accept_multiple_files=True, key=f"files_{place}_{session.upload_round()}"
+    )
+    if not files:
+        return
+    with errors.errors_in_words():
+        content = {file.name: file.getvalue() for file in files}
+        read = _read(content, None)
+        rateless = next((item for item in read if isinstance(item.problem, SamplingRateNeeded)), None)
+        rate = _ask_for_rate(place, rateless) if rateless else None
+        if rate:
+            read = _read(content, rate)
+        if rate or not rateless:
+            _take(read)
+
+
+def _read(content: dict[str, bytes], sampling_rate_hz: float | None) -> tuple[ReadFile, ...]:
+    with st.spinner("Reading the ECG …"):
+        return resources.read_files(content, sampling_rate_hz)
+
+
+def _ask_for_rate(place: str, item: ReadFile) -> float | None:
+    """The rate in Hz once the person has given it; a guess would stretch every interval."""
+    errors.show_error(item.problem)
+    with (
+        st.form(f"rate_{place}", border=False),
+        st.container(horizontal=True, vertical_alignment="bottom", gap="small"),
+    ):
+        rate = st.number_input("Sampling rate (Hz)", 50.0, 5000.0, value=None, placeholder="for example 500", width=220)
+        given = st.form_submit_button("Read with this rate")
+    return rate if given and rate else None
+
+
+def _take(read: tuple[ReadFile, ...]) -> None:
+    """Open what was read: the first recording; the others wait in the table. Problems are told."""
+    good = [item for item in read if item.record is not None]
+    for item in read:
+        if item.problem is not None:
+            errors.show_error(item.problem)
+    if good:
+        session.set_files_read(read if len(read) > 1 else ())
+        session.open_ecg(good[0].record)
+        st.rerun()
+
+
+def examples(place: str) -> None:
+    """One button each; a click reads the file like anyone's."""
+    for column, (key, title, text) in zip(
+        st.columns(3) if place == "welcome" else [st.container()] * 3, EXAMPLES, strict=True
+    ):
+        with column:
+            label = f"**{title}**  \n{text}" if place == "welcome" else title
+            if st.button(label, key=f"example_{place}_{key}", width="stretch", type="secondary"):
+                _open_example(title)
+
+
+def _open_example(title: str) -> None:
+    with errors.errors_in_words(), st.spinner("Reading the example …"):
+        session.set_files_read(())
+        session.open_ecg(resources.example(title))
+        st.rerun()
+
+
+def other_recordings(current: EcgRecord) -> None:
+    """The table of an upload that held several recordings; a click anywhere in a row opens it.
+
+    The table scrolls, so that the open ECG stays in sight; its key changes with the ECG, so that no click outlives it.
+    """
+    files = session.files_read()
+    if len(files) < 2:
+        return
+    rows = [{"Open": "●" if f.record is current else "", "Recording": f.name, "What": _what(f)} for f in files]
+    unread = sum(f.record is None for f in files)
+    heading = f"{len(files)} recordings in this upload" + (f", {unread} could not be read" if unread else "")
+    with st.expander(heading, expanded=True):
+        chosen = st.dataframe(
+            rows, hide_index=True, on_select="rerun", selection_mode="single-cell",
+            key=f"recordings_{session.upload_round()}",
+            height=ROW_HEIGHT * (min(len(files), MOST_ROWS) + 1) + 3, row_height=ROW_HEIGHT,
+            alt="Recordings of this upload",
+            column_config={"Open": st.column_config.Column(width=50), "Recording": st.column_config.Column(width=240)},
+        )  # fmt: skip
+        picked = [
+            files[i]
+            for i, _ in chosen.selection.cells
+            if files[i].record is not None and files[i].record is not current
+        ]
+        if picked:
+            session.open_ecg(picked[0].record)
+            st.rerun()
+
+
+def _what(file: ReadFile) -> str:
+    if file.record is None:
+        return str(file.problem)
+    return f"{file.record.format}, {number(file.record.duration_s, 1)}{THIN}s, {file.record.sampling_rate_hz:g}{THIN}Hz"

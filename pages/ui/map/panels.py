@@ -1,0 +1,268 @@
+"""The panels of the map: head, controls, the job that draws it, the chart, and what a click or a lasso holds."""
+
+from html import escape
+
+import pandas as pd
+import streamlit as st
+
+from echo2ecg_core.answers import maps as explore
+from echo2ecg_core.answers.predict import Prediction
+from echo2ecg_core.evaluation.groups import FEWEST_PATIENTS, GroupRow, compare
+from echo2ecg_core.figures.map import HEIGHT_PX, YourEcg, colour_choices, map_figure
+from echo2ecg_core.figures.notation import THIN, grades_in_words, interval, measured_with_unit, number, p_value
+from echo2ecg_core.phenotypes import PHENOTYPES
+from echo2ecg_core.store import jobs
+from echo2ecg_core.store.catalog import Catalog
+from echo2ecg_core.store.model_registry import ModelCard
+from pages.ui import panels, resources, session
+from pages.ui.map.clicks.clicks import listen
+from pages.ui.studies import browse_session
+from pages.ui.studies.words import ECG_PAGE, EXPLORE_STYLE
+
+LAYOUTS = {"together": "Together", "ecgs": "ECGs", "studies": "Studies"}
+CHART = {
+    "displaylogo": False,
+    "displayModeBar": True,
+    "scrollZoom": True,
+    "modeBarButtonsToRemove": ["select2d", "zoomIn2d", "zoomOut2d", "autoScale2d", "toImage"],
+}
+COMPARED = ("lvef", "lvedv", "lavi", "ivsd")
+CAPTION = "UMAP: 15 neighbours, min. distance 0.1, seed 7. Near means similar; distances between groups mean little."
+
+
+def head(card: ModelCard | None) -> None:
+    """Title, badges and one line of what is seen."""
+    st.html(EXPLORE_STYLE)
+    with st.container(key="page_head", horizontal=True, vertical_alignment="center", gap="small"):
+        panels.title("Map")
+        panels.badges(synthetic=card is not None and card.synthetic)
+    what = (
+        "ECG of the workspace, placed by the active model, which has no echo side"
+        if resources.why_no_studies(card)
+        else "ECG and echo study of the workspace, placed by the active model"
+    )
+    st.html(f"<div class='e2e-facts'>Every {what}. Click a point to open it; draw a lasso to list what it holds.</div>")
+
+
+def no_map(card: ModelCard | None) -> None:
+    """Words and, where it can be drawn now, the button that queues the job."""
+    if card is None:
+        st.info(
+            "No model yet, so nothing can be placed. The sidebar shows what is being prepared.",
+            icon=":material/hourglass_top:",
+        )
+        return
+    running = {job.kind for job in jobs.jobs(resources.workspace(), open_only=True)}
+    if running & {"map", "demo"}:
+        st.info(
+            "The map is being drawn; the sidebar shows how far it is. This page follows by itself.",
+            icon=":material/hourglass_top:",
+        )
+        return
+    st.info(
+        "No map of this model yet. Drawing takes about a minute and goes on in the background.", icon=":material/map:"
+    )
+    if st.button("Draw the map", type="primary", icon=":material/scatter_plot:"):
+        _queue()
+
+
+def redraw(n_undrawn: int) -> None:
+    """Offer a new drawing once the archive has grown."""
+    if n_undrawn and st.button(f"Draw again with {n_undrawn} more", icon=":material/refresh:"):
+        _queue()
+
+
+def _queue() -> None:
+    jobs.queue(resources.workspace(), "map")
+    jobs.start_worker(resources.workspace())
+    st.rerun()
+
+
+def layout_control(layouts: tuple[str, ...]) -> str:
+    """Which points: together, ECGs or studies; nothing to choose where the model has one layout."""
+    if len(layouts) == 1:
+        return layouts[0]
+    return st.segmented_control(
+        "Points",
+        list(LAYOUTS),
+        default="together",
+        required=True,
+        key=browse_session.LAYOUT_KEY,
+        bind="query-params",
+        label_visibility="collapsed",
+        format_func=LAYOUTS.get,
+    )
+
+
+def colour_control(points: pd.DataFrame) -> str:
+    """What the points are coloured by."""
+    choices = colour_choices(points)
+    return st.selectbox(
+        "Colour",
+        list(choices),
+        format_func=choices.get,
+        key=browse_session.COLOUR_KEY,
+        label_visibility="collapsed",
+        width=190,
+    )
+
+
+def your_ecg(prediction: Prediction | None, card: ModelCard, layout: str) -> YourEcg | None:
+    """Where the open ECG lies, with its LVEF and, outside the training data, a word of doubt."""
+    if prediction is None or prediction.embedding is None:
+        return None
+    vector = prediction.embedding if prediction.aligned is None else prediction.aligned
+    x, y = explore.place(vector, resources.workspace(), card.model_id, layout)
+    report = prediction.as_json()
+    lvef = next((row for row in report["phenotypes"] if row["name"] == "lvef" and row["value"] is not None), None)
+    label = (
+        "<b>Your ECG</b>"
+        if lvef is None
+        else f"<b>Your ECG, LVEF {number(lvef['value'])}{THIN}%</b> ({interval(*lvef['interval'])})"
+    )
+    if report["out_of_distribution"]["flag"]:
+        label += "<br>outside the training data: place uncertain"
+    return YourEcg(x, y, label)
+
+
+def chart(points: pd.DataFrame, colour: str, you: YourEcg | None) -> list[tuple[str, str]]:
+    """Draw the map; returns (modality, id) of what is clicked or lassoed."""
+    dark = st.context.theme.type == "dark"
+    key = f"map_{browse_session.map_round()}"
+    event = st.plotly_chart(
+        map_figure(points, colour, you, dark),
+        theme=None,
+        height=HEIGHT_PX,
+        config=CHART,
+        key=key,
+        on_select=browse_session.forget_click,
+        selection_mode=("points", "box", "lasso"),
+        alt="Map of ECGs and studies",
+    )
+    listen(key, browse_session.click)
+    st.caption(CAPTION)
+    if browse_session.clicked():
+        return [browse_session.clicked()]
+    chosen = [point["customdata"] for point in event.selection.points if point.get("customdata")]
+    return [(data[1], data[0]) for data in (list(d.values()) if isinstance(d, dict) else d for d in chosen)]
+
+
+def nothing_selected(points: pd.DataFrame) -> None:
+    """How to use the map."""
+    counts = points.modality.value_counts()
+    st.html(
+        f"<h2 class='e2e-section'>No selection</h2><p class='muted'>{counts.get('ECG', 0)} ECGs and "
+        f"{counts.get('study', 0)} studies of "
+        f"{points.patient_id.nunique()} patients.</p>"
+    )
+    st.caption(
+        "Draw round some points with the lasso (chosen already) to list them here. Click one point to open it. "
+        "Double-click on "
+        "the map to let go."
+    )
+
+
+def one_point(row: pd.Series) -> None:
+    """The clicked point: what it is and the way into it."""
+    st.html(f"<h2 class='e2e-section'>{escape(row['id'])} · {row.modality}</h2>")
+    measured = [
+        (p.label, measured_with_unit(p, row[n])) for n, p in PHENOTYPES.items() if n in row and pd.notna(row[n])
+    ]
+    facts = [("Patient", row.patient_id), ("Sex", row.sex or "not known"), ("Age", number(row.age_years)), *measured]
+    rows = "".join(f"<tr><th>{name}</th><td>{escape(value)}</td></tr>" for name, value in facts)
+    whose = (
+        ""
+        if row.modality == "study"
+        else "<p class='muted'>Phenotypes: measured on the patient’s study nearest in time.</p>"
+    )
+    st.html(f"<table class='e2e-table pairs'><tbody>{rows}</tbody></table>{whose}")
+    if row.modality == "ECG" and st.button(
+        "Open this ECG", type="primary", icon=":material/ecg_heart:", width="stretch"
+    ):
+        session.open_ecg(Catalog(resources.workspace()).ecg_record(row["id"]))
+        st.switch_page(ECG_PAGE)
+    if pd.notna(row.study_id) and st.button(
+        f"Play the study {row.study_id}",
+        type="primary" if row.modality == "study" else "secondary",
+        icon=":material/video_library:",
+        width="stretch",
+    ):
+        st.switch_page(panels.STUDIES_PAGE, query_params={browse_session.STUDY_PARAMETER: row.study_id})
+
+
+def selection(points: pd.DataFrame, inside: pd.Series) -> None:
+    """Counts, download, comparison with the rest, and members of a lasso."""
+    chosen = grades_in_words(points[inside])
+    counts = chosen.modality.value_counts()
+    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+        st.html(
+            f"<div class='e2e-study'><b>Selection</b> {counts.get('ECG', 0)} ECGs · {counts.get('study', 0)} studies · "
+            f"{chosen.patient_id.nunique()} patients</div>",
+            width="stretch",
+        )
+        st.download_button(
+            "CSV",
+            lambda: chosen.to_csv(index=False),
+            "selection.csv",
+            "text/csv",
+            icon=":material/download:",
+            on_click="ignore",
+        )
+        if st.button("Clear", type="tertiary"):
+            browse_session.clear_selection()
+            st.rerun()
+    _against_the_rest(points, inside)
+    st.html("<h2 class='e2e-section'>Members</h2>")
+    names = {n: f"{p.short} {p.unit}".strip() for n, p in PHENOTYPES.items() if n in chosen}
+    members = chosen[["id", "modality", "patient_id", "sex", "age_years", *names]].rename(
+        columns={"id": "Id", "modality": "Kind", "patient_id": "Patient", "sex": "Sex", "age_years": "Age"} | names
+    )
+    formats = {
+        label: st.column_config.NumberColumn(format=f"%.{PHENOTYPES[n].decimals}f")
+        for n, label in names.items()
+        if PHENOTYPES[n].kind == "number"
+    }
+    st.dataframe(
+        members,
+        hide_index=True,
+        height=320,
+        row_height=29,
+        alt="Members of the selection",
+        column_config=formats | {"Age": st.column_config.NumberColumn(format="%.0f")},
+    )
+
+
+def _against_the_rest(points: pd.DataFrame, inside: pd.Series) -> None:
+    """Medians and middle halves of the selection and of the rest, effect and corrected p."""
+    columns = [n for n in (*COMPARED, "age_years") if n in points]
+    rows = compare(points, inside.to_numpy(), columns)
+    if not rows:
+        st.caption(f"Too few patients on one side to compare (at least {FEWEST_PATIENTS}).")
+        return
+    body = "".join(_group_row(row) for row in rows)
+    st.html(
+        "<table class='e2e-table'><caption>Against the rest of the map</caption><thead><tr><th>Median (middle "
+        "half)</th>"
+        "<th class='num'>Selection</th><th class='num'>Rest</th><th class='num'>Effect δ</th><th class='num'>p, "
+        "corrected</th></tr></thead>"
+        f"<tbody>{body}</tbody></table>"
+    )
+    st.caption(
+        f"One value per patient. Cliff’s δ; Mann–Whitney, Holm over {len(rows)}. You drew the group after seeing the "
+        "map: "
+        "treat p as description."
+    )
+
+
+def _group_row(row: GroupRow) -> str:
+    phenotype = PHENOTYPES.get(row.name)
+    name, unit, digits = (phenotype.short, phenotype.unit, phenotype.decimals) if phenotype else ("Age", "y", 0)
+    sides = "".join(
+        f"<td class='num'><b>{number(middle, digits)}</b> <small>({interval(low, high, digits)})</small></td>"
+        for low, middle, high in (row.group, row.rest)
+    )
+    effect = f"{'+' if row.delta > 0 else ''}{number(row.delta, 2)}"
+    return (
+        f"<tr><th scope='row'>{name} <span>{unit}</span></th>{sides}<td class='num'>{effect}</td><td "
+        f"class='num'>{escape(p_value(row.p))}</td></tr>"
+    )

@@ -1,0 +1,92 @@
+"""What one visitor chose on Similar studies and on the map; each key behind a typed function, as in session.py."""
+
+import streamlit as st
+
+from echo2ecg_core.answers.search import Filters
+
+STUDY_PARAMETER = "study"
+LAYOUT_KEY = "points"
+COLOUR_KEY = "colour"
+
+_FILTERS = "study_filters"
+_OTHERS_ONLY = "others_only"
+_ROUND = "hit_round"
+_ROW = "hit_row"
+_MAP_ROUND = "map_round"
+_CLICKED = "clicked_point"
+
+
+def start_study() -> str | None:
+    """The study the visitor starts from instead of an ECG; only the address holds it, so leaving the page ends it."""
+    return st.query_params.get(STUDY_PARAMETER)
+
+
+def start_from(study_id: str | None) -> None:
+    """Start from this study (None: from the ECG again)."""
+    st.session_state[_ROW] = 0
+    st.query_params.pop(STUDY_PARAMETER, None)
+    if study_id:
+        st.query_params[STUDY_PARAMETER] = study_id
+
+
+def filters() -> Filters:
+    """The filters that hold; at first none, so that page and terminal list the same studies."""
+    return st.session_state.get(_FILTERS, Filters())
+
+
+def set_filters(chosen: Filters) -> None:
+    """Keep other filters; the first of the new hits opens."""
+    st.session_state[_FILTERS] = chosen
+    st.session_state[_ROW] = 0
+
+
+def leaves_out_own_patient() -> bool:
+    """True when the visitor wants the ECG's own patient left out of the hits."""
+    return bool(st.session_state.get(_OTHERS_ONLY, False))
+
+
+def leave_out_own_patient(others_only: bool) -> None:
+    """Whether the ECG's own patient is left out of the hits."""
+    st.session_state[_OTHERS_ONLY] = others_only
+
+
+def hit_row() -> int:
+    """Which row of the hits opens first."""
+    return st.session_state.get(_ROW, 0)
+
+
+def hit_round() -> int:
+    """Number that names the hit table; a new number is a table with the row of `hit_row` chosen."""
+    return st.session_state.get(_ROUND, 0)
+
+
+def move_hit(by: int, row: int, n_hits: int) -> None:
+    """Open the hit `by` rows further than `row`."""
+    st.session_state[_ROW] = min(n_hits - 1, max(0, row + by))
+    st.session_state[_ROUND] = hit_round() + 1
+
+
+def map_round() -> int:
+    """Number that names the map; a new number is a map without selection."""
+    return st.session_state.get(_MAP_ROUND, 0)
+
+
+def clicked() -> tuple[str, str] | None:
+    """(modality, id) of the point that was clicked after the last lasso, or None."""
+    return st.session_state.get(_CLICKED)
+
+
+def click(customdata: list[str]) -> None:
+    """Keep the clicked point, given as the chart names it: [id, modality]."""
+    st.session_state[_CLICKED] = (customdata[1], customdata[0])
+
+
+def forget_click() -> None:
+    """Let a lasso or an empty click take the place of the clicked point."""
+    st.session_state.pop(_CLICKED, None)
+
+
+def clear_selection() -> None:
+    """Forget what was lassoed or clicked."""
+    forget_click()
+    st.session_state[_MAP_ROUND] = map_round() + 1

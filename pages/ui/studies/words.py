@@ -1,0 +1,147 @@
+"""Head, facts and sentences of Similar studies, and the way in from a study instead of an ECG."""
+
+import json
+from html import escape
+from pathlib import PurePath
+
+import pandas as pd
+import streamlit as st
+
+from echo2ecg_core.answers.predict import Prediction
+from echo2ecg_core.answers.search import Candidates, EcgHit, Hit, search_report
+from echo2ecg_core.ecg.record import EcgRecord
+from echo2ecg_core.figures.notation import THIN, grades_in_words, interval, number
+from echo2ecg_core.store.catalog import Catalog
+from echo2ecg_core.store.model_registry import ModelCard
+from pages.ui import panels, resources, session
+from pages.ui.errors import sentence
+from pages.ui.studies import browse_session
+
+ECG_PAGE = "pages/ecg.py"
+EXPLORE_STYLE = panels.ASSETS / "explore.css"
+NO_REPORT = {"phenotypes": []}
+SIMILARITY = (
+    "Similarity is a cosine, not a probability: it ranks the studies and says nothing about how sure the model is."
+)
+
+
+def head(card: ModelCard | None, record: EcgRecord | None):
+    """Title, badges, and the way to start from a study; returns the place of the export menu."""
+    st.html(EXPLORE_STYLE)
+    with st.container(key="page_head", horizontal=True, vertical_alignment="center", gap="small"):
+        panels.title("Similar studies")
+        panels.badges(synthetic=card is not None and card.synthetic)
+        st.space("stretch")
+        if (
+            browse_session.start_study()
+            and record is not None
+            and st.button("Back to my ECG", icon=":material/ecg_heart:")
+        ):
+            browse_session.start_from(None)
+            st.rerun()
+        if card is not None and not resources.why_no_studies(card):
+            with st.popover("Start from a study", icon=":material/swap_horiz:"):
+                _choose_study()
+        return st.container(width="content")
+
+
+def _choose_study() -> None:
+    ids = Catalog(resources.workspace()).studies().study_id.tolist()
+    start = browse_session.start_study()
+    chosen = st.selectbox(
+        "Study", ids, index=ids.index(start) if start in ids else None, placeholder=f"one of {len(ids)}"
+    )
+    st.caption("Opens the study and lists the ECGs nearest to it.")
+    if chosen and chosen != start:
+        browse_session.start_from(chosen)
+        st.rerun()
+
+
+def export_hits(place, prediction: Prediction, hits: list[Hit]) -> None:
+    """Downloads of the hits: the terminal's document as JSON, one row a study as CSV; both name ECG and model."""
+    report = search_report(prediction, hits)
+    stem = PurePath(report["query"]["source"]).stem or "ecg"
+    with place, st.popover("Export", icon=":material/download:"):
+        st.download_button(
+            "Studies (JSON)",
+            lambda: json.dumps(report, indent=1),
+            f"{stem}-studies.json",
+            "application/json",
+            type="tertiary",
+            on_click="ignore",
+        )
+        st.download_button(
+            "Studies (CSV)",
+            lambda: hits_csv(report),
+            f"{stem}-studies.csv",
+            "text/csv",
+            type="tertiary",
+            on_click="ignore",
+        )
+
+
+def hits_csv(report: dict) -> str:
+    """One row a hit with its measured phenotypes, views, and the ECG and model it was found with."""
+    shared = {
+        "ecg": report["query"]["source"],
+        "model_id": report["model"]["id"],
+        "model_sha256": report["model"]["sha256"],
+    }
+    rows = [
+        {
+            "rank": hit["rank"],
+            "study_id": hit["study_id"],
+            "similarity": hit["similarity"],
+            **hit["phenotypes"],
+            "views": " ".join(view["view"] or "" for view in hit["views"]),
+            "synthetic": hit["synthetic"],
+            **shared,
+        }
+        for hit in report["hits"]
+    ]
+    return grades_in_words(pd.DataFrame(rows)).to_csv(index=False)
+
+
+def nothing_open(card: ModelCard | None) -> None:
+    """What to do while there is no ECG or no model."""
+    if card is None:
+        st.info(
+            "No model yet. The sidebar shows what is being prepared; this page follows by itself.",
+            icon=":material/hourglass_top:",
+        )
+        return
+    if why := resources.why_no_studies(card):
+        no_studies(why)
+        return
+    st.info("No ECG yet. Open one on the ECG page, or start from a study (top right).", icon=":material/ecg_heart:")
+    if st.button("Open an ECG", type="primary", icon=":material/upload_file:"):
+        st.switch_page(ECG_PAGE)
+
+
+def no_studies(why: str) -> None:
+    """Why there are neither studies near an ECG nor ECGs near a study, and what to do."""
+    st.info(sentence(why), icon=":material/info:")
+
+
+def search_facts(place, report: dict, left: Candidates) -> None:
+    """What was searched with, and among how many."""
+    lvef = next((row for row in report["phenotypes"] if row["name"] == "lvef" and row["value"] is not None), None)
+    facts = [f"Echo studies nearest to <b>{escape(report['ecg']['source'])}</b> in the shared ECG–echo space"]
+    if lvef:
+        facts.append(f"predicted LVEF <b>{number(lvef['value'])}{THIN}%</b> ({interval(*lvef['interval'])})")
+    facts.append(f"{len(left.study_ids)} of {left.total} studies searched")
+    place.html(f"<div class='e2e-facts'>{' · '.join(facts)}</div>")
+
+
+def start_facts(place, study_id: str, why: str) -> None:
+    """What was started from; `why` there are no ECGs near it, if so."""
+    words = "The study <b>{}</b>" if why else "ECGs nearest to the study <b>{}</b> in the shared ECG–echo space"
+    place.html(f"<div class='e2e-facts'>{words.format(escape(study_id))}</div>")
+
+
+def ecgs_of_study(hits: list[EcgHit], row: int) -> None:
+    """The sentence below the ECGs of a study, and the button that opens the chosen one."""
+    st.caption(f"{SIMILARITY} LVEF is measured on the study of each ECG's own patient.")
+    if hits and st.button(f"Open {hits[row].ecg_id}", icon=":material/ecg_heart:", width="stretch"):
+        session.open_ecg(Catalog(resources.workspace()).ecg_record(hits[row].ecg_id))
+        st.switch_page(ECG_PAGE)

@@ -1,0 +1,181 @@
+"""The table of runs and what can be done with the chosen ones: compare, clone, resume, promote, take away as files."""
+
+import io
+import json
+import zipfile
+
+import pandas as pd
+import streamlit as st
+
+from echo2ecg_core.figures.notation import DASH, date, duration, number
+from echo2ecg_core.store import jobs
+from echo2ecg_core.store.database import Workspace
+from echo2ecg_core.training import runs
+from pages.ui import resources
+from pages.ui.errors import errors_in_words
+from pages.ui.models import actions as model_actions
+from pages.ui.training import form as training_form
+from pages.ui.training.panels import STATES
+
+_TABLE, _ROUND, _CLONED = "runs_table", "runs_round", "run_to_clone"
+
+
+def table(workspace: Workspace) -> None:
+    """All runs, newest first, several may be chosen."""
+    card = resources.active_model()
+    listed = runs.list_runs(workspace, card.model_id if card else None)
+    if listed.empty:
+        return
+    place = st.container(key="runs_head", horizontal=True, vertical_alignment="center", gap="small")
+    event = st.dataframe(
+        _shown(listed),
+        hide_index=True,
+        on_select="rerun",
+        selection_mode="multi-row",
+        key=f"{_TABLE}_{st.session_state.get(_ROUND, 0)}",
+        row_height=29,
+        height="content" if len(listed) < 10 else 320,
+        alt="Training runs",
+        column_config=_columns(),
+    )
+    chosen = listed.iloc[[i for i in event.selection.rows if i < len(listed)]]
+    with place:
+        _actions(workspace, listed, chosen)
+
+
+def watched(workspace: Workspace) -> str | None:
+    """Which run the panel shows: the only chosen one, else the one that runs, else the newest."""
+    found = runs.runs(workspace)
+    chosen = (
+        st.session_state.get(f"{_TABLE}_{st.session_state.get(_ROUND, 0)}", {}).get("selection", {}).get("rows", [])
+    )
+    if len(chosen) == 1 and chosen[0] < len(found):
+        return found[chosen[0]].name
+    running = next((run.name for run in found if run.state in ("running", "stopping")), None)
+    return running or (found[0].name if found else None)
+
+
+def clone_if_asked(workspace: Workspace) -> None:
+    """Fill the form from the run that Clone was clicked for, before the form is drawn."""
+    name = st.session_state.pop(_CLONED, None)
+    if name:
+        with errors_in_words():
+            training_form.clone(runs.run(workspace, name))
+
+
+def _shown(listed: pd.DataFrame) -> pd.DataFrame:
+    state = [STATES[row.state][0] + (", active" if row.active else "") for row in listed.itertuples()]
+    epoch = [f"{row.epoch} / {row.epochs:.0f}" if pd.notna(row.epochs) else DASH for row in listed.itertuples()]
+    auroc = [
+        f"{number(row.auroc, 2)} ({number(row.auroc_low, 2)}{DASH}{number(row.auroc_high, 2)})"
+        if pd.notna(row.auroc)
+        else "not yet"
+        if row.state == "done"
+        else DASH
+        for row in listed.itertuples()
+    ]
+    return pd.DataFrame(
+        {
+            "Run": listed.run,
+            "State": state,
+            "Setting": listed.setting,
+            "Epoch": epoch,
+            "Recall at 10": listed.recall_at_10.map(lambda v: number(v, 2)),
+            "AUROC LVEF ≤40": auroc,
+            "Time": [duration(s) if s else DASH for s in listed.time_s],
+            "Started": [
+                date(t.to_pydatetime() if hasattr(t, "to_pydatetime") else t) if pd.notna(t) else DASH
+                for t in listed.started_at
+            ],
+        }
+    )
+
+
+def _columns() -> dict:
+    right = {
+        name: st.column_config.TextColumn(alignment="right", width=width)
+        for name, width in (
+            ("Epoch", 80),
+            ("Recall at 10", 90),
+            ("AUROC LVEF ≤40", 140),
+            ("Time", 90),
+            ("Started", 125),
+        )
+    }
+    return right | {
+        "Run": st.column_config.TextColumn(width=85),
+        "State": st.column_config.TextColumn(width=100),
+        "Setting": st.column_config.TextColumn(width="large"),
+    }
+
+
+def _actions(workspace: Workspace, listed: pd.DataFrame, chosen: pd.DataFrame) -> None:
+    st.html("<h2 class='e2e-run'>Runs</h2>", width="content")
+    st.html(f"<div class='e2e-facts'>{len(chosen) or 'none'} chosen</div>", width="content")
+    st.space("stretch")
+    one = chosen.iloc[0] if len(chosen) == 1 else None
+    if st.button(
+        "Compare", icon=":material/compare:", disabled=len(chosen) < 2, help="Settings that differ, and what came out"
+    ):
+        _compare(workspace, list(chosen.run))
+    if st.button(
+        "Clone", icon=":material/content_copy:", disabled=one is None, help="Put the settings of this run into the form"
+    ):
+        st.session_state[_CLONED] = one.run
+        st.rerun()
+    resumable = one is not None and one.state in ("failed", "cancelled")
+    if st.button(
+        "Resume",
+        key="resume_chosen",
+        icon=":material/resume:",
+        disabled=not resumable,
+        help="Go on from the last checkpoint",
+    ):
+        with errors_in_words():
+            runs.resume(workspace, one.run)
+            jobs.start_worker(workspace)
+            st.rerun()
+    promotable = one is not None and one.model_id is not None and not one.active
+    if st.button(
+        "Promote", icon=":material/publish:", disabled=not promotable, help="Make the model of this run the active one"
+    ):
+        model_actions.promote(workspace, one.model_id)
+
+
+@st.dialog("Runs side by side", width="large")
+def _compare(workspace: Workspace, names: list[str]) -> None:
+    with errors_in_words():
+        st.dataframe(
+            runs.compare(workspace, names).map(_cell).rename_axis("").reset_index(),
+            hide_index=True,
+            row_height=29,
+            height="content",
+            alt="Comparison of runs",
+        )
+        st.caption("Settings that differ, then the last epoch of each. Recall is of validation patients.")
+
+
+def _cell(value) -> str:
+    return DASH if value is None or value != value else f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def export(workspace: Workspace, name: str) -> None:
+    """Settings, metrics and log of the shown run as a zip."""
+    st.download_button(
+        "Export",
+        lambda: _archive(workspace, name),
+        f"{name}.zip",
+        "application/zip",
+        icon=":material/download:",
+        on_click="ignore",
+        help="Settings, metrics as CSV and log of the shown run",
+    )
+
+
+def _archive(workspace: Workspace, name: str) -> bytes:
+    run, buffer = runs.run(workspace, name), io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as zipped:
+        zipped.writestr(f"{name}/settings.json", json.dumps(run.settings, indent=1))
+        zipped.writestr(f"{name}/metrics.csv", runs.read_metrics(run).to_csv(index=False))
+        zipped.writestr(f"{name}/log.txt", runs.log_tail(workspace, run, 100_000))
+    return buffer.getvalue()

@@ -1,0 +1,263 @@
+"""Journey 1 with the shipped model: one record and many give the same numbers, a bad one is a row, doubt is told."""
+
+import json
+import shutil
+from dataclasses import replace
+from datetime import datetime, time
+
+import numpy as np
+import pandas as pd
+import pytest
+import wfdb
+from pydicom.data import get_testdata_file
+from sklearn.metrics import roc_auc_score
+
+from echo2ecg_core.answers.loaded_model import load_active_model
+from echo2ecg_core.answers.predict import predict, predict_batch
+from echo2ecg_core.answers.predict_files import as_row, ecg_files, predict_files
+from echo2ecg_core.ecg.readers import read_ecg
+from echo2ecg_core.ecg.record import LEADS, EcgRecord
+from echo2ecg_core.errors import ReadError
+from echo2ecg_core.intake import demo
+from echo2ecg_core.models.readouts import Head, Readouts
+from echo2ecg_core.phenotypes import PHENOTYPES
+from echo2ecg_core.store.database import Workspace
+from echo2ecg_core.terminal import print_report
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory):
+    workspace = Workspace(tmp_path_factory.mktemp("w"))
+    demo.open_workspace(workspace)
+    return workspace
+
+
+@pytest.fixture(scope="module")
+def model(place):
+    return load_active_model(place)
+
+
+@pytest.fixture(scope="module")
+def phantoms():
+    people = demo.cohort()
+    tests = [i for i in range(demo.COHORT_PATIENTS) if people.split_of(i) == "test"]
+    return [
+        (ecg, EcgRecord(signal_mv=ecg.signal_mv(), sampling_rate_hz=500.0, format="phantom", source=ecg.ecg_id))
+        for i in tests[:4]
+        for ecg in people.patient(i).ecgs[:1]
+    ]
+
+
+def test_alone_or_together_a_record_gets_the_same_numbers(model, phantoms):
+    records = [record for _, record in phantoms[:3]]
+    for one, together in zip([predict(r, model) for r in records], predict_batch(records, model), strict=True):
+        for a, b in zip(one.as_json()["phenotypes"], together.as_json()["phenotypes"], strict=True):
+            assert a["value"] == pytest.approx(b["value"], abs=0.02) and a["interval"] == pytest.approx(
+                b["interval"], abs=0.02
+            )
+        assert np.allclose(one.aligned, together.aligned, atol=1e-4)
+
+
+def test_the_report_is_plain_json_and_agrees_with_itself(model, phantoms):
+    report = json.loads(json.dumps(predict(phantoms[0][1], model).as_json(), allow_nan=False))
+    for row in report["phenotypes"]:
+        assert set(row["reference"]) <= {"male", "female"} and row["name"] in PHENOTYPES
+        if row["value"] is None:
+            assert row["reason"]
+        elif row["kind"] == "grade":  # a chance beside grades: not on one scale
+            assert (
+                0 <= row["value"] <= 1
+                and row["interval"] == sorted(row["interval"])
+                and set(row["interval"]) <= {0, 1, 2, 3}
+            )
+        else:
+            assert (
+                row["interval"][0] < row["value"] < row["interval"][1] or row["value"] == PHENOTYPES[row["name"]].lowest
+            )
+
+
+def test_the_figures_of_the_manifest_come_out_again_on_the_test_patients(model):
+    people, rows = demo.cohort(), []
+    for i in range(demo.COHORT_PATIENTS):
+        if people.split_of(i) != "test":
+            continue
+        patient = people.patient(i)
+        for ecg in patient.ecgs:
+            days = {
+                abs((ecg.time - datetime.combine(s.date, time())).total_seconds()) / 86400: s for s in patient.studies
+            }
+            if min(days) <= 7:
+                record = EcgRecord(
+                    signal_mv=ecg.signal_mv(), sampling_rate_hz=500.0, format="phantom", source=ecg.ecg_id
+                )
+                vectors = model.embed_ecgs(model.prepare(record)[None])
+                outside = model.readouts.outside.percentile(vectors.outside)[0] > 95
+                rows.append(
+                    (model.readouts.estimate("lvef", vectors.embedding[0]).value, days[min(days)].heart.lvef, outside)
+                )
+    predicted, measured, outside = np.array(rows).T
+    stored = model.manifest["test"]
+    assert (
+        len(rows) == stored["ecgs"]
+        and outside.mean() == pytest.approx(stored["share_outside"], abs=0.01)
+        and outside.mean() <= 0.15
+    )
+    assert np.abs(predicted - measured).mean() == pytest.approx(stored["phenotypes"]["lvef"]["mae"], rel=0.01)
+    auroc = roc_auc_score(measured <= 40.5, -predicted)
+    assert auroc == pytest.approx(stored["phenotypes"]["lvef"]["auroc_reduced"], abs=0.005)
+    assert auroc > 0.8 and auroc > stored["phenotypes"]["lvef"]["random_auroc_reduced"]
+
+
+def test_at_least_four_of_five_real_ecgs_are_marked_as_outside(model, samples):
+    folder = samples / "ecg"
+    files = [
+        *sorted((folder / "ludb_labelled").glob("*.hea"))[:40],
+        *(folder / "dicom").glob("*.dcm"),
+        *(folder / "wfdb_dat").glob("*.hea"),
+        *(folder / "wfdb_mat").glob("*.hea"),
+        *(folder / "csv").glob("*.csv"),
+    ]
+    reports = [predict(read_ecg(path), model).as_json() for path in files]
+    flags = [r["out_of_distribution"]["flag"] for r in reports if r["out_of_distribution"]]
+    assert len(flags) > 50 and np.mean(flags) >= 0.8
+    assert all(
+        "simulated hearts only" in r["out_of_distribution"]["message"]
+        for r in reports
+        if r["out_of_distribution"] and r["out_of_distribution"]["flag"]
+    )
+
+
+def test_pydicoms_ecg_is_marked_as_outside(model):
+    outside = predict(read_ecg(get_testdata_file("waveform_ecg.dcm")), model).as_json()["out_of_distribution"]
+    assert (
+        outside["flag"] and outside["percentile"] > 95 and outside["message"].startswith("Outside the training data.")
+    )
+
+
+def test_a_wall_motion_score_index_is_never_below_one_and_has_no_chance_above_a_limit_on_which_most_hearts_lie(
+    model, phantoms
+):
+    calibration = np.stack([np.full(100, 1.1), np.repeat([-0.3, -0.1, 0.9], [20, 50, 30])], 1)
+    head = Head(np.zeros(model.readouts.kernel.whitening.shape[1]), 1.1, np.array([0.0, 5.0]), calibration)
+    reading = replace(
+        model, readouts=Readouts(model.readouts.kernel, {"wall_motion_score_index": head}, model.readouts.outside)
+    )
+    (row,) = predict(phantoms[0][1], reading).as_json()["phenotypes"]
+    assert row["value"] == pytest.approx(1.0, abs=1e-3) and row["interval"] == [1.0, pytest.approx(2.0, abs=0.01)]
+    assert row["chance_outside"] is None and row["reference"] == {"male": [None, 1.0], "female": [None, 1.0]}
+    shipped = next(
+        r for r in predict(phantoms[0][1], model).as_json()["phenotypes"] if r["name"] == "wall_motion_score_index"
+    )
+    assert shipped["value"] >= 1.0 and shipped["interval"][0] >= 1.0 and shipped["chance_outside"] is None
+
+
+@pytest.fixture
+def grading(model):
+    """The shipped model with one more head, for tricuspid regurgitation, that says "1.3" of every ECG.
+
+    Its errors at calibration make the measured grades 0, 1 and 2 in six, three and one of ten.
+    """
+    errors = np.repeat([-1.3, -0.3, 0.7], [60, 30, 10])
+    head = Head(
+        np.zeros(model.readouts.kernel.whitening.shape[1]),
+        1.3,
+        np.array([0.0, 5.0]),
+        np.stack([np.full(100, 1.3), errors], 1),
+    )
+    heads = {n: h for n, h in model.readouts.heads.items() if n == "lvef"} | {"tr_grade": head}
+    return replace(model, readouts=Readouts(model.readouts.kernel, heads, model.readouts.outside))
+
+
+def test_a_valve_grade_is_predicted_as_the_chance_of_moderate_or_worse_and_an_interval_of_grades(grading, phantoms):
+    row = predict(phantoms[0][1], grading).as_json()["phenotypes"][-1]
+    assert (row["name"], row["kind"], row["unit"]) == ("tr_grade", "grade", "")
+    assert row["value"] == pytest.approx(0.1, abs=0.01) and row["interval"] in ([0, 1], [0, 2])
+    assert row["classes"] == pytest.approx({"none": 0.6, "mild": 0.3, "moderate": 0.1, "severe": 0.0}, abs=0.01)
+    assert row["value"] == pytest.approx(row["classes"]["moderate"] + row["classes"]["severe"], abs=1e-3)
+
+
+def test_a_table_of_predictions_names_grades_in_words(grading, phantoms):
+    row = as_row(predict(phantoms[0][1], grading).as_json())
+    assert row["tr_grade_moderate_or_worse"] == pytest.approx(0.1, abs=0.01) and row["tr_grade_low"] == "none"
+    assert "tr_grade" not in row and row["as_grade_moderate_or_worse"] is None and row["lvef"] is not None
+
+
+def test_people_read_a_valve_grade_in_words(grading, phantoms, capsys):
+    print_report(predict(phantoms[0][1], grading).as_json())
+    line = next(line for line in capsys.readouterr().out.splitlines() if "Tricuspid" in line)
+    assert "≥\u202fmoderate (90 % interval none–m" in line and "1.3" not in line
+
+
+def test_a_phenotype_the_model_was_not_trained_on_has_no_row(grading, phantoms):
+    assert [row["name"] for row in predict(phantoms[0][1], grading).as_json()["phenotypes"]] == ["lvef", "tr_grade"]
+
+
+def test_no_volume_is_estimated_below_zero(model, phantoms):
+    head = Head(
+        np.zeros(model.readouts.kernel.whitening.shape[1]),
+        30.0,
+        np.array([0.0, 99.0]),
+        np.stack([np.full(100, 30.0), np.linspace(-60, 60, 100)], 1),
+    )
+    small = replace(model, readouts=Readouts(model.readouts.kernel, {"lvesv": head}, model.readouts.outside))
+    (row,) = predict(phantoms[0][1], small).as_json()["phenotypes"]
+    assert row["interval"][0] == 0 and row["interval"][1] > 80 and row["value"] == pytest.approx(30, abs=1)
+
+
+def test_without_sex_both_reference_ranges_and_no_chance_with_sex_a_chance(model, phantoms):
+    record = phantoms[0][1]
+    unknown = predict(record, model).as_json()["phenotypes"][0]
+    known = predict(replace(record, sex="female"), model).as_json()["phenotypes"][0]
+    assert set(unknown["reference"]) == {"male", "female"} and unknown["chance_outside"] is None
+    assert 0 < known["chance_outside"]["below"] < 1
+
+
+def test_a_hopeless_recording_is_not_predicted_unless_the_person_insists(model):
+    rng = np.random.default_rng(0)
+    record = EcgRecord(
+        signal_mv=rng.normal(0, 1.5, (12, 5000)).astype(np.float32),
+        sampling_rate_hz=500.0,
+        format="NPY",
+        source="noise",
+    )
+    report = predict(record, model).as_json()
+    assert report["quality"]["verdict"] == "unusable" and report["quality"]["reason"] and report["phenotypes"] == []
+    assert predict(record, model, insist=True).as_json()["phenotypes"]
+
+
+@pytest.fixture
+def folder(tmp_path):
+    t = np.arange(5000) / 500
+    beat = np.exp(-0.5 * ((t % 0.9 - 0.4) / 0.012) ** 2) + 0.2 * np.exp(-0.5 * ((t % 0.9 - 0.68) / 0.05) ** 2)
+    wfdb.wrsamp(
+        "a",
+        fs=500,
+        units=["mV"] * 12,
+        sig_name=list(LEADS),
+        p_signal=np.outer(beat, np.linspace(0.5, 1.5, 12)),
+        fmt=["16"] * 12,
+        write_dir=str(tmp_path),
+    )
+    shutil.copy(get_testdata_file("waveform_ecg.dcm"), tmp_path / "b.dcm")
+    (tmp_path / "c.txt").write_text("no ecg")
+    return tmp_path
+
+
+def test_a_folder_gives_each_record_once_and_a_bad_file_its_reason(model, place, folder):
+    files = ecg_files([folder])
+    assert [p.name for p in files] == ["a.hea", "b.dcm", "c.txt"] and ecg_files([folder / "*.dcm"]) == [
+        folder / "b.dcm"
+    ]
+    told = []
+    rows = [
+        as_row(r)
+        for r in predict_files(files, lambda: model, place, progress=lambda share, message: told.append(share))
+    ]
+    table = pd.DataFrame(rows).set_index("source")
+    assert table.error.notna().tolist() == [False, False, True] and table.lvef.notna().tolist() == [True, True, False]
+    assert (table.lvef_low < table.lvef).iloc[:2].all() and told[-1] == 1.0
+
+
+def test_an_empty_folder_is_said_in_words(tmp_path):
+    with pytest.raises(ReadError, match="holds no file"):
+        ecg_files([tmp_path])

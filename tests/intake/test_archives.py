@@ -1,0 +1,153 @@
+"""The import jobs: folder and zip come in alike, what is refused is listed, an unsafe zip is refused whole, uploads do
+not stay."""
+
+import io
+import json
+import zipfile
+
+import numpy as np
+import pandas as pd
+import pytest
+import wfdb
+
+from echo2ecg_core.errors import ReadError, StoreError
+from echo2ecg_core.intake import archives as archive
+from echo2ecg_core.store import jobs
+from echo2ecg_core.store.catalog import Catalog
+from echo2ecg_core.store.database import Workspace
+from echo2ecg_core.worker import work
+from tests.small_workspace import register_model
+
+LEADS = ["I", "II", "III", "aVR", "aVL", "aVF", "V1", "V2", "V3", "V4", "V5", "V6"]
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """Two ECGs, one of them broken, and one study without clips."""
+    folder = tmp_path / "ward-archive"
+    (folder / "ecg").mkdir(parents=True)
+    t = np.arange(5000) / 500
+    signal = np.outer(np.exp(-0.5 * ((t % 0.9 - 0.4) / 0.012) ** 2), np.linspace(0.5, 1.5, 12))
+    wfdb.wrsamp(
+        "good",
+        fs=500,
+        units=["mV"] * 12,
+        sig_name=LEADS,
+        p_signal=signal,
+        fmt=["16"] * 12,
+        write_dir=str(folder / "ecg"),
+    )
+    (folder / "ecg" / "bad.hea").write_text("this is no header")
+    pd.DataFrame({"ecg_id": ["E1", "E2"], "patient_id": ["A", "B"], "path": ["ecg/good.hea", "ecg/bad.hea"]}).to_csv(
+        folder / "ecgs.csv", index=False
+    )
+    pd.DataFrame({"patient_id": ["A"], "study_id": ["S1"], "lvef": [55.0]}).to_csv(folder / "labels.csv", index=False)
+    return folder
+
+
+@pytest.fixture
+def place(tmp_path):
+    return Workspace(tmp_path / "w")
+
+
+def zipped(folder, prefix="", extra=()):
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        for path in sorted(folder.rglob("*")):
+            archive.write(path, prefix + str(path.relative_to(folder)))
+        for name, content in extra:
+            archive.writestr(name, content)
+    return buffer.getvalue()
+
+
+def test_a_folder_is_counted_before_it_is_read(folder, tmp_path):
+    assert archive.look_into(folder) == archive.ArchiveFacts(2, 1, 2, 0, False)
+    with pytest.raises(StoreError, match="no folder 'nowhere' on this server"):
+        archive.look_into(tmp_path / "nowhere")
+    (folder / "ecgs.csv").write_text("ecg_id,patient_id\nE1,A\n")
+    with pytest.raises(StoreError, match="ecgs.csv lacks the column path"):
+        archive.look_into(folder)
+
+
+def test_an_import_job_brings_a_folder_in_and_lists_what_it_refused(folder, place):
+    place.folder.mkdir()
+    register_model(place)
+    number = jobs.queue(place, "import", {"folder": str(folder), "cohort": "Ward", "prepare": True})
+    archive.import_archive(place, jobs.job(place, number).parameters | {"job_id": number}, lambda share, message: None)
+    report = archive.import_report(place, number)
+    assert report["added"] == {"patients": 2, "studies": 1, "clips": 0, "ecgs": 1} and report["cohort"] == "Ward"
+    assert [row["file"] for row in report["refused"]] == ["ecg/bad.hea"] and report["refused"][0]["reason"]
+    assert [job.kind for job in jobs.jobs(place, open_only=True)] == ["prepare", "import"]
+
+
+@pytest.mark.parametrize("prefix", ["", "packed/"])
+def test_a_zip_comes_in_like_its_folder_and_does_not_stay(folder, place, prefix):
+    kept = archive.keep_upload(place, "../ward archive.zip", zipped(folder, prefix))
+    number = jobs.queue(place, "import", {"upload": kept, "cohort": "Ward", "prepare": False})
+    assert work(place) == 1
+    job = jobs.job(place, number)
+    assert job.message == (
+        "Added 1 ECGs, 1 studies and 0 clips of 2 new patients. 1 file was passed over; the Import page lists each "
+        "with its reason."
+    )
+    assert Catalog(place).counts()["ecgs"] == 1 and not list((place.folder / "uploads").iterdir())
+    log = jobs.log_path(place, number).read_text()
+    assert "done: Added 1 ECGs" in log and "bad.hea" not in log and "E1" not in log
+
+
+@pytest.mark.parametrize(("name", "content"), [("../../outside.txt", b"x"), ("/etc/outside.txt", b"x")])
+def test_a_zip_that_points_outside_is_refused_whole(folder, place, name, content):
+    kept = archive.keep_upload(place, "a.zip", zipped(folder, extra=[(name, content)]))
+    with pytest.raises(ReadError, match="points outside the archive"):
+        archive.unpack(place.folder / "uploads" / kept, place.folder / "uploads" / "x")
+    assert not (place.folder / "uploads" / "x").exists()
+
+
+def test_a_zip_with_a_link_or_larger_than_the_disk_is_refused(folder, place, monkeypatch):
+    link = zipfile.ZipInfo("ecg/link")
+    link.external_attr = 0o120777 << 16
+    kept = archive.keep_upload(place, "a.zip", zipped(folder, extra=[(link, "/etc/passwd")]))
+    with pytest.raises(ReadError, match="points outside"):
+        archive.unpack(place.folder / "uploads" / kept, place.folder / "uploads" / "x")
+    kept = archive.keep_upload(place, "b.zip", zipped(folder))
+    monkeypatch.setattr(archive.shutil, "disk_usage", lambda path: type("U", (), {"free": 1000})())
+    with pytest.raises(ReadError, match="Free some space"):
+        archive.unpack(place.folder / "uploads" / kept, place.folder / "uploads" / "x")
+
+
+def test_what_is_no_zip_or_holds_no_tables_is_said_in_words(folder, place):
+    kept = archive.keep_upload(place, "a.zip", b"this is no zip")
+    with pytest.raises(ReadError, match="no zip, encrypted or damaged"):
+        archive.unpack(place.folder / "uploads" / kept, place.folder / "uploads" / "x")
+    kept = archive.keep_upload(place, "a.zip", zipped(folder / "ecg"))
+    with pytest.raises(StoreError, match="no folder with labels.csv and ecgs.csv"):
+        archive.unpack(place.folder / "uploads" / kept, place.folder / "uploads" / "x")
+    with pytest.raises(StoreError, match="no longer there"):
+        archive.unpack(place.folder / "uploads" / "gone.zip", place.folder / "uploads" / "x")
+
+
+def test_uploaded_weights_that_are_none_fail_in_words_and_register_nothing(place):
+    kept = archive.keep_upload(place, "weights.ckpt", b"<!doctype html><title>404</title>")
+    number = jobs.queue(place, "model_import", {"uploads": [kept], "kind": "auto"})
+    work(place)
+    assert jobs.job(place, number).state == "failed" and "web page" in jobs.job(place, number).message
+    assert archive.import_report(place, number) is None and not place.models.exists()
+
+
+def test_uploaded_weights_become_an_inactive_model_with_its_notes(place, goldens):
+    import torch
+
+    keys = json.loads((goldens / "clip_keys.json").read_text())["multi_view"]
+    parts = {"ecg_encoder": {}, "token_aggregator": {}}
+    for key, shape, _ in keys:
+        part, _, rest = key.partition(".")
+        if part in parts:
+            parts[part][rest] = torch.full(shape, 0.01)
+    buffer = io.BytesIO()
+    torch.save({"cfg": {}, **parts}, buffer)
+    kept = archive.keep_upload(place, "weights.bin", buffer.getvalue())
+    number = jobs.queue(place, "model_import", {"uploads": [kept], "kind": "auto", "sampling_rate_hz": None})
+    work(place)
+    report = archive.import_report(place, number)
+    assert jobs.job(place, number).state == "done" and report["kind"] == "echo2ecg" and report["notes"]
+    assert not list((place.folder / "uploads").iterdir())

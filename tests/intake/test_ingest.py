@@ -1,0 +1,262 @@
+"""Importing an archive: what is refused, what is passed over with a reason, splits that never change."""
+
+import numpy as np
+import pandas as pd
+import pytest
+import wfdb
+
+from echo2ecg_core.errors import StoreError
+from echo2ecg_core.findings import Findings
+from echo2ecg_core.intake.ingest import ingest, split_of
+from echo2ecg_core.phantom.cohort import PhantomCohort, write_cohort
+from echo2ecg_core.reports.evaluate import fingerprint
+from echo2ecg_core.store.catalog import Catalog
+from echo2ecg_core.store.database import Workspace
+
+LEADS = ["I", "II", "III", "aVR", "aVL", "aVF", "V1", "V2", "V3", "V4", "V5", "V6"]
+
+
+@pytest.fixture
+def archive(tmp_path):
+    folder = tmp_path / "archive"
+    (folder / "ecg").mkdir(parents=True)
+    t = np.arange(5000) / 500
+    signal = np.outer(np.exp(-0.5 * ((t % 0.9 - 0.4) / 0.012) ** 2) + 0.02 * np.sin(9 * t), np.linspace(0.5, 1.5, 12))
+    wfdb.wrsamp(
+        "good",
+        fs=500,
+        units=["mV"] * 12,
+        sig_name=LEADS,
+        p_signal=signal,
+        fmt=["16"] * 12,
+        write_dir=str(folder / "ecg"),
+    )
+    (folder / "ecg" / "bad.hea").write_text("this is no header")
+    pd.DataFrame(
+        {
+            "ecg_id": ["E1", "E2"],
+            "patient_id": ["A", "B"],
+            "ecg_time": ["2030-01-01", "2030-01-02"],
+            "path": ["ecg/good.hea", "ecg/bad.hea"],
+        }
+    ).to_csv(folder / "ecgs.csv", index=False)
+    pd.DataFrame(
+        {
+            "patient_id": ["A"],
+            "study_id": ["S1"],
+            "study_date": ["2030-01-01"],
+            "lvef": [55.0],
+            "lvedv": [np.nan],
+            "other": ["x"],
+        }
+    ).to_csv(folder / "labels.csv", index=False)
+    clips = folder / "echo" / "A" / "S1"
+    clips.mkdir(parents=True)
+    (clips / "broken.mp4").write_bytes(b"not a video")
+    return folder
+
+
+def test_good_files_come_in_and_bad_ones_are_passed_over_with_a_reason(archive, tmp_path):
+    place = Workspace(tmp_path / "w")
+    report = ingest(archive, place, cohort="mine")
+    assert (report.ecgs, report.studies, report.clips) == (1, 1, 0)
+    assert {row["file"] for row in report.refused} == {"ecg/bad.hea", "echo/A/S1/broken.mp4"} and all(
+        row["reason"] for row in report.refused
+    )
+    assert Catalog(place).study("S1").phenotypes == {"lvef": 55.0} and not Catalog(place).study("S1").synthetic
+
+
+def labelled(archive, **columns):
+    pd.DataFrame({"patient_id": ["A", "A"], "study_id": ["S1", "S2"]} | columns).to_csv(
+        archive / "labels.csv", index=False
+    )
+    return archive
+
+
+def test_findings_come_in_and_the_index_follows_from_the_scores(archive, tmp_path):
+    seventeen, sixteen = " ".join(["1"] * 12 + ["2", "3", "2", "1", "3"]), " ".join(["2"] * 16 + ["-"])
+    ingest(
+        labelled(
+            archive,
+            wall_motion_scores=[seventeen, sixteen],
+            rhythm=["AF", ""],
+            conduction=["lbbb", ""],
+            first_degree_block=["", True],
+        ),
+        Workspace(tmp_path / "w"),
+        cohort="mine",
+    )
+    first, second = (Catalog(Workspace(tmp_path / "w")).study(s) for s in ("S1", "S2"))
+    assert first.findings.words() == [
+        "Atrial fibrillation",
+        "Left bundle branch block",
+    ] and second.findings.words() == ["First-degree AV block"]
+    assert first.phenotypes["wall_motion_score_index"] == pytest.approx((13 + 2 + 3 + 2 + 3) / 17)
+    assert second.phenotypes["wall_motion_score_index"] == 2 and second.findings.wall_motion_scores[-1] is None
+
+
+@pytest.mark.parametrize(
+    ("column", "cell", "expected"),
+    [
+        ("wall_motion_scores", "1 1 2", "17 scores parted by spaces"),
+        ("wall_motion_scores", " ".join(["1"] * 16 + ["5"]), "scores from 1 to 4"),
+        ("wall_motion_score_index", "0.4", "a number from 1 to 4"),
+        ("rhythm", "pacemaker", "sinus, af, other"),
+        ("conduction", "left bundle", "normal, lbbb, rbbb, other"),
+        ("first_degree_block", "maybe", "true or false"),
+        ("lvef", "about 50", "a number from 0 to 100"),
+        ("lvef", "-5", "a number from 0 to 100"),
+        ("lvef", "101", "a number from 0 to 100"),
+        ("lvedv", "inf", "a number of at least 0"),
+        ("lvedv", "-0.1", "a number of at least 0"),
+        ("as_grade", "9", "a number from 0 to 3"),
+        ("tr_grade", "-1", "a number from 0 to 3"),
+        ("age_years", "sixty", "a number from 0 to 130"),
+        ("age_years", "1961", "a number from 0 to 130"),
+        ("sex", "woman", "male, female"),
+        ("split", "testing", "train, validation, test"),
+    ],
+)
+def test_a_label_that_cannot_be_is_refused_with_its_row_and_column_and_nothing_comes_in(
+    archive, tmp_path, column, cell, expected
+):
+    place = Workspace(tmp_path / "w")
+    with pytest.raises(StoreError, match=f"in row 3, column {column}; expected: {expected}"):
+        ingest(labelled(archive, **{column: ["", cell]}), place, cohort="mine")
+    assert not place.exists()
+
+
+def test_the_refusal_of_a_shifted_table_holds_nothing_of_its_cells(archive, tmp_path):
+    with pytest.raises(StoreError) as refused:
+        ingest(labelled(archive, lvef=["Doe, Jane", "60"], rhythm=["", ""]), Workspace(tmp_path / "w"), cohort="mine")
+    assert (
+        "row 2, column lvef" in refused.value.message and "Doe" not in f"{refused.value.message} {refused.value.hint}"
+    )
+    assert refused.value.__suppress_context__
+
+
+def test_an_index_that_contradicts_its_scores_is_refused_and_one_that_is_rounded_is_taken(archive, tmp_path):
+    scores = " ".join(["1"] * 11 + ["2"] * 6)  # mean 1.353
+    with pytest.raises(
+        StoreError,
+        match=(
+            "row 3, column wall_motion_score_index; expected: the mean of the wall motion scores of the row, which "
+            "is 1.35"
+        ),
+    ):
+        ingest(
+            labelled(archive, wall_motion_scores=[scores, scores], wall_motion_score_index=[1.35, 1.5]),
+            Workspace(tmp_path / "w"),
+            cohort="mine",
+        )
+    ingest(
+        labelled(archive, wall_motion_scores=[scores, scores], wall_motion_score_index=[1.35, ""]),
+        Workspace(tmp_path / "w"),
+        cohort="mine",
+    )
+    found = [
+        Catalog(Workspace(tmp_path / "w")).study(study).phenotypes["wall_motion_score_index"] for study in ("S1", "S2")
+    ]
+    assert found == pytest.approx([1.35, 23 / 17])
+
+
+def test_seventeen_dashes_are_no_scores_and_an_index_beside_them_stays(archive, tmp_path):
+    ingest(
+        labelled(archive, wall_motion_scores=[" ".join("-" * 17)] * 2, wall_motion_score_index=["", 1.5]),
+        Workspace(tmp_path / "w"),
+        cohort="mine",
+    )
+    first, second = (Catalog(Workspace(tmp_path / "w")).study(s) for s in ("S1", "S2"))
+    assert (
+        first.findings == second.findings == Findings()
+        and first.phenotypes == {}
+        and second.phenotypes == {"wall_motion_score_index": 1.5}
+    )
+
+
+def test_the_facts_of_a_visit_come_in_and_what_is_empty_stays_unknown(archive, tmp_path):
+    labelled(archive, patient_id=["A", "C"], sex=["F", ""], age_years=["61.5", ""], split=["test", ""])
+    ingest(archive, Workspace(tmp_path / "w"), cohort="mine")
+    first, second = (Catalog(Workspace(tmp_path / "w")).study(s) for s in ("S1", "S2"))
+    assert (first.sex, first.age_years, first.split) == ("female", 61.5, "test")
+    assert (second.sex, second.age_years, second.split) == (None, None, split_of("C"))
+
+
+def test_a_phantom_cohort_comes_in_with_the_findings_of_its_hearts(tmp_path):
+    ingest(write_cohort(tmp_path / "cohort", 4, 5, ecg_only=True), Workspace(tmp_path / "w"), cohort="phantoms")
+    for study in (study for i in range(4) for study in PhantomCohort(4, 5).patient(i).studies):
+        stored = Catalog(Workspace(tmp_path / "w")).study(study.study_id)
+        assert stored.findings == study.heart.findings()
+        assert stored.phenotypes["wall_motion_score_index"] == pytest.approx(
+            study.labels()["wall_motion_score_index"], abs=0.001
+        )
+
+
+def test_findings_that_join_later_leave_a_report_in_date(archive, tmp_path):
+    place = Workspace(tmp_path / "w")
+    ingest(archive, place, cohort="mine")
+    before = fingerprint(place)
+    Catalog(place).add_study("S1", "A", findings=Findings((1,) * 17, "sinus", "normal", False))
+    assert fingerprint(place) == before
+    Catalog(place).add_study("S1", "A", phenotypes={"lvef": 30.0})
+    assert fingerprint(place) != before
+
+
+def test_importing_twice_adds_nothing(archive, tmp_path):
+    place = Workspace(tmp_path / "w")
+    ingest(archive, place, cohort="mine")
+    before = Catalog(place).counts()
+    assert ingest(archive, place, cohort="mine").ecgs == 0 and Catalog(place).counts() == before
+
+
+def test_a_table_that_is_missing_or_lacks_a_column_is_named(archive, tmp_path):
+    pd.DataFrame({"ecg_id": ["E1"], "subject": ["A"]}).to_csv(archive / "ecgs.csv", index=False)
+    with pytest.raises(StoreError, match="ecgs.csv lacks the column patient_id, path; found ecg_id, subject"):
+        ingest(archive, Workspace(tmp_path / "w"), cohort="mine")
+    (archive / "labels.csv").unlink()
+    with pytest.raises(StoreError, match="labels.csv cannot be read"):
+        ingest(archive, Workspace(tmp_path / "w"), cohort="mine")
+
+
+def test_a_table_cannot_reach_outside_its_folder(archive, tmp_path):
+    pd.DataFrame({"ecg_id": ["E1"], "patient_id": ["A"], "path": ["../../etc/passwd"]}).to_csv(
+        archive / "ecgs.csv", index=False
+    )
+    report = ingest(archive, Workspace(tmp_path / "w"), cohort="mine")
+    assert report.ecgs == 0 and "outside the archive" in report.refused[0]["reason"]
+
+
+def test_splits_by_hash_are_seventy_fifteen_fifteen_and_never_change():
+    splits = pd.Series([split_of(f"P{i:05d}") for i in range(20_000)]).value_counts(normalize=True)
+    assert splits["train"] == pytest.approx(0.70, abs=0.01) and splits["validation"] == pytest.approx(0.15, abs=0.01)
+    assert [split_of(p) for p in ("P00001", "P00002", "P00003")] == [
+        split_of(p) for p in ("P00001", "P00002", "P00003")
+    ]
+
+
+def test_clips_of_real_patients_are_stored_with_everything_outside_the_sector_black(archive, tmp_path):
+    from echo2ecg_core.echo.clip import EchoClip
+    from echo2ecg_core.echo.readers import read_clip
+    from echo2ecg_core.echo.video import encode_mp4
+
+    rng = np.random.default_rng(0)
+    y, x = np.mgrid[:200, :200]
+    sector = (np.abs(np.arctan2(x - 100, y + 5)) < 0.7) & (np.hypot(x - 100, y + 5) < 180)
+    frames = (rng.integers(40, 200, (12, 200, 200)) * sector).astype(np.uint8)
+    frames[:, 5:12, 5:45] = 255  # a burnt-in name
+    clip = EchoClip(np.repeat(frames[..., None], 3, 3), 30.0, "MP4", "x", None, None, None, (), False)
+    (archive / "echo" / "A" / "S1" / "clip.mp4").write_bytes(encode_mp4(clip))
+    still = EchoClip(np.full((4, 64, 64, 3), 90, np.uint8), 30.0, "MP4", "x", None, None, None, (), False)
+    (archive / "echo" / "A" / "S1" / "still.mp4").write_bytes(encode_mp4(still))
+    place = Workspace(tmp_path / "w")
+    report = ingest(archive, place, cohort="mine")
+    (row,) = Catalog(place).clips_of("S1")
+    stored = read_clip(Catalog(place).clip_path(row.clip_id)).frames
+    assert stored[:, 5:12, 5:45].max() < 30 and stored[:, 60:120, 90:110].mean() > 60
+    assert [r["reason"] for r in report.refused if r["file"].endswith("still.mp4") and "de-identified" in r["reason"]]
+
+
+def test_a_phantom_archive_is_known_as_synthetic_by_its_manifest(archive, tmp_path):
+    (archive / "manifest.json").write_text('{"kind": "phantom cohort", "synthetic": true}')
+    ingest(archive, Workspace(tmp_path / "w"), cohort="phantoms")
+    assert Catalog(Workspace(tmp_path / "w")).study("S1").synthetic

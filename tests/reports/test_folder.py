@@ -1,0 +1,530 @@
+"""The report against the document it is made from: CSV equals JSON, the HTML names no address, LaTeX is well formed."""
+
+import io
+import re
+import zipfile
+from html.parser import HTMLParser
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.metrics import roc_auc_score
+
+from echo2ecg_core.errors import StoreError
+from echo2ecg_core.figures.scores import difference_with_interval, parameters, score_interval, score_value, size_beside
+from echo2ecg_core.figures.tables import Cell, Column, Table, latex, table_csv, table_html, table_latex
+from echo2ecg_core.reports import charts as report_charts
+from echo2ecg_core.reports import comparison as report_comparison
+from echo2ecg_core.reports import folder as reports
+from echo2ecg_core.reports import tables as report_tables
+from echo2ecg_core.reports.document import Report
+from echo2ecg_core.reports.html_page import html_page
+from echo2ecg_core.store.catalog import Catalog
+from echo2ecg_core.store.database import Workspace
+from tests.report_fixture import made_up_report, write_report
+
+VOID = {"meta", "br", "use", "path", "link"}
+
+
+@pytest.fixture(scope="module")
+def report() -> Report:
+    return Report(made_up_report())
+
+
+@pytest.fixture(scope="module")
+def beside() -> Report:
+    return Report(made_up_report("bbbb0000", "Other <model>", auroc=0.88, encoder="Single view, A4C"))
+
+
+def nothing_known(split, task, row, other):
+    return None
+
+
+def made_up_difference(split, task, row, other):
+    """FIXTURE: +0.01 for each letter of the row's key, to the kNN of the model twice that."""
+    assert split == "test" and other[0] == "f1c70000"
+    value = 0.01 * len(row[1]) * (2 if other[1] == "model.knn" else 1)
+    return "mae" if task in ("lvef", "ivsd", "rvsp") else "auroc", (value, value - 0.005, value + 0.005)
+
+
+@pytest.fixture(scope="module")
+def both(report, beside) -> Report:
+    return reports.set_beside(report, [beside], made_up_difference)
+
+
+@pytest.fixture(scope="module")
+def page(both) -> str:
+    return html_page(both)
+
+
+@pytest.fixture
+def workspace(tmp_path) -> Workspace:
+    return Workspace(tmp_path / "workspace")
+
+
+def read_csv(table: Table) -> pd.DataFrame:
+    return pd.read_csv(io.StringIO(table_csv(table)))
+
+
+class Tags(HTMLParser):
+    """Checks that every element is closed where it should be."""
+
+    def __init__(self):
+        super().__init__()
+        self.open: list[str] = []
+
+    def handle_starttag(self, tag, attributes):
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag):
+        if tag not in VOID:
+            assert self.open.pop() == tag
+
+
+def test_a_report_is_read_back_as_it_was_written(workspace):
+    document = made_up_report()
+    write_report(workspace, document)
+    assert reports.load_report(workspace, document["model"]["id"]).data == document
+    assert reports.evaluated_models(workspace) == [document["model"]["id"]]
+
+
+def test_reports_of_two_splits_lie_beside_each_other(workspace):
+    test, validation = made_up_report("aaaa0000"), made_up_report("aaaa0000", auroc=0.97) | {"split": "validation"}
+    paths = {
+        write_report(workspace, document)
+        for document in (test, validation, made_up_report("bbbb0000") | {"split": "validation"})
+    }
+    assert len(paths) == 3 and workspace.folder / "reports" / "aaaa0000" / "report.json" in paths
+    assert (
+        reports.load_report(workspace, "aaaa0000").data == test
+        and reports.load_report(workspace, "aaaa0000", "validation").data == validation
+    )
+    assert reports.evaluated_models(workspace, "test") == ["aaaa0000"] and set(
+        reports.evaluated_models(workspace, "validation")
+    ) == {"aaaa0000", "bbbb0000"}
+    assert set(reports.evaluated_models(workspace)) == {"aaaa0000", "bbbb0000"}
+    with pytest.raises(StoreError, match="has no report on test patients yet. Run `evaluate --model bbbb0000`"):
+        reports.load_report(workspace, "bbbb0000")
+    with pytest.raises(StoreError, match="There is no split 'train' to evaluate; known: test, validation."):
+        reports.load_report(workspace, "aaaa0000", "train")
+    with pytest.raises(StoreError, match="rests on another split"):
+        reports.set_beside(Report(test), [Report(validation)], nothing_known)
+
+
+def test_a_report_on_validation_patients_says_so_in_every_file(report):
+    validation = Report(report.data | {"split": "validation"})
+    page, test_page = html_page(validation), html_page(report)
+    for words in (
+        "<b>Validation patients.</b> The readouts and intervals that pages show were calibrated on these patients",
+        ">Validation patients</span>",
+        "1,204 validation patients",
+        "on whom its readouts were calibrated",
+    ):
+        assert words in page and words not in test_page
+    assert (
+        "test patients" not in page.replace("Judge a model by its test patients.", "")
+        and "never seen in training" in test_page
+    )
+    for table in report_tables.all_tables(validation):
+        assert "test" not in table.caption
+    assert "1204 validation patients" in reports.report_provenance(validation)
+    assert (
+        reports.file_stem(validation) == "report-f1c70000-validation" and reports.file_stem(report) == "report-f1c70000"
+    )
+
+
+def test_a_model_without_report_is_told_with_the_command_that_makes_one(workspace):
+    with pytest.raises(StoreError, match="model 1234 has no report on test patients yet. Run `evaluate --model 1234`"):
+        reports.load_report(workspace, "1234")
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [("{half", "damaged"), ("[]", "incomplete"), ('{"model": {}, "rows": []}', "split, counts, tasks is missing")],
+)
+def test_a_damaged_report_is_an_error_in_words(workspace, content, words):
+    path = reports.report_path(workspace, "1234")
+    path.parent.mkdir(parents=True)
+    path.write_text(content)
+    with pytest.raises(StoreError, match=words):
+        reports.load_report(workspace, "1234")
+
+
+def test_reports_of_other_patients_cannot_be_set_beside(report):
+    other = made_up_report("cccc")
+    other["workspace"] = "another"
+    with pytest.raises(StoreError, match="rests on another archive"):
+        reports.set_beside(report, [Report(other)], nothing_known)
+
+
+def test_the_csv_of_the_findings_holds_every_number_of_the_document(report):
+    table = read_csv(report_tables.findings_table(report))
+    names = {task["label"]: name for name, task in report.data["tasks"].items()}
+    assert len(table) == 6 * 4
+    for row in table.to_dict("records"):
+        results = next(r for r in report.data["rows"] if r["key"] == row["row"])["results"][names[row["task"]]]
+        for metric, triple in results.items():
+            assert [row[metric], row[f"{metric}_low"], row[f"{metric}_high"]] == triple
+
+
+def test_the_csv_of_values_subgroups_intervals_and_retrieval_equals_the_document(report):
+    values = read_csv(report_tables.values_table(report))
+    row = values[(values.row == "model.probe") & (values.task == "LVEF")].iloc[0]
+    assert [row.mae, row.mae_low, row.mae_high] == report.data["rows"][0]["results"]["lvef"]["mae"]
+    groups = read_csv(report_tables.subgroups_table(report))
+    female = groups[(groups.task == "LVEF ≤ 40") & (groups.level == "Female")].iloc[0]
+    assert [female.value, female.value_low, female.value_high] == report.data["subgroups"]["lvef_reduced"][0][
+        "value"
+    ] and female.patients == 575
+    held = read_csv(report_tables.intervals_table(report))
+    assert (
+        held.coverage.tolist() == [i["coverage"] for i in report.data["intervals"]] and held.ecgs.tolist() == [1450] * 3
+    )
+    assert held.phenotype.tolist() == ["lvef", "ivsd", "rvsp"]
+    found = read_csv(report_tables.retrieval_table(report)).set_index("metric")
+    assert found.loc["recall@10", "ecg_to_study"] == 0.45 and found.loc["recall@10", "study_to_ecg"] == pytest.approx(
+        0.405
+    )
+    alike = read_csv(report_tables.likeness_table(report)).set_index("phenotype")
+    assert (
+        alike.loc["lvef", "ecg_to_study_map"] == pytest.approx(0.32)
+        and alike.loc["lvef", "top10_difference_ratio"] == 0.61
+    )
+
+
+def test_the_models_table_lists_the_baselines_and_the_models_beside(report, beside):
+    table = report_comparison.models_table(Report(report.data, (beside,)), "lvef_reduced", "probe")
+    assert [row[0].text for row in table.rows] == [
+        "Multi-view, attention",
+        "Single view, A4C",
+        "Hand-made ECG features",
+        "Random initialisation",
+        "Imported: my_otis & co",
+    ]
+    csv = read_csv(table)
+    assert csv.auroc.tolist() == [0.91, 0.88, 0.84, 0.79, 0.86] and csv.auroc_knn[0] == 0.89
+    assert csv.parameters.dropna().tolist() == [320_000, 320_000, 320_000, 5_400_000]
+    assert table.rows[2][4].text == "reference" and table.rows[3][4].text == "−0.05 (−0.06 to −0.04)"
+
+
+def test_the_models_table_tells_how_much_larger_each_encoder_is_and_why_a_size_is_not_known(report):
+    unstated = [row | {"parameters": None} if row["kind"] == "imported" else row for row in report.data["rows"]]
+    for rows, imported, csv_row in (
+        (report.data["rows"], ("5.4\u202fM", "17× larger"), (5_400_000, 5_400_000 / 320_000, "")),
+        (unstated, ("–", "not stated"), ("", "", "not stated")),
+    ):
+        table = report_comparison.models_table(Report(report.data | {"rows": rows}), "lvef_reduced", "probe")
+        cells = {row[0].text: (row[1].text, row[1].detail) for row in table.rows}
+        assert cells == {
+            "Multi-view, attention": ("320\u202fk", ""),
+            "Hand-made ECG features": ("–", "no network"),
+            "Random initialisation": ("320\u202fk", "same size"),
+            "Imported: my_otis & co": imported,
+        }
+        csv = read_csv(table).fillna("")
+        found = csv[csv.model == "Imported: my_otis & co"].iloc[0]
+        assert (found.parameters, found.parameters_times_model, found.parameters_unknown_because) == csv_row
+        assert " ".join(imported).replace("\u202f", " ") in table_html(table).replace("\u202f", " ").replace(
+            " <span>", " "
+        ).replace("</span>", "")
+        assert latex(" ".join(imported)) in table_latex(table)
+
+
+def test_sizes_are_compared_in_words():
+    assert [size_beside(n, 5_300_000) for n in (95_400_000, 5_300_000, 5_400_000, 1_650_000, 53_000)] == [
+        "18× larger",
+        "same size",
+        "same size",
+        "3.2× smaller",
+        "100× smaller",
+    ]
+
+
+def test_with_knn_the_columns_change_places(report):
+    csv = read_csv(report_comparison.models_table(report, "lvef_reduced", "knn"))
+    assert csv.auroc[0] == 0.89 and csv.auroc_probe[0] == 0.91
+
+
+def test_whiskers_lie_where_the_scores_do(report):
+    table = report_comparison.models_table(report, "lvef_reduced", "probe")
+    low, high = (float(end) for end in table.columns[3].heading.split(" to "))
+    for row, value in zip(table.rows, (0.91, 0.84, 0.79, 0.86), strict=True):
+        assert row[3].mark.value == pytest.approx(100 * (value - low) / (high - low))
+        assert row[3].mark.low < row[3].mark.value < row[3].mark.high
+
+
+def test_every_finding_and_value_is_in_the_html_with_its_numbers(report, page):
+    for task in report.findings().values():
+        assert task["label"].replace("&", "&amp;") in page
+    assert "<b>0.91</b> 0.90–0.92" in page and "73\u202f%" in page and "guessing the mean" in page
+    assert "f1c7" in page and "FIXTURE cohort" in page and "1,000 bootstrap samples" in page
+
+
+def test_the_html_names_no_address_and_runs_no_script(page):
+    assert not re.search(r"https?:|//[a-z]", page) and "<script" not in page and "@import" not in page
+    assert not re.search(r'(?:src|href)="(?!#|data:)', page)
+
+
+def test_the_html_is_marked_for_research_and_as_synthetic(page, report):
+    assert "Research use only. Not a medical device." in page and ">Synthetic</span>" in page
+    real = report.data | {"synthetic": False, "model": report.data["model"] | {"synthetic": False}}
+    assert ">Synthetic</span>" not in html_page(Report(real))
+
+
+def test_the_html_closes_what_it_opens_and_escapes_names(page):
+    tags = Tags()
+    tags.feed(page)
+    assert not tags.open
+    assert "Other &lt;model&gt;" in page and "<model>" not in page and "2 &lt;equal&gt; signals" in page
+
+
+def test_latex_tables_are_well_formed(report):
+    for table in report_tables.all_tables(report):
+        text = table_latex(table)
+        assert re.findall(r"\\(?:begin|end)\{(\w+)\}", text) == ["table", "tabular", "tabular", "table"]
+        assert [text.count(rule) for rule in (r"\toprule", r"\midrule", r"\bottomrule")] == [1, 1, 1]
+        columns = len(re.search(r"\\begin\{tabular\}\{([lr]+)\}", text).group(1))
+        body = [line for line in text.splitlines() if line.endswith(r" \\")]
+        assert len(body) == len(table.rows) + 1
+        for line in body:
+            assert len(re.findall(r"(?<!\\)&", line)) == columns - 1
+            assert line.replace(r"\{", "").replace(r"\}", "").count("{") == line.replace(r"\{", "").replace(
+                r"\}", ""
+            ).count("}")
+            assert line.count("$") % 2 == 0 and not re.search(r"(?<!\\)[%#_]", line)
+
+
+def test_what_latex_reads_as_commands_is_escaped():
+    assert latex(r"50 % of A_B & C#{1} \x ~^ ≤ 40 −0.1 0.9–1.0") == (
+        r"50 \% of A\_B \& C\#\{1\} \textbackslash{}x \textasciitilde{}\textasciicircum{} $\leq$ 40 $-$0.1 0.9--1.0"
+    )
+
+
+def test_cells_of_a_table_are_text_in_html():
+    table = Table("t", "<c>", (Column("<h>", "h"),), ((Cell("<b>x</b>", ("<b>x</b>",), "a & b"),),))
+    assert table_html(table).count("<b>") == 0 and "&lt;c&gt;" in table_html(table) and "a &amp; b" in table_html(table)
+
+
+@pytest.mark.slow
+def test_the_folder_holds_html_tables_and_figures(report, tmp_path):
+    small = Report(report.data | {"tasks": {k: report.data["tasks"][k] for k in ("lvef_reduced",)}, "retrieval": {}})
+    told = []
+    html = reports.write_report_folder(small, tmp_path / "out", lambda share, message: told.append(share))
+    names = {str(path.relative_to(tmp_path / "out")) for path in (tmp_path / "out").rglob("*.*")}
+    assert (
+        html.name == "report.html"
+        and {"tables/classification.csv", "tables/models-lvef-reduced.tex", "figures/roc-lvef-reduced.pdf"} <= names
+    )
+    assert {f"figures/{c.name}.{k}" for c in report_charts.all_charts(small) for k in ("svg", "pdf", "png")} <= names
+    tex = (tmp_path / "out" / "tables" / "intervals.tex").read_text()
+    assert tex.startswith("% ") and "Research use only" in tex.splitlines()[0] and "archive abcdef12" in tex
+    assert told[0] == 0 and told[-1] == 1 and told == sorted(told)
+    archive = zipfile.ZipFile(io.BytesIO(reports.report_zip(small)))
+    assert archive.read(f"report-{small.model['id']}/report.html") == html.read_bytes()
+    assert not [name for name in archive.namelist() if name.endswith((".pdf", ".png"))]
+
+
+def test_a_figure_file_names_model_patients_archive_and_version(report):
+    svg = reports.chart_file(report, report_charts.recall_chart(report), "svg").decode()
+    for words in (
+        "FIXTURE cohort",
+        "1204 test patients",
+        "archive abcdef12",
+        "version 0.1.0",
+        "(synthetic)",
+        "Research use only",
+    ):
+        assert words in svg
+
+
+def test_an_older_program_is_told(report, workspace):
+    assert reports.outdated(report, workspace) == "" or "version" in reports.outdated(report, workspace)
+    assert "version 0.0.1 of this program" in reports.outdated(Report(report.data | {"version": "0.0.1"}), workspace)
+
+
+def test_a_report_on_patients_of_another_workspace_says_so(report, workspace):
+    assert reports.rests_elsewhere(report, workspace) == ""  # nobody is there yet
+    catalog = Catalog(workspace)
+    catalog.add_patient("A", split="test", cohort="Ward 3", synthetic=False)
+    assert (
+        reports.rests_elsewhere(report, workspace)
+        == "It judges 1,204 test patients of FIXTURE cohort; this workspace holds Ward 3."
+    )
+    catalog.add_patient("B", split="test", cohort="FIXTURE cohort", synthetic=True)
+    assert reports.rests_elsewhere(report, workspace) == ""
+
+
+def test_a_finding_of_several_phenotypes_has_five_numbers_too(report):
+    assert [h.label for h in report_charts.headlines(report, "structural", "probe")] == [
+        "AUROC",
+        "AUPRC",
+        "Sensitivity at 90\u202f% specificity",
+        "Balanced accuracy",
+        "Calibration error",
+    ]
+    assert [h.value for h in report_charts.headlines(report, "lvef_reduced", "probe")][3:] == ["6.4", "90.6\u202f%"]
+
+
+def test_a_finding_of_three_classes_has_no_roc(report):
+    assert [c.name for c in report_charts.finding_charts(report, "lvef_classes", "probe")] == ["subgroups"]
+
+
+def test_a_group_of_one_level_is_not_drawn_beside_all_patients(report):
+    alt = report_charts.subgroup_chart(report, "lvef_reduced", "probe").alt
+    assert "All 0.91" in alt and "QRS under 120 ms" in alt and "FIXTURE cohort" not in alt
+
+
+def test_a_report_with_only_its_rows_still_makes_a_page(report):
+    bare = Report({key: report.data[key] for key in ("model", "split", "counts", "tasks", "rows")})
+    assert "<h2>LVEF ≤ 40</h2>" in html_page(bare) and "Retrieval</h2>" not in html_page(bare)
+
+
+def test_scores_are_written_as_the_house_writes_numbers():
+    assert (
+        score_value(0.9149, "auroc") == "0.91" and score_value(0.7361, "sensitivity_at_90_specificity") == "74\u202f%"
+    )
+    assert score_interval(0.897, 0.914, "coverage") == "89.7–91.4\u202f%" and score_value(6.44, "mae", "lvef") == "6.4"
+    assert (
+        score_value(0.142, "mae", "ivsd") == "0.14"
+        and score_value(None, "auroc") == "–"
+        and score_interval(None, None, "auroc") == "–"
+    )
+    assert difference_with_interval([-0.021, -0.04, 0.001], "auroc") == "−0.02 (−0.04 to 0.00)"
+    assert difference_with_interval([0.05, 0.04, 0.06], "auroc") == "+0.05 (0.04 to 0.06)"
+    assert [parameters(n) for n in (None, 320_000, 5_400_000, 96_000_000)] == [
+        "–",
+        "320\u202fk",
+        "5.4\u202fM",
+        "96.0\u202fM",
+    ]
+
+
+def test_models_beside_are_compared_directly_in_every_table_page_and_file(both, report, page):
+    for readout, value in (("probe", 0.11), ("knn", 0.18)):
+        table = report_comparison.models_table(both, "lvef_reduced", readout)
+        place = [c.name for c in table.columns].index("difference_to_model")
+        assert table.columns[place].heading == "Paired difference to FIXTURE model"
+        assert table.rows[0][place].text == "reference" and table.rows[1][0].text == "Single view, A4C"
+        assert table.rows[1][place].values == pytest.approx((value, value - 0.005, value + 0.005))
+        baseline = read_csv(table).set_index("model").loc["Hand-made ECG features"]
+        assert baseline.difference_to_model == pytest.approx(0.17 if readout == "probe" else 0.34)
+    words = report_comparison.models_table(both, "lvef_reduced", "probe").rows[1][place].text
+    assert words == "+0.11 (0.10 to 0.12)" and words in page and "Paired difference to FIXTURE model" in page
+    namesake = Report(report.data, (Report(made_up_report("bbbb0000")),), made_up_difference)
+    assert (
+        report_comparison.models_table(namesake, "lvef_reduced", "probe").columns[place].heading
+        == "Paired difference to FIXTURE model f1c70000"
+    )
+    files = dict(reports.report_files(both, kinds=()))
+    assert (
+        latex(words) in files["tables/models-lvef-reduced.tex"].decode()
+        and "0.11,0.105,0.115" in files["tables/models-lvef-reduced.csv"].decode()
+    )
+
+
+def test_the_table_of_differences_holds_every_task_and_readout_of_a_model_beside(both, report, beside):
+    alone, found = (read_csv(report_comparison.differences_table(r)) for r in (report, both))
+    direct = found[len(alone) :]
+    assert set(zip(direct.row, direct.reference, strict=True)) == {
+        ("bbbb0000 model.probe", "model.probe"),
+        ("bbbb0000 model.knn", "model.knn"),
+    }
+    assert len(direct) == 2 * len(report.data["tasks"]) and set(direct.task) == {
+        t["label"] for t in report.data["tasks"].values()
+    }
+    assert dict(zip(direct.task, direct.metric, strict=True))["LVEF"] == "mae"
+    unknown = read_csv(report_comparison.differences_table(reports.set_beside(report, [beside], nothing_known)))
+    assert len(unknown) == len(alone)
+
+
+def test_each_cohort_stands_alone_in_html_csv_and_latex_where_there_are_several(report):
+    rows = report.data["rows"]
+    parts = {
+        task: [
+            {
+                "cohort": cohort,
+                "patients": n,
+                "positives": p,
+                "results": {row["key"]: row["results"][task] for row in rows},
+            }
+            for cohort, n, p in (("North", 804, 150), ("South", 400, 67))
+        ]
+        for task in report.data["tasks"]
+    }
+    several = Report(report.data | {"cohort_results": parts})
+    csv = read_csv(report_tables.cohorts_table(several))
+    row = csv[(csv.cohort == "South") & (csv.row == "random.knn") & (csv.task == "LVEF ≤ 40")].iloc[0]
+    assert [row.patients, row.positives, row.auroc, row.auroc_low, row.auroc_high] == [
+        400,
+        67,
+        *rows[4]["results"]["lvef_reduced"]["auroc"],
+    ]
+    assert len(csv) == 2 * 6 * 4 and len(read_csv(report_tables.cohorts_table(several, "regression"))) == 2 * 6 * 3
+    one = report_tables.cohorts_of_task(several, "lvef_reduced")
+    assert [c.name for c in one.columns][:5] == ["cohort", "patients", "positives", "encoder", "readout"] and len(
+        one.rows
+    ) == 12
+    assert table_html(one) in html_page(several)
+    names = [table.name for table in report_tables.all_tables(several)]
+    assert {"cohorts-classification", "cohorts-regression"} <= set(names)
+    assert "Each cohort alone" not in html_page(report) and not [
+        t for t in report_tables.all_tables(report) if t.name.startswith("cohorts")
+    ]
+
+
+def test_errors_of_values_are_compared_directly_too(both, report):
+    table = report_tables.phenotypes_table(both, "probe")
+    assert "Error of Other <model> bbbb0000, paired difference" in [c.heading for c in table.columns]
+    assert read_csv(table).mae_difference_bbbb0000.tolist() == pytest.approx([0.11] * 3)
+    assert not any("difference" in c.heading for c in report_tables.phenotypes_table(report, "probe").columns)
+
+
+def write_predictions(workspace, model_id, scores, target, ids=None):
+    folder = workspace.folder / "reports" / model_id
+    folder.mkdir(parents=True, exist_ok=True)
+    np.savez(
+        folder / "predictions.npz",
+        ecg_ids=np.arange(len(scores)).astype(str) if ids is None else ids,
+        patients=np.arange(len(scores)) // 2,
+        **{"target/lvef_le_40": target, "model.probe/lvef_le_40": scores},
+    )
+
+
+def test_two_models_are_compared_directly_on_the_same_ecgs(workspace):
+    rng = np.random.default_rng(0)
+    target = (rng.random(400) < 0.3).astype(float)
+    good, poor = target + rng.normal(0, 0.6, 400), target + rng.normal(0, 2.0, 400)
+    target[::7] = np.nan
+    write_predictions(workspace, "aaaa0000", good, target)
+    write_predictions(workspace, "bbbb0000", poor, target)
+    metric, (value, low, high) = reports.direct_difference(
+        workspace, "test", "lvef_le_40", ("aaaa0000", "model.probe"), ("bbbb0000", "model.probe")
+    )
+    known = np.isfinite(target)
+    assert metric == "auroc" and value == pytest.approx(
+        roc_auc_score(target[known], good[known]) - roc_auc_score(target[known], poor[known]), abs=1e-9
+    )
+    assert 0 < low < value < high
+    back = reports.direct_difference(
+        workspace, "test", "lvef_le_40", ("bbbb0000", "model.probe"), ("aaaa0000", "model.probe")
+    )
+    assert back[1] == pytest.approx((-value, -high, -low))
+    same = reports.direct_difference(
+        workspace, "test", "lvef_le_40", ("aaaa0000", "model.probe"), ("aaaa0000", "model.probe")
+    )
+    assert same[1] == (0, 0, 0)
+
+
+def test_models_without_common_ecgs_or_predictions_have_no_direct_difference(workspace):
+    target = np.array([0.0, 1.0, 0.0, 1.0])
+    write_predictions(workspace, "aaaa0000", target, target)
+    write_predictions(workspace, "bbbb0000", target, target, ids=np.array(list("wxyz")))
+    write_predictions(workspace, "dddd0000", target, 1 - target)
+    for other in (
+        ("bbbb0000", "model.probe"),
+        ("cccc0000", "model.probe"),
+        ("aaaa0000", "model.knn"),
+        ("dddd0000", "model.probe"),
+    ):
+        assert reports.direct_difference(workspace, "test", "lvef_le_40", ("aaaa0000", "model.probe"), other) is None
