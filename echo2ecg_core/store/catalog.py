@@ -7,6 +7,8 @@ Adding the same thing twice changes nothing, so an import can be stopped and sta
 import hashlib
 import io
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
@@ -16,7 +18,8 @@ import pandas as pd
 
 from echo2ecg_core.ecg.record import EcgRecord
 from echo2ecg_core.errors import StoreError
-from echo2ecg_core.findings import Findings, read_scores, write_scores
+from echo2ecg_core.findings import Findings, read_scores
+from echo2ecg_core.store.additions import Additions
 from echo2ecg_core.store.database import Workspace, write_atomically
 
 
@@ -62,23 +65,16 @@ class Catalog:
 
     # ---------------------------------------------------------------- write
 
-    def add_patient(self, patient_id: str, *, split: str, cohort: str, synthetic: bool, sex: str | None = None) -> None:
-        """Add a patient.
-
-        Raises:
-            StoreError: the patient is there already with another split (a patient in two splits leaks).
-        """
+    @contextmanager
+    def adding(self) -> Iterator[Additions]:
+        """Add and correct rows in one transaction: all of them, or on an error none."""
         with self.workspace.connect() as db:
-            row = db.execute("SELECT split FROM patients WHERE patient_id = ?", (patient_id,)).fetchone()
-            if row and row["split"] != split:
-                raise StoreError(
-                    f"A patient would be in two splits ({row['split']} and {split}).",
-                    "Give every patient one split in labels.csv and import again.",
-                )
-            db.execute(
-                "INSERT OR IGNORE INTO patients VALUES (?, ?, ?, ?, ?)",
-                (patient_id, sex, split, cohort, int(synthetic)),
-            )
+            yield Additions(db)
+
+    def add_patient(self, patient_id: str, *, split: str, cohort: str, synthetic: bool, sex: str | None = None) -> None:
+        """Add one patient (see `Additions.patient`)."""
+        with self.adding() as add:
+            add.patient(patient_id, split=split, cohort=cohort, synthetic=synthetic, sex=sex)
 
     def add_study(
         self,
@@ -90,29 +86,25 @@ class Catalog:
         phenotypes: dict[str, float] | None = None,
         findings: Findings | None = None,
     ) -> None:
-        """Add a study, its measured phenotypes and its findings; what is missing (NaN, None) is left out.
-
-        A study that is there takes phenotypes and findings that are given and keeps the others.
-        """
-        findings = findings or Findings()
-        scores = write_scores(findings.wall_motion_scores) if findings.wall_motion_scores else None
-        with self.workspace.connect() as db:
-            db.execute(
-                "INSERT OR IGNORE INTO studies (study_id, patient_id, study_date, age_years) VALUES (?, ?, ?, ?)",
-                (study_id, patient_id, study_date, age_years),
-            )
-            db.execute(
-                "UPDATE studies SET wall_motion_scores = coalesce(?, wall_motion_scores), rhythm = coalesce(?, "
-                "rhythm), conduction ="
-                " coalesce(?, conduction), first_degree_block = coalesce(?, first_degree_block) WHERE study_id = ?",
-                (scores, findings.rhythm, findings.conduction, findings.first_degree_block, study_id),
-            )
-            db.executemany(
-                "INSERT OR REPLACE INTO phenotypes VALUES (?, ?, ?)",
-                [(study_id, n, float(v)) for n, v in (phenotypes or {}).items() if np.isfinite(v)],
+        """Add one study, its measured phenotypes and its findings (see `Additions.study`)."""
+        with self.adding() as add:
+            add.study(
+                study_id,
+                patient_id,
+                study_date=study_date,
+                age_years=age_years,
+                phenotypes=phenotypes,
+                findings=findings,
             )
 
-    def add_clip(
+    def add_clip(self, study_id: str, mp4: bytes, **facts) -> str:
+        """Store a playable clip with the facts of `store_clip`; returns its id, made from study and content."""
+        clip_id, row = self.store_clip(study_id, mp4, **facts)
+        with self.adding() as add:
+            add.clip(clip_id, study_id, row)
+        return clip_id
+
+    def store_clip(
         self,
         study_id: str,
         mp4: bytes,
@@ -125,28 +117,27 @@ class Catalog:
         spacing_mm: float | None = None,
         r_wave_times_s: tuple[float, ...] = (),
         notes: tuple[str, ...] = (),
-    ) -> str:
-        """Store a playable clip; returns its id, made from study and content."""
+        file_hash: str | None = None,
+    ) -> tuple[str, dict]:
+        """Store the content of a clip, not yet its row; returns the clip's id and the row for `Additions.clip`.
+
+        Args:
+            file_hash: Of the file it was read from (not of the MP4), so that a second import need not read it.
+        """
         blob = self._store_blob(mp4, ".mp4")
         clip_id = "C" + hashlib.sha256(f"{study_id}/{blob}".encode()).hexdigest()[:15]
-        with self.workspace.connect() as db:
-            db.execute(
-                "INSERT OR IGNORE INTO clips VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                (
-                    clip_id,
-                    study_id,
-                    view,
-                    view_confidence,
-                    fps,
-                    n_frames,
-                    spacing_mm,
-                    json.dumps([round(float(t), 4) for t in r_wave_times_s]),
-                    format,
-                    json.dumps(list(notes)),
-                    blob,
-                ),
-            )
-        return clip_id
+        return clip_id, {
+            "view": view,
+            "view_confidence": view_confidence,
+            "fps": fps,
+            "n_frames": n_frames,
+            "spacing_mm": spacing_mm,
+            "r_wave_times_s": [round(float(t), 4) for t in r_wave_times_s],
+            "format": format,
+            "notes": list(notes),
+            "blob": blob,
+            "file_hash": file_hash,
+        }
 
     def set_views(self, views: dict[str, tuple[str, float]]) -> None:
         """Set view and classifier confidence (0..1) of clips by id."""
@@ -158,21 +149,20 @@ class Catalog:
 
     def add_ecg(self, ecg_id: str, patient_id: str, record: EcgRecord, *, ecg_time: str | None = None) -> None:
         """Store one ECG of a patient."""
-        blob = self._store_blob(_pack_record(record), ".npz")
-        with self.workspace.connect() as db:
-            db.execute(
-                "INSERT OR IGNORE INTO ecgs VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-                (
-                    ecg_id,
-                    patient_id,
-                    ecg_time,
-                    record.sampling_rate_hz,
-                    record.duration_s,
-                    record.format,
-                    record.content_hash,
-                    blob,
-                ),
-            )
+        row = self.store_ecg(record, ecg_time=ecg_time)
+        with self.adding() as add:
+            add.ecg(ecg_id, patient_id, row)
+
+    def store_ecg(self, record: EcgRecord, *, ecg_time: str | None = None) -> dict:
+        """Store the content of an ECG, not yet its row; returns the facts of the row for `Additions.ecg`."""
+        return {
+            "ecg_time": ecg_time,
+            "sampling_rate_hz": record.sampling_rate_hz,
+            "duration_s": record.duration_s,
+            "format": record.format,
+            "content_hash": record.content_hash,
+            "blob": self._store_blob(_pack_record(record), ".npz"),
+        }
 
     def _store_blob(self, content: bytes, suffix: str) -> str:
         digest = hashlib.sha256(content).hexdigest()
@@ -223,6 +213,9 @@ class Catalog:
         pairs = ecgs.merge(studies[["patient_id", *extra]], on="patient_id")
         gap = pd.to_datetime(pairs["ecg_time"], errors="coerce") - pd.to_datetime(pairs["study_date"], errors="coerce")
         pairs["days_apart"] = gap.abs().dt.total_seconds() / 86400
+        own = pairs.own_study_id == pairs.study_id  # the data set itself says whose labels these are
+        pairs.loc[own, "days_apart"] = pairs.loc[own, "days_apart"].fillna(0.0)
+        pairs = pairs[own | pairs.own_study_id.isna()]
         return pairs.sort_values(["ecg_id", "days_apart", "study_id"]).drop_duplicates("ecg_id").reset_index(drop=True)
 
     def study(self, study_id: str) -> StudyRow:
