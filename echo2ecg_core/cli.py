@@ -14,7 +14,7 @@ import typer
 
 from echo2ecg_core.cli_models import models_app
 from echo2ecg_core.errors import Echo2ECGError
-from echo2ecg_core.store.database import Workspace
+from echo2ecg_core.failures import sentence_of_disk
 from echo2ecg_core.terminal import (
     JsonOption,
     WorkspaceOption,
@@ -24,8 +24,7 @@ from echo2ecg_core.terminal import (
     print_json,
     print_report,
     progress_bar,
-    wait_for,
-    watching,
+    run_here,
 )
 
 app = typer.Typer(
@@ -38,11 +37,16 @@ app.add_typer(models_app, name="models")
 
 
 def main() -> None:
-    """Run the command line; Echo2ECGError becomes a sentence and exit status 2."""
+    """Run the command line; what the person can mend becomes a sentence and exit status 2."""
     try:
         app()
     except Echo2ECGError as error:
         print(f"Error: {error}", file=sys.stderr)
+        sys.exit(2)
+    except OSError as error:
+        if not (sentence := sentence_of_disk(error)):
+            raise
+        print(f"Error: {sentence}", file=sys.stderr)
         sys.exit(2)
 
 
@@ -143,7 +147,7 @@ def demo(workspace: WorkspaceOption = None, as_json: JsonOption = False) -> None
     place = named_workspace(workspace)
     card = open_workspace(place)
     if not is_complete(place):
-        _run_here(place, "demo", {})
+        run_here(place, "demo", {})
     counts = Catalog(place).counts()
     if as_json:
         print_json({"workspace": str(place.folder), "model": card.model_id, "synthetic": True, **counts})
@@ -177,20 +181,19 @@ def import_archive(
     workspace: WorkspaceOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Import a folder of ECGs, echo clips and labels (layout: README)."""
-    from dataclasses import asdict
-
+    """Import a folder of ECGs, echo clips and labels (layout: README); waits while another import is at work."""
+    from echo2ecg_core.intake.archives import import_report, look_into
     from echo2ecg_core.intake.demo import open_workspace
-    from echo2ecg_core.intake.ingest import ingest
 
+    look_into(folder)
     place = named_workspace(workspace)
     open_workspace(place)
-    with progress_bar() as progress:
-        report = asdict(ingest(folder, place, cohort=cohort, progress=progress))
+    job = run_here(place, "import", {"folder": str(folder.resolve()), "cohort": cohort})
+    report = import_report(place, job.job_id) or {"added": {}, "refused": []}
     if as_json:
-        print_json(report)
+        print_json({**report["added"], "refused": report["refused"]})
     else:
-        print(f"Added {report['ecgs']} ECGs, {report['studies']} studies, {report['clips']} clips.")
+        print(job.message)
         for row in report["refused"]:
             print(f"Passed over {row['file']}: {row['reason']}")
 
@@ -221,7 +224,6 @@ def train(
 ) -> None:
     """Train a model and register it, inactive; killed and started again it goes on. Also under torchrun and srun."""
     from echo2ecg_core.intake.demo import open_workspace
-    from echo2ecg_core.store import jobs
     from echo2ecg_core.training.train import run_training, training_parameters
 
     place, parameters = named_workspace(workspace), training_parameters(preset, set_values, name)
@@ -229,7 +231,7 @@ def train(
         run_training(place, parameters)
         return
     open_workspace(place)
-    job = jobs.job(place, _run_here(place, "train", parameters))
+    job = run_here(place, "train", parameters)
     if as_json:
         print_json({"run": f"run-{job.job_id:04d}", "message": job.message})
     else:
@@ -342,16 +344,3 @@ def worker(workspace: WorkspaceOption = None) -> None:
 
     os.nice(10)  # pages come first
     print(f"{work(named_workspace(workspace))} jobs done.", file=sys.stderr)
-
-
-def _run_here(place: Workspace, kind: str, parameters: dict) -> int:
-    """Queue a job and work through the queue in this process until it is done; returns its number."""
-    from echo2ecg_core.store import jobs
-    from echo2ecg_core.worker import run_job
-
-    number = jobs.queue(place, kind, parameters)
-    while job := jobs.claim(place, jobs.this_worker()):
-        with watching(place, job.job_id):
-            run_job(place, job)
-    wait_for(place, number)
-    return number

@@ -60,6 +60,15 @@ def require_admin() -> None:
     st.stop()
 
 
+def is_admin() -> bool:
+    """True for a visitor whom `require_admin` would let pass; draws nothing."""
+    told = settings()
+    oidc, password = _oidc(), bool(told.admin_password or told.admin_password_hash)
+    if not (oidc or password):
+        return is_local(st.context.ip_address, st.context.headers)
+    return bool(oidc and _is_named(told)) or (password and _has_passed(told))
+
+
 def is_local(peer: str | None, headers: Mapping[str, str]) -> bool:
     """True for a browser on the server itself.
 
