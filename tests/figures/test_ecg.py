@@ -168,7 +168,7 @@ def test_a_trace_beyond_every_bearable_row_is_said_to_leave_the_paper():
 
 
 def test_removing_wander_invents_nothing_at_the_ends():
-    """A wide beat is cut in the middle of its T wave at either end; a flat piece between stays flat everywhere alike."""
+    """A wide beat is cut in the middle of its T wave at either end; between beats the line stays flat."""
     t = np.arange(5000) / 500.0
     beats = sum(
         np.exp(-(((t - c) / 0.04) ** 2)) * 1.5 - np.exp(-(((t - c - 0.3) / 0.09) ** 2)) for c in np.arange(-0.3, 11)
