@@ -54,7 +54,7 @@ class Additions:
 
     def _free(self, cohort: str, kind: str, given_id: str) -> str:
         table = {"patient": "patients", "study": "studies", "ecg": "ecgs"}[kind]
-        taken = f"SELECT 1 FROM given_ids WHERE kind = ? AND id = ? UNION ALL SELECT 1 FROM {table} WHERE {kind}_id = ? LIMIT 1"
+        taken = f"SELECT 1 FROM given_ids WHERE kind = ? AND id = ? UNION ALL SELECT 1 FROM {table} WHERE {kind}_id = ?"
         name, number = given_id, 1
         while self.db.execute(taken, (kind, name, name)).fetchone():
             name = f"{cohort}/{given_id}" if number == 1 else f"{cohort}/{given_id} ({number})"
@@ -81,6 +81,10 @@ class Additions:
                 "Give every patient one split in labels.csv and import again.",
             )
         self._correct("patients", "patient", patient_id, {"sex": sex})
+
+    def sex_if_unknown(self, patient_id: str, sex: str) -> None:
+        """The sex that a file tells, of a patient of whom no table tells it."""
+        self.db.execute("UPDATE patients SET sex = ? WHERE patient_id = ? AND sex IS NULL", (sex, patient_id))
 
     def study(
         self,

@@ -206,6 +206,15 @@ class Catalog:
         """One row a clip: clip_id, study_id, view, view_confidence, fps, n_frames, …"""
         return self._table("SELECT * FROM clips ORDER BY clip_id")
 
+    def clip_files(self) -> tuple[set[tuple[str, str]], dict[str, int]]:
+        """(study_id, hash of the file) of the clips that are here, and by study how many came in without a hash."""
+        with self.workspace.connect() as db:
+            known = db.execute("SELECT study_id, file_hash FROM clips WHERE file_hash IS NOT NULL").fetchall()
+            old = db.execute(
+                "SELECT study_id, count(*) FROM clips WHERE file_hash IS NULL GROUP BY study_id"
+            ).fetchall()
+        return {tuple(row) for row in known}, dict(tuple(row) for row in old)
+
     def labelled_ecgs(self) -> pd.DataFrame:
         """ECGs with the study of the same patient nearest in time: `ecgs()` plus study_id and its phenotypes."""
         ecgs, studies = self.ecgs(), self.studies()

@@ -1,0 +1,50 @@
+"""Which layout a folder has, told by its content, and the plan of what it holds.
+
+The data sets are tried in the order of `LAYOUTS`; each looks for the tables or folders that only it has. What is none
+of them is read as a hospital's export, if there is anything to read.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+from types import ModuleType
+
+from echo2ecg_core.errors import StoreError
+from echo2ecg_core.intake.layouts import ours
+from echo2ecg_core.intake.mapping import Column
+from echo2ecg_core.intake.plan import Plan
+
+LAYOUTS: dict[str, ModuleType] = {"ours": ours}
+
+
+def layout_of(folder: Path) -> str:
+    """The name of the folder's layout.
+
+    Raises:
+        StoreError: it has none that is known.
+    """
+    found = next((name for name, layout in LAYOUTS.items() if layout.recognises(folder)), None)
+    if found is None:
+        known = ", ".join(layout.NAME for layout in LAYOUTS.values())
+        raise StoreError(f"This folder has no layout that is known: {known}.", "Give the folder that holds the tables.")
+    return found
+
+
+def plan_of(folder: Path, layout: str = "auto", labels: Path | None = None, told: Mapping[str, Column] = {}) -> Plan:
+    """What an import of the folder would bring in.
+
+    Args:
+        folder: The data set.
+        layout: A key of `LAYOUTS`, or "auto".
+        labels: A table of labels beside it.
+        told: Columns that a person has mapped, by name.
+
+    Raises:
+        StoreError: there is no such folder or layout, or a table cannot be read or lacks a column.
+    """
+    folder = Path(folder).expanduser()
+    if not folder.is_dir():
+        raise StoreError(f"There is no folder {folder.name!r} on this server.", "Give the full path of a folder.")
+    name = layout_of(folder) if layout == "auto" else layout
+    if name not in LAYOUTS:
+        raise StoreError(f"There is no layout {name!r}; known: auto, {', '.join(LAYOUTS)}.", "Choose one of these.")
+    return LAYOUTS[name].plan(folder, told)
