@@ -40,3 +40,11 @@ class ModelError(Echo2ECGError):
 
 class StoreError(Echo2ECGError):
     """The workspace lacks something, holds something damaged or cannot be written."""
+
+
+class WorkspaceBusy(StoreError):
+    """Another process holds the catalog of the workspace; nothing is wrong with it, and later it will do."""
+
+
+class DiskFull(StoreError):
+    """The disk of the workspace has no room; nothing is lost, and with room the work goes on."""

@@ -19,7 +19,6 @@ from echo2ecg_core.intake.layouts.recognise import layout_of, plan_of
 from echo2ecg_core.intake.mapping import column_from
 from echo2ecg_core.progress import Progress
 from echo2ecg_core.store import jobs
-from echo2ecg_core.store.catalog import Catalog
 from echo2ecg_core.store.database import Workspace, write_atomically
 from echo2ecg_core.store.model_registry import ModelRegistry
 

@@ -17,12 +17,12 @@ from echo2ecg_core.ecg.record import EcgRecord
 from echo2ecg_core.errors import Echo2ECGError, StoreError
 from echo2ecg_core.intake.layouts.recognise import plan_of
 from echo2ecg_core.intake.mapping import Column
-from echo2ecg_core.intake.plan import Plan, PlannedClip, PlannedEcg
+from echo2ecg_core.intake.plan import Plan, PlannedClip, PlannedEcg, PlannedPatient, PlannedStudy
 from echo2ecg_core.intake.pseudonyms import Pseudonyms, grouped_age, pseudonyms_of, write_key
 from echo2ecg_core.progress import Progress, silent
-from echo2ecg_core.store.additions import Additions
 from echo2ecg_core.store.catalog import Catalog
 from echo2ecg_core.store.database import Workspace
+from echo2ecg_core.store.new_rows import NewClip, NewEcg, NewPatient, NewStudy
 from echo2ecg_core.store.splits import PATIENT_SPLITS
 
 BATCH = 64  # ECGs of one transaction
@@ -59,8 +59,8 @@ class Options:
 
     Attributes:
         layout: Name of a layout's file, or "auto". labels: A table of labels beside the data. told: Columns that
-            a person has mapped. cohort: Whom the ids belong to. keep_ids: Ids, dates and ages stay as they are. key: Where
-            the table that leads back is written, outside the workspace.
+            a person has mapped. cohort: Whom the ids belong to. keep_ids: Ids, dates and ages stay as they are. key:
+            Where the table that leads back is written, outside the workspace.
     """
 
     cohort: str = "Imported"
@@ -106,14 +106,14 @@ def check(plan: Plan, workspace: Workspace, options: Options) -> None:
     """
     if workspace.exists():
         names = _Names(plan, workspace, options)
-        with Catalog(workspace).adding() as add:
-            split = {r["patient_id"]: r["split"] for r in add.db.execute("SELECT patient_id, split FROM patients")}
+        with workspace.connect() as db:
+            split = {r["patient_id"]: r["split"] for r in db.execute("SELECT patient_id, split FROM patients")}
             known = {
-                kind: dict(tuple(r) for r in add.db.execute(f"SELECT {kind}_id, patient_id FROM {table}"))
+                kind: dict(tuple(r) for r in db.execute(f"SELECT {kind}_id, patient_id FROM {table}"))
                 for kind, table in (("study", "studies"), ("ecg", "ecgs"))
             }
             given = {
-                kind: dict(tuple(r) for r in add.db.execute(f"{_GIVEN} AND kind = ?", (options.cohort, kind)))
+                kind: dict(tuple(r) for r in db.execute(f"{_GIVEN} AND kind = ?", (options.cohort, kind)))
                 for kind in ("patient", "study", "ecg")
             }
         _against_catalog(plan, names, split, known, given)
@@ -179,8 +179,8 @@ class _Import:
             self._refuse(name, reason)
         before = self.catalog.counts()
         self._write_key()
-        with self.catalog.adding() as add:
-            self._add_rows(add)
+        with self.workspace.write():
+            self._add_rows()
         after = self.catalog.counts()
         self.report.patients, self.report.studies = (after[k] - before[k] for k in ("patients", "studies"))
         self._add_ecgs()
@@ -189,62 +189,68 @@ class _Import:
         self.report.ecgs, self.report.clips = (after[k] - before[k] for k in ("ecgs", "clips"))
         return self.report
 
-    def _add_rows(self, add: Additions) -> None:
+    def _add_rows(self) -> None:
         """Patients, studies and labels, and what the table says anew of ECGs that are here."""
         plan, names, cohort = self.plan, self.names, self.options.cohort
-        self.ids = {
-            kind: dict(zip(rows, add.ids(cohort, kind, [names.of(kind, i) for i in rows]).values(), strict=True))
-            for kind, rows in (("patient", plan.patients), ("study", plan.studies), ("ecg", plan.ecgs))
-        }
-        for p in plan.patients.values():
-            add.patient(
-                self.ids["patient"][p.patient_id],
-                split=p.split or split_of(p.patient_id),
-                cohort=cohort,
-                synthetic=plan.synthetic,
-                sex=p.sex,
-            )
-        for s in plan.studies.values():
-            add.study(
-                self.ids["study"][s.study_id],
-                self.ids["patient"][s.patient_id],
-                study_date=names.moment(s.study_date, s.patient_id),
-                age_years=names.age(s.age_years),
-                phenotypes=s.phenotypes,
-                findings=s.findings,
-            )
-        here = {r[0] for r in add.db.execute("SELECT ecg_id FROM ecgs")}
+        self.ids = {}
+        for kind, given in (("patient", plan.patients), ("study", plan.studies), ("ecg", plan.ecgs)):
+            taken = self.catalog.take_ids(cohort, kind, [names.of(kind, i) for i in given])
+            self.ids[kind] = {i: taken[names.of(kind, i)] for i in given}
+        changes = self.catalog.add_patients([self._patient(p) for p in plan.patients.values()])
+        changes += self.catalog.add_studies([self._study(s) for s in plan.studies.values()])
+        here = set(self.catalog.ecgs().ecg_id)
         self.waiting = [e for e in plan.ecgs.values() if self.ids["ecg"][e.ecg_id] not in here]
-        for e in plan.ecgs.values():
-            if self.ids["ecg"][e.ecg_id] in here:
-                add.ecg_time(self.ids["ecg"][e.ecg_id], names.moment(e.ecg_time, e.patient_id))
-        self.report.changed = [vars(c) for c in add.changes]
+        changes += self.catalog.set_ecg_times(
+            {
+                self.ids["ecg"][e.ecg_id]: names.moment(e.ecg_time, e.patient_id)
+                for e in plan.ecgs.values()
+                if e.ecg_time and self.ids["ecg"][e.ecg_id] in here
+            }
+        )
+        self.report.changed = [vars(c) for c in changes]
+
+    def _patient(self, planned: PlannedPatient) -> NewPatient:
+        split = planned.split or split_of(planned.patient_id)
+        id = self.ids["patient"][planned.patient_id]
+        return NewPatient(id, split, self.options.cohort, self.plan.synthetic, planned.sex)
+
+    def _study(self, planned: PlannedStudy) -> NewStudy:
+        return NewStudy(
+            self.ids["study"][planned.study_id],
+            self.ids["patient"][planned.patient_id],
+            self.names.moment(planned.study_date, planned.patient_id),
+            self.names.age(planned.age_years),
+            planned.phenotypes,
+            planned.findings,
+        )
 
     def _add_ecgs(self) -> None:
         """Read the ECG files that the catalog does not hold yet, and keep them a batch at a time."""
         for start in range(0, len(self.waiting), BATCH):
             self.progress(0.2 * start / len(self.waiting), f"Reading ECGs: {start} of {len(self.waiting)}")
-            rows = [(e, row) for e in self.waiting[start : start + BATCH] if (row := self._ecg_row(e)) is not None]
-            with self.catalog.adding() as add:
-                for e, (row, sex) in rows:
-                    patient_id = self.ids["patient"][e.patient_id]
-                    own = self.ids["study"].get(e.own_study_id)
-                    add.ecg(self.ids["ecg"][e.ecg_id], patient_id, row, own_study_id=own)
-                    if sex and self.plan.patients[e.patient_id].sex is None:
-                        add.sex_if_unknown(patient_id, sex)
+            rows = [row for e in self.waiting[start : start + BATCH] if (row := self._ecg(e)) is not None]
+            with self.workspace.write():
+                self.catalog.add_ecgs(rows)
+                self.catalog.set_sex_if_unknown({row.patient_id: row.record.sex for row in rows if row.record.sex})
 
-    def _ecg_row(self, ecg: PlannedEcg) -> tuple[dict, str | None] | None:
-        """The row of an ECG and the sex that its file tells; None for one that cannot be read."""
+    def _ecg(self, planned: PlannedEcg) -> NewEcg | None:
+        """An ECG read; None for one that cannot be."""
         try:
-            record = ecg.read() if ecg.read else _read(ecg)
+            record = planned.read() if planned.read else _read(planned)
         except Echo2ECGError as error:
-            self._refuse(self._shown(ecg.path), str(error))
+            self._refuse(self._shown(planned.path), str(error))
             return None
-        time = ecg.ecg_time or (record.recorded_at.isoformat(timespec="seconds")[:19] if record.recorded_at else None)
-        record = record if ecg.age_years is None else replace(record, age_years=ecg.age_years)
-        record = self.names.record(record, ecg.patient_id)
-        row = self.catalog.store_ecg(record, ecg_time=self.names.moment(time, ecg.patient_id))
-        return row, record.sex
+        time = planned.ecg_time
+        if time is None and record.recorded_at:
+            time = record.recorded_at.replace(tzinfo=None, microsecond=0).isoformat()
+        record = record if planned.age_years is None else replace(record, age_years=planned.age_years)
+        return NewEcg(
+            self.ids["ecg"][planned.ecg_id],
+            self.ids["patient"][planned.patient_id],
+            self.names.record(record, planned.patient_id),
+            self.names.moment(time, planned.patient_id),
+            self.ids["study"].get(planned.own_study_id),
+        )
 
     def _add_clips(self) -> None:
         """Read the clips that the catalog does not hold yet, a study in one transaction."""
@@ -257,12 +263,9 @@ class _Import:
             study_id = self.ids["study"][given]
             if old.get(study_id, 0) >= len(clips):  # came in before the hashes of files were kept
                 continue
-            rows = [row for clip in clips if (row := self._clip_row(study_id, clip, here)) is not None]
-            with self.catalog.adding() as add:
-                for clip_id, row in rows:
-                    add.clip(clip_id, study_id, row)
+            self.catalog.add_clips([row for c in clips if (row := self._clip(study_id, c, here)) is not None])
 
-    def _clip_row(self, study_id: str, planned: PlannedClip, here: set[tuple[str, str]]) -> tuple[str, dict] | None:
+    def _clip(self, study_id: str, planned: PlannedClip, here: set[tuple[str, str]]) -> NewClip | None:
         """A clip made playable; of real patients everything outside the sector is blacked out first, and one whose
         sector cannot be found is refused, never stored as it is. None for one that is here or refused."""
         from echo2ecg_core.echo.deidentify import deidentified
@@ -279,7 +282,7 @@ class _Import:
             self._refuse(self._shown(planned.path), str(error))
             return None
         whole = clip.synthetic and self.plan.synthetic and clip.format == "MP4"
-        return self.catalog.store_clip(
+        return NewClip(
             study_id,
             planned.path.read_bytes() if whole else encode_mp4(clip),
             fps=clip.fps,

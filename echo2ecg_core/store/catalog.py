@@ -1,26 +1,26 @@
 """What the workspace holds: patients, studies with phenotypes, clips and ECGs; rows in SQLite, contents in blobs.
 
 Blobs are content-addressed: a clip is a playable H.264 MP4, an ECG an .npz of its signal in mV with its facts.
-Adding the same thing twice changes nothing, so an import can be stopped and started.
+Adding the same thing twice changes nothing, so an import can be stopped and started. What is added comes in lists,
+one transaction a list; several lists become one transaction inside `with workspace.write():`. A row whose file was
+found damaged (`set_aside`) is not listed, so that the next import of its archive reads it again.
 """
 
 import hashlib
-import io
 import json
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass
-from datetime import datetime
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 
 from echo2ecg_core.ecg.record import EcgRecord
 from echo2ecg_core.errors import StoreError
 from echo2ecg_core.findings import Findings, read_scores
-from echo2ecg_core.store.additions import Additions
-from echo2ecg_core.store.database import Workspace, write_atomically
+from echo2ecg_core.store.additions import Change, own_ids, put_patient, put_study, set_ecg_times, take_ids
+from echo2ecg_core.store.blobs import MEND, pack_record, read_blob, store_blob, unpack_record
+from echo2ecg_core.store.database import Workspace
+from echo2ecg_core.store.new_rows import NewClip, NewEcg, NewPatient, NewStudy, clip_values, ecg_values
 
 
 @dataclass(frozen=True)
@@ -65,119 +65,122 @@ class Catalog:
 
     # ---------------------------------------------------------------- write
 
-    @contextmanager
-    def adding(self) -> Iterator[Additions]:
-        """Add and correct rows in one transaction: all of them, or on an error none."""
-        with self.workspace.connect() as db:
-            yield Additions(db)
+    def take_ids(self, cohort: str, kind: str, given: Sequence[str]) -> dict[str, str]:
+        """The catalog's id for every id ("patient", "study" or "ecg") that a cohort gives (see additions.py)."""
+        with self.workspace.write() as db:
+            return take_ids(db, cohort, kind, given)
+
+    def add_patients(self, patients: Sequence[NewPatient]) -> list[Change]:
+        """Add patients, or the sex of those who are there; all or none.
+
+        Returns:
+            What is another now of those who were there.
+
+        Raises:
+            StoreError: one is there already with another split (a patient in two splits leaks).
+        """
+        with self.workspace.write() as db:
+            return [change for new in patients for change in put_patient(db, new)]
 
     def add_patient(self, patient_id: str, *, split: str, cohort: str, synthetic: bool, sex: str | None = None) -> None:
-        """Add one patient (see `Additions.patient`)."""
-        with self.adding() as add:
-            add.patient(patient_id, split=split, cohort=cohort, synthetic=synthetic, sex=sex)
+        """Add one patient (`add_patients`)."""
+        self.add_patients([NewPatient(patient_id, split, cohort, synthetic, sex)])
 
-    def add_study(
-        self,
-        study_id: str,
-        patient_id: str,
-        *,
-        study_date: str | None = None,
-        age_years: float | None = None,
-        phenotypes: dict[str, float] | None = None,
-        findings: Findings | None = None,
-    ) -> None:
-        """Add one study, its measured phenotypes and its findings (see `Additions.study`)."""
-        with self.adding() as add:
-            add.study(
-                study_id,
-                patient_id,
-                study_date=study_date,
-                age_years=age_years,
-                phenotypes=phenotypes,
-                findings=findings,
+    def add_studies(self, studies: Sequence[NewStudy]) -> list[Change]:
+        """Add studies with their measured phenotypes and findings; all or none.
+
+        A study that is there takes what is given and keeps the rest.
+
+        Returns:
+            What is another now of those that were there.
+
+        Raises:
+            StoreError: one is there already and belongs to another patient.
+        """
+        with self.workspace.write() as db:
+            return [change for new in studies for change in put_study(db, new)]
+
+    def add_study(self, study_id: str, patient_id: str, **facts) -> None:
+        """Add one study (`add_studies`); facts: the fields of `NewStudy`."""
+        self.add_studies([NewStudy(study_id, patient_id, **{k: v for k, v in facts.items() if v is not None})])
+
+    def add_clips(self, clips: Sequence[NewClip]) -> list[str]:
+        """Store playable clips, all or none; returns their ids, made from study and content."""
+        blobs = [store_blob(self.workspace, new.mp4, ".mp4") for new in clips]  # before anybody has to wait
+        ids = [
+            "C" + hashlib.sha256(f"{new.study_id}/{blob}".encode()).hexdigest()[:15]
+            for new, blob in zip(clips, blobs, strict=True)
+        ]
+        rows = [clip_values(*row) for row in zip(ids, clips, blobs, strict=True)]
+        with self.workspace.write() as db:
+            db.executemany(
+                "INSERT INTO clips (clip_id, study_id, view, view_confidence, fps, n_frames, spacing_mm,"
+                " r_wave_times_s, format, notes, blob, file_hash) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+                " ON CONFLICT (clip_id) DO UPDATE SET file_hash = excluded.file_hash WHERE excluded.file_hash NOT NULL"
+                " AND file_hash IS NULL",
+                rows,
             )
+            _is_whole_again(db, blobs)
+        return ids
 
     def add_clip(self, study_id: str, mp4: bytes, **facts) -> str:
-        """Store a playable clip with the facts of `store_clip`; returns its id, made from study and content."""
-        clip_id, row = self.store_clip(study_id, mp4, **facts)
-        with self.adding() as add:
-            add.clip(clip_id, study_id, row)
-        return clip_id
-
-    def store_clip(
-        self,
-        study_id: str,
-        mp4: bytes,
-        *,
-        fps: float,
-        n_frames: int,
-        format: str,
-        view: str | None = None,
-        view_confidence: float | None = None,
-        spacing_mm: float | None = None,
-        r_wave_times_s: tuple[float, ...] = (),
-        notes: tuple[str, ...] = (),
-        file_hash: str | None = None,
-    ) -> tuple[str, dict]:
-        """Store the content of a clip, not yet its row; returns the clip's id and the row for `Additions.clip`.
-
-        Args:
-            file_hash: Of the file it was read from (not of the MP4), so that a second import need not read it.
-        """
-        blob = self._store_blob(mp4, ".mp4")
-        clip_id = "C" + hashlib.sha256(f"{study_id}/{blob}".encode()).hexdigest()[:15]
-        return clip_id, {
-            "view": view,
-            "view_confidence": view_confidence,
-            "fps": fps,
-            "n_frames": n_frames,
-            "spacing_mm": spacing_mm,
-            "r_wave_times_s": [round(float(t), 4) for t in r_wave_times_s],
-            "format": format,
-            "notes": list(notes),
-            "blob": blob,
-            "file_hash": file_hash,
-        }
+        """Store one clip (`add_clips`) and return its id; facts: the fields of `NewClip`."""
+        return self.add_clips([NewClip(study_id, mp4, **facts)])[0]
 
     def set_views(self, views: dict[str, tuple[str, float]]) -> None:
         """Set view and classifier confidence (0..1) of clips by id."""
-        with self.workspace.connect() as db:
+        with self.workspace.write() as db:
             db.executemany(
                 "UPDATE clips SET view = ?, view_confidence = ? WHERE clip_id = ?",
                 [(view, confidence, clip_id) for clip_id, (view, confidence) in views.items()],
             )
 
+    def add_ecgs(self, ecgs: Sequence[NewEcg]) -> None:
+        """Store ECGs of patients, all or none; one that is there stays, unless its file was set aside.
+
+        Raises:
+            StoreError: one is there already and belongs to another patient.
+        """
+        blobs = [store_blob(self.workspace, pack_record(new.record), ".npz") for new in ecgs]
+        with self.workspace.write() as db:
+            own_ids(db, "ecg", [(new.ecg_id, new.patient_id) for new in ecgs])
+            db.executemany(
+                "INSERT INTO ecgs (ecg_id, patient_id, ecg_time, sampling_rate_hz, duration_s, format, content_hash,"
+                " blob, own_study_id) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
+                " ON CONFLICT (ecg_id) DO UPDATE SET blob = excluded.blob, content_hash = excluded.content_hash WHERE blob IN (SELECT blob FROM damaged_blobs)",
+                [ecg_values(new, blob) for new, blob in zip(ecgs, blobs, strict=True)],
+            )
+            _is_whole_again(db, blobs)
+
     def add_ecg(self, ecg_id: str, patient_id: str, record: EcgRecord, *, ecg_time: str | None = None) -> None:
-        """Store one ECG of a patient."""
-        row = self.store_ecg(record, ecg_time=ecg_time)
-        with self.adding() as add:
-            add.ecg(ecg_id, patient_id, row)
+        """Store one ECG of a patient (`add_ecgs`)."""
+        self.add_ecgs([NewEcg(ecg_id, patient_id, record, ecg_time)])
 
-    def store_ecg(self, record: EcgRecord, *, ecg_time: str | None = None) -> dict:
-        """Store the content of an ECG, not yet its row; returns the facts of the row for `Additions.ecg`."""
-        return {
-            "ecg_time": ecg_time,
-            "sampling_rate_hz": record.sampling_rate_hz,
-            "duration_s": record.duration_s,
-            "format": record.format,
-            "content_hash": record.content_hash,
-            "blob": self._store_blob(_pack_record(record), ".npz"),
-        }
+    def set_ecg_times(self, times: Mapping[str, str]) -> list[Change]:
+        """Correct the times (ISO text) of ECGs by id; returns what is another now."""
+        with self.workspace.write() as db:
+            return set_ecg_times(db, times)
 
-    def _store_blob(self, content: bytes, suffix: str) -> str:
-        digest = hashlib.sha256(content).hexdigest()
-        name = f"{digest[:2]}/{digest}{suffix}"
-        if not (self.workspace.blobs / name).exists():
-            write_atomically(self.workspace.blobs / name, content)
-        return name
+    def set_sex_if_unknown(self, sexes: Mapping[str, str]) -> None:
+        """Set the sex of patients by id of whom no table tells it."""
+        with self.workspace.write() as db:
+            db.executemany(
+                "UPDATE patients SET sex = ? WHERE patient_id = ? AND sex IS NULL", [(s, p) for p, s in sexes.items()]
+            )
+
+    def set_aside(self, blobs: Sequence[str]) -> None:
+        """Hide the ECGs and clips of these files (names below the folder of blobs) until they are added again."""
+        with self.workspace.write() as db:
+            db.executemany("INSERT OR IGNORE INTO damaged_blobs VALUES (?)", [(name,) for name in blobs])
 
     # ----------------------------------------------------------------- read
 
     def counts(self) -> dict[str, int]:
         """Number of patients, studies, clips and ecgs."""
         with self.workspace.connect() as db:
+            held = {"clips": _WHOLE, "ecgs": _WHOLE}
             return {
-                t: db.execute(f"SELECT count(*) FROM {t}").fetchone()[0]
+                t: db.execute(f"SELECT count(*) FROM {t} WHERE {held.get(t, 'true')}").fetchone()[0]
                 for t in ("patients", "studies", "clips", "ecgs")
             }
 
@@ -185,7 +188,7 @@ class Catalog:
         """One row an ECG: ecg_id, patient_id, ecg_time, facts, split, cohort, synthetic, sex."""
         return self._table(
             "SELECT e.*, p.split, p.cohort, p.synthetic, p.sex FROM ecgs e JOIN patients p USING (patient_id)"
-            " ORDER BY ecg_id"
+            f" WHERE {_WHOLE} ORDER BY ecg_id"
         )
 
     def cohorts(self) -> list[str]:
@@ -204,14 +207,16 @@ class Catalog:
 
     def clips(self) -> pd.DataFrame:
         """One row a clip: clip_id, study_id, view, view_confidence, fps, n_frames, …"""
-        return self._table("SELECT * FROM clips ORDER BY clip_id")
+        return self._table(f"SELECT * FROM clips WHERE {_WHOLE} ORDER BY clip_id")
 
     def clip_files(self) -> tuple[set[tuple[str, str]], dict[str, int]]:
         """(study_id, hash of the file) of the clips that are here, and by study how many came in without a hash."""
         with self.workspace.connect() as db:
-            known = db.execute("SELECT study_id, file_hash FROM clips WHERE file_hash IS NOT NULL").fetchall()
+            known = db.execute(
+                f"SELECT study_id, file_hash FROM clips WHERE file_hash NOT NULL AND {_WHOLE}"
+            ).fetchall()
             old = db.execute(
-                "SELECT study_id, count(*) FROM clips WHERE file_hash IS NULL GROUP BY study_id"
+                f"SELECT study_id, count(*) FROM clips WHERE file_hash IS NULL AND {_WHOLE} GROUP BY study_id"
             ).fetchall()
         return {tuple(row) for row in known}, dict(tuple(row) for row in old)
 
@@ -258,7 +263,7 @@ class Catalog:
     def clips_of(self, study_id: str) -> list[ClipRow]:
         """The clips of a study, in the order of their ids."""
         with self.workspace.connect() as db:
-            rows = db.execute(f"{_CLIPS} WHERE study_id = ? ORDER BY clip_id", (study_id,)).fetchall()
+            rows = db.execute(f"{_CLIPS} WHERE study_id = ? AND {_WHOLE} ORDER BY clip_id", (study_id,)).fetchall()
         return [_clip_row(row) for row in rows]
 
     def clip(self, clip_id: str) -> ClipRow:
@@ -274,24 +279,42 @@ class Catalog:
         return _clip_row(row)
 
     def clip_path(self, clip_id: str) -> Path:
-        """The playable MP4 of a clip."""
-        return self._blob_path("clips", "clip_id", clip_id)
+        """The playable MP4 of a clip, as it lies there; `clip_content` checks what is in it."""
+        path = self.workspace.blobs / self._blob("clips", "clip_id", clip_id)
+        if not path.is_file():
+            raise StoreError(f"The file of clip {clip_id!r} is missing in the workspace.", MEND)
+        return path
+
+    def clip_content(self, clip_id: str) -> bytes:
+        """The playable MP4 of a clip, whole.
+
+        Raises:
+            StoreError: its file is missing or damaged; names the clip.
+        """
+        return read_blob(self.workspace, self._blob("clips", "clip_id", clip_id), f"clip {clip_id!r}")
 
     def ecg_record(self, ecg_id: str) -> EcgRecord:
-        """The stored ECG as it was read (mV), with `source` = its id."""
-        return _unpack_record(self._blob_path("ecgs", "ecg_id", ecg_id).read_bytes(), ecg_id)
+        """The stored ECG as it was read (mV), with `source` = its id.
 
-    def _blob_path(self, table: str, key: str, value: str) -> Path:
+        Raises:
+            StoreError: there is none, or its file is missing or damaged; names the ECG.
+        """
+        return unpack_record(read_blob(self.workspace, self._blob("ecgs", "ecg_id", ecg_id), f"ECG {ecg_id!r}"), ecg_id)
+
+    def files(self) -> pd.DataFrame:
+        """One row an ECG and clip, those set aside too: blob, what ("ECG 'E-1'"), is_set_aside."""
+        return self._table(
+            "SELECT blob, what, blob IN (SELECT blob FROM damaged_blobs) AS is_set_aside FROM (SELECT blob,"
+            " 'ECG ' || quote(ecg_id) AS what FROM ecgs UNION ALL SELECT blob, 'clip ' || quote(clip_id) FROM clips)"
+            " ORDER BY what"
+        )
+
+    def _blob(self, table: str, key: str, value: str) -> str:
         with self.workspace.connect() as db:
             row = db.execute(f"SELECT blob FROM {table} WHERE {key} = ?", (value,)).fetchone()
         if row is None:
             raise StoreError(f"There is no {table[:-1]} {value!r} in this workspace.", "Choose one from the list.")
-        path = self.workspace.blobs / row["blob"]
-        if not path.is_file():
-            raise StoreError(
-                f"The file of {table[:-1]} {value!r} is missing in the workspace.", "Run `check`, then import it again."
-            )
-        return path
+        return row["blob"]
 
     def _table(self, sql: str) -> pd.DataFrame:
         with self.workspace.connect() as db:
@@ -309,6 +332,7 @@ def _findings(row) -> Findings:
     )
 
 
+_WHOLE = "blob NOT IN (SELECT blob FROM damaged_blobs)"
 _CLIPS = "SELECT c.*, p.synthetic FROM clips c JOIN studies USING (study_id) JOIN patients p USING (patient_id)"
 
 
@@ -328,20 +352,5 @@ def _clip_row(row) -> ClipRow:
     )
 
 
-def _pack_record(record: EcgRecord) -> bytes:
-    facts = {k: v for k, v in asdict(record).items() if k not in ("signal_mv", "source")}
-    facts["recorded_at"] = record.recorded_at.isoformat() if record.recorded_at else None
-    buffer = io.BytesIO()
-    np.savez(
-        buffer, signal_mv=np.asarray(record.signal_mv, np.float32), facts=np.array(json.dumps(facts, sort_keys=True))
-    )
-    return buffer.getvalue()
-
-
-def _unpack_record(content: bytes, source: str) -> EcgRecord:
-    with np.load(io.BytesIO(content), allow_pickle=False) as archive:
-        facts = json.loads(str(archive["facts"]))
-        signal_mv = archive["signal_mv"]
-    facts["recorded_at"] = datetime.fromisoformat(facts["recorded_at"]) if facts["recorded_at"] else None
-    facts = {k: tuple(v) if isinstance(v, list) else v for k, v in facts.items()}
-    return EcgRecord(signal_mv=signal_mv, source=source, **facts)
+def _is_whole_again(db, blobs: Sequence[str]) -> None:
+    db.executemany("DELETE FROM damaged_blobs WHERE blob = ?", [(name,) for name in blobs])
