@@ -18,6 +18,7 @@ from echo2ecg_core.ecg.record import EcgRecord
 from echo2ecg_core.errors import StoreError
 from echo2ecg_core.findings import Findings, read_scores, write_scores
 from echo2ecg_core.store.database import Workspace, write_atomically
+from echo2ecg_core.store.times import nearest_in_time
 
 
 @dataclass(frozen=True)
@@ -216,14 +217,18 @@ class Catalog:
         """One row a clip: clip_id, study_id, view, view_confidence, fps, n_frames, …"""
         return self._table("SELECT * FROM clips ORDER BY clip_id")
 
-    def labelled_ecgs(self) -> pd.DataFrame:
-        """ECGs with the study of the same patient nearest in time: `ecgs()` plus study_id and its phenotypes."""
+    def labelled_ecgs(self, within_days: float | None = None) -> pd.DataFrame:
+        """ECGs with the study of the same patient nearest in time: `ecgs()` plus study_id, days_apart and the study's
+        columns.
+
+        Args:
+            within_days: Days that they may lie apart; None: the setting `within_days` of this machine. An ECG or a
+                study without a day has no label: nothing tells how far apart they lie.
+        """
         ecgs, studies = self.ecgs(), self.studies()
         extra = studies.columns.difference(ecgs.columns).tolist()
-        pairs = ecgs.merge(studies[["patient_id", *extra]], on="patient_id")
-        gap = pd.to_datetime(pairs["ecg_time"], errors="coerce") - pd.to_datetime(pairs["study_date"], errors="coerce")
-        pairs["days_apart"] = gap.abs().dt.total_seconds() / 86400
-        return pairs.sort_values(["ecg_id", "days_apart", "study_id"]).drop_duplicates("ecg_id").reset_index(drop=True)
+        pairs = nearest_in_time(ecgs, studies, within_days)[["ecg_id", "study_id", "days_apart"]]
+        return ecgs.merge(pairs, on="ecg_id").merge(studies[extra], on="study_id", how="left")
 
     def study(self, study_id: str) -> StudyRow:
         """One study.
