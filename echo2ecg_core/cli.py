@@ -245,6 +245,9 @@ def evaluate(
         list[str],
         typer.Option(help="NAME=FILE.npy: another encoder's vectors, ids in FILE.ids.txt, size in FILE.json."),
     ] = [],  # noqa: B006
+    within_days: Annotated[
+        float | None, typer.Option(min=0, help="Days that an ECG and the echo it is labelled by may lie apart.")
+    ] = None,
     workspace: WorkspaceOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -255,7 +258,13 @@ def evaluate(
 
     with progress_bar() as progress:
         report = evaluate_model(
-            existing_workspace(workspace), model, cohort or None, split, named_files(vectors), progress
+            existing_workspace(workspace),
+            model,
+            cohort or None,
+            split,
+            named_files(vectors),
+            progress,
+            within_days=within_days,
         )
     if as_json:
         print_json(report)

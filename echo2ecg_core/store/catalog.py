@@ -21,6 +21,7 @@ from echo2ecg_core.store.additions import Change, own_ids, put_patient, put_stud
 from echo2ecg_core.store.blobs import MEND, pack_record, read_blob, store_blob, unpack_record
 from echo2ecg_core.store.database import Workspace
 from echo2ecg_core.store.new_rows import NewClip, NewEcg, NewPatient, NewStudy, clip_values, ecg_values
+from echo2ecg_core.store.times import nearest_in_time
 
 
 @dataclass(frozen=True)
@@ -147,7 +148,8 @@ class Catalog:
             db.executemany(
                 "INSERT INTO ecgs (ecg_id, patient_id, ecg_time, sampling_rate_hz, duration_s, format, content_hash,"
                 " blob, own_study_id) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
-                " ON CONFLICT (ecg_id) DO UPDATE SET blob = excluded.blob, content_hash = excluded.content_hash WHERE blob IN (SELECT blob FROM damaged_blobs)",
+                " ON CONFLICT (ecg_id) DO UPDATE SET blob = excluded.blob,"
+                " content_hash = excluded.content_hash WHERE blob IN (SELECT blob FROM damaged_blobs)",
                 [ecg_values(new, blob) for new, blob in zip(ecgs, blobs, strict=True)],
             )
             _is_whole_again(db, blobs)
@@ -220,17 +222,18 @@ class Catalog:
             ).fetchall()
         return {tuple(row) for row in known}, dict(tuple(row) for row in old)
 
-    def labelled_ecgs(self) -> pd.DataFrame:
-        """ECGs with the study of the same patient nearest in time: `ecgs()` plus study_id and its phenotypes."""
+    def labelled_ecgs(self, within_days: float | None = None) -> pd.DataFrame:
+        """ECGs with the study of the same patient nearest in time: `ecgs()` plus study_id, days_apart and the study's
+        columns.
+
+        Args:
+            within_days: Days that they may lie apart; None: the setting `within_days` of this machine. An ECG or a
+                study without a day has no label: nothing tells how far apart they lie.
+        """
         ecgs, studies = self.ecgs(), self.studies()
         extra = studies.columns.difference(ecgs.columns).tolist()
-        pairs = ecgs.merge(studies[["patient_id", *extra]], on="patient_id")
-        gap = pd.to_datetime(pairs["ecg_time"], errors="coerce") - pd.to_datetime(pairs["study_date"], errors="coerce")
-        pairs["days_apart"] = gap.abs().dt.total_seconds() / 86400
-        own = pairs.own_study_id == pairs.study_id  # the data set itself says whose labels these are
-        pairs.loc[own, "days_apart"] = pairs.loc[own, "days_apart"].fillna(0.0)
-        pairs = pairs[own | pairs.own_study_id.isna()]
-        return pairs.sort_values(["ecg_id", "days_apart", "study_id"]).drop_duplicates("ecg_id").reset_index(drop=True)
+        pairs = nearest_in_time(ecgs, studies, within_days)[["ecg_id", "study_id", "days_apart"]]
+        return ecgs.merge(pairs, on="ecg_id").merge(studies[extra], on="study_id", how="left")
 
     def study(self, study_id: str) -> StudyRow:
         """One study.
