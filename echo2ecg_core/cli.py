@@ -173,26 +173,39 @@ def check(workspace: WorkspaceOption = None, as_json: JsonOption = False) -> Non
 @app.command("import")
 def import_archive(
     folder: Path,
-    cohort: Annotated[str, typer.Option(help="Name of the cohort.")] = "Imported",
+    cohort: Annotated[str, typer.Option(help="Name of the cohort; ids belong to it.")] = "Imported",
+    layout: Annotated[str, typer.Option(help="auto, or the name of a layout; a wrong name lists all.")] = "auto",
+    labels: Annotated[Path | None, typer.Option(help="A table of labels (CSV, Excel) beside the data.")] = None,
+    map_file: Annotated[
+        Path | None, typer.Option("--map", help="YAML that says what columns mean; --dry-run --save-map writes one.")
+    ] = None,
+    save_map: Annotated[Path | None, typer.Option(help="Where to write the mapping that was used, as YAML.")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Tell what would come in; write nothing.")] = False,
+    keep_ids: Annotated[bool, typer.Option("--keep-ids", help="Keep ids, dates and ages of real patients.")] = False,
+    key: Annotated[Path | None, typer.Option(help="Table that leads back to the ids, outside the workspace.")] = None,
     workspace: WorkspaceOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Import a folder of ECGs, echo clips and labels (layout: README)."""
-    from dataclasses import asdict
-
+    """Import a folder: a data set that is known, our own layout, or a hospital's export."""
     from echo2ecg_core.intake.demo import open_workspace
-    from echo2ecg_core.intake.ingest import ingest
+    from echo2ecg_core.intake.ingest import Options, ingest, summary_lines
+    from echo2ecg_core.intake.mapping import read_mapping, save_mapping
+    from echo2ecg_core.intake.preview import lines, preview
 
     place = named_workspace(workspace)
-    open_workspace(place)
+    told = read_mapping(map_file) if map_file else {}
+    options = Options(cohort, layout, labels, told, keep_ids, key)
+    if dry_run or save_map:
+        found = preview(folder, place, options)
+        if save_map:
+            save_mapping(save_map, found["maps"])
+    if dry_run:
+        print_json(found) if as_json else print("\n".join(lines(found)))
+        raise typer.Exit(2 if found["problems"] else 0)
     with progress_bar() as progress:
-        report = asdict(ingest(folder, place, cohort=cohort, progress=progress))
-    if as_json:
-        print_json(report)
-    else:
-        print(f"Added {report['ecgs']} ECGs, {report['studies']} studies, {report['clips']} clips.")
-        for row in report["refused"]:
-            print(f"Passed over {row['file']}: {row['reason']}")
+        report = ingest(folder, place, cohort=cohort, progress=progress, options=options)
+    open_workspace(place)
+    print_json(report.as_json()) if as_json else print("\n".join(summary_lines(report)))
 
 
 @app.command()

@@ -10,7 +10,7 @@ what a corrected table says anew is changed and told.
 import hashlib
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 from echo2ecg_core.ecg.record import EcgRecord
@@ -51,6 +51,24 @@ class IngestReport:
     notes: list[str] = field(default_factory=list)
     ignored: list[dict] = field(default_factory=list)
     pseudonyms: bool = False
+
+    def as_json(self) -> dict:
+        """The report as one JSON document."""
+        return asdict(self)
+
+
+def summary_lines(report: IngestReport) -> list[str]:
+    """A report for the terminal."""
+    told = [
+        f"Added {report.ecgs} ECGs, {report.studies} studies, {report.clips} clips of {report.patients} new patients."
+    ]
+    told += [
+        f"Changed {row['name']} of {row['kind']} {row['id']}: {row['was']} is {row['now']} now."
+        for row in report.changed
+    ]
+    told += report.notes
+    told += [f"Ignored {row['what']}: {row['reason']}." for row in report.ignored]
+    return told + [f"Passed over {row['file']}: {row['reason']}" for row in report.refused]
 
 
 @dataclass(frozen=True)

@@ -248,6 +248,19 @@ def write_mapping(mapping: TableMap) -> str:
     return text + "".join(f"# ignored: {name}\n" for name in mapping.ignored)
 
 
+def save_mapping(path: Path, maps: Mapping[str, Mapping[str, Mapping]]) -> None:
+    """Write the maps of an import ({file: {column: {field, unit, dates}}}) as one YAML file for --map.
+
+    Raises:
+        StoreError: it cannot be written.
+    """
+    columns = {name: Column(**facts) for means in maps.values() for name, facts in means.items()}
+    try:
+        path.write_text(write_mapping(TableMap(columns)), encoding="utf-8")
+    except OSError as error:
+        raise StoreError(f"The mapping cannot be written: {error.strerror}.", "Name another place.") from error
+
+
 def apply(table: Table, told: Mapping[str, Column]) -> TableMap:
     """The mapping a person gave, for a table that has these columns.
 

@@ -7,7 +7,8 @@ each row keeps the number it has in the file. Dates that Excel stores as dates c
 import csv
 import gzip
 import io
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 from pathlib import Path
 
@@ -44,6 +45,10 @@ class Table:
         """The cells of a column that are not empty, by row number."""
         cells = self.rows[column]
         return cells[~cells.str.lower().isin(MISSING)]
+
+    def replaced(self, columns: Mapping[str, pd.Series]) -> "Table":
+        """The table with other cells in some columns."""
+        return replace(self, rows=self.rows.assign(**columns))
 
 
 def read_table(path: Path) -> Table:

@@ -87,7 +87,7 @@ def pairs_in_time(ecgs: pd.DataFrame, studies: pd.DataFrame, within_days: float 
         Columns ecg_id, study_id, patient_id, split, days_apart (fraction of days). An ECG or a study without a day
         is in no pair: nothing tells how far apart they lie.
     """
-    own = ecgs["own_study_id"] if "own_study_id" in ecgs else None
+    own = ecgs.get("own_study_id")
     ecgs = ecgs[["ecg_id", "patient_id"]].assign(ecg_moment=moments(ecgs.ecg_time), own=own)
     studies = studies[["study_id", "patient_id", "split"]].assign(study_moment=moments(studies.study_date))
     pairs = ecgs.merge(studies, on="patient_id")
