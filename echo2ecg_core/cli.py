@@ -310,7 +310,7 @@ def phantom(
     out: Annotated[Path, typer.Option(help="Folder to write.")],
     patients: Annotated[int, typer.Option()] = 20,
     seed: Annotated[int, typer.Option()] = 1,
-    format: Annotated[str, typer.Option(help="mp4 or dicom")] = "mp4",
+    format: Annotated[str, typer.Option(help="mp4, dicom or hospital (MUSE, DICOM, a table)")] = "mp4",
     ecg_only: Annotated[bool, typer.Option()] = False,
     jobs: Annotated[int, typer.Option(help="Processes.")] = 1,
 ) -> None:

@@ -22,7 +22,7 @@ def plan_ecgs(labels: Labels, plan: Plan, folder: Path) -> None:
     carries = [name for name in (*PHENOTYPES, *FINDINGS) if name in labels.rows]
     seen: dict[Path, dict[str, Path]] = {}
     for number, row in labels.rows.to_dict("index").items():
-        patient_id, ecg_id = row.get("patient_id"), row.get("ecg_id")
+        patient_id, ecg_id = row.get("patient_id"), row.get("ecg_id") or _name_of(row.get("path"))
         if patient_id is None or ecg_id is None:
             continue
         plan.patient(patient_id, row.get("sex"), row.get("split"), file=labels.file, row=number)
@@ -53,6 +53,29 @@ def plan_ecgs(labels: Labels, plan: Plan, folder: Path) -> None:
             file=labels.file,
             row=number,
         )
+
+
+def _name_of(path: str | None) -> str | None:
+    """The id of an ECG in a table without ids: its path without suffix."""
+    return path.replace("\\", "/").rsplit(".", 1)[0] if path else None
+
+
+def label_ecgs(labels: Labels, plan: Plan) -> None:
+    """The labels of a table with a row an ECG, for ECGs that the plan holds already."""
+    for number, row in labels.rows.to_dict("index").items():
+        ecg = plan.ecgs.get(row.get("ecg_id"))
+        if ecg is None:
+            plan.problems.add(
+                f"{labels.file} names an ECG in row {number} that is not among the data.",
+                labels.file, number, labels.column("ecg_id"),
+            )  # fmt: skip
+            continue
+        plan.patient(ecg.patient_id, row.get("sex"), row.get("split"), file=labels.file, row=number)
+        ecg.ecg_time = row.get("ecg_time") or ecg.ecg_time
+        ecg.age_years = row.get("age_years") if row.get("age_years") is not None else ecg.age_years
+        ecg.own_study_id = ecg.ecg_id
+        study = study_from(row | {"study_date": ecg.ecg_time}, ecg.ecg_id, ecg.patient_id, labels, plan, number)
+        plan.study(study, file=labels.file, row=number)
 
 
 def find_file(folder: Path, text: str, seen: dict[Path, dict[str, Path]]) -> tuple[Path | None, str]:

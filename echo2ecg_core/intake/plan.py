@@ -133,8 +133,12 @@ class Plan:
         if known.patient_id != study.patient_id:
             self.problems.add(f"An echo study would belong to two patients{where}.", file, row, "study_id")
             return
-        known.study_date = self._one(known.study_date, study.study_date, "study_date", file, row)
-        known.age_years = self._one(known.age_years, study.age_years, "age_years", file, row)
+        if study.study_date and (known.study_date or "")[:10] == study.study_date[:10]:
+            known.study_date = max(known.study_date, study.study_date, key=len)  # the same day, once with its hour
+        else:
+            known.study_date = self._one(known.study_date, study.study_date, "study_date", file, row)
+        if known.age_years is None or study.age_years is None or abs(known.age_years - study.age_years) > 1:
+            known.age_years = self._one(known.age_years, study.age_years, "age_years", file, row)
         for name, value in study.phenotypes.items():
             known.phenotypes[name] = self._one(known.phenotypes.get(name), value, name, file, row)
         told = {k: v for k, v in vars(study.findings).items() if v is not None}

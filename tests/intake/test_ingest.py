@@ -84,7 +84,8 @@ def test_findings_come_in_and_the_index_follows_from_the_scores(archive, tmp_pat
             first_degree_block=["", True],
         ),
         Workspace(tmp_path / "w"),
-        cohort="mine", keep_ids=True,
+        cohort="mine",
+        keep_ids=True,
     )
     first, second = (Catalog(Workspace(tmp_path / "w")).study(s) for s in ("S1", "S2"))
     assert first.findings.words() == [
@@ -128,7 +129,12 @@ def test_a_label_that_cannot_be_is_refused_with_its_row_and_column_and_nothing_c
 
 def test_the_refusal_of_a_shifted_table_holds_nothing_of_its_cells(archive, tmp_path):
     with pytest.raises(StoreError) as refused:
-        ingest(labelled(archive, lvef=["Doe, Jane", "60"], rhythm=["", ""]), Workspace(tmp_path / "w"), cohort="mine", keep_ids=True)
+        ingest(
+            labelled(archive, lvef=["Doe, Jane", "60"], rhythm=["", ""]),
+            Workspace(tmp_path / "w"),
+            cohort="mine",
+            keep_ids=True,
+        )
     assert (
         "row 2, column lvef" in refused.value.message and "Doe" not in f"{refused.value.message} {refused.value.hint}"
     )
@@ -147,12 +153,14 @@ def test_an_index_that_contradicts_its_scores_is_refused_and_one_that_is_rounded
         ingest(
             labelled(archive, wall_motion_scores=[scores, scores], wall_motion_score_index=[1.35, 1.5]),
             Workspace(tmp_path / "w"),
-            cohort="mine", keep_ids=True,
+            cohort="mine",
+            keep_ids=True,
         )
     ingest(
         labelled(archive, wall_motion_scores=[scores, scores], wall_motion_score_index=[1.35, ""]),
         Workspace(tmp_path / "w"),
-        cohort="mine", keep_ids=True,
+        cohort="mine",
+        keep_ids=True,
     )
     found = [
         Catalog(Workspace(tmp_path / "w")).study(study).phenotypes["wall_motion_score_index"] for study in ("S1", "S2")
@@ -164,7 +172,8 @@ def test_seventeen_dashes_are_no_scores_and_an_index_beside_them_stays(archive, 
     ingest(
         labelled(archive, wall_motion_scores=[" ".join("-" * 17)] * 2, wall_motion_score_index=["", 1.5]),
         Workspace(tmp_path / "w"),
-        cohort="mine", keep_ids=True,
+        cohort="mine",
+        keep_ids=True,
     )
     first, second = (Catalog(Workspace(tmp_path / "w")).study(s) for s in ("S1", "S2"))
     assert (

@@ -30,7 +30,7 @@ GRADED = {
     "mitral_regurgitation_value": "mr_grade",
     "tricuspid_regurgitation_value": "tr_grade",
 }
-SEXES = {"0": "female", "1": "male", "female": "female", "male": "male", "f": "female", "m": "male"}
+SEXES = {"female": "female", "male": "male", "f": "female", "m": "male"}
 
 
 def recognises(folder: Path) -> bool:

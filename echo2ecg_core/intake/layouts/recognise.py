@@ -9,11 +9,39 @@ from pathlib import Path
 from types import ModuleType
 
 from echo2ecg_core.errors import StoreError
-from echo2ecg_core.intake.layouts import ours
-from echo2ecg_core.intake.mapping import Column
+from echo2ecg_core.intake.ecg_tables import label_ecgs
+from echo2ecg_core.intake.labels import read_labels
+from echo2ecg_core.intake.layouts import (
+    camus,
+    chapman,
+    code15,
+    echonet,
+    echonext,
+    hospital,
+    mimic_ecg,
+    mimic_echo,
+    ours,
+    ptbxl,
+    tmed2,
+)
+from echo2ecg_core.intake.layouts.ours import ECG_FIELDS, map_of
+from echo2ecg_core.intake.mapping import Column, guess
 from echo2ecg_core.intake.plan import Plan
+from echo2ecg_core.intake.tables import read_table
 
-LAYOUTS: dict[str, ModuleType] = {"ours": ours}
+LAYOUTS: dict[str, ModuleType] = {
+    "ours": ours,
+    "ptbxl": ptbxl,
+    "mimic_ecg": mimic_ecg,
+    "mimic_echo": mimic_echo,
+    "echonext": echonext,
+    "echonet": echonet,
+    "camus": camus,
+    "tmed2": tmed2,
+    "code15": code15,
+    "chapman": chapman,
+    "hospital": hospital,
+}
 
 
 def layout_of(folder: Path) -> str:
@@ -47,4 +75,22 @@ def plan_of(folder: Path, layout: str = "auto", labels: Path | None = None, told
     name = layout_of(folder) if layout == "auto" else layout
     if name not in LAYOUTS:
         raise StoreError(f"There is no layout {name!r}; known: auto, {', '.join(LAYOUTS)}.", "Choose one of these.")
-    return LAYOUTS[name].plan(folder, told)
+    plan = LAYOUTS[name].plan(folder, told)
+    if labels is not None:
+        _add_labels(plan, labels, told)
+    return plan
+
+
+def _add_labels(plan: Plan, path: Path, told: Mapping[str, Column]) -> None:
+    """The labels of a table beside the data: by ECG where it names ECGs, otherwise by study or patient and day."""
+    table = read_table(path)
+    fields = guess(table).fields() | {means.field for name, means in told.items() if name in table.columns}
+    if not fields & {"patient_id", "study_id", "ecg_id"}:
+        raise StoreError(
+            f"{table.file} names neither patients, studies nor ECGs; found {', '.join(table.columns)}.",
+            "Say with a mapping which column holds their ids.",
+        )
+    if "ecg_id" in fields and "study_id" not in fields:
+        label_ecgs(read_labels(table, map_of(table, told, ECG_FIELDS, ("ecg_id",)), plan), plan)
+    else:
+        hospital.add_labels(plan, table, told, {})
