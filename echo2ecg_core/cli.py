@@ -130,7 +130,7 @@ def view(
 
     catalog = Catalog(existing_workspace(workspace))
     clip = catalog.clip(clip_id)
-    write_atomically(out, catalog.clip_path(clip_id).read_bytes())
+    write_atomically(out, catalog.clip_content(clip_id))
     print(
         f"{clip.view or 'unnamed view'}, {clip.n_frames} frames, {clip.fps:g} "
         f"frames/s{', synthetic' if clip.synthetic else ''}",
@@ -160,11 +160,23 @@ def demo(workspace: WorkspaceOption = None, as_json: JsonOption = False) -> None
 
 
 @app.command()
-def check(workspace: WorkspaceOption = None, as_json: JsonOption = False) -> None:
+def check(
+    repair: Annotated[
+        bool, typer.Option("--repair", help="Set damaged files aside and read them again from their archives.")
+    ] = False,
+    workspace: WorkspaceOption = None,
+    as_json: JsonOption = False,
+) -> None:
     """Check a workspace: files, model weights, and that a sample of stored vectors is made again the same."""
     from echo2ecg_core.intake.check import check_workspace
+    from echo2ecg_core.intake.repair import repair_files
 
-    results = check_workspace(named_workspace(workspace))
+    place = named_workspace(workspace)
+    if repair:
+        with progress_bar() as progress:
+            told = repair_files(existing_workspace(workspace), progress)
+        print(told, file=sys.stderr)
+    results = check_workspace(place)
     if as_json:
         print_json({"ok": all(r["ok"] for r in results), "checks": results})
     else:
@@ -177,25 +189,44 @@ def check(workspace: WorkspaceOption = None, as_json: JsonOption = False) -> Non
 @app.command("import")
 def import_archive(
     folder: Path,
-    cohort: Annotated[str, typer.Option(help="Name of the cohort.")] = "Imported",
+    cohort: Annotated[str, typer.Option(help="Name of the cohort; ids belong to it.")] = "Imported",
+    layout: Annotated[str, typer.Option(help="auto, or the name of a layout; a wrong name lists all.")] = "auto",
+    labels: Annotated[Path | None, typer.Option(help="A table of labels (CSV, Excel) beside the data.")] = None,
+    map_file: Annotated[
+        Path | None, typer.Option("--map", help="YAML that says what columns mean; --dry-run --save-map writes one.")
+    ] = None,
+    save_map: Annotated[Path | None, typer.Option(help="Where to write the mapping that was used, as YAML.")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Tell what would come in; write nothing.")] = False,
+    keep_ids: Annotated[bool, typer.Option("--keep-ids", help="Keep ids, dates and ages of real patients.")] = False,
+    key: Annotated[Path | None, typer.Option(help="Table that leads back to the ids, outside the workspace.")] = None,
     workspace: WorkspaceOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Import a folder of ECGs, echo clips and labels (layout: README); waits while another import is at work."""
-    from echo2ecg_core.intake.archives import import_report, look_into
+    """Import a folder: a data set that is known, our own layout, or a hospital's export; waits while another import is
+    at work."""
+    from echo2ecg_core.intake.archives import import_parameters, import_report
     from echo2ecg_core.intake.demo import open_workspace
+    from echo2ecg_core.intake.ingest import IngestReport, Options, check, summary_lines
+    from echo2ecg_core.intake.layouts.recognise import plan_of
+    from echo2ecg_core.intake.mapping import read_mapping, save_mapping
+    from echo2ecg_core.intake.preview import lines, preview
 
-    look_into(folder)
     place = named_workspace(workspace)
+    told = read_mapping(map_file) if map_file else {}
+    options = Options(cohort, layout, labels, told, keep_ids, key)
+    if dry_run or save_map:
+        found = preview(folder, place, options)
+        if save_map:
+            save_mapping(save_map, found["maps"])
+    if dry_run:
+        print_json(found) if as_json else print("\n".join(lines(found)))
+        raise typer.Exit(2 if found["problems"] else 0)
+    check(plan_of(folder, layout, labels, told), place, options)  # a refusal leaves no trace, not even a job
     open_workspace(place)
-    job = run_here(place, "import", {"folder": str(folder.resolve()), "cohort": cohort})
-    report = import_report(place, job.job_id) or {"added": {}, "refused": []}
-    if as_json:
-        print_json({**report["added"], "refused": report["refused"]})
-    else:
-        print(job.message)
-        for row in report["refused"]:
-            print(f"Passed over {row['file']}: {row['reason']}")
+    job = run_here(place, "import", import_parameters(folder, options))
+    kept = import_report(place, job.job_id)
+    report = IngestReport(**kept.pop("added"), **{name: kept[name] for name in kept if name != "cohort"})
+    print_json(report.as_json()) if as_json else print("\n".join(summary_lines(report)))
 
 
 @app.command()
@@ -209,7 +240,7 @@ def embed(workspace: WorkspaceOption = None) -> None:
     with progress_bar() as progress:
         refused = embed_workspace(place, card, progress)
     for row in refused:
-        print(f"No vector for {row['ecg_id']}: {row['reason']}")
+        print(f"No vector for {row.get('ecg_id') or row['clip_id']}: {row['reason']}")
 
 
 @app.command()
@@ -247,6 +278,9 @@ def evaluate(
         list[str],
         typer.Option(help="NAME=FILE.npy: another encoder's vectors, ids in FILE.ids.txt, size in FILE.json."),
     ] = [],  # noqa: B006
+    within_days: Annotated[
+        float | None, typer.Option(min=0, help="Days that an ECG and the echo it is labelled by may lie apart.")
+    ] = None,
     workspace: WorkspaceOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -257,7 +291,13 @@ def evaluate(
 
     with progress_bar() as progress:
         report = evaluate_model(
-            existing_workspace(workspace), model, cohort or None, split, named_files(vectors), progress
+            existing_workspace(workspace),
+            model,
+            cohort or None,
+            split,
+            named_files(vectors),
+            progress,
+            within_days=within_days,
         )
     if as_json:
         print_json(report)
@@ -290,7 +330,7 @@ def phantom(
     out: Annotated[Path, typer.Option(help="Folder to write.")],
     patients: Annotated[int, typer.Option()] = 20,
     seed: Annotated[int, typer.Option()] = 1,
-    format: Annotated[str, typer.Option(help="mp4 or dicom")] = "mp4",
+    format: Annotated[str, typer.Option(help="mp4, dicom or hospital (MUSE, DICOM, a table)")] = "mp4",
     ecg_only: Annotated[bool, typer.Option()] = False,
     jobs: Annotated[int, typer.Option(help="Processes.")] = 1,
 ) -> None:

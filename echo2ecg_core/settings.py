@@ -24,6 +24,9 @@ class Settings(BaseSettings):
         None, description="The same, as the line that `hash-password` prints."
     )
     admin_users: str = Field("", description="E-mail addresses, with commas, that are admins when they log in by OIDC.")
+    within_days: float = Field(
+        7.0, ge=0, le=3660, description="Days that an ECG and the echo study it is labelled by may lie apart."
+    )
     auto_demo: bool = Field(True, description="Fill an empty workspace with the phantom demo when the app starts.")
 
 

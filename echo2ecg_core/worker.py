@@ -182,7 +182,12 @@ def _evaluate(workspace: Workspace, parameters: dict, progress) -> str:
     from echo2ecg_core.reports.evaluate import evaluate
 
     report = evaluate(
-        workspace, parameters["model"], parameters.get("cohorts"), parameters.get("split", "test"), progress=progress
+        workspace,
+        parameters["model"],
+        parameters.get("cohorts"),
+        parameters.get("split", "test"),
+        progress=progress,
+        within_days=parameters.get("within_days"),
     )
     return (
         f"The report of {report['model']['name']} {report['model']['id']} on {report['counts']['patients']} "

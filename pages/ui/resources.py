@@ -209,6 +209,21 @@ def report(model_id: str, split: str):
     return _report(str(workspace().folder), model_id, split, report_state(model_id, split))
 
 
+@st.cache_data(max_entries=16, show_spinner=False)
+def _outdated(folder: str, state: tuple, catalogue: tuple, _report) -> str:
+    from echo2ecg_core.reports.folder import outdated
+
+    return outdated(_report, Workspace(folder))
+
+
+def outdated(report) -> str:
+    """Why a report may no longer hold, in one sentence, "" while it does; asked once per state of the catalogue."""
+    place, model_id = workspace(), report.model["id"]
+    files = [place.database, place.database.with_name(place.database.name + "-wal"), place.models / model_id]
+    catalogue = tuple((f.stat().st_mtime_ns, f.stat().st_size) for f in files if f.exists())
+    return _outdated(str(place.folder), report_state(model_id, report.split), catalogue, report)
+
+
 def direct_difference(split: str, task: str, row: tuple[str, str], other: tuple[str, str]):
     """One row of a report minus another on the same ECGs (metric, value with its interval), or None; once per version
     of both reports."""
