@@ -8,6 +8,7 @@ import os
 import subprocess
 import sys
 import threading
+import time
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -31,6 +32,20 @@ from echo2ecg_core.store.database import Workspace
 demo.DEMO_PATIENTS = {"test": 2, "validation": 1, "train": 1}
 worker.HEARTBEAT_S, worker.WRITE_EVERY_S = 0.01, 0.0
 worker.work(Workspace(sys.argv[1]))
+"""
+
+
+SERVER = """
+import sys
+from echo2ecg_core.intake import demo
+from echo2ecg_core.store import jobs
+from echo2ecg_core.store.database import Workspace
+
+jobs.start_worker = lambda workspace: None
+sys.stdin.readline()
+place = Workspace(sys.argv[1])
+demo.ensure_demo(place)
+print(demo.open_workspace(place).model_id, len(demo.example_ecgs(place)))
 """
 
 
@@ -98,6 +113,30 @@ def test_ten_first_starts_on_a_busy_machine_are_complete(tmp_path, monkeypatch):
     with busy_cores():
         for number in range(10):
             first_start(tmp_path / str(number), monkeypatch)
+
+
+def test_servers_that_start_at_the_same_moment_on_one_empty_folder_share_one_demo(tmp_path):
+    servers = [
+        subprocess.Popen(
+            [sys.executable, "-c", SERVER, str(tmp_path / "w")],
+            cwd=ROOT,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for _ in range(3)
+    ]
+    time.sleep(3)  # their modules are loaded
+    for server in servers:
+        server.stdin.write("\n")
+        server.stdin.flush()
+    told = [server.communicate(timeout=300) for server in servers]
+    assert [server.returncode for server in servers] == [0] * 3, told
+    place = Workspace(tmp_path / "w")
+    model_id = demo.open_workspace(place).model_id
+    assert [out.split() for out, _ in told] == [[model_id, "3"]] * 3
+    assert [job.kind for job in jobs.jobs(place)] == ["demo"] and [p.name for p in place.models.iterdir()] == [model_id]
 
 
 def terminal(*arguments) -> subprocess.Popen:
