@@ -100,18 +100,10 @@ def first_start(folder, monkeypatch):
     assert len(load_vectors(place.vectors, "study_aligned", card.model_id)) == counts["studies"] > 0
 
 
-@pytest.mark.slow
-def test_two_first_starts_on_a_busy_machine_are_complete(tmp_path, monkeypatch):
+@pytest.mark.parametrize("starts", [1, pytest.param(10, marks=pytest.mark.slow)])
+def test_every_first_start_on_a_busy_machine_is_complete(tmp_path, monkeypatch, starts):
     with busy_cores():
-        for number in range(2):
-            first_start(tmp_path / str(number), monkeypatch)
-
-
-@pytest.mark.slow
-@pytest.mark.skipif(not os.environ.get("ECHO2ECG_ENDURANCE"), reason="the long form; ECHO2ECG_ENDURANCE=1 asks for it")
-def test_ten_first_starts_on_a_busy_machine_are_complete(tmp_path, monkeypatch):
-    with busy_cores():
-        for number in range(10):
+        for number in range(starts):
             first_start(tmp_path / str(number), monkeypatch)
 
 
