@@ -166,12 +166,17 @@ def _oidc() -> tuple[str, ...]:
 
 def _is_named(told: Settings) -> bool:
     """True for somebody who logged in with an address that the settings name and the provider calls verified."""
+    return _is_listed(told) and _is_verified(told)
+
+
+def _is_listed(told: Settings) -> bool:
     admins = {address.strip().lower() for address in told.admin_users.split(",") if address.strip()}
-    return (
-        st.user.is_logged_in
-        and (st.user.get("email_verified") is True or told.trust_unverified_email)
-        and str(st.user.get("email", "")).lower() in admins
-    )
+    return st.user.is_logged_in and str(st.user.get("email", "")).lower() in admins
+
+
+def _is_verified(told: Settings) -> bool:
+    """A provider that says nothing has not verified the address."""
+    return st.user.get("email_verified") is True or told.trust_unverified_email
 
 
 def _who(place: str) -> None:
@@ -184,7 +189,7 @@ def _who(place: str) -> None:
 
 def _login(providers: tuple[str, ...]) -> None:
     if st.user.is_logged_in:
-        st.warning(NOT_VERIFIED if st.user.get("email_verified") is not True else NOT_AN_ADMIN, icon=":material/lock:")
+        st.warning(NOT_VERIFIED if _is_listed(settings()) else NOT_AN_ADMIN, icon=":material/lock:")
         _who("left")
         return
     for name in providers:
@@ -198,7 +203,7 @@ def _ask_for_password(label: str, key: str, is_right: Callable[[str], bool]) -> 
         entered = st.form_submit_button("Open", type="primary")
     if not (entered and given):
         return
-    address = st.context.ip_address or "localhost"
+    address = _address()
     if wait := _attempts.wait_s(address):
         st.error(
             f"Too many wrong passwords from this address: try again in {math.ceil(wait)} s.", icon=":material/lock:"
@@ -211,6 +216,11 @@ def _ask_for_password(label: str, key: str, is_right: Callable[[str], bool]) -> 
             st.session_state[key] = (time.time() + 3600 * HOURS, _fingerprint(settings()))
             st.rerun()
         st.error("This is not the password.", icon=":material/lock:")
+
+
+def _address() -> str:
+    """Whose attempts are counted together; behind a proxy that of the proxy."""
+    return st.context.ip_address or "localhost"
 
 
 def _has_password(told: Settings) -> bool:

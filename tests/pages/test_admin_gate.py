@@ -65,6 +65,7 @@ def gated():
 @pytest.fixture
 def page(monkeypatch):
     monkeypatch.setattr(admin_gate, "_attempts", passwords.Attempts())
+    monkeypatch.setattr(admin_gate, "_address", lambda: "10.0.0.7")
 
     def page(local=False, **told):
         monkeypatch.setattr(admin_gate, "settings", lambda: Settings(_env_file=None, **told))
