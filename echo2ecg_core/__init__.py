@@ -182,9 +182,9 @@ def evaluate(
             line in `FILE.ids.txt` beside it.
 
     Returns:
-        The report, as `evaluate --json` prints it: `rows` (an encoder and readout each, with the scores of every task and
-        their 95 % intervals), `differences`, `subgroups`, `retrieval`, `intervals`, `leakage`; kept in the workspace
-        for the Report page and `write_report`.
+        The report, as `evaluate --json` prints it: `rows` (an encoder and readout each, with the scores of every task
+        and their 95 % intervals), `differences`, `subgroups`, `retrieval`, `intervals`, `leakage`. It is kept in the
+        workspace for the Report page and `write_report`.
 
     Raises:
         StoreError: too few labelled ECGs, an unknown cohort, or vectors that do not fit.

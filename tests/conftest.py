@@ -1,15 +1,19 @@
 """Fixtures shared by all tests.
 
-`shared` is the folder of goldens and real sample files beside the project (or where ECHO2ECG_SHARED points). It is
-not part of the project: tests that use it skip, by name, where it is absent.
+`shared` is the folder of complete goldens and real sample files beside the project (or where ECHO2ECG_SHARED points).
+It is not part of the project: tests that use it skip, by name, where it is absent. `goldens` falls back to those that
+ship, which are thinned out (tests/goldens/README.md).
 """
 
 import os
+import shutil
 import sys
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 
+SHIPPED_GOLDENS = Path(__file__).resolve().parent / "goldens"
 SHARED = Path(os.environ.get("ECHO2ECG_SHARED", Path(__file__).resolve().parents[2] / "shared"))
 
 
@@ -20,9 +24,19 @@ def shared() -> Path:
     return SHARED
 
 
+class ShippedGoldens(type(Path())):
+    """The goldens that ship; a test that asks for one that does not is skipped, by name."""
+
+    def __truediv__(self, name):
+        path = Path(self) / name
+        if not path.exists():
+            pytest.skip(f"the goldens that ship do not hold {name}: needs the shared folder beside the project")
+        return path
+
+
 @pytest.fixture(scope="session")
-def goldens(shared) -> Path:
-    return shared / "goldens"
+def goldens() -> Path:
+    return SHARED / "goldens" if (SHARED / "goldens").is_dir() else ShippedGoldens(SHIPPED_GOLDENS)
 
 
 @pytest.fixture(scope="session")
@@ -31,14 +45,27 @@ def samples(shared) -> Path:
 
 
 @pytest.fixture(scope="session")
-def demo_workspace(tmp_path_factory):
-    """The demo workspace with eight patients instead of all, built by the real job."""
+def demo_workspace(tmp_path_factory, worker_id):
+    """The demo workspace with eight patients instead of all, built by the real job, once for all test processes."""
+    from echo2ecg_core.store.database import Workspace
+
+    own = tmp_path_factory.mktemp("demo") / "workspace"
+    if worker_id == "master":
+        return _built_demo(Workspace(own))
+    built = tmp_path_factory.getbasetemp().parent / "built-demo"
+    with FileLock(f"{built}.lock"):
+        if not built.is_dir():
+            _built_demo(Workspace(built.with_name("demo-in-the-making")))
+            built.with_name("demo-in-the-making").rename(built)
+    shutil.copytree(built, own)
+    return Workspace(own)
+
+
+def _built_demo(workspace):
     from echo2ecg_core.intake import demo
     from echo2ecg_core.store import jobs
-    from echo2ecg_core.store.database import Workspace
     from echo2ecg_core.worker import work
 
-    workspace = Workspace(tmp_path_factory.mktemp("demo") / "workspace")
     patch = pytest.MonkeyPatch()
     patch.setattr(demo, "DEMO_PATIENTS", {"test": 4, "validation": 2, "train": 2})
     jobs.queue(workspace, "demo")

@@ -18,11 +18,16 @@ from echo2ecg_core.evaluation.phenotypes import (
     weighted_classification,
     weighted_regression,
 )
+from tests.goldens.golden_inputs import class_features
 
 
 @pytest.fixture(scope="module")
 def knn(goldens):
-    return np.load(goldens / "knn.npz"), json.loads((goldens / "knn.json").read_text())
+    spec = json.loads((goldens / "constants.json").read_text())
+    arrays = dict(np.load(goldens / "knn.npz"))
+    for part in ("train", "test"):
+        arrays[f"{part}_x"] = class_features(f"knn_{part}", arrays[f"{part}_y"], spec)
+    return arrays, json.loads((goldens / "knn.json").read_text())
 
 
 def neighbours(arrays, labels):
