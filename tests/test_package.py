@@ -123,7 +123,8 @@ def test_the_api_says_of_an_ecg_what_the_terminal_says(tmp_path, monkeypatch, ca
     assert prediction.embedding.shape == (prediction.embedding.size,) and prediction.aligned.shape == (512,)
     monkeypatch.setattr(sys, "argv", ["echo2ecg", "predict", DICOM_ECG, "--json", "--workspace", str(tmp_path)])
     capsys.readouterr()
-    main()
+    with pytest.raises(SystemExit, match="0"):
+        main()
     assert json.loads(capsys.readouterr().out) == json.loads(json.dumps(prediction.report))
     both = e2e.predict_many([record, record], place)
     assert [p.report["phenotypes"] for p in both] == [prediction.report["phenotypes"]] * 2
