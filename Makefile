@@ -32,7 +32,7 @@ docs: $(DOCS)/ready
 	$(DOCS)/bin/python .ci/asks_nobody.py site
 
 notebooks: $(VENV)/ready
-	$(BIN)/python -m pytest --nbmake --nbmake-timeout=600 examples
+	PYTHONPATH=$(CURDIR) $(BIN)/python -m pytest --nbmake --nbmake-timeout=600 examples
 
 $(VENV)/ready: requirements.txt
 	@$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(0 if v >= (3, 11) else f"Python 3.11 or newer is needed, found {v.major}.{v.minor}. Install it, or name another: make PYTHON=python3.12 app")'

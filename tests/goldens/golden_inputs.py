@@ -1,6 +1,6 @@
 """Weights and inputs of the goldens, by formula: float64 and 32-bit integers throughout, float32 only at the end.
 
-`spec` is the content of constants.json. README.md beside this file says what each formula is for.
+`spec` is the content of constants.json; a name or key and a place decide every number.
 """
 
 from zlib import crc32
