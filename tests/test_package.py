@@ -79,6 +79,7 @@ def test_installed_it_finds_the_app_and_keeps_what_people_own_in_their_home(inst
     assert json.loads(named)[1] == "/elsewhere"
 
 
+@pytest.mark.slow
 def test_installed_it_predicts_with_the_shipped_model(installed, tmp_path):
     code = (
         f"import sys; sys.argv = ['echo2ecg', 'predict', {DICOM_ECG!r}, '--json', '--workspace', {str(tmp_path)!r}]\n"
