@@ -30,6 +30,10 @@ class SamplingRateNeeded(ReadError):
     """The file holds a signal but not its sampling rate; the person has to give it."""
 
 
+class SetAside(ReadError):
+    """A clip was read, but a person has to look at it before it may be kept."""
+
+
 class SignalError(Echo2ECGError):
     """A file was read, but its signal cannot be used (too short, too few leads, flat)."""
 
@@ -40,3 +44,11 @@ class ModelError(Echo2ECGError):
 
 class StoreError(Echo2ECGError):
     """The workspace lacks something, holds something damaged or cannot be written."""
+
+
+class WorkspaceBusy(StoreError):
+    """Another process holds the catalog of the workspace; nothing is wrong with it, and later it will do."""
+
+
+class DiskFull(StoreError):
+    """The disk of the workspace has no room; nothing is lost, and with room the work goes on."""

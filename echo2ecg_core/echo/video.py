@@ -120,7 +120,10 @@ def _frame_rate(times: list, stream) -> float:
     measured = 0.0
     if len(times) > 1 and None not in (times[0], times[-1]) and times[-1] > times[0]:
         measured = round((len(times) - 1) / (times[-1] - times[0]), 4)
-    rates = (measured, float(stream.average_rate or 0))
+    declared = float(stream.average_rate or 0)
+    if declared and abs(measured - declared) < 0.005 * declared:
+        return declared  # times in whole milliseconds are coarser than the declared rate
+    rates = (measured, declared)
     return next((fps for fps in rates if 1 <= fps <= 1000), 30.0)
 
 

@@ -1,23 +1,26 @@
 """What the workspace holds: patients, studies with phenotypes, clips and ECGs; rows in SQLite, contents in blobs.
 
 Blobs are content-addressed: a clip is a playable H.264 MP4, an ECG an .npz of its signal in mV with its facts.
-Adding the same thing twice changes nothing, so an import can be stopped and started.
+Adding the same thing twice changes nothing, so an import can be stopped and started. Contents are stored first, then
+the rows of a batch in one transaction (`adding`). What has a damaged file and was set aside is not listed, so that the
+next import of its archive reads it again.
 """
 
 import hashlib
-import io
 import json
-from dataclasses import asdict, dataclass
-from datetime import datetime
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 
 from echo2ecg_core.ecg.record import EcgRecord
 from echo2ecg_core.errors import StoreError
-from echo2ecg_core.findings import Findings, read_scores, write_scores
-from echo2ecg_core.store.database import Workspace, write_atomically
+from echo2ecg_core.findings import Findings, read_scores
+from echo2ecg_core.store.additions import Additions
+from echo2ecg_core.store.blobs import MEND, pack_record, read_blob, store_blob, unpack_record
+from echo2ecg_core.store.database import Workspace
 
 
 @dataclass(frozen=True)
@@ -62,23 +65,16 @@ class Catalog:
 
     # ---------------------------------------------------------------- write
 
-    def add_patient(self, patient_id: str, *, split: str, cohort: str, synthetic: bool, sex: str | None = None) -> None:
-        """Add a patient.
+    @contextmanager
+    def adding(self) -> Iterator[Additions]:
+        """Add and correct rows in one transaction: all of them, or on an error none."""
+        with self.workspace.write() as db:
+            yield Additions(db)
 
-        Raises:
-            StoreError: the patient is there already with another split (a patient in two splits leaks).
-        """
-        with self.workspace.connect() as db:
-            row = db.execute("SELECT split FROM patients WHERE patient_id = ?", (patient_id,)).fetchone()
-            if row and row["split"] != split:
-                raise StoreError(
-                    f"A patient would be in two splits ({row['split']} and {split}).",
-                    "Give every patient one split in labels.csv and import again.",
-                )
-            db.execute(
-                "INSERT OR IGNORE INTO patients VALUES (?, ?, ?, ?, ?)",
-                (patient_id, sex, split, cohort, int(synthetic)),
-            )
+    def add_patient(self, patient_id: str, *, split: str, cohort: str, synthetic: bool, sex: str | None = None) -> None:
+        """Add one patient (see `Additions.patient`)."""
+        with self.adding() as add:
+            add.patient(patient_id, split=split, cohort=cohort, synthetic=synthetic, sex=sex)
 
     def add_study(
         self,
@@ -90,29 +86,25 @@ class Catalog:
         phenotypes: dict[str, float] | None = None,
         findings: Findings | None = None,
     ) -> None:
-        """Add a study, its measured phenotypes and its findings; what is missing (NaN, None) is left out.
-
-        A study that is there takes phenotypes and findings that are given and keeps the others.
-        """
-        findings = findings or Findings()
-        scores = write_scores(findings.wall_motion_scores) if findings.wall_motion_scores else None
-        with self.workspace.connect() as db:
-            db.execute(
-                "INSERT OR IGNORE INTO studies (study_id, patient_id, study_date, age_years) VALUES (?, ?, ?, ?)",
-                (study_id, patient_id, study_date, age_years),
-            )
-            db.execute(
-                "UPDATE studies SET wall_motion_scores = coalesce(?, wall_motion_scores), rhythm = coalesce(?, "
-                "rhythm), conduction ="
-                " coalesce(?, conduction), first_degree_block = coalesce(?, first_degree_block) WHERE study_id = ?",
-                (scores, findings.rhythm, findings.conduction, findings.first_degree_block, study_id),
-            )
-            db.executemany(
-                "INSERT OR REPLACE INTO phenotypes VALUES (?, ?, ?)",
-                [(study_id, n, float(v)) for n, v in (phenotypes or {}).items() if np.isfinite(v)],
+        """Add one study, its measured phenotypes and its findings (see `Additions.study`)."""
+        with self.adding() as add:
+            add.study(
+                study_id,
+                patient_id,
+                study_date=study_date,
+                age_years=age_years,
+                phenotypes=phenotypes,
+                findings=findings,
             )
 
-    def add_clip(
+    def add_clip(self, study_id: str, mp4: bytes, **facts) -> str:
+        """Store a playable clip with the facts of `store_clip`; returns its id, made from study and content."""
+        clip_id, row = self.store_clip(study_id, mp4, **facts)
+        with self.adding() as add:
+            add.clip(clip_id, study_id, row)
+        return clip_id
+
+    def store_clip(
         self,
         study_id: str,
         mp4: bytes,
@@ -125,32 +117,31 @@ class Catalog:
         spacing_mm: float | None = None,
         r_wave_times_s: tuple[float, ...] = (),
         notes: tuple[str, ...] = (),
-    ) -> str:
-        """Store a playable clip; returns its id, made from study and content."""
-        blob = self._store_blob(mp4, ".mp4")
+        file_hash: str | None = None,
+    ) -> tuple[str, dict]:
+        """Store the content of a clip, not yet its row; returns the clip's id and the row for `Additions.clip`.
+
+        Args:
+            file_hash: Of the file it was read from (not of the MP4), so that a second import need not read it.
+        """
+        blob = store_blob(self.workspace, mp4, ".mp4")
         clip_id = "C" + hashlib.sha256(f"{study_id}/{blob}".encode()).hexdigest()[:15]
-        with self.workspace.connect() as db:
-            db.execute(
-                "INSERT OR IGNORE INTO clips VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                (
-                    clip_id,
-                    study_id,
-                    view,
-                    view_confidence,
-                    fps,
-                    n_frames,
-                    spacing_mm,
-                    json.dumps([round(float(t), 4) for t in r_wave_times_s]),
-                    format,
-                    json.dumps(list(notes)),
-                    blob,
-                ),
-            )
-        return clip_id
+        return clip_id, {
+            "view": view,
+            "view_confidence": view_confidence,
+            "fps": fps,
+            "n_frames": n_frames,
+            "spacing_mm": spacing_mm,
+            "r_wave_times_s": [round(float(t), 4) for t in r_wave_times_s],
+            "format": format,
+            "notes": list(notes),
+            "blob": blob,
+            "file_hash": file_hash,
+        }
 
     def set_views(self, views: dict[str, tuple[str, float]]) -> None:
         """Set view and classifier confidence (0..1) of clips by id."""
-        with self.workspace.connect() as db:
+        with self.workspace.write() as db:
             db.executemany(
                 "UPDATE clips SET view = ?, view_confidence = ? WHERE clip_id = ?",
                 [(view, confidence, clip_id) for clip_id, (view, confidence) in views.items()],
@@ -158,36 +149,34 @@ class Catalog:
 
     def add_ecg(self, ecg_id: str, patient_id: str, record: EcgRecord, *, ecg_time: str | None = None) -> None:
         """Store one ECG of a patient."""
-        blob = self._store_blob(_pack_record(record), ".npz")
-        with self.workspace.connect() as db:
-            db.execute(
-                "INSERT OR IGNORE INTO ecgs VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-                (
-                    ecg_id,
-                    patient_id,
-                    ecg_time,
-                    record.sampling_rate_hz,
-                    record.duration_s,
-                    record.format,
-                    record.content_hash,
-                    blob,
-                ),
-            )
+        row = self.store_ecg(record, ecg_time=ecg_time)
+        with self.adding() as add:
+            add.ecg(ecg_id, patient_id, row)
 
-    def _store_blob(self, content: bytes, suffix: str) -> str:
-        digest = hashlib.sha256(content).hexdigest()
-        name = f"{digest[:2]}/{digest}{suffix}"
-        if not (self.workspace.blobs / name).exists():
-            write_atomically(self.workspace.blobs / name, content)
-        return name
+    def store_ecg(self, record: EcgRecord, *, ecg_time: str | None = None) -> dict:
+        """Store the content of an ECG, not yet its row; returns the facts of the row for `Additions.ecg`."""
+        return {
+            "ecg_time": ecg_time,
+            "sampling_rate_hz": record.sampling_rate_hz,
+            "duration_s": record.duration_s,
+            "format": record.format,
+            "content_hash": record.content_hash,
+            "blob": store_blob(self.workspace, pack_record(record), ".npz"),
+        }
+
+    def set_aside(self, blobs: Sequence[str]) -> None:
+        """Hide the ECGs and clips of these files (names below the folder of blobs) until they are added again."""
+        with self.workspace.write() as db:
+            db.executemany("INSERT OR IGNORE INTO damaged_blobs VALUES (?)", [(name,) for name in blobs])
 
     # ----------------------------------------------------------------- read
 
     def counts(self) -> dict[str, int]:
         """Number of patients, studies, clips and ecgs."""
         with self.workspace.connect() as db:
+            held = {"clips": _WHOLE, "ecgs": _WHOLE}
             return {
-                t: db.execute(f"SELECT count(*) FROM {t}").fetchone()[0]
+                t: db.execute(f"SELECT count(*) FROM {t} WHERE {held.get(t, 'true')}").fetchone()[0]
                 for t in ("patients", "studies", "clips", "ecgs")
             }
 
@@ -195,7 +184,7 @@ class Catalog:
         """One row an ECG: ecg_id, patient_id, ecg_time, facts, split, cohort, synthetic, sex."""
         return self._table(
             "SELECT e.*, p.split, p.cohort, p.synthetic, p.sex FROM ecgs e JOIN patients p USING (patient_id)"
-            " ORDER BY ecg_id"
+            f" WHERE {_WHOLE} ORDER BY ecg_id"
         )
 
     def cohorts(self) -> list[str]:
@@ -214,7 +203,7 @@ class Catalog:
 
     def clips(self) -> pd.DataFrame:
         """One row a clip: clip_id, study_id, view, view_confidence, fps, n_frames, …"""
-        return self._table("SELECT * FROM clips ORDER BY clip_id")
+        return self._table(f"SELECT * FROM clips WHERE {_WHOLE} ORDER BY clip_id")
 
     def labelled_ecgs(self) -> pd.DataFrame:
         """ECGs with the study of the same patient nearest in time: `ecgs()` plus study_id and its phenotypes."""
@@ -223,6 +212,9 @@ class Catalog:
         pairs = ecgs.merge(studies[["patient_id", *extra]], on="patient_id")
         gap = pd.to_datetime(pairs["ecg_time"], errors="coerce") - pd.to_datetime(pairs["study_date"], errors="coerce")
         pairs["days_apart"] = gap.abs().dt.total_seconds() / 86400
+        own = pairs.own_study_id == pairs.study_id  # the data set itself says whose labels these are
+        pairs.loc[own, "days_apart"] = pairs.loc[own, "days_apart"].fillna(0.0)
+        pairs = pairs[own | pairs.own_study_id.isna()]
         return pairs.sort_values(["ecg_id", "days_apart", "study_id"]).drop_duplicates("ecg_id").reset_index(drop=True)
 
     def study(self, study_id: str) -> StudyRow:
@@ -256,7 +248,7 @@ class Catalog:
     def clips_of(self, study_id: str) -> list[ClipRow]:
         """The clips of a study, in the order of their ids."""
         with self.workspace.connect() as db:
-            rows = db.execute(f"{_CLIPS} WHERE study_id = ? ORDER BY clip_id", (study_id,)).fetchall()
+            rows = db.execute(f"{_CLIPS} WHERE study_id = ? AND {_WHOLE} ORDER BY clip_id", (study_id,)).fetchall()
         return [_clip_row(row) for row in rows]
 
     def clip(self, clip_id: str) -> ClipRow:
@@ -272,24 +264,42 @@ class Catalog:
         return _clip_row(row)
 
     def clip_path(self, clip_id: str) -> Path:
-        """The playable MP4 of a clip."""
-        return self._blob_path("clips", "clip_id", clip_id)
+        """The playable MP4 of a clip, as it lies there; `clip_content` checks what is in it."""
+        path = self.workspace.blobs / self._blob("clips", "clip_id", clip_id)
+        if not path.is_file():
+            raise StoreError(f"The file of clip {clip_id!r} is missing in the workspace.", MEND)
+        return path
+
+    def clip_content(self, clip_id: str) -> bytes:
+        """The playable MP4 of a clip, whole.
+
+        Raises:
+            StoreError: its file is missing or damaged; names the clip.
+        """
+        return read_blob(self.workspace, self._blob("clips", "clip_id", clip_id), f"clip {clip_id!r}")
 
     def ecg_record(self, ecg_id: str) -> EcgRecord:
-        """The stored ECG as it was read (mV), with `source` = its id."""
-        return _unpack_record(self._blob_path("ecgs", "ecg_id", ecg_id).read_bytes(), ecg_id)
+        """The stored ECG as it was read (mV), with `source` = its id.
 
-    def _blob_path(self, table: str, key: str, value: str) -> Path:
+        Raises:
+            StoreError: there is none, or its file is missing or damaged; names the ECG.
+        """
+        return unpack_record(read_blob(self.workspace, self._blob("ecgs", "ecg_id", ecg_id), f"ECG {ecg_id!r}"), ecg_id)
+
+    def files(self) -> pd.DataFrame:
+        """One row an ECG and clip, those set aside too: blob, what ("ECG 'E-1'"), is_set_aside."""
+        return self._table(
+            "SELECT blob, what, blob IN (SELECT blob FROM damaged_blobs) AS is_set_aside FROM (SELECT blob,"
+            " 'ECG ' || quote(ecg_id) AS what FROM ecgs UNION ALL SELECT blob, 'clip ' || quote(clip_id) FROM clips)"
+            " ORDER BY what"
+        )
+
+    def _blob(self, table: str, key: str, value: str) -> str:
         with self.workspace.connect() as db:
             row = db.execute(f"SELECT blob FROM {table} WHERE {key} = ?", (value,)).fetchone()
         if row is None:
             raise StoreError(f"There is no {table[:-1]} {value!r} in this workspace.", "Choose one from the list.")
-        path = self.workspace.blobs / row["blob"]
-        if not path.is_file():
-            raise StoreError(
-                f"The file of {table[:-1]} {value!r} is missing in the workspace.", "Run `check`, then import it again."
-            )
-        return path
+        return row["blob"]
 
     def _table(self, sql: str) -> pd.DataFrame:
         with self.workspace.connect() as db:
@@ -307,6 +317,7 @@ def _findings(row) -> Findings:
     )
 
 
+_WHOLE = "blob NOT IN (SELECT blob FROM damaged_blobs)"
 _CLIPS = "SELECT c.*, p.synthetic FROM clips c JOIN studies USING (study_id) JOIN patients p USING (patient_id)"
 
 
@@ -324,22 +335,3 @@ def _clip_row(row) -> ClipRow:
         tuple(json.loads(row["notes"])),
         bool(row["synthetic"]),
     )
-
-
-def _pack_record(record: EcgRecord) -> bytes:
-    facts = {k: v for k, v in asdict(record).items() if k not in ("signal_mv", "source")}
-    facts["recorded_at"] = record.recorded_at.isoformat() if record.recorded_at else None
-    buffer = io.BytesIO()
-    np.savez(
-        buffer, signal_mv=np.asarray(record.signal_mv, np.float32), facts=np.array(json.dumps(facts, sort_keys=True))
-    )
-    return buffer.getvalue()
-
-
-def _unpack_record(content: bytes, source: str) -> EcgRecord:
-    with np.load(io.BytesIO(content), allow_pickle=False) as archive:
-        facts = json.loads(str(archive["facts"]))
-        signal_mv = archive["signal_mv"]
-    facts["recorded_at"] = datetime.fromisoformat(facts["recorded_at"]) if facts["recorded_at"] else None
-    facts = {k: tuple(v) if isinstance(v, list) else v for k, v in facts.items()}
-    return EcgRecord(signal_mv=signal_mv, source=source, **facts)

@@ -1,17 +1,26 @@
 """The workspace folder and its SQLite database: the whole schema in one readable string, migrated by number.
 
-WAL mode, so that pages read while a worker writes. A connection is cheap and belongs to one call: nothing is shared
-between threads. Ids are text; times are ISO 8601; lists are JSON.
+WAL mode, so that pages read while a worker writes. `connect` reads a snapshot; `write` takes the one writer's place
+at once (BEGIN IMMEDIATE), because SQLite refuses, without waiting, a reader that begins to write after somebody else
+has committed (sqlite.org/isolation.html). A connection is cheap and belongs to one call: nothing is shared between
+threads. Ids are text; times are ISO 8601; lists are JSON.
 """
 
 import os
+import random
 import sqlite3
 import tempfile
-from collections.abc import Iterator
+import threading
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from echo2ecg_core.errors import StoreError
+from echo2ecg_core.store.sqlite_errors import in_words, is_lock
+
+PATIENCE_S = 120.0  # how long a locked catalog is waited for; longer than another program's backup takes
+_TURN_S = 2.0  # SQLite's own waiting; then asked again, so that an old snapshot is never waited on
 
 MIGRATIONS = (
     """
@@ -53,14 +62,33 @@ MIGRATIONS = (
     ALTER TABLE studies ADD COLUMN conduction TEXT;
     ALTER TABLE studies ADD COLUMN first_degree_block INTEGER;
     """,
+    """
+    CREATE TABLE given_ids (
+        cohort TEXT NOT NULL, kind TEXT NOT NULL CHECK (kind IN ('patient', 'study', 'ecg')), given_id TEXT NOT NULL,
+        id TEXT NOT NULL, PRIMARY KEY (cohort, kind, given_id)) WITHOUT ROWID;
+    CREATE UNIQUE INDEX given_id_of ON given_ids (kind, id);
+    INSERT INTO given_ids SELECT cohort, 'patient', patient_id, patient_id FROM patients;
+    INSERT INTO given_ids SELECT cohort, 'study', study_id, study_id FROM studies JOIN patients USING (patient_id);
+    INSERT INTO given_ids SELECT cohort, 'ecg', ecg_id, ecg_id FROM ecgs JOIN patients USING (patient_id);
+    ALTER TABLE ecgs ADD COLUMN own_study_id TEXT;
+    ALTER TABLE clips ADD COLUMN file_hash TEXT;
+    """,
+    """
+    CREATE TABLE catalogue (version INTEGER NOT NULL);
+    INSERT INTO catalogue VALUES (0);
+    CREATE TABLE damaged_blobs (blob TEXT PRIMARY KEY);
+    ALTER TABLE jobs ADD COLUMN dismissed INTEGER NOT NULL DEFAULT 0;
+    """,
 )
+
+_open = threading.local()  # .transactions: database file -> the connection of this thread's open write
 
 
 class Workspace:
     """A folder with catalog, blobs, vectors and models; made (empty) by the first call that needs it.
 
     Args:
-        folder: Where it lies. Nothing is written until `connect` or `write_atomically`.
+        folder: Where it lies. Nothing is written until `connect`, `write` or `write_atomically`.
     """
 
     def __init__(self, folder: Path | str):
@@ -78,44 +106,98 @@ class Workspace:
 
     @contextmanager
     def connect(self) -> Iterator[sqlite3.Connection]:
-        """An open connection in one transaction: committed at the end, rolled back on an error.
+        """A connection to read with: everything asked in one `with` comes from one moment. Use `write` to write.
+
+        Inside this thread's `write` it is that connection, so that what was just written is seen.
 
         Raises:
+            WorkspaceBusy: the catalog stayed locked for PATIENCE_S.
+            DiskFull: the disk has no room for SQLite's own files.
             StoreError: the folder cannot be written, or the database is damaged or newer than this program.
         """
+        if (joined := _transactions().get(self.database)) is not None:
+            yield joined
+            return
+        with self._in_words(), self._opened("BEGIN") as connection:
+            yield connection
+
+    @contextmanager
+    def write(self, *, counts: bool = True) -> Iterator[sqlite3.Connection]:
+        """A connection in one writing transaction: committed at the end, rolled back whole on an error.
+
+        Waits for its turn. A `write` inside this thread's `write` joins it, and an error that leaves the inner one
+        takes back the inner part only; so a batch is one transaction:
+
+            with workspace.write():
+                catalog.add_patients(patients)
+                catalog.add_studies(studies)
+
+        Everybody else who writes waits meanwhile: read files and store blobs before, never inside.
+
+        Args:
+            counts: Raise the catalogue's version where a row was changed (False: for jobs, which no result rests on).
+
+        Raises: as `connect`.
+        """
+        if (joined := _transactions().get(self.database)) is not None:
+            with _part_of(joined):
+                yield joined
+            return
+        with self._in_words(), self._opened("BEGIN IMMEDIATE") as connection:
+            _transactions()[self.database] = connection
+            before = connection.total_changes
+            try:
+                yield connection
+            finally:
+                del _transactions()[self.database]
+            if counts and connection.total_changes > before:
+                connection.execute("UPDATE catalogue SET version = max(version + 1, ?)", (time.time_ns() // 1000,))
+
+    def version(self) -> int:
+        """Number that every write to patients, studies, clips, ECGs or models raises; 0 without a catalog. Cheap.
+
+        A key for what was computed from the catalog. It follows the clock (microseconds) where that is ahead, so that
+        a folder made anew or restored from a copy does not repeat the numbers of the one before.
+        """
+        if not self.exists():
+            return 0
+        with self.connect() as db:
+            return db.execute("SELECT version FROM catalogue").fetchone()[0]
+
+    @contextmanager
+    def _opened(self, begin: str) -> Iterator[sqlite3.Connection]:
+        """A connection whose transaction has begun; committed at the end."""
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
-            connection = sqlite3.connect(self.database, timeout=30, isolation_level=None)
-        except (OSError, sqlite3.Error) as error:
-            raise StoreError(
-                f"The workspace {self.folder.name} cannot be opened ({error}).",
-                "Check that the folder exists and may be written, or name another with --workspace.",
-            ) from error
+        except OSError as error:
+            raise in_words(error, self.folder) from error
+        connection = sqlite3.connect(self.database, timeout=_TURN_S, isolation_level=None)
+        connection.row_factory = sqlite3.Row
         try:
-            connection.row_factory = sqlite3.Row
-            self._migrate(connection)
-            connection.execute("BEGIN")
+            _patiently(lambda: self._begin(connection, begin))
             yield connection
-            connection.execute("COMMIT")
-        except sqlite3.DatabaseError as error:
-            _roll_back(connection)
-            if isinstance(error, sqlite3.IntegrityError):
-                raise
-            raise StoreError(
-                f"The catalog of workspace {self.folder.name} cannot be used ({error}).",
-                "Free disk space if the disk is full; otherwise restore the folder from a copy.",
-            ) from error
-        except BaseException:
-            _roll_back(connection)
-            raise
+            _patiently(lambda: connection.execute("COMMIT"))
         finally:
-            connection.close()
+            try:
+                _roll_back(connection)
+            finally:
+                connection.close()
+
+    def _begin(self, connection: sqlite3.Connection, begin: str) -> None:
+        """Begin a transaction on a catalog of this program's schema, from nothing if the last attempt was refused."""
+        _roll_back(connection)
+        connection.execute("PRAGMA foreign_keys = ON")
+        connection.execute(begin)
+        version = connection.execute("PRAGMA user_version").fetchone()[0]  # takes the snapshot of a reader
+        if version == len(MIGRATIONS):
+            return
+        _roll_back(connection)
+        self._migrate(connection)
+        connection.execute(begin)
 
     def _migrate(self, connection: sqlite3.Connection) -> None:
+        """Bring the schema up to date; of several processes one does it and the others find it done."""
         connection.execute("PRAGMA journal_mode = WAL")
-        connection.execute("PRAGMA foreign_keys = ON")
-        if connection.execute("PRAGMA user_version").fetchone()[0] == len(MIGRATIONS):
-            return
         connection.execute("BEGIN IMMEDIATE")
         version = connection.execute("PRAGMA user_version").fetchone()[0]
         if version > len(MIGRATIONS):
@@ -129,6 +211,49 @@ class Workspace:
                 connection.execute(statement)
             connection.execute(f"PRAGMA user_version = {number}")
         connection.execute("COMMIT")
+
+    @contextmanager
+    def _in_words(self) -> Iterator[None]:
+        """What SQLite and the folder refuse, as a sentence; constraints are the caller's to explain."""
+        try:
+            yield
+        except sqlite3.IntegrityError:
+            raise
+        except sqlite3.Error as error:
+            raise in_words(error, self.folder) from error
+
+
+def _transactions() -> dict[Path, sqlite3.Connection]:
+    if not hasattr(_open, "transactions"):
+        _open.transactions = {}
+    return _open.transactions
+
+
+@contextmanager
+def _part_of(connection: sqlite3.Connection) -> Iterator[None]:
+    """A part of an open transaction that an error takes back, without the rest."""
+    connection.execute("SAVEPOINT part")
+    try:
+        yield
+    except BaseException:
+        if connection.in_transaction:  # SQLite itself rolls back when the disk is full
+            connection.execute("ROLLBACK TO part")
+            connection.execute("RELEASE part")
+        raise
+    connection.execute("RELEASE part")
+
+
+def _patiently(action: Callable[[], object]) -> None:
+    """Do something that a lock may refuse, until it is done or PATIENCE_S have passed."""
+    until = time.monotonic() + PATIENCE_S
+    while True:
+        try:
+            action()
+            return
+        except sqlite3.OperationalError as error:
+            if not is_lock(error) or time.monotonic() > until:
+                raise
+        time.sleep(random.uniform(0.005, 0.05))  # not in step with the others that wait
 
 
 def _roll_back(connection: sqlite3.Connection) -> None:

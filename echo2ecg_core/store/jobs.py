@@ -72,7 +72,7 @@ def queue(workspace: Workspace, kind: str, parameters: dict | None = None) -> in
     """Queue a job and return its id; the same kind and parameters still open is returned instead of doubled."""
     text = json.dumps(parameters or {}, sort_keys=True)
     same_open = "SELECT job_id FROM jobs WHERE kind = ? AND parameters = ? AND state IN ('queued', 'running')"
-    with workspace.connect() as db:
+    with workspace.write(counts=False) as db:
         row = db.execute(
             "INSERT INTO jobs (kind, parameters, state, created_at) SELECT ?, ?, 'queued', ? "
             f"WHERE NOT EXISTS ({same_open}) RETURNING job_id",
@@ -108,7 +108,7 @@ def claim(workspace: Workspace, worker: str) -> Job | None:
     """
     requeue_lost(workspace)
     now = time.time()
-    with workspace.connect() as db:
+    with workspace.write(counts=False) as db:
         row = db.execute(
             "UPDATE jobs SET state = 'running', worker = ?, started_at = ?, heartbeat_at = ?, claimed_progress = "
             "progress"
@@ -126,7 +126,7 @@ def requeue_lost(workspace: Workspace) -> None:
         rows = db.execute("SELECT * FROM jobs WHERE worker IS NOT NULL").fetchall()
     lost = [row for row in rows if _is_lost(row)]
     for row in lost:
-        with workspace.connect() as db:
+        with workspace.write(counts=False) as db:
             db.execute(
                 "UPDATE jobs SET worker = NULL, lost = lost + (state = 'running'),"
                 " finished_at = CASE WHEN state = 'running' AND lost + 1 >= ? THEN ? ELSE finished_at END,"
@@ -152,7 +152,7 @@ def report(workspace: Workspace, job_id: int, progress: float, message: str, *, 
     Raises:
         Cancelled: a person cancelled the job meanwhile, or another worker has it.
     """
-    with workspace.connect() as db:
+    with workspace.write(counts=False) as db:
         changed = db.execute(
             "UPDATE jobs SET progress = ?, message = ?, heartbeat_at = ? WHERE job_id = ? AND state = 'running'"
             " AND (? IS NULL OR worker = ?)",
@@ -164,14 +164,14 @@ def report(workspace: Workspace, job_id: int, progress: float, message: str, *, 
 
 def beat(workspace: Workspace, job_id: int, worker: str) -> None:
     """Sign of life of the worker that holds a job, also while a cancelled one has not stopped yet."""
-    with workspace.connect() as db:
+    with workspace.write(counts=False) as db:
         db.execute("UPDATE jobs SET heartbeat_at = ? WHERE job_id = ? AND worker = ?", (time.time(), job_id, worker))
 
 
 def finish(workspace: Workspace, job_id: int, state: str, message: str, *, worker: str | None = None) -> None:
     """Write how a job ended (done, failed or cancelled), unless it ended already or another worker has it; let go of
     it."""
-    with workspace.connect() as db:
+    with workspace.write(counts=False) as db:
         db.execute(
             "UPDATE jobs SET state = ?, message = ?, finished_at = ?, progress = CASE WHEN ? = 'done' THEN 1 ELSE "
             "progress END"
@@ -185,7 +185,7 @@ def finish(workspace: Workspace, job_id: int, state: str, message: str, *, worke
 
 def cancel(workspace: Workspace, job_id: int) -> None:
     """Cancel a queued or running job; its worker stops at its next report and lets go of it."""
-    with workspace.connect() as db:
+    with workspace.write(counts=False) as db:
         db.execute(
             "UPDATE jobs SET state = 'cancelled', message = ?, finished_at = ? WHERE job_id = ? AND state IN "
             "('queued', 'running')",
@@ -205,7 +205,7 @@ def resume(workspace: Workspace, job_id: int) -> None:
             f"Job {job_id} is {found.state}: only a failed or stopped job can be resumed.", "Start a new one."
         )
     text = json.dumps(found.parameters, sort_keys=True)
-    with workspace.connect() as db:
+    with workspace.write(counts=False) as db:
         changed = db.execute(
             "UPDATE jobs SET state = 'queued', message = 'Waiting to go on', finished_at = NULL, lost = 0 WHERE "
             "job_id = ?"

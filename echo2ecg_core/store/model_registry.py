@@ -93,7 +93,7 @@ class ModelRegistry:
                     "Promote another model first, then import it again.",
                 )
             self._copy(folder, target)
-        with self.workspace.connect() as db:
+        with self.workspace.write() as db:
             db.execute(
                 "INSERT OR IGNORE INTO models VALUES (?, ?, ?, ?, ?, 0)",
                 (
@@ -154,7 +154,7 @@ class ModelRegistry:
     def promote(self, model_id: str) -> ModelCard:
         """Make a model the active one, in one transaction."""
         card = self.get(model_id)
-        with self.workspace.connect() as db:
+        with self.workspace.write() as db:
             db.execute("UPDATE models SET active = 0 WHERE active = 1")
             db.execute("UPDATE models SET active = 1 WHERE model_id = ?", (card.model_id,))
         return self.get(card.model_id)

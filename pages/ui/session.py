@@ -95,7 +95,7 @@ def gain_mm_mv() -> int:
 
 def removes_wander() -> bool:
     """True when baseline wander is removed for display; the caption then says so."""
-    return bool(st.session_state.get(WANDER_KEY, True))
+    return bool(st.session_state.get(WANDER_KEY, False))
 
 
 def start_s() -> float:

@@ -64,7 +64,7 @@ def register(place, digit: str, name: str, parts: list[str], readouts: bool = Fa
 def add_ecg(place):
     with place.connect() as db:
         db.execute("INSERT INTO patients VALUES ('P', NULL, 'test', 'c', 1)")
-        db.execute("INSERT INTO ecgs VALUES ('E', 'P', NULL, 500, 10, 'x', 'y', 'z')")
+        db.execute("INSERT INTO ecgs VALUES ('E', 'P', NULL, 500, 10, 'x', 'y', 'z', NULL)")
 
 
 def test_an_empty_workspace_says_how_to_get_a_model(page, place):

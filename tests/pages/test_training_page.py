@@ -338,7 +338,7 @@ def test_promoting_names_old_and_new_and_asks_for_preparing_first(place, tmp_pat
     assert not app.exception and ModelRegistry(place).active().model_id == card.model_id
     with place.connect() as db:
         db.execute("INSERT INTO patients VALUES ('P', NULL, 'test', 'c', 1)")
-        db.execute("INSERT INTO ecgs VALUES ('E', 'P', NULL, 500, 10, 'x', 'y', 'z')")
+        db.execute("INSERT INTO ecgs VALUES ('E', 'P', NULL, 500, 10, 'x', 'y', 'z', NULL)")
     app.run()
     assert "no vectors of 1 of 1 ECGs" in words(app)
     button(app, "Prepare").click().run()
