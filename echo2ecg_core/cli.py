@@ -177,7 +177,7 @@ def import_archive(
     workspace: WorkspaceOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Import a folder of ECGs, echo clips and labels (layout: docs/archives.md)."""
+    """Import a folder of ECGs, echo clips and labels (layout: README)."""
     from dataclasses import asdict
 
     from echo2ecg_core.intake.demo import open_workspace

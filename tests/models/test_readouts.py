@@ -30,7 +30,6 @@ def test_ninety_percent_intervals_cover_ninety_percent_of_new_patients(fitted):
     assert abs(np.mean(inside) - 0.9) < 0.035  # binomial 99 % band for 600 draws, calibration noise included
 
 
-@pytest.mark.slow
 def test_over_200_random_resplits_ninety_percent_intervals_cover_ninety_percent():
     rng = np.random.default_rng(1)
     x, y = made_data(rng, 700)
