@@ -13,6 +13,10 @@ from pathlib import Path
 import pytest
 from filelock import FileLock
 
+if "PYTEST_XDIST_WORKER" in os.environ:  # the processes share the cores: one thread each, set before numpy is imported
+    for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
+        os.environ.setdefault(name, "1")
+
 SHIPPED_GOLDENS = Path(__file__).resolve().parent / "goldens"
 SHARED = Path(os.environ.get("ECHO2ECG_SHARED", Path(__file__).resolve().parents[2] / "shared"))
 
