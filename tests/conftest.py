@@ -8,6 +8,7 @@ ship, which are thinned out (tests/goldens/README.md).
 import os
 import shutil
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -49,43 +50,56 @@ def samples(shared) -> Path:
 
 
 @pytest.fixture(scope="session")
-def demo_workspace(tmp_path_factory, worker_id):
-    """The demo workspace with eight patients instead of all, built by the real job, once for all test processes."""
+def built_once(tmp_path_factory, worker_id):
+    """Gives a workspace that one test process builds and every test process has a copy of: built_once(name, build)."""
     from echo2ecg_core.store.database import Workspace
 
-    own = tmp_path_factory.mktemp("demo") / "workspace"
-    if worker_id == "master":
-        return _built_demo(Workspace(own))
-    built = tmp_path_factory.getbasetemp().parent / "built-demo"
-    with FileLock(f"{built}.lock"):
-        if not built.is_dir():
-            _built_demo(Workspace(built.with_name("demo-in-the-making")))
-            built.with_name("demo-in-the-making").rename(built)
-    shutil.copytree(built, own)
-    return Workspace(own)
+    def workspace(name: str, build: Callable[[Path], Workspace]) -> Workspace:
+        own = tmp_path_factory.mktemp(name)
+        if worker_id == "master":
+            return build(own)
+        built = tmp_path_factory.getbasetemp().parent / f"built-{name}"
+        with FileLock(f"{built}.lock"):
+            if not built.is_dir():
+                half = built.with_name(f"half-{built.name}")
+                shutil.rmtree(half, ignore_errors=True)
+                half.mkdir()
+                build(half)
+                half.rename(built)
+        shutil.copytree(built / "workspace", own / "workspace")
+        return Workspace(own / "workspace")
 
-
-def _built_demo(workspace):
-    from echo2ecg_core.intake import demo
-    from echo2ecg_core.store import jobs
-    from echo2ecg_core.worker import work
-
-    patch = pytest.MonkeyPatch()
-    patch.setattr(demo, "DEMO_PATIENTS", {"test": 4, "validation": 2, "train": 2})
-    jobs.queue(workspace, "demo")
-    assert work(workspace) == 1
-    patch.undo()
-    job = jobs.jobs(workspace)[-1]
-    assert job.state == "done", job.message
     return workspace
 
 
 @pytest.fixture(scope="session")
-def ecg_only_workspace(tmp_path_factory):
+def demo_workspace(built_once):
+    """The demo workspace with eight patients instead of all, built by the real job."""
+    return built_once("demo", _built_demo)
+
+
+@pytest.fixture(scope="session")
+def ecg_only_workspace(built_once):
     """A workspace whose active model is an ECG encoder without an echo side; tests that change it take a copy."""
     from tests.ecg_only_workspace import active_workspace
 
-    return active_workspace(tmp_path_factory.mktemp("ecg-only"))
+    return built_once("ecg-only", active_workspace)
+
+
+def _built_demo(folder: Path):
+    from echo2ecg_core.intake import demo
+    from echo2ecg_core.store import jobs
+    from echo2ecg_core.store.database import Workspace
+    from echo2ecg_core.worker import work
+
+    workspace = Workspace(folder / "workspace")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(demo, "DEMO_PATIENTS", {"test": 4, "validation": 2, "train": 2})
+        jobs.queue(workspace, "demo")
+        assert work(workspace) == 1
+    job = jobs.jobs(workspace)[-1]
+    assert job.state == "done", job.message
+    return workspace
 
 
 @pytest.fixture(autouse=True)
