@@ -367,6 +367,20 @@ def promote(
     print(f"{card.name} {card.model_id} is active.")
 
 
+@app.command("app")
+def dashboard(
+    port: Annotated[int, typer.Option(min=1, max=65535, help="http://localhost:PORT")] = 8501,
+    workspace: WorkspaceOption = None,
+) -> None:
+    """Serve the dashboard; stop it with Ctrl+C."""
+    from echo2ecg_core.settings import PROJECT
+
+    if workspace is not None:
+        os.environ["ECHO2ECG_WORKSPACE"] = str(workspace.expanduser().resolve())
+    command = [sys.executable, "-m", "streamlit", "run", str(PROJECT / "app.py"), "--server.port", str(port)]
+    os.execv(sys.executable, command)
+
+
 @app.command("hash-password")
 def hash_password() -> None:
     """Ask for a password and print the line for ECHO2ECG_ADMIN_PASSWORD_HASH."""

@@ -141,13 +141,3 @@ def _player_metadata(comment: str | None) -> dict:
     except (ValueError, TypeError):
         return {}
     return known if possible else {}
-
-
-def poster_jpeg(clip: EchoClip, quality: int = 85) -> bytes:
-    """A still of the clip at its first R wave (end-diastole; else the first frame) as JPEG."""
-    from PIL import Image
-
-    at = round(clip.r_wave_times_s[0] * clip.fps) if clip.r_wave_times_s else 0
-    buffer = io.BytesIO()
-    Image.fromarray(clip.frames[min(max(at, 0), clip.n_frames - 1)]).save(buffer, "JPEG", quality=quality)
-    return buffer.getvalue()

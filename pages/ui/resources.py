@@ -158,6 +158,39 @@ def workspace_name() -> str:
     return "Demo (phantom cohort)" if synthetic else workspace().folder.name
 
 
+@st.cache_resource(max_entries=6, show_spinner=False)
+def _map_points(state: tuple, layout: str):
+    from echo2ecg_core.answers.maps import load_map
+
+    return load_map(Workspace(state[0]), state[1], layout)
+
+
+def map_points(model_id: str, layout: str):
+    """The points of a model's map (answers.maps.load_map), read once per drawing and version of the catalog; not to be
+    changed.
+
+    Raises:
+        StoreError: the map has not been drawn yet, or is damaged.
+    """
+    from echo2ecg_core.answers.maps import map_state
+
+    return _map_points(map_state(workspace(), model_id), layout)
+
+
+@st.cache_data(max_entries=6, show_spinner=False)
+def _undrawn(state: tuple, vectors: tuple) -> int:
+    from echo2ecg_core.answers.maps import undrawn
+
+    return undrawn(Workspace(state[0]), state[1])
+
+
+def undrawn(card: ModelCard) -> int:
+    """How many ECGs and studies got vectors after the map was drawn; counted once per state of both."""
+    from echo2ecg_core.answers.maps import map_state
+
+    return _undrawn(map_state(workspace(), card.model_id), _neighbours_state(card))
+
+
 def holds_phantoms_only() -> bool:
     """True when every study of the workspace is simulated."""
     return workspace().exists() and _studies(str(workspace().folder), workspace().version())[1]

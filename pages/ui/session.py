@@ -49,12 +49,6 @@ def open_ecg(record: EcgRecord) -> None:
     st.session_state[START_KEY] = 0.0
 
 
-def close_ecg() -> None:
-    """Forget the current ECG and the recordings of its upload."""
-    for key in (_RECORD, _READ):
-        st.session_state.pop(key, None)
-
-
 def upload_round() -> int:
     """Number that names the uploader; a new number is an empty uploader."""
     return st.session_state.get(_ROUND, 0)
