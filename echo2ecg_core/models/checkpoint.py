@@ -33,11 +33,11 @@ RESERVED = ("format", "version", "spec", "weights", "sha256")
 COPY_AGAIN = "Copy the whole model folder again."
 PRECISIONS = {"float32": torch.float32, "float16": torch.float16}
 PARTS_OF_OURS = ("echo2ecg", "clip_encoder", "view_classifier")
-BUILDERS = {kind: (lambda spec, head=head: head.network()) for kind, head in READY.items()} | {
+BUILDERS = {
     "echo2ecg": Echo2ECG,
     "clip_encoder": lambda spec: clip_encoder_of(spec.clip_encoder),
     "view_classifier": lambda spec: ViewClassifier(),
-}
+} | {kind: (lambda spec, head=head: head.network()) for kind, head in READY.items()}
 
 
 @dataclass(frozen=True)

@@ -89,11 +89,16 @@ class ReadyHead:
 
 def answers(head: ReadyHead, network: nn.Module, *inputs: np.ndarray) -> np.ndarray:
     """Published outputs of prepared inputs with a batch axis each, (b, outputs) float32."""
+    return head.told(raw_answers(head, network, *inputs)).numpy()
+
+
+def raw_answers(head: ReadyHead, network: nn.Module, *inputs: np.ndarray) -> Tensor:
+    """What the network gives before sigmoid or softmax, (b, outputs) on the CPU; it computes where its weights lie."""
     import torch
 
+    device = next(network.parameters()).device
     with torch.inference_mode():
-        raw = head.raw(network, *(torch.from_numpy(np.ascontiguousarray(x)) for x in inputs))
-        return head.told(raw).numpy()
+        return head.raw(network, *(torch.from_numpy(np.ascontiguousarray(x)).to(device) for x in inputs)).cpu()
 
 
 def kind_of(state: Mapping) -> str | None:
