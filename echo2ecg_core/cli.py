@@ -51,6 +51,12 @@ def predict(
     files: Annotated[list[Path], typer.Argument(help="ECG files, folders or patterns (a WFDB record by its .hea).")],
     sampling_rate_hz: Annotated[float | None, typer.Option(help="For files that do not hold their rate.")] = None,
     insist: Annotated[bool, typer.Option(help="Predict although the signal quality is unusable.")] = False,
+    sex: Annotated[
+        str | None, typer.Option(help="male or female, where a file does not tell; second readers ask.")
+    ] = None,
+    age_years: Annotated[
+        float | None, typer.Option(help="Age, where a file does not tell; second readers ask.")
+    ] = None,
     csv: Annotated[bool, typer.Option("--csv", help="Print a table, one row a file.")] = False,
     workspace: WorkspaceOption = None,
     as_json: JsonOption = False,
@@ -70,7 +76,16 @@ def predict(
     found = ecg_files(files)
     with progress_bar(shown=len(found) > 1) as progress:
         reports = list(
-            predict_files(found, load, place, insist=insist, sampling_rate_hz=sampling_rate_hz, progress=progress)
+            predict_files(
+                found,
+                load,
+                place,
+                insist=insist,
+                sampling_rate_hz=sampling_rate_hz,
+                sex=sex,
+                age_years=age_years,
+                progress=progress,
+            )
         )
     if single and "error" in reports[0]:
         raise Echo2ECGError(reports[0]["error"])

@@ -31,6 +31,11 @@ class ImportedModel:
     placeholders: tuple[str, ...]
     notes: tuple[str, ...]
 
+    @property
+    def state(self) -> str:
+        """What the model does from now on, in words: "inactive", or "a second reader, switched on"."""
+        return "a second reader, switched on" if "ready" in self.card.manifest() else "inactive"
+
     def as_json(self) -> dict:
         """The import as plain JSON types."""
         return {
