@@ -63,11 +63,7 @@ with below:
         st.html(phenotype_table.phenotype_table(report))
     with why:
         evidence.why(report)
-    with second, errors_in_words(), st.spinner("Asking the second readers …"):
-        reads, ours = resources.second_reads(record, card, prediction, second_readers.person(record))
-        second_readers.tab(record, reads, ours)
-    with line_place:
-        second_readers.card_line(reads)
+    second_readers.draw(second, line_place, record, card, prediction)
     with beats:
         ecg_panel.beats_panel(record)
     with signal:

@@ -164,7 +164,8 @@ def _second_reads(key: tuple, _record, _card, _prediction, _person, _cards):
         except ModelError as error:
             log.warning("A second reader cannot be loaded: %s", error)
     report = _prediction.as_json()
-    ours = chances_of(report, _prediction.embedding, loaded_model(_card))
+    embedding = _prediction.embedding
+    ours = chances_of(report, embedding, loaded_model(_card)) if embedding is not None else {}
     unusable = report["quality"]["verdict"] == "unusable"
     return read_beside(_record, readers, person=_person, our_chances=ours, unusable=unusable), ours
 

@@ -8,16 +8,17 @@ from echo2ecg_core.answers.second_readers import Person, person_of
 from echo2ecg_core.ecg.record import EcgRecord
 from echo2ecg_core.evaluation.finding_map import QUESTIONS
 from echo2ecg_core.figures.notation import MISSING, number, percent
-from pages.ui import session
-from pages.ui.errors import plain
+from echo2ecg_core.store.model_registry import ModelCard
+from pages.ui import resources, session
+from pages.ui.errors import errors_in_words, plain
 
 NONE_YET = (
     "No second reader is switched on. A published model that was trained on other hearts (EchoNext-Mini, ECGFounder) "
     "can be imported on the Models page; from then on it answers every ECG beside the active model."
 )
 SCORES = (
-    "A **score** orders ECGs and is no chance: 0.6 does not mean 60 of 100. It becomes a chance once it is recalibrated "
-    "on labelled ECGs of this workspace (Models page)."
+    "A **score** orders ECGs and is no chance: 0.6 does not mean 60 of 100. It becomes a chance once it is "
+    "recalibrated on labelled ECGs of this workspace (Models page)."
 )
 GIVEN = "given on this page"
 MOST_STATEMENTS = 10
@@ -26,6 +27,15 @@ NUMBER_WORDS = {
     "atrial_rate": ("Atrial rate", "bpm"), "pr_ms": ("PR", "ms"), "qrs_ms": ("QRS", "ms"),
     "qtc_ms": ("QTc (Bazett)", "ms"),
 }  # fmt: skip
+
+
+def draw(tab_place, line_place, record: EcgRecord, card: ModelCard, prediction) -> None:
+    """The tab and the line in the card, from one pass of the second readers."""
+    with tab_place, errors_in_words(), st.spinner("Asking the second readers …"):
+        found, ours = resources.second_reads(record, card, prediction, person(record))
+        tab(record, found, ours)
+        with line_place:
+            card_line(found)
 
 
 def person(record: EcgRecord) -> Person:
@@ -53,10 +63,9 @@ def card_line(found: list[dict]) -> None:
                 left_out = reader["this_ecg_left_out_for"]
                 mark = f" Its authors left such ECGs out ({', '.join(left_out)})." if left_out else ""
                 our = "" if finding["our_chance"] is None else f"; ours {percent(finding['our_chance'])}"
-                line = (
-                    f"{reader['model']['name']} on {finding['label']}: {answer(finding)}{our}. {finding['agreement']}."
-                )
-                st.caption(plain(line.replace(". .", ".") + mark))
+                agreed = f" {finding['agreement']}." if finding["agreement"] else ""
+                line = f"{reader['model']['name']} on {finding['label']}: {answer(finding)}{our}.{agreed}{mark}"
+                st.caption(plain(line))
 
 
 def tab(record: EcgRecord, found: list[dict], our_chances: dict[str, float]) -> None:
