@@ -299,6 +299,27 @@ def report(
 
 
 @app.command()
+def compare(
+    models: Annotated[list[str], typer.Option(help="Ids of two or more models, ours or second readers: A B C.")],
+    out: Annotated[Path, typer.Option(help="Folder to write: findings, report.html, tables/, figures/.")],
+    more: Annotated[list[str] | None, typer.Argument(hidden=True)] = None,
+    cohort: Annotated[str | None, typer.Option(help="Judge test patients of this cohort; without it, of all.")] = None,
+    workspace: WorkspaceOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Compare models on the same test patients: findings, retrieval, sizes and speed, with paired differences."""
+    from echo2ecg_core.reports.compare import compare as compare_models
+    from echo2ecg_core.reports.compare import summary_lines
+
+    with progress_bar() as progress:
+        found = compare_models(existing_workspace(workspace), [*models, *(more or ())], cohort, out, progress)
+    if as_json:
+        print_json(found)
+    else:
+        print("\n".join(summary_lines(found)))
+
+
+@app.command()
 def phantom(
     out: Annotated[Path, typer.Option(help="Folder to write.")],
     patients: Annotated[int, typer.Option()] = 20,

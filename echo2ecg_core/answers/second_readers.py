@@ -299,7 +299,8 @@ def chances_of(report: dict, embedding: np.ndarray | None, model) -> dict[str, f
     told = {p["name"] for p in report["phenotypes"] if p["value"] is not None and p["interval"] is not None}
 
     def chance_at_most(name: str, limit: float) -> float | None:
-        return model.readouts.estimate(name, embedding).chance_at_most(limit) if name in told else None
+        estimate = model.readouts.estimate(name, embedding) if name in told else None
+        return None if estimate is None or estimate.interval is None else estimate.chance_at_most(limit)
 
     found = {name: our_chance(question, chance_at_most) for name, question in QUESTIONS.items()}
     return {name: chance for name, chance in found.items() if chance is not None}

@@ -45,7 +45,7 @@ def logit(chances: np.ndarray) -> np.ndarray:
 def fit_curve(method: str, scores: np.ndarray, positive: np.ndarray) -> Curve:
     """The curve of one method from scores (n,) and what was measured (n,) 0 or 1."""
     if method == "platt":
-        return Curve("platt", tuple(_line(logit(scores), positive, np.ones(len(scores)))))
+        return Curve("platt", tuple(line_of(logit(scores), positive, np.ones(len(scores)))))
     from sklearn.isotonic import IsotonicRegression
 
     # one case more and one less at either end, so that no chance is 0 or 1 (Platt's targets)
@@ -105,7 +105,7 @@ def calibration_of(
     weights = np.concatenate(
         [np.ones((1, len(chances))), patient_weights(patients, n_resamples, np.random.default_rng(0))]
     )
-    lines = np.array([_line(logit(chances), positive, w) for w in weights])  # (1 + r, 2)
+    lines = np.array([line_of(logit(chances), positive, w) for w in weights])  # (1 + r, 2)
     resampled = {
         "auroc": weighted_auroc(chances, positive.astype(bool), weights),
         "brier": weights @ (chances - positive) ** 2 / weights.sum(1),
@@ -137,7 +137,7 @@ def _log_loss(chances: np.ndarray, positive: np.ndarray) -> float:
     return float(-np.mean(np.where(positive == 1, np.log(p), np.log(1 - p))))
 
 
-def _line(x: np.ndarray, positive: np.ndarray, weights: np.ndarray, steps: int = 30) -> np.ndarray:
+def line_of(x: np.ndarray, positive: np.ndarray, weights: np.ndarray, steps: int = 30) -> np.ndarray:
     """Slope and intercept of a weighted logistic regression by Newton's method; a touch of ridge keeps it finite."""
     design, beta = np.stack([x, np.ones_like(x)], 1), np.zeros(2)
     for _ in range(steps):

@@ -16,7 +16,7 @@ from echo2ecg_core.answers.second_readers import CURVES_FILE, Person, SecondRead
 from echo2ecg_core.errors import Echo2ECGError, ModelError, StoreError
 from echo2ecg_core.evaluation.finding_map import QUESTIONS
 from echo2ecg_core.evaluation.recalibrate import recalibrated
-from echo2ecg_core.intake.vectors_of_others import ImportedVectors, keep
+from echo2ecg_core.intake.vectors_of_others import FOLDER, ImportedVectors, keep, read_kept
 from echo2ecg_core.progress import Progress, part, silent
 from echo2ecg_core.store.catalog import Catalog
 from echo2ecg_core.store.database import Workspace, write_atomically
@@ -155,9 +155,11 @@ def embed_as_encoder(workspace: Workspace, model_id: str, progress: Progress = s
     reader = load_reader(card)
     if reader.head.embed is None:
         raise ModelError(f"{card.name} is no encoder: it gives findings only.", "ECGFounder is one.")
-    catalog, vectors = Catalog(workspace), {}
+    catalog, vectors = Catalog(workspace), _kept_vectors(workspace, reader.head.kind)
     ids = list(catalog.ecgs().ecg_id)
     for done, ecg_id in enumerate(ids):
+        if ecg_id in vectors:
+            continue
         record = catalog.ecg_record(ecg_id)
         try:
             windows = reader.head.prepare(record.signal_mv, record.sampling_rate_hz, {})[0]
@@ -173,6 +175,15 @@ def embed_as_encoder(workspace: Workspace, model_id: str, progress: Progress = s
     of = ImportedVectors(f"{reader.head.kind}.npz", np.stack(list(vectors.values())), tuple(vectors), stated)
     keep(workspace, reader.head.kind, of)
     return f"{card.name} embedded {len(vectors)} of {len(ids)} ECGs; the next reports have its row."
+
+
+def _kept_vectors(workspace: Workspace, kind: str) -> dict[str, np.ndarray]:
+    path = workspace.folder / FOLDER / f"{kind}.npz"
+    try:
+        kept = read_kept(path) if path.is_file() else None
+    except StoreError:  # damaged: made again
+        return {}
+    return {} if kept is None else dict(zip(kept.ids, kept.matrix, strict=True))
 
 
 # ------------------------------------------------------------- readings of clips

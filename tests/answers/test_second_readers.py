@@ -1,6 +1,7 @@
 """Second readers: never active, switched on and off, with their numbers, their limits and agreement in words."""
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -200,3 +201,40 @@ def test_every_output_in_the_table_of_questions_is_one_the_model_has():
     for question in QUESTIONS.values():
         for kind, output in question.asked_by.items():
             assert output in {o.name for o in READY[kind].outputs}
+
+
+def test_predict_puts_second_readers_beside_our_chance_of_the_same_finding(place, tmp_path_factory):
+    import wfdb
+
+    from echo2ecg_core.answers.loaded_model import load_active_model
+    from echo2ecg_core.answers.predict_files import predict_files
+    from echo2ecg_core.intake.demo import open_workspace
+
+    open_workspace(place)
+    folder = tmp_path_factory.mktemp("files")
+    signal = np.asarray(ecg().signal_mv, float).T
+    leads = ["I", "II", "III", "aVR", "aVL", "aVF", "V1", "V2", "V3", "V4", "V5", "V6"]
+    wfdb.wrsamp("made", 500, ["mV"] * 12, leads, signal, fmt=["16"] * 12, write_dir=str(folder))
+    (report,) = predict_files(
+        [folder / "made.hea"], lambda: load_active_model(place), place, sex="female", age_years=64.0
+    )
+    found = {r["model"]["name"]: r for r in report["second_readers"]}
+    assert found.keys() == {"EchoNext-Mini", "ECGFounder"} and json.dumps(report)
+    numbers = found["EchoNext-Mini"]["numbers"]
+    assert numbers["age_years"] == {"value": 64.0, "source": "given"} and numbers["sex"]["value"] == "female"
+    low = next(f for f in found["EchoNext-Mini"]["findings"] if f["question"] == "lvef_le_45")
+    lvef = next(p for p in report["phenotypes"] if p["name"] == "lvef")
+    assert lvef["classes"]["reduced"] <= low["our_chance"] <= 1 - lvef["classes"]["preserved"]
+
+
+def test_predict_without_second_readers_has_an_empty_list(tmp_path):
+    from pydicom.data import get_testdata_file
+
+    from echo2ecg_core.answers.loaded_model import load_active_model
+    from echo2ecg_core.answers.predict_files import predict_files
+    from echo2ecg_core.intake.demo import open_workspace
+
+    bare = Workspace(tmp_path / "bare")
+    open_workspace(bare)
+    (report,) = predict_files([Path(get_testdata_file("waveform_ecg.dcm"))], lambda: load_active_model(bare), bare)
+    assert report["second_readers"] == []

@@ -37,7 +37,8 @@ def panel(workspace: Workspace, card: ModelCard) -> None:
     st.markdown(
         f"**{plain(facts['can'])}.** Trained on {plain(facts['trained_on'])}. Its authors left out: "
         f"{plain(facts['left_out'])}.  \n**Licence.** {plain(manifest['licence'])}  \n"
-        f"**From** {plain(facts['source'])}; {number(facts['source_bytes'] / 1e6, 1)} MB, SHA-256 `{manifest['source_sha256']}`."
+        f"**From** {plain(facts['source'])}; {number(facts['source_bytes'] / 1e6, 1)} MB, "
+        f"SHA-256 `{manifest['source_sha256']}`."
     )
     if facts["reads"] == "clip":
         st.caption(f"{len(readings(workspace, card.model_id))} studies of this workspace are machine-read.")
