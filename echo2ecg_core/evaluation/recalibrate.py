@@ -15,6 +15,7 @@ from echo2ecg_core.evaluation.phenotypes import interval, patient_weights, weigh
 FEWEST_PATIENTS, FEWEST_POSITIVE = 200, 30
 CLOSEST = 1e-6  # to 0 and 1: a logit has to be finite
 METHODS = ("platt", "isotonic")
+RIDGE = 1e-6
 
 
 @dataclass(frozen=True)
@@ -45,7 +46,7 @@ def logit(chances: np.ndarray) -> np.ndarray:
 def fit_curve(method: str, scores: np.ndarray, positive: np.ndarray) -> Curve:
     """The curve of one method from scores (n,) and what was measured (n,) 0 or 1."""
     if method == "platt":
-        return Curve("platt", tuple(line_of(logit(scores), positive, np.ones(len(scores)))))
+        return Curve("platt", tuple(map(float, lines_of(logit(scores), positive, np.ones((1, len(scores))))[0])))
     from sklearn.isotonic import IsotonicRegression
 
     # one case more and one less at either end, so that no chance is 0 or 1 (Platt's targets)
@@ -105,7 +106,7 @@ def calibration_of(
     weights = np.concatenate(
         [np.ones((1, len(chances))), patient_weights(patients, n_resamples, np.random.default_rng(0))]
     )
-    lines = np.array([line_of(logit(chances), positive, w) for w in weights])  # (1 + r, 2)
+    lines = lines_of(logit(chances), positive, weights)  # (1 + r, 2)
     resampled = {
         "auroc": weighted_auroc(chances, positive.astype(bool), weights),
         "brier": weights @ (chances - positive) ** 2 / weights.sum(1),
@@ -137,15 +138,21 @@ def _log_loss(chances: np.ndarray, positive: np.ndarray) -> float:
     return float(-np.mean(np.where(positive == 1, np.log(p), np.log(1 - p))))
 
 
-def line_of(x: np.ndarray, positive: np.ndarray, weights: np.ndarray, steps: int = 30) -> np.ndarray:
-    """Slope and intercept of a weighted logistic regression by Newton's method; a touch of ridge keeps it finite."""
-    design, beta = np.stack([x, np.ones_like(x)], 1), np.zeros(2)
+def lines_of(x: np.ndarray, positive: np.ndarray, weights: np.ndarray, steps: int = 30) -> np.ndarray:
+    """Slope and intercept (w, 2) of weighted logistic regressions of an outcome on one number, by Newton's method.
+
+    Args:
+        x: (n,). positive: (n,) 0 or 1. weights: (w, n), one regression a row. A touch of ridge keeps each finite.
+    """
+    slope, intercept = np.zeros((2, len(weights), 1))
     for _ in range(steps):
-        p = 1 / (1 + np.exp(-np.clip(design @ beta, -30, 30)))
-        gradient = design.T @ (weights * (positive - p)) - 1e-6 * beta
-        curvature = (design * (weights * p * (1 - p))[:, None]).T @ design + 1e-6 * np.eye(2)
-        step = np.linalg.solve(curvature, gradient)
-        beta = beta + np.clip(step, -5, 5)
-        if np.abs(step).max() < 1e-9:
+        p = 1 / (1 + np.exp(-np.clip(slope * x + intercept, -30, 30)))  # (w, n)
+        error, spread = weights * (positive - p), weights * p * (1 - p)
+        g = (error @ x - RIDGE * slope[:, 0], error.sum(1) - RIDGE * intercept[:, 0])
+        a, b, c = spread @ x**2 + RIDGE, spread @ x, spread.sum(1) + RIDGE  # the curvature [[a, b], [b, c]]
+        step = np.stack([c * g[0] - b * g[1], a * g[1] - b * g[0]], 1) / (a * c - b * b)[:, None]
+        step = np.clip(step, -5, 5)
+        slope, intercept = slope + step[:, :1], intercept + step[:, 1:]
+        if np.abs(step).max() < 1e-8:
             break
-    return beta
+    return np.concatenate([slope, intercept], 1)

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from echo2ecg_core.evaluation.phenotypes import interval, patient_weights, weighted_binary
-from echo2ecg_core.evaluation.recalibrate import line_of, logit
+from echo2ecg_core.evaluation.recalibrate import lines_of, logit
 
 METRICS = ("auroc", "auprc", "sensitivity_at_90_specificity", "slope", "intercept")
 N_RESAMPLES = 500
@@ -42,7 +42,7 @@ def judged(answers: Mapping[str, np.ndarray], positive: np.ndarray, patients: np
 
 def _all_metrics(values: np.ndarray, positive: np.ndarray, weights: np.ndarray) -> dict[str, np.ndarray]:
     found = weighted_binary(values, positive.astype(bool), weights)
-    lines = np.array([line_of(logit(values), positive, w) for w in weights])  # (1 + r, 2)
+    lines = lines_of(logit(values), positive, weights)  # (1 + r, 2)
     return {m: found[m] for m in METRICS[:3]} | {"slope": lines[:, 0], "intercept": lines[:, 1]}
 
 

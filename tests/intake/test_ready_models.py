@@ -37,16 +37,16 @@ def test_stored_ecgs_are_scored_once_with_age_and_sex_of_the_catalogue(place, tm
 
 def test_recalibration_keeps_a_curve_with_before_and_after_or_the_reason_why_not(place, tmp_path):
     card = imported("echonext", place, tmp_path).card
-    ids = labelled(place, 750)
+    ids = labelled(place, 615)
     rng = np.random.default_rng(0)
-    scores = rng.uniform(0.2, 0.6, (750, 12)).astype(np.float32)
-    scores[:, 0] += 0.3 * (np.arange(750) % 4 == 0) * rng.random(750)  # those with an LVEF of 30 % are higher
+    scores = rng.uniform(0.2, 0.6, (615, 12)).astype(np.float32)
+    scores[:, 0] += 0.3 * (np.arange(615) % 4 == 0) * rng.random(615)  # those with an LVEF of 30 % are higher
     ready_models._keep_scores(place, card, dict(zip(ids, scores, strict=True)))
     closing = recalibrate(place, card.model_id)
     found = curves_of(card.folder)
     assert "1 of 8 findings are chances now" in closing
     entry = found["lvef_lte_45"]
-    assert entry["question"] == "lvef_le_45" and entry["patients"] == 250 and entry["positives"] >= 30
+    assert entry["question"] == "lvef_le_45" and entry["patients"] == 205 and entry["positives"] >= 30
     assert entry["test"]["after"]["brier"][0] < entry["test"]["before"]["brier"][0]
     assert "0 labelled training patients" in found["aortic_stenosis_moderate_severe"]["reason"]
     assert list(load_reader(card).curves) == ["lvef_lte_45"]
@@ -89,12 +89,12 @@ def test_only_unmeasured_studies_are_read_and_their_values_stay_apart(place, tmp
 
     card = imported("panecho", place, tmp_path).card
     catalog = Catalog(place)
-    frames = np.random.default_rng(0).integers(0, 255, (18, 64, 64, 3)).astype(np.uint8)
+    frames = np.random.default_rng(0).integers(0, 255, (17, 64, 64, 3)).astype(np.uint8)
     mp4 = encode_mp4(EchoClip(frames=frames, fps=30.0, format="made", source="x"))
     catalog.add_patient("P", split="train", cohort="c", synthetic=False)
     for study, values in (("bare", {}), ("measured", {"lvef": 55.0})):
         catalog.add_study(study, "P", phenotypes=values)
-        catalog.add_clip(study, mp4, fps=30, n_frames=18, format="made")
+        catalog.add_clip(study, mp4, fps=30, n_frames=17, format="made")
     assert "read 1 of 1 studies without a measured value" in machine_read(place, card.model_id)
     assert set(readings(place, card.model_id)) == {"bare"}
     values = {v["name"]: v for v in machine_values(place, "bare")}
