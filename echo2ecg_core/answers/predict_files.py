@@ -65,6 +65,8 @@ def predict_files(
     """
     from echo2ecg_core.ecg.readers import read_ecg
 
+    if sex not in (None, "male", "female"):
+        raise ReadError(f"The sex has to be male or female, found {sex!r}.", "Leave --sex out where it is not known.")
     model, readers = None, []
     for start in range(0, len(files), BATCH):
         batch: list[EcgRecord | dict] = []

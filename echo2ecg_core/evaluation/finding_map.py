@@ -50,6 +50,23 @@ def _lvef_at_most_45(labels) -> np.ndarray:
     return np.where(np.isnan(lvef), np.nan, np.round(lvef) <= 45)
 
 
+def _written_down(column_name: str, word: str) -> Target:
+    """1 where the study's rhythm or conduction is this word, 0 for another, NaN where none was written down."""
+
+    def target(labels) -> np.ndarray:
+        words = labels[column_name] if column_name in labels else [None] * len(labels)
+        return np.array([float(w == word) if isinstance(w, str) and w else np.nan for w in words])
+
+    return target
+
+
+def _of_the_ecg(name: str, label: str, target: Target, output: str) -> Question:
+    """A finding of the ECG itself: our readouts say nothing to it, ECGFounder's statement does."""
+    return Question(
+        name, label, target, (), {"ecgfounder": output}, "Rhythm and conduction are those written down with the study."
+    )
+
+
 def _graded(name: str, label: str, grade: str, output: str) -> Question:
     return Question(
         name, label, TASKS[name].target, (Limit(grade, "at_least", MODERATE - CATALOGUE_HALF),), {"echonext": output}
@@ -118,6 +135,19 @@ QUESTIONS: dict[str, Question] = {
             (),
             {"echonext": "shd"},
             "EchoNext's composite counts effusion, pulmonary regurgitation and TR velocity as well.",
+        ),
+        _of_the_ecg("atrial_fibrillation", "Atrial fibrillation", _written_down("rhythm", "af"), "ATRIAL FIBRILLATION"),
+        _of_the_ecg(
+            "lbbb", "Left bundle branch block", _written_down("conduction", "lbbb"), "LEFT BUNDLE BRANCH BLOCK"
+        ),
+        _of_the_ecg(
+            "rbbb", "Right bundle branch block", _written_down("conduction", "rbbb"), "RIGHT BUNDLE BRANCH BLOCK"
+        ),
+        _of_the_ecg(
+            "first_degree_block",
+            "First-degree AV block",
+            lambda labels: column(labels, "first_degree_block"),
+            "WITH 1ST DEGREE AV BLOCK",
         ),
     )
 }

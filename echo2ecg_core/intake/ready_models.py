@@ -11,8 +11,15 @@ from collections.abc import Iterable
 import numpy as np
 import pandas as pd
 
-from echo2ecg_core.answers.machine_read import readings, readings_path
-from echo2ecg_core.answers.second_readers import CURVES_FILE, Person, SecondReader, load_reader, seven_numbers
+from echo2ecg_core.answers.machine_read import MARK, readings, readings_path
+from echo2ecg_core.answers.second_readers import (
+    CURVES_FILE,
+    Person,
+    SecondReader,
+    load_reader,
+    ready_cards,
+    seven_numbers,
+)
 from echo2ecg_core.errors import Echo2ECGError, ModelError, StoreError
 from echo2ecg_core.evaluation.finding_map import QUESTIONS
 from echo2ecg_core.evaluation.recalibrate import recalibrated
@@ -220,7 +227,7 @@ def machine_read(workspace: Workspace, model_id: str, *, all_studies: bool = Fal
             names = [output.name for output in reader.head.outputs]
             told = {name: round(float(v), 5) for name, v in zip(names, outputs, strict=True)}
             done[study_id] = {"clips": len(videos), "outputs": told}
-            content = {"model": reader.head.name, "mark": "machine-read", "studies": done}
+            content = {"model": reader.head.name, "mark": MARK, "studies": done}
             write_atomically(readings_path(workspace, card.model_id), json.dumps(content).encode())
     kind = "studies" if all_studies else "studies without a measured value"
     return f"{card.name} has read {len(wanted & done.keys())} of {len(wanted)} {kind}; the values are machine-read."
@@ -255,3 +262,31 @@ def _to_accelerator(network) -> None:
 
     if torch.cuda.is_available():
         network.to("cuda")
+
+
+# ---------------------------------------------------------------------- removing
+
+
+def forget(workspace: Workspace, ecg_ids: Iterable[str], study_ids: Iterable[str]) -> None:
+    """Take everything that ready models kept of these ECGs and studies out: scores, vectors, readings.
+
+    For whoever removes patients from the workspace; what is not there is passed over.
+    """
+    ecgs, studies = set(ecg_ids), set(study_ids)
+    for card in ready_cards(workspace):
+        scores, read = _kept_scores(workspace, card), readings(workspace, card.model_id)
+        if ecgs & scores.keys():
+            _scores_path(workspace, card).unlink()
+            _keep_scores(workspace, card, {i: v for i, v in scores.items() if i not in ecgs})
+        if studies & read.keys():
+            content = {"model": card.name, "mark": MARK, "studies": {i: v for i, v in read.items() if i not in studies}}
+            write_atomically(readings_path(workspace, card.model_id), json.dumps(content).encode())
+    for path in sorted((workspace.folder / FOLDER).glob("*.npz")):
+        kept = read_kept(path)
+        rows = [row for row, ecg_id in enumerate(kept.ids) if ecg_id not in ecgs]
+        if len(rows) == len(kept.ids):
+            continue
+        path.unlink()
+        if rows:
+            ids = tuple(kept.ids[row] for row in rows)
+            keep(workspace, path.stem, ImportedVectors(kept.source, kept.matrix[rows], ids, kept.stated))

@@ -5,12 +5,19 @@ import json
 import numpy as np
 import pytest
 
-from echo2ecg_core.answers.machine_read import machine_values, readings
+from echo2ecg_core.answers.machine_read import machine_values, readings, readings_path
 from echo2ecg_core.answers.second_readers import curves_of, load_reader, person_of, seven_numbers
 from echo2ecg_core.errors import ModelError, StoreError
 from echo2ecg_core.intake import ready_models
-from echo2ecg_core.intake.ready_models import embed_as_encoder, machine_read, recalibrate, score_ecgs, starts_of
-from echo2ecg_core.intake.vectors_of_others import read_kept
+from echo2ecg_core.intake.ready_models import (
+    embed_as_encoder,
+    forget,
+    machine_read,
+    recalibrate,
+    score_ecgs,
+    starts_of,
+)
+from echo2ecg_core.intake.vectors_of_others import ImportedVectors, keep, read_kept
 from echo2ecg_core.store.catalog import Catalog
 from echo2ecg_core.store.database import Workspace
 from tests.ready_workspace import ecg, imported, labelled
@@ -105,3 +112,21 @@ def test_only_unmeasured_studies_are_read_and_their_values_stay_apart(place, tmp
     assert np.isnan(studies.lvef["bare"]) and studies.lvef["measured"] == 55.0
     kept = json.loads((place.folder / "machine_read" / f"{card.model_id}.json").read_text())
     assert kept["mark"] == "machine-read" and len(kept["studies"]["bare"]["outputs"]) == 58
+
+
+def test_what_was_kept_of_a_removed_patient_is_forgotten_everywhere_and_the_rest_stays(place, tmp_path):
+    card = imported("echonext", place, tmp_path).card
+    ready_models._keep_scores(place, card, {i: np.full(12, 0.5, np.float32) for i in ("E1", "E2")})
+    readings_path(place, card.model_id).parent.mkdir(parents=True)
+    content = {"model": "x", "studies": {"S1": {"clips": 1, "outputs": {}}, "S2": {"clips": 1, "outputs": {}}}}
+    readings_path(place, card.model_id).write_text(json.dumps(content))
+    for name, ids in (("both", ("E1", "E2")), ("one", ("E1",))):
+        keep(place, name, ImportedVectors("x", np.ones((len(ids), 3), np.float32), ids, {"label": name}))
+    forget(place, ["E1"], ["S1"])
+    assert set(ready_models._kept_scores(place, card)) == {"E2"}
+    assert set(readings(place, card.model_id)) == {"S2"}
+    kept = read_kept(place.folder / "encoders" / "both.npz")
+    assert kept.ids == ("E2",) and kept.matrix.shape == (1, 3) and kept.stated == {"label": "both"}
+    assert not (place.folder / "encoders" / "one.npz").exists()
+    forget(place, ["E1", "E2"], [])
+    assert ready_models._kept_scores(place, card) == {}
