@@ -21,7 +21,7 @@ models_app = typer.Typer(no_args_is_help=True, help="The models of a workspace."
 @models_app.command("list")
 def list_models(workspace: WorkspaceOption = None, as_json: JsonOption = False) -> None:
     """List the models of a workspace."""
-    from echo2ecg_core.answers.second_readers import is_on, ready_facts
+    from echo2ecg_core.answers.second_readers import state_of
     from echo2ecg_core.store.model_registry import ModelRegistry
 
     cards = ModelRegistry(existing_workspace(workspace)).models()
@@ -34,7 +34,7 @@ def list_models(workspace: WorkspaceOption = None, as_json: JsonOption = False) 
             "active": c.active,
             "registered_at": c.registered_at,
             "can": _can(c),
-            "second_reader": {True: "on", False: "off"}[is_on(c)] if ready_facts(c) else None,
+            "second_reader": state_of(c),
         }
         for c in cards
     ]

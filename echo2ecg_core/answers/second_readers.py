@@ -51,6 +51,14 @@ def is_on(card: ModelCard) -> bool:
         return True
 
 
+def state_of(card: ModelCard) -> str | None:
+    """What a ready model does here, in words; None for any other model."""
+    facts = ready_facts(card)
+    if not facts:
+        return None
+    return "machine reader" if facts["reads"] != "ECG" else f"second reader, {'on' if is_on(card) else 'off'}"
+
+
 def switch(card: ModelCard, on: bool) -> None:
     """Switch a second reader on or off.
 

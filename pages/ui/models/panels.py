@@ -5,7 +5,7 @@ import streamlit as st
 
 from echo2ecg_core.answers.loaded_model import why_no_studies
 from echo2ecg_core.answers.readiness import Readiness, abilities, readiness
-from echo2ecg_core.answers.second_readers import is_on, ready_facts
+from echo2ecg_core.answers.second_readers import ready_facts, state_of
 from echo2ecg_core.errors import Echo2ECGError
 from echo2ecg_core.figures.notation import DASH, date
 from echo2ecg_core.intake.archives import import_report, keep_upload
@@ -84,9 +84,23 @@ def _row(workspace: Workspace, card: ModelCard) -> dict:
         "Model": card.model_id,
         "Name": card.name,
         "What it can do": can,
-        "State": f"second reader, {'on' if is_on(card) else 'off'}"
-        if ready_facts(card)
-        else "active"
+        "State": state_of(card) or _own_state(card, state),
+        "Trained on": st.column_config.TextColumn(width=130),
+        "Registered": st.column_config.TextColumn(width=125),
+    }
+
+
+def _row(workspace: Workspace, card: ModelCard) -> dict:
+    state, can = _state(workspace, card)
+    words = {True: YES, False: NO, None: DASH}
+    ready = state if state is None or not state.lacks else None
+    return {
+        "Model": card.model_id,
+        "Name": card.name,
+        "What it can do": can,
+        "State": state_of(card)
+        or (
+            "active"
         if card.active
         else "inactive"
         if state is None or state.lacks
@@ -104,6 +118,15 @@ def _row(workspace: Workspace, card: ModelCard) -> dict:
         "Report": words[ready and ready.report],
         "Registered": date(pd.Timestamp(card.registered_at).to_pydatetime()),
     }
+
+
+def _own_state(card: ModelCard, state: Readiness | None) -> str:
+    """Of a model that may become active: whether it is, and whether it could be now."""
+    if card.active:
+        return "active"
+    if state is None or state.lacks:
+        return "inactive"
+    return "ready" if state.is_ready else "to prepare"
 
 
 def _state(workspace: Workspace, card: ModelCard) -> tuple[Readiness | None, str]:
