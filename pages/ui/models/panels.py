@@ -85,28 +85,6 @@ def _row(workspace: Workspace, card: ModelCard) -> dict:
         "Name": card.name,
         "What it can do": can,
         "State": state_of(card) or _own_state(card, state),
-        "Trained on": st.column_config.TextColumn(width=130),
-        "Registered": st.column_config.TextColumn(width=125),
-    }
-
-
-def _row(workspace: Workspace, card: ModelCard) -> dict:
-    state, can = _state(workspace, card)
-    words = {True: YES, False: NO, None: DASH}
-    ready = state if state is None or not state.lacks else None
-    return {
-        "Model": card.model_id,
-        "Name": card.name,
-        "What it can do": can,
-        "State": state_of(card)
-        or (
-            "active"
-        if card.active
-        else "inactive"
-        if state is None or state.lacks
-        else "ready"
-        if state.is_ready
-        else "to prepare",
         "Trained on": "simulated hearts"
         if card.synthetic
         else "real hearts"
