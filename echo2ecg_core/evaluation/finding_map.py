@@ -61,10 +61,8 @@ def _written_down(column_name: str, word: str) -> Target:
 
 
 def _of_the_ecg(name: str, label: str, target: Target, output: str) -> Question:
-    """A finding of the ECG itself: our readouts say nothing to it, ECGFounder's statement does."""
-    return Question(
-        name, label, target, (), {"ecgfounder": output}, "Rhythm and conduction are those written down with the study."
-    )
+    """A finding of the ECG itself, as written down with the study: our readouts say nothing to it."""
+    return Question(name, label, target, (), {"ecgfounder": output})
 
 
 def _graded(name: str, label: str, grade: str, output: str) -> Question:
@@ -177,6 +175,6 @@ LABELS = {  # outputs without a question, in words; of ECGFounder they are words
 
 
 def label_of(kind: str, output: str) -> str:
-    """An output of a ready model in words."""
+    """An output of a ready model in words; a statement stays as the cart writes it."""
     question = question_of(kind, output)
-    return question.label if question else LABELS.get(output, output.capitalize() if output.isupper() else output)
+    return question.label if question else LABELS.get(output, output)

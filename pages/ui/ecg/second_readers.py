@@ -75,10 +75,11 @@ def tab(record: EcgRecord, found: list[dict], our_chances: dict[str, float]) -> 
         return
     ask(record)
     st.html(shared_table(found, our_chances))
-    if any(f["chance"] is None for reader in found for f in reader["findings"]):
-        st.caption(SCORES)
-    for note in dict.fromkeys(f["apart"] for reader in found for f in reader["findings"] if f["apart"]):
-        st.caption(plain(note))
+    findings = [f for reader in found for f in reader["findings"]]
+    notes = [SCORES] if any(f["chance"] is None for f in findings) else []
+    notes += [plain(note) for note in dict.fromkeys(f["apart"] for f in findings if f["apart"])]
+    if notes:
+        st.caption("  \n".join(notes))
     for reader in found:
         left, right = st.columns(2, gap="medium")
         left.html(facts_table(reader))
