@@ -51,6 +51,12 @@ def predict(
     files: Annotated[list[Path], typer.Argument(help="ECG files, folders or patterns (a WFDB record by its .hea).")],
     sampling_rate_hz: Annotated[float | None, typer.Option(help="For files that do not hold their rate.")] = None,
     insist: Annotated[bool, typer.Option(help="Predict although the signal quality is unusable.")] = False,
+    sex: Annotated[
+        str | None, typer.Option(help="male or female, where a file does not tell; second readers ask.")
+    ] = None,
+    age_years: Annotated[
+        float | None, typer.Option(help="Age, where a file does not tell; second readers ask.")
+    ] = None,
     csv: Annotated[bool, typer.Option("--csv", help="Print a table, one row a file.")] = False,
     workspace: WorkspaceOption = None,
     as_json: JsonOption = False,
@@ -70,7 +76,16 @@ def predict(
     found = ecg_files(files)
     with progress_bar(shown=len(found) > 1) as progress:
         reports = list(
-            predict_files(found, load, place, insist=insist, sampling_rate_hz=sampling_rate_hz, progress=progress)
+            predict_files(
+                found,
+                load,
+                place,
+                insist=insist,
+                sampling_rate_hz=sampling_rate_hz,
+                sex=sex,
+                age_years=age_years,
+                progress=progress,
+            )
         )
     if single and "error" in reports[0]:
         raise Echo2ECGError(reports[0]["error"])
@@ -281,6 +296,27 @@ def report(
     own, *others = (load_report(place, ModelRegistry(place).get(name).model_id, split) for name in (model, *beside))
     with progress_bar() as progress:
         print(write_report_folder(set_beside(own, others, partial(direct_difference, place)), out, progress))
+
+
+@app.command()
+def compare(
+    models: Annotated[list[str], typer.Option(help="Ids of two or more models, ours or second readers: A B C.")],
+    out: Annotated[Path, typer.Option(help="Folder to write: findings, report.html, tables/, figures/.")],
+    more: Annotated[list[str] | None, typer.Argument(hidden=True)] = None,
+    cohort: Annotated[str | None, typer.Option(help="Judge test patients of this cohort; without it, of all.")] = None,
+    workspace: WorkspaceOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Compare models on the same test patients: findings, retrieval, sizes and speed, with paired differences."""
+    from echo2ecg_core.reports.compare import compare as compare_models
+    from echo2ecg_core.reports.compare import summary_lines
+
+    with progress_bar() as progress:
+        found = compare_models(existing_workspace(workspace), [*models, *(more or ())], cohort, out, progress)
+    if as_json:
+        print_json(found)
+    else:
+        print("\n".join(summary_lines(found)))
 
 
 @app.command()

@@ -72,11 +72,29 @@ def print_report(report: dict) -> None:
             phenotype = PHENOTYPES[row["name"]]
             value = f"{predicted(phenotype, row['value'])} {row['unit']}".strip()
             print(f"  {row['label']:<30} {value} (90 % interval {measured_range(phenotype, *row['interval'])})")
+    for reader in report.get("second_readers", ()):
+        print_second_reader(reader)
     print(
         f"  model {report['model']['name']} {report['model']['id']}"
         f"{', trained on simulated hearts' if report['model']['synthetic'] else ''}. Research use only. Not a medical "
         "device."
     )
+
+
+def print_second_reader(reader: dict) -> None:
+    """What a second reader says, its likeliest findings first; a score is called one until it is recalibrated."""
+    print(f"  {reader['model']['name']} {reader['model']['id']} (second reader)")
+    if reader["error"]:
+        print(f"    {reader['error']}")
+        return
+    if reader["this_ecg_left_out_for"]:
+        print(f"    Its authors left such ECGs out: {', '.join(reader['this_ecg_left_out_for'])}.")
+    shared = [f for f in reader["findings"] if f["question"]]
+    others = sorted((f for f in reader["findings"] if not f["question"]), key=lambda f: -f["score"])
+    for finding in shared + others[:5]:
+        told = f"score {finding['score']:.2f}" if finding["chance"] is None else f"chance {finding['chance']:.0%}"
+        ours = "" if finding["our_chance"] is None else f", ours {finding['our_chance']:.0%}. {finding['agreement']}"
+        print(f"    {finding['label']:<45} {told}{ours}")
 
 
 def print_hits(hits: Sequence["Hit"]) -> None:

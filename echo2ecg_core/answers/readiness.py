@@ -17,6 +17,8 @@ from echo2ecg_core.store.model_registry import ModelCard
 from echo2ecg_core.store.paths import READOUTS_FILE, refused_path, report_path
 from echo2ecg_core.store.vectors import VectorSet, load_vectors
 
+SECOND_READER = "a second reader, which stands beside the active model and is never active itself"
+
 
 @dataclass(frozen=True)
 class Readiness:
@@ -60,12 +62,16 @@ def readiness(workspace: Workspace, card: ModelCard) -> Readiness:
 
 def abilities(card: ModelCard) -> str:
     """What a model can do, in words: "Phenotypes, similar studies and map"."""
+    if ready := card.manifest().get("ready"):
+        return ready["can"]
     if _lacks(card.manifest()):
         return "Echo side only: embeds clips"
     return "Phenotypes, similar studies, map" if spec_of(card).shares_space else "Phenotypes, map of ECGs"
 
 
 def _lacks(manifest: dict) -> tuple[str, ...]:
+    if "ready" in manifest:
+        return (SECOND_READER,)
     has_towers = "echo2ecg" in manifest.get("weights", {})
     return () if has_towers and "ecg" in ModelSpec.from_dict(manifest.get("spec", {})).parts else (ABSENT["ecg"],)
 

@@ -137,7 +137,7 @@ def import_weight_files(workspace: Workspace, parameters: dict, progress: Progre
     for path in uploads:
         path.unlink(missing_ok=True)
     _write_report(workspace, parameters["job_id"], done.as_json())
-    return f"{done.card.name} {done.card.model_id} is registered, inactive. {' '.join(done.notes)}".strip()
+    return f"{done.card.name} {done.card.model_id} is registered, {done.state}. {' '.join(done.notes)}".strip()
 
 
 def import_report(workspace: Workspace, job_id: int) -> dict | None:

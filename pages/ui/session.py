@@ -63,6 +63,17 @@ def set_files_read(files: tuple[ReadFile, ...]) -> None:
     st.session_state[_READ] = files
 
 
+def given_keys() -> tuple[str, str]:
+    """Keys of the controls that ask for sex and age; they end with the ECG they were given for."""
+    return f"given_sex_{upload_round()}", f"given_age_{upload_round()}"
+
+
+def given_sex_and_age() -> tuple[str | None, float | None]:
+    """Sex and age in years as given for the current ECG, None where nothing was."""
+    sex, age = (st.session_state.get(key) for key in given_keys())
+    return sex, None if age is None else float(age)
+
+
 def insists() -> bool:
     """True when the person wants a prediction although the signal quality advises against it."""
     return bool(st.session_state.get(INSIST_KEY, False))

@@ -17,7 +17,7 @@ from echo2ecg_core.findings import CONDUCTIONS, RHYTHMS
 from echo2ecg_core.phenotypes import PHENOTYPES
 from pages.ui import resources
 from pages.ui.clips_route import clip_url
-from pages.ui.studies import browse_session
+from pages.ui.studies import browse_session, machine_read
 from pages.ui.studies.player.player import PlayerClip, show_player
 
 SHORT_VIEWS = {
@@ -281,6 +281,7 @@ def study_head(view: StudyView, similarity: float | None) -> None:
     st.html(
         f"<div class='e2e-study'><b>{escape(view.study.study_id)}</b> {' · '.join(escape(f) for f in facts if f)}</div>"
     )
+    machine_read.line(view.study.study_id)
 
 
 def play(view: StudyView, on_hit=None) -> None:
