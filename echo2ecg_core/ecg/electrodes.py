@@ -16,8 +16,8 @@ UNSWAP = {  # swapped electrodes -> where I, II, III, aVR, aVL, aVF were recorde
     "right arm and left leg": (("III", -1), ("II", -1), ("I", -1), ("aVF", 1), ("aVL", 1), ("aVR", 1)),
 }
 SUSPECT = 0.05  # plausibility below which a swap is reported
-SPIKE_MV = 0.12
-SPIKE_LEADS = 3
+FARTHEST_SPIKE, SAME_DISTANCE = samples(400), samples(12)
+FEWEST_PACED, PACED_SHARE = 2, 0.4  # of the beats
 
 
 def limb_lead_plausibility(beat: np.ndarray, waves: Waves) -> tuple[float, str | None]:
@@ -61,18 +61,13 @@ def _correlation(one: np.ndarray, other: np.ndarray) -> float:
     return float(one @ other / (np.linalg.norm(one) * np.linalg.norm(other) + 1e-9))
 
 
-def paced_beats(signal: np.ndarray, beats: Beats) -> bool:
-    """Returns whether narrow spikes at a fixed distance precede the complexes in several leads.
-
-    Args:
-        signal: (12, n) at the working rate.
-        beats: Its beats.
-    """
-    from scipy.ndimage import maximum_filter1d, median_filter
-
-    padded = np.pad(signal, ((0, 0), (BEFORE, 0)), mode="edge")
-    ends = beats.r_peaks + BEFORE - samples(50)
-    before = np.stack([padded[:, end - samples(300) : end] for end in ends])  # (b, 12, n)
-    spikes = maximum_filter1d(np.abs(before - median_filter(before, size=(1, 1, samples(18)))), samples(10))
-    usual = np.median(spikes, axis=0)  # (12, n)
-    return bool(np.sort(usual, axis=0)[-SPIKE_LEADS].max() > SPIKE_MV)
+def paced_beats(beats: Beats) -> bool:
+    """Returns whether spikes at a fixed distance precede the complexes; in demand pacing, before a part of them."""
+    if not len(beats.spikes):
+        return False
+    following = np.searchsorted(beats.r_peaks, beats.spikes)
+    inside = following < len(beats.r_peaks)
+    distances = beats.r_peaks[following[inside]] - beats.spikes[inside]
+    distances = distances[distances <= FARTHEST_SPIKE]
+    together = (np.abs(distances[:, None] - distances) <= SAME_DISTANCE).sum(axis=1)
+    return bool(together.max(initial=0) >= max(FEWEST_PACED, PACED_SHARE * len(beats.r_peaks)))

@@ -118,7 +118,7 @@ def _longest_run(mask: np.ndarray) -> int:
 def _electrodes(working: np.ndarray, beats: Beats) -> tuple[float, tuple[str, ...]]:
     """Returns the plausibility of the limb leads and notes on electrodes and pacing."""
     notes = []
-    if paced_beats(working, beats):
+    if paced_beats(beats):
         notes.append("Pacing spikes precede the complexes; intervals and estimates may not apply.")
     usual_rr_s = float(np.median(np.diff(beats.r_peaks))) / RATE_HZ
     waves = delineate(beats.windows[:, beats.leads], usual_rr_s)
