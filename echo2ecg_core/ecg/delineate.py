@@ -15,15 +15,16 @@ from echo2ecg_core.ecg.beats import BEFORE, RATE_HZ, band, samples, smooth
 EARLIEST_ONSET, LATEST_END = BEFORE - samples(220), BEFORE + samples(260)
 SEGMENT = (samples(10), samples(50))  # how far from its bound the slope of the PR and ST segment is read
 QUIET_BEFORE, QUIET_AFTER = samples(16), samples(24)  # for how long a lead keeps that slope
-ONSET_FRACTION, END_FRACTION = 0.04, 0.03  # of a lead's steepest slope: departs from its segment
-ONSET_SHARE, END_SHARE = 0.65, 0.65  # of the leads have left / reached their segment
+ONSET_FRACTION, END_FRACTION = 0.05, 0.035  # of a lead's steepest slope: departs from its segment
+ONSET_SHARE, END_SHARE = 0.65, 0.6  # of the leads have left / reached their segment
 LENIENT, STRICT = 0.45, 1.7  # other limits that a reader might take, times those fractions
 P_REPEATS = 0.4  # of the energy before the complexes repeats from beat to beat
 T_LOWPASS_HZ, T_FRACTION, T_HUMP = 10.0, 0.25, 0.7
+T_LENIENT, T_STRICT = 0.12, 0.4  # in place of T_FRACTION
 P_LOWPASS_HZ, P_FRACTION, P_HUMP = 20.0, 0.3, 0.5
 LONGEST_PR = samples(420)
-P_WINDOW = samples(260)
-SMALLEST_MV = 0.003  # noise of a lead that is a computer's drawing
+P_WINDOW, P_GAP = samples(280), samples(30)  # before the QRS onset, whose filtered foot reaches back
+SMALLEST_MV = 0.006  # root mean square of a wave too low to be seen
 LONGEST_QTC_S, SHORTEST_QTC_S = 0.60, 0.22
 
 
@@ -34,7 +35,7 @@ class Waves:
     `p_repeats` is the share (up to 1, about 0 for noise and fibrillation) of what lies before the complexes that comes
     back in every beat, `t_clarity` how many times steeper the T wave is than the signal after its end. `qrs_doubt_ms`
     tells by how much the complex changes between a strict and a lenient reading, `qrs_tail_ms` how long after its end
-    the last lead comes to rest.
+    the last lead comes to rest, `t_doubt_ms` how far the end of T moves between such readings.
     """
 
     qrs_onset: int
@@ -45,6 +46,7 @@ class Waves:
     t_clarity: float
     qrs_doubt_ms: float
     qrs_tail_ms: float
+    t_doubt_ms: float
 
 
 def delineate(beats: np.ndarray, rr_s: float) -> Waves | None:
@@ -62,10 +64,10 @@ def delineate(beats: np.ndarray, rr_s: float) -> Waves | None:
     if qrs is None:
         return None
     onset, offset, doubt_ms, tail_ms = qrs
-    t_offset, t_clarity = _t_offset(median, onset, offset, rr_s)
+    t_offset, t_clarity, t_doubt_ms = _t_offset(median, onset, offset, rr_s)
     previous_t = t_offset - round(rr_s * RATE_HZ) + samples(10) if t_offset else 0
     p_onset, p_repeats = _p_onset(beats, onset, previous_t)
-    return Waves(onset, offset, p_onset, t_offset, p_repeats, t_clarity, doubt_ms, tail_ms)
+    return Waves(onset, offset, p_onset, t_offset, p_repeats, t_clarity, doubt_ms, tail_ms, t_doubt_ms)
 
 
 def _velocity(beat: np.ndarray, width: int) -> np.ndarray:
@@ -140,11 +142,11 @@ class _Leaves:
         return places[at_rest.argmax(axis=1)]
 
 
-def _t_offset(beat: np.ndarray, qrs_onset: int, qrs_offset: int, rr_s: float) -> tuple[int | None, float]:
+def _t_offset(beat: np.ndarray, qrs_onset: int, qrs_offset: int, rr_s: float) -> tuple[int | None, float, float]:
     """Finds the last steep hump of repolarisation and the sample where its velocity has died down.
 
     Returns:
-        That sample (None without a hump) and the clarity of the T wave.
+        That sample (None without a hump), the clarity of the T wave and its doubt in ms.
     """
     from scipy.signal import find_peaks
 
@@ -158,14 +160,17 @@ def _t_offset(beat: np.ndarray, qrs_onset: int, qrs_offset: int, rr_s: float) ->
     humps, _ = find_peaks(velocity)
     humps = humps[(humps >= earliest) & (humps < latest)]
     if not len(humps):
-        return None, 0.0
+        return None, 0.0, 0.0
     downslope = humps[velocity[humps] >= T_HUMP * velocity[humps].max()][-1]
     tail = velocity[downslope : downslope + samples(250)]
     valley = int(np.argmin(tail))
-    died_down = np.flatnonzero(tail[: valley + 1] < T_FRACTION * tail[0])
-    offset = int(downslope + (died_down[0] if len(died_down) else valley))
+    falling = tail[: valley + 1]
+    early, offset, late = (
+        int(downslope + (np.argmax(falling < share * tail[0]) if falling[-1] < share * tail[0] else valley))
+        for share in (T_STRICT, T_FRACTION, T_LENIENT)
+    )
     after = np.median(velocity[offset : offset + samples(60)])
-    return offset, float(velocity[downslope] / (after + 1e-12))
+    return offset, float(velocity[downslope] / (after + 1e-12)), 1000 * (late - early) / RATE_HZ
 
 
 def _p_onset(beats: np.ndarray, qrs_onset: int, previous_t: int) -> tuple[int | None, float]:
@@ -182,7 +187,10 @@ def _p_onset(beats: np.ndarray, qrs_onset: int, previous_t: int) -> tuple[int | 
     if latest - start < samples(60):
         start = max(latest - samples(100), samples(10))  # a fast rate: P on the end of T
     smoothed = band(beats, None, P_LOWPASS_HZ)
-    repeats, noise = _repeating_share(smoothed[:, :, max(latest - P_WINDOW, samples(10)) : latest])
+    decisive = slice(max(qrs_onset - P_WINDOW, previous_t, samples(10)), max(qrs_onset - P_GAP, samples(110)))
+    if decisive.stop - decisive.start < samples(100):
+        decisive = slice(decisive.stop - samples(100), decisive.stop)
+    repeats, noise = _repeating_share(smoothed[:, :, decisive])
     if repeats < P_REPEATS:
         return None, repeats
     part = np.median(smoothed, axis=0)[:, start:latest] / noise[:, None]
@@ -208,11 +216,12 @@ def _repeating_share(parts: np.ndarray) -> tuple[float, np.ndarray]:
         parts: (b, leads, n).
     """
     parts = _without_line(parts)
-    noise = np.sqrt(((parts - parts.mean(axis=0)) ** 2).mean(axis=(0, 2))) + SMALLEST_MV
+    noise = np.sqrt(((parts - parts.mean(axis=0)) ** 2).mean(axis=(0, 2)) + SMALLEST_MV**2)
+    unseen = ((SMALLEST_MV / noise) ** 2).sum() * parts.shape[2]
     flat = (parts / noise[:, None]).reshape(len(parts), -1)
     products = flat @ flat.T
     pairs = products[np.triu_indices(len(parts), 1)]
-    return float(np.median(pairs) / (np.median(np.diag(products)) + 1e-12)), noise
+    return float(np.median(pairs) / (np.median(np.diag(products)) + unseen)), noise
 
 
 def _first_rise(velocity: np.ndarray, top: int) -> int:

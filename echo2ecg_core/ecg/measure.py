@@ -11,13 +11,15 @@ import numpy as np
 
 from echo2ecg_core.ecg.beats import LOWEST_RATE_HZ, RATE_HZ, Beats, at_working_rate, find_beats, samples
 from echo2ecg_core.ecg.delineate import P_REPEATS, Waves, delineate
+from echo2ecg_core.ecg.electrodes import paced_beats
 from echo2ecg_core.ecg.record import LEADS, EcgRecord
 
 LEAD_I, LEAD_AVF = LEADS.index("I"), LEADS.index("aVF")
 PLAUSIBLE_MS = {"pr_ms": (70, 450), "qrs_ms": (40, 260), "qt_ms": (180, 750)}
 TOLERANCE = {"pr_ms": 20.0, "qrs_ms": 15.0, "qt_ms": 30.0, "axis_deg": 20.0}  # disagreement that halves the confidence
 FEW_BEATS_CONFIDENCE = 0.3  # fewer than four beats cannot be split, or half of them is too few to see it
-QRS_DOUBT_MS, QRS_TAIL_MS = 68.0, 80.0  # that halve the confidence
+QRS_DOUBT_MS, QRS_TAIL_MS, T_DOUBT_MS = 68.0, 80.0, 55.0  # that halve the confidence
+PACED_CONFIDENCE = 0.5  # at most: the spike hides where the complex begins
 CLEAR_T = 8.0  # times steeper than what follows; below it QT loses confidence
 SURELY_REPEATS, NOTHING_REPEATS = 0.7, 0.2  # shares before the complexes: surely a P wave, surely none
 IRREGULAR_MS = 60.0  # usual change from beat to beat; a regular rhythm without P waves is no sure finding
@@ -107,8 +109,10 @@ def _measure_beats(beats: Beats, rr_s: float) -> tuple[dict, dict[str, float]]:
         confidence = {name: 0.0 if whole[name] is None else FEW_BEATS_CONFIDENCE for name in TOLERANCE}
     if waves is None:
         return whole, confidence | {"p_present": 0.0}
-    confidence["qt_ms"] *= min(1.0, waves.t_clarity / CLEAR_T)
+    confidence["qt_ms"] *= min(1.0, waves.t_clarity / CLEAR_T) * _falling(waves.t_doubt_ms / T_DOUBT_MS)
     confidence["qrs_ms"] *= _falling(waves.qrs_doubt_ms / QRS_DOUBT_MS) * _falling(waves.qrs_tail_ms / QRS_TAIL_MS)
+    if paced_beats(beats):
+        confidence |= {name: min(confidence[name], PACED_CONFIDENCE) for name in PLAUSIBLE_MS}
     return whole, confidence | {"p_present": _p_confidence(whole["p_present"], waves.p_repeats, beats.r_peaks)}
 
 
