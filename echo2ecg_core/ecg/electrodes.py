@@ -10,50 +10,77 @@ from echo2ecg_core.ecg.beats import BEFORE, Beats, samples
 from echo2ecg_core.ecg.delineate import Waves
 from echo2ecg_core.ecg.record import LEADS
 
-V6 = LEADS.index("V6")
+LEAD_I, LEAD_II, V6 = (LEADS.index(lead) for lead in ("I", "II", "V6"))
 UNSWAP = {  # swapped electrodes -> where I, II, III, aVR, aVL, aVF were recorded, and with which sign
     "left arm and right arm": (("I", -1), ("III", 1), ("II", 1), ("aVL", 1), ("aVR", 1), ("aVF", 1)),
     "right arm and left leg": (("III", -1), ("II", -1), ("I", -1), ("aVF", 1), ("aVL", 1), ("aVR", 1)),
 }
-SUSPECT = 0.05  # plausibility below which a swap is reported
+SUSPECT = 0.25  # plausibility below which a swap is looked for
+LEAST_GAIN, LEAST_P_GAIN = 0.45, 0.15  # in the mean of all signs, in the sum of those of the P wave
+WIDE_QRS = samples(120)
 FARTHEST_SPIKE, SAME_DISTANCE = samples(400), samples(12)
 FEWEST_PACED, PACED_SHARE = 2, 0.4  # of the beats
 
 
-def limb_lead_plausibility(beat: np.ndarray, waves: Waves) -> tuple[float, str | None]:
+def limb_lead_plausibility(beat: np.ndarray, waves: Waves, *, paced: bool = False) -> tuple[float, str | None]:
     """Returns how well the limb leads fit the chest leads and the P wave, and the swap that would explain a misfit.
+
+    A P wave must speak for the swap as well: behind a lateral scar lead I is upside down while V6 is not. Where a
+    pacemaker starts the ventricles, leads I, II and V6 need not agree and no swap is named; nor where a wide complex runs
+    away from V6 without P waves, as in pacing whose spikes were filtered away.
 
     Args:
         beat: (12, BEFORE + AFTER) median beat.
         waves: Its bounds.
+        paced: Whether pacing spikes precede the complexes.
 
     Returns:
-        Plausibility from -1 (all is upside down) to 1, and the names of the swapped electrodes or None.
+        Plausibility from -2 to 1, below 0 where a swap is named (by how much it would fit better), and the names of the
+        swapped electrodes or None.
     """
-    recorded = _plausibility(beat, waves)
-    if recorded >= SUSPECT:
-        return recorded, None
+    if paced or (waves.p_onset is None and _runs_away_from_v6(beat, waves)):
+        return 1.0, None
+    recorded = _fit(beat, waves)
+    plausibility = float(np.mean(recorded))
+    if plausibility >= SUSPECT:
+        return plausibility, None
     repaired = {}
     for electrodes, sources in UNSWAP.items():
         limb = np.stack([sign * beat[LEADS.index(lead)] for lead, sign in sources])
-        repaired[electrodes] = _plausibility(np.concatenate([limb, beat[6:]]), waves)
-    best = max(repaired, key=repaired.get)
-    return recorded, best if repaired[best] > recorded + 0.5 else None
+        repaired[electrodes] = _fit(np.concatenate([limb, beat[6:]]), waves)
+    best = max(repaired, key=lambda electrodes: np.mean(repaired[electrodes]))
+    gain = float(np.mean(repaired[best])) - plausibility
+    p_gain = sum(repaired[best][2:]) - sum(recorded[2:])
+    if gain < LEAST_GAIN or (waves.p_onset is not None and p_gain < LEAST_P_GAIN):
+        return plausibility, None
+    return -gain, best
 
 
-def _plausibility(beat: np.ndarray, waves: Waves) -> float:
+def _runs_away_from_v6(beat: np.ndarray, waves: Waves) -> bool:
+    """Returns whether the complex is wide and mostly negative in V6, unlike bundle branch blocks."""
+    wide = waves.qrs_offset - waves.qrs_onset >= WIDE_QRS
+    return wide and _areas(beat, waves)[V6] < 0
+
+
+def _areas(beat: np.ndarray, waves: Waves) -> np.ndarray:
+    """Returns the (12,) areas of the QRS complex above the level before it."""
+    level = beat[:, waves.qrs_onset - samples(20) : waves.qrs_onset - samples(4)].mean(axis=1, keepdims=True)
+    return (beat - level)[:, waves.qrs_onset : waves.qrs_offset + 1].sum(axis=1)
+
+
+def _fit(beat: np.ndarray, waves: Waves) -> list[float]:
+    """Returns the correlations of I and II with V6 and, with a P wave, how upright it is in I and II; each -1 to 1."""
     end = waves.t_offset or waves.qrs_offset
     level = beat[:, waves.qrs_onset - samples(20) : waves.qrs_onset - samples(4)].mean(axis=1, keepdims=True)
     ventricular = (beat - level)[:, waves.qrs_onset : end]
-    lead_i, lead_ii = 0, 1
-    signs = [_correlation(ventricular[lead], ventricular[V6]) for lead in (lead_i, lead_ii)]
+    fit = [_correlation(ventricular[lead], ventricular[V6]) for lead in (LEAD_I, LEAD_II)]
     if waves.p_onset is not None:
         p_wave = beat[:6, waves.p_onset : waves.qrs_onset - samples(8)]
         ramp = np.linspace(0, 1, p_wave.shape[1])
         p_wave = p_wave - p_wave[:, :1] * (1 - ramp) - p_wave[:, -1:] * ramp
         size = np.sqrt((p_wave**2).mean()) + 1e-9
-        signs += [float(np.tanh(p_wave[lead].mean() / size)) for lead in (lead_i, lead_ii)]
-    return float(np.mean(signs))
+        fit += [float(np.tanh(p_wave[lead].mean() / size)) for lead in (LEAD_I, LEAD_II)]
+    return fit
 
 
 def _correlation(one: np.ndarray, other: np.ndarray) -> float:
