@@ -1,7 +1,8 @@
 """The heartbeats of a twelve-lead recording: where they are, which of them look alike, and their median.
 
 QRS complexes are found on one envelope of all leads, in which a lead counts the more the further its complexes stand
-out; so a flat or noisy lead cannot hide or invent beats. Pacing spikes are taken out before all else. Ectopic beats stay in the rhythm but not in the median beat.
+out; so a flat or noisy lead cannot hide or invent beats. Pacing spikes are taken out before all else. Ectopic beats
+stay in the rhythm but not in the median beat.
 Everything works at about 500 Hz; constants are in that rate's samples through `samples`.
 """
 

@@ -9,7 +9,7 @@ from itertools import permutations
 
 import numpy as np
 
-from echo2ecg_core.ecg.beats import BEFORE, Beats, samples
+from echo2ecg_core.ecg.beats import Beats, samples
 from echo2ecg_core.ecg.delineate import Waves
 from echo2ecg_core.ecg.record import LEADS
 
@@ -21,6 +21,9 @@ UNSWAP = {  # swapped electrodes -> where I, II, III, aVR, aVL, aVF were recorde
 SUSPECT = 0.25  # plausibility below which a swap is looked for
 LEAST_GAIN, LEAST_P_GAIN = 0.45, 0.15  # in the mean of all signs, in the sum of those of the P wave
 WIDE_QRS = samples(120)
+OUT_OF_ORDER = "The chest leads do not follow one another from V1 to V6; they look out of order."
+REVERSED = "The chest leads look as if they ran from V6 to V1."
+UPSIDE_DOWN = "The recording looks upside down: aVR is positive, and the leads that face the left side are negative."
 CHEST_ORDERS = np.array([order for order in permutations(range(6)) if order[0] < order[-1]])  # each way once
 LONGER_WAY = (1.1, 1.3)  # than the shortest: not out of order, surely so
 V1_LIKE_LEFT = (0.8, 1.6)  # difference of two correlations
@@ -33,8 +36,8 @@ def limb_lead_plausibility(beat: np.ndarray, waves: Waves, *, paced: bool = Fals
     """Returns how well the limb leads fit the chest leads and the P wave, and the swap that would explain a misfit.
 
     A P wave must speak for the swap as well: behind a lateral scar lead I is upside down while V6 is not. Where a
-    pacemaker starts the ventricles, leads I, II and V6 need not agree and no swap is named; nor where a wide complex runs
-    away from V6 without P waves, as in pacing whose spikes were filtered away.
+    pacemaker starts the ventricles, leads I, II and V6 need not agree and no swap is named; nor where a wide complex
+    runs away from V6 without P waves, as in pacing whose spikes were filtered away.
 
     Args:
         beat: (12, BEFORE + AFTER) median beat.
@@ -76,13 +79,9 @@ def misplaced_leads(beat: np.ndarray, waves: Waves, *, paced: bool = False) -> t
         0 and None where nothing speaks for one.
     """
     faults = {
-        "The chest leads do not follow one another from V1 to V6; they look out of order.": _chest_disorder(
-            beat, waves
-        ),
-        "The chest leads look as if they ran from V6 to V1.": _chest_reversal(beat, waves),
-        "The recording looks upside down: aVR is positive, and the leads that face the left side are negative.": (
-            0.0 if paced else _upside_down(beat, waves)
-        ),
+        OUT_OF_ORDER: _chest_disorder(beat, waves),
+        REVERSED: _chest_reversal(beat, waves),
+        UPSIDE_DOWN: 0.0 if paced else _upside_down(beat, waves),
     }
     sentence = max(faults, key=faults.get)
     return (faults[sentence], sentence) if faults[sentence] > 0 else (0.0, None)
@@ -115,15 +114,10 @@ def _upside_down(beat: np.ndarray, waves: Waves) -> float:
     areas = _areas(beat, waves)
     balance = areas / (np.abs(_qrs(beat, waves)).sum(axis=1) + 1e-9)  # -1 all negative, 1 all positive
     p_wave = _fit(beat, waves)[2:]
-    upright = [
-        sum(p_wave),
-        balance[V5] + balance[V6],
-        balance[LEAD_I] + balance[LEAD_II],
-        -2 * balance[AVR],
-        -balance[V1],
-    ]
-    if balance[V5] + balance[V6] >= 0:
+    chest, limb = balance[V5] + balance[V6], balance[LEAD_I] + balance[LEAD_II]
+    if chest >= 0:
         return 0.0
+    upright = [sum(p_wave), chest, limb, -2 * balance[AVR], -balance[V1]]
     if not p_wave:
         return 0.8 * _between(-float(np.mean(upright[1:])), *POINTS_AWAY_WITHOUT_P)
     return _between(-float(np.mean(upright)), *POINTS_AWAY) * _between(-float(np.mean(p_wave)), 0.0, 0.3)

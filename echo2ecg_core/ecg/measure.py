@@ -22,6 +22,7 @@ QRS_DOUBT_MS, QRS_TAIL_MS, T_DOUBT_MS = 68.0, 80.0, 55.0  # that halve the confi
 PACED_CONFIDENCE = 0.5  # at most: the spike hides where the complex begins
 CLEAR_T = 8.0  # times steeper than what follows; below it QT loses confidence
 SURELY_REPEATS, NOTHING_REPEATS = 0.7, 0.2  # shares before the complexes: surely a P wave, surely none
+REPEATS_IF_IRREGULAR = 0.6  # needed for a P wave where beats come as in fibrillation
 IRREGULAR_MS = 60.0  # usual change from beat to beat; a regular rhythm without P waves is no sure finding
 CORRECTED = {"qtc_bazett_ms": 1 / 2, "qtc_fridericia_ms": 1 / 3}  # exponent of the RR interval in seconds
 NUMBERS = ("heart_rate_bpm", *PLAUSIBLE_MS, *CORRECTED, "axis_deg")
@@ -101,9 +102,10 @@ def measure_signal(signal_mv: np.ndarray, sampling_rate_hz: float) -> EcgMeasure
 def _measure_beats(beats: Beats, rr_s: float) -> tuple[dict, dict[str, float]]:
     """Returns the values of the median beat and their confidences from its two halves."""
     usual_rr_s = float(np.median(np.diff(beats.r_peaks))) / RATE_HZ
-    whole, waves = measure_median(beats.windows, beats.leads, usual_rr_s)
+    change_ms = usual_change_ms(np.diff(beats.r_peaks) / RATE_HZ)
+    whole, waves = measure_median(beats.windows, beats.leads, usual_rr_s, change_ms)
     if len(beats.windows) >= 4:
-        halves = [measure_median(beats.windows[i::2], beats.leads, usual_rr_s)[0] for i in (0, 1)]
+        halves = [measure_median(beats.windows[i::2], beats.leads, usual_rr_s, change_ms)[0] for i in (0, 1)]
         confidence = {name: _agreement(name, whole[name], [half[name] for half in halves]) for name in TOLERANCE}
     else:
         confidence = {name: 0.0 if whole[name] is None else FEW_BEATS_CONFIDENCE for name in TOLERANCE}
@@ -113,16 +115,22 @@ def _measure_beats(beats: Beats, rr_s: float) -> tuple[dict, dict[str, float]]:
     confidence["qrs_ms"] *= _falling(waves.qrs_doubt_ms / QRS_DOUBT_MS) * _falling(waves.qrs_tail_ms / QRS_TAIL_MS)
     if paced_beats(beats):
         confidence |= {name: min(confidence[name], PACED_CONFIDENCE) for name in PLAUSIBLE_MS}
-    return whole, confidence | {"p_present": _p_confidence(whole["p_present"], waves.p_repeats, beats.r_peaks)}
+    return whole, confidence | {"p_present": _p_confidence(whole["p_present"], waves.p_repeats, change_ms)}
 
 
-def measure_median(windows: np.ndarray, leads: np.ndarray, rr_s: float) -> tuple[dict, Waves | None]:
+def usual_change_ms(rr_s: np.ndarray) -> float:
+    """Returns by how much one beat's distance usually differs from the next one's, 0 for fewer than three beats."""
+    return 1000 * float(np.median(np.abs(np.diff(rr_s)))) if len(rr_s) > 1 else 0.0
+
+
+def measure_median(windows: np.ndarray, leads: np.ndarray, rr_s: float, change_ms: float) -> tuple[dict, Waves | None]:
     """Returns intervals, axis and `p_present` of the median of aligned beats, and the bounds they come from.
 
     Args:
         windows: (b, 12, n) as in `Beats.windows`.
         leads: (12,) bool, those that carry complexes.
         rr_s: Usual distance from one beat to the next, seconds.
+        change_ms: `usual_change_ms` of these distances.
     """
     waves = delineate(windows[:, leads], rr_s)
     values = dict.fromkeys((*TOLERANCE, "p_present"))
@@ -139,7 +147,9 @@ def measure_median(windows: np.ndarray, leads: np.ndarray, rr_s: float) -> tuple
             low, high = PLAUSIBLE_MS[name]
             values[name] = span_ms if low <= span_ms <= high else None
     values["axis_deg"] = _axis(np.median(windows, axis=0), waves) if leads[LEAD_I] and leads[LEAD_AVF] else None
-    values["p_present"] = _p_present(waves.p_repeats)
+    values["p_present"] = _p_present(waves.p_repeats, change_ms)
+    if not values["p_present"]:
+        values["pr_ms"] = None
     return values, waves
 
 
@@ -167,13 +177,13 @@ def _falling(ratio: float) -> float:
     return 1 / (1 + ratio**4)
 
 
-def _p_present(repeats: float) -> bool | None:
-    if repeats >= P_REPEATS:
+def _p_present(repeats: float, change_ms: float) -> bool | None:
+    if repeats >= (P_REPEATS if change_ms < IRREGULAR_MS else REPEATS_IF_IRREGULAR):
         return True
     return False if repeats < NOTHING_REPEATS else None
 
 
-def _p_confidence(present: bool | None, repeats: float, r_peaks: np.ndarray) -> float:
+def _p_confidence(present: bool | None, repeats: float, change_ms: float) -> float:
     """Returns how sure it is that a P wave is there, or that none is; 0 where that cannot be told.
 
     Nothing that repeats is what fibrillation looks like, and its beats come irregularly; before regular beats a P wave
@@ -183,7 +193,5 @@ def _p_confidence(present: bool | None, repeats: float, r_peaks: np.ndarray) -> 
         return 0.0
     if present:
         return float(np.clip((repeats - NOTHING_REPEATS) / (SURELY_REPEATS - NOTHING_REPEATS), 0, 1))
-    rr_ms = 1000 * np.diff(r_peaks) / RATE_HZ
-    change_ms = float(np.median(np.abs(np.diff(rr_ms)))) if len(rr_ms) > 1 else 0.0
     absent = np.clip((P_REPEATS - repeats) / P_REPEATS, 0, 1)
     return float(absent * np.clip(change_ms / IRREGULAR_MS, 0.3, 1))
