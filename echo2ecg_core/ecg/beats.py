@@ -33,6 +33,7 @@ SPIKE_SUDDEN = 4.0  # times as steep as the 16 ms before; a QRS complex gathers 
 SPIKE_QUIET, SPIKE_LONGEST = samples(16), samples(40)
 SPIKE_GROWS, SPIKE_RETURNS = 1.3, 0.5  # at most, at least, of its first height
 SPIKE_TAIL = samples(4)
+SPIKE_RINGS, RINGING, RINGING_MV = samples(20), 0.006, 0.06  # around it; steps of so much of its height, at least
 
 
 @dataclass(frozen=True)
@@ -151,13 +152,27 @@ def without_spikes(signal: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     for place in np.flatnonzero(sudden.sum(axis=0) >= SPIKE_LEADS):
         length = 0 if place < free_from else _spike_length(signal[sudden[:, place], place:])
         if length:
-            end = min(place + length + SPIKE_TAIL, signal.shape[1] - 1)
             cleaned = signal.copy() if cleaned is signal else cleaned
-            share = np.linspace(0, 1, end - place + 1)
-            cleaned[:, place : end + 1] = np.outer(signal[:, place], 1 - share) + np.outer(signal[:, end], share)
+            begin, end = _with_ringing(signal, place, min(place + length + SPIKE_TAIL, signal.shape[1] - 1))
+            share = np.linspace(0, 1, end - begin + 1)
+            cleaned[:, begin : end + 1] = np.outer(signal[:, begin], 1 - share) + np.outer(signal[:, end], share)
             places.append(place)
             free_from = end
     return cleaned, np.array(places, dtype=int)
+
+
+def _with_ringing(signal: np.ndarray, begin: int, end: int) -> tuple[int, int]:
+    """Returns the samples between which a spike and what resampling filters made of its edges lie, (begin, end)."""
+    height = np.ptp(signal[:, begin : end + 1], axis=1)
+    before, after = signal[:, max(0, begin - SPIKE_RINGS) : begin + 1], signal[:, end : end + SPIKE_RINGS + 1]
+    rings_before, rings_after = (
+        np.flatnonzero((np.abs(np.diff(part)) > np.maximum(RINGING * height, RINGING_MV)[:, None]).any(axis=0))
+        for part in (before[:, ::-1], after)
+    )
+    return (
+        begin - (int(rings_before[-1]) + 1 if len(rings_before) else 0),
+        end + (int(rings_after[-1]) + 1 if len(rings_after) else 0),
+    )
 
 
 def _spike_length(leads: np.ndarray) -> int:
