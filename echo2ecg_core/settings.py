@@ -35,6 +35,9 @@ class Settings(BaseSettings):
     viewer_password_hash: SecretStr | None = Field(
         None, description="With ask_everybody: a password that opens the pages but not those of the admin."
     )
+    within_days: float = Field(
+        7.0, ge=0, le=3660, description="Days that an ECG and the echo study it is labelled by may lie apart."
+    )
     auto_demo: bool = Field(True, description="Fill an empty workspace with the phantom demo when the app starts.")
 
 

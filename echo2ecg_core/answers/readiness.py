@@ -1,7 +1,7 @@
 """What a registered model can do and what it still lacks before it may answer in this workspace; imports no torch.
 
 A model is ready when it has readouts, a vector of every ECG made from inputs as its spec says, a map and, where it
-shares a space with them, a vector of every study. ECGs that it was tried on in vain do not count as missing.
+shares a space with them, a vector of every study. ECGs and clips that were tried in vain do not count as missing.
 """
 
 import json
@@ -78,7 +78,10 @@ def _lacks(manifest: dict) -> tuple[str, ...]:
 
 def _absent_vectors(workspace: Workspace, card: ModelCard, spec: ModelSpec) -> tuple[str, ...]:
     catalog, found = Catalog(workspace), []
-    ecg_ids, study_ids = set(catalog.ecgs().ecg_id), set(catalog.clips().study_id)
+    encoder_id = card.manifest()["weights"].get("clip_encoder", {"sha256": card.sha256})["sha256"][:8]
+    clips = catalog.clips()
+    clips = clips[~clips.clip_id.isin(_refused(workspace, encoder_id, "clip"))]
+    ecg_ids, study_ids = set(catalog.ecgs().ecg_id), set(clips.study_id)
     ecgs, aligned, studies = (
         _stored(workspace, kind, card.model_id) for kind in ("ecg", "ecg_aligned", "study_aligned")
     )
@@ -105,9 +108,9 @@ def _stored(workspace: Workspace, kind: str, model_id: str) -> VectorSet:
         return load_vectors(workspace.vectors / "none", kind, model_id)
 
 
-def _refused(workspace: Workspace, model_id: str) -> set[str]:
+def _refused(workspace: Workspace, model_id: str, what: str = "ecg") -> set[str]:
     try:
-        return {row["ecg_id"] for row in json.loads(refused_path(workspace, model_id).read_text())}
+        return {row[f"{what}_id"] for row in json.loads(refused_path(workspace, model_id, what).read_text())}
     except (OSError, ValueError):
         return set()
 

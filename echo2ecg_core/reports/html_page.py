@@ -101,8 +101,16 @@ def facts(report: Report) -> str:
     seen = "never seen in training" if report.split == "test" else "on whom its readouts were calibrated"
     return (
         f"{', '.join(report.data.get('cohorts', []))}: {count(counts.get('patients'))} {report.split} patients, "
-        f"{count(counts.get('ecgs'))} ECGs, {count(counts.get('studies'))} studies, {seen}. {level}."
+        f"{count(counts.get('ecgs'))} ECGs, {count(counts.get('studies'))} studies, {seen}."
+        f"{window_words(report)} {level}."
     )
+
+
+def window_words(report: Report) -> str:
+    """How far apart an ECG and the echo it is labelled by may lie, as a sentence with a space before it; "" for a
+    report that does not say."""
+    days = report.data.get("within_days")
+    return "" if days is None else f" Labels: the patient's echo nearest in time, at most {days:g} days apart."
 
 
 def provenance_rows(report: Report) -> list[tuple[str, str]]:
@@ -118,6 +126,7 @@ def provenance_rows(report: Report) -> list[tuple[str, str]]:
         ),
         ("Cohorts", ", ".join(data.get("cohorts", []))),
         ("Split", report.split),
+        ("ECG and echo apart", _apart(report)),
         (
             "Readouts fitted on",
             f"{count(counts.get('train_ecgs'))} ECGs of {count(counts.get('train_patients'))} training patients",
@@ -132,6 +141,15 @@ def provenance_rows(report: Report) -> list[tuple[str, str]]:
         ("Workspace fingerprint", str(data.get("workspace", ""))[:16]),
         *(("Note", note) for note in data.get("notes") or []),
     ]
+
+
+def _apart(report: Report) -> str:
+    """The window of the labels, and how far apart test ECGs and their echos were."""
+    days, found = report.data.get("within_days"), report.section("days_apart")
+    if days is None:
+        return "not limited: the study nearest in time, however far"
+    seen = f"; median {found['median']:.1f}, most {found['most']:.1f} days" if found else ""
+    return f"at most {days:g} days{seen}"
 
 
 def outside_words(report: Report) -> str:

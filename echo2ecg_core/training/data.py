@@ -17,7 +17,8 @@ from echo2ecg_core.models.specs import EcgInputSpec
 from echo2ecg_core.progress import Progress, silent
 from echo2ecg_core.store.catalog import Catalog
 from echo2ecg_core.store.database import Workspace
-from echo2ecg_core.training.pairs import PreparedPairs, find_pairs
+from echo2ecg_core.store.times import nearest_in_time
+from echo2ecg_core.training.pairs import PreparedPairs, find_pairs, refuse_none
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,13 +79,14 @@ def paired(
 
 
 def nearest_pairs(data: TrainingData, split: str, within_days: float = 7.0) -> pd.DataFrame:
-    """One row an ECG with a study close in time: ecg_id, study_id, patient_id, days_apart, ecg_row, study_row."""
+    """One row an ECG with its study nearest in time: ecg_id, study_id, patient_id, days_apart, ecg_row, study_row.
+
+    Raises:
+        StoreError: there is none.
+    """
     studies = data.studies[data.studies.split == split]
-    table = (
-        find_pairs(data.ecgs, studies, within_days)
-        .sort_values(["ecg_id", "days_apart", "study_id"])
-        .drop_duplicates("ecg_id")
-    )
+    table = nearest_in_time(data.ecgs, studies, within_days)
+    refuse_none(table, within_days)
     ecg_row = pd.Series(np.arange(len(data.ecgs)), data.ecgs.ecg_id)
     study_row = pd.Series(np.arange(len(data.studies)), data.studies.study_id)
     return table.assign(

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from echo2ecg_core.errors import StoreError
+from echo2ecg_core.store.times import pairs_in_time
 
 
 def find_pairs(ecgs: pd.DataFrame, studies: pd.DataFrame, within_days: float = 7.0) -> pd.DataFrame:
@@ -25,18 +26,20 @@ def find_pairs(ecgs: pd.DataFrame, studies: pd.DataFrame, within_days: float = 7
     """
     if (studies.groupby("patient_id").split.nunique() > 1).any():
         raise StoreError("A patient is in two splits.", "Give every patient one split and prepare the data again.")
-    pairs = ecgs[["ecg_id", "patient_id", "ecg_time"]].merge(
-        studies[["study_id", "patient_id", "study_date", "split"]], on="patient_id"
-    )
-    gap = pd.to_datetime(pairs.ecg_time, errors="coerce") - pd.to_datetime(pairs.study_date, errors="coerce")
-    pairs["days_apart"] = gap.abs().dt.total_seconds() / 86400
-    pairs = pairs[pairs.days_apart <= within_days].reset_index(drop=True)
+    pairs = pairs_in_time(ecgs, studies, within_days)
+    refuse_none(pairs, within_days)
+    return pairs
+
+
+def refuse_none(pairs: pd.DataFrame, within_days: float) -> None:
+    """Raises:
+    StoreError: there is no pair.
+    """
     if pairs.empty:
         raise StoreError(
             f"No ECG lies within {within_days:g} days of an echo study of the same patient.",
             "Allow more days between them, or import ECGs and studies of the same patients.",
         )
-    return pairs[["ecg_id", "study_id", "patient_id", "split", "days_apart"]]
 
 
 @dataclass(frozen=True, eq=False)

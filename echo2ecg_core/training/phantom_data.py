@@ -7,9 +7,8 @@ the model's rate; a clip as the vector of a frozen clip encoder, or, while there
 training patients may also give their ECGs from other bodies: the same heart in another chest, with other electrodes.
 """
 
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures import as_completed
 from dataclasses import replace
-from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +16,7 @@ import pandas as pd
 
 from echo2ecg_core.echo.clip import VIEWS
 from echo2ecg_core.models.specs import EcgInputSpec
+from echo2ecg_core.processes import pool as process_pool
 from echo2ecg_core.progress import Progress, silent
 from echo2ecg_core.training.data import TrainingData
 
@@ -51,9 +51,7 @@ def prepare_cohort(
     weights = None if encoder is None else {key: value.numpy() for key, value in encoder.state_dict().items()}
     wholes = n_patients if n_whole is None else n_whole
     starts = [s for s in range(0, n_patients, SHARD) if not _shard(folder, s).exists()]
-    with ProcessPoolExecutor(
-        processes, mp_context=get_context("spawn"), initializer=_start_process, initargs=(weights,)
-    ) as pool:
+    with process_pool(processes, _start_process, weights) as pool:
         tasks = [
             pool.submit(_prepare_shard, n_patients, seed, s, spec, folder, wholes, weights is not None) for s in starts
         ]
@@ -100,7 +98,7 @@ def with_more_bodies(
     """
     known = set(data.ecgs.patient_id)
     starts = range(0, n_patients, SHARD)
-    with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool:
+    with process_pool(processes) as pool:
         tasks = {
             pool.submit(_prepare_bodies, n_patients, seed, s, spec, folder, n_bodies): s
             for s in starts

@@ -24,6 +24,7 @@ DEFAULT_LAYOUT, DEFAULT_SPEED, DEFAULT_GAIN = "3×4 + II", 25, 10
 _RECORD = "ecg_record"
 _READ = "ecgs_read"
 _ROUND = "upload_round"
+_HIDDEN = "hidden_failures"
 
 
 @dataclass(frozen=True)
@@ -112,3 +113,13 @@ def removes_wander() -> bool:
 def start_s() -> float:
     """First second of the paper; other than 0 only in recordings longer than the paper."""
     return float(st.session_state.get(START_KEY, 0.0))
+
+
+def hide_failure(job_id: int) -> None:
+    """This visitor has seen that a job failed."""
+    st.session_state[_HIDDEN] = {*st.session_state.get(_HIDDEN, ()), job_id}
+
+
+def is_hidden(job_id: int) -> bool:
+    """True when this visitor does not want to see the failure of a job any more."""
+    return job_id in st.session_state.get(_HIDDEN, ())

@@ -58,7 +58,7 @@ def archive(tmp_path):
 
 def test_good_files_come_in_and_bad_ones_are_passed_over_with_a_reason(archive, tmp_path):
     place = Workspace(tmp_path / "w")
-    report = ingest(archive, place, cohort="mine")
+    report = ingest(archive, place, cohort="mine", keep_ids=True)
     assert (report.ecgs, report.studies, report.clips) == (1, 1, 0)
     assert {row["file"] for row in report.refused} == {"ecg/bad.hea", "echo/A/S1/broken.mp4"} and all(
         row["reason"] for row in report.refused
@@ -85,6 +85,7 @@ def test_findings_come_in_and_the_index_follows_from_the_scores(archive, tmp_pat
         ),
         Workspace(tmp_path / "w"),
         cohort="mine",
+        keep_ids=True,
     )
     first, second = (Catalog(Workspace(tmp_path / "w")).study(s) for s in ("S1", "S2"))
     assert first.findings.words() == [
@@ -122,13 +123,18 @@ def test_a_label_that_cannot_be_is_refused_with_its_row_and_column_and_nothing_c
 ):
     place = Workspace(tmp_path / "w")
     with pytest.raises(StoreError, match=f"in row 3, column {column}; expected: {expected}"):
-        ingest(labelled(archive, **{column: ["", cell]}), place, cohort="mine")
+        ingest(labelled(archive, **{column: ["", cell]}), place, cohort="mine", keep_ids=True)
     assert not place.exists()
 
 
 def test_the_refusal_of_a_shifted_table_holds_nothing_of_its_cells(archive, tmp_path):
     with pytest.raises(StoreError) as refused:
-        ingest(labelled(archive, lvef=["Doe, Jane", "60"], rhythm=["", ""]), Workspace(tmp_path / "w"), cohort="mine")
+        ingest(
+            labelled(archive, lvef=["Doe, Jane", "60"], rhythm=["", ""]),
+            Workspace(tmp_path / "w"),
+            cohort="mine",
+            keep_ids=True,
+        )
     assert (
         "row 2, column lvef" in refused.value.message and "Doe" not in f"{refused.value.message} {refused.value.hint}"
     )
@@ -148,11 +154,13 @@ def test_an_index_that_contradicts_its_scores_is_refused_and_one_that_is_rounded
             labelled(archive, wall_motion_scores=[scores, scores], wall_motion_score_index=[1.35, 1.5]),
             Workspace(tmp_path / "w"),
             cohort="mine",
+            keep_ids=True,
         )
     ingest(
         labelled(archive, wall_motion_scores=[scores, scores], wall_motion_score_index=[1.35, ""]),
         Workspace(tmp_path / "w"),
         cohort="mine",
+        keep_ids=True,
     )
     found = [
         Catalog(Workspace(tmp_path / "w")).study(study).phenotypes["wall_motion_score_index"] for study in ("S1", "S2")
@@ -165,6 +173,7 @@ def test_seventeen_dashes_are_no_scores_and_an_index_beside_them_stays(archive, 
         labelled(archive, wall_motion_scores=[" ".join("-" * 17)] * 2, wall_motion_score_index=["", 1.5]),
         Workspace(tmp_path / "w"),
         cohort="mine",
+        keep_ids=True,
     )
     first, second = (Catalog(Workspace(tmp_path / "w")).study(s) for s in ("S1", "S2"))
     assert (
@@ -176,7 +185,7 @@ def test_seventeen_dashes_are_no_scores_and_an_index_beside_them_stays(archive, 
 
 def test_the_facts_of_a_visit_come_in_and_what_is_empty_stays_unknown(archive, tmp_path):
     labelled(archive, patient_id=["A", "C"], sex=["F", ""], age_years=["61.5", ""], split=["test", ""])
-    ingest(archive, Workspace(tmp_path / "w"), cohort="mine")
+    ingest(archive, Workspace(tmp_path / "w"), cohort="mine", keep_ids=True)
     first, second = (Catalog(Workspace(tmp_path / "w")).study(s) for s in ("S1", "S2"))
     assert (first.sex, first.age_years, first.split) == ("female", 61.5, "test")
     assert (second.sex, second.age_years, second.split) == (None, None, split_of("C"))
@@ -194,7 +203,7 @@ def test_a_phantom_cohort_comes_in_with_the_findings_of_its_hearts(tmp_path):
 
 def test_findings_that_join_later_leave_a_report_in_date(archive, tmp_path):
     place = Workspace(tmp_path / "w")
-    ingest(archive, place, cohort="mine")
+    ingest(archive, place, cohort="mine", keep_ids=True)
     before = fingerprint(place)
     Catalog(place).add_study("S1", "A", findings=Findings((1,) * 17, "sinus", "normal", False))
     assert fingerprint(place) == before
@@ -204,25 +213,25 @@ def test_findings_that_join_later_leave_a_report_in_date(archive, tmp_path):
 
 def test_importing_twice_adds_nothing(archive, tmp_path):
     place = Workspace(tmp_path / "w")
-    ingest(archive, place, cohort="mine")
+    ingest(archive, place, cohort="mine", keep_ids=True)
     before = Catalog(place).counts()
-    assert ingest(archive, place, cohort="mine").ecgs == 0 and Catalog(place).counts() == before
+    assert ingest(archive, place, cohort="mine", keep_ids=True).ecgs == 0 and Catalog(place).counts() == before
 
 
 def test_a_table_that_is_missing_or_lacks_a_column_is_named(archive, tmp_path):
     pd.DataFrame({"ecg_id": ["E1"], "subject": ["A"]}).to_csv(archive / "ecgs.csv", index=False)
     with pytest.raises(StoreError, match="ecgs.csv lacks the column patient_id, path; found ecg_id, subject"):
-        ingest(archive, Workspace(tmp_path / "w"), cohort="mine")
+        ingest(archive, Workspace(tmp_path / "w"), cohort="mine", keep_ids=True)
     (archive / "labels.csv").unlink()
     with pytest.raises(StoreError, match="labels.csv cannot be read"):
-        ingest(archive, Workspace(tmp_path / "w"), cohort="mine")
+        ingest(archive, Workspace(tmp_path / "w"), cohort="mine", keep_ids=True)
 
 
 def test_a_table_cannot_reach_outside_its_folder(archive, tmp_path):
     pd.DataFrame({"ecg_id": ["E1"], "patient_id": ["A"], "path": ["../../etc/passwd"]}).to_csv(
         archive / "ecgs.csv", index=False
     )
-    report = ingest(archive, Workspace(tmp_path / "w"), cohort="mine")
+    report = ingest(archive, Workspace(tmp_path / "w"), cohort="mine", keep_ids=True)
     assert report.ecgs == 0 and "outside the archive" in report.refused[0]["reason"]
 
 
@@ -249,7 +258,7 @@ def test_clips_of_real_patients_are_stored_with_everything_outside_the_sector_bl
     still = EchoClip(np.full((4, 64, 64, 3), 90, np.uint8), 30.0, "MP4", "x", None, None, None, (), False)
     (archive / "echo" / "A" / "S1" / "still.mp4").write_bytes(encode_mp4(still))
     place = Workspace(tmp_path / "w")
-    report = ingest(archive, place, cohort="mine")
+    report = ingest(archive, place, cohort="mine", keep_ids=True)
     (row,) = Catalog(place).clips_of("S1")
     stored = read_clip(Catalog(place).clip_path(row.clip_id)).frames
     assert stored[:, 5:12, 5:45].max() < 30 and stored[:, 60:120, 90:110].mean() > 60

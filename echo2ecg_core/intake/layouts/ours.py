@@ -1,0 +1,93 @@
+"""Our own layout, which the phantom command writes too.
+
+`labels.csv` has a row a study (patient_id, study_id, study_date, sex, age_years, split, phenotypes, findings),
+`ecgs.csv` a row an ECG (ecg_id, patient_id, ecg_time, path, sampling_rate_hz, unit, lead_order), clips lie under
+`echo/PATIENT/STUDY/`. Either table may be missing: ECGs alone and echo studies alone are whole cohorts.
+"""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+from echo2ecg_core.errors import StoreError
+from echo2ecg_core.intake.ecg_tables import plan_ecgs
+from echo2ecg_core.intake.labels import plan_studies, read_labels
+from echo2ecg_core.intake.mapping import FILE, FINDINGS, IDS, LONG, VISIT, Column, TableMap, apply, guess
+from echo2ecg_core.intake.plan import Plan, PlannedClip
+from echo2ecg_core.intake.tables import Table, read_table
+from echo2ecg_core.phenotypes import PHENOTYPES
+
+NAME = "Echo2ECG archive"
+LABELS, ECGS = "labels.csv", "ecgs.csv"
+STUDY_FIELDS = ("patient_id", "study_id", "study_date", *VISIT, *FINDINGS, *PHENOTYPES)
+LABEL_FIELDS = (*STUDY_FIELDS, *LONG)
+ECG_FIELDS = (*IDS, "ecg_time", *VISIT, *FINDINGS, *PHENOTYPES, *FILE)
+
+
+def recognises(folder: Path) -> bool:
+    """Whether the folder holds one of the two tables."""
+    return (folder / LABELS).is_file() or (folder / ECGS).is_file()
+
+
+def plan(folder: Path, told: Mapping[str, Column]) -> Plan:
+    """What the archive holds.
+
+    Args:
+        folder: The archive.
+        told: Columns that a person has mapped, by name.
+
+    Raises:
+        StoreError: a table cannot be read or lacks a column.
+    """
+    planned = Plan(NAME, folder, synthetic=is_phantom(folder))
+    if (folder / LABELS).is_file():
+        table = read_table(folder / LABELS)
+        plan_studies(
+            read_labels(table, map_of(table, told, LABEL_FIELDS, ("patient_id", "study_id")), planned), planned
+        )
+    if (folder / ECGS).is_file():
+        table = read_table(folder / ECGS)
+        needed = ("ecg_id", "patient_id", "path")
+        plan_ecgs(read_labels(table, map_of(table, told, ECG_FIELDS, needed), planned), planned, folder)
+    for study in planned.studies.values():
+        place = folder / "echo" / study.patient_id / study.study_id
+        if place.is_relative_to(folder) and ".." not in place.parts:
+            planned.clips += [PlannedClip(study.study_id, path) for path in clip_files(place)]
+    return planned
+
+
+def map_of(table: Table, told: Mapping[str, Column], fields: tuple[str, ...], needed: tuple[str, ...]) -> TableMap:
+    """What the columns mean: as a person said, otherwise guessed; the needed ones must be among them.
+
+    Raises:
+        StoreError: the table lacks one.
+    """
+    mine = {name: means for name, means in told.items() if means.field in fields and name in table.columns}
+    means = guess(table, fields)
+    if mine:
+        free = {
+            c: m for c, m in means.columns.items() if c not in mine and m.field not in {t.field for t in mine.values()}
+        }
+        means = apply(table, free | mine)
+    missing = [field for field in needed if means.column_of(field) is None]
+    if missing:
+        raise StoreError(
+            f"{table.file} lacks the column {', '.join(missing)}; found {', '.join(table.columns)}.",
+            "Rename or add the column, or say with a mapping what the columns mean.",
+        )
+    return means
+
+
+def clip_files(place: Path) -> list[Path]:
+    """The files of a study's folder and of folders in it, in the order of their names; none that is hidden."""
+    if not place.is_dir():
+        return []
+    return sorted(p for p in place.rglob("*") if p.is_file() and not p.name.startswith("."))
+
+
+def is_phantom(folder: Path) -> bool:
+    """True for an archive that the phantom command wrote: it says so in its manifest.json."""
+    try:
+        return json.loads((folder / "manifest.json").read_text()).get("synthetic") is True
+    except (OSError, ValueError, AttributeError):
+        return False
