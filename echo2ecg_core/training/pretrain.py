@@ -6,6 +6,7 @@ states and a run that was killed ends with the same weights as one that was not.
 epoch chosen by a noisy validation score is optimistic.
 """
 
+import io
 import os
 import pickle
 import time
@@ -66,7 +67,8 @@ def pretrain(
         parameters: How to train.
         fabric: Devices and processes; None: one device of this machine.
         start_from: Weights by their keys in an Echo2ECG network, all or some; None: random.
-        state_file: The checkpoint, written by the first process; None: not resumable.
+        state_file: The checkpoint, written and read by the first process, which hands the others what it holds; None:
+            not resumable. Whether there is one decides the first process alone.
         log: Told metrics (kinds "step" and "epoch") on the first process.
         checkpoint_every_s: Between two checkpoints inside an epoch.
 
@@ -86,8 +88,8 @@ def pretrain(
     )
     run = _Run(parameters, train, fabric.world_size)
     module, wrapped = fabric.setup(task, optimizer)
-    if state_file and state_file.exists():
-        run.restore(state_file, task, optimizer)
+    if saved := _shared_state(fabric, state_file):
+        run.restore(saved, task, optimizer)
 
     def save() -> None:
         if state_file and fabric.is_global_zero:
@@ -225,14 +227,14 @@ class _Run:
         finally:
             temporary.unlink(missing_ok=True)  # a disk that fills up keeps the last whole checkpoint
 
-    def restore(self, path: Path, task: nn.Module, optimizer) -> None:
-        """Go on from a checkpoint.
+    def restore(self, content: bytes, task: nn.Module, optimizer) -> None:
+        """Go on from the bytes of a checkpoint.
 
         Raises:
             Echo2ECGError: it cannot be read, or belongs to a run with other sizes.
         """
         try:
-            saved = torch.load(path, weights_only=True, map_location="cpu")
+            saved = torch.load(io.BytesIO(content), weights_only=True, map_location="cpu")
             task.load_state_dict(saved["task"])
             optimizer.load_state_dict(saved["optimizer"])
         except (OSError, RuntimeError, ValueError, KeyError, EOFError, pickle.UnpicklingError) as error:
@@ -242,6 +244,16 @@ class _Run:
             ) from error
         for key, value in saved["place"].items():
             setattr(self, key, value)
+
+
+def _shared_state(fabric: Fabric, state_file: Path | None) -> bytes | None:
+    """The checkpoint as the first process finds it, on every process; None where there is none.
+
+    The others never look at the file: their disk may be another one, and a run in which some go on and some begin
+    anew is lost.
+    """
+    content = state_file.read_bytes() if fabric.is_global_zero and state_file and state_file.exists() else None
+    return fabric.broadcast(content) if fabric.world_size > 1 else content
 
 
 def _train_epoch(

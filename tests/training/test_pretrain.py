@@ -3,6 +3,7 @@
 import errno
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -315,6 +316,80 @@ def test_two_processes_give_the_loss_and_the_gradients_of_one_with_the_whole_bat
     assert len(one) == len(two) > 30
     for i in one:  # after one step AdamW's first moment is a tenth of the gradient
         torch.testing.assert_close(two[i]["exp_avg"], one[i]["exp_avg"], rtol=1e-4, atol=1e-8)
+
+
+BOTH = """
+import sys, time
+sys.path[:0] = [{root!r}, {root!r} + "/tests/training"]
+from pathlib import Path
+from test_pretrain import whole_run
+whole_run(Path({folder!r}))
+"""
+
+
+def whole_run(folder):
+    """Four epochs of two processes, as a launcher starts them: the first one alone is told of the checkpoint. While a
+    file `slow` is there every line of the log takes a moment, so that the run can be killed inside an epoch."""
+    torch.set_num_threads(1)
+    parameters = RunParameters(epochs=4, batch_size=16, lr=1e-3, warmup_epochs=1, augmentation=MILD)
+    fabric = open_fabric("32-true", "cpu")
+
+    def log(metrics):
+        with (folder / "losses.txt").open("a") as file:
+            file.write(f"{metrics['kind']} {metrics['epoch']} {metrics['loss']:.9g}\n")
+
+    data = linked_pairs(0)
+    if (folder / "slow").exists():
+        object.__setattr__(data, "views", lambda *a, _views=data.views, **k: (time.sleep(0.05), _views(*a, **k))[1])
+    state = folder / "state.pt" if fabric.is_global_zero else None
+    network = pretrain(
+        SPEC, data, linked_pairs(1), parameters, fabric=fabric, state_file=state, log=log, checkpoint_every_s=0
+    )
+    torch.save(network.state_dict(), folder / f"rank-{fabric.global_rank}.pt")
+
+
+def launched(folder):
+    """Two processes under torch's launcher, in a session of their own."""
+    (folder / "run.py").write_text(BOTH.format(root=str(ROOT), folder=str(folder)))
+    return subprocess.Popen(
+        [
+            sys.executable,
+            "-m",
+            "torch.distributed.run",
+            "--standalone",
+            "--nproc-per-node",
+            "2",
+            str(folder / "run.py"),
+        ],
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        stderr=(folder / "errors.txt").open("w"),
+        start_new_session=True,
+    )
+
+
+@pytest.mark.slow
+def test_two_processes_killed_inside_an_epoch_and_started_again_end_like_an_unbroken_run(tmp_path):
+    unbroken, broken = tmp_path / "unbroken", tmp_path / "broken"
+    for folder in (unbroken, broken):
+        folder.mkdir()
+    assert launched(unbroken).wait() == 0, (unbroken / "errors.txt").read_text()[-2000:]
+    (broken / "slow").touch()
+    process = launched(broken)
+    place = wait_for_a_checkpoint_inside_an_epoch(broken / "state.pt", process)
+    os.killpg(process.pid, signal.SIGKILL)  # the launcher and both processes, which share its session
+    process.wait()
+    assert 1 <= place["epoch"] < 4 and place["step_in_epoch"] > 0 and not (broken / "rank-0.pt").exists()
+    (broken / "slow").unlink()
+    assert launched(broken).wait() == 0, (broken / "errors.txt").read_text()[-2000:]
+    expected = torch.load(unbroken / "rank-0.pt", weights_only=True)
+    for weights in (torch.load(broken / f"rank-{rank}.pt", weights_only=True) for rank in (0, 1)):
+        for key, value in expected.items():
+            assert torch.equal(value, weights[key]), key
+    of_epochs = [
+        dict(line.split()[1:] for line in (f / "losses.txt").read_text().splitlines() if line.startswith("epoch"))
+        for f in (unbroken, broken)
+    ]
+    assert of_epochs[0] == of_epochs[1] and len(of_epochs[0]) == 4
 
 
 def test_pairs_of_one_patient_are_no_negatives_unless_wanted():
