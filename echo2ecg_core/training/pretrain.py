@@ -1,4 +1,4 @@
-"""Pretraining of the ECG tower against frozen clip vectors: the loop in plain sight, on one process or many.
+"""Pretraining of the ECG tower, against frozen clip vectors or alone: the loop in plain sight, on one process or many.
 
 Lightning Fabric brings devices, bf16, DDP, torchrun and SLURM; the loop stays here. Everything random of a step (order,
 windows, augmentation, dropped paths) follows from seed, epoch, step and rank alone, so a checkpoint needs no random
@@ -96,8 +96,13 @@ def pretrain(
             run.save(state_file, task, optimizer)
 
     while run.epoch < parameters.epochs:
+        began, first = time.monotonic(), run.step_in_epoch
         _train_epoch(fabric, module, wrapped, run, spec, save, log, checkpoint_every_s)
         metrics = run.epoch_metrics() | (validate(task, validation, parameters) if fabric.is_global_zero else {})
+        whole_epoch = (
+            (time.monotonic() - began) * run.steps / max(run.steps - first, 1)
+        )  # validation and checkpoints too
+        metrics["eta_s"] = (parameters.epochs - run.epoch - 1) * whole_epoch
         run.next_epoch()
         save()
         if fabric.is_global_zero:
@@ -137,9 +142,9 @@ class _Task(nn.Module):
             for name, parameter in network.named_parameters():
                 parameter.requires_grad_(name.startswith("ecg_encoder."))
 
-    def forward(self, ecg: Tensor, views: Tensor, is_padding: Tensor, order: Tensor):
-        """Windows (b, 12, n), clips (b, v, 512), (b, v), patch orders (b, p) -> two (b, 512) and the temperature, or
-        the masked loss."""
+    def forward(self, ecg: Tensor, order: Tensor, views: Tensor | None = None, is_padding: Tensor | None = None):
+        """Windows (b, 12, n), patch orders (b, p), clips (b, v, 512), (b, v) -> two (b, 512) and the temperature, or
+        the masked loss, which needs no clips."""
         if self.masked is not None:
             return self.masked(ecg, order)
         ecg_side, study_side = self.network(ecg, views, is_padding)
@@ -197,7 +202,6 @@ class _Run:
         """Means over the epoch that has just ended."""
         n = max(self.step_in_epoch, 1)
         pairs_per_s = self.step_in_epoch * self.batch * self.parameters.accumulate / max(self.seconds, 1e-9)
-        left = (self.parameters.epochs - self.epoch - 1) * self.seconds
         return {
             "epoch": self.epoch + 1,
             "epochs": self.parameters.epochs,
@@ -205,7 +209,6 @@ class _Run:
             **{k: v / n for k, v in self.sums.items()},
             "pairs_per_s": pairs_per_s,
             "seconds": self.seconds,
-            "eta_s": left,
         }
 
     def next_epoch(self) -> None:
@@ -303,6 +306,7 @@ def _train_epoch(
                     "progress": run.progress,
                     **step,
                     "pairs_per_s": len(whole) * len(parts) / seconds,
+                    "eta_s": (run.steps * p.epochs - run.step) * run.seconds / run.step_in_epoch,
                     **device_load(fabric.device),
                 }
             )
@@ -322,14 +326,11 @@ def _loss(fabric: Fabric, module, run: _Run, spec: ModelSpec, whole: np.ndarray,
     p, train = run.parameters, run.train
     rng = np.random.default_rng([p.seed, run.step, part, fabric.global_rank])
     generator = torch.Generator().manual_seed(int(rng.integers(2**62)))
-    ecg = torch.from_numpy(np.asarray(train.ecgs[own[:, 1]], np.float32))  # (b, 12, t)
+    ecg = torch.from_numpy(train.windows(own[:, 1], spec.ecg_input.n_samples, rng))  # (b, 12, n)
     ecg = augment(ecg.to(fabric.device), generator, replace(p.augmentation, n_samples=spec.ecg_input.n_samples))
-    single = spec.study.pooling == "single_view"
-    views, is_padding = (
-        train.one_view(own[:, 2], rng) if single else train.views(own[:, 2], spec.study.max_views, p.view_dropout, rng)
-    )
     order = torch.rand(len(own), 12 * spec.ecg_encoder.n_patches, generator=generator).argsort(1)  # (b, p)
-    out = module(ecg, *(torch.from_numpy(a).to(fabric.device) for a in (views, is_padding)), order.to(fabric.device))
+    studies = () if p.objective == "masked" else _studies(train, own[:, 2], spec, p.view_dropout, rng)
+    out = module(ecg, order.to(fabric.device), *(torch.from_numpy(a).to(fabric.device) for a in studies))
     metrics = {}
     if p.objective == "masked":
         loss = out
@@ -348,6 +349,13 @@ def _loss(fabric: Fabric, module, run: _Run, spec: ModelSpec, whole: np.ndarray,
     return {"loss": loss, **metrics}
 
 
+def _studies(train: PreparedPairs, rows: np.ndarray, spec: ModelSpec, dropout: float, rng: np.random.Generator):
+    """Clip vectors and padding of these study rows, as the pooling of the study tower wants them."""
+    if spec.study.pooling == "single_view":
+        return train.one_view(rows, rng)
+    return train.views(rows, spec.study.max_views, dropout, rng)
+
+
 @torch.inference_mode()
 def validate(task: nn.Module, data: PreparedPairs, parameters: RunParameters) -> dict:
     """Loss, and ranks of the paired study, over one fixed pair of every validation patient; first window, no
@@ -360,7 +368,7 @@ def validate(task: nn.Module, data: PreparedPairs, parameters: RunParameters) ->
     size = min(parameters.batch_size, len(pairs))
     losses, sides = [], []
     for batch in (pairs[i : i + size] for i in range(0, len(pairs), size)):
-        x = torch.from_numpy(np.asarray(data.ecgs[batch[:, 1], :, :n], np.float32)).to(device)
+        x = torch.from_numpy(data.windows(batch[:, 1], n)).to(device)
         if parameters.objective == "masked":
             order = torch.rand(
                 len(batch), 12 * network.spec.ecg_encoder.n_patches, generator=torch.Generator().manual_seed(0)
