@@ -140,10 +140,9 @@ def why_no_readouts(ecgs: pd.DataFrame, studies: pd.DataFrame, within_days: floa
 
 def left_out_words(n: int, of: int, window_s: float) -> str:
     """That some ECGs are not learnt from, in one sentence; "" where all are."""
-    words = (
-        f"{n:,} of {of:,} ECGs are shorter than one window of {window_s:.2f} s or cannot be cleaned, and are left out."
-    )
-    return words if n else ""
+    if not n:
+        return ""
+    return f"{n:,} of {of:,} ECGs are left out: shorter than one window of {window_s:.2f} s, or not to be cleaned."
 
 
 def _count(

@@ -32,6 +32,7 @@ OBJECTIVES = {"contrastive": "ECG with echo studies", "masked": "ECG alone, mask
 PRECISIONS = {"bf16-mixed": "bf16", "32-true": "float32"}
 TEMPERATURES = (0.05, 0.07, 0.1, 0.2, 0.5)
 PLANNED_BY = (
+    "objective",
     "batch_size",
     "epochs",
     "accumulate",
