@@ -93,7 +93,9 @@ def plan_training(workspace: Workspace, preset: str, overrides: Mapping | None =
         )
     if not settings.patients and (why := why_no_readouts(ecgs, studies, settings.within_days)):
         notes += (why,)
-    phases, measured = _phases(workspace, settings, n, round(each * (1 + settings.bodies) * len(ecgs)))
+    bodies = settings.bodies if settings.patients else 0
+    n_ecgs = round(each * (1 + bodies) * len(ecgs))
+    phases, measured = _phases(workspace, settings, n, n_ecgs)
     if not measured:
         notes += ("The time is that of two CPU cores; the first run on this machine corrects it.",)
     samples = int(MOST_S * settings.spec.ecg_input.sampling_rate_hz)
@@ -102,7 +104,7 @@ def plan_training(workspace: Workspace, preset: str, overrides: Mapping | None =
         *counts["validation"],
         steps,
         phases.seconds,
-        round(each * (1 + settings.bodies) * len(ecgs)) * 12 * samples * 2 + 60_000_000,
+        n_ecgs * 12 * samples * 2 + 60_000_000,
         notes,
         phases,
     )
