@@ -6,12 +6,10 @@ states and a run that was killed ends with the same weights as one that was not.
 epoch chosen by a noisy validation score is optimistic.
 """
 
-import io
 import os
-import pickle
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -20,12 +18,12 @@ from lightning_fabric import Fabric
 from torch import Tensor, nn
 
 from echo2ecg_core.ecg.augment import augment
-from echo2ecg_core.errors import Echo2ECGError
 from echo2ecg_core.models.echo2ecg import Echo2ECG, contrastive_loss
 from echo2ecg_core.models.specs import ModelSpec
 from echo2ecg_core.training.masked import MaskedAutoencoder
 from echo2ecg_core.training.pairs import PreparedPairs, not_negatives
 from echo2ecg_core.training.parameters import RunParameters, is_decayed, learning_rate_factor, rate_multiplier
+from echo2ecg_core.training.run_state import RunState
 
 CHECKPOINT_EVERY_S = 180.0
 TELL_EVERY_S = 2.0
@@ -86,7 +84,7 @@ def pretrain(
         parameter_groups(network if task.masked is None else task.masked, spec.ecg_encoder.depth, parameters),
         fused=True,
     )
-    run = _Run(parameters, train, fabric.world_size)
+    run = RunState(parameters, train, fabric.world_size)
     module, wrapped = fabric.setup(task, optimizer)
     if saved := _shared_state(fabric, state_file):
         run.restore(saved, task, optimizer)
@@ -151,104 +149,6 @@ class _Task(nn.Module):
         return ecg_side, study_side, torch.as_tensor(self.network.temperature(), device=ecg.device)
 
 
-@dataclass
-class _Run:
-    """Where a run stands: the epoch, the step in it, and the sums of its metrics so far."""
-
-    parameters: RunParameters
-    train: PreparedPairs
-    world_size: int
-
-    def __post_init__(self):
-        self.epoch, self.step_in_epoch, self.sums, self.seconds = 0, 0, {}, 0.0
-        n = len(self.train) if self.parameters.epoch_of == "pairs" else self.train.n_patients
-        self.batch = min(self.parameters.batch_size, n) // self.world_size * self.world_size
-        self.steps = n // max(self.batch * self.parameters.accumulate, 1)
-        if self.steps == 0 or self.batch < 2:
-            raise Echo2ECGError(
-                f"There are {n} training {self.parameters.epoch_of}, fewer than one step needs "
-                f"({self.parameters.batch_size} x {self.parameters.accumulate}).",
-                "Use a smaller batch or more data.",
-            )
-
-    @property
-    def step(self) -> int:
-        """Optimiser steps done."""
-        return self.epoch * self.steps + self.step_in_epoch
-
-    @property
-    def progress(self) -> float:
-        """Share of the run that is done."""
-        return self.step / (self.steps * self.parameters.epochs)
-
-    def batches(self, rank: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        """From the current step on: all pairs of one contrast (b, 3) and this process's share of them; `accumulate` a
-        step."""
-        rng = np.random.default_rng([self.parameters.seed, self.epoch])
-        pairs = self.train.shuffled(rng) if self.parameters.epoch_of == "pairs" else self.train.one_per_patient(rng)
-        first = self.step_in_epoch * self.parameters.accumulate
-        for i in range(first, self.steps * self.parameters.accumulate):
-            whole = pairs[i * self.batch : (i + 1) * self.batch]
-            share = self.batch // self.world_size
-            yield whole, whole[rank * share : (rank + 1) * share]
-
-    def count(self, metrics: dict, seconds: float) -> None:
-        """Add one step's metrics to the sums of this epoch."""
-        self.sums = {key: self.sums.get(key, 0.0) + value for key, value in metrics.items()}
-        self.step_in_epoch += 1
-        self.seconds += seconds
-
-    def epoch_metrics(self) -> dict:
-        """Means over the epoch that has just ended."""
-        n = max(self.step_in_epoch, 1)
-        pairs_per_s = self.step_in_epoch * self.batch * self.parameters.accumulate / max(self.seconds, 1e-9)
-        return {
-            "epoch": self.epoch + 1,
-            "epochs": self.parameters.epochs,
-            "step": self.step,
-            **{k: v / n for k, v in self.sums.items()},
-            "pairs_per_s": pairs_per_s,
-            "seconds": self.seconds,
-        }
-
-    def next_epoch(self) -> None:
-        """Begin the next epoch."""
-        self.epoch, self.step_in_epoch, self.sums, self.seconds = self.epoch + 1, 0, {}, 0.0
-
-    def save(self, path: Path, task: nn.Module, optimizer) -> None:
-        """Write everything that a resumed run needs, in one step: whoever reads sees the old checkpoint or the new
-        one."""
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = path.with_suffix(".writing")
-        place = {"epoch": self.epoch, "step_in_epoch": self.step_in_epoch, "sums": self.sums, "seconds": self.seconds}
-        try:
-            with open(temporary, "wb") as file:
-                torch.save({"task": task.state_dict(), "optimizer": optimizer.state_dict(), "place": place}, file)
-                file.flush()
-                os.fsync(file.fileno())
-            os.replace(temporary, path)
-        finally:
-            temporary.unlink(missing_ok=True)  # a disk that fills up keeps the last whole checkpoint
-
-    def restore(self, content: bytes, task: nn.Module, optimizer) -> None:
-        """Go on from the bytes of a checkpoint.
-
-        Raises:
-            Echo2ECGError: it cannot be read, or belongs to a run with other sizes.
-        """
-        try:
-            saved = torch.load(io.BytesIO(content), weights_only=True, map_location="cpu")
-            task.load_state_dict(saved["task"])
-            optimizer.load_state_dict(saved["optimizer"])
-        except (OSError, RuntimeError, ValueError, KeyError, EOFError, pickle.UnpicklingError) as error:
-            raise Echo2ECGError(
-                f"The checkpoint of this run cannot be continued ({type(error).__name__}).",
-                "Remove it to start again, or set the parameters as they were.",
-            ) from error
-        for key, value in saved["place"].items():
-            setattr(self, key, value)
-
-
 def _shared_state(fabric: Fabric, state_file: Path | None) -> bytes | None:
     """The checkpoint as the first process finds it, on every process; None where there is none.
 
@@ -263,27 +163,28 @@ def _train_epoch(
     fabric: Fabric,
     module,
     optimizer,
-    run: _Run,
+    run: RunState,
     spec: ModelSpec,
     save: Callable[[], None],
     log: Log,
     checkpoint_every_s: float,
 ) -> None:
-    """Train to the end of the current epoch, from the step where the run stands."""
+    """Train to the end of the current epoch, from the step where the run stands.
+
+    Metrics stay on the device until somebody is told of them or a checkpoint is due: reading a number makes the host
+    wait for the device, and a device that waits for the host in every step is half idle.
+    """
     p = run.parameters
     module.train()
-    saved = told = time.monotonic()
+    saved = told = step_began = time.monotonic()
     batches, parts = run.batches(fabric.global_rank), []
     for whole, own in batches:
-        began = time.monotonic()
         last = len(parts) == p.accumulate - 1
         _seed(run, len(parts), fabric.global_rank)
         with fabric.no_backward_sync(module, enabled=not last and fabric.world_size > 1):
             metrics = _loss(fabric, module, run, spec, whole, own, len(parts))
             fabric.backward(metrics["loss"] / p.accumulate)
-        parts.append(
-            {key: float(value.detach()) for key, value in metrics.items()} | {"seconds": time.monotonic() - began}
-        )
+        parts.append({key: value.detach().double() for key, value in metrics.items()})
         if not last:
             continue
         factor = learning_rate_factor(run.step, p.warmup_epochs * run.steps, p.epochs * run.steps, p.min_lr_factor)
@@ -292,36 +193,30 @@ def _train_epoch(
         norm = torch.nn.utils.clip_grad_norm_(module.parameters(), p.clip_norm or torch.inf)
         optimizer.step()
         optimizer.zero_grad(set_to_none=True)
-        step = {key: sum(part[key] for part in parts) / len(parts) for key in parts[0] if key != "seconds"}
-        step |= {"lr": p.lr * factor, "grad_norm": float(norm)}
-        seconds = sum(part["seconds"] for part in parts)
-        run.count(step, seconds)
-        if fabric.is_global_zero and time.monotonic() - told >= TELL_EVERY_S:
-            told = time.monotonic()
-            log(
-                {
-                    "kind": "step",
-                    "epoch": run.epoch + run.step_in_epoch / run.steps,
-                    "step": run.step,
-                    "progress": run.progress,
-                    **step,
-                    "pairs_per_s": len(whole) * len(parts) / seconds,
-                    "eta_s": (run.steps * p.epochs - run.step) * run.seconds / run.step_in_epoch,
-                    **device_load(fabric.device),
-                }
-            )
-        parts = []
-        if time.monotonic() - saved >= checkpoint_every_s:
+        step = {key: sum(part[key] for part in parts) / len(parts) for key in parts[0]}
+        step |= {"lr": p.lr * factor, "grad_norm": norm.double()}
+        parts, now = [], time.monotonic()
+        run.count(step, now - step_began)
+        step_began = now
+        if now - told >= TELL_EVERY_S:
+            told = now
+            run.refuse_no_number()
+            if fabric.is_global_zero:
+                log(run.step_metrics(step) | device_load(fabric.device))
+        if now - saved >= checkpoint_every_s:
+            run.refuse_no_number()
             save()
             saved = time.monotonic()
 
 
-def _seed(run: _Run, part: int, rank: int) -> None:
+def _seed(run: RunState, part: int, rank: int) -> None:
     """Everything random of this step follows from here."""
     torch.manual_seed(((run.parameters.seed * 1009 + run.step) * 1013 + part) * 257 + rank)
 
 
-def _loss(fabric: Fabric, module, run: _Run, spec: ModelSpec, whole: np.ndarray, own: np.ndarray, part: int) -> dict:
+def _loss(
+    fabric: Fabric, module, run: RunState, spec: ModelSpec, whole: np.ndarray, own: np.ndarray, part: int
+) -> dict:
     """Loss of one contrast over all processes, and the temperature; or the loss of one masked batch."""
     p, train = run.parameters, run.train
     rng = np.random.default_rng([p.seed, run.step, part, fabric.global_rank])
@@ -342,10 +237,6 @@ def _loss(fabric: Fabric, module, run: _Run, spec: ModelSpec, whole: np.ndarray,
             )
         excluded = None if p.same_patient_negatives else torch.from_numpy(not_negatives(whole)).to(fabric.device)
         loss = contrastive_loss(ecg_side, study_side, metrics["temperature"], not_negative=excluded)
-    if not torch.isfinite(loss):
-        raise Echo2ECGError(
-            f"The loss became {loss.item()} in epoch {run.epoch + 1}.", "Start again with a lower learning rate."
-        )
     return {"loss": loss, **metrics}
 
 

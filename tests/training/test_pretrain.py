@@ -13,12 +13,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from echo2ecg_core.ecg.augment_spec import AugmentationSpec
 from echo2ecg_core.errors import Echo2ECGError
 from echo2ecg_core.models.echo2ecg import Echo2ECG, contrastive_loss
 from echo2ecg_core.models.echo_encoder import PhantomVideoNet
 from echo2ecg_core.models.specs import EcgEncoderSpec, EcgInputSpec, ModelSpec, StudySpec
+from echo2ecg_core.training import pretrain as training_loop
 from echo2ecg_core.training.clip_encoder import ClipTraining, train_clip_encoder, vectors_of, whiten
 from echo2ecg_core.training.pairs import PreparedPairs, not_negatives
 from echo2ecg_core.training.parameters import RunParameters, learning_rate_factor
@@ -211,6 +213,33 @@ def test_a_loss_that_is_no_number_stops_with_a_sentence():
     data.ecgs[3] = np.nan
     with pytest.raises(Echo2ECGError, match="became nan in epoch 1"):
         pretrain(SPEC, data, linked_pairs(1), RunParameters(epochs=1, batch_size=96, augmentation=MILD))
+
+
+class CountsReads(TorchDispatchMode):
+    """Counts how often a number is read off a tensor, for which the host has to wait for the device."""
+
+    def __init__(self):
+        super().__init__()
+        self.reads = 0
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        self.reads += func is torch.ops.aten._local_scalar_dense.default
+        return func(*args, **(kwargs or {}))
+
+
+@pytest.mark.parametrize("objective", ["contrastive", "masked"])
+def test_the_host_waits_for_the_device_no_oftener_with_more_steps(monkeypatch, objective):
+    monkeypatch.setattr(training_loop, "validate", lambda *arguments: {})
+    monkeypatch.setattr(training_loop, "TELL_EVERY_S", 1e9)
+    reads, log = [], []
+    for batch in (32, 8):  # 3 and 12 steps
+        parameters = RunParameters(
+            objective=objective, epochs=1, batch_size=batch, precision="32-true", clip_norm=1.0, augmentation=MILD
+        )
+        with CountsReads() as counted:
+            pretrain(SPEC, linked_pairs(0), linked_pairs(1), parameters, log=log.append)
+        reads.append(counted.reads)
+    assert [m["step"] for m in log] == [3, 12] and reads[0] == reads[1] > 0
 
 
 @pytest.mark.slow
@@ -459,6 +488,7 @@ def test_masked_pretraining_learns_to_draw_hidden_patches_and_leaves_the_rest_al
     )
     log = []
     model = pretrain(SPEC, linked_pairs(0, n=256), linked_pairs(1), parameters, log=log.append)
+    log = [metrics for metrics in log if metrics["kind"] == "epoch"]
     assert log[-1]["validation_loss"] < 0.7 * log[0]["validation_loss"] < 0.8
     assert not {"temperature", "candidates", "recall@10"} & log[-1].keys()
     torch.manual_seed(parameters.seed)
