@@ -60,6 +60,8 @@ def prepare_cohort(
             pool.submit(_prepare_shard, n_patients, seed, s, spec, folder, wholes, weights is not None, with_clips)
             for s in starts
         ]
+        if starts:  # the first shard takes minutes
+            progress(0.0, f"Simulating hearts: 0 of {len(starts) * SHARD}, told every {SHARD}")
         for done, task in enumerate(as_completed(tasks), 1):
             task.result()
             progress(done / len(starts), f"Simulating hearts: {done * SHARD} of {len(starts) * SHARD}")

@@ -58,6 +58,7 @@ def run_training(
     folder = run_folder(workspace, fabric.broadcast(job_id))
     phases = expected_phases(workspace, settings.preset, parameters.get("set"))
     prepared, trained = phases.shares
+    progress(0.0, f"Preparing the data, about {phases.prepare:.0f} s of {phases.seconds:.0f} s in all")
     with fabric.rank_zero_first():
         began = time.monotonic()
         clip_encoder, settings = _clip_encoder(workspace, settings, folder, part(progress, 0, prepared / 3))

@@ -127,6 +127,8 @@ def _progress(run: Run, metrics: pd.DataFrame, epochs: pd.DataFrame) -> None:
     if run.state == "running":
         gone = f"{duration(time.time() - run.job.started_at)} gone · " if run.job.started_at else ""
         left_s = runs.left_s(metrics, float(run.settings.get("readouts_s", 0.0)))
+        if metrics.empty and run.job.started_at and run.job.progress > 0.02:  # shares follow expected seconds
+            left_s = (time.time() - run.job.started_at) * (1 - run.job.progress) / run.job.progress
         right = gone + (f"<b>{duration(left_s)} left</b>" if left_s else "time left not known yet")
     elif len(epochs) and "seconds" in epochs:
         right = f"{duration(float(epochs.seconds.sum()))} in training"
