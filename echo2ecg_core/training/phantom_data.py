@@ -32,6 +32,7 @@ def prepare_cohort(
     *,
     n_whole: int | None = None,
     encoder=None,
+    with_clips: bool = True,
     processes: int = 2,
     progress: Progress = silent,
 ) -> TrainingData:
@@ -44,6 +45,7 @@ def prepare_cohort(
         n_whole: Only the first n_whole patients are rendered whole; of the later ones, training patients give their
             first study in `FEW_VIEWS` views, the others nothing. None: all whole.
         encoder: The frozen `PhantomVideoNet`; None keeps pooled clips.
+        with_clips: False renders no clip, for an objective that reads ECGs alone.
         processes: How many simulate at once.
         progress: Told share and message.
     """
@@ -53,8 +55,11 @@ def prepare_cohort(
     starts = [s for s in range(0, n_patients, SHARD) if not _shard(folder, s).exists()]
     with process_pool(processes, _start_process, weights) as pool:
         tasks = [
-            pool.submit(_prepare_shard, n_patients, seed, s, spec, folder, wholes, weights is not None) for s in starts
+            pool.submit(_prepare_shard, n_patients, seed, s, spec, folder, wholes, weights is not None, with_clips)
+            for s in starts
         ]
+        if starts:  # the first shard takes minutes
+            progress(0.0, f"Simulating hearts: 0 of {len(starts) * SHARD}, told every {SHARD}")
         for done, task in enumerate(as_completed(tasks), 1):
             task.result()
             progress(done / len(starts), f"Simulating hearts: {done * SHARD} of {len(starts) * SHARD}")
@@ -72,8 +77,9 @@ def prepare_cohort(
                 for shard in visits
                 for _, studies in shard
                 for study, views in studies
-                for view in views
-            ]
+                for view in (views if with_clips else ())
+            ],
+            columns=["study_id", "view"],
         ),
         clip_data=np.concatenate([p["clips"] for p in parts]),
     )
@@ -224,15 +230,22 @@ def _start_process(weights: dict | None) -> None:
 
 
 def _prepare_shard(
-    n_patients: int, seed: int, start: int, spec: EcgInputSpec, folder: Path, n_whole: int, embed: bool
+    n_patients: int,
+    seed: int,
+    start: int,
+    spec: EcgInputSpec,
+    folder: Path,
+    n_whole: int,
+    embed: bool,
+    render: bool = True,
 ) -> None:
-    """Simulate patients start … start + SHARD - 1 in a process of its own."""
+    """Simulate patients start … start + SHARD - 1 in a process of its own; without `render` no clips."""
     from echo2ecg_core.training.clip_encoder import vectors_of
 
-    signals, clips = [], []
+    signals, clips = [], [] if render else [np.zeros((0, 512), np.float32)]
     for patient, studies in _visits(n_patients, seed, start, n_whole):
         signals += [_prepared(ecg, spec) for ecg in patient.ecgs]
-        for study, views in studies:
+        for study, views in studies if render else ():
             pooled = np.stack([_pooled_clip(study, view) for view in views])  # (v, 16, 56, 56)
             clips.append(vectors_of(_network, pooled) if embed else pooled)
     temporary = folder / f".writing-{start}.npz"

@@ -198,6 +198,7 @@ def ecg_hit_table(hits: list[EcgHit]) -> int:
             "ECG": [hit.ecg_id for hit in hits],
             "Similarity": [number(hit.similarity, 2) for hit in hits],
             "LVEF %": [number(hit.phenotypes.get("lvef")) for hit in hits],
+            "Days": [number(hit.days_apart, 1) for hit in hits],
             "Patient": ["the same" if hit.same_patient else (hit.sex or MISSING) for hit in hits],
         }
     )
@@ -211,7 +212,9 @@ def _choose(table: pd.DataFrame, name: str, alt: str) -> int:
     row = min(cells[0][0] if cells else browse_session.hit_row(), len(table) - 1)
     marked = table.style.apply(lambda r: [CHOSEN_ROW if r.name == row else ""] * len(r), axis=1)
     right = {
-        c: st.column_config.Column(alignment="right") for c in ("Similarity", "LVEF %", "Diff.", "Views") if c in table
+        c: st.column_config.Column(alignment="right")
+        for c in ("Similarity", "LVEF %", "Diff.", "Views", "Days")
+        if c in table
     }
     widths = {
         c: st.column_config.Column(width=w, alignment="right" if c in right else None)
