@@ -15,7 +15,7 @@ from pathlib import Path
 
 from echo2ecg_core.errors import ReadError, StoreError
 from echo2ecg_core.intake.ingest import Options, ingest
-from echo2ecg_core.intake.layouts.recognise import layout_of, plan_of
+from echo2ecg_core.intake.layouts.recognise import find, plan_of
 from echo2ecg_core.intake.mapping import column_from
 from echo2ecg_core.progress import Progress
 from echo2ecg_core.store import jobs
@@ -175,17 +175,14 @@ def unpack(path: Path, target: Path) -> Path:
             f"The upload cannot be unpacked: it is no zip, encrypted or damaged ({type(error).__name__}).",
             "Pack the archive again as a plain zip.",
         ) from error
-    for folder in (target, *sorted(p for p in target.iterdir() if p.is_dir())):
-        try:
-            layout_of(folder)
-        except StoreError:
-            continue
-        return folder
-    shutil.rmtree(target, ignore_errors=True)
-    raise StoreError(
-        "The zip holds no folder with labels.csv, ecgs.csv or the files of a data set that is known.",
-        'Pack the folder that holds them; see README, "Import".',
-    )
+    try:
+        return find(target)[0]
+    except StoreError as error:
+        shutil.rmtree(target, ignore_errors=True)
+        raise StoreError(
+            "The zip holds no folder with labels.csv, ecgs.csv or the files of a data set that is known.",
+            'Pack the folder that holds them; see README, "Import".',
+        ) from error
 
 
 def _check_names(zipped: zipfile.ZipFile, target: Path) -> None:

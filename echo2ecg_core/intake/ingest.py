@@ -144,7 +144,7 @@ _GIVEN = "SELECT given_id, id FROM given_ids WHERE cohort = ?"
 def _against_catalog(plan: Plan, names: "_Names", split: dict, known: dict, given: dict) -> None:
     for patient in plan.patients.values():
         was = split.get(given["patient"].get(names.of("patient", patient.patient_id)))
-        if was and was != (patient.split or split_of(patient.patient_id)):
+        if was and patient.split and was != patient.split:
             plan.problems.add(
                 f"A patient would be in two splits ({was} in the workspace, and another one in the table)."
             )
@@ -214,6 +214,8 @@ class _Import:
         for kind, given in (("patient", plan.patients), ("study", plan.studies), ("ecg", plan.ecgs)):
             taken = self.catalog.take_ids(cohort, kind, [names.of(kind, i) for i in given])
             self.ids[kind] = {i: taken[names.of(kind, i)] for i in given}
+        with self.workspace.connect() as db:
+            self.split = {r["patient_id"]: r["split"] for r in db.execute("SELECT patient_id, split FROM patients")}
         changes = self.catalog.add_patients([self._patient(p) for p in plan.patients.values()])
         changes += self.catalog.add_studies([self._study(s) for s in plan.studies.values()])
         here = set(self.catalog.ecgs().ecg_id)
@@ -228,8 +230,8 @@ class _Import:
         self.report.changed = [vars(c) for c in changes]
 
     def _patient(self, planned: PlannedPatient) -> NewPatient:
-        split = planned.split or split_of(planned.patient_id)
         id = self.ids["patient"][planned.patient_id]
+        split = planned.split or self.split.get(id) or split_of(planned.patient_id)
         return NewPatient(id, split, self.options.cohort, self.plan.synthetic, planned.sex)
 
     def _study(self, planned: PlannedStudy) -> NewStudy:

@@ -44,17 +44,28 @@ LAYOUTS: dict[str, ModuleType] = {
 }
 
 
-def layout_of(folder: Path) -> str:
-    """The name of the folder's layout.
+def find(folder: Path) -> tuple[Path, str]:
+    """Where the data set lies, in the folder or in one below it (archives are packed with one more around), and the
+    name of its layout.
 
     Raises:
-        StoreError: it has none that is known.
+        StoreError: there is nothing in it that is known.
     """
-    found = next((name for name, layout in LAYOUTS.items() if layout.recognises(folder)), None)
-    if found is None:
-        known = ", ".join(layout.NAME for layout in LAYOUTS.values())
-        raise StoreError(f"This folder has no layout that is known: {known}.", "Give the folder that holds the tables.")
-    return found
+    for place in _places(folder):
+        for name, layout in LAYOUTS.items():
+            if layout is not hospital and layout.recognises(place):
+                return place, name
+    if hospital.recognises(folder):
+        return folder, "hospital"
+    known = ", ".join(layout.NAME for layout in LAYOUTS.values())
+    raise StoreError(f"This folder holds nothing that is known: {known}.", "Give the folder that holds the data.")
+
+
+def _places(folder: Path) -> list[Path]:
+    """The folder and those in it; where it holds a single folder, that one and those in it too."""
+    inside = sorted(p for p in folder.iterdir() if p.is_dir() and not p.name.startswith("."))
+    only = len(inside) == 1 and not any(p.is_file() for p in folder.iterdir())
+    return [folder, *(_places(inside[0]) if only else inside)]
 
 
 def plan_of(folder: Path, layout: str = "auto", labels: Path | None = None, told: Mapping[str, Column] = {}) -> Plan:
@@ -72,7 +83,7 @@ def plan_of(folder: Path, layout: str = "auto", labels: Path | None = None, told
     folder = Path(folder).expanduser()
     if not folder.is_dir():
         raise StoreError(f"There is no folder {folder.name!r} on this server.", "Give the full path of a folder.")
-    name = layout_of(folder) if layout == "auto" else layout
+    folder, name = find(folder) if layout == "auto" else (folder, layout)
     if name not in LAYOUTS:
         raise StoreError(f"There is no layout {name!r}; known: auto, {', '.join(LAYOUTS)}.", "Choose one of these.")
     plan = LAYOUTS[name].plan(folder, told)
