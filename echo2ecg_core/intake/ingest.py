@@ -9,6 +9,7 @@ what a corrected table says anew is changed and told.
 
 import hashlib
 import re
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -38,7 +39,7 @@ class IngestReport:
         changed: What a corrected table changed: {kind, id, name, was, now}.
         refused: {file, reason}; of real patients files go by numbers.
         notes: What was settled, converted or left off.
-        ignored: {what, reason}.
+        ignored: {what, reason}; of real patients counted by reason, the preview names them.
         pseudonyms: True where ids and dates were replaced.
     """
 
@@ -191,6 +192,9 @@ class _Import:
         self.catalog, self.report = Catalog(workspace), IngestReport(notes=list(plan.notes))
         self.report.pseudonyms = self.names.pseudonyms is not None
         self.report.ignored = [{"what": what, "reason": reason} for what, reason in plan.ignored]
+        if self.report.pseudonyms:  # names of files and of measurements may be those of people
+            reasons = Counter(reason for _, reason in plan.ignored)
+            self.report.ignored = [{"what": f"{n} of the import", "reason": reason} for reason, n in reasons.items()]
 
     def run(self) -> IngestReport:
         for name, reason in self.plan.passed_over:

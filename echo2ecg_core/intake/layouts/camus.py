@@ -8,7 +8,7 @@ not used. There are no ECGs and no dates.
 from collections.abc import Mapping
 from pathlib import Path
 
-from echo2ecg_core.intake.layouts.known_tables import measured, number
+from echo2ecg_core.intake.layouts.shared_steps import measured, number
 from echo2ecg_core.intake.mapping import Column
 from echo2ecg_core.intake.plan import Plan, PlannedClip, PlannedStudy
 

@@ -7,8 +7,7 @@ phenotype, or with measurements and values, is one of labels; one that names fil
 named with the reason why it is not used.
 """
 
-import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 from echo2ecg_core.errors import StoreError
@@ -16,6 +15,7 @@ from echo2ecg_core.intake.ecg_tables import plan_ecgs
 from echo2ecg_core.intake.headers import Header, read_header
 from echo2ecg_core.intake.labels import Labels, plan_studies, read_labels
 from echo2ecg_core.intake.layouts.ours import ECG_FIELDS, LABEL_FIELDS, is_phantom, map_of
+from echo2ecg_core.intake.layouts.shared_steps import files_below
 from echo2ecg_core.intake.mapping import Column, guess
 from echo2ecg_core.intake.plan import Plan, PlannedClip, PlannedEcg, PlannedStudy
 from echo2ecg_core.intake.tables import TABLE_SUFFIXES, Table, read_table
@@ -60,19 +60,6 @@ def plan(folder: Path, told: Mapping[str, Column]) -> Plan:
     for path in tables:
         _add_table(planned, path, told, alias)
     return planned
-
-
-def files_below(folder: Path) -> Iterator[Path]:
-    """All files in order, links followed once; none that is hidden."""
-    seen = set()
-    for place, folders, files in os.walk(folder, followlinks=True):
-        real = os.path.realpath(place)
-        if real in seen:
-            folders.clear()
-            continue
-        seen.add(real)
-        folders[:] = sorted(f for f in folders if not f.startswith("."))
-        yield from (Path(place) / name for name in sorted(files) if not name.startswith("."))
 
 
 def _add(plan: Plan, path: Path, header: Header, alias: dict[str, str]) -> None:

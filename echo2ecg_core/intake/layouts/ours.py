@@ -12,6 +12,7 @@ from pathlib import Path
 from echo2ecg_core.errors import StoreError
 from echo2ecg_core.intake.ecg_tables import plan_ecgs
 from echo2ecg_core.intake.labels import plan_studies, read_labels
+from echo2ecg_core.intake.layouts.shared_steps import files_below
 from echo2ecg_core.intake.mapping import FILE, FINDINGS, IDS, LONG, VISIT, Column, TableMap, apply, guess
 from echo2ecg_core.intake.plan import Plan, PlannedClip
 from echo2ecg_core.intake.tables import Table, read_table
@@ -19,14 +20,15 @@ from echo2ecg_core.phenotypes import PHENOTYPES
 
 NAME = "Echo2ECG archive"
 LABELS, ECGS = "labels.csv", "ecgs.csv"
+TABLES = {LABELS, ECGS, "latents.csv", "manifest.json"}
 STUDY_FIELDS = ("patient_id", "study_id", "study_date", *VISIT, *FINDINGS, *PHENOTYPES)
 LABEL_FIELDS = (*STUDY_FIELDS, *LONG)
 ECG_FIELDS = (*IDS, "ecg_time", *VISIT, *FINDINGS, *PHENOTYPES, *FILE)
 
 
 def recognises(folder: Path) -> bool:
-    """Whether the folder holds one of the two tables."""
-    return (folder / LABELS).is_file() or (folder / ECGS).is_file()
+    """Whether the folder holds one of the two tables; labels alone are ours where clips lie below `echo/`."""
+    return (folder / ECGS).is_file() or ((folder / LABELS).is_file() and (folder / "echo").is_dir())
 
 
 def plan(folder: Path, told: Mapping[str, Column]) -> Plan:
@@ -53,7 +55,16 @@ def plan(folder: Path, told: Mapping[str, Column]) -> Plan:
         place = folder / "echo" / study.patient_id / study.study_id
         if place.is_relative_to(folder) and ".." not in place.parts:
             planned.clips += [PlannedClip(study.study_id, path) for path in clip_files(place)]
+    _name_unused(planned, folder)
     return planned
+
+
+def _name_unused(plan: Plan, folder: Path) -> None:
+    """What lies in the folder and no table and no study names."""
+    used = {e.path.with_suffix("") for e in plan.ecgs.values()} | {c.path for c in plan.clips}
+    for path in files_below(folder):
+        if path not in used and path.with_suffix("") not in used and path.relative_to(folder).as_posix() not in TABLES:
+            plan.ignored.append((path.relative_to(folder).as_posix(), "neither table nor study names it"))
 
 
 def map_of(table: Table, told: Mapping[str, Column], fields: tuple[str, ...], needed: tuple[str, ...]) -> TableMap:

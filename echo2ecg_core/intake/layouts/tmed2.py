@@ -8,7 +8,7 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
-from echo2ecg_core.intake.layouts.known_tables import SPLITS, mapped
+from echo2ecg_core.intake.layouts.shared_steps import SPLITS, mapped
 from echo2ecg_core.intake.mapping import Column
 from echo2ecg_core.intake.plan import Plan, PlannedClip, PlannedStudy
 from echo2ecg_core.intake.tables import read_table
