@@ -14,7 +14,7 @@ the person: the first is proposed and the other named.
 import re
 import unicodedata
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -157,11 +157,13 @@ def guess(table: Table, wanted: Iterable[str] = FIELDS) -> TableMap:
         wanted: Fields that may be in it.
     """
     columns, ignored, notes, allowed = {}, [], [], set(wanted)
-    exact = {name for name in table.columns if name in allowed}
+    exact, held = {name for name in table.columns if name in allowed}, {field_of(name)[0] for name in table.columns}
     for name in sorted(table.columns, key=lambda n: (n not in exact, table.columns.index(n))):
         field, unit = field_of(name)
-        if field == "unit" or (field == "value_unit" and "value" not in _fields_in(table)):
-            field = "unit" if "unit" in allowed else None
+        if field in ("unit", "value_unit"):  # of the measurement in a row, or of a signal
+            field = "value_unit" if "value" in held else "unit"
+        if field == "study_date" and "study_date" not in allowed:
+            field = "ecg_time"
         taken = [c for c, means in columns.items() if means.field == field]
         if field not in allowed or not _values_fit(table, name, field):
             ignored.append(name)
@@ -172,10 +174,6 @@ def guess(table: Table, wanted: Iterable[str] = FIELDS) -> TableMap:
             columns[name] = Column(field, unit if field in PHENOTYPES else None)
     ordered = {name: columns[name] for name in table.columns if name in columns}
     return TableMap(ordered, tuple(n for n in table.columns if n in ignored), tuple(notes))
-
-
-def _fields_in(table: Table) -> set[str | None]:
-    return {field_of(name)[0] for name in table.columns}
 
 
 def _values_fit(table: Table, name: str, field: str | None) -> bool:
@@ -282,6 +280,7 @@ def apply(table: Table, told: Mapping[str, Column]) -> TableMap:
     return TableMap(found, tuple(c for c in table.columns if c not in found))
 
 
-def with_dates(mapping: TableMap, column: str, order: str) -> TableMap:
-    """The mapping with an order of dates told for one column."""
-    return replace(mapping, columns=mapping.columns | {column: replace(mapping.columns[column], dates=order)})
+def told_for(table: Table, told: Mapping[str, Column]) -> dict[str, Column]:
+    """Those of the columns a person has mapped that this table has, by their names in it."""
+    by_plain = {plain_name(c): c for c in table.columns}
+    return {by_plain[plain_name(name)]: means for name, means in told.items() if plain_name(name) in by_plain}

@@ -16,7 +16,7 @@ from echo2ecg_core.intake.headers import Header, read_header
 from echo2ecg_core.intake.labels import Labels, plan_studies, read_labels
 from echo2ecg_core.intake.layouts.ours import ECG_FIELDS, LABEL_FIELDS, is_phantom, map_of
 from echo2ecg_core.intake.layouts.shared_steps import files_below
-from echo2ecg_core.intake.mapping import Column, guess
+from echo2ecg_core.intake.mapping import Column, guess, told_for
 from echo2ecg_core.intake.plan import Plan, PlannedClip, PlannedEcg, PlannedStudy
 from echo2ecg_core.intake.tables import TABLE_SUFFIXES, Table, read_table
 from echo2ecg_core.phenotypes import PHENOTYPES
@@ -84,7 +84,7 @@ def _add_table(plan: Plan, path: Path, told: Mapping[str, Column], alias: Mappin
     except StoreError as error:
         plan.ignored.append((shown, error.message))
         return
-    fields = guess(table).fields() | {means.field for name, means in told.items() if name in table.columns}
+    fields = guess(table).fields() | {means.field for means in told_for(table, told).values()}
     if {"path", "patient_id"} <= fields:
         plan_ecgs(read_labels(table, map_of(table, told, ECG_FIELDS, ("patient_id", "path")), plan), plan, path.parent)
     elif fields & {"patient_id", "study_id"} and (fields & set(PHENOTYPES) or {"measurement", "value"} <= fields):

@@ -13,7 +13,7 @@ from echo2ecg_core.errors import StoreError
 from echo2ecg_core.intake.ecg_tables import plan_ecgs
 from echo2ecg_core.intake.labels import plan_studies, read_labels
 from echo2ecg_core.intake.layouts.shared_steps import files_below
-from echo2ecg_core.intake.mapping import FILE, FINDINGS, IDS, LONG, VISIT, Column, TableMap, apply, guess
+from echo2ecg_core.intake.mapping import FILE, FINDINGS, IDS, LONG, VISIT, Column, TableMap, apply, guess, told_for
 from echo2ecg_core.intake.plan import Plan, PlannedClip
 from echo2ecg_core.intake.tables import Table, read_table
 from echo2ecg_core.phenotypes import PHENOTYPES
@@ -73,7 +73,7 @@ def map_of(table: Table, told: Mapping[str, Column], fields: tuple[str, ...], ne
     Raises:
         StoreError: the table lacks one.
     """
-    mine = {name: means for name, means in told.items() if means.field in fields and name in table.columns}
+    mine = {name: means for name, means in told_for(table, told).items() if means.field in fields}
     means = guess(table, fields)
     if mine:
         free = {

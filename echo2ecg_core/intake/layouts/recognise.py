@@ -25,7 +25,7 @@ from echo2ecg_core.intake.layouts import (
     tmed2,
 )
 from echo2ecg_core.intake.layouts.ours import ECG_FIELDS, map_of
-from echo2ecg_core.intake.mapping import Column, guess
+from echo2ecg_core.intake.mapping import Column, guess, told_for
 from echo2ecg_core.intake.plan import Plan
 from echo2ecg_core.intake.tables import read_table
 
@@ -95,7 +95,7 @@ def plan_of(folder: Path, layout: str = "auto", labels: Path | None = None, told
 def _add_labels(plan: Plan, path: Path, told: Mapping[str, Column]) -> None:
     """The labels of a table beside the data: by ECG where it names ECGs, otherwise by study or patient and day."""
     table = read_table(path)
-    fields = guess(table).fields() | {means.field for name, means in told.items() if name in table.columns}
+    fields = guess(table).fields() | {means.field for means in told_for(table, told).values()}
     if not fields & {"patient_id", "study_id", "ecg_id"}:
         raise StoreError(
             f"{table.file} names neither patients, studies nor ECGs; found {', '.join(table.columns)}.",

@@ -13,7 +13,7 @@ from echo2ecg_core.errors import StoreError
 from echo2ecg_core.intake.mapping import Column, TableMap
 from echo2ecg_core.intake.plan import Plan
 from echo2ecg_core.intake.tables import TABLE_SUFFIXES, Table
-from echo2ecg_core.intake.units import settle_unit
+from echo2ecg_core.intake.units import BANDS, settle_unit
 from echo2ecg_core.phenotypes import PHENOTYPES
 
 SPLITS = {"train": "train", "val": "validation", "valid": "validation", "validation": "validation", "test": "test"}
@@ -69,7 +69,8 @@ def measured(plan: Plan, name: str, value: float | None, *, by_size: bool = Fals
     if value is None:
         return None
     unit = settle_unit(pd.Series([value]), name, name, None if by_size else PHENOTYPES[name].unit or None)
-    inside = PHENOTYPES[name].lowest <= value * unit.factor <= PHENOTYPES[name].highest
+    low, high = BANDS.get(name, (PHENOTYPES[name].lowest, PHENOTYPES[name].highest))
+    inside = low <= value * unit.factor <= high
     if unit.odd or not inside:
         _count(plan, PHENOTYPES[name].short)
         return None

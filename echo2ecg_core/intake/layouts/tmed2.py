@@ -52,5 +52,5 @@ def plan(folder: Path, told: Mapping[str, Column]) -> Plan:
 
 def _tables(folder: Path) -> list[Path]:
     """Labelled parts of folds by name, then the list of all pictures."""
-    parts = sorted(folder.rglob("TMED2_fold*_labeledpart.csv"))
-    return parts + sorted(folder.rglob("labels_per_image.csv"))
+    found = [p for pattern in ("", "*/") for p in sorted(folder.glob(f"{pattern}TMED2_fold*_labeledpart.csv"))]
+    return found + [p for pattern in ("", "*/") for p in sorted(folder.glob(f"{pattern}labels_per_image.csv"))]
