@@ -10,38 +10,17 @@ import hashlib
 import json
 import shutil
 import zipfile
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 
 from echo2ecg_core.errors import ReadError, StoreError
 from echo2ecg_core.intake.ingest import Options, ingest
-from echo2ecg_core.intake.layouts.recognise import find, plan_of
+from echo2ecg_core.intake.layouts.recognise import find
 from echo2ecg_core.intake.mapping import column_from
 from echo2ecg_core.progress import Progress
 from echo2ecg_core.store import jobs
 from echo2ecg_core.store.database import Workspace, write_atomically
 from echo2ecg_core.store.model_registry import ModelRegistry
-
-
-@dataclass(frozen=True)
-class ArchiveFacts:
-    """What an archive says it holds, before it is read."""
-
-    patients: int
-    studies: int
-    ecgs: int
-    clips: int
-    synthetic: bool
-
-
-def look_into(folder: Path) -> ArchiveFacts:
-    """Count what an archive folder holds; reads its tables and lists its files.
-
-    Raises:
-        StoreError: there is no such folder, or its tables are missing or lack a column.
-    """
-    plan = plan_of(folder)
-    return ArchiveFacts(len(plan.patients), len(plan.studies), len(plan.ecgs), len(plan.clips), plan.synthetic)
 
 
 def keep_upload(workspace: Workspace, name: str, content: bytes) -> str:

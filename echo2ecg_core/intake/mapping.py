@@ -31,6 +31,7 @@ VISIT = ("sex", "age_years", "split")
 FILE = ("path", "sampling_rate_hz", "unit", "lead_order")
 VIEW = ("clip_path", "view")
 LONG = ("measurement", "value", "value_unit")  # a row a measurement
+IGNORED = "ignored"  # what a person calls a column that is not to be used
 FIELDS = (*IDS, *DATES, *VISIT, *FINDINGS, *PHENOTYPES, *FILE, *VIEW, *LONG)
 
 _NAMES: dict[str, str] = {
@@ -214,7 +215,7 @@ def column_from(name: str, means: Any) -> Column:
     """
     told = {"field": means} if isinstance(means, str) else dict(means) if isinstance(means, Mapping) else {}
     field, unit, dates = told.get("field", ""), told.get("unit"), told.get("dates")
-    if field not in FIELDS:
+    if field not in (*FIELDS, IGNORED):
         raise StoreError(
             f"The mapping says of the column {name} {field!r}, which is no field.", f"Fields: {', '.join(FIELDS)}."
         )
@@ -231,32 +232,33 @@ def column_from(name: str, means: Any) -> Column:
     return Column(field, unit, dates)
 
 
-def write_mapping(mapping: TableMap) -> str:
+def write_mapping(columns: Mapping[str, Column]) -> str:
     """A mapping as the YAML that --map takes."""
     import yaml
 
     def told(means: Column) -> Any:
-        facts = {"field": means.field, "unit": means.unit, "dates": means.dates}
-        given = {k: v for k, v in facts.items() if v is not None}
+        given = {k: v for k, v in vars(means).items() if v is not None}
         return given if len(given) > 1 else means.field
 
-    text = yaml.safe_dump(
-        {"columns": {n: told(m) for n, m in mapping.columns.items()}}, allow_unicode=True, sort_keys=False
-    )
-    return text + "".join(f"# ignored: {name}\n" for name in mapping.ignored)
+    return yaml.safe_dump({"columns": {n: told(m) for n, m in columns.items()}}, allow_unicode=True, sort_keys=False)
 
 
-def save_mapping(path: Path, maps: Mapping[str, Mapping[str, Mapping]]) -> None:
-    """Write the maps of an import ({file: {column: {field, unit, dates}}}) as one YAML file for --map.
+def save_mapping(path: Path, columns: Mapping[str, Column]) -> None:
+    """Write a mapping for --map.
 
     Raises:
         StoreError: it cannot be written.
     """
-    columns = {name: Column(**facts) for means in maps.values() for name, facts in means.items()}
     try:
-        path.write_text(write_mapping(TableMap(columns)), encoding="utf-8")
+        path.write_text(write_mapping(columns), encoding="utf-8")
     except OSError as error:
         raise StoreError(f"The mapping cannot be written: {error.strerror}.", "Name another place.") from error
+
+
+def columns_of(maps: Mapping[str, TableMap]) -> dict[str, Column]:
+    """The columns of all tables of an import as one mapping; those that are not used are said to be."""
+    used = {name: column for means in maps.values() for name, column in means.columns.items()}
+    return {name: Column(IGNORED) for means in maps.values() for name in means.ignored} | used
 
 
 def apply(table: Table, told: Mapping[str, Column]) -> TableMap:

@@ -12,6 +12,8 @@ import wfdb
 
 from echo2ecg_core.errors import ReadError, StoreError
 from echo2ecg_core.intake import archives as archive
+from echo2ecg_core.intake.ingest import Options
+from echo2ecg_core.intake.preview import preview
 from echo2ecg_core.store import jobs
 from echo2ecg_core.store.catalog import Catalog
 from echo2ecg_core.store.database import Workspace
@@ -60,13 +62,15 @@ def zipped(folder, prefix="", extra=()):
     return buffer.getvalue()
 
 
-def test_a_folder_is_counted_before_it_is_read(folder, tmp_path):
-    assert archive.look_into(folder) == archive.ArchiveFacts(2, 1, 2, 0, False)
+def test_a_folder_is_counted_before_it_is_read(folder, place, tmp_path):
+    found = preview(folder, place, Options(cohort="Ward"))
+    assert [found[k] for k in ("patients", "studies", "ecgs", "clips", "synthetic")] == [2, 1, 2, 0, False]
     with pytest.raises(StoreError, match="no folder 'nowhere' on this server"):
-        archive.look_into(tmp_path / "nowhere")
+        preview(tmp_path / "nowhere", place, Options())
     (folder / "ecgs.csv").write_text("ecg_id,patient_id\nE1,A\n")
-    with pytest.raises(StoreError, match="ecgs.csv lacks the column path"):
-        archive.look_into(folder)
+    problems = preview(folder, place, Options())["problems"]
+    assert [p["sentence"] for p in problems] == ["ecgs.csv lacks the column path; found ecg_id, patient_id."]
+    assert not place.exists()
 
 
 def test_an_import_job_brings_a_folder_in_and_lists_what_it_refused(folder, place):

@@ -141,7 +141,7 @@ def test_a_mapping_settles_what_was_asked_and_can_be_saved_and_given_again(tmp_p
     studies = Catalog(Workspace(tmp_path / "w")).studies()
     assert list(studies.study_date) == ["2024-06-05", "2024-02-01"] and list(studies.lvef) == [55, 60]
     maps = preview(folder, Workspace(tmp_path / "v"), Options(told=told, keep_ids=True))["maps"]
-    save_mapping(tmp_path / "again.yaml", maps)
+    save_mapping(tmp_path / "again.yaml", {c: Column(**m) for means in maps.values() for c, m in means.items()})
     assert read_mapping(tmp_path / "again.yaml").items() >= told.items()
 
 

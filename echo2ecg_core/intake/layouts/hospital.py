@@ -86,7 +86,7 @@ def _add_table(plan: Plan, path: Path, told: Mapping[str, Column], alias: Mappin
         return
     fields = guess(table).fields() | {means.field for means in told_for(table, told).values()}
     if {"path", "patient_id"} <= fields:
-        plan_ecgs(read_labels(table, map_of(table, told, ECG_FIELDS, ("patient_id", "path")), plan), plan, path.parent)
+        plan_ecgs(read_labels(table, map_of(table, told, ECG_FIELDS), plan), plan, path.parent)
     elif fields & {"patient_id", "study_id"} and (fields & set(PHENOTYPES) or {"measurement", "value"} <= fields):
         add_labels(plan, table, told, alias)
     else:
@@ -95,7 +95,7 @@ def _add_table(plan: Plan, path: Path, told: Mapping[str, Column], alias: Mappin
 
 def add_labels(plan: Plan, table: Table, told: Mapping[str, Column], alias: Mapping[str, str]) -> None:
     """Studies and labels of a table; `alias` gives the plan's id of a study for each of its names."""
-    labels = read_labels(table, map_of(table, told, LABEL_FIELDS, ()), plan)
+    labels = read_labels(table, map_of(table, told, LABEL_FIELDS), plan)
     if "study_id" in labels.rows:
         rows = labels.rows.assign(study_id=labels.rows.study_id.map(lambda i: alias.get(i, i)))
         labels = Labels(labels.file, rows, labels.map)

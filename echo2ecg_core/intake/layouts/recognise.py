@@ -102,6 +102,6 @@ def _add_labels(plan: Plan, path: Path, told: Mapping[str, Column]) -> None:
             "Say with a mapping which column holds their ids.",
         )
     if "ecg_id" in fields and "study_id" not in fields:
-        label_ecgs(read_labels(table, map_of(table, told, ECG_FIELDS, ("ecg_id",)), plan), plan)
+        label_ecgs(read_labels(table, map_of(table, told, ECG_FIELDS), plan), plan)
     else:
         hospital.add_labels(plan, table, told, {})
