@@ -189,8 +189,8 @@ def import_archive(
     """Import a folder: a data set that is known, our own layout, or a hospital's export."""
     from echo2ecg_core.intake.demo import open_workspace
     from echo2ecg_core.intake.ingest import Options, ingest, summary_lines
-    from echo2ecg_core.intake.mapping import Column, read_mapping, save_mapping
-    from echo2ecg_core.intake.preview import lines, preview
+    from echo2ecg_core.intake.mapping import read_mapping, save_mapping
+    from echo2ecg_core.intake.preview import lines, mapping_in, preview
 
     place = named_workspace(workspace)
     told = read_mapping(map_file) if map_file else {}
@@ -198,7 +198,7 @@ def import_archive(
     if dry_run or save_map:
         found = preview(folder, place, options)
         if save_map:
-            save_mapping(save_map, {c: Column(**m) for means in found["maps"].values() for c, m in means.items()})
+            save_mapping(save_map, mapping_in(found))
     if dry_run:
         print_json(found) if as_json else print("\n".join(lines(found)))
         raise typer.Exit(2 if found["problems"] else 0)

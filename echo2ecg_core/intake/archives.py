@@ -59,7 +59,7 @@ def import_archive(workspace: Workspace, parameters: dict, progress: Progress) -
         folder = unpack(workspace.folder / "uploads" / upload, unpacked)
     else:
         folder = Path(parameters["folder"])
-    options = _options(parameters)
+    options = options_of(parameters)
     report = asdict(ingest(folder, workspace, cohort=parameters["cohort"], progress=progress, options=options))
     added = {what: report.pop(what) for what in ("patients", "studies", "clips", "ecgs")}
     _write_report(workspace, parameters["job_id"], {"cohort": parameters["cohort"], "added": added, **report})
@@ -82,9 +82,11 @@ def import_archive(workspace: Workspace, parameters: dict, progress: Progress) -
     )
 
 
-def _options(parameters: dict) -> Options:
+def options_of(parameters: dict) -> Options:
+    """How a job's parameters (see `import_archive`) say that an import is read."""
     labels = parameters.get("labels")
     return Options(
+        cohort=parameters.get("cohort") or "Imported",
         layout=parameters.get("layout") or "auto",
         labels=Path(labels) if labels else None,
         told={name: column_from(name, means) for name, means in (parameters.get("map") or {}).items()},

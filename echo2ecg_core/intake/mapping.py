@@ -255,10 +255,17 @@ def save_mapping(path: Path, columns: Mapping[str, Column]) -> None:
         raise StoreError(f"The mapping cannot be written: {error.strerror}.", "Name another place.") from error
 
 
-def columns_of(maps: Mapping[str, TableMap]) -> dict[str, Column]:
-    """The columns of all tables of an import as one mapping; those that are not used are said to be."""
-    used = {name: column for means in maps.values() for name, column in means.columns.items()}
-    return {name: Column(IGNORED) for means in maps.values() for name in means.ignored} | used
+def columns_of(means: TableMap) -> dict[str, Column]:
+    """All columns of a table; those that are not used are said to be."""
+    return means.columns | {name: Column(IGNORED) for name in means.ignored}
+
+
+def joined(maps: Iterable[Mapping[str, Column]]) -> dict[str, Column]:
+    """The columns of several tables as one mapping; a name that one of them uses is not ignored for the other."""
+    told: dict[str, Column] = {}
+    for columns in maps:
+        told |= {name: c for name, c in columns.items() if c.field != IGNORED or name not in told}
+    return told
 
 
 def apply(table: Table, told: Mapping[str, Column]) -> TableMap:

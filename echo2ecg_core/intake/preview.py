@@ -12,7 +12,7 @@ import pandas as pd
 
 from echo2ecg_core.intake.ingest import Options, check
 from echo2ecg_core.intake.layouts.recognise import plan_of
-from echo2ecg_core.intake.mapping import columns_of
+from echo2ecg_core.intake.mapping import Column, columns_of, joined
 from echo2ecg_core.intake.plan import Plan
 from echo2ecg_core.intake.problems import ImportRefused
 from echo2ecg_core.phenotypes import PHENOTYPES
@@ -53,9 +53,14 @@ def preview(folder: Path, workspace: Workspace, options: Options) -> dict:
         "notes": list(plan.notes),
         "passed_over": dict(Counter(reason for _, reason in plan.passed_over).most_common()),
         "ignored": [{"what": what, "reason": reason} for what, reason in plan.ignored],
-        "maps": {file: {n: vars(c) for n, c in columns_of({file: m}).items()} for file, m in plan.maps.items()},
+        "maps": {file: {n: vars(c) for n, c in columns_of(m).items()} for file, m in plan.maps.items()},
         "problems": [vars(problem) for problem in plan.problems.found],
     }
+
+
+def mapping_in(found: dict) -> dict[str, Column]:
+    """The mapping that a preview was made with, as one for all of its tables."""
+    return joined({name: Column(**c) for name, c in columns.items()} for columns in found["maps"].values())
 
 
 def _pairs(plan: Plan) -> dict[int, int]:

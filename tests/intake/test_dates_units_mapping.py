@@ -10,7 +10,7 @@ from echo2ecg_core.errors import Echo2ECGError, StoreError
 from echo2ecg_core.intake.dates import settle_dates
 from echo2ecg_core.intake.ingest import Options, ingest
 from echo2ecg_core.intake.mapping import FIELDS, Column, field_of, guess, read_mapping, save_mapping
-from echo2ecg_core.intake.preview import preview
+from echo2ecg_core.intake.preview import mapping_in, preview
 from echo2ecg_core.intake.tables import read_table
 from echo2ecg_core.intake.units import BANDS, factors, settle_unit
 from echo2ecg_core.phenotypes import PHENOTYPES
@@ -140,8 +140,8 @@ def test_a_mapping_settles_what_was_asked_and_can_be_saved_and_given_again(tmp_p
     ingest(folder, Workspace(tmp_path / "w"), cohort="c", options=Options(told=told, keep_ids=True))
     studies = Catalog(Workspace(tmp_path / "w")).studies()
     assert list(studies.study_date) == ["2024-06-05", "2024-02-01"] and list(studies.lvef) == [55, 60]
-    maps = preview(folder, Workspace(tmp_path / "v"), Options(told=told, keep_ids=True))["maps"]
-    save_mapping(tmp_path / "again.yaml", {c: Column(**m) for means in maps.values() for c, m in means.items()})
+    found = preview(folder, Workspace(tmp_path / "v"), Options(told=told, keep_ids=True))
+    save_mapping(tmp_path / "again.yaml", mapping_in(found))
     assert read_mapping(tmp_path / "again.yaml").items() >= told.items()
 
 
