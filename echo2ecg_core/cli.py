@@ -208,6 +208,24 @@ def import_archive(
     print_json(report.as_json()) if as_json else print("\n".join(summary_lines(report)))
 
 
+@app.command("remove")
+def remove_data(
+    cohort: Annotated[str | None, typer.Option(help="Name of a cohort.")] = None,
+    patient: Annotated[str | None, typer.Option(help="Id of a patient, as the pages show it.")] = None,
+    study: Annotated[str | None, typer.Option(help="Id of a study.")] = None,
+    ecg: Annotated[str | None, typer.Option(help="Id of an ECG.")] = None,
+    workspace: WorkspaceOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Take a cohort, a patient, a study or an ECG out of the workspace, with its files and vectors."""
+    from dataclasses import asdict
+
+    from echo2ecg_core.intake.removal import remove
+
+    removed = remove(existing_workspace(workspace), cohort=cohort, patient=patient, study=study, ecg=ecg)
+    print_json(asdict(removed)) if as_json else print(removed.sentence())
+
+
 @app.command()
 def embed(workspace: WorkspaceOption = None) -> None:
     """Make the vectors that are missing for the active model."""
