@@ -224,7 +224,7 @@ def import_archive(
     from echo2ecg_core.intake.ingest import IngestReport, Options, check, summary_lines
     from echo2ecg_core.intake.layouts.recognise import plan_of
     from echo2ecg_core.intake.mapping import read_mapping, save_mapping
-    from echo2ecg_core.intake.preview import lines, preview
+    from echo2ecg_core.intake.preview import lines, mapping_in, preview
 
     place = named_workspace(workspace)
     told = read_mapping(map_file) if map_file else {}
@@ -232,7 +232,7 @@ def import_archive(
     if dry_run or save_map:
         found = preview(folder, place, options)
         if save_map:
-            save_mapping(save_map, found["maps"])
+            save_mapping(save_map, mapping_in(found))
     if dry_run:
         print_json(found) if as_json else print("\n".join(lines(found)))
         raise typer.Exit(2 if found["problems"] else 0)
@@ -242,6 +242,24 @@ def import_archive(
     kept = import_report(place, job.job_id)
     report = IngestReport(**kept.pop("added"), **{name: kept[name] for name in kept if name != "cohort"})
     print_json(report.as_json()) if as_json else print("\n".join(summary_lines(report)))
+
+
+@app.command("remove")
+def remove_data(
+    cohort: Annotated[str | None, typer.Option(help="Name of a cohort.")] = None,
+    patient: Annotated[str | None, typer.Option(help="Id of a patient, as the pages show it.")] = None,
+    study: Annotated[str | None, typer.Option(help="Id of a study.")] = None,
+    ecg: Annotated[str | None, typer.Option(help="Id of an ECG.")] = None,
+    workspace: WorkspaceOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Take a cohort, a patient, a study or an ECG out of the workspace, with its files and vectors."""
+    from dataclasses import asdict
+
+    from echo2ecg_core.intake.removal import remove
+
+    removed = remove(existing_workspace(workspace), cohort=cohort, patient=patient, study=study, ecg=ecg)
+    print_json(asdict(removed)) if as_json else print(removed.sentence())
 
 
 @app.command()
