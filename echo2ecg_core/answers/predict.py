@@ -114,6 +114,7 @@ def ecg_facts(record: EcgRecord) -> dict:
         "leads": list(record.leads),
         "derived_leads": list(record.derived_leads),
         "notes": list(record.notes),
+        "doubts": list(record.doubts),
         "units": record.units,
         "age_years": record.age_years,
         "sex": record.sex,

@@ -17,6 +17,7 @@ _MV_PER_UNIT = {
 }  # fmt: skip
 
 TYPICAL_MV = 1.0
+LOWEST_MV, HIGHEST_MV = 0.15, 5.0  # a typical second of an ECG, low voltage and hypertrophy included
 FLOAT_CANDIDATES = {"V": 1e3, "mV": 1.0, "µV": 1e-3}
 COUNT_CANDIDATES = {"µV": 1e-3, "counts of 5 µV": 5e-3}
 
@@ -70,3 +71,17 @@ def judge_unit(
         f"The file names no unit; a typical QRS of {amplitude:.3g} peak to peak was taken as {first} "
         f"({amplitude * candidates[first]:.2g} mV; as {second} it would be {amplitude * candidates[second]:.2g} mV)."
     )
+
+
+def judge_counts(signal: np.ndarray, sampling_rate_hz: float) -> tuple[float, str]:
+    """The factor to mV of counts that share one unknown gain, and its name: µV wherever an ECG in µV can be so high.
+
+    Args:
+        signal: (leads, n) counts.
+        sampling_rate_hz: Samples a second.
+    """
+    amplitude = typical_amplitude(signal, sampling_rate_hz)
+    name = "µV"
+    if not LOWEST_MV <= amplitude * COUNT_CANDIDATES[name] <= HIGHEST_MV:
+        name = min(COUNT_CANDIDATES, key=lambda unit: abs(math.log(max(amplitude, 1e-9) * COUNT_CANDIDATES[unit])))
+    return COUNT_CANDIDATES[name], name

@@ -106,7 +106,9 @@ def recordings(
     n_recordings = math.prod(array.shape[:-2])
     for number, signal in _tracings(array, axis, file_name):
         notes = [f"Recording {number} of {n_recordings} in the file."] if n_recordings > 1 else []
-        channels = Channels(_names(names, n_leads, notes), signal, rate, file_format, notes)
+        order_assumed = len(names) != n_leads
+        taken = _names(names, n_leads, notes)
+        channels = Channels(taken, signal, rate, file_format, notes, order_assumed=order_assumed)
         if is_echonext:
             _undo_echonext(channels)
         else:
@@ -205,6 +207,7 @@ def _to_millivolts(channels: Channels, unit: str, candidates: dict[str, float] |
         return
     factor, note = judge_unit(channels.samples_mv, channels.sampling_rate_hz, candidates)
     channels.samples_mv = channels.samples_mv * factor
+    channels.unit_judged = True
     channels.notes.append(note)
 
 

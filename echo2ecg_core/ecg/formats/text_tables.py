@@ -66,14 +66,15 @@ def read(file: EcgFile, sampling_rate_hz: float | None = None) -> Iterator[Chann
 def _named(values: np.ndarray, names: list[str], units: list[str], rate: float, file_format: str) -> Channels:
     """Channels of a table with lead names; units from the header, else by the amplitude of all leads together."""
     notes: list[str] = []
+    unit_judged = False
     is_lead = [canonical_lead(name) is not None for name in names]
     factors = [mv_per_unit(unit) for unit in units]
     if any(factor is None for factor, lead in zip(factors, is_lead, strict=True) if lead):
         judged, note = judge_unit(values[is_lead], rate)
         notes.append(note)
-        factors = [judged] * len(names)
+        factors, unit_judged = [judged] * len(names), True
     samples = [row * (factor or 1.0) for row, factor in zip(values, factors, strict=True)]
-    return Channels(names, samples, rate, file_format, notes)
+    return Channels(names, samples, rate, file_format, notes, unit_judged=unit_judged)
 
 
 def _unnamed(values: np.ndarray, names: list[str], rate: float, file_format: str, file_name: str) -> Iterator[Channels]:

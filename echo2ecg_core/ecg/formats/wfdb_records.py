@@ -176,7 +176,10 @@ def _channels(record, text: str, notes: list[str]) -> Channels:
     recorded_at = None
     if record.base_date and record.base_time:
         recorded_at = datetime.combine(record.base_date, record.base_time)
-    return Channels(names, samples, float(record.fs), FORMAT, notes, recorded_at=recorded_at, **_facts(text))
+    gains = [gain / scale if scale else 0.0 for gain, scale in zip(record.adc_gain, scales, strict=True)]
+    return Channels(
+        names, samples, float(record.fs), FORMAT, notes, counts_per_mv=gains, recorded_at=recorded_at, **_facts(text)
+    )
 
 
 def _facts(text: str) -> dict:
