@@ -5,6 +5,7 @@ signals is decided here, once, with the equations of the limb leads (limb_leads.
 becomes a note; what nothing settles becomes a doubt, which pages and terminal show beside the estimate.
 """
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -15,7 +16,7 @@ from echo2ecg_core.ecg import limb_leads
 from echo2ecg_core.ecg.preprocess import without_offset
 from echo2ecg_core.ecg.record import LEADS, EcgRecord, canonical_lead
 from echo2ecg_core.ecg.units import judge_counts
-from echo2ecg_core.errors import SignalError
+from echo2ecg_core.errors import ReadError, SignalError
 
 MIN_DURATION_S = 2.5
 MAX_VALUES = 40_000_000  # samples times channels of one recording: 12 leads at 500 Hz for 110 minutes
@@ -45,6 +46,29 @@ class Told:
 NOTHING_TOLD = Told()
 
 
+def lead_order_of(text: str | Sequence[str] | None) -> tuple[str, ...]:
+    """The lead order that a person wrote, such as "I,II,III,aVR,aVF,aVL,V1-V6"; "-" stands for a column to leave out.
+
+    Args:
+        text: Names separated by commas, semicolons or blanks, or already apart; None or "" for none.
+
+    Raises:
+        ReadError: If a name is no lead, or a lead is named twice.
+    """
+    parts = re.split(r"[,;\s]+", text.strip()) if isinstance(text, str) else [str(part) for part in text or ()]
+    names: list[str] = []
+    for part in (part for part in parts if part):
+        between = re.fullmatch(r"[VvCc](\d)[-–…]+[VvCc]?(\d)", part)
+        names += [f"V{n}" for n in range(int(between[1]), int(between[2]) + 1)] if between else [part]
+    leads = [name if name == "-" else canonical_lead(name) for name in names]
+    wrong = [name for name, lead in zip(names, leads, strict=True) if lead is None]
+    twice = [lead for lead in LEADS if leads.count(lead) > 1]
+    if wrong or twice:
+        what = f"“{wrong[0]}” is no standard lead" if wrong else f"lead {twice[0]} is named twice"
+        raise ReadError(f"The lead order cannot be used: {what}.", "Write it like I,II,III,aVR,aVL,aVF,V1-V6.")
+    return tuple(leads)
+
+
 @dataclass
 class Channels:
     """One recording as a file holds it.
@@ -58,6 +82,7 @@ class Channels:
         doubts: What nothing settled, although numbers depend on it.
         order_assumed: The names are not the file's: the standard order was put in their place.
         unit_judged: The unit is not the file's: it was judged by amplitude.
+        told_used: What was used of what the person told: "unit", "leads".
         counts_per_mv: The gain of each channel where the file holds counts.
         The remaining fields are those of `EcgRecord`.
     """
@@ -70,6 +95,7 @@ class Channels:
     doubts: list[str] = field(default_factory=list)
     order_assumed: bool = False
     unit_judged: bool = False
+    told_used: frozenset[str] = frozenset()
     counts_per_mv: Sequence[float] | None = None
     age_years: float | None = None
     sex: str | None = None
@@ -149,7 +175,6 @@ def _in_fitting_order(channels: Channels) -> Channels:
     signal = np.stack([np.asarray(samples, dtype=np.float64) for samples in channels.samples_mv])
     standard = limb_leads.misfits(signal, channels.sampling_rate_hz)
     if standard and max(standard.values()) <= limb_leads.TOLERANCE:
-        channels.notes.append("The equations of the limb leads hold in this order.")
         return channels
     order = limb_leads.best_order(signal, channels.sampling_rate_hz)
     if order is None:

@@ -53,7 +53,7 @@ class EcgRecord:
         leads: The row names, always `LEADS`.
         derived_leads: Leads the file did not store, computed from leads I and II.
         notes: Sentences that say what was derived, assumed, cropped or found odd.
-        doubts: Sentences on what nothing settled although numbers depend on it: lead order, scale, damage. They stand
+        doubts: Sentences on what nothing settled although numbers depend on it (lead order, unit, damage); they stand
             beside the estimate.
         age_years: Age at the recording where the file tells it.
         sex: "male", "female" or None.

@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator
 from xml.etree.ElementTree import Element, ParseError, TreeBuilder
 
-from echo2ecg_core.ecg.channels import Channels
+from echo2ecg_core.ecg.channels import NOTHING_TOLD, Channels, Told
 from echo2ecg_core.ecg.files import EcgFile
 from echo2ecg_core.ecg.formats import cardiosoft as read_cardiosoft
 from echo2ecg_core.ecg.formats.devices import channels_of, parse, without_calibration
@@ -29,7 +29,7 @@ def recognises(head: bytes) -> bool:
     return _START.match(head.removeprefix(codecs.BOM_UTF8).decode("latin-1")) is not None
 
 
-def read(file: EcgFile, sampling_rate_hz: float | None = None) -> Iterator[Channels]:
+def read(file: EcgFile, told: Told = NOTHING_TOLD) -> Iterator[Channels]:
     """The rhythm leads of an XML export.
 
     Raises:
@@ -39,7 +39,7 @@ def read(file: EcgFile, sampling_rate_hz: float | None = None) -> Iterator[Chann
     kind = _local_name(root)
     if kind == "restingecg":
         record = parse(file, "GEMuseXMLParser")
-        channels = channels_of(record, "GE MUSE XML")
+        channels = channels_of(record, "GE MUSE XML", told)
         if record.raw_metadata.get("FirstSampleBaseline"):
             channels.notes.append(
                 "The file gives a first-sample baseline for some leads; it is undocumented and was "
@@ -48,10 +48,10 @@ def read(file: EcgFile, sampling_rate_hz: float | None = None) -> Iterator[Chann
         yield channels
     elif kind == "restingecgdata":
         _check_sierra(file, root)
-        yield without_calibration(channels_of(parse(file, "SierraXMLParser"), "Philips Sierra XML"))
+        yield without_calibration(channels_of(parse(file, "SierraXMLParser"), "Philips Sierra XML", told))
     elif kind == "annotatedecg":
         record = parse(file, "HL7aECGParser")
-        channels = channels_of(record, "HL7 aECG")
+        channels = channels_of(record, "HL7 aECG", told)
         exact = (record.raw_metadata.get("rhythm_time") or {}).get("sampling_rate_exact")
         channels.sampling_rate_hz = float(exact or channels.sampling_rate_hz)
         yield channels
