@@ -17,6 +17,8 @@ from echo2ecg_core.errors import Echo2ECGError
 from echo2ecg_core.store.database import Workspace
 from echo2ecg_core.terminal import (
     JsonOption,
+    LeadsOption,
+    UnitOption,
     WorkspaceOption,
     existing_workspace,
     named_workspace,
@@ -24,6 +26,7 @@ from echo2ecg_core.terminal import (
     print_json,
     print_report,
     progress_bar,
+    told_beside,
     wait_for,
     watching,
 )
@@ -50,6 +53,8 @@ def main() -> None:
 def predict(
     files: Annotated[list[Path], typer.Argument(help="ECG files, folders or patterns (a WFDB record by its .hea).")],
     sampling_rate_hz: Annotated[float | None, typer.Option(help="For files that do not hold their rate.")] = None,
+    unit: UnitOption = None,
+    leads: LeadsOption = None,
     insist: Annotated[bool, typer.Option(help="Predict although the signal quality is unusable.")] = False,
     csv: Annotated[bool, typer.Option("--csv", help="Print a table, one row a file.")] = False,
     workspace: WorkspaceOption = None,
@@ -70,7 +75,16 @@ def predict(
     found = ecg_files(files)
     with progress_bar(shown=len(found) > 1) as progress:
         reports = list(
-            predict_files(found, load, place, insist=insist, sampling_rate_hz=sampling_rate_hz, progress=progress)
+            predict_files(
+                found,
+                load,
+                place,
+                insist=insist,
+                sampling_rate_hz=sampling_rate_hz,
+                unit=unit,
+                lead_order=leads,
+                progress=progress,
+            )
         )
     if single and "error" in reports[0]:
         raise Echo2ECGError(reports[0]["error"])
@@ -92,6 +106,8 @@ def search(
     file: Path,
     k: Annotated[int, typer.Option("-k", min=1, help="How many studies.")] = 10,
     sampling_rate_hz: Annotated[float | None, typer.Option(help="For a file that does not hold its rate.")] = None,
+    unit: UnitOption = None,
+    leads: LeadsOption = None,
     workspace: WorkspaceOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -103,7 +119,7 @@ def search(
     from echo2ecg_core.ecg.readers import read_ecg
     from echo2ecg_core.intake.demo import open_workspace
 
-    record = read_ecg(file, sampling_rate_hz=sampling_rate_hz)
+    record = read_ecg(file, None, sampling_rate_hz, unit, leads)
     place = named_workspace(workspace)
     open_workspace(place)
     prediction = predict_record(record, load_active_model(place), place)
@@ -111,6 +127,8 @@ def search(
     if as_json:
         print_json(search_report(prediction, hits))
     else:
+        for sentence in told_beside(prediction.as_json()):
+            print(sentence, file=sys.stderr)
         print_hits(hits)
 
 

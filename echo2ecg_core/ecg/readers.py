@@ -4,6 +4,7 @@
 they import their foreign parsers when used. What a foreign parser raises on damaged bytes becomes a ReadError here.
 """
 
+import re
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -243,9 +244,17 @@ def read_next(recordings: Iterator[Channels], file_name: str) -> Channels | None
         raise
     except Exception as error:
         raise ReadError(
-            f"“{file_name}” begins like an ECG file but is damaged and cannot be read.",
+            f"“{file_name}” begins like an ECG file but is damaged and cannot be read{_reason(error)}.",
             "Export or copy the file again from its source.",
         ) from error
+
+
+def _reason(error: Exception) -> str:
+    """What a parser of device formats says is wrong, without paths and without values of the file."""
+    if not type(error).__module__.startswith("ecgdatakit"):
+        return ""  # texts of other parsers quote the file
+    words = re.sub(r"\s*\b(in|of)?\s*/\S+", "", str(error)).split(": could not")[0].strip(" .:")
+    return f" ({words[:120]})" if words else ""
 
 
 def _refuse_other_kinds(file: EcgFile, head: bytes) -> None:

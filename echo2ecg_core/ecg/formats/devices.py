@@ -74,19 +74,20 @@ def read_edf(file: EcgFile, told: Told = NOTHING_TOLD) -> Iterator[Channels]:
     yield channels
 
 
-def parse(file: EcgFile, parser: str):
+def parse(file: EcgFile, parser: str, content: bytes | None = None):
     """The file as ecgdatakit's ECGRecord in mV.
 
     Args:
         file: The file; its content is handed over in a private copy.
         parser: The parser class that has to recognise it.
+        content: What is handed over in its place, where the file was tidied first.
 
     Raises:
         ReadError: If ecgdatakit takes the file for something else.
     """
     from ecgdatakit.parsing.parser import FileParser
 
-    content = file.read(MAX_BINARY_BYTES)
+    content = content or file.read(MAX_BINARY_BYTES)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "ecg"
         path.write_bytes(content)
