@@ -8,6 +8,7 @@ import re
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from echo2ecg_core.ecg.channels import Channels, Told, lead_order_of, twelve_lead_record
@@ -21,6 +22,7 @@ from echo2ecg_core.ecg.formats import text_tables as read_tables
 from echo2ecg_core.ecg.formats import torch_files as read_torch
 from echo2ecg_core.ecg.formats import wfdb_records as read_wfdb
 from echo2ecg_core.ecg.formats import xml_exports as read_xml
+from echo2ecg_core.ecg.reading_process import read_apart
 from echo2ecg_core.ecg.record import EcgRecord
 from echo2ecg_core.ecg.units import needed_factor
 from echo2ecg_core.errors import Echo2ECGError, ReadError
@@ -31,7 +33,7 @@ MAX_RECORDS = 500
 _READERS: tuple[tuple[Callable[[bytes], bool], Callable[..., Iterator[Channels]]], ...] = (
     (read_dicom.recognises, read_dicom.read),
     (read_arrays.recognises, read_arrays.read_npy),
-    (read_hdf5.recognises, read_hdf5.read),
+    (read_hdf5.recognises, partial(read_apart, "hdf5")),
     (read_matlab.recognises, read_matlab.read),
     (read_ecgdatakit.recognises_scp, read_ecgdatakit.read_scp),
     (read_ecgdatakit.recognises_edf, read_ecgdatakit.read_edf),
@@ -162,7 +164,7 @@ def _zip_reader(file: EcgFile) -> Callable[..., Iterator[Channels]] | None:
     names = zip_names(file)
     if read_arrays.recognises_npz(names):
         return read_arrays.read_npz
-    return read_torch.read if read_torch.recognises(names) else None
+    return partial(read_apart, "torch") if read_torch.recognises(names) else None
 
 
 def _recordings_among(files: list[EcgFile]) -> list[tuple[int, EcgFile]]:

@@ -69,9 +69,8 @@ def _read(content: dict[str, bytes], sampling_rate_hz: float | None) -> tuple[Re
 
 def _tell_what_is_open(place: str) -> None:
     """Unit and lead order, for files that name neither; kept while the session lasts."""
-    with st.expander(
-        "The file names no unit or no leads?", expanded=bool(session.told_unit() or session.told_lead_order())
-    ):
+    is_told = bool(session.told_unit() or session.told_lead_order())
+    if st.checkbox("The file names no unit or no leads", is_told, key=f"tell_{place}"):
         left, right = st.columns((1, 3))
         session.tell(
             left.text_input("Unit", session.told_unit(), placeholder="mV, µV, 4.88 µV", key=f"unit_{place}"),
