@@ -70,7 +70,9 @@ def _read(content: dict[str, bytes], sampling_rate_hz: float | None) -> tuple[Re
 def _tell_what_is_open(place: str) -> None:
     """Unit and lead order, for files that name neither; kept while the session lasts."""
     is_told = bool(session.told_unit() or session.told_lead_order())
-    if st.checkbox("The file names no unit or no leads", is_told, key=f"tell_{place}"):
+    if not st.checkbox("The file names no unit or no leads", is_told, key=f"tell_{place}"):
+        session.tell("", "")
+    else:
         left, right = st.columns((1, 3))
         session.tell(
             left.text_input("Unit", session.told_unit(), placeholder="mV, µV, 4.88 µV", key=f"unit_{place}"),
