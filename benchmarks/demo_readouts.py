@@ -26,11 +26,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--cohort", type=Path, default=ROOT / "runs" / "demo-readouts")
     folder = parser.parse_args().cohort
+    from echo2ecg_core.training.trained_readouts import fit_and_test
     from safetensors.numpy import save_file
 
     from echo2ecg_core.models.checkpoint import load_checkpoint
     from echo2ecg_core.training.phantom_data import prepare_cohort, with_more_bodies
-    from echo2ecg_core.training.trained_readouts import fit_and_test
 
     manifest, checkpoint = read_manifest(SHIPPED_MODEL), load_checkpoint(SHIPPED_MODEL)
     of_cohort = {

@@ -340,7 +340,7 @@ def _finish(
 
     from echo2ecg_core.models.checkpoint import save_checkpoint
     from echo2ecg_core.models.echo2ecg import Echo2ECG
-    from echo2ecg_core.training.trained_readouts import fit_and_test
+    from echo2ecg_core.training.readouts import fit_and_test
 
     readouts, measured = fit_and_test(network, data, settings.within_days, settings.run.seed)
     if settings.run.objective == "masked":  # nothing but the ECG encoder was trained
