@@ -22,7 +22,7 @@ WEAKEST_R2 = 0.05
 LVEF_LIMITS = (40.5, 49.5)
 OUTSIDE_WORDS = {
     "signal": "The signal of this ECG (how its power spreads over frequencies and leads) is unlike the training ECGs",
-    "embedding": "What the network sees in this ECG (its shapes, and how leads go together) is unlike the training ECGs",
+    "embedding": "What the network sees in this ECG (shapes, and how leads go together) is unlike the training ECGs",
     "both": "Both the signal of this ECG and what the network sees in it are unlike the training ECGs",
 }
 GRADE_LIMITS = tuple(grade + 0.5 for grade in range(len(GRADES) - 1))
@@ -344,8 +344,9 @@ def _outside_words(because: list[str], farthest: float, synthetic: bool) -> str:
     """In what the ECG differs, and what that means for the numbers; "" within the training data."""
     if not because:
         return ""
+    where = OUTSIDE_WORDS[because[0] if len(because) == 1 else "both"]
     message = (
-        f"Outside the training data. {OUTSIDE_WORDS[because[0] if len(because) == 1 else 'both']}: it lies farther from them than "
+        f"Outside the training data. {where}: it lies farther from them than "
         f"{min(99, int(farthest))} % of the ECGs kept aside to set this limit. Its intervals may be too narrow."
     )
     if synthetic:

@@ -170,7 +170,7 @@ def _visits(n_patients: int, seed: int, start: int, n_whole: int) -> list:
     """Who is in a shard, with what: (patient, [(study, views)])."""
     from echo2ecg_core.phantom.cohort import PhantomCohort
 
-    cohort = PhantomCohort(n_patients, seed)
+    cohort = PhantomCohort(n_patients, seed, observer_noise=True)
     found = []
     for i in range(start, min(start + SHARD, n_patients)):
         whole = i < n_whole
