@@ -2,11 +2,11 @@
 
     python benchmarks/honesty.py [--cache FOLDER of vectors] [--real FOLDER of ECG files] [--out FILE]
 
-Against labels as an observer writes them down (and against the heart itself: `of: "heart"`): how often the 90 % interval
-held, overall and by true class; told and seen chances of LVEF <= 40 in every tenth; how many ECGs are called outside the
-training data, unchanged and damaged, by which measure, and how far the damage moves the LVEF. Vectors are cached, so a
-second run takes seconds and a killed one goes on. Aims: cover 89 to 91 %, at least 85 % where LVEF <= 40 and with left
-bundle branch block; chances within 3 points; false alarms at most 10 %. Prints one JSON line a figure.
+Against labels as an observer writes them down (and against the heart itself: `of: "heart"`): how often the 90 %
+interval held, overall and by true class; told and seen chances of LVEF <= 40 in every tenth; how many ECGs are called
+outside the training data, unchanged and damaged, by which measure, and how far the damage moves the LVEF. Vectors are
+cached, so a second run takes seconds and a killed one goes on. Aims: cover 89 to 91 %, at least 85 % where LVEF <= 40
+and with left bundle branch block; chances within 3 points; false alarms at most 10 %. Prints one JSON line a figure.
 """
 
 import argparse
