@@ -2,7 +2,7 @@
 
     python benchmarks/demo_readouts.py [--cache FOLDER of vectors]
 
-Fitted on the training patients of the cohort it was trained on (every ECG also from two other bodies), calibrated on
+Fitted on the training patients of the cohort it was trained on (every ECG also from another body), calibrated on
 4,000 simulated patients of a cohort that nothing else has seen, measured on the test patients; labels carry the noise
 of observers. readouts.safetensors and the manifest's `test`, `readouts` and `labels` are replaced; how it retrieves
 rests on the network alone and is kept. Killed and started again it goes on. 25 minutes on one core (measured under
@@ -26,7 +26,7 @@ from echo2ecg_core.models.readouts import LabelledVectors  # noqa: E402
 from echo2ecg_core.store.database import write_atomically  # noqa: E402
 from echo2ecg_core.store.model_registry import read_manifest  # noqa: E402
 
-CALIBRATION_SEED, CALIBRATION_PATIENTS, BODIES = 4101, 4000, 2
+CALIBRATION_SEED, CALIBRATION_PATIENTS, BODIES = 4101, 4000, 1
 CACHE = ROOT / "runs" / "phantom-ecgs"
 LABELS = (
     "Measured on simulated hearts with the noise of observers (standard deviations in phantom/anatomy.py, OBSERVER_SD: "

@@ -27,7 +27,7 @@ from echo2ecg_core.evaluation.held_out import is_diseased  # noqa: E402
 from echo2ecg_core.intake.demo import SHIPPED_MODEL  # noqa: E402
 from echo2ecg_core.phenotypes import disease_words  # noqa: E402
 
-SEEDS, PATIENTS, DAMAGED_PATIENTS = (5201, 6301), 1880, 500
+SEEDS, PATIENTS, DAMAGED_PATIENTS = (5201, 6301), 1880, 200
 REDUCED, PRESERVED = 40.5, 49.5
 CACHE = ROOT / "runs" / "phantom-ecgs"
 ARMS_SWAPPED = ((0, 0, -1), (1, 2, 1), (2, 1, 1), (3, 4, 1), (4, 3, 1))  # lead, which it now shows, sign
