@@ -2,7 +2,7 @@
 
     python benchmarks/demo_readouts.py [--cache FOLDER of vectors]
 
-Fitted on the training patients of the cohort it was trained on (every ECG also from another body), calibrated on
+Fitted on the training patients of the cohort it was trained on, calibrated on
 4,000 simulated patients of a cohort that nothing else has seen, measured on the test patients; labels carry the noise
 of observers. readouts.safetensors and the manifest's `test`, `readouts` and `labels` are replaced; how it retrieves
 rests on the network alone and is kept. Killed and started again it goes on. 25 minutes on one core (measured under
@@ -26,7 +26,7 @@ from echo2ecg_core.models.readouts import LabelledVectors  # noqa: E402
 from echo2ecg_core.store.database import write_atomically  # noqa: E402
 from echo2ecg_core.store.model_registry import read_manifest  # noqa: E402
 
-CALIBRATION_SEED, CALIBRATION_PATIENTS, BODIES = 4101, 4000, 1
+CALIBRATION_SEED, CALIBRATION_PATIENTS = 4101, 4000
 CACHE = ROOT / "runs" / "phantom-ecgs"
 LABELS = (
     "Measured on simulated hearts with the noise of observers (standard deviations in phantom/anatomy.py, OBSERVER_SD: "
@@ -53,7 +53,7 @@ def main() -> None:
     own, untrained = ({split: both[name] for split, both in splits.items()} for name in networks)
     readouts, measured = fit_and_measure(own, untrained)
     measured["test"]["retrieval"] = manifest["test"]["retrieval"]
-    measured["readouts"] |= {"calibration_seed": CALIBRATION_SEED, "bodies": BODIES}
+    measured["readouts"] |= {"calibration_seed": CALIBRATION_SEED}
     save_file(readouts.tensors(), SHIPPED_MODEL / READOUTS_FILE)
     manifest |= measured | {"labels": LABELS, "readouts_command": "python benchmarks/demo_readouts.py"}
     write_atomically(SHIPPED_MODEL / "manifest.json", json.dumps(manifest, indent=1, ensure_ascii=False).encode())
@@ -70,18 +70,17 @@ def split_vectors(networks: dict, within_days: float, folder: Path) -> dict[str,
     people = cohort()
     of_split = {split: [i for i in range(len(people)) if people.split_of(i) == split] for split in ("train", "test")}
     choices = {
-        "train": (people.seed, of_split["train"], BODIES),
-        "validation": (CALIBRATION_SEED, range(CALIBRATION_PATIENTS), 0),
-        "test": (people.seed, of_split["test"], 0),
+        "train": (people.seed, of_split["train"]),
+        "validation": (CALIBRATION_SEED, range(CALIBRATION_PATIENTS)),
+        "test": (people.seed, of_split["test"]),
     }
     found = {}
-    for split, (seed, patients, bodies) in choices.items():
+    for split, (seed, patients) in choices.items():
         ecgs = embedded_ecgs(
             networks,
             seed,
             patients,
             folder / f"{split}-{seed}",
-            bodies=bodies,
             within_days=within_days,
             progress=lambda share, message, split=split: tell(share, f"{split}: {message}"),
         )
