@@ -15,6 +15,7 @@ import numpy as np
 LEVEL = 0.9
 SMALLEST_CALIBRATION = math.ceil(2 / (1 - LEVEL) - 1e-9) - 1  # 19: (n + 1) * (1 - level) / 2 is at least one ECG
 SHARES = np.concatenate([[0.05], np.arange(0.1, 0.91, 0.1), [0.95]])  # quantiles that hold the shape
+MIDDLE = 5  # of the shares: the median
 KNOTS, FOLDS = 25, 5
 SMALLEST_BANDWIDTH, ECGS_IN_BANDWIDTH = 0.05, 50  # of the ranks; widened until so many ECGs lie within it
 MOST_SCORES = 1999
@@ -50,9 +51,9 @@ class Shape:
         table = knots[:, None] + _weighted_quantiles(residual, weights)
         table, gap = _rising(table), 1e-6 + 1e-4 * float(np.std(measured))
         table = table + gap * np.arange(len(SHARES))  # strictly rising along the shares, so that it can be inverted
-        z = standard_scores(SHARES)
-        widths = (table[:, [1, -1]] - table[:, [0, -2]]).mean(0)
-        return cls(knots, table, widths / (z[[1, -1]] - z[[0, -2]]))
+        reach = np.abs(standard_scores(SHARES)[0])
+        widths = np.stack([table[:, MIDDLE] - table[:, 0], table[:, -1] - table[:, MIDDLE]]).mean(1)
+        return cls(knots, table, widths / reach)
 
     def values(self, predicted: np.ndarray, scores: np.ndarray) -> np.ndarray:
         """Values (n, m) at scores (m,) for predictions (n,)."""
