@@ -1,17 +1,23 @@
 # `make app` serves the dashboard on http://localhost:8501; `make test` runs every test. Both make their environment.
+# `make test-fast` is for every change: nothing slow, no browser. `make docs` builds the site into site/.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+DOCS := .venv-docs
 PORT ?= 8501
+PYTEST := $(BIN)/python -m pytest -n 2 --dist worksteal
 
-.PHONY: app test demo lint benchmarks clean
+.PHONY: app test test-fast demo lint docs notebooks clean
 
 app: $(VENV)/ready
 	$(BIN)/streamlit run app.py --server.port $(PORT)
 
 test: $(VENV)/ready
 	@sh .ci/chromium
-	$(BIN)/python -m pytest -rs
+	$(PYTEST) -rs
+
+test-fast: $(VENV)/ready
+	$(PYTEST) -m "not slow and not browser"
 
 demo: $(VENV)/ready
 	$(BIN)/python -m echo2ecg_core demo
@@ -19,6 +25,14 @@ demo: $(VENV)/ready
 lint: $(VENV)/ready
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+docs: $(DOCS)/ready
+	NO_MKDOCS_2_WARNING=1 $(DOCS)/bin/mkdocs build --quiet --strict
+	$(DOCS)/bin/python .ci/asks_nobody.py site
+
+notebooks: $(VENV)/ready
+	PYTHONPATH=$(CURDIR) $(BIN)/python -m pytest --nbmake --nbmake-timeout=600 examples
 
 $(VENV)/ready: requirements.txt
 	@$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(0 if v >= (3, 11) else f"Python 3.11 or newer is needed, found {v.major}.{v.minor}. Install it, or name another: make PYTHON=python3.12 app")'
@@ -27,5 +41,10 @@ $(VENV)/ready: requirements.txt
 	$(BIN)/pip install --quiet --disable-pip-version-check -r requirements.txt
 	@touch $@
 
+$(DOCS)/ready: requirements-docs.txt
+	$(PYTHON) -m venv $(DOCS)
+	$(DOCS)/bin/pip install --quiet --disable-pip-version-check -r requirements-docs.txt
+	@touch $@
+
 clean:
-	rm -rf $(VENV) workspace runs
+	rm -rf $(VENV) $(DOCS) site workspace runs

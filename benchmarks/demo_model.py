@@ -1,7 +1,7 @@
-"""What the shipped demo model does on the test patients of its phantom cohort, as the README's table.
+"""What the shipped demo model does on the test patients of its phantom cohort, as the table of docs/evidence.md.
 
     python benchmarks/demo_model.py            one JSON line
-    python benchmarks/demo_model.py --table    the Markdown table of the README
+    python benchmarks/demo_model.py --table    the Markdown table of docs/evidence.md
 
 The numbers were measured by `python -m echo2ecg_core train --preset demo` at the end of training, on patients that
 neither trained nor calibrated the model, and stand in the model's manifest; nothing is computed here. Intervals are 95
@@ -22,7 +22,7 @@ from echo2ecg_core.store.model_registry import read_manifest  # noqa: E402
 
 
 def table(report: dict) -> str:
-    """The README's table, one row a figure, each with its 95 % interval."""
+    """The table of the evidence, one row a figure, each with its 95 % interval."""
     lvef = report["phenotypes"]["lvef"]
 
     def shown(entry: dict, key: str, digits: int) -> str:

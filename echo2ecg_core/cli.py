@@ -14,7 +14,7 @@ import typer
 
 from echo2ecg_core.cli_models import models_app
 from echo2ecg_core.errors import Echo2ECGError
-from echo2ecg_core.store.database import Workspace
+from echo2ecg_core.failures import sentence_of_disk
 from echo2ecg_core.terminal import (
     JsonOption,
     WorkspaceOption,
@@ -24,8 +24,7 @@ from echo2ecg_core.terminal import (
     print_json,
     print_report,
     progress_bar,
-    wait_for,
-    watching,
+    run_here,
 )
 
 app = typer.Typer(
@@ -38,11 +37,16 @@ app.add_typer(models_app, name="models")
 
 
 def main() -> None:
-    """Run the command line; Echo2ECGError becomes a sentence and exit status 2."""
+    """Run the command line; what the person can mend becomes a sentence and exit status 2."""
     try:
         app()
     except Echo2ECGError as error:
         print(f"Error: {error}", file=sys.stderr)
+        sys.exit(2)
+    except OSError as error:
+        if not (sentence := sentence_of_disk(error)):
+            raise
+        print(f"Error: {sentence}", file=sys.stderr)
         sys.exit(2)
 
 
@@ -51,6 +55,12 @@ def predict(
     files: Annotated[list[Path], typer.Argument(help="ECG files, folders or patterns (a WFDB record by its .hea).")],
     sampling_rate_hz: Annotated[float | None, typer.Option(help="For files that do not hold their rate.")] = None,
     insist: Annotated[bool, typer.Option(help="Predict although the signal quality is unusable.")] = False,
+    sex: Annotated[
+        str | None, typer.Option(help="male or female, where a file does not tell; second readers ask.")
+    ] = None,
+    age_years: Annotated[
+        float | None, typer.Option(help="Age, where a file does not tell; second readers ask.")
+    ] = None,
     csv: Annotated[bool, typer.Option("--csv", help="Print a table, one row a file.")] = False,
     workspace: WorkspaceOption = None,
     as_json: JsonOption = False,
@@ -70,7 +80,16 @@ def predict(
     found = ecg_files(files)
     with progress_bar(shown=len(found) > 1) as progress:
         reports = list(
-            predict_files(found, load, place, insist=insist, sampling_rate_hz=sampling_rate_hz, progress=progress)
+            predict_files(
+                found,
+                load,
+                place,
+                insist=insist,
+                sampling_rate_hz=sampling_rate_hz,
+                sex=sex,
+                age_years=age_years,
+                progress=progress,
+            )
         )
     if single and "error" in reports[0]:
         raise Echo2ECGError(reports[0]["error"])
@@ -126,7 +145,7 @@ def view(
 
     catalog = Catalog(existing_workspace(workspace))
     clip = catalog.clip(clip_id)
-    write_atomically(out, catalog.clip_path(clip_id).read_bytes())
+    write_atomically(out, catalog.clip_content(clip_id))
     print(
         f"{clip.view or 'unnamed view'}, {clip.n_frames} frames, {clip.fps:g} "
         f"frames/s{', synthetic' if clip.synthetic else ''}",
@@ -143,7 +162,7 @@ def demo(workspace: WorkspaceOption = None, as_json: JsonOption = False) -> None
     place = named_workspace(workspace)
     card = open_workspace(place)
     if not is_complete(place):
-        _run_here(place, "demo", {})
+        run_here(place, "demo", {})
     counts = Catalog(place).counts()
     if as_json:
         print_json({"workspace": str(place.folder), "model": card.model_id, "synthetic": True, **counts})
@@ -156,11 +175,23 @@ def demo(workspace: WorkspaceOption = None, as_json: JsonOption = False) -> None
 
 
 @app.command()
-def check(workspace: WorkspaceOption = None, as_json: JsonOption = False) -> None:
+def check(
+    repair: Annotated[
+        bool, typer.Option("--repair", help="Set damaged files aside and read them again from their archives.")
+    ] = False,
+    workspace: WorkspaceOption = None,
+    as_json: JsonOption = False,
+) -> None:
     """Check a workspace: files, model weights, and that a sample of stored vectors is made again the same."""
     from echo2ecg_core.intake.check import check_workspace
+    from echo2ecg_core.intake.repair import repair_files
 
-    results = check_workspace(named_workspace(workspace))
+    place = named_workspace(workspace)
+    if repair:
+        with progress_bar() as progress:
+            told = repair_files(existing_workspace(workspace), progress)
+        print(told, file=sys.stderr)
+    results = check_workspace(place)
     if as_json:
         print_json({"ok": all(r["ok"] for r in results), "checks": results})
     else:
@@ -186,9 +217,12 @@ def import_archive(
     workspace: WorkspaceOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Import a folder: a data set that is known, our own layout, or a hospital's export."""
+    """Import a folder: a data set that is known, our own layout, or a hospital's export; waits while another import is
+    at work."""
+    from echo2ecg_core.intake.archives import import_parameters, import_report
     from echo2ecg_core.intake.demo import open_workspace
-    from echo2ecg_core.intake.ingest import Options, ingest, summary_lines
+    from echo2ecg_core.intake.ingest import IngestReport, Options, check, summary_lines
+    from echo2ecg_core.intake.layouts.recognise import plan_of
     from echo2ecg_core.intake.mapping import read_mapping, save_mapping
     from echo2ecg_core.intake.preview import lines, mapping_in, preview
 
@@ -202,9 +236,11 @@ def import_archive(
     if dry_run:
         print_json(found) if as_json else print("\n".join(lines(found)))
         raise typer.Exit(2 if found["problems"] else 0)
-    with progress_bar() as progress:
-        report = ingest(folder, place, cohort=cohort, progress=progress, options=options)
+    check(plan_of(folder, layout, labels, told), place, options)  # a refusal leaves no trace, not even a job
     open_workspace(place)
+    job = run_here(place, "import", import_parameters(folder, options))
+    kept = import_report(place, job.job_id)
+    report = IngestReport(**kept.pop("added"), **{name: kept[name] for name in kept if name != "cohort"})
     print_json(report.as_json()) if as_json else print("\n".join(summary_lines(report)))
 
 
@@ -237,7 +273,7 @@ def embed(workspace: WorkspaceOption = None) -> None:
     with progress_bar() as progress:
         refused = embed_workspace(place, card, progress)
     for row in refused:
-        print(f"No vector for {row['ecg_id']}: {row['reason']}")
+        print(f"No vector for {row.get('ecg_id') or row['clip_id']}: {row['reason']}")
 
 
 @app.command()
@@ -252,7 +288,6 @@ def train(
 ) -> None:
     """Train a model and register it, inactive; killed and started again it goes on. Also under torchrun and srun."""
     from echo2ecg_core.intake.demo import open_workspace
-    from echo2ecg_core.store import jobs
     from echo2ecg_core.training.train import run_training, training_parameters
 
     place, parameters = named_workspace(workspace), training_parameters(preset, set_values, name)
@@ -260,7 +295,7 @@ def train(
         run_training(place, parameters)
         return
     open_workspace(place)
-    job = jobs.job(place, _run_here(place, "train", parameters))
+    job = run_here(place, "train", parameters)
     if as_json:
         print_json({"run": f"run-{job.job_id:04d}", "message": job.message})
     else:
@@ -324,6 +359,27 @@ def report(
 
 
 @app.command()
+def compare(
+    models: Annotated[list[str], typer.Option(help="Ids of two or more models, ours or second readers: A B C.")],
+    out: Annotated[Path, typer.Option(help="Folder to write: findings, report.html, tables/, figures/.")],
+    more: Annotated[list[str] | None, typer.Argument(hidden=True)] = None,
+    cohort: Annotated[str | None, typer.Option(help="Judge test patients of this cohort; without it, of all.")] = None,
+    workspace: WorkspaceOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Compare models on the same test patients: findings, retrieval, sizes and speed, with paired differences."""
+    from echo2ecg_core.reports.compare import compare as compare_models
+    from echo2ecg_core.reports.compare import summary_lines
+
+    with progress_bar() as progress:
+        found = compare_models(existing_workspace(workspace), [*models, *(more or ())], cohort, out, progress)
+    if as_json:
+        print_json(found)
+    else:
+        print("\n".join(summary_lines(found)))
+
+
+@app.command()
 def phantom(
     out: Annotated[Path, typer.Option(help="Folder to write.")],
     patients: Annotated[int, typer.Option()] = 20,
@@ -365,6 +421,20 @@ def promote(
     print(f"{card.name} {card.model_id} is active.")
 
 
+@app.command("app")
+def dashboard(
+    port: Annotated[int, typer.Option(min=1, max=65535, help="http://localhost:PORT")] = 8501,
+    workspace: WorkspaceOption = None,
+) -> None:
+    """Serve the dashboard; stop it with Ctrl+C."""
+    from echo2ecg_core.settings import PROJECT
+
+    if workspace is not None:
+        os.environ["ECHO2ECG_WORKSPACE"] = str(workspace.expanduser().resolve())
+    command = [sys.executable, "-m", "streamlit", "run", str(PROJECT / "app.py"), "--server.port", str(port)]
+    os.execv(sys.executable, command)
+
+
 @app.command("hash-password")
 def hash_password() -> None:
     """Ask for a password and print the line for ECHO2ECG_ADMIN_PASSWORD_HASH."""
@@ -382,16 +452,3 @@ def worker(workspace: WorkspaceOption = None) -> None:
 
     os.nice(10)  # pages come first
     print(f"{work(named_workspace(workspace))} jobs done.", file=sys.stderr)
-
-
-def _run_here(place: Workspace, kind: str, parameters: dict) -> int:
-    """Queue a job and work through the queue in this process until it is done; returns its number."""
-    from echo2ecg_core.store import jobs
-    from echo2ecg_core.worker import run_job
-
-    number = jobs.queue(place, kind, parameters)
-    while job := jobs.claim(place, jobs.this_worker()):
-        with watching(place, job.job_id):
-            run_job(place, job)
-    wait_for(place, number)
-    return number

@@ -30,6 +30,10 @@ class SamplingRateNeeded(ReadError):
     """The file holds a signal but not its sampling rate; the person has to give it."""
 
 
+class SetAside(ReadError):
+    """A clip was read, but a person has to look at it before it may be kept."""
+
+
 class SignalError(Echo2ECGError):
     """A file was read, but its signal cannot be used (too short, too few leads, flat)."""
 

@@ -220,12 +220,6 @@ LVEF_CLASS_LABELS = {
 }
 
 
-def lvef_class(lvef: float) -> str:
-    """Class of an LVEF in percent: reduced <= 40, mildly_reduced 41-49, preserved >= 50 (rounded to whole percent)."""
-    whole = round(lvef)
-    return "reduced" if whole <= 40 else "mildly_reduced" if whole < 50 else "preserved"
-
-
 def grade_word(grade: float) -> str:
     """A valve grade in words; what lies between two grades belongs to the nearer one."""
     return GRADES[min(max(round(grade), 0), len(GRADES) - 1)]

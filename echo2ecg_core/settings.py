@@ -1,6 +1,7 @@
-"""What this machine is told: read once from the environment (ECHO2ECG_…) and from a file `.env` beside app.py.
+"""What this machine is told: read once from the environment (ECHO2ECG_…) and from a file `.env`.
 
-Settings describe the machine, never a network (models/specs.py) or one training run.
+Settings describe the machine, never a network (models/specs.py) or one training run. In a checkout app, workspace and
+`.env` lie beside the package; installed by pip, the app lies in a package of data and what people own in their home.
 """
 
 from functools import lru_cache
@@ -9,21 +10,31 @@ from pathlib import Path
 from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-PROJECT = Path(__file__).resolve().parents[1]
+_BESIDE = Path(__file__).resolve().parents[1]
+_INSTALLED = (_BESIDE / "echo2ecg_explorer" / "app.py").is_file()  # where pyproject.toml puts the app in a wheel
+PROJECT = _BESIDE / "echo2ecg_explorer" if _INSTALLED else _BESIDE  # holds app.py, pages/ and assets/
+OWN_FOLDER = Path.home() / "echo2ecg" if _INSTALLED else _BESIDE  # holds workspace/ and .env
 
 
 class Settings(BaseSettings):
     """One field a setting; the description is its documentation."""
 
-    model_config = SettingsConfigDict(env_prefix="ECHO2ECG_", env_file=PROJECT / ".env", extra="ignore", frozen=True)
+    model_config = SettingsConfigDict(env_prefix="ECHO2ECG_", env_file=OWN_FOLDER / ".env", extra="ignore", frozen=True)
 
-    workspace: Path = Field(PROJECT / "workspace", description="Folder of catalog, clips, vectors and models.")
+    workspace: Path = Field(OWN_FOLDER / "workspace", description="Folder of catalog, clips, vectors and models.")
     threads: int = Field(2, ge=1, le=256, description="CPU threads one prediction or one job may use.")
     admin_password: SecretStr | None = Field(None, description="Password of the admin pages; prefer the hash.")
     admin_password_hash: SecretStr | None = Field(
         None, description="The same, as the line that `hash-password` prints."
     )
     admin_users: str = Field("", description="E-mail addresses, with commas, that are admins when they log in by OIDC.")
+    trust_unverified_email: bool = Field(
+        False, description="Admins count although their OIDC provider does not say that their address is verified."
+    )
+    ask_everybody: bool = Field(False, description="All pages ask for a login, not only the admin pages.")
+    viewer_password_hash: SecretStr | None = Field(
+        None, description="With ask_everybody: a password that opens the pages but not those of the admin."
+    )
     within_days: float = Field(
         7.0, ge=0, le=3660, description="Days that an ECG and the echo study it is labelled by may lie apart."
     )

@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -20,6 +21,8 @@ from echo2ecg_core.phenotypes import PHENOTYPES
 from echo2ecg_core.settings import settings
 from echo2ecg_core.store import jobs
 from echo2ecg_core.store.database import Workspace
+
+WAIT_S = 1.0
 
 if TYPE_CHECKING:
     from echo2ecg_core.answers.search import Hit
@@ -72,11 +75,29 @@ def print_report(report: dict) -> None:
             phenotype = PHENOTYPES[row["name"]]
             value = f"{predicted(phenotype, row['value'])} {row['unit']}".strip()
             print(f"  {row['label']:<30} {value} (90 % interval {measured_range(phenotype, *row['interval'])})")
+    for reader in report.get("second_readers", ()):
+        print_second_reader(reader)
     print(
         f"  model {report['model']['name']} {report['model']['id']}"
         f"{', trained on simulated hearts' if report['model']['synthetic'] else ''}. Research use only. Not a medical "
         "device."
     )
+
+
+def print_second_reader(reader: dict) -> None:
+    """What a second reader says, its likeliest findings first; a score is called one until it is recalibrated."""
+    print(f"  {reader['model']['name']} {reader['model']['id']} (second reader)")
+    if reader["error"]:
+        print(f"    {reader['error']}")
+        return
+    if reader["this_ecg_left_out_for"]:
+        print(f"    Its authors left such ECGs out: {', '.join(reader['this_ecg_left_out_for'])}.")
+    shared = [f for f in reader["findings"] if f["question"]]
+    others = sorted((f for f in reader["findings"] if not f["question"]), key=lambda f: -f["score"])
+    for finding in shared + others[:5]:
+        told = f"score {finding['score']:.2f}" if finding["chance"] is None else f"chance {finding['chance']:.0%}"
+        ours = "" if finding["our_chance"] is None else f", ours {finding['our_chance']:.0%}. {finding['agreement']}"
+        print(f"    {finding['label']:<45} {told}{ours}")
 
 
 def print_hits(hits: Sequence["Hit"]) -> None:
@@ -122,8 +143,9 @@ class watching:
     def _watch(self) -> None:
         with progress_bar() as progress:
             while not self.stopped.wait(1.0):
-                job = jobs.job(self.place, self.job_id)
-                progress(job.progress, job.message)
+                with suppress(StoreError):  # what cannot be read now is shown a second later
+                    job = jobs.job(self.place, self.job_id)
+                    progress(job.progress, job.message)
 
     def __enter__(self):
         self.thread.start()
@@ -133,13 +155,37 @@ class watching:
         self.thread.join(timeout=5)
 
 
-def wait_for(place: Workspace, job_id: int) -> None:
-    """Wait for a job that another worker may have taken."""
-    while (job := jobs.job(place, job_id)).state in ("queued", "running"):
-        print(f"Another worker is at it: {job.message} ({job.progress:.0%})", file=sys.stderr)
-        time.sleep(5)
+def run_here(place: Workspace, kind: str, parameters: dict) -> jobs.Job:
+    """Queue a job and do it in this process, after the work it has to wait for; returns it when it is done.
+
+    Raises:
+        StoreError: it was not completed.
+    """
+    from echo2ecg_core.worker import run_job
+
+    number = jobs.queue(place, kind, parameters)
+    told = None
+    while (job := jobs.job(place, number)).is_open:
+        if claimed := jobs.claim(place, jobs.this_worker(), number):
+            with watching(place, number):
+                run_job(place, claimed)
+            continue
+        told = _tell(jobs.in_the_way(place, number) or job, number, told)
+        time.sleep(WAIT_S)
     if job.state != "done":
+        if kind != "demo":  # which everybody who opens the app can try again
+            jobs.dismiss(place, number)  # told here: no visitor's sidebar need repeat it
         raise StoreError(
             f"{job.kind.capitalize()} was not completed: {job.message}",
             f"Start `{job.kind}` again; what was finished is kept.",
         )
+    return job
+
+
+def _tell(other: jobs.Job, number: int, told: tuple | None) -> tuple:
+    """Say on standard error what is waited for, once a job and step of ten per cent; returns what was told."""
+    now = other.job_id, int(10 * other.progress)
+    if now != told:
+        what = "Another worker is at it" if other.job_id == number else f"Waiting for another job ({other.kind})"
+        print(f"{what}: {other.message or other.state} ({other.progress:.0%})", file=sys.stderr)
+    return now

@@ -16,17 +16,21 @@ if card is None or not explore.map_exists(workspace, card.model_id):
 with errors_in_words():
     with st.container(key="map_controls", horizontal=True, gap="small", vertical_alignment="center"):
         layout = map_panels.layout_control(explore.layouts(card))
-        points = explore.load_map(workspace, card.model_id, layout)
+        points = resources.map_points(card.model_id, layout)
         colour = map_panels.colour_control(points)
+        found = map_panels.find_control(points)
         st.space("stretch")
-        map_panels.redraw(explore.undrawn(workspace, card.model_id))
+        map_panels.redraw(resources.undrawn(card))
+        map_panels.export_menu(points, colour, card)
     left, right = st.columns((716, 434), gap=24)
     with left, errors_in_words():
         prediction = resources.prediction(record, card, insist=session.insists()) if record is not None else None
-        chosen = map_panels.chart(points, colour, map_panels.your_ecg(prediction, card, layout))
+        chosen = map_panels.chart(points, colour, map_panels.your_ecg(prediction, card, layout), found)
     with right, st.container(key="map_selection"):
         inside = (points.modality + " " + points.id).isin([f"{modality} {point_id}" for modality, point_id in chosen])
-        if not inside.any():
+        if not inside.any() and found is not None:
+            map_panels.one_point(points[(points.id == found[0]) & (points.modality == found[1])].iloc[0])
+        elif not inside.any():
             map_panels.nothing_selected(points)
         elif inside.sum() == 1:
             map_panels.one_point(points[inside].iloc[0])

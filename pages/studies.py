@@ -52,10 +52,12 @@ with errors_in_words(), left, st.container(key="hits"):
             row = study_panels.hit_table(hits, report, own)
             study_id, similarity = hits[row].study_id, hits[row].similarity
             st.caption(study_words.SIMILARITY)
-            study_panels.agreement_table(hits, report)
         else:
             study_panels.no_hits(left_over)
 
+if hits:
+    with errors_in_words(), left, st.container(key="agreement"):
+        study_panels.agreement_table(hits, report)
 if study_id:
     with errors_in_words(), right:
         view = view_study(study_id, workspace, resources.loaded_model(card))

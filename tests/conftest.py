@@ -1,15 +1,24 @@
 """Fixtures shared by all tests.
 
-`shared` is the folder of goldens and real sample files beside the project (or where ECHO2ECG_SHARED points). It is
-not part of the project: tests that use it skip, by name, where it is absent.
+`shared` is the folder of complete goldens and real sample files beside the project (or where ECHO2ECG_SHARED points).
+It is not part of the project: tests that use it skip, by name, where it is absent. `goldens` falls back to those that
+ship, which are thinned out (tests/goldens/README.md).
 """
 
 import os
+import shutil
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 
+if "PYTEST_XDIST_WORKER" in os.environ:  # the processes share the cores: one thread each, set before numpy is imported
+    for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
+        os.environ.setdefault(name, "1")
+
+SHIPPED_GOLDENS = Path(__file__).resolve().parent / "goldens"
 SHARED = Path(os.environ.get("ECHO2ECG_SHARED", Path(__file__).resolve().parents[2] / "shared"))
 
 
@@ -20,9 +29,19 @@ def shared() -> Path:
     return SHARED
 
 
+class ShippedGoldens(type(Path())):
+    """The goldens that ship; a test that asks for one that does not is skipped, by name."""
+
+    def __truediv__(self, name):
+        path = Path(self) / name
+        if not path.exists():
+            pytest.skip(f"the goldens that ship do not hold {name}: needs the shared folder beside the project")
+        return path
+
+
 @pytest.fixture(scope="session")
-def goldens(shared) -> Path:
-    return shared / "goldens"
+def goldens() -> Path:
+    return SHARED / "goldens" if (SHARED / "goldens").is_dir() else ShippedGoldens(SHIPPED_GOLDENS)
 
 
 @pytest.fixture(scope="session")
@@ -31,30 +50,56 @@ def samples(shared) -> Path:
 
 
 @pytest.fixture(scope="session")
-def demo_workspace(tmp_path_factory):
+def built_once(tmp_path_factory, worker_id):
+    """Gives a workspace that one test process builds and every test process has a copy of: built_once(name, build)."""
+    from echo2ecg_core.store.database import Workspace
+
+    def workspace(name: str, build: Callable[[Path], Workspace]) -> Workspace:
+        own = tmp_path_factory.mktemp(name)
+        if worker_id == "master":
+            return build(own)
+        built = tmp_path_factory.getbasetemp().parent / f"built-{name}"
+        with FileLock(f"{built}.lock"):
+            if not built.is_dir():
+                half = built.with_name(f"half-{built.name}")
+                shutil.rmtree(half, ignore_errors=True)
+                half.mkdir()
+                build(half)
+                half.rename(built)
+        shutil.copytree(built / "workspace", own / "workspace")
+        return Workspace(own / "workspace")
+
+    return workspace
+
+
+@pytest.fixture(scope="session")
+def demo_workspace(built_once):
     """The demo workspace with eight patients instead of all, built by the real job."""
+    return built_once("demo", _built_demo)
+
+
+@pytest.fixture(scope="session")
+def ecg_only_workspace(built_once):
+    """A workspace whose active model is an ECG encoder without an echo side; tests that change it take a copy."""
+    from tests.ecg_only_workspace import active_workspace
+
+    return built_once("ecg-only", active_workspace)
+
+
+def _built_demo(folder: Path):
     from echo2ecg_core.intake import demo
     from echo2ecg_core.store import jobs
     from echo2ecg_core.store.database import Workspace
     from echo2ecg_core.worker import work
 
-    workspace = Workspace(tmp_path_factory.mktemp("demo") / "workspace")
-    patch = pytest.MonkeyPatch()
-    patch.setattr(demo, "DEMO_PATIENTS", {"test": 4, "validation": 2, "train": 2})
-    jobs.queue(workspace, "demo")
-    assert work(workspace) == 1
-    patch.undo()
+    workspace = Workspace(folder / "workspace")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(demo, "DEMO_PATIENTS", {"test": 4, "validation": 2, "train": 2})
+        jobs.queue(workspace, "demo")
+        assert work(workspace) == 1
     job = jobs.jobs(workspace)[-1]
     assert job.state == "done", job.message
     return workspace
-
-
-@pytest.fixture(scope="session")
-def ecg_only_workspace(tmp_path_factory):
-    """A workspace whose active model is an ECG encoder without an echo side; tests that change it take a copy."""
-    from tests.ecg_only_workspace import active_workspace
-
-    return active_workspace(tmp_path_factory.mktemp("ecg-only"))
 
 
 @pytest.fixture(autouse=True)

@@ -4,24 +4,7 @@ import numpy as np
 import pytest
 
 from echo2ecg_core.phantom.heart import draw_heart
-from echo2ecg_core.phenotypes import GRADES, LVEF_CLASSES, PHENOTYPES, grade_word, lvef_class
-
-
-@pytest.mark.parametrize(
-    ("lvef", "expected"),
-    [
-        (40, "reduced"),
-        (40.4, "reduced"),
-        (40.6, "mildly_reduced"),
-        (41, "mildly_reduced"),
-        (49.4, "mildly_reduced"),
-        (49.6, "preserved"),
-        (50, "preserved"),
-        (72, "preserved"),
-    ],
-)
-def test_lvef_classes_have_the_limits_of_the_universal_definition(lvef, expected):
-    assert lvef_class(lvef) == expected and expected in LVEF_CLASSES
+from echo2ecg_core.phenotypes import GRADES, PHENOTYPES, grade_word
 
 
 def test_every_range_is_drawable_and_every_phenotype_names_its_source():

@@ -1,56 +1,117 @@
-"""The README tells the truth: its figures are the manifest's, its commands and settings exist and are all there."""
+"""README and docs tell the truth: figures are the manifest's, commands, settings and pages exist and are all there."""
 
+import importlib.util
 import re
 import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+import yaml
+
 from echo2ecg_core.cli import app, models_app
 from echo2ecg_core.settings import Settings
+from echo2ecg_core.version import program_version
 
 ROOT = Path(__file__).resolve().parents[1]
 README = (ROOT / "README.md").read_text()
+DOCS = {str(path.relative_to(ROOT / "docs")): path.read_text() for path in (ROOT / "docs").rglob("*.md")}
+PROSE = {"README.md": README, "CONTRIBUTING.md": (ROOT / "CONTRIBUTING.md").read_text()} | {
+    f"docs/{name}": text for name, text in DOCS.items()
+}
 
 
 def test_the_figures_are_those_of_the_shipped_model():
     table = subprocess.run(
         [sys.executable, "benchmarks/demo_model.py", "--table"], cwd=ROOT, capture_output=True, text=True, check=True
     ).stdout
-    assert table.strip() in README
+    assert table.strip() in DOCS["evidence.md"]
+    rows = {line.split("|")[1].strip(): [c.strip() for c in line.split("|")[2:]] for line in table.splitlines()}
+    auroc, error = rows["AUROC, LVEF ≤ 40"][0], rows["MAE, LVEF (%)"]
+    readme = README.replace("\n", " ")
+    assert f"an AUROC of {auroc} and" in readme
+    assert f"an error of {error[0]} points (median predictor: {error[2]})" in readme
 
 
 def test_the_tables_of_the_claim_are_those_that_were_measured():
     for name in ("summary", "wins"):
-        assert (ROOT / f"benchmarks/results/claim/{name}.md").read_text().strip() in README
+        assert (ROOT / f"benchmarks/results/claim/{name}.md").read_text().strip() in DOCS["evidence.md"]
+
+
+def test_the_readme_fits_a_screen_or_two_and_leads_to_every_page_of_the_docs():
+    assert len(README.splitlines()) < 150
+    assert all(f"(docs/{name})" in README for name in DOCS)
+
+
+def test_every_page_of_the_app_and_no_other_has_a_page_in_the_docs():
+    pages = {Path(name).stem for name in re.findall(r'st\.Page\("pages/(\w+\.py)"', (ROOT / "app.py").read_text())}
+    titles = {"archive": "import"}  # the file of the Import page
+    assert {titles.get(page, page) for page in pages} == {path.stem for path in (ROOT / "docs/pages").glob("*.md")}
 
 
 def test_every_command_is_named():
-    commands = [c.name or c.callback.__name__ for c in app.registered_commands]
-    for command in commands:
-        assert re.search(rf"\b{command}\b", README), f"the README does not name the command {command!r}"
-    assert {"list", "show", "import"} == {c.name for c in models_app.registered_commands}
+    terminal = DOCS["terminal.md"]
+    for command in [c.name or c.callback.__name__ for c in app.registered_commands]:
+        assert f"echo2ecg {command}" in terminal, f"docs/terminal.md does not show the command {command!r}"
+    for command in (c.name for c in models_app.registered_commands):
+        assert f"models {command}" in terminal
 
 
 def test_every_setting_is_named_and_explains_itself():
     for name, field in Settings.model_fields.items():
-        assert f"ECHO2ECG_{name.upper()}" in README and field.description.endswith(".")
+        assert f"ECHO2ECG_{name.upper()}" in DOCS["index.md"] and field.description.endswith(".")
 
 
-def test_every_picture_is_there():
-    pictures = re.findall(r"!\[[^\]]*\]\(([^)]+)\)", README)
-    assert pictures and all((ROOT / p).is_file() for p in pictures)
+@pytest.mark.parametrize("name", PROSE)
+def test_every_picture_and_link_leads_to_a_file(name):
+    targets = re.findall(r"\]\(([^)#]+)(?:#[^)]*)?\)", PROSE[name])
+    assert [t for t in targets if "://" not in t and not (ROOT / name).parent.joinpath(t).exists()] == []
+
+
+def test_the_navigation_of_the_docs_holds_every_page():
+    def files(node):
+        children = node.values() if isinstance(node, dict) else node
+        return {node} if isinstance(node, str) else {f for child in children for f in files(child)}
+
+    assert files(yaml.safe_load((ROOT / "mkdocs.yml").read_text())["nav"]) == set(DOCS)
 
 
 def test_requirements_are_pinned_each_with_its_reason():
-    lines = [line for line in (ROOT / "requirements.txt").read_text().splitlines() if line and not line.startswith("#")]
-    assert all(re.match(r"[\w-]+==[\w.]+\s+# \w", line) for line in lines)
-    assert "torch==2.13.0" in "\n".join(lines)
+    for name in ("requirements.txt", "requirements-docs.txt"):
+        lines = [line for line in (ROOT / name).read_text().splitlines() if line and not line.startswith("#")]
+        assert all(re.match(r"[\w-]+==[\w.]+\s+# \w", line) for line in lines), name
+    assert "torch==2.13.0" in (ROOT / "requirements.txt").read_text()
 
 
-def test_changes_have_an_open_heading_at_the_end():
-    assert README.index("## Changes") < README.index("### Next") and README.rindex("\n## ") == README.index(
-        "\n## Changes"
-    )
+def test_changes_open_with_next_and_hold_this_version():
+    headings = re.findall(r"^## (.+)$", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE)
+    assert headings[0] == "Next" and headings[1].startswith(f"{program_version()} — 20")
+
+
+def test_the_citation_is_of_this_version():
+    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text())
+    assert citation["version"] == program_version() and citation["license"] == "MIT"
+    assert {"cff-version", "message", "title", "authors"} <= set(citation)
+
+
+@pytest.mark.parametrize(
+    ("page", "is_foreign"),
+    [
+        ('<script src="https://cdn.example/x.js"></script>', True),
+        ('<link rel="stylesheet" href="//fonts.example/css">', True),
+        ("<img alt='x' src=http://example/x.png>", True),
+        ("<style>@import 'https://example/x.css';</style>", True),
+        ("<style>a {background: url(https://example/x.png)}</style>", True),
+        ('<a href="https://arxiv.org/abs/2603.08505">paper</a> <script src="assets/x.js"></script>', False),
+        ('<link rel="stylesheet" href="assets/main.css"><link rel="canonical" href="https://example/">', False),
+    ],
+)
+def test_a_site_that_asks_another_host_is_found(tmp_path, page, is_foreign):
+    spec = importlib.util.spec_from_file_location("asks_nobody", ROOT / ".ci" / "asks_nobody.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    (tmp_path / "index.html").write_text(page)
+    assert bool(module.foreign(tmp_path)) == is_foreign
 
 
 def test_the_project_names_no_machine_and_no_registry():
@@ -59,7 +120,7 @@ def test_the_project_names_no_machine_and_no_registry():
     for name in files:
         path = ROOT / name
         if (
-            path.suffix in {".py", ".md", ".toml", ".txt", ".js", ".css", ".sh", ".json", ""}
+            path.suffix in {".py", ".md", ".toml", ".txt", ".js", ".css", ".sh", ".json", ".ipynb", ".cff", ".yml", ""}
             and path.is_file()
             and name != "tests/test_readme.py"
         ):

@@ -6,6 +6,7 @@ Also one place that turns a record into vectors, so that page, terminal, embeddi
 import json
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -15,6 +16,13 @@ from echo2ecg_core.models.specs import ModelSpec
 from echo2ecg_core.store.database import Workspace
 from echo2ecg_core.store.model_registry import ModelCard, ModelRegistry
 from echo2ecg_core.store.paths import READOUTS_FILE
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from echo2ecg_core.models.echo2ecg import Echo2ECG
+    from echo2ecg_core.models.readouts import Readouts
+    from echo2ecg_core.models.view_classifier import ViewClassifier
 
 ABSENT = {"ecg": "no ECG encoder", "ecg_alignment": "no alignment of ECGs with studies", "study": "no echo side"}
 
@@ -81,7 +89,7 @@ def load_model(card: ModelCard, *, with_readouts: bool = True) -> "LoadedModel":
     )
 
 
-def load_readouts(folder: Path):
+def load_readouts(folder: Path) -> "Readouts":
     """The fitted readouts beside the weights.
 
     Raises:
@@ -106,11 +114,11 @@ class LoadedModel:
     """Networks in eval mode, their spec and readouts."""
 
     card: ModelCard
-    echo2ecg: object
-    clip_encoder: object | None
-    view_classifier: object | None
-    spec: object
-    readouts: object | None
+    echo2ecg: "Echo2ECG"
+    clip_encoder: "nn.Module | None"
+    view_classifier: "ViewClassifier | None"
+    spec: ModelSpec
+    readouts: "Readouts | None"
     manifest: dict
 
     def prepare(self, record: EcgRecord) -> np.ndarray:
@@ -187,7 +195,7 @@ class EcgVectors:
     outside: np.ndarray
 
 
-def ecg_vectors(network, windows: np.ndarray) -> EcgVectors:
+def ecg_vectors(network: "Echo2ECG", windows: np.ndarray) -> EcgVectors:
     """Vectors of prepared ECGs (b, w, 12, n) by an Echo2ECG network; windows are averaged before the LayerNorm."""
     import torch
 

@@ -29,6 +29,7 @@ from echo2ecg_core.store.vectors import VectorSet, load_vectors
 LAYOUTS = ("together", "ecgs", "studies")
 N_NEIGHBOURS, MIN_DISTANCE, SEED = 15, 0.1, 7
 FEWEST_POINTS = 10
+GROUPS = ("rhythm", "conduction", "split", "cohort")  # what a point belongs to, beside the person's sex
 
 
 @dataclass(frozen=True, eq=False)
@@ -104,7 +105,8 @@ def load_map(workspace: Workspace, model_id: str, layout: str = "together") -> p
 
     Returns:
         One row a point: id, modality ("ECG" or "study"), study_id (an ECG: the patient's study nearest in time),
-        patient_id, sex, age_years, synthetic, x, y and one column a phenotype (ECGs: of that study; NaN: not known).
+        patient_id, sex, age_years, rhythm, conduction, split, cohort, synthetic, x, y and one column a phenotype
+        (ECGs: of that study; NaN: not known).
 
     Raises:
         StoreError: The map has not been drawn yet, or its file is damaged.
@@ -115,6 +117,15 @@ def load_map(workspace: Workspace, model_id: str, layout: str = "together") -> p
     known = points.merge(_facts(Catalog(workspace)), on="point", how="inner")
     known["modality"] = known.modality.map({"ecg": "ECG", "study": "study"})
     return known.drop(columns="point")
+
+
+def map_state(workspace: Workspace, model_id: str) -> tuple:
+    """A key that changes whenever `load_map` would give something else: the drawing or the catalog.
+
+    Raises:
+        StoreError: The map has not been drawn yet.
+    """
+    return (str(workspace.folder), model_id, _version(workspace, model_id), workspace.version())
 
 
 def place(vector: np.ndarray, workspace: Workspace, model_id: str, layout: str = "together") -> tuple[float, float]:
@@ -224,9 +235,9 @@ def _facts(catalog: Catalog) -> pd.DataFrame:
     """What is known of every ECG and study, by point id."""
     ecgs, studies, labelled = catalog.ecgs(), catalog.studies(), catalog.labelled_ecgs()
     names = [name for name in PHENOTYPES if name in studies]
-    own = labelled[["ecg_id", "study_id", "age_years", *names]]
+    own = labelled[["ecg_id", "study_id", "age_years", "rhythm", "conduction", *names]]
     ecgs = ecgs.merge(own, on="ecg_id", how="left")
     ecgs["point"], studies["point"] = "ecg:" + ecgs.ecg_id, "study:" + studies.study_id
-    columns = ["point", "study_id", "patient_id", "sex", "age_years", "synthetic", *names]
+    columns = ["point", "study_id", "patient_id", "sex", "age_years", *GROUPS, "synthetic", *names]
     both = pd.concat([table[columns] for table in (ecgs, studies) if len(table)], ignore_index=True)
     return both.astype(dict.fromkeys(names, float))

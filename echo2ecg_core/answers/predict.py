@@ -32,7 +32,7 @@ class Prediction:
     model_id: str
 
     def as_json(self) -> dict:
-        """The report as plain JSON types (fields: README, "Terminal")."""
+        """The report as plain JSON types (fields: docs/terminal.md)."""
         return self.report
 
 

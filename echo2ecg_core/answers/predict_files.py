@@ -2,10 +2,12 @@
 
 import glob
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 from echo2ecg_core.answers.loaded_model import LoadedModel
-from echo2ecg_core.answers.predict import predict_batch
+from echo2ecg_core.answers.predict import Prediction, predict_batch
+from echo2ecg_core.answers.second_readers import SecondReader, chances_of, load_readers, person_of, read_beside
 from echo2ecg_core.ecg.record import EcgRecord
 from echo2ecg_core.errors import Echo2ECGError, ReadError
 from echo2ecg_core.phenotypes import PHENOTYPES, grade_word
@@ -47,6 +49,8 @@ def predict_files(
     *,
     insist: bool = False,
     sampling_rate_hz: float | None = None,
+    sex: str | None = None,
+    age_years: float | None = None,
     progress: Progress = silent,
 ) -> Iterator[dict]:
     """Reports in the order of the files; {"ecg": {"source"}, "error"} for one that cannot be read or used.
@@ -56,11 +60,14 @@ def predict_files(
         load_model: Called at the first readable ECG only, so that bad input touches nothing.
         workspace: Where labelled neighbours are looked up.
         insist, sampling_rate_hz: As in `predict` and `read_ecg`.
+        sex, age_years: Of the person, for second readers, where a file does not tell them.
         progress: Told the share that is done.
     """
     from echo2ecg_core.ecg.readers import read_ecg
 
-    model = None
+    if sex not in (None, "male", "female"):
+        raise ReadError(f"The sex has to be male or female, found {sex!r}.", "Leave --sex out where it is not known.")
+    model, readers = None, []
     for start in range(0, len(files), BATCH):
         batch: list[EcgRecord | dict] = []
         for path in files[start : start + BATCH]:
@@ -69,25 +76,48 @@ def predict_files(
             except Echo2ECGError as error:
                 batch.append({"ecg": {"source": path.name}, "error": str(error)})
         if model is None and any(isinstance(item, EcgRecord) for item in batch):
-            model = load_model()
-        yield from _reports(batch, model, workspace, insist)
+            model, readers = load_model(), load_readers(workspace)
+        beside = _Beside(readers, model, sex, age_years)
+        yield from _reports(batch, model, workspace, insist, beside)
         progress(min(1.0, (start + BATCH) / len(files)), f"{min(start + BATCH, len(files))} of {len(files)} ECGs")
 
 
+@dataclass(frozen=True)
+class _Beside:
+    """Puts what second readers say into a report."""
+
+    readers: list[SecondReader]
+    model: LoadedModel | None
+    sex: str | None
+    age_years: float | None
+
+    def __call__(self, record: EcgRecord, prediction: Prediction) -> dict:
+        report = prediction.as_json()
+        beside = read_beside(
+            record,
+            self.readers,
+            person=person_of(record, self.sex, self.age_years),
+            our_chances=chances_of(report, prediction.embedding, self.model) if self.readers else {},
+            unusable=report["quality"]["verdict"] == "unusable",
+        )
+        return report | {"second_readers": beside}
+
+
 def _reports(
-    batch: list[EcgRecord | dict], model: LoadedModel | None, workspace: Workspace, insist: bool
+    batch: list[EcgRecord | dict], model: LoadedModel | None, workspace: Workspace, insist: bool, beside: _Beside
 ) -> list[dict]:
     records = [item for item in batch if isinstance(item, EcgRecord)]
     try:
-        done = iter([p.as_json() for p in predict_batch(records, model, workspace, insist)] if records else [])
+        found = predict_batch(records, model, workspace, insist) if records else []
+        done = iter([beside(record, p) for record, p in zip(records, found, strict=True)])
         return [next(done) if isinstance(item, EcgRecord) else item for item in batch]
     except Echo2ECGError:  # one of them cannot be used: find out which, one by one
-        return [_one(item, model, workspace, insist) if isinstance(item, EcgRecord) else item for item in batch]
+        return [_one(item, model, workspace, insist, beside) if isinstance(item, EcgRecord) else item for item in batch]
 
 
-def _one(record: EcgRecord, model: LoadedModel, workspace: Workspace, insist: bool) -> dict:
+def _one(record: EcgRecord, model: LoadedModel, workspace: Workspace, insist: bool, beside: _Beside) -> dict:
     try:
-        return predict_batch([record], model, workspace, insist)[0].as_json()
+        return beside(record, predict_batch([record], model, workspace, insist)[0])
     except Echo2ECGError as error:
         return {"ecg": {"source": record.source}, "error": str(error)}
 

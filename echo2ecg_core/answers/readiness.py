@@ -1,7 +1,7 @@
 """What a registered model can do and what it still lacks before it may answer in this workspace; imports no torch.
 
 A model is ready when it has readouts, a vector of every ECG made from inputs as its spec says, a map and, where it
-shares a space with them, a vector of every study. ECGs that it was tried on in vain do not count as missing.
+shares a space with them, a vector of every study. ECGs and clips that were tried in vain do not count as missing.
 """
 
 import json
@@ -16,6 +16,8 @@ from echo2ecg_core.store.database import Workspace
 from echo2ecg_core.store.model_registry import ModelCard
 from echo2ecg_core.store.paths import READOUTS_FILE, refused_path, report_path
 from echo2ecg_core.store.vectors import VectorSet, load_vectors
+
+SECOND_READER = "a second reader, which stands beside the active model and is never active itself"
 
 
 @dataclass(frozen=True)
@@ -60,19 +62,26 @@ def readiness(workspace: Workspace, card: ModelCard) -> Readiness:
 
 def abilities(card: ModelCard) -> str:
     """What a model can do, in words: "Phenotypes, similar studies and map"."""
+    if ready := card.manifest().get("ready"):
+        return ready["can"]
     if _lacks(card.manifest()):
         return "Echo side only: embeds clips"
     return "Phenotypes, similar studies, map" if spec_of(card).shares_space else "Phenotypes, map of ECGs"
 
 
 def _lacks(manifest: dict) -> tuple[str, ...]:
+    if "ready" in manifest:
+        return (SECOND_READER,)
     has_towers = "echo2ecg" in manifest.get("weights", {})
     return () if has_towers and "ecg" in ModelSpec.from_dict(manifest.get("spec", {})).parts else (ABSENT["ecg"],)
 
 
 def _absent_vectors(workspace: Workspace, card: ModelCard, spec: ModelSpec) -> tuple[str, ...]:
     catalog, found = Catalog(workspace), []
-    ecg_ids, study_ids = set(catalog.ecgs().ecg_id), set(catalog.clips().study_id)
+    encoder_id = card.manifest()["weights"].get("clip_encoder", {"sha256": card.sha256})["sha256"][:8]
+    clips = catalog.clips()
+    clips = clips[~clips.clip_id.isin(_refused(workspace, encoder_id, "clip"))]
+    ecg_ids, study_ids = set(catalog.ecgs().ecg_id), set(clips.study_id)
     ecgs, aligned, studies = (
         _stored(workspace, kind, card.model_id) for kind in ("ecg", "ecg_aligned", "study_aligned")
     )
@@ -99,9 +108,9 @@ def _stored(workspace: Workspace, kind: str, model_id: str) -> VectorSet:
         return load_vectors(workspace.vectors / "none", kind, model_id)
 
 
-def _refused(workspace: Workspace, model_id: str) -> set[str]:
+def _refused(workspace: Workspace, model_id: str, what: str = "ecg") -> set[str]:
     try:
-        return {row["ecg_id"] for row in json.loads(refused_path(workspace, model_id).read_text())}
+        return {row[f"{what}_id"] for row in json.loads(refused_path(workspace, model_id, what).read_text())}
     except (OSError, ValueError):
         return set()
 

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from echo2ecg_core.ecg.ready_inputs import echonext_tabular, prepare_ecgfounder, prepare_echonext  # noqa: F401
 from echo2ecg_core.errors import SignalError
 
 CLIP_STDS = 4.0

@@ -118,13 +118,14 @@ def _longest_run(mask: np.ndarray) -> int:
 def _electrodes(working: np.ndarray, beats: Beats) -> tuple[float, tuple[str, ...]]:
     """Returns the plausibility of the limb leads and notes on electrodes and pacing."""
     notes = []
-    if paced_beats(working, beats):
+    paced = paced_beats(beats)
+    if paced:
         notes.append("Pacing spikes precede the complexes; intervals and estimates may not apply.")
     usual_rr_s = float(np.median(np.diff(beats.r_peaks))) / RATE_HZ
     waves = delineate(beats.windows[:, beats.leads], usual_rr_s)
     if waves is None or not beats.leads[[*range(6), -1]].all():
         return 1.0, tuple(notes)
-    plausibility, swapped = limb_lead_plausibility(beats.median, waves)
+    plausibility, swapped = limb_lead_plausibility(beats.median, waves, paced=paced)
     if swapped:
         notes.append(f"The limb leads look as if the electrodes of {swapped} were swapped.")
     return plausibility, tuple(notes)

@@ -39,6 +39,8 @@ class EchoClip:
         r_wave_times_s: Times of the R waves, in seconds after the first frame.
         synthetic: True when the clip shows a simulated heart.
         notes: What was assumed or converted while reading; sentences.
+        regions: Two-dimensional ultrasound regions of the header: left, top, right, bottom in pixels, inclusive.
+        burned_in: True where the header says that a person's data are burnt into the picture.
     """
 
     frames: np.ndarray
@@ -51,6 +53,8 @@ class EchoClip:
     r_wave_times_s: tuple[float, ...] = ()
     synthetic: bool = False
     notes: tuple[str, ...] = ()
+    regions: tuple[tuple[int, int, int, int], ...] = ()
+    burned_in: bool = False
 
     def __post_init__(self):
         shape, dtype = self.frames.shape, self.frames.dtype
@@ -72,7 +76,7 @@ class EchoClip:
     def content_hash(self) -> str:
         """SHA-256 of the pixels, their shape and the frame rate; the file's name and container do not matter."""
         digest = hashlib.sha256(f"{self.frames.shape} {self.fps:.6f} ".encode())
-        digest.update(np.ascontiguousarray(self.frames))
+        digest.update(np.ascontiguousarray(self.frames).data)
         return digest.hexdigest()
 
 

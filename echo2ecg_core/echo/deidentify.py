@@ -1,8 +1,9 @@
-"""Clips without the person: everything outside the ultrasound sector is blacked out.
+"""Clips without the person: everything outside the ultrasound sector is blacked out; what cannot be told is set aside.
 
 Patient tags never reach a clip (dicom.py); what remains are names and numbers burnt into the picture and file names.
-The sector is the large region that moves or is lit and hangs together with what moves; letters and traces are too thin
-to count. Where no sector is found the clip is refused, never passed on unmasked.
+The sector is what moves more than the picture's own noise, wide enough not to be a letter or a trace, inside the
+ultrasound regions of the header where there are any. The mask fails closed: where it covers nearly everything,
+disagrees with the header or shows letters inside, the clip is set aside for a person to look at, never passed on.
 """
 
 from dataclasses import replace
@@ -10,42 +11,55 @@ from dataclasses import replace
 import numpy as np
 
 from echo2ecg_core.echo.clip import EchoClip
-from echo2ecg_core.errors import ReadError
+from echo2ecg_core.errors import SetAside
 
 LEAST_SHARE = 0.06  # of the picture that a sector fills
+MOST_SHARE = 0.85  # a wedge fills less of the smallest rectangle around it; more is noise or a full-screen video
+MOST_SHARE_OF_REGIONS = 0.97
+SECOND_SECTOR = 0.35  # of the larger one's area: both planes of a biplane recording
 MOVING_SD = 3.0  # gray levels over time; compression noise around letters stays below
-LIT = 10  # gray level of the darkest tissue that counts
+ABOVE_NOISE = 2.0  # times the noise of the still parts of the picture
 LETTER_SHARE = 0.016  # stroke width that is still a letter, share of the picture's smaller side
+INSIDE_REGIONS = 0.8  # of the mask that lies in the regions of the header
+LETTER_CONTRAST = 45.0  # gray levels between a letter and what lies around it
+LETTERS_OF_A_WORD = 4
+LOOK_BY_HAND = "Leave it out, or mask it by hand before importing it."
 
 
 def sector_mask(frames: np.ndarray) -> np.ndarray | None:
-    """Where the ultrasound sector lies.
+    """Where the ultrasound sector lies; both sectors of a biplane recording.
 
     Args:
         frames: (t, h, w, 3) uint8.
 
     Returns:
-        (h, w) bool, the convex hull of the sector; None when nothing large moves (a still, a frozen picture).
+        (h, w) bool, the convex hull of each sector; None when nothing large moves (a still, a frozen picture).
     """
     import cv2
 
-    gray = frames.max(axis=3)
-    moving = _spread(gray) > MOVING_SD
+    moving = _moving(frames.max(axis=3))
     stroke = 2 * max(1, round(LETTER_SHARE * min(moving.shape))) + 1
     disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (stroke, stroke))
     joined = cv2.morphologyEx(moving.astype(np.uint8), cv2.MORPH_CLOSE, np.ones((3, 3), np.uint8))
-    moving_parts = cv2.morphologyEx(joined, cv2.MORPH_OPEN, disc)
-    lit = (gray.mean(axis=0) > LIT) | moving
-    parts = cv2.morphologyEx(cv2.morphologyEx(lit.astype(np.uint8), cv2.MORPH_CLOSE, disc), cv2.MORPH_OPEN, disc)
-    count, labels = cv2.connectedComponents(parts | moving_parts)
-    votes = np.bincount(labels[moving_parts > 0], minlength=count)
-    votes[0] = 0
-    if not votes.any():
+    parts = cv2.morphologyEx(joined, cv2.MORPH_OPEN, disc)
+    count, labels, facts, _ = cv2.connectedComponentsWithStats(parts)
+    if count < 2:
         return None
-    points = cv2.findNonZero((labels == votes.argmax()).astype(np.uint8))
     mask = np.zeros(moving.shape, np.uint8)
-    cv2.fillConvexPoly(mask, cv2.convexHull(points), 1)
+    for part in _sectors(facts):
+        hull = cv2.convexHull(cv2.findNonZero((labels == part).astype(np.uint8)))
+        cv2.fillConvexPoly(mask, hull, 1)
     return mask.astype(bool) if mask.mean() >= LEAST_SHARE else None
+
+
+def _moving(gray: np.ndarray) -> np.ndarray:
+    """(h, w) bool: pixels of (t, h, w) that change more than the still parts of the picture do."""
+    import cv2
+
+    spread = _spread(gray)
+    near = np.sqrt(np.maximum(cv2.blur(spread**2, (7, 7)), 0))  # one pixel's spread over few frames is a poor estimate
+    limit = max(MOVING_SD, ABOVE_NOISE * float(np.quantile(near, 0.05)))
+    return (spread > limit) & (near > limit)
 
 
 def _spread(gray: np.ndarray) -> np.ndarray:
@@ -60,20 +74,124 @@ def _spread(gray: np.ndarray) -> np.ndarray:
     return np.sqrt(np.maximum(squares / len(gray) - mean * mean, 0))
 
 
+def _sectors(facts: np.ndarray) -> list[int]:
+    """Numbers of the components that are sectors: the largest, and a second one beside it that is about as large.
+
+    Parts of one sector that a dark cavity separates lie inside each other's width and join the largest.
+    """
+    areas, left, right = facts[:, 4], facts[:, 0], facts[:, 0] + facts[:, 2]
+    order = [int(i) for i in np.argsort(areas)[::-1] if i > 0]
+    first = order[0]
+    chosen = [first]
+    for part in order[1:]:
+        beside = left[part] >= right[first] or right[part] <= left[first]
+        if beside and areas[part] >= SECOND_SECTOR * areas[first]:
+            chosen.append(part)
+            break
+    return chosen
+
+
+def letters_inside(frames: np.ndarray, mask: np.ndarray) -> bool:
+    """True where a word is burnt into the masked part: letters stand still over tissue that moves.
+
+    Args:
+        frames: (t, h, w, 3) uint8. mask: (h, w) bool.
+
+    A word is a row of at least four thin marks of about the same height, brighter than the darkest or darker than the
+    brightest moment around them.
+    """
+    gray = frames.max(axis=3)
+    return any(_has_word(picture, mask) for picture in (gray.min(axis=0), 255 - gray.max(axis=0)))
+
+
+def _has_word(picture: np.ndarray, mask: np.ndarray) -> bool:
+    """A row of letters in a (h, w) picture in which letters are bright and what moves is dark."""
+    import cv2
+
+    tallest = max(9, round(0.09 * min(picture.shape)))
+    stroke = cv2.getStructuringElement(cv2.MORPH_RECT, (2 * (tallest // 4) + 1, 2 * (tallest // 4) + 1))
+    thin = cv2.morphologyEx(picture, cv2.MORPH_TOPHAT, stroke)
+    count, _, facts, centres = cv2.connectedComponentsWithStats((thin > LETTER_CONTRAST).astype(np.uint8))
+    letters = [
+        (facts[i, 0], facts[i, 1], facts[i, 2], facts[i, 3])
+        for i in range(1, count)
+        if 5 <= facts[i, 3] <= tallest
+        and facts[i, 2] <= 2.5 * facts[i, 3]
+        and facts[i, 4] >= 4
+        and mask[int(centres[i][1]), int(centres[i][0])]
+    ]
+    return any(_row_length(letters, first) >= LETTERS_OF_A_WORD for first in letters)
+
+
+def _row_length(letters: list, first: tuple) -> int:
+    """How many marks (x, y, w, h) follow one another to the right of `first` on its line."""
+    length, (x, y, w, h) = 1, first
+    for other in sorted(o for o in letters if o[0] > x):
+        on_line = abs((other[1] + other[3]) - (y + h)) <= 0.3 * h and 0.6 <= other[3] / h <= 1.7
+        if on_line and other[0] - (x + w) <= 1.2 * h:
+            length, x, w = length + 1, other[0], other[2]
+    return length
+
+
 def deidentified(clip: EchoClip) -> EchoClip:
     """The clip with everything outside its sector black, and a source that tells no file name.
 
     Raises:
-        ReadError: No sector can be told from its surroundings (stills, frozen pictures).
+        SetAside: No sector can be told from its surroundings (stills, frozen pictures, noise), it disagrees with the
+            regions in the header, or letters stand inside it.
+    """
+    mask = _trusted_mask(clip)
+    if letters_inside(clip.frames, mask):
+        raise SetAside("Letters seem to be burnt into the ultrasound sector of this clip.", LOOK_BY_HAND)
+    return masked(clip, mask)
+
+
+def masked(clip: EchoClip, mask: np.ndarray) -> EchoClip:
+    """The clip with everything outside a mask (h, w) black and no file name; the mask may be one that a person drew."""
+    frames = clip.frames * mask[None, :, :, None]
+    note = f"Everything outside the ultrasound sector was blacked out ({100 * (1 - mask.mean()):.0f} % of the picture)."
+    clean = replace(clip, frames=frames, notes=(*clip.notes, note))
+    return replace(clean, source=f"clip-{clean.content_hash[:12]}")
+
+
+def _trusted_mask(clip: EchoClip) -> np.ndarray:
+    """The sector of a clip, cut to the regions of its header.
+
+    Raises:
+        SetAside: it cannot be trusted.
     """
     mask = sector_mask(clip.frames)
     if mask is None:
-        raise ReadError(
+        raise SetAside(
             "This clip cannot be de-identified: no moving ultrasound sector was found in its "
             f"{clip.n_frames} frame{'s' * (clip.n_frames != 1)}.",
-            "Leave it out, or mask it by hand before importing it.",
+            LOOK_BY_HAND,
         )
-    frames = clip.frames * mask[None, :, :, None]
-    note = f"Everything outside the ultrasound sector was blacked out ({100 * (1 - mask.mean()):.0f} % of the picture)."
-    masked = replace(clip, frames=frames, notes=(*clip.notes, note))
-    return replace(masked, source=f"clip-{masked.content_hash[:12]}")
+    if mask.mean() > MOST_SHARE and not clip.regions:
+        raise SetAside(
+            f"This clip cannot be de-identified: {100 * mask.mean():.0f} % of its picture moves, so the ultrasound "
+            "sector cannot be told from its surroundings.",
+            LOOK_BY_HAND,
+        )
+    if not clip.regions:
+        if clip.burned_in:
+            raise SetAside(
+                "The header says that a person's data are burnt into this clip, and names no ultrasound region.",
+                LOOK_BY_HAND,
+            )
+        return mask
+    regions = np.zeros_like(mask)
+    for left, top, right, bottom in clip.regions:
+        regions[top : bottom + 1, left : right + 1] = True
+    if (mask & regions).sum() < INSIDE_REGIONS * mask.sum():
+        raise SetAside(
+            f"Only {100 * (mask & regions).sum() / mask.sum():.0f} % of the moving sector of this clip lie in the "
+            "ultrasound regions that its header names.",
+            LOOK_BY_HAND,
+        )
+    if (mask & regions).mean() > MOST_SHARE_OF_REGIONS:
+        raise SetAside(
+            "The ultrasound region that the header of this clip names is its whole picture, and all of it moves.",
+            LOOK_BY_HAND,
+        )
+    return mask & regions

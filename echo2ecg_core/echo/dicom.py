@@ -11,7 +11,7 @@ import numpy as np
 
 from echo2ecg_core.echo.clip import VIEWS, EchoClip, still_note
 from echo2ecg_core.echo.video import MAX_DECODED_BYTES, decode_video
-from echo2ecg_core.errors import ReadError
+from echo2ecg_core.errors import ReadError, SetAside
 
 PHANTOM_MANUFACTURER = "Echo2ECG phantom"  # marks a file as synthetic
 ULTRASOUND_CLASSES = {f"1.2.840.10008.5.1.4.1.1.{end}" for end in ("3", "3.1", "6", "6.1", "6.2")}
@@ -22,6 +22,10 @@ LOSSLESS_JPEG_SYNTAXES = {"1.2.840.10008.1.2.4.57", "1.2.840.10008.1.2.4.70"}
 VIDEO_SYNTAXES = {f"1.2.840.10008.1.2.4.{end}" for end in range(100, 109)}  # MPEG-2, H.264, H.265
 ASSUMED_FPS = 30.0
 CENTIMETRES, TWO_DIMENSIONAL = 3, 1  # PhysicalUnits and RegionSpatialFormat of C.8.5.5
+REGION_WORDS = {2: "an M-mode", 3: "a spectral Doppler", 4: "a trace", 5: "graphics"}  # RegionSpatialFormat
+VOLUME_CLASSES = {f"1.2.840.10008.5.1.4.1.1.6.{end}" for end in (2, 3)}  # enhanced ultrasound volumes
+FRAME_TIME, FRAME_TIME_VECTOR = 0x00181063, 0x00181065  # what FrameIncrementPointer may name
+SQUARE = 0.02  # how far the sides of a pixel may differ
 
 
 def clip_from_dicom(content: bytes, name: str) -> EchoClip:
@@ -59,6 +63,7 @@ def _clip(dataset, name: str) -> EchoClip:
     notes = _checked_kind(dataset)
     frames, video_fps = _encapsulated_video(dataset) if syntax in VIDEO_SYNTAXES else (_frames(dataset, syntax), None)
     fps, fps_note = _frame_rate(dataset, len(frames), video_fps)
+    frames, stretch, square_note = _square_pixels(dataset, frames)
     spacing_mm, spacing_note = _spacing(dataset)
     view = str(dataset.get("SeriesDescription", "") or "")
     return EchoClip(
@@ -70,7 +75,9 @@ def _clip(dataset, name: str) -> EchoClip:
         spacing_mm=spacing_mm,
         r_wave_times_s=_r_waves(dataset, len(frames) / fps),
         synthetic=dataset.get("Manufacturer") == PHANTOM_MANUFACTURER,
-        notes=(*notes, *fps_note, *spacing_note, *still_note(len(frames))),
+        notes=(*notes, *fps_note, *square_note, *spacing_note, *still_note(len(frames))),
+        regions=_pixel_regions(dataset, stretch),
+        burned_in=str(dataset.get("BurnedInAnnotation", "") or "").strip().upper() == "YES",
     )
 
 
@@ -88,6 +95,14 @@ def _checked_kind(dataset) -> tuple[str, ...]:
             f"This DICOM file is no ultrasound: expected modality US, found {modality}.",
             "Give a DICOM ultrasound file.",
         )
+    if kind in VOLUME_CLASSES:
+        raise SetAside(
+            "This DICOM file holds a 3-D volume, not a film of one plane.", "Export the cut planes as clips."
+        )
+    formats = {int(r.get("RegionSpatialFormat") or 0) for r in dataset.get("SequenceOfUltrasoundRegions") or []}
+    if formats and TWO_DIMENSIONAL not in formats and formats & REGION_WORDS.keys():
+        shown = " and ".join(REGION_WORDS[f] for f in sorted(formats & REGION_WORDS.keys()))
+        raise SetAside(f"This clip shows {shown}, no two-dimensional picture of the heart.", "Leave it out.")
     rows, columns = int(dataset.get("Rows") or 0), int(dataset.get("Columns") or 0)
     count = _number_of_frames(dataset)
     if min(rows, columns, count) < 1:
@@ -157,8 +172,8 @@ def _syntax_name(syntax: str) -> str:
 def _jpeg_images(dataset, count: int) -> Iterator[np.ndarray]:
     """RGB images (h, w, 3) of 8-bit JPEG frames, fragmented or not, with or without an offset table.
 
-    A JFIF or Adobe marker tells how the colours are stored, and Pillow follows it. Without one Pillow assumes YCbCr,
-    which a label that says RGB overrules.
+    A JFIF or Adobe marker tells how the colours are stored, and Pillow follows it. Without one the label may be wrong
+    either way, so the picture decides where the label says RGB: an ultrasound screen is mostly gray.
     """
     import io
 
@@ -171,9 +186,16 @@ def _jpeg_images(dataset, count: int) -> Iterator[np.ndarray]:
         untold = not {"jfif", "adobe_transform"} & image.info.keys() and _component_ids(frame) != b"RGB"
         if labelled_rgb and untold:
             image.draft("YCbCr", image.size)  # hands the stored numbers through
-            yield np.asarray(image)
+            stored = np.asarray(image)
+            converted = np.asarray(Image.fromarray(stored, "YCbCr").convert("RGB"))
+            yield max((stored, converted), key=_gray_share)
         else:
             yield np.asarray(image.convert("RGB"))
+
+
+def _gray_share(image: np.ndarray) -> float:
+    """Share of the pixels (h, w, 3) whose three channels differ by less than twelve levels."""
+    return float((image.max(axis=2).astype(np.int16) - image.min(axis=2) < 12).mean())
 
 
 def _lossless_jpeg_images(dataset, count: int) -> Iterator[np.ndarray]:
@@ -212,6 +234,8 @@ def _other_images(dataset) -> Iterator[np.ndarray]:
         if label == "PALETTE COLOR":
             image = apply_color_lut(image, dataset)
             image = image >> 8 if image.dtype == np.uint16 else image
+        elif dataset.get("WindowCenter") is not None and dataset.get("WindowWidth") is not None and image.ndim == 2:
+            image = _windowed(image, dataset)
         elif bits > 8:
             image = np.clip(image, 0, None) >> (bits - 8)
         if label == "MONOCHROME1":
@@ -219,19 +243,33 @@ def _other_images(dataset) -> Iterator[np.ndarray]:
         yield image.astype(np.uint8) if image.ndim == 3 else np.repeat(image[..., None].astype(np.uint8), 3, axis=2)
 
 
+def _windowed(image: np.ndarray, dataset) -> np.ndarray:
+    """Stored numbers (h, w) as the gray levels 0 to 255 that the header's window asks for (PS3.3 C.11.2.1.2)."""
+    from pydicom.pixels import apply_modality_lut
+
+    center, width = (float(np.atleast_1d(dataset[name].value)[0]) for name in ("WindowCenter", "WindowWidth"))
+    values = apply_modality_lut(image, dataset).astype(np.float64)
+    return np.clip((values - (center - 0.5)) / max(width - 1, 1) + 0.5, 0, 1) * 255
+
+
 def _frame_rate(dataset, n_frames: int, video_fps: float | None) -> tuple[float, tuple[str, ...]]:
     """Frames per second from the first tag that gives a possible one, and a note where it is a guess."""
     times_ms = [float(t) for t in np.atleast_1d(dataset.get("FrameTimeVector") or [])][1:n_frames]
+    by_vector = _rate_of_ms(np.mean(times_ms) if times_ms else None)
+    by_time = _rate_of_ms(dataset.get("FrameTime"))
+    points_at_vector = dataset.get("FrameIncrementPointer") == FRAME_TIME_VECTOR
+    duration_s = float(dataset.get("EffectiveDuration") or 0)
     candidates = (
-        _rate_of_ms(dataset.get("FrameTime")),
-        _rate_of_ms(np.mean(times_ms) if times_ms else None),
+        *((by_vector, by_time) if points_at_vector else (by_time, by_vector)),
         _rate(dataset.get("CineRate")),
+        _rate_of_ms(dataset.get("ActualFrameDuration")),
+        _rate(n_frames / duration_s if duration_s > 0 and n_frames > 1 else None),
         _rate(dataset.get("RecommendedDisplayFrameRate")),
         _rate(video_fps),
     )
     for fps in candidates:
         if fps is not None:
-            uneven = times_ms and fps == candidates[1] and max(times_ms) > 1.05 * min(times_ms)
+            uneven = times_ms and fps == by_vector and max(times_ms) > 1.05 * min(times_ms)
             return fps, ("The frames are unevenly spaced in time; their mean rate is used.",) if uneven else ()
     if n_frames == 1:
         return ASSUMED_FPS, ()
@@ -248,9 +286,9 @@ def _rate_of_ms(value) -> float | None:
     return _rate(1000 / float(value)) if value and float(value) > 0 else None
 
 
-def _spacing(dataset) -> tuple[float | None, tuple[str, ...]]:
-    """Pixel size in mm from the two-dimensional ultrasound region, and a note where it cannot be trusted."""
-    regions = [
+def _flat_regions(dataset) -> list:
+    """The two-dimensional regions of the header, in centimetres."""
+    return [
         region
         for region in dataset.get("SequenceOfUltrasoundRegions") or []
         if region.get("RegionSpatialFormat") == TWO_DIMENSIONAL
@@ -258,8 +296,43 @@ def _spacing(dataset) -> tuple[float | None, tuple[str, ...]]:
         and region.get("PhysicalDeltaX")
         and region.get("PhysicalDeltaY")
     ]
+
+
+def _pixel_sides(dataset) -> tuple[float, float]:
+    """Width and height of a pixel, in whatever unit: of the largest region, PixelSpacing or PixelAspectRatio."""
+    regions = _flat_regions(dataset)
+    if regions:
+        largest = max(regions, key=_region_area)
+        return abs(float(largest.PhysicalDeltaX)), abs(float(largest.PhysicalDeltaY))
+    for tag in ("PixelSpacing", "PixelAspectRatio"):  # both name the vertical side first
+        sides = [float(value) for value in np.atleast_1d(dataset.get(tag) or [])]
+        if len(sides) == 2 and min(sides) > 0:
+            return sides[1], sides[0]
+    return 1.0, 1.0
+
+
+def _square_pixels(dataset, frames: np.ndarray) -> tuple[np.ndarray, float, tuple[str, ...]]:
+    """The frames with square pixels, how many times wider they became, and a note where that was not one."""
+    import cv2
+
+    wide, high = _pixel_sides(dataset)
+    stretch = wide / high
+    if abs(stretch - 1) <= SQUARE or not 0.2 <= stretch <= 5:
+        return frames, 1.0, ()
+    t, h, w, _ = frames.shape
+    out = np.empty((t, h, max(1, round(w * stretch)), 3), np.uint8)
+    for i, frame in enumerate(frames):
+        cv2.resize(frame, (out.shape[2], h), dst=out[i], interpolation=cv2.INTER_LINEAR)
+    return out, stretch, (f"The pixels were not square ({wide:.3g} wide, {high:.3g} high): the width was corrected.",)
+
+
+def _spacing(dataset) -> tuple[float | None, tuple[str, ...]]:
+    """Side of a square pixel in mm from the two-dimensional ultrasound region or PixelSpacing, and a note where it
+    cannot be trusted."""
+    regions = _flat_regions(dataset)
     if not regions:
-        return None, ()
+        told = [float(value) for value in np.atleast_1d(dataset.get("PixelSpacing") or [])]
+        return (told[0], ()) if len(told) == 2 and min(told) > 0 else (None, ())
     largest = max(regions, key=_region_area)
     right, bottom = largest.get("RegionLocationMaxX1") or 0, largest.get("RegionLocationMaxY1") or 0
     if right > dataset.Columns or bottom > dataset.Rows:
@@ -267,10 +340,19 @@ def _spacing(dataset) -> tuple[float | None, tuple[str, ...]]:
             f"The calibrated region ends at {right} x {bottom}, outside the picture of {dataset.Columns} x "
             f"{dataset.Rows}: it was resized after acquisition, so its pixel size is not used.",
         )
-    x_mm, y_mm = 10 * abs(float(largest.PhysicalDeltaX)), 10 * abs(float(largest.PhysicalDeltaY))
-    if abs(x_mm - y_mm) > 0.02 * y_mm:
-        return None, (f"The pixels are not square ({x_mm:.3f} x {y_mm:.3f} mm), so no pixel size is used.",)
-    return y_mm, ()
+    return 10 * abs(float(largest.PhysicalDeltaY)), ()
+
+
+def _pixel_regions(dataset, stretch: float) -> tuple[tuple[int, int, int, int], ...]:
+    """Left, top, right, bottom of every two-dimensional region that lies in the picture, in pixels of the frames."""
+    found = []
+    for region in dataset.get("SequenceOfUltrasoundRegions") or []:
+        names = ("RegionLocationMinX0", "RegionLocationMinY0", "RegionLocationMaxX1", "RegionLocationMaxY1")
+        left, top, right, bottom = (int(region.get(name) or 0) for name in names)
+        inside = 0 <= left < right <= dataset.Columns and 0 <= top < bottom <= dataset.Rows
+        if region.get("RegionSpatialFormat") == TWO_DIMENSIONAL and inside:
+            found.append((round(left * stretch), top, round(right * stretch), bottom))
+    return tuple(found)
 
 
 def _region_area(region) -> int:

@@ -1,4 +1,4 @@
-"""Any echo file to an EchoClip, recognised by its content: DICOM ultrasound, AVI, MP4, GIF.
+"""Any echo file to an EchoClip, recognised by its content: DICOM ultrasound, videos, NIfTI, MetaImage.
 
 File names are not trusted, nothing about the patient is read, and sizes are checked before anything is decoded.
 """
@@ -8,9 +8,11 @@ from pathlib import Path
 from echo2ecg_core.echo.clip import EchoClip, still_note
 from echo2ecg_core.echo.dicom import clip_from_dicom
 from echo2ecg_core.echo.video import MAX_DECODED_BYTES, decode_video
+from echo2ecg_core.echo.volumes import clip_from_metaimage, clip_from_nifti, is_metaimage, is_nifti
 from echo2ecg_core.errors import ReadError
 
-WHAT_WE_READ = "Give a DICOM ultrasound file, or a clip as AVI, MP4 or GIF."
+WHAT_WE_READ = "Give a DICOM ultrasound file, a clip as AVI, MP4, MKV, WMV or GIF, or NIfTI or MetaImage."
+VIDEO_STARTS = {b"\x1a\x45\xdf\xa3": "Matroska", b"\x30\x26\xb2\x75": "WMV", b"GIF8": "GIF"}
 
 
 def read_clip(source: str | Path | bytes, name: str | None = None) -> EchoClip:
@@ -31,6 +33,10 @@ def read_clip(source: str | Path | bytes, name: str | None = None) -> EchoClip:
     container = _container(content)
     if container == "DICOM":
         return clip_from_dicom(content, name)
+    if container == "NIfTI":
+        return clip_from_nifti(content, name)
+    if container == "MetaImage":
+        return clip_from_metaimage(content, name, None if isinstance(source, bytes) else Path(source).parent)
     frames, fps, known = decode_video(content)
     return EchoClip(
         frames=frames,
@@ -60,14 +66,20 @@ def _file_bytes(path: Path) -> bytes:
 
 
 def _container(content: bytes) -> str:
-    """ "DICOM", "AVI", "MP4" or "GIF", by the first bytes."""
+    """The container's name by the first bytes."""
     if content[128:132] == b"DICM" or content[:4] in (b"\x08\x00\x05\x00", b"\x08\x00\x08\x00", b"\x02\x00\x00\x00"):
         return "DICOM"
     if content[:4] == b"RIFF" and content[8:12] == b"AVI ":
         return "AVI"
     if content[4:8] in (b"ftyp", b"moov", b"mdat", b"wide"):
         return "MP4"
-    if content[:4] == b"GIF8":
-        return "GIF"
+    if content[:4] in VIDEO_STARTS:
+        return VIDEO_STARTS[content[:4]]
+    if is_nifti(content):
+        return "NIfTI"
+    if is_metaimage(content):
+        return "MetaImage"
     found = "an empty file" if not content else f"a file that begins with {content[:4]!r}"
-    raise ReadError(f"This is no echo clip we can read: expected DICOM, AVI, MP4 or GIF, found {found}.", WHAT_WE_READ)
+    raise ReadError(
+        f"This is no echo clip we can read: expected DICOM, a video, NIfTI or MetaImage, found {found}.", WHAT_WE_READ
+    )

@@ -120,7 +120,10 @@ def _frame_rate(times: list, stream) -> float:
     measured = 0.0
     if len(times) > 1 and None not in (times[0], times[-1]) and times[-1] > times[0]:
         measured = round((len(times) - 1) / (times[-1] - times[0]), 4)
-    rates = (measured, float(stream.average_rate or 0))
+    declared = float(stream.average_rate or 0)
+    if declared and abs(measured - declared) < 0.005 * declared:
+        return declared  # times in whole milliseconds are coarser than the declared rate
+    rates = (measured, declared)
     return next((fps for fps in rates if 1 <= fps <= 1000), 30.0)
 
 
@@ -138,13 +141,3 @@ def _player_metadata(comment: str | None) -> dict:
     except (ValueError, TypeError):
         return {}
     return known if possible else {}
-
-
-def poster_jpeg(clip: EchoClip, quality: int = 85) -> bytes:
-    """A still of the clip at its first R wave (end-diastole; else the first frame) as JPEG."""
-    from PIL import Image
-
-    at = round(clip.r_wave_times_s[0] * clip.fps) if clip.r_wave_times_s else 0
-    buffer = io.BytesIO()
-    Image.fromarray(clip.frames[min(max(at, 0), clip.n_frames - 1)]).save(buffer, "JPEG", quality=quality)
-    return buffer.getvalue()

@@ -47,36 +47,6 @@ def regression_metrics(predicted: np.ndarray, measured: np.ndarray) -> dict[str,
     return _single(weighted_regression(predicted, measured, np.ones((1, len(measured)))))
 
 
-def classification_intervals(
-    probabilities: np.ndarray,
-    labels: np.ndarray,
-    patients: np.ndarray,
-    level: float = 0.95,
-    n_resamples: int = 1000,
-    seed: int = 0,
-) -> dict[str, tuple[float, float]]:
-    """Bootstrap interval of each of `classification_metrics`; whole patients (n,) are drawn, not records."""
-    probabilities, labels = _checked(probabilities, labels)
-    return _intervals(
-        lambda weights: weighted_classification(probabilities, labels, weights), patients, level, n_resamples, seed
-    )
-
-
-def regression_intervals(
-    predicted: np.ndarray,
-    measured: np.ndarray,
-    patients: np.ndarray,
-    level: float = 0.95,
-    n_resamples: int = 1000,
-    seed: int = 0,
-) -> dict[str, tuple[float, float]]:
-    """Bootstrap interval of each of `regression_metrics`; whole patients (n,) are drawn, not records."""
-    predicted, measured = np.asarray(predicted, float), np.asarray(measured, float)
-    return _intervals(
-        lambda weights: weighted_regression(predicted, measured, weights), patients, level, n_resamples, seed
-    )
-
-
 def patient_weights(patients: np.ndarray, n_resamples: int, rng: np.random.Generator) -> np.ndarray:
     """How often each sample enters each resample: patients are drawn with replacement, (n,) -> (n_resamples, n)."""
     names, owner = np.unique(np.asarray(patients), return_inverse=True)
@@ -108,12 +78,6 @@ def interval(resampled: np.ndarray, level: float = 0.95) -> tuple[float, float]:
     known = resampled[~np.isnan(resampled)]
     low, high = np.quantile(known, [(1 - level) / 2, (1 + level) / 2]) if len(known) else (np.nan, np.nan)
     return float(low), float(high)
-
-
-def _intervals(
-    metrics_of: Callable[[np.ndarray], Metrics], patients: np.ndarray, level: float, n_resamples: int, seed: int
-) -> dict[str, tuple[float, float]]:
-    return {name: interval(v, level) for name, v in bootstrap(metrics_of, patients, n_resamples, seed).items()}
 
 
 def weighted_classification(probabilities: np.ndarray, labels: np.ndarray, weights: np.ndarray) -> Metrics:

@@ -90,6 +90,6 @@ def _both_ways(truth: GroundTruth, ecgs: np.ndarray, studies: np.ndarray, rows: 
     e = ecgs[[rows["ecg"][i] for i in truth.ecg_ids]]
     s = studies[[rows["study"][i] for i in truth.study_ids]]
     return {
-        "ecg_to_study": retrieval_metrics_of_vectors(e, s, truth.studies_of_ecg),
-        "study_to_ecg": retrieval_metrics_of_vectors(s, e, truth.ecgs_of_study),
+        "ecg_to_study": retrieval_metrics_of_vectors(e, s, truth.ecg_hits),
+        "study_to_ecg": retrieval_metrics_of_vectors(s, e, truth.study_hits),
     }

@@ -76,7 +76,7 @@ def _lvef_at_most(limit: float) -> Target:
 
 
 def _lvef_class(labels: pd.DataFrame) -> np.ndarray:
-    """0 reduced, 1 mildly reduced, 2 preserved, as `phenotypes.lvef_class`."""
+    """0 reduced (≤ 40), 1 mildly reduced (41 to 49), 2 preserved (≥ 50): LVEF in whole percent."""
     lvef = np.round(column(labels, "lvef"))
     return _where_known(lvef, (lvef > 40).astype(float) + (lvef >= 50))
 

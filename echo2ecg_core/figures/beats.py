@@ -3,12 +3,13 @@
 Beats and bounds are those of `measure_ecg`, so a reader can check with the eye what the numbers rest on.
 """
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
 
 from echo2ecg_core.ecg.record import LEADS, EcgRecord
-from echo2ecg_core.figures.ecg import Mark, Paper, Strip
+from echo2ecg_core.figures.ecg import CLEAR_MM, Mark, Paper, Strip, reach_of, row_room, zero_lines
 
 BEFORE_S, AFTER_S = 0.4, 0.8  # shown around the R peak
 SPEED_MM_S, GAIN_MM_MV = 50, 10
@@ -57,12 +58,12 @@ def median_beat(record: EcgRecord) -> MedianBeat | None:
 def plan_beats(beat: MedianBeat) -> Paper:
     """Paper for the median beat: three rows of four leads, all at the same time, with a mark at every bound."""
     length_s = BEFORE_S + AFTER_S
+    reach = reach_of(beat.signal_mv)
+    room = [row_room(LEADS[row::3], GAIN_MM_MV, reach) for row in range(3)]
+    lines = zero_lines(room, _PITCH_MM, _FIRST_MM)
     column_mm = length_s * SPEED_MM_S + _GAP_MM
     left = [_MARGIN_MM + column * column_mm for column in range(4)]
-    strips = tuple(
-        Strip(lead, lead, 1, left[i // 3], _FIRST_MM + (i % 3) * _PITCH_MM, 0.0, length_s)
-        for i, lead in enumerate(LEADS)
-    )
+    strips = tuple(Strip(lead, lead, 1, left[i // 3], lines[i % 3], 0.0, length_s) for i, lead in enumerate(LEADS))
     marks = tuple(
         Mark(x + at_s * SPEED_MM_S, name, name in _BEGINNINGS) for x in left for name, at_s in beat.bounds_s.items()
     )
@@ -71,12 +72,12 @@ def plan_beats(beat: MedianBeat) -> Paper:
         speed_mm_s=SPEED_MM_S,
         gain_mm_mv=GAIN_MM_MV,
         width_mm=round(left[-1] + column_mm + 2),
-        height_mm=_FIRST_MM + 2 * _PITCH_MM + 13,
+        height_mm=math.ceil(lines[-1] + max(13, room[-1][1] + CLEAR_MM)),
         label_rise_mm=0.5 * _PITCH_MM,
         strips=strips,
         pulse_x_mm=2.0,
         pulse_width_mm=0.2 * SPEED_MM_S,
-        pulse_baselines_mm=tuple(_FIRST_MM + row * _PITCH_MM for row in range(3)),
+        pulse_baselines_mm=lines,
         synchronous=False,
         marks=marks,
     )

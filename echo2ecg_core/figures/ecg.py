@@ -1,11 +1,13 @@
 """ECG paper: where every lead lies in millimetres, and the same drawn to scale as SVG, PDF or PNG.
 
-The browser's paper and the printed one share `plan_paper`, so they cannot disagree. Baseline wander is removed with a
-zero-phase high-pass at 0.5 Hz (Kligfield et al., Circulation 115:1306-1324, 2007, allow 0.67 Hz when phase is kept),
-for display only, and the caption says so.
+The browser's paper and the printed one share `plan_paper`, so they cannot disagree. Rows grow until every trace fits,
+up to a limit beyond which a trace is marked as cut. The tracing is drawn as recorded; where baseline wander is removed
+(zero-phase high-pass at 0.5 Hz; Kligfield et al., Circulation 115:1306-1324, 2007, allow 0.67 Hz when phase is kept),
+it is for display only, and the caption says so.
 """
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,6 +17,8 @@ from echo2ecg_core.figures.notation import THIN, number
 
 PAPER_S = 10.0
 WANDER_HZ = 0.5
+MOST_REACH_MM = 45  # above or below a zero line; beyond it a trace is cut and marked: pacing spikes of 5 mV at 10 mm/mV
+CLEAR_MM = 2  # between the lowest point of a row and the highest of the next
 SPEEDS_MM_S = (25, 50)
 GAINS_MM_MV = (5, 10, 20)
 _LIMB, _CHEST = LEADS[:6], LEADS[6:]
@@ -82,7 +86,12 @@ class Paper:
 
 
 def plan_paper(
-    duration_s: float, layout: str = "3×4 + II", speed_mm_s: float = 25, gain_mm_mv: float = 10, start_s: float = 0.0
+    duration_s: float,
+    layout: str = "3×4 + II",
+    speed_mm_s: float = 25,
+    gain_mm_mv: float = 10,
+    start_s: float = 0.0,
+    reach_mv: Mapping[str, tuple[float, float]] | None = None,
 ) -> Paper:
     """Plan ten seconds of paper.
 
@@ -95,12 +104,14 @@ def plan_paper(
         speed_mm_s: Paper speed; 1 mm is 40 ms at 25 mm/s.
         gain_mm_mv: Height of one mV.
         start_s: First second shown.
+        reach_mv: Lowest and highest value of every lead (`reach_of`), so that rows make room for them; None: a
+            tracing that fits the usual rows.
     """
     rows, pitch = LAYOUTS[layout]
     pitch = pitch if gain_mm_mv <= 10 else round(1.5 * pitch)
-    first = max(round(0.65 * pitch), math.ceil(gain_mm_mv) + 3)
     margin = 5 + round(0.2 * speed_mm_s)
-    baselines = tuple(first + row * pitch for row in range(len(rows)))
+    room = [row_room(leads, gain_mm_mv, reach_mv or {}) for leads in rows]
+    baselines = zero_lines(room, pitch, max(round(0.65 * pitch), math.ceil(gain_mm_mv) + 3))
     left_s = max(0.0, min(PAPER_S, duration_s - start_s))
     synchronous = left_s > PAPER_S - 0.05
     strips = [
@@ -113,7 +124,7 @@ def plan_paper(
         speed_mm_s=speed_mm_s,
         gain_mm_mv=gain_mm_mv,
         width_mm=math.ceil(margin + PAPER_S * speed_mm_s + 2),
-        height_mm=round(baselines[-1] + max(0.35 * pitch, 7)),
+        height_mm=max(round(baselines[-1] + max(0.35 * pitch, 7)), math.ceil(baselines[-1] + room[-1][1] + CLEAR_MM)),
         label_rise_mm=0.5 * pitch,
         strips=tuple(strips),
         pulse_x_mm=2.0,
@@ -121,6 +132,43 @@ def plan_paper(
         pulse_baselines_mm=baselines,
         synchronous=synchronous,
     )
+
+
+def reach_of(signal_mv: np.ndarray) -> dict[str, tuple[float, float]]:
+    """Lowest and highest value of every lead of a drawn signal (12, n); 0 counts too, the zero line stays on paper."""
+    low = np.nanmin(np.nan_to_num(signal_mv), axis=1, initial=0.0)
+    high = np.nanmax(np.nan_to_num(signal_mv), axis=1, initial=0.0)
+    return {lead: (float(low[i]), float(high[i])) for i, lead in enumerate(LEADS)}
+
+
+def row_room(
+    leads: tuple[str, ...], gain_mm_mv: float, reach_mv: Mapping[str, tuple[float, float]]
+) -> tuple[float, float]:
+    """Millimetres that a row needs above and below its zero line, at most MOST_REACH_MM each."""
+    up = down = 0.0
+    for lead in leads:
+        low, high = reach_mv.get(lead.removeprefix("-"), (0.0, 0.0))
+        low, high = (-high, -low) if lead.startswith("-") else (low, high)
+        up, down = max(up, high * gain_mm_mv), max(down, -low * gain_mm_mv)
+    return min(up, MOST_REACH_MM), min(down, MOST_REACH_MM)
+
+
+def zero_lines(room: list[tuple[float, float]], pitch: float, first: float) -> tuple[int, ...]:
+    """Zero lines from the top edge, on whole millimetres: `pitch` apart, or farther where traces would meet."""
+    lines = [math.ceil(max(first, room[0][0] + CLEAR_MM + 3))]
+    for (_, below), (above, _) in zip(room, room[1:], strict=False):
+        lines.append(lines[-1] + math.ceil(max(pitch, below + above + CLEAR_MM)))
+    return tuple(lines)
+
+
+def cut_leads(paper: Paper, reach_mv: Mapping[str, tuple[float, float]]) -> list[str]:
+    """Labels of the strips whose trace leaves the room that the paper has for it."""
+    found = []
+    for strip in paper.strips:
+        low, high = sorted(strip.sign * value * paper.gain_mm_mv for value in reach_mv[strip.lead])
+        if max(high, -low) > MOST_REACH_MM:
+            found.append(strip.label)
+    return list(dict.fromkeys(found))
 
 
 def _strip(
@@ -138,6 +186,9 @@ def _strip(
 def remove_wander(signal_mv: np.ndarray, sampling_rate_hz: float) -> np.ndarray:
     """The signal without what is slower than 0.5 Hz, phase kept; leads with gaps come back untouched.
 
+    The ends are mirrored upright: turned about their last sample, an end in the middle of a wave became a slope that
+    nobody recorded (-0.81 mV for 0.00 in a bundle branch block).
+
     Args:
         signal_mv: (leads, n) in mV; NaN marks a gap.
         sampling_rate_hz: Samples a second.
@@ -147,7 +198,7 @@ def remove_wander(signal_mv: np.ndarray, sampling_rate_hz: float) -> np.ndarray:
     """
     leads, n = signal_mv.shape
     pad = min(n - 1, int(2 * sampling_rate_hz))
-    padded = np.pad(np.nan_to_num(signal_mv), ((0, 0), (pad, pad)), mode="reflect", reflect_type="odd")
+    padded = np.pad(np.nan_to_num(signal_mv), ((0, 0), (pad, pad)), mode="reflect")
     hertz = np.fft.rfftfreq(padded.shape[1], 1 / sampling_rate_hz)
     keep = 1 / (1 + (WANDER_HZ / np.maximum(hertz, 1e-9)) ** 8)  # Butterworth of order 4, run both ways
     cleaned = np.fft.irfft(np.fft.rfft(padded) * keep, padded.shape[1])[:, pad : pad + n]
@@ -166,7 +217,7 @@ def unit_of(record: EcgRecord) -> str:
 
 
 def caption(record: EcgRecord, paper: Paper, without_wander: bool) -> str:
-    """What was done to the tracing, in one line; nothing is filtered in silence."""
+    """What was done to the tracing, in one line; nothing is filtered or cut in silence."""
     unit = unit_of(record)
     parts = [
         f"{number(paper.speed_mm_s)}{THIN}mm/s",
@@ -178,6 +229,8 @@ def caption(record: EcgRecord, paper: Paper, without_wander: bool) -> str:
     parts.append("baseline wander removed for display" if without_wander else "as recorded, unfiltered")
     if not paper.synchronous:
         parts.append(f"shorter than 10{THIN}s: every lead from its start")
+    if cut := cut_leads(paper, reach_of(displayed_signal(record, without_wander))):
+        parts.append(f"{', '.join(cut)} {'leaves' if len(cut) == 1 else 'leave'} the paper: choose a smaller gain")
     return " · ".join(parts)
 
 
@@ -185,7 +238,7 @@ def ecg_figure(
     record: EcgRecord,
     paper: Paper,
     *,
-    without_wander: bool = True,
+    without_wander: bool = False,
     title: str = "",
     footer: str = "",
     palette: str = "light",

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
+from echo2ecg_core.figures.chart import ON_PAGE, Canvas, Frame
 from echo2ecg_core.figures.notation import measured_with_unit
 from echo2ecg_core.phenotypes import GRADES, PHENOTYPES
 
@@ -26,7 +27,11 @@ VIRIDIS_CUT = (
     "#BDDF26",
 )
 SYMBOLS = {"ECG": "circle", "study": "diamond"}
+MARKERS = {"ECG": "o", "study": "D"}  # the same for matplotlib
 MODALITY = "modality"
+GROUPS = {"sex": "Sex", "rhythm": "Rhythm", "conduction": "Conduction", "split": "Split", "cohort": "Cohort"}
+GROUP_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#882255", "#44AA99")  # Okabe-Ito
+MOST_GROUPS = len(GROUP_COLOURS)  # the rarest beyond these share the colour of what is not known
 HEIGHT_PX = 716
 
 
@@ -58,17 +63,30 @@ def colour_choices(points: pd.DataFrame) -> dict[str, str]:
     """What the points can be coloured by: column -> name with unit; only columns that hold a value."""
     measured = {n: f"{p.short}, measured" for n, p in PHENOTYPES.items() if n in points and points[n].notna().any()}
     age = {"age_years": "Age"} if points["age_years"].notna().any() else {}
-    return measured | age | {MODALITY: "ECG or study"}
+    groups = {n: words for n, words in GROUPS.items() if n in points and points[n].notna().any()}
+    return measured | age | groups | {MODALITY: "ECG or study"}
 
 
-def map_figure(points: pd.DataFrame, colour: str, you: YourEcg | None = None, dark: bool = False) -> go.Figure:
+def group_colours(points: pd.DataFrame, colour: str) -> dict[str, str]:
+    """Group -> its colour, the commonest first; at most `MOST_GROUPS` have one."""
+    return dict(zip(points[colour].value_counts().index.astype(str), GROUP_COLOURS, strict=False))
+
+
+def map_figure(
+    points: pd.DataFrame,
+    colour: str,
+    you: YourEcg | None = None,
+    dark: bool = False,
+    found: tuple[str, str] | None = None,
+) -> go.Figure:
     """Draw a map.
 
     Args:
-        points: id, modality ("ECG", "study"), x, y and the column to colour by (workflows.explore.load_map).
-        colour: A phenotype, "age_years" or "modality".
+        points: id, modality ("ECG", "study"), x, y and the column to colour by (answers.maps.load_map).
+        colour: A phenotype, "age_years", one of `GROUPS` or "modality".
         you: The open ECG, drawn as a ringed cross.
         dark: For a dark page.
+        found: (id, modality) of a point that was looked for, drawn in a ring.
 
     Returns:
         A figure whose points name themselves in `customdata`.
@@ -78,20 +96,27 @@ def map_figure(points: pd.DataFrame, colour: str, you: YourEcg | None = None, da
     for modality, symbol in SYMBOLS.items():
         own = points[points.modality == modality]
         if len(own):
-            _add_points(figure, own, modality, symbol, colour, look)
+            _add_points(figure, points, own, modality, symbol, colour, look)
     _add_legend(figure, points, colour, look)
     if you is not None:
         _add_you(figure, you, look)
+    if found is not None:
+        _add_ring(figure, points[(points.id == found[0]) & (points.modality == found[1])], look)
     _lay_out(figure, points, colour, look)
     return figure
 
 
-def _add_points(figure: go.Figure, own: pd.DataFrame, modality: str, symbol: str, colour: str, look: Look) -> None:
+def _add_points(
+    figure: go.Figure, points: pd.DataFrame, own: pd.DataFrame, modality: str, symbol: str, colour: str, look: Look
+) -> None:
     """One trace of points with a value, one of hollow points without."""
     known = np.ones(len(own), bool) if colour == MODALITY else own[colour].notna().to_numpy()
     outline = {"width": 0.5, "color": look.text}
     if colour == MODALITY:
         marker = {"color": look.modalities[modality]}
+    elif colour in GROUPS:
+        inks = group_colours(points, colour)
+        marker = {"color": [inks.get(str(group), look.muted) for group in own[colour][known]]}
     else:
         marker = {"color": own[colour][known], "coloraxis": "coloraxis"}
     _trace(figure, own[known], modality, colour, {"symbol": symbol, "size": 8, "line": outline} | marker)
@@ -130,6 +155,9 @@ def _add_legend(figure: go.Figure, points: pd.DataFrame, colour: str, look: Look
         for m, symbol in SYMBOLS.items()
         if m in counts
     ]
+    if colour in GROUPS:
+        sizes = points[colour].astype(str).value_counts()
+        entries += [(f"{group} {sizes[group]}", "square", ink) for group, ink in group_colours(points, colour).items()]
     if colour != MODALITY and points[colour].isna().any():
         entries.append(("not known", "circle-open", look.muted))
     for name, symbol, ink in entries:
@@ -151,7 +179,25 @@ def _hover(rows: pd.DataFrame, colour: str) -> list[str]:
     for name in names:
         phenotype = PHENOTYPES[name]
         lines.append([f"{phenotype.short} {measured_with_unit(phenotype, v)}" for v in rows[name]])
+    if colour in GROUPS:
+        lines.append([f"{GROUPS[colour]}: {v if isinstance(v, str) else 'not known'}" for v in rows[colour]])
     return ["<br>".join(parts) for parts in zip(*lines, strict=True)]
+
+
+def _add_ring(figure: go.Figure, row: pd.DataFrame, look: Look) -> None:
+    """A ring around the point that was looked for."""
+    figure.add_trace(
+        go.Scatter(
+            x=row.x,
+            y=row.y,
+            mode="markers",
+            name="found",
+            showlegend=False,
+            hoverinfo="skip",
+            marker={"symbol": "circle-open", "size": 24, "color": look.text, "line": {"width": 2.6}},
+            unselected={"marker": {"opacity": 1}},
+        )
+    )
 
 
 def _add_you(figure: go.Figure, you: YourEcg, look: Look) -> None:
@@ -209,23 +255,16 @@ def _lay_out(figure: go.Figure, points: pd.DataFrame, colour: str, look: Look) -
         newselection={"line": {"color": "#1B5E9B", "dash": "dash", "width": 2}},
         legend={
             "x": 0.008,
-            "y": 0.988 if colour == MODALITY else 0.9,
+            "y": 0.9 if _has_scale(colour) else 0.988,
             "orientation": "h",
             "bgcolor": look.page,
             "font": {"color": look.muted},
             "itemsizing": "constant",
         },
     )
-    if colour != MODALITY:
-        values = points[colour].dropna()
+    if _has_scale(colour):
         is_grade = colour in PHENOTYPES and PHENOTYPES[colour].kind == "grade"
-        low, high = (
-            (0.0, len(GRADES) - 1.0)
-            if is_grade
-            else (float(v) for v in np.percentile(values, [2, 98]))
-            if len(values)
-            else (0.0, 1.0)
-        )
+        low, high = _limits(points, colour)
         bar = {
             "orientation": "h",
             "x": 0.005,
@@ -247,6 +286,72 @@ def _lay_out(figure: go.Figure, points: pd.DataFrame, colour: str, look: Look) -
         figure.update_layout(
             coloraxis={"colorscale": scale, "cmin": low, "cmax": max(high, low + 1e-6), "colorbar": bar}
         )
+
+
+def _has_scale(colour: str) -> bool:
+    return colour != MODALITY and colour not in GROUPS
+
+
+def map_picture(points: pd.DataFrame, colour: str, frame: Frame = ON_PAGE):
+    """The map as a matplotlib Figure for papers: the same points, shapes and colours as on the page, 500 x 500 pixels.
+
+    Args:
+        points, colour: As for `map_figure`.
+        frame: Title above and provenance below.
+    """
+    from matplotlib.colors import ListedColormap
+
+    canvas = Canvas(500, 500, frame)
+    axes, look = canvas.axes(12, 46, 12, 12), canvas.look
+    axes.set(xticks=[], yticks=[], aspect="equal")
+    size = float(np.clip(3000 / max(len(points), 1), 2, 26))
+    inks = group_colours(points, colour) if colour in GROUPS else {}
+    low, high = _limits(points, colour) if _has_scale(colour) else (0.0, 1.0)
+    for modality, shape in MARKERS.items():
+        own = points[points.modality == modality]
+        known = np.ones(len(own), bool) if colour == MODALITY else own[colour].notna().to_numpy()
+        place = {"marker": shape, "s": size}
+        axes.scatter(own.x[~known], own.y[~known], facecolors="none", edgecolors=look.muted, linewidths=0.5, **place)
+        shown = own[known]
+        if _has_scale(colour):
+            ink = {"c": shown[colour], "cmap": ListedColormap(VIRIDIS_CUT), "vmin": low, "vmax": high}
+        elif colour in GROUPS:
+            ink = {"c": [inks.get(str(group), look.muted) for group in shown[colour]]}
+        else:
+            ink = {"c": LIGHT.modalities[modality]}
+        drawn = axes.scatter(shown.x, shown.y, edgecolors=look.text, linewidths=0.15, **place, **ink)
+    if _has_scale(colour):
+        scale = canvas.figure.colorbar(drawn, cax=canvas.axes(320, 14, 20, 478), orientation="horizontal")
+        scale.ax.tick_params(labelsize=8, length=2, labelcolor=look.muted)
+        scale.ax.set_title(_title(colour).replace("<b>", "").replace("</b>", ""), fontsize=8, color=look.text, pad=3)
+    _picture_legend(axes, points, colour, inks, look)
+    return canvas.figure
+
+
+def _picture_legend(axes, points: pd.DataFrame, colour: str, inks: dict[str, str], look) -> None:
+    """Shapes with their counts, then groups with theirs, above the picture."""
+    from matplotlib.lines import Line2D
+
+    counts, sizes = points.modality.value_counts(), points[colour].astype(str).value_counts()
+    entries = [
+        (f"{m} {counts[m]}", MARKERS[m], LIGHT.modalities[m] if colour == MODALITY else look.muted)
+        for m in MARKERS
+        if m in counts
+    ]
+    entries += [(f"{group} {sizes[group]}", "s", ink) for group, ink in inks.items()]
+    handles = [Line2D([], [], linestyle="", marker=m, color=ink, markersize=4, label=n) for n, m, ink in entries]
+    axes.legend(
+        handles=handles, loc="lower left", bbox_to_anchor=(0, 1), ncols=4, fontsize=8, frameon=False, handletextpad=0.1
+    )
+
+
+def _limits(points: pd.DataFrame, colour: str) -> tuple[float, float]:
+    """Ends of the colour scale: grades from first to last, values between their 2nd and 98th percentile."""
+    values = points[colour].dropna()
+    if colour in PHENOTYPES and PHENOTYPES[colour].kind == "grade":
+        return 0.0, len(GRADES) - 1.0
+    low, high = (float(v) for v in np.percentile(values, [2, 98])) if len(values) else (0.0, 1.0)
+    return low, high
 
 
 def _title(colour: str) -> str:

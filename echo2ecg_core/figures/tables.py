@@ -9,6 +9,10 @@ import io
 import re
 from dataclasses import dataclass
 from html import escape
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 _LATEX = {
     "\\": r"\textbackslash{}",
@@ -172,3 +176,14 @@ def table_latex(table: Table) -> str:
 def latex(text: str) -> str:
     """Text that LaTeX prints as it is written."""
     return re.sub("|".join(map(re.escape, _LATEX)), lambda match: _LATEX[match.group()], text)
+
+
+def without_formulas(table: "pd.DataFrame") -> "pd.DataFrame":
+    """A copy whose text cells no spreadsheet takes for a formula: a quote before =, +, -, @, tab or return.
+
+    Source: OWASP, CSV Injection.
+    """
+    guarded = table.copy()
+    for column in guarded.columns[[pd_type.kind == "O" for pd_type in guarded.dtypes]]:
+        guarded[column] = [f"'{v}" if isinstance(v, str) and v[:1] in "=+-@\t\r" else v for v in guarded[column]]
+    return guarded

@@ -46,7 +46,7 @@ def import_archive(workspace: Workspace, parameters: dict, progress: Progress) -
     Args:
         parameters: "folder" (path on the server) or "upload" (name from `keep_upload`), "cohort", "prepare" (queue the
             preparing of the active model afterwards), "job_id"; "layout", "labels" (path of a table), "map" (columns by
-            name, as in the YAML) and "keep_ids" where they are not the usual ones.
+            name, as in the YAML), "keep_ids" and "key" (path) where they are not the usual ones.
 
     Raises:
         StoreError: the archive lacks its tables, or a patient has two splits.
@@ -62,7 +62,8 @@ def import_archive(workspace: Workspace, parameters: dict, progress: Progress) -
     options = options_of(parameters)
     report = asdict(ingest(folder, workspace, cohort=parameters["cohort"], progress=progress, options=options))
     added = {what: report.pop(what) for what in ("patients", "studies", "clips", "ecgs")}
-    _write_report(workspace, parameters["job_id"], {"cohort": parameters["cohort"], "added": added, **report})
+    if "job_id" in parameters:
+        _write_report(workspace, parameters["job_id"], {"cohort": parameters["cohort"], "added": added, **report})
     if upload:
         shutil.rmtree(unpacked, ignore_errors=True)
         (workspace.folder / "uploads" / upload).unlink(missing_ok=True)
@@ -82,15 +83,30 @@ def import_archive(workspace: Workspace, parameters: dict, progress: Progress) -
     )
 
 
+def import_parameters(folder: Path, options: Options) -> dict:
+    """The parameters of the import job that reads a folder on this server as the options say."""
+    told = {name: {k: v for k, v in asdict(column).items() if v} for name, column in options.told.items()}
+    return {
+        "folder": str(folder.resolve()),
+        "cohort": options.cohort,
+        "layout": options.layout,
+        "labels": str(options.labels.resolve()) if options.labels else None,
+        "map": told,
+        "keep_ids": options.keep_ids,
+        "key": str(options.key.resolve()) if options.key else None,
+    }
+
+
 def options_of(parameters: dict) -> Options:
     """How a job's parameters (see `import_archive`) say that an import is read."""
-    labels = parameters.get("labels")
+    labels, key = parameters.get("labels"), parameters.get("key")
     return Options(
         cohort=parameters.get("cohort") or "Imported",
         layout=parameters.get("layout") or "auto",
         labels=Path(labels) if labels else None,
         told={name: column_from(name, means) for name, means in (parameters.get("map") or {}).items()},
         keep_ids=bool(parameters.get("keep_ids")),
+        key=Path(key) if key else None,
     )
 
 
@@ -117,7 +133,7 @@ def import_weight_files(workspace: Workspace, parameters: dict, progress: Progre
     for path in uploads:
         path.unlink(missing_ok=True)
     _write_report(workspace, parameters["job_id"], done.as_json())
-    return f"{done.card.name} {done.card.model_id} is registered, inactive. {' '.join(done.notes)}".strip()
+    return f"{done.card.name} {done.card.model_id} is registered, {done.state}. {' '.join(done.notes)}".strip()
 
 
 def import_report(workspace: Workspace, job_id: int) -> dict | None:

@@ -6,10 +6,11 @@ readers, catalog and networks as real data; stopping and starting repeats nothin
 
 import json
 import tempfile
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from echo2ecg_core.errors import ModelError
+from echo2ecg_core.errors import ModelError, StoreError
 from echo2ecg_core.progress import Progress, silent
 from echo2ecg_core.settings import PROJECT
 from echo2ecg_core.store import jobs
@@ -65,12 +66,33 @@ def _take_report(workspace: Workspace, card: ModelCard) -> None:
 
 
 def ensure_demo(workspace: Workspace) -> None:
-    """Open the workspace and, where it holds nothing yet, queue the demo job and start a worker for open jobs; fast."""
+    """Open the workspace and, where it holds nothing yet, queue the demo job and start a worker for open jobs; fast.
+
+    A demo that failed goes on, as often as the server starts; one that a person stopped does not.
+    """
     open_workspace(workspace)
-    if not is_complete(workspace) and not jobs.jobs(workspace):
+    if not jobs.jobs(workspace) and not is_complete(workspace):
         jobs.queue(workspace, "demo")
+    retry_demo(workspace)
     if jobs.jobs(workspace, open_only=True):
         jobs.start_worker(workspace)
+
+
+def failed_demo(workspace: Workspace) -> jobs.Job | None:
+    """The demo job when it failed and nothing else has filled the workspace since; None otherwise."""
+    last = next((job for job in jobs.jobs(workspace) if job.kind == "demo"), None)
+    is_ours = not set(Catalog(workspace).cohorts()) - {COHORT}
+    return last if last and last.state == "failed" and is_ours and not is_complete(workspace) else None
+
+
+def retry_demo(workspace: Workspace) -> None:
+    """Let a failed demo go on where it was; nothing when none failed."""
+    failed = failed_demo(workspace)
+    if failed is None:
+        return
+    with suppress(StoreError):  # another server or visitor was first
+        jobs.resume(workspace, failed.job_id)
+    jobs.start_worker(workspace)
 
 
 def is_complete(workspace: Workspace) -> bool:

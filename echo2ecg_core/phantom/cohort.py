@@ -12,11 +12,11 @@ from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from datetime import date, datetime, time, timedelta
 from functools import partial
-from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
 
+from echo2ecg_core import processes
 from echo2ecg_core.phantom import files, hospital
 from echo2ecg_core.phantom.ecg import simulate_ecg
 from echo2ecg_core.phantom.echo import PHANTOM_VIEWS, PhantomClip, render_clip
@@ -213,7 +213,7 @@ def write_cohort(
     tasks = [partial(writer.write_patient_ecgs, out, cohort, i) for i in chosen]
     total = len(tasks) + (0 if ecg_only else sum(len(patient.studies) for patient in drawn))
     report = progress or (lambda done, total, message: None)
-    with ProcessPoolExecutor(jobs, get_context("spawn")) if jobs > 1 else nullcontext() as pool:
+    with processes.pool(jobs) if jobs > 1 else nullcontext() as pool:
         for done, patient_id in enumerate(_each(tasks, pool), 1):
             report(done, total, f"ECGs of {patient_id}")
         writer.write_tables(out, drawn)

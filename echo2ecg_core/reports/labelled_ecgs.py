@@ -116,7 +116,7 @@ def _words_on_size(table: pd.DataFrame, split: str) -> list[str]:
     if absent:
         raise StoreError(
             f"There is no labelled ECG of {' or '.join(absent)} patients to evaluate with.",
-            'Import ECGs and studies with labels of patients in all three splits; see README, "Import".',
+            "Import ECGs and studies with labels of patients in all three splits; see docs/archives.md.",
         )
     if counts.min() >= 100:
         return []

@@ -171,8 +171,10 @@ class Catalog:
             )
 
     def set_aside(self, blobs: Sequence[str]) -> None:
-        """Hide the ECGs and clips of these files (names below the folder of blobs) until they are added again."""
+        """Hide the ECGs and clips of these files (names below the folder of blobs), and no others, until they are added
+        again."""
         with self.workspace.write() as db:
+            db.execute("DELETE FROM damaged_blobs")
             db.executemany("INSERT OR IGNORE INTO damaged_blobs VALUES (?)", [(name,) for name in blobs])
 
     # ----------------------------------------------------------------- read

@@ -202,8 +202,7 @@ class Workspace:
         version = connection.execute("PRAGMA user_version").fetchone()[0]
         if version > len(MIGRATIONS):
             raise StoreError(
-                f"The workspace {self.folder.name} was made by a newer version "
-                f"(schema {version}, this program knows {len(MIGRATIONS)}).",
+                f"The workspace was made by a newer version (schema {version}, this program knows {len(MIGRATIONS)}).",
                 "Update the program.",
             )
         for number, script in enumerate(MIGRATIONS[version:], start=version + 1):

@@ -6,8 +6,9 @@ import numpy as np
 
 from echo2ecg_core.errors import StoreError
 from echo2ecg_core.phenotypes import PHENOTYPES
+from echo2ecg_core.progress import Progress, part, silent
 from echo2ecg_core.store.splits import PATIENT_SPLITS
-from echo2ecg_core.training.data import TrainingData, nearest_pairs
+from echo2ecg_core.training.data import TrainingData, nearest_pairs, window_batches
 
 MOST = 10000  # ECGs of one split that are embedded, by lot: a readout does not gain from more
 LEAST = {"train": 50, "validation": 20, "test": 10}  # measured ECGs that a phenotype needs
@@ -29,7 +30,7 @@ class LabelledVectors:
     patients: np.ndarray
 
 
-def fit_and_test(network, data: TrainingData, within_days: float, seed: int):
+def fit_and_test(network, data: TrainingData, within_days: float, seed: int, progress: Progress = silent):
     """Readouts fitted on training and calibrated on validation patients, and measured on test patients.
 
     Returns:
@@ -45,10 +46,23 @@ def fit_and_test(network, data: TrainingData, within_days: float, seed: int):
     from echo2ecg_core.evaluation.held_out import test_report
     from echo2ecg_core.models.echo2ecg import Echo2ECG
 
-    own = {split: labelled_vectors(network, data, split, within_days) for split in PATIENT_SPLITS}
     torch.manual_seed(seed)
-    untrained = Echo2ECG(network.spec).eval()
-    random = {split: labelled_vectors(untrained, data, split, within_days) for split in PATIENT_SPLITS}
+    networks = {"": network, " by an untrained encoder, to compare": Echo2ECG(network.spec).eval()}
+    own, random = (
+        {
+            split: labelled_vectors(
+                each,
+                data,
+                split,
+                within_days,
+                part(progress, (3 * i + j) / 8, (3 * i + j + 1) / 8),
+                f"Embedding {split} ECGs{words}",
+            )
+            for j, split in enumerate(PATIENT_SPLITS)
+        }
+        for i, (words, each) in enumerate(networks.items())
+    )
+    progress(6 / 8, "Fitting readouts and measuring test patients")
     names = measured_phenotypes(own)
     readouts, random_readouts = (fitted(vectors, names) for vectors in (own, random))
     labels = {split: {name: own[split].labels[name] for name in names} for split in PATIENT_SPLITS}
@@ -61,6 +75,7 @@ def fit_and_test(network, data: TrainingData, within_days: float, seed: int):
         "labelled_patients": int(len(np.unique(own["train"].patients))),
     }
     if "study" in network.spec.parts:
+        progress(7 / 8, "Searching test studies with test ECGs")
         report["retrieval"] = tested_retrieval(network, data, within_days)
     return readouts, {"readouts": counts, "test": report}
 
@@ -106,7 +121,14 @@ def tested_retrieval(network, data: TrainingData, within_days: float) -> dict:
     }
 
 
-def labelled_vectors(network, data: TrainingData, split: str, within_days: float) -> LabelledVectors:
+def labelled_vectors(
+    network,
+    data: TrainingData,
+    split: str,
+    within_days: float,
+    progress: Progress = silent,
+    words: str = "Embedding ECGs",
+) -> LabelledVectors:
     """The ECGs of a split (at most `MOST`) with their nearest studies; windows as the network's input spec says."""
     import torch
 
@@ -115,23 +137,17 @@ def labelled_vectors(network, data: TrainingData, split: str, within_days: float
     rows = nearest_pairs(data, split, within_days)
     rows = rows.sample(MOST, random_state=0).sort_index() if len(rows) > MOST else rows
     spec = network.spec.ecg_input
-    count = data.signals.shape[2] // spec.n_samples if spec.windows == "all" else 1
-    embedding, outside = [], []
+    embedding, outside = np.empty((len(rows), network.spec.ecg_encoder.width), np.float32), {}
     with torch.inference_mode():
-        for start in range(0, len(rows), 32):
-            signals = np.asarray(
-                data.signals[rows.ecg_row.to_numpy()[start : start + 32], :, : count * spec.n_samples], np.float32
-            )
-            windows = np.ascontiguousarray(
-                signals.reshape(len(signals), 12, count, spec.n_samples).swapaxes(1, 2)
-            )  # (b, w, 12, n)
-            embedding.append(network.embed_windows(torch.from_numpy(windows)).numpy())
-            outside.append(outside_features(windows, spec.sampling_rate_hz))
+        for places, windows in window_batches(data, rows.ecg_row.to_numpy(), spec):
+            progress(len(outside) / len(rows), f"{words}: {len(outside):,} of {len(rows):,}")
+            embedding[places] = network.embed_windows(torch.from_numpy(windows)).numpy()
+            outside |= dict(zip(places, outside_features(windows, spec.sampling_rate_hz), strict=True))
     studies = data.studies.iloc[rows.study_row]
     labels = {name: studies[name].to_numpy(float) for name in PHENOTYPES if name in studies}
     return LabelledVectors(
-        np.concatenate(embedding),
-        np.concatenate(outside),
+        embedding,
+        np.stack([outside[place] for place in range(len(rows))]),
         labels,
         rows.patient_id.astype("category").cat.codes.to_numpy(),
     )

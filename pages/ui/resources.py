@@ -17,7 +17,7 @@ from echo2ecg_core.figures.beats import MedianBeat
 from echo2ecg_core.settings import settings
 from echo2ecg_core.store.catalog import Catalog
 from echo2ecg_core.store.database import Workspace
-from echo2ecg_core.store.model_registry import ModelCard
+from echo2ecg_core.store.model_registry import ModelCard, ModelRegistry
 from pages.ui.session import ReadFile
 
 LATER = ("faiss", "plotly.graph_objects", "echo2ecg_core.answers.maps", "echo2ecg_core.answers.study_view")
@@ -90,16 +90,25 @@ def median_beat(record: EcgRecord) -> MedianBeat | None:
 
 
 @st.cache_resource(max_entries=2, show_spinner=False)
-def _loaded_model(folder: str, model_id: str):
-    from echo2ecg_core.answers.loaded_model import load_active_model
+def _loaded_model(folder: str, model_id: str, state: tuple):
+    from echo2ecg_core.answers.loaded_model import load_model
 
-    return load_active_model(Workspace(folder))
+    return load_model(ModelRegistry(Workspace(folder)).get(model_id))
 
 
 def loaded_model(card: ModelCard):
-    """The networks, readouts and vectors of a model, loaded once per process (LoadedModel)."""
+    """The networks and readouts of this model, whichever is active, loaded once per process and version of its files
+    (LoadedModel)."""
     with _loading:
-        return _loaded_model(str(workspace().folder), card.model_id)
+        return _loaded_model(str(workspace().folder), card.model_id, _model_state(card))
+
+
+def _model_state(card: ModelCard) -> tuple:
+    """Changes whenever the files of a model do: the same weights may get readouts, or another spec, later."""
+    from echo2ecg_core.store.paths import READOUTS_FILE
+
+    files = (card.folder / "manifest.json", card.folder / READOUTS_FILE)
+    return tuple(file.stat().st_mtime_ns if file.exists() else None for file in files)
 
 
 @st.cache_data(max_entries=256, show_spinner=False)
@@ -112,7 +121,7 @@ def _prediction(key: tuple, insist: bool, _record: EcgRecord, _card: ModelCard):
 def prediction(record: EcgRecord, card: ModelCard, *, insist: bool = False):
     """The model's prediction for a record (workflows.predict.Prediction).
 
-    Computed once per signal, facts of the person, model and state of the neighbours it may name.
+    Computed once per signal, facts of the person, version of the model and of the neighbours it may name.
 
     Args:
         record: The ECG.
@@ -123,37 +132,120 @@ def prediction(record: EcgRecord, card: ModelCard, *, insist: bool = False):
         Echo2ECGError: the model cannot be loaded or the signal cannot be used.
     """
     facts = (record.content_hash, record.source, record.sex, record.age_years)
-    return _prediction((*facts, card.model_id, _neighbours_state(card)), insist, record, card)
+    return _prediction((*facts, card.model_id, _model_state(card), _neighbours_state(card)), insist, record, card)
+
+
+@st.cache_resource(max_entries=4, show_spinner=False)
+def _second_reader(key: tuple, _card: ModelCard):
+    from echo2ecg_core.answers.second_readers import load_reader
+
+    return load_reader(_card)
+
+
+def second_reads(record: EcgRecord, card: ModelCard, prediction, person) -> tuple[list[dict], dict[str, float]]:
+    """What every second reader that is on says of a record, and our chances of the same findings.
+
+    Computed once per signal, facts of the person, active model and state of the second readers. One that cannot be
+    loaded is left out (the Models page says why).
+
+    Args:
+        record: The ECG. card: The active model. prediction: What it said. person: answers.second_readers.Person.
+    """
+    from echo2ecg_core.answers.second_readers import is_on, ready_cards
+
+    cards = [c for c in ready_cards(workspace(), "ECG") if is_on(c)]
+    if not cards:
+        return [], {}
+    told = tuple(sorted(record.device_measurements.items())), record.statements, record.units
+    facts = (record.content_hash, person.sex, person.age_years, tuple(sorted(person.source.items())), *told)
+    key = (*facts, card.model_id, prediction.embedding is not None, tuple(_reader_state(c) for c in cards))
+    return _second_reads(key, record, card, prediction, person, cards)
+
+
+@st.cache_data(max_entries=256, show_spinner=False)
+def _second_reads(key: tuple, _record, _card, _prediction, _person, _cards):
+    from echo2ecg_core.answers.second_readers import chances_of, read_beside
+
+    readers = []
+    for reader in _cards:
+        try:
+            readers.append(_second_reader(_reader_state(reader), reader))
+        except ModelError as error:
+            log.warning("A second reader cannot be loaded: %s", error)
+    report = _prediction.as_json()
+    embedding = _prediction.embedding
+    ours = chances_of(report, embedding, loaded_model(_card)) if embedding is not None else {}
+    unusable = report["quality"]["verdict"] == "unusable"
+    return read_beside(_record, readers, person=_person, our_chances=ours, unusable=unusable), ours
+
+
+def _reader_state(card: ModelCard) -> tuple:
+    """Changes whenever a second reader is recalibrated."""
+    from echo2ecg_core.answers.second_readers import CURVES_FILE
+
+    path = card.folder / CURVES_FILE
+    return card.model_id, path.stat().st_mtime_ns if path.exists() else None
 
 
 def _neighbours_state(card: ModelCard) -> tuple:
-    """Changes whenever the embedded ECGs do: folder and time of their file, which is only ever replaced."""
+    """Changes whenever the embedded ECGs or what the catalog says of them do."""
     from echo2ecg_core.store.vectors import vectors_path
 
     path = vectors_path(workspace().vectors, "ecg", card.model_id)
-    return str(path), path.stat().st_mtime_ns if path.exists() else None
+    return str(path), path.stat().st_mtime_ns if path.exists() else None, workspace().version()
 
 
 @st.cache_data(max_entries=4, show_spinner=False)
-def _workspace_name(folder: str, counts: tuple) -> str:
+def _studies(folder: str, version: int) -> tuple[int, bool]:
+    """How many studies there are, and whether there are some and all are simulated; once per version of the catalog."""
     studies = Catalog(Workspace(folder)).studies()
-    return "Demo (phantom cohort)" if studies["synthetic"].all() else Workspace(folder).folder.name
+    return len(studies), len(studies) > 0 and bool(studies.synthetic.all())
 
 
 def workspace_name() -> str:
     """How the sidebar calls the workspace: the demo by what it holds, any other by its folder."""
-    if not workspace().exists():
+    count, synthetic = _studies(str(workspace().folder), workspace().version()) if workspace().exists() else (0, False)
+    if not count:
         return f"{workspace().folder.name} (empty)"
-    counts = Catalog(workspace()).counts()
-    if not counts["studies"]:
-        return f"{workspace().folder.name} (empty)"
-    return _workspace_name(str(workspace().folder), tuple(counts.values()))
+    return "Demo (phantom cohort)" if synthetic else workspace().folder.name
+
+
+@st.cache_resource(max_entries=6, show_spinner=False)
+def _map_points(state: tuple, layout: str):
+    from echo2ecg_core.answers.maps import load_map
+
+    return load_map(Workspace(state[0]), state[1], layout)
+
+
+def map_points(model_id: str, layout: str):
+    """The points of a model's map (answers.maps.load_map), read once per drawing and version of the catalog; not to be
+    changed.
+
+    Raises:
+        StoreError: the map has not been drawn yet, or is damaged.
+    """
+    from echo2ecg_core.answers.maps import map_state
+
+    return _map_points(map_state(workspace(), model_id), layout)
+
+
+@st.cache_data(max_entries=6, show_spinner=False)
+def _undrawn(state: tuple, vectors: tuple) -> int:
+    from echo2ecg_core.answers.maps import undrawn
+
+    return undrawn(Workspace(state[0]), state[1])
+
+
+def undrawn(card: ModelCard) -> int:
+    """How many ECGs and studies got vectors after the map was drawn; counted once per state of both."""
+    from echo2ecg_core.answers.maps import map_state
+
+    return _undrawn(map_state(workspace(), card.model_id), _neighbours_state(card))
 
 
 def holds_phantoms_only() -> bool:
     """True when every study of the workspace is simulated."""
-    studies = Catalog(workspace()).studies() if workspace().exists() else None
-    return studies is not None and len(studies) > 0 and bool(studies.synthetic.all())
+    return workspace().exists() and _studies(str(workspace().folder), workspace().version())[1]
 
 
 def prepare() -> None:

@@ -24,6 +24,7 @@ DEFAULT_LAYOUT, DEFAULT_SPEED, DEFAULT_GAIN = "3×4 + II", 25, 10
 _RECORD = "ecg_record"
 _READ = "ecgs_read"
 _ROUND = "upload_round"
+_HIDDEN = "hidden_failures"
 
 
 @dataclass(frozen=True)
@@ -48,12 +49,6 @@ def open_ecg(record: EcgRecord) -> None:
     st.session_state[START_KEY] = 0.0
 
 
-def close_ecg() -> None:
-    """Forget the current ECG and the recordings of its upload."""
-    for key in (_RECORD, _READ):
-        st.session_state.pop(key, None)
-
-
 def upload_round() -> int:
     """Number that names the uploader; a new number is an empty uploader."""
     return st.session_state.get(_ROUND, 0)
@@ -67,6 +62,17 @@ def files_read() -> tuple[ReadFile, ...]:
 def set_files_read(files: tuple[ReadFile, ...]) -> None:
     """Keep the recordings of an upload, so that each row of the table can be opened."""
     st.session_state[_READ] = files
+
+
+def given_keys() -> tuple[str, str]:
+    """Keys of the controls that ask for sex and age; they end with the ECG they were given for."""
+    return f"given_sex_{upload_round()}", f"given_age_{upload_round()}"
+
+
+def given_sex_and_age() -> tuple[str | None, float | None]:
+    """Sex and age in years as given for the current ECG, None where nothing was."""
+    sex, age = (st.session_state.get(key) for key in given_keys())
+    return sex, None if age is None else float(age)
 
 
 def insists() -> bool:
@@ -101,9 +107,19 @@ def gain_mm_mv() -> int:
 
 def removes_wander() -> bool:
     """True when baseline wander is removed for display; the caption then says so."""
-    return bool(st.session_state.get(WANDER_KEY, True))
+    return bool(st.session_state.get(WANDER_KEY, False))
 
 
 def start_s() -> float:
     """First second of the paper; other than 0 only in recordings longer than the paper."""
     return float(st.session_state.get(START_KEY, 0.0))
+
+
+def hide_failure(job_id: int) -> None:
+    """This visitor has seen that a job failed."""
+    st.session_state[_HIDDEN] = {*st.session_state.get(_HIDDEN, ()), job_id}
+
+
+def is_hidden(job_id: int) -> bool:
+    """True when this visitor does not want to see the failure of a job any more."""
+    return job_id in st.session_state.get(_HIDDEN, ())

@@ -76,6 +76,7 @@ def test_the_report_is_plain_json_and_agrees_with_itself(model, phantoms):
             )
 
 
+@pytest.mark.slow
 def test_the_figures_of_the_manifest_come_out_again_on_the_test_patients(model):
     people, rows = demo.cohort(), []
     for i in range(demo.COHORT_PATIENTS):

@@ -53,7 +53,7 @@ def page(workspace):
 def scrub(page, frame: int) -> None:
     page.evaluate(
         f"(frame) => {{ const bar = {PLAYER}.querySelector('.scrub'); bar.value = frame; bar.dispatchEvent(new "
-        "Event('input')) }}",
+        "Event('input')) }",
         frame,
     )
 
@@ -193,7 +193,7 @@ def test_clocks_of_views_agree_with_a_plain_reckoning_of_beats(page):
     """clock.js against interpolation in numpy: the same share of a beat, whatever rate and length the clips have."""
     reference = {"fps": 50, "n_frames": 100, "r_waves": [0.1, 0.9, 1.7]}
     other = {"fps": 30, "n_frames": 40, "r_waves": [0.25, 1.25]}
-    script = (ROOT / "pages/ui/player/clock.js").read_text()
+    script = (ROOT / "pages/ui/studies/player/clock.js").read_text()
     run = """([reference, other, times]) => {
       const clips = [reference, other];
       clips.forEach((clip) => (clip.knots = beatKnots(clip, medianBeat(clips))));

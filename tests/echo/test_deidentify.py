@@ -6,7 +6,7 @@ import pytest
 from echo2ecg_core.echo.clip import EchoClip
 from echo2ecg_core.echo.deidentify import deidentified, sector_mask
 from echo2ecg_core.echo.readers import read_clip
-from echo2ecg_core.errors import ReadError
+from echo2ecg_core.errors import ReadError, SetAside
 
 
 def screen_with_name(n_frames=12, h=240, w=320) -> tuple[np.ndarray, np.ndarray]:
@@ -73,3 +73,68 @@ def test_a_real_machine_loses_its_letters_and_keeps_its_heart(samples):
     assert not clean.frames[:, 215:].any()  # menu
     heart = clip.frames[:, 40:190, 115:200]
     assert clean.frames[:, 40:190, 115:200].sum() > 0.97 * heart.sum()
+
+
+HARD = {
+    "lit background": {"background": 60},
+    "noise everywhere": {"noise": 4.0},
+    "both": {"background": 40, "noise": 4.0},
+    "a bar close to the sector": {"bar": True},
+    "compressed with noise": {"compressed": True, "noise": 4.0},
+}
+
+
+@pytest.mark.parametrize("difficulty", HARD.values(), ids=HARD)
+@pytest.mark.parametrize("seed", [101, 103])
+def test_names_around_a_sector_are_gone_however_hard_the_picture(difficulty, seed):
+    from benchmarks.deidentify import clip
+
+    frames, sector, text = clip(seed, False, **difficulty)
+    try:
+        clean = deidentified(EchoClip(frames, 30.0, "AVI", "clip.avi"))
+    except SetAside:
+        return
+    assert clean.frames[:, text].any(axis=(0, 2)).mean() < 0.01
+    assert (clean.frames[:, sector] == frames[:, sector]).mean() > 0.98
+
+
+@pytest.mark.parametrize("seed", range(201, 207))
+def test_a_name_inside_the_sector_is_found_and_the_clip_set_aside(seed):
+    from benchmarks.deidentify import clip
+
+    frames, _, _ = clip(seed, True)
+    with pytest.raises(SetAside, match="Letters"):
+        deidentified(EchoClip(frames, 30.0, "AVI", "clip.avi"))
+
+
+def test_a_picture_that_moves_everywhere_is_set_aside():
+    frames = np.random.default_rng(0).integers(0, 255, (12, 120, 160, 1), dtype=np.uint8).repeat(3, axis=3)
+    with pytest.raises(SetAside, match="no moving ultrasound sector"):
+        deidentified(EchoClip(frames, 30.0, "AVI", "clip.avi"))
+    frames[:, :, :14] = 0  # a still margin does not make a sector of the rest
+    with pytest.raises(SetAside, match="of its picture moves"):
+        deidentified(EchoClip(frames, 30.0, "AVI", "clip.avi"))
+
+
+def test_both_sectors_of_a_biplane_recording_stay():
+    frames, sector = screen_with_name(w=320)
+    both = np.concatenate([frames, frames], axis=2)
+    mask = sector_mask(both)
+    for half in (mask[:, :320], mask[:, 320:]):
+        assert (half & sector).sum() > 0.98 * sector.sum()
+
+
+def test_a_sector_outside_the_regions_of_the_header_is_set_aside_and_one_inside_is_cut_to_them():
+    frames, sector = screen_with_name()
+    rows, columns = np.flatnonzero(sector.any(1)), np.flatnonzero(sector.any(0))
+    around = (int(columns[0]), int(rows[0]), int(columns[-1]), int(rows[-1]))
+    clip = EchoClip(frames, 40.0, "DICOM", "x", regions=(around,))
+    assert (deidentified(clip).frames[:, sector] == frames[:, sector]).mean() > 0.99
+    with pytest.raises(SetAside, match="regions that its header names"):
+        deidentified(EchoClip(frames, 40.0, "DICOM", "x", regions=((0, 200, 319, 239),)))
+
+
+def test_a_header_that_says_burned_in_and_names_no_region_sets_the_clip_aside():
+    frames, _ = screen_with_name()
+    with pytest.raises(SetAside, match="burnt into"):
+        deidentified(EchoClip(frames, 40.0, "DICOM", "x", burned_in=True))

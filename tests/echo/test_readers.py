@@ -19,7 +19,7 @@ from pydicom.uid import ExplicitVRLittleEndian, JPEGBaseline8Bit, UltrasoundMult
 from echo2ecg_core.echo.clip import EchoClip
 from echo2ecg_core.echo.readers import read_clip
 from echo2ecg_core.echo.video import encode_mp4
-from echo2ecg_core.errors import ReadError
+from echo2ecg_core.errors import ReadError, SetAside
 
 CARD = np.zeros((2, 16, 24, 3), np.uint8)
 CARD[..., :8, :] = (200, 40, 30)
@@ -172,13 +172,154 @@ def test_pixel_size_comes_from_the_two_dimensional_region_in_centimetres():
     assert clip.spacing_mm == pytest.approx(0.5)
 
 
-@pytest.mark.parametrize(
-    ("area", "words"), [(region(right=40), "outside the picture of 24 x 16"), (region(delta_x=0.07), "not square")]
-)
-def test_a_pixel_size_that_cannot_be_trusted_is_left_out_and_said(area, words):
-    clip = read_clip(dicom(FrameTime="20", SequenceOfUltrasoundRegions=Sequence([area])))
+def test_a_pixel_size_that_cannot_be_trusted_is_left_out_and_said():
+    clip = read_clip(dicom(FrameTime="20", SequenceOfUltrasoundRegions=Sequence([region(right=40)])))
     assert clip.spacing_mm is None
-    assert words in clip.notes[0]
+    assert "outside the picture of 24 x 16" in clip.notes[0]
+
+
+@pytest.mark.parametrize(
+    ("tags", "width", "spacing_mm"),
+    [
+        ({"SequenceOfUltrasoundRegions": Sequence([region(delta_x=0.1)])}, 48, 0.5),
+        ({"SequenceOfUltrasoundRegions": Sequence([region(delta_x=0.025)])}, 12, 0.5),
+        ({"PixelAspectRatio": [4, 5]}, 30, None),
+        ({"PixelSpacing": [0.4, 0.6]}, 36, 0.4),
+        ({"PixelAspectRatio": [1, 1]}, 24, None),
+    ],
+)
+def test_pixels_that_are_not_square_are_made_square_and_said(tags, width, spacing_mm):
+    clip = read_clip(dicom(FrameTime="20", **tags))
+    assert clip.frames.shape[1:3] == (16, width)
+    assert clip.spacing_mm == pytest.approx(spacing_mm)
+    assert any("not square" in note for note in clip.notes) == (width != 24)
+
+
+def test_the_two_dimensional_regions_of_the_header_come_along_in_pixels_of_the_frames():
+    spectrum = region(kind=3)
+    clip = read_clip(dicom(FrameTime="20", SequenceOfUltrasoundRegions=Sequence([spectrum, region(delta_x=0.1)])))
+    [(left, top, right, bottom)] = clip.regions
+    plain = read_clip(dicom(FrameTime="20", SequenceOfUltrasoundRegions=Sequence([region()]))).regions[0]
+    assert (left, top, right, bottom) == (2 * plain[0], plain[1], 2 * plain[2], plain[3])
+
+
+@pytest.mark.parametrize(("kind", "words"), [(2, "an M-mode"), (3, "a spectral Doppler")])
+def test_what_is_no_picture_of_one_plane_is_set_aside_and_named(kind, words):
+    with pytest.raises(SetAside, match=words):
+        read_clip(dicom(FrameTime="20", SequenceOfUltrasoundRegions=Sequence([region(kind=kind)])))
+
+
+def test_a_volume_is_set_aside():
+    with pytest.raises(SetAside, match="3-D volume"):
+        read_clip(dicom(FrameTime="20", SOPClassUID="1.2.840.10008.5.1.4.1.1.6.2"))
+
+
+@pytest.mark.parametrize(
+    ("tags", "fps"),
+    [
+        ({"FrameTime": "33.333", "FrameTimeVector": ["0", "20"], "FrameIncrementPointer": 0x00181065}, 50.0),
+        ({"FrameTime": "33.333", "FrameTimeVector": ["0", "20"], "FrameIncrementPointer": 0x00181063}, 30.0),
+        ({"EffectiveDuration": "0.1"}, 20.0),
+        ({"ActualFrameDuration": "40"}, 25.0),
+        ({"CineRate": "60", "RecommendedDisplayFrameRate": "30"}, 60.0),
+    ],
+)
+def test_the_frame_rate_is_the_one_that_the_header_points_at(tags, fps):
+    assert read_clip(dicom(**tags)).fps == pytest.approx(fps, abs=0.01)
+
+
+def test_a_marker_less_jpeg_of_a_gray_screen_labelled_rgb_keeps_its_gray():
+    gray = np.full((2, 16, 24, 3), 90, np.uint8)
+    gray[:, :, ::3] = 200
+    ycc = [without_marker(jpeg(frame)) for frame in gray]
+    assert np.abs(read_clip(dicom(frames=gray, jpegs=ycc, label="RGB")).frames.astype(int) - gray).max() <= 3
+
+
+def test_sixteen_bits_are_shown_through_the_window_of_the_header():
+    stored = np.linspace(0, 4095, 16 * 24).astype("<u2").reshape(1, 16, 24)
+    tags = {"SamplesPerPixel": 1, "PhotometricInterpretation": "MONOCHROME2", "BitsAllocated": 16, "BitsStored": 12}
+    window = {"HighBit": 11, "WindowCenter": "1000", "WindowWidth": "500"}
+    clip = read_clip(dicom(frames=stored[..., None], **tags, **window))
+    shown = ((stored[0] - 999.5) / 499 + 0.5).clip(0, 1) * 255
+    assert np.abs(clip.frames[0, :, :, 0] - shown).max() <= 1
+
+
+def test_jpeg_ls_and_uncompressed_422_are_decoded():
+    from jpeg_ls import encode_array
+    from pydicom.uid import JPEGLSLossless
+
+    gray = np.random.default_rng(0).integers(0, 255, (2, 16, 24), dtype=np.uint8)
+    tags = {"SamplesPerPixel": 1, "PhotometricInterpretation": "MONOCHROME2"}
+    content = dicom(frames=gray[..., None], jpegs=[bytes(encode_array(frame)) for frame in gray], **tags)
+    dataset = pydicom.dcmread(io.BytesIO(content))
+    dataset.file_meta.TransferSyntaxUID = JPEGLSLossless
+    out = io.BytesIO()
+    dataset.save_as(out)
+    assert (read_clip(out.getvalue()).frames[..., 0] == gray).all()
+
+    flat = np.repeat(np.array([[[[100, 128, 128]], [[180, 128, 128]]]], np.uint8), 24, axis=2).repeat(8, axis=1)
+    packed = np.stack([flat[:, :, 0::2, 0], flat[:, :, 1::2, 0], flat[:, :, 0::2, 1], flat[:, :, 0::2, 2]], -1)
+    clip = read_clip(dicom(frames=flat, label="YBR_FULL_422", PixelData=packed.tobytes()))
+    assert np.abs(clip.frames[0].astype(int) - flat[0, :, :, :1]).max() <= 1
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_nifti_films_lie_upright(tmp_path, packed):
+    import nibabel
+
+    film = np.random.default_rng(1).integers(0, 255, (24, 16, 5)).astype(np.uint8)  # width, height, time
+    path = tmp_path / ("film.nii.gz" if packed else "film.nii")
+    nibabel.save(nibabel.Nifti1Image(film, np.diag([0.3, 0.3, 1, 1])), path)
+    clip = read_clip(path)
+    assert (clip.frames[..., 0] == film.transpose(2, 1, 0)).all()
+    assert (clip.format, clip.spacing_mm) == ("NIfTI", pytest.approx(0.3))
+    assert any("frame rate" in note for note in clip.notes)
+
+
+def test_a_nifti_volume_is_set_aside_and_a_damaged_one_refused(tmp_path):
+    import nibabel
+
+    path = tmp_path / "volume.nii"
+    nibabel.save(nibabel.Nifti1Image(np.zeros((24, 24, 24), np.uint8), np.diag([0.3, 0.3, 0.3, 1])), path)
+    with pytest.raises(SetAside, match="3-D volume"):
+        read_clip(path)
+    with pytest.raises(ReadError, match="damaged"):
+        read_clip(path.read_bytes()[:2000])
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_metaimage_films_are_read_with_their_data_beside_or_inside(tmp_path, packed):
+    import zlib
+
+    film = np.random.default_rng(2).integers(0, 255, (5, 16, 24)).astype(np.uint8)
+    raw = zlib.compress(film.tobytes()) if packed else film.tobytes()
+    header = f"NDims = 3\nDimSize = 24 16 5\nElementSpacing = 0.5 0.5 1\nCompressedData = {packed}\n"
+    header += "ElementType = MET_UCHAR\nElementDataFile = "
+    (tmp_path / "film.mhd").write_text(header + "film.raw\n")
+    (tmp_path / "film.raw").write_bytes(raw)
+    inside = header.encode() + b"LOCAL\n" + raw
+    for clip in (read_clip(tmp_path / "film.mhd"), read_clip(inside)):
+        assert (clip.frames[..., 0] == film).all() and clip.spacing_mm == 0.5
+    (tmp_path / "film.mhd").write_text(header + "../film.raw\n")
+    with pytest.raises(ReadError, match="not beside it"):
+        read_clip(tmp_path / "film.mhd")
+
+
+@pytest.mark.parametrize(("suffix", "codec", "kind"), [("mkv", "libx264", "Matroska"), ("wmv", "wmv2", "WMV")])
+def test_videos_of_other_containers_are_read(tmp_path, suffix, codec, kind):
+    import av
+
+    path = tmp_path / f"film.{suffix}"
+    with av.open(str(path), "w", format="asf" if suffix == "wmv" else None) as container:
+        stream = container.add_stream(codec, rate=25)
+        stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
+        for level in (50, 120, 200):
+            frame = av.VideoFrame.from_ndarray(np.full((48, 64, 3), level, np.uint8), format="rgb24")
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode())
+    clip = read_clip(path)
+    assert (clip.format, clip.n_frames, round(clip.fps)) == (kind, 3, 25)
+    assert abs(int(clip.frames[1, 24, 32, 0]) - 120) < 8
 
 
 def test_r_waves_are_read_in_seconds_and_view_names_only_when_known():
@@ -199,7 +340,7 @@ def test_nothing_about_the_patient_is_kept():
     ("content", "words"),
     [
         (b"", "found an empty file"),
-        (b"%PDF-1.7 a letter", r"expected DICOM, AVI, MP4 or GIF, found a file that begins with b'%PDF'"),
+        (b"%PDF-1.7 a letter", r"expected DICOM, a video, NIfTI or MetaImage, found a file that begins with b'%PDF'"),
         (dicom()[:2000], "frame 1 of 2|cut short|damaged"),
         (dicom(Rows=0), "0 frames|2 frames of 24 x 0 pixels"),
         (dicom(jpegs=[b"\xff\xd8nothing\xff\xd9"] * 2), "frame 1 of 2; transfer syntax JPEG Baseline"),

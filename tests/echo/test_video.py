@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from echo2ecg_core.echo.clip import EchoClip
-from echo2ecg_core.echo.video import decode_video, encode_mp4, poster_jpeg
+from echo2ecg_core.echo.video import decode_video, encode_mp4
 from echo2ecg_core.errors import ReadError
 
 
@@ -48,16 +48,6 @@ def test_the_file_is_h264_with_a_key_frame_every_eight_pictures(moving_disc):
         assert (stream.codec_context.name, stream.codec_context.pix_fmt) == ("h264", "yuv420p")
         key_frames = [i for i, picture in enumerate(container.decode(stream)) if picture.key_frame]
     assert key_frames == [0, 8, 16]
-
-
-def test_poster_shows_the_first_r_wave(moving_disc):
-    from PIL import Image
-
-    poster = np.asarray(Image.open(io.BytesIO(poster_jpeg(moving_disc))))
-    r_frame = round(0.1 * 47.5)
-    assert poster.shape == (95, 121, 3)
-    errors = [np.abs(poster.astype(int) - frame).mean() for frame in moving_disc.frames]
-    assert np.argmin(errors) == r_frame
 
 
 @pytest.mark.parametrize("content", [b"", b"no video at all " * 40, b"\0\0\0\x18ftypisom" + bytes(300)])

@@ -10,19 +10,24 @@ from sklearn.neighbors import KNeighborsClassifier
 
 from echo2ecg_core.errors import Echo2ECGError
 from echo2ecg_core.evaluation.phenotypes import (
-    classification_intervals,
+    bootstrap,
     classification_metrics,
+    interval,
     patient_weights,
-    regression_intervals,
     regression_metrics,
     weighted_classification,
     weighted_regression,
 )
+from tests.goldens.golden_inputs import class_features
 
 
 @pytest.fixture(scope="module")
 def knn(goldens):
-    return np.load(goldens / "knn.npz"), json.loads((goldens / "knn.json").read_text())
+    spec = json.loads((goldens / "constants.json").read_text())
+    arrays = dict(np.load(goldens / "knn.npz"))
+    for part in ("train", "test"):
+        arrays[f"{part}_x"] = class_features(f"knn_{part}", arrays[f"{part}_y"], spec)
+    return arrays, json.loads((goldens / "knn.json").read_text())
 
 
 def neighbours(arrays, labels):
@@ -161,13 +166,17 @@ def test_whole_patients_are_drawn():
     assert (weights[:, [0, 2, 3]].sum(axis=1) == 3).all()
 
 
+def error_interval(error, patients, level=0.95, n_resamples=1000, seed=0):
+    """Bootstrap interval of the mean absolute error."""
+    resampled = bootstrap(lambda w: weighted_regression(error, np.zeros(len(error)), w), patients, n_resamples, seed)
+    return interval(resampled["mae"], level)
+
+
 def test_intervals_cover_the_true_value_about_as_often_as_they_say():
     covered, rng = 0, np.random.default_rng(6)
     for trial in range(100):
         error = rng.normal(0, 5, 80)  # mean absolute error 5 * sqrt(2 / pi) = 3.989
-        low, high = regression_intervals(error, np.zeros(80), np.arange(80), level=0.9, n_resamples=300, seed=trial)[
-            "mae"
-        ]
+        low, high = error_interval(error, np.arange(80), level=0.9, n_resamples=300, seed=trial)
         covered += low <= 5 * np.sqrt(2 / np.pi) <= high
     assert 80 <= covered <= 97
 
@@ -175,18 +184,19 @@ def test_intervals_cover_the_true_value_about_as_often_as_they_say():
 def test_repeated_records_of_few_patients_widen_the_interval():
     rng = np.random.default_rng(7)
     error = np.repeat(rng.normal(0, 5, 20), 10)
-    as_records = regression_intervals(error, np.zeros(200), np.arange(200))["mae"]
-    as_patients = regression_intervals(error, np.zeros(200), np.repeat(np.arange(20), 10))["mae"]
+    as_records = error_interval(error, np.arange(200))
+    as_patients = error_interval(error, np.repeat(np.arange(20), 10))
     assert as_patients[1] - as_patients[0] > 2 * (as_records[1] - as_records[0])
 
 
 def test_intervals_are_repeatable_and_hold_the_value():
     probabilities, labels = random_case(8, n=200, n_classes=3)
     patients = np.arange(200) // 2
-    intervals = classification_intervals(probabilities, labels, patients)
-    assert intervals == classification_intervals(probabilities, labels, patients)
+    once, again = (bootstrap(lambda w: weighted_classification(probabilities, labels, w), patients) for _ in "12")
     for name, value in classification_metrics(probabilities, labels).items():
-        assert intervals[name][0] <= value <= intervals[name][1], name
+        np.testing.assert_array_equal(once[name], again[name])
+        low, high = interval(once[name])
+        assert low <= value <= high, name
 
 
 @pytest.mark.parametrize(

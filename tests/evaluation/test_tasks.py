@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from echo2ecg_core.evaluation.tasks import TASKS
-from echo2ecg_core.phenotypes import LVEF_CLASSES, PHENOTYPES, lvef_class
+from echo2ecg_core.phenotypes import LVEF_CLASSES, PHENOTYPES
 
 HEALTHY = {
     "lvef": 62,
@@ -28,10 +28,22 @@ def target(name, **changed):
     return TASKS[name].target(pd.DataFrame([HEALTHY | changed]))[0]
 
 
-@pytest.mark.parametrize("lvef", [40, 40.4, 40.6, 41, 49.4, 49.6, 50, 72])
-def test_lvef_classes_are_those_of_the_phenotype_table(lvef):
-    assert LVEF_CLASSES[int(target("lvef_class", lvef=lvef))] == lvef_class(lvef)
-    assert target("lvef_le_40", lvef=lvef) == (lvef_class(lvef) == "reduced")
+@pytest.mark.parametrize(
+    ("lvef", "expected"),
+    [
+        (40, "reduced"),
+        (40.4, "reduced"),
+        (40.6, "mildly_reduced"),
+        (41, "mildly_reduced"),
+        (49.4, "mildly_reduced"),
+        (49.6, "preserved"),
+        (50, "preserved"),
+        (72, "preserved"),
+    ],
+)
+def test_lvef_classes_have_the_limits_of_the_universal_definition(lvef, expected):
+    assert LVEF_CLASSES[int(target("lvef_class", lvef=lvef))] == expected
+    assert target("lvef_le_40", lvef=lvef) == (expected == "reduced")
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from echo2ecg_core.ecg.record import LEADS, EcgRecord
-from echo2ecg_core.figures.ecg import LAYOUTS, caption, ecg_figure, plan_paper, pulse_outline, remove_wander
+from echo2ecg_core.figures.ecg import LAYOUTS, caption, ecg_figure, plan_paper, pulse_outline, reach_of, remove_wander
 from echo2ecg_core.figures.export import figure_file
 
 MM_PER_INCH = 25.4
@@ -133,3 +133,46 @@ def test_files_carry_provenance_and_keep_their_size_in_millimetres():
     assert files["pdf"].startswith(b"%PDF") and "model demo".encode("utf-16-be") in files["pdf"]
     image = Image.open(io.BytesIO(files["png"]))
     assert image.width == pytest.approx(262 / MM_PER_INCH * 127, abs=1) and image.text["Title"] == "ECG sine.npy"
+
+
+def drawn_heights(paper, record) -> dict[str, tuple[float, float]]:
+    """Top and bottom in mm from the upper edge of what is drawn of every strip."""
+    figure = ecg_figure(record, paper)
+    lines = {
+        line.get_label(): line.get_ydata() for line in figure.axes[0].lines if not line.get_label().startswith("_")
+    }
+    return {label: (float(y.min()), float(y.max())) for label, y in lines.items()}
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("deep_mv", [-1.5, -3.2])
+def test_rows_grow_until_every_trace_is_on_the_paper(layout, deep_mv):
+    signal = np.zeros((12, 5000), np.float32)
+    signal[:, 250::500] = deep_mv
+    signal[6:, 260::500] = 2.6
+    record = EcgRecord(signal, 500.0, "test", "tall")
+    paper = plan_paper(10, layout, reach_mv=reach_of(signal))
+    for label, (top, bottom) in drawn_heights(paper, record).items():
+        assert top >= 0 and bottom <= paper.height_mm, label
+    assert "leave" not in caption(record, paper, False)
+    assert paper.height_mm >= plan_paper(10, layout).height_mm
+
+
+def test_a_trace_beyond_every_bearable_row_is_said_to_leave_the_paper():
+    signal = np.zeros((12, 5000), np.float32)
+    signal[8, 250::500] = 9.0
+    record = EcgRecord(signal, 500.0, "test", "spikes")
+    paper = plan_paper(10, reach_mv=reach_of(signal))
+    assert "V3 leaves the paper: choose a smaller gain" in caption(record, paper, False)
+    assert "leave" not in caption(record, plan_paper(10, gain_mm_mv=5, reach_mv=reach_of(signal)), False)
+
+
+def test_removing_wander_invents_nothing_at_the_ends():
+    """A wide beat is cut in the middle of its T wave at either end; between beats the line stays flat."""
+    t = np.arange(5000) / 500.0
+    beats = sum(
+        np.exp(-(((t - c) / 0.04) ** 2)) * 1.5 - np.exp(-(((t - c - 0.3) / 0.09) ** 2)) for c in np.arange(-0.3, 11)
+    )
+    moved = np.abs(remove_wander(beats[None], 500.0)[0] - beats)
+    inside = moved[1000:4000].max()
+    assert moved[:500].max() < inside + 0.12 and moved[-500:].max() < inside + 0.12

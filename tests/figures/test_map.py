@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from echo2ecg_core.figures.map import DARK, LIGHT, YourEcg, colour_choices, map_figure
+from echo2ecg_core.figures.map import DARK, LIGHT, YourEcg, colour_choices, group_colours, map_figure, map_picture
 
 
 @pytest.fixture
@@ -90,3 +90,28 @@ def test_a_valve_grade_is_named_in_words_on_the_scale_and_on_hovering(points):
         figure.data[0].text[1] == "<b>E-2</b> ECG<br>LVEF –<br>TR moderate"
         and "TR</b> measured" in scale.colorbar.title.text
     )
+
+
+def test_groups_have_a_colour_each_and_the_legend_counts_them(points):
+    grouped = points.assign(rhythm=["sinus", "af", "sinus", "sinus", None])
+    assert "rhythm" in colour_choices(grouped) and "rhythm" not in colour_choices(points)
+    inks = group_colours(grouped, "rhythm")
+    assert list(inks) == ["sinus", "af"] and len(set(inks.values())) == 2
+    figure = map_figure(grouped, "rhythm")
+    assert list(figure.data[0].marker.color) == [inks["sinus"], inks["af"], inks["sinus"]]
+    names = [t.name for t in figure.data if t.showlegend is not False]
+    assert names == ["ECG 3", "study 2", "sinus 3", "af 1", "not known"]
+    assert figure.data[0].text[1].endswith("Rhythm: af")
+
+
+def test_a_point_that_was_looked_for_is_ringed(points):
+    ring = next(t for t in map_figure(points, "lvef", found=("S-1", "study")).data if t.name == "found")
+    assert (list(ring.x), list(ring.y)) == ([3], [9])
+
+
+@pytest.mark.parametrize("colour", ["lvef", "rhythm", "modality"])
+def test_the_picture_for_papers_holds_the_same_points_as_the_page(points, colour):
+    grouped = points.assign(rhythm=["sinus", "af", "sinus", "sinus", None])
+    axes = map_picture(grouped, colour).axes[0]
+    placed = np.concatenate([dots.get_offsets() for dots in axes.collections])
+    assert sorted(map(tuple, placed)) == sorted(zip(points.x, points.y, strict=True))

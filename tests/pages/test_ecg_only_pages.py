@@ -147,7 +147,7 @@ def promoting():
 
 def test_who_promotes_such_a_model_is_told_before_what_will_not_be_there(workspace, why, monkeypatch):
     promoted = []
-    monkeypatch.setattr(model_actions.active_model, "promote", lambda place, model_id: promoted.append(model_id))
+    monkeypatch.setattr(model_actions, "promote_model", lambda place, model_id: promoted.append(model_id))
     found = AppTest.from_function(promoting, default_timeout=30).run()
     assert not found.exception and f"Similar studies will not be there. {why}" in words(found)
     found.button(key="promote_now").click().run()

@@ -88,6 +88,9 @@ def test_colour_and_points_can_be_changed(page, workspace):
         "IVSd, measured",
         "TR, measured",
         "Age",
+        "Sex",
+        "Split",
+        "Cohort",
         "ECG or study",
     ]
     page.selectbox(key="colour").select("modality").run()
@@ -105,7 +108,7 @@ def test_colour_and_points_can_be_changed(page, workspace):
 )
 def test_a_clicked_point_opens_with_the_way_into_it(page, workspace, monkeypatch, chosen, expected):
     explore.build_map(workspace, MODEL_ID)
-    monkeypatch.setattr(map_panels, "chart", lambda points, colour, you: chosen)
+    monkeypatch.setattr(map_panels, "chart", lambda points, colour, you, found=None: chosen)
     page.run()
     assert [b.label for b in page.button] == expected and chosen[0][1] in words(page)
 
@@ -113,7 +116,9 @@ def test_a_clicked_point_opens_with_the_way_into_it(page, workspace, monkeypatch
 def test_a_lasso_lists_what_it_holds_as_a_table(page, workspace, monkeypatch):
     explore.build_map(workspace, MODEL_ID)
     monkeypatch.setattr(
-        map_panels, "chart", lambda points, colour, you: [("ECG", "E-0003"), ("study", "S-0003"), ("study", "S-0011")]
+        map_panels,
+        "chart",
+        lambda points, colour, you, found=None: [("ECG", "E-0003"), ("study", "S-0003"), ("study", "S-0011")],
     )
     page.run()
     assert list(page.dataframe[0].value["Id"]) == ["E-0003", "S-0003", "S-0011"]
@@ -125,7 +130,7 @@ def test_a_lasso_lists_what_it_holds_as_a_table(page, workspace, monkeypatch):
 def test_a_lasso_is_compared_with_the_rest_of_the_map(page, workspace, monkeypatch):
     explore.build_map(workspace, MODEL_ID)
     weak_hearts = [(kind, f"{letter}-{i:04d}") for i in range(8) for kind, letter in (("ECG", "E"), ("study", "S"))]
-    monkeypatch.setattr(map_panels, "chart", lambda points, colour, you: weak_hearts)
+    monkeypatch.setattr(map_panels, "chart", lambda points, colour, you, found=None: weak_hearts)
     page.run()
     table = next(str(h.proto.body) for h in page.get("html") if "Against the rest of the map" in str(h.proto.body))
     assert "LVEF <span>%</span></th><td class='num'><b>27</b> <small>(24–31)</small>" in table  # 20, 22.1 … 34.6
@@ -138,3 +143,30 @@ def test_a_damaged_map_is_told_in_words(page, workspace):
     (workspace.maps / f"{MODEL_ID}.npz").write_bytes(b"half")
     page.run()
     assert not page.exception and "is damaged" in page.error[0].value
+
+
+def test_a_point_is_found_by_its_id_or_its_patient_and_opens(page, workspace):
+    explore.build_map(workspace, MODEL_ID)
+    page.run()
+    points = explore.load_map(workspace, MODEL_ID)
+    sought = points[points.modality == "study"].iloc[3]
+    page.text_input(key="find").set_value(sought.id).run()
+    assert not page.exception
+    assert f"{sought.id} · study" in words(page)
+    ring = next(t for t in figure(page)["data"] if t["name"] == "found")
+    assert ring["x"] and ring["y"]
+    page.text_input(key="find").set_value("nobody <b>").run()
+    assert "Nothing on this map is called “nobody &lt;b&gt;”" in words(page)
+
+
+def test_points_are_read_once_until_the_drawing_or_the_catalog_changes(page, workspace, monkeypatch):
+    explore.build_map(workspace, MODEL_ID)
+    read = []
+    real = explore.load_map
+    monkeypatch.setattr(explore, "load_map", lambda *args: read.append(args) or real(*args))
+    page.run()
+    page.run()
+    assert len(read) == 1
+    explore.build_map(workspace, MODEL_ID)
+    page.run()
+    assert len(read) == 2

@@ -14,7 +14,6 @@ from echo2ecg_core.errors import StoreError, WorkspaceBusy
 from echo2ecg_core.store import database, jobs
 from echo2ecg_core.store.catalog import Catalog
 from echo2ecg_core.store.database import Workspace
-from echo2ecg_core.store.new_rows import NewPatient, NewStudy
 
 CORE = Path(database.__file__).parents[1]
 SPAWN = multiprocessing.get_context("spawn")
@@ -30,10 +29,10 @@ def add_people(folder, name, n):
     place = Workspace(folder)
     job = jobs.queue(place, "map", {"name": name})
     for batch in range(n):
-        with place.write():
-            people = [f"{name}-{batch}-{i}" for i in range(5)]
-            Catalog(place).add_patients([NewPatient(p, "train", "c", True) for p in people])
-            Catalog(place).add_studies([NewStudy(f"S-{p}", p, phenotypes={"lvef": 50.0}) for p in people])
+        with Catalog(place).adding() as add:
+            for person in (f"{name}-{batch}-{i}" for i in range(5)):
+                add.patient(person, split="train", cohort="c", synthetic=True)
+                add.study(f"S-{person}", person, phenotypes={"lvef": 50.0})
         jobs.beat(place, job, "nobody")
 
 
@@ -103,9 +102,10 @@ def test_a_batch_is_whole_or_absent_and_a_refused_part_leaves_the_rest(place):
     assert catalog.counts()["patients"] == 0
     with place.write():
         catalog.add_patient("P1", split="test", cohort="c", synthetic=True)
-        with pytest.raises(StoreError, match="two splits"):
-            catalog.add_patients([NewPatient("P2", "test", "c", True), NewPatient("P1", "train", "c", True)])
-        assert catalog.counts()["patients"] == 1  # seen inside before it is committed, without the refused list
+        with pytest.raises(StoreError, match="two splits"), catalog.adding() as add:
+            add.patient("P2", split="test", cohort="c", synthetic=True)
+            add.patient("P1", split="train", cohort="c", synthetic=True)
+        assert catalog.counts()["patients"] == 1  # seen inside before it is committed, without the refused part
     assert catalog.counts()["patients"] == 1
 
 
@@ -217,11 +217,13 @@ def test_a_full_database_is_a_full_disk_in_words(place):
     catalog = Catalog(place)
     catalog.add_patient("P0", split="test", cohort="c", synthetic=True)
     with (
-        pytest.raises(StoreError, match="disk of the workspace w is full.*Free some space.*Resume"),
+        pytest.raises(StoreError, match="disk of the workspace is full.*Free some space.*Resume"),
         place.write() as db,
     ):
         db.execute(f"PRAGMA max_page_count = {db.execute('PRAGMA page_count').fetchone()[0]}")
-        catalog.add_patients([NewPatient(f"P{n:09d}", "test", "c" * 500, True) for n in range(200)])
+        db.executemany(
+            "INSERT INTO patients VALUES (?, NULL, 'test', ?, 1)", [(f"P{n:09d}", "c" * 500) for n in range(200)]
+        )
     assert catalog.counts()["patients"] == 1
 
 

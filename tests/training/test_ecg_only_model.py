@@ -8,6 +8,7 @@ import sys
 import numpy as np
 import pytest
 
+from echo2ecg_core.answers import embed
 from echo2ecg_core.answers import maps as explore
 from echo2ecg_core.answers.loaded_model import load_active_model, why_no_studies
 from echo2ecg_core.answers.predict import predict
@@ -21,7 +22,6 @@ from echo2ecg_core.store.catalog import Catalog
 from echo2ecg_core.store.database import Workspace
 from echo2ecg_core.store.model_registry import ModelRegistry
 from echo2ecg_core.store.vectors import load_vectors, vectors_path
-from echo2ecg_core.training import prepare as prepare_model
 from tests.ecg_only_workspace import FILMED, PATIENTS, released_file
 
 N = sum(PATIENTS.values())
@@ -153,7 +153,7 @@ def test_the_terminal_predicts_checks_and_embeds_and_refuses_to_search_without_a
         and checks["clip vectors"]["found"] == "none stored yet"
     )
     assert terminal(monkeypatch, capsys, active, "embed")[:2] == (0, "")
-    assert prepare_model.embed_job(active, None, lambda share, message: None) == f"Vectors of {N} ECGs are there."
+    assert embed.embed_job(active, None, lambda share, message: None) == f"Vectors of {N} ECGs are there."
     status, out, _ = terminal(monkeypatch, capsys, active, "models", "list", "--json")
     assert status == 0 and [row["active"] for row in json.loads(out)] == [True]
     clip_id = Catalog(active).clips_of(FILMED)[0].clip_id

@@ -8,11 +8,12 @@ from echo2ecg_core.ecg.record import EcgRecord
 from echo2ecg_core.figures.notation import MISSING, THIN, measured, number, percent
 from echo2ecg_core.phenotypes import PHENOTYPES
 from echo2ecg_core.store.model_registry import ModelCard
+from echo2ecg_core.store.times import default_days
 from pages.ui.errors import plain
 
 MOST_COLUMNS = 7  # phenotypes that fit beside the words; the others are on the study itself
 NEIGHBOURS_WORDS = """The nearest labelled ECGs by distance of their embeddings, and what the echo of the same patient
-measured. They illustrate the estimate and do not enter it."""
+measured, at most {days:g} days apart. They illustrate the estimate and do not enter it."""
 
 
 def why(report: dict) -> None:
@@ -27,7 +28,7 @@ def why(report: dict) -> None:
     with right:
         if report["neighbours"]:
             st.html(neighbour_table(report["neighbours"]))
-            st.caption(NEIGHBOURS_WORDS)
+            st.caption(NEIGHBOURS_WORDS.format(days=default_days()))
         else:
             st.caption("This workspace holds no labelled ECGs that this model has embedded.")
 
@@ -52,7 +53,7 @@ def _method(report: dict) -> list[str]:
 def neighbour_table(neighbours: list[dict]) -> str:
     """HTML table of the nearest labelled ECGs with their first measured phenotypes, nearest first."""
     names = [n for n in PHENOTYPES if any(n in row["phenotypes"] for row in neighbours)][:MOST_COLUMNS]
-    head = "<th>ECG</th><th>Study</th><th class='num'>Distance</th>" + "".join(
+    head = "<th>ECG</th><th>Study</th><th class='num'>Distance</th><th class='num'>Days apart</th>" + "".join(
         f"<th class='num'>{PHENOTYPES[n].short}<br><small>{PHENOTYPES[n].unit}</small></th>" for n in names
     )
     body = ""
@@ -60,7 +61,8 @@ def neighbour_table(neighbours: list[dict]) -> str:
         cells = "".join(f"<td class='num'>{measured(PHENOTYPES[n], row['phenotypes'].get(n))}</td>" for n in names)
         body += (
             f"<tr><td>{escape(row['ecg_id'])}</td><td>{escape(row['study_id'])}</td>"
-            f"<td class='num'>{number(row['distance'], 2)}</td>{cells}</tr>"
+            f"<td class='num'>{number(row['distance'], 2)}</td>"
+            f"<td class='num'>{number(row.get('days_apart'), 1)}</td>{cells}</tr>"
         )
     return f'<table class="e2e-table neighbours"><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>'
 

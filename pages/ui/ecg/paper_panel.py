@@ -73,7 +73,17 @@ def _paper(record: EcgRecord) -> Paper:
     """The plan of what is set up on the page."""
     last_start = max(0.0, record.duration_s - figures.PAPER_S)
     start_s = min(session.start_s(), last_start)
-    return figures.plan_paper(record.duration_s, session.layout(), session.speed_mm_s(), session.gain_mm_mv(), start_s)
+    drawn = figures.displayed_signal(record, session.removes_wander())
+    first = round(start_s * record.sampling_rate_hz)
+    shown = drawn[:, first : first + round(figures.PAPER_S * record.sampling_rate_hz)]
+    return figures.plan_paper(
+        record.duration_s,
+        session.layout(),
+        session.speed_mm_s(),
+        session.gain_mm_mv(),
+        start_s,
+        figures.reach_of(shown),
+    )
 
 
 def _calipers_keyed() -> None:

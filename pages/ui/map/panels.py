@@ -8,13 +8,18 @@ import streamlit as st
 from echo2ecg_core.answers import maps as explore
 from echo2ecg_core.answers.predict import Prediction
 from echo2ecg_core.evaluation.groups import FEWEST_PATIENTS, GroupRow, compare
-from echo2ecg_core.figures.map import HEIGHT_PX, YourEcg, colour_choices, map_figure
+from echo2ecg_core.figures import export
+from echo2ecg_core.figures.chart import Frame
+from echo2ecg_core.figures.map import HEIGHT_PX, YourEcg, colour_choices, map_figure, map_picture
 from echo2ecg_core.figures.notation import THIN, grades_in_words, interval, measured_with_unit, number, p_value
+from echo2ecg_core.figures.tables import without_formulas
 from echo2ecg_core.phenotypes import PHENOTYPES
 from echo2ecg_core.store import jobs
 from echo2ecg_core.store.catalog import Catalog
 from echo2ecg_core.store.model_registry import ModelCard
+from echo2ecg_core.version import program_version
 from pages.ui import panels, resources, session
+from pages.ui.ecg.paper_panel import MIME
 from pages.ui.map.clicks.clicks import listen
 from pages.ui.studies import browse_session
 from pages.ui.studies.words import ECG_PAGE, EXPLORE_STYLE
@@ -107,6 +112,64 @@ def colour_control(points: pd.DataFrame) -> str:
     )
 
 
+def find_control(points: pd.DataFrame) -> tuple[str, str] | None:
+    """A field to look for an ECG, a study or a patient by id; returns (id, modality) of the first point that fits."""
+    sought = st.text_input(
+        "Find by id",
+        key=browse_session.FIND_KEY,
+        placeholder="Find by id …",
+        label_visibility="collapsed",
+        width=150,
+        bind="query-params",
+    ).strip()
+    if not sought:
+        return None
+    for column in ("id", "patient_id"):
+        for hit in (points[column] == sought, points[column].str.contains(sought, case=False, regex=False)):
+            if hit.any():
+                row = points[hit].iloc[0]
+                return row.id, row.modality
+    st.html(f"<span class='muted'>Nothing on this map is called “{escape(sought[:40])}”.</span>", width="content")
+    return None
+
+
+def export_menu(points: pd.DataFrame, colour: str, card: ModelCard) -> None:
+    """The map as a figure for papers and as a table."""
+    what, stem = colour_choices(points)[colour], f"map-{card.model_id}-{colour}"
+    provenance = export.provenance_line(
+        {"model": {"name": card.name, "id": card.model_id, "synthetic": card.synthetic}},
+        f"{resources.workspace_name()}, {len(points)} points, program version {program_version()}",
+    )
+    title = f"Map of ECGs and echo studies: {what}"
+
+    def make(kind: str):
+        picture = map_picture(points, colour, Frame(title=title, footer=f"{provenance} · {CAPTION}"))
+        return export.figure_file(picture, kind, title=title, provenance=provenance)
+
+    with st.popover("Export", icon=":material/download:"), st.container(key="export_list"):
+        for kind in export.FIGURE_FORMATS:
+            st.download_button(
+                f"Map ({kind.upper()})",
+                lambda kind=kind: make(kind),
+                f"{stem}.{kind}",
+                MIME[kind],
+                key=f"download_map_{kind}",
+                type="tertiary",
+                on_click="ignore",
+                width="stretch",
+            )
+        st.download_button(
+            "Points (CSV)",
+            lambda: without_formulas(points).to_csv(index=False),
+            f"{stem}.csv",
+            "text/csv",
+            key="download_map_csv",
+            type="tertiary",
+            on_click="ignore",
+            width="stretch",
+        )
+
+
 def your_ecg(prediction: Prediction | None, card: ModelCard, layout: str) -> YourEcg | None:
     """Where the open ECG lies, with its LVEF and, outside the training data, a word of doubt."""
     if prediction is None or prediction.embedding is None:
@@ -125,12 +188,14 @@ def your_ecg(prediction: Prediction | None, card: ModelCard, layout: str) -> You
     return YourEcg(x, y, label)
 
 
-def chart(points: pd.DataFrame, colour: str, you: YourEcg | None) -> list[tuple[str, str]]:
+def chart(
+    points: pd.DataFrame, colour: str, you: YourEcg | None, found: tuple[str, str] | None = None
+) -> list[tuple[str, str]]:
     """Draw the map; returns (modality, id) of what is clicked or lassoed."""
     dark = st.context.theme.type == "dark"
     key = f"map_{browse_session.map_round()}"
     event = st.plotly_chart(
-        map_figure(points, colour, you, dark),
+        map_figure(points, colour, you, dark, found),
         theme=None,
         height=HEIGHT_PX,
         config=CHART,
@@ -202,7 +267,7 @@ def selection(points: pd.DataFrame, inside: pd.Series) -> None:
         )
         st.download_button(
             "CSV",
-            lambda: chosen.to_csv(index=False),
+            lambda: without_formulas(chosen).to_csv(index=False),
             "selection.csv",
             "text/csv",
             icon=":material/download:",
@@ -222,14 +287,20 @@ def selection(points: pd.DataFrame, inside: pd.Series) -> None:
         for n, label in names.items()
         if PHENOTYPES[n].kind == "number"
     }
-    st.dataframe(
+    st.caption("Choose a row to open it.")
+    event = st.dataframe(
         members,
         hide_index=True,
         height=320,
         row_height=29,
         alt="Members of the selection",
         column_config=formats | {"Age": st.column_config.NumberColumn(format="%.0f")},
+        on_select="rerun",
+        selection_mode="single-row",
+        key=f"map_members_{browse_session.map_round()}",
     )
+    if event.selection.rows:
+        one_point(points.loc[members.index[event.selection.rows[0]]])
 
 
 def _against_the_rest(points: pd.DataFrame, inside: pd.Series) -> None:

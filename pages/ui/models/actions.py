@@ -2,11 +2,12 @@
 
 import streamlit as st
 
-from echo2ecg_core.answers import loaded_model as active_model
+from echo2ecg_core.answers.loaded_model import why_no_studies
 from echo2ecg_core.answers.readiness import readiness
 from echo2ecg_core.store import jobs
 from echo2ecg_core.store.database import Workspace
 from echo2ecg_core.store.model_registry import ModelCard, ModelRegistry
+from echo2ecg_core.training.promote import promote as promote_model
 from pages.ui.errors import errors_in_words, plain, sentence
 
 
@@ -35,10 +36,10 @@ def promote(workspace: Workspace, model_id: str) -> None:
                 "All pages answer with the new model from their next step on. Promoting the old one again takes "
                 "everything back."
             )
-            if why := active_model.why_no_studies(new):
+            if why := why_no_studies(new):
                 st.info(f"Similar studies will not be there. {sentence(why)}", icon=":material/info:")
             if st.button("Promote", key="promote_now", type="primary", icon=":material/publish:"):
-                active_model.promote(workspace, new.model_id)
+                promote_model(workspace, new.model_id)
                 st.rerun()
 
 

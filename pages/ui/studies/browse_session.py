@@ -6,6 +6,7 @@ from echo2ecg_core.answers.search import Filters
 
 STUDY_PARAMETER = "study"
 LAYOUT_KEY = "points"
+FIND_KEY = "find"
 COLOUR_KEY = "colour"
 
 _FILTERS = "study_filters"

@@ -3,6 +3,7 @@
 
 const players = new WeakMap();
 const TYPING = "input:not([type=range], [type=radio], [type=checkbox]), textarea, select, [contenteditable=true], [role=dialog] *";
+const OWN_ARROWS = "input, select, canvas, [role=radio], [role=tab], [role=option], [role=combobox], [role=slider], [role=grid] *, [role=listbox] *, [data-testid=stDataFrame] *";
 const PRESSABLE = "button, summary, input:not([type=range]), [role=radio], [role=tab], [role=option], [role=combobox]";
 
 function onClick(player, event) {
@@ -33,7 +34,7 @@ function verbOf(player, event) {
   if (event.key.toLowerCase() === "l") return () => player.setLooping(!player.looping);
   if (event.key.toLowerCase() === "s") return () => player.nextSpeed();
   const by = { ArrowLeft: -1, ArrowRight: 1, ArrowUp: -1, ArrowDown: 1 }[event.key];
-  if (!by || (!own && target !== document.body)) return null; // arrows of a table or a radio group stay theirs
+  if (!by || (!own && matches(OWN_ARROWS))) return null; // arrows of a table or a radio group stay theirs
   if (event.key === "ArrowUp" || event.key === "ArrowDown") return () => player.askForHit(by);
   return event.shiftKey ? () => player.jump(by) : () => player.step(by);
 }

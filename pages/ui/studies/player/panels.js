@@ -93,7 +93,9 @@ function drawStrip(strip, reference, beat) {
   svg.setAttribute("preserveAspectRatio", "none");
   if (beat && reference.knots) svg.append(svgPath(beatTrace(reference, beat)));
   const text = reference.knots ? "" : "No R wave in this clip: views run on the wall clock";
-  strip.replaceChildren(svg, ...marks, element("span", { class: "empty", text }), element("span", { class: "head" }));
+  const drawn = beat && reference.knots ? "one beat of the patient's ECG, median, repeated at every R wave" : "";
+  const label = element("small", { class: "what", text: drawn });
+  strip.replaceChildren(svg, ...marks, element("span", { class: "empty", text }), label, element("span", { class: "head" }));
 }
 
 /** Path of the beat (samples 0..1 from R wave to R wave) along the time of a clip, 1000 wide and 40 high. */

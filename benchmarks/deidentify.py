@@ -1,0 +1,143 @@
+"""How much of a burnt-in name survives de-identification, on pictures that make it hard; one JSON line a condition.
+
+    python benchmarks/deidentify.py [--clips 40]
+
+Every clip shows flickering tissue in a wedge whose place is known, a name, a date and a number of random places, sizes
+and gray levels around it (`outside`) or on it (`inside`), and one difficulty: a lit background, noise everywhere, a bar
+close to the wedge, an ECG trace, few frames, MJPEG compression. `left_share` is the share of letter pixels outside the
+wedge that are not black in clips that are let through, `set_aside` the share of clips that are not let through, `kept`
+the share of the wedge that stays. For names inside the wedge `set_aside` is the recall of the text search. The baseline
+is the wedge itself: a mask that knows where it is.
+"""
+
+import argparse
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from echo2ecg_core.echo.clip import EchoClip  # noqa: E402
+from echo2ecg_core.echo.deidentify import deidentified  # noqa: E402
+from echo2ecg_core.errors import SetAside  # noqa: E402
+
+NAMES = ("MUSTERMANN, ERIKA", "Smith^John", "PID 4711-0815", "GARCIA LOPEZ MARIA", "02 JAN 1950", "Nguyen Thi Lan")
+CONDITIONS = {
+    "plain": {},
+    "background 40": {"background": 40},
+    "background 90": {"background": 90},
+    "noise sd 4": {"noise": 4.0},
+    "noise sd 8": {"noise": 8.0},
+    "background 40, noise sd 4": {"background": 40, "noise": 4.0},
+    "bar within 5 px": {"bar": True},
+    "running ECG marker": {"trace": True},
+    "eight frames": {"frames": 8},
+    "dim tissue": {"tissue": 30},
+    "compressed": {"compressed": True},
+    "compressed, noise sd 4": {"compressed": True, "noise": 4.0},
+}
+
+
+def wedge(rng: np.random.Generator, h: int, w: int) -> np.ndarray:
+    """(h, w) bool: a sector of random width, depth and place."""
+    y, x = np.mgrid[:h, :w]
+    apex_x, apex_y = w * rng.uniform(0.42, 0.58), h * rng.uniform(0.08, 0.2)
+    radius, angle = np.hypot(x - apex_x, y - apex_y), np.arctan2(x - apex_x, y - apex_y)
+    return (radius < h * rng.uniform(0.6, 0.72)) & (np.abs(angle) < rng.uniform(0.55, 0.8))
+
+
+def letters(rng: np.random.Generator, h: int, w: int, where: np.ndarray, inside: bool) -> np.ndarray:
+    """(h, w) bool: pixels of names outside (or of one name inside) a region."""
+    from PIL import Image, ImageDraw, ImageFont
+
+    drawn = np.zeros((h, w), bool)
+    for _ in range(200):
+        picture = Image.new("L", (w, h))
+        font = ImageFont.load_default(int(rng.integers(10, 22)))
+        place = (int(rng.integers(0, w * 0.7)), int(rng.integers(0, h * 0.93)))
+        ImageDraw.Draw(picture).text(place, str(rng.choice(NAMES)), fill=255, font=font)
+        text = np.asarray(picture) > 100
+        fits = text.any() and (not (text & ~where).any() if inside else not (text & where).any())
+        if fits:
+            drawn |= text
+            if inside or drawn.sum() > 1500:
+                break
+    return drawn
+
+
+def clip(
+    seed: int, inside: bool, background=0, noise=0.0, bar=False, trace=False, frames=24, tissue=110, compressed=False
+):
+    """A clip, its wedge and its letters."""
+    rng = np.random.default_rng(seed)
+    h, w = (240, 320) if seed % 2 else (480, 640)
+    sector = wedge(rng, h, w)
+    text = letters(rng, h, w, sector, inside)
+    movie = np.full((frames, h, w), float(background))
+    movie[:, sector] = rng.gamma(1.2, tissue / 1.2, (frames, int(sector.sum()))).clip(0, 255)
+    if bar:
+        x = int(np.flatnonzero(sector.any(0))[-1]) + int(rng.integers(2, 6))
+        text[h // 3 : h // 2, x : min(x + 6, w)] = True
+    movie[:, text] = rng.integers(150, 256)
+    if trace:
+        for t in range(frames):
+            movie[t, int(0.94 * h) :, int(t * w / frames) : int(t * w / frames) + 4] = 255
+    movie = (movie + rng.normal(0, noise, movie.shape) if noise else movie).clip(0, 255).astype(np.uint8)
+    movie = np.repeat(movie[..., None], 3, axis=3)
+    return (_through_jpeg(movie) if compressed else movie), sector, text & ~sector if not inside else text
+
+
+def _through_jpeg(movie: np.ndarray) -> np.ndarray:
+    import io
+
+    from PIL import Image
+
+    out = []
+    for frame in movie:
+        buffer = io.BytesIO()
+        Image.fromarray(frame).save(buffer, "JPEG", quality=80)
+        out.append(np.asarray(Image.open(buffer).convert("RGB")))
+    return np.stack(out)
+
+
+def measure(n: int, inside: bool, **difficulty) -> dict:
+    """Shares over n clips of one difficulty."""
+    left, kept, aside = [], [], 0
+    for seed in range(n):
+        movie, sector, text = clip(seed, inside, **difficulty)
+        try:
+            clean = deidentified(EchoClip(movie, 30.0, "AVI", "clip.avi"))
+        except SetAside:
+            aside += 1
+            continue
+        left.append(float(clean.frames[:, text].any(axis=(0, 2)).mean()) if text.any() else 0.0)
+        kept.append(float((clean.frames[:, sector] == movie[:, sector]).mean()))
+    mean = lambda values: round(float(np.mean(values)), 4) if values else None  # noqa: E731
+    return {
+        "clips": n,
+        "set_aside": aside / n,
+        "left_share": mean(left),
+        "kept": mean(kept),
+        "baseline_left_share": 0.0,
+    }
+
+
+def main() -> None:
+    """Print one line a condition."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--clips", type=int, default=40)
+    n = parser.parse_args().clips
+    for name, difficulty in CONDITIONS.items():
+        for inside in (False, True):
+            place = "inside" if inside else "outside"
+            print(
+                json.dumps(
+                    {"benchmark": "deidentify", "names": place, "condition": name, **measure(n, inside, **difficulty)}
+                )
+            )
+
+
+if __name__ == "__main__":
+    main()
