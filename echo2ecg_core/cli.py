@@ -17,6 +17,8 @@ from echo2ecg_core.errors import Echo2ECGError
 from echo2ecg_core.failures import sentence_of_disk
 from echo2ecg_core.terminal import (
     JsonOption,
+    LeadsOption,
+    UnitOption,
     WorkspaceOption,
     existing_workspace,
     named_workspace,
@@ -25,6 +27,7 @@ from echo2ecg_core.terminal import (
     print_report,
     progress_bar,
     run_here,
+    told_beside,
 )
 
 app = typer.Typer(
@@ -54,6 +57,8 @@ def main() -> None:
 def predict(
     files: Annotated[list[Path], typer.Argument(help="ECG files, folders or patterns (a WFDB record by its .hea).")],
     sampling_rate_hz: Annotated[float | None, typer.Option(help="For files that do not hold their rate.")] = None,
+    unit: UnitOption = None,
+    leads: LeadsOption = None,
     insist: Annotated[bool, typer.Option(help="Predict although the signal quality is unusable.")] = False,
     sex: Annotated[
         str | None, typer.Option(help="male or female, where a file does not tell; second readers ask.")
@@ -88,6 +93,8 @@ def predict(
                 sampling_rate_hz=sampling_rate_hz,
                 sex=sex,
                 age_years=age_years,
+                unit=unit,
+                lead_order=leads,
                 progress=progress,
             )
         )
@@ -111,6 +118,8 @@ def search(
     file: Path,
     k: Annotated[int, typer.Option("-k", min=1, help="How many studies.")] = 10,
     sampling_rate_hz: Annotated[float | None, typer.Option(help="For a file that does not hold its rate.")] = None,
+    unit: UnitOption = None,
+    leads: LeadsOption = None,
     workspace: WorkspaceOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -122,7 +131,7 @@ def search(
     from echo2ecg_core.ecg.readers import read_ecg
     from echo2ecg_core.intake.demo import open_workspace
 
-    record = read_ecg(file, sampling_rate_hz=sampling_rate_hz)
+    record = read_ecg(file, None, sampling_rate_hz, unit, leads)
     place = named_workspace(workspace)
     open_workspace(place)
     prediction = predict_record(record, load_active_model(place), place)
@@ -130,6 +139,8 @@ def search(
     if as_json:
         print_json(search_report(prediction, hits))
     else:
+        for sentence in told_beside(prediction.as_json()):
+            print(sentence, file=sys.stderr)
         print_hits(hits)
 
 

@@ -30,6 +30,12 @@ if TYPE_CHECKING:
 WorkspaceOption = Annotated[
     Path | None, typer.Option("--workspace", help="Folder of catalog, clips, vectors and models.")
 ]
+UnitOption = Annotated[
+    str | None, typer.Option("--unit", help="mV, µV (uV) or 4.88uV (a count), for files that name none.")
+]
+LeadsOption = Annotated[
+    str | None, typer.Option("--leads", help="I,II,III,aVR,aVL,aVF,V1-V6 in the file's order, if it names none.")
+]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
 
 
@@ -66,8 +72,8 @@ def print_report(report: dict) -> None:
     outside = report["out_of_distribution"]
     if outside and outside["flag"]:
         print(f"  {outside['message']}")
-    if report["quality"]["verdict"] == "unusable" and report["quality"]["reason"]:
-        print(f"  {report['quality']['reason']}")
+    for sentence in told_beside(report):
+        print(f"  {sentence}")
     for row in report["phenotypes"]:
         if row["reason"]:
             print(f"  {row['label']:<30} –  {row['reason']}")
@@ -98,6 +104,18 @@ def print_second_reader(reader: dict) -> None:
         told = f"score {finding['score']:.2f}" if finding["chance"] is None else f"chance {finding['chance']:.0%}"
         ours = "" if finding["our_chance"] is None else f", ours {finding['our_chance']:.0%}. {finding['agreement']}"
         print(f"    {finding['label']:<45} {told}{ours}")
+
+
+def told_beside(report: dict) -> list[str]:
+    """What stands beside an estimate: quality with its reasons, pacing and swaps, doubts, reading notes."""
+    quality, ecg = report["quality"], report["ecg"]
+    said = [quality["reason"]] if quality["reason"] else []
+    if quality["verdict"] != "good":
+        said = [f"Signal quality {quality['verdict']}. {quality['reason']}".strip()]
+    said += [note for note in quality["notes"] if note not in quality["reason"]]
+    doubts = ecg.get("doubts", [])
+    said += [f"Not settled: {doubt}" for doubt in doubts]
+    return said + [f"Read: {note}" for note in ecg.get("notes", []) if note not in doubts]
 
 
 def print_hits(hits: Sequence["Hit"]) -> None:

@@ -77,7 +77,7 @@ def predict_batch(
             }
         )
         if quality.verdict != "unusable" or insist:
-            windows[row] = model.prepare(record)  # (w, 12, n)
+            windows[row] = _windows(record, quality, model)  # (w, 12, n)
     vectors = _embedded(windows, model)
     labelled = _Labelled(model, workspace) if workspace and vectors else None
     predictions = []
@@ -89,6 +89,16 @@ def predict_batch(
             report["out_of_distribution"] = _outside(found.outside[None], model)
         predictions.append(Prediction(report, found and found.embedding, found and found.aligned, card.model_id))
     return predictions
+
+
+def _windows(record: EcgRecord, quality, model: LoadedModel) -> np.ndarray:
+    """The windows (w, 12, n) that the model reads: of a long record those of its usable minutes only."""
+    from echo2ecg_core.ecg.quality import usable_parts
+
+    parts = usable_parts(record, quality)
+    if model.spec.ecg_input.windows == "first":
+        parts = parts[:1]
+    return np.concatenate([model.prepare(part) for part in parts])
 
 
 def _embedded(windows: dict[int, np.ndarray], model: LoadedModel) -> dict[int, EcgVectors]:
@@ -114,6 +124,7 @@ def ecg_facts(record: EcgRecord) -> dict:
         "leads": list(record.leads),
         "derived_leads": list(record.derived_leads),
         "notes": list(record.notes),
+        "doubts": list(record.doubts),
         "units": record.units,
         "age_years": record.age_years,
         "sex": record.sex,

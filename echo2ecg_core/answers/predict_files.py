@@ -51,6 +51,8 @@ def predict_files(
     sampling_rate_hz: float | None = None,
     sex: str | None = None,
     age_years: float | None = None,
+    unit: str | None = None,
+    lead_order: str | None = None,
     progress: Progress = silent,
 ) -> Iterator[dict]:
     """Reports in the order of the files; {"ecg": {"source"}, "error"} for one that cannot be read or used.
@@ -59,20 +61,25 @@ def predict_files(
         files: Paths of single files.
         load_model: Called at the first readable ECG only, so that bad input touches nothing.
         workspace: Where labelled neighbours are looked up.
-        insist, sampling_rate_hz: As in `predict` and `read_ecg`.
+        insist, sampling_rate_hz, unit, lead_order: As in `predict` and `read_ecg`.
         sex, age_years: Of the person, for second readers, where a file does not tell them.
         progress: Told the share that is done.
     """
+    from echo2ecg_core.ecg.channels import lead_order_of
     from echo2ecg_core.ecg.readers import read_ecg
+    from echo2ecg_core.ecg.units import needed_factor
 
     if sex not in (None, "male", "female"):
         raise ReadError(f"The sex has to be male or female, found {sex!r}.", "Leave --sex out where it is not known.")
+    lead_order_of(lead_order)  # what cannot be used is told once, not for every file
+    if unit:
+        needed_factor(unit)
     model, readers = None, []
     for start in range(0, len(files), BATCH):
         batch: list[EcgRecord | dict] = []
         for path in files[start : start + BATCH]:
             try:
-                batch.append(read_ecg(path, sampling_rate_hz=sampling_rate_hz))
+                batch.append(read_ecg(path, None, sampling_rate_hz, unit, lead_order))
             except Echo2ECGError as error:
                 batch.append({"ecg": {"source": path.name}, "error": str(error)})
         if model is None and any(isinstance(item, EcgRecord) for item in batch):
@@ -134,6 +141,9 @@ def as_row(report: dict) -> dict:
         **{name: report.get("measurements", {}).get(name) for name in MEASURED},
         "quality": report.get("quality", {}).get("verdict"),
         "quality_reason": report.get("quality", {}).get("reason"),
+        "quality_notes": " ".join(report.get("quality", {}).get("notes", ())),
+        "not_settled": " ".join(report["ecg"].get("doubts", ())),
+        "reading_notes": " ".join(report["ecg"].get("notes", ())),
         "outside_training": outside.get("flag"),
         "outside_percentile": outside.get("percentile"),
     }

@@ -55,18 +55,20 @@ def why_no_studies(card: ModelCard | None) -> str:
 
 
 @st.cache_data(max_entries=32, show_spinner=False)
-def read_files(content: dict[str, bytes], sampling_rate_hz: float | None) -> tuple[ReadFile, ...]:
+def read_files(
+    content: dict[str, bytes], sampling_rate_hz: float | None, unit: str = "", lead_order: str = ""
+) -> tuple[ReadFile, ...]:
     """Every recording of an upload, read once per content.
 
     Args:
         content: File name -> bytes; files that belong together (.hea and .dat) come together.
-        sampling_rate_hz: For files that do not hold their rate.
+        sampling_rate_hz, unit, lead_order: For files that do not hold them.
     """
     from echo2ecg_core.ecg.readers import read_ecgs
 
     return tuple(
         ReadFile(item.source, item, None) if isinstance(item, EcgRecord) else ReadFile(item.source, None, item)
-        for item in read_ecgs(content, sampling_rate_hz)
+        for item in read_ecgs(content, sampling_rate_hz, unit, lead_order)
     )
 
 

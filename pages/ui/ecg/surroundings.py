@@ -50,7 +50,7 @@ def _facts(record: EcgRecord) -> list[str]:
 def notice(report: dict) -> None:
     """The line before the numbers: no estimate and why, outside the training data, or within it; of one height."""
     outside, unusable = report["out_of_distribution"], report["quality"]["verdict"] == "unusable"
-    amber = unusable or outside is None or outside["flag"]
+    amber = unusable or outside is None or outside["flag"] or bool(report["ecg"].get("doubts"))
     key = "notice_amber" if amber else "notice_quiet"
     with st.container(key=key, horizontal=True, vertical_alignment="center", gap="medium"):
         _notice_line(_notice_words(report))
@@ -68,13 +68,15 @@ def _notice_line(words: str) -> None:
 def _notice_words(report: dict) -> str:
     quality, outside = report["quality"], report["out_of_distribution"]
     notes = " ".join(quality.get("notes") or ())
+    doubts = " ".join(report["ecg"].get("doubts") or ())
+    not_settled = f" <b>Not settled.</b> {escape(doubts)}" if doubts else ""
     reason = escape(f"{(quality.get('reason') or '').removeprefix('No estimate.').strip()} {notes}".strip())
     if outside is None:
-        return f"<b>No estimate.</b> {reason} The tracing is shown; nothing was predicted."
+        return f"<b>No estimate.</b> {reason} The tracing is shown; nothing was predicted.{not_settled}"
     words = _distance_words(outside, report["model"]["synthetic"])
     if reason:
         words = f"<b>Signal quality {quality['verdict']}.</b> {reason} {words}"
-    return words
+    return words + not_settled
 
 
 def _distance_words(outside: dict, synthetic: bool) -> str:
