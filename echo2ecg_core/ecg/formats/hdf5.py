@@ -49,7 +49,7 @@ def read(file: EcgFile, told: Told = NOTHING_TOLD) -> Iterator[Channels]:
         candidates = CODE15_CANDIDATES if is_code15 else None
         for channels in recordings(tracings, rate, file.name, "HDF5", _names(facts), _unit(facts), candidates, told):
             if is_code15:
-                trim(channels)
+                _trim(channels)
             yield channels
 
 
@@ -118,7 +118,7 @@ def _unit(facts: dict) -> str:
     return next((_texts(facts[key])[0] for key in UNIT_KEYS if key in facts and np.size(facts[key])), "")
 
 
-def trim(channels: Channels) -> None:
+def _trim(channels: Channels) -> None:
     """Cut the zero padding at both ends."""
     moving = np.flatnonzero(np.any(channels.samples_mv != 0, axis=0))
     n_samples = channels.samples_mv.shape[1]
