@@ -17,6 +17,8 @@ from echo2ecg_core.errors import Echo2ECGError
 from echo2ecg_core.failures import sentence_of_disk
 from echo2ecg_core.terminal import (
     JsonOption,
+    LeadsOption,
+    UnitOption,
     WorkspaceOption,
     existing_workspace,
     named_workspace,
@@ -25,6 +27,7 @@ from echo2ecg_core.terminal import (
     print_report,
     progress_bar,
     run_here,
+    told_beside,
 )
 
 app = typer.Typer(
@@ -54,7 +57,15 @@ def main() -> None:
 def predict(
     files: Annotated[list[Path], typer.Argument(help="ECG files, folders or patterns (a WFDB record by its .hea).")],
     sampling_rate_hz: Annotated[float | None, typer.Option(help="For files that do not hold their rate.")] = None,
+    unit: UnitOption = None,
+    leads: LeadsOption = None,
     insist: Annotated[bool, typer.Option(help="Predict although the signal quality is unusable.")] = False,
+    sex: Annotated[
+        str | None, typer.Option(help="male or female, where a file does not tell; second readers ask.")
+    ] = None,
+    age_years: Annotated[
+        float | None, typer.Option(help="Age, where a file does not tell; second readers ask.")
+    ] = None,
     csv: Annotated[bool, typer.Option("--csv", help="Print a table, one row a file.")] = False,
     workspace: WorkspaceOption = None,
     as_json: JsonOption = False,
@@ -74,7 +85,18 @@ def predict(
     found = ecg_files(files)
     with progress_bar(shown=len(found) > 1) as progress:
         reports = list(
-            predict_files(found, load, place, insist=insist, sampling_rate_hz=sampling_rate_hz, progress=progress)
+            predict_files(
+                found,
+                load,
+                place,
+                insist=insist,
+                sampling_rate_hz=sampling_rate_hz,
+                sex=sex,
+                age_years=age_years,
+                unit=unit,
+                lead_order=leads,
+                progress=progress,
+            )
         )
     if single and "error" in reports[0]:
         raise Echo2ECGError(reports[0]["error"])
@@ -96,6 +118,8 @@ def search(
     file: Path,
     k: Annotated[int, typer.Option("-k", min=1, help="How many studies.")] = 10,
     sampling_rate_hz: Annotated[float | None, typer.Option(help="For a file that does not hold its rate.")] = None,
+    unit: UnitOption = None,
+    leads: LeadsOption = None,
     workspace: WorkspaceOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -107,7 +131,7 @@ def search(
     from echo2ecg_core.ecg.readers import read_ecg
     from echo2ecg_core.intake.demo import open_workspace
 
-    record = read_ecg(file, sampling_rate_hz=sampling_rate_hz)
+    record = read_ecg(file, None, sampling_rate_hz, unit, leads)
     place = named_workspace(workspace)
     open_workspace(place)
     prediction = predict_record(record, load_active_model(place), place)
@@ -115,6 +139,8 @@ def search(
     if as_json:
         print_json(search_report(prediction, hits))
     else:
+        for sentence in told_beside(prediction.as_json()):
+            print(sentence, file=sys.stderr)
         print_hits(hits)
 
 
@@ -209,7 +235,7 @@ def import_archive(
     from echo2ecg_core.intake.ingest import IngestReport, Options, check, summary_lines
     from echo2ecg_core.intake.layouts.recognise import plan_of
     from echo2ecg_core.intake.mapping import read_mapping, save_mapping
-    from echo2ecg_core.intake.preview import lines, preview
+    from echo2ecg_core.intake.preview import lines, mapping_in, preview
 
     place = named_workspace(workspace)
     told = read_mapping(map_file) if map_file else {}
@@ -217,7 +243,7 @@ def import_archive(
     if dry_run or save_map:
         found = preview(folder, place, options)
         if save_map:
-            save_mapping(save_map, found["maps"])
+            save_mapping(save_map, mapping_in(found))
     if dry_run:
         print_json(found) if as_json else print("\n".join(lines(found)))
         raise typer.Exit(2 if found["problems"] else 0)
@@ -227,6 +253,24 @@ def import_archive(
     kept = import_report(place, job.job_id)
     report = IngestReport(**kept.pop("added"), **{name: kept[name] for name in kept if name != "cohort"})
     print_json(report.as_json()) if as_json else print("\n".join(summary_lines(report)))
+
+
+@app.command("remove")
+def remove_data(
+    cohort: Annotated[str | None, typer.Option(help="Name of a cohort.")] = None,
+    patient: Annotated[str | None, typer.Option(help="Id of a patient, as the pages show it.")] = None,
+    study: Annotated[str | None, typer.Option(help="Id of a study.")] = None,
+    ecg: Annotated[str | None, typer.Option(help="Id of an ECG.")] = None,
+    workspace: WorkspaceOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Take a cohort, a patient, a study or an ECG out of the workspace, with its files and vectors."""
+    from dataclasses import asdict
+
+    from echo2ecg_core.intake.removal import remove
+
+    removed = remove(existing_workspace(workspace), cohort=cohort, patient=patient, study=study, ecg=ecg)
+    print_json(asdict(removed)) if as_json else print(removed.sentence())
 
 
 @app.command()
@@ -326,6 +370,27 @@ def report(
 
 
 @app.command()
+def compare(
+    models: Annotated[list[str], typer.Option(help="Ids of two or more models, ours or second readers: A B C.")],
+    out: Annotated[Path, typer.Option(help="Folder to write: findings, report.html, tables/, figures/.")],
+    more: Annotated[list[str] | None, typer.Argument(hidden=True)] = None,
+    cohort: Annotated[str | None, typer.Option(help="Judge test patients of this cohort; without it, of all.")] = None,
+    workspace: WorkspaceOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Compare models on the same test patients: findings, retrieval, sizes and speed, with paired differences."""
+    from echo2ecg_core.reports.compare import compare as compare_models
+    from echo2ecg_core.reports.compare import summary_lines
+
+    with progress_bar() as progress:
+        found = compare_models(existing_workspace(workspace), [*models, *(more or ())], cohort, out, progress)
+    if as_json:
+        print_json(found)
+    else:
+        print("\n".join(summary_lines(found)))
+
+
+@app.command()
 def phantom(
     out: Annotated[Path, typer.Option(help="Folder to write.")],
     patients: Annotated[int, typer.Option()] = 20,
@@ -356,6 +421,7 @@ def promote(
     workspace: WorkspaceOption = None,
 ) -> None:
     """Make a registered model the active one; an older one is rolled back to like this."""
+    from echo2ecg_core.answers.readiness import worth
     from echo2ecg_core.training.prepare import prepare_model
     from echo2ecg_core.training.promote import promote as make_active
 
@@ -364,6 +430,8 @@ def promote(
         with progress_bar() as progress:
             print(prepare_model(place, model, progress), file=sys.stderr)
     card = make_active(place, model)
+    for sentence in worth(place, card):
+        print(sentence, file=sys.stderr)
     print(f"{card.name} {card.model_id} is active.")
 
 

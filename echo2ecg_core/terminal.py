@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from echo2ecg_core.errors import StoreError
-from echo2ecg_core.figures.notation import measured_range, predicted
+from echo2ecg_core.figures.notation import held_words, measured_range, predicted
 from echo2ecg_core.phenotypes import PHENOTYPES
 from echo2ecg_core.settings import settings
 from echo2ecg_core.store import jobs
@@ -29,6 +29,12 @@ if TYPE_CHECKING:
 
 WorkspaceOption = Annotated[
     Path | None, typer.Option("--workspace", help="Folder of catalog, clips, vectors and models.")
+]
+UnitOption = Annotated[
+    str | None, typer.Option("--unit", help="mV, µV (uV) or 4.88uV (a count), for files that name none.")
+]
+LeadsOption = Annotated[
+    str | None, typer.Option("--leads", help="I,II,III,aVR,aVL,aVF,V1-V6 in the file's order, if it names none.")
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
 
@@ -66,20 +72,54 @@ def print_report(report: dict) -> None:
     outside = report["out_of_distribution"]
     if outside and outside["flag"]:
         print(f"  {outside['message']}")
-    if report["quality"]["verdict"] == "unusable" and report["quality"]["reason"]:
-        print(f"  {report['quality']['reason']}")
+    for sentence in told_beside(report):
+        print(f"  {sentence}")
     for row in report["phenotypes"]:
         if row["reason"]:
             print(f"  {row['label']:<30} –  {row['reason']}")
         else:
             phenotype = PHENOTYPES[row["name"]]
             value = f"{predicted(phenotype, row['value'])} {row['unit']}".strip()
-            print(f"  {row['label']:<30} {value} (90 % interval {measured_range(phenotype, *row['interval'])})")
+            level = f"{100 * row['interval_level']:.0f} %"
+            within = f"{level} interval {measured_range(phenotype, *row['interval'])}" if row["interval"] else ""
+            print(f"  {row['label']:<30} {value} ({within or row['interval_reason']})")
+            if row["name"] == "lvef" and (words := held_words(row)):
+                print(f"  {'':<30} {words}")
+    for reader in report.get("second_readers", ()):
+        print_second_reader(reader)
     print(
         f"  model {report['model']['name']} {report['model']['id']}"
         f"{', trained on simulated hearts' if report['model']['synthetic'] else ''}. Research use only. Not a medical "
         "device."
     )
+
+
+def print_second_reader(reader: dict) -> None:
+    """What a second reader says, its likeliest findings first; a score is called one until it is recalibrated."""
+    print(f"  {reader['model']['name']} {reader['model']['id']} (second reader)")
+    if reader["error"]:
+        print(f"    {reader['error']}")
+        return
+    if reader["this_ecg_left_out_for"]:
+        print(f"    Its authors left such ECGs out: {', '.join(reader['this_ecg_left_out_for'])}.")
+    shared = [f for f in reader["findings"] if f["question"]]
+    others = sorted((f for f in reader["findings"] if not f["question"]), key=lambda f: -f["score"])
+    for finding in shared + others[:5]:
+        told = f"score {finding['score']:.2f}" if finding["chance"] is None else f"chance {finding['chance']:.0%}"
+        ours = "" if finding["our_chance"] is None else f", ours {finding['our_chance']:.0%}. {finding['agreement']}"
+        print(f"    {finding['label']:<45} {told}{ours}")
+
+
+def told_beside(report: dict) -> list[str]:
+    """What stands beside an estimate: quality with its reasons, pacing and swaps, doubts, reading notes."""
+    quality, ecg = report["quality"], report["ecg"]
+    said = [quality["reason"]] if quality["reason"] else []
+    if quality["verdict"] != "good":
+        said = [f"Signal quality {quality['verdict']}. {quality['reason']}".strip()]
+    said += [note for note in quality["notes"] if note not in quality["reason"]]
+    doubts = ecg.get("doubts", [])
+    said += [f"Not settled: {doubt}" for doubt in doubts]
+    return said + [f"Read: {note}" for note in ecg.get("notes", []) if note not in doubts]
 
 
 def print_hits(hits: Sequence["Hit"]) -> None:

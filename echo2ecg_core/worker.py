@@ -201,6 +201,24 @@ def _model_import(workspace: Workspace, parameters: dict, progress) -> str:
     return import_weight_files(workspace, parameters, progress)
 
 
+def _recalibrate(workspace: Workspace, parameters: dict, progress) -> str:
+    from echo2ecg_core.intake.ready_models import recalibrate
+
+    return recalibrate(workspace, parameters["model"], progress)
+
+
+def _ready_embed(workspace: Workspace, parameters: dict, progress) -> str:
+    from echo2ecg_core.intake.ready_models import embed_as_encoder
+
+    return embed_as_encoder(workspace, parameters["model"], progress)
+
+
+def _machine_read(workspace: Workspace, parameters: dict, progress) -> str:
+    from echo2ecg_core.intake.ready_models import machine_read
+
+    return machine_read(workspace, parameters["model"], all_studies=parameters.get("all", False), progress=progress)
+
+
 WORKFLOWS = {
     "demo": _demo,
     "map": _map,
@@ -210,4 +228,7 @@ WORKFLOWS = {
     "train": _train,
     "evaluate": _evaluate,
     "model_import": _model_import,
+    "recalibrate": _recalibrate,
+    "ready_embed": _ready_embed,
+    "machine_read": _machine_read,
 }

@@ -10,38 +10,17 @@ import hashlib
 import json
 import shutil
 import zipfile
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 
 from echo2ecg_core.errors import ReadError, StoreError
 from echo2ecg_core.intake.ingest import Options, ingest
-from echo2ecg_core.intake.layouts.recognise import layout_of, plan_of
+from echo2ecg_core.intake.layouts.recognise import find
 from echo2ecg_core.intake.mapping import column_from
 from echo2ecg_core.progress import Progress
 from echo2ecg_core.store import jobs
 from echo2ecg_core.store.database import Workspace, write_atomically
 from echo2ecg_core.store.model_registry import ModelRegistry
-
-
-@dataclass(frozen=True)
-class ArchiveFacts:
-    """What an archive says it holds, before it is read."""
-
-    patients: int
-    studies: int
-    ecgs: int
-    clips: int
-    synthetic: bool
-
-
-def look_into(folder: Path) -> ArchiveFacts:
-    """Count what an archive folder holds; reads its tables and lists its files.
-
-    Raises:
-        StoreError: there is no such folder, or its tables are missing or lack a column.
-    """
-    plan = plan_of(folder)
-    return ArchiveFacts(len(plan.patients), len(plan.studies), len(plan.ecgs), len(plan.clips), plan.synthetic)
 
 
 def keep_upload(workspace: Workspace, name: str, content: bytes) -> str:
@@ -80,7 +59,7 @@ def import_archive(workspace: Workspace, parameters: dict, progress: Progress) -
         folder = unpack(workspace.folder / "uploads" / upload, unpacked)
     else:
         folder = Path(parameters["folder"])
-    options = _options(parameters)
+    options = options_of(parameters)
     report = asdict(ingest(folder, workspace, cohort=parameters["cohort"], progress=progress, options=options))
     added = {what: report.pop(what) for what in ("patients", "studies", "clips", "ecgs")}
     if "job_id" in parameters:
@@ -118,9 +97,11 @@ def import_parameters(folder: Path, options: Options) -> dict:
     }
 
 
-def _options(parameters: dict) -> Options:
+def options_of(parameters: dict) -> Options:
+    """How a job's parameters (see `import_archive`) say that an import is read."""
     labels, key = parameters.get("labels"), parameters.get("key")
     return Options(
+        cohort=parameters.get("cohort") or "Imported",
         layout=parameters.get("layout") or "auto",
         labels=Path(labels) if labels else None,
         told={name: column_from(name, means) for name, means in (parameters.get("map") or {}).items()},
@@ -152,7 +133,7 @@ def import_weight_files(workspace: Workspace, parameters: dict, progress: Progre
     for path in uploads:
         path.unlink(missing_ok=True)
     _write_report(workspace, parameters["job_id"], done.as_json())
-    return f"{done.card.name} {done.card.model_id} is registered, inactive. {' '.join(done.notes)}".strip()
+    return f"{done.card.name} {done.card.model_id} is registered, {done.state}. {' '.join(done.notes)}".strip()
 
 
 def import_report(workspace: Workspace, job_id: int) -> dict | None:
@@ -191,17 +172,14 @@ def unpack(path: Path, target: Path) -> Path:
             f"The upload cannot be unpacked: it is no zip, encrypted or damaged ({type(error).__name__}).",
             "Pack the archive again as a plain zip.",
         ) from error
-    for folder in (target, *sorted(p for p in target.iterdir() if p.is_dir())):
-        try:
-            layout_of(folder)
-        except StoreError:
-            continue
-        return folder
-    shutil.rmtree(target, ignore_errors=True)
-    raise StoreError(
-        "The zip holds no folder with labels.csv, ecgs.csv or the files of a data set that is known.",
-        'Pack the folder that holds them; see README, "Import".',
-    )
+    try:
+        return find(target)[0]
+    except StoreError as error:
+        shutil.rmtree(target, ignore_errors=True)
+        raise StoreError(
+            "The zip holds no folder with labels.csv, ecgs.csv or the files of a data set that is known.",
+            'Pack the folder that holds them; see README, "Import".',
+        ) from error
 
 
 def _check_names(zipped: zipfile.ZipFile, target: Path) -> None:

@@ -9,10 +9,11 @@ import numpy as np
 
 from echo2ecg_core.ecg.channels import twelve_lead_record
 from echo2ecg_core.ecg.formats.array_layout import CODE15_CANDIDATES, recordings
-from echo2ecg_core.ecg.formats.hdf5 import CODE15_RATE_HZ, trim
 from echo2ecg_core.ecg.readers import read_next
 from echo2ecg_core.ecg.record import EcgRecord
 from echo2ecg_core.errors import ReadError
+
+RATE_HZ = 400.0  # of CODE-15
 
 
 def npy_row(path: Path, row: int) -> EcgRecord:
@@ -44,13 +45,13 @@ def code15_row(path: Path, row: int) -> EcgRecord:
             tracing = np.asarray(archive["tracings"][row : row + 1])
     except (OSError, KeyError, ValueError) as error:
         raise ReadError("The part of CODE-15 cannot be read.", "Download the file again.") from error
-    found = recordings(tracing, CODE15_RATE_HZ, path.name, "HDF5", candidates=CODE15_CANDIDATES)
-    return _record(found, path, len(tracing), trim)
+    filled = np.flatnonzero(tracing.any(axis=(0, 2)))
+    tracing = tracing[:, filled[0] : filled[-1] + 1] if filled.size else tracing
+    return _record(recordings(tracing, RATE_HZ, path.name, "HDF5", candidates=CODE15_CANDIDATES), path, len(tracing))
 
 
-def _record(found, path: Path, n_rows: int, tidy=lambda channels: None) -> EcgRecord:
+def _record(found, path: Path, n_rows: int) -> EcgRecord:
     channels = read_next(found, path.name) if n_rows else None
     if channels is None:
         raise ReadError("The table names a row that the array does not have.", "Download table and array together.")
-    tidy(channels)
     return twelve_lead_record(channels, path.name)

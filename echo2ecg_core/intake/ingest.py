@@ -9,6 +9,7 @@ what a corrected table says anew is changed and told.
 
 import hashlib
 import re
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -38,7 +39,7 @@ class IngestReport:
         changed: What a corrected table changed: {kind, id, name, was, now}.
         refused: {file, reason}; of real patients files go by numbers.
         notes: What was settled, converted or left off.
-        ignored: {what, reason}.
+        ignored: {what, reason}; of real patients counted by reason, the preview names them.
         pseudonyms: True where ids and dates were replaced.
     """
 
@@ -144,7 +145,7 @@ _GIVEN = "SELECT given_id, id FROM given_ids WHERE cohort = ?"
 def _against_catalog(plan: Plan, names: "_Names", split: dict, known: dict, given: dict) -> None:
     for patient in plan.patients.values():
         was = split.get(given["patient"].get(names.of("patient", patient.patient_id)))
-        if was and was != (patient.split or split_of(patient.patient_id)):
+        if was and patient.split and was != patient.split:
             plan.problems.add(
                 f"A patient would be in two splits ({was} in the workspace, and another one in the table)."
             )
@@ -191,6 +192,9 @@ class _Import:
         self.catalog, self.report = Catalog(workspace), IngestReport(notes=list(plan.notes))
         self.report.pseudonyms = self.names.pseudonyms is not None
         self.report.ignored = [{"what": what, "reason": reason} for what, reason in plan.ignored]
+        if self.report.pseudonyms:  # names of files and of measurements may be those of people
+            reasons = Counter(reason for _, reason in plan.ignored)
+            self.report.ignored = [{"what": f"{n} of the import", "reason": reason} for reason, n in reasons.items()]
 
     def run(self) -> IngestReport:
         for name, reason in self.plan.passed_over:
@@ -214,6 +218,8 @@ class _Import:
         for kind, given in (("patient", plan.patients), ("study", plan.studies), ("ecg", plan.ecgs)):
             taken = self.catalog.take_ids(cohort, kind, [names.of(kind, i) for i in given])
             self.ids[kind] = {i: taken[names.of(kind, i)] for i in given}
+        with self.workspace.connect() as db:
+            self.split = {r["patient_id"]: r["split"] for r in db.execute("SELECT patient_id, split FROM patients")}
         changes = self.catalog.add_patients([self._patient(p) for p in plan.patients.values()])
         changes += self.catalog.add_studies([self._study(s) for s in plan.studies.values()])
         here = set(self.catalog.ecgs().ecg_id)
@@ -228,8 +234,8 @@ class _Import:
         self.report.changed = [vars(c) for c in changes]
 
     def _patient(self, planned: PlannedPatient) -> NewPatient:
-        split = planned.split or split_of(planned.patient_id)
         id = self.ids["patient"][planned.patient_id]
+        split = planned.split or self.split.get(id) or split_of(planned.patient_id)
         return NewPatient(id, split, self.options.cohort, self.plan.synthetic, planned.sex)
 
     def _study(self, planned: PlannedStudy) -> NewStudy:

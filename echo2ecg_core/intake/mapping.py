@@ -14,7 +14,7 @@ the person: the first is proposed and the other named.
 import re
 import unicodedata
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +31,7 @@ VISIT = ("sex", "age_years", "split")
 FILE = ("path", "sampling_rate_hz", "unit", "lead_order")
 VIEW = ("clip_path", "view")
 LONG = ("measurement", "value", "value_unit")  # a row a measurement
+IGNORED = "ignored"  # what a person calls a column that is not to be used
 FIELDS = (*IDS, *DATES, *VISIT, *FINDINGS, *PHENOTYPES, *FILE, *VIEW, *LONG)
 
 _NAMES: dict[str, str] = {
@@ -157,11 +158,13 @@ def guess(table: Table, wanted: Iterable[str] = FIELDS) -> TableMap:
         wanted: Fields that may be in it.
     """
     columns, ignored, notes, allowed = {}, [], [], set(wanted)
-    exact = {name for name in table.columns if name in allowed}
+    exact, held = {name for name in table.columns if name in allowed}, {field_of(name)[0] for name in table.columns}
     for name in sorted(table.columns, key=lambda n: (n not in exact, table.columns.index(n))):
         field, unit = field_of(name)
-        if field == "unit" or (field == "value_unit" and "value" not in _fields_in(table)):
-            field = "unit" if "unit" in allowed else None
+        if field in ("unit", "value_unit"):  # of the measurement in a row, or of a signal
+            field = "value_unit" if "value" in held else "unit"
+        if field == "study_date" and "study_date" not in allowed:
+            field = "ecg_time"
         taken = [c for c, means in columns.items() if means.field == field]
         if field not in allowed or not _values_fit(table, name, field):
             ignored.append(name)
@@ -172,10 +175,6 @@ def guess(table: Table, wanted: Iterable[str] = FIELDS) -> TableMap:
             columns[name] = Column(field, unit if field in PHENOTYPES else None)
     ordered = {name: columns[name] for name in table.columns if name in columns}
     return TableMap(ordered, tuple(n for n in table.columns if n in ignored), tuple(notes))
-
-
-def _fields_in(table: Table) -> set[str | None]:
-    return {field_of(name)[0] for name in table.columns}
 
 
 def _values_fit(table: Table, name: str, field: str | None) -> bool:
@@ -216,7 +215,7 @@ def column_from(name: str, means: Any) -> Column:
     """
     told = {"field": means} if isinstance(means, str) else dict(means) if isinstance(means, Mapping) else {}
     field, unit, dates = told.get("field", ""), told.get("unit"), told.get("dates")
-    if field not in FIELDS:
+    if field not in (*FIELDS, IGNORED):
         raise StoreError(
             f"The mapping says of the column {name} {field!r}, which is no field.", f"Fields: {', '.join(FIELDS)}."
         )
@@ -233,32 +232,40 @@ def column_from(name: str, means: Any) -> Column:
     return Column(field, unit, dates)
 
 
-def write_mapping(mapping: TableMap) -> str:
+def write_mapping(columns: Mapping[str, Column]) -> str:
     """A mapping as the YAML that --map takes."""
     import yaml
 
     def told(means: Column) -> Any:
-        facts = {"field": means.field, "unit": means.unit, "dates": means.dates}
-        given = {k: v for k, v in facts.items() if v is not None}
+        given = {k: v for k, v in vars(means).items() if v is not None}
         return given if len(given) > 1 else means.field
 
-    text = yaml.safe_dump(
-        {"columns": {n: told(m) for n, m in mapping.columns.items()}}, allow_unicode=True, sort_keys=False
-    )
-    return text + "".join(f"# ignored: {name}\n" for name in mapping.ignored)
+    return yaml.safe_dump({"columns": {n: told(m) for n, m in columns.items()}}, allow_unicode=True, sort_keys=False)
 
 
-def save_mapping(path: Path, maps: Mapping[str, Mapping[str, Mapping]]) -> None:
-    """Write the maps of an import ({file: {column: {field, unit, dates}}}) as one YAML file for --map.
+def save_mapping(path: Path, columns: Mapping[str, Column]) -> None:
+    """Write a mapping for --map.
 
     Raises:
         StoreError: it cannot be written.
     """
-    columns = {name: Column(**facts) for means in maps.values() for name, facts in means.items()}
     try:
-        path.write_text(write_mapping(TableMap(columns)), encoding="utf-8")
+        path.write_text(write_mapping(columns), encoding="utf-8")
     except OSError as error:
         raise StoreError(f"The mapping cannot be written: {error.strerror}.", "Name another place.") from error
+
+
+def columns_of(means: TableMap) -> dict[str, Column]:
+    """All columns of a table; those that are not used are said to be."""
+    return means.columns | {name: Column(IGNORED) for name in means.ignored}
+
+
+def joined(maps: Iterable[Mapping[str, Column]]) -> dict[str, Column]:
+    """The columns of several tables as one mapping; a name that one of them uses is not ignored for the other."""
+    told: dict[str, Column] = {}
+    for columns in maps:
+        told |= {name: c for name, c in columns.items() if c.field != IGNORED or name not in told}
+    return told
 
 
 def apply(table: Table, told: Mapping[str, Column]) -> TableMap:
@@ -282,6 +289,7 @@ def apply(table: Table, told: Mapping[str, Column]) -> TableMap:
     return TableMap(found, tuple(c for c in table.columns if c not in found))
 
 
-def with_dates(mapping: TableMap, column: str, order: str) -> TableMap:
-    """The mapping with an order of dates told for one column."""
-    return replace(mapping, columns=mapping.columns | {column: replace(mapping.columns[column], dates=order)})
+def told_for(table: Table, told: Mapping[str, Column]) -> dict[str, Column]:
+    """Those of the columns a person has mapped that this table has, by their names in it."""
+    by_plain = {plain_name(c): c for c in table.columns}
+    return {by_plain[plain_name(name)]: means for name, means in told.items() if plain_name(name) in by_plain}

@@ -12,7 +12,7 @@ import pandas as pd
 
 from echo2ecg_core.intake.ingest import Options, check
 from echo2ecg_core.intake.layouts.recognise import plan_of
-from echo2ecg_core.intake.mapping import TableMap
+from echo2ecg_core.intake.mapping import Column, columns_of, joined
 from echo2ecg_core.intake.plan import Plan
 from echo2ecg_core.intake.problems import ImportRefused
 from echo2ecg_core.phenotypes import PHENOTYPES
@@ -29,7 +29,8 @@ def preview(folder: Path, workspace: Workspace, options: Options) -> dict:
     Returns:
         layout, synthetic, pseudonyms, patients, studies, ecgs, clips, files {suffix: count}, pairs {days: count},
         labels [{name, short, unit, n, low, high, counts, edges}], notes, passed_over {reason: count},
-        ignored [{what, reason}], maps {file: {column: {field, unit, dates}}}, problems [{sentence, file, row, column}].
+        ignored [{what, reason}], maps {file: {column: {field, unit, dates}}} ("ignored" for columns that are not used),
+        problems [{sentence, file, row, column}].
 
     Raises:
         StoreError: there is no such folder or layout, or a table cannot be read or lacks a column.
@@ -52,14 +53,14 @@ def preview(folder: Path, workspace: Workspace, options: Options) -> dict:
         "notes": list(plan.notes),
         "passed_over": dict(Counter(reason for _, reason in plan.passed_over).most_common()),
         "ignored": [{"what": what, "reason": reason} for what, reason in plan.ignored],
-        "maps": {file: map_as_json(means) for file, means in plan.maps.items()},
+        "maps": {file: {n: vars(c) for n, c in columns_of(m).items()} for file, m in plan.maps.items()},
         "problems": [vars(problem) for problem in plan.problems.found],
     }
 
 
-def map_as_json(means: TableMap) -> dict[str, dict]:
-    """A table map as the page edits it."""
-    return {name: vars(column) for name, column in means.columns.items()}
+def mapping_in(found: dict) -> dict[str, Column]:
+    """The mapping that a preview was made with, as one for all of its tables."""
+    return joined({name: Column(**c) for name, c in columns.items()} for columns in found["maps"].values())
 
 
 def _pairs(plan: Plan) -> dict[int, int]:

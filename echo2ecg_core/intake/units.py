@@ -102,4 +102,5 @@ def settle_unit(values: pd.Series, name: str, column: str, told: str | None = No
 
 def _note(phenotype: Phenotype, column: str, unit: str) -> str:
     own = phenotype.unit or "the phenotype's own unit"
-    return f"{phenotype.short} in the column {column} is in {unit}; it was converted to {own}."
+    what = "a fraction" if unit == "fraction" else f"in {unit}"
+    return f"{phenotype.short} in the column {column} is {what}; it was converted to {own}."

@@ -48,15 +48,17 @@ class PreparedPairs:
 
     Attributes:
         ecgs: (n_ecgs, 12, t) float16, cleaned at the model's rate; may be memory-mapped.
+        lengths: (n_ecgs,) samples of each that are its own, zeros behind them; None: all t.
         clips: (n_clips, 512) float32 frozen clip vectors.
         clips_of: For every study its rows of `clips`.
-        pairs: (n_pairs, 3) int: patient, ECG row, study row.
+        pairs: (n_pairs, 3) int: patient, ECG row, study row (-1 where ECGs are learnt from alone).
     """
 
     ecgs: np.ndarray
     clips: np.ndarray
     clips_of: list[np.ndarray]
     pairs: np.ndarray
+    lengths: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.pairs)
@@ -75,6 +77,21 @@ class PreparedPairs:
         shuffled = self.shuffled(rng)
         _, first = np.unique(shuffled[:, 0], return_index=True)
         return shuffled[rng.permutation(first)]
+
+    def windows(self, ecgs: np.ndarray, n_samples: int, rng: np.random.Generator | None = None) -> np.ndarray:
+        """A window (b, 12, n_samples) float32 of each of these ECG rows, within its own length.
+
+        Args:
+            ecgs: ECG rows.
+            n_samples: Of a window.
+            rng: Draws where each begins; the last possible start is never drawn, as published. None: at the start.
+        """
+        own = np.full(len(ecgs), self.ecgs.shape[2]) if self.lengths is None else self.lengths[ecgs]
+        starts = np.zeros(len(ecgs), int) if rng is None else rng.integers(np.maximum(own - n_samples, 1))
+        found = np.empty((len(ecgs), 12, n_samples), np.float32)
+        for i, (row, start) in enumerate(zip(ecgs, starts, strict=True)):
+            found[i] = self.ecgs[row, :, start : start + n_samples]
+        return found
 
     def views(
         self, studies: np.ndarray, max_views: int = 128, dropout: float = 0.0, rng: np.random.Generator | None = None

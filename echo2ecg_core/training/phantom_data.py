@@ -32,6 +32,7 @@ def prepare_cohort(
     *,
     n_whole: int | None = None,
     encoder=None,
+    with_clips: bool = True,
     processes: int = 2,
     progress: Progress = silent,
 ) -> TrainingData:
@@ -44,6 +45,7 @@ def prepare_cohort(
         n_whole: Only the first n_whole patients are rendered whole; of the later ones, training patients give their
             first study in `FEW_VIEWS` views, the others nothing. None: all whole.
         encoder: The frozen `PhantomVideoNet`; None keeps pooled clips.
+        with_clips: False renders no clip, for an objective that reads ECGs alone.
         processes: How many simulate at once.
         progress: Told share and message.
     """
@@ -53,8 +55,11 @@ def prepare_cohort(
     starts = [s for s in range(0, n_patients, SHARD) if not _shard(folder, s).exists()]
     with process_pool(processes, _start_process, weights) as pool:
         tasks = [
-            pool.submit(_prepare_shard, n_patients, seed, s, spec, folder, wholes, weights is not None) for s in starts
+            pool.submit(_prepare_shard, n_patients, seed, s, spec, folder, wholes, weights is not None, with_clips)
+            for s in starts
         ]
+        if starts:  # the first shard takes minutes
+            progress(0.0, f"Simulating hearts: 0 of {len(starts) * SHARD}, told every {SHARD}")
         for done, task in enumerate(as_completed(tasks), 1):
             task.result()
             progress(done / len(starts), f"Simulating hearts: {done * SHARD} of {len(starts) * SHARD}")
@@ -72,8 +77,9 @@ def prepare_cohort(
                 for shard in visits
                 for _, studies in shard
                 for study, views in studies
-                for view in views
-            ]
+                for view in (views if with_clips else ())
+            ],
+            columns=["study_id", "view"],
         ),
         clip_data=np.concatenate([p["clips"] for p in parts]),
     )
@@ -134,14 +140,15 @@ def _other_bodies(n_patients: int, seed: int, start: int, n_bodies: int) -> list
         cohort.patient(i) for i in range(start, min(start + SHARD, n_patients)) if cohort.split_of(i) == "train"
     ]
     return [
-        (patient, _in_another_body(ecg, body))
+        (patient, in_another_body(ecg, body))
         for patient in patients
         for ecg in patient.ecgs
         for body in range(1, n_bodies + 1)
     ]
 
 
-def _in_another_body(ecg, body: int):
+def in_another_body(ecg, body: int):
+    """The same heart in another chest, with other electrodes, beats and noise."""
     heart = replace(ecg.heart, body_seed=int(np.random.default_rng([*ecg.seed, body]).integers(2**31)))
     return replace(ecg, ecg_id=f"{ecg.ecg_id}-B{body}", heart=heart, seed=(*ecg.seed, body))
 
@@ -167,7 +174,7 @@ def _visits(n_patients: int, seed: int, start: int, n_whole: int) -> list:
     """Who is in a shard, with what: (patient, [(study, views)])."""
     from echo2ecg_core.phantom.cohort import PhantomCohort
 
-    cohort = PhantomCohort(n_patients, seed)
+    cohort = PhantomCohort(n_patients, seed, observer_noise=True)
     found = []
     for i in range(start, min(start + SHARD, n_patients)):
         whole = i < n_whole
@@ -224,15 +231,22 @@ def _start_process(weights: dict | None) -> None:
 
 
 def _prepare_shard(
-    n_patients: int, seed: int, start: int, spec: EcgInputSpec, folder: Path, n_whole: int, embed: bool
+    n_patients: int,
+    seed: int,
+    start: int,
+    spec: EcgInputSpec,
+    folder: Path,
+    n_whole: int,
+    embed: bool,
+    render: bool = True,
 ) -> None:
-    """Simulate patients start … start + SHARD - 1 in a process of its own."""
+    """Simulate patients start … start + SHARD - 1 in a process of its own; without `render` no clips."""
     from echo2ecg_core.training.clip_encoder import vectors_of
 
-    signals, clips = [], []
+    signals, clips = [], [] if render else [np.zeros((0, 512), np.float32)]
     for patient, studies in _visits(n_patients, seed, start, n_whole):
         signals += [_prepared(ecg, spec) for ecg in patient.ecgs]
-        for study, views in studies:
+        for study, views in studies if render else ():
             pooled = np.stack([_pooled_clip(study, view) for view in views])  # (v, 16, 56, 56)
             clips.append(vectors_of(_network, pooled) if embed else pooled)
     temporary = folder / f".writing-{start}.npz"

@@ -55,18 +55,20 @@ def why_no_studies(card: ModelCard | None) -> str:
 
 
 @st.cache_data(max_entries=32, show_spinner=False)
-def read_files(content: dict[str, bytes], sampling_rate_hz: float | None) -> tuple[ReadFile, ...]:
+def read_files(
+    content: dict[str, bytes], sampling_rate_hz: float | None, unit: str = "", lead_order: str = ""
+) -> tuple[ReadFile, ...]:
     """Every recording of an upload, read once per content.
 
     Args:
         content: File name -> bytes; files that belong together (.hea and .dat) come together.
-        sampling_rate_hz: For files that do not hold their rate.
+        sampling_rate_hz, unit, lead_order: For files that do not hold them.
     """
     from echo2ecg_core.ecg.readers import read_ecgs
 
     return tuple(
         ReadFile(item.source, item, None) if isinstance(item, EcgRecord) else ReadFile(item.source, None, item)
-        for item in read_ecgs(content, sampling_rate_hz)
+        for item in read_ecgs(content, sampling_rate_hz, unit, lead_order)
     )
 
 
@@ -133,6 +135,58 @@ def prediction(record: EcgRecord, card: ModelCard, *, insist: bool = False):
     """
     facts = (record.content_hash, record.source, record.sex, record.age_years)
     return _prediction((*facts, card.model_id, _model_state(card), _neighbours_state(card)), insist, record, card)
+
+
+@st.cache_resource(max_entries=4, show_spinner=False)
+def _second_reader(key: tuple, _card: ModelCard):
+    from echo2ecg_core.answers.second_readers import load_reader
+
+    return load_reader(_card)
+
+
+def second_reads(record: EcgRecord, card: ModelCard, prediction, person) -> tuple[list[dict], dict[str, float]]:
+    """What every second reader that is on says of a record, and our chances of the same findings.
+
+    Computed once per signal, facts of the person, active model and state of the second readers. One that cannot be
+    loaded is left out (the Models page says why).
+
+    Args:
+        record: The ECG. card: The active model. prediction: What it said. person: answers.second_readers.Person.
+    """
+    from echo2ecg_core.answers.second_readers import is_on, ready_cards
+
+    cards = [c for c in ready_cards(workspace(), "ECG") if is_on(c)]
+    if not cards:
+        return [], {}
+    told = tuple(sorted(record.device_measurements.items())), record.statements, record.units
+    facts = (record.content_hash, person.sex, person.age_years, tuple(sorted(person.source.items())), *told)
+    key = (*facts, card.model_id, prediction.embedding is not None, tuple(_reader_state(c) for c in cards))
+    return _second_reads(key, record, card, prediction, person, cards)
+
+
+@st.cache_data(max_entries=256, show_spinner=False)
+def _second_reads(key: tuple, _record, _card, _prediction, _person, _cards):
+    from echo2ecg_core.answers.second_readers import chances_of, read_beside
+
+    readers = []
+    for reader in _cards:
+        try:
+            readers.append(_second_reader(_reader_state(reader), reader))
+        except ModelError as error:
+            log.warning("A second reader cannot be loaded: %s", error)
+    report = _prediction.as_json()
+    embedding = _prediction.embedding
+    ours = chances_of(report, embedding, loaded_model(_card)) if embedding is not None else {}
+    unusable = report["quality"]["verdict"] == "unusable"
+    return read_beside(_record, readers, person=_person, our_chances=ours, unusable=unusable), ours
+
+
+def _reader_state(card: ModelCard) -> tuple:
+    """Changes whenever a second reader is recalibrated."""
+    from echo2ecg_core.answers.second_readers import CURVES_FILE
+
+    path = card.folder / CURVES_FILE
+    return card.model_id, path.stat().st_mtime_ns if path.exists() else None
 
 
 def _neighbours_state(card: ModelCard) -> tuple:

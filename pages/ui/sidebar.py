@@ -25,6 +25,9 @@ JOB_NAMES = {
     "map": "Drawing the map",
     "train": "Training",
     "evaluate": "Evaluating",
+    "recalibrate": "Recalibrating a second reader",
+    "ready_embed": "Embedding with an imported encoder",
+    "machine_read": "Reading echo studies",
 }
 
 

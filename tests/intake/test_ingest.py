@@ -1,5 +1,7 @@
 """Importing an archive: what is refused, what is passed over with a reason, splits that never change."""
 
+import shutil
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -8,6 +10,7 @@ import wfdb
 from echo2ecg_core.errors import StoreError
 from echo2ecg_core.findings import Findings
 from echo2ecg_core.intake.ingest import ingest, split_of
+from echo2ecg_core.intake.problems import ImportRefused
 from echo2ecg_core.phantom.cohort import PhantomCohort, write_cohort
 from echo2ecg_core.reports.evaluate import fingerprint
 from echo2ecg_core.store.catalog import Catalog
@@ -220,11 +223,98 @@ def test_importing_twice_adds_nothing(archive, tmp_path):
 
 def test_a_table_that_is_missing_or_lacks_a_column_is_named(archive, tmp_path):
     pd.DataFrame({"ecg_id": ["E1"], "subject": ["A"]}).to_csv(archive / "ecgs.csv", index=False)
-    with pytest.raises(StoreError, match="ecgs.csv lacks the column patient_id, path; found ecg_id, subject"):
+    with pytest.raises(StoreError, match="ecgs.csv lacks the column path; found ecg_id, subject"):
         ingest(archive, Workspace(tmp_path / "w"), cohort="mine", keep_ids=True)
+    (archive / "ecgs.csv").write_bytes(b"\0\1\2")
+    with pytest.raises(StoreError, match="ecgs.csv cannot be read"):
+        ingest(archive, Workspace(tmp_path / "w"), cohort="mine", keep_ids=True)
+
+
+def test_ecgs_alone_and_echo_alone_are_whole_cohorts(archive, tmp_path):
+    pd.DataFrame(
+        {
+            "ecg_id": ["E1"],
+            "patient_id": ["A"],
+            "path": ["ecg/good.hea"],
+            "sex": ["F"],
+            "age_years": [61],
+            "split": ["test"],
+        }
+    ).to_csv(archive / "ecgs.csv", index=False)
+    shutil.move(archive / "labels.csv", tmp_path / "labels.csv")
+    place = Workspace(tmp_path / "w")
+    report = ingest(archive, place, cohort="ecgs", keep_ids=True)
+    assert (report.ecgs, report.studies) == (1, 0)
+    row = Catalog(place).ecgs().iloc[0]
+    assert (row.sex, row.split, Catalog(place).ecg_record("E1").age_years) == ("female", "test", 61)
+    shutil.move(tmp_path / "labels.csv", archive / "labels.csv")
+    (archive / "ecgs.csv").unlink()
+    report = ingest(archive, Workspace(tmp_path / "v"), cohort="echo", keep_ids=True)
+    assert (report.ecgs, report.studies) == (0, 1)
+
+
+def test_labels_beside_an_ecg_stay_with_that_ecg(archive, tmp_path):
+    shutil.copy(archive / "ecg" / "good.hea", archive / "ecg" / "again.hea")
+    pd.DataFrame(
+        {"ecg_id": ["E1", "E2"], "patient_id": ["A", "A"], "path": ["ecg/good", "ecg/again"], "lvef": [60, 30]}
+    ).to_csv(archive / "ecgs.csv", index=False)
     (archive / "labels.csv").unlink()
-    with pytest.raises(StoreError, match="labels.csv cannot be read"):
+    place = Workspace(tmp_path / "w")
+    ingest(archive, place, cohort="mine", keep_ids=True)
+    labelled = Catalog(place).labelled_ecgs().set_index("ecg_id").lvef.to_dict()
+    assert labelled == {"E1": 60, "E2": 30}  # though nothing tells their times
+
+
+def test_two_cohorts_that_count_from_one_do_not_meet(archive, tmp_path):
+    place = Workspace(tmp_path / "w")
+    ingest(archive, place, cohort="north", keep_ids=True)
+    labelled(archive, lvef=["20", "30"])
+    report = ingest(archive, place, cohort="south", keep_ids=True)
+    assert (report.studies, report.ecgs, report.patients) == (2, 1, 2)
+    assert Catalog(place).study("S1").phenotypes == {"lvef": 55.0} and Catalog(place).study("S1").cohort == "north"
+    assert Catalog(place).study("south/S1").phenotypes == {"lvef": 20.0}
+    assert Catalog(place).study("south/S1").patient_id == "south/A"
+    again = ingest(archive, place, cohort="south", keep_ids=True)
+    assert (again.studies, again.ecgs, again.patients, again.changed) == (0, 0, 0, [])
+
+
+def test_a_study_of_two_patients_is_refused_whether_in_one_table_or_in_two_imports(archive, tmp_path):
+    place = Workspace(tmp_path / "w")
+    with pytest.raises(StoreError, match=r"belong to two patients \(labels.csv, row 3\)"):
+        ingest(labelled(archive, study_id=["S1", "S1"], patient_id=["A", "B"]), place, cohort="mine", keep_ids=True)
+    assert not place.exists()
+    ingest(labelled(archive, lvef=["50", "60"]), place, cohort="mine", keep_ids=True)
+    before = Catalog(place).studies()
+    with pytest.raises(StoreError, match="belongs to another patient in the workspace"):
+        ingest(labelled(archive, patient_id=["B", "B"]), place, cohort="mine", keep_ids=True)
+    pd.testing.assert_frame_equal(Catalog(place).studies(), before)
+
+
+def test_everything_that_is_wrong_is_told_at_once(archive, tmp_path):
+    labelled(archive, lvef=["high", "60"], sex=["F", "X"], study_date=["2030-01-01", "soon"])
+    with pytest.raises(ImportRefused) as refused:
         ingest(archive, Workspace(tmp_path / "w"), cohort="mine", keep_ids=True)
+    found = {(p.file, p.row, p.column) for p in refused.value.problems}
+    assert found == {("labels.csv", 2, "lvef"), ("labels.csv", 3, "sex"), ("labels.csv", 3, "study_date")}
+
+
+def test_a_corrected_table_changes_what_changed_and_says_what(archive, tmp_path):
+    place = Workspace(tmp_path / "w")
+    ingest(labelled(archive, lvef=["50", "60"], sex=["F", "F"]), place, cohort="mine", keep_ids=True)
+    report = ingest(labelled(archive, lvef=["50", "35"], sex=["M", "M"]), place, cohort="mine", keep_ids=True)
+    assert report.changed == [
+        {"kind": "patient", "id": "A", "name": "sex", "was": "female", "now": "male"},
+        {"kind": "study", "id": "S2", "name": "lvef", "was": 60.0, "now": 35.0},
+    ]
+    assert Catalog(place).study("S2").phenotypes["lvef"] == 35.0 and Catalog(place).study("S2").sex == "male"
+
+
+def test_a_table_without_splits_keeps_those_that_patients_have(archive, tmp_path):
+    place = Workspace(tmp_path / "w")
+    other = next(s for s in ("train", "validation", "test") if s != split_of("A"))
+    ingest(labelled(archive, split=[other, other]), place, cohort="mine", keep_ids=True)
+    ingest(labelled(archive, lvef=["50", "60"]), place, cohort="mine", keep_ids=True)
+    assert Catalog(place).study("S2").split == other
 
 
 def test_a_table_cannot_reach_outside_its_folder(archive, tmp_path):

@@ -291,7 +291,9 @@ def test_validation_patients_are_evaluated_beside_the_test_patients(workspace, r
         load_report(workspace, model_id).data == report
         and load_report(workspace, model_id, "validation").data == judged
     )
-    assert judged["split"] == "validation" and judged["counts"]["patients"] == PATIENTS["validation"]
+    within = patients_with_an_ecg_within(7)
+    fifth = round(0.2 * within["train"])
+    assert judged["split"] == "validation" and judged["counts"]["patients"] == within["validation"]
     assert {row["key"]: row["parameters"] for row in judged["rows"]}[
         "oracle.probe"
     ] == 95_000_000  # kept from the evaluation before
@@ -304,7 +306,10 @@ def test_validation_patients_are_evaluated_beside_the_test_patients(workspace, r
     ] and "calibrated on validation patients" in judged["leakage"][3]["found"]
     assert any("a fifth of the training patients" in note for note in judged["notes"])
     assert any(
-        note.startswith("Small splits: 32 training, 8 held-out training and 16 validation patients.")
+        note.startswith(
+            f"Small splits: {within['train'] - fifth} training, {fifth} held-out training and {within['validation']} "
+            "validation patients."
+        )
         for note in judged["notes"]
     )
     assert any("too few labels (validation ECGs by class" in note for note in judged["notes"]) and not any(
@@ -635,4 +640,4 @@ def test_command_and_job_tell_what_the_workflow_found(workspace, report, monkeyp
     )
     assert in_terminal(monkeypatch, capsys, *command)[1].splitlines() == summary_lines(report)
     sentence = workflow_of("evaluate")(workspace, {"model": "4caf", "job_id": 1}, lambda share, message: None)
-    assert sentence == f"The report of {report['model']['name']} {report['model']['id']} on 24 test patients is ready."
+    assert sentence == f"The report of {report['model']['name']} {report['model']['id']} on 20 test patients is ready."

@@ -6,7 +6,7 @@ Age and sex stand in the headers, where the ECG reader finds them. Each record i
 from collections.abc import Mapping
 from pathlib import Path
 
-from echo2ecg_core.intake.layouts.known_tables import ignore_others
+from echo2ecg_core.intake.layouts.shared_steps import ignore_others
 from echo2ecg_core.intake.mapping import Column
 from echo2ecg_core.intake.plan import Plan, PlannedEcg
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from echo2ecg_core.errors import StoreError
 from echo2ecg_core.intake.array_rows import code15_row
-from echo2ecg_core.intake.layouts.known_tables import ignore_others, mapped, number
+from echo2ecg_core.intake.layouts.shared_steps import ignore_others, mapped, number
 from echo2ecg_core.intake.mapping import Column
 from echo2ecg_core.intake.plan import Plan, PlannedEcg
 from echo2ecg_core.intake.tables import read_table

@@ -8,7 +8,7 @@ mean of a video's frames is its value. No table tells which videos are of one pa
 from collections.abc import Mapping
 from pathlib import Path
 
-from echo2ecg_core.intake.layouts.known_tables import SPLITS, ignore_others, mapped, measured, number
+from echo2ecg_core.intake.layouts.shared_steps import SPLITS, ignore_others, mapped, measured, number
 from echo2ecg_core.intake.mapping import Column
 from echo2ecg_core.intake.plan import Plan, PlannedClip, PlannedStudy
 from echo2ecg_core.intake.tables import Table, read_table

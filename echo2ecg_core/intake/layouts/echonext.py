@@ -10,7 +10,7 @@ from pathlib import Path
 
 from echo2ecg_core.intake.array_rows import npy_row
 from echo2ecg_core.intake.labels import OLDEST_TOLD
-from echo2ecg_core.intake.layouts.known_tables import SPLITS, ignore_others, mapped, measured, number
+from echo2ecg_core.intake.layouts.shared_steps import SPLITS, ignore_others, mapped, measured, number
 from echo2ecg_core.intake.mapping import Column
 from echo2ecg_core.intake.plan import Plan, PlannedEcg, PlannedStudy
 from echo2ecg_core.intake.tables import read_table

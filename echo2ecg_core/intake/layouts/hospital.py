@@ -7,8 +7,7 @@ phenotype, or with measurements and values, is one of labels; one that names fil
 named with the reason why it is not used.
 """
 
-import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 from echo2ecg_core.errors import StoreError
@@ -16,7 +15,8 @@ from echo2ecg_core.intake.ecg_tables import plan_ecgs
 from echo2ecg_core.intake.headers import Header, read_header
 from echo2ecg_core.intake.labels import Labels, plan_studies, read_labels
 from echo2ecg_core.intake.layouts.ours import ECG_FIELDS, LABEL_FIELDS, is_phantom, map_of
-from echo2ecg_core.intake.mapping import Column, guess
+from echo2ecg_core.intake.layouts.shared_steps import files_below
+from echo2ecg_core.intake.mapping import Column, guess, told_for
 from echo2ecg_core.intake.plan import Plan, PlannedClip, PlannedEcg, PlannedStudy
 from echo2ecg_core.intake.tables import TABLE_SUFFIXES, Table, read_table
 from echo2ecg_core.phenotypes import PHENOTYPES
@@ -62,19 +62,6 @@ def plan(folder: Path, told: Mapping[str, Column]) -> Plan:
     return planned
 
 
-def files_below(folder: Path) -> Iterator[Path]:
-    """All files in order, links followed once; none that is hidden."""
-    seen = set()
-    for place, folders, files in os.walk(folder, followlinks=True):
-        real = os.path.realpath(place)
-        if real in seen:
-            folders.clear()
-            continue
-        seen.add(real)
-        folders[:] = sorted(f for f in folders if not f.startswith("."))
-        yield from (Path(place) / name for name in sorted(files) if not name.startswith("."))
-
-
 def _add(plan: Plan, path: Path, header: Header, alias: dict[str, str]) -> None:
     plan.patient(header.patient_id, header.sex)
     if header.kind == "clip":
@@ -97,9 +84,9 @@ def _add_table(plan: Plan, path: Path, told: Mapping[str, Column], alias: Mappin
     except StoreError as error:
         plan.ignored.append((shown, error.message))
         return
-    fields = guess(table).fields() | {means.field for name, means in told.items() if name in table.columns}
+    fields = guess(table).fields() | {means.field for means in told_for(table, told).values()}
     if {"path", "patient_id"} <= fields:
-        plan_ecgs(read_labels(table, map_of(table, told, ECG_FIELDS, ("patient_id", "path")), plan), plan, path.parent)
+        plan_ecgs(read_labels(table, map_of(table, told, ECG_FIELDS), plan), plan, path.parent)
     elif fields & {"patient_id", "study_id"} and (fields & set(PHENOTYPES) or {"measurement", "value"} <= fields):
         add_labels(plan, table, told, alias)
     else:
@@ -108,7 +95,7 @@ def _add_table(plan: Plan, path: Path, told: Mapping[str, Column], alias: Mappin
 
 def add_labels(plan: Plan, table: Table, told: Mapping[str, Column], alias: Mapping[str, str]) -> None:
     """Studies and labels of a table; `alias` gives the plan's id of a study for each of its names."""
-    labels = read_labels(table, map_of(table, told, LABEL_FIELDS, ()), plan)
+    labels = read_labels(table, map_of(table, told, LABEL_FIELDS), plan)
     if "study_id" in labels.rows:
         rows = labels.rows.assign(study_id=labels.rows.study_id.map(lambda i: alias.get(i, i)))
         labels = Labels(labels.file, rows, labels.map)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from echo2ecg_core.intake.dates import settle_dates
 from echo2ecg_core.intake.ecg_tables import find_file
-from echo2ecg_core.intake.layouts.known_tables import ignore_others, mapped, measured, number
+from echo2ecg_core.intake.layouts.shared_steps import ignore_others, mapped, measured, number
 from echo2ecg_core.intake.mapping import Column
 from echo2ecg_core.intake.plan import Plan, PlannedClip, PlannedStudy
 from echo2ecg_core.intake.tables import Table, read_table

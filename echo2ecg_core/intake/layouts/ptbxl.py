@@ -9,7 +9,7 @@ from pathlib import Path
 
 from echo2ecg_core.intake.ecg_tables import plan_ecgs
 from echo2ecg_core.intake.labels import read_labels
-from echo2ecg_core.intake.layouts.known_tables import ignore_others, mapped
+from echo2ecg_core.intake.layouts.shared_steps import ignore_others, mapped
 from echo2ecg_core.intake.mapping import Column
 from echo2ecg_core.intake.plan import Plan
 from echo2ecg_core.intake.tables import read_table

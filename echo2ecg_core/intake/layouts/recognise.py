@@ -25,7 +25,7 @@ from echo2ecg_core.intake.layouts import (
     tmed2,
 )
 from echo2ecg_core.intake.layouts.ours import ECG_FIELDS, map_of
-from echo2ecg_core.intake.mapping import Column, guess
+from echo2ecg_core.intake.mapping import Column, guess, told_for
 from echo2ecg_core.intake.plan import Plan
 from echo2ecg_core.intake.tables import read_table
 
@@ -44,17 +44,28 @@ LAYOUTS: dict[str, ModuleType] = {
 }
 
 
-def layout_of(folder: Path) -> str:
-    """The name of the folder's layout.
+def find(folder: Path) -> tuple[Path, str]:
+    """Where the data set lies, in the folder or in one below it (archives are packed with one more around), and the
+    name of its layout.
 
     Raises:
-        StoreError: it has none that is known.
+        StoreError: there is nothing in it that is known.
     """
-    found = next((name for name, layout in LAYOUTS.items() if layout.recognises(folder)), None)
-    if found is None:
-        known = ", ".join(layout.NAME for layout in LAYOUTS.values())
-        raise StoreError(f"This folder has no layout that is known: {known}.", "Give the folder that holds the tables.")
-    return found
+    for place in _places(folder):
+        for name, layout in LAYOUTS.items():
+            if layout is not hospital and layout.recognises(place):
+                return place, name
+    if hospital.recognises(folder):
+        return folder, "hospital"
+    known = ", ".join(layout.NAME for layout in LAYOUTS.values())
+    raise StoreError(f"This folder holds nothing that is known: {known}.", "Give the folder that holds the data.")
+
+
+def _places(folder: Path) -> list[Path]:
+    """The folder and those in it; where it holds a single folder, that one and those in it too."""
+    inside = sorted(p for p in folder.iterdir() if p.is_dir() and not p.name.startswith("."))
+    only = len(inside) == 1 and not any(p.is_file() for p in folder.iterdir())
+    return [folder, *(_places(inside[0]) if only else inside)]
 
 
 def plan_of(folder: Path, layout: str = "auto", labels: Path | None = None, told: Mapping[str, Column] = {}) -> Plan:
@@ -72,7 +83,7 @@ def plan_of(folder: Path, layout: str = "auto", labels: Path | None = None, told
     folder = Path(folder).expanduser()
     if not folder.is_dir():
         raise StoreError(f"There is no folder {folder.name!r} on this server.", "Give the full path of a folder.")
-    name = layout_of(folder) if layout == "auto" else layout
+    folder, name = find(folder) if layout == "auto" else (folder, layout)
     if name not in LAYOUTS:
         raise StoreError(f"There is no layout {name!r}; known: auto, {', '.join(LAYOUTS)}.", "Choose one of these.")
     plan = LAYOUTS[name].plan(folder, told)
@@ -84,13 +95,13 @@ def plan_of(folder: Path, layout: str = "auto", labels: Path | None = None, told
 def _add_labels(plan: Plan, path: Path, told: Mapping[str, Column]) -> None:
     """The labels of a table beside the data: by ECG where it names ECGs, otherwise by study or patient and day."""
     table = read_table(path)
-    fields = guess(table).fields() | {means.field for name, means in told.items() if name in table.columns}
+    fields = guess(table).fields() | {means.field for means in told_for(table, told).values()}
     if not fields & {"patient_id", "study_id", "ecg_id"}:
         raise StoreError(
             f"{table.file} names neither patients, studies nor ECGs; found {', '.join(table.columns)}.",
             "Say with a mapping which column holds their ids.",
         )
     if "ecg_id" in fields and "study_id" not in fields:
-        label_ecgs(read_labels(table, map_of(table, told, ECG_FIELDS, ("ecg_id",)), plan), plan)
+        label_ecgs(read_labels(table, map_of(table, told, ECG_FIELDS), plan), plan)
     else:
         hospital.add_labels(plan, table, told, {})

@@ -8,7 +8,7 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
-from echo2ecg_core.intake.layouts.known_tables import SPLITS, mapped
+from echo2ecg_core.intake.layouts.shared_steps import SPLITS, mapped
 from echo2ecg_core.intake.mapping import Column
 from echo2ecg_core.intake.plan import Plan, PlannedClip, PlannedStudy
 from echo2ecg_core.intake.tables import read_table
@@ -52,5 +52,5 @@ def plan(folder: Path, told: Mapping[str, Column]) -> Plan:
 
 def _tables(folder: Path) -> list[Path]:
     """Labelled parts of folds by name, then the list of all pictures."""
-    parts = sorted(folder.rglob("TMED2_fold*_labeledpart.csv"))
-    return parts + sorted(folder.rglob("labels_per_image.csv"))
+    found = [p for pattern in ("", "*/") for p in sorted(folder.glob(f"{pattern}TMED2_fold*_labeledpart.csv"))]
+    return found + [p for pattern in ("", "*/") for p in sorted(folder.glob(f"{pattern}labels_per_image.csv"))]

@@ -1,9 +1,10 @@
-"""What the layouts of public data sets share: a table whose columns are known, files that are not used, splits.
+"""What layouts share: the files below a folder, tables whose columns are known, files that are not used, splits.
 
 Values of a public data set that cannot be are left out and counted; nobody can correct them there.
 """
 
-from collections.abc import Mapping
+import os
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pandas as pd
@@ -12,7 +13,7 @@ from echo2ecg_core.errors import StoreError
 from echo2ecg_core.intake.mapping import Column, TableMap
 from echo2ecg_core.intake.plan import Plan
 from echo2ecg_core.intake.tables import TABLE_SUFFIXES, Table
-from echo2ecg_core.intake.units import settle_unit
+from echo2ecg_core.intake.units import BANDS, settle_unit
 from echo2ecg_core.phenotypes import PHENOTYPES
 
 SPLITS = {"train": "train", "val": "validation", "valid": "validation", "validation": "validation", "test": "test"}
@@ -40,6 +41,19 @@ def ignore_others(plan: Plan, folder: Path, used: set[str]) -> None:
             plan.ignored.append((path.name, f"not used of {plan.layout}"))
 
 
+def files_below(folder: Path) -> Iterator[Path]:
+    """All files in order, links followed once; none that is hidden."""
+    seen = set()
+    for place, folders, files in os.walk(folder, followlinks=True):
+        real = os.path.realpath(place)
+        if real in seen:
+            folders.clear()
+            continue
+        seen.add(real)
+        folders[:] = sorted(f for f in folders if not f.startswith("."))
+        yield from (Path(place) / name for name in sorted(files) if not name.startswith("."))
+
+
 def number(text: str) -> float | None:
     """The number in a cell of a public data set, None where there is none."""
     value = pd.to_numeric(text, errors="coerce")
@@ -55,7 +69,8 @@ def measured(plan: Plan, name: str, value: float | None, *, by_size: bool = Fals
     if value is None:
         return None
     unit = settle_unit(pd.Series([value]), name, name, None if by_size else PHENOTYPES[name].unit or None)
-    inside = PHENOTYPES[name].lowest <= value * unit.factor <= PHENOTYPES[name].highest
+    low, high = BANDS.get(name, (PHENOTYPES[name].lowest, PHENOTYPES[name].highest))
+    inside = low <= value * unit.factor <= high
     if unit.odd or not inside:
         _count(plan, PHENOTYPES[name].short)
         return None
