@@ -156,7 +156,7 @@ def _over_minutes(judged: list[Quality], minutes: tuple[Minute, ...]) -> Quality
 
 
 def _alike(minutes: tuple[Minute, ...]) -> dict[tuple[str, str], list[int]]:
-    """Numbers of the minutes by verdict and reason, worst verdict first; many reasons of one verdict become its first."""
+    """Numbers of the minutes by verdict and reason, worst verdict first; many reasons of a verdict become its first."""
     found: dict[tuple[str, str], list[int]] = {}
     for verdict in reversed(VERDICTS):
         same = [(number, minute.reason) for number, minute in enumerate(minutes, start=1) if minute.verdict == verdict]
