@@ -22,6 +22,7 @@ from echo2ecg_core.intake.layouts import (
     mimic_echo,
     ours,
     ptbxl,
+    reference_files,
     tmed2,
 )
 from echo2ecg_core.intake.layouts.ours import ECG_FIELDS, map_of, phantom_cohort
@@ -40,6 +41,7 @@ LAYOUTS: dict[str, ModuleType] = {
     "tmed2": tmed2,
     "code15": code15,
     "chapman": chapman,
+    "reference_files": reference_files,
     "hospital": hospital,
 }
 COHORTS = {name: layout.NAME for name, layout in LAYOUTS.items() if layout not in (ours, hospital)}
