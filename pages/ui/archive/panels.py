@@ -183,7 +183,22 @@ def _one(workspace: Workspace, job: Job, *, newest: bool) -> None:
                 on_click=_resume,
                 args=(workspace, job.job_id),
             )
-        _refused(import_report(workspace, job.job_id), job.job_id)
+        report = import_report(workspace, job.job_id)
+        _told(report)
+        _refused(report, job.job_id)
+
+
+def _told(report: dict | None) -> None:
+    """What an import settled, changed and left out."""
+    if not report or "notes" not in report:
+        return
+    for note in report["notes"]:
+        st.caption(plain(note))
+    if report["changed"]:
+        names = {"kind": "What", "id": "Id", "name": "Column", "was": "Was", "now": "Is now"}
+        st.dataframe(pd.DataFrame(report["changed"]).astype(str).rename(columns=names), hide_index=True)
+    if report["ignored"]:
+        st.caption(plain("Not used: " + "; ".join(f"{row['what']} ({row['reason']})" for row in report["ignored"][:8])))
 
 
 def _refused(report: dict | None, job_id: int) -> None:
