@@ -13,7 +13,7 @@ RATE_HZ = measurements.RATE_HZ
 @pytest.fixture(scope="module")
 def ludb_signals(samples):
     """Signals and words of every fourth LUDB recording and of all with pacing."""
-    records = sorted((path.with_suffix("") for path in (samples / "ecg" / "ludb_labelled").glob("*.hea")))
+    records = sorted(path.with_suffix("") for path in (samples / "ecg" / "ludb_labelled").glob("*.hea"))
     found = [measurements.read_signal(record) for record in records]
     paced = [one for one in found if "ventricular pacing" in one[1].lower()]
     assert len(paced) == 4
