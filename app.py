@@ -4,6 +4,8 @@
 once more as a script for every visitor and rerun; the last line tells the two apart.
 """
 
+import os
+import sys
 import threading
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -36,7 +38,7 @@ def pages() -> dict[str, list]:
 
 def frame() -> None:
     """Draw what surrounds every page, then the page the visitor chose."""
-    from pages.ui import sidebar
+    from pages.ui import admin_gate, sidebar
     from pages.ui.errors import errors_in_words
 
     st.set_page_config(
@@ -45,6 +47,7 @@ def frame() -> None:
     st.html(ASSETS / "style.css")
     st.logo(str(ASSETS / "logo.svg"), size="large")
     page = st.navigation(pages())
+    admin_gate.require_login()
     with errors_in_words():
         sidebar.draw()
     with errors_in_words():
@@ -59,8 +62,11 @@ async def lifespan(_app):
     """
     from streamlit.runtime.pages_manager import PagesManager
 
-    from pages.ui import resources
+    from pages.ui import admin_gate, resources
 
+    if why := admin_gate.why_not_open_to_all(st.get_option("server.address")):
+        print(f"Not started. {why}", file=sys.stderr, flush=True)
+        os._exit(2)  # an exception here would leave a server that answers without its pages
     PagesManager.uses_pages_directory = (
         False  # else the first visitor who asks for a page by address gets it without this frame
     )

@@ -14,9 +14,11 @@ import typer
 
 from echo2ecg_core.cli_models import models_app
 from echo2ecg_core.errors import Echo2ECGError
-from echo2ecg_core.store.database import Workspace
+from echo2ecg_core.failures import sentence_of_disk
 from echo2ecg_core.terminal import (
     JsonOption,
+    LeadsOption,
+    UnitOption,
     WorkspaceOption,
     existing_workspace,
     named_workspace,
@@ -24,8 +26,8 @@ from echo2ecg_core.terminal import (
     print_json,
     print_report,
     progress_bar,
-    wait_for,
-    watching,
+    run_here,
+    told_beside,
 )
 
 app = typer.Typer(
@@ -38,11 +40,16 @@ app.add_typer(models_app, name="models")
 
 
 def main() -> None:
-    """Run the command line; Echo2ECGError becomes a sentence and exit status 2."""
+    """Run the command line; what the person can mend becomes a sentence and exit status 2."""
     try:
         app()
     except Echo2ECGError as error:
         print(f"Error: {error}", file=sys.stderr)
+        sys.exit(2)
+    except OSError as error:
+        if not (sentence := sentence_of_disk(error)):
+            raise
+        print(f"Error: {sentence}", file=sys.stderr)
         sys.exit(2)
 
 
@@ -50,7 +57,15 @@ def main() -> None:
 def predict(
     files: Annotated[list[Path], typer.Argument(help="ECG files, folders or patterns (a WFDB record by its .hea).")],
     sampling_rate_hz: Annotated[float | None, typer.Option(help="For files that do not hold their rate.")] = None,
+    unit: UnitOption = None,
+    leads: LeadsOption = None,
     insist: Annotated[bool, typer.Option(help="Predict although the signal quality is unusable.")] = False,
+    sex: Annotated[
+        str | None, typer.Option(help="male or female, where a file does not tell; second readers ask.")
+    ] = None,
+    age_years: Annotated[
+        float | None, typer.Option(help="Age, where a file does not tell; second readers ask.")
+    ] = None,
     csv: Annotated[bool, typer.Option("--csv", help="Print a table, one row a file.")] = False,
     workspace: WorkspaceOption = None,
     as_json: JsonOption = False,
@@ -70,7 +85,18 @@ def predict(
     found = ecg_files(files)
     with progress_bar(shown=len(found) > 1) as progress:
         reports = list(
-            predict_files(found, load, place, insist=insist, sampling_rate_hz=sampling_rate_hz, progress=progress)
+            predict_files(
+                found,
+                load,
+                place,
+                insist=insist,
+                sampling_rate_hz=sampling_rate_hz,
+                sex=sex,
+                age_years=age_years,
+                unit=unit,
+                lead_order=leads,
+                progress=progress,
+            )
         )
     if single and "error" in reports[0]:
         raise Echo2ECGError(reports[0]["error"])
@@ -92,6 +118,8 @@ def search(
     file: Path,
     k: Annotated[int, typer.Option("-k", min=1, help="How many studies.")] = 10,
     sampling_rate_hz: Annotated[float | None, typer.Option(help="For a file that does not hold its rate.")] = None,
+    unit: UnitOption = None,
+    leads: LeadsOption = None,
     workspace: WorkspaceOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -103,7 +131,7 @@ def search(
     from echo2ecg_core.ecg.readers import read_ecg
     from echo2ecg_core.intake.demo import open_workspace
 
-    record = read_ecg(file, sampling_rate_hz=sampling_rate_hz)
+    record = read_ecg(file, None, sampling_rate_hz, unit, leads)
     place = named_workspace(workspace)
     open_workspace(place)
     prediction = predict_record(record, load_active_model(place), place)
@@ -111,6 +139,8 @@ def search(
     if as_json:
         print_json(search_report(prediction, hits))
     else:
+        for sentence in told_beside(prediction.as_json()):
+            print(sentence, file=sys.stderr)
         print_hits(hits)
 
 
@@ -126,7 +156,7 @@ def view(
 
     catalog = Catalog(existing_workspace(workspace))
     clip = catalog.clip(clip_id)
-    write_atomically(out, catalog.clip_path(clip_id).read_bytes())
+    write_atomically(out, catalog.clip_content(clip_id))
     print(
         f"{clip.view or 'unnamed view'}, {clip.n_frames} frames, {clip.fps:g} "
         f"frames/s{', synthetic' if clip.synthetic else ''}",
@@ -143,7 +173,7 @@ def demo(workspace: WorkspaceOption = None, as_json: JsonOption = False) -> None
     place = named_workspace(workspace)
     card = open_workspace(place)
     if not is_complete(place):
-        _run_here(place, "demo", {})
+        run_here(place, "demo", {})
     counts = Catalog(place).counts()
     if as_json:
         print_json({"workspace": str(place.folder), "model": card.model_id, "synthetic": True, **counts})
@@ -156,11 +186,23 @@ def demo(workspace: WorkspaceOption = None, as_json: JsonOption = False) -> None
 
 
 @app.command()
-def check(workspace: WorkspaceOption = None, as_json: JsonOption = False) -> None:
+def check(
+    repair: Annotated[
+        bool, typer.Option("--repair", help="Set damaged files aside and read them again from their archives.")
+    ] = False,
+    workspace: WorkspaceOption = None,
+    as_json: JsonOption = False,
+) -> None:
     """Check a workspace: files, model weights, and that a sample of stored vectors is made again the same."""
     from echo2ecg_core.intake.check import check_workspace
+    from echo2ecg_core.intake.repair import repair_files
 
-    results = check_workspace(named_workspace(workspace))
+    place = named_workspace(workspace)
+    if repair:
+        with progress_bar() as progress:
+            told = repair_files(existing_workspace(workspace), progress)
+        print(told, file=sys.stderr)
+    results = check_workspace(place)
     if as_json:
         print_json({"ok": all(r["ok"] for r in results), "checks": results})
     else:
@@ -173,26 +215,62 @@ def check(workspace: WorkspaceOption = None, as_json: JsonOption = False) -> Non
 @app.command("import")
 def import_archive(
     folder: Path,
-    cohort: Annotated[str, typer.Option(help="Name of the cohort.")] = "Imported",
+    cohort: Annotated[str, typer.Option(help="Name of the cohort; ids belong to it.")] = "Imported",
+    layout: Annotated[str, typer.Option(help="auto, or the name of a layout; a wrong name lists all.")] = "auto",
+    labels: Annotated[Path | None, typer.Option(help="A table of labels (CSV, Excel) beside the data.")] = None,
+    map_file: Annotated[
+        Path | None, typer.Option("--map", help="YAML that says what columns mean; --dry-run --save-map writes one.")
+    ] = None,
+    save_map: Annotated[Path | None, typer.Option(help="Where to write the mapping that was used, as YAML.")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Tell what would come in; write nothing.")] = False,
+    keep_ids: Annotated[bool, typer.Option("--keep-ids", help="Keep ids, dates and ages of real patients.")] = False,
+    key: Annotated[Path | None, typer.Option(help="Table that leads back to the ids, outside the workspace.")] = None,
     workspace: WorkspaceOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Import a folder of ECGs, echo clips and labels (layout: README)."""
-    from dataclasses import asdict
-
+    """Import a folder: a data set that is known, our own layout, or a hospital's export; waits while another import is
+    at work."""
+    from echo2ecg_core.intake.archives import import_parameters, import_report
     from echo2ecg_core.intake.demo import open_workspace
-    from echo2ecg_core.intake.ingest import ingest
+    from echo2ecg_core.intake.ingest import IngestReport, Options, check, summary_lines
+    from echo2ecg_core.intake.layouts.recognise import plan_of
+    from echo2ecg_core.intake.mapping import read_mapping, save_mapping
+    from echo2ecg_core.intake.preview import lines, mapping_in, preview
 
     place = named_workspace(workspace)
+    told = read_mapping(map_file) if map_file else {}
+    options = Options(cohort, layout, labels, told, keep_ids, key)
+    if dry_run or save_map:
+        found = preview(folder, place, options)
+        if save_map:
+            save_mapping(save_map, mapping_in(found))
+    if dry_run:
+        print_json(found) if as_json else print("\n".join(lines(found)))
+        raise typer.Exit(2 if found["problems"] else 0)
+    check(plan_of(folder, layout, labels, told), place, options)  # a refusal leaves no trace, not even a job
     open_workspace(place)
-    with progress_bar() as progress:
-        report = asdict(ingest(folder, place, cohort=cohort, progress=progress))
-    if as_json:
-        print_json(report)
-    else:
-        print(f"Added {report['ecgs']} ECGs, {report['studies']} studies, {report['clips']} clips.")
-        for row in report["refused"]:
-            print(f"Passed over {row['file']}: {row['reason']}")
+    job = run_here(place, "import", import_parameters(folder, options))
+    kept = import_report(place, job.job_id)
+    report = IngestReport(**kept.pop("added"), **{name: kept[name] for name in kept if name != "cohort"})
+    print_json(report.as_json()) if as_json else print("\n".join(summary_lines(report)))
+
+
+@app.command("remove")
+def remove_data(
+    cohort: Annotated[str | None, typer.Option(help="Name of a cohort.")] = None,
+    patient: Annotated[str | None, typer.Option(help="Id of a patient, as the pages show it.")] = None,
+    study: Annotated[str | None, typer.Option(help="Id of a study.")] = None,
+    ecg: Annotated[str | None, typer.Option(help="Id of an ECG.")] = None,
+    workspace: WorkspaceOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Take a cohort, a patient, a study or an ECG out of the workspace, with its files and vectors."""
+    from dataclasses import asdict
+
+    from echo2ecg_core.intake.removal import remove
+
+    removed = remove(existing_workspace(workspace), cohort=cohort, patient=patient, study=study, ecg=ecg)
+    print_json(asdict(removed)) if as_json else print(removed.sentence())
 
 
 @app.command()
@@ -206,7 +284,7 @@ def embed(workspace: WorkspaceOption = None) -> None:
     with progress_bar() as progress:
         refused = embed_workspace(place, card, progress)
     for row in refused:
-        print(f"No vector for {row['ecg_id']}: {row['reason']}")
+        print(f"No vector for {row.get('ecg_id') or row['clip_id']}: {row['reason']}")
 
 
 @app.command()
@@ -221,7 +299,6 @@ def train(
 ) -> None:
     """Train a model and register it, inactive; killed and started again it goes on. Also under torchrun and srun."""
     from echo2ecg_core.intake.demo import open_workspace
-    from echo2ecg_core.store import jobs
     from echo2ecg_core.training.train import run_training, training_parameters
 
     place, parameters = named_workspace(workspace), training_parameters(preset, set_values, name)
@@ -229,7 +306,7 @@ def train(
         run_training(place, parameters)
         return
     open_workspace(place)
-    job = jobs.job(place, _run_here(place, "train", parameters))
+    job = run_here(place, "train", parameters)
     if as_json:
         print_json({"run": f"run-{job.job_id:04d}", "message": job.message})
     else:
@@ -245,6 +322,9 @@ def evaluate(
         list[str],
         typer.Option(help="NAME=FILE.npy: another encoder's vectors, ids in FILE.ids.txt, size in FILE.json."),
     ] = [],  # noqa: B006
+    within_days: Annotated[
+        float | None, typer.Option(min=0, help="Days that an ECG and the echo it is labelled by may lie apart.")
+    ] = None,
     workspace: WorkspaceOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -255,7 +335,13 @@ def evaluate(
 
     with progress_bar() as progress:
         report = evaluate_model(
-            existing_workspace(workspace), model, cohort or None, split, named_files(vectors), progress
+            existing_workspace(workspace),
+            model,
+            cohort or None,
+            split,
+            named_files(vectors),
+            progress,
+            within_days=within_days,
         )
     if as_json:
         print_json(report)
@@ -284,11 +370,32 @@ def report(
 
 
 @app.command()
+def compare(
+    models: Annotated[list[str], typer.Option(help="Ids of two or more models, ours or second readers: A B C.")],
+    out: Annotated[Path, typer.Option(help="Folder to write: findings, report.html, tables/, figures/.")],
+    more: Annotated[list[str] | None, typer.Argument(hidden=True)] = None,
+    cohort: Annotated[str | None, typer.Option(help="Judge test patients of this cohort; without it, of all.")] = None,
+    workspace: WorkspaceOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Compare models on the same test patients: findings, retrieval, sizes and speed, with paired differences."""
+    from echo2ecg_core.reports.compare import compare as compare_models
+    from echo2ecg_core.reports.compare import summary_lines
+
+    with progress_bar() as progress:
+        found = compare_models(existing_workspace(workspace), [*models, *(more or ())], cohort, out, progress)
+    if as_json:
+        print_json(found)
+    else:
+        print("\n".join(summary_lines(found)))
+
+
+@app.command()
 def phantom(
     out: Annotated[Path, typer.Option(help="Folder to write.")],
     patients: Annotated[int, typer.Option()] = 20,
     seed: Annotated[int, typer.Option()] = 1,
-    format: Annotated[str, typer.Option(help="mp4 or dicom")] = "mp4",
+    format: Annotated[str, typer.Option(help="mp4, dicom or hospital (MUSE, DICOM, a table)")] = "mp4",
     ecg_only: Annotated[bool, typer.Option()] = False,
     jobs: Annotated[int, typer.Option(help="Processes.")] = 1,
 ) -> None:
@@ -314,6 +421,7 @@ def promote(
     workspace: WorkspaceOption = None,
 ) -> None:
     """Make a registered model the active one; an older one is rolled back to like this."""
+    from echo2ecg_core.answers.readiness import worth
     from echo2ecg_core.training.prepare import prepare_model
     from echo2ecg_core.training.promote import promote as make_active
 
@@ -322,6 +430,8 @@ def promote(
         with progress_bar() as progress:
             print(prepare_model(place, model, progress), file=sys.stderr)
     card = make_active(place, model)
+    for sentence in worth(place, card):
+        print(sentence, file=sys.stderr)
     print(f"{card.name} {card.model_id} is active.")
 
 
@@ -356,16 +466,3 @@ def worker(workspace: WorkspaceOption = None) -> None:
 
     os.nice(10)  # pages come first
     print(f"{work(named_workspace(workspace))} jobs done.", file=sys.stderr)
-
-
-def _run_here(place: Workspace, kind: str, parameters: dict) -> int:
-    """Queue a job and work through the queue in this process until it is done; returns its number."""
-    from echo2ecg_core.store import jobs
-    from echo2ecg_core.worker import run_job
-
-    number = jobs.queue(place, kind, parameters)
-    while job := jobs.claim(place, jobs.this_worker()):
-        with watching(place, job.job_id):
-            run_job(place, job)
-    wait_for(place, number)
-    return number

@@ -1,8 +1,22 @@
 """The only errors a page or the terminal shows to a person.
 
 Each carries two sentences: what is wrong (with what was expected and found) and what the person can do.
-Everything else that is raised is a mistake of ours and may show a traceback in the log.
+Everything else that is raised is a mistake of ours and may show a traceback in the log. What is quoted of a file is cut
+and stripped of control characters here, once: a header may hold ten thousand letters or the codes of a terminal.
 """
+
+import re
+
+MOST_QUOTED = 80  # letters between quotation marks
+MOST_LETTERS = 300  # of message and hint about a file
+LEAST_MESSAGE = 100
+
+
+def _plain(text: str) -> str:
+    """A text on one line, printable, its quotations cut."""
+    words = " ".join(str(text).split())
+    words = "".join(letter if letter.isprintable() else "?" for letter in words)
+    return re.sub(rf"“([^”]{{{MOST_QUOTED}}})[^”]+”", r"“\1…”", words)
 
 
 class Echo2ECGError(Exception):
@@ -13,7 +27,13 @@ class Echo2ECGError(Exception):
         hint: What the person can do about it; one sentence, may be empty.
     """
 
+    about_a_file = False
+
     def __init__(self, message: str, hint: str = ""):
+        message, hint = _plain(message), _plain(hint)
+        most = max(LEAST_MESSAGE, MOST_LETTERS - len(hint) - 1)
+        if self.about_a_file and len(message) > most:
+            message = message[: most - 1] + "…"
         super().__init__(message, hint)
         self.message = message
         self.hint = hint
@@ -24,6 +44,8 @@ class Echo2ECGError(Exception):
 
 class ReadError(Echo2ECGError):
     """A file cannot be read as what it was given for."""
+
+    about_a_file = True
 
 
 class SamplingRateNeeded(ReadError):
@@ -36,6 +58,8 @@ class SetAside(ReadError):
 
 class SignalError(Echo2ECGError):
     """A file was read, but its signal cannot be used (too short, too few leads, flat)."""
+
+    about_a_file = True
 
 
 class ModelError(Echo2ECGError):

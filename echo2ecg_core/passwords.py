@@ -1,7 +1,7 @@
-"""The admin password: hashed with scrypt (RFC 7914), compared in constant time, tried one attempt at a time.
+"""The admin password: hashed with scrypt (RFC 7914), compared in constant time, guesses limited by address.
 
-Sizes are those that RFC 7914 names for interactive logins. A wrong attempt costs a second in which nobody else's is
-looked at, so guessing from many browsers at once is no faster.
+Sizes are those that RFC 7914 names for interactive logins. After a few wrong attempts an address has to wait, twice as
+long after every further one; attempts of other addresses are not held up.
 """
 
 import hashlib
@@ -9,13 +9,14 @@ import hmac
 import os
 import threading
 import time
-from collections.abc import Callable
 
 from echo2ecg_core.errors import Echo2ECGError
 
 COST, BLOCK, PARALLEL = 2**14, 8, 1
-WRONG_COSTS_S = 1.0
-_one_at_a_time = threading.Lock()
+FREE_ATTEMPTS = 3  # wrong ones before an address has to wait
+FIRST_WAIT_S, LONGEST_WAIT_S = 2.0, 900.0
+FORGET_AFTER_S = 3600.0
+MOST_ADDRESSES = 10_000  # that are remembered; the oldest are forgotten first
 
 
 def hashed(password: str) -> str:
@@ -48,13 +49,31 @@ def matches(password: str, wanted: str) -> bool:
     return hmac.compare_digest(hashlib.sha256(password.encode()).digest(), hashlib.sha256(wanted.encode()).digest())
 
 
-def slowly(check: Callable[[], bool]) -> bool:
-    """The answer of one attempt; attempts wait for each other, and after a wrong one everybody waits a second."""
-    with _one_at_a_time:
-        right = check()
-        if not right:
-            time.sleep(WRONG_COSTS_S)
-        return right
+class Attempts:
+    """Wrong attempts by address, and how long each address still has to wait."""
+
+    def __init__(self):
+        self._lock, self._wrong = threading.Lock(), {}
+
+    def wait_s(self, address: str) -> float:
+        """Seconds before the next attempt of an address is looked at; 0 when it may try."""
+        with self._lock:
+            count, last = self._wrong.get(address, (0, 0.0))
+            if count < FREE_ATTEMPTS or time.monotonic() - last > FORGET_AFTER_S:
+                return 0.0
+            wait = min(FIRST_WAIT_S * 2 ** (count - FREE_ATTEMPTS), LONGEST_WAIT_S)
+            return max(0.0, last + wait - time.monotonic())
+
+    def count(self, address: str, right: bool) -> None:
+        """Remember how an attempt ended; a right one clears the address."""
+        with self._lock:
+            count, last = self._wrong.pop(address, (0, 0.0))
+            if right:
+                return
+            fresh = count if time.monotonic() - last <= FORGET_AFTER_S else 0
+            self._wrong[address] = (fresh + 1, time.monotonic())
+            while len(self._wrong) > MOST_ADDRESSES:
+                del self._wrong[next(iter(self._wrong))]
 
 
 def _scrypt(password: str, salt: bytes, cost: int, block: int, parallel: int) -> bytes:

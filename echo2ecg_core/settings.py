@@ -28,6 +28,16 @@ class Settings(BaseSettings):
         None, description="The same, as the line that `hash-password` prints."
     )
     admin_users: str = Field("", description="E-mail addresses, with commas, that are admins when they log in by OIDC.")
+    trust_unverified_email: bool = Field(
+        False, description="Admins count although their OIDC provider does not say that their address is verified."
+    )
+    ask_everybody: bool = Field(False, description="All pages ask for a login, not only the admin pages.")
+    viewer_password_hash: SecretStr | None = Field(
+        None, description="With ask_everybody: a password that opens the pages but not those of the admin."
+    )
+    within_days: float = Field(
+        7.0, ge=0, le=3660, description="Days that an ECG and the echo study it is labelled by may lie apart."
+    )
     auto_demo: bool = Field(True, description="Fill an empty workspace with the phantom demo when the app starts.")
 
 

@@ -9,23 +9,32 @@ import sys
 import threading
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from echo2ecg_core.errors import StoreError
-from echo2ecg_core.figures.notation import measured_range, predicted
+from echo2ecg_core.figures.notation import held_words, measured_range, predicted
 from echo2ecg_core.phenotypes import PHENOTYPES
 from echo2ecg_core.settings import settings
 from echo2ecg_core.store import jobs
 from echo2ecg_core.store.database import Workspace
+
+WAIT_S = 1.0
 
 if TYPE_CHECKING:
     from echo2ecg_core.answers.search import Hit
 
 WorkspaceOption = Annotated[
     Path | None, typer.Option("--workspace", help="Folder of catalog, clips, vectors and models.")
+]
+UnitOption = Annotated[
+    str | None, typer.Option("--unit", help="mV, µV (uV) or 4.88uV (a count), for files that name none.")
+]
+LeadsOption = Annotated[
+    str | None, typer.Option("--leads", help="I,II,III,aVR,aVL,aVF,V1-V6 in the file's order, if it names none.")
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
 
@@ -63,20 +72,54 @@ def print_report(report: dict) -> None:
     outside = report["out_of_distribution"]
     if outside and outside["flag"]:
         print(f"  {outside['message']}")
-    if report["quality"]["verdict"] == "unusable" and report["quality"]["reason"]:
-        print(f"  {report['quality']['reason']}")
+    for sentence in told_beside(report):
+        print(f"  {sentence}")
     for row in report["phenotypes"]:
         if row["reason"]:
             print(f"  {row['label']:<30} –  {row['reason']}")
         else:
             phenotype = PHENOTYPES[row["name"]]
             value = f"{predicted(phenotype, row['value'])} {row['unit']}".strip()
-            print(f"  {row['label']:<30} {value} (90 % interval {measured_range(phenotype, *row['interval'])})")
+            level = f"{100 * row['interval_level']:.0f} %"
+            within = f"{level} interval {measured_range(phenotype, *row['interval'])}" if row["interval"] else ""
+            print(f"  {row['label']:<30} {value} ({within or row['interval_reason']})")
+            if row["name"] == "lvef" and (words := held_words(row)):
+                print(f"  {'':<30} {words}")
+    for reader in report.get("second_readers", ()):
+        print_second_reader(reader)
     print(
         f"  model {report['model']['name']} {report['model']['id']}"
         f"{', trained on simulated hearts' if report['model']['synthetic'] else ''}. Research use only. Not a medical "
         "device."
     )
+
+
+def print_second_reader(reader: dict) -> None:
+    """What a second reader says, its likeliest findings first; a score is called one until it is recalibrated."""
+    print(f"  {reader['model']['name']} {reader['model']['id']} (second reader)")
+    if reader["error"]:
+        print(f"    {reader['error']}")
+        return
+    if reader["this_ecg_left_out_for"]:
+        print(f"    Its authors left such ECGs out: {', '.join(reader['this_ecg_left_out_for'])}.")
+    shared = [f for f in reader["findings"] if f["question"]]
+    others = sorted((f for f in reader["findings"] if not f["question"]), key=lambda f: -f["score"])
+    for finding in shared + others[:5]:
+        told = f"score {finding['score']:.2f}" if finding["chance"] is None else f"chance {finding['chance']:.0%}"
+        ours = "" if finding["our_chance"] is None else f", ours {finding['our_chance']:.0%}. {finding['agreement']}"
+        print(f"    {finding['label']:<45} {told}{ours}")
+
+
+def told_beside(report: dict) -> list[str]:
+    """What stands beside an estimate: quality with its reasons, pacing and swaps, doubts, reading notes."""
+    quality, ecg = report["quality"], report["ecg"]
+    said = [quality["reason"]] if quality["reason"] else []
+    if quality["verdict"] != "good":
+        said = [f"Signal quality {quality['verdict']}. {quality['reason']}".strip()]
+    said += [note for note in quality["notes"] if note not in quality["reason"]]
+    doubts = ecg.get("doubts", [])
+    said += [f"Not settled: {doubt}" for doubt in doubts]
+    return said + [f"Read: {note}" for note in ecg.get("notes", []) if note not in doubts]
 
 
 def print_hits(hits: Sequence["Hit"]) -> None:
@@ -122,8 +165,9 @@ class watching:
     def _watch(self) -> None:
         with progress_bar() as progress:
             while not self.stopped.wait(1.0):
-                job = jobs.job(self.place, self.job_id)
-                progress(job.progress, job.message)
+                with suppress(StoreError):  # what cannot be read now is shown a second later
+                    job = jobs.job(self.place, self.job_id)
+                    progress(job.progress, job.message)
 
     def __enter__(self):
         self.thread.start()
@@ -133,13 +177,37 @@ class watching:
         self.thread.join(timeout=5)
 
 
-def wait_for(place: Workspace, job_id: int) -> None:
-    """Wait for a job that another worker may have taken."""
-    while (job := jobs.job(place, job_id)).state in ("queued", "running"):
-        print(f"Another worker is at it: {job.message} ({job.progress:.0%})", file=sys.stderr)
-        time.sleep(5)
+def run_here(place: Workspace, kind: str, parameters: dict) -> jobs.Job:
+    """Queue a job and do it in this process, after the work it has to wait for; returns it when it is done.
+
+    Raises:
+        StoreError: it was not completed.
+    """
+    from echo2ecg_core.worker import run_job
+
+    number = jobs.queue(place, kind, parameters)
+    told = None
+    while (job := jobs.job(place, number)).is_open:
+        if claimed := jobs.claim(place, jobs.this_worker(), number):
+            with watching(place, number):
+                run_job(place, claimed)
+            continue
+        told = _tell(jobs.in_the_way(place, number) or job, number, told)
+        time.sleep(WAIT_S)
     if job.state != "done":
+        if kind != "demo":  # which everybody who opens the app can try again
+            jobs.dismiss(place, number)  # told here: no visitor's sidebar need repeat it
         raise StoreError(
             f"{job.kind.capitalize()} was not completed: {job.message}",
             f"Start `{job.kind}` again; what was finished is kept.",
         )
+    return job
+
+
+def _tell(other: jobs.Job, number: int, told: tuple | None) -> tuple:
+    """Say on standard error what is waited for, once a job and step of ten per cent; returns what was told."""
+    now = other.job_id, int(10 * other.progress)
+    if now != told:
+        what = "Another worker is at it" if other.job_id == number else f"Waiting for another job ({other.kind})"
+        print(f"{what}: {other.message or other.state} ({other.progress:.0%})", file=sys.stderr)
+    return now

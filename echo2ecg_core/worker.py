@@ -8,8 +8,9 @@ one only its type and its place are written, because its text may quote a file.
 import threading
 import time
 import traceback
+from contextlib import suppress
 
-from echo2ecg_core.errors import Echo2ECGError
+from echo2ecg_core.errors import DiskFull, Echo2ECGError, StoreError, WorkspaceBusy
 from echo2ecg_core.failures import sentence_of
 from echo2ecg_core.store import jobs
 from echo2ecg_core.store.database import Workspace
@@ -17,6 +18,8 @@ from echo2ecg_core.store.database import Workspace
 HEARTBEAT_S = 5.0
 WRITE_EVERY_S = 0.25
 LOG_EVERY_S = 10.0
+CLOSING_S = 1800.0  # a person needs some time to make room on a full disk
+CLOSE_AGAIN_S = 2.0
 
 
 def work(workspace: Workspace) -> int:
@@ -45,10 +48,30 @@ def run_job(workspace: Workspace, job: jobs.Job) -> None:
     except Exception as error:
         log.traceback(error)
         state, closing = "failed", sentence_of(error, job)
+    except BaseException:
+        stopped.set()
+        raise
+    log.write(f"{state}: {closing}")
+    try:
+        _close(workspace, job, state, closing)
     finally:
         stopped.set()
-    log.write(f"{state}: {closing}")
-    jobs.finish(workspace, job.job_id, state, closing, worker=job.worker)
+
+
+def _close(workspace: Workspace, job: jobs.Job, state: str, closing: str) -> None:
+    """Write how a job ended; where the catalog cannot be written (most often the disk is full) wait until it can.
+
+    Raises:
+        StoreError: it could not for CLOSING_S; the job then counts as lost, and goes on once there is room.
+    """
+    until = time.monotonic() + CLOSING_S
+    while True:
+        try:
+            return jobs.finish(workspace, job.job_id, state, closing, worker=job.worker)
+        except StoreError:
+            if time.monotonic() > until:
+                raise
+            time.sleep(CLOSE_AGAIN_S)
 
 
 def _beat(workspace: Workspace, job: jobs.Job, stopped: threading.Event) -> None:
@@ -60,13 +83,17 @@ def _beat(workspace: Workspace, job: jobs.Job, stopped: threading.Event) -> None
 
 
 def _progress(workspace: Workspace, job: jobs.Job, log: "JobLog"):
-    """progress(share, message) for a workflow: written a few times a second at most; raises Cancelled."""
+    """progress(share, message) for a workflow: written a few times a second at most; raises Cancelled.
+
+    What cannot be told now is told later: a locked catalog or a full disk ends no work that can go on.
+    """
     written = [0.0]
 
     def progress(share: float, message: str) -> None:
         if time.monotonic() - written[0] < WRITE_EVERY_S:
             return
-        jobs.report(workspace, job.job_id, min(1.0, max(0.0, share)), message, worker=job.worker)
+        with suppress(WorkspaceBusy, DiskFull):
+            jobs.report(workspace, job.job_id, min(1.0, max(0.0, share)), message, worker=job.worker)
         written[0] = time.monotonic()
         log.follow(share, message)
 
@@ -155,7 +182,12 @@ def _evaluate(workspace: Workspace, parameters: dict, progress) -> str:
     from echo2ecg_core.reports.evaluate import evaluate
 
     report = evaluate(
-        workspace, parameters["model"], parameters.get("cohorts"), parameters.get("split", "test"), progress=progress
+        workspace,
+        parameters["model"],
+        parameters.get("cohorts"),
+        parameters.get("split", "test"),
+        progress=progress,
+        within_days=parameters.get("within_days"),
     )
     return (
         f"The report of {report['model']['name']} {report['model']['id']} on {report['counts']['patients']} "
@@ -169,6 +201,24 @@ def _model_import(workspace: Workspace, parameters: dict, progress) -> str:
     return import_weight_files(workspace, parameters, progress)
 
 
+def _recalibrate(workspace: Workspace, parameters: dict, progress) -> str:
+    from echo2ecg_core.intake.ready_models import recalibrate
+
+    return recalibrate(workspace, parameters["model"], progress)
+
+
+def _ready_embed(workspace: Workspace, parameters: dict, progress) -> str:
+    from echo2ecg_core.intake.ready_models import embed_as_encoder
+
+    return embed_as_encoder(workspace, parameters["model"], progress)
+
+
+def _machine_read(workspace: Workspace, parameters: dict, progress) -> str:
+    from echo2ecg_core.intake.ready_models import machine_read
+
+    return machine_read(workspace, parameters["model"], all_studies=parameters.get("all", False), progress=progress)
+
+
 WORKFLOWS = {
     "demo": _demo,
     "map": _map,
@@ -178,4 +228,7 @@ WORKFLOWS = {
     "train": _train,
     "evaluate": _evaluate,
     "model_import": _model_import,
+    "recalibrate": _recalibrate,
+    "ready_embed": _ready_embed,
+    "machine_read": _machine_read,
 }

@@ -3,11 +3,20 @@
 import streamlit as st
 
 from pages.ui import panels, resources, session
-from pages.ui.ecg import evidence, lvef_card, measures, phenotype_table, signal_tables, surroundings, upload
+from pages.ui.ecg import (
+    evidence,
+    lvef_card,
+    measures,
+    phenotype_table,
+    second_readers,
+    signal_tables,
+    surroundings,
+    upload,
+)
 from pages.ui.ecg import paper_panel as ecg_panel
 from pages.ui.errors import errors_in_words
 
-TABS = ("Phenotypes", "Why this estimate", "Median beats", "Measurements and signal", "Provenance")
+TABS = ("Phenotypes", "Why this estimate", "Second readers", "Median beats", "Measurements and signal", "Provenance")
 
 record, card = session.current_ecg(), resources.active_model()
 with st.container(key="page_head", horizontal=True, vertical_alignment="center", gap="small"):
@@ -34,7 +43,8 @@ below = st.container(key="below")
 report = None
 with errors_in_words(), notice_place, st.spinner(surroundings.waiting_text(card), show_time=True):
     if card is not None:
-        report = resources.prediction(record, card, insist=session.insists()).as_json()
+        prediction = resources.prediction(record, card, insist=session.insists())
+        report = prediction.as_json()
 with export_place:
     ecg_panel.export_menu(record, report)
 if report is None:
@@ -44,14 +54,16 @@ with notice_place:
     surroundings.notice(report)
 with card_place:
     st.html(lvef_card.lvef_card(report))
+    line_place = st.container(key="second_readers_line")
     surroundings.studies_button(report, card)
 with below:
     st.html(measures.measures_strip(report))
-    phenotypes, why, beats, signal, provenance = st.tabs(TABS, key=session.TAB_KEY, bind="query-params")
+    phenotypes, why, second, beats, signal, provenance = st.tabs(TABS, key=session.TAB_KEY, bind="query-params")
     with phenotypes:
         st.html(phenotype_table.phenotype_table(report))
     with why:
         evidence.why(report)
+    second_readers.draw(second, line_place, record, card, prediction)
     with beats:
         ecg_panel.beats_panel(record)
     with signal:

@@ -11,7 +11,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 CORE = ROOT / "echo2ecg_core"
-GROUND = {"errors", "failures", "passwords", "settings", "phenotypes", "findings", "progress", "version"}
+GROUND = {"errors", "failures", "passwords", "settings", "phenotypes", "findings", "progress", "processes", "version"}
 FLOORS = dict.fromkeys(GROUND, 0) | {
     "ecg": 1,
     "echo": 1,

@@ -2,7 +2,6 @@
 agrees."""
 
 import hashlib
-import time
 
 import pytest
 from typer.testing import CliRunner
@@ -31,11 +30,32 @@ def test_a_line_that_is_no_hash_is_said_in_words(line):
         passwords.matches_hash("x", line)
 
 
-def test_wrong_attempts_wait_for_each_other_and_a_right_one_does_not(monkeypatch):
-    slept = []
-    monkeypatch.setattr(time, "sleep", slept.append)
-    assert passwords.slowly(lambda: True) and not slept
-    assert not passwords.slowly(lambda: False) and slept == [passwords.WRONG_COSTS_S]
+def test_wrong_attempts_hold_up_their_own_address_and_longer_each_time(monkeypatch):
+    now = [1000.0]
+    monkeypatch.setattr(passwords.time, "monotonic", lambda: now[0])
+    attempts = passwords.Attempts()
+    for _ in range(passwords.FREE_ATTEMPTS):
+        assert attempts.wait_s("10.0.0.7") == 0
+        attempts.count("10.0.0.7", right=False)
+    assert attempts.wait_s("10.0.0.7") == passwords.FIRST_WAIT_S and attempts.wait_s("10.0.0.8") == 0
+    now[0] += passwords.FIRST_WAIT_S
+    assert attempts.wait_s("10.0.0.7") == 0
+    attempts.count("10.0.0.7", right=False)
+    assert attempts.wait_s("10.0.0.7") == 2 * passwords.FIRST_WAIT_S
+    now[0] += passwords.FORGET_AFTER_S + 1
+    assert attempts.wait_s("10.0.0.7") == 0
+
+
+def test_a_right_password_clears_its_address_and_a_flood_of_addresses_is_forgotten(monkeypatch):
+    attempts = passwords.Attempts()
+    for _ in range(9):
+        attempts.count("10.0.0.7", right=False)
+    attempts.count("10.0.0.7", right=True)
+    assert attempts.wait_s("10.0.0.7") == 0
+    monkeypatch.setattr(passwords, "MOST_ADDRESSES", 10)
+    for i in range(30):
+        attempts.count(f"10.0.1.{i}", right=False)
+    assert len(attempts._wrong) == 10
 
 
 def test_plain_passwords_of_any_script_and_length_compare():

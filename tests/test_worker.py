@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 from echo2ecg_core import worker
-from echo2ecg_core.errors import Echo2ECGError
+from echo2ecg_core.errors import Echo2ECGError, WorkspaceBusy
+from echo2ecg_core.failures import without_places
 from echo2ecg_core.store import jobs
 from echo2ecg_core.store.database import Workspace
 
@@ -181,3 +182,113 @@ def test_an_error_in_words_is_the_jobs_message_without_a_traceback(place, monkey
 
 def test_every_kind_of_job_is_known_by_name_to_the_worker():
     assert {"demo", "map", "import", "embed", "prepare", "train", "model_import"} <= set(worker.WORKFLOWS)
+
+
+POOLING = """
+import sys, time
+from pathlib import Path
+from echo2ecg_core.processes import pool
+
+if __name__ == "__main__":
+    with pool(2) as helpers:
+        futures = [helpers.submit(time.sleep, 300) for _ in range(2)]
+        time.sleep(float(sys.argv[2]))
+        Path(sys.argv[1]).write_text(" ".join(str(pid) for pid in helpers._processes))
+        [future.result() for future in futures]
+"""
+
+
+def test_the_helpers_of_a_killed_worker_end_with_it(tmp_path):
+    """A pool of the standard library waits for ever: its processes hold the other end of their own pipe."""
+    script, told = tmp_path / "pooling.py", tmp_path / "pids"
+    script.write_text(POOLING)
+    parent = subprocess.Popen(
+        [sys.executable, str(script), str(told), "3"], env={**os.environ, "PYTHONPATH": str(ROOT)}
+    )
+    wait_until(lambda: told.exists() and len(told.read_text().split()) == 2, 60)
+    pids = [int(pid) for pid in told.read_text().split()]
+    assert all(is_alive(pid) for pid in pids)
+    parent.kill()
+    parent.wait()
+    wait_until(lambda: not any(is_alive(pid) for pid in pids), 20)
+
+
+def is_alive(pid: int) -> bool:
+    """True for a process that runs, also one whose parent has not asked yet how it ended."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+def test_no_pool_of_the_program_is_made_without_this():
+    makers = ("ProcessPoolExecutor(", "multiprocessing.Pool(", ".Process(")
+    found = [
+        path.name
+        for path in (ROOT / "echo2ecg_core").rglob("*.py")
+        if any(maker in path.read_text() for maker in makers) and "end_with_parent" not in path.read_text()
+    ]
+    assert not found
+
+
+def test_a_worker_is_started_although_its_log_comes_from_the_future(place, monkeypatch):
+    """The clock was set back: for as long as that, no job was ever begun."""
+    started = []
+    monkeypatch.setattr(
+        jobs.subprocess,
+        "Popen",
+        lambda command, **options: started.append(command) or type("P", (), {"pid": 1, "wait": lambda self: 0})(),
+    )
+    jobs.queue(place, "map")
+    place.logs.mkdir(parents=True)
+    log = place.logs / "worker.log"
+    log.touch()
+    os.utime(log, (time.time() + 86400,) * 2)
+    jobs.tend(place)
+    assert len(started) == 1
+    jobs.tend(place)
+    assert len(started) == 1  # begun a moment ago
+
+
+def test_progress_that_cannot_be_told_does_not_end_the_work_and_its_end_is_written_later(place, monkeypatch):
+    refuse, told = [True], []
+    report, finish = jobs.report, jobs.finish
+
+    def busy(function):
+        def call(*arguments, **options):
+            told.append(function.__name__)
+            if refuse[0]:
+                refuse[0] = function is not finish  # the end is refused once
+                raise WorkspaceBusy("The workspace is busy.", "Try again.")
+            return function(*arguments, **options)
+
+        return call
+
+    def counts(workspace, parameters, progress):
+        for step in range(3):
+            progress(step / 3, f"step {step}")
+        return "counted"
+
+    monkeypatch.setattr(jobs, "report", busy(report))
+    monkeypatch.setattr(jobs, "finish", busy(finish))
+    monkeypatch.setattr(worker, "CLOSE_AGAIN_S", 0.01)
+    monkeypatch.setattr(worker, "WRITE_EVERY_S", 0.0)
+    monkeypatch.setitem(worker.WORKFLOWS, "map", counts)
+    number = jobs.queue(place, "map")
+    worker.work(place)
+    assert told == ["report"] * 3 + ["finish"] * 2
+    assert (jobs.job(place, number).state, jobs.job(place, number).message) == ("done", "counted")
+
+
+@pytest.mark.parametrize(
+    ("text", "parameters", "told"),
+    [
+        ("There is no folder 'echoes' here.", {"folder": "/data/echoes"}, "There is no folder '…' here."),
+        ("/srv/ward 7/w is full; see /srv/ward 7.", {}, "… is full; see …."),
+        ("Read /tmp/x/y.csv (row 3/4), then go on.", {}, "Read … (row 3/4), then go on."),
+        ("weights.pt in St Mary is damaged.", {"files": ["/a/St Mary/weights.pt"]}, "… in … is damaged."),
+        ("The disk is full. Free some space and/or Resume.", {"cohort": "full"}, None),
+    ],
+)
+def test_a_message_for_visitors_names_no_place_of_the_server(text, parameters, told):
+    assert without_places(text, parameters, Path("/srv/ward 7/w")) == (told or text)

@@ -1,7 +1,8 @@
 """Journey 3, second half: vectors for everything in the catalog that has none, so that stopping and starting repeats
 nothing.
 
-Clip vectors belong to the clip encoder, ECG and study vectors to the model. Each set is saved as it grows.
+Clip vectors belong to the clip encoder, ECG and study vectors to the model. Each set is saved as it grows. What cannot
+be read (a damaged file, a signal that cannot be used) is listed with its reason, and the work goes on.
 """
 
 import json
@@ -9,6 +10,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 
 from echo2ecg_core.answers.loaded_model import LoadedModel, input_text, load_model, spec_of
 from echo2ecg_core.answers.readiness import readiness
@@ -26,8 +28,8 @@ SAVE_EVERY = 160
 
 
 def embed_workspace(workspace: Workspace, card: ModelCard, progress: Progress = silent) -> list[dict]:
-    """Make every vector that is missing for a model (of studies where it shares a space with them); returns the ECGs
-    that could not be embedded, with the reason.
+    """Make every vector that is missing for a model (of studies where it shares a space with them); returns what
+    could not be embedded: rows of ecg_id or clip_id, and reason.
 
     Raises:
         ModelError: its weights lack a part that nothing can add.
@@ -44,7 +46,7 @@ def embed_workspace(workspace: Workspace, card: ModelCard, progress: Progress = 
         return embed_ecgs(workspace, model, progress)
     refused = embed_ecgs(workspace, model, part(progress, 0.0, 0.4))
     if not Catalog(workspace).clips().empty:
-        embed_clips(workspace, model, part(progress, 0.4, 0.95))
+        refused = refused + embed_clips(workspace, model, part(progress, 0.4, 0.95))
         progress(0.95, "Aligning studies")
         embed_studies(workspace, model)
     return refused
@@ -63,12 +65,15 @@ def embed_job(workspace: Workspace, model_id: str | None, progress: Progress) ->
         raise StoreError("The workspace holds no ECG and no clip to embed.", "Import an archive first.")
     refused = embed_workspace(workspace, card, progress)
     studies = f" and {counts['studies']} studies" if spec_of(card).shares_space else ""
-    return f"Vectors of {counts['ecgs'] - len(refused)} ECGs{studies} are there.{passed_over(refused)}"
+    ecgs = counts["ecgs"] - sum("ecg_id" in row for row in refused)
+    return f"Vectors of {ecgs} ECGs{studies} are there.{passed_over(refused)}"
 
 
 def passed_over(refused: list[dict]) -> str:
-    """How many ECGs could not be embedded, and why the first of them, as a closing sentence; "" for none."""
-    return f" {len(refused)} ECGs could not be embedded; the first: {refused[0]['reason']}" if refused else ""
+    """How many ECGs and clips could not be embedded, and why the first of them, as a closing sentence; "" for none."""
+    ecgs = sum("ecg_id" in row for row in refused)
+    told = [f"{ecgs} ECGs"] * (ecgs > 0) + [f"{len(refused) - ecgs} clips"] * (len(refused) > ecgs)
+    return f" {' and '.join(told)} could not be embedded; the first: {refused[0]['reason']}" if refused else ""
 
 
 def embed_ecgs(workspace: Workspace, model: LoadedModel, progress: Progress = silent) -> list[dict]:
@@ -107,31 +112,46 @@ def _prepared_alike(vectors: VectorSet, model: LoadedModel) -> VectorSet:
     return replace(vectors, ids=(), matrix=np.empty((0, 0), np.float32), input=wanted)
 
 
-def embed_clips(workspace: Workspace, model: LoadedModel, progress: Progress = silent) -> None:
-    """Embed every clip without a vector, and name the view of those that came without one."""
-    catalog = Catalog(workspace)
+def embed_clips(workspace: Workspace, model: LoadedModel, progress: Progress = silent) -> list[dict]:
+    """Embed every clip without a vector, and name the view of those that came without one; returns the ones that could
+    not be, with the reason."""
+    catalog, encoder_id = Catalog(workspace), clip_encoder_id(model)
     clips = catalog.clips().set_index("clip_id")
-    vectors = recover_vectors(workspace.vectors, "clip", clip_encoder_id(model))
-    waiting = vectors.missing(clips.index)
-    for done, ids in enumerate(_batches(waiting, SAVE_EVERY)):
-        rows = []
+    vectors = recover_vectors(workspace.vectors, "clip", encoder_id)
+    waiting, refused, done = vectors.missing(clips.index), [], 0
+    for ids in _batches(waiting, SAVE_EVERY):
+        made: dict[str, np.ndarray] = {}
         for batch in _batches(ids, BATCH):
-            progress(
-                (done * SAVE_EVERY + len(rows)) / len(waiting),
-                f"Embedding clips: {done * SAVE_EVERY + len(rows)} of {len(waiting)}",
-            )
-            made, views = model.embed_clips(np.stack([prepared_clip(catalog, i, model) for i in batch]))
-            rows += list(made)
-            if views is None:
+            progress(done / len(waiting), f"Embedding clips: {done} of {len(waiting)}")
+            done += len(batch)
+            prepared = _prepared_clips(catalog, batch, model, refused)
+            if not prepared:
                 continue
-            unnamed = {
-                i: (list(VIEWS)[p.argmax()], float(p.max()))
-                for i, p in zip(batch, views, strict=True)
-                if clips.view[i] is None
-            }
-            catalog.set_views(unnamed)
-        vectors = _grown(vectors, ids, np.stack(rows))
-        vectors.save(workspace.vectors)
+            of_batch, views = model.embed_clips(np.stack(list(prepared.values())))
+            made |= dict(zip(prepared, of_batch, strict=True))
+            if views is not None:
+                catalog.set_views(_unnamed(clips.view, list(prepared), views))
+        if made:
+            vectors = _grown(vectors, list(made), np.stack(list(made.values())))
+            vectors.save(workspace.vectors)
+    write_atomically(refused_path(workspace, encoder_id, "clip"), json.dumps(refused).encode())
+    return refused
+
+
+def _prepared_clips(catalog: Catalog, ids: list[str], model: LoadedModel, refused: list[dict]) -> dict[str, np.ndarray]:
+    """Network inputs (3, 16, 224, 224) of the clips that can be read, by id; the others join `refused`."""
+    prepared = {}
+    for clip_id in ids:
+        try:
+            prepared[clip_id] = prepared_clip(catalog, clip_id, model)
+        except Echo2ECGError as error:
+            refused.append({"clip_id": clip_id, "reason": str(error)})
+    return prepared
+
+
+def _unnamed(known: pd.Series, ids: list[str], views: np.ndarray) -> dict[str, tuple[str, float]]:
+    """View and confidence, from probabilities (b, 11), of those clips that came without a view."""
+    return {i: (list(VIEWS)[p.argmax()], float(p.max())) for i, p in zip(ids, views, strict=True) if known[i] is None}
 
 
 def embed_studies(workspace: Workspace, model: LoadedModel) -> None:
@@ -157,7 +177,7 @@ def prepared_clip(catalog: Catalog, clip_id: str, model: LoadedModel) -> np.ndar
     from echo2ecg_core.echo.preprocess import prepare_frames
     from echo2ecg_core.echo.readers import read_clip
 
-    return prepare_frames(read_clip(catalog.clip_path(clip_id)).frames, padding=model.spec.clip_encoder.padding)
+    return prepare_frames(read_clip(catalog.clip_content(clip_id)).frames, padding=model.spec.clip_encoder.padding)
 
 
 def clip_encoder_id(model: LoadedModel) -> str:

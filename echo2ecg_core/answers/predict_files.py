@@ -2,10 +2,12 @@
 
 import glob
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 from echo2ecg_core.answers.loaded_model import LoadedModel
-from echo2ecg_core.answers.predict import predict_batch
+from echo2ecg_core.answers.predict import Prediction, predict_batch
+from echo2ecg_core.answers.second_readers import SecondReader, chances_of, load_readers, person_of, read_beside
 from echo2ecg_core.ecg.record import EcgRecord
 from echo2ecg_core.errors import Echo2ECGError, ReadError
 from echo2ecg_core.phenotypes import PHENOTYPES, grade_word
@@ -47,6 +49,10 @@ def predict_files(
     *,
     insist: bool = False,
     sampling_rate_hz: float | None = None,
+    sex: str | None = None,
+    age_years: float | None = None,
+    unit: str | None = None,
+    lead_order: str | None = None,
     progress: Progress = silent,
 ) -> Iterator[dict]:
     """Reports in the order of the files; {"ecg": {"source"}, "error"} for one that cannot be read or used.
@@ -55,39 +61,70 @@ def predict_files(
         files: Paths of single files.
         load_model: Called at the first readable ECG only, so that bad input touches nothing.
         workspace: Where labelled neighbours are looked up.
-        insist, sampling_rate_hz: As in `predict` and `read_ecg`.
+        insist, sampling_rate_hz, unit, lead_order: As in `predict` and `read_ecg`.
+        sex, age_years: Of the person, for second readers, where a file does not tell them.
         progress: Told the share that is done.
     """
+    from echo2ecg_core.ecg.channels import lead_order_of
     from echo2ecg_core.ecg.readers import read_ecg
+    from echo2ecg_core.ecg.units import needed_factor
 
-    model = None
+    if sex not in (None, "male", "female"):
+        raise ReadError(f"The sex has to be male or female, found {sex!r}.", "Leave --sex out where it is not known.")
+    lead_order_of(lead_order)  # what cannot be used is told once, not for every file
+    if unit:
+        needed_factor(unit)
+    model, readers = None, []
     for start in range(0, len(files), BATCH):
         batch: list[EcgRecord | dict] = []
         for path in files[start : start + BATCH]:
             try:
-                batch.append(read_ecg(path, sampling_rate_hz=sampling_rate_hz))
+                batch.append(read_ecg(path, None, sampling_rate_hz, unit, lead_order))
             except Echo2ECGError as error:
                 batch.append({"ecg": {"source": path.name}, "error": str(error)})
         if model is None and any(isinstance(item, EcgRecord) for item in batch):
-            model = load_model()
-        yield from _reports(batch, model, workspace, insist)
+            model, readers = load_model(), load_readers(workspace)
+        beside = _Beside(readers, model, sex, age_years)
+        yield from _reports(batch, model, workspace, insist, beside)
         progress(min(1.0, (start + BATCH) / len(files)), f"{min(start + BATCH, len(files))} of {len(files)} ECGs")
 
 
+@dataclass(frozen=True)
+class _Beside:
+    """Puts what second readers say into a report."""
+
+    readers: list[SecondReader]
+    model: LoadedModel | None
+    sex: str | None
+    age_years: float | None
+
+    def __call__(self, record: EcgRecord, prediction: Prediction) -> dict:
+        report = prediction.as_json()
+        beside = read_beside(
+            record,
+            self.readers,
+            person=person_of(record, self.sex, self.age_years),
+            our_chances=chances_of(report, prediction.embedding, self.model) if self.readers else {},
+            unusable=report["quality"]["verdict"] == "unusable",
+        )
+        return report | {"second_readers": beside}
+
+
 def _reports(
-    batch: list[EcgRecord | dict], model: LoadedModel | None, workspace: Workspace, insist: bool
+    batch: list[EcgRecord | dict], model: LoadedModel | None, workspace: Workspace, insist: bool, beside: _Beside
 ) -> list[dict]:
     records = [item for item in batch if isinstance(item, EcgRecord)]
     try:
-        done = iter([p.as_json() for p in predict_batch(records, model, workspace, insist)] if records else [])
+        found = predict_batch(records, model, workspace, insist) if records else []
+        done = iter([beside(record, p) for record, p in zip(records, found, strict=True)])
         return [next(done) if isinstance(item, EcgRecord) else item for item in batch]
     except Echo2ECGError:  # one of them cannot be used: find out which, one by one
-        return [_one(item, model, workspace, insist) if isinstance(item, EcgRecord) else item for item in batch]
+        return [_one(item, model, workspace, insist, beside) if isinstance(item, EcgRecord) else item for item in batch]
 
 
-def _one(record: EcgRecord, model: LoadedModel, workspace: Workspace, insist: bool) -> dict:
+def _one(record: EcgRecord, model: LoadedModel, workspace: Workspace, insist: bool, beside: _Beside) -> dict:
     try:
-        return predict_batch([record], model, workspace, insist)[0].as_json()
+        return beside(record, predict_batch([record], model, workspace, insist)[0])
     except Echo2ECGError as error:
         return {"ecg": {"source": record.source}, "error": str(error)}
 
@@ -104,8 +141,12 @@ def as_row(report: dict) -> dict:
         **{name: report.get("measurements", {}).get(name) for name in MEASURED},
         "quality": report.get("quality", {}).get("verdict"),
         "quality_reason": report.get("quality", {}).get("reason"),
+        "quality_notes": " ".join(report.get("quality", {}).get("notes", ())),
+        "not_settled": " ".join(report["ecg"].get("doubts", ())),
+        "reading_notes": " ".join(report["ecg"].get("notes", ())),
         "outside_training": outside.get("flag"),
         "outside_percentile": outside.get("percentile"),
+        "outside_because": " and ".join(outside.get("because", [])) or None,
     }
     found = {entry["name"]: entry for entry in report.get("phenotypes", [])}
     for name, phenotype in PHENOTYPES.items():
@@ -116,7 +157,9 @@ def as_row(report: dict) -> dict:
             row |= {f"{name}_moderate_or_worse": entry.get("value"), f"{name}_low": words[0], f"{name}_high": words[1]}
         else:
             row |= {name: entry.get("value"), f"{name}_low": low, f"{name}_high": high}
+    missing = sorted({why for entry in found.values() if (why := entry.get("interval_reason"))})
     return row | {
+        "no_interval_reason": " ".join(missing) or None,
         "model": report.get("model", {}).get("id"),
         "synthetic_model": report.get("model", {}).get("synthetic"),
     }

@@ -1,7 +1,7 @@
 """What a registered model can do and what it still lacks before it may answer in this workspace; imports no torch.
 
 A model is ready when it has readouts, a vector of every ECG made from inputs as its spec says, a map and, where it
-shares a space with them, a vector of every study. ECGs that it was tried on in vain do not count as missing.
+shares a space with them, a vector of every study. ECGs and clips that were tried in vain do not count as missing.
 """
 
 import json
@@ -16,6 +16,8 @@ from echo2ecg_core.store.database import Workspace
 from echo2ecg_core.store.model_registry import ModelCard
 from echo2ecg_core.store.paths import READOUTS_FILE, refused_path, report_path
 from echo2ecg_core.store.vectors import VectorSet, load_vectors
+
+SECOND_READER = "a second reader, which stands beside the active model and is never active itself"
 
 
 @dataclass(frozen=True)
@@ -60,19 +62,88 @@ def readiness(workspace: Workspace, card: ModelCard) -> Readiness:
 
 def abilities(card: ModelCard) -> str:
     """What a model can do, in words: "Phenotypes, similar studies and map"."""
+    if ready := card.manifest().get("ready"):
+        return ready["can"]
     if _lacks(card.manifest()):
         return "Echo side only: embeds clips"
     return "Phenotypes, similar studies, map" if spec_of(card).shares_space else "Phenotypes, map of ECGs"
 
 
+def worth(workspace: Workspace, card: ModelCard) -> tuple[str, ...]:
+    """What a model is worth, in sentences: LVEF against the median, finding studies against chance, its report.
+
+    Read from the report where there is one, else from what its manifest tells of test patients.
+    """
+    manifest, report = card.manifest(), _report(workspace, card)
+    found = [_lvef_worth(manifest), *_interval_worth(manifest)]
+    if not _lacks(manifest) and spec_of(card).shares_space:
+        found.append(_retrieval_worth(manifest, report))
+    if report is None:
+        found.append("No report yet: evaluate it to see it beside other encoders.")
+    return tuple(found)
+
+
+def _report(workspace: Workspace, card: ModelCard) -> dict | None:
+    try:
+        return json.loads(report_path(workspace, card.model_id).read_bytes())
+    except (OSError, ValueError):
+        return None
+
+
+def _lvef_worth(manifest: dict) -> str:
+    tested = manifest.get("test", {})
+    entry = tested.get("phenotypes", {}).get("lvef", {})
+    error, guess = entry.get("mae"), entry.get("median_mae")
+    if error is None or guess is None:
+        return "LVEF: not measured on test patients."
+    low, high = entry.get("mae_interval") or (error, error)
+    verdict = "" if high < guess else ", so it tells no more than that"
+    return (
+        f"LVEF: mean error {error:.1f} points ({low:.1f} to {high:.1f}) on {tested.get('patients', 0)} test patients; "
+        f"the median of all is off by {guess:.1f}{verdict}."
+    )
+
+
+def _interval_worth(manifest: dict) -> list[str]:
+    n = manifest.get("readouts", {}).get("calibration_ecgs")
+    lvef = manifest.get("test", {}).get("phenotypes", {}).get("lvef", {})
+    if n is not None and lvef and lvef.get("coverage") is None:
+        return [f"Intervals: none, {n} calibration ECGs are too few."]
+    if lvef.get("coverage") is None:
+        return []
+    of_disease = lvef.get("coverage_disease")
+    ill = "" if of_disease is None else f", where {lvef['disease']} {100 * of_disease:.0f}"
+    return [f"Intervals: those of LVEF held {100 * lvef['coverage']:.0f} of 100 times{ill}."]
+
+
+def _retrieval_worth(manifest: dict, report: dict | None) -> str:
+    found = (report or {}).get("retrieval") or {}
+    told = manifest.get("test", {}).get("retrieval", {})
+    recall = found.get("ecg_to_study", {}).get("recall@10", told.get("recall@10"))
+    studies = found.get("candidates", told.get("studies"))
+    if recall is None or not studies:
+        return "Similar studies: not measured on test patients."
+    chance = min(1.0, 10 / studies)
+    verdict = "" if recall > chance else ", so it is no better than chance"
+    return (
+        f"Similar studies: an ECG's own study is among the first ten in {100 * recall:.0f} of 100 test ECGs; by chance "
+        f"in {100 * chance:.0f} ({studies} studies){verdict}."
+    )
+
+
 def _lacks(manifest: dict) -> tuple[str, ...]:
+    if "ready" in manifest:
+        return (SECOND_READER,)
     has_towers = "echo2ecg" in manifest.get("weights", {})
     return () if has_towers and "ecg" in ModelSpec.from_dict(manifest.get("spec", {})).parts else (ABSENT["ecg"],)
 
 
 def _absent_vectors(workspace: Workspace, card: ModelCard, spec: ModelSpec) -> tuple[str, ...]:
     catalog, found = Catalog(workspace), []
-    ecg_ids, study_ids = set(catalog.ecgs().ecg_id), set(catalog.clips().study_id)
+    encoder_id = card.manifest()["weights"].get("clip_encoder", {"sha256": card.sha256})["sha256"][:8]
+    clips = catalog.clips()
+    clips = clips[~clips.clip_id.isin(_refused(workspace, encoder_id, "clip"))]
+    ecg_ids, study_ids = set(catalog.ecgs().ecg_id), set(clips.study_id)
     ecgs, aligned, studies = (
         _stored(workspace, kind, card.model_id) for kind in ("ecg", "ecg_aligned", "study_aligned")
     )
@@ -99,9 +170,9 @@ def _stored(workspace: Workspace, kind: str, model_id: str) -> VectorSet:
         return load_vectors(workspace.vectors / "none", kind, model_id)
 
 
-def _refused(workspace: Workspace, model_id: str) -> set[str]:
+def _refused(workspace: Workspace, model_id: str, what: str = "ecg") -> set[str]:
     try:
-        return {row["ecg_id"] for row in json.loads(refused_path(workspace, model_id).read_text())}
+        return {row[f"{what}_id"] for row in json.loads(refused_path(workspace, model_id, what).read_text())}
     except (OSError, ValueError):
         return set()
 

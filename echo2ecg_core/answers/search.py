@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from echo2ecg_core.answers.loaded_model import active_model_card, why_no_studies
-from echo2ecg_core.answers.predict import Prediction
+from echo2ecg_core.answers.predict import Prediction, patient_of_recording
 from echo2ecg_core.ecg.record import EcgRecord
 from echo2ecg_core.echo.clip import VIEWS
 from echo2ecg_core.errors import ModelError, SignalError, StoreError
@@ -83,7 +83,8 @@ class Hit:
 
 @dataclass(frozen=True)
 class EcgHit:
-    """One ECG near a study; phenotypes are those measured on the patient's own study nearest in time."""
+    """One ECG near a study; phenotypes are those measured on the patient's own study nearest in time, `days_apart` from
+    the ECG; None and {} where no study lies within the window of days (`within_days` of the settings)."""
 
     rank: int
     ecg_id: str
@@ -93,6 +94,7 @@ class EcgHit:
     phenotypes: dict[str, float]
     sex: str | None
     synthetic: bool
+    days_apart: float | None = None
 
     def as_json(self) -> dict:
         """The hit as plain JSON types."""
@@ -157,6 +159,7 @@ def nearest_ecgs(study_id: str, workspace: Workspace, k: int = 10) -> list[EcgHi
                 measured(row),
                 row["sex"],
                 bool(row["synthetic"]),
+                round(float(row["days_apart"]), 1) if pd.notna(row["days_apart"]) else None,
             )
         )
     return hits
@@ -174,9 +177,7 @@ def candidates(workspace: Workspace, filters: Filters) -> Candidates:
 
 def patient_of(record: EcgRecord, workspace: Workspace) -> str | None:
     """The patient whose stored ECG is this very recording, or None: lets a search leave the same patient out."""
-    ecgs = Catalog(workspace).ecgs()
-    found = ecgs.patient_id[ecgs.content_hash == record.content_hash]
-    return None if found.empty else found.iloc[0]
+    return patient_of_recording(record, Catalog(workspace).ecgs())
 
 
 def study_vectors(workspace: Workspace, model_id: str) -> VectorSet:
@@ -224,7 +225,8 @@ def _hit(catalog: Catalog, rank: int, study_id: str, cosine: float) -> Hit:
 
 
 def _ecg_rows(catalog: Catalog) -> pd.DataFrame:
-    """ECGs by id with patient, sex and, where the patient has a study, that study and its phenotypes."""
+    """ECGs by id with patient, sex and, where the patient has a study within the window of days, that study,
+    days_apart and its phenotypes."""
     labelled = catalog.labelled_ecgs()
     own = labelled.columns.difference(catalog.ecgs().columns).tolist()
     rows = catalog.ecgs().merge(labelled[["ecg_id", *own]], on="ecg_id", how="left").set_index("ecg_id")

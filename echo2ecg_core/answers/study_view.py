@@ -8,13 +8,13 @@ in time, one median beat from R wave to R wave.
 from dataclasses import dataclass
 
 import numpy as np
-import pandas as pd
 
 from echo2ecg_core.answers.loaded_model import LoadedModel
 from echo2ecg_core.ecg.record import LEADS, EcgRecord
 from echo2ecg_core.echo.clip import VIEWS
 from echo2ecg_core.store.catalog import Catalog, ClipRow, StudyRow
 from echo2ecg_core.store.database import Workspace
+from echo2ecg_core.store.times import moments
 from echo2ecg_core.store.vectors import load_vectors
 
 BEAT_SAMPLES = 160
@@ -95,6 +95,6 @@ def _beat_of(study: StudyRow, catalog: Catalog) -> tuple[float, ...] | None:
     own = ecgs[ecgs.patient_id == study.patient_id]
     if own.empty:
         return None
-    gap = (pd.to_datetime(own.ecg_time, errors="coerce") - pd.to_datetime(study.study_date, errors="coerce")).abs()
+    gap = (moments(own.ecg_time) - moments([study.study_date])[0]).abs()
     record = catalog.ecg_record(own.ecg_id[gap.idxmin() if gap.notna().any() else own.index[0]])
     return median_beat(record, tuple(measure_ecg(record).r_times_s))

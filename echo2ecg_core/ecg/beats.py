@@ -1,7 +1,8 @@
 """The heartbeats of a twelve-lead recording: where they are, which of them look alike, and their median.
 
 QRS complexes are found on one envelope of all leads, in which a lead counts the more the further its complexes stand
-out; so a flat or noisy lead cannot hide or invent beats. Ectopic beats stay in the rhythm but not in the median beat.
+out; so a flat or noisy lead cannot hide or invent beats. Pacing spikes are taken out before all else. Ectopic beats
+stay in the rhythm but not in the median beat.
 Everything works at about 500 Hz; constants are in that rate's samples through `samples`.
 """
 
@@ -27,6 +28,12 @@ TEMPLATE = samples(120)  # half width of the part that beats are compared by
 LARGEST_SHIFT = samples(60)
 ALIKE = 0.85  # correlation from which two beats count as the same kind
 BLOCK = samples(2000)  # holds at least one beat
+SPIKE_MV, SPIKE_LEADS = 0.1, 3  # in two samples, in so many leads
+SPIKE_SUDDEN = 4.0  # times as steep as the 16 ms before; a QRS complex gathers speed
+SPIKE_QUIET, SPIKE_LONGEST = samples(16), samples(40)
+SPIKE_GROWS, SPIKE_RETURNS = 1.3, 0.5  # at most, at least, of its first height
+SPIKE_TAIL = samples(4)
+SPIKE_RINGS, RINGING, RINGING_MV = samples(20), 0.01, 0.15  # around it; steps of so much of its height, at least
 
 
 @dataclass(frozen=True)
@@ -39,6 +46,7 @@ class Beats:
         windows: (d, 12, BEFORE + AFTER) the dominant beats around their R peak, band-passed to 0.5-40 Hz.
         contrast: How far complexes stand out of what lies between them, 0 to 1.
         leads: (12,) bool, the leads with visible complexes.
+        spikes: (s,) samples at which pacing spikes begin; single disturbances are among them.
     """
 
     r_peaks: np.ndarray
@@ -46,6 +54,7 @@ class Beats:
     windows: np.ndarray
     contrast: float
     leads: np.ndarray
+    spikes: np.ndarray
 
     @property
     def median(self) -> np.ndarray:
@@ -110,6 +119,7 @@ def find_beats(signal: np.ndarray) -> Beats | None:
     """
     if signal.shape[1] < samples(1000 * SHORTEST_S):
         return None
+    signal, spikes = without_spikes(signal)
     envelope, weights = _qrs_envelope(signal)
     if envelope is None:
         return None
@@ -121,7 +131,62 @@ def find_beats(signal: np.ndarray) -> Beats | None:
     if dominant.sum() < max(2, 0.3 * len(peaks)):
         return None
     windows = _cut(band(signal, 0.5, 40.0), peaks[dominant])
-    return Beats(peaks, dominant, windows, _contrast(envelope, peaks), weights > 0.05 * weights.max())
+    return Beats(peaks, dominant, windows, _contrast(envelope, peaks), weights > 0.05 * weights.max(), spikes)
+
+
+def without_spikes(signal: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Returns the signal with straight lines in place of spikes, and the (s,) samples where spikes begin.
+
+    A spike leaps out of rest in two samples and leaps back within 40 ms without having grown meanwhile: so do the
+    impulses of pacemakers, filtered or drawn as a box by the electrocardiograph, and no QRS complex.
+
+    Args:
+        signal: (12, n) finite millivolts at the working rate.
+    """
+    leap = np.abs(signal[:, 2:] - signal[:, :-2])  # [i] from sample i to i + 2
+    steps = np.lib.stride_tricks.sliding_window_view(np.abs(np.diff(signal, axis=1)), SPIKE_QUIET, axis=1).max(axis=2)
+    sudden = leap > SPIKE_MV
+    sudden[:, :SPIKE_QUIET] = False
+    sudden[:, SPIKE_QUIET:] &= leap[:, SPIKE_QUIET:] > SPIKE_SUDDEN * steps[:, : leap.shape[1] - SPIKE_QUIET]
+    places, cleaned, free_from = [], signal, 0
+    for place in np.flatnonzero(sudden.sum(axis=0) >= SPIKE_LEADS):
+        length = 0 if place < free_from else _spike_length(signal[sudden[:, place], place:])
+        if length:
+            cleaned = signal.copy() if cleaned is signal else cleaned
+            begin, end = _with_ringing(signal, place, min(place + length + SPIKE_TAIL, signal.shape[1] - 1))
+            share = np.linspace(0, 1, end - begin + 1)
+            cleaned[:, begin : end + 1] = np.outer(signal[:, begin], 1 - share) + np.outer(signal[:, end], share)
+            places.append(place)
+            free_from = end
+    return cleaned, np.array(places, dtype=int)
+
+
+def _with_ringing(signal: np.ndarray, begin: int, end: int) -> tuple[int, int]:
+    """Returns the samples between which a spike and what resampling filters made of its edges lie, (begin, end)."""
+    height = np.ptp(signal[:, begin : end + 1], axis=1)
+    before, after = signal[:, max(0, begin - SPIKE_RINGS) : begin + 1], signal[:, end : end + SPIKE_RINGS + 1]
+    rings_before, rings_after = (
+        np.flatnonzero((np.abs(np.diff(part)) > np.maximum(RINGING * height, RINGING_MV)[:, None]).any(axis=0))
+        for part in (before[:, ::-1], after)
+    )
+    return (
+        begin - (int(rings_before[-1]) + 1 if len(rings_before) else 0),
+        end + (int(rings_after[-1]) + 1 if len(rings_after) else 0),
+    )
+
+
+def _spike_length(leads: np.ndarray) -> int:
+    """Returns after how many samples the usual lead has leapt back, 0 where too few do; (leads, n) from the leap on."""
+    height = leads[:, : SPIKE_LONGEST + 3] - leads[:, :1]
+    if height.shape[1] < 6:
+        return 0
+    height = height * np.sign(height[:, 2:3])
+    first = height[:, :4].max(axis=1)
+    back = height[:, 1:-2] - height[:, 3:] >= SPIKE_RETURNS * first[:, None]  # [i] from sample i + 1 to i + 3
+    lengths = back.argmax(axis=1) + 3
+    grows = [lead[:length].max() > SPIKE_GROWS * top for lead, length, top in zip(height, lengths, first, strict=True)]
+    returning = back.any(axis=1) & ~np.array(grows)
+    return int(np.median(lengths[returning])) if returning.sum() >= SPIKE_LEADS else 0
 
 
 def _block_maxima(signal: np.ndarray) -> np.ndarray:

@@ -1,25 +1,72 @@
 """From the channels of any ECG file to a twelve-lead record: match names, derive, check, note.
 
-Every format reader hands over `Channels`; everything that is decided about leads, lengths and flat or missing
-signals is decided here, once. Limb leads follow Einthoven and Goldberger: III = II - I, aVR = -(I + II) / 2,
-aVL = I - II / 2, aVF = II - I / 2.
+Every format reader hands over `Channels`; everything that is decided about leads, lengths, offsets and flat or missing
+signals is decided here, once, with the equations of the limb leads (limb_leads.py) as the judge. What the data settles
+becomes a note; what nothing settles becomes a doubt, which pages and terminal show beside the estimate.
 """
 
+import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 import numpy as np
 
+from echo2ecg_core.ecg import limb_leads
+from echo2ecg_core.ecg.preprocess import without_offset
 from echo2ecg_core.ecg.record import LEADS, EcgRecord, canonical_lead
-from echo2ecg_core.errors import SignalError
+from echo2ecg_core.ecg.units import judge_counts
+from echo2ecg_core.errors import ReadError, SignalError
 
 MIN_DURATION_S = 2.5
 MAX_VALUES = 40_000_000  # samples times channels of one recording: 12 leads at 500 Hz for 110 minutes
 MIN_RATE_HZ, MAX_RATE_HZ = 50.0, 32_000.0
 FLAT_MV = 1e-3
 IMPOSSIBLE_MV = 1e6
+OFFSET_MV = 3.0  # counts of an unknown unit that rest further from zero hold the zero of a converter
+SAME_GAIN = 1.01
 EIGHT_LEADS = ("I", "II", "V1", "V2", "V3", "V4", "V5", "V6")
+
+
+@dataclass(frozen=True)
+class Told:
+    """What the person says about a file that may leave it open.
+
+    Attributes:
+        sampling_rate_hz: Samples a second.
+        unit: Unit of the values, such as "mV", "µV" or "4.88 µV" (of one count).
+        lead_order: Names of the file's columns or rows.
+    """
+
+    sampling_rate_hz: float | None = None
+    unit: str | None = None
+    lead_order: tuple[str, ...] = ()
+
+
+NOTHING_TOLD = Told()
+
+
+def lead_order_of(text: str | Sequence[str] | None) -> tuple[str, ...]:
+    """The lead order that a person wrote, such as "I,II,III,aVR,aVF,aVL,V1-V6"; "-" stands for a column to leave out.
+
+    Args:
+        text: Names separated by commas, semicolons or blanks, or already apart; None or "" for none.
+
+    Raises:
+        ReadError: If a name is no lead, or a lead is named twice.
+    """
+    parts = re.split(r"[,;\s]+", text.strip()) if isinstance(text, str) else [str(part) for part in text or ()]
+    names: list[str] = []
+    for part in (part for part in parts if part):
+        between = re.fullmatch(r"[VvCc](\d)[-–…]+[VvCc]?(\d)", part)
+        names += [f"V{n}" for n in range(int(between[1]), int(between[2]) + 1)] if between else [part]
+    leads = [name if name == "-" else canonical_lead(name) for name in names]
+    wrong = [name for name, lead in zip(names, leads, strict=True) if lead is None]
+    twice = [lead for lead in LEADS if leads.count(lead) > 1]
+    if wrong or twice:
+        what = f"“{wrong[0]}” is no standard lead" if wrong else f"lead {twice[0]} is named twice"
+        raise ReadError(f"The lead order cannot be used: {what}.", "Write it like I,II,III,aVR,aVL,aVF,V1-V6.")
+    return tuple(leads)
 
 
 @dataclass
@@ -32,6 +79,11 @@ class Channels:
         sampling_rate_hz: Samples a second, the same for all channels.
         format: Format name for the record.
         notes: What the reader assumed, converted or cropped.
+        doubts: What nothing settled, although numbers depend on it.
+        order_assumed: The names are not the file's: the standard order was put in their place.
+        unit_judged: The unit is not the file's: it was judged by amplitude.
+        told_used: What was used of what the person told: "unit", "leads".
+        counts_per_mv: The gain of each channel where the file holds counts.
         The remaining fields are those of `EcgRecord`.
     """
 
@@ -40,6 +92,11 @@ class Channels:
     sampling_rate_hz: float
     format: str
     notes: list[str] = field(default_factory=list)
+    doubts: list[str] = field(default_factory=list)
+    order_assumed: bool = False
+    unit_judged: bool = False
+    told_used: frozenset[str] = frozenset()
+    counts_per_mv: Sequence[float] | None = None
     age_years: float | None = None
     sex: str | None = None
     recorded_at: datetime | None = None
@@ -84,7 +141,10 @@ def twelve_lead_record(channels: Channels, source: str) -> EcgRecord:
             impossible, or no lead holds a signal.
     """
     rate = _checked_rate(channels.sampling_rate_hz)
-    notes = list(channels.notes)
+    channels = replace(channels, notes=list(channels.notes), doubts=list(channels.doubts))
+    if channels.order_assumed:
+        channels = _in_fitting_order(channels)
+    notes = channels.notes
     found = _standard_leads(channels, notes)
     signal, derived = _complete(found, notes)
     duration_s = signal.shape[1] / rate
@@ -93,13 +153,105 @@ def twelve_lead_record(channels: Channels, source: str) -> EcgRecord:
             f"The recording lasts {duration_s:.2g} s; at least {MIN_DURATION_S:g} s are needed.",
             "Choose a longer recording, usually 10 seconds.",
         )
+    _clear_impossible(signal, notes)
+    signal, units = _check_limb_leads(signal, channels)
+    if channels.unit_judged:
+        _take_offsets_off(signal, notes)
     _note_flat_and_missing(signal, notes)
     return EcgRecord(
         signal_mv=signal, sampling_rate_hz=rate, format=channels.format, source=source, derived_leads=derived,
-        notes=tuple(notes), age_years=_plausible_age(channels.age_years), sex=channels.sex,
-        recorded_at=channels.recorded_at, device=channels.device, statements=tuple(channels.statements),
-        device_measurements=dict(channels.device_measurements), units=channels.units,
+        notes=tuple(notes), doubts=tuple(channels.doubts), age_years=_plausible_age(channels.age_years),
+        sex=channels.sex, recorded_at=channels.recorded_at, device=channels.device,
+        statements=tuple(channels.statements), device_measurements=dict(channels.device_measurements), units=units,
     )  # fmt: skip
+
+
+def _in_fitting_order(channels: Channels) -> Channels:
+    """Unnamed channels in the order in which the limb-lead equations hold; a doubt where they hold in none."""
+    n = len(channels.names)
+    if n != len(LEADS):
+        channels.doubts.append(f"The order {', '.join(channels.names)} of the leads is assumed.")
+        return channels
+    signal = np.stack([np.asarray(samples, dtype=np.float64) for samples in channels.samples_mv])
+    standard = limb_leads.misfits(signal, channels.sampling_rate_hz)
+    if standard and max(standard.values()) <= limb_leads.TOLERANCE:
+        return channels
+    order = limb_leads.best_order(signal, channels.sampling_rate_hz)
+    if order is None:
+        channels.doubts.append(
+            "The order of the leads is assumed, and the equations of the limb leads hold in no order."
+        )
+        return channels
+    columns = [*order.columns, *(column for column in range(n) if column not in order.columns)]
+    names = [LEADS[columns.index(column)] for column in range(n)]
+    if order.negative_avr:
+        signal[order.columns[3]] *= -1
+    turned = " (aVR upside down)" if order.negative_avr else ""
+    channels.notes.append(
+        f"The equations of the limb leads do not hold in this order; they hold in the order {', '.join(names)}"
+        f"{turned}, which was taken (chest leads in the file's order)."
+    )
+    return replace(channels, names=names, samples_mv=signal)
+
+
+def _check_limb_leads(signal: np.ndarray, channels: Channels) -> tuple[np.ndarray, str]:
+    """The leads as (12, n) and their unit, checked by the equations of the limb leads; what does not fit is doubted."""
+    rate = channels.sampling_rate_hz
+    found = limb_leads.misfits(signal, rate)
+    if not found or max(found.values()) <= limb_leads.TOLERANCE:
+        return signal, channels.units
+    counts = _as_counts(channels)
+    if counts is not None and max(limb_leads.misfits(counts, rate).values(), default=1.0) <= limb_leads.TOLERANCE:
+        factor, name = judge_counts(counts, rate)
+        channels.notes.append(
+            f"The header scales each lead by itself, so that {limb_leads.told(found)}; the stored counts fit each "
+            f"other and were taken as {name} in all leads."
+        )
+        return counts * factor, channels.units
+    order = limb_leads.best_order(signal, rate)
+    if order is not None and order.columns == tuple(range(6)):
+        signal[3] *= -1
+        channels.notes.append("Lead aVR is stored upside down; it was turned.")
+        return signal, channels.units
+    wrong = limb_leads.told(found)
+    if order is not None:
+        fitting = ", ".join(LEADS[column] for column in order.columns)
+        channels.doubts.append(
+            f"The limb leads do not fit their names: {wrong}. They would fit if {fitting} were I, II, III, aVR, aVL "
+            "and aVF."
+        )
+        return signal, channels.units
+    if limb_leads.own_scales(signal, rate) is not None:
+        channels.doubts.append(
+            f"Every lead is scaled by itself: {wrong}. Amplitudes are not comparable between leads, and no voltage "
+            "criterion holds."
+        )
+        return signal, "normalised"
+    channels.doubts.append(
+        f"The limb leads contradict each other: {wrong}. A lead may be misnamed, damaged or rescaled."
+    )
+    return signal, channels.units
+
+
+def _as_counts(channels: Channels) -> np.ndarray | None:
+    """The leads in the counts that the file stores, (12, n); None where the file has one gain or none."""
+    gains = channels.counts_per_mv
+    if gains is None or not min(gains) > 0 or max(gains) < SAME_GAIN * min(gains):
+        return None
+    counts = [np.asarray(samples) * gain for samples, gain in zip(channels.samples_mv, gains, strict=True)]
+    return _complete(_standard_leads(replace(channels, samples_mv=counts), []), [])[0]
+
+
+def _take_offsets_off(signal: np.ndarray, notes: list[str]) -> None:
+    """Take off the constant of leads that rest far from zero, as counts around 1024 do."""
+    centred = without_offset(signal)
+    offsets = np.array([np.nan if np.isnan(lead).all() else np.nanmedian(lead) for lead in signal - centred])
+    far = np.flatnonzero(np.abs(offsets) > OFFSET_MV)
+    if far.size:
+        signal[far] = signal[far] - offsets[far, None]
+        low, high = offsets[far].min(), offsets[far].max()
+        size = f"{low:.3g} mV" if f"{low:.3g}" == f"{high:.3g}" else f"{low:.3g} to {high:.3g} mV"
+        notes.append(f"A constant of {size} was taken off {listing([LEADS[row] for row in far])}.")
 
 
 def _checked_rate(rate_hz: float) -> float:
@@ -161,12 +313,15 @@ def _complete(found: dict[str, np.ndarray], notes: list[str]) -> tuple[np.ndarra
     return np.stack(rows), tuple(missing)
 
 
-def _note_flat_and_missing(signal: np.ndarray, notes: list[str]) -> None:
-    """Clear impossible values, refuse a record without any signal, and note flat or incomplete leads."""
+def _clear_impossible(signal: np.ndarray, notes: list[str]) -> None:
     impossible = np.abs(signal) > IMPOSSIBLE_MV
     if impossible.any():
         signal[impossible] = np.nan
         notes.append(f"{int(impossible.sum())} impossible samples (infinite or beyond 1 kV) were marked as missing.")
+
+
+def _note_flat_and_missing(signal: np.ndarray, notes: list[str]) -> None:
+    """Refuse a record without any signal, and note flat or incomplete leads."""
     missing = np.isnan(signal)
     if missing.all():
         raise SignalError(

@@ -1,8 +1,9 @@
-"""Where P wave, QRS complex and T wave of a median beat begin and end, over all leads at once.
+"""Where P wave, QRS complex and T wave of a median beat begin and end, over all leads together.
 
-All bounds are read from the spatial velocity: the root mean square over the leads of the slope. It needs no baseline,
-and a wave that is flat in one lead is steep in another. The fractions below were set on half of the manually marked
-LUDB recordings and on what electrocardiographs state in a few sample files, and held on the other half.
+QRS bounds are read lead by lead and taken where most leads agree. Hand marks of LUDB, the earliest onset to the latest
+end in II and V5, are the definition they are held to. The union of hand marks over all twelve leads is longer, because
+each more lead adds its own scatter; a reading of one lead alone is shorter. Fractions were set on every other LUDB
+recording, with simulated hearts, and held on the rest (benchmarks/measurements.py).
 """
 
 from dataclasses import dataclass
@@ -11,13 +12,19 @@ import numpy as np
 
 from echo2ecg_core.ecg.beats import BEFORE, RATE_HZ, band, samples, smooth
 
-QRS_FRACTION = 0.04  # of the steepest slope, above the level of the neighbouring segment
-SEGMENT = (samples(20), samples(70))  # how far from its bound PR and ST segment are looked at
-SEGMENT_QUANTILE, STEEPEST_SEGMENT = 0.35, 0.15  # of its velocities; of the steepest slope
+EARLIEST_ONSET, LATEST_END = BEFORE - samples(220), BEFORE + samples(260)
+SEGMENT = (samples(10), samples(50))  # how far from its bound the slope of the PR and ST segment is read
+QUIET_BEFORE, QUIET_AFTER = samples(16), samples(24)  # for how long a lead keeps that slope
+ONSET_FRACTION, END_FRACTION = 0.05, 0.035  # of a lead's steepest slope: departs from its segment
+ONSET_SHARE, END_SHARE = 0.65, 0.6  # of the leads have left / reached their segment
+LENIENT, STRICT = 0.45, 1.7  # other limits that a reader might take, times those fractions
+P_REPEATS = 0.4  # of the energy before the complexes repeats from beat to beat
 T_LOWPASS_HZ, T_FRACTION, T_HUMP = 10.0, 0.25, 0.7
+T_LENIENT, T_STRICT = 0.12, 0.4  # in place of T_FRACTION
 P_LOWPASS_HZ, P_FRACTION, P_HUMP = 20.0, 0.3, 0.5
-P_VISIBLE = 3.0  # times the standard error of the median beat
 LONGEST_PR = samples(420)
+P_WINDOW, P_GAP = samples(280), samples(30)  # before the QRS onset, whose filtered foot reaches back
+SMALLEST_MV = 0.006  # root mean square of a wave too low to be seen
 LONGEST_QTC_S, SHORTEST_QTC_S = 0.60, 0.22
 
 
@@ -25,16 +32,21 @@ LONGEST_QTC_S, SHORTEST_QTC_S = 0.60, 0.22
 class Waves:
     """Samples in the median beat (R peak at BEFORE); None where a wave was not found.
 
-    `p_strength` is the height of the best candidate P wave in standard errors of the median beat, `t_clarity` how many
-    times steeper the T wave is than the signal after its end.
+    `p_repeats` is the share (up to 1, about 0 for noise and fibrillation) of what lies before the complexes that comes
+    back in every beat, `t_clarity` how many times steeper the T wave is than the signal after its end. `qrs_doubt_ms`
+    tells by how much the complex changes between a strict and a lenient reading, `qrs_tail_ms` how long after its end
+    the last lead comes to rest, `t_doubt_ms` how far the end of T moves between such readings.
     """
 
     qrs_onset: int
     qrs_offset: int
     p_onset: int | None
     t_offset: int | None
-    p_strength: float
+    p_repeats: float
     t_clarity: float
+    qrs_doubt_ms: float
+    qrs_tail_ms: float
+    t_doubt_ms: float
 
 
 def delineate(beats: np.ndarray, rr_s: float) -> Waves | None:
@@ -51,21 +63,22 @@ def delineate(beats: np.ndarray, rr_s: float) -> Waves | None:
     qrs = _qrs_bounds(median)
     if qrs is None:
         return None
-    t_offset, t_clarity = _t_offset(median, *qrs, rr_s)
-    error = beats.std(axis=0) / np.sqrt(len(beats))  # (leads, n)
-    p_onset, p_strength = _p_onset(median, error, qrs[0], t_offset, rr_s)
-    return Waves(*qrs, p_onset, t_offset, p_strength, t_clarity)
+    onset, offset, doubt_ms, tail_ms = qrs
+    t_offset, t_clarity, t_doubt_ms = _t_offset(median, onset, offset, rr_s)
+    previous_t = t_offset - round(rr_s * RATE_HZ) + samples(10) if t_offset else 0
+    p_onset, p_repeats = _p_onset(beats, onset, previous_t)
+    return Waves(onset, offset, p_onset, t_offset, p_repeats, t_clarity, doubt_ms, tail_ms, t_doubt_ms)
 
 
 def _velocity(beat: np.ndarray, width: int) -> np.ndarray:
     return smooth(np.sqrt((np.gradient(beat, axis=1) ** 2).mean(axis=0)), width)
 
 
-def _qrs_bounds(beat: np.ndarray) -> tuple[int, int] | None:
-    """Walks from the steepest slope outwards until the velocity stays down for 12 ms before and 16 ms after.
+def _qrs_bounds(beat: np.ndarray) -> tuple[int, int, float, float] | None:
+    """Returns onset and end of the QRS complex, and its doubt and tail in ms as in `Waves`; None without a complex.
 
-    Down is what the segment beyond allows: after bundle branch block the ST segment climbs steadily to the T wave and
-    is never flat, yet the QRS complex ends where it begins.
+    Walking outwards from its steepest slope, a lead leaves the complex where it keeps the slope of the segment beyond:
+    after bundle branch block the ST segment climbs steadily to the T wave and is never flat.
     """
     velocity = _velocity(beat, samples(10))
     core = slice(BEFORE - samples(60), BEFORE + samples(60))
@@ -73,24 +86,67 @@ def _qrs_bounds(beat: np.ndarray) -> tuple[int, int] | None:
     quiet = np.sort(smooth(velocity, samples(20))[BEFORE - samples(250) : BEFORE + samples(300)])[: samples(40)].mean()
     if velocity[steepest] <= 2 * quiet:
         return None
-    near, far = SEGMENT
-    levels = np.quantile(np.lib.stride_tricks.sliding_window_view(velocity, far - near), SEGMENT_QUANTILE, axis=1)
-    levels = np.maximum(quiet, np.minimum(levels, STEEPEST_SEGMENT * velocity[steepest]))
-    limits = levels + QRS_FRACTION * (velocity[steepest] - levels)  # [i] is that of the segment beginning at sample i
-    onset = steepest
-    while onset > BEFORE - samples(180) and (velocity[onset - samples(12) : onset] >= limits[onset - far]).any():
-        onset -= 1
-    after = steepest + 1
-    while after <= BEFORE + samples(220) and (velocity[after : after + samples(16)] >= limits[after + near]).any():
-        after += 1
-    return onset, after - 1
+    leaves = _Leaves(smooth(np.gradient(beat, axis=1), samples(10)), steepest)
+    onsets, ends = leaves.before(ONSET_FRACTION), leaves.after(END_FRACTION)
+    onset, end = np.quantile(onsets, 1 - ONSET_SHARE), np.quantile(ends, END_SHARE)
+    lenient_ends = leaves.after(LENIENT * END_FRACTION)
+    lenient = np.quantile(lenient_ends, 0.8) - np.quantile(leaves.before(LENIENT * ONSET_FRACTION), 0.2)
+    strict = np.median(leaves.after(STRICT * END_FRACTION)) - np.median(leaves.before(STRICT * ONSET_FRACTION))
+    doubt_ms = 1000 * (lenient - min(strict, end - onset)) / RATE_HZ
+    return round(onset), round(end), float(doubt_ms), float(1000 * (lenient_ends.max() - end) / RATE_HZ)
 
 
-def _t_offset(beat: np.ndarray, qrs_onset: int, qrs_offset: int, rr_s: float) -> tuple[int | None, float]:
+class _Leaves:
+    """Where each lead leaves the QRS complex, by the share of its steepest slope that it may differ from its segment.
+
+    Args:
+        slope: (leads, n) of the beat.
+        steepest: Sample of the steepest slope over all leads.
+    """
+
+    def __init__(self, slope: np.ndarray, steepest: int):
+        near = samples(30)
+        part = np.abs(slope[:, steepest - near : steepest + near + 1])
+        self.own_steepest = steepest - near + part.argmax(axis=1)
+        top = np.abs(slope[:, steepest - samples(80) : steepest + samples(80)]).max(axis=1)
+        self.top = np.sqrt(top * np.median(top))  # a low lead counts less, a high one more
+        around = smooth(np.abs(slope), samples(20))[:, BEFORE - samples(250) : BEFORE + samples(300)]
+        self.noise = np.sort(around, axis=1)[:, : samples(40)].mean(axis=1)
+        self.after_places = np.arange(steepest - near, LATEST_END)
+        self.before_places = np.arange(steepest + near, EARLIEST_ONSET, -1)
+        self.after_departure = self._departure(slope, self.after_places, QUIET_AFTER)
+        mirrored = slope.shape[1] - 1 - self.before_places
+        self.before_departure = self._departure(slope[:, ::-1], mirrored, QUIET_BEFORE)
+
+    @staticmethod
+    def _departure(slope: np.ndarray, places: np.ndarray, quiet: int) -> np.ndarray:
+        """(leads, places) how far the slope in the next `quiet` samples departs from that of the segment beyond."""
+        near, far = SEGMENT
+        ahead = np.lib.stride_tricks.sliding_window_view(slope, far, axis=1)[:, places]  # (leads, places, far)
+        level = np.median(ahead[:, :, near:], axis=2, keepdims=True)
+        return np.abs(ahead[:, :, :quiet] - level).max(axis=2)
+
+    def after(self, fraction: float) -> np.ndarray:
+        """(leads,) samples at which the leads come to rest after the complex."""
+        beyond = self.after_places >= self.own_steepest[:, None]
+        return self._first(self.after_departure, self.after_places, beyond, fraction)
+
+    def before(self, fraction: float) -> np.ndarray:
+        """(leads,) samples at which the leads depart from rest before the complex."""
+        beyond = self.before_places <= self.own_steepest[:, None]
+        return self._first(self.before_departure, self.before_places, beyond, fraction)
+
+    def _first(self, departure: np.ndarray, places: np.ndarray, beyond: np.ndarray, fraction: float) -> np.ndarray:
+        at_rest = beyond & (departure < (fraction * self.top + self.noise)[:, None])
+        at_rest[:, -1] = True
+        return places[at_rest.argmax(axis=1)]
+
+
+def _t_offset(beat: np.ndarray, qrs_onset: int, qrs_offset: int, rr_s: float) -> tuple[int | None, float, float]:
     """Finds the last steep hump of repolarisation and the sample where its velocity has died down.
 
     Returns:
-        That sample (None without a hump) and the clarity of the T wave.
+        That sample (None without a hump), the clarity of the T wave and its doubt in ms.
     """
     from scipy.signal import find_peaks
 
@@ -104,40 +160,68 @@ def _t_offset(beat: np.ndarray, qrs_onset: int, qrs_offset: int, rr_s: float) ->
     humps, _ = find_peaks(velocity)
     humps = humps[(humps >= earliest) & (humps < latest)]
     if not len(humps):
-        return None, 0.0
+        return None, 0.0, 0.0
     downslope = humps[velocity[humps] >= T_HUMP * velocity[humps].max()][-1]
     tail = velocity[downslope : downslope + samples(250)]
     valley = int(np.argmin(tail))
-    died_down = np.flatnonzero(tail[: valley + 1] < T_FRACTION * tail[0])
-    offset = int(downslope + (died_down[0] if len(died_down) else valley))
+    falling = tail[: valley + 1]
+    early, offset, late = (
+        int(downslope + (np.argmax(falling < share * tail[0]) if falling[-1] < share * tail[0] else valley))
+        for share in (T_STRICT, T_FRACTION, T_LENIENT)
+    )
     after = np.median(velocity[offset : offset + samples(60)])
-    return offset, float(velocity[downslope] / (after + 1e-12))
+    return offset, float(velocity[downslope] / (after + 1e-12)), 1000 * (late - early) / RATE_HZ
 
 
-def _p_onset(
-    beat: np.ndarray, error: np.ndarray, qrs_onset: int, t_offset: int | None, rr_s: float
-) -> tuple[int | None, float]:
-    """Finds a wave between the previous T wave and the QRS complex that stands out of the beat-to-beat noise.
+def _p_onset(beats: np.ndarray, qrs_onset: int, previous_t: int) -> tuple[int | None, float]:
+    """Finds a wave between the previous T wave and the QRS complex that comes back in every beat.
+
+    Args:
+        beats: (b, leads, n). qrs_onset: Its sample. previous_t: Sample where the T wave of the beat before has ended.
 
     Returns:
-        The sample where its first steep slope begins (None without a P wave) and its strength.
+        The sample where its first steep slope begins (None without a P wave) and the share that repeats.
     """
-    previous_t = t_offset - round(rr_s * RATE_HZ) + samples(10) if t_offset else 0
-    start, stop = max(qrs_onset - LONGEST_PR, previous_t, samples(10)), qrs_onset - samples(16)
-    if stop - start < samples(60):
-        return None, 0.0
-    part = band(beat, None, P_LOWPASS_HZ)[:, start:stop]
-    ramp = np.linspace(0, 1, stop - start)
-    height = np.sqrt(((part - part[:, :1] * (1 - ramp) - part[:, -1:] * ramp) ** 2).mean(axis=0))
-    top = int(np.argmax(height))
-    strength = float(height[top] / (np.sqrt((error[:, start + top] ** 2).mean()) + 1e-12))
+    latest = qrs_onset - samples(16)
+    start = max(qrs_onset - LONGEST_PR, previous_t, samples(10))
+    if latest - start < samples(60):
+        start = max(latest - samples(100), samples(10))  # a fast rate: P on the end of T
+    smoothed = band(beats, None, P_LOWPASS_HZ)
+    decisive = slice(max(qrs_onset - P_WINDOW, previous_t, samples(10)), max(qrs_onset - P_GAP, samples(110)))
+    if decisive.stop - decisive.start < samples(100):
+        decisive = slice(decisive.stop - samples(100), decisive.stop)
+    repeats, noise = _repeating_share(smoothed[:, :, decisive])
+    if repeats < P_REPEATS:
+        return None, repeats
+    part = np.median(smoothed, axis=0)[:, start:latest] / noise[:, None]
+    top = int(np.argmax(np.sqrt((_without_line(part) ** 2).mean(axis=0))))
     velocity = _velocity(part, samples(10))
     velocity = velocity - np.quantile(velocity, 0.2)  # noise moves too, in the quiet between T and P
     rise = _first_rise(velocity, top)
     calm = np.flatnonzero(velocity[: rise + 1] <= P_FRACTION * velocity[rise])
-    if strength < P_VISIBLE or not len(calm):
-        return None, strength
-    return int(start + calm[-1]), strength
+    return (int(start + calm[-1]) if len(calm) else None), repeats
+
+
+def _without_line(signal: np.ndarray) -> np.ndarray:
+    """Returns the signal less the straight line from its first to its last sample (last axis)."""
+    ramp = np.linspace(0, 1, signal.shape[-1])
+    return signal - signal[..., :1] * (1 - ramp) - signal[..., -1:] * ramp
+
+
+def _repeating_share(parts: np.ndarray) -> tuple[float, np.ndarray]:
+    """Returns how alike the parts of the beats are: the usual product of two of them over the usual square of one, each
+    lead in units of what differs from beat to beat; and these units, (leads,).
+
+    Args:
+        parts: (b, leads, n).
+    """
+    parts = _without_line(parts)
+    noise = np.sqrt(((parts - parts.mean(axis=0)) ** 2).mean(axis=(0, 2)) + SMALLEST_MV**2)
+    unseen = ((SMALLEST_MV / noise) ** 2).sum() * parts.shape[2]
+    flat = (parts / noise[:, None]).reshape(len(parts), -1)
+    products = flat @ flat.T
+    pairs = products[np.triu_indices(len(parts), 1)]
+    return float(np.median(pairs) / (np.median(np.diag(products)) + unseen)), noise
 
 
 def _first_rise(velocity: np.ndarray, top: int) -> int:

@@ -156,7 +156,12 @@ def files_in_zip(archive_file: EcgFile) -> list[EcgFile]:
         raise ReadError(
             f"“{archive_file.name}” begins like a zip archive but cannot be opened.", "Pack the files again."
         ) from error
-    members = [info for info in archive.infolist() if not info.is_dir()]
+    try:
+        members = [info for info in archive.infolist() if not info.filename.endswith(("/", "\\")) and info.filename]
+    except UNREADABLE as error:
+        raise ReadError(
+            f"“{archive_file.name}” begins like a zip archive but cannot be opened.", "Pack the files again."
+        ) from error
     _check_archive(archive_file, members)
     shelf: dict[str, EcgFile] = {}
     for info in sorted(members, key=lambda info: info.filename):

@@ -1,7 +1,8 @@
 """Rate, intervals and axis of an ECG, measured on its median beat, each with a confidence.
 
-The confidence of an interval tells how well two halves of the beats (every other one) agree on it, not how
-likely a disease is. What cannot be measured is None with confidence 0; nothing is raised on a bad signal.
+The confidence of an interval tells how well two halves of the beats (every other one) agree on it and how little it
+depends on how strictly a reader sets the bounds, not how likely a disease is. What cannot be measured is None with
+confidence 0; nothing is raised on a bad signal. Durations are those over all leads together, see ecg/delineate.py.
 """
 
 from dataclasses import dataclass, field
@@ -9,15 +10,20 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from echo2ecg_core.ecg.beats import LOWEST_RATE_HZ, RATE_HZ, Beats, at_working_rate, find_beats, samples
-from echo2ecg_core.ecg.delineate import P_VISIBLE, Waves, delineate
+from echo2ecg_core.ecg.delineate import P_REPEATS, Waves, delineate
+from echo2ecg_core.ecg.electrodes import paced_beats
 from echo2ecg_core.ecg.record import LEADS, EcgRecord
 
 LEAD_I, LEAD_AVF = LEADS.index("I"), LEADS.index("aVF")
 PLAUSIBLE_MS = {"pr_ms": (70, 450), "qrs_ms": (40, 260), "qt_ms": (180, 750)}
 TOLERANCE = {"pr_ms": 20.0, "qrs_ms": 15.0, "qt_ms": 30.0, "axis_deg": 20.0}  # disagreement that halves the confidence
-FEW_BEATS_CONFIDENCE = 0.3  # fewer than four beats cannot be split
+FEW_BEATS_CONFIDENCE = 0.3  # fewer than four beats cannot be split, or half of them is too few to see it
+QRS_DOUBT_MS, QRS_TAIL_MS, T_DOUBT_MS = 68.0, 80.0, 55.0  # that halve the confidence
+PACED_CONFIDENCE = 0.5  # at most: the spike hides where the complex begins
 CLEAR_T = 8.0  # times steeper than what follows; below it QT loses confidence
-FIXED_PR = 0.2  # confidence of PR below which a P wave does not precede the complexes at a fixed distance
+SURELY_REPEATS, NOTHING_REPEATS = 0.7, 0.2  # shares before the complexes: surely a P wave, surely none
+REPEATS_IF_IRREGULAR = 0.6  # needed for a P wave where beats come as in fibrillation
+IRREGULAR_MS = 60.0  # usual change from beat to beat; a regular rhythm without P waves is no sure finding
 CORRECTED = {"qtc_bazett_ms": 1 / 2, "qtc_fridericia_ms": 1 / 3}  # exponent of the RR interval in seconds
 NUMBERS = ("heart_rate_bpm", *PLAUSIBLE_MS, *CORRECTED, "axis_deg")
 
@@ -28,13 +34,14 @@ class EcgMeasurements:
 
     Attributes:
         heart_rate_bpm: Mean ventricular rate.
-        pr_ms: Earliest P onset to earliest QRS onset over all leads.
-        qrs_ms: Earliest QRS onset to latest QRS end.
-        qt_ms: Earliest QRS onset to the end of the T wave.
+        pr_ms: P onset to QRS onset.
+        qrs_ms: QRS onset to QRS end, where most leads leave and reach rest: on LUDB without bias against the earliest
+            onset and latest end that cardiologists marked in II and V5.
+        qt_ms: QRS onset to the end of the T wave.
         qtc_bazett_ms: QT over the square root of RR.
         qtc_fridericia_ms: QT over the cube root of RR.
         axis_deg: Frontal QRS axis, -180 to 180 degrees, from the areas in I and aVF.
-        p_present: Whether a P wave precedes the complexes at a fixed distance.
+        p_present: Whether a P wave precedes the complexes at a fixed distance; None where that cannot be told.
         r_times_s: Times of the R peaks.
         confidence: 0 to 1 for every measurement but the times.
     """
@@ -95,29 +102,35 @@ def measure_signal(signal_mv: np.ndarray, sampling_rate_hz: float) -> EcgMeasure
 def _measure_beats(beats: Beats, rr_s: float) -> tuple[dict, dict[str, float]]:
     """Returns the values of the median beat and their confidences from its two halves."""
     usual_rr_s = float(np.median(np.diff(beats.r_peaks))) / RATE_HZ
-    whole, waves = measure_median(beats.windows, beats.leads, usual_rr_s)
+    change_ms = usual_change_ms(np.diff(beats.r_peaks) / RATE_HZ)
+    whole, waves = measure_median(beats.windows, beats.leads, usual_rr_s, change_ms)
     if len(beats.windows) >= 4:
-        halves = [measure_median(beats.windows[i::2], beats.leads, usual_rr_s)[0] for i in (0, 1)]
+        halves = [measure_median(beats.windows[i::2], beats.leads, usual_rr_s, change_ms)[0] for i in (0, 1)]
         confidence = {name: _agreement(name, whole[name], [half[name] for half in halves]) for name in TOLERANCE}
     else:
         confidence = {name: 0.0 if whole[name] is None else FEW_BEATS_CONFIDENCE for name in TOLERANCE}
     if waves is None:
         return whole, confidence | {"p_present": 0.0}
-    confidence["qt_ms"] *= min(1.0, waves.t_clarity / CLEAR_T)
-    confidence["p_present"] = _p_confidence(waves)
-    if whole["p_present"] and confidence["pr_ms"] < FIXED_PR:
-        whole |= {"p_present": False, "pr_ms": None}
-        confidence |= {"p_present": 1 - confidence["p_present"], "pr_ms": 0.0}
-    return whole, confidence
+    confidence["qt_ms"] *= min(1.0, waves.t_clarity / CLEAR_T) * _falling(waves.t_doubt_ms / T_DOUBT_MS)
+    confidence["qrs_ms"] *= _falling(waves.qrs_doubt_ms / QRS_DOUBT_MS) * _falling(waves.qrs_tail_ms / QRS_TAIL_MS)
+    if paced_beats(beats):
+        confidence |= {name: min(confidence[name], PACED_CONFIDENCE) for name in PLAUSIBLE_MS}
+    return whole, confidence | {"p_present": _p_confidence(whole["p_present"], waves.p_repeats, change_ms)}
 
 
-def measure_median(windows: np.ndarray, leads: np.ndarray, rr_s: float) -> tuple[dict, Waves | None]:
+def usual_change_ms(rr_s: np.ndarray) -> float:
+    """Returns by how much one beat's distance usually differs from the next one's, 0 for fewer than three beats."""
+    return 1000 * float(np.median(np.abs(np.diff(rr_s)))) if len(rr_s) > 1 else 0.0
+
+
+def measure_median(windows: np.ndarray, leads: np.ndarray, rr_s: float, change_ms: float) -> tuple[dict, Waves | None]:
     """Returns intervals, axis and `p_present` of the median of aligned beats, and the bounds they come from.
 
     Args:
         windows: (b, 12, n) as in `Beats.windows`.
         leads: (12,) bool, those that carry complexes.
         rr_s: Usual distance from one beat to the next, seconds.
+        change_ms: `usual_change_ms` of these distances.
     """
     waves = delineate(windows[:, leads], rr_s)
     values = dict.fromkeys((*TOLERANCE, "p_present"))
@@ -134,7 +147,9 @@ def measure_median(windows: np.ndarray, leads: np.ndarray, rr_s: float) -> tuple
             low, high = PLAUSIBLE_MS[name]
             values[name] = span_ms if low <= span_ms <= high else None
     values["axis_deg"] = _axis(np.median(windows, axis=0), waves) if leads[LEAD_I] and leads[LEAD_AVF] else None
-    values["p_present"] = waves.p_onset is not None
+    values["p_present"] = _p_present(waves.p_repeats, change_ms)
+    if not values["p_present"]:
+        values["pr_ms"] = None
     return values, waves
 
 
@@ -147,15 +162,36 @@ def _axis(beat: np.ndarray, waves: Waves) -> float:
 
 def _agreement(name: str, whole: float | None, halves: list[float | None]) -> float:
     """Returns 1 where both halves give the same value, 0.5 where they differ by the tolerance, 0 without a value."""
-    if whole is None or None in halves:
+    if whole is None:
         return 0.0
+    if None in halves:
+        return FEW_BEATS_CONFIDENCE
     difference = abs(halves[0] - halves[1])
     if name == "axis_deg":
         difference = min(difference, 360 - difference)
     return 1 / (1 + (difference / TOLERANCE[name]) ** 2)
 
 
-def _p_confidence(waves: Waves) -> float:
-    """Returns how far the P wave's strength lies from the limit of being seen, as 0 to 1."""
-    distance = waves.p_strength / P_VISIBLE
-    return float(np.clip(1 - 1 / distance if waves.p_onset is not None else 1 - distance / 2, 0, 1))
+def _falling(ratio: float) -> float:
+    """Returns 1 for small ratios, 0.5 at 1, 0 for large ones."""
+    return 1 / (1 + ratio**4)
+
+
+def _p_present(repeats: float, change_ms: float) -> bool | None:
+    if repeats >= (P_REPEATS if change_ms < IRREGULAR_MS else REPEATS_IF_IRREGULAR):
+        return True
+    return False if repeats < NOTHING_REPEATS else None
+
+
+def _p_confidence(present: bool | None, repeats: float, change_ms: float) -> float:
+    """Returns how sure it is that a P wave is there, or that none is; 0 where that cannot be told.
+
+    Nothing that repeats is what fibrillation looks like, and its beats come irregularly; before regular beats a P wave
+    may be too small to be seen.
+    """
+    if present is None:
+        return 0.0
+    if present:
+        return float(np.clip((repeats - NOTHING_REPEATS) / (SURELY_REPEATS - NOTHING_REPEATS), 0, 1))
+    absent = np.clip((P_REPEATS - repeats) / P_REPEATS, 0, 1)
+    return float(absent * np.clip(change_ms / IRREGULAR_MS, 0.3, 1))

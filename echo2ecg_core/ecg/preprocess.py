@@ -1,19 +1,22 @@
-"""From millivolts to the windows that the ECG encoder reads: clean, resample, cut.
+"""From millivolts to the windows that the ECG encoder reads: take the offset off, clean, resample, cut.
 
-The steps and their constants are those of the published method (clip, asymmetric least squares baseline, group
-normalisation, FFT resampling). Order and target rate are not settled by it, so they are arguments; models carry them
-in their input spec. Importing this file is cheap; numba and scipy.signal load at first use or in `warm_up`.
+The steps of `clean` and their constants are those of the published method (clip, asymmetric least squares baseline,
+group normalisation, FFT resampling). They depend on the offset of the leads (the clip is around zero) and on the rate
+(the smoothness of the baseline), which carry nothing about the heart: so the offset goes first, and cleaning happens at
+one rate whatever the file's. Order and target rate are arguments; models carry them in their input spec.
 """
 
 from collections.abc import Sequence
 
 import numpy as np
 
+from echo2ecg_core.ecg.ready_inputs import echonext_tabular, prepare_ecgfounder, prepare_echonext  # noqa: F401
 from echo2ecg_core.errors import SignalError
 
 CLIP_STDS = 4.0
 LEAD_GROUPS = (slice(0, 3), slice(3, 6), slice(6, 12))  # limb, augmented, chest leads share a mean and a variance
 VARIANCE_FLOOR = 1e-12
+CLEAN_HZ = 500.0  # the rate at which `clean` works before resampling; its constants were chosen for it
 SHORTEST = 3  # samples; second differences need three
 ORDERS = ("clean_then_resample", "resample_then_clean")
 WINDOWS = ("first", "all")
@@ -54,6 +57,25 @@ def _normalise(signal: np.ndarray) -> np.ndarray:
         group = signal[leads]
         normalised[leads] = (group - group.mean()) / np.sqrt(group.var() + np.float32(VARIANCE_FLOOR))
     return normalised
+
+
+def without_offset(signal: np.ndarray) -> np.ndarray:
+    """Returns the leads without the constant that each rests on.
+
+    The constant is the mean of the shortest interval that holds half of a lead's samples (the shorth; Andrews et al.,
+    Robust Estimates of Location, 1972): the isoelectric level, which neither QRS nor T waves pull.
+
+    Args:
+        signal: (leads, n) in any unit; NaN where nothing was recorded.
+    """
+    centred = np.array(signal, dtype=np.float32)
+    for lead in centred:
+        values = np.sort(lead[np.isfinite(lead)])
+        half = (len(values) + 1) // 2
+        if half:
+            start = int(np.argmin(values[half - 1 :] - values[: len(values) - half + 1]))
+            lead -= np.float32(values[start : start + half].mean(dtype=np.float64))
+    return centred
 
 
 def clean_many(signals: Sequence[np.ndarray], threads: int | None = None) -> list[np.ndarray]:
@@ -108,8 +130,8 @@ def prepare_ecg(
         sampling_rate_hz: Rate of `signal_mv`.
         target_hz: Rate the encoder was trained at.
         n_samples: Length of its window.
-        order: "clean_then_resample" or "resample_then_clean"; they differ, because the smoothness of the baseline
-            is tied to the sampling rate.
+        order: "clean_then_resample" (clean at `CLEAN_HZ`, then resample) or "resample_then_clean" (clean at the target
+            rate); they differ, because the smoothness of the baseline is tied to the sampling rate.
         windows: "first", or "all" for every whole window from the start, one after the other.
 
     Returns:
@@ -125,15 +147,14 @@ def prepare_ecg(
             "The recording holds infinite numbers where millivolts were expected.",
             "Export it again from the device, or mark missing samples as not a number.",
         )
-    n_resampled = int(signal_mv.shape[-1] * target_hz / sampling_rate_hz)
-    if n_resampled < n_samples:
+    if _cleaned_length(signal_mv.shape[-1], sampling_rate_hz, target_hz, order) < n_samples:
         found_s, needed_s = signal_mv.shape[-1] / sampling_rate_hz, n_samples / target_hz
         raise SignalError(
             f"The recording lasts {found_s:.2f} s, but the model reads windows of {needed_s:.2f} s.",
             f"Use a recording of at least {needed_s:.2f} s; the usual 10 s ECG is long enough.",
         )
     prepared = clean_whole(signal_mv, sampling_rate_hz, target_hz=target_hz, order=order)
-    n_windows = 1 if windows == "first" else n_resampled // n_samples
+    n_windows = 1 if windows == "first" else prepared.shape[1] // n_samples
     cut = prepared[:, : n_windows * n_samples].reshape(12, n_windows, n_samples)
     return np.ascontiguousarray(cut.swapaxes(0, 1))  # (windows, 12, n_samples)
 
@@ -141,13 +162,28 @@ def prepare_ecg(
 def clean_whole(
     signal_mv: np.ndarray, sampling_rate_hz: float, *, target_hz: float = 400.0, order: str = "clean_then_resample"
 ) -> np.ndarray:
-    """Returns a whole recording cleaned at the model's rate: (12, n) mV -> (12, int(n * target_hz / sampling_rate_hz))
-    float32."""
-    if order == "clean_then_resample":
-        return _to_rate(clean(signal_mv), sampling_rate_hz, target_hz)
-    return clean(
-        _to_rate(np.nan_to_num(signal_mv), sampling_rate_hz, target_hz)
-    )  # one NaN would spread over its whole lead
+    """Returns a whole recording without its offset, cleaned and at the model's rate.
+
+    Args:
+        signal_mv: (12, n) millivolts; NaN where nothing was recorded.
+        sampling_rate_hz: Its rate.
+        target_hz: Rate the encoder was trained at.
+        order: As in `prepare_ecg`.
+
+    Returns:
+        (12, about n * target_hz / sampling_rate_hz) float32.
+    """
+    signal = np.nan_to_num(without_offset(signal_mv))  # one NaN would spread over its whole lead
+    if order == "resample_then_clean":
+        return clean(_to_rate(signal, sampling_rate_hz, target_hz))
+    return _to_rate(clean(_to_rate(signal, sampling_rate_hz, CLEAN_HZ)), CLEAN_HZ, target_hz)
+
+
+def _cleaned_length(n_samples: int, from_hz: float, to_hz: float, order: str) -> int:
+    """How many samples `clean_whole` makes of a recording; every resampling cuts off what is less than a sample."""
+    for rate in (CLEAN_HZ, to_hz) if order == "clean_then_resample" else (to_hz,):
+        n_samples, from_hz = int(n_samples * rate / from_hz), rate
+    return n_samples
 
 
 def _to_rate(signal: np.ndarray, from_hz: float, to_hz: float) -> np.ndarray:

@@ -1,21 +1,27 @@
 """Whether an ECG is good enough to predict from, lead by lead and as a whole, with the reason in words.
 
 Some bad leads make a recording limited: it is shown and predicted with the note. It is unusable when no heartbeat
-is found, or when fewer than half of the leads carry a signal for as long as the model's window.
+is found, or when too few limb or chest leads carry a signal for as long as the model's window: the networks read all
+twelve, and the chest leads cannot be derived. A recording of more than a minute is judged minute by minute.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 
 import numpy as np
 
-from echo2ecg_core.ecg.beats import LONGEST_S, LOWEST_RATE_HZ, RATE_HZ, Beats, at_working_rate, find_beats
+from echo2ecg_core.ecg.beats import LOWEST_RATE_HZ, RATE_HZ, Beats, at_working_rate, find_beats
 from echo2ecg_core.ecg.delineate import delineate
 from echo2ecg_core.ecg.electrodes import limb_lead_plausibility, paced_beats
 from echo2ecg_core.ecg.faults import BLOCK_S, Faults, find_faults
+from echo2ecg_core.ecg.preprocess import without_offset
 from echo2ecg_core.ecg.record import LEADS, EcgRecord
 
 NEEDED_S = 2.5  # one window of the model
-NEEDED_LEADS = 6
+NEEDED_LIMB, NEEDED_CHEST = (
+    4,
+    5,
+)  # of six each: one lost electrode of the arms spoils two of I, II, III; one V lead, one
+MINUTE_S = 60.0
 NEGLIGIBLE_S = {  # shorter faults leave a lead good; one noisy beat is common
     "missing": 0.5,
     "flat": 0.5,
@@ -25,7 +31,11 @@ NEGLIGIBLE_S = {  # shorter faults leave a lead good; one noisy beat is common
     "disconnected": 0.5,
 }
 MOST_CLAUSES = 3
-RULE = f"At least {NEEDED_LEADS} of the 12 leads must carry a signal for {NEEDED_S} s."
+VERDICTS = ("good", "limited", "unusable")
+RULE = (
+    f"At least {NEEDED_LIMB} of the 6 limb leads and {NEEDED_CHEST} of the 6 chest leads must carry a signal for "
+    f"{NEEDED_S} s."
+)
 
 
 @dataclass(frozen=True)
@@ -37,6 +47,16 @@ class LeadQuality:
 
 
 @dataclass(frozen=True)
+class Minute:
+    """One minute of a longer recording: where it begins and ends, its verdict and the reason."""
+
+    start_s: float
+    end_s: float
+    verdict: str
+    reason: str
+
+
+@dataclass(frozen=True)
 class Quality:
     """The quality of a recording.
 
@@ -45,6 +65,8 @@ class Quality:
         reason: Sentences for the person; empty when good.
         leads: Lead name -> LeadQuality.
         notes: Sentences on what is no fault of the signal: pacing spikes, swapped electrodes.
+        minutes: Of a recording longer than a minute, each minute; () of a shorter one. Unusable ones are left out of
+            the estimate.
         score: 0 to 1, higher is better; ranks recordings, not a probability.
     """
 
@@ -53,6 +75,7 @@ class Quality:
     leads: dict[str, LeadQuality]
     notes: tuple[str, ...] = ()
     score: float = field(default=0.0)
+    minutes: tuple[Minute, ...] = ()
 
     def as_dict(self) -> dict:
         """Returns the quality as JSON holds it."""
@@ -63,11 +86,11 @@ class Quality:
             "leads": leads,
             "notes": list(self.notes),
             "score": round(self.score, 3),
-        }
+        } | ({"minutes": [asdict(minute) for minute in self.minutes]} if self.minutes else {})
 
 
 def judge_quality(record: EcgRecord) -> Quality:
-    """Returns the quality of a record; of a long one, that of the first minute."""
+    """Returns the quality of a record, of a long one over all its minutes."""
     signal = record.signal_mv
     if record.units != "mV" and signal.size:
         heights = np.ptp(np.where(np.isfinite(signal), signal, 0.0), axis=1)
@@ -79,10 +102,82 @@ def judge_signal(signal_mv: np.ndarray, sampling_rate_hz: float) -> Quality:
     """Returns the quality of a signal.
 
     Args:
-        signal_mv: (12, n) millivolts, NaN where nothing was recorded.
+        signal_mv: (12, n) millivolts, NaN where nothing was recorded; an offset carries nothing.
         sampling_rate_hz: Its rate.
     """
-    signal_mv = np.asarray(signal_mv, dtype=np.float64)[:, : int(LONGEST_S * sampling_rate_hz)]
+    signal_mv = without_offset(signal_mv)
+    length = int(MINUTE_S * sampling_rate_hz)
+    if signal_mv.shape[1] <= length:
+        return _judge_minute(signal_mv, sampling_rate_hz)
+    starts = [0, *range(length, signal_mv.shape[1] - int(NEEDED_S * sampling_rate_hz), length)]
+    ends = [*starts[1:], signal_mv.shape[1]]
+    judged = [_judge_minute(signal_mv[:, a:b], sampling_rate_hz) for a, b in zip(starts, ends, strict=True)]
+    minutes = tuple(
+        Minute(a / sampling_rate_hz, b / sampling_rate_hz, one.verdict, one.reason)
+        for a, b, one in zip(starts, ends, judged, strict=True)
+    )
+    return _over_minutes(judged, minutes)
+
+
+def usable_parts(record: EcgRecord, quality: Quality) -> list[EcgRecord]:
+    """The stretches of a record that an estimate may use: all of it, or what remains without its unusable minutes."""
+    usable = [minute.verdict != "unusable" for minute in quality.minutes]
+    if all(usable) or not any(usable):
+        return [record]
+    parts: list[list[float]] = []
+    for minute, is_usable in zip(quality.minutes, usable, strict=True):
+        if is_usable and parts and parts[-1][1] == minute.start_s:
+            parts[-1][1] = minute.end_s
+        elif is_usable:
+            parts.append([minute.start_s, minute.end_s])
+    rate = record.sampling_rate_hz
+    return [replace(record, signal_mv=record.signal_mv[:, round(a * rate) : round(b * rate)]) for a, b in parts]
+
+
+def _over_minutes(judged: list[Quality], minutes: tuple[Minute, ...]) -> Quality:
+    """The quality of a long recording: that of its usable minutes, with the unusable ones named."""
+    used = [one for one in judged if one.verdict != "unusable"]
+    if not used:
+        return replace(judged[0], reason=f"No minute of {len(judged)} is usable. {judged[0].reason}", minutes=minutes)
+    leads = {}
+    for lead in LEADS:
+        worst = max((one.leads[lead] for one in used), key=lambda quality: VERDICTS.index(quality.verdict))
+        reasons = dict.fromkeys(reason for one in used for reason in one.leads[lead].reasons)
+        leads[lead] = LeadQuality(worst.verdict, tuple(reasons)[:2])
+    sentences = [
+        f"{_minutes(numbers)} of {len(judged)}: {reason}{' Left out of the estimate.' if verdict == 'unusable' else ''}"
+        for (verdict, reason), numbers in _alike(minutes).items()
+        if verdict != "good"
+    ]
+    notes = tuple(dict.fromkeys(note for one in used for note in one.notes))
+    verdict = "limited" if sentences else "good"
+    score = float(np.mean([one.score for one in judged]))
+    return Quality(verdict, " ".join(sentences[:MOST_CLAUSES]), leads, notes, score, minutes)
+
+
+def _alike(minutes: tuple[Minute, ...]) -> dict[tuple[str, str], list[int]]:
+    """Numbers of the minutes by verdict and reason, worst verdict first; many reasons become the first."""
+    found: dict[tuple[str, str], list[int]] = {}
+    for verdict in reversed(VERDICTS):
+        same = [(number, minute.reason) for number, minute in enumerate(minutes, start=1) if minute.verdict == verdict]
+        reasons = list(dict.fromkeys(reason for _, reason in same))
+        for number, reason in same:
+            found.setdefault((verdict, reason if len(reasons) < MOST_CLAUSES else reasons[0]), []).append(number)
+    return found
+
+
+def _minutes(numbers: list[int]) -> str:
+    """Returns "Minute 3", "Minutes 2 to 5" or "Minutes 1, 4 and 5"."""
+    if len(numbers) == 1:
+        return f"Minute {numbers[0]}"
+    if len(numbers) > 2 and numbers[-1] - numbers[0] == len(numbers) - 1:
+        return f"Minutes {numbers[0]} to {numbers[-1]}"
+    return f"Minutes {_join([str(number) for number in numbers])}"
+
+
+def _judge_minute(signal_mv: np.ndarray, sampling_rate_hz: float) -> Quality:
+    """The quality of at most about a minute without offsets."""
+    signal_mv = np.asarray(signal_mv, dtype=np.float64)
     duration_s = signal_mv.shape[1] / sampling_rate_hz
     if duration_s < NEEDED_S or sampling_rate_hz < LOWEST_RATE_HZ:
         found = f"lasts {duration_s:.1f} s at {sampling_rate_hz:g} Hz"
@@ -118,13 +213,14 @@ def _longest_run(mask: np.ndarray) -> int:
 def _electrodes(working: np.ndarray, beats: Beats) -> tuple[float, tuple[str, ...]]:
     """Returns the plausibility of the limb leads and notes on electrodes and pacing."""
     notes = []
-    if paced_beats(working, beats):
+    paced = paced_beats(beats)
+    if paced:
         notes.append("Pacing spikes precede the complexes; intervals and estimates may not apply.")
     usual_rr_s = float(np.median(np.diff(beats.r_peaks))) / RATE_HZ
     waves = delineate(beats.windows[:, beats.leads], usual_rr_s)
     if waves is None or not beats.leads[[*range(6), -1]].all():
         return 1.0, tuple(notes)
-    plausibility, swapped = limb_lead_plausibility(beats.median, waves)
+    plausibility, swapped = limb_lead_plausibility(beats.median, waves, paced=paced)
     if swapped:
         notes.append(f"The limb leads look as if the electrodes of {swapped} were swapped.")
     return plausibility, tuple(notes)
@@ -134,8 +230,8 @@ def _judge_whole(leads: dict[str, LeadQuality], beats: Beats | None, notes: tupl
     faults = _describe(leads)
     if beats is None:
         return "unusable", f"No heartbeat was found. {faults} {RULE}"
-    usable = sum(lead.verdict != "unusable" for lead in leads.values())
-    if usable < NEEDED_LEADS:
+    usable = [leads[lead].verdict != "unusable" for lead in LEADS]
+    if sum(usable[:6]) < NEEDED_LIMB or sum(usable[6:]) < NEEDED_CHEST:
         return "unusable", f"{faults} {RULE}"
     swaps = [note for note in notes if "swapped" in note]
     if faults or swaps:

@@ -4,12 +4,14 @@
 they import their foreign parsers when used. What a foreign parser raises on damaged bytes becomes a ReadError here.
 """
 
+import re
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
-from echo2ecg_core.ecg.channels import Channels, twelve_lead_record
+from echo2ecg_core.ecg.channels import Channels, Told, lead_order_of, twelve_lead_record
 from echo2ecg_core.ecg.files import EcgFile, base_name, file_on_disk, files_in_memory, files_in_zip, zip_names
 from echo2ecg_core.ecg.formats import devices as read_ecgdatakit
 from echo2ecg_core.ecg.formats import dicom as read_dicom
@@ -20,7 +22,9 @@ from echo2ecg_core.ecg.formats import text_tables as read_tables
 from echo2ecg_core.ecg.formats import torch_files as read_torch
 from echo2ecg_core.ecg.formats import wfdb_records as read_wfdb
 from echo2ecg_core.ecg.formats import xml_exports as read_xml
+from echo2ecg_core.ecg.reading_process import read_apart
 from echo2ecg_core.ecg.record import EcgRecord
+from echo2ecg_core.ecg.units import needed_factor
 from echo2ecg_core.errors import Echo2ECGError, ReadError
 
 MAX_RECORDS = 500
@@ -29,7 +33,7 @@ MAX_RECORDS = 500
 _READERS: tuple[tuple[Callable[[bytes], bool], Callable[..., Iterator[Channels]]], ...] = (
     (read_dicom.recognises, read_dicom.read),
     (read_arrays.recognises, read_arrays.read_npy),
-    (read_hdf5.recognises, read_hdf5.read),
+    (read_hdf5.recognises, partial(read_apart, "hdf5")),
     (read_matlab.recognises, read_matlab.read),
     (read_ecgdatakit.recognises_scp, read_ecgdatakit.read_scp),
     (read_ecgdatakit.recognises_edf, read_ecgdatakit.read_edf),
@@ -45,7 +49,11 @@ _NOT_ECG = {
 
 
 def read_ecg(
-    source: str | Path | bytes | Mapping[str, bytes], name: str | None = None, sampling_rate_hz: float | None = None
+    source: str | Path | bytes | Mapping[str, bytes],
+    name: str | None = None,
+    sampling_rate_hz: float | None = None,
+    unit: str | None = None,
+    lead_order: str | Sequence[str] | None = None,
 ) -> EcgRecord:
     """The ECG in a file, in bytes, or in files uploaded together; the first one where there are several.
 
@@ -54,18 +62,21 @@ def read_ecg(
             several files by name.
         name: File name of bytes, kept as the record's `source`.
         sampling_rate_hz: Samples a second, for files that do not say it.
+        unit: Unit of the values ("mV", "µV", "4.88 µV" for a count), for files that do not say it.
+        lead_order: Lead of each column or row ("I,II,III,aVR,aVL,aVF,V1-V6"), for files that do not say it.
 
     Raises:
         ReadError: If the content is no ECG format that is known, or is damaged.
         SamplingRateNeeded: If the file does not say its sampling rate and none was given.
         SignalError: If leads are missing, or the recording is too short, flat or empty.
     """
+    told = _told(sampling_rate_hz, unit, lead_order)
     files = _files(source, name)
     first_error: Echo2ECGError | None = None
     candidates = [file for _, file in sorted(_recordings_among(files), key=lambda pair: pair[0])]
     for candidate in candidates:
         try:
-            record = next(_records(candidate, sampling_rate_hz))
+            record = next(_records(candidate, told))
         except Echo2ECGError as error:
             first_error = first_error or error
             continue
@@ -76,28 +87,42 @@ def read_ecg(
     raise first_error or ReadError("There is no ECG file among the files given.", "Give an ECG file.")
 
 
-def read_ecgs(files: Mapping[str, bytes], sampling_rate_hz: float | None = None) -> list[EcgRecord | Echo2ECGError]:
+def read_ecgs(
+    files: Mapping[str, bytes],
+    sampling_rate_hz: float | None = None,
+    unit: str | None = None,
+    lead_order: str | Sequence[str] | None = None,
+) -> list[EcgRecord | Echo2ECGError]:
     """Every recording in files uploaded together, zips included; a file that cannot be read yields its error.
 
     Args:
         files: Contents by file name; header and signal files of a WFDB record belong together.
-        sampling_rate_hz: Samples a second, for files that do not say it.
+        sampling_rate_hz, unit, lead_order: As in `read_ecg`, for files that do not say it.
 
     Returns:
         Records and errors in the order of the files, at most `MAX_RECORDS`; an error carries the file's name as
         `error.source`.
     """
+    told = _told(sampling_rate_hz, unit, lead_order)
     results: list[EcgRecord | Echo2ECGError] = []
     for group in _unpacked(files_in_memory(files), results):
         for _, candidate in _recordings_among(group):
             try:
-                for record in _records(candidate, sampling_rate_hz):
+                for record in _records(candidate, told):
                     results.append(record)
                     if len(results) >= MAX_RECORDS:
                         return results
             except Echo2ECGError as error:
                 results.append(_named(error, candidate))
     return results
+
+
+def _told(sampling_rate_hz: float | None, unit: str | None, lead_order: str | Sequence[str] | None) -> Told:
+    """What the person says, checked before any file is opened."""
+    unit = unit.strip() if unit else None
+    if unit:
+        needed_factor(unit)
+    return Told(sampling_rate_hz, unit or None, lead_order_of(lead_order))
 
 
 def _named(error: Echo2ECGError, file: EcgFile) -> Echo2ECGError:
@@ -139,7 +164,7 @@ def _zip_reader(file: EcgFile) -> Callable[..., Iterator[Channels]] | None:
     names = zip_names(file)
     if read_arrays.recognises_npz(names):
         return read_arrays.read_npz
-    return read_torch.read if read_torch.recognises(names) else None
+    return partial(read_apart, "torch") if read_torch.recognises(names) else None
 
 
 def _recordings_among(files: list[EcgFile]) -> list[tuple[int, EcgFile]]:
@@ -173,18 +198,21 @@ def _reader_of(head: bytes) -> Callable[..., Iterator[Channels]] | None:
     return next((read for recognises, read in _READERS if recognises(head)), None)
 
 
-def _records(file: EcgFile, sampling_rate_hz: float | None) -> Iterator[EcgRecord]:
+def _records(file: EcgFile, told: Told) -> Iterator[EcgRecord]:
     """The records of one file."""
-    for channels in _channels_in(file, sampling_rate_hz):
-        if sampling_rate_hz is not None and abs(channels.sampling_rate_hz - sampling_rate_hz) > 1e-6:
+    for channels in _channels_in(file, told):
+        rate = told.sampling_rate_hz
+        if rate is not None and abs(channels.sampling_rate_hz - rate) > 1e-6:
             channels.notes.append(
-                f"The file's own sampling rate ({channels.sampling_rate_hz:g} Hz) was used, "
-                f"not the given {sampling_rate_hz:g} Hz."
+                f"The file's own sampling rate ({channels.sampling_rate_hz:g} Hz) was used, not the given {rate:g} Hz."
             )
+        for given, what, name in ((told.unit, "unit", "unit"), (told.lead_order, "leads", "lead order")):
+            if given and what not in channels.told_used:
+                channels.notes.append(f"The file's own {name} was used, not the given one.")
         yield twelve_lead_record(channels, file.name)
 
 
-def _channels_in(file: EcgFile, sampling_rate_hz: float | None) -> Iterator[Channels]:
+def _channels_in(file: EcgFile, told: Told) -> Iterator[Channels]:
     """What the reader of a file's format finds, one recording after another."""
     head = file.head()
     _refuse_other_kinds(file, head)
@@ -195,7 +223,7 @@ def _channels_in(file: EcgFile, sampling_rate_hz: float | None) -> Iterator[Chan
             "Give DICOM, WFDB (header and signal file together), MUSE, CardioSoft, Philips or HL7 XML, "
             "SCP-ECG, EDF, CSV, NumPy, MATLAB, HDF5 or PyTorch.",
         )
-    recordings = read(file, sampling_rate_hz)
+    recordings = read(file, told)
     while (channels := read_next(recordings, file.name)) is not None:
         yield channels
 
@@ -218,9 +246,17 @@ def read_next(recordings: Iterator[Channels], file_name: str) -> Channels | None
         raise
     except Exception as error:
         raise ReadError(
-            f"“{file_name}” begins like an ECG file but is damaged and cannot be read.",
+            f"“{file_name}” begins like an ECG file but is damaged and cannot be read{_reason(error)}.",
             "Export or copy the file again from its source.",
         ) from error
+
+
+def _reason(error: Exception) -> str:
+    """What a parser of device formats says is wrong, without paths and without values of the file."""
+    if not type(error).__module__.startswith("ecgdatakit"):
+        return ""  # texts of other parsers quote the file
+    words = re.sub(r"\s*\b(in|of)?\s*/\S+", "", str(error)).split(": could not")[0].strip(" .:")
+    return f" ({words[:120]})" if words else ""
 
 
 def _refuse_other_kinds(file: EcgFile, head: bytes) -> None:

@@ -53,13 +53,15 @@ class EcgRecord:
         leads: The row names, always `LEADS`.
         derived_leads: Leads the file did not store, computed from leads I and II.
         notes: Sentences that say what was derived, assumed, cropped or found odd.
+        doubts: Sentences on what nothing settled although numbers depend on it (lead order, unit, damage); they stand
+            beside the estimate.
         age_years: Age at the recording where the file tells it.
         sex: "male", "female" or None.
         recorded_at: When the ECG was taken, where the file tells it.
         device: Maker and model of the electrocardiograph.
         statements: The device's own interpretation, in its own words.
         device_measurements: The device's own numbers (heart_rate_bpm, pr_ms, qrs_ms, qt_ms, qtc_ms, qrs_axis_deg, ...).
-        units: "mV", or "normalised" for an array whose scale cannot be undone.
+        units: "mV", or "normalised" where the scale cannot be undone: no voltage criterion holds.
     """
 
     signal_mv: np.ndarray
@@ -69,6 +71,7 @@ class EcgRecord:
     leads: tuple[str, ...] = LEADS
     derived_leads: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    doubts: tuple[str, ...] = ()
     age_years: float | None = None
     sex: str | None = None
     recorded_at: datetime | None = None

@@ -1,4 +1,4 @@
-"""Voltage units: factors to mV for units that files name, and a judgement by amplitude for arrays that name none.
+"""Voltage units: factors to mV for units that files name, one judgement by amplitude for all channels that name none.
 
 The judgement compares the typical peak-to-peak of one second, median over the leads, with 1 mV: 120 annotated
 12-lead records lie between 0.3 and 1.4 mV. Integers are counts (1 or 5 µV each), never mV: whole millivolts
@@ -6,24 +6,100 @@ cannot draw an ECG.
 """
 
 import math
+import re
+from collections.abc import Sequence
 
 import numpy as np
+
+from echo2ecg_core.errors import ReadError
 
 _MV_PER_UNIT = {
     "v": 1e3, "volt": 1e3, "volts": 1e3,
     "mv": 1.0, "millivolt": 1.0, "millivolts": 1.0,
-    "uv": 1e-3, "µv": 1e-3, "μv": 1e-3, "microvolt": 1e-3, "microvolts": 1e-3,
+    "uv": 1e-3, "microvolt": 1e-3, "microvolts": 1e-3,
     "nv": 1e-6, "nanovolt": 1e-6, "nanovolts": 1e-6,
 }  # fmt: skip
+_MULTIPLE = re.compile(r"(\d+(?:[.,]\d+)?(?:e[+-]?\d+)?)\s*(?:x|\*)?\s*([a-z]+)", re.IGNORECASE)
 
 TYPICAL_MV = 1.0
+LOWEST_MV, HIGHEST_MV = 0.15, 5.0  # a typical second of an ECG, low voltage and hypertrophy included
 FLOAT_CANDIDATES = {"V": 1e3, "mV": 1.0, "µV": 1e-3}
 COUNT_CANDIDATES = {"µV": 1e-3, "counts of 5 µV": 5e-3}
 
 
 def mv_per_unit(unit: str) -> float | None:
-    """The factor from a named unit to mV, None when the name is no voltage unit."""
-    return _MV_PER_UNIT.get(str(unit).strip().strip("()[]").strip().lower())
+    """The factor from a named unit to mV, None when the name is no voltage unit.
+
+    Args:
+        unit: Such as "mV", "[µV]" (either micro sign, also UTF-8 read as Latin-1), "Microvolts", "4.88 uV" (a count).
+    """
+    plain = str(unit).replace("Â", "").replace("Î¼", "u").replace("µ", "u").replace("μ", "u")
+    plain = plain.strip().strip("()[]'\"").strip().lower().removesuffix("/lsb").removesuffix("/count")
+    counts = _MULTIPLE.fullmatch(plain)
+    if counts:
+        factor = _MV_PER_UNIT.get(counts[2])
+        size = float(counts[1].replace(",", "."))
+        return factor * size if factor is not None and size > 0 else None
+    return _MV_PER_UNIT.get(plain)
+
+
+def needed_factor(unit: str) -> float:
+    """The factor to mV of a unit that a person gave.
+
+    Raises:
+        ReadError: If it is no voltage unit.
+    """
+    factor = mv_per_unit(unit)
+    if factor is None:
+        raise ReadError(
+            f"“{unit}” is no unit of voltage.", "Give V, mV, µV (or uV) or nV, or the size of a count such as 4.88uV."
+        )
+    return factor
+
+
+def factors_to_mv(
+    units: Sequence[str], signals: Sequence[np.ndarray], sampling_rate_hz: float, told_unit: str | None = None
+) -> tuple[list[float], list[str], bool]:
+    """One factor to mV for each channel: its own unit, else the told one, else one judgement for all that name none.
+
+    Channels without a unit beside channels with one are brought to the height of those.
+
+    Args:
+        units: Unit of each channel, "" or another name where it is no voltage.
+        signals: The channels in those units.
+        sampling_rate_hz: Samples a second.
+        told_unit: What the person says of channels without a unit.
+
+    Returns:
+        Factors, notes, and whether the unit of all channels was judged by amplitude.
+    """
+    factors = [mv_per_unit(unit) for unit in units]
+    open_rows = [row for row, factor in enumerate(factors) if factor is None]
+    if not open_rows:
+        return factors, [], False
+    shortest = min(len(signal) for signal in signals)
+    unknown = np.stack([np.asarray(signals[row], dtype=np.float64)[:shortest] for row in open_rows])
+    notes: list[str] = []
+    if told_unit:
+        factor = needed_factor(told_unit)
+    elif len(open_rows) == len(factors):
+        factor, note = judge_unit(unknown, sampling_rate_hz)
+        notes.append(note)
+    else:
+        known = np.stack([signals[r][:shortest] * f for r, f in enumerate(factors) if f is not None])
+        height = typical_amplitude(known, sampling_rate_hz) or TYPICAL_MV
+        found = typical_amplitude(unknown, sampling_rate_hz) or 1.0
+        name = min(FLOAT_CANDIDATES, key=lambda unit: abs(math.log(found * FLOAT_CANDIDATES[unit] / height)))
+        factor = FLOAT_CANDIDATES[name]
+        notes.append(
+            f"{len(open_rows)} of {len(factors)} channels name no unit; taken as {name}, as high as the others."
+        )
+    return [factor if f is None else f for f in factors], notes, len(open_rows) == len(factors) and not told_unit
+
+
+def is_ambiguous(amplitude: float, candidates: dict[str, float]) -> bool:
+    """Whether an amplitude would be that of an ECG in more than one of the units."""
+    return sum(LOWEST_MV <= amplitude * factor <= HIGHEST_MV for factor in candidates.values()) > 1
 
 
 def typical_amplitude(signal: np.ndarray, sampling_rate_hz: float) -> float:
@@ -70,3 +146,17 @@ def judge_unit(
         f"The file names no unit; a typical QRS of {amplitude:.3g} peak to peak was taken as {first} "
         f"({amplitude * candidates[first]:.2g} mV; as {second} it would be {amplitude * candidates[second]:.2g} mV)."
     )
+
+
+def judge_counts(signal: np.ndarray, sampling_rate_hz: float) -> tuple[float, str]:
+    """The factor to mV of counts that share one unknown gain, and its name: µV wherever an ECG in µV can be so high.
+
+    Args:
+        signal: (leads, n) counts.
+        sampling_rate_hz: Samples a second.
+    """
+    amplitude = typical_amplitude(signal, sampling_rate_hz)
+    name = "µV"
+    if not LOWEST_MV <= amplitude * COUNT_CANDIDATES[name] <= HIGHEST_MV:
+        name = min(COUNT_CANDIDATES, key=lambda unit: abs(math.log(max(amplitude, 1e-9) * COUNT_CANDIDATES[unit])))
+    return COUNT_CANDIDATES[name], name

@@ -11,7 +11,7 @@ import numpy as np
 
 from echo2ecg_core.ecg.beats import BEFORE, LOWEST_RATE_HZ, Beats, at_working_rate, find_beats, samples
 from echo2ecg_core.ecg.delineate import Waves
-from echo2ecg_core.ecg.measure import measure_median
+from echo2ecg_core.ecg.measure import measure_median, usual_change_ms
 from echo2ecg_core.ecg.record import LEADS
 
 RHYTHM = (
@@ -52,7 +52,7 @@ def ecg_features(signal_mv: np.ndarray, sampling_rate_hz: float) -> np.ndarray:
     if beats is None:
         return np.array(list(found.values()))
     rr_s = np.diff(beats.r_peaks) / rate_hz
-    measured, waves = measure_median(beats.windows, beats.leads, float(np.median(rr_s)))
+    measured, waves = measure_median(beats.windows, beats.leads, float(np.median(rr_s)), usual_change_ms(rr_s))
     found |= _rhythm(rr_s, measured)
     if waves is not None:
         by_lead = _of_leads(beats, waves)
@@ -72,7 +72,7 @@ def _rhythm(rr_s: np.ndarray, measured: dict) -> dict[str, float]:
     return value | {
         "heart_rate_bpm": 60 / rr_s.mean(), "rr_sd_ms": 1000 * rr_s.std(),
         "qtc_bazett_ms": value["qt_ms"] / np.sqrt(rr_s.mean()),
-        "rr_change_ms": 1000 * np.median(np.abs(np.diff(rr_s))) if len(rr_s) > 1 else np.nan,
+        "rr_change_ms": usual_change_ms(rr_s) if len(rr_s) > 1 else np.nan,
         "axis_sin": np.sin(axis), "axis_cos": np.cos(axis),
     }  # fmt: skip
 

@@ -17,7 +17,8 @@ from echo2ecg_core.errors import StoreError
 
 KS = (1, 3, 5, 10)
 SCORING_CELLS = 2**18  # queries x targets ranked at once: what stays in cache is fastest
-SIMILARITY_CELLS = 2**25  # queries x targets compared at once: at most 0.3 GB
+SIMILARITY_CELLS = 2**22  # queries x targets compared at once: 60 MB with their hits, and as fast as larger blocks
+Rows = Callable[[int, int], np.ndarray]  # rows `start` to `stop` of a matrix that is never whole
 
 
 @dataclass(frozen=True)
@@ -27,16 +28,26 @@ class GroundTruth:
     Attributes:
         ecg_ids: The q ECGs, by first appearance in the table.
         study_ids: The t studies, likewise.
-        studies_of_ecg: (q, t) bool, hits of each ECG.
-        ecgs_of_study: (t, q) bool, hits of each study; not the transpose when an ECG has several values.
+        ecg_hits: Rows (b, t) bool of the hits of each ECG.
+        study_hits: Rows (b, q) bool of the hits of each study; not the transpose when an ECG has several values.
         threshold: Largest difference of the phenotype that is still a hit; None when pairs decide.
     """
 
     ecg_ids: np.ndarray
     study_ids: np.ndarray
-    studies_of_ecg: np.ndarray
-    ecgs_of_study: np.ndarray
+    ecg_hits: Rows
+    study_hits: Rows
     threshold: float | None
+
+    @property
+    def studies_of_ecg(self) -> np.ndarray:
+        """(q, t) bool, hits of each ECG, whole: for small tables."""
+        return self.ecg_hits(0, len(self.ecg_ids))
+
+    @property
+    def ecgs_of_study(self) -> np.ndarray:
+        """(t, q) bool, hits of each study, whole."""
+        return self.study_hits(0, len(self.study_ids))
 
 
 def ground_truth(
@@ -68,9 +79,13 @@ def hits_by_pair(ecg_ids, study_ids) -> GroundTruth:
     """Hits = pairs; row i of both columns (r,) is one pair."""
     ecg, ecg_names = pd.factorize(np.asarray(ecg_ids))
     study, study_names = pd.factorize(np.asarray(study_ids))
-    hits = np.zeros((len(ecg_names), len(study_names)), dtype=bool)
-    hits[ecg, study] = True
-    return GroundTruth(ecg_names, study_names, hits, hits.T.copy(), None)
+    return GroundTruth(
+        ecg_names,
+        study_names,
+        _paired_rows(ecg, study, len(study_names)),
+        _paired_rows(study, ecg, len(ecg_names)),
+        None,
+    )
 
 
 def hits_by_phenotype(ecg_ids, study_ids, values, tolerance: float = 0.5) -> GroundTruth:
@@ -103,8 +118,8 @@ def hits_by_phenotype(ecg_ids, study_ids, values, tolerance: float = 0.5) -> Gro
     return GroundTruth(
         np.asarray(ecg_names),
         np.asarray(study_names),
-        _any_row_within(ecg_value, of_studies["study"].to_numpy(), of_studies["value"].to_numpy(), threshold),
-        _any_row_within(study_value, of_ecgs["ecg"].to_numpy(), of_ecgs["value"].to_numpy(), threshold),
+        _near_rows(ecg_value, of_studies["study"].to_numpy(), of_studies["value"].to_numpy(), threshold),
+        _near_rows(study_value, of_ecgs["ecg"].to_numpy(), of_ecgs["value"].to_numpy(), threshold),
         threshold,
     )
 
@@ -126,7 +141,7 @@ def retrieval_metrics(similarity: np.ndarray, positives: np.ndarray) -> dict[str
 
 
 def retrieval_metrics_of_vectors(
-    queries: np.ndarray, targets: np.ndarray, positives: np.ndarray | Callable[[int, int], np.ndarray]
+    queries: np.ndarray, targets: np.ndarray, positives: np.ndarray | Rows, left_out: np.ndarray | Rows | None = None
 ) -> dict[str, float]:
     """`retrieval_metrics` of cosine similarities, block by block, so that no (q, t) matrix is ever whole in memory.
 
@@ -134,21 +149,29 @@ def retrieval_metrics_of_vectors(
         queries: (q, d) float, not normalised.
         targets: (t, d) float.
         positives: (q, t) bool, or a function that gives rows `start` to `stop` of it.
+        left_out: The same of targets that a query may not find: they rank last and are no hits.
     """
-    return _summary(query_scores_of_vectors(queries, targets, positives))
+    return _summary(query_scores_of_vectors(queries, targets, positives, left_out))
 
 
 def query_scores_of_vectors(
-    queries: np.ndarray, targets: np.ndarray, positives: np.ndarray | Callable[[int, int], np.ndarray]
+    queries: np.ndarray, targets: np.ndarray, positives: np.ndarray | Rows, left_out: np.ndarray | Rows | None = None
 ) -> dict[str, np.ndarray]:
     """`query_scores` of cosine similarities, {name: (q,)}; arguments as for `retrieval_metrics_of_vectors`."""
     queries, targets = _unit(queries), _unit(targets)
-    rows = positives if callable(positives) else lambda start, stop: positives[start:stop]
     step, blocks = max(1, SIMILARITY_CELLS // max(len(targets), 1)), []
     for start in range(0, len(queries), step):
         block = queries[start : start + step] @ targets.T  # (step, t)
-        blocks += _block_scores(block, np.asarray(rows(start, start + len(block)), dtype=bool))
+        hits = _rows(positives, start, start + len(block))
+        if left_out is not None:
+            absent = _rows(left_out, start, start + len(block))
+            block, hits = np.where(absent, -np.inf, block), hits & ~absent
+        blocks += _block_scores(block, hits)
     return _joined(blocks)
+
+
+def _rows(whole: Rows, start: int, stop: int) -> np.ndarray:
+    return np.asarray(whole(start, stop) if callable(whole) else whole[start:stop], dtype=bool)
 
 
 def _block_scores(similarity: np.ndarray, positives: np.ndarray) -> list[dict[str, np.ndarray]]:
@@ -196,12 +219,32 @@ def _summary(scores: dict[str, np.ndarray]) -> dict[str, float]:
     return means | {"median_rank": float(np.median(ranks)), "mean_rank": float(ranks.mean()), "alignment": alignment}
 
 
-def _any_row_within(centres: np.ndarray, owner: np.ndarray, values: np.ndarray, threshold: float) -> np.ndarray:
-    """Whether an owner has any of its values within the threshold: (n,), (r,), (r,) -> (n, owners) bool."""
+def _paired_rows(row: np.ndarray, column: np.ndarray, width: int) -> Rows:
+    """Rows of the matrix that is True at (row, column), (r,) each, and `width` wide."""
+    order = np.argsort(row, kind="stable")
+    row, column = row[order], column[order]
+
+    def rows(start: int, stop: int) -> np.ndarray:
+        first, last = np.searchsorted(row, (start, stop))
+        hits = np.zeros((stop - start, width), dtype=bool)
+        hits[row[first:last] - start, column[first:last]] = True
+        return hits
+
+    return rows
+
+
+def _near_rows(centres: np.ndarray, owner: np.ndarray, values: np.ndarray, threshold: float) -> Rows:
+    """Rows of whether an owner has any of its values within the threshold: (n,), (r,), (r,) -> (n, owners) bool."""
     by_owner = np.argsort(owner, kind="stable")
-    starts = np.searchsorted(owner[by_owner], np.arange(owner.max() + 1))
-    near = np.abs(centres[:, None] - values[by_owner][None]) <= threshold  # (n, r)
-    return np.logical_or.reduceat(near, starts, axis=1)
+    values, starts = values[by_owner], np.searchsorted(owner[by_owner], np.arange(owner.max() + 1))
+
+    def rows(start: int, stop: int) -> np.ndarray:
+        near = np.empty((min(stop, len(centres)) - start, len(values)), dtype=bool)
+        for i, centre in enumerate(centres[start:stop]):
+            np.less_equal(np.abs(values - centre), threshold, out=near[i])
+        return np.logical_or.reduceat(near, starts, axis=1)
+
+    return rows
 
 
 def _unit(vectors: np.ndarray) -> np.ndarray:

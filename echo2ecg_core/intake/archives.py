@@ -10,47 +10,17 @@ import hashlib
 import json
 import shutil
 import zipfile
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 
 from echo2ecg_core.errors import ReadError, StoreError
-from echo2ecg_core.intake.ingest import CLIP_SUFFIXES, ingest, is_phantom, read_tables
+from echo2ecg_core.intake.ingest import Options, ingest
+from echo2ecg_core.intake.layouts.recognise import find
+from echo2ecg_core.intake.mapping import column_from
 from echo2ecg_core.progress import Progress
 from echo2ecg_core.store import jobs
-from echo2ecg_core.store.catalog import Catalog
 from echo2ecg_core.store.database import Workspace, write_atomically
 from echo2ecg_core.store.model_registry import ModelRegistry
-
-TABLES = ("labels.csv", "ecgs.csv")
-
-
-@dataclass(frozen=True)
-class ArchiveFacts:
-    """What an archive says it holds, before it is read."""
-
-    patients: int
-    studies: int
-    ecgs: int
-    clips: int
-    synthetic: bool
-
-
-def look_into(folder: Path) -> ArchiveFacts:
-    """Count what an archive folder holds; reads its two tables and lists its clips.
-
-    Raises:
-        StoreError: there is no such folder, or its tables are missing or lack a column.
-    """
-    if not folder.is_dir():
-        raise StoreError(
-            f"There is no folder {folder.name!r} on this server.",
-            "Give the full path of the folder that holds labels.csv and ecgs.csv.",
-        )
-    studies, ecgs = read_tables(folder)
-    clips = sum(1 for p in folder.glob("echo/*/*/*") if p.is_file() and p.suffix.lower() in CLIP_SUFFIXES)
-    return ArchiveFacts(
-        len(set(studies.patient_id) | set(ecgs.patient_id)), len(studies), len(ecgs), clips, is_phantom(folder)
-    )
 
 
 def keep_upload(workspace: Workspace, name: str, content: bytes) -> str:
@@ -75,7 +45,8 @@ def import_archive(workspace: Workspace, parameters: dict, progress: Progress) -
 
     Args:
         parameters: "folder" (path on the server) or "upload" (name from `keep_upload`), "cohort", "prepare" (queue the
-            preparing of the active model afterwards), "job_id".
+            preparing of the active model afterwards), "job_id"; "layout", "labels" (path of a table), "map" (columns by
+            name, as in the YAML), "keep_ids" and "key" (path) where they are not the usual ones.
 
     Raises:
         StoreError: the archive lacks its tables, or a patient has two splits.
@@ -88,13 +59,11 @@ def import_archive(workspace: Workspace, parameters: dict, progress: Progress) -
         folder = unpack(workspace.folder / "uploads" / upload, unpacked)
     else:
         folder = Path(parameters["folder"])
-        look_into(folder)
-    before = Catalog(workspace).counts()
-    report = asdict(ingest(folder, workspace, cohort=parameters["cohort"], progress=progress))
-    added = {what: count - before[what] for what, count in Catalog(workspace).counts().items()}
-    _write_report(
-        workspace, parameters["job_id"], {"cohort": parameters["cohort"], "added": added, "refused": report["refused"]}
-    )
+    options = options_of(parameters)
+    report = asdict(ingest(folder, workspace, cohort=parameters["cohort"], progress=progress, options=options))
+    added = {what: report.pop(what) for what in ("patients", "studies", "clips", "ecgs")}
+    if "job_id" in parameters:
+        _write_report(workspace, parameters["job_id"], {"cohort": parameters["cohort"], "added": added, **report})
     if upload:
         shutil.rmtree(unpacked, ignore_errors=True)
         (workspace.folder / "uploads" / upload).unlink(missing_ok=True)
@@ -111,6 +80,33 @@ def import_archive(workspace: Workspace, parameters: dict, progress: Progress) -
             if refused
             else ""
         )
+    )
+
+
+def import_parameters(folder: Path, options: Options) -> dict:
+    """The parameters of the import job that reads a folder on this server as the options say."""
+    told = {name: {k: v for k, v in asdict(column).items() if v} for name, column in options.told.items()}
+    return {
+        "folder": str(folder.resolve()),
+        "cohort": options.cohort,
+        "layout": options.layout,
+        "labels": str(options.labels.resolve()) if options.labels else None,
+        "map": told,
+        "keep_ids": options.keep_ids,
+        "key": str(options.key.resolve()) if options.key else None,
+    }
+
+
+def options_of(parameters: dict) -> Options:
+    """How a job's parameters (see `import_archive`) say that an import is read."""
+    labels, key = parameters.get("labels"), parameters.get("key")
+    return Options(
+        cohort=parameters.get("cohort") or "Imported",
+        layout=parameters.get("layout") or "auto",
+        labels=Path(labels) if labels else None,
+        told={name: column_from(name, means) for name, means in (parameters.get("map") or {}).items()},
+        keep_ids=bool(parameters.get("keep_ids")),
+        key=Path(key) if key else None,
     )
 
 
@@ -137,7 +133,7 @@ def import_weight_files(workspace: Workspace, parameters: dict, progress: Progre
     for path in uploads:
         path.unlink(missing_ok=True)
     _write_report(workspace, parameters["job_id"], done.as_json())
-    return f"{done.card.name} {done.card.model_id} is registered, inactive. {' '.join(done.notes)}".strip()
+    return f"{done.card.name} {done.card.model_id} is registered, {done.state}. {' '.join(done.notes)}".strip()
 
 
 def import_report(workspace: Workspace, job_id: int) -> dict | None:
@@ -158,11 +154,11 @@ def _write_report(workspace: Workspace, job_id: int, report: dict) -> None:
 
 
 def unpack(path: Path, target: Path) -> Path:
-    """Unpack a zip and return the folder in it that holds the tables.
+    """Unpack a zip and return the folder in it that holds the data set.
 
     Raises:
         ReadError: it is no zip, encrypted or damaged, a name points outside, or the disk is too small for its content.
-        StoreError: the upload is gone, or no folder in it holds labels.csv and ecgs.csv.
+        StoreError: the upload is gone, or no folder in it has a layout that is known.
     """
     if not path.is_file():
         raise StoreError("The uploaded archive is no longer there.", "Upload it again.")
@@ -176,14 +172,14 @@ def unpack(path: Path, target: Path) -> Path:
             f"The upload cannot be unpacked: it is no zip, encrypted or damaged ({type(error).__name__}).",
             "Pack the archive again as a plain zip.",
         ) from error
-    for folder in (target, *sorted(p for p in target.iterdir() if p.is_dir())):
-        if all((folder / name).is_file() for name in TABLES):
-            return folder
-    shutil.rmtree(target, ignore_errors=True)
-    raise StoreError(
-        "The zip holds no folder with labels.csv and ecgs.csv.",
-        'Pack the folder that holds both; see README, "Import".',
-    )
+    try:
+        return find(target)[0]
+    except StoreError as error:
+        shutil.rmtree(target, ignore_errors=True)
+        raise StoreError(
+            "The zip holds no folder with labels.csv, ecgs.csv or the files of a data set that is known.",
+            'Pack the folder that holds them; see README, "Import".',
+        ) from error
 
 
 def _check_names(zipped: zipfile.ZipFile, target: Path) -> None:

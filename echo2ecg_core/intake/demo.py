@@ -6,10 +6,11 @@ readers, catalog and networks as real data; stopping and starting repeats nothin
 
 import json
 import tempfile
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from echo2ecg_core.errors import ModelError
+from echo2ecg_core.errors import ModelError, StoreError
 from echo2ecg_core.progress import Progress, silent
 from echo2ecg_core.settings import PROJECT
 from echo2ecg_core.store import jobs
@@ -65,12 +66,33 @@ def _take_report(workspace: Workspace, card: ModelCard) -> None:
 
 
 def ensure_demo(workspace: Workspace) -> None:
-    """Open the workspace and, where it holds nothing yet, queue the demo job and start a worker for open jobs; fast."""
+    """Open the workspace and, where it holds nothing yet, queue the demo job and start a worker for open jobs; fast.
+
+    A demo that failed goes on, as often as the server starts; one that a person stopped does not.
+    """
     open_workspace(workspace)
-    if not is_complete(workspace) and not jobs.jobs(workspace):
+    if not jobs.jobs(workspace) and not is_complete(workspace):
         jobs.queue(workspace, "demo")
+    retry_demo(workspace)
     if jobs.jobs(workspace, open_only=True):
         jobs.start_worker(workspace)
+
+
+def failed_demo(workspace: Workspace) -> jobs.Job | None:
+    """The demo job when it failed and nothing else has filled the workspace since; None otherwise."""
+    last = next((job for job in jobs.jobs(workspace) if job.kind == "demo"), None)
+    is_ours = not set(Catalog(workspace).cohorts()) - {COHORT}
+    return last if last and last.state == "failed" and is_ours and not is_complete(workspace) else None
+
+
+def retry_demo(workspace: Workspace) -> None:
+    """Let a failed demo go on where it was; nothing when none failed."""
+    failed = failed_demo(workspace)
+    if failed is None:
+        return
+    with suppress(StoreError):  # another server or visitor was first
+        jobs.resume(workspace, failed.job_id)
+    jobs.start_worker(workspace)
 
 
 def is_complete(workspace: Workspace) -> bool:
@@ -86,7 +108,7 @@ def cohort():
     """The phantom cohort that the shipped model was trained, calibrated and tested on, by split."""
     from echo2ecg_core.phantom.cohort import PhantomCohort
 
-    return PhantomCohort(COHORT_PATIENTS, COHORT_SEED)
+    return PhantomCohort(COHORT_PATIENTS, COHORT_SEED, observer_noise=True)
 
 
 def demo_patients() -> list[int]:
@@ -118,6 +140,7 @@ def build_demo(workspace: Workspace, progress: Progress = silent) -> str:
         COHORT_SEED,
         patients=patients,
         ecg_only=True,
+        observer_noise=True,
         progress=step(0.00, 0.03, "Simulating ECGs"),
     )
     ingest(archive, workspace, cohort=COHORT, synthetic=True, progress=step(0.03, 0.08))
@@ -129,6 +152,7 @@ def build_demo(workspace: Workspace, progress: Progress = silent) -> str:
         COHORT_SEED,
         patients=patients,
         jobs=2,
+        observer_noise=True,
         progress=step(0.15, 0.60, "Simulating echo studies"),
     )
     ingest(archive, workspace, cohort=COHORT, synthetic=True, progress=step(0.60, 0.70))

@@ -1,36 +1,93 @@
 """Journey 3, first half: a folder of ECGs, echo clips and labels becomes catalog rows and playable clips.
 
-Layout (the phantom command writes the same): `labels.csv` one row a study (patient_id, study_id, study_date, sex,
-age_years, split, phenotypes by field name, findings: see label_table.py), `ecgs.csv` one row an ECG (ecg_id,
-patient_id, ecg_time, path), clips under `echo/PATIENT/STUDY/`. A patient without a split gets one by hash of the id
-(70/15/15). A file that cannot be read is reported and passed over; what is in the catalog already is not read again.
+A layout (`layouts/`) makes a plan of the folder; everything in it is checked against itself and against the catalog
+before the first row is written, and all that is wrong is told at once. Then patients, studies and labels come in as one
+transaction, ECGs in batches, the clips of a study together. Data of real patients get the names of `pseudonyms.py` on
+the way. A file that cannot be read is reported and passed over; what is in the catalog already is not read again, and
+what a corrected table says anew is changed and told.
 """
 
 import hashlib
-import json
-from dataclasses import dataclass, field
+import re
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
-import pandas as pd
-
+from echo2ecg_core.ecg.record import EcgRecord
 from echo2ecg_core.errors import Echo2ECGError, StoreError
-from echo2ecg_core.intake.labels import check_labels, findings_of, phenotypes_of, visit_of
+from echo2ecg_core.intake.layouts.recognise import plan_of
+from echo2ecg_core.intake.mapping import Column
+from echo2ecg_core.intake.plan import Plan, PlannedClip, PlannedEcg, PlannedPatient, PlannedStudy
+from echo2ecg_core.intake.pseudonyms import Pseudonyms, grouped_age, pseudonyms_of, write_key
 from echo2ecg_core.progress import Progress, silent
 from echo2ecg_core.store.catalog import Catalog
 from echo2ecg_core.store.database import Workspace
+from echo2ecg_core.store.new_rows import NewClip, NewEcg, NewPatient, NewStudy
 from echo2ecg_core.store.splits import PATIENT_SPLITS
 
-CLIP_SUFFIXES = {".mp4", ".avi", ".dcm", ".mov", ".gif", ""}
+BATCH = 64  # ECGs of one transaction
+_QUOTED = re.compile(r"[“\"][^”\"]*[”\"]")
 
 
 @dataclass
 class IngestReport:
-    """What an import added, and each file it passed over with the reason in words."""
+    """What an import added and changed, and each file it passed over with the reason in words.
+
+    Attributes:
+        ecgs, studies, clips, patients: Newly added.
+        changed: What a corrected table changed: {kind, id, name, was, now}.
+        refused: {file, reason}; of real patients files go by numbers.
+        notes: What was settled, converted or left off.
+        ignored: {what, reason}; of real patients counted by reason, the preview names them.
+        pseudonyms: True where ids and dates were replaced.
+    """
 
     ecgs: int = 0
     studies: int = 0
     clips: int = 0
+    patients: int = 0
+    changed: list[dict] = field(default_factory=list)
     refused: list[dict] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    ignored: list[dict] = field(default_factory=list)
+    pseudonyms: bool = False
+
+    def as_json(self) -> dict:
+        """The report as one JSON document."""
+        return asdict(self)
+
+
+def summary_lines(report: IngestReport) -> list[str]:
+    """A report for the terminal."""
+    told = [
+        f"Added {report.ecgs} ECGs, {report.studies} studies, {report.clips} clips of {report.patients} new patients."
+    ]
+    told += [
+        f"Changed {row['name']} of {row['kind']} {row['id']}: {row['was']} is {row['now']} now."
+        for row in report.changed
+    ]
+    told += report.notes
+    told += [f"Ignored {row['what']}: {row['reason']}." for row in report.ignored]
+    return told + [f"Passed over {row['file']}: {row['reason']}" for row in report.refused]
+
+
+@dataclass(frozen=True)
+class Options:
+    """How an import is read.
+
+    Attributes:
+        layout: Name of a layout's file, or "auto". labels: A table of labels beside the data. told: Columns that
+            a person has mapped. cohort: Whom the ids belong to. keep_ids: Ids, dates and ages stay as they are. key:
+            Where the table that leads back is written, outside the workspace.
+    """
+
+    cohort: str = "Imported"
+    layout: str = "auto"
+    labels: Path | None = None
+    told: Mapping[str, Column] = field(default_factory=dict)
+    keep_ids: bool = False
+    key: Path | None = None
 
 
 def ingest(
@@ -40,124 +97,64 @@ def ingest(
     cohort: str,
     synthetic: bool = False,
     progress: Progress = silent,
+    keep_ids: bool = False,
+    options: Options | None = None,
 ) -> IngestReport:
     """Read an archive into the workspace; ECGs first, so that they can be used while clips still arrive.
 
-    Raises:
-        StoreError: labels.csv or ecgs.csv is missing, lacks a column or holds a label that cannot be, or a patient has
-            two splits.
-    """
-    synthetic = synthetic or is_phantom(folder)
-    studies, ecgs = read_tables(folder)
-    catalog, report = Catalog(workspace), IngestReport()
-    _add_patients(catalog, studies, ecgs, cohort, synthetic)
-    for row in studies.to_dict("records"):
-        catalog.add_study(
-            row["study_id"],
-            row["patient_id"],
-            study_date=row.get("study_date"),
-            age_years=visit_of(row)["age_years"],
-            phenotypes=phenotypes_of(row),
-            findings=findings_of(row),
-        )
-        report.studies += 1
-    ingest_ecgs(folder, ecgs, catalog, report, progress)
-    ingest_clips(folder, studies, catalog, report, progress, synthetic=synthetic)
-    return report
-
-
-def read_tables(folder: Path) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """labels.csv (a row a study) and ecgs.csv (a row an ECG) of an archive.
+    Args:
+        cohort, keep_ids: As in `Options`, for the callers that need no others.
+        synthetic: The data are of simulated hearts, whatever the folder says.
 
     Raises:
-        StoreError: one is missing, no table, lacks a column, or holds a label that cannot be.
+        ImportRefused: something in the tables cannot be; nothing was written.
+        StoreError: a table cannot be read or lacks a column.
     """
-    studies = _read_table(folder / "labels.csv", ("patient_id", "study_id"))
-    check_labels(studies)
-    return studies, _read_table(folder / "ecgs.csv", ("ecg_id", "patient_id", "path"))
+    options = replace(options or Options(), cohort=cohort, keep_ids=keep_ids or bool(options and options.keep_ids))
+    plan = plan_of(Path(folder), options.layout, options.labels, options.told)
+    plan.synthetic = plan.synthetic or synthetic
+    check(plan, workspace, options)
+    return _Import(plan, workspace, options, progress).run()
 
 
-def is_phantom(folder: Path) -> bool:
-    """True for an archive that the phantom command wrote: it says so in its manifest.json."""
-    try:
-        return json.loads((folder / "manifest.json").read_text()).get("synthetic") is True
-    except (OSError, ValueError, AttributeError):
-        return False
+def check(plan: Plan, workspace: Workspace, options: Options) -> None:
+    """Whether a plan can come in: it does not contradict itself nor the catalog.
 
-
-def ingest_ecgs(folder: Path, ecgs: pd.DataFrame, catalog: Catalog, report: IngestReport, progress: Progress) -> None:
-    """Read the ECG files of the table that the catalog does not hold yet."""
-    from echo2ecg_core.ecg.readers import read_ecg
-
-    known = set(catalog.ecgs().ecg_id)
-    for done, row in enumerate(ecgs.to_dict("records")):
-        if row["ecg_id"] in known:
-            continue
-        try:
-            record = read_ecg(_inside(folder, row["path"]))
-            catalog.add_ecg(row["ecg_id"], row["patient_id"], record, ecg_time=row.get("ecg_time"))
-            report.ecgs += 1
-        except Echo2ECGError as error:
-            report.refused.append({"file": row["path"], "reason": str(error)})
-        if done % 20 == 0:
-            progress(0.2 * done / len(ecgs), f"Reading ECGs: {done} of {len(ecgs)}")
-
-
-def ingest_clips(
-    folder: Path, studies: pd.DataFrame, catalog: Catalog, report: IngestReport, progress: Progress, *, synthetic: bool
-) -> None:
-    """Read the clips of studies that are not complete in the catalog yet, and keep each as a playable MP4.
-
-    Clips of real patients are de-identified first; one whose sector cannot be found is refused, never stored as it is.
+    Raises:
+        ImportRefused: it cannot; holds every reason.
     """
-    from echo2ecg_core.echo.deidentify import deidentified
-    from echo2ecg_core.echo.readers import read_clip
-    from echo2ecg_core.echo.video import encode_mp4
+    if workspace.exists():
+        names = _Names(plan, workspace, options)
+        with workspace.connect() as db:
+            split = {r["patient_id"]: r["split"] for r in db.execute("SELECT patient_id, split FROM patients")}
+            known = {
+                kind: dict(tuple(r) for r in db.execute(f"SELECT {kind}_id, patient_id FROM {table}"))
+                for kind, table in (("study", "studies"), ("ecg", "ecgs"))
+            }
+            given = {
+                kind: dict(tuple(r) for r in db.execute(f"{_GIVEN} AND kind = ?", (options.cohort, kind)))
+                for kind in ("patient", "study", "ecg")
+            }
+        _against_catalog(plan, names, split, known, given)
+    plan.problems.raise_if_any()
 
-    known = catalog.clips().study_id.value_counts().to_dict()
-    for done, row in enumerate(studies.to_dict("records")):
-        progress(0.2 + 0.8 * done / len(studies), f"Reading echo studies: {done} of {len(studies)}")
-        files = sorted(
-            p
-            for p in (folder / "echo" / row["patient_id"] / row["study_id"]).glob("*")
-            if p.is_file() and p.suffix.lower() in CLIP_SUFFIXES
-        )
-        if known.get(row["study_id"], 0) >= len(files):
-            continue
-        for path in files:
-            try:
-                clip = read_clip(path) if synthetic else deidentified(read_clip(path))
-            except Echo2ECGError as error:
-                report.refused.append({"file": str(path.relative_to(folder)), "reason": str(error)})
-                continue
-            playable = path.read_bytes() if synthetic and clip.format == "MP4" else encode_mp4(clip)
-            catalog.add_clip(
-                row["study_id"],
-                playable,
-                fps=clip.fps,
-                n_frames=clip.n_frames,
-                format=clip.format,
-                view=clip.view,
-                spacing_mm=clip.spacing_mm,
-                r_wave_times_s=clip.r_wave_times_s,
-                notes=clip.notes,
+
+_GIVEN = "SELECT given_id, id FROM given_ids WHERE cohort = ?"
+
+
+def _against_catalog(plan: Plan, names: "_Names", split: dict, known: dict, given: dict) -> None:
+    for patient in plan.patients.values():
+        was = split.get(given["patient"].get(names.of("patient", patient.patient_id)))
+        if was and patient.split and was != patient.split:
+            plan.problems.add(
+                f"A patient would be in two splits ({was} in the workspace, and another one in the table)."
             )
-            report.clips += 1
-
-
-def _add_patients(catalog: Catalog, studies: pd.DataFrame, ecgs: pd.DataFrame, cohort: str, synthetic: bool) -> None:
-    facts = studies.drop_duplicates(["patient_id", *({"split"} & set(studies))])
-    for row in facts.to_dict("records"):
-        visit = visit_of(row)
-        catalog.add_patient(
-            row["patient_id"],
-            split=visit["split"] or split_of(row["patient_id"]),
-            cohort=cohort,
-            synthetic=synthetic,
-            sex=visit["sex"],
-        )
-    for patient_id in sorted(set(ecgs.patient_id) - set(studies.patient_id)):
-        catalog.add_patient(patient_id, split=split_of(patient_id), cohort=cohort, synthetic=synthetic)
+    for kind, rows, words in (("study", plan.studies, "An echo study"), ("ecg", plan.ecgs, "An ECG")):
+        for id, row in rows.items():
+            owner = known[kind].get(given[kind].get(names.of(kind, id)))
+            mine = given["patient"].get(names.of("patient", row.patient_id))
+            if owner is not None and owner != mine:
+                plan.problems.add(f"{words} of this cohort belongs to another patient in the workspace.")
 
 
 def split_of(patient_id: str) -> str:
@@ -166,26 +163,194 @@ def split_of(patient_id: str) -> str:
     return PATIENT_SPLITS[0] if share < 0.70 else PATIENT_SPLITS[1] if share < 0.85 else PATIENT_SPLITS[2]
 
 
-def _read_table(path: Path, columns: tuple[str, ...]) -> pd.DataFrame:
-    try:
-        table = pd.read_csv(path, dtype={"patient_id": str, "study_id": str, "ecg_id": str, "wall_motion_scores": str})
-    except (OSError, ValueError) as error:
-        raise StoreError(
-            f"{path.name} cannot be read as a table ({type(error).__name__}).",
-            f'An archive needs {path.name} with the columns {", ".join(columns)}; see README, "Import".',
-        ) from error
-    missing = [c for c in columns if c not in table]
-    if missing:
-        raise StoreError(
-            f"{path.name} lacks the column {', '.join(missing)}; found {', '.join(map(str, table.columns))}.",
-            'Rename or add the column; see README, "Import".',
+class _Names:
+    """What the ids of a data set are called before the catalog keeps cohorts apart: themselves, or pseudonyms."""
+
+    def __init__(self, plan: Plan, workspace: Workspace, options: Options):
+        keep = plan.synthetic or options.keep_ids
+        self.pseudonyms: Pseudonyms | None = None if keep else pseudonyms_of(workspace, options.cohort)
+
+    def of(self, kind: str, given: str) -> str:
+        return self.pseudonyms.id(kind, given) if self.pseudonyms else given
+
+    def moment(self, iso: str | None, patient_id: str) -> str | None:
+        return self.pseudonyms.moment(iso, patient_id) if self.pseudonyms else iso
+
+    def age(self, years: float | None) -> float | None:
+        return grouped_age(years) if self.pseudonyms else years
+
+    def record(self, record: EcgRecord, patient_id: str) -> EcgRecord:
+        return self.pseudonyms.record(record, patient_id) if self.pseudonyms else record
+
+
+class _Import:
+    """One import under way."""
+
+    def __init__(self, plan: Plan, workspace: Workspace, options: Options, progress: Progress):
+        self.plan, self.workspace, self.options, self.progress = plan, workspace, options, progress
+        self.names = _Names(plan, workspace, options)
+        self.catalog, self.report = Catalog(workspace), IngestReport(notes=list(plan.notes))
+        self.report.pseudonyms = self.names.pseudonyms is not None
+        self.report.ignored = [{"what": what, "reason": reason} for what, reason in plan.ignored]
+        if self.report.pseudonyms:  # names of files and of measurements may be those of people
+            reasons = Counter(reason for _, reason in plan.ignored)
+            self.report.ignored = [{"what": f"{n} of the import", "reason": reason} for reason, n in reasons.items()]
+
+    def run(self) -> IngestReport:
+        for name, reason in self.plan.passed_over:
+            self._refuse(name, reason)
+        before = self.catalog.counts()
+        self._write_key()
+        with self.workspace.write():
+            self._add_rows()
+        after = self.catalog.counts()
+        self.report.patients, self.report.studies = (after[k] - before[k] for k in ("patients", "studies"))
+        self._add_ecgs()
+        self._add_clips()
+        after = self.catalog.counts()
+        self.report.ecgs, self.report.clips = (after[k] - before[k] for k in ("ecgs", "clips"))
+        return self.report
+
+    def _add_rows(self) -> None:
+        """Patients, studies and labels, and what the table says anew of ECGs that are here."""
+        plan, names, cohort = self.plan, self.names, self.options.cohort
+        self.ids = {}
+        for kind, given in (("patient", plan.patients), ("study", plan.studies), ("ecg", plan.ecgs)):
+            taken = self.catalog.take_ids(cohort, kind, [names.of(kind, i) for i in given])
+            self.ids[kind] = {i: taken[names.of(kind, i)] for i in given}
+        with self.workspace.connect() as db:
+            self.split = {r["patient_id"]: r["split"] for r in db.execute("SELECT patient_id, split FROM patients")}
+        changes = self.catalog.add_patients([self._patient(p) for p in plan.patients.values()])
+        changes += self.catalog.add_studies([self._study(s) for s in plan.studies.values()])
+        here = set(self.catalog.ecgs().ecg_id)
+        self.waiting = [e for e in plan.ecgs.values() if self.ids["ecg"][e.ecg_id] not in here]
+        changes += self.catalog.set_ecg_times(
+            {
+                self.ids["ecg"][e.ecg_id]: names.moment(e.ecg_time, e.patient_id)
+                for e in plan.ecgs.values()
+                if e.ecg_time and self.ids["ecg"][e.ecg_id] in here
+            }
         )
-    return table
+        self.report.changed = [vars(c) for c in changes]
+
+    def _patient(self, planned: PlannedPatient) -> NewPatient:
+        id = self.ids["patient"][planned.patient_id]
+        split = planned.split or self.split.get(id) or split_of(planned.patient_id)
+        return NewPatient(id, split, self.options.cohort, self.plan.synthetic, planned.sex)
+
+    def _study(self, planned: PlannedStudy) -> NewStudy:
+        return NewStudy(
+            self.ids["study"][planned.study_id],
+            self.ids["patient"][planned.patient_id],
+            self.names.moment(planned.study_date, planned.patient_id),
+            self.names.age(planned.age_years),
+            planned.phenotypes,
+            planned.findings,
+        )
+
+    def _add_ecgs(self) -> None:
+        """Read the ECG files that the catalog does not hold yet, and keep them a batch at a time."""
+        for start in range(0, len(self.waiting), BATCH):
+            self.progress(0.2 * start / len(self.waiting), f"Reading ECGs: {start} of {len(self.waiting)}")
+            rows = [row for e in self.waiting[start : start + BATCH] if (row := self._ecg(e)) is not None]
+            with self.workspace.write():
+                self.catalog.add_ecgs(rows)
+                self.catalog.set_sex_if_unknown({row.patient_id: row.record.sex for row in rows if row.record.sex})
+
+    def _ecg(self, planned: PlannedEcg) -> NewEcg | None:
+        """An ECG read; None for one that cannot be."""
+        try:
+            record = planned.read() if planned.read else _read(planned)
+        except Echo2ECGError as error:
+            self._refuse(self._shown(planned.path), str(error))
+            return None
+        time = planned.ecg_time
+        if time is None and record.recorded_at:
+            time = record.recorded_at.replace(tzinfo=None, microsecond=0).isoformat()
+        record = record if planned.age_years is None else replace(record, age_years=planned.age_years)
+        return NewEcg(
+            self.ids["ecg"][planned.ecg_id],
+            self.ids["patient"][planned.patient_id],
+            self.names.record(record, planned.patient_id),
+            self.names.moment(time, planned.patient_id),
+            self.ids["study"].get(planned.own_study_id),
+        )
+
+    def _add_clips(self) -> None:
+        """Read the clips that the catalog does not hold yet, a study in one transaction."""
+        by_study: dict[str, list[PlannedClip]] = {}
+        for clip in self.plan.clips:
+            by_study.setdefault(clip.study_id, []).append(clip)
+        here, old = self.catalog.clip_files()
+        for done, (given, clips) in enumerate(by_study.items()):
+            self.progress(0.2 + 0.8 * done / len(by_study), f"Reading echo studies: {done} of {len(by_study)}")
+            study_id = self.ids["study"][given]
+            if old.get(study_id, 0) >= len(clips):  # came in before the hashes of files were kept
+                continue
+            self.catalog.add_clips([row for c in clips if (row := self._clip(study_id, c, here)) is not None])
+
+    def _clip(self, study_id: str, planned: PlannedClip, here: set[tuple[str, str]]) -> NewClip | None:
+        """A clip made playable; of real patients everything outside the sector is blacked out first, and one whose
+        sector cannot be found is refused, never stored as it is. None for one that is here or refused."""
+        from echo2ecg_core.echo.deidentify import deidentified
+        from echo2ecg_core.echo.readers import read_clip
+        from echo2ecg_core.echo.video import encode_mp4
+
+        try:
+            file_hash = _hash_of(planned.path)
+            if (study_id, file_hash) in here:
+                return None
+            clip = read_clip(planned.path)
+            clip = clip if clip.synthetic and self.plan.synthetic else deidentified(clip)
+        except Echo2ECGError as error:
+            self._refuse(self._shown(planned.path), str(error))
+            return None
+        whole = clip.synthetic and self.plan.synthetic and clip.format == "MP4"
+        return NewClip(
+            study_id,
+            planned.path.read_bytes() if whole else encode_mp4(clip),
+            fps=clip.fps,
+            n_frames=clip.n_frames,
+            format=clip.format,
+            view=planned.view or clip.view,
+            spacing_mm=clip.spacing_mm,
+            r_wave_times_s=clip.r_wave_times_s,
+            notes=clip.notes,
+            file_hash=file_hash,
+        )
+
+    def _shown(self, path: Path) -> str:
+        return path.relative_to(self.plan.root).as_posix() if path.is_relative_to(self.plan.root) else path.name
+
+    def _refuse(self, name: str, reason: str) -> None:
+        """Names of files and texts in quotation marks may hold those of people: of real patients files go by number."""
+        if self.names.pseudonyms:
+            name, reason = f"file {len(self.report.refused) + 1}", _QUOTED.sub("the file", reason)
+        self.report.refused.append({"file": name, "reason": reason})
+
+    def _write_key(self) -> None:
+        if self.options.key is None:
+            return
+        if not self.names.pseudonyms:
+            raise StoreError("Ids stay as they are in this import; there is no key to write.", "Leave out --key.")
+        rows = [
+            (kind, i, self.names.of(kind, i), self.names.pseudonyms.days(i) if kind == "patient" else None)
+            for kind, given in (("patient", self.plan.patients), ("study", self.plan.studies), ("ecg", self.plan.ecgs))
+            for i in given
+        ]
+        write_key(self.options.key, self.workspace, rows)
 
 
-def _inside(folder: Path, relative: str) -> Path:
-    """The file a table names, which must lie inside the archive."""
-    path = (folder / str(relative)).resolve()
-    if not path.is_relative_to(folder.resolve()):
-        raise StoreError("ecgs.csv names a file outside the archive.", "Use paths relative to the folder of ecgs.csv.")
-    return path
+def _read(ecg: PlannedEcg) -> EcgRecord:
+    from echo2ecg_core.ecg.readers import read_ecg
+
+    told = {"unit": ecg.unit, "lead_order": ecg.lead_order}
+    return read_ecg(ecg.path, sampling_rate_hz=ecg.sampling_rate_hz, **{k: v for k, v in told.items() if v is not None})
+
+
+def _hash_of(path: Path) -> str:
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise StoreError(f"The file cannot be opened: {error.strerror}.", "Check that it is there.") from error

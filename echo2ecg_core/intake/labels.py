@@ -1,127 +1,261 @@
-"""The labels of an archive's `labels.csv`: phenotypes by field name, findings and facts of the visit, each optional,
-each checked.
+"""Tables of labels to planned studies: ids, dates, facts of the visit, findings, phenotypes; each cell checked.
 
-`wall_motion_scores` holds 17 scores parted by spaces ("1 1 2 … -", see findings.py), `rhythm` one of sinus, af, other,
-`conduction` one of normal, lbbb, rbbb, other, `first_degree_block` true or false. A label that cannot be is refused
-with its row and column before anything is stored: a wrong label would be learnt. Cells are never quoted: where columns
-are shifted they hold names, and refusals stand in the logs of jobs.
+A table has a row a study (or an ECG), or a row a measurement ("long"). Phenotypes go by their field names or by what
+`mapping.py` makes of a column; units are proved by `units.py`, dates by `dates.py`. `wall_motion_scores` holds 17
+scores parted by spaces (findings.py), `rhythm` one of sinus, af, other, `conduction` one of normal, lbbb, rbbb, other,
+`first_degree_block` true or false. A label that cannot be is a problem with its row and column: it would be learnt.
 """
 
 import math
+import re
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
 
-from echo2ecg_core.errors import StoreError
 from echo2ecg_core.findings import CONDUCTIONS, RHYTHMS, Findings, read_scores, score_index
-from echo2ecg_core.phenotypes import PHENOTYPES
-from echo2ecg_core.store.splits import PATIENT_SPLITS
+from echo2ecg_core.intake.dates import EXPECTED, settle_dates
+from echo2ecg_core.intake.mapping import DATES, FINDINGS, IDS, TableMap, field_of
+from echo2ecg_core.intake.plan import Plan, PlannedStudy
+from echo2ecg_core.intake.problems import Problems
+from echo2ecg_core.intake.tables import Table
+from echo2ecg_core.intake.units import factors, settle_unit, unit_named
+from echo2ecg_core.phenotypes import GRADES, PHENOTYPES, Phenotype
 
 INDEX = "wall_motion_score_index"
 _YES_NO = {"true": True, "false": False, "1": True, "0": False, "1.0": True, "0.0": False}
-_SEXES = {"male": "male", "female": "female", "m": "male", "f": "female"}
+_SEXES = {
+    "male": "male", "female": "female", "m": "male", "f": "female", "w": "female", "männlich": "male",
+    "weiblich": "female", "u": None, "unknown": None, "o": None, "other": None,
+}  # fmt: skip
+_SPLITS = {"train": "train", "validation": "validation", "test": "test", "val": "validation", "valid": "validation"}
 _OLDEST = 130  # years
 _ROUNDING = 0.01  # of a wall motion score index that is written beside its scores
+_NUMBER = re.compile(r"[+-]?(\d+([.,]\d+)?|[.,]\d+)([eE][+-]?\d+)?")
+OLDEST_TOLD = 90  # years: what ">89" and "90+" stand for
 
 
-def phenotypes_of(row: Mapping[str, Any]) -> dict[str, float]:
-    """Measured phenotypes of a row; the wall motion score index follows from the scores where it is not given.
+@dataclass(frozen=True)
+class Labels:
+    """A table read: `rows` has a column a field with typed cells (None where empty), by row number in the file."""
 
-    Raises:
-        ValueError: a value that cannot be.
-    """
-    found = {name: _read(name, row) for name in PHENOTYPES if _is_given(row, name)}
-    scores = findings_of(row).wall_motion_scores
-    if scores and abs(found.setdefault(INDEX, score_index(scores)) - score_index(scores)) > _ROUNDING:
-        raise ValueError(f"the mean of the wall motion scores of the row, which is {score_index(scores):.2f}")
+    file: str
+    rows: pd.DataFrame
+    map: TableMap
+
+    def column(self, field: str) -> str:
+        """How the file calls a field."""
+        return self.map.column_of(field) or field
+
+
+def read_labels(table: Table, means: TableMap, plan: Plan) -> Labels:
+    """All cells of a table's mapped columns, checked; what is wrong goes to the plan's problems."""
+    columns: dict[str, dict[int, Any]] = {}
+    for name, column in means.columns.items():
+        cells = table.rows[name] if column.field in IDS else table.cells(name)
+        if column.field in IDS:
+            columns[column.field] = _ids(cells, table.file, name, plan.problems)
+        elif column.field in DATES:
+            columns[column.field] = _dates(cells, table.file, name, column.dates, plan)
+        elif column.field in PHENOTYPES:
+            columns[column.field] = _phenotype(cells, table.file, name, PHENOTYPES[column.field], column.unit, plan)
+        elif column.field in _READERS:
+            columns[column.field] = _each(cells, table.file, name, _READERS[column.field], plan.problems)
+        else:
+            columns[column.field] = dict(cells.items())
+    plan.note(*means.notes)
+    plan.maps[table.file] = means
+    plan.ignored += [(f"column {name} of {table.file}", "no field is known by this name") for name in means.ignored]
+    rows = pd.DataFrame({f: pd.Series(v, dtype=object) for f, v in columns.items()}, index=table.rows.index)
+    labels = Labels(table.file, rows.astype(object).where(rows.notna(), None), means)
+    return _widened(labels, plan) if {"measurement", "value"} <= means.fields() else labels
+
+
+def plan_studies(labels: Labels, plan: Plan) -> None:
+    """The patients and studies of a table with a row a study."""
+    made = False
+    for number, row in labels.rows.to_dict("index").items():
+        patient_id, study_id = row.get("patient_id"), row.get("study_id")
+        if patient_id is None and study_id in plan.studies:
+            patient_id = plan.studies[study_id].patient_id
+        if patient_id is None:
+            if "patient_id" not in labels.rows:
+                plan.problems.add(
+                    f"{labels.file}, row {number}: no file shows the study of this row, so its patient is not known.",
+                    labels.file, number, labels.column("study_id"),
+                )  # fmt: skip
+            continue
+        plan.patient(patient_id, row.get("sex"), row.get("split"), file=labels.file, row=number)
+        if "study_id" not in labels.rows:
+            study_id, made = _study_of_day(plan, patient_id, row.get("study_date"))
+        if study_id is not None:
+            plan.study(study_from(row, study_id, patient_id, labels, plan, number), file=labels.file, row=number)
+    if made:
+        plan.note(f"{labels.file} names no study: rows were joined to the study of the patient on that day.")
+
+
+def study_from(
+    row: Mapping[str, Any], study_id: str, patient_id: str, labels: Labels, plan: Plan, number: int
+) -> PlannedStudy:
+    """The study that a row of typed cells describes; the wall motion score index follows from the scores where it is
+    not given."""
+    values = {name: row[name] for name in PHENOTYPES if row.get(name) is not None}
+    findings = Findings(**{name: row[name] for name in FINDINGS if row.get(name) is not None})
+    if scores := findings.wall_motion_scores:
+        mean = score_index(scores)
+        if mean is not None and abs(values.setdefault(INDEX, mean) - mean) > _ROUNDING:
+            expected = f"the mean of the wall motion scores of the row, which is {mean:.2f}"
+            plan.problems.label(labels.file, number, labels.column(INDEX), expected)
+    return PlannedStudy(study_id, patient_id, row.get("study_date"), row.get("age_years"), values, findings)
+
+
+def _study_of_day(plan: Plan, patient_id: str, day: str | None) -> tuple[str, bool]:
+    """The only study of a patient on a day (its date's first ten letters), or an id of a new one."""
+    found = [
+        s.study_id
+        for s in plan.studies.values()
+        if s.patient_id == patient_id and (day is None or (s.study_date or "")[:10] == day[:10])
+    ]
+    return (found[0] if len(found) == 1 else f"{patient_id} {day[:10]}" if day else f"{patient_id} study"), True
+
+
+def _widened(labels: Labels, plan: Plan) -> Labels:
+    """A table with a row a measurement as one with a row a row, each phenotype in a column of its own."""
+    rows, file = labels.rows, labels.file
+    unknown: dict[str, int] = {}
+    fields = {name: field_of(str(name)) for name in rows.measurement.dropna().unique()}
+    for name, (field, unit) in fields.items():
+        mine = rows[(rows.measurement == name) & rows.value.notna()]
+        if field not in PHENOTYPES:
+            unknown[name] = len(mine)
+            continue
+        told = mine.get("value_unit", pd.Series(None, index=mine.index, dtype=object))
+        for text, group in mine.groupby(told.fillna("")):
+            known = unit_named(PHENOTYPES[field], text) if text else unit
+            if text and known is None:
+                for number in group.index:
+                    expected = f"a unit of {PHENOTYPES[field].short}: {', '.join(factors(PHENOTYPES[field]))}"
+                    plan.problems.label(file, number, labels.column("value_unit"), expected)
+                continue
+            cells, column = group.value.astype(str), labels.column("value")
+            read = _phenotype(cells, file, column, PHENOTYPES[field], known, plan, shown=name)
+            for number, value in read.items():
+                rows.loc[number, field] = value
+    plan.ignored += [
+        (f"measurement {name} of {file} ({count} rows)", "no phenotype is known by this name")
+        for name, count in unknown.items()
+    ]
+    wide = rows.drop(columns=["measurement", "value", "value_unit"], errors="ignore")
+    return Labels(file, wide.astype(object).where(wide.notna(), None), labels.map)
+
+
+def _ids(cells: pd.Series, file: str, column: str, problems: Problems) -> dict[int, str]:
+    for number in cells.index[cells == ""]:
+        problems.add(f"{file} has no id in row {number}, column {column}.", file, int(number), column)
+    return {number: text for number, text in cells.items() if text}
+
+
+def _dates(cells: pd.Series, file: str, column: str, order: str | None, plan: Plan) -> dict[int, str]:
+    dates = settle_dates(cells, column, order)
+    for number in dates.bad:
+        plan.problems.label(file, number, column, EXPECTED)
+    if dates.asked:
+        first = int(cells.index[0])
+        plan.problems.add(
+            f"{file}: the dates in the column {column} (from row {first}) can be read with the day or the month first; "
+            "say which with a mapping (dates: day first).", file, first, column,
+        )  # fmt: skip
+    plan.note(*dates.notes)
+    return dates.iso
+
+
+def _phenotype(
+    cells: pd.Series, file: str, column: str, phenotype: Phenotype, told: str | None, plan: Plan, shown: str = ""
+) -> dict[int, float]:
+    """Numbers in the phenotype's own unit, by row."""
+    if phenotype.kind == "grade":
+        return _each(cells, file, column, _grade(phenotype), plan.problems)
+    numbers, expected = {}, _expected(phenotype.lowest, phenotype.highest)
+    if told is None and not cells.empty and cells.str.endswith("%").all():
+        told = "%" if "%" in factors(phenotype) else None
+    for number, text in cells.items():
+        value = _number(text)
+        inside = [u for u, f in factors(phenotype).items() if phenotype.lowest <= value * f <= phenotype.highest]
+        if not inside or not math.isfinite(value):
+            plan.problems.label(file, number, column, expected)
+        else:
+            numbers[number] = value
+    values = pd.Series(numbers, dtype=float)
+    unit = settle_unit(values, phenotype.name, shown or column, told)
+    for number in unit.odd:
+        plan.problems.label(file, int(number), column, unit.expected)
+    plan.note(unit.note)
+    return {number: round(value * unit.factor, 9) for number, value in numbers.items() if number not in unit.odd}
+
+
+def _each(cells: pd.Series, file: str, column: str, read: Callable[[str], Any], problems: Problems) -> dict[int, Any]:
+    found = {}
+    for number, text in cells.items():
+        try:
+            found[number] = read(text)
+        except ValueError as error:
+            problems.label(file, int(number), column, str(error))
     return found
 
 
-def findings_of(row: Mapping[str, Any]) -> Findings:
-    """Findings of a row.
-
-    Raises:
-        ValueError: a value that cannot be.
-    """
-    return Findings(**{name: _read(name, row) for name in _FINDINGS if _is_given(row, name)})
+def _number(text: str) -> float:
+    """The number in a cell, NaN when it holds something else; a comma is a decimal comma, a % sign is left off."""
+    text = text.strip().removesuffix("%").strip()
+    return float(text.replace(",", ".")) if _NUMBER.fullmatch(text) else math.nan
 
 
-def visit_of(row: Mapping[str, Any]) -> dict[str, Any]:
-    """`sex` ("male", "female"), `age_years` and `split` of a row; None where it is not given.
-
-    Raises:
-        ValueError: a value that cannot be.
-    """
-    return {name: _read(name, row) if _is_given(row, name) else None for name in _VISIT}
+def _expected(lowest: float, highest: float) -> str:
+    return f"a number from {lowest:g} to {highest:g}" if math.isfinite(highest) else f"a number of at least {lowest:g}"
 
 
-def check_labels(studies: pd.DataFrame) -> None:
-    """Read every label once.
-
-    Raises:
-        StoreError: one cannot be; names its row (the header is row 1) and column.
-    """
-    columns = [name for name in studies if name in _READERS]
-    for number, row in enumerate(studies[columns].to_dict("records"), 2):
-        try:
-            for name in columns:
-                if _is_given(row, name):
-                    _read(name, row)
-            name = INDEX  # every cell can be; it may still contradict the scores beside it
-            phenotypes_of(row)
-        except ValueError as error:
-            raise StoreError(
-                f"labels.csv holds a label that cannot be in row {number}, column {name}; expected: {error}.",
-                "Correct the cell, or leave it empty, and import again.",
-            ) from None
-
-
-def _is_given(row: Mapping[str, Any], name: str) -> bool:
-    return name in row and pd.notna(row[name]) and str(row[name]).strip() != ""
-
-
-def _read(name: str, row: Mapping[str, Any]):
-    return _READERS[name](row[name])
-
-
-def _number(lowest: float, highest: float) -> Callable[[Any], float]:
-    expected = (
-        f"a number from {lowest:g} to {highest:g}" if math.isfinite(highest) else f"a number of at least {lowest:g}"
-    )
-
-    def read(value: Any) -> float:
-        try:
-            number = float(value)
-        except ValueError:
-            number = math.nan
-        if not (lowest <= number <= highest and math.isfinite(number)):
-            raise ValueError(expected)
-        return number
+def _between(lowest: float, highest: float) -> Callable[[str], float]:
+    def read(text: str) -> float:
+        value = _number(text)
+        if not lowest <= value <= highest:
+            raise ValueError(_expected(lowest, highest))
+        return value
 
     return read
 
 
-def _one_of(known: Mapping[str, Any], expected: str = "") -> Callable[[Any], Any]:
-    def read(value: Any) -> Any:
-        if str(value).strip().lower() not in known:
+def _grade(phenotype: Phenotype) -> Callable[[str], float]:
+    words = {word: float(i) for i, word in enumerate(GRADES)}
+    number = _between(phenotype.lowest, phenotype.highest)
+    return lambda text: words[text.lower()] if text.lower() in words else number(text)
+
+
+def _age(text: str) -> float:
+    """Years; DICOM's 061Y is read, and ">89" or "90+" as the group of the oldest."""
+    if re.fullmatch(r"> ?89|90 ?\+", text):
+        return float(OLDEST_TOLD)
+    if re.fullmatch(r"\d{3}Y", text):
+        text = text[:3]
+    return _between(0, _OLDEST)(text)
+
+
+def _one_of(known: Mapping[str, Any], expected: str = "") -> Callable[[str], Any]:
+    def read(text: str) -> Any:
+        if text.lower() not in known:
             raise ValueError(expected or ", ".join(known))
-        return known[str(value).strip().lower()]
+        return known[text.lower()]
 
     return read
 
 
-_FINDINGS: dict[str, Callable[[Any], Any]] = {
-    "wall_motion_scores": lambda value: read_scores(str(value)),
+_READERS: dict[str, Callable[[str], Any]] = {
+    "wall_motion_scores": read_scores,
     "rhythm": _one_of({word: word for word in RHYTHMS}),
     "conduction": _one_of({word: word for word in CONDUCTIONS}),
     "first_degree_block": _one_of(_YES_NO, "true or false"),
+    "sex": _one_of(_SEXES, "male, female"),
+    "age_years": _age,
+    "split": _one_of(_SPLITS, "train, validation, test"),
+    "sampling_rate_hz": _between(50, 32_000),
+    "lead_order": lambda text: tuple(text.replace(";", " ").replace(",", " ").split()),
 }
-_VISIT: dict[str, Callable[[Any], Any]] = {
-    "sex": _one_of(_SEXES),
-    "age_years": _number(0, _OLDEST),
-    "split": _one_of({word: word for word in PATIENT_SPLITS}),
-}
-_READERS = (
-    _FINDINGS | _VISIT | {name: _number(phenotype.lowest, phenotype.highest) for name, phenotype in PHENOTYPES.items()}
-)

@@ -116,7 +116,7 @@ def all_imported(
     encoders = [_encoder(name, of, ecg_ids) for name, of in imported.items()]
     try:
         for name, of in imported.items():
-            _keep(workspace.folder / FOLDER / f"{name}.npz", of)
+            keep(workspace, name, of)
     except OSError as error:
         raise StoreError(
             f"The vectors of {name} cannot be kept in the workspace ({error.strerror}).",
@@ -152,10 +152,11 @@ def _encoder(name: str, of: ImportedVectors, ecg_ids: Sequence[str]) -> Encoder:
     )
 
 
-def _keep(path: Path, of: ImportedVectors) -> None:
+def keep(workspace: Workspace, name: str, of: ImportedVectors) -> None:
+    """Keep vectors under a name: from now on every report has their row."""
     content = io.BytesIO()
     np.savez(content, vectors=of.matrix, ids=np.array(of.ids, dtype=str), stated=np.array(json.dumps(dict(of.stated))))
-    write_atomically(path, content.getvalue())
+    write_atomically(workspace.folder / FOLDER / f"{name}.npz", content.getvalue())
 
 
 def read_kept(path: Path) -> ImportedVectors:

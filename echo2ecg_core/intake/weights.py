@@ -13,7 +13,10 @@ from echo2ecg_core.errors import ModelError
 from echo2ecg_core.store.database import Workspace
 from echo2ecg_core.store.model_registry import ModelCard, ModelRegistry, check_room
 
-KINDS = ("auto", "echo2ecg", "otis", "echoprime", "echoprime_video_encoder", "echoprime_view_classifier")
+KINDS = (
+    "auto", "echo2ecg", "otis", "echoprime", "echoprime_video_encoder", "echoprime_view_classifier",
+    "echonext", "ecgfounder", "panecho",
+)  # fmt: skip
 LICENCE_NOTE = "The weights keep the licence of their authors; read it before you use or share them."
 
 
@@ -28,11 +31,20 @@ class ImportedModel:
     placeholders: tuple[str, ...]
     notes: tuple[str, ...]
 
+    @property
+    def state(self) -> str:
+        """What the model does from now on, in words: "inactive", or "a second reader, switched on"."""
+        return "a second reader, switched on" if "ready" in self.card.manifest() else "inactive"
+
     def as_json(self) -> dict:
         """The import as plain JSON types."""
         return {
             "model": {"id": self.card.model_id, "name": self.card.name, "sha256": self.card.sha256, "synthetic": False},
             "kind": self.kind,
+            "state": self.state,
+            "licence": self.card.manifest()["licence"],
+            "source_sha256": self.card.manifest()["source_sha256"],
+            "ready": self.card.manifest().get("ready"),
             "missing": list(self.missing),
             "unexpected": list(self.unexpected),
             "placeholders": list(self.placeholders),
@@ -64,6 +76,7 @@ def import_model(
     """
     from echo2ecg_core.models.checkpoint import save_checkpoint
     from echo2ecg_core.models.import_weights import import_weights
+    from echo2ecg_core.models.ready_heads import READY
 
     if kind not in KINDS:
         raise ModelError(f"There is no kind of weights {kind!r}; known: {', '.join(KINDS)}.", "Use auto.")
@@ -78,8 +91,9 @@ def import_model(
     spec = replace(
         found.spec, ecg_input=replace(found.spec.ecg_input, **{k: v for k, v in told.items() if v is not None})
     )
+    head = READY.get(found.kind)
     manifest = {
-        "name": found.kind.replace("_", "-"),
+        "name": head.name if head else found.kind.replace("_", "-"),
         "synthetic": False,
         "kind": found.kind,
         "source_sha256": found.source_sha256,
@@ -92,22 +106,41 @@ def import_model(
         "unexpected": list(found.unexpected),
         "placeholders": list(found.placeholders),
         "notes": list(found.notes),
-        "licence": LICENCE_NOTE,
+        "licence": head.licence if head else LICENCE_NOTE,
     }
+    if head is not None:
+        del manifest["ecg_input"]
+        manifest["ready"] = _about(head, _files_in(files))
     with tempfile.TemporaryDirectory() as folder:
         save_checkpoint(folder, found.networks, spec, manifest)
         card = ModelRegistry(workspace).register(Path(folder))
     return ImportedModel(card, found.kind, found.missing, found.unexpected, found.placeholders, found.notes)
 
 
-def _check_room_for(files: Sequence[Path], workspace: Workspace) -> None:
-    """Before anything is read: the copy that the registry keeps is about as large as the files."""
-    found = [
+def _about(head, files: list[Path]) -> dict:
+    """What pages and terminal say of a ready model."""
+    return {
+        "kind": head.kind,
+        "reads": head.reads,
+        "can": head.can,
+        "source": head.source,
+        "source_bytes": sum(path.stat().st_size for path in files),
+        "trained_on": head.trained_on,
+        "left_out": head.left_out,
+    }
+
+
+def _files_in(files: Sequence[Path]) -> list[Path]:
+    return [
         path
         for given in map(Path, files)
         for path in (given.iterdir() if given.is_dir() else [given])
         if path.is_file()
     ]
-    if found:
+
+
+def _check_room_for(files: Sequence[Path], workspace: Workspace) -> None:
+    """Before anything is read: the copy that the registry keeps is about as large as the files."""
+    if found := _files_in(files):
         names = found[0].name if len(found) == 1 else f"A copy of the {len(found)} files"
         check_room(workspace, sum(path.stat().st_size for path in found), names)

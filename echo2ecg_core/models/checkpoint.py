@@ -23,6 +23,7 @@ from torch import Tensor, nn
 from echo2ecg_core.errors import ModelError
 from echo2ecg_core.models.echo2ecg import Echo2ECG
 from echo2ecg_core.models.echo_encoder import clip_encoder_of
+from echo2ecg_core.models.ready_heads import READY
 from echo2ecg_core.models.specs import ModelSpec
 from echo2ecg_core.models.view_classifier import ViewClassifier
 
@@ -31,11 +32,12 @@ VERSION = 1
 RESERVED = ("format", "version", "spec", "weights", "sha256")
 COPY_AGAIN = "Copy the whole model folder again."
 PRECISIONS = {"float32": torch.float32, "float16": torch.float16}
+PARTS_OF_OURS = ("echo2ecg", "clip_encoder", "view_classifier")
 BUILDERS = {
     "echo2ecg": Echo2ECG,
     "clip_encoder": lambda spec: clip_encoder_of(spec.clip_encoder),
     "view_classifier": lambda spec: ViewClassifier(),
-}
+} | {kind: (lambda spec, head=head: head.network()) for kind, head in READY.items()}
 
 
 @dataclass(frozen=True)
@@ -44,6 +46,7 @@ class Checkpoint:
 
     Attributes:
         echo2ecg, clip_encoder, view_classifier: The networks the checkpoint holds, None for the others.
+        ready: A published model of others (`ready_heads.READY`), None for models of ours.
         spec: How they are built and fed.
         manifest: All of manifest.json.
         sha256: One hash over the weights of all networks; names the model.
@@ -53,6 +56,7 @@ class Checkpoint:
     echo2ecg: Echo2ECG | None
     clip_encoder: nn.Module | None
     view_classifier: ViewClassifier | None
+    ready: nn.Module | None
     spec: ModelSpec
     manifest: dict[str, Any]
     sha256: str
@@ -70,7 +74,7 @@ def save_checkpoint(
 
     Args:
         folder: Created where needed; an older checkpoint in it is replaced in one step.
-        networks: Any of "echo2ecg", "clip_encoder", "view_classifier".
+        networks: Any of "echo2ecg", "clip_encoder", "view_classifier", or one of `READY`.
         spec: Spec the networks were built from.
         manifest: Facts to keep, JSON values; `RESERVED` keys are set here.
         precision: "float32", or "float16" for half the size (loaded as float32 again).
@@ -114,7 +118,8 @@ def load_checkpoint(folder: str | Path) -> Checkpoint:
         state = _read_weights(folder / entry["file"], entry)
         networks[name] = _filled(name, BUILDERS[name](spec), state)
     return Checkpoint(
-        **{name: networks.get(name) for name in BUILDERS},
+        **{name: networks.get(name) for name in PARTS_OF_OURS},
+        ready=next((networks[kind] for kind in READY if kind in networks), None),
         spec=spec,
         manifest=manifest,
         sha256=manifest["sha256"],

@@ -1,4 +1,4 @@
-"""Imports other people's weights: Echo2ECG, OTiS, EchoPrime, whole or in parts.
+"""Imports other people's weights: Echo2ECG, OTiS, EchoPrime, whole or in parts, and the ready models.
 
 Files are recognised by the keys and shapes inside, never by their names. Nothing stays random silently: a part that
 is not in the files is left out of the model, a part that is there incompletely is refused unless the caller allows
@@ -25,6 +25,7 @@ from echo2ecg_core.models.published import (
     without_other_domains,
 )
 from echo2ecg_core.models.published_keys import HEADS, IGNORED, component, echo2ecg_shapes, echo2ecg_spec
+from echo2ecg_core.models.ready_heads import CLIP, READY, kind_of
 from echo2ecg_core.models.specs import PARTS, ClipEncoderSpec, ModelSpec, StudySpec
 from echo2ecg_core.models.view_classifier import ViewClassifier
 from echo2ecg_core.models.weight_file import read_weight_file
@@ -34,7 +35,9 @@ TOWERS = (
     "ecg_encoder", "token_aggregator", "ecg_alignment_global_token",
     "echo_projection_for_agg", "echo_view_aggregator", "echo_alignment_global_token",
 )  # fmt: skip
-KNOWN_WEIGHTS = "It reads Echo2ECG, OTiS and EchoPrime weights; keys decide, not file names."
+KNOWN_WEIGHTS = (
+    "It reads weights of Echo2ECG, OTiS, EchoPrime, EchoNext-Mini, ECGFounder and PanEcho; keys decide, not file names."
+)
 VIDEO, VIEWS, LINEAR = "echo_encoder", "view_classifier", "linear map"
 TELLING_KEYS = {  # one key that only this component has
     "patch_embed.proj.weight": "ecg_encoder",
@@ -52,8 +55,9 @@ class ImportedWeights:
     """Networks made from foreign files, ready for `save_checkpoint`.
 
     Attributes:
-        kind: "echo2ecg", "otis", "echoprime" (both networks), "echoprime_video_encoder" or "echoprime_view_classifier".
-        networks: Any of "echo2ecg", "clip_encoder", "view_classifier".
+        kind: "echo2ecg", "otis", "echoprime" (both networks), "echoprime_video_encoder", "echoprime_view_classifier",
+            or one of `READY`.
+        networks: Any of "echo2ecg", "clip_encoder", "view_classifier", or one of `READY`.
         spec: Spec of the model; its `parts` say what the towers hold.
         source_sha256: Hash of the file, or over the hashes of all files.
         missing: Published keys that were expected and are random now (only with `allow_partial`).
@@ -94,6 +98,8 @@ def import_weights(
     contents = _read_all(files)
     components, networks, spec = contents.components, {}, ModelSpec()
     missing, unexpected = [], list(contents.unexpected)
+    if any(kind in components for kind in READY):
+        return _ready(contents, files)
     if tower := {f"{name}.{key}": value for name in TOWERS for key, value in components.get(name, {}).items()}:
         networks["echo2ecg"], lacking, extra = _towers(tower, allow_partial, n_samples, heads)
         spec, missing, unexpected = networks["echo2ecg"].spec, missing + lacking, unexpected + extra
@@ -111,6 +117,44 @@ def import_weights(
         unexpected=tuple(unexpected),
         placeholders=tuple(sorted(contents.placeholders)),
         notes=_notes(networks, spec, missing, contents.placeholders),
+    )
+
+
+def _ready(contents: "_Contents", files: list[Path]) -> ImportedWeights:
+    """A ready model; whole or not at all, because a second reader with random weights would answer nonsense."""
+    if len(contents.components) > 1:
+        raise ModelError(
+            f"The files hold several models: {', '.join(contents.components)}.", "Give one model at a time."
+        )
+    ((kind, state),) = contents.components.items()
+    head, unexpected = READY[kind], list(contents.unexpected)
+    if head.lets_extra_pass:
+        known = head.network().state_dict().keys() | set(head.optional)
+        unexpected += sorted(state.keys() - known)
+        state = {key: value for key, value in state.items() if key in known}
+    answer = "its values are marked as machine-read" if head.reads == CLIP else "its answers stand beside ours"
+    sha256, n_bytes = _hash_of(files), sum(path.stat().st_size for path in files)
+    notes = [
+        f"{head.can}; {answer}.",
+        f"Licence: {head.licence}",
+        f"Where it comes from: {head.source} ({head.size}).",
+        f"This file: {n_bytes / 1e6:.1f} MB, SHA-256 {sha256}.",
+    ]
+    if head.source_sha256:
+        notes.append(
+            "The file is the one that third parties describe (same SHA-256)."
+            if sha256 == head.source_sha256
+            else "The file is not the one that third parties describe (another SHA-256); its keys and shapes fit."
+        )
+    return ImportedWeights(
+        kind=kind,
+        networks={kind: head.from_state(state)},
+        spec=ModelSpec(),
+        source_sha256=sha256,
+        missing=(),
+        unexpected=tuple(unexpected),
+        placeholders=tuple(sorted(contents.placeholders)),
+        notes=tuple(notes),
     )
 
 
@@ -167,8 +211,12 @@ def _components_of(payload: Any, path: Path) -> tuple[Components, list[str]]:
         return {"ecg_encoder": without_other_domains(payload)}, left
     if parts := {name: dict(part) for name in TOWERS if isinstance(part := payload.get(name), Mapping) and part}:
         return parts, []  # the released single file
-    state = next((payload[key] for key in ("state_dict", "model") if isinstance(payload.get(key), Mapping)), payload)
+    state = next(
+        (payload[key] for key in ("state_dict", "model", "weights") if isinstance(payload.get(key), Mapping)), payload
+    )
     state = _unwrapped({key: value for key, value in state.items() if isinstance(key, str)})
+    if kind := kind_of(state):
+        return {kind: state}, []
     for key, name in TELLING_KEYS.items():
         if key in state:
             return {name: state}, []

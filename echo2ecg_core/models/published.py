@@ -1,4 +1,4 @@
-"""Networks from published state dicts, and back: Echo2ECG, OTiS, EchoPrime.
+"""Networks from published state dicts, and back: Echo2ECG, OTiS, EchoPrime; EchoNext-Mini, ECGFounder, PanEcho.
 
 The one decision to question: the published ECG attention has two affine maps in a row before the softmax and two
 after it. They are merged here, W = Wb Wa and b = Wb ba + bb, in float64, which changes no output beyond rounding. A
@@ -15,8 +15,11 @@ from torch import Tensor, nn
 
 from echo2ecg_core.errors import ModelError
 from echo2ecg_core.models.ecg_encoder import EcgEncoder
+from echo2ecg_core.models.ecgfounder import EcgFounder, unused_shapes
 from echo2ecg_core.models.echo2ecg import Echo2ECG
 from echo2ecg_core.models.echo_encoder import MViT
+from echo2ecg_core.models.echonext import EchoNext
+from echo2ecg_core.models.panecho import POSITION_TABLE, PanEcho
 from echo2ecg_core.models.published_keys import (
     AGGREGATOR,
     CLIP_ENCODER_NAMES,
@@ -70,6 +73,38 @@ def view_classifier_from(state_dict: State) -> ViewClassifier:
     with torch.device("meta"):
         network = ViewClassifier()
     return _filled(network, state_dict, ())
+
+
+def echonext_from(state_dict: State) -> EchoNext:
+    """EchoNext-Mini from its published state dict, in eval mode; raises ModelError like the others."""
+    with torch.device("meta"):
+        network = EchoNext()
+    return _filled(network, state_dict, ())
+
+
+def ecgfounder_from(state_dict: State) -> EcgFounder:
+    """ECGFounder from its published state dict, in eval mode; raises ModelError like the others.
+
+    Args:
+        state_dict: With all BatchNorm tensors of the checkpoint, which are checked and not used, or with none.
+    """
+    norms = unused_shapes()
+    with torch.device("meta"):
+        network = EcgFounder()
+    if any(key in norms for key in state_dict):
+        check_state(state_dict, {key: tuple(value.shape) for key, value in network.state_dict().items()} | norms)
+    return _filled(network, {key: value for key, value in state_dict.items() if key not in norms}, ())
+
+
+def panecho_from(state_dict: State) -> PanEcho:
+    """PanEcho from its published state dict, in eval mode; raises ModelError like the others.
+
+    Args:
+        state_dict: With or without the table of positions, which is computed.
+    """
+    with torch.device("meta"):
+        network = PanEcho()
+    return _filled(network, {key: value for key, value in state_dict.items() if key != POSITION_TABLE}, ())
 
 
 def echo2ecg_from(state_dict: State, n_samples: int | None = None, heads: int | None = None) -> Echo2ECG:
@@ -181,7 +216,8 @@ def _filled(network: nn.Module, state: State, names: tuple[tuple[str, str], ...]
     """A network built on "meta" with the renamed tensors of a published state dict."""
     shapes = {_renamed(key, names, back=True): tuple(value.shape) for key, value in network.state_dict().items()}
     check_state(state, shapes)
-    ours = {_renamed(key, names): value.detach().to(torch.float32, copy=True) for key, value in state.items()}
+    types = {_renamed(key, names, back=True): value.dtype for key, value in network.state_dict().items()}
+    ours = {_renamed(key, names): value.detach().to(types[key], copy=True) for key, value in state.items()}
     network.load_state_dict(ours, assign=True)
     return network.eval()
 

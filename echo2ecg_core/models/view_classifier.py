@@ -48,16 +48,17 @@ class Block(nn.Module):
         return x + self.layer_scale * y
 
 
-def _features() -> nn.Sequential:
-    first = STAGES[0][0]
-    layers = [nn.Sequential(nn.Conv2d(3, first, 4, stride=4), ChannelNorm(first, eps=1e-6))]  # (b, 128, 56, 56)
+def convnext_features(stages: tuple[tuple[int, int], ...]) -> nn.Sequential:
+    """The stages of a ConvNeXt, (width, number of blocks) each: (b, 3, h, w) -> (b, last width, h / 32, w / 32)."""
+    first = stages[0][0]
+    layers = [nn.Sequential(nn.Conv2d(3, first, 4, stride=4), ChannelNorm(first, eps=1e-6))]  # a quarter of h and w
     before = first
-    for width, depth in STAGES:
+    for width, depth in stages:
         if width != before:  # halve the image
             layers.append(nn.Sequential(ChannelNorm(before, eps=1e-6), nn.Conv2d(before, width, 2, stride=2)))
         layers.append(nn.Sequential(*(Block(width) for _ in range(depth))))
         before = width
-    return nn.Sequential(*layers)  # ends at (b, 1024, 7, 7)
+    return nn.Sequential(*layers)
 
 
 class ViewClassifier(nn.Module):
@@ -65,7 +66,7 @@ class ViewClassifier(nn.Module):
 
     def __init__(self):
         super().__init__()
-        self.features = _features()
+        self.features = convnext_features(STAGES)
         last = STAGES[-1][0]
         self.classifier = nn.Sequential(nn.LayerNorm(last, eps=1e-6), nn.Flatten(1), nn.Linear(last, N_VIEWS))
 

@@ -21,6 +21,9 @@ CONFIGURATION = (  # modules whose objects are replaced by stand-ins
     "omegaconf.", "pathlib.", "argparse.", "typing.", "collections.", "numpy.", "datetime.", "enum.",
     "lightning.", "lightning_fabric.", "pytorch_lightning.", "hydra.",
 )  # fmt: skip
+NUMPY_SCALARS = (  # what a number of numpy brings along; ECGFounder's file holds one or two beside its tensors
+    "numpy.core.multiarray.scalar", "numpy._core.multiarray.scalar", "numpy.dtype", "numpy.dtypes.Float64DType",
+)  # fmt: skip
 PLAIN_TYPES = {
     f"builtins.{name}"
     for name in ("dict", "list", "tuple", "int", "float", "bool", "str", "bytes", "object", "frozenset")
@@ -55,7 +58,8 @@ def read_weight_file(path: Path) -> tuple[Any, tuple[str, ...]]:
     """
     _check_beginning(path)
     replaced = _read_configuration_names(path)
-    stand_ins = [(_plain_dict if name == "collections.defaultdict" else Placeholder, name) for name in replaced]
+    names = {*replaced, *NUMPY_SCALARS}  # in the old format, whose names cannot be listed, numbers alone are let in
+    stand_ins = [(_plain_dict if name == "collections.defaultdict" else Placeholder, name) for name in names]
     try:
         if zipfile.is_zipfile(path):
             _check_sums(path)

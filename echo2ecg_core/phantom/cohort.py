@@ -12,12 +12,12 @@ from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from datetime import date, datetime, time, timedelta
 from functools import partial
-from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
 
-from echo2ecg_core.phantom import files
+from echo2ecg_core import processes
+from echo2ecg_core.phantom import files, hospital
 from echo2ecg_core.phantom.ecg import simulate_ecg
 from echo2ecg_core.phantom.echo import PHANTOM_VIEWS, PhantomClip, render_clip
 from echo2ecg_core.phantom.heart import Heart, at_another_visit, draw_heart
@@ -189,7 +189,8 @@ def write_cohort(
         out: Folder; holds `ecg/PATIENT/`, `echo/PATIENT/STUDY/`, `labels.csv`, `ecgs.csv`, `latents.csv`,
             `manifest.json`.
         n_patients, seed, observer_noise: Of the cohort.
-        format: "mp4" or "dicom", of the clips.
+        format: "mp4" or "dicom", of the clips; "hospital": everything as a hospital exports it (hospital.py), in other
+            folders than these.
         ecg_only: Leave the clips out.
         jobs: Processes.
         progress: Told (done, total, message) after each patient's ECGs and each study.
@@ -208,16 +209,17 @@ def write_cohort(
         out, {"n_patients": n_patients, "seed": seed, "format": format, "observer_noise": observer_noise}
     )
     drawn = [cohort.patient(i) for i in chosen]
-    tasks = [partial(files.write_patient_ecgs, out, cohort, i) for i in chosen]
+    writer = hospital if format == "hospital" else files
+    tasks = [partial(writer.write_patient_ecgs, out, cohort, i) for i in chosen]
     total = len(tasks) + (0 if ecg_only else sum(len(patient.studies) for patient in drawn))
     report = progress or (lambda done, total, message: None)
-    with ProcessPoolExecutor(jobs, get_context("spawn")) if jobs > 1 else nullcontext() as pool:
+    with processes.pool(jobs) if jobs > 1 else nullcontext() as pool:
         for done, patient_id in enumerate(_each(tasks, pool), 1):
             report(done, total, f"ECGs of {patient_id}")
-        files.write_tables(out, drawn)
+        writer.write_tables(out, drawn)
         if not ecg_only:
             tasks = [
-                partial(files.write_study, out, cohort, i, n, format)
+                partial(writer.write_study, out, cohort, i, n, format)
                 for i, p in zip(chosen, drawn, strict=True)
                 for n in range(len(p.studies))
             ]

@@ -41,8 +41,8 @@ def write_wfdb(ecg, folder: Path) -> Path:
         "# synthetic phantom, no real patient",
     ]
     header = folder / f"{ecg.ecg_id}.hea"
-    _write_whole(header.with_suffix(".dat"), steps.T.tobytes())
-    _write_whole(header, ("\n".join(lines) + "\n").encode())  # last: where it stands, the record is whole
+    write_whole(header.with_suffix(".dat"), steps.T.tobytes())
+    write_whole(header, ("\n".join(lines) + "\n").encode())  # last: where it stands, the record is whole
     return header
 
 
@@ -69,7 +69,7 @@ def write_study(out: Path, cohort, i: int, number: int, format: str) -> str:
     for view in study.views:
         path = folder / f"{view}{suffix}"
         if not path.exists():
-            _write_whole(path, encode(study, view))
+            write_whole(path, encode(study, view))
     return study.study_id
 
 
@@ -90,6 +90,7 @@ def _dicom(study, view: str) -> bytes:
 
 
 CLIP_WRITERS = {"mp4": (".mp4", _mp4), "dicom": (".dcm", _dicom)}
+FORMATS = (*CLIP_WRITERS, "hospital")  # the last one is written by hospital.py
 
 
 def claim_folder(out: Path, facts: dict) -> None:
@@ -98,9 +99,9 @@ def claim_folder(out: Path, facts: dict) -> None:
     Raises:
         Echo2ECGError: Another cohort lives there, or the format of its clips is unknown.
     """
-    if facts["format"] not in CLIP_WRITERS:
+    if facts["format"] not in FORMATS:
         raise Echo2ECGError(
-            f"A phantom cohort cannot be written as {facts['format']!r}; known are {', '.join(CLIP_WRITERS)}.",
+            f"A phantom cohort cannot be written as {facts['format']!r}; known are {', '.join(FORMATS)}.",
             "Choose one of these.",
         )
     manifest = {"kind": "phantom cohort", "phantom_version": PHANTOM_VERSION, "synthetic": True, **facts}
@@ -122,7 +123,7 @@ def claim_folder(out: Path, facts: dict) -> None:
             f"The folder {out.name} is not empty and holds no phantom cohort.", "Choose an empty or new folder."
         )
     out.mkdir(parents=True, exist_ok=True)
-    _write_whole(path, (json.dumps(manifest, indent=1) + "\n").encode())
+    write_whole(path, (json.dumps(manifest, indent=1) + "\n").encode())
 
 
 def write_tables(out: Path, patients: list) -> None:
@@ -178,10 +179,10 @@ def _write_csv(path: Path, rows: list[dict]) -> None:
     writer = csv.DictWriter(text, list(rows[0]) if rows else [], lineterminator="\n")
     writer.writeheader()
     writer.writerows(rows)
-    _write_whole(path, text.getvalue().encode())
+    write_whole(path, text.getvalue().encode())
 
 
-def _write_whole(path: Path, content: bytes) -> None:
+def write_whole(path: Path, content: bytes) -> None:
     """Writes beside the target and renames, so that a stopped run leaves no half file under the final name."""
     temporary = path.with_name(f".writing-{path.name}")
     temporary.write_bytes(content)

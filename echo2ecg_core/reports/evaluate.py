@@ -6,11 +6,10 @@ Test patients judge; they fit and choose nothing. The model's own readouts were 
 their report says so.
 """
 
-import hashlib
 import io
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import fields, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -32,14 +31,15 @@ from echo2ecg_core.evaluation.rows import (
 )
 from echo2ecg_core.evaluation.subgroups import cohort_results, patient_counts, subgroup_results
 from echo2ecg_core.evaluation.tasks import TASKS
-from echo2ecg_core.findings import Findings
 from echo2ecg_core.intake.vectors_of_others import all_imported
 from echo2ecg_core.phenotypes import PHENOTYPES
 from echo2ecg_core.progress import Progress, part, silent
+from echo2ecg_core.reports.contents import contents, fingerprint
 from echo2ecg_core.reports.labelled_ecgs import labelled_table, measure_records, split_of
 from echo2ecg_core.store.catalog import Catalog
 from echo2ecg_core.store.database import Workspace, write_atomically
 from echo2ecg_core.store.model_registry import ModelCard, ModelRegistry
+from echo2ecg_core.store.times import default_days
 from echo2ecg_core.store.vectors import load_vectors
 
 LEVEL = 0.95
@@ -60,6 +60,8 @@ def evaluate(
     split: str = "test",
     vectors: Mapping[str, Path] | None = None,
     progress: Progress = silent,
+    *,
+    within_days: float | None = None,
 ) -> dict:
     """Evaluate a registered model and write its report; returns the report as in report.json.
 
@@ -71,6 +73,7 @@ def evaluate(
         vectors: Name -> .npy file of another encoder's vectors of the same ECGs (ids, and what is known of it, beside
             it); those of earlier evaluations are kept in the workspace and need not be named again.
         progress: Told how far it is.
+        within_days: Days that an ECG and the study it is labelled by may lie apart; None: the machine's setting.
 
     Raises:
         ModelError: no such model, or it has no ECG encoder.
@@ -79,7 +82,8 @@ def evaluate(
     card = ModelRegistry(workspace).get(model_id)
     model = _embedded(workspace, card, part(progress, 0.0, 0.3))
     stored = load_vectors(workspace.vectors, "ecg", card.model_id)
-    table, notes = labelled_table(workspace, stored.ids, cohorts, split)
+    within_days = default_days() if within_days is None else within_days
+    table, notes = labelled_table(workspace, stored.ids, cohorts, split, within_days)
     imported, left_out = all_imported(workspace, vectors or {}, list(table.ecg_id))
     random, features, outside, groups = measure_records(
         table, Catalog(workspace), model, _random_network(model.spec), part(progress, 0.3, 0.7)
@@ -101,7 +105,7 @@ def evaluate(
     ]
     progress(0.9, "Judging groups of patients, retrieval and intervals")
     is_test = (table.role == "test").to_numpy()
-    report = _header(workspace, card, parameters, table, split, notes) | _results(
+    report = _header(workspace, card, parameters, table, split, notes, within_days) | _results(
         encoders, rows, parts["test"], groups[is_test]
     )
     report |= {
@@ -121,7 +125,8 @@ def summary_lines(report: dict) -> list[str]:
     lines = [
         f"{report['model']['name']} {report['model']['id']}: {report['counts']['ecgs']} ECGs of "
         f"{report['counts']['patients']} {report['split']} "
-        f"patients{', simulated' if report['synthetic'] else ''}. AUROC, or mean absolute error where a unit stands."
+        f"patients{', simulated' if report['synthetic'] else ''}, labelled by an echo at most "
+        f"{report['within_days']:g} days apart. AUROC, or mean absolute error where a unit stands."
     ]
     wide = 2 + max(len(report["tasks"][name]["label"]) + len(report["tasks"][name]["unit"]) + 3 for name in asked)
     lines.append(" " * wide + "".join(f"{row['key']:>26}" for row in report["rows"]))
@@ -202,7 +207,13 @@ def _rows(encoder: Encoder, table: pd.DataFrame, progress: Progress) -> list[Row
 
 
 def _header(
-    workspace: Workspace, card: ModelCard, parameters: int, table: pd.DataFrame, split: str, notes: list[str]
+    workspace: Workspace,
+    card: ModelCard,
+    parameters: int,
+    table: pd.DataFrame,
+    split: str,
+    notes: list[str],
+    within_days: float,
 ) -> dict:
     from echo2ecg_core.version import program_version
 
@@ -220,6 +231,12 @@ def _header(
         "created_at": datetime.now(UTC).isoformat(timespec="seconds"),
         "version": program_version(),
         "workspace": fingerprint(workspace),
+        "contents": contents(workspace, card.model_id),
+        "within_days": within_days,
+        "days_apart": {
+            "median": float(test.days_apart.median()),
+            "most": float(test.days_apart.max()),
+        },
         "resamples": N_RESAMPLES,
         "level": LEVEL,
         "synthetic": bool(test.synthetic.any() or card.synthetic),
@@ -233,16 +250,6 @@ def _header(
             "validation_patients": table[table.role == "validation"].patient_id.nunique(),
         },
     }
-
-
-def fingerprint(workspace: Workspace) -> str:
-    """Twelve characters that change with any ECG or label of the workspace that an evaluation uses."""
-    catalog = Catalog(workspace)
-    digest = hashlib.sha256(catalog.ecgs()[["ecg_id", "content_hash", "split"]].to_csv(index=False).encode())
-    digest.update(
-        catalog.studies().drop(columns=[f.name for f in fields(Findings)]).round(4).to_csv(index=False).encode()
-    )
-    return digest.hexdigest()[:12]
 
 
 def _results(encoders: list[Encoder], rows: list[Row], test: Split, groups: pd.DataFrame) -> dict:
@@ -335,7 +342,7 @@ def _readouts(card: ModelCard, test: Split, outside: np.ndarray) -> dict:
     readouts."""
     from echo2ecg_core.answers.loaded_model import load_readouts
     from echo2ecg_core.evaluation.held_out import interval_coverage
-    from echo2ecg_core.models.readouts import LIMIT_PERCENTILE
+    from echo2ecg_core.models.outside import LIMIT_PERCENTILE
 
     try:
         readouts = load_readouts(card.folder)
@@ -347,13 +354,11 @@ def _readouts(card: ModelCard, test: Split, outside: np.ndarray) -> dict:
             np.isfinite(test.labels[name].to_numpy(float)) if name in test.labels else np.zeros(len(test.vectors), bool)
         )
         if known.any():
-            rows.append(
-                interval_coverage(
-                    readouts, name, test.vectors[known], test.labels[name].to_numpy(float)[known], test.patients[known]
-                )
-            )
-    share = float((readouts.outside.percentile(outside) > LIMIT_PERCENTILE).mean())
-    return {"intervals": rows, "outside": {"share": share, "limit_percentile": LIMIT_PERCENTILE}}
+            measured = test.labels[name].to_numpy(float)[known]
+            found = interval_coverage(readouts, name, test.vectors[known], measured, test.patients[known])
+            rows += [] if found is None else [found]
+    shares = readouts.outside.shares(outside, test.vectors)
+    return {"intervals": rows, "outside": shares | {"limit_percentile": LIMIT_PERCENTILE}}
 
 
 def _leakage(table: pd.DataFrame, split: str) -> list[dict]:

@@ -15,10 +15,12 @@ import numpy as np
 from echo2ecg_core.errors import StoreError
 from echo2ecg_core.figures.chart import Frame
 from echo2ecg_core.figures.export import FIGURE_FORMATS, figure_file, provenance_line
+from echo2ecg_core.figures.notation import THIN
 from echo2ecg_core.figures.scores import count
 from echo2ecg_core.figures.tables import table_csv, table_latex
 from echo2ecg_core.progress import Progress, silent
 from echo2ecg_core.reports.charts import Chart, all_charts
+from echo2ecg_core.reports.contents import changes, contents, fingerprint, judged_here
 from echo2ecg_core.reports.document import Difference, Direct, Report, RowOf, parse_report
 from echo2ecg_core.reports.html_page import html_page
 from echo2ecg_core.reports.tables import all_tables
@@ -27,6 +29,8 @@ from echo2ecg_core.store.database import Workspace
 from echo2ecg_core.store.paths import PREDICTIONS_FILE, report_path
 from echo2ecg_core.store.splits import JUDGED_SPLITS
 from echo2ecg_core.version import program_version
+
+HERE = 0.5  # share of the judged ECGs that makes a report one of this workspace
 
 
 def evaluated_models(workspace: Workspace, split: str | None = None) -> list[str]:
@@ -102,20 +106,35 @@ def direct_difference(workspace: Workspace, split: str, task: str, row: RowOf, o
 
 
 def outdated(report: Report, workspace: Workspace) -> str:
-    """Why a report may no longer hold, in one sentence; "" while it does."""
+    """Why a report may no longer hold, in one sentence; "" while it does.
+
+    A report of another program version, or of a workspace whose ECGs, studies, labels, splits or readouts have changed
+    since; one that rests on patients of elsewhere is compared with nothing here.
+    """
     version = str(report.data.get("version", ""))
     if version != program_version():
         return f"It was made by version {version or 'unknown'} of this program; this is {program_version()}."
-    return ""
+    if not workspace.exists() or not Catalog(workspace).counts()["ecgs"] or rests_elsewhere(report, workspace):
+        return ""
+    sentence = changes(report.data.get("contents") or {}, contents(workspace, report.model["id"]))
+    if not sentence and report.data.get("workspace") != fingerprint(workspace):
+        return "The ECGs or labels of this workspace are not those that it was made with."
+    return sentence
 
 
 def rests_elsewhere(report: Report, workspace: Workspace) -> str:
-    """That a report judges patients who are not in this workspace, in one sentence; "" where they are (or may be)."""
+    """That a report judges patients most of whom are not in this workspace, in one sentence; "" where they are (or may
+    be)."""
     here, judged = Catalog(workspace).cohorts(), report.data.get("cohorts", [])
-    if not here or set(judged) & set(here):
+    if not here:
         return ""
     patients = f"{count(report.data['counts'].get('patients'))} {report.split} patients of {', '.join(judged)}"
-    return f"It judges {patients}; this workspace holds {', '.join(here)}."
+    if not set(judged) & set(here):
+        return f"It judges {patients}; this workspace holds {', '.join(here)}."
+    share = judged_here(workspace, report.model["id"], report.split)
+    if share is not None and share < HERE:
+        return f"It judges {patients}; this workspace holds {100 * share:.0f}{THIN}% of their ECGs."
+    return ""
 
 
 def report_provenance(report: Report) -> str:

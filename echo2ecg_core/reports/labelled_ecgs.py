@@ -1,8 +1,9 @@
 """What an evaluation reads from the workspace: labelled ECGs by split, and the vectors of every encoder that is
 compared.
 
-An ECG carries the labels of its patient's study nearest in time. Readouts are fitted on training patients of the chosen
-cohorts, or of the whole workspace where the chosen ones have none (an external test set).
+An ECG carries the labels of its patient's study nearest in time, if that lies within a number of days. Readouts are
+fitted on training patients of the chosen cohorts, or of the whole workspace where the chosen ones have none (an
+external test set).
 """
 
 from collections.abc import Sequence
@@ -19,10 +20,15 @@ from echo2ecg_core.progress import Progress
 from echo2ecg_core.store.catalog import Catalog
 from echo2ecg_core.store.database import Workspace
 from echo2ecg_core.store.splits import JUDGED_SPLITS
+from echo2ecg_core.store.times import default_days, moments
 
 
 def labelled_table(
-    workspace: Workspace, embedded: Sequence[str], cohorts: Sequence[str] | None, split: str
+    workspace: Workspace,
+    embedded: Sequence[str],
+    cohorts: Sequence[str] | None,
+    split: str,
+    within_days: float | None = None,
 ) -> tuple[pd.DataFrame, list[str]]:
     """Labelled ECGs with their role ("train", "validation" or "test") in a column `role`, and notes in words.
 
@@ -32,6 +38,7 @@ def labelled_table(
         cohorts: Names of cohorts to evaluate; None = all.
         split: Whose patients are the test patients. With "validation", a fifth of the training patients chooses the
             regularisation in their place.
+        within_days: Days that an ECG and the study it is labelled by may lie apart; None: the machine's setting.
 
     Raises:
         StoreError: no such cohort or split, or one of the roles has no ECG.
@@ -40,7 +47,7 @@ def labelled_table(
         raise StoreError(
             f"There is no split {split!r} to evaluate; known: {', '.join(JUDGED_SPLITS)}.", "Use --split test."
         )
-    table = Catalog(workspace).labelled_ecgs()
+    table = Catalog(workspace).labelled_ecgs(within_days)
     unknown = sorted(set(cohorts or ()) - set(table.cohort))
     if unknown:
         raise StoreError(
@@ -48,7 +55,7 @@ def labelled_table(
             f"known: {', '.join(sorted(set(table.cohort))) or 'none'}.",
             "Name one of these with --cohort.",
         )
-    chosen, notes = table[table.cohort.isin(cohorts)] if cohorts else table, []
+    chosen, notes = table[table.cohort.isin(cohorts)] if cohorts else table, _unlabelled(workspace, table, within_days)
     unjudged = sorted(set(cohorts or ()) - set(chosen.cohort[(chosen.split == split) & chosen.ecg_id.isin(embedded)]))
     if unjudged:
         notes.append(f"Not judged, because without labelled ECGs of {split} patients: {', '.join(unjudged)}.")
@@ -69,6 +76,22 @@ def labelled_table(
             "Regularisation was chosen on a fifth of the training patients, because the validation patients are judged."
         )
     return table, [*notes, *_words_on_size(table, split)]
+
+
+def _unlabelled(workspace: Workspace, table: pd.DataFrame, within_days: float | None) -> list[str]:
+    """A note on the ECGs whose patients have an echo study, but none close enough in time."""
+    catalog = Catalog(workspace)
+    ecgs, studies = catalog.ecgs(), catalog.studies()
+    left_out = ecgs[ecgs.patient_id.isin(studies.patient_id) & ~ecgs.ecg_id.isin(table.ecg_id)]
+    if left_out.empty:
+        return []
+    dated = studies.patient_id[moments(studies.study_date).notna()]
+    undated = int((moments(left_out.ecg_time).isna() | ~left_out.patient_id.isin(dated)).sum())
+    days = default_days() if within_days is None else within_days
+    return [
+        f"{len(left_out)} of {len(left_out) + len(table)} ECGs of patients with an echo study are left out: none lies "
+        f"within {days:g} days{f' ({undated} without a date on the ECG or the echo)' if undated else ''}."
+    ]
 
 
 def _with_roles(table: pd.DataFrame, split: str) -> pd.DataFrame:

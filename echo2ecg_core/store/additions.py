@@ -1,22 +1,22 @@
-"""What an import writes into the catalog, on one open connection: a batch is one transaction or nothing.
+"""How rows come into the catalog: whose an id is, and what a second import changes.
 
 Ids belong to their cohort. Every id in the catalog is unique, because vectors, maps and pages go by it; the table
 `given_ids` says which cohort gave it and under which name. The first owner of an id keeps it as given; where another
 cohort gives the same one, it becomes `COHORT/ID`. So two hospitals that count from 1 do not meet, and importing the
-same cohort again finds its own rows.
+same cohort again finds its own rows. The functions run inside a writing transaction and commit nothing.
 """
 
-import json
 import sqlite3
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from echo2ecg_core.errors import StoreError
-from echo2ecg_core.findings import Findings, write_scores
+from echo2ecg_core.findings import write_scores
+from echo2ecg_core.store.new_rows import NewPatient, NewStudy
 
-KINDS = ("patient", "study", "ecg")
+TABLES = {"patient": "patients", "study": "studies", "ecg": "ecgs"}
 
 
 @dataclass(frozen=True)
@@ -30,171 +30,126 @@ class Change:
     now: object
 
 
-class Additions:
-    """Adds and corrects rows; nothing is committed here.
+def take_ids(db: sqlite3.Connection, cohort: str, kind: str, given: Iterable[str]) -> dict[str, str]:
+    """The catalog's id for every id that a cohort gives; new ones are taken, no id is ever given twice."""
+    rows = db.execute("SELECT given_id, id FROM given_ids WHERE cohort = ? AND kind = ?", (cohort, kind))
+    known, found = dict(tuple(row) for row in rows), {}
+    for given_id in given:
+        if given_id not in known:
+            known[given_id] = _free(db, cohort, kind, given_id)
+            db.execute("INSERT INTO given_ids VALUES (?, ?, ?, ?)", (cohort, kind, given_id, known[given_id]))
+        found[given_id] = known[given_id]
+    return found
 
-    Args:
-        db: A connection inside a transaction.
+
+def _free(db: sqlite3.Connection, cohort: str, kind: str, given_id: str) -> str:
+    taken = (
+        "SELECT 1 FROM given_ids WHERE kind = ? AND id = ?"
+        f" UNION ALL SELECT 1 FROM {TABLES[kind]} WHERE {kind}_id = ? LIMIT 1"
+    )
+    name, number = given_id, 1
+    while db.execute(taken, (kind, name, name)).fetchone():
+        name = f"{cohort}/{given_id}" if number == 1 else f"{cohort}/{given_id} ({number})"
+        number += 1
+    return name
+
+
+def put_patient(db: sqlite3.Connection, new: NewPatient) -> list[Change]:
+    """Add a patient, or the sex of one who is there.
+
+    Raises:
+        StoreError: the patient is there already with another split (a patient in two splits leaks).
     """
-
-    def __init__(self, db: sqlite3.Connection):
-        self.db = db
-        self.changes: list[Change] = []
-
-    def ids(self, cohort: str, kind: str, given: Iterable[str]) -> dict[str, str]:
-        """The catalog's id for every id that a cohort gave; new ones are taken, the same id is never given twice."""
-        rows = self.db.execute("SELECT given_id, id FROM given_ids WHERE cohort = ? AND kind = ?", (cohort, kind))
-        known, found = dict(tuple(row) for row in rows), {}
-        for given_id in given:
-            if given_id not in known:
-                known[given_id] = self._free(cohort, kind, given_id)
-                self.db.execute("INSERT INTO given_ids VALUES (?, ?, ?, ?)", (cohort, kind, given_id, known[given_id]))
-            found[given_id] = known[given_id]
-        return found
-
-    def _free(self, cohort: str, kind: str, given_id: str) -> str:
-        table = {"patient": "patients", "study": "studies", "ecg": "ecgs"}[kind]
-        taken = f"SELECT 1 FROM given_ids WHERE kind = ? AND id = ? UNION ALL SELECT 1 FROM {table} WHERE {kind}_id = ?"
-        name, number = given_id, 1
-        while self.db.execute(taken, (kind, name, name)).fetchone():
-            name = f"{cohort}/{given_id}" if number == 1 else f"{cohort}/{given_id} ({number})"
-            number += 1
-        return name
-
-    def patient(self, patient_id: str, *, split: str, cohort: str, synthetic: bool, sex: str | None = None) -> None:
-        """Add a patient, or the sex of one who is there.
-
-        Raises:
-            StoreError: the patient is there already with another split (a patient in two splits leaks).
-        """
-        row = self.db.execute("SELECT split, sex FROM patients WHERE patient_id = ?", (patient_id,)).fetchone()
-        if row is None:
-            self.db.execute(
-                "INSERT INTO patients (patient_id, sex, split, cohort, synthetic) VALUES (?, ?, ?, ?, ?)",
-                (patient_id, sex, split, cohort, int(synthetic)),
-            )
-            self._own(cohort, "patient", patient_id)
-            return
-        if row["split"] != split:
-            raise StoreError(
-                f"A patient would be in two splits ({row['split']} and {split}).",
-                "Give every patient one split in labels.csv and import again.",
-            )
-        self._correct("patients", "patient", patient_id, {"sex": sex})
-
-    def study(
-        self,
-        study_id: str,
-        patient_id: str,
-        *,
-        study_date: str | None = None,
-        age_years: float | None = None,
-        phenotypes: Mapping[str, float] | None = None,
-        findings: Findings | None = None,
-    ) -> None:
-        """Add a study, its measured phenotypes and its findings; what is missing (NaN, None) is left out.
-
-        A study that is there takes what is given and keeps the rest.
-
-        Raises:
-            StoreError: the study is there already and belongs to another patient.
-        """
-        self._of_one_patient("studies", "study", study_id, patient_id)
-        if self.db.execute(
-            "INSERT OR IGNORE INTO studies (study_id, patient_id) VALUES (?, ?)", (study_id, patient_id)
-        ).rowcount:
-            self._own_of(patient_id, "study", study_id)
-            told = False
-        else:
-            told = True
-        found = findings or Findings()
-        facts = {
-            "study_date": study_date,
-            "age_years": age_years,
-            "wall_motion_scores": write_scores(found.wall_motion_scores) if found.wall_motion_scores else None,
-            "rhythm": found.rhythm,
-            "conduction": found.conduction,
-            "first_degree_block": None if found.first_degree_block is None else int(found.first_degree_block),
-        }
-        self._correct("studies", "study", study_id, facts, told=told)
-        self._phenotypes(study_id, phenotypes or {}, told=told)
-
-    def ecg(self, ecg_id: str, patient_id: str, facts: Mapping[str, object], own_study_id: str | None = None) -> None:
-        """Add an ECG by the facts of its row (ecg_time, sampling_rate_hz, duration_s, format, content_hash, blob).
-
-        Args:
-            own_study_id: The study whose labels it carries, where the data set says so; None: the nearest in time.
-
-        Raises:
-            StoreError: the ECG is there already and belongs to another patient.
-        """
-        self._of_one_patient("ecgs", "ecg", ecg_id, patient_id)
-        row = {"ecg_id": ecg_id, "patient_id": patient_id, "own_study_id": own_study_id, **facts}
-        names = ", ".join(row)
-        added = self.db.execute(
-            f"INSERT OR IGNORE INTO ecgs ({names}) VALUES ({', '.join('?' * len(row))})", tuple(row.values())
+    row = db.execute("SELECT split FROM patients WHERE patient_id = ?", (new.patient_id,)).fetchone()
+    if row is None:
+        db.execute(
+            "INSERT INTO patients (patient_id, sex, split, cohort, synthetic) VALUES (?, ?, ?, ?, ?)",
+            (new.patient_id, new.sex, new.split, new.cohort, int(new.synthetic)),
         )
-        if added.rowcount:
-            self._own_of(patient_id, "ecg", ecg_id)
-        self.db.execute(
-            "UPDATE ecgs SET blob = ?, content_hash = ? WHERE ecg_id = ? AND blob IN (SELECT blob FROM damaged_blobs)",
-            (facts["blob"], facts["content_hash"], ecg_id),
+        _own(db, new.cohort, "patient", new.patient_id)
+        return []
+    if row["split"] != new.split:
+        raise StoreError(
+            f"A patient would be in two splits ({row['split']} and {new.split}).",
+            "Give every patient one split in labels.csv and import again.",
         )
-        self._is_whole(facts["blob"])
+    return _correct(db, "patient", new.patient_id, {"sex": new.sex})
 
-    def ecg_time(self, ecg_id: str, ecg_time: str | None) -> None:
-        """Correct the time of an ECG that is there."""
-        self._correct("ecgs", "ecg", ecg_id, {"ecg_time": ecg_time})
 
-    def clip(self, clip_id: str, study_id: str, facts: Mapping[str, object]) -> None:
-        """Add a clip by the facts of its row; lists are stored as JSON."""
-        stored = {k: json.dumps(list(v)) if isinstance(v, list | tuple) else v for k, v in facts.items()}
-        row = {"clip_id": clip_id, "study_id": study_id, **stored}
-        self.db.execute(
-            f"INSERT INTO clips ({', '.join(row)}) VALUES ({', '.join('?' * len(row))})"
-            " ON CONFLICT (clip_id) DO UPDATE SET file_hash = coalesce(excluded.file_hash, file_hash)"
-            " WHERE file_hash IS NOT excluded.file_hash",
-            tuple(row.values()),
-        )
-        self._is_whole(facts["blob"])
+def put_study(db: sqlite3.Connection, new: NewStudy) -> list[Change]:
+    """Add a study, its measured phenotypes and its findings; one that is there takes what is given and keeps the rest.
 
-    def _is_whole(self, blob: object) -> None:
-        """Stored again just now: what was set aside because of this file is listed again."""
-        self.db.execute("DELETE FROM damaged_blobs WHERE blob = ?", (blob,))
+    Raises:
+        StoreError: the study is there already and belongs to another patient.
+    """
+    was_there = own_ids(db, "study", [(new.study_id, new.patient_id)])
+    db.execute("INSERT OR IGNORE INTO studies (study_id, patient_id) VALUES (?, ?)", (new.study_id, new.patient_id))
+    found = new.findings
+    facts = {
+        "study_date": new.study_date,
+        "age_years": new.age_years,
+        "wall_motion_scores": write_scores(found.wall_motion_scores) if found.wall_motion_scores else None,
+        "rhythm": found.rhythm,
+        "conduction": found.conduction,
+        "first_degree_block": None if found.first_degree_block is None else int(found.first_degree_block),
+    }
+    changes = _correct(db, "study", new.study_id, facts) + _put_phenotypes(db, new)
+    return changes if was_there else []
 
-    def _phenotypes(self, study_id: str, values: Mapping[str, float], *, told: bool) -> None:
-        stored = self.db.execute("SELECT name, value FROM phenotypes WHERE study_id = ?", (study_id,))
-        was = dict(tuple(row) for row in stored)
-        for name, value in values.items():
-            if np.isfinite(value) and was.get(name) != float(value):
-                self.db.execute("INSERT OR REPLACE INTO phenotypes VALUES (?, ?, ?)", (study_id, name, float(value)))
-                if told:
-                    self.changes.append(Change("study", study_id, name, was.get(name), float(value)))
 
-    def _correct(self, table: str, kind: str, id: str, facts: Mapping[str, object], *, told: bool = True) -> None:
-        """Set what is given and differs; what is None stays."""
-        row = self.db.execute(f"SELECT * FROM {table} WHERE {kind}_id = ?", (id,)).fetchone()
-        for name, value in facts.items():
-            if value is not None and row[name] != value:
-                self.db.execute(f"UPDATE {table} SET {name} = ? WHERE {kind}_id = ?", (value, id))
-                if told:
-                    self.changes.append(Change(kind, id, name, row[name], value))
+def _put_phenotypes(db: sqlite3.Connection, new: NewStudy) -> list[Change]:
+    stored = db.execute("SELECT name, value FROM phenotypes WHERE study_id = ?", (new.study_id,))
+    was = dict(tuple(row) for row in stored)
+    given = {name: float(v) for name, v in new.phenotypes.items() if v is not None and np.isfinite(v)}
+    changed = {name: value for name, value in given.items() if was.get(name) != value}
+    db.executemany(
+        "INSERT INTO phenotypes VALUES (?, ?, ?) ON CONFLICT (study_id, name) DO UPDATE SET value = excluded.value",
+        [(new.study_id, name, value) for name, value in changed.items()],
+    )
+    return [Change("study", new.study_id, name, was.get(name), value) for name, value in changed.items()]
 
-    def _of_one_patient(self, table: str, kind: str, id: str, patient_id: str) -> None:
-        row = self.db.execute(f"SELECT patient_id FROM {table} WHERE {kind}_id = ?", (id,)).fetchone()
+
+def set_ecg_times(db: sqlite3.Connection, times: Mapping[str, str]) -> list[Change]:
+    """Correct the times of ECGs that are there."""
+    return [change for ecg_id, time in times.items() for change in _correct(db, "ecg", ecg_id, {"ecg_time": time})]
+
+
+def own_ids(db: sqlite3.Connection, kind: str, owners: Sequence[tuple[str, str]]) -> int:
+    """Make sure that studies or ECGs (id, patient_id) belong to their patient and their ids to its cohort.
+
+    Returns:
+        How many of them are in the catalog already.
+
+    Raises:
+        StoreError: one is there and belongs to another patient.
+    """
+    here = 0
+    for id, patient_id in owners:
+        row = db.execute(f"SELECT patient_id FROM {TABLES[kind]} WHERE {kind}_id = ?", (id,)).fetchone()
         if row and row["patient_id"] != patient_id:
             words = "An echo study" if kind == "study" else "An ECG"
             raise StoreError(
                 f"{words} would belong to two patients.",
                 "Give every study and ECG one patient, or import the data under a cohort name of its own.",
             )
+        here += row is not None
+        if row is None:
+            cohort = db.execute("SELECT cohort FROM patients WHERE patient_id = ?", (patient_id,)).fetchone()
+            if cohort:
+                _own(db, cohort["cohort"], kind, id)
+    return here
 
-    def _own(self, cohort: str, kind: str, id: str) -> None:
-        """Remember an id that no import resolved as given by this cohort."""
-        if not self.db.execute("SELECT 1 FROM given_ids WHERE kind = ? AND id = ?", (kind, id)).fetchone():
-            self.db.execute("INSERT OR IGNORE INTO given_ids VALUES (?, ?, ?, ?)", (cohort, kind, id, id))
 
-    def _own_of(self, patient_id: str, kind: str, id: str) -> None:
-        row = self.db.execute("SELECT cohort FROM patients WHERE patient_id = ?", (patient_id,)).fetchone()
-        if row:
-            self._own(row["cohort"], kind, id)
+def _own(db: sqlite3.Connection, cohort: str, kind: str, id: str) -> None:
+    """Remember an id that no import took as given by this cohort."""
+    if not db.execute("SELECT 1 FROM given_ids WHERE kind = ? AND id = ?", (kind, id)).fetchone():
+        db.execute("INSERT OR IGNORE INTO given_ids VALUES (?, ?, ?, ?)", (cohort, kind, id, id))
+
+
+def _correct(db: sqlite3.Connection, kind: str, id: str, facts: Mapping[str, object]) -> list[Change]:
+    """Set what is given and differs; what is None stays."""
+    row = db.execute(f"SELECT * FROM {TABLES[kind]} WHERE {kind}_id = ?", (id,)).fetchone()
+    changed = {name: value for name, value in facts.items() if value is not None and row[name] != value}
+    for name, value in changed.items():
+        db.execute(f"UPDATE {TABLES[kind]} SET {name} = ? WHERE {kind}_id = ?", (value, id))
+    return [Change(kind, id, name, row[name], value) for name, value in changed.items()]

@@ -1,15 +1,14 @@
 """What the workspace holds: patients, studies with phenotypes, clips and ECGs; rows in SQLite, contents in blobs.
 
 Blobs are content-addressed: a clip is a playable H.264 MP4, an ECG an .npz of its signal in mV with its facts.
-Adding the same thing twice changes nothing, so an import can be stopped and started. Contents are stored first, then
-the rows of a batch in one transaction (`adding`). What has a damaged file and was set aside is not listed, so that the
-next import of its archive reads it again.
+Adding the same thing twice changes nothing, so an import can be stopped and started. What is added comes in lists,
+one transaction a list; several lists become one transaction inside `with workspace.write():`. A row whose file was
+found damaged (`set_aside`) is not listed, so that the next import of its archive reads it again.
 """
 
 import hashlib
 import json
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,9 +17,11 @@ import pandas as pd
 from echo2ecg_core.ecg.record import EcgRecord
 from echo2ecg_core.errors import StoreError
 from echo2ecg_core.findings import Findings, read_scores
-from echo2ecg_core.store.additions import Additions
+from echo2ecg_core.store.additions import Change, own_ids, put_patient, put_study, set_ecg_times, take_ids
 from echo2ecg_core.store.blobs import MEND, pack_record, read_blob, store_blob, unpack_record
 from echo2ecg_core.store.database import Workspace
+from echo2ecg_core.store.new_rows import NewClip, NewEcg, NewPatient, NewStudy, clip_values, ecg_values
+from echo2ecg_core.store.times import nearest_in_time
 
 
 @dataclass(frozen=True)
@@ -65,79 +66,67 @@ class Catalog:
 
     # ---------------------------------------------------------------- write
 
-    @contextmanager
-    def adding(self) -> Iterator[Additions]:
-        """Add and correct rows in one transaction: all of them, or on an error none."""
+    def take_ids(self, cohort: str, kind: str, given: Sequence[str]) -> dict[str, str]:
+        """The catalog's id for every id ("patient", "study" or "ecg") that a cohort gives (see additions.py)."""
         with self.workspace.write() as db:
-            yield Additions(db)
+            return take_ids(db, cohort, kind, given)
+
+    def add_patients(self, patients: Sequence[NewPatient]) -> list[Change]:
+        """Add patients, or the sex of those who are there; all or none.
+
+        Returns:
+            What is another now of those who were there.
+
+        Raises:
+            StoreError: one is there already with another split (a patient in two splits leaks).
+        """
+        with self.workspace.write() as db:
+            return [change for new in patients for change in put_patient(db, new)]
 
     def add_patient(self, patient_id: str, *, split: str, cohort: str, synthetic: bool, sex: str | None = None) -> None:
-        """Add one patient (see `Additions.patient`)."""
-        with self.adding() as add:
-            add.patient(patient_id, split=split, cohort=cohort, synthetic=synthetic, sex=sex)
+        """Add one patient (`add_patients`)."""
+        self.add_patients([NewPatient(patient_id, split, cohort, synthetic, sex)])
 
-    def add_study(
-        self,
-        study_id: str,
-        patient_id: str,
-        *,
-        study_date: str | None = None,
-        age_years: float | None = None,
-        phenotypes: dict[str, float] | None = None,
-        findings: Findings | None = None,
-    ) -> None:
-        """Add one study, its measured phenotypes and its findings (see `Additions.study`)."""
-        with self.adding() as add:
-            add.study(
-                study_id,
-                patient_id,
-                study_date=study_date,
-                age_years=age_years,
-                phenotypes=phenotypes,
-                findings=findings,
+    def add_studies(self, studies: Sequence[NewStudy]) -> list[Change]:
+        """Add studies with their measured phenotypes and findings; all or none.
+
+        A study that is there takes what is given and keeps the rest.
+
+        Returns:
+            What is another now of those that were there.
+
+        Raises:
+            StoreError: one is there already and belongs to another patient.
+        """
+        with self.workspace.write() as db:
+            return [change for new in studies for change in put_study(db, new)]
+
+    def add_study(self, study_id: str, patient_id: str, **facts) -> None:
+        """Add one study (`add_studies`); facts: the fields of `NewStudy`."""
+        self.add_studies([NewStudy(study_id, patient_id, **{k: v for k, v in facts.items() if v is not None})])
+
+    def add_clips(self, clips: Sequence[NewClip]) -> list[str]:
+        """Store playable clips, all or none; returns their ids, made from study and content."""
+        blobs = [store_blob(self.workspace, new.mp4, ".mp4") for new in clips]  # before anybody has to wait
+        ids = [
+            "C" + hashlib.sha256(f"{new.study_id}/{blob}".encode()).hexdigest()[:15]
+            for new, blob in zip(clips, blobs, strict=True)
+        ]
+        rows = [clip_values(*row) for row in zip(ids, clips, blobs, strict=True)]
+        with self.workspace.write() as db:
+            db.executemany(
+                "INSERT INTO clips (clip_id, study_id, view, view_confidence, fps, n_frames, spacing_mm,"
+                " r_wave_times_s, format, notes, blob, file_hash) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+                " ON CONFLICT (clip_id) DO UPDATE SET file_hash = excluded.file_hash WHERE excluded.file_hash NOT NULL"
+                " AND file_hash IS NULL",
+                rows,
             )
+            _is_whole_again(db, blobs)
+        return ids
 
     def add_clip(self, study_id: str, mp4: bytes, **facts) -> str:
-        """Store a playable clip with the facts of `store_clip`; returns its id, made from study and content."""
-        clip_id, row = self.store_clip(study_id, mp4, **facts)
-        with self.adding() as add:
-            add.clip(clip_id, study_id, row)
-        return clip_id
-
-    def store_clip(
-        self,
-        study_id: str,
-        mp4: bytes,
-        *,
-        fps: float,
-        n_frames: int,
-        format: str,
-        view: str | None = None,
-        view_confidence: float | None = None,
-        spacing_mm: float | None = None,
-        r_wave_times_s: tuple[float, ...] = (),
-        notes: tuple[str, ...] = (),
-        file_hash: str | None = None,
-    ) -> tuple[str, dict]:
-        """Store the content of a clip, not yet its row; returns the clip's id and the row for `Additions.clip`.
-
-        Args:
-            file_hash: Of the file it was read from (not of the MP4), so that a second import need not read it.
-        """
-        blob = store_blob(self.workspace, mp4, ".mp4")
-        clip_id = "C" + hashlib.sha256(f"{study_id}/{blob}".encode()).hexdigest()[:15]
-        return clip_id, {
-            "view": view,
-            "view_confidence": view_confidence,
-            "fps": fps,
-            "n_frames": n_frames,
-            "spacing_mm": spacing_mm,
-            "r_wave_times_s": [round(float(t), 4) for t in r_wave_times_s],
-            "format": format,
-            "notes": list(notes),
-            "blob": blob,
-            "file_hash": file_hash,
-        }
+        """Store one clip (`add_clips`) and return its id; facts: the fields of `NewClip`."""
+        return self.add_clips([NewClip(study_id, mp4, **facts)])[0]
 
     def set_views(self, views: dict[str, tuple[str, float]]) -> None:
         """Set view and classifier confidence (0..1) of clips by id."""
@@ -147,26 +136,45 @@ class Catalog:
                 [(view, confidence, clip_id) for clip_id, (view, confidence) in views.items()],
             )
 
-    def add_ecg(self, ecg_id: str, patient_id: str, record: EcgRecord, *, ecg_time: str | None = None) -> None:
-        """Store one ECG of a patient."""
-        row = self.store_ecg(record, ecg_time=ecg_time)
-        with self.adding() as add:
-            add.ecg(ecg_id, patient_id, row)
+    def add_ecgs(self, ecgs: Sequence[NewEcg]) -> None:
+        """Store ECGs of patients, all or none; one that is there stays, unless its file was set aside.
 
-    def store_ecg(self, record: EcgRecord, *, ecg_time: str | None = None) -> dict:
-        """Store the content of an ECG, not yet its row; returns the facts of the row for `Additions.ecg`."""
-        return {
-            "ecg_time": ecg_time,
-            "sampling_rate_hz": record.sampling_rate_hz,
-            "duration_s": record.duration_s,
-            "format": record.format,
-            "content_hash": record.content_hash,
-            "blob": store_blob(self.workspace, pack_record(record), ".npz"),
-        }
+        Raises:
+            StoreError: one is there already and belongs to another patient.
+        """
+        blobs = [store_blob(self.workspace, pack_record(new.record), ".npz") for new in ecgs]
+        with self.workspace.write() as db:
+            own_ids(db, "ecg", [(new.ecg_id, new.patient_id) for new in ecgs])
+            db.executemany(
+                "INSERT INTO ecgs (ecg_id, patient_id, ecg_time, sampling_rate_hz, duration_s, format, content_hash,"
+                " blob, own_study_id) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
+                " ON CONFLICT (ecg_id) DO UPDATE SET blob = excluded.blob,"
+                " content_hash = excluded.content_hash WHERE blob IN (SELECT blob FROM damaged_blobs)",
+                [ecg_values(new, blob) for new, blob in zip(ecgs, blobs, strict=True)],
+            )
+            _is_whole_again(db, blobs)
+
+    def add_ecg(self, ecg_id: str, patient_id: str, record: EcgRecord, *, ecg_time: str | None = None) -> None:
+        """Store one ECG of a patient (`add_ecgs`)."""
+        self.add_ecgs([NewEcg(ecg_id, patient_id, record, ecg_time)])
+
+    def set_ecg_times(self, times: Mapping[str, str]) -> list[Change]:
+        """Correct the times (ISO text) of ECGs by id; returns what is another now."""
+        with self.workspace.write() as db:
+            return set_ecg_times(db, times)
+
+    def set_sex_if_unknown(self, sexes: Mapping[str, str]) -> None:
+        """Set the sex of patients by id of whom no table tells it."""
+        with self.workspace.write() as db:
+            db.executemany(
+                "UPDATE patients SET sex = ? WHERE patient_id = ? AND sex IS NULL", [(s, p) for p, s in sexes.items()]
+            )
 
     def set_aside(self, blobs: Sequence[str]) -> None:
-        """Hide the ECGs and clips of these files (names below the folder of blobs) until they are added again."""
+        """Hide the ECGs and clips of these files (names below the folder of blobs), and no others, until they are added
+        again."""
         with self.workspace.write() as db:
+            db.execute("DELETE FROM damaged_blobs")
             db.executemany("INSERT OR IGNORE INTO damaged_blobs VALUES (?)", [(name,) for name in blobs])
 
     # ----------------------------------------------------------------- read
@@ -205,17 +213,29 @@ class Catalog:
         """One row a clip: clip_id, study_id, view, view_confidence, fps, n_frames, …"""
         return self._table(f"SELECT * FROM clips WHERE {_WHOLE} ORDER BY clip_id")
 
-    def labelled_ecgs(self) -> pd.DataFrame:
-        """ECGs with the study of the same patient nearest in time: `ecgs()` plus study_id and its phenotypes."""
+    def clip_files(self) -> tuple[set[tuple[str, str]], dict[str, int]]:
+        """(study_id, hash of the file) of the clips that are here, and by study how many came in without a hash."""
+        with self.workspace.connect() as db:
+            known = db.execute(
+                f"SELECT study_id, file_hash FROM clips WHERE file_hash NOT NULL AND {_WHOLE}"
+            ).fetchall()
+            old = db.execute(
+                f"SELECT study_id, count(*) FROM clips WHERE file_hash IS NULL AND {_WHOLE} GROUP BY study_id"
+            ).fetchall()
+        return {tuple(row) for row in known}, dict(tuple(row) for row in old)
+
+    def labelled_ecgs(self, within_days: float | None = None) -> pd.DataFrame:
+        """ECGs with the study of the same patient nearest in time: `ecgs()` plus study_id, days_apart and the study's
+        columns.
+
+        Args:
+            within_days: Days that they may lie apart; None: the setting `within_days` of this machine. An ECG or a
+                study without a day has no label: nothing tells how far apart they lie.
+        """
         ecgs, studies = self.ecgs(), self.studies()
         extra = studies.columns.difference(ecgs.columns).tolist()
-        pairs = ecgs.merge(studies[["patient_id", *extra]], on="patient_id")
-        gap = pd.to_datetime(pairs["ecg_time"], errors="coerce") - pd.to_datetime(pairs["study_date"], errors="coerce")
-        pairs["days_apart"] = gap.abs().dt.total_seconds() / 86400
-        own = pairs.own_study_id == pairs.study_id  # the data set itself says whose labels these are
-        pairs.loc[own, "days_apart"] = pairs.loc[own, "days_apart"].fillna(0.0)
-        pairs = pairs[own | pairs.own_study_id.isna()]
-        return pairs.sort_values(["ecg_id", "days_apart", "study_id"]).drop_duplicates("ecg_id").reset_index(drop=True)
+        pairs = nearest_in_time(ecgs, studies, within_days)[["ecg_id", "study_id", "days_apart"]]
+        return ecgs.merge(pairs, on="ecg_id").merge(studies[extra], on="study_id", how="left")
 
     def study(self, study_id: str) -> StudyRow:
         """One study.
@@ -335,3 +355,7 @@ def _clip_row(row) -> ClipRow:
         tuple(json.loads(row["notes"])),
         bool(row["synthetic"]),
     )
+
+
+def _is_whole_again(db, blobs: Sequence[str]) -> None:
+    db.executemany("DELETE FROM damaged_blobs WHERE blob = ?", [(name,) for name in blobs])

@@ -63,6 +63,12 @@ MIGRATIONS = (
     ALTER TABLE studies ADD COLUMN first_degree_block INTEGER;
     """,
     """
+    CREATE TABLE catalogue (version INTEGER NOT NULL);
+    INSERT INTO catalogue VALUES (0);
+    CREATE TABLE damaged_blobs (blob TEXT PRIMARY KEY);
+    ALTER TABLE jobs ADD COLUMN dismissed INTEGER NOT NULL DEFAULT 0;
+    """,
+    """
     CREATE TABLE given_ids (
         cohort TEXT NOT NULL, kind TEXT NOT NULL CHECK (kind IN ('patient', 'study', 'ecg')), given_id TEXT NOT NULL,
         id TEXT NOT NULL, PRIMARY KEY (cohort, kind, given_id)) WITHOUT ROWID;
@@ -72,12 +78,6 @@ MIGRATIONS = (
     INSERT INTO given_ids SELECT cohort, 'ecg', ecg_id, ecg_id FROM ecgs JOIN patients USING (patient_id);
     ALTER TABLE ecgs ADD COLUMN own_study_id TEXT;
     ALTER TABLE clips ADD COLUMN file_hash TEXT;
-    """,
-    """
-    CREATE TABLE catalogue (version INTEGER NOT NULL);
-    INSERT INTO catalogue VALUES (0);
-    CREATE TABLE damaged_blobs (blob TEXT PRIMARY KEY);
-    ALTER TABLE jobs ADD COLUMN dismissed INTEGER NOT NULL DEFAULT 0;
     """,
 )
 
@@ -202,8 +202,7 @@ class Workspace:
         version = connection.execute("PRAGMA user_version").fetchone()[0]
         if version > len(MIGRATIONS):
             raise StoreError(
-                f"The workspace {self.folder.name} was made by a newer version "
-                f"(schema {version}, this program knows {len(MIGRATIONS)}).",
+                f"The workspace was made by a newer version (schema {version}, this program knows {len(MIGRATIONS)}).",
                 "Update the program.",
             )
         for number, script in enumerate(MIGRATIONS[version:], start=version + 1):

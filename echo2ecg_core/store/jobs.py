@@ -20,6 +20,7 @@ from echo2ecg_core.store.database import Workspace
 LOST_AFTER_S = 60.0
 LOST_AT_MOST = 5
 STARTING_S = 8.0
+FILLING = ("demo", "import")  # read archives into the catalog: those of a terminal take turns
 STOPPED = "Stopped by a person. What was finished is kept; Resume goes on from there."
 LOST_TOO_OFTEN = (
     f"The worker process died {LOST_AT_MOST} times at this job. Most often memory is too small: "
@@ -101,23 +102,37 @@ def job(workspace: Workspace, job_id: int) -> Job:
     return _job(row)
 
 
-def claim(workspace: Workspace, worker: str) -> Job | None:
+def claim(workspace: Workspace, worker: str, job_id: int | None = None) -> Job | None:
     """Take the oldest queued job for this worker (each job goes to one worker), or None when nothing waits.
 
     A resumed job waits until the worker that was told to stop has let go of it.
+
+    Args:
+        job_id: Take this one only, and where it fills the catalog not before others that do have ended (`in_the_way`).
     """
     requeue_lost(workspace)
     now = time.time()
+    may_run = "state = 'queued' AND (worker IS NULL OR heartbeat_at < ?)"
     with workspace.write(counts=False) as db:
+        if job_id is None:
+            chosen = db.execute(f"SELECT min(job_id) FROM jobs WHERE {may_run}", (now - LOST_AFTER_S,)).fetchone()[0]
+        elif in_the_way(workspace, job_id):
+            return None
+        else:
+            chosen = job_id
         row = db.execute(
             "UPDATE jobs SET state = 'running', worker = ?, started_at = ?, heartbeat_at = ?, claimed_progress = "
-            "progress"
-            " WHERE job_id = (SELECT min(job_id) FROM jobs WHERE state = 'queued' AND (worker IS NULL OR heartbeat_at "
-            "< ?))"
-            " RETURNING *",
-            (worker, now, now, now - LOST_AFTER_S),
+            f"progress WHERE job_id = ? AND {may_run} RETURNING *",
+            (worker, now, now, chosen, now - LOST_AFTER_S),
         ).fetchone()
     return _job(row) if row else None
+
+
+def in_the_way(workspace: Workspace, job_id: int) -> Job | None:
+    """The running job that a job of a terminal waits for, because both fill the catalog; None when it may begin."""
+    if job(workspace, job_id).kind not in FILLING:
+        return None
+    return next((j for j in _held(workspace) if j.kind in FILLING and j.job_id != job_id), None)
 
 
 def requeue_lost(workspace: Workspace) -> None:
@@ -207,14 +222,29 @@ def resume(workspace: Workspace, job_id: int) -> None:
     text = json.dumps(found.parameters, sort_keys=True)
     with workspace.write(counts=False) as db:
         changed = db.execute(
-            "UPDATE jobs SET state = 'queued', message = 'Waiting to go on', finished_at = NULL, lost = 0 WHERE "
-            "job_id = ?"
-            " AND state IN ('failed', 'cancelled') AND NOT EXISTS (SELECT 1 FROM jobs WHERE kind = ? AND parameters = ?"
-            " AND state IN ('queued', 'running'))",
+            "UPDATE jobs SET state = 'queued', message = 'Waiting to go on', finished_at = NULL, lost = 0,"
+            " dismissed = 0 WHERE job_id = ? AND state IN ('failed', 'cancelled') AND NOT EXISTS"
+            " (SELECT 1 FROM jobs WHERE kind = ? AND parameters = ? AND state IN ('queued', 'running'))",
             (job_id, found.kind, text),
         ).rowcount
     if not changed:
         raise StoreError(f"The same work as job {job_id} waits or runs already.", "Wait for it, or stop it first.")
+
+
+def last_failure(workspace: Workspace) -> Job | None:
+    """The newest job that failed, unless somebody dismissed it or the same kind of work was begun again since."""
+    with workspace.connect() as db:
+        row = db.execute(
+            "SELECT * FROM jobs AS j WHERE state = 'failed' AND NOT dismissed AND NOT EXISTS (SELECT 1 FROM jobs AS l"
+            " WHERE l.kind = j.kind AND l.job_id > j.job_id) ORDER BY finished_at DESC LIMIT 1"
+        ).fetchone()
+    return _job(row) if row else None
+
+
+def dismiss(workspace: Workspace, job_id: int) -> None:
+    """Take a failed job out of everybody's sight; the pages of its kind still list it, and it can be resumed."""
+    with workspace.write(counts=False) as db:
+        db.execute("UPDATE jobs SET dismissed = 1 WHERE job_id = ? AND state = 'failed'", (job_id,))
 
 
 def tend(workspace: Workspace) -> None:
@@ -233,8 +263,7 @@ def start_worker(workspace: Workspace) -> int | None:
     """
     requeue_lost(workspace)
     log_file = workspace.logs / "worker.log"
-    just_started = log_file.exists() and time.time() - log_file.stat().st_mtime < STARTING_S
-    if just_started or any(j.state == "running" or j.is_stopping for j in _held(workspace)):
+    if _is_fresh(log_file) or any(j.state == "running" or j.is_stopping for j in _held(workspace)):
         return None
     workspace.logs.mkdir(parents=True, exist_ok=True)
     log_file.touch()
@@ -249,6 +278,14 @@ def start_worker(workspace: Workspace) -> int | None:
         )
     threading.Thread(target=process.wait, daemon=True).start()  # a dead child must not look alive
     return process.pid
+
+
+def _is_fresh(file: Path) -> bool:
+    """True for a file that was touched a moment ago; one from the future (the clock was set back) is not."""
+    try:
+        return 0 <= time.time() - file.stat().st_mtime < STARTING_S
+    except FileNotFoundError:
+        return False
 
 
 def _held(workspace: Workspace) -> list[Job]:

@@ -3,8 +3,11 @@
 A model's id is the start of the sha256 of its weights, so the same weights registered twice are one model.
 """
 
+import errno
 import json
 import shutil
+import tempfile
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -107,16 +110,23 @@ class ModelRegistry:
         return self.get(model_id)
 
     def _copy(self, folder: Path, target: Path) -> None:
+        """Put a copy of a folder at `target` in one step; of two processes that do it at once the first one stays."""
         check_room(
             self.workspace, sum(p.stat().st_size for p in folder.rglob("*") if p.is_file()), "The copy of the model"
         )
-        temporary = self.workspace.models / f".copying-{target.name}"
-        shutil.rmtree(temporary, ignore_errors=True)
-        shutil.copytree(folder, temporary)
-        if target.exists():
-            target.rename(temporary.with_suffix(".old"))
-        temporary.rename(target)
-        shutil.rmtree(temporary.with_suffix(".old"), ignore_errors=True)
+        replaces = target.exists()
+        self.workspace.models.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=self.workspace.models, prefix=".copying-") as temporary:
+            made = Path(temporary) / "new"
+            shutil.copytree(folder, made)
+            if replaces:
+                with suppress(FileNotFoundError):  # the other one has just taken it away
+                    target.rename(Path(temporary) / "old")
+            try:
+                made.rename(target)
+            except OSError as error:
+                if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
+                    raise  # else the other one was first, with the same weights
 
     def models(self) -> list[ModelCard]:
         """All registered models, newest first."""

@@ -29,9 +29,10 @@ def map_path(workspace: Workspace, model_id: str) -> Path:
     return workspace.maps / f"{model_id}.npz"
 
 
-def refused_path(workspace: Workspace, model_id: str) -> Path:
-    """The list of ECGs that a model could not embed, with reasons: what is no longer waited for."""
-    return workspace.vectors / f"ecg-refused--{model_id}.json"
+def refused_path(workspace: Workspace, model_id: str, what: str = "ecg") -> Path:
+    """The list of ECGs that a model (or "clip": of clips that a clip encoder) could not embed, with reasons: what is no
+    longer waited for."""
+    return workspace.vectors / f"{what}-refused--{model_id}.json"
 
 
 def runs_folder(workspace: Workspace) -> Path:

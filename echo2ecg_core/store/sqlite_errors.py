@@ -23,35 +23,35 @@ def is_lock(error: sqlite3.Error) -> bool:
 
 
 def in_words(error: sqlite3.Error | OSError, folder: Path) -> StoreError:
-    """An error of SQLite, or of making the folder, as a sentence; by its name the workspace alone is told."""
-    name, code = folder.name, _code(error)
+    """An error of SQLite, or of making the folder, as a sentence without names of folders: visitors read it."""
+    code = _code(error)
     if code in _LOCKED:
         return WorkspaceBusy(
-            f"The workspace {name} is busy: another process has been writing to it all the time.",
+            "The workspace is busy: another process has been writing to it all the time.",
             "Nothing was changed. Wait until the other work has finished, then try again.",
         )
     if code == sqlite3.SQLITE_FULL or (code in _OUTSIDE and _is_full(folder)) or _errno(error) in _NO_SPACE:
         return DiskFull(
-            f"The disk of the workspace {name} is full.",
+            "The disk of the workspace is full.",
             "Free some space where it lies, then Resume: what was finished is kept.",
         )
     if code in _RIGHTS or isinstance(error, OSError):
         return StoreError(
-            f"The workspace {name} cannot be opened for writing ({_plain(error)}).",
+            f"The workspace cannot be opened for writing ({_plain(error)}).",
             "Check that the folder exists and may be written, or name another with --workspace.",
         )
     if code == sqlite3.SQLITE_IOERR:
         return StoreError(
-            f"The disk of the workspace {name} does not answer as it should ({_plain(error)}).",
+            f"The disk of the workspace does not answer as it should ({_plain(error)}).",
             "Check the disk or the network drive, then try again; what was finished is kept.",
         )
     if code in _DAMAGED:
         return StoreError(
-            f"The catalog of the workspace {name} is damaged and cannot be used ({_plain(error)}).",
+            f"The catalog of the workspace is damaged and cannot be used ({_plain(error)}).",
             "Restore the folder from a copy.",
         )
     return StoreError(
-        f"The catalog of the workspace {name} cannot be used ({_plain(error)}).",
+        f"The catalog of the workspace cannot be used ({_plain(error)}).",
         "Run `check`; if it finds nothing, send this message to whoever maintains the program.",
     )
 

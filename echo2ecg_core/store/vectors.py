@@ -8,9 +8,10 @@ vectors are simply made again. Search is exact (faiss, flat, half precision): ap
 import json
 import os
 import re
+import threading
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +21,10 @@ from echo2ecg_core.store.database import write_atomically
 
 KINDS = ("clip", "study", "study_aligned", "ecg", "ecg_aligned")
 SUFFIX = ".safetensors"
+KEPT_FILES = 6  # what the pages ask of one model; of each file the newest version alone
+
+_kept: dict[Path, tuple[tuple[int, int, int], "VectorSet"]] = {}
+_reading = threading.Lock()
 
 
 @dataclass(frozen=True, eq=False)
@@ -187,15 +192,25 @@ def load_vectors(folder: Path, kind: str, model_id: str) -> VectorSet:
     """
     path = vectors_path(folder, kind, model_id)
     try:
-        version = path.stat()
+        found = path.stat()
     except FileNotFoundError:
+        with _reading:
+            _kept.pop(path, None)
         return VectorSet(kind, model_id, (), np.empty((0, 0), np.float32))
-    return _read(path, kind, model_id, (version.st_ino, version.st_mtime_ns, version.st_size))
+    version = found.st_ino, found.st_mtime_ns, found.st_size
+    with _reading:  # two pages that ask at once read once
+        known, vectors = _kept.pop(path, (None, None))
+        if known != version:
+            vectors = None  # let go of the old matrix before the new one is read
+            vectors = _read(path, kind, model_id, version[2])
+        _kept[path] = version, vectors  # at the end: the last used
+        while len(_kept) > KEPT_FILES:
+            _kept.pop(next(iter(_kept)))
+        return vectors
 
 
-@lru_cache(maxsize=6)
-def _read(path: Path, kind: str, model_id: str, version: tuple[int, int, int]) -> VectorSet:
-    """The set in a file; `version` is part of the key, so that a replaced file is read anew."""
+def _read(path: Path, kind: str, model_id: str, size: int) -> VectorSet:
+    """The set in a file of `size` bytes."""
     from safetensors import SafetensorError, safe_open
 
     try:
@@ -205,7 +220,7 @@ def _read(path: Path, kind: str, model_id: str, version: tuple[int, int, int]) -
         _check(ids, matrix, None)
     except (SafetensorError, OSError, KeyError, ValueError, StoreError) as error:
         raise StoreError(
-            f"The file of the {kind} vectors of model {model_id} is damaged ({version[2]} bytes).",
+            f"The file of the {kind} vectors of model {model_id} is damaged ({size} bytes).",
             "Run the embedding job: it sets the file aside and makes these vectors again.",
         ) from error
     if (about.get("kind"), about.get("model_id")) != (kind, model_id):

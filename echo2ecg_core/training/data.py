@@ -1,23 +1,30 @@
 """What a training reads, made once: cleaned ECGs, frozen clip vectors, and tables that say whose they are.
 
-From a workspace: ECGs are cleaned into one memory-mapped matrix, clip vectors are those that the embedding job stored.
-From a phantom cohort: prepare_phantom.py. The loop itself looks nothing up in tables; `paired` turns them into rows.
+From a workspace: ECGs are cleaned into one memory-mapped matrix, each with its own length; clip vectors are those that
+the embedding job stored. From a phantom cohort: phantom_data.py. The loop itself looks nothing up in tables; `paired`
+(or `alone`, for an objective without echo) turns them into rows.
 """
 
 import hashlib
+import io
 import json
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
+from echo2ecg_core.echo.clip import VIEWS
 from echo2ecg_core.errors import Echo2ECGError, StoreError
 from echo2ecg_core.models.specs import EcgInputSpec
 from echo2ecg_core.progress import Progress, silent
 from echo2ecg_core.store.catalog import Catalog
-from echo2ecg_core.store.database import Workspace
-from echo2ecg_core.training.pairs import PreparedPairs, find_pairs
+from echo2ecg_core.store.database import Workspace, write_atomically
+from echo2ecg_core.store.times import nearest_in_time
+from echo2ecg_core.training.pairs import PreparedPairs, find_pairs, refuse_none
+
+MOST_S = 10  # seconds of a recording that are kept
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,6 +34,8 @@ class TrainingData:
     Attributes:
         ecgs: Table ecg_id, patient_id, ecg_time, split; row i belongs to `signals[i]`.
         signals: (n, 12, t) float16, cleaned at the model's rate; may be memory-mapped.
+        lengths: (n,) samples of each that are its own, zeros behind them; None: all t.
+        left_out: ECGs of the workspace that do not fill one window or cannot be cleaned.
         studies: Table study_id, patient_id, study_date, split and one column a measured phenotype.
         clips: Table study_id, view (index in VIEWS, -1 unknown); row i belongs to `clip_data[i]`.
         clip_data: (n, 512) float32 clip vectors, or (n, 16, 56, 56) float16 pooled clips before there is an encoder.
@@ -37,6 +46,8 @@ class TrainingData:
     studies: pd.DataFrame
     clips: pd.DataFrame
     clip_data: np.ndarray
+    lengths: np.ndarray | None = None
+    left_out: int = 0
 
     def fingerprint(self) -> str:
         """sha256 over labels and signals: the data a model was trained on."""
@@ -74,17 +85,50 @@ def paired(
         [table.patient_id.astype("category").cat.codes, ecg_row[table.ecg_id], study_row[table.study_id]], 1
     )
     clips_of = [np.array(rows_of.get(i, []), int) for i in data.studies.study_id]
-    return PreparedPairs(data.signals, data.clip_data, clips_of, pairs.astype(np.int64))
+    return PreparedPairs(data.signals, data.clip_data, clips_of, pairs.astype(np.int64), data.lengths)
+
+
+def alone(data: TrainingData, split: str) -> PreparedPairs:
+    """The ECGs of one split without any echo, for an objective that reads none: study row -1.
+
+    Raises:
+        StoreError: there is none.
+    """
+    rows = np.flatnonzero(data.ecgs.split == split)
+    if not len(rows):
+        raise StoreError(
+            f"No {split} patient has an ECG that fills a window.", "Import ECGs of patients in every split."
+        )
+    patients = data.ecgs.patient_id.iloc[rows].astype("category").cat.codes
+    pairs = np.stack([patients, rows, np.full(len(rows), -1)], 1)
+    return PreparedPairs(data.signals, data.clip_data, [], pairs.astype(np.int64), data.lengths)
+
+
+def window_batches(
+    data: TrainingData, ecg_rows: np.ndarray, spec: EcgInputSpec, size: int = 32
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Batches of these ECG rows as (places in `ecg_rows`, windows (b, w, 12, n) float32), each of ECGs that have as
+    many windows; the first one or all, as the spec says."""
+    ecg_rows = np.asarray(ecg_rows)
+    own = np.full(len(ecg_rows), data.signals.shape[2]) if data.lengths is None else data.lengths[ecg_rows]
+    counts = own // spec.n_samples if spec.windows == "all" else np.ones(len(ecg_rows), int)
+    for count in np.unique(counts):
+        places = np.flatnonzero(counts == count)
+        for batch in (places[i : i + size] for i in range(0, len(places), size)):
+            signals = np.asarray(data.signals[ecg_rows[batch], :, : count * spec.n_samples], np.float32)
+            windows = signals.reshape(len(batch), 12, count, spec.n_samples).swapaxes(1, 2)
+            yield batch, np.ascontiguousarray(windows)
 
 
 def nearest_pairs(data: TrainingData, split: str, within_days: float = 7.0) -> pd.DataFrame:
-    """One row an ECG with a study close in time: ecg_id, study_id, patient_id, days_apart, ecg_row, study_row."""
+    """One row an ECG with its study nearest in time: ecg_id, study_id, patient_id, days_apart, ecg_row, study_row.
+
+    Raises:
+        StoreError: there is none.
+    """
     studies = data.studies[data.studies.split == split]
-    table = (
-        find_pairs(data.ecgs, studies, within_days)
-        .sort_values(["ecg_id", "days_apart", "study_id"])
-        .drop_duplicates("ecg_id")
-    )
+    table = nearest_in_time(data.ecgs, studies, within_days)
+    refuse_none(table, within_days)
     ecg_row = pd.Series(np.arange(len(data.ecgs)), data.ecgs.ecg_id)
     study_row = pd.Series(np.arange(len(data.studies)), data.studies.study_id)
     return table.assign(
@@ -103,7 +147,7 @@ def weights_id(network) -> str:
 def workspace_data(
     workspace: Workspace,
     spec: EcgInputSpec,
-    clip_encoder_id: str,
+    clip_encoder_id: str | None,
     folder: Path,
     progress: Progress = silent,
 ) -> TrainingData:
@@ -112,72 +156,91 @@ def workspace_data(
     Args:
         workspace: Holds imported or simulated patients.
         spec: How ECGs are prepared.
-        clip_encoder_id: Whose stored clip vectors are taken.
+        clip_encoder_id: Whose stored clip vectors are taken; None: none, for an objective that reads ECGs alone.
         folder: Of the prepared ECGs.
         progress: Told the share that is done.
 
     Raises:
         StoreError: there are no ECGs, or no clip vectors of this encoder.
     """
-    from echo2ecg_core.echo.clip import VIEWS
     from echo2ecg_core.store.vectors import load_vectors
 
     catalog = Catalog(workspace)
-    ecgs, clips = catalog.ecgs(), catalog.clips()
-    vectors = load_vectors(workspace.vectors, "clip", clip_encoder_id)
-    clips = clips[clips.clip_id.isin(vectors.ids)].reset_index(drop=True)
-    if ecgs.empty or clips.empty:
-        raise StoreError(
-            f"The workspace has {len(ecgs)} ECGs and {len(clips)} clips with vectors; training needs both.",
-            "Import an archive and run `embed` first.",
-        )
-    signals, kept = _cleaned(catalog, ecgs, spec, folder, progress)
+    ecgs, clips, clip_data = catalog.ecgs(), catalog.clips().iloc[:0], np.zeros((0, 512), np.float32)
+    if clip_encoder_id is not None:
+        vectors = load_vectors(workspace.vectors, "clip", clip_encoder_id)
+        clips = catalog.clips()
+        clips = clips[clips.clip_id.isin(vectors.ids)].reset_index(drop=True)
+        if ecgs.empty or clips.empty:
+            raise StoreError(
+                f"The workspace has {len(ecgs)} ECGs and {len(clips)} clips with vectors; training needs both.",
+                "Import an archive and run `embed` first.",
+            )
+        clip_data = vectors.rows(list(clips.clip_id)).astype(np.float32)
+    signals, lengths = _cleaned(catalog, ecgs, spec, folder, progress)
+    kept = lengths > 0
     view = clips.view.map({name: i for i, name in enumerate(VIEWS)}).fillna(-1).astype(int)
     return TrainingData(
         ecgs[kept].reset_index(drop=True),
         signals,
         catalog.studies(),
         clips[["study_id"]].assign(view=view),
-        vectors.rows(list(clips.clip_id)).astype(np.float32),
+        clip_data,
+        lengths[kept],
+        int((~kept).sum()),
     )
 
 
 def _cleaned(
     catalog: Catalog, ecgs: pd.DataFrame, spec: EcgInputSpec, folder: Path, progress: Progress
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Cleaned ECGs (n, 12, t) as a memory map, all cut to the shortest that holds a window, and which ECGs they are."""
-    key = hashlib.sha256(json.dumps([spec.to_dict(), ecgs.content_hash.tolist()]).encode()).hexdigest()[:12]
-    file, rows = folder / f"ecgs-{key}.npy", folder / f"ecgs-{key}.rows.npy"
-    if not rows.exists():
+    """Cleaned ECGs one after another as a memory map (kept, 12, t), zeros behind the end of each, and how many samples
+    every ECG of the table has, at most ten seconds: (n,), 0 for one that is left out."""
+    known = [spec.to_dict(), ecgs.content_hash.tolist(), "own lengths"]
+    key = hashlib.sha256(json.dumps(known).encode()).hexdigest()[:12]
+    file, told = folder / f"ecgs-{key}.npy", folder / f"ecgs-{key}.lengths.npy"
+    if not told.exists():
         folder.mkdir(parents=True, exist_ok=True)
-        length = _common_length(ecgs, spec)
-        temporary = np.lib.format.open_memmap(file, "w+", np.float16, (len(ecgs), 12, length))
-        kept = np.zeros(len(ecgs), bool)
+        lengths, longest = np.zeros(len(ecgs), int), _longest(ecgs, spec)
+        matrix = np.lib.format.open_memmap(file, "w+", np.float16, (len(ecgs), 12, longest))
         for i, ecg_id in enumerate(ecgs.ecg_id):
-            signal = _clean_whole(catalog, ecg_id, spec, length)
+            signal = _clean_whole(catalog, ecg_id, spec, longest)
             if signal is not None:
-                temporary[kept.sum()], kept[i] = signal, True
-            progress((i + 1) / len(ecgs), f"Cleaning ECGs: {i + 1} of {len(ecgs)}")
-        temporary.flush()
-        np.save(rows, kept)
-    kept = np.load(rows)
-    return np.load(file, mmap_mode="r")[: kept.sum()], kept
+                lengths[i] = signal.shape[1]
+                matrix[(lengths > 0).sum() - 1, :, : lengths[i]] = signal
+            progress((i + 1) / len(ecgs), f"Cleaning ECGs: {i + 1:,} of {len(ecgs):,}")
+        matrix.flush()
+        buffer = io.BytesIO()
+        np.save(buffer, lengths)
+        write_atomically(told, buffer.getvalue())
+    lengths = np.load(told)
+    return np.load(file, mmap_mode="r")[: (lengths > 0).sum()], lengths
 
 
-def _common_length(ecgs: pd.DataFrame, spec: EcgInputSpec) -> int:
-    """Samples every prepared ECG has: of the shortest recording that fills a window, at most ten seconds."""
-    lengths = (ecgs.duration_s * spec.sampling_rate_hz).astype(int)
-    enough = lengths[lengths >= spec.n_samples]
-    if enough.empty:
+def fills_a_window(ecgs: pd.DataFrame, spec: EcgInputSpec) -> pd.Series:
+    """Whether each ECG of the catalog lasts as long as one window."""
+    return np.rint(ecgs.duration_s * spec.sampling_rate_hz) >= spec.n_samples
+
+
+def _longest(ecgs: pd.DataFrame, spec: EcgInputSpec) -> int:
+    """Samples of the longest prepared ECG, at most ten seconds.
+
+    Raises:
+        StoreError: none fills a window.
+    """
+    enough = fills_a_window(ecgs, spec)
+    if not enough.any():
         raise StoreError(
             f"No ECG lasts the {spec.n_samples / spec.sampling_rate_hz:.2f} s that one window needs.",
             "Import longer recordings.",
         )
-    return int(min(enough.min(), 10 * spec.sampling_rate_hz))
+    longest = np.ceil(ecgs.duration_s[enough].max() * spec.sampling_rate_hz) + 1  # resampling may round up
+    return int(min(longest, MOST_S * spec.sampling_rate_hz))
 
 
-def _clean_whole(catalog: Catalog, ecg_id: str, spec: EcgInputSpec, length: int) -> np.ndarray | None:
-    """The first `length` prepared samples of a stored ECG, or None when it is too short or cannot be cleaned."""
+def _clean_whole(catalog: Catalog, ecg_id: str, spec: EcgInputSpec, longest: int) -> np.ndarray | None:
+    """The first `longest` prepared samples of a stored ECG, or None when it does not fill a window or cannot be
+    cleaned."""
     from echo2ecg_core.ecg.preprocess import clean_whole
 
     record = catalog.ecg_record(ecg_id)
@@ -187,4 +250,4 @@ def _clean_whole(catalog: Catalog, ecg_id: str, spec: EcgInputSpec, length: int)
         )
     except Echo2ECGError:
         return None
-    return signal[:, :length].astype(np.float16) if signal.shape[1] >= length else None
+    return signal[:, :longest].astype(np.float16) if signal.shape[1] >= spec.n_samples else None

@@ -5,6 +5,7 @@ A workspace that is trained on gets the clip vectors it lacks here, so that an E
 aligned with the clip encoder of any registered model.
 """
 
+import io
 from dataclasses import replace
 from pathlib import Path
 
@@ -60,7 +61,9 @@ def new_clip_encoder(settings: TrainingSettings, folder: Path, progress: Progres
             f"Clip encoder, epoch {m['epoch']}: views named right {m['view_accuracy']:.0%}",
         ),
     )
-    torch.save(network.state_dict(), kept)
+    content = io.BytesIO()
+    torch.save(network.state_dict(), content)
+    write_atomically(kept, content.getvalue())  # a half of it would be taken for the encoder at the next start
     return network
 
 

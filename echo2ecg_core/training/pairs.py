@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from echo2ecg_core.errors import StoreError
+from echo2ecg_core.store.times import pairs_in_time
 
 
 def find_pairs(ecgs: pd.DataFrame, studies: pd.DataFrame, within_days: float = 7.0) -> pd.DataFrame:
@@ -25,18 +26,20 @@ def find_pairs(ecgs: pd.DataFrame, studies: pd.DataFrame, within_days: float = 7
     """
     if (studies.groupby("patient_id").split.nunique() > 1).any():
         raise StoreError("A patient is in two splits.", "Give every patient one split and prepare the data again.")
-    pairs = ecgs[["ecg_id", "patient_id", "ecg_time"]].merge(
-        studies[["study_id", "patient_id", "study_date", "split"]], on="patient_id"
-    )
-    gap = pd.to_datetime(pairs.ecg_time, errors="coerce") - pd.to_datetime(pairs.study_date, errors="coerce")
-    pairs["days_apart"] = gap.abs().dt.total_seconds() / 86400
-    pairs = pairs[pairs.days_apart <= within_days].reset_index(drop=True)
+    pairs = pairs_in_time(ecgs, studies, within_days)
+    refuse_none(pairs, within_days)
+    return pairs
+
+
+def refuse_none(pairs: pd.DataFrame, within_days: float) -> None:
+    """Raises:
+    StoreError: there is no pair.
+    """
     if pairs.empty:
         raise StoreError(
             f"No ECG lies within {within_days:g} days of an echo study of the same patient.",
             "Allow more days between them, or import ECGs and studies of the same patients.",
         )
-    return pairs[["ecg_id", "study_id", "patient_id", "split", "days_apart"]]
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,15 +48,17 @@ class PreparedPairs:
 
     Attributes:
         ecgs: (n_ecgs, 12, t) float16, cleaned at the model's rate; may be memory-mapped.
+        lengths: (n_ecgs,) samples of each that are its own, zeros behind them; None: all t.
         clips: (n_clips, 512) float32 frozen clip vectors.
         clips_of: For every study its rows of `clips`.
-        pairs: (n_pairs, 3) int: patient, ECG row, study row.
+        pairs: (n_pairs, 3) int: patient, ECG row, study row (-1 where ECGs are learnt from alone).
     """
 
     ecgs: np.ndarray
     clips: np.ndarray
     clips_of: list[np.ndarray]
     pairs: np.ndarray
+    lengths: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.pairs)
@@ -72,6 +77,21 @@ class PreparedPairs:
         shuffled = self.shuffled(rng)
         _, first = np.unique(shuffled[:, 0], return_index=True)
         return shuffled[rng.permutation(first)]
+
+    def windows(self, ecgs: np.ndarray, n_samples: int, rng: np.random.Generator | None = None) -> np.ndarray:
+        """A window (b, 12, n_samples) float32 of each of these ECG rows, within its own length.
+
+        Args:
+            ecgs: ECG rows.
+            n_samples: Of a window.
+            rng: Draws where each begins; the last possible start is never drawn, as published. None: at the start.
+        """
+        own = np.full(len(ecgs), self.ecgs.shape[2]) if self.lengths is None else self.lengths[ecgs]
+        starts = np.zeros(len(ecgs), int) if rng is None else rng.integers(np.maximum(own - n_samples, 1))
+        found = np.empty((len(ecgs), 12, n_samples), np.float32)
+        for i, (row, start) in enumerate(zip(ecgs, starts, strict=True)):
+            found[i] = self.ecgs[row, :, start : start + n_samples]
+        return found
 
     def views(
         self, studies: np.ndarray, max_views: int = 128, dropout: float = 0.0, rng: np.random.Generator | None = None

@@ -7,9 +7,8 @@ the model's rate; a clip as the vector of a frozen clip encoder, or, while there
 training patients may also give their ECGs from other bodies: the same heart in another chest, with other electrodes.
 """
 
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures import as_completed
 from dataclasses import replace
-from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +16,7 @@ import pandas as pd
 
 from echo2ecg_core.echo.clip import VIEWS
 from echo2ecg_core.models.specs import EcgInputSpec
+from echo2ecg_core.processes import pool as process_pool
 from echo2ecg_core.progress import Progress, silent
 from echo2ecg_core.training.data import TrainingData
 
@@ -32,6 +32,7 @@ def prepare_cohort(
     *,
     n_whole: int | None = None,
     encoder=None,
+    with_clips: bool = True,
     processes: int = 2,
     progress: Progress = silent,
 ) -> TrainingData:
@@ -44,6 +45,7 @@ def prepare_cohort(
         n_whole: Only the first n_whole patients are rendered whole; of the later ones, training patients give their
             first study in `FEW_VIEWS` views, the others nothing. None: all whole.
         encoder: The frozen `PhantomVideoNet`; None keeps pooled clips.
+        with_clips: False renders no clip, for an objective that reads ECGs alone.
         processes: How many simulate at once.
         progress: Told share and message.
     """
@@ -51,12 +53,13 @@ def prepare_cohort(
     weights = None if encoder is None else {key: value.numpy() for key, value in encoder.state_dict().items()}
     wholes = n_patients if n_whole is None else n_whole
     starts = [s for s in range(0, n_patients, SHARD) if not _shard(folder, s).exists()]
-    with ProcessPoolExecutor(
-        processes, mp_context=get_context("spawn"), initializer=_start_process, initargs=(weights,)
-    ) as pool:
+    with process_pool(processes, _start_process, weights) as pool:
         tasks = [
-            pool.submit(_prepare_shard, n_patients, seed, s, spec, folder, wholes, weights is not None) for s in starts
+            pool.submit(_prepare_shard, n_patients, seed, s, spec, folder, wholes, weights is not None, with_clips)
+            for s in starts
         ]
+        if starts:  # the first shard takes minutes
+            progress(0.0, f"Simulating hearts: 0 of {len(starts) * SHARD}, told every {SHARD}")
         for done, task in enumerate(as_completed(tasks), 1):
             task.result()
             progress(done / len(starts), f"Simulating hearts: {done * SHARD} of {len(starts) * SHARD}")
@@ -74,8 +77,9 @@ def prepare_cohort(
                 for shard in visits
                 for _, studies in shard
                 for study, views in studies
-                for view in views
-            ]
+                for view in (views if with_clips else ())
+            ],
+            columns=["study_id", "view"],
         ),
         clip_data=np.concatenate([p["clips"] for p in parts]),
     )
@@ -100,7 +104,7 @@ def with_more_bodies(
     """
     known = set(data.ecgs.patient_id)
     starts = range(0, n_patients, SHARD)
-    with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool:
+    with process_pool(processes) as pool:
         tasks = {
             pool.submit(_prepare_bodies, n_patients, seed, s, spec, folder, n_bodies): s
             for s in starts
@@ -136,14 +140,15 @@ def _other_bodies(n_patients: int, seed: int, start: int, n_bodies: int) -> list
         cohort.patient(i) for i in range(start, min(start + SHARD, n_patients)) if cohort.split_of(i) == "train"
     ]
     return [
-        (patient, _in_another_body(ecg, body))
+        (patient, in_another_body(ecg, body))
         for patient in patients
         for ecg in patient.ecgs
         for body in range(1, n_bodies + 1)
     ]
 
 
-def _in_another_body(ecg, body: int):
+def in_another_body(ecg, body: int):
+    """The same heart in another chest, with other electrodes, beats and noise."""
     heart = replace(ecg.heart, body_seed=int(np.random.default_rng([*ecg.seed, body]).integers(2**31)))
     return replace(ecg, ecg_id=f"{ecg.ecg_id}-B{body}", heart=heart, seed=(*ecg.seed, body))
 
@@ -169,7 +174,7 @@ def _visits(n_patients: int, seed: int, start: int, n_whole: int) -> list:
     """Who is in a shard, with what: (patient, [(study, views)])."""
     from echo2ecg_core.phantom.cohort import PhantomCohort
 
-    cohort = PhantomCohort(n_patients, seed)
+    cohort = PhantomCohort(n_patients, seed, observer_noise=True)
     found = []
     for i in range(start, min(start + SHARD, n_patients)):
         whole = i < n_whole
@@ -226,15 +231,22 @@ def _start_process(weights: dict | None) -> None:
 
 
 def _prepare_shard(
-    n_patients: int, seed: int, start: int, spec: EcgInputSpec, folder: Path, n_whole: int, embed: bool
+    n_patients: int,
+    seed: int,
+    start: int,
+    spec: EcgInputSpec,
+    folder: Path,
+    n_whole: int,
+    embed: bool,
+    render: bool = True,
 ) -> None:
-    """Simulate patients start … start + SHARD - 1 in a process of its own."""
+    """Simulate patients start … start + SHARD - 1 in a process of its own; without `render` no clips."""
     from echo2ecg_core.training.clip_encoder import vectors_of
 
-    signals, clips = [], []
+    signals, clips = [], [] if render else [np.zeros((0, 512), np.float32)]
     for patient, studies in _visits(n_patients, seed, start, n_whole):
         signals += [_prepared(ecg, spec) for ecg in patient.ecgs]
-        for study, views in studies:
+        for study, views in studies if render else ():
             pooled = np.stack([_pooled_clip(study, view) for view in views])  # (v, 16, 56, 56)
             clips.append(vectors_of(_network, pooled) if embed else pooled)
     temporary = folder / f".writing-{start}.npz"

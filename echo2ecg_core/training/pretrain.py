@@ -1,4 +1,4 @@
-"""Pretraining of the ECG tower against frozen clip vectors: the loop in plain sight, on one process or many.
+"""Pretraining of the ECG tower, against frozen clip vectors or alone: the loop in plain sight, on one process or many.
 
 Lightning Fabric brings devices, bf16, DDP, torchrun and SLURM; the loop stays here. Everything random of a step (order,
 windows, augmentation, dropped paths) follows from seed, epoch, step and rank alone, so a checkpoint needs no random
@@ -7,10 +7,9 @@ epoch chosen by a noisy validation score is optimistic.
 """
 
 import os
-import pickle
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -19,12 +18,12 @@ from lightning_fabric import Fabric
 from torch import Tensor, nn
 
 from echo2ecg_core.ecg.augment import augment
-from echo2ecg_core.errors import Echo2ECGError
 from echo2ecg_core.models.echo2ecg import Echo2ECG, contrastive_loss
 from echo2ecg_core.models.specs import ModelSpec
 from echo2ecg_core.training.masked import MaskedAutoencoder
 from echo2ecg_core.training.pairs import PreparedPairs, not_negatives
 from echo2ecg_core.training.parameters import RunParameters, is_decayed, learning_rate_factor, rate_multiplier
+from echo2ecg_core.training.run_state import RunState
 
 CHECKPOINT_EVERY_S = 180.0
 TELL_EVERY_S = 2.0
@@ -66,7 +65,8 @@ def pretrain(
         parameters: How to train.
         fabric: Devices and processes; None: one device of this machine.
         start_from: Weights by their keys in an Echo2ECG network, all or some; None: random.
-        state_file: The checkpoint, written by the first process; None: not resumable.
+        state_file: The checkpoint, written and read by the first process, which hands the others what it holds; None:
+            not resumable. Whether there is one decides the first process alone.
         log: Told metrics (kinds "step" and "epoch") on the first process.
         checkpoint_every_s: Between two checkpoints inside an epoch.
 
@@ -84,18 +84,23 @@ def pretrain(
         parameter_groups(network if task.masked is None else task.masked, spec.ecg_encoder.depth, parameters),
         fused=True,
     )
-    run = _Run(parameters, train, fabric.world_size)
+    run = RunState(parameters, train, fabric.world_size)
     module, wrapped = fabric.setup(task, optimizer)
-    if state_file and state_file.exists():
-        run.restore(state_file, task, optimizer)
+    if saved := _shared_state(fabric, state_file):
+        run.restore(saved, task, optimizer)
 
     def save() -> None:
         if state_file and fabric.is_global_zero:
             run.save(state_file, task, optimizer)
 
     while run.epoch < parameters.epochs:
+        began, first = time.monotonic(), run.step_in_epoch
         _train_epoch(fabric, module, wrapped, run, spec, save, log, checkpoint_every_s)
         metrics = run.epoch_metrics() | (validate(task, validation, parameters) if fabric.is_global_zero else {})
+        whole_epoch = (
+            (time.monotonic() - began) * run.steps / max(run.steps - first, 1)
+        )  # validation and checkpoints too
+        metrics["eta_s"] = (parameters.epochs - run.epoch - 1) * whole_epoch
         run.next_epoch()
         save()
         if fabric.is_global_zero:
@@ -135,140 +140,51 @@ class _Task(nn.Module):
             for name, parameter in network.named_parameters():
                 parameter.requires_grad_(name.startswith("ecg_encoder."))
 
-    def forward(self, ecg: Tensor, views: Tensor, is_padding: Tensor, order: Tensor):
-        """Windows (b, 12, n), clips (b, v, 512), (b, v), patch orders (b, p) -> two (b, 512) and the temperature, or
-        the masked loss."""
+    def forward(self, ecg: Tensor, order: Tensor, views: Tensor | None = None, is_padding: Tensor | None = None):
+        """Windows (b, 12, n), patch orders (b, p), clips (b, v, 512), (b, v) -> two (b, 512) and the temperature, or
+        the masked loss, which needs no clips."""
         if self.masked is not None:
             return self.masked(ecg, order)
         ecg_side, study_side = self.network(ecg, views, is_padding)
         return ecg_side, study_side, torch.as_tensor(self.network.temperature(), device=ecg.device)
 
 
-@dataclass
-class _Run:
-    """Where a run stands: the epoch, the step in it, and the sums of its metrics so far."""
+def _shared_state(fabric: Fabric, state_file: Path | None) -> bytes | None:
+    """The checkpoint as the first process finds it, on every process; None where there is none.
 
-    parameters: RunParameters
-    train: PreparedPairs
-    world_size: int
-
-    def __post_init__(self):
-        self.epoch, self.step_in_epoch, self.sums, self.seconds = 0, 0, {}, 0.0
-        n = len(self.train) if self.parameters.epoch_of == "pairs" else self.train.n_patients
-        self.batch = min(self.parameters.batch_size, n) // self.world_size * self.world_size
-        self.steps = n // max(self.batch * self.parameters.accumulate, 1)
-        if self.steps == 0 or self.batch < 2:
-            raise Echo2ECGError(
-                f"There are {n} training {self.parameters.epoch_of}, fewer than one step needs "
-                f"({self.parameters.batch_size} x {self.parameters.accumulate}).",
-                "Use a smaller batch or more data.",
-            )
-
-    @property
-    def step(self) -> int:
-        """Optimiser steps done."""
-        return self.epoch * self.steps + self.step_in_epoch
-
-    @property
-    def progress(self) -> float:
-        """Share of the run that is done."""
-        return self.step / (self.steps * self.parameters.epochs)
-
-    def batches(self, rank: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        """From the current step on: all pairs of one contrast (b, 3) and this process's share of them; `accumulate` a
-        step."""
-        rng = np.random.default_rng([self.parameters.seed, self.epoch])
-        pairs = self.train.shuffled(rng) if self.parameters.epoch_of == "pairs" else self.train.one_per_patient(rng)
-        first = self.step_in_epoch * self.parameters.accumulate
-        for i in range(first, self.steps * self.parameters.accumulate):
-            whole = pairs[i * self.batch : (i + 1) * self.batch]
-            share = self.batch // self.world_size
-            yield whole, whole[rank * share : (rank + 1) * share]
-
-    def count(self, metrics: dict, seconds: float) -> None:
-        """Add one step's metrics to the sums of this epoch."""
-        self.sums = {key: self.sums.get(key, 0.0) + value for key, value in metrics.items()}
-        self.step_in_epoch += 1
-        self.seconds += seconds
-
-    def epoch_metrics(self) -> dict:
-        """Means over the epoch that has just ended."""
-        n = max(self.step_in_epoch, 1)
-        pairs_per_s = self.step_in_epoch * self.batch * self.parameters.accumulate / max(self.seconds, 1e-9)
-        left = (self.parameters.epochs - self.epoch - 1) * self.seconds
-        return {
-            "epoch": self.epoch + 1,
-            "epochs": self.parameters.epochs,
-            "step": self.step,
-            **{k: v / n for k, v in self.sums.items()},
-            "pairs_per_s": pairs_per_s,
-            "seconds": self.seconds,
-            "eta_s": left,
-        }
-
-    def next_epoch(self) -> None:
-        """Begin the next epoch."""
-        self.epoch, self.step_in_epoch, self.sums, self.seconds = self.epoch + 1, 0, {}, 0.0
-
-    def save(self, path: Path, task: nn.Module, optimizer) -> None:
-        """Write everything that a resumed run needs, in one step: whoever reads sees the old checkpoint or the new
-        one."""
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = path.with_suffix(".writing")
-        place = {"epoch": self.epoch, "step_in_epoch": self.step_in_epoch, "sums": self.sums, "seconds": self.seconds}
-        try:
-            with open(temporary, "wb") as file:
-                torch.save({"task": task.state_dict(), "optimizer": optimizer.state_dict(), "place": place}, file)
-                file.flush()
-                os.fsync(file.fileno())
-            os.replace(temporary, path)
-        finally:
-            temporary.unlink(missing_ok=True)  # a disk that fills up keeps the last whole checkpoint
-
-    def restore(self, path: Path, task: nn.Module, optimizer) -> None:
-        """Go on from a checkpoint.
-
-        Raises:
-            Echo2ECGError: it cannot be read, or belongs to a run with other sizes.
-        """
-        try:
-            saved = torch.load(path, weights_only=True, map_location="cpu")
-            task.load_state_dict(saved["task"])
-            optimizer.load_state_dict(saved["optimizer"])
-        except (OSError, RuntimeError, ValueError, KeyError, EOFError, pickle.UnpicklingError) as error:
-            raise Echo2ECGError(
-                f"The checkpoint of this run cannot be continued ({type(error).__name__}).",
-                "Remove it to start again, or set the parameters as they were.",
-            ) from error
-        for key, value in saved["place"].items():
-            setattr(self, key, value)
+    The others never look at the file: their disk may be another one, and a run in which some go on and some begin
+    anew is lost.
+    """
+    content = state_file.read_bytes() if fabric.is_global_zero and state_file and state_file.exists() else None
+    return fabric.broadcast(content) if fabric.world_size > 1 else content
 
 
 def _train_epoch(
     fabric: Fabric,
     module,
     optimizer,
-    run: _Run,
+    run: RunState,
     spec: ModelSpec,
     save: Callable[[], None],
     log: Log,
     checkpoint_every_s: float,
 ) -> None:
-    """Train to the end of the current epoch, from the step where the run stands."""
+    """Train to the end of the current epoch, from the step where the run stands.
+
+    Metrics stay on the device until somebody is told of them or a checkpoint is due: reading a number makes the host
+    wait for the device, and a device that waits for the host in every step is half idle.
+    """
     p = run.parameters
     module.train()
-    saved = told = time.monotonic()
+    saved = told = step_began = time.monotonic()
     batches, parts = run.batches(fabric.global_rank), []
     for whole, own in batches:
-        began = time.monotonic()
         last = len(parts) == p.accumulate - 1
         _seed(run, len(parts), fabric.global_rank)
         with fabric.no_backward_sync(module, enabled=not last and fabric.world_size > 1):
             metrics = _loss(fabric, module, run, spec, whole, own, len(parts))
             fabric.backward(metrics["loss"] / p.accumulate)
-        parts.append(
-            {key: float(value.detach()) for key, value in metrics.items()} | {"seconds": time.monotonic() - began}
-        )
+        parts.append({key: value.detach().double() for key, value in metrics.items()})
         if not last:
             continue
         factor = learning_rate_factor(run.step, p.warmup_epochs * run.steps, p.epochs * run.steps, p.min_lr_factor)
@@ -277,47 +193,39 @@ def _train_epoch(
         norm = torch.nn.utils.clip_grad_norm_(module.parameters(), p.clip_norm or torch.inf)
         optimizer.step()
         optimizer.zero_grad(set_to_none=True)
-        step = {key: sum(part[key] for part in parts) / len(parts) for key in parts[0] if key != "seconds"}
-        step |= {"lr": p.lr * factor, "grad_norm": float(norm)}
-        seconds = sum(part["seconds"] for part in parts)
-        run.count(step, seconds)
-        if fabric.is_global_zero and time.monotonic() - told >= TELL_EVERY_S:
-            told = time.monotonic()
-            log(
-                {
-                    "kind": "step",
-                    "epoch": run.epoch + run.step_in_epoch / run.steps,
-                    "step": run.step,
-                    "progress": run.progress,
-                    **step,
-                    "pairs_per_s": len(whole) * len(parts) / seconds,
-                    **device_load(fabric.device),
-                }
-            )
-        parts = []
-        if time.monotonic() - saved >= checkpoint_every_s:
+        step = {key: sum(part[key] for part in parts) / len(parts) for key in parts[0]}
+        step |= {"lr": p.lr * factor, "grad_norm": norm.double()}
+        parts, now = [], time.monotonic()
+        run.count(step, now - step_began)
+        step_began = now
+        if now - told >= TELL_EVERY_S:
+            told = now
+            run.refuse_no_number()
+            if fabric.is_global_zero:
+                log(run.step_metrics(step) | device_load(fabric.device))
+        if now - saved >= checkpoint_every_s:
+            run.refuse_no_number()
             save()
             saved = time.monotonic()
 
 
-def _seed(run: _Run, part: int, rank: int) -> None:
+def _seed(run: RunState, part: int, rank: int) -> None:
     """Everything random of this step follows from here."""
     torch.manual_seed(((run.parameters.seed * 1009 + run.step) * 1013 + part) * 257 + rank)
 
 
-def _loss(fabric: Fabric, module, run: _Run, spec: ModelSpec, whole: np.ndarray, own: np.ndarray, part: int) -> dict:
+def _loss(
+    fabric: Fabric, module, run: RunState, spec: ModelSpec, whole: np.ndarray, own: np.ndarray, part: int
+) -> dict:
     """Loss of one contrast over all processes, and the temperature; or the loss of one masked batch."""
     p, train = run.parameters, run.train
     rng = np.random.default_rng([p.seed, run.step, part, fabric.global_rank])
     generator = torch.Generator().manual_seed(int(rng.integers(2**62)))
-    ecg = torch.from_numpy(np.asarray(train.ecgs[own[:, 1]], np.float32))  # (b, 12, t)
+    ecg = torch.from_numpy(train.windows(own[:, 1], spec.ecg_input.n_samples, rng))  # (b, 12, n)
     ecg = augment(ecg.to(fabric.device), generator, replace(p.augmentation, n_samples=spec.ecg_input.n_samples))
-    single = spec.study.pooling == "single_view"
-    views, is_padding = (
-        train.one_view(own[:, 2], rng) if single else train.views(own[:, 2], spec.study.max_views, p.view_dropout, rng)
-    )
     order = torch.rand(len(own), 12 * spec.ecg_encoder.n_patches, generator=generator).argsort(1)  # (b, p)
-    out = module(ecg, *(torch.from_numpy(a).to(fabric.device) for a in (views, is_padding)), order.to(fabric.device))
+    studies = () if p.objective == "masked" else _studies(train, own[:, 2], spec, p.view_dropout, rng)
+    out = module(ecg, order.to(fabric.device), *(torch.from_numpy(a).to(fabric.device) for a in studies))
     metrics = {}
     if p.objective == "masked":
         loss = out
@@ -329,11 +237,14 @@ def _loss(fabric: Fabric, module, run: _Run, spec: ModelSpec, whole: np.ndarray,
             )
         excluded = None if p.same_patient_negatives else torch.from_numpy(not_negatives(whole)).to(fabric.device)
         loss = contrastive_loss(ecg_side, study_side, metrics["temperature"], not_negative=excluded)
-    if not torch.isfinite(loss):
-        raise Echo2ECGError(
-            f"The loss became {loss.item()} in epoch {run.epoch + 1}.", "Start again with a lower learning rate."
-        )
     return {"loss": loss, **metrics}
+
+
+def _studies(train: PreparedPairs, rows: np.ndarray, spec: ModelSpec, dropout: float, rng: np.random.Generator):
+    """Clip vectors and padding of these study rows, as the pooling of the study tower wants them."""
+    if spec.study.pooling == "single_view":
+        return train.one_view(rows, rng)
+    return train.views(rows, spec.study.max_views, dropout, rng)
 
 
 @torch.inference_mode()
@@ -348,7 +259,7 @@ def validate(task: nn.Module, data: PreparedPairs, parameters: RunParameters) ->
     size = min(parameters.batch_size, len(pairs))
     losses, sides = [], []
     for batch in (pairs[i : i + size] for i in range(0, len(pairs), size)):
-        x = torch.from_numpy(np.asarray(data.ecgs[batch[:, 1], :, :n], np.float32)).to(device)
+        x = torch.from_numpy(data.windows(batch[:, 1], n)).to(device)
         if parameters.objective == "masked":
             order = torch.rand(
                 len(batch), 12 * network.spec.ecg_encoder.n_patches, generator=torch.Generator().manual_seed(0)

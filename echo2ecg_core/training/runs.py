@@ -151,19 +151,26 @@ def log_tail(workspace: Workspace, found: Run, lines: int = 200) -> str:
     return ""
 
 
-def left_s(metrics: pd.DataFrame) -> float | None:
-    """Seconds that a running run still needs: what its last epoch said, less what has passed since; None when it cannot
-    be told."""
-    epochs = metrics[metrics.kind == "epoch"]
-    if epochs.empty or "eta_s" not in epochs or pd.isna(epochs.eta_s.iloc[-1]):
+def left_s(metrics: pd.DataFrame, then_s: float = 0.0) -> float | None:
+    """Seconds that a running run still needs: what its last line said of its epochs, and the readouts after them, less
+    what has passed since; None when it cannot be told: before the first line, and once the estimate is used up.
+
+    Args:
+        metrics: Of the run.
+        then_s: Seconds that readouts and their test are expected to take (`readouts_s` of its settings).
+    """
+    told = metrics[metrics.eta_s.notna()] if "eta_s" in metrics else metrics.iloc[:0]
+    if told.empty:
         return None
-    return max(0.0, float(epochs.eta_s.iloc[-1]) - (time.time() - _moment(epochs.time.iloc[-1]).timestamp()))
+    last = told.iloc[-1]
+    rest = float(last.eta_s) + then_s - (time.time() - _moment(last.time).timestamp())
+    return max(0.0, rest) if rest > 0 or not then_s else None
 
 
 def run_left_s(workspace: Workspace, job_id: int) -> float | None:
     """Seconds that the run of a job still needs, as `left_s` tells."""
-    name = run_name(job_id)
-    return left_s(read_metrics(Run(name, runs_folder(workspace) / name, None, {})))
+    found = _run(workspace, run_name(job_id), None)
+    return left_s(read_metrics(found), float(found.settings.get("readouts_s", 0.0)))
 
 
 def compare(workspace: Workspace, names: list[str]) -> pd.DataFrame:

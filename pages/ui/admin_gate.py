@@ -1,12 +1,16 @@
 """Who may use the admin pages: OIDC or the admin password once set, otherwise only a browser on the server itself.
 
-"On the server itself" is told by the connection, never by what a visitor can write: the peer must be the loopback
-address, the browser must have asked for a loopback name (this also stops DNS rebinding), and no proxy may stand
-between. A proxy's forwarded headers never grant anything.
+"On the server itself" takes all of: a peer with a loopback address, a request for a loopback name from a page of the
+same name and port (browsers always say so when they open the connection; this also stops DNS rebinding), and no header
+that a proxy adds. Absent headers are not local. A proxy that adds nothing looks like a browser here when a script in
+front of it forges both names: where a proxy stands in front, a password has to be set (docs, "Who may do what").
+An action checks again when it is carried out: a session that expired meanwhile may still hold its buttons.
 """
 
+import math
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import wraps
 from html import escape
 from ipaddress import ip_address
 from urllib.parse import urlsplit
@@ -26,38 +30,99 @@ NOT_AN_ADMIN = (
     "**You are logged in, but not as an admin.** Whoever runs this server adds your address to `ECHO2ECG_ADMIN_USERS`."
 )
 NOT_VERIFIED = (
-    "**You are logged in, but not as an admin.** Your provider has not verified your address, so "
-    "`ECHO2ECG_ADMIN_USERS` cannot count for it."
+    "**You are logged in, but not as an admin.** Your provider does not say that your address is verified, so "
+    "`ECHO2ECG_ADMIN_USERS` cannot count for it. For a provider that never says so there is "
+    "`ECHO2ECG_TRUST_UNVERIFIED_EMAIL`."
 )
 PROXY_HEADERS = (
     "Forwarded", "Via", "X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto", "X-Forwarded-Server", "X-Real-Ip",
     "X-Client-Ip", "X-Original-Host", "Cf-Connecting-Ip", "True-Client-Ip", "X-Cluster-Client-Ip", "Fly-Client-Ip",
 )  # fmt: skip
+EXPIRED = "Your admin session has ended, so nothing was done. Log in again and repeat it."
 HOURS = 8
-_ADMIN = "admin_pass"
+_ADMIN, _VIEWER = "admin_pass", "viewer_pass"
+_attempts = passwords.Attempts()
 
 
 def require_admin() -> None:
     """Let an admin pass; for anybody else say what is needed and stop the page here."""
     told = settings()
-    oidc, password = _oidc(), bool(told.admin_password or told.admin_password_hash)
-    if not (oidc or password):
-        if is_local(st.context.ip_address, st.context.headers):
-            return
+    oidc = _oidc()
+    if is_admin():
+        if oidc and _is_named(told):
+            _who("right")
+        return
+    if not (oidc or _has_password(told)):
         st.warning(SET_SOMETHING, icon=":material/lock:")
         st.stop()
-    if oidc and _is_named(told):
-        _who("right")
-        return
-    if password and _has_passed(told):
-        return
     with st.container(width=420):
         st.html("<h1 style='font-size:22px'>Admin</h1>")
         if oidc:
             _login(oidc)
-        if password:
-            _ask_for_password(told)
+        if _has_password(told):
+            _ask_for_password("Admin password", _ADMIN, lambda given: _is_admin_password(given, told))
     st.stop()
+
+
+def is_admin() -> bool:
+    """True when this visitor may do what an admin may, now."""
+    told, oidc = settings(), _oidc()
+    if not (oidc or _has_password(told)):
+        return is_local(st.context.ip_address, st.context.headers)
+    return bool(oidc) and _is_named(told) or _has_password(told) and _has_passed(_ADMIN, told)
+
+
+def for_admins(action: Callable) -> Callable:
+    """An action that does nothing but say why when the visitor is no admin at the moment it is carried out.
+
+    For callbacks and fragments, which Streamlit runs without the lines of the page above them.
+    """
+
+    @wraps(action)
+    def checked(*args, **kwargs):
+        if is_admin():
+            return action(*args, **kwargs)
+        st.toast(EXPIRED, icon=":material/lock:")
+        return None
+
+    return checked
+
+
+def require_login() -> None:
+    """Where the settings ask everybody: let who is logged in pass, ask anybody else and stop here."""
+    told = settings()
+    if not told.ask_everybody or is_admin() or _has_passed(_VIEWER, told):
+        return
+    oidc = _oidc()
+    if oidc and st.user.is_logged_in:
+        return
+    with st.container(width=420):
+        st.html("<h1 style='font-size:22px'>Echo2ECG Explorer</h1>")
+        if oidc:
+            _login(oidc)
+        if told.viewer_password_hash or _has_password(told):
+            _ask_for_password("Password", _VIEWER, lambda given: _is_viewer_password(given, told))
+        elif not oidc:
+            st.warning(SET_SOMETHING, icon=":material/lock:")
+    st.stop()
+
+
+def why_not_open_to_all(address: str | None, told: Settings | None = None, oidc: tuple[str, ...] | None = None) -> str:
+    """Why a server bound to this address must not start, in one sentence; "" when it may.
+
+    Args:
+        address: `server.address`; None or "" is every interface.
+        told: Of this machine unless given. oidc: Likewise.
+    """
+    told = settings() if told is None else told
+    guarded = bool(_oidc() if oidc is None else oidc) or _has_password(told)
+    if guarded or _is_loopback(address or ""):
+        return ""
+    return (
+        f"The server would answer on {address or 'every address of this machine'}, and no admin password and no OIDC "
+        "login is set. Start it with --server.address localhost, or set ECHO2ECG_ADMIN_PASSWORD_HASH (make it with "
+        "`hash-password`)."
+    )
 
 
 def is_local(peer: str | None, headers: Mapping[str, str]) -> bool:
@@ -72,9 +137,10 @@ def is_local(peer: str | None, headers: Mapping[str, str]) -> bool:
     if any(headers.get(name) is not None for name in PROXY_HEADERS):
         return False
     host, origin = headers.get("Host"), headers.get("Origin")
-    if not host or not _is_loopback(urlsplit(f"//{host}").hostname):
+    if not host or not origin:
         return False
-    return origin is None or _is_loopback(urlsplit(origin).hostname)
+    asked, page = urlsplit(f"//{host}"), urlsplit(origin)
+    return _is_loopback(asked.hostname) and asked.netloc.lower() == page.netloc.lower()
 
 
 def _is_loopback(name: str | None) -> bool:
@@ -99,14 +165,18 @@ def _oidc() -> tuple[str, ...]:
 
 
 def _is_named(told: Settings) -> bool:
-    """True for somebody who logged in with an address that the settings name and the provider did not call
-    unverified."""
+    """True for somebody who logged in with an address that the settings name and the provider calls verified."""
+    return _is_listed(told) and _is_verified(told)
+
+
+def _is_listed(told: Settings) -> bool:
     admins = {address.strip().lower() for address in told.admin_users.split(",") if address.strip()}
-    return (
-        st.user.is_logged_in
-        and st.user.get("email_verified") is not False
-        and str(st.user.get("email", "")).lower() in admins
-    )
+    return st.user.is_logged_in and str(st.user.get("email", "")).lower() in admins
+
+
+def _is_verified(told: Settings) -> bool:
+    """A provider that says nothing has not verified the address."""
+    return st.user.get("email_verified") is True or told.trust_unverified_email
 
 
 def _who(place: str) -> None:
@@ -119,7 +189,7 @@ def _who(place: str) -> None:
 
 def _login(providers: tuple[str, ...]) -> None:
     if st.user.is_logged_in:
-        st.warning(NOT_VERIFIED if st.user.get("email_verified") is False else NOT_AN_ADMIN, icon=":material/lock:")
+        st.warning(NOT_VERIFIED if _is_listed(settings()) else NOT_AN_ADMIN, icon=":material/lock:")
         _who("left")
         return
     for name in providers:
@@ -127,29 +197,56 @@ def _login(providers: tuple[str, ...]) -> None:
         st.button(label, type="primary", icon=":material/login:", on_click=st.login, args=(name,) if name else ())
 
 
-def _ask_for_password(told: Settings) -> None:
-    with st.form("admin_password", border=False):
-        given = st.text_input("Admin password", type="password", autocomplete="current-password")
+def _ask_for_password(label: str, key: str, is_right: Callable[[str], bool]) -> None:
+    with st.form(f"{key}_form", border=False):
+        given = st.text_input(label, type="password", autocomplete="current-password")
         entered = st.form_submit_button("Open", type="primary")
-    if entered and given:
-        with errors_in_words(), st.spinner("Checking …"):
-            if passwords.slowly(lambda: _is_right(given, told)):
-                st.session_state[_ADMIN] = (time.time() + 3600 * HOURS, _fingerprint(told))
-                st.rerun()
-            st.error("This is not the admin password.", icon=":material/lock:")
+    if not (entered and given):
+        return
+    address = _address()
+    if wait := _attempts.wait_s(address):
+        st.error(
+            f"Too many wrong passwords from this address: try again in {math.ceil(wait)} s.", icon=":material/lock:"
+        )
+        return
+    with errors_in_words(), st.spinner("Checking …"):
+        right = is_right(given)
+        _attempts.count(address, right)
+        if right:
+            st.session_state[key] = (time.time() + 3600 * HOURS, _fingerprint(settings()))
+            st.rerun()
+        st.error("This is not the password.", icon=":material/lock:")
 
 
-def _is_right(given: str, told: Settings) -> bool:
+def _address() -> str:
+    """Whose attempts are counted together; behind a proxy that of the proxy."""
+    return st.context.ip_address or "localhost"
+
+
+def _has_password(told: Settings) -> bool:
+    return bool(told.admin_password or told.admin_password_hash)
+
+
+def _is_admin_password(given: str, told: Settings) -> bool:
     if told.admin_password_hash:
         return passwords.matches_hash(given, told.admin_password_hash.get_secret_value())
-    return passwords.matches(given, told.admin_password.get_secret_value())
+    return told.admin_password is not None and passwords.matches(given, told.admin_password.get_secret_value())
 
 
-def _has_passed(told: Settings) -> bool:
+def _is_viewer_password(given: str, told: Settings) -> bool:
+    wanted = told.viewer_password_hash
+    return (
+        bool(wanted)
+        and passwords.matches_hash(given, wanted.get_secret_value())
+        or (_has_password(told) and _is_admin_password(given, told))
+    )
+
+
+def _has_passed(key: str, told: Settings) -> bool:
     """True for eight hours after the right password, as long as it is still the password."""
-    until, fingerprint = st.session_state.get(_ADMIN, (0.0, 0))
+    until, fingerprint = st.session_state.get(key, (0.0, 0))
     return time.time() < until and fingerprint == _fingerprint(told)
 
 
 def _fingerprint(told: Settings) -> int:
-    return hash((told.admin_password, told.admin_password_hash))
+    return hash((told.admin_password, told.admin_password_hash, told.viewer_password_hash))

@@ -17,7 +17,7 @@ from echo2ecg_core.figures.beats import MedianBeat
 from echo2ecg_core.settings import settings
 from echo2ecg_core.store.catalog import Catalog
 from echo2ecg_core.store.database import Workspace
-from echo2ecg_core.store.model_registry import ModelCard
+from echo2ecg_core.store.model_registry import ModelCard, ModelRegistry
 from pages.ui.session import ReadFile
 
 LATER = ("faiss", "plotly.graph_objects", "echo2ecg_core.answers.maps", "echo2ecg_core.answers.study_view")
@@ -55,18 +55,20 @@ def why_no_studies(card: ModelCard | None) -> str:
 
 
 @st.cache_data(max_entries=32, show_spinner=False)
-def read_files(content: dict[str, bytes], sampling_rate_hz: float | None) -> tuple[ReadFile, ...]:
+def read_files(
+    content: dict[str, bytes], sampling_rate_hz: float | None, unit: str = "", lead_order: str = ""
+) -> tuple[ReadFile, ...]:
     """Every recording of an upload, read once per content.
 
     Args:
         content: File name -> bytes; files that belong together (.hea and .dat) come together.
-        sampling_rate_hz: For files that do not hold their rate.
+        sampling_rate_hz, unit, lead_order: For files that do not hold them.
     """
     from echo2ecg_core.ecg.readers import read_ecgs
 
     return tuple(
         ReadFile(item.source, item, None) if isinstance(item, EcgRecord) else ReadFile(item.source, None, item)
-        for item in read_ecgs(content, sampling_rate_hz)
+        for item in read_ecgs(content, sampling_rate_hz, unit, lead_order)
     )
 
 
@@ -90,16 +92,25 @@ def median_beat(record: EcgRecord) -> MedianBeat | None:
 
 
 @st.cache_resource(max_entries=2, show_spinner=False)
-def _loaded_model(folder: str, model_id: str):
-    from echo2ecg_core.answers.loaded_model import load_active_model
+def _loaded_model(folder: str, model_id: str, state: tuple):
+    from echo2ecg_core.answers.loaded_model import load_model
 
-    return load_active_model(Workspace(folder))
+    return load_model(ModelRegistry(Workspace(folder)).get(model_id))
 
 
 def loaded_model(card: ModelCard):
-    """The networks, readouts and vectors of a model, loaded once per process (LoadedModel)."""
+    """The networks and readouts of this model, whichever is active, loaded once per process and version of its files
+    (LoadedModel)."""
     with _loading:
-        return _loaded_model(str(workspace().folder), card.model_id)
+        return _loaded_model(str(workspace().folder), card.model_id, _model_state(card))
+
+
+def _model_state(card: ModelCard) -> tuple:
+    """Changes whenever the files of a model do: the same weights may get readouts, or another spec, later."""
+    from echo2ecg_core.store.paths import READOUTS_FILE
+
+    files = (card.folder / "manifest.json", card.folder / READOUTS_FILE)
+    return tuple(file.stat().st_mtime_ns if file.exists() else None for file in files)
 
 
 @st.cache_data(max_entries=256, show_spinner=False)
@@ -112,7 +123,7 @@ def _prediction(key: tuple, insist: bool, _record: EcgRecord, _card: ModelCard):
 def prediction(record: EcgRecord, card: ModelCard, *, insist: bool = False):
     """The model's prediction for a record (workflows.predict.Prediction).
 
-    Computed once per signal, facts of the person, model and state of the neighbours it may name.
+    Computed once per signal, facts of the person, version of the model and of the neighbours it may name.
 
     Args:
         record: The ECG.
@@ -123,31 +134,82 @@ def prediction(record: EcgRecord, card: ModelCard, *, insist: bool = False):
         Echo2ECGError: the model cannot be loaded or the signal cannot be used.
     """
     facts = (record.content_hash, record.source, record.sex, record.age_years)
-    return _prediction((*facts, card.model_id, _neighbours_state(card)), insist, record, card)
+    return _prediction((*facts, card.model_id, _model_state(card), _neighbours_state(card)), insist, record, card)
+
+
+@st.cache_resource(max_entries=4, show_spinner=False)
+def _second_reader(key: tuple, _card: ModelCard):
+    from echo2ecg_core.answers.second_readers import load_reader
+
+    return load_reader(_card)
+
+
+def second_reads(record: EcgRecord, card: ModelCard, prediction, person) -> tuple[list[dict], dict[str, float]]:
+    """What every second reader that is on says of a record, and our chances of the same findings.
+
+    Computed once per signal, facts of the person, active model and state of the second readers. One that cannot be
+    loaded is left out (the Models page says why).
+
+    Args:
+        record: The ECG. card: The active model. prediction: What it said. person: answers.second_readers.Person.
+    """
+    from echo2ecg_core.answers.second_readers import is_on, ready_cards
+
+    cards = [c for c in ready_cards(workspace(), "ECG") if is_on(c)]
+    if not cards:
+        return [], {}
+    told = tuple(sorted(record.device_measurements.items())), record.statements, record.units
+    facts = (record.content_hash, person.sex, person.age_years, tuple(sorted(person.source.items())), *told)
+    key = (*facts, card.model_id, prediction.embedding is not None, tuple(_reader_state(c) for c in cards))
+    return _second_reads(key, record, card, prediction, person, cards)
+
+
+@st.cache_data(max_entries=256, show_spinner=False)
+def _second_reads(key: tuple, _record, _card, _prediction, _person, _cards):
+    from echo2ecg_core.answers.second_readers import chances_of, read_beside
+
+    readers = []
+    for reader in _cards:
+        try:
+            readers.append(_second_reader(_reader_state(reader), reader))
+        except ModelError as error:
+            log.warning("A second reader cannot be loaded: %s", error)
+    report = _prediction.as_json()
+    embedding = _prediction.embedding
+    ours = chances_of(report, embedding, loaded_model(_card)) if embedding is not None else {}
+    unusable = report["quality"]["verdict"] == "unusable"
+    return read_beside(_record, readers, person=_person, our_chances=ours, unusable=unusable), ours
+
+
+def _reader_state(card: ModelCard) -> tuple:
+    """Changes whenever a second reader is recalibrated."""
+    from echo2ecg_core.answers.second_readers import CURVES_FILE
+
+    path = card.folder / CURVES_FILE
+    return card.model_id, path.stat().st_mtime_ns if path.exists() else None
 
 
 def _neighbours_state(card: ModelCard) -> tuple:
-    """Changes whenever the embedded ECGs do: folder and time of their file, which is only ever replaced."""
+    """Changes whenever the embedded ECGs or what the catalog says of them do."""
     from echo2ecg_core.store.vectors import vectors_path
 
     path = vectors_path(workspace().vectors, "ecg", card.model_id)
-    return str(path), path.stat().st_mtime_ns if path.exists() else None
+    return str(path), path.stat().st_mtime_ns if path.exists() else None, workspace().version()
 
 
 @st.cache_data(max_entries=4, show_spinner=False)
-def _workspace_name(folder: str, counts: tuple) -> str:
+def _studies(folder: str, version: int) -> tuple[int, bool]:
+    """How many studies there are, and whether there are some and all are simulated; once per version of the catalog."""
     studies = Catalog(Workspace(folder)).studies()
-    return "Demo (phantom cohort)" if studies["synthetic"].all() else Workspace(folder).folder.name
+    return len(studies), len(studies) > 0 and bool(studies.synthetic.all())
 
 
 def workspace_name() -> str:
     """How the sidebar calls the workspace: the demo by what it holds, any other by its folder."""
-    if not workspace().exists():
+    count, synthetic = _studies(str(workspace().folder), workspace().version()) if workspace().exists() else (0, False)
+    if not count:
         return f"{workspace().folder.name} (empty)"
-    counts = Catalog(workspace()).counts()
-    if not counts["studies"]:
-        return f"{workspace().folder.name} (empty)"
-    return _workspace_name(str(workspace().folder), tuple(counts.values()))
+    return "Demo (phantom cohort)" if synthetic else workspace().folder.name
 
 
 @st.cache_resource(max_entries=6, show_spinner=False)
@@ -185,8 +247,7 @@ def undrawn(card: ModelCard) -> int:
 
 def holds_phantoms_only() -> bool:
     """True when every study of the workspace is simulated."""
-    studies = Catalog(workspace()).studies() if workspace().exists() else None
-    return studies is not None and len(studies) > 0 and bool(studies.synthetic.all())
+    return workspace().exists() and _studies(str(workspace().folder), workspace().version())[1]
 
 
 def prepare() -> None:
@@ -233,6 +294,21 @@ def report(model_id: str, split: str):
         StoreError: there is none, or it is damaged.
     """
     return _report(str(workspace().folder), model_id, split, report_state(model_id, split))
+
+
+@st.cache_data(max_entries=16, show_spinner=False)
+def _outdated(folder: str, state: tuple, catalogue: tuple, _report) -> str:
+    from echo2ecg_core.reports.folder import outdated
+
+    return outdated(_report, Workspace(folder))
+
+
+def outdated(report) -> str:
+    """Why a report may no longer hold, in one sentence, "" while it does; asked once per state of the catalogue."""
+    place, model_id = workspace(), report.model["id"]
+    files = [place.database, place.database.with_name(place.database.name + "-wal"), place.models / model_id]
+    catalogue = tuple((f.stat().st_mtime_ns, f.stat().st_size) for f in files if f.exists())
+    return _outdated(str(place.folder), report_state(model_id, report.split), catalogue, report)
 
 
 def direct_difference(split: str, task: str, row: tuple[str, str], other: tuple[str, str]):

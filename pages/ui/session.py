@@ -19,11 +19,13 @@ CALIPERS_KEY = "calipers"
 WANDER_KEY = "remove_wander"
 START_KEY = "start_s"
 INSIST_KEY = "predict_anyway"
+UNIT_KEY, ORDER_KEY = "told_unit", "told_lead_order"
 DEFAULT_LAYOUT, DEFAULT_SPEED, DEFAULT_GAIN = "3×4 + II", 25, 10
 
 _RECORD = "ecg_record"
 _READ = "ecgs_read"
 _ROUND = "upload_round"
+_HIDDEN = "hidden_failures"
 
 
 @dataclass(frozen=True)
@@ -61,6 +63,32 @@ def files_read() -> tuple[ReadFile, ...]:
 def set_files_read(files: tuple[ReadFile, ...]) -> None:
     """Keep the recordings of an upload, so that each row of the table can be opened."""
     st.session_state[_READ] = files
+
+
+def given_keys() -> tuple[str, str]:
+    """Keys of the controls that ask for sex and age; they end with the ECG they were given for."""
+    return f"given_sex_{upload_round()}", f"given_age_{upload_round()}"
+
+
+def given_sex_and_age() -> tuple[str | None, float | None]:
+    """Sex and age in years as given for the current ECG, None where nothing was."""
+    sex, age = (st.session_state.get(key) for key in given_keys())
+    return sex, None if age is None else float(age)
+
+
+def told_unit() -> str:
+    """The unit that the person gives for files that name none, "" without."""
+    return st.session_state.get(UNIT_KEY, "")
+
+
+def tell(unit: str, lead_order: str) -> None:
+    """Keep unit and lead order for the files that are read from now on."""
+    st.session_state[UNIT_KEY], st.session_state[ORDER_KEY] = unit.strip(), lead_order.strip()
+
+
+def told_lead_order() -> str:
+    """The lead order that the person gives for files that name none, "" without."""
+    return st.session_state.get(ORDER_KEY, "")
 
 
 def insists() -> bool:
@@ -101,3 +129,13 @@ def removes_wander() -> bool:
 def start_s() -> float:
     """First second of the paper; other than 0 only in recordings longer than the paper."""
     return float(st.session_state.get(START_KEY, 0.0))
+
+
+def hide_failure(job_id: int) -> None:
+    """This visitor has seen that a job failed."""
+    st.session_state[_HIDDEN] = {*st.session_state.get(_HIDDEN, ()), job_id}
+
+
+def is_hidden(job_id: int) -> bool:
+    """True when this visitor does not want to see the failure of a job any more."""
+    return job_id in st.session_state.get(_HIDDEN, ())

@@ -1,16 +1,21 @@
 """The sidebar below the navigation: work in progress, current ECG, workspace, active model, research-use line."""
 
+import time
 from html import escape
 
 import streamlit as st
 
+from echo2ecg_core.failures import without_places
 from echo2ecg_core.figures.export import RESEARCH_ONLY
 from echo2ecg_core.figures.notation import THIN, duration
-from echo2ecg_core.store.jobs import Job, jobs, tend
+from echo2ecg_core.store.database import Workspace
+from echo2ecg_core.store.jobs import Job, dismiss, jobs, last_failure, tend
 from echo2ecg_core.training import runs
-from pages.ui import resources, session
+from pages.ui import admin_gate, resources, session
+from pages.ui.errors import errors_in_words, plain
 
 POLL_S = 2
+SHOWN_S = 24 * 3600  # a failure of yesterday stands on the page of its kind only
 JOB_NAMES = {
     "demo": "Preparing the demo",
     "import": "Importing",
@@ -20,6 +25,9 @@ JOB_NAMES = {
     "map": "Drawing the map",
     "train": "Training",
     "evaluate": "Evaluating",
+    "recalibrate": "Recalibrating a second reader",
+    "ready_embed": "Embedding with an imported encoder",
+    "machine_read": "Reading echo studies",
 }
 
 
@@ -44,16 +52,59 @@ def _is_busy(open_jobs: list[Job]) -> bool:
 
 
 def _progress(was_busy: bool) -> None:
-    """Progress of the open jobs; the end of the last one reruns the page, because what it waited for is there now."""
+    """Progress of the open jobs; the end of the last one reruns the page, because what it waited for is there now,
+    and so does the beginning of the first, because progress then renews itself."""
     found = _open_jobs()
     for job in reversed(found):
         st.progress(min(1.0, job.progress), text=_job_text(job))
-    if was_busy and not _is_busy(found):
+    if was_busy != _is_busy(found):
         st.rerun()
-    failed = next(iter(jobs(resources.workspace())), None) if not found and resources.workspace().exists() else None
-    if failed and failed.state == "failed":
-        name = JOB_NAMES.get(failed.kind, failed.kind.capitalize())
-        st.html(f'<p class="e2e-failed"><b>{name} failed.</b> {escape(failed.message)}</p>')
+    if not found and resources.workspace().exists():
+        _failure(resources.workspace())
+
+
+def _failure(workspace: Workspace) -> None:
+    """What failed last, with a way on: a demo can be tried again by everybody, and what was read can be put away.
+
+    An admin puts it away for all, with the whole reason before; a visitor for himself, without names of folders.
+    """
+    job = last_failure(workspace)
+    if (
+        job is None
+        or session.is_hidden(job.job_id)
+        or (time.time() - (job.finished_at or 0) > SHOWN_S and not _demo(job))
+    ):
+        return
+    admin, name = admin_gate.is_admin(), JOB_NAMES.get(job.kind, job.kind.capitalize())
+    reason = job.message if admin else without_places(job.message, job.parameters, workspace.folder)
+    st.html(f'<p class="e2e-failed"><b>{name} failed.</b> {escape(reason)}</p>')
+    with st.container(key="failed_job", horizontal=True, gap="small"):
+        if _demo(job):
+            st.button("Retry", icon=":material/refresh:", key="retry_demo", on_click=_retry)
+        st.button("Dismiss", type="tertiary", key="dismiss_job", on_click=_put_away, args=(job.job_id,))
+
+
+def _put_away(job_id: int) -> None:
+    """Out of everybody's sight for an admin (asked again at the click: a login ends), else out of this visitor's."""
+    if not admin_gate.is_admin():
+        session.hide_failure(job_id)
+        return
+    with errors_in_words():
+        dismiss(resources.workspace(), job_id)
+
+
+def _demo(job: Job) -> bool:
+    """True for the demo of a workspace that holds nothing else: without it there is nothing to look at."""
+    from echo2ecg_core.intake.demo import failed_demo
+
+    return job.kind == "demo" and failed_demo(resources.workspace()) is not None
+
+
+def _retry() -> None:
+    from echo2ecg_core.intake.demo import retry_demo
+
+    with errors_in_words():
+        retry_demo(resources.workspace())
 
 
 def _job_text(job: Job) -> str:
@@ -62,7 +113,7 @@ def _job_text(job: Job) -> str:
         return f"**{name}** · waiting"
     left_s = runs.run_left_s(resources.workspace(), job.job_id) if job.kind == "train" else job.eta_s
     left = f" · {duration(left_s)} left" if left_s else ""
-    return f"**{name}** · {100 * job.progress:.0f}{THIN}%{left}  \n{job.message}"
+    return f"**{name}** · {100 * job.progress:.0f}{THIN}%{left}  \n{plain(job.message)}"
 
 
 def _facts() -> str:

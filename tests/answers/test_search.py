@@ -115,3 +115,14 @@ def test_vectors_of_another_model_are_refused(tmp_path):
         search(prediction(35.0), workspace)
     with pytest.raises(ModelError, match="made by model other, the query by 5ma11000"):
         load_vectors(workspace.vectors, "study_aligned", "other").nearest(np.ones(16), 1, model_id=MODEL_ID)
+
+
+def test_an_ecg_near_a_study_tells_how_many_days_its_own_echo_is_apart(tmp_path):
+    place = small_workspace(tmp_path / "workspace")
+    with place.connect() as db:
+        db.execute("UPDATE ecgs SET ecg_time = '2026-01-07T18:00:00+06:00' WHERE ecg_id = 'E-0010'")
+        db.execute("UPDATE ecgs SET ecg_time = '2009-01-05' WHERE ecg_id = 'E-0011'")
+    hits = {hit.ecg_id: hit for hit in nearest_ecgs("S-0010", place, k=40)}
+    assert hits["E-0010"].days_apart == 2.5 and hits["E-0010"].as_json()["days_apart"] == 2.5
+    assert hits["E-0011"].days_apart is None and hits["E-0011"].study_id is None and not hits["E-0011"].phenotypes
+    assert hits["E-0012"].days_apart == 0 and hits["E-0012"].phenotypes["lvef"] > 0

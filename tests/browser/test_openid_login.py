@@ -56,7 +56,7 @@ def test_an_admin_logs_in_lands_on_the_page_asked_for_and_logs_out_again(address
     ("user", "words"),
     [
         ({"email": "guest@hospital.org", "email_verified": True}, "Whoever runs this server adds your address"),
-        ({"email": ADMIN, "email_verified": False}, "Your provider has not verified your address"),
+        ({"email": ADMIN, "email_verified": False}, "Your provider does not say that your address is verified"),
         ({}, "Whoever runs this server adds your address"),
     ],
 )

@@ -6,7 +6,7 @@ import json
 import numpy as np
 import pytest
 
-from echo2ecg_core.ecg.quality import NEEDED_LEADS, judge_quality, judge_signal
+from echo2ecg_core.ecg.quality import judge_quality, judge_signal, usable_parts
 from echo2ecg_core.ecg.record import LEADS, EcgRecord
 
 RATE_HZ = 500
@@ -50,16 +50,68 @@ def test_one_flat_lead_limits_the_recording_but_leaves_it_usable(value):
     assert quality.leads["V5"].verdict == "good"
 
 
-def test_half_of_the_leads_suffice_and_fewer_do_not():
+RULE = "At least 4 of the 6 limb leads and 5 of the 6 chest leads must carry a signal for 2.5 s."
+
+
+@pytest.mark.parametrize("lost, verdict", [(("V3",), "limited"), (("I", "III"), "limited"), (("V3", "V5"), "unusable"),
+                                           (("I", "II", "III"), "unusable"), (LEADS[6:], "unusable")])  # fmt: skip
+def test_one_chest_lead_and_two_limb_leads_may_be_lost_and_no_more(lost, verdict):
     signal = drawn_ecg()
-    signal[NEEDED_LEADS:] = 0
-    assert judge_signal(signal, RATE_HZ).verdict == "limited"
-    signal[NEEDED_LEADS - 1 :] = 0
+    signal[[row(lead) for lead in lost]] = 0
     quality = judge_signal(signal, RATE_HZ)
-    assert quality.verdict == "unusable"
-    assert quality.reason == (
-        "Leads aVF, V1, V2, V3, V4, V5 and V6 are flat. At least 6 of the 12 leads must carry a signal for 2.5 s."
-    )
+    assert quality.verdict == verdict
+    assert quality.reason.endswith(RULE) == (verdict == "unusable")
+
+
+def test_a_flat_and_a_noisy_chest_lead_leave_no_estimate():
+    signal = drawn_ecg()
+    signal[row("V3")] = 0
+    signal[row("V5")] += np.random.default_rng(1).standard_normal(5000)
+    quality = judge_signal(signal, RATE_HZ)
+    assert quality.verdict == "unusable" and quality.reason == f"Lead V3 is flat and V5 is noise. {RULE}"
+
+
+@pytest.mark.parametrize("offset", [0.5, -3.0, 10.0])
+def test_an_offset_changes_no_verdict(offset):
+    signal = drawn_ecg()
+    signal[row("V2")] = 0
+    there, here = (judge_signal(x, RATE_HZ) for x in (signal + offset, signal))
+    assert (there.verdict, there.reason, there.notes) == (here.verdict, here.reason, here.notes)
+
+
+def long_ecg(bad_minutes, n_minutes=5):
+    """(12, n_minutes * 30000): the drawn ECG with noise of 1 mV in some minutes (from 1)."""
+    signal = np.tile(drawn_ecg(), (1, 6 * n_minutes))
+    for number in bad_minutes:
+        part = signal[:, (number - 1) * 30_000 : number * 30_000]
+        part += np.random.default_rng(number).standard_normal(part.shape)
+    return signal
+
+
+def test_a_long_recording_is_judged_minute_by_minute_and_its_bad_minutes_are_left_out():
+    quality = judge_signal(long_ecg([2, 3, 4, 5]), RATE_HZ)
+    assert quality.verdict == "limited"
+    assert quality.reason.startswith("Minutes 2 to 5 of 5: ") and quality.reason.endswith("Left out of the estimate.")
+    assert [minute.verdict for minute in quality.minutes] == ["good"] + 4 * ["unusable"]
+    record = EcgRecord(long_ecg([2, 3, 4, 5]), RATE_HZ, "drawn", "x")
+    (part,) = usable_parts(record, quality)
+    np.testing.assert_array_equal(part.signal_mv, record.signal_mv[:, :30_000])
+
+
+def test_a_flat_first_minute_does_not_refuse_the_rest():
+    signal = long_ecg([])
+    signal[:, :30_000] = 0.0
+    quality = judge_signal(signal, RATE_HZ)
+    assert quality.verdict == "limited" and quality.reason.startswith("Minute 1 of 5: No heartbeat was found.")
+    parts = usable_parts(EcgRecord(signal, RATE_HZ, "drawn", "x"), quality)
+    assert [part.n_samples for part in parts] == [120_000]
+
+
+def test_a_long_good_recording_is_good_and_used_as_a_whole():
+    quality = judge_signal(long_ecg([]), RATE_HZ)
+    assert (quality.verdict, quality.reason) == ("good", "") and len(quality.minutes) == 5
+    record = EcgRecord(long_ecg([]), RATE_HZ, "drawn", "x")
+    assert usable_parts(record, quality) == [record]
 
 
 def test_the_reason_names_leads_faults_and_seconds():

@@ -64,8 +64,8 @@ def test_every_sample_has_the_sampling_rate_duration_and_leads_of_the_manifest(s
 
 
 def test_wfdb_signals_equal_those_of_wfdb_itself(ecg_samples):
-    headers = sorted([*ecg_samples.glob("wfdb_*/*.hea"), *ecg_samples.glob("ludb_labelled/1*.hea")])
-    assert len(headers) > 60
+    headers = sorted(ecg_samples.glob("wfdb_*/*.hea"))  # LUDB's gains are wrong; test_limb_leads.py reads it
+    assert len(headers) >= 15
     for header in headers:
         theirs = wfdb.rdrecord(str(header.with_suffix("")))
         order = [[canonical_lead(name) for name in theirs.sig_name].index(lead) for lead in LEADS]
@@ -322,7 +322,9 @@ def test_scp_keeps_the_exact_sampling_interval(ecg_samples):
 def test_cinc_2011_counts_need_a_sampling_rate_and_are_taken_as_5_microvolt(ecg_samples):
     path = ecg_samples / "txt_cinc2011" / "1002867.txt"
     record = read_ecg(path, sampling_rate_hz=500)
-    np.testing.assert_allclose(record.signal_mv, np.loadtxt(path, delimiter=",")[:, 1:].T * 0.005, atol=1e-6)
+    stored = np.loadtxt(path, delimiter=",")[:, 1:].T * 0.005
+    standard = [0, 1, 2, 3, 5, 4, *range(6, 12)]  # set-a stores aVF before aVL; the limb-lead equations say so
+    np.testing.assert_allclose(record.signal_mv, stored[standard], atol=1e-6)
     assert (
         record.notes[0]
         == "The file names no leads; the order I, II, III, aVR, aVL, aVF, V1, V2, V3, V4, V5, V6 was assumed."

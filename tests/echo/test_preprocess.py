@@ -6,7 +6,7 @@ import json
 import numpy as np
 import pytest
 
-from echo2ecg_core.echo.preprocess import MEAN, STD, crop_and_scale, prepare_frames
+from echo2ecg_core.echo.preprocess import MEAN, STD, crop_and_scale, prepare_frames, prepare_panecho
 from echo2ecg_core.errors import ReadError
 
 CASES = {
@@ -84,3 +84,34 @@ def test_exactly_sixteen_of_every_second_frame_are_taken():
 def test_other_arrays_are_refused_in_words(frames, words):
     with pytest.raises(ReadError, match=words):
         prepare_frames(frames)
+
+
+@pytest.mark.parametrize("case", ["exact_16x256x256", "short_9x256x256", "resized_16x300x400"])
+def test_frames_are_prepared_for_panecho_as_published(goldens, case):
+    folder = goldens / "others"
+    spec = importlib.util.spec_from_file_location("inputs_others", folder / "inputs_others.py")
+    inputs = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(inputs)
+    frames = inputs.panecho_frames(json.loads((goldens / "constants.json").read_text()), case)
+    found = prepare_panecho(frames)
+    assert found.shape == (3, 16, 224, 224) and found.dtype == np.float32
+    golden = np.load(folder / "panecho.npz")[f"{case}_slice"]
+    np.testing.assert_allclose(found[:, ::5, 96:112, 96:112], golden, atol=0.018 if "resized" in case else 1e-5)
+
+
+def test_panecho_reads_blue_first_consecutive_frames_and_repeats_the_last():
+    frames = np.zeros((5, 256, 256, 3), np.uint8)
+    frames[..., 2] = (10 * np.arange(1, 6))[:, None, None]  # blue counts the frames
+    frames[:, 16, 16, 0] = 255  # red at the first corner that is read
+    found = prepare_panecho(frames)
+    times = found[0, :, 100, 100] * 0.229 + 0.485  # plane 0 is blue under the constants meant for red
+    np.testing.assert_allclose(255 * times, [10, 20, 30, 40, *[50] * 12], atol=1e-3)
+    assert found[2, 0, 0, 0] == pytest.approx((1 - 0.406) / 0.225, abs=1e-5)
+    assert found[2, 0, 0, 1] == pytest.approx(-0.406 / 0.225, abs=1e-5)
+
+
+def test_what_is_no_clip_is_refused_for_panecho_too():
+    with pytest.raises(ReadError):
+        prepare_panecho(np.zeros((0, 256, 256, 3), np.uint8))
+    with pytest.raises(ReadError):
+        prepare_panecho(np.zeros((16, 256, 256, 3), np.float32))

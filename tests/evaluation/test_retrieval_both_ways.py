@@ -1,5 +1,7 @@
 """Both directions of retrieval on made vectors whose order is known, and the difference ratio against a slow loop."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 
@@ -63,3 +65,38 @@ def test_random_vectors_are_no_nearer_than_random_studies():
         rng.normal(size=(300, 16)), rng.normal(size=(300, 16)), np.arange(300), rng.normal(55, 10, 300), np.arange(300)
     )
     assert ratio == pytest.approx(1, abs=0.05)
+
+
+def peak_mb(n):
+    """Peak of what Python and NumPy hold beyond what went in, for n ECGs and n studies with one phenotype."""
+    rng = np.random.default_rng(0)
+    ids, vectors = [str(i) for i in range(n)], rng.normal(size=(2, n, 32)).astype(np.float32)
+    values = {"lvef": rng.normal(55, 10, n)}
+    tracemalloc.start()
+    retrieval_report(*vectors, ids, ids, ids, values, ids)
+    peak = tracemalloc.get_traced_memory()[1] / 1e6
+    tracemalloc.stop()
+    return peak
+
+
+@pytest.mark.slow
+def test_no_matrix_of_all_ecgs_and_studies_is_ever_held():
+    """A (4000, 4000) matrix is 64 MB of similarities and 128 MB of differences in a phenotype; blocks need 40 MB."""
+    assert peak_mb(4000) < 55
+
+
+def test_precision_by_phenotype_leaves_the_own_patient_out_and_equals_a_slow_loop(made):
+    ecgs, studies, own, values = made
+    patients = np.arange(40) // 2  # two studies a patient
+    ecg_ids, study_ids = [f"e{i}" for i in range(42)], [f"s{i}" for i in range(40)]
+    found = retrieval_report(
+        ecgs, studies, ecg_ids, study_ids, [study_ids[i] for i in own], {"lvef": values}, [f"p{i}" for i in patients]
+    )
+    threshold = 0.5 * values.std(ddof=1)
+    unit, precision = ecgs / np.linalg.norm(ecgs, axis=1, keepdims=True), []
+    for e in range(42):
+        others = [s for s in range(40) if patients[s] != patients[own[e]]]
+        ranked = sorted(others, key=lambda s: -float(studies[s] @ unit[e]))[:10]
+        precision.append(np.mean([abs(values[s] - values[own[e]]) <= threshold for s in ranked]))
+    told = found["by_phenotype"]["lvef"]["ecg_to_study"]["precision@10"]
+    assert told == pytest.approx(np.mean(precision)) and found["own_patient_left_out"]

@@ -1,5 +1,7 @@
 """Importing an archive: what is refused, what is passed over with a reason, splits that never change."""
 
+import shutil
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -8,6 +10,7 @@ import wfdb
 from echo2ecg_core.errors import StoreError
 from echo2ecg_core.findings import Findings
 from echo2ecg_core.intake.ingest import ingest, split_of
+from echo2ecg_core.intake.problems import ImportRefused
 from echo2ecg_core.phantom.cohort import PhantomCohort, write_cohort
 from echo2ecg_core.reports.evaluate import fingerprint
 from echo2ecg_core.store.catalog import Catalog
@@ -58,7 +61,7 @@ def archive(tmp_path):
 
 def test_good_files_come_in_and_bad_ones_are_passed_over_with_a_reason(archive, tmp_path):
     place = Workspace(tmp_path / "w")
-    report = ingest(archive, place, cohort="mine")
+    report = ingest(archive, place, cohort="mine", keep_ids=True)
     assert (report.ecgs, report.studies, report.clips) == (1, 1, 0)
     assert {row["file"] for row in report.refused} == {"ecg/bad.hea", "echo/A/S1/broken.mp4"} and all(
         row["reason"] for row in report.refused
@@ -85,6 +88,7 @@ def test_findings_come_in_and_the_index_follows_from_the_scores(archive, tmp_pat
         ),
         Workspace(tmp_path / "w"),
         cohort="mine",
+        keep_ids=True,
     )
     first, second = (Catalog(Workspace(tmp_path / "w")).study(s) for s in ("S1", "S2"))
     assert first.findings.words() == [
@@ -122,13 +126,18 @@ def test_a_label_that_cannot_be_is_refused_with_its_row_and_column_and_nothing_c
 ):
     place = Workspace(tmp_path / "w")
     with pytest.raises(StoreError, match=f"in row 3, column {column}; expected: {expected}"):
-        ingest(labelled(archive, **{column: ["", cell]}), place, cohort="mine")
+        ingest(labelled(archive, **{column: ["", cell]}), place, cohort="mine", keep_ids=True)
     assert not place.exists()
 
 
 def test_the_refusal_of_a_shifted_table_holds_nothing_of_its_cells(archive, tmp_path):
     with pytest.raises(StoreError) as refused:
-        ingest(labelled(archive, lvef=["Doe, Jane", "60"], rhythm=["", ""]), Workspace(tmp_path / "w"), cohort="mine")
+        ingest(
+            labelled(archive, lvef=["Doe, Jane", "60"], rhythm=["", ""]),
+            Workspace(tmp_path / "w"),
+            cohort="mine",
+            keep_ids=True,
+        )
     assert (
         "row 2, column lvef" in refused.value.message and "Doe" not in f"{refused.value.message} {refused.value.hint}"
     )
@@ -148,11 +157,13 @@ def test_an_index_that_contradicts_its_scores_is_refused_and_one_that_is_rounded
             labelled(archive, wall_motion_scores=[scores, scores], wall_motion_score_index=[1.35, 1.5]),
             Workspace(tmp_path / "w"),
             cohort="mine",
+            keep_ids=True,
         )
     ingest(
         labelled(archive, wall_motion_scores=[scores, scores], wall_motion_score_index=[1.35, ""]),
         Workspace(tmp_path / "w"),
         cohort="mine",
+        keep_ids=True,
     )
     found = [
         Catalog(Workspace(tmp_path / "w")).study(study).phenotypes["wall_motion_score_index"] for study in ("S1", "S2")
@@ -165,6 +176,7 @@ def test_seventeen_dashes_are_no_scores_and_an_index_beside_them_stays(archive, 
         labelled(archive, wall_motion_scores=[" ".join("-" * 17)] * 2, wall_motion_score_index=["", 1.5]),
         Workspace(tmp_path / "w"),
         cohort="mine",
+        keep_ids=True,
     )
     first, second = (Catalog(Workspace(tmp_path / "w")).study(s) for s in ("S1", "S2"))
     assert (
@@ -176,7 +188,7 @@ def test_seventeen_dashes_are_no_scores_and_an_index_beside_them_stays(archive, 
 
 def test_the_facts_of_a_visit_come_in_and_what_is_empty_stays_unknown(archive, tmp_path):
     labelled(archive, patient_id=["A", "C"], sex=["F", ""], age_years=["61.5", ""], split=["test", ""])
-    ingest(archive, Workspace(tmp_path / "w"), cohort="mine")
+    ingest(archive, Workspace(tmp_path / "w"), cohort="mine", keep_ids=True)
     first, second = (Catalog(Workspace(tmp_path / "w")).study(s) for s in ("S1", "S2"))
     assert (first.sex, first.age_years, first.split) == ("female", 61.5, "test")
     assert (second.sex, second.age_years, second.split) == (None, None, split_of("C"))
@@ -194,7 +206,7 @@ def test_a_phantom_cohort_comes_in_with_the_findings_of_its_hearts(tmp_path):
 
 def test_findings_that_join_later_leave_a_report_in_date(archive, tmp_path):
     place = Workspace(tmp_path / "w")
-    ingest(archive, place, cohort="mine")
+    ingest(archive, place, cohort="mine", keep_ids=True)
     before = fingerprint(place)
     Catalog(place).add_study("S1", "A", findings=Findings((1,) * 17, "sinus", "normal", False))
     assert fingerprint(place) == before
@@ -204,25 +216,112 @@ def test_findings_that_join_later_leave_a_report_in_date(archive, tmp_path):
 
 def test_importing_twice_adds_nothing(archive, tmp_path):
     place = Workspace(tmp_path / "w")
-    ingest(archive, place, cohort="mine")
+    ingest(archive, place, cohort="mine", keep_ids=True)
     before = Catalog(place).counts()
-    assert ingest(archive, place, cohort="mine").ecgs == 0 and Catalog(place).counts() == before
+    assert ingest(archive, place, cohort="mine", keep_ids=True).ecgs == 0 and Catalog(place).counts() == before
 
 
 def test_a_table_that_is_missing_or_lacks_a_column_is_named(archive, tmp_path):
     pd.DataFrame({"ecg_id": ["E1"], "subject": ["A"]}).to_csv(archive / "ecgs.csv", index=False)
-    with pytest.raises(StoreError, match="ecgs.csv lacks the column patient_id, path; found ecg_id, subject"):
-        ingest(archive, Workspace(tmp_path / "w"), cohort="mine")
+    with pytest.raises(StoreError, match="ecgs.csv lacks the column path; found ecg_id, subject"):
+        ingest(archive, Workspace(tmp_path / "w"), cohort="mine", keep_ids=True)
+    (archive / "ecgs.csv").write_bytes(b"\0\1\2")
+    with pytest.raises(StoreError, match="ecgs.csv cannot be read"):
+        ingest(archive, Workspace(tmp_path / "w"), cohort="mine", keep_ids=True)
+
+
+def test_ecgs_alone_and_echo_alone_are_whole_cohorts(archive, tmp_path):
+    pd.DataFrame(
+        {
+            "ecg_id": ["E1"],
+            "patient_id": ["A"],
+            "path": ["ecg/good.hea"],
+            "sex": ["F"],
+            "age_years": [61],
+            "split": ["test"],
+        }
+    ).to_csv(archive / "ecgs.csv", index=False)
+    shutil.move(archive / "labels.csv", tmp_path / "labels.csv")
+    place = Workspace(tmp_path / "w")
+    report = ingest(archive, place, cohort="ecgs", keep_ids=True)
+    assert (report.ecgs, report.studies) == (1, 0)
+    row = Catalog(place).ecgs().iloc[0]
+    assert (row.sex, row.split, Catalog(place).ecg_record("E1").age_years) == ("female", "test", 61)
+    shutil.move(tmp_path / "labels.csv", archive / "labels.csv")
+    (archive / "ecgs.csv").unlink()
+    report = ingest(archive, Workspace(tmp_path / "v"), cohort="echo", keep_ids=True)
+    assert (report.ecgs, report.studies) == (0, 1)
+
+
+def test_labels_beside_an_ecg_stay_with_that_ecg(archive, tmp_path):
+    shutil.copy(archive / "ecg" / "good.hea", archive / "ecg" / "again.hea")
+    pd.DataFrame(
+        {"ecg_id": ["E1", "E2"], "patient_id": ["A", "A"], "path": ["ecg/good", "ecg/again"], "lvef": [60, 30]}
+    ).to_csv(archive / "ecgs.csv", index=False)
     (archive / "labels.csv").unlink()
-    with pytest.raises(StoreError, match="labels.csv cannot be read"):
-        ingest(archive, Workspace(tmp_path / "w"), cohort="mine")
+    place = Workspace(tmp_path / "w")
+    ingest(archive, place, cohort="mine", keep_ids=True)
+    labelled = Catalog(place).labelled_ecgs().set_index("ecg_id").lvef.to_dict()
+    assert labelled == {"E1": 60, "E2": 30}  # though nothing tells their times
+
+
+def test_two_cohorts_that_count_from_one_do_not_meet(archive, tmp_path):
+    place = Workspace(tmp_path / "w")
+    ingest(archive, place, cohort="north", keep_ids=True)
+    labelled(archive, lvef=["20", "30"])
+    report = ingest(archive, place, cohort="south", keep_ids=True)
+    assert (report.studies, report.ecgs, report.patients) == (2, 1, 2)
+    assert Catalog(place).study("S1").phenotypes == {"lvef": 55.0} and Catalog(place).study("S1").cohort == "north"
+    assert Catalog(place).study("south/S1").phenotypes == {"lvef": 20.0}
+    assert Catalog(place).study("south/S1").patient_id == "south/A"
+    again = ingest(archive, place, cohort="south", keep_ids=True)
+    assert (again.studies, again.ecgs, again.patients, again.changed) == (0, 0, 0, [])
+
+
+def test_a_study_of_two_patients_is_refused_whether_in_one_table_or_in_two_imports(archive, tmp_path):
+    place = Workspace(tmp_path / "w")
+    with pytest.raises(StoreError, match=r"belong to two patients \(labels.csv, row 3\)"):
+        ingest(labelled(archive, study_id=["S1", "S1"], patient_id=["A", "B"]), place, cohort="mine", keep_ids=True)
+    assert not place.exists()
+    ingest(labelled(archive, lvef=["50", "60"]), place, cohort="mine", keep_ids=True)
+    before = Catalog(place).studies()
+    with pytest.raises(StoreError, match="belongs to another patient in the workspace"):
+        ingest(labelled(archive, patient_id=["B", "B"]), place, cohort="mine", keep_ids=True)
+    pd.testing.assert_frame_equal(Catalog(place).studies(), before)
+
+
+def test_everything_that_is_wrong_is_told_at_once(archive, tmp_path):
+    labelled(archive, lvef=["high", "60"], sex=["F", "X"], study_date=["2030-01-01", "soon"])
+    with pytest.raises(ImportRefused) as refused:
+        ingest(archive, Workspace(tmp_path / "w"), cohort="mine", keep_ids=True)
+    found = {(p.file, p.row, p.column) for p in refused.value.problems}
+    assert found == {("labels.csv", 2, "lvef"), ("labels.csv", 3, "sex"), ("labels.csv", 3, "study_date")}
+
+
+def test_a_corrected_table_changes_what_changed_and_says_what(archive, tmp_path):
+    place = Workspace(tmp_path / "w")
+    ingest(labelled(archive, lvef=["50", "60"], sex=["F", "F"]), place, cohort="mine", keep_ids=True)
+    report = ingest(labelled(archive, lvef=["50", "35"], sex=["M", "M"]), place, cohort="mine", keep_ids=True)
+    assert report.changed == [
+        {"kind": "patient", "id": "A", "name": "sex", "was": "female", "now": "male"},
+        {"kind": "study", "id": "S2", "name": "lvef", "was": 60.0, "now": 35.0},
+    ]
+    assert Catalog(place).study("S2").phenotypes["lvef"] == 35.0 and Catalog(place).study("S2").sex == "male"
+
+
+def test_a_table_without_splits_keeps_those_that_patients_have(archive, tmp_path):
+    place = Workspace(tmp_path / "w")
+    other = next(s for s in ("train", "validation", "test") if s != split_of("A"))
+    ingest(labelled(archive, split=[other, other]), place, cohort="mine", keep_ids=True)
+    ingest(labelled(archive, lvef=["50", "60"]), place, cohort="mine", keep_ids=True)
+    assert Catalog(place).study("S2").split == other
 
 
 def test_a_table_cannot_reach_outside_its_folder(archive, tmp_path):
     pd.DataFrame({"ecg_id": ["E1"], "patient_id": ["A"], "path": ["../../etc/passwd"]}).to_csv(
         archive / "ecgs.csv", index=False
     )
-    report = ingest(archive, Workspace(tmp_path / "w"), cohort="mine")
+    report = ingest(archive, Workspace(tmp_path / "w"), cohort="mine", keep_ids=True)
     assert report.ecgs == 0 and "outside the archive" in report.refused[0]["reason"]
 
 
@@ -249,7 +348,7 @@ def test_clips_of_real_patients_are_stored_with_everything_outside_the_sector_bl
     still = EchoClip(np.full((4, 64, 64, 3), 90, np.uint8), 30.0, "MP4", "x", None, None, None, (), False)
     (archive / "echo" / "A" / "S1" / "still.mp4").write_bytes(encode_mp4(still))
     place = Workspace(tmp_path / "w")
-    report = ingest(archive, place, cohort="mine")
+    report = ingest(archive, place, cohort="mine", keep_ids=True)
     (row,) = Catalog(place).clips_of("S1")
     stored = read_clip(Catalog(place).clip_path(row.clip_id)).frames
     assert stored[:, 5:12, 5:45].max() < 30 and stored[:, 60:120, 90:110].mean() > 60

@@ -25,6 +25,7 @@ class FakePrediction:
     """Stands in for workflows.predict.Prediction."""
 
     report: dict
+    embedding: None = None
 
     def as_json(self) -> dict:
         return self.report

@@ -22,7 +22,7 @@ LOCAL = {"Host": "localhost:8501", "Origin": "http://localhost:8501"}
     [
         (None, LOCAL),
         ("127.0.0.1", LOCAL),
-        ("127.0.0.2", {"Host": "127.0.0.1:8501"}),
+        ("127.0.0.2", {"Host": "127.0.0.1:8501", "Origin": "http://127.0.0.1:8501"}),
         ("::1", {"Host": "[::1]:8501", "Origin": "http://[::1]:8501"}),
     ],
 )
@@ -39,6 +39,10 @@ def test_a_browser_on_the_server_itself_is_local(peer, headers):
         (None, {"Host": "echo.hospital.org"}),
         (None, {"Host": "localhost:8501", "Origin": "https://echo.hospital.org"}),
         (None, {"Host": "localhost.evil.org"}),
+        (None, {"Host": "localhost:8501"}),
+        (None, {"Origin": "http://localhost:8501"}),
+        (None, {"Host": "localhost", "Origin": "http://localhost:8501"}),
+        (None, {"Host": "localhost:8501", "Origin": "null"}),
         (None, {"Host": "rebound.evil.org", "Origin": "http://rebound.evil.org"}),
         ("not an address", LOCAL),
         *[(None, LOCAL | {name: "127.0.0.1"}) for name in PROXY_HEADERS],
@@ -60,7 +64,8 @@ def gated():
 
 @pytest.fixture
 def page(monkeypatch):
-    monkeypatch.setattr(passwords, "WRONG_COSTS_S", 0.0)
+    monkeypatch.setattr(admin_gate, "_attempts", passwords.Attempts())
+    monkeypatch.setattr(admin_gate, "_address", lambda: "10.0.0.7")
 
     def page(local=False, **told):
         monkeypatch.setattr(admin_gate, "settings", lambda: Settings(_env_file=None, **told))
@@ -89,7 +94,7 @@ def test_with_a_password_everybody_is_asked_also_on_the_server(page, told, caplo
     assert not opens(app)
     app.text_input[0].set_value("open")
     app.button[0].click().run()
-    assert not opens(app) and app.error[0].value == "This is not the admin password."
+    assert not opens(app) and app.error[0].value == "This is not the password."
     app.text_input[0].set_value("sesame")
     app.button[0].click().run()
     assert opens(app) and opens(app.run())
@@ -124,10 +129,11 @@ class User(dict):
 @pytest.mark.parametrize(
     ("user", "admins", "passes"),
     [
-        (User(email="Kern@hospital.org"), "kern@hospital.org, other@x.org", True),
+        (User(email="Kern@hospital.org", email_verified=True), "kern@hospital.org, other@x.org", True),
+        (User(email="kern@hospital.org"), "kern@hospital.org", False),
         (User(email="kern@hospital.org", email_verified=False), "kern@hospital.org", False),
-        (User(email="guest@hospital.org"), "kern@hospital.org", False),
-        (User(email="kern@hospital.org"), "", False),
+        (User(email="guest@hospital.org", email_verified=True), "kern@hospital.org", False),
+        (User(email="kern@hospital.org", email_verified=True), "", False),
         (User(), "", False),
     ],
 )
@@ -175,3 +181,85 @@ def test_every_admin_page_is_behind_the_gate_before_it_draws(name):
         if line and not line.startswith((" ", "#", '"', "import", "from", "def", ")"))
     ]
     assert lines[0] == "admin_gate.require_admin()"
+
+
+def test_a_provider_that_never_verifies_counts_only_where_the_settings_say_so(page, monkeypatch):
+    monkeypatch.setattr(admin_gate, "_oidc", lambda: ("",))
+    monkeypatch.setattr(admin_gate.st, "user", User(email="kern@hospital.org"))
+    assert not opens(page(admin_users="kern@hospital.org").run())
+    assert opens(page(admin_users="kern@hospital.org", trust_unverified_email=True).run())
+
+
+def acting():
+    import streamlit as st
+
+    from pages.ui import admin_gate
+
+    st.session_state.setdefault("done", 0)
+
+    def act():
+        st.session_state["done"] += 1
+
+    st.button("Act", on_click=admin_gate.for_admins(act))
+
+
+def test_an_action_of_a_session_that_is_no_longer_an_admins_does_nothing(page, monkeypatch):
+    page(local=True)
+    app = AppTest.from_function(acting, default_timeout=20).run()
+    app.button[0].click().run()
+    assert app.session_state["done"] == 1
+    monkeypatch.setattr(admin_gate, "is_local", lambda peer, headers: False)
+    app.button[0].click().run()
+    assert app.session_state["done"] == 1
+    assert "nothing was done" in app.toast[0].value
+
+
+def test_wrong_passwords_make_their_address_wait(page, monkeypatch):
+    monkeypatch.setattr(passwords, "FIRST_WAIT_S", 600.0)
+    app = page(admin_password=SecretStr("sesame")).run()
+    for _ in range(passwords.FREE_ATTEMPTS):
+        app.text_input[0].set_value("open")
+        app.button[0].click().run()
+    app.text_input[0].set_value("sesame")
+    app.button[0].click().run()
+    assert not opens(app) and "Too many wrong passwords from this address" in app.error[0].value
+
+
+def everybody():
+    import streamlit as st
+
+    from pages.ui import admin_gate
+
+    admin_gate.require_login()
+    st.write("the admin page")
+
+
+@pytest.mark.parametrize(("given", "passes"), [("look", True), ("sesame", True), ("open", False)])
+def test_a_setting_asks_everybody_and_a_viewer_is_no_admin(page, given, passes):
+    told = {"ask_everybody": True, "admin_password": SecretStr("sesame")}
+    page(**told, viewer_password_hash=SecretStr(passwords.hashed("look")))
+    app = AppTest.from_function(everybody, default_timeout=20).run()
+    assert not opens(app)
+    app.text_input[0].set_value(given)
+    app.button[0].click().run()
+    assert opens(app) == passes
+    assert "admin_pass" not in app.session_state
+
+
+@pytest.mark.parametrize(
+    ("address", "told", "oidc", "may"),
+    [
+        ("localhost", {}, (), True),
+        ("127.0.0.1", {}, (), True),
+        ("::1", {}, (), True),
+        ("0.0.0.0", {}, (), False),
+        (None, {}, (), False),
+        ("10.0.0.5", {}, (), False),
+        ("0.0.0.0", {"admin_password": SecretStr("sesame")}, (), True),
+        ("0.0.0.0", {}, ("hospital",), True),
+    ],
+)
+def test_a_server_open_to_others_starts_only_with_a_password_or_oidc(address, told, oidc, may):
+    why = admin_gate.why_not_open_to_all(address, Settings(_env_file=None, **told), oidc)
+    assert (why == "") == may
+    assert may or "no admin password and no OIDC login is set" in why

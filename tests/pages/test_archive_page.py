@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from echo2ecg_core.intake.mapping import Column
 from echo2ecg_core.store import jobs
 from echo2ecg_core.store.database import Workspace
 from pages.ui import admin_gate, resources
@@ -29,6 +30,8 @@ def folder(tmp_path):
     folder = tmp_path / "archive"
     (folder / "echo" / "A" / "S1").mkdir(parents=True)
     (folder / "echo" / "A" / "S1" / "a4c.dcm").write_bytes(b"x")
+    for name in ("a.hea", "b.hea"):
+        (folder / name).write_text("x")
     (folder / "ecgs.csv").write_text("ecg_id,patient_id,path\nE1,A,a.hea\nE2,B,b.hea\n")
     (folder / "labels.csv").write_text("patient_id,study_id,lvef\nA,S1,55\n")
     return folder
@@ -80,8 +83,8 @@ def test_a_folder_is_counted_before_it_is_imported(page, place, folder):
 @pytest.mark.parametrize(
     ("change", "expected"),
     [
-        (lambda f: (f / "labels.csv").unlink(), "labels.csv cannot be read"),
-        (lambda f: (f / "ecgs.csv").write_text("a,b\n1,2\n"), "ecgs.csv lacks the column"),
+        (lambda f: (f / "labels.csv").write_bytes(b"\0\1"), "labels.csv cannot be read"),
+        (lambda f: (f / "ecgs.csv").write_text("a,b\n1,2\n"), "1 to settle before anything comes in"),
     ],
 )
 def test_a_folder_that_is_no_archive_is_said_at_once(page, place, folder, change, expected):
@@ -89,6 +92,54 @@ def test_a_folder_that_is_no_archive_is_said_at_once(page, place, folder, change
     page.run()
     page.text_input(key="archive_path").set_value(str(folder)).run()
     assert expected in words(page) and import_button(page).disabled
+
+
+def test_the_preview_shows_labels_what_is_not_used_and_every_problem_at_once(page, place, folder):
+    (folder / "labels.csv").write_text(
+        "patient_id,study_id,study_date,IVS,note\nA,S1,05/06/2024,11,x\nB,S2,01/02/2024,12,y\nC,S3,01/03/2024,low,z\n"
+    )
+    page.run()
+    page.text_input(key="archive_path").set_value(str(folder)).run()
+    tables = {d.value.columns[0]: d.value for d in page.dataframe}
+    assert not page.exception and import_button(page).disabled
+    assert tables["Phenotype"].to_dict("records")[0] | {"Distribution": 0} == {
+        "Phenotype": "IVSd", "Values": 2, "Lowest": 1.1, "Highest": 1.2, "Unit": "cm", "Distribution": 0,
+    }  # fmt: skip
+    assert "column note of labels.csv" in list(tables["What"].What)
+    problems = tables["Table"]
+    assert set(zip(problems.Row, problems.Column, strict=True)) == {(2, "study_date"), (4, "IVS")}
+    assert "IVSd in the column IVS is in mm; it was converted to cm." in words(page)
+
+
+def test_a_column_corrected_on_the_page_settles_the_problem_and_goes_to_the_job(page, place, folder, monkeypatch):
+    (folder / "labels.csv").write_text("patient_id,study_id,study_date,lvef\nA,S1,05/06/2024,55\nA,S2,01/02/2024,60\n")
+    page.run()
+    page.text_input(key="archive_path").set_value(str(folder)).run()
+    assert import_button(page).disabled
+    told = {"study_date": Column("study_date", None, "day first")}
+    page.session_state["import_told"] = (str(folder), told)
+    page.run()
+    assert not page.exception and not import_button(page).disabled
+    import_button(page).click().run()
+    parameters = jobs.jobs(place)[0].parameters
+    assert parameters["map"]["study_date"] == {"field": "study_date", "unit": None, "dates": "day first"}
+    from echo2ecg_core.worker import work
+
+    (folder / "echo" / "A" / "S1" / "a4c.dcm").unlink()
+    assert work(place) >= 1
+    from echo2ecg_core.store.catalog import Catalog
+
+    assert sorted(Catalog(place).studies().lvef) == [55, 60]
+
+
+def test_keeping_ids_is_said_in_the_preview_and_told_to_the_job(page, place, folder):
+    page.run()
+    page.text_input(key="archive_path").set_value(str(folder)).run()
+    assert "Ids and dates will be replaced" in words(page)
+    page.checkbox(key="archive_keep_ids").check().run()
+    assert "Ids, dates and ages stay as they are" in words(page)
+    import_button(page).click().run()
+    assert jobs.jobs(place)[0].parameters["keep_ids"] is True
 
 
 def test_a_zip_waits_under_its_hash_for_its_job(page, place):

@@ -178,3 +178,38 @@ def test_behind_the_gate_nothing_of_the_page_is_drawn(page, place, monkeypatch):
     monkeypatch.setattr(admin_gate, "is_local", lambda peer, headers: False)
     page.run()
     assert not page.dataframe and not page.text_area and "ECHO2ECG_ADMIN_PASSWORD_HASH" in page.warning[0].value
+
+
+def test_a_second_reader_shows_its_licence_and_switch_and_cannot_be_promoted(page, place, tmp_path):
+    from echo2ecg_core.answers.second_readers import is_on
+    from tests.ready_workspace import imported
+
+    card = imported("echonext", place, tmp_path).card
+
+    page.run()
+    table = page.dataframe[0].value
+    assert table.loc[0, "State"] == "second reader, on" and "12 structural findings" in table.loc[0, "What it can do"]
+    assert is_on(card)
+    assert not is_on_after_switch(card, place)
+
+
+def is_on_after_switch(card, place):
+    """Draws the panel of a chosen second reader and puts its switch out."""
+    from echo2ecg_core.answers.second_readers import is_on
+
+    def script(folder, model_id):
+        from echo2ecg_core.store.database import Workspace
+        from echo2ecg_core.store.model_registry import ModelRegistry
+        from pages.ui.models import second_readers
+
+        workspace = Workspace(folder)
+        second_readers.panel(workspace, ModelRegistry(workspace).get(model_id))
+
+    panel = AppTest.from_function(script, args=(str(place.folder), card.model_id), default_timeout=30).run()
+    assert not panel.exception and "No licence is stated" in panel.markdown[0].value
+    assert (
+        "Columbia University" in panel.markdown[0].value and card.manifest()["source_sha256"] in panel.markdown[0].value
+    )
+    panel.toggle[0].set_value(False).run()
+    assert not panel.exception
+    return is_on(card)

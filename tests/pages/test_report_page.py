@@ -316,6 +316,17 @@ def test_when_only_another_model_has_a_report_the_active_one_can_be_evaluated(pa
     assert "Evaluate small" in [b.label for b in page.button]
 
 
+def test_the_scores_of_a_model_that_is_no_longer_active_are_said_to_be_its(page, workspace, drawn):
+    write_report(workspace, made_up_report("bbbb0000", "Other model", auroc=0.8))
+    write_report(workspace, made_up_report(MODEL_ID))
+    page.run()
+    assert "which is not the active model" not in words(page)
+    page.selectbox(key="model").select("bbbb0000").run()
+    assert "These are the scores of Other model, which is not the active model; that is small." in words(page)
+    next(b for b in page.button if b.label == "Show small").click().run()
+    assert page.selectbox(key="model").value == MODEL_ID and "which is not the active model" not in words(page)
+
+
 def test_a_damaged_report_is_told_in_words_with_the_way_out(page, workspace):
     reports.report_path(workspace, MODEL_ID).parent.mkdir(parents=True)
     reports.report_path(workspace, MODEL_ID).write_text("{half")

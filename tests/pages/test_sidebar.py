@@ -7,6 +7,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from echo2ecg_core.store import jobs
+from echo2ecg_core.store.catalog import Catalog
 from echo2ecg_core.store.database import Workspace
 from pages.ui import resources
 from tests.pages.prediction_fixture import model_card
@@ -54,6 +55,86 @@ def test_a_failed_job_leaves_its_reason(workspace):
     jobs.finish(workspace, job.job_id, "failed", "The disk is full.")
     texts, written = sidebar()
     assert not texts and "Preparing the demo failed." in written and "The disk is full." in written
+
+
+def failed(workspace, kind, parameters, message):
+    number = jobs.queue(workspace, kind, parameters)
+    jobs.claim(workspace, "worker")
+    jobs.finish(workspace, number, "failed", message)
+    return number
+
+
+def buttons(app) -> dict:
+    return {button.label: button for button in app.sidebar.button}
+
+
+def foot() -> AppTest:
+    """The foot of the sidebar alone: AppTest cannot run a frame with navigation twice."""
+    app = AppTest.from_string("from pages.ui import sidebar\nsidebar.draw()", default_timeout=30).run()
+    assert not app.exception
+    return app
+
+
+def written(app) -> str:
+    return "".join(h.proto.body for h in app.sidebar.get("html"))
+
+
+def test_a_failed_demo_can_be_tried_again_on_every_page_and_goes_on_under_its_number(workspace, monkeypatch):
+    started = []
+    monkeypatch.setattr(jobs, "start_worker", started.append)
+    number = failed(workspace, "demo", {}, "The disk is full.")
+    assert "Retry" in buttons(AppTest.from_file(ROOT / "app.py", default_timeout=30).run())  # the frame of every page
+    app = foot()
+    buttons(app)["Retry"].click().run()
+    assert not app.exception and started
+    assert [(j.job_id, j.state) for j in jobs.jobs(workspace)] == [(number, "queued")]
+    assert "failed" not in written(app) and "waiting" in app.sidebar.get("progress")[0].proto.text
+
+
+def test_a_demo_is_not_tried_again_where_somebody_has_brought_data_of_his_own(workspace):
+    failed(workspace, "demo", {}, "The disk is full.")
+    Catalog(workspace).add_patient("P1", split="test", cohort="Ward 7", synthetic=False)
+    assert "failed" in written(foot()) and "Retry" not in buttons(foot())
+
+
+def test_an_admin_puts_a_failure_away_for_everybody_and_a_visitor_for_himself(workspace, monkeypatch):
+    number = failed(workspace, "import", {"folder": "/data/St Mary/echoes"}, "There is no folder 'echoes' in St Mary.")
+    visitor, other = foot(), foot()
+    assert "Importing failed." in written(visitor) and "Retry" not in buttons(visitor)
+    buttons(visitor)["Dismiss"].click().run()
+    assert "failed" not in written(visitor) and "failed" in written(other.run())
+    monkeypatch.setattr("pages.ui.admin_gate.is_admin", lambda: True)
+    buttons(other.run())["Dismiss"].click().run()
+    monkeypatch.undo()
+    assert jobs.last_failure(workspace) is None and jobs.job(workspace, number).state == "failed"
+
+
+def test_a_visitor_reads_no_folder_of_the_server_and_an_admin_reads_all(workspace, monkeypatch):
+    failed(
+        workspace,
+        "import",
+        {"folder": "/data/St Mary/echoes", "cohort": "A"},
+        "There is no folder 'echoes' on this server; looked in /data/St Mary and /srv/other/place. Give the full path.",
+    )
+    text = written(foot())
+    assert "Importing failed." in text and "Give the full path." in text
+    assert not any(name in text for name in ("echoes", "St Mary", "/data", "/srv", "other/place"))
+    monkeypatch.setattr("pages.ui.admin_gate.is_admin", lambda: True)
+    assert "looked in /data/St Mary and /srv/other/place" in written(foot())
+
+
+def test_a_failure_of_yesterday_is_told_on_the_page_of_its_kind_only(workspace, monkeypatch):
+    number = failed(workspace, "import", {"folder": "x"}, "The disk is full.")
+    with workspace.write(counts=False) as db:
+        db.execute("UPDATE jobs SET finished_at = finished_at - 90000 WHERE job_id = ?", (number,))
+    assert "failed" not in written(foot())
+
+
+def test_a_failure_is_over_once_the_same_kind_of_work_was_begun_again(workspace):
+    failed(workspace, "import", {"folder": "x"}, "The disk is full.")
+    jobs.queue(workspace, "import", {"folder": "y"})
+    jobs.finish(workspace, jobs.claim(workspace, "w").job_id, "done", "Added all.")
+    assert jobs.last_failure(workspace) is None and "failed" not in written(foot())
 
 
 def test_workspace_model_and_research_use_are_always_there(workspace):

@@ -5,6 +5,7 @@ import json
 import math
 import re
 import sys
+from datetime import datetime, time, timedelta
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,7 @@ from echo2ecg_core.answers.loaded_model import load_readouts
 from echo2ecg_core.cli import main
 from echo2ecg_core.errors import Echo2ECGError
 from echo2ecg_core.evaluation.rows import Row, Split, paired_differences, row_of
+from echo2ecg_core.intake.demo import cohort
 from echo2ecg_core.intake.vectors_of_others import all_imported, named_files, read_vectors
 from echo2ecg_core.reports.evaluate import evaluate, fingerprint, summary_lines
 from echo2ecg_core.reports.folder import load_report
@@ -75,15 +77,34 @@ def test_the_report_on_disk_is_the_one_returned_and_holds_every_row(workspace, r
     assert rows["oracle.knn"]["encoder"] == "Oracle, 95 M" and rows["features.boosting"]["parameters"] is None
     assert rows["model.knn"]["model_id"] == report["model"]["id"] and rows["random.knn"]["model_id"] is None
     assert rows["oracle.probe"]["results"]["lvef"]["mae"][0] < 0.5 < rows["model.probe"]["results"]["lvef"]["mae"][0]
-    assert report["counts"]["patients"] == PATIENTS["test"] and report["counts"]["train_patients"] == PATIENTS["train"]
+    within = patients_with_an_ecg_within(7)
+    assert 0 < within["test"] < PATIENTS["test"]  # the cohort has some whose ECGs lie months from their echo
+    assert report["counts"]["patients"] == within["test"] and report["counts"]["train_patients"] == within["train"]
+    assert report["within_days"] == 7 and 0 < report["days_apart"]["median"] < report["days_apart"]["most"] <= 7
+    assert any("are left out: none lies within 7 days." in note for note in report["notes"])
+    assert "labelled by an echo at most 7 days apart" in summary_lines(report)[0]
     assert (
         report["cohorts"] == ["North", "South"]
         and report["synthetic"]
         and report["workspace"] == fingerprint(workspace)
     )
     assert any(
-        note.startswith("Small splits: 40 training, 16 validation and 24 test patients.") for note in report["notes"]
+        note.startswith(f"Small splits: {within['train']} training, {within['validation']} validation and")
+        for note in report["notes"]
     )
+
+
+def patients_with_an_ecg_within(days):
+    """Patients a split, straight from the simulated cohort."""
+    people, left, counts = cohort(), dict(PATIENTS), dict.fromkeys(PATIENTS, 0)
+    for i in range(len(people)):
+        split = people.split_of(i)
+        if left[split]:
+            left[split] -= 1
+            patient = people.patient(i)
+            gaps = [abs(e.time - datetime.combine(s.date, time())) for e in patient.ecgs[:2] for s in patient.studies]
+            counts[split] += min(gaps) <= timedelta(days=days)
+    return counts
 
 
 def scores_of_scikit_learn(kind, target, predicted):
@@ -270,7 +291,9 @@ def test_validation_patients_are_evaluated_beside_the_test_patients(workspace, r
         load_report(workspace, model_id).data == report
         and load_report(workspace, model_id, "validation").data == judged
     )
-    assert judged["split"] == "validation" and judged["counts"]["patients"] == PATIENTS["validation"]
+    within = patients_with_an_ecg_within(7)
+    fifth = round(0.2 * within["train"])
+    assert judged["split"] == "validation" and judged["counts"]["patients"] == within["validation"]
     assert {row["key"]: row["parameters"] for row in judged["rows"]}[
         "oracle.probe"
     ] == 95_000_000  # kept from the evaluation before
@@ -283,7 +306,10 @@ def test_validation_patients_are_evaluated_beside_the_test_patients(workspace, r
     ] and "calibrated on validation patients" in judged["leakage"][3]["found"]
     assert any("a fifth of the training patients" in note for note in judged["notes"])
     assert any(
-        note.startswith("Small splits: 32 training, 8 held-out training and 16 validation patients.")
+        note.startswith(
+            f"Small splits: {within['train'] - fifth} training, {fifth} held-out training and {within['validation']} "
+            "validation patients."
+        )
         for note in judged["notes"]
     )
     assert any("too few labels (validation ECGs by class" in note for note in judged["notes"]) and not any(
@@ -373,6 +399,24 @@ def test_an_external_cohort_is_judged_with_readouts_fitted_on_the_whole_workspac
     )
     assert (table.role == "validation").sum() == 3 and any("fifth of the training patients" in note for note in notes)
     assert any("1 of 40 labelled ECGs could not be embedded" in note for note in notes)
+
+
+def test_ecgs_far_from_any_echo_or_without_a_date_are_counted_in_a_note(tmp_path):
+    place = small_workspace(tmp_path / "workspace")
+    with place.connect() as db:
+        db.execute("UPDATE patients SET split = 'train' WHERE patient_id < 'P-0015'")
+        db.execute("UPDATE patients SET split = 'validation' WHERE patient_id >= 'P-0015' AND patient_id < 'P-0020'")
+        db.execute("UPDATE ecgs SET ecg_time = '2009-01-05T10:00:00+02:00' WHERE patient_id < 'P-0003'")
+        db.execute("UPDATE ecgs SET ecg_time = NULL WHERE patient_id = 'P-0003'")
+        db.execute("UPDATE studies SET study_date = '' WHERE patient_id = 'P-0030'")
+    everyone = list(Catalog(place).ecgs().ecg_id)
+    table, notes = labelled_table(place, everyone, None, "test")
+    assert len(table) == 35 and table.days_apart.max() == 0
+    assert (
+        "5 of 40 ECGs of patients with an echo study are left out: none lies within 7 days (2 without a date on the "
+        "ECG or the echo)." in notes
+    )
+    assert len(labelled_table(place, everyone, None, "test", within_days=9000)[0]) == 38
 
 
 @pytest.fixture
@@ -596,4 +640,4 @@ def test_command_and_job_tell_what_the_workflow_found(workspace, report, monkeyp
     )
     assert in_terminal(monkeypatch, capsys, *command)[1].splitlines() == summary_lines(report)
     sentence = workflow_of("evaluate")(workspace, {"model": "4caf", "job_id": 1}, lambda share, message: None)
-    assert sentence == f"The report of {report['model']['name']} {report['model']['id']} on 24 test patients is ready."
+    assert sentence == f"The report of {report['model']['name']} {report['model']['id']} on 20 test patients is ready."

@@ -17,11 +17,14 @@ from echo2ecg_core.reports import charts as report_charts
 from echo2ecg_core.reports import comparison as report_comparison
 from echo2ecg_core.reports import folder as reports
 from echo2ecg_core.reports import tables as report_tables
+from echo2ecg_core.reports.contents import contents, fingerprint
 from echo2ecg_core.reports.document import Report
-from echo2ecg_core.reports.html_page import html_page
+from echo2ecg_core.reports.html_page import html_page, provenance_rows
 from echo2ecg_core.store.catalog import Catalog
 from echo2ecg_core.store.database import Workspace
+from echo2ecg_core.version import program_version
 from tests.report_fixture import made_up_report, write_report
+from tests.small_workspace import small_workspace
 
 VOID = {"meta", "br", "use", "path", "link"}
 
@@ -341,6 +344,73 @@ def test_a_figure_file_names_model_patients_archive_and_version(report):
 def test_an_older_program_is_told(report, workspace):
     assert reports.outdated(report, workspace) == "" or "version" in reports.outdated(report, workspace)
     assert "version 0.0.1 of this program" in reports.outdated(Report(report.data | {"version": "0.0.1"}), workspace)
+
+
+def stated(report, place):
+    """The report as an evaluation in this workspace would have left it now."""
+    return Report(
+        report.data
+        | {
+            "version": program_version(),
+            "cohorts": ["small"],
+            "workspace": fingerprint(place),
+            "contents": contents(place, report.model["id"]),
+        }
+    )
+
+
+CHANGES = {
+    "UPDATE phenotypes SET value = value + 1 WHERE name = 'lvef' AND study_id = 'S-0003'": "labels changed",
+    "UPDATE ecgs SET ecg_time = '2026-01-06' WHERE ecg_id = 'E-0003'": "times or patients of ECGs changed",
+    "UPDATE ecgs SET content_hash = 'other' WHERE ecg_id = 'E-0003'": "recordings were replaced",
+    "UPDATE patients SET split = 'train' WHERE patient_id = 'P-0003'": "splits or cohorts of patients changed",
+    "DELETE FROM ecgs WHERE ecg_id IN ('E-0003', 'E-0005')": "2 ECGs were removed",
+    "INSERT INTO studies (study_id, patient_id) VALUES ('S-new', 'P-0003')": "1 study was added",
+}
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_what_changed_in_the_workspace_since_a_report_is_told(report, tmp_path, change):
+    place = small_workspace(tmp_path / "workspace")
+    made = stated(report, place)
+    assert reports.outdated(made, place) == ""
+    with place.connect() as db:
+        assert db.execute(change).rowcount > 0
+    assert reports.outdated(made, place) == f"Since it was made, {CHANGES[change]}."
+    without = Report({k: v for k, v in made.data.items() if k != "contents"})
+    assert "are not those that it was made with" in reports.outdated(without, place)
+
+
+def test_readouts_fitted_again_make_a_report_an_old_one(report, tmp_path):
+    place = small_workspace(tmp_path / "workspace")
+    stored = place.models / report.model["id"] / "readouts.safetensors"
+    stored.parent.mkdir(parents=True)
+    stored.write_bytes(b"first")
+    made = stated(report, place)
+    assert reports.outdated(made, place) == ""
+    stored.write_bytes(b"second")
+    assert reports.outdated(made, place) == "Since it was made, the model's readouts were fitted again."
+
+
+def test_a_report_most_of_whose_ecgs_are_not_here_is_compared_with_nothing(report, tmp_path):
+    place = small_workspace(tmp_path / "workspace")
+    made = Report(stated(report, place).data | {"workspace": "another"})
+    path = reports.report_path(place, report.model["id"]).with_name("predictions.npz")
+    path.parent.mkdir(parents=True)
+    for here, elsewhere in ((1, True), (3, False)):
+        np.savez(path, ecg_ids=np.array([*(f"E-{i:04d}" for i in range(here)), "X1", "X2"]))
+        assert bool(reports.rests_elsewhere(made, place)) is elsewhere
+        assert bool(reports.outdated(made, place)) is not elsewhere
+    np.savez(path, ecg_ids=np.array(["E-0001", "X1", "X2", "X3"]))
+    assert "this workspace holds 25" in reports.rests_elsewhere(made, place)
+
+
+def test_the_window_of_the_labels_stands_in_the_report(report):
+    told = Report(report.data | {"within_days": 30.0, "days_apart": {"median": 1.26, "most": 29.5}})
+    assert "at most 30 days apart" in html_page(told)
+    rows = dict(provenance_rows(told))
+    assert rows["ECG and echo apart"] == "at most 30 days; median 1.3, most 29.5 days"
+    assert "not limited" in dict(provenance_rows(report))["ECG and echo apart"]
 
 
 def test_a_report_on_patients_of_another_workspace_says_so(report, workspace):

@@ -106,3 +106,16 @@ def test_a_lost_file_is_said_in_words(catalog):
     catalog.clip_path(clip_id).unlink()
     with pytest.raises(StoreError, match="is missing"):
         catalog.clip_path(clip_id)
+
+
+def test_an_ecg_years_from_its_patients_echo_has_no_label_unless_the_window_is_that_wide(tmp_path):
+    catalog = Catalog(Workspace(tmp_path))
+    catalog.add_patient("P1", split="train", cohort="c", synthetic=False)
+    catalog.add_study("S1", "P1", study_date="2020-06-01T10:00:00+02:00", phenotypes={"lvef": 35.0})
+    catalog.add_ecg("E1", "P1", record(1), ecg_time="2009-06-01")
+    catalog.add_ecg("E2", "P1", record(2), ecg_time="2020-06-03T08:00:00Z")
+    catalog.add_ecg("E3", "P1", record(3))
+    labelled = catalog.labelled_ecgs()
+    assert labelled.ecg_id.tolist() == ["E2"] and labelled.days_apart.tolist() == [2.0] and labelled.lvef.item() == 35
+    assert catalog.labelled_ecgs(within_days=1).empty and "lvef" in catalog.labelled_ecgs(within_days=1)
+    assert catalog.labelled_ecgs(within_days=5000).ecg_id.tolist() == ["E1", "E2"]

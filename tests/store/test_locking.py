@@ -217,7 +217,7 @@ def test_a_full_database_is_a_full_disk_in_words(place):
     catalog = Catalog(place)
     catalog.add_patient("P0", split="test", cohort="c", synthetic=True)
     with (
-        pytest.raises(StoreError, match="disk of the workspace w is full.*Free some space.*Resume"),
+        pytest.raises(StoreError, match="disk of the workspace is full.*Free some space.*Resume"),
         place.write() as db,
     ):
         db.execute(f"PRAGMA max_page_count = {db.execute('PRAGMA page_count').fetchone()[0]}")

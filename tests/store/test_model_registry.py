@@ -1,12 +1,15 @@
 """The model registry: same weights are one model, exactly one is active, faults are said in words."""
 
 import json
+import multiprocessing
 
 import pytest
 
 from echo2ecg_core.errors import ModelError
 from echo2ecg_core.store.database import Workspace
 from echo2ecg_core.store.model_registry import ModelRegistry
+
+SPAWN = multiprocessing.get_context("spawn")
 
 
 def model_folder(parent, name, sha256):
@@ -49,3 +52,28 @@ def test_a_folder_without_a_manifest_is_refused(tmp_path):
     (tmp_path / "empty").mkdir()
     with pytest.raises(ModelError, match="no readable manifest"):
         ModelRegistry(Workspace(tmp_path / "w")).register(tmp_path / "empty")
+
+
+def test_processes_that_register_the_same_model_at_once_leave_one_whole_folder(tmp_path):
+    """Two servers that start on one empty folder: both take the shipped model."""
+    go, place = SPAWN.Event(), tmp_path / "w"
+    model_folder(tmp_path, "a", "ab" * 32)
+    for number in range(40):
+        (tmp_path / "a" / f"weights-{number}").write_bytes(bytes(20_000))
+    processes = [SPAWN.Process(target=register_when_told, args=(place, tmp_path / "a", go)) for _ in range(4)]
+    for process in processes:
+        process.start()
+    go.set()
+    for process in processes:
+        process.join(120)
+    assert [process.exitcode for process in processes] == [0] * 4
+    names = {path.name for path in (tmp_path / "a").iterdir()}
+    (folder,) = (place / "models").iterdir()  # and nothing half-copied beside it
+    assert folder.name == "abababab" and {path.name for path in folder.iterdir()} == names
+    assert [card.active for card in ModelRegistry(Workspace(place)).models()] == [True]
+
+
+def register_when_told(place, folder, go):
+    go.wait()
+    registry = ModelRegistry(Workspace(place))
+    registry.promote(registry.register(folder).model_id)

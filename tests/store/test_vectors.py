@@ -1,12 +1,14 @@
 """Vectors: search against a plain numpy ranking, round trips, and what is left after a crash."""
 
+import gc
 import os
+import weakref
 
 import numpy as np
 import pytest
 
 from echo2ecg_core.errors import ModelError, StoreError
-from echo2ecg_core.store.vectors import VectorSet, load_vectors, recover_vectors, vectors_path
+from echo2ecg_core.store.vectors import KEPT_FILES, VectorSet, load_vectors, recover_vectors, vectors_path
 
 
 def made(n=137, d=24, seed=3, model_id="m1", kind="study_aligned", dtype=np.float32) -> VectorSet:
@@ -138,3 +140,31 @@ def test_a_file_under_another_models_name_is_refused(tmp_path):
         StoreError, match="Expected study_aligned vectors of model m2, found study_aligned vectors of model m1"
     ):
         load_vectors(tmp_path, "study_aligned", "m2")
+
+
+def test_of_one_file_the_newest_version_alone_stays_in_memory_and_of_many_files_a_few(tmp_path):
+    """An embedding job replaces its file every 160 vectors; a page that looks now and then kept six of them."""
+    seen = []
+    for version in range(8):
+        made(n=20 + version).save(tmp_path)
+        read = load_vectors(tmp_path, "study_aligned", "m1")
+        assert len(read) == 20 + version and load_vectors(tmp_path, "study_aligned", "m1") is read
+        seen.append(weakref.ref(read))
+    del read
+    gc.collect()
+    assert [one() is not None for one in seen] == [False] * 7 + [True]
+    others = []
+    for number in range(KEPT_FILES):
+        made(model_id=f"other-{number}").save(tmp_path)
+        others.append(weakref.ref(load_vectors(tmp_path, "study_aligned", f"other-{number}")))
+    gc.collect()
+    assert seen[-1]() is None and all(other() is not None for other in others)
+
+
+def test_a_file_that_was_taken_away_is_forgotten(tmp_path):
+    path = made().save(tmp_path)
+    kept = weakref.ref(load_vectors(tmp_path, "study_aligned", "m1"))
+    path.unlink()
+    assert len(load_vectors(tmp_path, "study_aligned", "m1")) == 0
+    gc.collect()
+    assert kept() is None

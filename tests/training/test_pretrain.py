@@ -3,6 +3,7 @@
 import errno
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -12,12 +13,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from echo2ecg_core.ecg.augment_spec import AugmentationSpec
 from echo2ecg_core.errors import Echo2ECGError
 from echo2ecg_core.models.echo2ecg import Echo2ECG, contrastive_loss
 from echo2ecg_core.models.echo_encoder import PhantomVideoNet
 from echo2ecg_core.models.specs import EcgEncoderSpec, EcgInputSpec, ModelSpec, StudySpec
+from echo2ecg_core.training import pretrain as training_loop
 from echo2ecg_core.training.clip_encoder import ClipTraining, train_clip_encoder, vectors_of, whiten
 from echo2ecg_core.training.pairs import PreparedPairs, not_negatives
 from echo2ecg_core.training.parameters import RunParameters, learning_rate_factor
@@ -212,6 +215,33 @@ def test_a_loss_that_is_no_number_stops_with_a_sentence():
         pretrain(SPEC, data, linked_pairs(1), RunParameters(epochs=1, batch_size=96, augmentation=MILD))
 
 
+class CountsReads(TorchDispatchMode):
+    """Counts how often a number is read off a tensor, for which the host has to wait for the device."""
+
+    def __init__(self):
+        super().__init__()
+        self.reads = 0
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        self.reads += func is torch.ops.aten._local_scalar_dense.default
+        return func(*args, **(kwargs or {}))
+
+
+@pytest.mark.parametrize("objective", ["contrastive", "masked"])
+def test_the_host_waits_for_the_device_no_oftener_with_more_steps(monkeypatch, objective):
+    monkeypatch.setattr(training_loop, "validate", lambda *arguments: {})
+    monkeypatch.setattr(training_loop, "TELL_EVERY_S", 1e9)
+    reads, log = [], []
+    for batch in (32, 8):  # 3 and 12 steps
+        parameters = RunParameters(
+            objective=objective, epochs=1, batch_size=batch, precision="32-true", clip_norm=1.0, augmentation=MILD
+        )
+        with CountsReads() as counted:
+            pretrain(SPEC, linked_pairs(0), linked_pairs(1), parameters, log=log.append)
+        reads.append(counted.reads)
+    assert [m["step"] for m in log] == [3, 12] and reads[0] == reads[1] > 0
+
+
 @pytest.mark.slow
 def test_the_clip_encoder_learns_views_and_who_is_who_without_labels():
     rng = np.random.default_rng(0)
@@ -317,6 +347,80 @@ def test_two_processes_give_the_loss_and_the_gradients_of_one_with_the_whole_bat
         torch.testing.assert_close(two[i]["exp_avg"], one[i]["exp_avg"], rtol=1e-4, atol=1e-8)
 
 
+BOTH = """
+import sys, time
+sys.path[:0] = [{root!r}, {root!r} + "/tests/training"]
+from pathlib import Path
+from test_pretrain import whole_run
+whole_run(Path({folder!r}))
+"""
+
+
+def whole_run(folder):
+    """Four epochs of two processes, as a launcher starts them: the first one alone is told of the checkpoint. While a
+    file `slow` is there every line of the log takes a moment, so that the run can be killed inside an epoch."""
+    torch.set_num_threads(1)
+    parameters = RunParameters(epochs=4, batch_size=16, lr=1e-3, warmup_epochs=1, augmentation=MILD)
+    fabric = open_fabric("32-true", "cpu")
+
+    def log(metrics):
+        with (folder / "losses.txt").open("a") as file:
+            file.write(f"{metrics['kind']} {metrics['epoch']} {metrics['loss']:.9g}\n")
+
+    data = linked_pairs(0)
+    if (folder / "slow").exists():
+        object.__setattr__(data, "views", lambda *a, _views=data.views, **k: (time.sleep(0.05), _views(*a, **k))[1])
+    state = folder / "state.pt" if fabric.is_global_zero else None
+    network = pretrain(
+        SPEC, data, linked_pairs(1), parameters, fabric=fabric, state_file=state, log=log, checkpoint_every_s=0
+    )
+    torch.save(network.state_dict(), folder / f"rank-{fabric.global_rank}.pt")
+
+
+def launched(folder):
+    """Two processes under torch's launcher, in a session of their own."""
+    (folder / "run.py").write_text(BOTH.format(root=str(ROOT), folder=str(folder)))
+    return subprocess.Popen(
+        [
+            sys.executable,
+            "-m",
+            "torch.distributed.run",
+            "--standalone",
+            "--nproc-per-node",
+            "2",
+            str(folder / "run.py"),
+        ],
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        stderr=(folder / "errors.txt").open("w"),
+        start_new_session=True,
+    )
+
+
+@pytest.mark.slow
+def test_two_processes_killed_inside_an_epoch_and_started_again_end_like_an_unbroken_run(tmp_path):
+    unbroken, broken = tmp_path / "unbroken", tmp_path / "broken"
+    for folder in (unbroken, broken):
+        folder.mkdir()
+    assert launched(unbroken).wait() == 0, (unbroken / "errors.txt").read_text()[-2000:]
+    (broken / "slow").touch()
+    process = launched(broken)
+    place = wait_for_a_checkpoint_inside_an_epoch(broken / "state.pt", process)
+    os.killpg(process.pid, signal.SIGKILL)  # the launcher and both processes, which share its session
+    process.wait()
+    assert 1 <= place["epoch"] < 4 and place["step_in_epoch"] > 0 and not (broken / "rank-0.pt").exists()
+    (broken / "slow").unlink()
+    assert launched(broken).wait() == 0, (broken / "errors.txt").read_text()[-2000:]
+    expected = torch.load(unbroken / "rank-0.pt", weights_only=True)
+    for weights in (torch.load(broken / f"rank-{rank}.pt", weights_only=True) for rank in (0, 1)):
+        for key, value in expected.items():
+            assert torch.equal(value, weights[key]), key
+    of_epochs = [
+        dict(line.split()[1:] for line in (f / "losses.txt").read_text().splitlines() if line.startswith("epoch"))
+        for f in (unbroken, broken)
+    ]
+    assert of_epochs[0] == of_epochs[1] and len(of_epochs[0]) == 4
+
+
 def test_pairs_of_one_patient_are_no_negatives_unless_wanted():
     pairs = np.array([[1, 10, 5], [1, 11, 6], [2, 12, 7], [3, 13, 7]])
     excluded = not_negatives(pairs)
@@ -384,6 +488,7 @@ def test_masked_pretraining_learns_to_draw_hidden_patches_and_leaves_the_rest_al
     )
     log = []
     model = pretrain(SPEC, linked_pairs(0, n=256), linked_pairs(1), parameters, log=log.append)
+    log = [metrics for metrics in log if metrics["kind"] == "epoch"]
     assert log[-1]["validation_loss"] < 0.7 * log[0]["validation_loss"] < 0.8
     assert not {"temperature", "candidates", "recall@10"} & log[-1].keys()
     torch.manual_seed(parameters.seed)

@@ -7,12 +7,20 @@ z-scored per lead; the published parameters (two decimals) undo that.
 
 import math
 from collections.abc import Iterator, Sequence
+from itertools import islice
 
 import numpy as np
 
-from echo2ecg_core.ecg.channels import EIGHT_LEADS, Channels, check_size
+from echo2ecg_core.ecg.channels import EIGHT_LEADS, NOTHING_TOLD, Channels, Told, check_size
 from echo2ecg_core.ecg.record import LEADS
-from echo2ecg_core.ecg.units import judge_unit, mv_per_unit, typical_amplitude
+from echo2ecg_core.ecg.units import (
+    COUNT_CANDIDATES,
+    is_ambiguous,
+    judge_unit,
+    mv_per_unit,
+    needed_factor,
+    typical_amplitude,
+)
 from echo2ecg_core.errors import SamplingRateNeeded, SignalError
 
 # EchoNext 1.0.0, models/echonext_multilabel_minimodel/waveform_normalization_params.json, in counts of 4.88 µV
@@ -23,6 +31,7 @@ ECHONEXT_RATE_HZ = 250.0
 # a typical second spans 0.3 to 2.3 mV in real records and 2 to 15 standard deviations in z-scored ones
 MAX_PLAUSIBLE_MV = 3.0
 MAX_NORMALISED = 60.0
+JUDGED_RECORDINGS = 8
 MAX_EMPTY = 100  # empty recordings in a row before a file is given up
 
 # CODE-15 documents 1e-4 V, but excerpts in mV circulate
@@ -75,7 +84,7 @@ def has_lead_axis(shape: tuple[int, ...], n_names: int = 0) -> bool:
 
 def recordings(
     array: np.ndarray, sampling_rate_hz: float | None, file_name: str, file_format: str,
-    names: Sequence[str] = (), unit: str = "", candidates: dict[str, float] | None = None,
+    names: Sequence[str] = (), unit: str = "", candidates: dict[str, float] | None = None, told: Told = NOTHING_TOLD,
 ) -> Iterator[Channels]:  # fmt: skip
     """The recordings of an array, one by one; empty ones (all zero) are skipped where there are several.
 
@@ -87,7 +96,8 @@ def recordings(
         file_format: For the record.
         names: Channel names, when the file gives them.
         unit: Unit of the values, when the file gives it.
-        candidates: Units to choose from by amplitude, when it does not.
+        candidates: Units to choose from by amplitude, when it does not; chosen once for all recordings.
+        told: Unit and lead order that the person gives, used where the file has none.
 
     Raises:
         SamplingRateNeeded: If the sampling rate is neither given nor known from the layout.
@@ -104,13 +114,17 @@ def recordings(
     is_echonext = array.shape[1:] == (1, 2500, 12)
     rate = ECHONEXT_RATE_HZ if is_echonext else needed_rate(sampling_rate_hz, file_name)
     n_recordings = math.prod(array.shape[:-2])
+    judged_on = _usual_recording(array, axis, file_name, rate) if n_recordings > 1 else None
     for number, signal in _tracings(array, axis, file_name):
         notes = [f"Recording {number} of {n_recordings} in the file."] if n_recordings > 1 else []
-        channels = Channels(_names(names, n_leads, notes), signal, rate, file_format, notes)
+        taken, own = _names(names, n_leads, told.lead_order, notes)
+        channels = Channels(taken, signal, rate, file_format, notes, order_assumed=not own)
+        if own and len(names) != n_leads:
+            channels.told_used |= {"leads"}
         if is_echonext:
             _undo_echonext(channels)
         else:
-            _to_millivolts(channels, unit, candidates)
+            _to_millivolts(channels, unit, candidates, told.unit, judged_on)
         yield channels
 
 
@@ -136,7 +150,7 @@ def _tracings(array, axis: int, file_name: str) -> Iterator[tuple[int, np.ndarra
 
 def named_arrays(
     arrays: dict[str, np.ndarray], sampling_rate_hz: float | None, file_name: str, file_format: str,
-    candidates: dict[str, float] | None = None,
+    candidates: dict[str, float] | None = None, told: Told = NOTHING_TOLD,
 ) -> Iterator[Channels]:  # fmt: skip
     """The recordings of a bundle of named arrays, with sampling rate, lead names and unit where the bundle has them.
 
@@ -146,6 +160,7 @@ def named_arrays(
         file_name: For error texts.
         file_format: For the record.
         candidates: Units to choose from by amplitude, when the bundle names none.
+        told: Unit and lead order that the person gives, used where the bundle has none.
 
     Raises:
         SignalError: If no array has an axis of leads.
@@ -165,15 +180,23 @@ def named_arrays(
     rate = float(rates[0].ravel()[0]) if rates and rates[0].dtype.kind in "fiu" else sampling_rate_hz
     units = [by_key[key] for key in UNIT_KEYS if key in by_key and by_key[key].dtype.kind in "US"]
     unit = str(units[0].ravel()[0]) if units and units[0].size else ""
-    yield from recordings(max(fitting, key=np.size), rate, file_name, file_format, names, unit, candidates)
+    yield from recordings(max(fitting, key=np.size), rate, file_name, file_format, names, unit, candidates, told)
 
 
-def _names(names: Sequence[str], n_leads: int, notes: list[str]) -> Sequence[str]:
+def _names(names: Sequence[str], n_leads: int, told: tuple[str, ...], notes: list[str]) -> tuple[Sequence[str], bool]:
+    """Names of the leads and whether they are told: the file's, else the person's, else the standard order."""
     if len(names) == n_leads:
-        return names
+        return names, True
+    if told and len(told) != n_leads:
+        raise SignalError(
+            f"The given order names {len(told)} leads, but the file holds {n_leads}.",
+            "Name every column or row, with - for one to leave out.",
+        )
+    if told:
+        return told, True
     assumed = LEADS if n_leads == 12 else EIGHT_LEADS
     notes.append(f"The file names no leads; the order {', '.join(assumed)} was assumed.")
-    return assumed
+    return assumed, False
 
 
 def _undo_echonext(channels: Channels) -> None:
@@ -191,21 +214,59 @@ def _undo_echonext(channels: Channels) -> None:
     )
 
 
-def _to_millivolts(channels: Channels, unit: str, candidates: dict[str, float] | None) -> None:
+def _to_millivolts(
+    channels: Channels,
+    unit: str,
+    candidates: dict[str, float] | None,
+    told_unit: str | None,
+    judged_on: np.ndarray | None = None,
+) -> None:
     """Scale to mV by the named unit or by amplitude; normalised values stay as they are and are called so."""
     factor = mv_per_unit(unit) if unit else None
+    if factor is None and told_unit:
+        factor = needed_factor(told_unit)
+        channels.told_used |= {"unit"}
     if factor is not None:
         channels.samples_mv = channels.samples_mv * factor
         return
-    if candidates is None and _is_normalised(channels.samples_mv, channels.sampling_rate_hz):
+    looked_at = channels.samples_mv if judged_on is None else judged_on
+    if candidates is None and _is_normalised(looked_at, channels.sampling_rate_hz):
         channels.units = "normalised"
         channels.notes.append(
             "The values are normalised, not mV: their scale cannot be undone, so voltages mean nothing."
         )
         return
-    factor, note = judge_unit(channels.samples_mv, channels.sampling_rate_hz, candidates)
-    channels.samples_mv = channels.samples_mv * factor
+    judge_channels(channels, candidates, judged_on)
+
+
+def judge_channels(
+    channels: Channels, candidates: dict[str, float] | None = None, judged_on: np.ndarray | None = None
+) -> None:
+    """Scale channels that name no unit to mV by their amplitude; a doubt where two units are as likely.
+
+    Args:
+        channels: With `samples_mv` as (leads, n) in the unknown unit.
+        candidates: Units to choose from.
+        judged_on: The recording that stands for all of a file, (leads, n); this one where there are no others.
+    """
+    looked_at = np.asarray(channels.samples_mv if judged_on is None else judged_on)
+    factor, note = judge_unit(looked_at, channels.sampling_rate_hz, candidates)
+    possible = candidates or COUNT_CANDIDATES
+    if judged_on is not None:
+        note += " It was judged once for all recordings of the file."
     channels.notes.append(note)
+    amplitude = typical_amplitude(looked_at, channels.sampling_rate_hz)
+    if factor in possible.values() and is_ambiguous(amplitude, possible):
+        channels.doubts.append(note)
+    channels.samples_mv = channels.samples_mv * factor
+    channels.unit_judged = True
+
+
+def _usual_recording(array, axis: int, file_name: str, sampling_rate_hz: float) -> np.ndarray:
+    """Of the first recordings the one of median amplitude, (leads, n): the unit of a file is judged on it."""
+    first = [signal for _, signal in islice(_tracings(array, axis, file_name), JUDGED_RECORDINGS)]
+    amplitudes = [typical_amplitude(signal, sampling_rate_hz) for signal in first]
+    return first[int(np.argsort(amplitudes)[len(first) // 2])]
 
 
 def _is_normalised(signal: np.ndarray, sampling_rate_hz: float) -> bool:

@@ -10,11 +10,11 @@ from pathlib import Path
 
 import numpy as np
 
-from echo2ecg_core.ecg.channels import Channels
+from echo2ecg_core.ecg.channels import NOTHING_TOLD, Channels, Told
 from echo2ecg_core.ecg.files import EcgFile
 from echo2ecg_core.ecg.record import canonical_lead
 from echo2ecg_core.ecg.statements import without_people
-from echo2ecg_core.ecg.units import judge_unit
+from echo2ecg_core.ecg.units import COUNT_CANDIDATES, factors_to_mv, is_ambiguous, typical_amplitude
 from echo2ecg_core.errors import ReadError, SignalError
 
 MAX_BINARY_BYTES = 32 * 2**20
@@ -34,13 +34,18 @@ def recognises_scp(head: bytes) -> bool:
 
 def recognises_edf(head: bytes) -> bool:
     """Whether a file has the header of EDF, or of its 24-bit sister BDF."""
-    return len(head) >= 256 and (head.startswith(b"0       ") or head.startswith(b"\xffBIOSEMI"))
+    if head.startswith(b"\xffBIOSEMI"):
+        return True
+    if len(head) < 256 or not head.startswith(b"0       "):
+        return False
+    header_bytes, n_signals = head[184:192].strip(), head[252:256].strip()  # a table may begin with 0 and blanks, too
+    return header_bytes.isdigit() and n_signals.isdigit() and int(header_bytes) == 256 * (1 + int(n_signals))
 
 
-def read_scp(file: EcgFile, sampling_rate_hz: float | None = None) -> Iterator[Channels]:
+def read_scp(file: EcgFile, told: Told = NOTHING_TOLD) -> Iterator[Channels]:
     """The rhythm leads of an SCP-ECG file, with the exact sampling rate."""
     record = parse(file, "SCPECGParser")
-    channels = channels_of(record, "SCP-ECG")
+    channels = channels_of(record, "SCP-ECG", told)
     interval_us = float(record.raw_metadata.get("rhythm_sample_interval_us") or 0)
     if interval_us > 0 and abs(1e6 / interval_us - channels.sampling_rate_hz) > 1e-6:
         channels.sampling_rate_hz = 1e6 / interval_us
@@ -48,13 +53,13 @@ def read_scp(file: EcgFile, sampling_rate_hz: float | None = None) -> Iterator[C
     yield channels
 
 
-def read_edf(file: EcgFile, sampling_rate_hz: float | None = None) -> Iterator[Channels]:
+def read_edf(file: EcgFile, told: Told = NOTHING_TOLD) -> Iterator[Channels]:
     """The ECG leads of an EDF or EDF+ file."""
     head = file.head()
     if head.startswith(b"\xffBIOSEMI"):
         raise ReadError(f"“{file.name}” is a BDF file (24-bit EDF), which is not supported.", "Convert it to EDF.")
     record = parse(file, "EDFParser")
-    channels = channels_of(record, "EDF")
+    channels = channels_of(record, "EDF", told)
     exact = {rate for label, rate in (record.raw_metadata.get("exact_sampling_rates") or {}).items()
              if canonical_lead(label)}  # fmt: skip
     if len(exact) == 1:
@@ -69,19 +74,20 @@ def read_edf(file: EcgFile, sampling_rate_hz: float | None = None) -> Iterator[C
     yield channels
 
 
-def parse(file: EcgFile, parser: str):
+def parse(file: EcgFile, parser: str, content: bytes | None = None):
     """The file as ecgdatakit's ECGRecord in mV.
 
     Args:
         file: The file; its content is handed over in a private copy.
         parser: The parser class that has to recognise it.
+        content: What is handed over in its place, where the file was tidied first.
 
     Raises:
         ReadError: If ecgdatakit takes the file for something else.
     """
     from ecgdatakit.parsing.parser import FileParser
 
-    content = file.read(MAX_BINARY_BYTES)
+    content = content or file.read(MAX_BINARY_BYTES)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "ecg"
         path.write_bytes(content)
@@ -94,12 +100,13 @@ def parse(file: EcgFile, parser: str):
     return record
 
 
-def channels_of(record, file_format: str) -> Channels:
+def channels_of(record, file_format: str, told: Told = NOTHING_TOLD) -> Channels:
     """Channels in mV from an ecgdatakit record, with the facts it found and without the patient's identity.
 
     Args:
         record: An ecgdatakit ECGRecord.
         file_format: Format name for the record.
+        told: Unit that the person gives, for leads without one.
     """
     leads = [lead for lead in record.leads if canonical_lead(lead.label)] or record.leads
     extra = [lead for lead in record.leads if not canonical_lead(lead.label)]
@@ -110,17 +117,22 @@ def channels_of(record, file_format: str) -> Channels:
             "Export the ECG with one sampling rate for all leads.",
         )
     rate = float(rates.pop())
-    notes: list[str] = []
     samples = [np.asarray(lead.samples, dtype=np.float64) for lead in [*leads, *extra]]
-    if any(lead.is_raw or lead.units != "mV" for lead in leads):
-        shortest = min(len(values) for values in samples[: len(leads)])
-        factor, note = judge_unit(np.stack([values[:shortest] for values in samples[: len(leads)]]), rate)
-        samples = [values * factor for values in samples]
-        notes.append(note)
+    units = ["" if lead.is_raw or lead.units != "mV" else "mV" for lead in leads]
+    raw = samples[: len(leads)]
+    factors, notes, judged = factors_to_mv(units, raw, rate, told.unit)
+    shortest = min(len(values) for values in raw)
+    amplitude = typical_amplitude(np.stack([values[:shortest] for values in raw]), rate)
+    doubts = [*notes] if judged and is_ambiguous(amplitude, COUNT_CANDIDATES) else []
+    samples = [values * f for values, f in zip(samples, factors + [factors[0]] * len(extra), strict=True)]
     if record.raw_metadata.get("checksum_valid") is False:
         notes.append("A checksum in the file does not match its content; the signal may have been altered.")
+        doubts.append(notes[-1])
     names = [lead.label for lead in [*leads, *extra]]
-    return Channels(names, samples, rate, file_format, notes, **_facts(record))
+    used = frozenset({"unit"}) if told.unit and "" in units else frozenset()
+    return Channels(
+        names, samples, rate, file_format, notes, doubts, unit_judged=judged, told_used=used, **_facts(record)
+    )
 
 
 def without_calibration(channels: Channels) -> Channels:

@@ -1,8 +1,8 @@
 """DICOM ECG waveforms (12-lead, general, ambulatory, and ECG channels of hemodynamic objects), parsed by pydicom.
 
 Counts become mV through sensitivity, correction factor and baseline of each channel. The group read is the first
-ORIGINAL one with enough leads (others hold median beats). A padding value that the signal itself also takes
-(0 is common) marks missing samples only where it stands still, otherwise every such sample is missing.
+ORIGINAL one with enough leads (others hold median beats), joined with groups of the same moment that hold the others.
+A padding value that the signal itself also takes (0 is common) marks missing samples only where it stands still.
 """
 
 import io
@@ -10,22 +10,24 @@ import logging
 import re
 import zlib
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import datetime
 
 import numpy as np
 
-from echo2ecg_core.ecg.channels import EIGHT_LEADS, MIN_DURATION_S, Channels, check_size
+from echo2ecg_core.ecg.channels import EIGHT_LEADS, MIN_DURATION_S, NOTHING_TOLD, Channels, Told, check_size
 from echo2ecg_core.ecg.files import MAX_FILE_BYTES, EcgFile, inflates_beyond
 from echo2ecg_core.ecg.record import canonical_lead
 from echo2ecg_core.ecg.statements import without_people
-from echo2ecg_core.ecg.units import judge_unit, mv_per_unit
-from echo2ecg_core.errors import ReadError
+from echo2ecg_core.ecg.units import COUNT_CANDIDATES, factors_to_mv, is_ambiguous, mv_per_unit, typical_amplitude
+from echo2ecg_core.errors import ReadError, SignalError
 
 FORMAT = "DICOM"
 MAX_GROUPS = 64
 MAX_CHANNELS = 256
 DEFLATED = b"1.2.840.10008.1.2.1.99"
 PADDING_RUN_S = 0.1
+PRINT_S = 5.0  # a column of a 3x4 print lasts 2.5 s
 MAX_DICOM_BYTES = 32 * 2**20
 # everything else, such as names and identifiers, is skipped while parsing
 _KEYWORDS = ["SpecificCharacterSet", "SOPClassUID", "StudyDate", "StudyTime", "AcquisitionDate", "AcquisitionTime",
@@ -52,7 +54,7 @@ def recognises(head: bytes) -> bool:
     return bool(explicit or implicit)
 
 
-def read(file: EcgFile, sampling_rate_hz: float | None = None) -> Iterator[Channels]:
+def read(file: EcgFile, told: Told = NOTHING_TOLD) -> Iterator[Channels]:
     """The rhythm waveform of a DICOM file.
 
     Raises:
@@ -77,10 +79,9 @@ def read(file: EcgFile, sampling_rate_hz: float | None = None) -> Iterator[Chann
             f"“{file.name}” is a DICOM file without an ECG waveform ({str(kind)[:60]}).",
             "Give a DICOM ECG (Modality ECG), not an image or a report.",
         )
-    group, notes = _rhythm_group(list(groups)[:MAX_GROUPS])
     byte_order = ">" if dataset.original_encoding[1] is False else "<"
-    names, samples, rate = _channels_of(group, byte_order, notes)
-    yield Channels(names, samples, rate, FORMAT, notes, **_facts(dataset))
+    channels = _joined([_Group(group, byte_order) for group in list(groups)[:MAX_GROUPS]], told)
+    yield replace(channels, **_facts(dataset))
 
 
 def _check_inflation(file: EcgFile, content: bytes) -> None:
@@ -111,27 +112,69 @@ def _lead_name(channel) -> str:
     return next((text for text in texts if text.strip()), "unnamed")
 
 
-def _rhythm_group(groups: list) -> tuple:
-    """The group to read, and the notes its choice deserves.
+class _Group:
+    """A multiplex group with what decides whether it is read: its leads, length and whether it is as recorded."""
+
+    def __init__(self, group, byte_order: str):
+        self.group, self.byte_order = group, byte_order
+        self.definitions = list(group.get("ChannelDefinitionSequence") or [])[:MAX_CHANNELS]
+        self.leads = {canonical_lead(_lead_name(channel)) for channel in self.definitions} - {None}
+        self.rate = float(group.get("SamplingFrequency") or 0)
+        self.duration_s = int(group.get("NumberOfWaveformSamples") or 0) / self.rate if self.rate > 0 else 0.0
+        self.moment = (self.rate, self.duration_s, float(group.get("MultiplexGroupTimeOffset") or 0))
+        self.is_original = str(group.get("WaveformOriginality", "")).upper() == "ORIGINAL"
+
+
+def _joined(groups: list[_Group], told: Told) -> Channels:
+    """The leads of the group that has most of those needed, with those that lie in other groups of its length.
 
     Median beats and other DERIVED groups are read only when the file marks none as ORIGINAL.
     """
-    originals = [group for group in groups if str(group.get("WaveformOriginality", "")).upper() == "ORIGINAL"]
-    notes = [] if originals else ["The file marks no waveform as original; the first group with enough leads was read."]
+    notes: list[str] = []
+    originals = [group for group in groups if group.is_original]
+    if not originals:
+        notes.append("The file marks no waveform as original; the first group with enough leads was read.")
+    groups = originals or groups
+    long_enough = [group for group in groups if group.duration_s >= MIN_DURATION_S] or groups
     # the first of the groups with the most of the leads that are needed
-    return max(originals or groups, key=lambda group: len(_leads_of(group).intersection(EIGHT_LEADS))), notes
+    main = max(long_enough, key=lambda group: len(group.leads.intersection(EIGHT_LEADS)))
+    chosen, have = [main], set(main.leads)
+    for group in long_enough:
+        if group is not main and group.leads - have and group.moment == main.moment:
+            chosen.append(group)
+            have |= group.leads
+    in_pieces = len(chosen) > 2 and main.duration_s < PRINT_S  # limb and chest leads may lie apart, columns may not
+    _refuse_print(have, [group for group in long_enough if group not in chosen], in_pieces)
+    parts = [_channels_of(group, notes, told) for group in chosen]
+    if len(parts) > 1:
+        notes.append(f"{len(parts)} groups of the same length were joined.")
+    whole = parts[0]
+    for part in parts[1:]:
+        whole.names += part.names
+        whole.samples_mv += part.samples_mv
+        whole.doubts += part.doubts
+    return whole
 
 
-def _leads_of(group) -> set[str | None]:
-    definitions = list(group.get("ChannelDefinitionSequence") or [])[:MAX_CHANNELS]
-    return {canonical_lead(_lead_name(channel)) for channel in definitions}
+def _refuse_print(have: set[str], others: list[_Group], in_pieces: bool) -> None:
+    """Refuse a file whose leads were recorded one group after the other, as a print of 3 rows and 4 columns shows them.
+
+    Raises:
+        SignalError: If leads that are needed lie in groups of another time only.
+    """
+    needed = set(EIGHT_LEADS) - have
+    if in_pieces or needed and needed <= set().union(*(group.leads for group in others)):
+        raise SignalError(
+            "The file holds its leads a few at a time, one group after the other (the layout of a print, such as 3x4); "
+            "all leads of the same moment are needed.",
+            "Export the ECG with all 12 leads recorded together (10 s rhythm).",
+        )
 
 
-def _channels_of(group, byte_order: str, notes: list[str]) -> tuple[list[str], list[np.ndarray], float]:
-    """Names, samples in mV and sampling rate of a group."""
-    definitions = list(group.ChannelDefinitionSequence)
-    rate = float(group.get("SamplingFrequency") or 0)
-    counts, n_claimed = _counts(group, len(definitions), byte_order)
+def _channels_of(group: _Group, notes: list[str], told: Told) -> Channels:
+    """Channels in mV of a group; one factor for all channels that name no unit."""
+    rate = group.rate
+    counts, n_claimed = _counts(group.group, len(group.definitions), group.byte_order)
     if len(counts) < n_claimed:
         if rate <= 0 or len(counts) < MIN_DURATION_S * rate:
             raise ReadError(
@@ -140,12 +183,33 @@ def _channels_of(group, byte_order: str, notes: list[str]) -> tuple[list[str], l
                 "Export the ECG again.",
             )
         notes.append(f"The waveform is cut short: {len(counts)} of {n_claimed} samples a channel could be read.")
-    padding = _padding_value(group, counts.dtype)
-    names, samples = [], []
-    for index, channel in enumerate(definitions):
-        names.append(_lead_name(channel))
-        samples.append(_millivolts(counts[:, index], channel, padding, rate, notes))
-    return names, samples, rate
+    padding = _padding_value(group.group, counts.dtype)
+    counts = _signed(counts, group.definitions, notes)
+    names = [_lead_name(channel) for channel in group.definitions]
+    samples = [_scaled(counts[:, i], channel) for i, channel in enumerate(group.definitions)]
+    units = [_unit_of(channel) for channel in group.definitions]
+    factors, unit_notes, judged = factors_to_mv(units, samples, rate, told.unit)
+    doubts = unit_notes if judged and is_ambiguous(typical_amplitude(np.stack(samples), rate), COUNT_CANDIDATES) else []
+    notes += unit_notes
+    shortest_run = max(2, round(PADDING_RUN_S * rate))
+    for i, factor in enumerate(factors):
+        samples[i] = samples[i] * factor
+        if padding is not None:
+            samples[i][_is_padding(counts[:, i], padding, shortest_run)] = np.nan
+    used = frozenset({"unit"}) if told.unit and any(mv_per_unit(unit) is None for unit in units) else frozenset()
+    return Channels(names, samples, rate, FORMAT, notes, list(doubts), unit_judged=judged, told_used=used)
+
+
+def _signed(counts: np.ndarray, definitions: list, notes: list[str]) -> np.ndarray:
+    """Counts whose sign was kept in fewer bits than are allocated (12 of 16), as numbers with a sign."""
+    stored = {int(channel.get("WaveformBitsStored") or 0) for channel in definitions}
+    bits = stored.pop() if len(stored) == 1 else 0
+    if counts.dtype.kind != "i" or not 1 < bits < 8 * counts.dtype.itemsize or not counts.size:
+        return counts
+    if counts.min() < 0 or counts.max() < 2 ** (bits - 1) or counts.max() >= 2**bits:
+        return counts
+    notes.append(f"The sign of the samples was stored in {bits} bits; it was restored.")
+    return np.where(counts >= 2 ** (bits - 1), counts - 2**bits, counts).astype(counts.dtype)
 
 
 def _counts(group, n_defined: int, byte_order: str) -> tuple[np.ndarray, int]:
@@ -178,22 +242,18 @@ def _padding_value(group, dtype: np.dtype) -> int | None:
     return int(raw) if isinstance(raw, int) else None
 
 
-def _millivolts(counts: np.ndarray, channel, padding: int | None, rate: float, notes: list[str]) -> np.ndarray:
-    """One channel in mV, missing samples NaN."""
+def _scaled(counts: np.ndarray, channel) -> np.ndarray:
+    """One channel in its own unit."""
     sensitivity = float(channel.get("ChannelSensitivity") or 1.0)
     correction = float(channel.get("ChannelSensitivityCorrectionFactor") or 1.0)
-    values = counts.astype(np.float64) * (sensitivity * correction) + float(channel.get("ChannelBaseline") or 0.0)
+    return counts.astype(np.float64) * (sensitivity * correction) + float(channel.get("ChannelBaseline") or 0.0)
+
+
+def _unit_of(channel) -> str:
+    """The unit of a channel's sensitivity by code, else by meaning; "" without any."""
     units = channel.get("ChannelSensitivityUnitsSequence") or []
-    unit = str(units[0].get("CodeValue", "")) if units else ""
-    factor = mv_per_unit(unit) if unit else None
-    if factor is None:
-        factor, note = judge_unit(values[None], rate)
-        if canonical_lead(_lead_name(channel)) == "I":
-            notes.append(note)
-    values *= factor
-    if padding is not None:
-        values[_is_padding(counts, padding, max(2, round(PADDING_RUN_S * rate)))] = np.nan
-    return values
+    texts = [str(units[0].get(keyword) or "") for keyword in ("CodeValue", "CodeMeaning")] if units else []
+    return next((text for text in texts if mv_per_unit(text) is not None), "")
 
 
 def _is_padding(counts: np.ndarray, padding: int, shortest_run: int) -> np.ndarray:

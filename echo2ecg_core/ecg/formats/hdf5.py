@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from echo2ecg_core.ecg.channels import Channels
+from echo2ecg_core.ecg.channels import NOTHING_TOLD, Channels, Told
 from echo2ecg_core.ecg.files import MAX_FILE_BYTES, EcgFile
 from echo2ecg_core.ecg.formats.array_layout import (
     CODE15_CANDIDATES,
@@ -30,7 +30,7 @@ def recognises(head: bytes) -> bool:
     return head.startswith(b"\x89HDF\r\n\x1a\n") or head[512:520] == b"\x89HDF\r\n\x1a\n"
 
 
-def read(file: EcgFile, sampling_rate_hz: float | None = None) -> Iterator[Channels]:
+def read(file: EcgFile, told: Told = NOTHING_TOLD) -> Iterator[Channels]:
     """The recordings of an HDF5 file.
 
     Raises:
@@ -45,9 +45,9 @@ def read(file: EcgFile, sampling_rate_hz: float | None = None) -> Iterator[Chann
         name, tracings = _tracings(datasets, file.name)
         facts = _small_values(archive, datasets) | {key.lower(): value for key, value in tracings.attrs.items()}
         is_code15 = name.rsplit("/", 1)[-1] == "tracings" and tracings.shape[1:] == (4096, 12)
-        rate = _first_number(facts) or (CODE15_RATE_HZ if is_code15 else sampling_rate_hz)
+        rate = _first_number(facts) or (CODE15_RATE_HZ if is_code15 else told.sampling_rate_hz)
         candidates = CODE15_CANDIDATES if is_code15 else None
-        for channels in recordings(tracings, rate, file.name, "HDF5", _names(facts), _unit(facts), candidates):
+        for channels in recordings(tracings, rate, file.name, "HDF5", _names(facts), _unit(facts), candidates, told):
             if is_code15:
                 _trim(channels)
             yield channels

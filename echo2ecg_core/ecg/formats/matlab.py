@@ -12,7 +12,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from echo2ecg_core.ecg.channels import MAX_VALUES, Channels
+from echo2ecg_core.ecg.channels import MAX_VALUES, NOTHING_TOLD, Channels, Told
 from echo2ecg_core.ecg.files import MAX_FILE_BYTES, EcgFile, inflates_beyond
 from echo2ecg_core.ecg.formats.array_layout import CODE15_CANDIDATES, named_arrays
 from echo2ecg_core.errors import ReadError
@@ -42,7 +42,7 @@ def recognises(head: bytes) -> bool:
     return head.startswith(b"MATLAB 5.0 MAT-file") or _version4_header(head, 0) is not None
 
 
-def read(file: EcgFile, sampling_rate_hz: float | None = None) -> Iterator[Channels]:
+def read(file: EcgFile, told: Told = NOTHING_TOLD) -> Iterator[Channels]:
     """The recordings of a MATLAB file: its largest matrix with 12 or 8 rows or columns.
 
     Raises:
@@ -57,7 +57,7 @@ def read(file: EcgFile, sampling_rate_hz: float | None = None) -> Iterator[Chann
         if len(arrays) > MAX_VARIABLES:
             break
     candidates = CODE15_CANDIDATES if "feats" in arrays and "curr_sample_rate" in arrays else None
-    yield from named_arrays(arrays, sampling_rate_hz, file.name, "MATLAB", candidates)
+    yield from named_arrays(arrays, told.sampling_rate_hz, file.name, "MATLAB", candidates, told)
 
 
 def _version4_header(data: bytes, position: int) -> tuple[str, np.dtype, tuple[int, int], int] | None:

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from echo2ecg_core.ecg.channels import Channels
+from echo2ecg_core.ecg.channels import NOTHING_TOLD, Channels, Told
 from echo2ecg_core.ecg.files import EcgFile, check_unpacked_size
 from echo2ecg_core.ecg.formats.array_layout import lead_axis, named_arrays, recordings
 from echo2ecg_core.errors import ReadError
@@ -25,7 +25,7 @@ def recognises_npz(names: list[str]) -> bool:
     return bool(names) and all(name.endswith(".npy") for name in names)
 
 
-def read_npy(file: EcgFile, sampling_rate_hz: float | None = None) -> Iterator[Channels]:
+def read_npy(file: EcgFile, told: Told = NOTHING_TOLD) -> Iterator[Channels]:
     """The recordings of an .npy file.
 
     Raises:
@@ -46,10 +46,10 @@ def read_npy(file: EcgFile, sampling_rate_hz: float | None = None) -> Iterator[C
         array = np.load(file.path, mmap_mode="r", allow_pickle=False)
     else:
         array = np.load(io.BytesIO(file.read()), allow_pickle=False)
-    yield from recordings(array, sampling_rate_hz, file.name, "NPY")
+    yield from recordings(array, told.sampling_rate_hz, file.name, "NPY", told=told)
 
 
-def read_npz(file: EcgFile, sampling_rate_hz: float | None = None) -> Iterator[Channels]:
+def read_npz(file: EcgFile, told: Told = NOTHING_TOLD) -> Iterator[Channels]:
     """The recordings of the largest fitting array in an .npz file.
 
     Raises:
@@ -59,7 +59,7 @@ def read_npz(file: EcgFile, sampling_rate_hz: float | None = None) -> Iterator[C
     check_unpacked_size(file)
     with zipfile.ZipFile(io.BytesIO(file.read())) as archive:
         arrays = {name.removesuffix(".npy"): _member(archive, name, file.name) for name in archive.namelist()}
-    yield from named_arrays(arrays, sampling_rate_hz, file.name, "NPZ")
+    yield from named_arrays(arrays, told.sampling_rate_hz, file.name, "NPZ", told=told)
 
 
 def _member(archive: zipfile.ZipFile, name: str, file_name: str) -> np.ndarray:

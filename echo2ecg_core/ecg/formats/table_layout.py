@@ -1,8 +1,10 @@
-"""How a text table is laid out, read off its first lines: delimiter, header, orientation, time column, units.
+"""How a text table is laid out, read off its first lines: delimiter, header, orientation, time column, units, numbers.
 
-Only the layout is judged here; read_tables.py parses the numbers. Comments (#, %, //) may tell the sampling rate.
+Only the layout is judged here; text_tables.py parses the numbers. Lines above the table (comments, or "Unit;µV") may
+tell the sampling rate and the unit; numbers may be written with a decimal comma, with thousands or with exponents.
 """
 
+import csv
 import re
 from collections import Counter
 from dataclasses import dataclass
@@ -14,14 +16,24 @@ from echo2ecg_core.ecg.units import mv_per_unit
 from echo2ecg_core.errors import ReadError
 
 SAMPLE_LINES = 64
+STYLE_LINES = 5000  # thousands are rare in an ECG: the whole of ten seconds is looked at
+RATES_HZ = (50.0, 32_000.0)
 MAX_COLUMNS = 64
 _COMMENT = ("#", "%", "//")
 _MISSING = {"", "nan", "na", "n/a", "null", "none", "-"}
+_NUMBER = re.compile(r"[-+]?(\d{1,3}([.,]\d{3})+|\d+)?([.,]\d*)?(e[+-]?\d+)?|[-+]?inf", re.IGNORECASE)
+_DECIMAL_COMMA = re.compile(r"[-+]?\d*,\d+(e[+-]?\d+)?", re.IGNORECASE)
 _CLOCK = re.compile(r"\[?\d+:\d{1,2}(:\d{1,2})?([.,]\d+)?\]?")
 _RATE = re.compile(
-    r"\b(?:fs|sfreq|sampl\w*[ _-]*(?:rate|freq\w*)(?:[ _]*\(?hz\)?)?)\b[^0-9\n]{0,12}(\d{2,5}(?:\.\d+)?)", re.IGNORECASE
+    r"\b(?:fs|sfreq|sampl\w*[ _-]*(?:rate|freq\w*)|abtastrate|abtastfrequenz)(?:[ _]*\(?hz\)?)?\b"
+    r"[^0-9\n]{0,12}(\d{1,5}(?:[.,]\d+)?)[ ]*(khz)?",
+    re.IGNORECASE,
 )
-_TIME = re.compile(r"^(elapsed\s*)?(time|t|s|secs?|seconds?|ms|msecs?|milliseconds?)(\b|_)", re.IGNORECASE)
+_STAMP = re.compile(r"\d{4}-\d{2}-\d{2}[T ]\d{1,2}:\d{2}(:\d{2}([.,]\d+)?)?(Z|[+-]\d{2}:?\d{2})?")
+_UNIT_TOLD = re.compile(
+    r"\b(?:units?|einheit(?:en)?|unit[ée]s?|unidad(?:es)?)\b\W{0,5}([a-zµμ]{1,12})\b", re.IGNORECASE
+)
+_TIME = re.compile(r"^(elapsed\s*)?(time(stamp)?|zeit|t|s|secs?|seconds?|ms|msecs?|milliseconds?)(\b|_)", re.IGNORECASE)
 _COUNTER = re.compile(r"^(index|idx|samples?|sample[ _]*(number|no|nr|index)|n|nr|no|#|unnamed.*)?$", re.IGNORECASE)
 _IN_MS = re.compile(r"(\bms\b|_ms\b|milli|msec)", re.IGNORECASE)
 _IN_US = re.compile(r"(\b[uµμ]s\b|_us\b|micro|usec)", re.IGNORECASE)
@@ -36,11 +48,14 @@ class Layout:
     Attributes:
         delimiter: One character, or "" for runs of white space.
         decimal: "." or ",".
+        thousands: "." or "," between groups of three digits, "" without.
+        text_columns: Columns that hold words, such as a label.
+        unit: Unit told in a line above the table, "" without.
         n_header: Lines before the first line of numbers, comments included.
         names: Column names (row names when leads lie in rows), empty without any.
         units: Unit texts in the order of the names, "" where unknown.
         leads_in_rows: Whether each line holds one lead.
-        sampling_rate_hz: From a comment, else None.
+        sampling_rate_hz: From a line above the table, else None.
     """
 
     delimiter: str
@@ -50,14 +65,20 @@ class Layout:
     units: tuple[str, ...]
     leads_in_rows: bool
     sampling_rate_hz: float | None
+    thousands: str = ""
+    text_columns: tuple[int, ...] = ()
+    unit: str = ""
 
 
 def cells(line: str, delimiter: str) -> list[str]:
     """The first cells of one line, without quotes and surrounding white space; one more than a table may have
     columns."""
-    parts = (line.split(delimiter, MAX_COLUMNS + 1) if delimiter else line.split(None, MAX_COLUMNS + 1))[
-        : MAX_COLUMNS + 1
-    ]
+    if '"' in line and delimiter:
+        parts = next(csv.reader([line], delimiter=delimiter), [])[: MAX_COLUMNS + 1]
+    else:
+        parts = (line.split(delimiter, MAX_COLUMNS + 1) if delimiter else line.split(None, MAX_COLUMNS + 1))[
+            : MAX_COLUMNS + 1
+        ]
     return [part.strip().strip("\"'").strip() for part in parts]
 
 
@@ -65,11 +86,7 @@ def is_number(cell: str) -> bool:
     """Whether a cell holds a number (decimal point or comma), or stands for a missing one."""
     if cell.lower() in _MISSING:
         return True
-    try:
-        float(cell.replace(",", "."))
-    except ValueError:
-        return False
-    return True
+    return _NUMBER.fullmatch(cell) is not None
 
 
 def judge_layout(lines: list[str], name: str) -> Layout:
@@ -87,33 +104,75 @@ def judge_layout(lines: list[str], name: str) -> Layout:
             if line.strip() and not line.lstrip().startswith(_COMMENT)]  # fmt: skip
     delimiter = _delimiter([line for _, line in body[:SAMPLE_LINES]])
     rows = [(index, cells(line, delimiter)) for index, line in body[:SAMPLE_LINES]]
-    rate = next((float(found[1]) for line in comments if (found := _RATE.search(line))), None)
     labelled = [row for _, row in rows if len(row) > 8 and not is_number(row[0]) and all(map(is_number, row[1:]))]
     if len(labelled) >= 2 and sum(canonical_lead(row[0]) is not None for row in labelled) * 2 > len(labelled):
         first = next(index for index, row in rows if row in labelled)
         names = tuple(row[0] for row in labelled)
-        return Layout(delimiter, _decimal(delimiter, labelled), first, names, _units(names), True, rate)
-    numeric = [(index, row) for index, row in rows if len(row) > 1 and _is_numeric_row(row)]
+        above = [line for line in lines[:first] if line.strip()]
+        rate, unit = _told_above([*comments, *above])
+        decimal, thousands = number_style(labelled, delimiter)
+        return Layout(delimiter, decimal, first, names, _units(names), True, rate, thousands, (), unit)
+    text_columns = _text_columns([row for _, row in rows])
+    numeric = [(index, row) for index, row in rows if len(row) > 1 and _is_numeric_row(row, text_columns)]
     if not numeric:
         raise ReadError(
             f"“{name}” is text, but not an ECG: it holds no table of numbers.",
             "Give a table with one column a lead, or the ECG file itself.",
         )
+    numeric = _without_rate_line(numeric)
     header = [row for index, row in rows if index < numeric[0][0]]
     in_rows = len(body) <= MAX_COLUMNS < len(numeric[0][1])
     names, units = ((), ()) if in_rows else _header_names(header, len(numeric[0][1]))
-    decimal = _decimal(delimiter, [row for _, row in numeric])
-    return Layout(delimiter, decimal, numeric[0][0], names, units, in_rows, rate)
+    style = [cells(line, delimiter) for line in lines[numeric[0][0] : numeric[0][0] + STYLE_LINES]]
+    decimal, thousands = number_style(style, delimiter)
+    rate, unit = _told_above([*comments, *lines[: numeric[0][0]]])
+    return Layout(delimiter, decimal, numeric[0][0], names, units, in_rows, rate, thousands, text_columns, unit)
 
 
-def _is_numeric_row(row: list[str]) -> bool:
-    """A row of numbers; the first cell may be a time of day."""
-    first = is_number(row[0]) or _CLOCK.fullmatch(row[0]) is not None
-    return first and all(map(is_number, row[1:])) and any(cell.lower() not in _MISSING for cell in row[1:])
+def _told_above(lines: list[str]) -> tuple[float | None, str]:
+    """Sampling rate and unit from the lines above a table; a line that holds one number alone is the rate."""
+    rate, unit = None, ""
+    for line in lines:
+        found, alone = _RATE.search(line), re.fullmatch(r"\s*(\d{2,5}(?:[.,]\d+)?)(\s+0)*\s*", line)
+        if rate is None and (found or alone):
+            number = float((found or alone)[1].replace(",", "."))
+            rate = number * 1000 if found and found[2] else number
+            rate = rate if RATES_HZ[0] <= rate <= RATES_HZ[1] else None
+        named = _UNIT_TOLD.search(line)
+        if not unit and named and mv_per_unit(named[1]) is not None:
+            unit = named[1]
+    return rate, unit
+
+
+def _without_rate_line(numeric: list[tuple[int, list[str]]]) -> list[tuple[int, list[str]]]:
+    """The rows of numbers without a first one that holds a sampling rate and zeros, as BRAVEHEART pads it."""
+    first = numeric[0][1]
+    padded = len(numeric) > 1 and len(first) > 2 and not any(cell.strip("0.") for cell in first[1:])
+    is_rate = padded and re.fullmatch(r"\d{2,5}", first[0]) and RATES_HZ[0] <= float(first[0]) <= RATES_HZ[1]
+    return numeric[1:] if is_rate and any(cell.strip("0.") for cell in numeric[1][1][1:]) else numeric
+
+
+def _text_columns(rows: list[list[str]]) -> tuple[int, ...]:
+    """Columns after the first that hold words in nearly every row, though most of the table are numbers."""
+    width = Counter(map(len, rows)).most_common(1)[0][0] if rows else 0
+    body = [row for row in rows if len(row) == width]
+    words = [sum(not is_number(row[column]) for row in body) for column in range(width)]
+    found = tuple(column for column in range(1, width) if words[column] > 0.8 * len(body) > 2)
+    return found if len(found) * 2 < width else ()
+
+
+def _is_numeric_row(row: list[str], text_columns: tuple[int, ...] = ()) -> bool:
+    """A row of numbers; the first cell may be a time of day or a date with time."""
+    first = is_number(row[0]) or _CLOCK.fullmatch(row[0]) is not None or _STAMP.fullmatch(row[0]) is not None
+    others = [cell for column, cell in enumerate(row[1:], start=1) if column not in text_columns]
+    return first and all(map(is_number, others)) and any(cell.lower() not in _MISSING for cell in others)
 
 
 def _delimiter(lines: list[str]) -> str:
     """The first of tab, semicolon, bar, comma and white space that cuts most lines into equally many cells."""
+    apart = [[] if "\t" in line else line.split() for line in lines]
+    if sum(len(cells) >= 8 and all(map(_DECIMAL_COMMA.fullmatch, cells)) for cells in apart) * 2 >= max(len(lines), 1):
+        return ""
     for delimiter in ("\t", ";", "|", ","):
         counts = Counter(line.count(delimiter) for line in lines)
         count, n_lines = counts.most_common(1)[0] if counts else (0, 0)
@@ -122,10 +181,28 @@ def _delimiter(lines: list[str]) -> str:
     return ""
 
 
-def _decimal(delimiter: str, rows: list[list[str]]) -> str:
-    if delimiter == ",":
-        return "."
-    return "," if any(re.fullmatch(r"-?\d*,\d+", cell) for row in rows for cell in row) else "."
+def number_style(rows: list[list[str]], delimiter: str) -> tuple[str, str]:
+    """The decimal sign and the sign between thousands ("" without) in which a table writes its numbers.
+
+    Groups of three digits alone ("1.234" beside "87") are thousands where no number begins with a zero and some have
+    no sign at all: among decimals of three places such numbers would be missing.
+
+    Args:
+        rows: Cells of rows of numbers.
+        delimiter: What parts the cells; a comma inside unquoted cells cannot be.
+    """
+    numbers = [cell for row in rows for cell in row if is_number(cell) and cell.lower() not in _MISSING]
+    with_comma = [cell for cell in numbers if "," in cell]
+    with_point = [cell for cell in numbers if "." in cell]
+    both = [cell for cell in numbers if "," in cell and "." in cell]
+    if both:
+        decimal = max(",.", key=both[0].rfind)
+        return decimal, ",.".replace(decimal, "")
+    for sign, having in ((",", with_comma), (".", with_point)):
+        groups = having and all(re.fullmatch(rf"[-+]?[1-9]\d{{0,2}}(\{sign}\d{{3}})+", cell) for cell in having)
+        if groups and not (with_comma if sign == "." else with_point) and len(having) < len(numbers):
+            return (",.".replace(sign, "")), sign
+    return ("," if with_comma else "."), ""
 
 
 def _header_names(header: list[list[str]], n_columns: int) -> tuple[tuple[str, ...], tuple[str, ...]]:

@@ -10,12 +10,12 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from echo2ecg_core.ecg.channels import Channels, check_size
+from echo2ecg_core.ecg.channels import NOTHING_TOLD, Channels, Told, check_size
 from echo2ecg_core.ecg.files import EcgFile
-from echo2ecg_core.ecg.formats.array_layout import needed_rate, recordings
+from echo2ecg_core.ecg.formats.array_layout import judge_channels, needed_rate, recordings
 from echo2ecg_core.ecg.formats.table_layout import MAX_COLUMNS, Layout, cells, judge_layout, time_columns
 from echo2ecg_core.ecg.record import canonical_lead
-from echo2ecg_core.ecg.units import judge_unit, mv_per_unit
+from echo2ecg_core.ecg.units import factors_to_mv, mv_per_unit
 from echo2ecg_core.errors import ReadError, SignalError
 
 MAX_TEXT_BYTES = 64 * 2**20
@@ -31,7 +31,7 @@ def recognises(head: bytes) -> bool:
     return bool(head) and control == 0 and sum(byte > 126 for byte in head) < 0.3 * len(head)
 
 
-def read(file: EcgFile, sampling_rate_hz: float | None = None) -> Iterator[Channels]:
+def read(file: EcgFile, told: Told = NOTHING_TOLD) -> Iterator[Channels]:
     """The recording in a text table.
 
     Raises:
@@ -50,41 +50,72 @@ def read(file: EcgFile, sampling_rate_hz: float | None = None) -> Iterator[Chann
     layout = judge_layout(lines, file.name)
     values = _values(lines, layout, file.name)  # (columns, n)
     names, units = list(layout.names), list(layout.units)
-    clocks, rate = (set(), None) if layout.leads_in_rows and names else time_columns(layout.names, values)
-    kept = [index for index in range(len(values)) if index not in clocks and not _is_blank(values, names, index)]
+    clocks, rate = time_columns(layout.names, values)
+    dropped = clocks | set(layout.text_columns)
+    kept = [index for index in range(len(values)) if index not in dropped and not _is_blank(values, names, index)]
     values = values[kept]
     names = [names[index] for index in kept] if names else []
     units = [units[index] for index in kept] if units else []
-    rate = needed_rate(rate or layout.sampling_rate_hz or sampling_rate_hz, file.name)
+    rate = needed_rate(rate or layout.sampling_rate_hz or told.sampling_rate_hz, file.name)
     file_format = _FORMATS[layout.delimiter]
     if any(canonical_lead(name) for name in names):
-        yield _named(values, names, units, rate, file_format)
+        channels = _named(values, names, units, layout.unit, rate, file_format, told)
+        _note_style(channels, layout)
+        yield channels
     else:
-        yield from _unnamed(values, names, rate, file_format, file.name)
+        for channels in _unnamed(values, names, layout.unit, rate, file_format, file.name, told):
+            _note_style(channels, layout)
+            yield channels
 
 
-def _named(values: np.ndarray, names: list[str], units: list[str], rate: float, file_format: str) -> Channels:
-    """Channels of a table with lead names; units from the header, else by the amplitude of all leads together."""
-    notes: list[str] = []
+def _note_style(channels: Channels, layout: Layout) -> None:
+    if layout.thousands:
+        channels.notes.append(f"The sign “{layout.thousands}” was taken as parting thousands (1{layout.thousands}234).")
+    if layout.unit:
+        channels.notes.append(f"The unit {layout.unit} is told in a line above the table.")
+
+
+def _named(
+    values: np.ndarray, names: list[str], units: list[str], unit: str, rate: float, file_format: str, told: Told
+) -> Channels:
+    """Channels of a table with lead names; units from the header, a line above, the person, or the amplitude."""
     is_lead = [canonical_lead(name) is not None for name in names]
-    factors = [mv_per_unit(unit) for unit in units]
-    if any(factor is None for factor, lead in zip(factors, is_lead, strict=True) if lead):
-        judged, note = judge_unit(values[is_lead], rate)
-        notes.append(note)
-        factors = [judged] * len(names)
-    samples = [row * (factor or 1.0) for row, factor in zip(values, factors, strict=True)]
-    return Channels(names, samples, rate, file_format, notes)
+    own = [mv_per_unit(text) or mv_per_unit(unit) for text in units]
+    lacking = [row for row, factor in enumerate(own) if factor is None and is_lead[row]]
+    if not lacking:
+        samples = [row * (factor or 1.0) for row, factor in zip(values, own, strict=True)]
+        return Channels(names, samples, rate, file_format)
+    if len(lacking) == sum(is_lead) and not told.unit:
+        channels = Channels(names, values[is_lead], rate, file_format)
+        judge_channels(channels)
+        channels.names = [name for name, lead in zip(names, is_lead, strict=True) if lead]
+        others = [name for name, lead in zip(names, is_lead, strict=True) if not lead]
+        channels.names += others
+        channels.samples_mv = [*channels.samples_mv, *values[~np.array(is_lead)]]
+        return channels
+    factors, notes, _ = factors_to_mv(
+        [text or unit for text, lead in zip(units, is_lead, strict=True) if lead], values[is_lead], rate, told.unit
+    )
+    remaining = iter(factors)
+    samples = [row * (next(remaining) if lead else 1.0) for row, lead in zip(values, is_lead, strict=True)]
+    used = frozenset({"unit"}) if told.unit else frozenset()
+    return Channels(names, samples, rate, file_format, notes, told_used=used)
 
 
-def _unnamed(values: np.ndarray, names: list[str], rate: float, file_format: str, file_name: str) -> Iterator[Channels]:
-    """Channels of a table without lead names: 12 or 8 columns in the standard order."""
-    if len(values) not in (8, 12):
+def _unnamed(
+    values: np.ndarray, names: list[str], unit: str, rate: float, file_format: str, file_name: str, told: Told
+) -> Iterator[Channels]:
+    """Channels of a table without lead names: 12 or 8 columns, in the order of the person or of the data."""
+    if len(values) not in (8, 12) and len(told.lead_order) != len(values):
         raise SignalError(
             f"The table has {len(values)} columns without lead names; 12 (or the 8 leads I, II, V1 to V6) are needed.",
             "Add a header line with the lead names, or give all 12 leads.",
         )
-    for channels in recordings(values, rate, file_name, file_format):
-        if names:
+    order = told.lead_order if len(told.lead_order) == len(values) else ()
+    for channels in recordings(values, rate, file_name, file_format, order, unit, told=told):
+        if order:
+            channels.told_used |= {"leads"}
+        elif names:
             channels.notes.insert(0, f"The column names ({', '.join(names)[:80]}) are no lead names.")
         yield channels
 
@@ -132,9 +163,14 @@ def _rows(lines: list[str], layout: Layout, name: str) -> np.ndarray:
         )
     check_size(len(rows), lengths.pop())
     try:
-        return np.array([[float(cell.replace(",", ".").strip(" \"'") or "nan") for cell in row] for row in rows])
+        return np.array([[_number(cell.strip(" \"'"), layout) for cell in row] for row in rows])
     except ValueError as error:
         raise _not_numbers(name) from error
+
+
+def _number(cell: str, layout: Layout) -> float:
+    plain = cell.replace(layout.thousands, "") if layout.thousands else cell
+    return float(plain.replace(",", ".") or "nan")
 
 
 def _columns(lines: list[str], layout: Layout, name: str) -> np.ndarray:
@@ -144,6 +180,7 @@ def _columns(lines: list[str], layout: Layout, name: str) -> np.ndarray:
     try:
         frame = pd.read_csv(
             io.StringIO("\n".join(lines)), sep=layout.delimiter or r"\s+", header=None, decimal=layout.decimal,
+            thousands=layout.thousands or None,
             quotechar="'" if "'" in lines[0] else '"', skipinitialspace=True, comment="#", low_memory=False,
             na_values=["-", "none", "None"], index_col=False,
         )  # fmt: skip
@@ -152,8 +189,10 @@ def _columns(lines: list[str], layout: Layout, name: str) -> np.ndarray:
             f"The lines of “{name}” do not have the same number of columns.",
             "Save the table again with one value a column in every line.",
         ) from error
-    if frame[0].dtype == object:
+    if frame[0].dtype == object or pd.api.types.is_string_dtype(frame[0]):
         frame[0] = _clock_seconds(frame[0])
+    for column in layout.text_columns:
+        frame[column] = np.nan
     try:
         return np.ascontiguousarray(frame.to_numpy(dtype=np.float64).T)
     except (ValueError, TypeError) as error:
@@ -167,7 +206,10 @@ def _clock_seconds(column):
     text = column.astype(str).str.strip("[]' \"").str.replace(",", ".")
     text = text.where(text.str.count(":") != 1, "0:" + text)
     seconds = pd.to_timedelta(text, errors="coerce").dt.total_seconds()
-    return column if seconds.isna().any() else seconds
+    if not seconds.isna().any():
+        return seconds
+    stamps = pd.to_datetime(column, errors="coerce", format="ISO8601", utc=True)
+    return column if stamps.isna().any() else (stamps - stamps.iloc[0]).dt.total_seconds()
 
 
 def _not_numbers(name: str) -> ReadError:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from echo2ecg_core.ecg.channels import MAX_VALUES, Channels
+from echo2ecg_core.ecg.channels import MAX_VALUES, NOTHING_TOLD, Channels, Told
 from echo2ecg_core.ecg.files import EcgFile, check_unpacked_size
 from echo2ecg_core.ecg.formats.array_layout import named_arrays
 from echo2ecg_core.errors import ReadError, SignalError
@@ -19,7 +19,7 @@ def recognises(names: list[str]) -> bool:
     return any(name.endswith("/data.pkl") for name in names)
 
 
-def read(file: EcgFile, sampling_rate_hz: float | None = None) -> Iterator[Channels]:
+def read(file: EcgFile, told: Told = NOTHING_TOLD) -> Iterator[Channels]:
     """The recordings of the largest fitting tensor.
 
     Raises:
@@ -38,7 +38,7 @@ def read(file: EcgFile, sampling_rate_hz: float | None = None) -> Iterator[Chann
             f"“{file.name}” holds Python objects besides tensors, which are never loaded.",
             "Save the tensors alone: torch.save(tensor, path).",
         ) from error
-    yield from named_arrays(_arrays(content), sampling_rate_hz, file.name, "PyTorch")
+    yield from named_arrays(_arrays(content), told.sampling_rate_hz, file.name, "PyTorch", told=told)
 
 
 def _arrays(content) -> dict[str, np.ndarray]:

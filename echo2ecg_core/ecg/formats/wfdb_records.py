@@ -13,9 +13,10 @@ from pathlib import Path
 
 import numpy as np
 
-from echo2ecg_core.ecg.channels import MIN_DURATION_S, Channels, check_size, listing
-from echo2ecg_core.ecg.files import EcgFile
-from echo2ecg_core.ecg.units import mv_per_unit
+from echo2ecg_core.ecg.channels import MIN_DURATION_S, NOTHING_TOLD, Channels, Told, check_size, listing
+from echo2ecg_core.ecg.files import HEAD_BYTES, EcgFile
+from echo2ecg_core.ecg.formats.array_layout import needed_rate
+from echo2ecg_core.ecg.units import mv_per_unit, needed_factor
 from echo2ecg_core.errors import ReadError
 
 FORMAT = "WFDB"
@@ -25,17 +26,30 @@ _RECORD_LINE = re.compile(r"[ \t]*[-\w]+(/\d+)?[ \t]+\d+([ \t]+\d*\.?\d+[^\r\n]*
 _BARE_NAME = re.compile(r"~?[-\w]+(\.\w+)?")
 # stored bits a sample in each WFDB signal format that has a fixed size
 _BITS = {"8": 8, "16": 16, "24": 24, "32": 32, "61": 16, "80": 8, "160": 16, "212": 12, "310": 32 / 3, "311": 32 / 3}
+_FORMATS = {*_BITS, "0", "508", "516", "524"}
 
 
 def recognises(head: bytes) -> bool:
-    """Whether a file begins with a WFDB record line (name, number of signals, sampling rate, samples)."""
+    """Whether a file begins with a WFDB record line (name, number of signals, sampling rate, samples).
+
+    A table of whole numbers may look alike: a signal line begins with a file name and a known format, and there are
+    as many of them as the record line says.
+    """
     lines = _significant_lines(head.decode("latin-1"))
     if len(lines) < 2 or not _RECORD_LINE.match(lines[0]):
         return False
-    return "/" in lines[0].split()[0] or re.match(r"[ \t]*\S+[ \t]+\d+[x:+]?", lines[1]) is not None
+    record, n_signals = lines[0].split()[:2]
+    if "/" in record:
+        return True
+    fields = lines[1].split()
+    known = len(fields) > 1 and re.match(r"\d+", fields[1])
+    named = re.fullmatch(r"[-+]?\d*[.,]?\d*", fields[0]) is None or fields[0] == record
+    cut = len(head) >= HEAD_BYTES
+    few = cut or len(lines) - 1 <= int(n_signals)
+    return bool(known) and known[0] in _FORMATS and named and few
 
 
-def read(header: EcgFile, sampling_rate_hz: float | None = None) -> Iterator[Channels]:
+def read(header: EcgFile, told: Told = NOTHING_TOLD) -> Iterator[Channels]:
     """The recording behind a WFDB header.
 
     Raises:
@@ -44,12 +58,13 @@ def read(header: EcgFile, sampling_rate_hz: float | None = None) -> Iterator[Cha
     """
     import wfdb
 
-    content = header.read(MAX_HEADER_BYTES)
+    content = _plain_units(header.read(MAX_HEADER_BYTES))
     signals = _signal_files(header, content)
     with tempfile.TemporaryDirectory() as folder:
         record_path = str(Path(folder) / "header_of_record")
         Path(record_path + ".hea").write_bytes(content)
         claims = wfdb.rdheader(record_path)
+        claims.fs = _rate(content, claims, header.name, told)
         notes: list[str] = []
         n_samples = _available_samples(claims, signals, notes)
         if any(_has_no_gain(line) for line in _significant_lines(content.decode("latin-1"))[1:]):
@@ -57,7 +72,51 @@ def read(header: EcgFile, sampling_rate_hz: float | None = None) -> Iterator[Cha
         for name, signal in signals.items():
             (Path(folder) / name).write_bytes(signal.read())
         record = wfdb.rdrecord(record_path, sampto=n_samples)
-    yield _channels(record, content.decode("latin-1"), notes)
+        damaged = _damaged(wfdb, record_path, claims, n_samples)
+    record.fs = claims.fs
+    channels = _channels(record, content.decode("latin-1"), notes, told)
+    if damaged:
+        channels.notes.append(
+            f"The checksum of {listing(damaged)} in the header does not fit the signal file: it is damaged or altered."
+        )
+        channels.doubts.append(channels.notes[-1])
+    yield channels
+
+
+def _plain_units(header: bytes) -> bytes:
+    """A header whose micro signs, in UTF-8 or Latin-1, are written as u: wfdb would drop them and read volts."""
+    lines = header.split(b"\n")
+    for number, line in enumerate(lines):
+        if not line.lstrip().startswith(b"#"):
+            for micro in (b"\xc2\xb5", b"\xce\xbc", b"\xb5"):
+                line = re.sub(rb"(?<=/)" + micro + rb"(?=[vV])", b"u", line)
+            lines[number] = line
+    return b"\n".join(lines)
+
+
+def _rate(content: bytes, claims, name: str, told: Told) -> float:
+    """The sampling rate of a header; a record line may end before it, and then WFDB's 250 Hz are nobody's word.
+
+    Raises:
+        SamplingRateNeeded: If neither header nor person tells it.
+    """
+    fields = _significant_lines(content.decode("latin-1"))[0].split()
+    return float(claims.fs) if len(fields) > 2 else needed_rate(told.sampling_rate_hz, name)
+
+
+def _damaged(wfdb, record_path: str, claims, n_samples: int | None) -> list[str]:
+    """Channels whose sum of samples is not the header's; [] where the header gives none or the file is cut short."""
+    checksums = claims.checksum or []
+    whole = n_samples is None or n_samples == claims.sig_len
+    if not whole or not any(checksums) or max(claims.samps_per_frame or [1]) > 1:
+        return []
+    stored = wfdb.rdrecord(record_path, sampto=n_samples, physical=False)
+    sums = stored.d_signal.astype(np.int64).sum(axis=0)
+    return [
+        name
+        for name, total, checksum in zip(claims.sig_name, sums, checksums, strict=True)
+        if checksum is not None and (int(total) - int(checksum)) % 65536
+    ]
 
 
 def header_of(signal: EcgFile) -> EcgFile | None:
@@ -160,10 +219,13 @@ def _stored_samples(claims, name: str, n_bytes: int) -> int | None:
     return int(payload_bits // (_BITS[formats.pop()] * frame))
 
 
-def _channels(record, text: str, notes: list[str]) -> Channels:
+def _channels(record, text: str, notes: list[str], told: Told) -> Channels:
     """Channels in mV from what wfdb decoded."""
     signal = np.asarray(record.p_signal, dtype=np.float64)  # (n, channels)
     scales = [mv_per_unit(unit) for unit in record.units]
+    used = frozenset({"unit"}) if told.unit and None in scales else frozenset()
+    if used:
+        scales = [needed_factor(told.unit) if scale is None else scale for scale in scales]
     unknown = [str(name) for name, scale in zip(record.sig_name, scales, strict=True) if scale is None]
     if unknown:
         notes.append(f"The unit of {listing(unknown)} is no voltage; that channel was not converted.")
@@ -176,7 +238,18 @@ def _channels(record, text: str, notes: list[str]) -> Channels:
     recorded_at = None
     if record.base_date and record.base_time:
         recorded_at = datetime.combine(record.base_date, record.base_time)
-    return Channels(names, samples, float(record.fs), FORMAT, notes, recorded_at=recorded_at, **_facts(text))
+    gains = [gain / scale if scale else 0.0 for gain, scale in zip(record.adc_gain, scales, strict=True)]
+    return Channels(
+        names,
+        samples,
+        float(record.fs),
+        FORMAT,
+        notes,
+        counts_per_mv=gains,
+        told_used=used,
+        recorded_at=recorded_at,
+        **_facts(text),
+    )
 
 
 def _facts(text: str) -> dict:

@@ -10,10 +10,11 @@ import re
 from collections.abc import Iterator
 from xml.etree.ElementTree import Element, ParseError, TreeBuilder
 
-from echo2ecg_core.ecg.channels import Channels
+from echo2ecg_core.ecg.channels import NOTHING_TOLD, Channels, Told
 from echo2ecg_core.ecg.files import EcgFile
 from echo2ecg_core.ecg.formats import cardiosoft as read_cardiosoft
 from echo2ecg_core.ecg.formats.devices import channels_of, parse, without_calibration
+from echo2ecg_core.ecg.formats.xml_containers import join_sequence_sets, keep_longest_rhythm
 from echo2ecg_core.errors import ReadError
 
 MAX_XML_BYTES = 16 * 2**20
@@ -26,20 +27,23 @@ def recognises(head: bytes) -> bool:
     """Whether a file is XML, in UTF-8, UTF-16 or an 8-bit encoding."""
     if head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         return _START.match(head[: len(head) // 2 * 2].decode("utf-16", errors="replace")) is not None
-    return _START.match(head.removeprefix(codecs.BOM_UTF8).decode("latin-1")) is not None
+    wide = head[:2] in (b"<\0", b"\0<")  # UTF-16 without its mark
+    return wide or _START.match(head.removeprefix(codecs.BOM_UTF8).decode("latin-1")) is not None
 
 
-def read(file: EcgFile, sampling_rate_hz: float | None = None) -> Iterator[Channels]:
+def read(file: EcgFile, told: Told = NOTHING_TOLD) -> Iterator[Channels]:
     """The rhythm leads of an XML export.
 
     Raises:
         ReadError: If the XML is damaged, declares entities, or is of no known kind.
     """
-    root = _root(file)
+    root, content, notes = _root(file)
     kind = _local_name(root)
     if kind == "restingecg":
-        record = parse(file, "GEMuseXMLParser")
-        channels = channels_of(record, "GE MUSE XML")
+        content = _written(root) if keep_longest_rhythm(root, notes) else content
+        record = parse(file, "GEMuseXMLParser", content)
+        channels = channels_of(record, "GE MUSE XML", told)
+        channels.notes += notes
         if record.raw_metadata.get("FirstSampleBaseline"):
             channels.notes.append(
                 "The file gives a first-sample baseline for some leads; it is undocumented and was "
@@ -48,10 +52,12 @@ def read(file: EcgFile, sampling_rate_hz: float | None = None) -> Iterator[Chann
         yield channels
     elif kind == "restingecgdata":
         _check_sierra(file, root)
-        yield without_calibration(channels_of(parse(file, "SierraXMLParser"), "Philips Sierra XML"))
+        yield without_calibration(channels_of(parse(file, "SierraXMLParser", content), "Philips Sierra XML", told))
     elif kind == "annotatedecg":
-        record = parse(file, "HL7aECGParser")
-        channels = channels_of(record, "HL7 aECG")
+        content = _written(root) if join_sequence_sets(root, notes) else content
+        record = parse(file, "HL7aECGParser", content)
+        channels = channels_of(record, "HL7 aECG", told)
+        channels.notes += notes
         exact = (record.raw_metadata.get("rhythm_time") or {}).get("sampling_rate_exact")
         channels.sampling_rate_hz = float(exact or channels.sampling_rate_hz)
         yield channels
@@ -85,20 +91,52 @@ class _BoundedBuilder(TreeBuilder):
         return super().end(tag)
 
 
-def _root(file: EcgFile) -> Element:
-    """The parsed document; declarations of entities are refused, a plain document type is not."""
-    from defusedxml import DefusedXmlException
+def _parsed(content: bytes) -> Element:
     from defusedxml.ElementTree import DefusedXMLParser
+
+    parser = DefusedXMLParser(target=_BoundedBuilder())
+    parser.feed(content)
+    return parser.close()
+
+
+def _as_text(content: bytes) -> str:
+    """The document as text without its declaration, whatever encoding it is in."""
+    wide = {b"<\0": "utf-16-le", b"\0<": "utf-16-be"}.get(content.lstrip(b"\n\r\t ")[:2])
+    if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        wide = "utf-16"
+    try:
+        text = content.decode(wide or "utf-8-sig")
+    except UnicodeDecodeError:
+        text = content.decode("cp1252", errors="replace")
+    return re.sub(r"^\s*<\?xml[^>]*\?>", "", text).lstrip()
+
+
+def _written(root: Element) -> bytes:
+    """A changed document for the foreign parser."""
+    from xml.etree.ElementTree import tostring
+
+    return b"<?xml version='1.0' encoding='utf-8'?>\n" + tostring(root, encoding="unicode").encode()
+
+
+def _root(file: EcgFile) -> tuple[Element, bytes, list[str]]:
+    """The parsed document, its bytes and notes; declarations of entities are refused, a plain document type is not."""
+    from defusedxml import DefusedXmlException
 
     if b"<html" in file.head().lower():
         raise ReadError(
             f"“{file.name}” is a web page, not an ECG recording.",
             "Download the file itself; a page that asks to sign in is often saved in its place.",
         )
-    parser = DefusedXMLParser(target=_BoundedBuilder())
+    content = file.read(MAX_XML_BYTES)
     try:
-        parser.feed(file.read(MAX_XML_BYTES))
-        return parser.close()
+        try:
+            marked = content[:2] not in (b"<\0", b"\0<")  # the foreign parsers need UTF-16's mark
+            plain = content if marked else _as_text(content).encode()
+            return _parsed(plain), plain, []
+        except (ParseError, ValueError, LookupError):
+            text = _as_text(content)  # not in the encoding that it declares, or with blanks before the declaration
+            notes = ["The XML is not in the encoding that it declares; it was read all the same."]
+            return _parsed(text.encode()), text.encode(), notes
     except DefusedXmlException as error:
         raise ReadError(
             f"“{file.name}” declares XML entities, which are refused because they can be used to attack.",

@@ -7,11 +7,15 @@ import pandas as pd
 import streamlit as st
 
 from echo2ecg_core.figures.notation import THIN, date, duration
-from echo2ecg_core.intake.archives import import_report, keep_upload, look_into
+from echo2ecg_core.intake.archives import import_report, keep_upload, options_of
+from echo2ecg_core.intake.layouts.recognise import LAYOUTS
+from echo2ecg_core.intake.preview import mapping_in, preview
 from echo2ecg_core.store import jobs
 from echo2ecg_core.store.catalog import Catalog
 from echo2ecg_core.store.database import Workspace
 from echo2ecg_core.store.jobs import Job
+from pages.ui.archive import import_session
+from pages.ui.archive.preview import what_columns_mean, what_lies_there, what_will_happen
 from pages.ui.errors import errors_in_words, plain
 
 POLL_S = 2
@@ -20,17 +24,19 @@ PURPOSE = (
     "and starting repeats nothing."
 )
 LAYOUT = """
+A folder comes in as it lies there: PTB-XL, MIMIC-IV-ECG and -ECHO, EchoNext, EchoNet, CAMUS, TMED-2, CODE-15,
+Chapman, a hospital's export (ECG files, DICOM studies and tables in any folders), or our own layout:
 ```
 archive/
   labels.csv    patient_id, study_id, study_date, sex, age_years, split, lvef, lvedv, …   one row a study
-  ecgs.csv      ecg_id, patient_id, ecg_time, path                                        one row an ECG
+  ecgs.csv      ecg_id, patient_id, ecg_time, path, sampling_rate_hz, unit, lead_order    one row an ECG
   ecg/…         any format the ECG page reads; `path` is relative to ecgs.csv
   echo/PATIENT/STUDY/…   clips: DICOM, MP4, AVI
 ```
-Splits are by patient; without a column `split` each patient gets one by hash (70 / 15 / 15). Phenotype columns go by
-their field names; others are ignored. Clips of real patients are de-identified on the way in: everything outside the
-ultrasound sector is blacked out, and a clip whose sector cannot be found is refused. What is in the workspace
-already is not read again.
+Either table may be missing. Splits are by patient; without a column `split` each patient gets one by hash
+(70 / 15 / 15). Clips of real patients are de-identified on the way in: everything outside the ultrasound sector is
+blacked out, and a clip whose sector cannot be found is refused. Ids are replaced and dates moved unless you keep them.
+What is in the workspace already is not read again.
 """
 STATES = {"queued": "Waiting", "running": "Running", "done": "Done", "failed": "Failed", "cancelled": "Stopped"}
 
@@ -49,7 +55,7 @@ def counts(workspace: Workspace) -> None:
 
 
 def form(workspace: Workspace) -> None:
-    """Folder on the server or zip, name of the cohort, and the button that queues the job."""
+    """Folder on the server or zip, name of the cohort, the preview, and the button that queues the job."""
     with st.container(border=True, key="archive_form"):
         st.html("<h2 class='e2e-run'>Import an archive</h2>")
         with st.popover("What an archive looks like", type="tertiary", icon=":material/folder_open:", width="content"):
@@ -68,12 +74,8 @@ def form(workspace: Workspace) -> None:
             path = st.text_input(
                 "Full path of the folder", key="archive_path", placeholder="/data/echo-archive"
             ).strip()
-        cohort = (
-            st.text_input("Name of the cohort", value="Imported", key="archive_cohort", max_chars=60).strip()
-            or "Imported"
-        )
-        prepare = st.checkbox("Afterwards make vectors and map of the active model", value=True, key="archive_prepare")
-        ready = upload is not None or (bool(path) and _told(Path(path).expanduser()))
+        parameters = _how()
+        ready = upload is not None or (bool(path) and _previewed(workspace, path, parameters))
         if st.button("Import", type="primary", icon=":material/download:", disabled=not ready):
             with errors_in_words():
                 place = (
@@ -81,22 +83,49 @@ def form(workspace: Workspace) -> None:
                     if upload
                     else {"folder": str(Path(path).expanduser())}
                 )
-                jobs.queue(workspace, "import", place | {"cohort": cohort, "prepare": prepare})
+                told = {name: vars(c) for name, c in import_session.told_columns(path).items()}
+                jobs.queue(workspace, "import", place | parameters | ({"map": told} if told else {}))
                 jobs.start_worker(workspace)
+                import_session.keep_preview((), None)
                 st.rerun()
 
 
-def _told(folder: Path) -> bool:
-    """Say what the folder holds, before it is read; False when it is no archive."""
-    with errors_in_words():
-        facts = look_into(folder)
-        kind = "simulated hearts" if facts.synthetic else "real patients: clips will be de-identified"
-        st.html(
-            f"<div class='e2e-plan'><b>{facts.ecgs:,} ECGs</b>, <b>{facts.studies:,} studies</b> with {facts.clips:,} "
-            "clips of "
-            f"{facts.patients:,} patients<br>{kind}</div>"
+def _how() -> dict:
+    """Cohort, layout, table of labels and what happens to ids, as the job takes them; only what is not as usual."""
+    cohort = st.text_input("Name of the cohort", value="Imported", key="archive_cohort", max_chars=60).strip()
+    prepare = st.checkbox("Afterwards make vectors and map of the active model", value=True, key="archive_prepare")
+    with st.expander("More: layout, a table of labels, ids"):
+        layout = st.selectbox("Layout", ["auto", *LAYOUTS], key="archive_layout", help="auto: told by the content.")
+        labels = st.text_input("Full path of a table of labels (CSV, Excel)", key="archive_labels").strip()
+        keep_ids = st.checkbox(
+            "Keep ids, dates and ages as they are",
+            key="archive_keep_ids",
+            help="For data without real patients, or where you may keep them. Otherwise ids are replaced, dates moved "
+            "by one number of days a patient, and ages over 89 grouped.",
         )
-        return True
+    chosen = {"layout": layout if layout != "auto" else None, "labels": labels or None, "keep_ids": keep_ids or None}
+    return {"cohort": cohort or "Imported", "prepare": prepare} | {k: v for k, v in chosen.items() if v is not None}
+
+
+def _previewed(workspace: Workspace, path: str, parameters: dict) -> bool:
+    """Show what the folder holds, before it is read; True when it can come in."""
+    told = import_session.told_columns(path)
+    key = (path, str(sorted(parameters.items())), str(sorted(told.items())))
+    with errors_in_words():
+        found = import_session.preview_of(key)
+        if found is None or st.button("Look again", icon=":material/refresh:", type="tertiary"):
+            with st.spinner("Looking at tables and headers"):
+                found = preview(
+                    Path(path), workspace, options_of(parameters | {"map": {k: vars(c) for k, c in told.items()}})
+                )
+            import_session.keep_preview(key, found)
+        what_lies_there(found)
+        columns = what_columns_mean(found)
+        if columns != mapping_in(found):
+            import_session.tell_columns(path, columns)
+            st.rerun()
+        what_will_happen(found)
+        return not found["problems"]
     return False
 
 

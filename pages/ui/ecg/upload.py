@@ -48,6 +48,7 @@ def uploader(place: str) -> None:
     files = st.file_uploader(
         f"12-lead ECG: {FORMATS}", accept_multiple_files=True, key=f"files_{place}_{session.upload_round()}"
     )
+    _tell_what_is_open(place)
     if not files:
         return
     with errors.errors_in_words():
@@ -63,7 +64,26 @@ def uploader(place: str) -> None:
 
 def _read(content: dict[str, bytes], sampling_rate_hz: float | None) -> tuple[ReadFile, ...]:
     with st.spinner("Reading the ECG …"):
-        return resources.read_files(content, sampling_rate_hz)
+        return resources.read_files(content, sampling_rate_hz, session.told_unit(), session.told_lead_order())
+
+
+def _tell_what_is_open(place: str) -> None:
+    """Unit and lead order, for files that name neither; kept while the session lasts."""
+    is_told = bool(session.told_unit() or session.told_lead_order())
+    if not st.checkbox("The file names no unit or no leads", is_told, key=f"tell_{place}"):
+        session.tell("", "")
+    else:
+        left, right = st.columns((1, 3))
+        session.tell(
+            left.text_input("Unit", session.told_unit(), placeholder="mV, µV, 4.88 µV", key=f"unit_{place}"),
+            right.text_input(
+                "Lead order",
+                session.told_lead_order(),
+                placeholder="I, II, III, aVR, aVL, aVF, V1-V6",
+                key=f"order_{place}",
+                help="Used only where the file itself says nothing; - leaves a column out.",
+            ),
+        )
 
 
 def _ask_for_rate(place: str, item: ReadFile) -> float | None:

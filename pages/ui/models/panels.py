@@ -5,6 +5,7 @@ import streamlit as st
 
 from echo2ecg_core.answers.loaded_model import why_no_studies
 from echo2ecg_core.answers.readiness import Readiness, abilities, readiness
+from echo2ecg_core.answers.second_readers import ready_facts, state_of
 from echo2ecg_core.errors import Echo2ECGError
 from echo2ecg_core.figures.notation import DASH, date
 from echo2ecg_core.intake.archives import import_report, keep_upload
@@ -13,6 +14,7 @@ from echo2ecg_core.store.database import Workspace
 from echo2ecg_core.store.model_registry import ModelCard, ModelRegistry
 from pages.ui.errors import errors_in_words, plain, sentence
 from pages.ui.models import actions as model_actions
+from pages.ui.models import second_readers
 
 PURPOSE = (
     "One model answers on all pages: the active one. A new one can be promoted once its vectors, map and readouts "
@@ -25,6 +27,9 @@ KINDS = {
     "echoprime": "EchoPrime",
     "echoprime_video_encoder": "EchoPrime video encoder",
     "echoprime_view_classifier": "EchoPrime view classifier",
+    "echonext": "EchoNext-Mini (second reader)",
+    "ecgfounder": "ECGFounder (second reader and encoder)",
+    "panecho": "PanEcho (machine reading of echo studies)",
 }
 ORDERS = {
     None: "Not known",
@@ -63,9 +68,9 @@ def _columns() -> dict:
     narrow = {name: st.column_config.TextColumn(width=85) for name in ("Vectors", "Map", "Readouts", "Report")}
     return narrow | {
         "Model": st.column_config.TextColumn(width=80),
-        "Name": st.column_config.TextColumn(width=230),
+        "Name": st.column_config.TextColumn(width=190),
         "What it can do": st.column_config.TextColumn(width="medium"),
-        "State": st.column_config.TextColumn(width=90),
+        "State": st.column_config.TextColumn(width=130),
         "Trained on": st.column_config.TextColumn(width=130),
         "Registered": st.column_config.TextColumn(width=125),
     }
@@ -79,20 +84,27 @@ def _row(workspace: Workspace, card: ModelCard) -> dict:
         "Model": card.model_id,
         "Name": card.name,
         "What it can do": can,
-        "State": "active"
-        if card.active
-        else "inactive"
-        if state is None or state.lacks
-        else "ready"
-        if state.is_ready
-        else "to prepare",
-        "Trained on": "simulated hearts" if card.synthetic else "real or not known",
+        "State": state_of(card) or _own_state(card, state),
+        "Trained on": "simulated hearts"
+        if card.synthetic
+        else "real hearts"
+        if ready_facts(card)
+        else "real or not known",
         "Vectors": words[ready and ready.vectors],
         "Map": words[ready and ready.map],
         "Readouts": words[ready and ready.readouts],
         "Report": words[ready and ready.report],
         "Registered": date(pd.Timestamp(card.registered_at).to_pydatetime()),
     }
+
+
+def _own_state(card: ModelCard, state: Readiness | None) -> str:
+    """Of a model that may become active: whether it is, and whether it could be now."""
+    if card.active:
+        return "active"
+    if state is None or state.lacks:
+        return "inactive"
+    return "ready" if state.is_ready else "to prepare"
 
 
 def _state(workspace: Workspace, card: ModelCard) -> tuple[Readiness | None, str]:
@@ -126,7 +138,7 @@ def _actions(workspace: Workspace, cards: list[ModelCard], chosen: ModelCard | N
     if st.button(
         "Promote",
         icon=":material/publish:",
-        disabled=chosen is None or chosen.active,
+        disabled=chosen is None or chosen.active or bool(ready_facts(chosen)),
         help="Make it the active model; the older one too: that rolls back",
     ):
         model_actions.promote(workspace, chosen.model_id)
@@ -140,6 +152,9 @@ def _can_prepare(workspace: Workspace, card: ModelCard) -> bool:
 def details(workspace: Workspace, card: ModelCard | None) -> None:
     """What the chosen model lacks, and its manifest."""
     if card is None:
+        return
+    if ready_facts(card):
+        second_readers.panel(workspace, card)
         return
     with errors_in_words():
         state = readiness(workspace, card)
@@ -161,9 +176,9 @@ def import_form(workspace: Workspace) -> None:
     with st.container(border=True, key="weights_form"):
         st.html("<h2 class='e2e-run'>Import weights</h2>")
         st.caption(
-            "Echo2ECG, OTiS or EchoPrime, recognised by the keys inside. Nothing in a file is run; what is incomplete "
-            "is refused. "
-            "A new model is inactive."
+            "Echo2ECG, OTiS or EchoPrime, and EchoNext-Mini, ECGFounder or PanEcho as second readers, recognised by "
+            "the keys inside. Nothing in a file is run; what is incomplete is refused. A new model is inactive; a "
+            "second reader answers beside the active one."
         )
         files = st.file_uploader("Weight files of one model", accept_multiple_files=True, key="weights_files")
         paths = st.text_area("or paths on this server, one a line", key="weights_paths", height=72)

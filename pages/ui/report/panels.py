@@ -9,8 +9,8 @@ from echo2ecg_core.figures.notation import percent
 from echo2ecg_core.figures.scores import count
 from echo2ecg_core.reports.charts import Chart, headlines
 from echo2ecg_core.reports.document import READOUTS, Report
-from echo2ecg_core.reports.folder import chart_file, evaluated_models, file_stem, outdated, rests_elsewhere
-from echo2ecg_core.reports.html_page import split_words
+from echo2ecg_core.reports.folder import chart_file, evaluated_models, file_stem, rests_elsewhere
+from echo2ecg_core.reports.html_page import split_words, window_words
 from echo2ecg_core.store import jobs
 from echo2ecg_core.store.model_registry import ModelCard, ModelRegistry
 from echo2ecg_core.store.splits import JUDGED_SPLITS
@@ -46,7 +46,7 @@ def head(synthetic: bool, report: Report | None):
     )
     st.html(
         f"<div class='e2e-facts'>{PURPOSE if report is None or report.split == 'test' else VALIDATION_PURPOSE}"
-        f"{drawn}</div>"
+        f"{escape(window_words(report)) if report else ''}{drawn}</div>"
     )
     return place
 
@@ -135,12 +135,13 @@ def evaluate_again(model_id: str, split: str) -> None:
 
 def notices(report: Report, card: ModelCard | None) -> None:
     """Above the numbers: these are not test patients, an evaluation is under way, the report is an old one, it judges
-    patients of elsewhere, the active model has none."""
+    patients of elsewhere, they are not the active model's."""
     if split_words(report):
         st.warning(f"**Validation patients.** {split_words(report)}", icon=":material/balance:")
     if _running():
         return
-    stale = outdated(report, resources.workspace())
+    _whose(report, card)
+    stale = resources.outdated(report)
     if stale:
         st.warning(f"**An older report.** {stale} Its numbers may no longer hold.", icon=":material/history:")
         evaluate_again(report.model["id"], report.split)
@@ -151,12 +152,31 @@ def notices(report: Report, card: ModelCard | None) -> None:
             icon=":material/groups:",
         )
         evaluate_again(report.model["id"], report.split)
-    elif card is not None and card.model_id not in evaluated_models(resources.workspace()):
+
+
+def _whose(report: Report, card: ModelCard | None) -> None:
+    """That these are the scores of a model which is not the active one, and the way to those of the active one."""
+    if card is None or card.model_id == report.model["id"]:
+        return
+    shown = plain(report.model["name"])
+    if is_evaluated(card.model_id, report.split):
         st.info(
-            f"The active model {plain(card.name)} has no report yet; this is that of {plain(report.model['name'])}.",
+            f"These are the scores of {shown}, which is not the active model; that is {plain(card.name)}.",
             icon=":material/query_stats:",
         )
-        evaluate_button(card, f"Evaluate {plain(card.name)}")
+        st.button(
+            f"Show {plain(card.name)}",
+            icon=":material/query_stats:",
+            on_click=report_session.choose,
+            args=(card.model_id,),
+        )
+        return
+    on = "" if report.split == "test" else f" on {report.split} patients"
+    st.info(
+        f"The active model {plain(card.name)} has no report{on} yet; this is that of {shown}.",
+        icon=":material/query_stats:",
+    )
+    evaluate_button(card, f"Evaluate {plain(card.name)}", report.split)
 
 
 def model_control(names: dict[str, str], card: ModelCard | None) -> str:

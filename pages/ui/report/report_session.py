@@ -15,3 +15,8 @@ FIGURE_KEY = "report_figure"
 def beside() -> list[str]:
     """Ids of the models set beside the chosen one."""
     return list(st.session_state.get(BESIDE_KEY) or [])
+
+
+def choose(model_id: str) -> None:
+    """Show the report of this model."""
+    st.session_state[MODEL_KEY] = model_id

@@ -17,7 +17,7 @@ from echo2ecg_core.findings import CONDUCTIONS, RHYTHMS
 from echo2ecg_core.phenotypes import PHENOTYPES
 from pages.ui import resources
 from pages.ui.clips_route import clip_url
-from pages.ui.studies import browse_session
+from pages.ui.studies import browse_session, machine_read
 from pages.ui.studies.player.player import PlayerClip, show_player
 
 SHORT_VIEWS = {
@@ -198,6 +198,7 @@ def ecg_hit_table(hits: list[EcgHit]) -> int:
             "ECG": [hit.ecg_id for hit in hits],
             "Similarity": [number(hit.similarity, 2) for hit in hits],
             "LVEF %": [number(hit.phenotypes.get("lvef")) for hit in hits],
+            "Days": [number(hit.days_apart, 1) for hit in hits],
             "Patient": ["the same" if hit.same_patient else (hit.sex or MISSING) for hit in hits],
         }
     )
@@ -211,7 +212,9 @@ def _choose(table: pd.DataFrame, name: str, alt: str) -> int:
     row = min(cells[0][0] if cells else browse_session.hit_row(), len(table) - 1)
     marked = table.style.apply(lambda r: [CHOSEN_ROW if r.name == row else ""] * len(r), axis=1)
     right = {
-        c: st.column_config.Column(alignment="right") for c in ("Similarity", "LVEF %", "Diff.", "Views") if c in table
+        c: st.column_config.Column(alignment="right")
+        for c in ("Similarity", "LVEF %", "Diff.", "Views", "Days")
+        if c in table
     }
     widths = {
         c: st.column_config.Column(width=w, alignment="right" if c in right else None)
@@ -281,6 +284,7 @@ def study_head(view: StudyView, similarity: float | None) -> None:
     st.html(
         f"<div class='e2e-study'><b>{escape(view.study.study_id)}</b> {' · '.join(escape(f) for f in facts if f)}</div>"
     )
+    machine_read.line(view.study.study_id)
 
 
 def play(view: StudyView, on_hit=None) -> None:

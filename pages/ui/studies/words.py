@@ -13,6 +13,7 @@ from echo2ecg_core.ecg.record import EcgRecord
 from echo2ecg_core.figures.notation import THIN, grades_in_words, interval, number
 from echo2ecg_core.store.catalog import Catalog
 from echo2ecg_core.store.model_registry import ModelCard
+from echo2ecg_core.store.times import default_days
 from pages.ui import panels, resources, session
 from pages.ui.errors import sentence
 from pages.ui.studies import browse_session
@@ -128,7 +129,9 @@ def search_facts(place, report: dict, left: Candidates) -> None:
     lvef = next((row for row in report["phenotypes"] if row["name"] == "lvef" and row["value"] is not None), None)
     facts = [f"Echo studies nearest to <b>{escape(report['ecg']['source'])}</b> in the shared ECG–echo space"]
     if lvef:
-        facts.append(f"predicted LVEF <b>{number(lvef['value'])}{THIN}%</b> ({interval(*lvef['interval'])})")
+        facts.append(
+            f"predicted LVEF <b>{number(lvef['value'])}{THIN}%</b> ({interval(*lvef['interval'] or (None, None))})"
+        )
     facts.append(f"{len(left.study_ids)} of {left.total} studies searched")
     place.html(f"<div class='e2e-facts'>{' · '.join(facts)}</div>")
 
@@ -141,7 +144,10 @@ def start_facts(place, study_id: str, why: str) -> None:
 
 def ecgs_of_study(hits: list[EcgHit], row: int) -> None:
     """The sentence below the ECGs of a study, and the button that opens the chosen one."""
-    st.caption(f"{SIMILARITY} LVEF is measured on the study of each ECG's own patient.")
+    st.caption(
+        f"{SIMILARITY} LVEF is measured on the echo of each ECG's own patient, so many days before or "
+        f"after it; farther apart than {default_days():g} days, none is shown."
+    )
     if hits and st.button(f"Open {hits[row].ecg_id}", icon=":material/ecg_heart:", width="stretch"):
         session.open_ecg(Catalog(resources.workspace()).ecg_record(hits[row].ecg_id))
         st.switch_page(ECG_PAGE)

@@ -32,6 +32,7 @@ OBJECTIVES = {"contrastive": "ECG with echo studies", "masked": "ECG alone, mask
 PRECISIONS = {"bf16-mixed": "bf16", "32-true": "float32"}
 TEMPERATURES = (0.05, 0.07, 0.1, 0.2, 0.5)
 PLANNED_BY = (
+    "objective",
     "batch_size",
     "epochs",
     "accumulate",
@@ -183,9 +184,10 @@ def _plan(workspace: Workspace, preset: str, chosen: dict) -> bool:
     gigabytes = plan.disk_bytes / 1e9
     disk = f"{gigabytes:.0f}{THIN}GB" if gigabytes >= 10 else f"{gigabytes:.1f}{THIN}GB"
     notes = f"<small>{escape(' '.join(plan.notes))}</small>" if plan.notes else ""
+    things = "ECGs" if chosen.get("objective") == "masked" else "pairs"
     st.html(
-        f"<div class='e2e-plan'><b>{plan.pairs:,} pairs</b> of {plan.patients:,} patients · split by patient<br>"
-        f"validation {plan.validation_pairs:,} pairs, {plan.validation_patients:,} patients<br>"
+        f"<div class='e2e-plan'><b>{plan.pairs:,} {things}</b> of {plan.patients:,} patients · split by patient<br>"
+        f"validation {plan.validation_pairs:,} {things}, {plan.validation_patients:,} patients<br>"
         f"About <b>{duration(plan.seconds)}</b> on this machine · {disk} of disk{notes}</div>"
     )
     return True

@@ -65,6 +65,8 @@ def _panel(workspace: Workspace, name: str, state: str, epochs_before: int) -> N
             st.warning(
                 plain(run.job.message), icon=":material/error:" if run.state == "failed" else ":material/stop_circle:"
             )
+        for note in run.settings.get("notes", ()):
+            st.caption(plain(note))
         show_curves(_curves(run, metrics, epochs))
         _machine(workspace, metrics if run.is_open else pd.DataFrame())
 
@@ -116,17 +118,17 @@ def _progress(run: Run, metrics: pd.DataFrame, epochs: pd.DataFrame) -> None:
     planned = _planned_epochs(run, epochs)
     done = float(metrics.epoch.max()) if "epoch" in metrics and len(metrics) else 0.0
     share = min(1.0, done / planned) if planned else 0.0
-    if run.job and not done:
-        share = run.job.progress
-    left = (
-        f"Epoch <b>{math.ceil(done)}</b> of {planned:g} · {percent(share) if share < 1 else f'100{THIN}%'}"
-        if done and planned
-        else escape(run.job.message if run.job else "")
-    )
+    left = f"Epoch <b>{math.ceil(done)}</b> of {planned:g} · {percent(share) if share < 1 else f'100{THIN}%'}"
+    if not done or not planned or (run.is_open and share == 1):  # data are prepared, or readouts fitted
+        left = escape(run.job.message if run.job else "")
+    if run.job and (not done or run.is_open and run.job.progress):
+        share = run.job.progress  # of the whole work: preparing, epochs, readouts
     right = ""
     if run.state == "running":
         gone = f"{duration(time.time() - run.job.started_at)} gone · " if run.job.started_at else ""
-        left_s = runs.left_s(metrics)
+        left_s = runs.left_s(metrics, float(run.settings.get("readouts_s", 0.0)))
+        if metrics.empty and run.job.started_at and run.job.progress > 0.02:  # shares follow expected seconds
+            left_s = (time.time() - run.job.started_at) * (1 - run.job.progress) / run.job.progress
         right = gone + (f"<b>{duration(left_s)} left</b>" if left_s else "time left not known yet")
     elif len(epochs) and "seconds" in epochs:
         right = f"{duration(float(epochs.seconds.sum()))} in training"

@@ -1,0 +1,139 @@
+"""Which of several waveforms of an XML export is the ECG: sets of one moment are joined, the longest rhythm is kept.
+
+GE MUSE writes strips and medians beside the ten seconds, HL7 aECG may put every lead into a sequence set of its own.
+The document is changed in memory before the foreign parser, which reads the first container only, sees it.
+"""
+
+import base64
+import binascii
+from xml.etree.ElementTree import Element
+
+from echo2ecg_core.ecg.channels import EIGHT_LEADS
+from echo2ecg_core.ecg.record import canonical_lead
+from echo2ecg_core.errors import SignalError
+
+
+def keep_longest_rhythm(root: Element, notes: list[str]) -> bool:
+    """Leave one rhythm waveform in a MUSE document: most of the needed leads, then the longest; whether it changed.
+
+    Raises:
+        SignalError: If the leads of that waveform were recorded one after the other, as a 3x4 print shows them.
+    """
+    rhythms = [w for w in root.iter("Waveform") if (w.findtext("WaveformType") or "rhythm").strip().lower() == "rhythm"]
+    if not rhythms:
+        return False
+    best = max(rhythms, key=lambda w: (len(_muse_leads(w) & set(EIGHT_LEADS)), _muse_bytes(w)))
+    offsets = {(lead.findtext("LeadTimeOffset") or "0").strip() for lead in best.iter("LeadData")}
+    if len(offsets) > 1:
+        raise SignalError(
+            "The leads of this MUSE file begin at different times (the layout of a print, such as 3x4); all leads of "
+            "the same moment are needed.",
+            "Export the 10 s rhythm of all leads.",
+        )
+    others = [w for w in rhythms if w is not best]
+    for parent in list(root.iter()):
+        for waveform in others:
+            if waveform in list(parent):
+                parent.remove(waveform)
+    if others:
+        notes.append(f"{len(others) + 1} rhythm waveforms are in the file; the longest with all leads was read.")
+    return bool(others)
+
+
+def _muse_leads(waveform: Element) -> set[str | None]:
+    return {canonical_lead(lead.findtext("LeadID") or "") for lead in waveform.iter("LeadData")}
+
+
+def _muse_bytes(waveform: Element) -> int:
+    """Length of the longest lead."""
+    sizes = [0]
+    for lead in waveform.iter("LeadData"):
+        try:
+            sizes.append(len(base64.b64decode(lead.findtext("WaveFormData") or "")))
+        except (binascii.Error, ValueError):
+            continue
+    return max(sizes)
+
+
+def join_sequence_sets(root: Element, notes: list[str]) -> bool:
+    """Put the leads of an aECG's sequence sets that share their moment and length into one; whether anything changed.
+
+    Raises:
+        SignalError: If leads that are needed lie in sets of other moments only.
+    """
+    changed = False
+    for series in [element for element in root.iter() if _local(element) == "series"]:
+        sets = [element for element in series.iter() if _local(element) == "sequenceset"]
+        changed |= _tidy(sets, notes)
+        if len(sets) > 1:
+            changed |= _join(series, sets, notes)
+    return changed
+
+
+def _tidy(sets: list[Element], notes: list[str]) -> bool:
+    """Commas between digits become blanks, a time step without a unit gets that of the time it begins at."""
+    changed = False
+    for one in sets:
+        unit = None
+        for element in one.iter():
+            kind = _local(element)
+            if kind == "digits" and element.text and "," in element.text:
+                element.text, changed = element.text.replace(",", " "), True
+            elif kind == "head":
+                unit = element.get("unit")
+            elif kind == "increment" and not element.get("unit") and unit:
+                element.set("unit", unit)
+                notes.append(f"The time step names no unit; it was taken in {unit}, as the time it begins at.")
+                changed = True
+    return changed
+
+
+def _join(series: Element, sets: list[Element], notes: list[str]) -> bool:
+    moments: dict[tuple, list[Element]] = {}
+    for one in sets:
+        moments.setdefault(_moment(one), []).append(one)
+    best = max(moments.values(), key=lambda group: len({x for one in group for x in _leads(one)} & set(EIGHT_LEADS)))
+    have = {lead for one in best for lead in _leads(one)}
+    missing = set(EIGHT_LEADS) - have
+    if missing and missing <= {lead for one in sets for lead in _leads(one)}:
+        raise SignalError(
+            "The file holds its leads a few at a time, one set after the other (the layout of a print, such as 3x4); "
+            "all leads of the same moment are needed.",
+            "Export the ECG with all 12 leads recorded together.",
+        )
+    first, *rest = best
+    for one in rest:
+        for component in list(one):
+            if any(canonical_lead(code) for code in _codes(component)):
+                first.append(component)
+    for parent in list(series.iter()):
+        for child in list(parent):
+            if child in sets and child is not first:
+                parent.remove(child)
+    if rest:
+        notes.append(f"{len(best)} sets of leads of the same moment were joined.")
+    return True
+
+
+def _moment(one: Element) -> tuple:
+    """Where a set begins, its step and its length."""
+    times = [
+        (element.get("value"), element.get("unit"))
+        for element in one.iter()
+        if _local(element) in ("head", "increment")
+    ]
+    lengths = {len((element.text or "").split()) for element in one.iter() if _local(element) == "digits"}
+    return (*times, *sorted(lengths))
+
+
+def _leads(one: Element) -> set[str | None]:
+    return {canonical_lead(code) for code in _codes(one)} - {None}
+
+
+def _codes(element: Element) -> list[str]:
+    codes = [str(item.get("code") or "") for item in element.iter() if _local(item) == "code"]
+    return [code.split("_LEAD_")[-1] for code in codes]
+
+
+def _local(element: Element) -> str:
+    return str(element.tag).rsplit("}", 1)[-1].lower()

@@ -1,0 +1,171 @@
+"""Whether six limb leads are what their names say, by the equations of Einthoven and Goldberger; one check for all.
+
+III = II - I, aVR = -(I + II) / 2, aVL = I - II / 2, aVF = II - I / 2 hold in every recording, whatever the heart does.
+A lead in the wrong place, upside down or scaled by itself breaks them. Energies are medians over blocks of two seconds
+without their means, so that neither an offset nor a damaged stretch decides.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from echo2ecg_core.ecg.record import LEADS
+
+LIMB_LEADS = LEADS[:6]
+# what lead I and lead II contribute to each of the other limb leads
+FORMULAS = {"III": (-1.0, 1.0), "aVR": (-0.5, -0.5), "aVL": (1.0, -0.5), "aVF": (-0.5, 1.0)}
+IN_WORDS = {"III": "II − I", "aVR": "−(I + II)/2", "aVL": "I − II/2", "aVF": "II − I/2"}
+BLOCK_S = 2.0
+TOLERANCE = 0.1  # of the size of leads I, II and III; devices filter and round each lead by itself (seen: 0.035)
+CLOSE = 0.1  # as far another order or other scales are believed
+SAME = 0.02  # two orders that fit as well as each other
+
+
+@dataclass(frozen=True)
+class Order:
+    """Where the limb leads lie in a file.
+
+    Attributes:
+        columns: The columns of I, II, III, aVR, aVL, aVF.
+        negative_avr: Whether aVR is stored upside down, as the Cabrera sequence prints it.
+        misfit: Largest deviation from the equations, as a share of the leads' size.
+    """
+
+    columns: tuple[int, ...]
+    negative_avr: bool
+    misfit: float
+
+
+def block_energies(signal: np.ndarray, sampling_rate_hz: float) -> np.ndarray | None:
+    """(blocks, leads, leads) covariance of every block without gaps; None where nothing moves or every block has gaps.
+
+    Args:
+        signal: (leads, n) in any unit; NaN where nothing was recorded.
+        sampling_rate_hz: Its rate.
+    """
+    length = min(signal.shape[1], max(2, int(BLOCK_S * sampling_rate_hz)))
+    blocks = signal[:, : signal.shape[1] // length * length].reshape(len(signal), -1, length).swapaxes(0, 1)
+    blocks = blocks[np.isfinite(blocks).all(axis=(1, 2))].astype(np.float64)
+    blocks = blocks - blocks.mean(axis=2, keepdims=True)
+    energies = blocks @ blocks.swapaxes(1, 2) / length
+    return energies if len(energies) and energies.any() else None
+
+
+def misfits(signal: np.ndarray, sampling_rate_hz: float) -> dict[str, float]:
+    """How far III, aVR, aVL and aVF are from what I and II say, as a share of the size of I, II and III.
+
+    Args:
+        signal: (6 or more, n), rows in standard order.
+        sampling_rate_hz: Its rate.
+
+    Returns:
+        Lead -> misfit; empty where it cannot be judged. Leads that stand still are left out.
+    """
+    energies = block_energies(signal[:6], sampling_rate_hz)
+    if energies is None:
+        return {}
+    sizes = np.median(energies[:, range(6), range(6)], axis=0)
+    if min(sizes[0], sizes[1]) <= 0:
+        return {}
+    found = {}
+    for lead, (of_one, of_two) in FORMULAS.items():
+        row = LIMB_LEADS.index(lead)
+        weights = np.zeros(6)
+        weights[[0, 1, row]] = of_one, of_two, -1.0
+        if sizes[row] > 0:
+            left_over = np.median(np.einsum("i,bij,j->b", weights, energies, weights))
+            found[lead] = float(np.sqrt(max(left_over, 0.0) / sizes[:3].mean()))
+    return found
+
+
+def best_order(signal: np.ndarray, sampling_rate_hz: float) -> Order | None:
+    """The columns in which the limb-lead equations hold, None where they hold in no order.
+
+    Of orders that fit equally well the one nearest to the standard order is taken.
+
+    Args:
+        signal: (6 or more, n), columns of a file as rows.
+        sampling_rate_hz: Its rate.
+    """
+    energies = block_energies(signal, sampling_rate_hz)
+    if energies is None:
+        return None
+    n = len(signal)
+    own = energies[:, range(n), range(n)]  # (b, n)
+    of_three = own[:, :, None] + own[:, None] - 2 * energies
+    size = np.median(own[:, :, None] + own[:, None] + of_three, axis=0) / 3  # (I, II)
+    left_over = {  # (I, II, column) energy that remains of a column when the formula is taken off
+        (lead, sign): np.median(_left_over(energies, sign * a, sign * b), axis=0)
+        for lead, (a, b) in FORMULAS.items()
+        for sign in ((1, -1) if lead == "aVR" else (1,))
+    }
+    candidates = []
+    for one, two in np.argwhere(size > 1e-9 * size.max()):
+        if one != two:
+            candidates += _orders_with(int(one), int(two), left_over, size[one, two])
+    if not candidates:
+        return None
+    best = min(order.misfit for order in candidates)
+    alike = [order for order in candidates if order.misfit <= best + SAME]
+    return min(alike, key=lambda order: (order.negative_avr, sum(abs(c - i) for i, c in enumerate(order.columns))))
+
+
+def _left_over(energies: np.ndarray, a: float, b: float) -> np.ndarray:
+    """(b, I, II, column) energy of column - a * I - b * II."""
+    own = energies[:, range(energies.shape[1]), range(energies.shape[1])]
+    formula = a * a * own[:, :, None] + b * b * own[:, None] + 2 * a * b * energies  # (b, I, II)
+    shared = a * energies[:, :, None] + b * energies[:, None]  # (b, I, II, column)
+    return own[:, None, None] + formula[..., None] - 2 * shared
+
+
+def _orders_with(one: int, two: int, left_over: dict, size: float) -> list[Order]:
+    """The close orders whose leads I and II are these two columns, with aVR upright and upside down."""
+    orders = []
+    for sign in (1, -1):
+        columns, misfit = [one, two], 0.0
+        for lead in FORMULAS:
+            energy = left_over[lead, sign if lead == "aVR" else 1][one, two].copy()
+            energy[columns] = np.inf
+            columns.append(int(energy.argmin()))
+            misfit = max(misfit, float(np.sqrt(max(energy.min(), 0.0) / size)))
+        if misfit < CLOSE:
+            orders.append(Order(tuple(columns), sign < 0, misfit))
+    return orders
+
+
+def own_scales(signal: np.ndarray, sampling_rate_hz: float) -> np.ndarray | None:
+    """Factors, one a limb lead, that make the equations hold where every lead was scaled by itself; None without any.
+
+    The factors are the smallest eigenvector of the equations' energy; only their ratios mean something.
+
+    Args:
+        signal: (6 or more, n), rows in standard order.
+        sampling_rate_hz: Its rate.
+    """
+    energies = block_energies(signal[:6], sampling_rate_hz)
+    if energies is None:
+        return None
+    energy = np.median(energies, axis=0)
+    height = np.sqrt(np.diag(energy))
+    if not (height > 0).all():
+        return None
+    alike = energy / np.outer(height, height)  # every lead equally high
+    relations = np.zeros((4, 6))
+    for relation, (lead, (a, b)) in zip(relations, FORMULAS.items(), strict=True):
+        relation[[0, 1, LIMB_LEADS.index(lead)]] = a, b, -1.0
+    _, vectors = np.linalg.eigh(sum(np.outer(r, r) * alike for r in relations))
+    scales = vectors[:, 0] * np.sign(vectors[0, 0]) / height
+    if not (scales > 0).all():
+        return None
+    found = misfits(signal[:6] * (scales / scales.mean())[:, None], sampling_rate_hz)
+    return scales / scales.mean() if found and max(found.values()) < CLOSE else None
+
+
+def told(found: dict[str, float], names: Sequence[str] = tuple(FORMULAS)) -> str:
+    """The equations that do not hold, in words: "III differs from II − I by 37 %"."""
+    return " and ".join(
+        f"{lead} differs from {IN_WORDS[lead]} by {100 * found[lead]:.0f} %"
+        for lead in names
+        if found.get(lead, 0.0) > TOLERANCE
+    )

@@ -1,0 +1,57 @@
+"""One ECG out of a file that holds many: a row of EchoNext's arrays, a tracing of CODE-15's HDF5 parts.
+
+The arrays are read through a memory map or chunk by chunk, so a file may be larger than memory.
+"""
+
+from pathlib import Path
+
+import numpy as np
+
+from echo2ecg_core.ecg.channels import twelve_lead_record
+from echo2ecg_core.ecg.formats.array_layout import CODE15_CANDIDATES, recordings
+from echo2ecg_core.ecg.readers import read_next
+from echo2ecg_core.ecg.record import EcgRecord
+from echo2ecg_core.errors import ReadError
+
+RATE_HZ = 400.0  # of CODE-15
+
+
+def npy_row(path: Path, row: int) -> EcgRecord:
+    """ECG number `row` of an .npy array (N, 1, 2500, 12) as EchoNext stores it, in mV again.
+
+    Raises:
+        ReadError: the file cannot be read, or has no such row.
+        SignalError: it holds no signal.
+    """
+    try:
+        rows = np.load(path, mmap_mode="r", allow_pickle=False)
+        tracing = np.asarray(rows[row : row + 1])
+    except (OSError, ValueError) as error:
+        raise ReadError("The array of ECGs cannot be read.", "Download the file again.") from error
+    return _record(recordings(tracing, None, path.name, "NPY"), path, len(tracing))
+
+
+def code15_row(path: Path, row: int) -> EcgRecord:
+    """Tracing number `row` of a CODE-15 part, without its zero padding.
+
+    Raises:
+        ReadError: the file cannot be read, or has no such row.
+        SignalError: it holds no signal.
+    """
+    import h5py
+
+    try:
+        with h5py.File(path, "r", locking=False) as archive:
+            tracing = np.asarray(archive["tracings"][row : row + 1])
+    except (OSError, KeyError, ValueError) as error:
+        raise ReadError("The part of CODE-15 cannot be read.", "Download the file again.") from error
+    filled = np.flatnonzero(tracing.any(axis=(0, 2)))
+    tracing = tracing[:, filled[0] : filled[-1] + 1] if filled.size else tracing
+    return _record(recordings(tracing, RATE_HZ, path.name, "HDF5", candidates=CODE15_CANDIDATES), path, len(tracing))
+
+
+def _record(found, path: Path, n_rows: int) -> EcgRecord:
+    channels = read_next(found, path.name) if n_rows else None
+    if channels is None:
+        raise ReadError("The table names a row that the array does not have.", "Download table and array together.")
+    return twelve_lead_record(channels, path.name)

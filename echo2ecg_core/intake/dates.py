@@ -1,0 +1,137 @@
+"""The dates of a column, settled from all of it and given as one ISO form: YYYY-MM-DD, with THH:MM:SS where known.
+
+05/01/2024 is January or May. One value above 12 proves the order for its whole column; without proof dots mean day
+first (as in Central Europe, where alone they are written) and everything else is asked. A time zone is left off: the
+hour as the clock on the wall showed it is what a study's date can be compared with. Years may lie anywhere from 1900
+to 2999, because archives shift them.
+"""
+
+import re
+from dataclasses import dataclass
+from datetime import datetime
+
+import pandas as pd
+
+ORDERS = ("day first", "month first", "year first")
+EXPECTED = "a date such as 2024-01-31 or 2024-01-31T10:30:00"
+FIRST_YEAR, LAST_YEAR = 1900, 2999
+_TIME = (
+    r"(?:[T ,]\s*(?P<hour>\d{1,2}):(?P<minute>\d{2})(?::(?P<second>\d{2})(?:[.,]\d+)?)?\s*(?P<half>[AaPp]\.?[Mm]\.?)?"
+    r"\s*(?P<zone>Z|UTC|[+-]\d{2}(?::?\d{2})?)?)?"
+)
+_YEAR_FIRST = re.compile(r"(?P<year>\d{4})[-/.](?P<month>\d{1,2})[-/.](?P<day>\d{1,2})" + _TIME)
+_YEAR_LAST = re.compile(r"(?P<one>\d{1,2})(?P<mark>[-/.])(?P<two>\d{1,2})(?P=mark)(?P<year>\d{4}|\d{2})" + _TIME)
+_PACKED = re.compile(
+    r"(?P<year>\d{4})(?P<month>\d{2})(?P<day>\d{2})"
+    r"(?:[T ]?(?P<hour>\d{2})(?P<minute>\d{2})(?P<second>\d{2})?(?:\.\d+)?)?"
+)
+_NAMED = re.compile(
+    r"(?:(?P<day>\d{1,2})[-. ]+(?P<word>[A-Za-zÄäéû]{3,10})\.?|(?P<word2>[A-Za-zÄäéû]{3,10})\.? (?P<day2>\d{1,2}),?)"
+    r"[-. ]+(?P<year>\d{4})" + _TIME
+)
+_MONTHS = (
+    ("jan",), ("feb", "fév"), ("mar", "mär", "mrz"), ("apr", "avr"), ("may", "mai"), ("jun", "juin"), ("jul", "juil"),
+    ("aug", "aoû"), ("sep",), ("oct", "okt"), ("nov",), ("dec", "dez", "déc"),
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Dates:
+    """What a column of dates says.
+
+    Attributes:
+        iso: ISO text by row number, for the rows that hold a date.
+        order: "day first", "month first", "year first", or None where nothing settles it.
+        bad: Rows whose cell is no date.
+        asked: True where the order has to be told: `iso` is empty then.
+        notes: What was settled or left off, in sentences.
+    """
+
+    iso: dict[int, str]
+    order: str | None
+    bad: tuple[int, ...] = ()
+    asked: bool = False
+    notes: tuple[str, ...] = ()
+
+
+def settle_dates(cells: pd.Series, column: str, order: str | None = None) -> Dates:
+    """The dates in a column.
+
+    Args:
+        cells: Its cells that are not empty, as text, by row number.
+        column: Its name, for the notes.
+        order: "day first" or "month first" where a person has told it.
+    """
+    matches = {row: _match(text) for row, text in cells.items()}
+    bad = [row for row, match in matches.items() if match is None]
+    written = [m for m in matches.values() if m is not None and "one" in m.re.groupindex]
+    written = [m for m in written if min(int(m["one"]), int(m["two"])) <= 12]  # the others are no dates in any order
+    notes: list[str] = []
+    if written and order not in ORDERS[:2]:
+        order, note = _proved_order(written, column)
+        notes += [note] if note else []
+        if order is None:
+            return Dates({}, None, tuple(bad), asked=True)
+    iso: dict[int, str] = {}
+    for row, match in matches.items():
+        moment = _moment(match, order) if match is not None else None
+        if moment is None:
+            bad.append(row) if row not in bad else None
+        else:
+            iso[row] = moment
+    if any(m is not None and m.groupdict().get("zone") for m in matches.values()):
+        notes.append(f"The times in {column} carry a time zone: the hour as written was kept.")
+    if any(len(m["year"]) == 2 for m in written):
+        notes.append(f"The years in {column} have two digits: 70 to 99 were read as 19xx, the others as 20xx.")
+    return Dates(iso, order if written else "year first", tuple(sorted(bad)), notes=tuple(notes))
+
+
+def _match(text: str) -> re.Match | None:
+    text = str(text).strip()
+    return next((m for p in (_YEAR_FIRST, _YEAR_LAST, _PACKED, _NAMED) if (m := p.fullmatch(text))), None)
+
+
+def _proved_order(written: list[re.Match], column: str) -> tuple[str | None, str]:
+    """The order of day and month that the values allow, and a note where a convention settled it."""
+    if any(len(m["year"]) == 2 and m["mark"] != "." for m in written):
+        return None, ""  # 24-01-05 may begin with its year
+    day_first = all(int(m["two"]) <= 12 for m in written)
+    month_first = all(int(m["one"]) <= 12 for m in written)
+    if day_first != month_first:
+        return ("day first", "") if day_first else ("month first", "")
+    if day_first and all(m["mark"] == "." for m in written):
+        return "day first", f"The dates in {column} are written with dots and were read with the day first."
+    return None, ""
+
+
+def _moment(match: re.Match, order: str | None) -> str | None:
+    """ISO text of a match; None where there is no such day."""
+    parts = match.groupdict()
+    year = int(parts["year"])
+    if "one" in parts:
+        year += 0 if len(parts["year"]) == 4 else 1900 if year >= 70 else 2000
+        first, second = int(parts["one"]), int(parts["two"])
+        day, month = (first, second) if order == "day first" else (second, first)
+    elif "word" in parts:
+        day, month = int(parts["day"] or parts["day2"]), _month(parts["word"] or parts["word2"])
+    else:
+        day, month = int(parts["day"]), int(parts["month"])
+    hour = _hour(parts)
+    try:
+        moment = datetime(year, month, day, hour or 0, int(parts["minute"] or 0), int(parts["second"] or 0))
+    except ValueError:
+        return None
+    if not FIRST_YEAR <= year <= LAST_YEAR:
+        return None
+    return moment.date().isoformat() if hour is None else moment.isoformat()
+
+
+def _hour(parts: dict) -> int | None:
+    if parts["hour"] is None:
+        return None
+    hour, half = int(parts["hour"]), (parts.get("half") or "").lower()[:1]
+    return hour if not half else hour % 12 + (12 if half == "p" else 0)
+
+
+def _month(word: str) -> int:
+    return next((n for n, names in enumerate(_MONTHS, 1) if word.lower().startswith(names)), 0)

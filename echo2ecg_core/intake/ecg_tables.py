@@ -1,0 +1,112 @@
+"""Tables with a row an ECG, and the files they name.
+
+A path may be written with backslashes, in another case, or without the suffix of a WFDB header; links inside the
+folder are followed, because archives are put together from several disks, but no path may climb out of the folder by
+its text. Labels in a row (LVEF beside an ECG) become a study of that ECG's own, so that no other ECG can take them.
+"""
+
+import os
+from pathlib import Path
+
+from echo2ecg_core.intake.labels import Labels, study_from
+from echo2ecg_core.intake.mapping import FINDINGS
+from echo2ecg_core.intake.plan import Plan, PlannedEcg
+from echo2ecg_core.phenotypes import PHENOTYPES
+
+OUTSIDE = "It names a file outside the archive. Use paths relative to the folder of the table."
+ABSENT = "There is no such file in the archive."
+
+
+def plan_ecgs(labels: Labels, plan: Plan, folder: Path) -> None:
+    """The ECGs of a table, with the patients and labels in its rows."""
+    carries = [name for name in (*PHENOTYPES, *FINDINGS) if name in labels.rows]
+    seen: dict[Path, dict[str, Path]] = {}
+    for number, row in labels.rows.to_dict("index").items():
+        patient_id, ecg_id = row.get("patient_id"), row.get("ecg_id") or _name_of(row.get("path"))
+        if patient_id is None or ecg_id is None:
+            continue
+        plan.patient(patient_id, row.get("sex"), row.get("split"), file=labels.file, row=number)
+        own = None
+        if any(row[name] is not None for name in carries):
+            own = row.get("study_id") or ecg_id
+            plan.study(
+                study_from(row | {"study_date": row.get("ecg_time")}, own, patient_id, labels, plan, number),
+                file=labels.file,
+                row=number,
+            )
+        path, reason = find_file(folder, str(row.get("path") or ""), seen)
+        if path is None:
+            plan.passed_over.append((str(row.get("path") or ""), reason))
+            continue
+        plan.ecg(
+            PlannedEcg(
+                ecg_id,
+                patient_id,
+                path,
+                row.get("ecg_time"),
+                row.get("sampling_rate_hz"),
+                row.get("unit"),
+                row.get("lead_order"),
+                row.get("age_years"),
+                own or row.get("study_id"),
+            ),
+            file=labels.file,
+            row=number,
+        )
+
+
+def _name_of(path: str | None) -> str | None:
+    """The id of an ECG in a table without ids: its path without suffix."""
+    return path.replace("\\", "/").rsplit(".", 1)[0] if path else None
+
+
+def label_ecgs(labels: Labels, plan: Plan) -> None:
+    """The labels of a table with a row an ECG, for ECGs that the plan holds already."""
+    for number, row in labels.rows.to_dict("index").items():
+        ecg = plan.ecgs.get(row.get("ecg_id"))
+        if ecg is None:
+            plan.problems.add(
+                f"{labels.file} names an ECG in row {number} that is not among the data.",
+                labels.file, number, labels.column("ecg_id"),
+            )  # fmt: skip
+            continue
+        plan.patient(ecg.patient_id, row.get("sex"), row.get("split"), file=labels.file, row=number)
+        ecg.ecg_time = row.get("ecg_time") or ecg.ecg_time
+        ecg.age_years = row.get("age_years") if row.get("age_years") is not None else ecg.age_years
+        ecg.own_study_id = ecg.ecg_id
+        study = study_from(row | {"study_date": ecg.ecg_time}, ecg.ecg_id, ecg.patient_id, labels, plan, number)
+        plan.study(study, file=labels.file, row=number)
+
+
+def find_file(folder: Path, text: str, seen: dict[Path, dict[str, Path]]) -> tuple[Path | None, str]:
+    """The file that a table names, and why there is none.
+
+    Args:
+        folder: Which the path is relative to.
+        text: As the table writes it.
+        seen: Listings of folders made so far; kept by the caller.
+    """
+    if not text.strip():
+        return None, "The table names no file for this ECG."
+    path = Path(os.path.normpath(folder / text.replace("\\", "/")))
+    if not (path.is_relative_to(folder) or path.is_relative_to(folder.resolve())):
+        return None, OUTSIDE
+    for candidate in (path, path.with_name(f"{path.name}.hea")):
+        if candidate.is_file():
+            return candidate, ""
+    found = _in_another_case(folder, path, seen)
+    return (found, "") if found else (None, ABSENT)
+
+
+def _in_another_case(folder: Path, path: Path, seen: dict[Path, dict[str, Path]]) -> Path | None:
+    """The file whose path differs in upper and lower case only."""
+    base = folder if path.is_relative_to(folder) else folder.resolve()
+    here = base
+    for part in path.relative_to(base).parts:
+        if here not in seen:
+            seen[here] = {p.name.lower(): p for p in here.iterdir()} if here.is_dir() else {}
+        names = seen[here]
+        here = names.get(part.lower()) or names.get(f"{part.lower()}.hea")
+        if here is None:
+            return None
+    return here if here.is_file() else None

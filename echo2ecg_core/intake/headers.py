@@ -1,0 +1,182 @@
+"""Whose a file is and when it was made, read from its header alone: DICOM, and the exports of electrocardiographs.
+
+The readers of ECGs and clips leave people out on purpose; an import needs ids to join what belongs together. What is
+read here goes into a plan and through `pseudonyms.py`, never into a record.
+"""
+
+import re
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from echo2ecg_core.ecg.files import HEAD_BYTES, file_on_disk
+from echo2ecg_core.ecg.formats import devices, wfdb_records, xml_exports
+from echo2ecg_core.echo.dicom import ULTRASOUND_CLASSES
+from echo2ecg_core.errors import Echo2ECGError
+from echo2ecg_core.intake.dates import settle_dates
+
+MAX_XML_BYTES = 16 * 2**20
+DICOMDIR_CLASS = "1.2.840.10008.1.3.10"
+WAVEFORMS = "1.2.840.10008.5.1.4.1.1.9."
+_SEXES = {"M": "male", "F": "female", "MALE": "male", "FEMALE": "female"}
+_XML_PARSERS = {"restingecgdata": "SierraXMLParser", "annotatedecg": "HL7aECGParser"}
+
+
+@dataclass(frozen=True)
+class Header:
+    """What a header tells.
+
+    Attributes:
+        kind: "ecg", "clip", or "" for what is neither; `reason` says then what it is.
+        patient_id: As the hospital writes it; "" where the file does not say it.
+        ids: Names of the study or ECG, the best first (accession number, UID; the file's name where there is none).
+        moment: ISO text; sex, age_years; None where not told.
+        is_unique: The first id is given to no other ECG (a UID).
+    """
+
+    kind: str
+    patient_id: str = ""
+    ids: tuple[str, ...] = ()
+    moment: str | None = None
+    sex: str | None = None
+    age_years: float | None = None
+    reason: str = ""
+    is_unique: bool = False
+
+
+def read_header(path: Path) -> Header | None:
+    """The header of a file; None for one that is neither DICOM nor an ECG export with a header of its own."""
+    try:
+        with path.open("rb") as file:
+            head = file.read(HEAD_BYTES)
+        if head[128:132] == b"DICM" or head[:4] in (b"\x08\x00\x05\x00", b"\x08\x00\x08\x00", b"\x02\x00\x00\x00"):
+            return _dicom(path)
+        if devices.recognises_scp(head):
+            return _device(path, "SCPECGParser")
+        if devices.recognises_edf(head):
+            return _device(path, "EDFParser")
+        if xml_exports.recognises(head):
+            return _xml(path)
+        if wfdb_records.recognises(head) and path.suffix == ".hea":
+            return Header("ecg", ids=(path.stem,))
+    except OSError as error:
+        return Header("", reason=f"It cannot be opened: {error.strerror}.")
+    except Echo2ECGError as error:
+        return Header("ecg", reason=error.message)
+    return None
+
+
+def _dicom(path: Path) -> Header:
+    import warnings
+
+    import pydicom
+
+    tags = ["SOPClassUID", "SOPInstanceUID", "Modality", "PatientID", "PatientSex", "PatientAge", "PatientBirthDate",
+            "StudyInstanceUID", "AccessionNumber", "StudyDate", "StudyTime", "AcquisitionDateTime"]  # fmt: skip
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # pydicom quotes values in its warnings
+            ds = pydicom.dcmread(path, stop_before_pixels=True, force=True, specific_tags=tags)
+            told = {tag: str(ds.get(tag, "") or "").strip() for tag in tags}
+            media = str(getattr(ds.file_meta, "MediaStorageSOPClassUID", ""))
+    except Exception:  # whatever the foreign parser raises on damaged bytes
+        return Header("", reason="This DICOM file is damaged: its header cannot be read.")
+    if DICOMDIR_CLASS in (media, told["SOPClassUID"]):
+        return Header("", reason="It is the table of contents of a DICOM medium; the files themselves are read.")
+    is_ecg = told["SOPClassUID"].startswith(WAVEFORMS)
+    if not is_ecg and told["SOPClassUID"] not in ULTRASOUND_CLASSES and told["Modality"] not in ("US", "IVUS", ""):
+        return Header("", reason=f"It is DICOM of the modality {told['Modality'][:8]}, neither ultrasound nor ECG.")
+    moment = _moment(told["AcquisitionDateTime"] if is_ecg else "") or _moment(told["StudyDate"] + told["StudyTime"])
+    names = ("SOPInstanceUID",) if is_ecg else ("AccessionNumber", "StudyInstanceUID")
+    return Header(
+        "ecg" if is_ecg else "clip",
+        told["PatientID"],
+        tuple(told[name] for name in names if told[name]),
+        moment,
+        _SEXES.get(told["PatientSex"].upper()),
+        _age(told["PatientAge"], told["PatientBirthDate"], moment),
+        is_unique=is_ecg,
+    )
+
+
+def _moment(digits: str) -> str | None:
+    """ISO text of a DICOM date and time."""
+    found = re.match(r"(\d{8})(\d{2})?(\d{2})?(\d{2})?", digits)
+    if not found:
+        return None
+    day, hour, minute, second = found.groups()
+    text = day if hour is None or minute is None else f"{day}{hour}{minute}{second or '00'}"
+    return _iso(text)
+
+
+def _iso(text: str, order: str | None = None) -> str | None:
+    import pandas as pd
+
+    return settle_dates(pd.Series([text]), "header", order).iso.get(0)
+
+
+def _age(age: str, born: str, moment: str | None) -> float | None:
+    if re.fullmatch(r"\d{3}Y", age):
+        return float(age[:3])
+    try:
+        days = (datetime.fromisoformat(moment or "") - datetime.strptime(born, "%Y%m%d")).days
+    except ValueError:
+        return None
+    return float(int(days / 365.25)) if 0 <= days < 130 * 366 else None
+
+
+def _device(path: Path, parser: str) -> Header:
+    try:
+        record = devices.parse(file_on_disk(path), parser)
+    except Echo2ECGError:
+        raise
+    except Exception:  # whatever the foreign parser raises on damaged bytes
+        return Header("ecg", reason="It begins like an ECG file but is damaged and cannot be read.")
+    when = record.recording.date
+    return Header(
+        "ecg",
+        str(record.patient.patient_id or "").strip(),
+        (path.stem,),
+        when.replace(tzinfo=None, microsecond=0).isoformat() if when else None,
+        _SEXES.get(str(record.patient.sex or "").upper()),
+        record.patient.age,
+    )
+
+
+def _xml(path: Path) -> Header | None:
+    """The header of an XML export; MUSE's is read up to the waveforms only."""
+    from xml.etree.ElementTree import ParseError
+
+    from defusedxml.common import DefusedXmlException
+    from defusedxml.ElementTree import iterparse
+
+    if path.stat().st_size > MAX_XML_BYTES:
+        return Header("", reason="It is XML of more than 16 MB, no ECG export.")
+    told, root = {}, ""
+    try:
+        for event, element in iterparse(path, events=("start", "end")):
+            name = element.tag.rpartition("}")[2].lower()
+            if event == "start" and not root:
+                root = name
+                if name in _XML_PARSERS:
+                    return _device(path, _XML_PARSERS[name])
+                if name not in ("restingecg", "cardiologyxml"):
+                    return None
+            if event == "end" and element.text and element.text.strip():
+                told.setdefault(name, element.text.strip())
+            if event == "start" and name in ("waveform", "stripdata"):
+                break
+    except (ParseError, DefusedXmlException, ValueError):
+        return Header("ecg", reason="It begins like XML but is damaged and cannot be read.")
+    return _muse(path, told) if root == "restingecg" else Header("ecg", told.get("pid", ""), (path.stem,))
+
+
+def _muse(path: Path, told: dict[str, str]) -> Header:
+    """MUSE writes dates as MM-DD-YYYY wherever it stands."""
+    day, time = told.get("acquisitiondate", ""), told.get("acquisitiontime", "")
+    age = told.get("patientage", "")
+    years = float(age) if age.isdigit() and told.get("ageunits", "YEARS").upper() == "YEARS" else None
+    moment = _iso(f"{day} {time}".strip(), "month first")
+    return Header(
+        "ecg", told.get("patientid", ""), (path.stem,), moment, _SEXES.get(told.get("gender", "").upper()), years
+    )

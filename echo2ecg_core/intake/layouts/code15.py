@@ -1,0 +1,56 @@
+"""CODE-15 % (Zenodo 4916206): ECGs of Telehealth Network Minas Gerais with age and sex, no echo.
+
+`exams.csv` names the HDF5 part of each exam; the row within it is looked up by `exam_id`, because parts are not in the
+table's order and end in an empty row. Amplitudes are judged by the reader, since their unit is told two ways.
+"""
+
+from collections.abc import Mapping
+from functools import partial
+from pathlib import Path
+
+from echo2ecg_core.errors import StoreError
+from echo2ecg_core.intake.array_rows import code15_row
+from echo2ecg_core.intake.layouts.shared_steps import ignore_others, mapped, number
+from echo2ecg_core.intake.mapping import Column
+from echo2ecg_core.intake.plan import Plan, PlannedEcg
+from echo2ecg_core.intake.tables import read_table
+
+NAME = "CODE-15 %"
+TABLE = "exams.csv"
+SEXES = {"true": "male", "1": "male", "false": "female", "0": "female"}
+
+
+def recognises(folder: Path) -> bool:
+    """Whether its table and one of its parts are there."""
+    return (folder / TABLE).is_file() and any(True for _ in folder.glob("exams_part*.hdf5"))
+
+
+def plan(folder: Path, told: Mapping[str, Column]) -> Plan:
+    """ECGs by the table's rows, as far as their part is there."""
+    planned, table = Plan(NAME, folder), read_table(folder / TABLE)
+    mapped(table, {"exam_id": "ecg_id", "patient_id": "patient_id", "trace_file": "path"})
+    rows = {p.name: _rows(p) for p in sorted(folder.glob("exams_part*.hdf5"))}
+    for row, cells in table.rows.to_dict("index").items():
+        file, exam_id = cells["trace_file"], cells["exam_id"]
+        if exam_id not in rows.get(file, {}):
+            planned.passed_over.append((exam_id, "The part that holds it is not in the folder."))
+            continue
+        sex = SEXES.get(cells.get("is_male", "").lower())
+        planned.patient(cells["patient_id"], sex, file=table.file, row=row)
+        read = partial(code15_row, folder / file, rows[file][exam_id])
+        age = number(cells.get("age", ""))
+        ecg = PlannedEcg(exam_id, cells["patient_id"], folder / file, age_years=age, read=read)
+        planned.ecg(ecg, file=table.file, row=row)
+    ignore_others(planned, folder, {TABLE})
+    return planned
+
+
+def _rows(path: Path) -> dict[str, int]:
+    """The row of each exam in a part."""
+    import h5py
+
+    try:
+        with h5py.File(path, "r", locking=False) as part:
+            return {str(int(exam)): i for i, exam in enumerate(part["exam_id"][:]) if int(exam)}
+    except (OSError, KeyError) as error:
+        raise StoreError(f"{path.name} cannot be read as a part of CODE-15.", "Download it again.") from error

@@ -1,0 +1,32 @@
+"""MIMIC-IV-ECG 1.0: about 800,000 ECGs of 160,000 patients, without labels.
+
+The leads stand in the order I II III aVR aVF aVL in the files; the WFDB reader goes by their names. Import it and
+MIMIC-IV-ECHO under one cohort name: they share their subjects, and dates shifted alike.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from echo2ecg_core.intake.ecg_tables import plan_ecgs
+from echo2ecg_core.intake.labels import read_labels
+from echo2ecg_core.intake.layouts.shared_steps import ignore_others, mapped
+from echo2ecg_core.intake.mapping import Column
+from echo2ecg_core.intake.plan import Plan
+from echo2ecg_core.intake.tables import read_table
+
+NAME = "MIMIC-IV-ECG"
+TABLE = "record_list.csv"
+
+
+def recognises(folder: Path) -> bool:
+    """Whether its list of records is there."""
+    return (folder / TABLE).is_file()
+
+
+def plan(folder: Path, told: Mapping[str, Column]) -> Plan:
+    """ECGs by the list of records."""
+    planned, table = Plan(NAME, folder), read_table(folder / TABLE)
+    fields = {"study_id": "ecg_id", "subject_id": "patient_id", "ecg_time": "ecg_time", "path": "path"}
+    plan_ecgs(read_labels(table, mapped(table, fields), planned), planned, folder)
+    ignore_others(planned, folder, {TABLE})
+    return planned

@@ -1,0 +1,121 @@
+"""Our own layout, which the phantom command writes too.
+
+`labels.csv` has a row a study (patient_id, study_id, study_date, sex, age_years, split, phenotypes, findings),
+`ecgs.csv` a row an ECG (ecg_id, patient_id, ecg_time, path, sampling_rate_hz, unit, lead_order), clips lie under
+`echo/PATIENT/STUDY/`. Either table may be missing: ECGs alone and echo studies alone are whole cohorts.
+"""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+from echo2ecg_core.intake.ecg_tables import plan_ecgs
+from echo2ecg_core.intake.labels import plan_studies, read_labels
+from echo2ecg_core.intake.layouts.shared_steps import files_below
+from echo2ecg_core.intake.mapping import (
+    FILE,
+    FINDINGS,
+    IDS,
+    IGNORED,
+    LONG,
+    VISIT,
+    Column,
+    TableMap,
+    apply,
+    guess,
+    told_for,
+)
+from echo2ecg_core.intake.plan import Plan, PlannedClip
+from echo2ecg_core.intake.tables import Table, read_table
+from echo2ecg_core.phenotypes import PHENOTYPES
+
+NAME = "Echo2ECG archive"
+LABELS, ECGS = "labels.csv", "ecgs.csv"
+TABLES = {LABELS, ECGS, "latents.csv", "manifest.json"}
+STUDY_FIELDS = ("patient_id", "study_id", "study_date", *VISIT, *FINDINGS, *PHENOTYPES)
+LABEL_FIELDS = (*STUDY_FIELDS, *LONG)
+ECG_FIELDS = (*IDS, "ecg_time", *VISIT, *FINDINGS, *PHENOTYPES, *FILE)
+
+
+def recognises(folder: Path) -> bool:
+    """Whether the folder holds one of the two tables; labels alone are ours where clips lie below `echo/`."""
+    return (folder / ECGS).is_file() or ((folder / LABELS).is_file() and (folder / "echo").is_dir())
+
+
+def plan(folder: Path, told: Mapping[str, Column]) -> Plan:
+    """What the archive holds.
+
+    Args:
+        folder: The archive.
+        told: Columns that a person has mapped, by name.
+
+    Raises:
+        StoreError: a table cannot be read.
+    """
+    planned = Plan(NAME, folder, synthetic=is_phantom(folder))
+    if (folder / LABELS).is_file():
+        table = read_table(folder / LABELS)
+        means = map_of(table, told, LABEL_FIELDS)
+        if has_all(planned, table, means, ("patient_id", "study_id")):
+            plan_studies(read_labels(table, means, planned), planned)
+    if (folder / ECGS).is_file():
+        table = read_table(folder / ECGS)
+        means = map_of(table, told, ECG_FIELDS)
+        if has_all(planned, table, means, ("ecg_id", "patient_id", "path")):
+            plan_ecgs(read_labels(table, means, planned), planned, folder)
+    for study in planned.studies.values():
+        place = folder / "echo" / study.patient_id / study.study_id
+        if place.is_relative_to(folder) and ".." not in place.parts:
+            planned.clips += [PlannedClip(study.study_id, path) for path in clip_files(place)]
+    _name_unused(planned, folder)
+    return planned
+
+
+def _name_unused(plan: Plan, folder: Path) -> None:
+    """What lies in the folder and no table and no study names."""
+    used = {e.path.with_suffix("") for e in plan.ecgs.values()} | {c.path for c in plan.clips}
+    for path in files_below(folder):
+        if path not in used and path.with_suffix("") not in used and path.relative_to(folder).as_posix() not in TABLES:
+            plan.ignored.append((path.relative_to(folder).as_posix(), "neither table nor study names it"))
+
+
+def map_of(table: Table, told: Mapping[str, Column], fields: tuple[str, ...]) -> TableMap:
+    """What the columns mean: as a person said, otherwise guessed. A column that a
+    person has set aside (`ignored`) is not guessed.
+
+    Raises:
+        StoreError: two columns are said to mean the same.
+    """
+    mine = {name: means for name, means in told_for(table, told).items() if means.field in (*fields, IGNORED)}
+    means = guess(table, fields)
+    if not mine:
+        return means
+    taken = {t.field for t in mine.values()}
+    free = {c: m for c, m in means.columns.items() if c not in mine and m.field not in taken}
+    return apply(table, free | {c: m for c, m in mine.items() if m.field != IGNORED})
+
+
+def has_all(plan: Plan, table: Table, means: TableMap, needed: tuple[str, ...]) -> bool:
+    """Whether the needed fields are in a table; a missing one is a problem of the plan."""
+    missing = [field for field in needed if means.column_of(field) is None]
+    if missing:
+        plan.maps[table.file] = means
+        plan.problems.add(
+            f"{table.file} lacks the column {', '.join(missing)}; found {', '.join(table.columns)}.", table.file
+        )
+    return not missing
+
+
+def clip_files(place: Path) -> list[Path]:
+    """The files of a study's folder and of folders in it, in the order of their names; none that is hidden."""
+    if not place.is_dir():
+        return []
+    return sorted(p for p in place.rglob("*") if p.is_file() and not p.name.startswith("."))
+
+
+def is_phantom(folder: Path) -> bool:
+    """True for an archive that the phantom command wrote: it says so in its manifest.json."""
+    try:
+        return json.loads((folder / "manifest.json").read_text()).get("synthetic") is True
+    except (OSError, ValueError, AttributeError):
+        return False

@@ -1,0 +1,53 @@
+"""PTB-XL 1.0.3 (Wagner et al., Sci Data 7:154, 2020): ECGs with age and sex, no echo.
+
+`strat_fold` 1 to 8 is train, 9 validation, 10 test, as its authors recommend. Ages over 89 stand as 300; sex 0 is male.
+Records of 500 Hz are taken where they are there, those of 100 Hz otherwise.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from echo2ecg_core.intake.ecg_tables import plan_ecgs
+from echo2ecg_core.intake.labels import read_labels
+from echo2ecg_core.intake.layouts.shared_steps import ignore_others, mapped
+from echo2ecg_core.intake.mapping import Column
+from echo2ecg_core.intake.plan import Plan
+from echo2ecg_core.intake.tables import read_table
+
+NAME = "PTB-XL"
+TABLE = "ptbxl_database.csv"
+FOLDS = {str(f): "train" for f in range(1, 9)} | {"9": "validation", "10": "test"}
+
+
+def recognises(folder: Path) -> bool:
+    """Whether its table is there."""
+    return (folder / TABLE).is_file()
+
+
+def plan(folder: Path, told: Mapping[str, Column]) -> Plan:
+    """ECGs by the table's rows."""
+    planned, table = Plan(NAME, folder), read_table(folder / TABLE)
+    rows = table.rows
+    path = "filename_hr" if (folder / "records500").is_dir() else "filename_lr"
+    whole = {name: rows[name].str.removesuffix(".0") for name in ("patient_id", "ecg_id", "sex", "strat_fold", "age")}
+    table = table.replaced(
+        whole
+        | {
+            "age": whole["age"].replace("300", ">89"),
+            "sex": whole["sex"].replace({"0": "male", "1": "female"}),
+            "strat_fold": whole["strat_fold"].map(FOLDS).fillna(""),
+        }
+    )
+    fields = {
+        "ecg_id": "ecg_id",
+        "patient_id": "patient_id",
+        "age": "age_years",
+        "sex": "sex",
+        "recording_date": "ecg_time",
+        "strat_fold": "split",
+        path: "path",
+    }
+    plan_ecgs(read_labels(table, mapped(table, fields), planned), planned, folder)
+    planned.note("PTB-XL holds ECGs without echo: they come in without measured phenotypes.")
+    ignore_others(planned, folder, {TABLE})
+    return planned

@@ -1,0 +1,107 @@
+"""Which layout a folder has, told by its content, and the plan of what it holds.
+
+The data sets are tried in the order of `LAYOUTS`; each looks for the tables or folders that only it has. What is none
+of them is read as a hospital's export, if there is anything to read.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+from types import ModuleType
+
+from echo2ecg_core.errors import StoreError
+from echo2ecg_core.intake.ecg_tables import label_ecgs
+from echo2ecg_core.intake.labels import read_labels
+from echo2ecg_core.intake.layouts import (
+    camus,
+    chapman,
+    code15,
+    echonet,
+    echonext,
+    hospital,
+    mimic_ecg,
+    mimic_echo,
+    ours,
+    ptbxl,
+    tmed2,
+)
+from echo2ecg_core.intake.layouts.ours import ECG_FIELDS, map_of
+from echo2ecg_core.intake.mapping import Column, guess, told_for
+from echo2ecg_core.intake.plan import Plan
+from echo2ecg_core.intake.tables import read_table
+
+LAYOUTS: dict[str, ModuleType] = {
+    "ours": ours,
+    "ptbxl": ptbxl,
+    "mimic_ecg": mimic_ecg,
+    "mimic_echo": mimic_echo,
+    "echonext": echonext,
+    "echonet": echonet,
+    "camus": camus,
+    "tmed2": tmed2,
+    "code15": code15,
+    "chapman": chapman,
+    "hospital": hospital,
+}
+
+
+def find(folder: Path) -> tuple[Path, str]:
+    """Where the data set lies, in the folder or in one below it (archives are packed with one more around), and the
+    name of its layout.
+
+    Raises:
+        StoreError: there is nothing in it that is known.
+    """
+    for place in _places(folder):
+        for name, layout in LAYOUTS.items():
+            if layout is not hospital and layout.recognises(place):
+                return place, name
+    if hospital.recognises(folder):
+        return folder, "hospital"
+    known = ", ".join(layout.NAME for layout in LAYOUTS.values())
+    raise StoreError(f"This folder holds nothing that is known: {known}.", "Give the folder that holds the data.")
+
+
+def _places(folder: Path) -> list[Path]:
+    """The folder and those in it; where it holds a single folder, that one and those in it too."""
+    inside = sorted(p for p in folder.iterdir() if p.is_dir() and not p.name.startswith("."))
+    only = len(inside) == 1 and not any(p.is_file() for p in folder.iterdir())
+    return [folder, *(_places(inside[0]) if only else inside)]
+
+
+def plan_of(folder: Path, layout: str = "auto", labels: Path | None = None, told: Mapping[str, Column] = {}) -> Plan:
+    """What an import of the folder would bring in.
+
+    Args:
+        folder: The data set.
+        layout: A key of `LAYOUTS`, or "auto".
+        labels: A table of labels beside it.
+        told: Columns that a person has mapped, by name.
+
+    Raises:
+        StoreError: there is no such folder or layout, or a table cannot be read or lacks a column.
+    """
+    folder = Path(folder).expanduser()
+    if not folder.is_dir():
+        raise StoreError(f"There is no folder {folder.name!r} on this server.", "Give the full path of a folder.")
+    folder, name = find(folder) if layout == "auto" else (folder, layout)
+    if name not in LAYOUTS:
+        raise StoreError(f"There is no layout {name!r}; known: auto, {', '.join(LAYOUTS)}.", "Choose one of these.")
+    plan = LAYOUTS[name].plan(folder, told)
+    if labels is not None:
+        _add_labels(plan, labels, told)
+    return plan
+
+
+def _add_labels(plan: Plan, path: Path, told: Mapping[str, Column]) -> None:
+    """The labels of a table beside the data: by ECG where it names ECGs, otherwise by study or patient and day."""
+    table = read_table(path)
+    fields = guess(table).fields() | {means.field for means in told_for(table, told).values()}
+    if not fields & {"patient_id", "study_id", "ecg_id"}:
+        raise StoreError(
+            f"{table.file} names neither patients, studies nor ECGs; found {', '.join(table.columns)}.",
+            "Say with a mapping which column holds their ids.",
+        )
+    if "ecg_id" in fields and "study_id" not in fields:
+        label_ecgs(read_labels(table, map_of(table, told, ECG_FIELDS), plan), plan)
+    else:
+        hospital.add_labels(plan, table, told, {})

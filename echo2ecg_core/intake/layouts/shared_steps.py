@@ -1,0 +1,87 @@
+"""What layouts share: the files below a folder, tables whose columns are known, files that are not used, splits.
+
+Values of a public data set that cannot be are left out and counted; nobody can correct them there.
+"""
+
+import os
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import pandas as pd
+
+from echo2ecg_core.errors import StoreError
+from echo2ecg_core.intake.mapping import Column, TableMap
+from echo2ecg_core.intake.plan import Plan
+from echo2ecg_core.intake.tables import TABLE_SUFFIXES, Table
+from echo2ecg_core.intake.units import BANDS, settle_unit
+from echo2ecg_core.phenotypes import PHENOTYPES
+
+SPLITS = {"train": "train", "val": "validation", "valid": "validation", "validation": "validation", "test": "test"}
+
+
+def mapped(table: Table, fields: Mapping[str, str]) -> TableMap:
+    """The map of a table whose columns are known: {column: field}.
+
+    Raises:
+        StoreError: a column is missing.
+    """
+    missing = [name for name in fields if name not in table.columns]
+    if missing:
+        raise StoreError(
+            f"{table.file} lacks the column {', '.join(missing)}; found {', '.join(table.columns)}.",
+            "Download the data set again, or name another layout with --layout.",
+        )
+    return TableMap({name: Column(field) for name, field in fields.items()})
+
+
+def ignore_others(plan: Plan, folder: Path, used: set[str]) -> None:
+    """Name the tables of the folder that are not used."""
+    for path in sorted(folder.iterdir()):
+        if path.is_file() and path.name not in used and path.suffix.lower() in TABLE_SUFFIXES | {".gz"}:
+            plan.ignored.append((path.name, f"not used of {plan.layout}"))
+
+
+def files_below(folder: Path) -> Iterator[Path]:
+    """All files in order, links followed once; none that is hidden."""
+    seen = set()
+    for place, folders, files in os.walk(folder, followlinks=True):
+        real = os.path.realpath(place)
+        if real in seen:
+            folders.clear()
+            continue
+        seen.add(real)
+        folders[:] = sorted(f for f in folders if not f.startswith("."))
+        yield from (Path(place) / name for name in sorted(files) if not name.startswith("."))
+
+
+def number(text: str) -> float | None:
+    """The number in a cell of a public data set, None where there is none."""
+    value = pd.to_numeric(text, errors="coerce")
+    return None if pd.isna(value) else float(value)
+
+
+def measured(plan: Plan, name: str, value: float | None, *, by_size: bool = False) -> float | None:
+    """A value in the unit of its phenotype, or None for one that nobody can have; those are counted.
+
+    Args:
+        by_size: cm and mm are mixed in this column: each value tells its own unit.
+    """
+    if value is None:
+        return None
+    unit = settle_unit(pd.Series([value]), name, name, None if by_size else PHENOTYPES[name].unit or None)
+    low, high = BANDS.get(name, (PHENOTYPES[name].lowest, PHENOTYPES[name].highest))
+    inside = low <= value * unit.factor <= high
+    if unit.odd or not inside:
+        _count(plan, PHENOTYPES[name].short)
+        return None
+    return round(value * unit.factor, 9)
+
+
+def _count(plan: Plan, short: str) -> None:
+    """One value more of a phenotype that is left out."""
+    reason = "outside of what can be measured"
+    for i, (what, why) in enumerate(plan.ignored):
+        if why == reason and what.endswith(f" of {short}"):
+            plan.ignored[i] = (f"{int(what.split()[0]) + 1} values of {short}", reason)
+            return
+    plan.ignored.append((f"1 values of {short}", reason))

@@ -1,0 +1,295 @@
+"""What each column of a table of labels means: guessed by name and values, shown, corrected by a person, kept as YAML.
+
+The file is what the terminal takes with --map and the Import page saves; a column that it does not name is ignored:
+
+    columns:
+      Pat-ID: patient_id
+      EF (%): {field: lvef, unit: "%"}
+      Untersuchungsdatum: {field: study_date, dates: day first}
+
+Names are matched without case, accents, blanks and punctuation. Two columns that could mean the same field are left to
+the person: the first is proposed and the other named.
+"""
+
+import re
+import unicodedata
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from echo2ecg_core.errors import StoreError
+from echo2ecg_core.intake.dates import ORDERS
+from echo2ecg_core.intake.tables import Table
+from echo2ecg_core.intake.units import unit_named
+from echo2ecg_core.phenotypes import PHENOTYPES
+
+IDS = ("patient_id", "study_id", "ecg_id")
+DATES = ("study_date", "ecg_time")
+FINDINGS = ("wall_motion_scores", "rhythm", "conduction", "first_degree_block")
+VISIT = ("sex", "age_years", "split")
+FILE = ("path", "sampling_rate_hz", "unit", "lead_order")
+VIEW = ("clip_path", "view")
+LONG = ("measurement", "value", "value_unit")  # a row a measurement
+IGNORED = "ignored"  # what a person calls a column that is not to be used
+FIELDS = (*IDS, *DATES, *VISIT, *FINDINGS, *PHENOTYPES, *FILE, *VIEW, *LONG)
+
+_NAMES: dict[str, str] = {
+    "patient_id": (
+        "patient patientid patid pid subject subjectid patientkey mrn patientnumber patientennummer patnr "
+        "patientno personid medicalrecordnumber idpatient patientenid"
+    ),
+    "study_id": (
+        "study studyid echoid echostudyid accession accessionnumber accessionno untersuchungsnummer examid "
+        "examinationid studykey echokey auftragsnummer"
+    ),
+    "ecg_id": "ecg ecgid ekgid ecgkey recordid recordname record",
+    "study_date": (
+        "date studydate echodate studytime studydatetime examdate examinationdate datum untersuchungsdatum "
+        "dateofstudy dateofecho echodatetime dateexamen untersuchtam"
+    ),
+    "ecg_time": (
+        "ecgtime ecgdate ecgdatetime recordingdate recordingtime acquisitiondatetime ekgdatum acquisitiontime "
+        "recordedat acquisitiondate ekgzeit"
+    ),
+    "sex": "sex gender geschlecht sexe patientsex",
+    "age_years": "age ageyears ageatecg ageatstudy ageatecho alter patientage ageyr",
+    "split": "split set subset fold partition",
+    "wall_motion_scores": "wallmotionscores",
+    "rhythm": "rhythm rhythmus",
+    "conduction": "conduction",
+    "first_degree_block": "firstdegreeblock avblock1",
+    "path": "path file filename filepath ecgpath ecgfile waveformpath waveformfile datei",
+    "sampling_rate_hz": "samplingratehz samplingrate samplerate fs frequency samplingfrequency hz",
+    "unit": "ecgunit signalunit amplitudeunit",
+    "lead_order": "leadorder leads leadnames channelorder",
+    "clip_path": "clippath dicomfilepath videopath clip dicompath",
+    "view": "view viewlabel echoview",
+    "measurement": "measurement measurementname parameter messwert measure calc analyte messgroesse",
+    "value": "value result wert calcvalue measurementvalue ergebnis",
+    "value_unit": "unit units einheit resultunit valueunit",
+    "lvef": (
+        "lvef ef ejectionfraction lvejectionfraction leftventricularejectionfraction lvefbiplane biplanelvef "
+        "efbiplane lvefvalue fevg lvefsimpson efsimpson efbiplan lvefbp efbp lvef2d lvefpct efpct lvefpercent"
+    ),
+    "lvedv": "lvedv edv enddiastolicvolume lvenddiastolicvolume lvedvbiplane lvedvml edvml",
+    "lvesv": "lvesv esv endsystolicvolume lvendsystolicvolume lvesvbiplane lvesvml esvml",
+    "lvsv": "lvsv sv strokevolume lvstrokevolume",
+    "lvidd": "lvidd lvedd lvid lvdd lvenddiastolicdiameter lvinternaldiameterdiastole lvedddiam",
+    "lvids": "lvids lvesd lvds lvendsystolicdiameter lvinternaldiametersystole",
+    "ivsd": (
+        "ivsd ivs septalthickness septum ivsdiastole septalwallthickness interventricularseptum ivsmeasurement "
+        "septumdicke"
+    ),
+    "lvpwd": "lvpwd pwd lvpw pwt posteriorwall posteriorwallthickness inflatthickness lvpwmeasurement hinterwand",
+    "lv_mass_index": "lvmassindex lvmi lvmassi",
+    "lavi": "lavi lavolumeindex leftatrialvolumeindex",
+    "ra_area": "raarea raa rightatrialarea",
+    "rv_basal_diameter": "rvbasaldiameter rvd1 rvbasal rvdiameter",
+    "tapse": "tapse tricuspidannularexcursion tricuspidannularplanesystolicexcursion",
+    "rvsp": "rvsp pasp spap rvsystolicpressure paspvalue",
+    "wall_motion_score_index": "wallmotionscoreindex wmsi",
+    "as_grade": "asgrade aorticstenosis aorticstenosisgrade aorticstenosisvalue",
+    "ar_grade": "argrade aorticregurgitation aorticregurgitationgrade aorticregurgitationvalue",
+    "mr_grade": "mrgrade mitralregurgitation mitralregurgitationgrade mitralregurgitationvalue",
+    "tr_grade": "trgrade tricuspidregurgitation tricuspidregurgitationgrade tricuspidregurgitationvalue",
+}  # fmt: skip
+_FIELD_OF = {name: key for key, names in _NAMES.items() for name in names.split()}
+_UNIT_IN_NAME = re.compile(r"[\[(]\s*([^\])]{1,8})\s*[\])]\s*$|[_ ](mm|cm|ml|pct|percent|mmhg)$", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class Column:
+    """What one column means.
+
+    Attributes:
+        field: One of `FIELDS`.
+        unit: Unit of a phenotype where it is told; None: proved by the values.
+        dates: "day first" or "month first" where it is told; None: settled from the values.
+    """
+
+    field: str
+    unit: str | None = None
+    dates: str | None = None
+
+
+@dataclass(frozen=True)
+class TableMap:
+    """What the columns of one table mean, and which are left out."""
+
+    columns: dict[str, Column]
+    ignored: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+
+    def column_of(self, name: str) -> str | None:
+        """The column that holds a field."""
+        return next((column for column, means in self.columns.items() if means.field == name), None)
+
+    def fields(self) -> set[str]:
+        """The fields that the table holds."""
+        return {means.field for means in self.columns.values()}
+
+
+def plain_name(text: str) -> str:
+    """A name without case, accents, blanks and punctuation."""
+    letters = unicodedata.normalize("NFKD", text.replace("ß", "ss")).encode("ascii", "ignore").decode()
+    return re.sub(r"[^a-z0-9]", "", letters.lower())
+
+
+def field_of(name: str) -> tuple[str | None, str | None]:
+    """The field that a column's name or a measurement's name means, and the unit in it."""
+    found = _UNIT_IN_NAME.search(name)
+    unit = next((g for g in found.groups() if g), None) if found else None
+    for text in (name, _UNIT_IN_NAME.sub("", name) if found else name):
+        if text.strip() in FIELDS:
+            return text.strip(), unit
+        if plain_name(text) in _FIELD_OF:
+            field = _FIELD_OF[plain_name(text)]
+            return field, unit_named(PHENOTYPES[field], unit) if unit and field in PHENOTYPES else None
+        if plain_name(text) in {plain_name(f) for f in FIELDS}:
+            return next(f for f in FIELDS if plain_name(f) == plain_name(text)), unit
+    return None, None
+
+
+def guess(table: Table, wanted: Iterable[str] = FIELDS) -> TableMap:
+    """What the columns of a table seem to mean.
+
+    Args:
+        wanted: Fields that may be in it.
+    """
+    columns, ignored, notes, allowed = {}, [], [], set(wanted)
+    exact, held = {name for name in table.columns if name in allowed}, {field_of(name)[0] for name in table.columns}
+    for name in sorted(table.columns, key=lambda n: (n not in exact, table.columns.index(n))):
+        field, unit = field_of(name)
+        if field in ("unit", "value_unit"):  # of the measurement in a row, or of a signal
+            field = "value_unit" if "value" in held else "unit"
+        if field == "study_date" and "study_date" not in allowed:
+            field = "ecg_time"
+        taken = [c for c, means in columns.items() if means.field == field]
+        if field not in allowed or not _values_fit(table, name, field):
+            ignored.append(name)
+        elif taken:
+            ignored.append(name)
+            notes.append(f"{name} in {table.file} may mean {field} too; {taken[0]} was taken.")
+        else:
+            columns[name] = Column(field, unit if field in PHENOTYPES else None)
+    ordered = {name: columns[name] for name in table.columns if name in columns}
+    return TableMap(ordered, tuple(n for n in table.columns if n in ignored), tuple(notes))
+
+
+def _values_fit(table: Table, name: str, field: str | None) -> bool:
+    """A column whose name means a number but which holds mostly other text is no such column."""
+    if field not in PHENOTYPES or name == field or PHENOTYPES[field].kind == "grade":
+        return field is not None
+    cells = table.cells(name)
+    return cells.empty or bool(cells.str.contains(r"\d").mean() > 0.5)
+
+
+def read_mapping(path: Path) -> dict[str, Column]:
+    """The mapping in a YAML file.
+
+    Raises:
+        StoreError: it cannot be read, or names a field, unit or order of dates that there is not.
+    """
+    import yaml
+
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, yaml.YAMLError) as error:
+        raise StoreError(
+            f"The mapping {path.name} cannot be read ({type(error).__name__}).", "Save it anew from the Import page."
+        ) from error
+    columns = content.get("columns") if isinstance(content, dict) else None
+    if not isinstance(columns, dict):
+        raise StoreError(
+            f"The mapping {path.name} has no list `columns`.", "Write `columns:` and below it `COLUMN: field`."
+        )
+    return {str(name): column_from(str(name), means) for name, means in columns.items()}
+
+
+def column_from(name: str, means: Any) -> Column:
+    """A column of a mapping as a person wrote it: a field, or {field, unit, dates}.
+
+    Raises:
+        StoreError: there is no such field, unit or order of dates.
+    """
+    told = {"field": means} if isinstance(means, str) else dict(means) if isinstance(means, Mapping) else {}
+    field, unit, dates = told.get("field", ""), told.get("unit"), told.get("dates")
+    if field not in (*FIELDS, IGNORED):
+        raise StoreError(
+            f"The mapping says of the column {name} {field!r}, which is no field.", f"Fields: {', '.join(FIELDS)}."
+        )
+    if unit is not None and field in PHENOTYPES:
+        known = unit_named(PHENOTYPES[field], str(unit))
+        if known is None:
+            raise StoreError(
+                f"{PHENOTYPES[field].short} has no unit {unit!r} (column {name}).",
+                f"Its own is {PHENOTYPES[field].unit}.",
+            )
+        unit = known
+    if dates is not None and dates not in ORDERS:
+        raise StoreError(f"The dates of the column {name} cannot be {dates!r}.", f"Choose from {', '.join(ORDERS)}.")
+    return Column(field, unit, dates)
+
+
+def write_mapping(columns: Mapping[str, Column]) -> str:
+    """A mapping as the YAML that --map takes."""
+    import yaml
+
+    def told(means: Column) -> Any:
+        given = {k: v for k, v in vars(means).items() if v is not None}
+        return given if len(given) > 1 else means.field
+
+    return yaml.safe_dump({"columns": {n: told(m) for n, m in columns.items()}}, allow_unicode=True, sort_keys=False)
+
+
+def save_mapping(path: Path, columns: Mapping[str, Column]) -> None:
+    """Write a mapping for --map.
+
+    Raises:
+        StoreError: it cannot be written.
+    """
+    try:
+        path.write_text(write_mapping(columns), encoding="utf-8")
+    except OSError as error:
+        raise StoreError(f"The mapping cannot be written: {error.strerror}.", "Name another place.") from error
+
+
+def columns_of(means: TableMap) -> dict[str, Column]:
+    """All columns of a table; those that are not used are said to be."""
+    return means.columns | {name: Column(IGNORED) for name in means.ignored}
+
+
+def joined(maps: Iterable[Mapping[str, Column]]) -> dict[str, Column]:
+    """The columns of several tables as one mapping; a name that one of them uses is not ignored for the other."""
+    told: dict[str, Column] = {}
+    for columns in maps:
+        told |= {name: c for name, c in columns.items() if c.field != IGNORED or name not in told}
+    return told
+
+
+def apply(table: Table, told: Mapping[str, Column]) -> TableMap:
+    """The mapping a person gave, for a table that has these columns.
+
+    Raises:
+        StoreError: the table lacks one of them, or two mean the same field.
+    """
+    by_plain = {plain_name(c): c for c in table.columns}
+    found = {by_plain.get(plain_name(name), name): means for name, means in told.items()}
+    missing = [name for name in found if name not in table.columns]
+    if missing:
+        raise StoreError(
+            f"{table.file} lacks the column {', '.join(missing)} of the mapping; found {', '.join(table.columns)}.",
+            "Correct the mapping.",
+        )
+    fields = [means.field for means in found.values()]
+    twice = sorted({f for f in fields if fields.count(f) > 1})
+    if twice:
+        raise StoreError(f"Two columns of the mapping mean {', '.join(twice)}.", "Leave one of them out.")
+    return TableMap(found, tuple(c for c in table.columns if c not in found))
+
+
+def told_for(table: Table, told: Mapping[str, Column]) -> dict[str, Column]:
+    """Those of the columns a person has mapped that this table has, by their names in it."""
+    by_plain = {plain_name(c): c for c in table.columns}
+    return {by_plain[plain_name(name)]: means for name, means in told.items() if plain_name(name) in by_plain}

@@ -1,0 +1,160 @@
+"""Take a cohort, a patient, a study or an ECG out again: rows, files, vectors, prepared arrays and maps that show it.
+
+Rows go in one transaction; files that nothing names any longer go after it, so a stop in between leaves files without
+rows, which the next removal takes. Reports of evaluations stay: their fingerprint of the workspace tells that they are
+older. Names of removed ids are forgotten too, so the same data can come in anew.
+"""
+
+import shutil
+import sqlite3
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from echo2ecg_core.errors import StoreError
+from echo2ecg_core.store import jobs
+from echo2ecg_core.store.database import Workspace
+from echo2ecg_core.store.paths import prepared_folder
+from echo2ecg_core.store.vectors import SUFFIX, VectorSet, load_vectors
+
+_VECTOR_KINDS = {"ecg": "ecg", "ecg_aligned": "ecg", "clip": "clip", "study": "study", "study_aligned": "study"}
+
+
+@dataclass(frozen=True)
+class Removed:
+    """What was taken out, counted; `maps` and `vectors` are files that were changed or deleted."""
+
+    patients: int
+    studies: int
+    clips: int
+    ecgs: int
+    files: int
+    vectors: int
+    maps: int
+
+    def sentence(self) -> str:
+        """In words."""
+        return (
+            f"Removed {self.patients} patients, {self.studies} studies, {self.clips} clips and {self.ecgs} ECGs. "
+            f"{self.vectors} vectors went with them" + (", and the map has to be drawn again." if self.maps else ".")
+        )
+
+
+def remove(
+    workspace: Workspace,
+    *,
+    cohort: str | None = None,
+    patient: str | None = None,
+    study: str | None = None,
+    ecg: str | None = None,
+) -> Removed:
+    """Take out what exactly one of the arguments names, by its id in the workspace.
+
+    Raises:
+        StoreError: none or several are named, there is no such one, or a job is running.
+    """
+    named = {k: v for k, v in {"cohort": cohort, "patient": patient, "study": study, "ecg": ecg}.items() if v}
+    if len(named) != 1:
+        raise StoreError("One of cohort, patient, study and ECG has to be named.", "Give exactly one.")
+    (kind, id), *_ = named.items()
+    if any(job.state == "running" for job in jobs.jobs(workspace)):
+        raise StoreError("A job is running that may be reading what is to be removed.", "Stop it, or wait for its end.")
+    with workspace.write() as db:
+        ids = _ids_of(db, kind, id)
+        blobs = _delete_rows(db, ids)
+        used = {row[0] for row in db.execute("SELECT blob FROM clips UNION SELECT blob FROM ecgs")}
+    unused = [name for name in blobs if name not in used]
+    for name in unused:
+        (workspace.blobs / name).unlink(missing_ok=True)
+    shutil.rmtree(prepared_folder(workspace), ignore_errors=True)  # made again by the next training
+    vectors, maps = _drop_vectors(workspace, ids), _drop_maps(workspace, ids)
+    counts = {name: len(ids[one]) for name, one in (("patients", "patient"), ("studies", "study"), ("ecgs", "ecg"))}
+    return Removed(**counts, clips=len(ids["clip"]), files=len(unused), vectors=vectors, maps=maps)
+
+
+def _ids_of(db: sqlite3.Connection, kind: str, id: str) -> dict[str, set[str]]:
+    """What goes, by kind: a patient whose last study and ECG go, goes too."""
+
+    def column(sql: str, *values: str) -> set[str]:
+        return {row[0] for row in db.execute(sql, values)}
+
+    where = {"cohort": "cohort = ?", "patient": "patient_id = ?"}
+    if kind in where:
+        mine = f"SELECT patient_id FROM patients WHERE {where[kind]}"
+        patients = column(mine, id)
+        studies = column(f"SELECT study_id FROM studies WHERE patient_id IN ({mine})", id)
+        ecgs = column(f"SELECT ecg_id FROM ecgs WHERE patient_id IN ({mine})", id)
+        found = bool(patients)
+    else:
+        studies = column("SELECT study_id FROM studies WHERE study_id = ?", id) if kind == "study" else set()
+        ecgs = column("SELECT ecg_id FROM ecgs WHERE ecg_id = ?", id) if kind == "ecg" else set()
+        found = bool(studies or ecgs)
+        patients = (
+            column(
+                "SELECT patient_id FROM patients p WHERE patient_id IN"
+                " (SELECT patient_id FROM studies WHERE study_id = ?1"
+                " UNION SELECT patient_id FROM ecgs WHERE ecg_id = ?1)"
+                " AND (SELECT count(*) FROM studies s WHERE s.patient_id = p.patient_id)"
+                " + (SELECT count(*) FROM ecgs e WHERE e.patient_id = p.patient_id) = 1",
+                id,
+            )
+            if found
+            else set()
+        )
+    if not found:
+        raise StoreError(f"There is no {kind} {id!r} in this workspace.", "Ids are those that the pages show.")
+    clips = {c for s in studies for c in column("SELECT clip_id FROM clips WHERE study_id = ?", s)}
+    return {"patient": patients, "study": studies, "clip": clips, "ecg": ecgs}
+
+
+def _delete_rows(db: sqlite3.Connection, ids: dict[str, set[str]]) -> set[str]:
+    """Delete the rows; returns the files they named."""
+    blobs: set[str] = set()
+    for table, key, kind in (("clips", "clip_id", "clip"), ("ecgs", "ecg_id", "ecg")):
+        for id in ids[kind]:
+            blobs |= {row[0] for row in db.execute(f"SELECT blob FROM {table} WHERE {key} = ?", (id,))}
+            db.execute(f"DELETE FROM {table} WHERE {key} = ?", (id,))
+    for id in ids["study"]:
+        db.execute("UPDATE ecgs SET own_study_id = NULL WHERE own_study_id = ?", (id,))
+        db.execute("DELETE FROM phenotypes WHERE study_id = ?", (id,))
+        db.execute("DELETE FROM studies WHERE study_id = ?", (id,))
+    db.executemany("DELETE FROM patients WHERE patient_id = ?", [(id,) for id in ids["patient"]])
+    for kind in ("patient", "study", "ecg"):
+        db.executemany("DELETE FROM given_ids WHERE kind = ? AND id = ?", [(kind, id) for id in ids[kind]])
+    return blobs
+
+
+def _drop_vectors(workspace: Workspace, ids: dict[str, set[str]]) -> int:
+    """Take rows out of the stored vectors; a study that lost its only clip or all of its rows has none."""
+    dropped = 0
+    for path in sorted(workspace.vectors.glob(f"*{SUFFIX}")):
+        kind, _, model_id = path.stem.partition("--")
+        if kind not in _VECTOR_KINDS:
+            continue
+        stored = load_vectors(workspace.vectors, kind, model_id)
+        gone = ids[_VECTOR_KINDS[kind]] & set(stored.ids)
+        if gone:
+            kept = [row for row, id in enumerate(stored.ids) if id not in gone]
+            _keep(stored, kept, workspace)
+            dropped += len(gone)
+    return dropped
+
+
+def _keep(stored: VectorSet, rows: list[int], workspace: Workspace) -> None:
+    replace(stored, ids=tuple(stored.ids[row] for row in rows), matrix=stored.matrix[rows]).save(workspace.vectors)
+
+
+def _drop_maps(workspace: Workspace, ids: dict[str, set[str]]) -> int:
+    """Delete the maps that show what goes."""
+    shown = {f"ecg:{i}" for i in ids["ecg"]} | {f"study:{i}" for i in ids["study"]}
+    dropped = 0
+    for path in sorted(workspace.maps.glob("*.npz")):
+        try:
+            with np.load(path, allow_pickle=False) as drawn:
+                points = {str(i) for name in drawn.files if name.endswith("_ids") for i in drawn[name]}
+        except (OSError, ValueError):
+            points = shown  # a damaged map tells nothing; it is drawn anew anyway
+        if points & shown:
+            path.unlink()
+            dropped += 1
+    return dropped

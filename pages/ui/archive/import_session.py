@@ -1,0 +1,30 @@
+"""What one visitor is about to import: the preview that is shown and the columns that were corrected."""
+
+import streamlit as st
+
+from echo2ecg_core.intake.mapping import Column
+
+_PREVIEW = "import_preview"
+_TOLD = "import_told"
+
+
+def preview_of(key: tuple) -> dict | None:
+    """The preview that was made for these choices, None when they are others now."""
+    kept = st.session_state.get(_PREVIEW)
+    return kept[1] if kept and kept[0] == key else None
+
+
+def keep_preview(key: tuple, found: dict | None) -> None:
+    """Keep a preview with what was chosen for it; None forgets it."""
+    st.session_state[_PREVIEW] = (key, found) if found is not None else None
+
+
+def told_columns(folder: str) -> dict[str, Column]:
+    """The columns that the visitor has corrected in this folder."""
+    kept = st.session_state.get(_TOLD)
+    return kept[1] if kept and kept[0] == folder else {}
+
+
+def tell_columns(folder: str, columns: dict[str, Column]) -> None:
+    """Keep what the columns of this folder mean."""
+    st.session_state[_TOLD] = (folder, columns)

@@ -1,0 +1,156 @@
+"""The equations of the limb leads as a judge: order found, scales undone, contradictions told beside the estimate."""
+
+import itertools
+
+import numpy as np
+import pytest
+
+from echo2ecg_core.ecg import limb_leads
+from echo2ecg_core.ecg.channels import Channels, twelve_lead_record
+from echo2ecg_core.ecg.readers import read_ecg
+from echo2ecg_core.ecg.record import LEADS
+
+RATE_HZ = 500
+
+
+def heart(seed=0, noise_mv=0.004):
+    """(12, 5000) mV: a vector that turns in the frontal plane, so that no two limb leads are alike."""
+    rng = np.random.default_rng(seed)
+    phase_s = np.arange(5000) / RATE_HZ % 0.8
+
+    def wave(centre_s, width_s):
+        return np.exp(-0.5 * ((phase_s - centre_s) / width_s) ** 2)
+
+    x = 0.8 * wave(0.3, 0.012) - 0.2 * wave(0.33, 0.012) + 0.2 * wave(0.55, 0.04) + 0.08 * wave(0.14, 0.02)
+    y = 0.5 * wave(0.305, 0.012) + 0.3 * wave(0.32, 0.01) + 0.15 * wave(0.56, 0.04) + 0.1 * wave(0.15, 0.02)
+    one, two = x, x / 2 + y * np.sqrt(3) / 2
+    limb = [one, two, two - one, -(one + two) / 2, one - two / 2, two - one / 2]
+    shares = zip(np.linspace(-0.5, 1.2, 6), np.linspace(1, 0, 6), strict=True)
+    chest = [a * x + b * y - 0.2 * wave(0.33, 0.02) for a, b in shares]
+    return np.stack(limb + chest) + noise_mv * rng.standard_normal((12, 5000))
+
+
+def as_table(signal, names=(), scale=1.0):
+    lines = [",".join(names)] if names else []
+    return "\n".join(lines + [",".join(f"{v * scale:.4f}" for v in row) for row in signal.T]).encode()
+
+
+PLACES = {
+    "limb then chest": [*range(6), *range(6, 12)],
+    "chest then limb": [*range(6, 12), *range(6)],
+    "eight leads first": [0, 1, *range(6, 12), 2, 3, 4, 5],
+    "augmented first": [3, 4, 5, 0, 1, 2, *range(6, 12)],
+}
+
+
+@pytest.mark.parametrize("place", PLACES, ids=str)
+def test_a_table_without_names_is_read_in_the_order_in_which_the_equations_hold(place):
+    truth = heart()
+    for augmented in itertools.permutations((3, 4, 5)):
+        exchanged = [augmented[row - 3] if row in (3, 4, 5) else row for row in PLACES[place]]
+        record = read_ecg(as_table(truth[exchanged]), sampling_rate_hz=RATE_HZ)
+        assert np.abs(record.signal_mv - truth).max() < 1e-3, exchanged
+        assert record.doubts == ()
+        standard = exchanged == list(range(12))
+        assert any("equations of the limb leads" in note for note in record.notes) is not standard
+
+
+def test_the_cabrera_sequence_with_its_inverted_avr_is_read():
+    truth = heart()
+    cabrera = np.concatenate([truth[[4, 0]], -truth[3:4], truth[[1, 5, 2]], truth[6:]])
+    record = read_ecg(as_table(cabrera), sampling_rate_hz=RATE_HZ)
+    assert np.abs(record.signal_mv - truth).max() < 1e-3
+    assert any("aVL, I, aVR, II, aVF, III" in note and "upside down" in note for note in record.notes)
+
+
+def test_an_offset_or_a_damaged_second_does_not_hide_the_order():
+    signal = heart()[PLACES["eight leads first"]] + np.arange(12)[:, None]
+    signal[9, 1000:1500] += 3 * np.random.default_rng(1).standard_normal(500)
+    order = limb_leads.best_order(signal, RATE_HZ)
+    assert order.columns == (0, 1, 8, 9, 10, 11) and not order.negative_avr
+
+
+def test_an_order_that_nothing_confirms_is_a_doubt():
+    rng = np.random.default_rng(3)
+    unrelated = heart() + 0.5 * rng.standard_normal((12, 5000))
+    record = read_ecg(as_table(unrelated), sampling_rate_hz=RATE_HZ)
+    assert any("hold in no order" in doubt for doubt in record.doubts)
+    eight = read_ecg(as_table(heart()[[0, 1, *range(6, 12)]]), sampling_rate_hz=RATE_HZ)
+    assert any("I, II, V1, V2, V3, V4, V5, V6" in doubt for doubt in eight.doubts)
+
+
+def test_named_leads_keep_their_names_and_the_misfit_is_told_with_the_names_that_would_fit():
+    swapped = heart()[[0, 1, 2, 3, 5, 4, *range(6, 12)]]
+    record = read_ecg(as_table(swapped, LEADS), sampling_rate_hz=RATE_HZ)
+    assert np.abs(record.signal_mv - swapped).max() < 1e-3
+    (doubt,) = record.doubts
+    assert "aVL differs from I − II/2" in doubt and "if I, II, III, aVR, aVF, aVL were" in doubt
+
+
+def test_leads_scaled_one_by_one_are_called_so_and_have_no_voltage():
+    signal = heart()
+    own = signal / np.ptp(signal, axis=1, keepdims=True)
+    record = read_ecg(as_table(own, LEADS), sampling_rate_hz=RATE_HZ)
+    assert record.units == "normalised"
+    assert "not comparable between leads" in record.doubts[0] and "no voltage" in record.doubts[0]
+
+
+@pytest.mark.parametrize("height_uv", [400, 1500])
+def test_gains_that_scale_each_lead_by_itself_are_undone_where_the_counts_fit_each_other(height_uv):
+    microvolts = np.round(heart(noise_mv=0.001) * height_uv)
+    gains = np.ptp(microvolts, axis=1)
+    header = Channels(LEADS, microvolts / gains[:, None], RATE_HZ, "WFDB", counts_per_mv=list(gains))
+    record = twelve_lead_record(header, "record")
+    assert np.abs(record.signal_mv - microvolts / 1000).max() < 1e-6
+    assert record.doubts == () and "each lead by itself" in record.notes[0]
+
+
+def test_a_contradiction_that_nothing_explains_is_told():
+    signal = heart()
+    signal[2] = 0.4 * np.random.default_rng(5).standard_normal(5000)
+    record = read_ecg(as_table(signal, LEADS), sampling_rate_hz=RATE_HZ)
+    assert record.doubts[0].startswith("The limb leads contradict each other: III differs from II − I by")
+
+
+def test_an_inverted_avr_is_turned():
+    signal = heart()
+    signal[3] *= -1
+    record = read_ecg(as_table(signal, LEADS), sampling_rate_hz=RATE_HZ)
+    assert np.abs(record.signal_mv[3] - heart()[3]).max() < 1e-3 and record.doubts == ()
+
+
+def test_flat_limb_leads_are_no_contradiction():
+    signal = heart()
+    signal[[0, 2]] = 0
+    assert limb_leads.misfits(signal, RATE_HZ) == {}
+    assert (
+        limb_leads.misfits(np.zeros((12, 5000)), RATE_HZ) == {}
+        and limb_leads.best_order(np.zeros((12, 5000)), 500) is None
+    )
+
+
+def test_every_ludb_record_reads_in_true_microvolts(samples):
+    """All headers scale each lead to 1.0 mV peak to peak; the stored 16-bit counts are microvolts."""
+    headers = sorted((samples / "ecg" / "ludb_labelled").glob("*.hea"))
+    assert len(headers) > 50
+    for path in headers:
+        counts = np.frombuffer(path.with_suffix(".dat").read_bytes(), "<i2").reshape(-1, 12).T
+        record = read_ecg(path)
+        heights = np.ptp(record.signal_mv, axis=1)
+        assert np.abs(heights - np.ptp(counts.astype(float), axis=1) / 1000).max() < 1e-3, path.stem
+        assert record.doubts == () and max(limb_leads.misfits(record.signal_mv, 500).values()) < 0.05
+
+
+def test_the_real_tables_of_cinc_2011_have_avf_before_avl(samples):
+    """Column 5 is aVF and column 6 aVL in set-a, whatever is written about it: the equations say so."""
+    read = found = 0
+    for path in sorted((samples / "ecg" / "txt_cinc2011").glob("*.txt")):
+        try:
+            record = read_ecg(path, sampling_rate_hz=500)
+        except Exception as error:
+            assert "flat" in str(error)
+            continue
+        read += 1
+        found += any("aVR, aVF, aVL, V1" in note for note in record.notes)
+        assert max(limb_leads.misfits(record.signal_mv, 500).values()) < 0.05
+    assert read >= 9 and found == read

@@ -1,0 +1,89 @@
+"""Files that hang a parser or claim memory end in one sentence in time; good files cost little more."""
+
+import io
+import time
+
+import h5py
+import numpy as np
+import pytest
+
+from echo2ecg_core.ecg import reading_process
+from echo2ecg_core.ecg.files import files_in_memory
+from echo2ecg_core.ecg.formats import hdf5
+from echo2ecg_core.ecg.readers import read_ecg, read_ecgs
+from echo2ecg_core.errors import ReadError, SignalError
+
+
+def recordings(n=1):
+    buffer = io.BytesIO()
+    wave = np.random.default_rng(0).standard_normal((n, 2000, 12)).astype(np.float32)
+    with h5py.File(buffer, "w") as archive:
+        archive["ecg"] = wave
+        archive.attrs["fs"] = 500
+        archive.attrs["unit"] = "mV"
+    return buffer.getvalue(), wave
+
+
+def test_a_file_reads_the_same_apart_and_the_process_is_used_again(tmp_path):
+    content, wave = recordings(3)
+    (tmp_path / "x.h5").write_bytes(content)
+    records = read_ecgs({"x.h5": content})
+    assert len(records) == 3
+    for record, truth in zip(records, wave, strict=True):
+        np.testing.assert_array_equal(record.signal_mv, truth.T)
+    assert read_ecg(tmp_path / "x.h5").content_hash == records[0].content_hash
+    (waiting,) = reading_process._idle["hdf5"]
+    read_ecg(content)
+    assert reading_process._idle["hdf5"] == [waiting]
+
+
+def test_a_warm_process_costs_less_than_twenty_milliseconds_more():
+    content, _ = recordings()
+    (file,) = files_in_memory({"x.h5": content})
+
+    def best_of_five(read):
+        times = []
+        for _ in range(5):
+            begin = time.perf_counter()
+            assert len(list(read())) == 1
+            times.append(time.perf_counter() - begin)
+        return min(times)
+
+    list(reading_process.read_apart("hdf5", file))
+    apart, here = best_of_five(lambda: reading_process.read_apart("hdf5", file)), best_of_five(lambda: hdf5.read(file))
+    assert apart - here < 0.02
+
+
+def test_a_process_that_breaks_down_is_a_sentence_and_the_next_file_is_read():
+    content, _ = recordings()
+    (file,) = files_in_memory({"x.h5": content})
+    started = reading_process.read_apart("hdf5", file)
+    next(started)
+    started.close()
+    for reader in reading_process._idle["hdf5"]:
+        reader.process.kill()
+        reader.process.wait()
+    assert read_ecg(content).n_samples == 2000
+
+
+def test_what_the_reader_says_arrives_as_it_was_said():
+    buffer = io.BytesIO()
+    with h5py.File(buffer, "w") as archive:
+        archive["x"] = np.zeros((3, 4))
+    with pytest.raises(SignalError, match="No dataset in “x.h5” has an axis of 12 leads"):
+        read_ecg(buffer.getvalue(), name="x.h5")
+
+
+@pytest.mark.parametrize("name", ["37-1-w.h5", "37-25-w.h5", "41-4-w.zip", "24-3-A0001.hea"])
+def test_hostile_files_end_in_one_short_sentence_in_time(shared, name):
+    begin = time.perf_counter()
+    with pytest.raises(ReadError) as caught:
+        read_ecg(shared / "data" / "cases" / "hostile" / name, sampling_rate_hz=500)
+    assert time.perf_counter() - begin < 10 + 5  # the limit and the start of a process on a busy machine
+    assert len(str(caught.value)) <= 300 and str(caught.value).isprintable()
+
+
+def test_a_quoted_header_is_cut_and_has_no_control_characters():
+    error = ReadError(f"The header “{'x' * 10_000}\x1b[2J” is wrong.", "Copy it again.")
+    assert len(str(error)) < 200 and str(error).isprintable() and "is wrong. Copy it again." in str(error)
+    assert len(str(SignalError("y" * 5000, "Export it again."))) <= 300

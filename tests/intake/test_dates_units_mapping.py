@@ -1,0 +1,249 @@
+"""What a table leaves open is settled by all of its column, asked, or refused with row and column."""
+
+import sys
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from echo2ecg_core.errors import Echo2ECGError, StoreError
+from echo2ecg_core.intake.dates import settle_dates
+from echo2ecg_core.intake.ingest import Options, ingest
+from echo2ecg_core.intake.mapping import FIELDS, Column, field_of, guess, read_mapping, save_mapping
+from echo2ecg_core.intake.preview import mapping_in, preview
+from echo2ecg_core.intake.tables import read_table
+from echo2ecg_core.intake.units import BANDS, factors, settle_unit
+from echo2ecg_core.phenotypes import PHENOTYPES
+from echo2ecg_core.store.catalog import Catalog
+from echo2ecg_core.store.database import Workspace
+
+
+def column(*cells, start=2):
+    return pd.Series(cells, index=range(start, start + len(cells)))
+
+
+@pytest.mark.parametrize(
+    ("cells", "iso"),
+    [
+        (("13/05/2024", "05/06/2024"), ("2024-05-13", "2024-06-05")),  # 13 proves the day
+        (("05/13/2024", "05/06/2024"), ("2024-05-13", "2024-05-06")),
+        (("05.06.2024 08:30", "01.02.2024"), ("2024-06-05T08:30:00", "2024-02-01")),
+        (("2024-06-05", "2024-06-05 08:30"), ("2024-06-05", "2024-06-05T08:30:00")),
+        (("2024-06-05", "2024-06-05T08:30:01.25"), ("2024-06-05", "2024-06-05T08:30:01")),
+        (("2180-02-29", "2300-12-31"), ("2180-02-29", "2300-12-31")),
+        (("20240605", "20240605083000", "20240605 0830"), ("2024-06-05", "2024-06-05T08:30:00", "2024-06-05T08:30:00")),
+        (("2024-06-05T23:30:00+02:00", "2024-06-05T23:30:00Z"), ("2024-06-05T23:30:00",) * 2),
+        (("5 June 2024", "5-Mai-2024", "Dec 1, 2024"), ("2024-06-05", "2024-05-05", "2024-12-01")),
+        (("31/12/2024 12:05 AM", "1/2/2024 1:00 pm"), ("2024-12-31T00:05:00", "2024-02-01T13:00:00")),
+    ],
+)  # fmt: skip
+def test_dates_of_a_column_become_one_form(cells, iso):
+    dates = settle_dates(column(*cells), "when")
+    assert tuple(dates.iso.values()) == iso and not dates.bad and not dates.asked
+
+
+@pytest.mark.parametrize(
+    "cells", [("05/06/2024", "01/02/2024"), ("13/05/2024", "05/13/2024"), ("24-01-05", "24-02-01")]
+)
+def test_an_order_that_nothing_proves_or_that_contradicts_itself_is_asked(cells):
+    dates = settle_dates(column(*cells), "when")
+    assert dates.asked and dates.iso == {}
+    if cells[0] == "05/06/2024":
+        assert settle_dates(column(*cells), "when", "day first").iso[2] == "2024-06-05"
+        assert settle_dates(column(*cells), "when", "month first").iso[2] == "2024-05-06"
+
+
+@pytest.mark.parametrize("cell", ["unknown", "2024-13-01", "2023-02-29", "32.01.2024", "12", "2024", "3024-01-01"])
+def test_what_is_no_day_is_bad_with_its_row(cell):
+    assert settle_dates(column("2024-06-05", cell, start=7), "when").bad == (8,)
+
+
+@pytest.mark.parametrize(
+    ("name", "values", "unit", "factor"),
+    [
+        ("lvef", (0.6, 0.35), "fraction", 100),
+        ("lvef", (60, 35), "%", 1),
+        ("ivsd", (11, 9, 14), "mm", 0.1),
+        ("ivsd", (1.1, 0.9), "cm", 1),
+        ("tapse", (22, 17), "mm", 0.1),
+        ("rv_basal_diameter", (3.8, 4.1), "cm", 10),
+        ("lvedv", (0.12, 0.2), "L", 1000),
+        ("lvsv", (70,), "mL", 1),
+    ],
+)
+def test_the_unit_of_a_column_is_proved_by_its_values(name, values, unit, factor):
+    found = settle_unit(column(*values), name, "x")
+    assert (found.name, found.factor, found.odd) == (unit, factor, ())
+    assert bool(found.note) == (unit != PHENOTYPES[name].unit)
+
+
+def test_mixed_units_are_found_by_the_rows_of_the_smaller_part():
+    found = settle_unit(column(11, 9, 1.2, 14), "ivsd", "IVS")
+    assert found.odd == (4,) and "this one would be possible in cm" in found.expected
+    assert settle_unit(column(60, 55, 0.5), "lvef", "EF").odd == (4,)
+
+
+def test_a_unit_that_the_table_tells_is_believed_unless_every_value_contradicts_it():
+    assert settle_unit(column(1.1, 0.9), "ivsd", "x", "mm").odd == (2, 3)
+    assert settle_unit(column(11, 9), "ivsd", "x", "mm").factor == 0.1
+    assert settle_unit(column(4.2), "rvsp", "x", "kPa").factor == pytest.approx(7.500616)
+
+
+def test_bands_of_confused_units_do_not_meet():
+    """No value can be in both, or a column of one row could not be told."""
+    for name, (low, high) in BANDS.items():
+        for unit, factor in factors(PHENOTYPES[name]).items():
+            if unit in ("mm", "cm", "fraction", "L") and factor != 1:
+                assert high / factor < low or low / factor > high, (name, unit)
+
+
+@pytest.mark.parametrize(
+    ("header", "field"),
+    [
+        ("LVEF", "lvef"), ("EF (%)", ("lvef", "%")), ("Ejection Fraction", "lvef"), ("IVSd [mm]", ("ivsd", "mm")),
+        ("tapse_mm", ("tapse", "mm")), ("Patient ID", "patient_id"), ("Pat-Nr", "patient_id"), ("MRN", "patient_id"),
+        ("Accession Number", "study_id"), ("Untersuchungsdatum", "study_date"), ("Geschlecht", "sex"),
+        ("Age at Echo", "age_years"), ("LV Mass Index", "lv_mass_index"), ("comment", None), ("BMI", None),
+    ],
+)  # fmt: skip
+def test_columns_are_known_by_the_names_that_people_give_them(header, field):
+    assert field_of(header) == (field if isinstance(field, tuple) else (field, None))
+
+
+def test_every_field_is_known_by_its_own_name():
+    assert [f for f in FIELDS if field_of(f)[0] != f] == []
+
+
+def test_two_columns_that_may_mean_one_thing_are_left_to_the_person(tmp_path):
+    (tmp_path / "t.csv").write_text("Patient,EF biplane,LVEF,remarks\nA,55,60,none\n")
+    means = guess(read_table(tmp_path / "t.csv"))
+    assert means.columns["EF biplane"].field == "lvef" and means.ignored == ("LVEF", "remarks")
+    assert means.notes == ("LVEF in t.csv may mean lvef too; EF biplane was taken.",)
+
+
+def archive(folder, labels, ecgs="ecg_id,patient_id,path\n"):
+    folder.mkdir(parents=True)
+    (folder / "labels.csv").write_text(labels)
+    (folder / "ecgs.csv").write_text(ecgs)
+    return folder
+
+
+def test_a_mapping_settles_what_was_asked_and_can_be_saved_and_given_again(tmp_path):
+    folder = archive(tmp_path / "a", "Pat,Exam,Seen,Pump\nA,S1,05/06/2024,55\nB,S2,01/02/2024,60\n")
+    with pytest.raises(StoreError, match="lacks the column patient_id, study_id|lacks the column study_id"):
+        ingest(folder, Workspace(tmp_path / "w"), cohort="c", keep_ids=True)
+    (tmp_path / "map.yaml").write_text(
+        "columns:\n  Pat: patient_id\n  Exam: study_id\n  Seen: {field: study_date, dates: day first}\n"
+        '  Pump: {field: lvef, unit: "%"}\n'
+    )
+    told = read_mapping(tmp_path / "map.yaml")
+    ingest(folder, Workspace(tmp_path / "w"), cohort="c", options=Options(told=told, keep_ids=True))
+    studies = Catalog(Workspace(tmp_path / "w")).studies()
+    assert list(studies.study_date) == ["2024-06-05", "2024-02-01"] and list(studies.lvef) == [55, 60]
+    found = preview(folder, Workspace(tmp_path / "v"), Options(told=told, keep_ids=True))
+    save_mapping(tmp_path / "again.yaml", mapping_in(found))
+    assert read_mapping(tmp_path / "again.yaml").items() >= told.items()
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("columns: {EF: ejection}", "'ejection', which is no field"),
+        ("columns: {EF: {field: lvef, unit: bpm}}", "LVEF has no unit 'bpm'"),
+        ("columns: {D: {field: study_date, dates: weekday first}}", "cannot be 'weekday first'"),
+        ("[1, 2]", "has no list `columns`"),
+        ("columns: {EF: [", "cannot be read"),
+    ],
+)
+def test_a_mapping_that_cannot_be_is_refused_in_words(tmp_path, text, expected):
+    (tmp_path / "map.yaml").write_text(text)
+    with pytest.raises(StoreError) as refused:
+        read_mapping(tmp_path / "map.yaml")
+    assert expected in refused.value.message
+
+
+def test_a_table_comes_in_whatever_its_separator_encoding_and_container(tmp_path):
+    import gzip
+
+    import openpyxl
+
+    rows = [["Patient", "Größe", "LVEF"], ["007", "Müller", "60,5"], ["NA", "x", "55"]]
+    text = "\n".join(";".join(row) for row in rows) + "\n"
+    (tmp_path / "latin.csv").write_bytes(text.encode("latin-1"))
+    (tmp_path / "utf16.csv").write_bytes(text.encode("utf-16"))
+    (tmp_path / "tabs.tsv").write_bytes(b"\xef\xbb\xbf" + text.replace(";", "\t").encode())
+    (tmp_path / "packed.csv.gz").write_bytes(gzip.compress(text.encode()))
+    book = openpyxl.Workbook()
+    for row in rows:
+        book.active.append(row)
+    book.save(tmp_path / "book.xlsx")
+    for name in ("latin.csv", "utf16.csv", "tabs.tsv", "packed.csv.gz", "book.xlsx"):
+        table = read_table(tmp_path / name)
+        assert table.columns == rows[0] and table.rows.to_numpy().tolist() == rows[1:], name
+        assert list(table.rows.index) == [2, 3], name
+
+
+def test_rows_that_are_longer_than_the_header_are_refused_with_their_row(tmp_path):
+    (tmp_path / "t.csv").write_text("patient_id,study_id,lvef\nA,S1,60,5\n")
+    with pytest.raises(StoreError, match=r"more cells in row 2 than in its header \(4, expected 3\)"):
+        read_table(tmp_path / "t.csv")
+
+
+def test_a_measurement_a_row_is_read_with_the_unit_of_its_row(tmp_path):
+    folder = archive(
+        tmp_path / "a",
+        "patient_id,study_id,measurement,value,unit\nA,S1,TAPSE,22,mm\nA,S1,LVEF,60,%\nB,S2,TAPSE,1.9,cm\n"
+        "B,S2,TAPSE,1.9,cm\nB,S2,Heart rate,70,bpm\n",
+    )
+    place = Workspace(tmp_path / "w")
+    report = ingest(folder, place, cohort="c", keep_ids=True)
+    assert Catalog(place).study("S1").phenotypes == {"tapse": 2.2, "lvef": 60}
+    assert Catalog(place).study("S2").phenotypes == {"tapse": 1.9}
+    assert [row["what"] for row in report.ignored] == ["measurement Heart rate of labels.csv (1 rows)"]
+    with pytest.raises(StoreError, match="different values of tapse"):
+        ingest(
+            archive(tmp_path / "b", "patient_id,study_id,measurement,value\nA,S1,TAPSE,2.2\nA,S1,TAPSE,1.8\n"),
+            Workspace(tmp_path / "v"), cohort="c",
+        )  # fmt: skip
+
+
+@pytest.fixture
+def cases(shared, tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(str(shared / "data" / "cases"))
+    import import_cases
+
+    yield import_cases.make(tmp_path / "cases")
+    for name in ("import_cases", "base"):
+        sys.modules.pop(name, None)
+
+
+REFUSED = {"slash_dates_uk", "bad_date", "id_dup_study", "id_dup_ecg", "lvef_range", "sex_codes"}
+VALUES = {
+    "lvef_fraction": ("lvef", [60, 35]), "wall_mm": ("ivsd", [1.1]), "tapse_mm": ("tapse", [2.2]),
+    "header_LVEF": ("lvef", [60]), "header_case": ("lvef", [60]), "lvef_comma_quoted": ("lvef", [60.5]),
+}  # fmt: skip
+
+
+def test_what_people_report_is_read_right_or_refused_with_row_and_column(cases, tmp_path):
+    for name, (folder, wanted) in cases.items():
+        place = Workspace(tmp_path / "w" / name)
+        try:
+            ingest(folder, place, cohort="c", keep_ids=True)
+        except Echo2ECGError as error:
+            assert name in REFUSED and "row" in error.message and not place.exists(), name
+            continue
+        assert name not in REFUSED, name
+        labelled = Catalog(place).labelled_ecgs(36500)
+        found = dict(zip(labelled.ecg_id, labelled.study_id, strict=True))
+        assert {k: found.get(k) for k in wanted or {}} == (wanted or {}), name
+        if name in VALUES:
+            field, values = VALUES[name]
+            assert np.allclose(Catalog(place).studies()[field], values), name
+
+
+def test_a_column_can_be_told_by_its_plain_name(tmp_path):
+    folder = archive(tmp_path / "a", "patient_id,study_id,Pump Function\nA,S1,55\n")
+    told = {"pump function": Column("lvef")}
+    place = Workspace(tmp_path / "w")
+    ingest(folder, place, cohort="c", options=Options(told=told, keep_ids=True))
+    assert Catalog(place).study("S1").phenotypes == {"lvef": 55}

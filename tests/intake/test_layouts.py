@@ -1,0 +1,197 @@
+"""Public data sets come in as they are downloaded: recognised by content, with rules of their own."""
+
+import os
+import shutil
+
+import numpy as np
+import pytest
+
+from echo2ecg_core.errors import StoreError
+from echo2ecg_core.intake.ingest import ingest
+from echo2ecg_core.intake.layouts.mimic_echo import lvef_of
+from echo2ecg_core.intake.layouts.recognise import LAYOUTS, find, plan_of
+from echo2ecg_core.intake.preview import preview
+from echo2ecg_core.store.catalog import Catalog
+from echo2ecg_core.store.database import Workspace
+from tests import small_trees
+
+TREES = {
+    "ptbxl": "ptbxl", "mimic_ecg": "mimic_ecg", "mimic_echo": "mimic_echo", "echonext": "echonext",
+    "echonet_dynamic": "echonet", "echonet_lvh": "echonet", "echonet_pediatric": "echonet", "camus": "camus",
+    "tmed2": "tmed2", "code15": "code15", "chapman": "chapman",
+}  # fmt: skip
+
+
+@pytest.fixture
+def come_in(tmp_path):
+    """Make a small tree and import it; gives catalog, report and plan."""
+
+    def make(name, cohort="c", place=None):
+        root = tmp_path / name
+        root.mkdir()
+        getattr(small_trees, name)(root)
+        place = place or Workspace(tmp_path / "w")
+        report = ingest(root, place, cohort=cohort, keep_ids=True)
+        return Catalog(place), report, plan_of(root)
+
+    return make
+
+
+@pytest.mark.parametrize("tree", TREES)
+def test_a_data_set_is_told_by_its_content_in_its_folder_and_in_one_around_it(tree, tmp_path):
+    root = tmp_path / "any name" / "1.0"
+    root.mkdir(parents=True)
+    getattr(small_trees, tree)(root)
+    assert find(root) == (root, TREES[tree]) == find(tmp_path / "any name") == find(tmp_path)
+
+
+def test_every_layout_has_a_small_tree_or_a_test_of_its_own():
+    assert set(LAYOUTS) - set(TREES.values()) == {"ours", "hospital"}  # test_ingest.py, test_hospital_export.py
+
+
+def test_ptbxl_brings_age_sex_and_its_recommended_folds(come_in):
+    catalog, report, _ = come_in("ptbxl")
+    ecgs = catalog.ecgs().set_index("ecg_id")
+    assert report.ecgs == 3 and list(ecgs.split) == ["train", "validation", "test"]
+    assert list(ecgs.sex) == ["female", "male", "female"] and ecgs.patient_id["1"] == "15709"
+    assert ecgs.ecg_time["2"] == "1984-11-14T12:55:37"
+    assert [catalog.ecg_record(i).age_years for i in ("1", "2", "3")] == [56, 90, 37]
+
+
+def test_mimic_ecg_is_read_by_the_names_of_its_leads_and_without_the_suffix_of_headers(come_in):
+    catalog, report, _ = come_in("mimic_ecg")
+    record, wanted = catalog.ecg_record("40689238"), small_trees.signal_mv()
+    assert report.ecgs == 2 and catalog.ecgs().ecg_time[0] == "2180-07-23T08:44:00"
+    assert np.abs(record.signal_mv.T - wanted).max() < 0.002  # aVL and aVF are not exchanged
+    assert set(catalog.ecgs().patient_id) == {"10000032"}
+
+
+def test_mimic_echo_follows_its_rule_of_lvef_and_tells_cm_from_mm(come_in):
+    catalog, report, plan = come_in("mimic_echo")
+    values = catalog.studies().set_index("study_id")
+    assert values.lvef.to_dict() == {"90000001": 52.5, "90000002": 43, "M504": 38}
+    assert values.tapse.dropna().to_dict() == {"90000001": 2.2, "90000002": 1.9} and values.ivsd["90000001"] == 1.1
+    assert np.isnan(values.ivsd["M504"])  # 99 cm
+    assert ("1 values of IVSd", "outside of what can be measured") in plan.ignored
+    assert ("1 stress echoes", "no heart at rest") in plan.ignored
+    assert len(plan.passed_over) == 1  # its DICOM file is not there
+
+
+@pytest.mark.parametrize(
+    ("found", "lvef"),
+    [
+        ({"lvef": "50"}, 50),
+        ({"lvef": "50", "lvef_upper": "60"}, 55),
+        ({"lvef": "50", "lvef_upper": "60", "lvef_3d": "48"}, 48),
+        ({"lvef": "50", "lvef_3d": "48", "biplane_lvef": "44"}, 44),
+        ({"biplane_lvef": "not seen", "lvef": "30"}, 30),
+        ({"lvef": "see text"}, None),
+    ],
+)
+def test_lvef_of_mimic_echo_is_the_first_there_is(found, lvef):
+    assert lvef_of(found) == lvef
+
+
+def test_mimic_ecg_and_echo_of_one_cohort_share_their_subjects(come_in, tmp_path):
+    place = Workspace(tmp_path / "w")
+    come_in("mimic_ecg", "mimic", place)
+    catalog, _, _ = come_in("mimic_echo", "mimic", place)
+    labelled = catalog.labelled_ecgs(7).set_index("ecg_id")
+    assert labelled.study_id.to_dict() == {"40689238": "90000001", "44458630": "90000001"}
+    assert labelled.lvef["40689238"] == 52.5
+
+
+def test_every_ecg_of_echonext_has_the_row_and_the_labels_of_its_own(come_in):
+    catalog, report, plan = come_in("echonext")
+    labelled = catalog.labelled_ecgs().set_index("ecg_id")
+    assert labelled.lvef.to_dict() == {"e1": 60, "e2": 35, "e3": 42} and labelled.ivsd["e3"] == 1.2
+    assert labelled.as_grade.dropna().to_dict() == {"e1": 0, "e2": 2}
+    for ecg_id, scale in (("e1", 1.0), ("e3", 2.0), ("e2", 1.5)):
+        assert np.abs(catalog.ecg_record(ecg_id).signal_mv.T - small_trees.signal_mv(250, scale=scale)).max() < 1e-4
+    assert labelled.split.to_dict() == {"e1": "train", "e2": "test", "e3": "train"}
+    assert [reason for _, reason in plan.passed_over] == ["Their array of waveforms is not in the folder."]
+
+
+def test_echonet_dynamic_is_a_study_a_video(come_in):
+    catalog, report, plan = come_in("echonet_dynamic")
+    study = catalog.study("0X100009310A3BD7FC")
+    assert study.phenotypes == pytest.approx({"lvef": 78.498406, "lvedv": 69.210534, "lvesv": 14.881368})
+    assert study.split == "validation" and [c.view for c in catalog.clips_of(study.study_id)] == ["A4C"]
+    assert report.studies == 2 and [r["reason"] for r in report.refused] == ["There is no video of this name."]
+
+
+def test_echonet_lvh_takes_the_mean_of_the_measured_frames(come_in):
+    catalog, _, _ = come_in("echonet_lvh")
+    assert catalog.study("0XA").phenotypes == pytest.approx({"ivsd": 1.2, "lvidd": 4.6})
+    assert (catalog.study("0XA").split, catalog.study("0XB").split) == ("train", "test")
+    assert catalog.clips_of("0XB")[0].view == "Parasternal_Long"
+
+
+def test_echonet_pediatric_keeps_views_and_folds_apart(come_in):
+    catalog, report, _ = come_in("echonet_pediatric")
+    assert report.studies == 2 and catalog.study("A4C CR32a7558").split == "train"
+    assert catalog.study("PSAX CR32a7558").split == "test" and catalog.study("A4C CR32a7558").sex == "female"
+    assert catalog.clips_of("PSAX CR32a7558")[0].view == "Parasternal_Short"
+
+
+def test_camus_takes_labels_from_its_info_files_and_sequences_but_no_contours(come_in):
+    catalog, report, plan = come_in("camus")
+    study = catalog.study("patient0001")
+    assert (study.phenotypes, study.sex, study.age_years) == ({"lvef": 54}, "female", 56)
+    assert [(c.view, c.path.name) for c in plan.clips] == [("A4C", "patient0001_4CH_half_sequence.nii.gz")]
+    assert plan.passed_over == [("patient0001 2CH", "There is no sequence of this view.")]
+
+
+def test_tmed2_grades_stenosis_by_patient_and_visit(come_in):
+    catalog, _, plan = come_in("tmed2")
+    grades = {i: catalog.study(i).phenotypes.get("as_grade") for i in ("100s1", "101s1", "102s1")}
+    assert grades == {"100s1": 1, "101s1": 3, "102s1": None} and catalog.study("101s1").split == "test"
+    assert [(c.study_id, c.view) for c in plan.clips] == [("100s1", "Parasternal_Long")]
+
+
+def test_code15_finds_the_row_of_an_exam_by_its_number_and_cuts_the_padding(come_in):
+    catalog, report, plan = come_in("code15")
+    record = catalog.ecg_record("2873686")
+    assert report.ecgs == 2 and catalog.ecgs().set_index("ecg_id").sex["2873686"] == "female"
+    assert record.age_years == 73 and record.duration_s == pytest.approx(7, abs=0.1)
+    assert catalog.ecg_record("1169160").signal_mv.max() > 1.8 * record.signal_mv.max()
+    assert plan.passed_over == [("1168405", "The part that holds it is not in the folder.")]
+
+
+def test_chapman_takes_age_and_sex_from_the_headers(come_in):
+    catalog, report, _ = come_in("chapman")
+    assert report.ecgs == 2 and list(catalog.ecgs().sex) == ["male", "female"]
+    assert catalog.ecg_record("JS00001").age_years == 85
+
+
+def test_the_tables_that_are_not_used_are_named(tmp_path):
+    root = small_trees.ptbxl(tmp_path)
+    ignored = preview(root, Workspace(tmp_path / "w"), options())["ignored"]
+    assert {"what": "scp_statements.csv", "reason": "not used of PTB-XL"} in ignored
+
+
+def options():
+    from echo2ecg_core.intake.ingest import Options
+
+    return Options(cohort="c", keep_ids=True)
+
+
+def test_a_folder_put_together_by_links_that_may_not_be_written_comes_in(tmp_path):
+    root, elsewhere = tmp_path / "set", tmp_path / "disk"
+    root.mkdir()
+    small_trees.mimic_ecg(root)
+    shutil.move(root / "files", elsewhere)
+    os.symlink(elsewhere, root / "files")
+    for place, _, _ in os.walk(tmp_path / "set"):
+        os.chmod(place, 0o555)
+    report = ingest(root, Workspace(tmp_path / "w"), cohort="c", keep_ids=True)
+    os.chmod(root, 0o755)
+    assert report.ecgs == 2 and report.refused == []
+
+
+def test_a_folder_of_nothing_and_a_layout_that_there_is_not_are_said_in_words(tmp_path):
+    (tmp_path / "notes.doc").write_text("x")
+    with pytest.raises(StoreError, match="holds nothing that is known"):
+        plan_of(tmp_path)
+    with pytest.raises(StoreError, match="no layout 'ptb'; known: auto, ours, ptbxl"):
+        plan_of(tmp_path, "ptb")

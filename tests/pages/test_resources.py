@@ -1,0 +1,49 @@
+"""What the pages keep: under a model's id its own networks, of the catalog what its present version says."""
+
+import pytest
+
+from echo2ecg_core.answers import loaded_model as answers
+from echo2ecg_core.intake.demo import open_workspace
+from echo2ecg_core.store.catalog import Catalog
+from echo2ecg_core.store.database import Workspace
+from echo2ecg_core.store.model_registry import ModelRegistry
+from pages.ui import resources
+from tests.journey_workspace import untrained_model
+
+
+@pytest.fixture
+def place(tmp_path, monkeypatch):
+    place = Workspace(tmp_path / "w")
+    monkeypatch.setattr(resources, "workspace", lambda: place)
+    return place
+
+
+def test_a_promotion_between_asking_and_loading_leaves_each_model_its_own_networks(place, tmp_path, monkeypatch):
+    registry, asked = ModelRegistry(place), open_workspace(place)
+    other = registry.register(untrained_model(tmp_path / "other"))
+    monkeypatch.setattr(answers, "load_readouts", lambda folder: None)  # the untrained one has none
+    registry.promote(other.model_id)  # while the page of the first one still waits for its networks
+    for card in (asked, other, asked):
+        assert resources.loaded_model(card).manifest["sha256"] == card.sha256
+    assert resources.loaded_model(asked) is resources.loaded_model(registry.get(asked.model_id))
+
+
+def test_readouts_that_are_fitted_later_are_those_that_answer(place):
+    card = open_workspace(place)
+    before = resources.loaded_model(card)
+    readouts = card.folder / "readouts.safetensors"
+    content = readouts.read_bytes()
+    readouts.unlink()
+    readouts.write_bytes(content)  # as the fitting does, in another moment
+    assert resources.loaded_model(card) is not before
+
+
+def test_what_is_said_of_the_workspace_follows_the_catalog(place):
+    assert resources.workspace_name() == "w (empty)" and not resources.holds_phantoms_only()
+    catalog = Catalog(place)
+    catalog.add_patient("P1", split="test", cohort="c", synthetic=True)
+    catalog.add_study("S1", "P1")
+    assert resources.workspace_name() == "Demo (phantom cohort)" and resources.holds_phantoms_only()
+    catalog.add_patient("P2", split="test", cohort="c", synthetic=False)
+    catalog.add_study("S2", "P2")
+    assert resources.workspace_name() == "w" and not resources.holds_phantoms_only()
