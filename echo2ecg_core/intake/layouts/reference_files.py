@@ -3,8 +3,8 @@
 The table of pairs has a row an ECG and echo video (ecg_study_id, echo_study_id, ecg_filepath, echo_filepath,
 echo_filename); `metadata.csv` has filename, lvedv, lvesv, lvsv, lvef. It names no patients: whatever is paired,
 directly or through others, is of one patient here, so that no split can part it. A study whose videos differ takes
-their mean. An ECG carries the labels of the first study that it is paired with, since there are no times. Stored clip vectors are
-not taken over: vectors are made from clips.
+their mean. An ECG carries the labels of the first study that it is paired with, since there are no times. Stored clip
+vectors are not taken over: vectors are made from clips.
 """
 
 from collections.abc import Mapping
