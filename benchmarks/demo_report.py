@@ -49,6 +49,7 @@ def main() -> None:
         demo.COHORT_PATIENTS,
         demo.COHORT_SEED,
         ecg_only=True,
+        observer_noise=True,
         jobs=2,
         progress=lambda done, total, message: tell(done / total, message),
     )

@@ -421,6 +421,7 @@ def promote(
     workspace: WorkspaceOption = None,
 ) -> None:
     """Make a registered model the active one; an older one is rolled back to like this."""
+    from echo2ecg_core.answers.readiness import worth
     from echo2ecg_core.training.prepare import prepare_model
     from echo2ecg_core.training.promote import promote as make_active
 
@@ -429,6 +430,8 @@ def promote(
         with progress_bar() as progress:
             print(prepare_model(place, model, progress), file=sys.stderr)
     card = make_active(place, model)
+    for sentence in worth(place, card):
+        print(sentence, file=sys.stderr)
     print(f"{card.name} {card.model_id} is active.")
 
 

@@ -223,3 +223,32 @@ LVEF_CLASS_LABELS = {
 def grade_word(grade: float) -> str:
     """A valve grade in words; what lies between two grades belongs to the nearer one."""
     return GRADES[min(max(round(grade), 0), len(GRADES) - 1)]
+
+
+def disease_limit(name: str) -> tuple[str, float] | None:
+    """Beyond which value on which side a phenotype is diseased: ("below", 40.5) of LVEF; None where nothing says.
+
+    LVEF: reduced, in whole percent (universal definition of heart failure). A grade: moderate or worse. Others: beyond
+    the reference range of either sex, above it where it has an upper end.
+    """
+    p = PHENOTYPES[name]
+    if name == "lvef":
+        return "below", 40.5
+    if p.kind == "grade":
+        return "above", MODERATE - 0.5
+    lows, highs = zip(*p.reference.values(), strict=True) if p.reference else ((), ())
+    if highs and None not in highs:
+        return "above", max(highs)
+    return ("below", min(lows)) if lows and None not in lows else None
+
+
+def disease_words(name: str) -> str:
+    """The disease of `disease_limit` in words: "LVEF ≤ 40 %", "LVIDd > 5.8 cm"; "" where there is none."""
+    p, found = PHENOTYPES[name], disease_limit(name)
+    if found is None:
+        return ""
+    side, limit = found
+    if p.kind == "grade":
+        return f"{p.short} moderate or worse"
+    words = f"≤ {math.floor(limit)}" if name == "lvef" else f"{'<' if side == 'below' else '>'} {limit:g}"
+    return f"{p.short} {words} {p.unit}".strip()

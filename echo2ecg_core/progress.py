@@ -11,4 +11,4 @@ def silent(share: float, message: str) -> None:
 
 def part(progress: Progress, low: float, high: float) -> Progress:
     """The progress of one step of a work that is `low` done when the step begins and `high` done when it ends."""
-    return lambda share, message: progress(low + (high - low) * share, message)
+    return lambda share, message: progress(low * (1 - share) + high * share, message)  # exact at both ends

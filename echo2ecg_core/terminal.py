@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from echo2ecg_core.errors import StoreError
-from echo2ecg_core.figures.notation import measured_range, predicted
+from echo2ecg_core.figures.notation import held_words, measured_range, predicted
 from echo2ecg_core.phenotypes import PHENOTYPES
 from echo2ecg_core.settings import settings
 from echo2ecg_core.store import jobs
@@ -80,7 +80,11 @@ def print_report(report: dict) -> None:
         else:
             phenotype = PHENOTYPES[row["name"]]
             value = f"{predicted(phenotype, row['value'])} {row['unit']}".strip()
-            print(f"  {row['label']:<30} {value} (90 % interval {measured_range(phenotype, *row['interval'])})")
+            level = f"{100 * row['interval_level']:.0f} %"
+            within = f"{level} interval {measured_range(phenotype, *row['interval'])}" if row["interval"] else ""
+            print(f"  {row['label']:<30} {value} ({within or row['interval_reason']})")
+            if row["name"] == "lvef" and (words := held_words(row)):
+                print(f"  {'':<30} {words}")
     for reader in report.get("second_readers", ()):
         print_second_reader(reader)
     print(

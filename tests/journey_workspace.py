@@ -70,6 +70,9 @@ def journey_workspace(folder: Path, n_patients: int = 12) -> Workspace:
     return workspace
 
 
+MADE_UP = ("lvef", "lvedv", "ivsd")
+
+
 def untrained_model(folder: Path) -> Path:
     """A checkpoint of the demo networks with random weights and readouts fitted to made-up labels."""
     import torch
@@ -79,24 +82,23 @@ def untrained_model(folder: Path) -> Path:
     from echo2ecg_core.models.checkpoint import save_checkpoint
     from echo2ecg_core.models.echo2ecg import Echo2ECG
     from echo2ecg_core.models.echo_encoder import clip_encoder_of
-    from echo2ecg_core.models.readouts import Outside, Readouts
+    from echo2ecg_core.models.readouts import LabelledVectors, Readouts
     from echo2ecg_core.models.specs import PRESETS
 
     torch.manual_seed(0)
     spec = PRESETS["demo"]
     echo2ecg, clip_encoder = Echo2ECG(spec).eval(), clip_encoder_of(spec.clip_encoder).eval()
-    save_checkpoint(
-        folder, {"echo2ecg": echo2ecg, "clip_encoder": clip_encoder}, spec, {"name": "untrained", "synthetic": True}
-    )
+    told = {"name": "untrained", "synthetic": True, "test": {"phenotypes": {n: {"r2": 0.3} for n in MADE_UP}}}
+    save_checkpoint(folder, {"echo2ecg": echo2ecg, "clip_encoder": clip_encoder}, spec, told)
     noise = np.random.default_rng(0).normal(size=(400, 1, 12, spec.ecg_input.n_samples)).astype(np.float32)
     made = LoadedModel(None, echo2ecg, clip_encoder, None, spec, None, {}).embed_ecgs(noise.cumsum(-1) * 0.02)
     rng = np.random.default_rng(1)
     labels = {"lvef": rng.normal(58, 9, 400), "lvedv": rng.normal(110, 25, 400), "ivsd": rng.normal(0.9, 0.15, 400)}
-    half = (
-        {name: values[:200] for name, values in labels.items()},
-        {name: values[200:] for name, values in labels.items()},
-    )
-    outside = Outside.fit(made.outside[:200], made.outside[200:])
-    readouts = Readouts.fit((made.embedding[:200], half[0]), (made.embedding[200:], half[1]), outside)
+
+    def part(rows: slice) -> LabelledVectors:
+        own = {name: values[rows] for name, values in labels.items()}
+        return LabelledVectors(made.embedding[rows], made.outside[rows], own, np.arange(400)[rows])
+
+    readouts = Readouts.fit(part(slice(200)), part(slice(200, 400)))
     save_file(readouts.tensors(), folder / READOUTS_FILE)
     return folder

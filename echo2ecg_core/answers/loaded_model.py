@@ -199,7 +199,7 @@ def ecg_vectors(network: "Echo2ECG", windows: np.ndarray) -> EcgVectors:
     """Vectors of prepared ECGs (b, w, 12, n) by an Echo2ECG network; windows are averaged before the LayerNorm."""
     import torch
 
-    from echo2ecg_core.models.readouts import outside_features
+    from echo2ecg_core.models.outside import outside_features
 
     with torch.inference_mode():
         x = torch.from_numpy(np.ascontiguousarray(windows, np.float32))

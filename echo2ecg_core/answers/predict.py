@@ -6,9 +6,11 @@ The page and the terminal show `Prediction.as_json()`, so their numbers are the 
 from dataclasses import dataclass
 
 import numpy as np
+import pandas as pd
 
 from echo2ecg_core.answers.loaded_model import EcgVectors, LoadedModel
 from echo2ecg_core.ecg.record import EcgRecord
+from echo2ecg_core.models.predictive import LEVEL, SMALLEST_CALIBRATION
 from echo2ecg_core.models.readouts import Estimate
 from echo2ecg_core.phenotypes import GRADES, LVEF_CLASSES, MODERATE, PHENOTYPES, Phenotype
 from echo2ecg_core.store.catalog import Catalog
@@ -18,6 +20,11 @@ from echo2ecg_core.store.vectors import load_vectors
 N_NEIGHBOURS = 10
 WEAKEST_R2 = 0.05
 LVEF_LIMITS = (40.5, 49.5)
+OUTSIDE_WORDS = {
+    "signal": "The signal of this ECG (how its power spreads over frequencies and leads) is unlike the training ECGs",
+    "embedding": "What the network sees in this ECG (shapes, and how leads go together) is unlike the training ECGs",
+    "both": "Both the signal of this ECG and what the network sees in it are unlike the training ECGs",
+}
 GRADE_LIMITS = tuple(grade + 0.5 for grade in range(len(GRADES) - 1))
 
 
@@ -84,9 +91,9 @@ def predict_batch(
     for row, (record, report) in enumerate(zip(records, reports, strict=True)):
         found = vectors.get(row)
         if found is not None:
-            report["neighbours"] = labelled.nearest(found.embedding) if labelled else []
+            report["neighbours"] = labelled.nearest(found.embedding, record) if labelled else []
             report["phenotypes"] = _phenotypes(found.embedding, record.sex, model, len(report["neighbours"]))
-            report["out_of_distribution"] = _outside(found.outside[None], model)
+            report["out_of_distribution"] = _outside(found, model)
         predictions.append(Prediction(report, found and found.embedding, found and found.aligned, card.model_id))
     return predictions
 
@@ -143,7 +150,6 @@ def _phenotypes(embedding: np.ndarray, sex: str | None, model: LoadedModel, n_ne
         if name not in model.readouts.heads:
             continue
         found = tested.get(name, {})
-        r2 = found.get("r2") if phenotype.kind == "number" else None
         row = {
             "name": name,
             "label": phenotype.label,
@@ -152,11 +158,14 @@ def _phenotypes(embedding: np.ndarray, sex: str | None, model: LoadedModel, n_ne
             "kind": phenotype.kind,
             "value": None,
             "interval": None,
-            "interval_level": 0.9,
+            "interval_level": LEVEL,
+            "interval_reason": None,
+            "cover": held(found),
+            "chance_outside": None,
             "reference": {who: list(limits) for who, limits in phenotype.reference.items()},
             "reference_source": phenotype.source,
-            "test_r2": r2,
-            "reason": None,
+            "test_r2": found.get("r2") if phenotype.kind == "number" else None,
+            "reason": why_not_shown(phenotype, found),
             "source": {
                 "model": model.card.model_id,
                 "method": "kernel ridge readout of the ECG embedding, conformal interval",
@@ -165,34 +174,82 @@ def _phenotypes(embedding: np.ndarray, sex: str | None, model: LoadedModel, n_ne
                 "labelled_neighbours": n_neighbours,
             },
         }
-        if r2 is not None and r2 < WEAKEST_R2 or found.get("auroc_moderate_interval", [1.0])[0] <= 0.5:
-            row["reason"] = (
-                f"No estimate: on test patients this model predicts {phenotype.short} no better than the average "
-                "patient."
-            )
-            rows.append(row)
-            continue
-        estimate = model.readouts.estimate(name, embedding)
-        rows.append(row | (_graded(estimate) if phenotype.kind == "grade" else _numbered(estimate, phenotype, sex)))
+        if row["reason"] is None:
+            row |= _estimated(model.readouts.estimate(name, embedding), phenotype, sex)
+        rows.append(row)
     return rows
 
 
+def why_not_shown(phenotype: Phenotype, found: dict) -> str | None:
+    """Why a model's estimate of a phenotype is worth nothing, in one sentence; None when it is worth showing.
+
+    A number has to explain at least `WEAKEST_R2` of the variance of test patients and surely more than none of it; a
+    grade has to tell moderate or worse surely better than chance. Surely: the 95 % interval over test patients.
+
+    Args:
+        found: What the manifest tells of the phenotype on test patients (`held_out.test_report`).
+    """
+    graded = phenotype.kind == "grade"
+    score, limits = (
+        (found.get("auroc_moderate"), found.get("auroc_moderate_interval"))
+        if graded
+        else (found.get("r2"), found.get("r2_interval"))
+    )
+    if score is None:
+        return f"No estimate: too few test patients to tell whether this model predicts {phenotype.short}."
+    weak = score < WEAKEST_R2 if not graded else False
+    if weak or (limits is not None and limits[0] <= (0.5 if graded else 0.0)):
+        return (
+            f"No estimate: on test patients this model predicts {phenotype.short} no better than the average patient."
+        )
+    return None
+
+
+def held(found: dict) -> dict | None:
+    """How often the interval held on test patients: overall, and for the diseased, where they were enough to tell."""
+    if found.get("coverage") is None:
+        return None
+    return {
+        "overall": found["coverage"],
+        "disease": found.get("disease"),
+        "disease_ecgs": found.get("disease_ecgs"),
+        "of_disease": found.get("coverage_disease"),
+    }
+
+
+def _estimated(estimate: Estimate, phenotype: Phenotype, sex: str | None) -> dict:
+    """What a row tells of one estimate; without calibration no interval and no chances, and why."""
+    if estimate.samples is not None:
+        return _graded(estimate) if phenotype.kind == "grade" else _numbered(estimate, phenotype, sex)
+    why = (
+        f"No interval: the readout was calibrated on fewer than {SMALLEST_CALIBRATION} ECGs, too few for "
+        f"{100 * LEVEL:.0f} %."
+    )
+    if phenotype.kind == "grade":  # its value is a chance
+        return {"reason": why.replace("No interval", "No estimate"), "interval_reason": why}
+    return {"value": round(_possible(estimate.value, phenotype), 3), "interval_reason": why}
+
+
 def _numbered(estimate: Estimate, phenotype: Phenotype, sex: str | None) -> dict:
-    """Value, interval and chances of a measured number; neither value nor interval goes below what can be."""
+    """Value, interval and chances of a measured number; neither value nor interval leaves what can be."""
     found = {
-        "value": round(max(estimate.value, phenotype.lowest), 3),
-        "interval": [round(max(end, phenotype.lowest), 3) for end in estimate.interval],
+        "value": round(_possible(estimate.value, phenotype), 3),
+        "interval": [round(_possible(end, phenotype), 3) for end in estimate.interval],
         "chance_outside": _chance_outside(estimate, phenotype, sex),
     }
     return found | ({"classes": _classes(estimate, LVEF_LIMITS, LVEF_CLASSES)} if phenotype.name == "lvef" else {})
+
+
+def _possible(value: float, phenotype: Phenotype) -> float:
+    """The nearest value that there can be."""
+    return min(max(value, phenotype.lowest), phenotype.highest)
 
 
 def _graded(estimate: Estimate) -> dict:
     """The chance of moderate or worse as the value, the grades inside the interval, the chance of each grade."""
     return {
         "value": round(1 - estimate.chance_at_most(GRADE_LIMITS[MODERATE - 1]), 4),
-        "interval": [min(max(round(end), 0), len(GRADES) - 1) for end in estimate.interval],
-        "chance_outside": None,
+        "interval": [round(end) for end in estimate.interval],
         "classes": _classes(estimate, GRADE_LIMITS, GRADES),
     }
 
@@ -229,51 +286,83 @@ def _chance_outside(estimate: Estimate, phenotype: Phenotype, sex: str | None) -
     }
 
 
+def patient_of_recording(record: EcgRecord, ecgs: pd.DataFrame) -> str | None:
+    """The patient of whom this very recording is among the stored `ecgs`, or None."""
+    found = ecgs.patient_id[ecgs.content_hash == record.content_hash]
+    return None if found.empty else found.iloc[0]
+
+
 class _Labelled:
     """The embedded ECGs of a workspace whose patients have an echo study."""
 
     def __init__(self, model: LoadedModel, workspace: Workspace):
-        vectors = load_vectors(workspace.vectors, "ecg", model.card.model_id)
-        table = Catalog(workspace).labelled_ecgs().set_index("ecg_id") if len(vectors) else None
+        vectors, catalog = load_vectors(workspace.vectors, "ecg", model.card.model_id), Catalog(workspace)
+        self.stored = catalog.ecgs()
+        table = catalog.labelled_ecgs().set_index("ecg_id") if len(vectors) else None
         self.ids = [i for i in vectors.ids if i in table.index] if table is not None else []
         self.matrix = vectors.rows(self.ids) if self.ids else None  # (n, width)
         self.rows = table.loc[self.ids] if self.ids else None
 
-    def nearest(self, embedding: np.ndarray) -> list[dict]:
-        """The N_NEIGHBOURS nearest by Euclidean distance in the embedding (the paper's kNN), nearest first."""
+    def nearest(self, embedding: np.ndarray, record: EcgRecord) -> list[dict]:
+        """The N_NEIGHBOURS nearest by Euclidean distance in the embedding (the paper's kNN), nearest first.
+
+        One ECG a patient, and none of the patient whose recording this is: their echo would answer for itself.
+        """
         if not self.ids:
             return []
+        patients = self.rows.patient_id.to_numpy(object)
         distance = np.linalg.norm(self.matrix - embedding, axis=1)
-        names = [name for name in PHENOTYPES if name in self.rows]
-        values = self.rows[names].to_numpy(float)
-        return [
-            {
-                "ecg_id": self.ids[i],
-                "study_id": self.rows.study_id.iloc[i],
-                "distance": round(float(distance[i]), 4),
-                "synthetic": bool(self.rows.synthetic.iloc[i]),
-                "phenotypes": {n: round(float(v), 3) for n, v in zip(names, values[i], strict=True) if np.isfinite(v)},
-            }
-            for i in np.argsort(distance)[:N_NEIGHBOURS]
-        ]
+        order = np.argsort(distance, kind="stable")
+        order = order[patients[order] != patient_of_recording(record, self.stored)]
+        _, first = np.unique(patients[order].astype(str), return_index=True)
+        return [self._row(i, distance[i]) for i in order[np.sort(first)][:N_NEIGHBOURS]]
+
+    def _row(self, i: int, distance: float) -> dict:
+        row = self.rows.iloc[i]
+        known = {name: row[name] for name in PHENOTYPES if name in self.rows and np.isfinite(row[name])}
+        return {
+            "ecg_id": self.ids[i],
+            "study_id": row.study_id,
+            "distance": round(float(distance), 4),
+            "days_apart": round(float(row.days_apart), 1) if np.isfinite(row.days_apart) else None,
+            "synthetic": bool(row.synthetic),
+            "phenotypes": {name: round(float(value), 3) for name, value in known.items()},
+        }
 
 
-def _outside(features: np.ndarray, model: LoadedModel) -> dict:
-    """Whether this ECG is unlike those the model was trained on, in a percentile and in words."""
-    from echo2ecg_core.models.readouts import LIMIT_PERCENTILE
+def _outside(found: EcgVectors, model: LoadedModel) -> dict:
+    """Whether this ECG is unlike those the model was trained on: in which of two ways, how far, in words."""
+    from echo2ecg_core.models.outside import LIMIT_PERCENTILE
 
-    percentile = float(model.readouts.outside.percentile(features)[0])
-    flag = percentile > LIMIT_PERCENTILE
-    message = ""
-    if flag:
-        shown = min(99, int(percentile))
-        message = (
-            f"Outside the training data. This ECG lies farther from the training ECGs than {shown} % of the ECGs kept "
-            "aside to set this limit. Its intervals may be too narrow."
+    percentiles = model.readouts.outside.percentiles(found.outside[None], found.embedding[None])
+    measures = {
+        name: {"flag": bool(value[0] > LIMIT_PERCENTILE), "percentile": round(float(value[0]), 1)}
+        for name, value in percentiles.items()
+    }
+    because = [name for name, measure in measures.items() if measure["flag"]]
+    farthest = max(measure["percentile"] for measure in measures.values())
+    return {
+        "flag": bool(because),
+        "because": because,
+        "percentile": farthest,
+        "limit_percentile": LIMIT_PERCENTILE,
+        "measures": measures,
+        "message": _outside_words(because, farthest, model.card.synthetic),
+    }
+
+
+def _outside_words(because: list[str], farthest: float, synthetic: bool) -> str:
+    """In what the ECG differs, and what that means for the numbers; "" within the training data."""
+    if not because:
+        return ""
+    where = OUTSIDE_WORDS[because[0] if len(because) == 1 else "both"]
+    message = (
+        f"Outside the training data. {where}: it lies farther from them than "
+        f"{min(99, int(farthest))} % of the ECGs kept aside to set this limit. Its intervals may be too narrow."
+    )
+    if synthetic:
+        message += (
+            " The demo model has seen simulated hearts only: read the numbers as a demonstration, not as an estimate "
+            "for this person."
         )
-        if model.card.synthetic:
-            message += (
-                " The demo model has seen simulated hearts only: read the numbers as a demonstration, not as an "
-                "estimate for this person."
-            )
-    return {"flag": flag, "percentile": round(percentile, 1), "limit_percentile": LIMIT_PERCENTILE, "message": message}
+    return message

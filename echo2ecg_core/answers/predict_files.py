@@ -146,6 +146,7 @@ def as_row(report: dict) -> dict:
         "reading_notes": " ".join(report["ecg"].get("notes", ())),
         "outside_training": outside.get("flag"),
         "outside_percentile": outside.get("percentile"),
+        "outside_because": " and ".join(outside.get("because", [])) or None,
     }
     found = {entry["name"]: entry for entry in report.get("phenotypes", [])}
     for name, phenotype in PHENOTYPES.items():
@@ -156,7 +157,9 @@ def as_row(report: dict) -> dict:
             row |= {f"{name}_moderate_or_worse": entry.get("value"), f"{name}_low": words[0], f"{name}_high": words[1]}
         else:
             row |= {name: entry.get("value"), f"{name}_low": low, f"{name}_high": high}
+    missing = sorted({why for entry in found.values() if (why := entry.get("interval_reason"))})
     return row | {
+        "no_interval_reason": " ".join(missing) or None,
         "model": report.get("model", {}).get("id"),
         "synthetic_model": report.get("model", {}).get("synthetic"),
     }

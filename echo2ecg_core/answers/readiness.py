@@ -69,6 +69,68 @@ def abilities(card: ModelCard) -> str:
     return "Phenotypes, similar studies, map" if spec_of(card).shares_space else "Phenotypes, map of ECGs"
 
 
+def worth(workspace: Workspace, card: ModelCard) -> tuple[str, ...]:
+    """What a model is worth, in sentences: LVEF against the median, finding studies against chance, its report.
+
+    Read from the report where there is one, else from what its manifest tells of test patients.
+    """
+    manifest, report = card.manifest(), _report(workspace, card)
+    found = [_lvef_worth(manifest), *_interval_worth(manifest)]
+    if not _lacks(manifest) and spec_of(card).shares_space:
+        found.append(_retrieval_worth(manifest, report))
+    if report is None:
+        found.append("No report yet: evaluate it to see it beside other encoders.")
+    return tuple(found)
+
+
+def _report(workspace: Workspace, card: ModelCard) -> dict | None:
+    try:
+        return json.loads(report_path(workspace, card.model_id).read_bytes())
+    except (OSError, ValueError):
+        return None
+
+
+def _lvef_worth(manifest: dict) -> str:
+    tested = manifest.get("test", {})
+    entry = tested.get("phenotypes", {}).get("lvef", {})
+    error, guess = entry.get("mae"), entry.get("median_mae")
+    if error is None or guess is None:
+        return "LVEF: not measured on test patients."
+    low, high = entry.get("mae_interval") or (error, error)
+    verdict = "" if high < guess else ", so it tells no more than that"
+    return (
+        f"LVEF: mean error {error:.1f} points ({low:.1f} to {high:.1f}) on {tested.get('patients', 0)} test patients; "
+        f"the median of all is off by {guess:.1f}{verdict}."
+    )
+
+
+def _interval_worth(manifest: dict) -> list[str]:
+    n = manifest.get("readouts", {}).get("calibration_ecgs")
+    lvef = manifest.get("test", {}).get("phenotypes", {}).get("lvef", {})
+    if n is not None and lvef and lvef.get("coverage") is None:
+        return [f"Intervals: none, {n} calibration ECGs are too few."]
+    if lvef.get("coverage") is None:
+        return []
+    of_disease = lvef.get("coverage_disease")
+    ill = "" if of_disease is None else f", where {lvef['disease']} {100 * of_disease:.0f}"
+    return [f"Intervals: those of LVEF held {100 * lvef['coverage']:.0f} of 100 times{ill}."]
+
+
+def _retrieval_worth(manifest: dict, report: dict | None) -> str:
+    found = (report or {}).get("retrieval") or {}
+    told = manifest.get("test", {}).get("retrieval", {})
+    recall = found.get("ecg_to_study", {}).get("recall@10", told.get("recall@10"))
+    studies = found.get("candidates", told.get("studies"))
+    if recall is None or not studies:
+        return "Similar studies: not measured on test patients."
+    chance = min(1.0, 10 / studies)
+    verdict = "" if recall > chance else ", so it is no better than chance"
+    return (
+        f"Similar studies: an ECG's own study is among the first ten in {100 * recall:.0f} of 100 test ECGs; by chance "
+        f"in {100 * chance:.0f} ({studies} studies){verdict}."
+    )
+
+
 def _lacks(manifest: dict) -> tuple[str, ...]:
     if "ready" in manifest:
         return (SECOND_READER,)

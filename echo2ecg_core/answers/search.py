@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from echo2ecg_core.answers.loaded_model import active_model_card, why_no_studies
-from echo2ecg_core.answers.predict import Prediction
+from echo2ecg_core.answers.predict import Prediction, patient_of_recording
 from echo2ecg_core.ecg.record import EcgRecord
 from echo2ecg_core.echo.clip import VIEWS
 from echo2ecg_core.errors import ModelError, SignalError, StoreError
@@ -177,9 +177,7 @@ def candidates(workspace: Workspace, filters: Filters) -> Candidates:
 
 def patient_of(record: EcgRecord, workspace: Workspace) -> str | None:
     """The patient whose stored ECG is this very recording, or None: lets a search leave the same patient out."""
-    ecgs = Catalog(workspace).ecgs()
-    found = ecgs.patient_id[ecgs.content_hash == record.content_hash]
-    return None if found.empty else found.iloc[0]
+    return patient_of_recording(record, Catalog(workspace).ecgs())
 
 
 def study_vectors(workspace: Workspace, model_id: str) -> VectorSet:

@@ -33,7 +33,7 @@ SPIKE_SUDDEN = 4.0  # times as steep as the 16 ms before; a QRS complex gathers 
 SPIKE_QUIET, SPIKE_LONGEST = samples(16), samples(40)
 SPIKE_GROWS, SPIKE_RETURNS = 1.3, 0.5  # at most, at least, of its first height
 SPIKE_TAIL = samples(4)
-SPIKE_RINGS, RINGING, RINGING_MV = samples(20), 0.006, 0.06  # around it; steps of so much of its height, at least
+SPIKE_RINGS, RINGING, RINGING_MV = samples(20), 0.01, 0.15  # around it; steps of so much of its height, at least
 
 
 @dataclass(frozen=True)

@@ -84,7 +84,7 @@ def _verdict(phenotype: Phenotype, estimate: dict, measured: float | None) -> Ve
     if measured is None:
         words = "not measured in this study"
     elif value is None or interval is None:
-        words = estimate.get("reason") or "not predicted from the ECG"
+        words = estimate.get("reason") or estimate.get("interval_reason") or "not predicted from the ECG"
     else:
         low, high = (round(end, phenotype.decimals) for end in interval)
         shown = round(measured, phenotype.decimals)

@@ -1,7 +1,7 @@
 """What test patients say of a model: errors beside those of a random encoder and of the median, with intervals.
 
 All intervals are 95 % patient bootstraps (1,000 resamples): patients are drawn, not ECGs, because ECGs of one patient
-are not independent. This is the short form that a manifest keeps; workflows/evaluate.py writes the long one.
+are not independent. This is the short form that a manifest keeps; reports/evaluate.py writes the long one.
 """
 
 from collections.abc import Callable
@@ -11,100 +11,159 @@ import numpy as np
 from echo2ecg_core.evaluation.phenotypes import (
     bootstrap,
     interval,
-    regression_metrics,
     weighted_auroc,
     weighted_regression,
 )
 from echo2ecg_core.evaluation.tasks import MODERATE
-from echo2ecg_core.models.readouts import INTERVAL_LEVEL, LIMIT_PERCENTILE, Readouts
-from echo2ecg_core.phenotypes import PHENOTYPES
+from echo2ecg_core.models.predictive import FEWEST_OF_DISEASE, LEVEL
+from echo2ecg_core.models.readouts import LabelledVectors, Readouts
+from echo2ecg_core.phenotypes import PHENOTYPES, disease_limit, disease_words
 
 REDUCED = 40.5  # LVEF <= 40 in whole percent
+FEWEST = 20  # test ECGs, and of a class, that a score needs
 
 
 def test_report(
     readouts: Readouts,
-    vectors,
-    random_readouts: Readouts,
-    random_vectors,
+    test: LabelledVectors,
     train_labels: dict[str, np.ndarray],
-    labels: dict[str, np.ndarray],
-    patients: np.ndarray,
+    random: tuple[Readouts, LabelledVectors] | None = None,
 ) -> dict:
     """Everything the manifest tells of the test patients.
 
     Args:
-        readouts, vectors: Of the model; `vectors.embedding` (n, d) and `vectors.outside` (n, f) of the test ECGs.
-        random_readouts, random_vectors: The same of a randomly initialised encoder of the same size.
+        readouts: Of the model. test: The test ECGs with the model's embedding.
         train_labels: Phenotype -> values of training patients, for the median predictor.
-        labels: Phenotype -> measured values (n,) of the test ECGs, NaN where not measured.
-        patients: (n,) patient number of each test ECG.
+        random: The same of a randomly initialised encoder of the same size; None leaves that comparison out.
     """
+    seen = np.isfinite(test.outside).all(1)
+    shares = readouts.outside.shares(test.outside[seen], test.embedding[seen])
     report = {
-        "ecgs": len(patients),
-        "patients": int(len(np.unique(patients))),
+        "ecgs": len(test.patients),
+        "patients": int(len(np.unique(test.patients))),
         "phenotypes": {},
-        "share_outside": round(float(np.mean(readouts.outside.percentile(vectors.outside) > LIMIT_PERCENTILE)), 4),
+        "share_outside": round(shares["share"], 4),
+        "share_outside_by": {name: round(share, 4) for name, share in shares.items() if name != "share"},
     }
-    for name, values in labels.items():
-        known = np.isfinite(values)
-        measured, embedding, people = values[known], vectors.embedding[known], patients[known]
-        guesses = {
-            "": readouts.values(name, embedding),
-            "random_": random_readouts.values(name, random_vectors.embedding[known]),
-        }
-        coverage = interval_coverage(readouts, name, embedding, measured, people)["coverage"]
-        entry = {"r2": round(regression_metrics(guesses[""], measured)["r2"], 4), "coverage": round(coverage, 4)}
-        for key, guess in (guesses | {"median_": np.full(len(measured), np.nanmedian(train_labels[name]))}).items():
-            entry[f"{key}mae"], entry[f"{key}mae_interval"] = with_interval(
-                lambda w, guess=guess, measured=measured: weighted_regression(guess, measured, w)["mae"], people
-            )
-        for key, guess in guesses.items():
-            if name == "lvef":
-                entry[f"{key}auroc_reduced"], entry[f"{key}auroc_reduced_interval"] = _auroc(
-                    -guess, measured <= REDUCED, people
-                )
-            if PHENOTYPES[name].kind == "grade":
-                entry[f"{key}auroc_moderate"], entry[f"{key}auroc_moderate_interval"] = _auroc(
-                    guess, measured >= MODERATE, people
-                )
-        report["phenotypes"][name] = entry
+    for name in readouts.heads:
+        values = test.labels.get(name, np.full(len(test.patients), np.nan))
+        if (known := np.isfinite(values)).any():
+            guesses = {"": readouts.values(name, test.embedding[known])}
+            if random is not None:
+                guesses["random_"] = random[0].values(name, random[1].embedding[known])
+            median = float(np.nanmedian(train_labels[name]))
+            entry = _scores(name, guesses, median, values[known], test.patients[known])
+            report["phenotypes"][name] = entry | _cover(readouts, name, test, known)
     return report
 
 
-def _auroc(scores: np.ndarray, positive: np.ndarray, patients: np.ndarray) -> tuple[float, list[float]]:
+def _scores(
+    name: str, guesses: dict[str, np.ndarray], median: float, measured: np.ndarray, patients: np.ndarray
+) -> dict:
+    """n, R², MAE and the AUROC of the disease, of every guess; None where the test ECGs are too few to tell."""
+    entry = {"n": len(measured), "r2": None, "r2_interval": None}
+    if len(measured) >= FEWEST and np.ptp(measured) > 0:
+        entry["r2"], entry["r2_interval"] = with_interval(
+            lambda w: weighted_regression(guesses[""], measured, w)["r2"], patients
+        )
+    for key, guess in (guesses | {"median_": np.full(len(measured), median)}).items():
+        entry[f"{key}mae"], entry[f"{key}mae_interval"] = with_interval(
+            lambda w, guess=guess: weighted_regression(guess, measured, w)["mae"], patients
+        )
+    for key, guess in guesses.items():
+        if name == "lvef":
+            found = _auroc(-guess, measured <= REDUCED, patients)
+            entry[f"{key}auroc_reduced"], entry[f"{key}auroc_reduced_interval"] = found
+        if PHENOTYPES[name].kind == "grade":
+            found = _auroc(guess, measured >= MODERATE, patients)
+            entry[f"{key}auroc_moderate"], entry[f"{key}auroc_moderate_interval"] = found
+    return entry
+
+
+def _cover(readouts: Readouts, name: str, test: LabelledVectors, known: np.ndarray) -> dict:
+    """What the interval held, of all and of the diseased test ECGs; empty without interval."""
+    found = interval_coverage(readouts, name, test.embedding[known], test.labels[name][known], test.patients[known])
+    if found is None:
+        return {}
+    entry = {"coverage": round(found["coverage"], 4)}
+    if found["disease_n"] >= FEWEST_OF_DISEASE:
+        entry |= {
+            "disease": found["disease"],
+            "disease_ecgs": found["disease_n"],
+            "coverage_disease": round(found["disease_coverage"], 4),
+        }
+    return entry
+
+
+def _auroc(scores: np.ndarray, positive: np.ndarray, patients: np.ndarray) -> tuple[float | None, list[float] | None]:
+    """With its interval; None where a class is missing."""
+    if positive.all() or not positive.any():
+        return None, None
     return with_interval(lambda w: weighted_auroc(scores, positive, w), patients)
 
 
 def interval_coverage(
     readouts: Readouts, name: str, embeddings: np.ndarray, measured: np.ndarray, patients: np.ndarray
-) -> dict:
-    """How many measured values lie inside their intervals.
+) -> dict | None:
+    """How many measured values lie inside their intervals; None where the readout has no interval.
 
     Args:
         readouts, name: The head.
         embeddings, measured, patients: (n, d), (n,) without NaN, (n,).
 
     Returns:
-        phenotype, coverage with its 95 % patient-bootstrap interval low and high, n, level, median_width.
+        phenotype, coverage with its 95 % patient-bootstrap interval low and high, n, level, median_width; the same of
+        the diseased alone: disease (words), disease_n, disease_coverage, disease_low, disease_high (None without any).
     """
     limits = readouts.intervals(name, embeddings)  # (n, 2)
+    if limits is None:
+        return None
     inside = ((measured >= limits[:, 0]) & (measured <= limits[:, 1])).astype(float)
-    low, high = interval(bootstrap(lambda w: {"coverage": w @ inside / w.sum(axis=1)}, patients)["coverage"])
+    ill = is_diseased(name, measured)
+    cover, low, high = _share(inside, patients)
+    ill_cover, ill_low, ill_high = _share(inside[ill], patients[ill])
     return {
         "phenotype": name,
-        "coverage": float(inside.mean()),
+        "coverage": cover,
         "low": low,
         "high": high,
         "n": len(measured),
-        "level": INTERVAL_LEVEL,
+        "level": LEVEL,
         "median_width": float(np.median(limits[:, 1] - limits[:, 0])),
+        "disease": disease_words(name),
+        "disease_n": int(ill.sum()),
+        "disease_coverage": ill_cover,
+        "disease_low": ill_low,
+        "disease_high": ill_high,
     }
 
 
-def with_interval(metric: Callable[[np.ndarray], np.ndarray], patients: np.ndarray) -> tuple[float, list[float]]:
-    """A metric of weights (w, n) -> (w,) with its 95 % patient-bootstrap interval; patients (n,)."""
-    value = round(float(metric(np.ones((1, len(patients))))[0]), 4)
-    return value, [
-        round(limit, 4) for limit in interval(bootstrap(lambda weights: {"": metric(weights)}, patients)[""])
-    ]
+def is_diseased(name: str, measured: np.ndarray) -> np.ndarray:
+    """(n,) bool: measured values beyond the `disease_limit` of a phenotype; nobody where it has none."""
+    found = disease_limit(name)
+    if found is None:
+        return np.zeros(len(measured), bool)
+    side, limit = found
+    return measured < limit if side == "below" else measured > limit
+
+
+def _share(inside: np.ndarray, patients: np.ndarray) -> tuple[float | None, float | None, float | None]:
+    """Mean of (n,) with its 95 % patient-bootstrap interval."""
+    if not len(inside):
+        return None, None, None
+    low, high = interval(bootstrap(lambda w: {"": w @ inside / w.sum(axis=1)}, patients)[""])
+    return float(inside.mean()), low, high
+
+
+def with_interval(
+    metric: Callable[[np.ndarray], np.ndarray], patients: np.ndarray
+) -> tuple[float, list[float]] | tuple[None, None]:
+    """A metric of weights (w, n) -> (w,) with its 95 % patient-bootstrap interval; patients (n,).
+
+    None, None where it cannot be told: too few patients of a class.
+    """
+    value = float(metric(np.ones((1, len(patients))))[0])
+    limits = interval(bootstrap(lambda weights: {"": metric(weights)}, patients)[""])
+    if not np.isfinite([value, *limits]).all():
+        return None, None
+    return round(value, 4), [round(float(limit), 4) for limit in limits]

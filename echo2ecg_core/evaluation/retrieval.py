@@ -141,7 +141,7 @@ def retrieval_metrics(similarity: np.ndarray, positives: np.ndarray) -> dict[str
 
 
 def retrieval_metrics_of_vectors(
-    queries: np.ndarray, targets: np.ndarray, positives: np.ndarray | Rows
+    queries: np.ndarray, targets: np.ndarray, positives: np.ndarray | Rows, left_out: np.ndarray | Rows | None = None
 ) -> dict[str, float]:
     """`retrieval_metrics` of cosine similarities, block by block, so that no (q, t) matrix is ever whole in memory.
 
@@ -149,21 +149,29 @@ def retrieval_metrics_of_vectors(
         queries: (q, d) float, not normalised.
         targets: (t, d) float.
         positives: (q, t) bool, or a function that gives rows `start` to `stop` of it.
+        left_out: The same of targets that a query may not find: they rank last and are no hits.
     """
-    return _summary(query_scores_of_vectors(queries, targets, positives))
+    return _summary(query_scores_of_vectors(queries, targets, positives, left_out))
 
 
 def query_scores_of_vectors(
-    queries: np.ndarray, targets: np.ndarray, positives: np.ndarray | Rows
+    queries: np.ndarray, targets: np.ndarray, positives: np.ndarray | Rows, left_out: np.ndarray | Rows | None = None
 ) -> dict[str, np.ndarray]:
     """`query_scores` of cosine similarities, {name: (q,)}; arguments as for `retrieval_metrics_of_vectors`."""
     queries, targets = _unit(queries), _unit(targets)
-    rows = positives if callable(positives) else lambda start, stop: positives[start:stop]
     step, blocks = max(1, SIMILARITY_CELLS // max(len(targets), 1)), []
     for start in range(0, len(queries), step):
         block = queries[start : start + step] @ targets.T  # (step, t)
-        blocks += _block_scores(block, np.asarray(rows(start, start + len(block)), dtype=bool))
+        hits = _rows(positives, start, start + len(block))
+        if left_out is not None:
+            absent = _rows(left_out, start, start + len(block))
+            block, hits = np.where(absent, -np.inf, block), hits & ~absent
+        blocks += _block_scores(block, hits)
     return _joined(blocks)
+
+
+def _rows(whole: Rows, start: int, stop: int) -> np.ndarray:
+    return np.asarray(whole(start, stop) if callable(whole) else whole[start:stop], dtype=bool)
 
 
 def _block_scores(similarity: np.ndarray, positives: np.ndarray) -> list[dict[str, np.ndarray]]:

@@ -1,5 +1,9 @@
 """Retrieval of one model in both directions: by pairs, by phenotype, and how near the retrieved studies are in a
-phenotype."""
+phenotype.
+
+By pairs the own study of a query is what is looked for. By phenotype, and for the difference, everything of the own
+patient is left out: finding oneself says nothing of finding the like.
+"""
 
 from collections.abc import Sequence
 
@@ -34,7 +38,8 @@ def retrieval_report(
         patient_of_study: (t,).
 
     Returns:
-        `ecg_to_study`, `study_to_ecg` (pairs), `by_phenotype` -> the same, `candidates` (studies), `ecgs`,
+        `ecg_to_study`, `study_to_ecg` (pairs), `by_phenotype` -> the same among other patients, `candidates` (studies),
+        `ecgs`, `own_patient_left_out` (by phenotype),
         `top10_difference_ratio` by phenotype.
     """
     ecg_ids, study_ids, study_of_ecg = (np.asarray(ids, dtype=object) for ids in (ecg_ids, study_ids, study_of_ecg))
@@ -43,15 +48,16 @@ def retrieval_report(
     rows = {"ecg": {ecg: row for row, ecg in enumerate(ecg_ids)}, "study": row_of_study}
     report = _both_ways(hits_by_pair(ecg_ids, study_of_ecg), ecgs, studies, rows)
     report |= {"candidates": len(study_ids), "ecgs": len(ecg_ids), "by_phenotype": {}, "top10_difference_ratio": {}}
+    report["own_patient_left_out"] = True
+    of_study = np.asarray(patient_of_study)
+    patients = {"ecg": of_study[own], "study": of_study}
     for name, values in phenotypes.items():
         try:
             truth = hits_by_phenotype(ecg_ids, study_of_ecg, values[own])
         except StoreError:
             continue  # no study has a value
-        report["by_phenotype"][name] = _both_ways(truth, ecgs, studies, rows)
-        report["top10_difference_ratio"][name] = difference_ratio(
-            ecgs, studies, own, values, np.asarray(patient_of_study)
-        )
+        report["by_phenotype"][name] = _both_ways(truth, ecgs, studies, rows, patients)
+        report["top10_difference_ratio"][name] = difference_ratio(ecgs, studies, own, values, of_study)
     return report
 
 
@@ -86,10 +92,18 @@ def difference_ratio(
     return float(np.mean(nearest) / np.mean(anyone)) if anyone and np.mean(anyone) > 0 else float("nan")
 
 
-def _both_ways(truth: GroundTruth, ecgs: np.ndarray, studies: np.ndarray, rows: dict[str, dict]) -> dict:
-    e = ecgs[[rows["ecg"][i] for i in truth.ecg_ids]]
-    s = studies[[rows["study"][i] for i in truth.study_ids]]
+def _both_ways(
+    truth: GroundTruth, ecgs: np.ndarray, studies: np.ndarray, rows: dict[str, dict], patients: dict | None = None
+) -> dict:
+    """Metrics of both directions; with `patients` of the ECGs and studies, among those of other patients."""
+    of_ecg, of_study = [rows["ecg"][i] for i in truth.ecg_ids], [rows["study"][i] for i in truth.study_ids]
+    e, s = ecgs[of_ecg], studies[of_study]
+    leave, leave_back = None, None
+    if patients is not None:
+        whose, whose_study = patients["ecg"][of_ecg], patients["study"][of_study]
+        leave = lambda start, stop: whose[start:stop, None] == whose_study[None]  # noqa: E731
+        leave_back = lambda start, stop: whose_study[start:stop, None] == whose[None]  # noqa: E731
     return {
-        "ecg_to_study": retrieval_metrics_of_vectors(e, s, truth.ecg_hits),
-        "study_to_ecg": retrieval_metrics_of_vectors(s, e, truth.study_hits),
+        "ecg_to_study": retrieval_metrics_of_vectors(e, s, truth.ecg_hits, leave),
+        "study_to_ecg": retrieval_metrics_of_vectors(s, e, truth.study_hits, leave_back),
     }

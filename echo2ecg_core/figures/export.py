@@ -18,6 +18,10 @@ _COLUMNS = (
     "interval_low",
     "interval_high",
     "interval_level",
+    "interval_reason",
+    "cover_overall",
+    "cover_of_disease",
+    "disease",
     "reference_male",
     "reference_female",
     "reference_source",
@@ -30,6 +34,7 @@ _COLUMNS = (
     "model_sha256",
     "synthetic_model",
     "outside_training_data",
+    "outside_because",
 )
 
 
@@ -50,6 +55,7 @@ def phenotypes_csv(report: dict) -> str:
         "model_sha256": report["model"]["sha256"],
         "synthetic_model": report["model"]["synthetic"],
         "outside_training_data": outside.get("flag", ""),
+        "outside_because": " and ".join(outside.get("because") or ()),
     }
     text = io.StringIO()
     writer = csv.DictWriter(text, _COLUMNS, lineterminator="\n")
@@ -58,7 +64,7 @@ def phenotypes_csv(report: dict) -> str:
         low, high = row["interval"] or ("", "")
         if row["interval"] and row.get("kind") == "grade":
             low, high = grade_word(low), grade_word(high)
-        chance = row.get("chance_outside") or {}
+        chance, cover = row.get("chance_outside") or {}, row.get("cover") or {}
         ranges = {f"reference_{sex}": _plain_range(limits) for sex, limits in (row["reference"] or {}).items()}
         writer.writerow(
             {
@@ -67,6 +73,9 @@ def phenotypes_csv(report: dict) -> str:
                 **ranges,
                 "interval_low": low,
                 "interval_high": high,
+                "cover_overall": cover.get("overall", ""),
+                "cover_of_disease": cover.get("of_disease", ""),
+                "disease": cover.get("disease", ""),
                 "chance_below": chance.get("below", ""),
                 "chance_above": chance.get("above", ""),
             }

@@ -90,6 +90,22 @@ def grades_in_words(table: pd.DataFrame) -> pd.DataFrame:
     return table.assign(**{name: table[name].map(grade_word, na_action="ignore") for name in graded})
 
 
+def held_words(row: dict) -> str:
+    """How often the interval of a prediction's row held on test patients; "" where that was not tested.
+
+    "On test patients the 90 % interval held 90 of 100 times; for hearts with LVEF ≤ 40 % it held 85 of 100 times."
+    """
+    cover = row.get("cover")
+    if not cover:
+        return ""
+    words = (
+        f"On test patients the {percent(row['interval_level'])} interval held {100 * cover['overall']:.0f} of 100 times"
+    )
+    if cover.get("of_disease") is not None:
+        words += f"; for hearts with {cover['disease']} it held {100 * cover['of_disease']:.0f} of 100 times"
+    return f"{words}."
+
+
 def p_value(p: float | None) -> str:
     """A p value with three decimals, "<0.001" below that."""
     if p is None or p != p:

@@ -178,7 +178,7 @@ def unpack(path: Path, target: Path) -> Path:
         shutil.rmtree(target, ignore_errors=True)
         raise StoreError(
             "The zip holds no folder with labels.csv, ecgs.csv or the files of a data set that is known.",
-            'Pack the folder that holds them; see README, "Import".',
+            "Pack the folder that holds them; see docs/archives.md.",
         ) from error
 
 

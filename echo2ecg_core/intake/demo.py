@@ -108,7 +108,7 @@ def cohort():
     """The phantom cohort that the shipped model was trained, calibrated and tested on, by split."""
     from echo2ecg_core.phantom.cohort import PhantomCohort
 
-    return PhantomCohort(COHORT_PATIENTS, COHORT_SEED)
+    return PhantomCohort(COHORT_PATIENTS, COHORT_SEED, observer_noise=True)
 
 
 def demo_patients() -> list[int]:
@@ -140,6 +140,7 @@ def build_demo(workspace: Workspace, progress: Progress = silent) -> str:
         COHORT_SEED,
         patients=patients,
         ecg_only=True,
+        observer_noise=True,
         progress=step(0.00, 0.03, "Simulating ECGs"),
     )
     ingest(archive, workspace, cohort=COHORT, synthetic=True, progress=step(0.03, 0.08))
@@ -151,6 +152,7 @@ def build_demo(workspace: Workspace, progress: Progress = silent) -> str:
         COHORT_SEED,
         patients=patients,
         jobs=2,
+        observer_noise=True,
         progress=step(0.15, 0.60, "Simulating echo studies"),
     )
     ingest(archive, workspace, cohort=COHORT, synthetic=True, progress=step(0.60, 0.70))

@@ -41,6 +41,10 @@ class ImportedModel:
         return {
             "model": {"id": self.card.model_id, "name": self.card.name, "sha256": self.card.sha256, "synthetic": False},
             "kind": self.kind,
+            "state": self.state,
+            "licence": self.card.manifest()["licence"],
+            "source_sha256": self.card.manifest()["source_sha256"],
+            "ready": self.card.manifest().get("ready"),
             "missing": list(self.missing),
             "unexpected": list(self.unexpected),
             "placeholders": list(self.placeholders),

@@ -133,8 +133,13 @@ def _ready(contents: "_Contents", files: list[Path]) -> ImportedWeights:
         unexpected += sorted(state.keys() - known)
         state = {key: value for key, value in state.items() if key in known}
     answer = "its values are marked as machine-read" if head.reads == CLIP else "its answers stand beside ours"
-    notes = [f"{head.can}; {answer}.", f"Licence: {head.licence}", f"Where it comes from: {head.source} ({head.size})."]
-    sha256 = _hash_of(files)
+    sha256, n_bytes = _hash_of(files), sum(path.stat().st_size for path in files)
+    notes = [
+        f"{head.can}; {answer}.",
+        f"Licence: {head.licence}",
+        f"Where it comes from: {head.source} ({head.size}).",
+        f"This file: {n_bytes / 1e6:.1f} MB, SHA-256 {sha256}.",
+    ]
     if head.source_sha256:
         notes.append(
             "The file is the one that third parties describe (same SHA-256)."

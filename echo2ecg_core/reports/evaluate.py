@@ -342,7 +342,7 @@ def _readouts(card: ModelCard, test: Split, outside: np.ndarray) -> dict:
     readouts."""
     from echo2ecg_core.answers.loaded_model import load_readouts
     from echo2ecg_core.evaluation.held_out import interval_coverage
-    from echo2ecg_core.models.readouts import LIMIT_PERCENTILE
+    from echo2ecg_core.models.outside import LIMIT_PERCENTILE
 
     try:
         readouts = load_readouts(card.folder)
@@ -354,13 +354,11 @@ def _readouts(card: ModelCard, test: Split, outside: np.ndarray) -> dict:
             np.isfinite(test.labels[name].to_numpy(float)) if name in test.labels else np.zeros(len(test.vectors), bool)
         )
         if known.any():
-            rows.append(
-                interval_coverage(
-                    readouts, name, test.vectors[known], test.labels[name].to_numpy(float)[known], test.patients[known]
-                )
-            )
-    share = float((readouts.outside.percentile(outside) > LIMIT_PERCENTILE).mean())
-    return {"intervals": rows, "outside": {"share": share, "limit_percentile": LIMIT_PERCENTILE}}
+            measured = test.labels[name].to_numpy(float)[known]
+            found = interval_coverage(readouts, name, test.vectors[known], measured, test.patients[known])
+            rows += [] if found is None else [found]
+    shares = readouts.outside.shares(outside, test.vectors)
+    return {"intervals": rows, "outside": shares | {"limit_percentile": LIMIT_PERCENTILE}}
 
 
 def _leakage(table: pd.DataFrame, split: str) -> list[dict]:

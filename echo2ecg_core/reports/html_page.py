@@ -13,11 +13,11 @@ from echo2ecg_core.figures.tables import table_html
 from echo2ecg_core.reports import charts, comparison, tables
 from echo2ecg_core.reports.document import Report
 
-LIKENESS_WORDS = (
+DIFFERENCE_WORDS = (
     "The last column is the mean difference between an ECG’s own study and its ten nearest, as a share of that to "
-    "random "
-    "studies: 1 is no better than chance."
+    "random studies: 1 is no better than chance."
 )
+MEASURES = {"signal": "by their signal", "embedding": "by what the network sees"}
 VALIDATION_WORDS = (
     "The readouts and intervals that pages show were calibrated on these patients, and training was watched on them, "
     "so what stands "
@@ -152,14 +152,23 @@ def _apart(report: Report) -> str:
     return f"at most {days:g} days{seen}"
 
 
+def likeness_words(report: Report) -> str:
+    """Whether partners of the query's own patient count, and what the last column means."""
+    apart = bool(report.section("retrieval").get("own_patient_left_out"))
+    own = "ECGs and studies of the query’s own patient are " + ("left out." if apart else "among the candidates.")
+    return f"{own} {DIFFERENCE_WORDS}"
+
+
 def outside_words(report: Report) -> str:
     """How many test ECGs the model calls outside its training data."""
     outside = report.section("outside")
     if not outside:
         return ""
+    ways = [f"{words} {100 * outside[name]:.1f}{THIN}%" for name, words in MEASURES.items() if name in outside]
+    by = f": {', '.join(ways)}" if ways else ""
     return (
-        f"{100 * outside['share']:.1f}{THIN}% of the {report.split} ECGs are marked as outside the training data "
-        f"(limit: the {outside['limit_percentile']:g}th percentile of validation ECGs)."
+        f"{100 * outside['share']:.1f}{THIN}% of the {report.split} ECGs are marked as outside the training data{by} "
+        f"(limit: the {outside['limit_percentile']:g}th percentile of ECGs of patients kept aside)."
     )
 
 
@@ -212,7 +221,7 @@ def _one_chart(heading: str, chart: charts.Chart | None, table, words: str) -> s
 
 def _likeness(report: Report) -> str:
     table = tables.likeness_table(report)
-    return f"<p class='facts'>{LIKENESS_WORDS}</p>{_table(table)}" if table.rows else ""
+    return f"<p class='facts'>{likeness_words(report)}</p>{_table(table)}" if table.rows else ""
 
 
 def _charts(drawn: list) -> str:

@@ -261,6 +261,9 @@ def intervals_table(report: Report) -> Table:
         Column("Level", "level", True),
         Column("Inside", "coverage", True, SCORE_PARTS),
         Column("ECGs", "ecgs", True),
+        Column("Disease", "disease"),
+        Column("Inside, diseased", "disease_coverage", True, SCORE_PARTS),
+        Column("Diseased ECGs", "disease_ecgs", True),
         Column("Median width", "median_width", True),
     )
     rows = []
@@ -277,6 +280,9 @@ def intervals_table(report: Report) -> Table:
                 number_cell(row["level"], f"{100 * row['level']:.0f}{THIN}%"),
                 score_cell([row["coverage"], row["low"], row["high"]], "coverage"),
                 number_cell(row["n"], count(row["n"])),
+                text_cell(row.get("disease") or ""),
+                score_cell([row.get(f"disease_{part}") for part in ("coverage", "low", "high")], "coverage"),
+                number_cell(row.get("disease_n"), count(row.get("disease_n"))),
                 number_cell(row.get("median_width"), width),
             )
         )

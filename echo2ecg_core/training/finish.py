@@ -71,7 +71,7 @@ def _kept(network, settings: TrainingSettings):
 
 def _readouts(network, data: TrainingData, settings: TrainingSettings, progress: Progress):
     """Readouts, what the manifest says of them, and why there are none ("" where there are)."""
-    from echo2ecg_core.training.trained_readouts import fit_and_test
+    from echo2ecg_core.training.readouts import fit_and_test
 
     if why := why_no_readouts(data.ecgs, data.studies, settings.within_days):
         return None, {}, why

@@ -140,14 +140,15 @@ def _other_bodies(n_patients: int, seed: int, start: int, n_bodies: int) -> list
         cohort.patient(i) for i in range(start, min(start + SHARD, n_patients)) if cohort.split_of(i) == "train"
     ]
     return [
-        (patient, _in_another_body(ecg, body))
+        (patient, in_another_body(ecg, body))
         for patient in patients
         for ecg in patient.ecgs
         for body in range(1, n_bodies + 1)
     ]
 
 
-def _in_another_body(ecg, body: int):
+def in_another_body(ecg, body: int):
+    """The same heart in another chest, with other electrodes, beats and noise."""
     heart = replace(ecg.heart, body_seed=int(np.random.default_rng([*ecg.seed, body]).integers(2**31)))
     return replace(ecg, ecg_id=f"{ecg.ecg_id}-B{body}", heart=heart, seed=(*ecg.seed, body))
 
@@ -173,7 +174,7 @@ def _visits(n_patients: int, seed: int, start: int, n_whole: int) -> list:
     """Who is in a shard, with what: (patient, [(study, views)])."""
     from echo2ecg_core.phantom.cohort import PhantomCohort
 
-    cohort = PhantomCohort(n_patients, seed)
+    cohort = PhantomCohort(n_patients, seed, observer_noise=True)
     found = []
     for i in range(start, min(start + SHARD, n_patients)):
         whole = i < n_whole

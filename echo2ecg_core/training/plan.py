@@ -121,7 +121,7 @@ def expected_phases(workspace: Workspace, preset: str, overrides: Mapping | None
 
 def why_no_readouts(ecgs: pd.DataFrame, studies: pd.DataFrame, within_days: float) -> str:
     """Why no readout can be fitted after a training on these ECGs and studies, in one sentence; "" where one can."""
-    from echo2ecg_core.training.trained_readouts import LEAST
+    from echo2ecg_core.training.readouts import LEAST
 
     labelled = nearest_in_time(ecgs, studies, within_days) if len(studies) else pd.DataFrame(columns=["split"])
     table = labelled.merge(studies.drop(columns=["patient_id", "split"]), on="study_id") if len(labelled) else labelled

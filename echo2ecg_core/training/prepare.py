@@ -18,7 +18,7 @@ def prepare_model(workspace: Workspace, model_id: str, progress: Progress = sile
         StoreError: too few labelled ECGs to fit readouts.
     """
     from echo2ecg_core.answers.maps import build_map, map_is_due
-    from echo2ecg_core.training.workspace_readouts import fit_readouts
+    from echo2ecg_core.training.readouts import fit_readouts
 
     card = ModelRegistry(workspace).get(model_id)
     refused = embed_workspace(workspace, card, part(progress, 0.02, 0.75))

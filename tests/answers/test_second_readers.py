@@ -53,6 +53,7 @@ def test_an_imported_ready_model_is_a_second_reader_and_can_never_be_promoted(pl
     with pytest.raises(ModelError, match="second reader, which stands beside the active model"):
         promote(place, card.model_id)
     facts = card.manifest()
+    assert list(card.folder.glob("echonext-*.safetensors"))
     assert facts["ready"]["source_bytes"] > 4e6 and len(facts["source_sha256"]) == 64 and "licence" in facts
 
 

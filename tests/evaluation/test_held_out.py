@@ -1,13 +1,13 @@
 """The short report of a manifest: keys, values against scikit-learn, and what a bootstrap of patients must do."""
 
-from types import SimpleNamespace
+import json
 
 import numpy as np
 import pytest
 from sklearn.metrics import mean_absolute_error, r2_score, roc_auc_score
 
 from echo2ecg_core.evaluation.held_out import interval_coverage, test_report, with_interval
-from echo2ecg_core.models.readouts import Outside, Readouts
+from echo2ecg_core.models.readouts import LabelledVectors, Readouts
 
 test_report.__test__ = False  # a function of the product, not a test
 
@@ -20,17 +20,18 @@ def made():
 
     def split(n):
         x = rng.normal(size=(n, 8))
-        return x, {"lvef": 48 + 8 * x[:, 0] + rng.normal(0, 4, n)}
+        return LabelledVectors(x, x, {"lvef": 48 + 8 * x[:, 0] + rng.normal(0, 4, n)}, np.arange(n) // 2)
 
-    train, calibration, (x, labels) = split(300), split(200), split(150)
-    labels["lvef"][::5] = np.nan
-    noise = {len(part): rng.normal(size=(len(part), 8)) for part in (train[0], calibration[0], x)}
-    fit = lambda a, b: Readouts.fit((a, train[1]), (b, calibration[1]), Outside.fit(a, b, directions=8))  # noqa: E731
-    readouts, blind = fit(train[0], calibration[0]), fit(noise[300], noise[200])
-    vectors, random_vectors = (SimpleNamespace(embedding=e, outside=e) for e in (x, noise[150]))
-    patients = np.arange(150) // 2
-    report = test_report(readouts, vectors, blind, random_vectors, train[1], labels, patients)
-    return report, readouts, blind, vectors, random_vectors, train[1]["lvef"], labels["lvef"], patients
+    def blinded(vectors):
+        noise = rng.normal(size=vectors.embedding.shape)
+        return LabelledVectors(noise, noise, vectors.labels, vectors.patients)
+
+    train, calibration, test = split(300), split(200), split(150)
+    test.labels["lvef"][::5] = np.nan
+    readouts, blind = Readouts.fit(train, calibration), Readouts.fit(blinded(train), blinded(calibration))
+    vectors, random_vectors = test, blinded(test)
+    report = test_report(readouts, vectors, train.labels, (blind, random_vectors))
+    return report, readouts, blind, vectors, random_vectors, train.labels["lvef"], test.labels["lvef"], test.patients
 
 
 def test_the_manifest_entry_has_the_figures_of_scikit_learn_on_the_ecgs_with_a_label(made):
@@ -60,7 +61,30 @@ def test_coverage_counts_the_values_inside_their_intervals(made):
         np.mean([low <= v <= high for v, (low, high) in zip(measured[known], limits, strict=True)])
     )
     assert found["median_width"] == pytest.approx(np.median(np.diff(limits, axis=1)))
+    ill = measured[known] < 40.5
+    inside = [low <= v <= high for v, (low, high) in zip(measured[known], limits, strict=True)]
+    assert (found["disease"], found["disease_n"]) == ("LVEF ≤ 40 %", ill.sum())
+    assert found["disease_coverage"] == pytest.approx(np.mean(np.array(inside)[ill]))
     assert found["low"] <= found["coverage"] <= found["high"] and (found["n"], found["level"]) == (known.sum(), 0.9)
+
+
+def test_without_an_interval_there_is_no_coverage_and_the_scores_stand_alone(made):
+    _, readouts, _, vectors, _, train, measured, patients = made
+    x = vectors.embedding
+    few = LabelledVectors(x[:12], x[:12], {"lvef": np.nan_to_num(measured[:12], nan=50.0)}, patients[:12])
+    bare = Readouts.fit(LabelledVectors(x, x, {"lvef": np.nan_to_num(measured, nan=48.0)}, patients), few)
+    known = np.isfinite(measured)
+    assert interval_coverage(bare, "lvef", x[known], measured[known], patients[known]) is None
+    entry = test_report(bare, vectors, {"lvef": train})["phenotypes"]["lvef"]
+    assert entry["r2"] > 0.5 and entry["mae"] > 0 and not {"coverage", "coverage_disease", "random_mae"} & set(entry)
+
+
+def test_too_few_test_ecgs_and_a_class_that_nobody_has_give_no_score(made):
+    _, readouts, _, vectors, _, train, _, _ = made
+    few = LabelledVectors(vectors.embedding[:12], vectors.outside[:12], {"lvef": np.full(12, 60.0)}, np.arange(12))
+    entry = test_report(readouts, few, {"lvef": train})["phenotypes"]["lvef"]
+    assert entry["r2"] is None and entry["auroc_reduced"] is None and entry["n"] == 12
+    json.dumps(entry, allow_nan=False)
 
 
 def mean_of(values):

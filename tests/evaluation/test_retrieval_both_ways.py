@@ -83,3 +83,20 @@ def peak_mb(n):
 def test_no_matrix_of_all_ecgs_and_studies_is_ever_held():
     """A (4000, 4000) matrix is 64 MB of similarities and 128 MB of differences in a phenotype; blocks need 40 MB."""
     assert peak_mb(4000) < 55
+
+
+def test_precision_by_phenotype_leaves_the_own_patient_out_and_equals_a_slow_loop(made):
+    ecgs, studies, own, values = made
+    patients = np.arange(40) // 2  # two studies a patient
+    ecg_ids, study_ids = [f"e{i}" for i in range(42)], [f"s{i}" for i in range(40)]
+    found = retrieval_report(
+        ecgs, studies, ecg_ids, study_ids, [study_ids[i] for i in own], {"lvef": values}, [f"p{i}" for i in patients]
+    )
+    threshold = 0.5 * values.std(ddof=1)
+    unit, precision = ecgs / np.linalg.norm(ecgs, axis=1, keepdims=True), []
+    for e in range(42):
+        others = [s for s in range(40) if patients[s] != patients[own[e]]]
+        ranked = sorted(others, key=lambda s: -float(studies[s] @ unit[e]))[:10]
+        precision.append(np.mean([abs(values[s] - values[own[e]]) <= threshold for s in ranked]))
+    told = found["by_phenotype"]["lvef"]["ecg_to_study"]["precision@10"]
+    assert told == pytest.approx(np.mean(precision)) and found["own_patient_left_out"]

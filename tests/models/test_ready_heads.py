@@ -1,5 +1,7 @@
 """Weights of ready models: recognised by keys, read safely, whole or refused; answers come through one interface."""
 
+import hashlib
+
 import numpy as np
 import pytest
 import torch
@@ -34,6 +36,8 @@ def test_a_published_file_is_recognised_by_its_keys_and_says_licence_and_origin(
     kept = found.networks[kind].state_dict()
     assert all(torch.equal(kept[key], state[key]) for key in kept)
     words = " ".join(found.notes)
+    sha256 = hashlib.sha256((tmp_path / "any-name.pt").read_bytes()).hexdigest()
+    assert f"SHA-256 {sha256}" in words and found.source_sha256 == sha256
     assert READY[kind].licence in words and READY[kind].source in words and READY[kind].can in words
 
 

@@ -81,3 +81,22 @@ def test_the_command_takes_models_one_after_the_other(place, tmp_path):
     done = CliRunner().invoke(app, [*given, "--workspace", str(workspace.folder), "--json"])
     assert done.exit_code == 0, done.output
     assert json.loads(done.stdout)["findings"]["lvef_le_45"]["patients"] == 30
+
+
+@pytest.mark.slow
+def test_a_model_of_ours_answers_in_chances_beside_a_ready_one_and_gets_its_report(tmp_path):
+    from echo2ecg_core.store.catalog import Catalog
+    from echo2ecg_core.store.model_registry import ModelRegistry
+    from tests.evaluation_workspace import evaluation_workspace
+
+    workspace = evaluation_workspace(tmp_path / "w")
+    card = import_model([published_file("echonext", tmp_path / "a.pt")], workspace).card
+    ours = ModelRegistry(workspace).active()
+    ids = list(Catalog(workspace).ecgs().ecg_id)
+    guesses = np.random.default_rng(0).random((len(ids), 12), np.float32)
+    ready_models._keep_scores(workspace, card, dict(zip(ids, guesses, strict=True)))
+    found = compare(workspace, [ours.model_id, card.model_id], None, tmp_path / "out")
+    entry = next(iter(found["findings"].values()))
+    assert entry["is_chance"] == {f"{ours.name} {ours.model_id}": True, f"EchoNext-Mini {card.model_id}": False}
+    assert found["models"][1]["ecgs_per_s"] is None  # these ECGs last 5 s; it reads 10
+    assert (tmp_path / "out" / "report.html").is_file() and (tmp_path / "out" / "tables").is_dir()

@@ -10,6 +10,7 @@ import pytest
 
 from echo2ecg_core.answers import maps as explore
 from echo2ecg_core.answers.embed import embed_job
+from echo2ecg_core.answers.loaded_model import load_readouts
 from echo2ecg_core.answers.readiness import abilities, readiness
 from echo2ecg_core.ecg.record import EcgRecord
 from echo2ecg_core.errors import ModelError, StoreError
@@ -19,7 +20,7 @@ from echo2ecg_core.store.database import Workspace
 from echo2ecg_core.store.model_registry import ModelRegistry
 from echo2ecg_core.store.paths import READOUTS_FILE
 from echo2ecg_core.store.vectors import load_vectors
-from echo2ecg_core.training import workspace_readouts
+from echo2ecg_core.training import readouts
 from echo2ecg_core.training.prepare import prepare_model
 from echo2ecg_core.training.promote import promote
 from tests.journey_workspace import untrained_model
@@ -165,14 +166,15 @@ def test_a_model_that_reads_ecgs_otherwise_than_its_vectors_were_made_is_refused
 
 
 def test_readouts_are_fitted_calibrated_and_tested_where_a_model_has_none(model_folder, place, tmp_path, monkeypatch):
-    monkeypatch.setattr(workspace_readouts, "FEWEST", 12)
+    monkeypatch.setattr(readouts, "LEAST", {"train": 12, "validation": 1, "test": 10})
     bare = changed(model_folder, tmp_path / "bare", lambda manifest: manifest.update(name="bare"))
     (bare / READOUTS_FILE).unlink()
     card = ModelRegistry(place).register(bare)
     with pytest.raises(ModelError, match="it has no readouts yet"):
         promote(place, card.model_id)
     with pytest.raises(
-        StoreError, match="at least 12 labelled ECGs of training and of validation patients; this workspace has 0 and 0"
+        StoreError,
+        match="needed are 12 train ECGs, 1 validation ECGs, 10 test ECGs; there are 0 train ECGs, 0 validation ECGs",
     ):
         prepare_model(place, card.model_id)
     add_ecgs(place, 39, first=30, splits=("train", "validation", "test"))
@@ -181,6 +183,7 @@ def test_readouts_are_fitted_calibrated_and_tested_where_a_model_has_none(model_
     assert manifest["readouts"]["labelled_ecgs"] == 13 == manifest["readouts"]["calibration_ecgs"]
     assert set(manifest["test"]["phenotypes"]) == {"lvef"}  # RVSP was measured three times only
     assert manifest["test"]["phenotypes"]["lvef"]["r2"] < 0.5
+    assert load_readouts(card.folder).heads["lvef"].predictive is None  # 13 ECGs calibrate no interval
 
 
 @pytest.mark.parametrize(

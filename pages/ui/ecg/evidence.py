@@ -5,15 +5,15 @@ from html import escape
 import streamlit as st
 
 from echo2ecg_core.ecg.record import EcgRecord
-from echo2ecg_core.figures.notation import MISSING, THIN, measured, number, percent
+from echo2ecg_core.figures.notation import MISSING, THIN, held_words, measured, number, percent
 from echo2ecg_core.phenotypes import PHENOTYPES
 from echo2ecg_core.store.model_registry import ModelCard
 from echo2ecg_core.store.times import default_days
 from pages.ui.errors import plain
 
 MOST_COLUMNS = 7  # phenotypes that fit beside the words; the others are on the study itself
-NEIGHBOURS_WORDS = """The nearest labelled ECGs by distance of their embeddings, and what the echo of the same patient
-measured, at most {days:g} days apart. They illustrate the estimate and do not enter it."""
+NEIGHBOURS_WORDS = """The nearest labelled ECGs of other patients by distance of their embeddings, one of each patient,
+and what their echo measured, at most {days:g} days apart. They illustrate the estimate and do not enter it."""
 
 
 def why(report: dict) -> None:
@@ -38,12 +38,14 @@ def _method(report: dict) -> list[str]:
     source, level, name = row["source"], percent(row["interval_level"]), plain(report["model"]["name"])
     fitted = f" It was fitted on {source['labelled_ecgs']} labelled ECGs." if source.get("labelled_ecgs") else ""
     calibrated = f" ({source['calibration_ecgs']} ECGs of other patients)" if source.get("calibration_ecgs") else ""
+    held = held_words(row)
     mark = " It has seen simulated hearts only." if report["model"]["synthetic"] else ""
     return [
         f"**The number.** The model *{name}* turns the tracing into an embedding; a readout turns the embedding into "
         f"each phenotype.{fitted}{mark}",
         f"**The interval.** In {level} of comparable patients the measured value lies inside. Its width comes from the "
-        f"model's errors on patients kept aside{calibrated}.",
+        f"model's errors on patients kept aside{calibrated} and varies smoothly with the estimate. It leaves out less "
+        f"on the side of the disease, where an estimate errs most. {held}".rstrip(),
         "**Chance outside** is the share of the same distribution of errors beyond the reference range.",
         "**Test R²** says how much of the difference between test patients the model explains: 1 all of it, 0 no more "
         "than the average patient.",
@@ -53,16 +55,17 @@ def _method(report: dict) -> list[str]:
 def neighbour_table(neighbours: list[dict]) -> str:
     """HTML table of the nearest labelled ECGs with their first measured phenotypes, nearest first."""
     names = [n for n in PHENOTYPES if any(n in row["phenotypes"] for row in neighbours)][:MOST_COLUMNS]
-    head = "<th>ECG</th><th>Study</th><th class='num'>Distance</th><th class='num'>Days apart</th>" + "".join(
-        f"<th class='num'>{PHENOTYPES[n].short}<br><small>{PHENOTYPES[n].unit}</small></th>" for n in names
+    head = (
+        "<th>ECG</th><th>Study</th><th class='num'>Days<br><small>apart</small></th><th class='num'>Distance</th>"
+        + "".join(f"<th class='num'>{PHENOTYPES[n].short}<br><small>{PHENOTYPES[n].unit}</small></th>" for n in names)
     )
     body = ""
     for row in neighbours:
         cells = "".join(f"<td class='num'>{measured(PHENOTYPES[n], row['phenotypes'].get(n))}</td>" for n in names)
         body += (
             f"<tr><td>{escape(row['ecg_id'])}</td><td>{escape(row['study_id'])}</td>"
-            f"<td class='num'>{number(row['distance'], 2)}</td>"
-            f"<td class='num'>{number(row.get('days_apart'), 1)}</td>{cells}</tr>"
+            f"<td class='num'>{number(row.get('days_apart'))}</td>"
+            f"<td class='num'>{number(row['distance'], 2)}</td>{cells}</tr>"
         )
     return f'<table class="e2e-table neighbours"><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>'
 

@@ -6,7 +6,7 @@ Positions are per cent of the axis, so the card fits any width without scaling i
 from collections import Counter
 from html import escape
 
-from echo2ecg_core.figures.notation import MISSING, THIN, interval, number, percent
+from echo2ecg_core.figures.notation import MISSING, THIN, held_words, interval, number, percent
 from echo2ecg_core.phenotypes import LVEF_CLASS_LABELS, PHENOTYPES
 
 LOW, HIGH = PHENOTYPES["lvef"].axis
@@ -26,22 +26,34 @@ def lvef_card(report: dict) -> str:
     if row is None or row["value"] is None:
         reason = row["reason"] if row else report["quality"].get("reason") or "Nothing was predicted."
         return f'{head}<div class="e2e-value"><b>{MISSING}</b></div><p class="e2e-muted">{escape(reason)}</p>'
-    low, high = row["interval"]
-    level = percent(row["interval_level"])
-    value = (
-        f'<div class="e2e-value"><b>{number(row["value"])}</b><i>%</i>'
-        f"<strong>{interval(low, high)}{THIN}%</strong><span>{level} interval</span></div>"
-    )
     measured = [n["phenotypes"]["lvef"] for n in report["neighbours"] if "lvef" in n.get("phenotypes", {})]
-    return head + value + lvef_axis(row["value"], (low, high), measured) + _legend(level, len(measured)) + _chances(row)
+    level = percent(row["interval_level"]) if row["interval"] else None
+    axis = lvef_axis(row["value"], row["interval"], measured)
+    return head + _value(row, level) + _held(row) + axis + _legend(level, len(measured)) + _chances(row)
 
 
-def lvef_axis(value: float, ends: tuple[float, float], measured: list[float]) -> str:
+def _value(row: dict, level: str | None) -> str:
+    """The estimate, and its interval or why there is none."""
+    beside = (
+        f"<strong>{interval(*row['interval'])}{THIN}%</strong><span>{level} interval</span>"
+        if row["interval"]
+        else f"<span>{escape(row.get('interval_reason') or 'No interval.')}</span>"
+    )
+    return f'<div class="e2e-value"><b>{number(row["value"])}</b><i>%</i>{beside}</div>'
+
+
+def _held(row: dict) -> str:
+    """How often the interval held on test patients, and for the diseased among them; "" where it was not tested."""
+    words = held_words(row) if row["interval"] else ""
+    return f'<p class="e2e-muted">{escape(words)}</p>' if words else ""
+
+
+def lvef_axis(value: float, ends: tuple[float, float] | None, measured: list[float]) -> str:
     """The axis: class bands, interval bar with the estimate, hollow circles for the neighbours' measured LVEF.
 
     Args:
         value: Estimate in per cent.
-        ends: Interval in per cent.
+        ends: Interval in per cent, or None.
         measured: LVEF measured by echo in the nearest ECGs' studies.
     """
     parts = [
@@ -50,7 +62,8 @@ def lvef_axis(value: float, ends: tuple[float, float], measured: list[float]) ->
     ]
     parts.append('<div class="rule"></div>')
     parts += [f'<div class="tick" style="left:{_at(tick)}">{tick}</div>' for tick in range(int(LOW), int(HIGH) + 1, 10)]
-    parts.append(interval_bar(*map(_inside, ends), capped=[LOW <= end <= HIGH for end in ends]))
+    if ends:
+        parts.append(interval_bar(*map(_inside, ends), capped=[LOW <= end <= HIGH for end in ends]))
     parts.append(f'<div class="estimate" style="left:{_at(value)}"></div>')
     seen: Counter = Counter()
     for lvef in sorted(measured):
@@ -67,10 +80,11 @@ def interval_bar(left: float, right: float, capped: list[bool]) -> str:
     return f'<div class="interval{caps}" style="left:{100 * left:.2f}%;width:{100 * (right - left):.2f}%"></div>'
 
 
-def _axis_words(value: float, ends: tuple[float, float], measured: list[float]) -> str:
+def _axis_words(value: float, ends: tuple[float, float] | None, measured: list[float]) -> str:
+    within = f"interval {interval(*ends)}" if ends else "no interval"
     nearest = ", ".join(number(v) for v in sorted(measured))
     return (
-        f"LVEF {number(value)} per cent, interval {interval(*ends)}. Classes: reduced to 40, mildly reduced 41 to 49, "
+        f"LVEF {number(value)} per cent, {within}. Classes: reduced to 40, mildly reduced 41 to 49, "
         f"preserved from 50." + (f" Measured in the nearest ECGs: {nearest}." if measured else "")
     )
 
@@ -88,9 +102,10 @@ def _width(low: float, high: float) -> str:
     return f"{100 * (high - low) / (HIGH - LOW):.2f}%"
 
 
-def _legend(level: str, n: int) -> str:
+def _legend(level: str | None, n: int) -> str:
     neighbours = f'<span><i class="ring"></i>{n} nearest ECGs, measured</span>' if n else ""
-    return f'<div class="e2e-legend"><span><i class="dot"></i>estimate, {level} interval</span>{neighbours}</div>'
+    estimate = f"estimate, {level} interval" if level else "estimate"
+    return f'<div class="e2e-legend"><span><i class="dot"></i>{estimate}</span>{neighbours}</div>'
 
 
 def _chances(row: dict) -> str:

@@ -2,7 +2,16 @@
 
 from html import escape
 
-from echo2ecg_core.figures.notation import MISSING, THIN, interval, measured_range, number, percent, predicted
+from echo2ecg_core.figures.notation import (
+    MISSING,
+    THIN,
+    held_words,
+    interval,
+    measured_range,
+    number,
+    percent,
+    predicted,
+)
 from echo2ecg_core.phenotypes import GRADES, PHENOTYPES
 
 GOOD_R2, FAIR_R2 = 0.5, 0.3
@@ -51,10 +60,18 @@ def _row(row: dict, sex: str | None) -> str:
     )
     return (
         f'<tr><th scope="row">{name}</th><td class="num"><b>{value}</b></td>'
-        f'<td class="unit">{escape(unit)}</td><td class="num">{measured_range(phenotype, *row["interval"])}</td>'
+        f'<td class="unit">{escape(unit)}</td>{_interval_cell(row)}'
         f'<td class="range">{range_bar(row, sex)}</td><td>{reference}</td>'
         f"<td>{_chance(row.get('chance_outside'))}</td><td class='r2'>{_trust(row.get('test_r2'))}</td></tr>"
     )
+
+
+def _interval_cell(row: dict) -> str:
+    """The interval with how often it held, told on hovering; a dash with the reason where there is none."""
+    if not row["interval"]:
+        return f'<td class="num muted" title="{escape(row.get("interval_reason") or "")}">{MISSING}</td>'
+    words = measured_range(PHENOTYPES[row["name"]], *row["interval"])
+    return f'<td class="num" title="{escape(held_words(row))}">{words}</td>'
 
 
 def range_bar(row: dict, sex: str | None) -> str:
@@ -77,11 +94,13 @@ def range_bar(row: dict, sex: str | None) -> str:
             at(open_end if end is None else end) for end, open_end in zip(ranges[who], (low, high), strict=True)
         )
         boxes.append(f'<div class="reference {place}" style="left:{left:.2f}%;width:{right - left:.2f}%"></div>')
-    left, right = (at(end) for end in row["interval"])
+    whisker = ""
+    if row["interval"]:
+        left, right = (at(end) for end in row["interval"])
+        whisker = f'<div class="interval" style="left:{left:.2f}%;width:{right - left:.2f}%"></div>'
     return (
         f'<div class="e2e-range" role="img" aria-label="{escape(_bar_words(row))}">'
-        f'<div class="rule"></div>{"".join(boxes)}'
-        f'<div class="interval" style="left:{left:.2f}%;width:{right - left:.2f}%"></div>'
+        f'<div class="rule"></div>{"".join(boxes)}{whisker}'
         f'<div class="estimate" style="left:{at(estimate):.2f}%"></div></div>'
     )
 
@@ -89,7 +108,8 @@ def range_bar(row: dict, sex: str | None) -> str:
 def _bar_words(row: dict) -> str:
     phenotype = PHENOTYPES[row["name"]]
     value = f"{predicted(phenotype, row['value'])} {row['unit']}".strip()
-    return f"{row['label']}: {value}, interval {measured_range(phenotype, *row['interval'])}"
+    within = f"interval {measured_range(phenotype, *row['interval'])}" if row["interval"] else "no interval"
+    return f"{row['label']}: {value}, {within}"
 
 
 def _reference(row: dict, sex: str | None, decimals: int) -> str:

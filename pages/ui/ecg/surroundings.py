@@ -12,10 +12,14 @@ from pages.ui.errors import plain, sentence
 
 STUDIES_PAGE = "pages/studies.py"
 NOTHING_DONE = "Nothing was derived, assumed, cropped or resampled."
-MEASURED = """**How far this ECG lies from the training ECGs** is the mean distance to the nearest of them, in what the
-network sees of the tracing (spread of its tokens, slopes of the signal). The percentile compares it with ECGs of
-patients kept aside; above the {limit}th the ECG is marked. The intervals are calibrated on such patients too, so
-outside they may be too narrow."""
+MEASURED = """**How far this ECG lies from the training ECGs** is the mean distance to the nearest of them, measured
+twice: in its *signal* (how power spreads over frequencies and leads: devices, filters, noise) and in what the *network*
+sees of it (shapes and how leads go together: inverted, reversed or exchanged leads). Each percentile compares it with
+ECGs of patients kept aside; above the {limit}th in either the ECG is marked. The intervals are calibrated on such
+patients too, so outside they may be too narrow.
+
+{measures}"""
+MEASURE_WORDS = {"signal": "Signal", "embedding": "What the network sees"}
 NO_MODEL = """<b>No model yet.</b> The tracing is shown; estimates follow as soon as a model is active
 (the sidebar shows what is being prepared)."""
 
@@ -58,7 +62,16 @@ def notice(report: dict) -> None:
             st.toggle("Predict anyway", key=session.INSIST_KEY, width="content")
         if outside:
             with st.popover("How this is measured", type="tertiary"):
-                st.markdown(MEASURED.format(limit=number(outside["limit_percentile"])))
+                limit = number(outside["limit_percentile"])
+                st.markdown(MEASURED.format(limit=limit, measures=_measures(outside)))
+
+
+def _measures(outside: dict) -> str:
+    """The percentile of each measure, as lines of a list."""
+    return "\n".join(
+        f"- {MEASURE_WORDS[name]}: {number(measure['percentile'], 1)}{', beyond the limit' if measure['flag'] else ''}"
+        for name, measure in outside.get("measures", {}).items()
+    )
 
 
 def _notice_line(words: str) -> None:

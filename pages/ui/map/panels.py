@@ -181,7 +181,7 @@ def your_ecg(prediction: Prediction | None, card: ModelCard, layout: str) -> You
     label = (
         "<b>Your ECG</b>"
         if lvef is None
-        else f"<b>Your ECG, LVEF {number(lvef['value'])}{THIN}%</b> ({interval(*lvef['interval'])})"
+        else f"<b>Your ECG, LVEF {number(lvef['value'])}{THIN}%</b> ({interval(*lvef['interval'] or (None, None))})"
     )
     if report["out_of_distribution"]["flag"]:
         label += "<br>outside the training data: place uncertain"

@@ -3,7 +3,7 @@
 import streamlit as st
 
 from echo2ecg_core.answers.loaded_model import why_no_studies
-from echo2ecg_core.answers.readiness import readiness
+from echo2ecg_core.answers.readiness import readiness, worth
 from echo2ecg_core.store import jobs
 from echo2ecg_core.store.database import Workspace
 from echo2ecg_core.store.model_registry import ModelCard, ModelRegistry
@@ -22,6 +22,8 @@ def promote(workspace: Workspace, model_id: str) -> None:
             f"New: **{plain(new.name)}** `{new.model_id}`{_seen(new)}  \n"
             f"Now active: {f'**{plain(old.name)}** `{old.model_id}`{_seen(old)}' if old else 'none'}"
         )
+        if state.readouts:
+            st.markdown("What the new one is worth:\n" + "\n".join(f"- {plain(w)}" for w in worth(workspace, new)))
         if state.lacks:
             st.warning(f"It cannot become active: its weights hold {', '.join(state.lacks)}.", icon=":material/block:")
         elif state.missing:

@@ -68,9 +68,9 @@ def _columns() -> dict:
     narrow = {name: st.column_config.TextColumn(width=85) for name in ("Vectors", "Map", "Readouts", "Report")}
     return narrow | {
         "Model": st.column_config.TextColumn(width=80),
-        "Name": st.column_config.TextColumn(width=230),
+        "Name": st.column_config.TextColumn(width=190),
         "What it can do": st.column_config.TextColumn(width="medium"),
-        "State": st.column_config.TextColumn(width=90),
+        "State": st.column_config.TextColumn(width=130),
         "Trained on": st.column_config.TextColumn(width=130),
         "Registered": st.column_config.TextColumn(width=125),
     }

@@ -9,7 +9,7 @@ from echo2ecg_core.reports import charts, comparison, tables
 from echo2ecg_core.reports.charts import Chart
 from echo2ecg_core.reports.document import Report
 from echo2ecg_core.reports.folder import evaluated_models
-from echo2ecg_core.reports.html_page import LIKENESS_WORDS, outside_words, provenance_rows
+from echo2ecg_core.reports.html_page import likeness_words, outside_words, provenance_rows
 from pages.ui import resources
 from pages.ui.errors import sentence
 from pages.ui.report import report_session
@@ -109,7 +109,7 @@ def retrieval(report: Report, state: tuple) -> list[Chart]:
     )
     if (alike := tables.likeness_table(report)).rows:
         _table(alike)
-        st.caption(LIKENESS_WORDS)
+        st.caption(likeness_words(report))
     return drawn
 
 

@@ -129,7 +129,9 @@ def search_facts(place, report: dict, left: Candidates) -> None:
     lvef = next((row for row in report["phenotypes"] if row["name"] == "lvef" and row["value"] is not None), None)
     facts = [f"Echo studies nearest to <b>{escape(report['ecg']['source'])}</b> in the shared ECG–echo space"]
     if lvef:
-        facts.append(f"predicted LVEF <b>{number(lvef['value'])}{THIN}%</b> ({interval(*lvef['interval'])})")
+        facts.append(
+            f"predicted LVEF <b>{number(lvef['value'])}{THIN}%</b> ({interval(*lvef['interval'] or (None, None))})"
+        )
     facts.append(f"{len(left.study_ids)} of {left.total} studies searched")
     place.html(f"<div class='e2e-facts'>{' · '.join(facts)}</div>")
 

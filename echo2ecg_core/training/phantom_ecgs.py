@@ -1,0 +1,161 @@
+"""ECGs of a phantom cohort as vectors: simulated, prepared, embedded and forgotten; no file, no echo, no catalogue.
+
+An ECG alone costs a thousandth of an echo study, so patients that a model has never seen cost nothing: thousands of
+them calibrate and judge the shipped readouts. Vectors are kept in shards, so that a stopped run goes on where it was;
+labels are drawn again from the seed, with the noise of observers.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, time
+from pathlib import Path
+
+import numpy as np
+
+from echo2ecg_core.errors import StoreError
+from echo2ecg_core.progress import Progress, silent
+
+SHARD = 50  # patients
+Change = Callable[[np.ndarray, np.random.Generator], np.ndarray]
+
+
+@dataclass(frozen=True, eq=False)
+class PhantomEcgs:
+    """n ECGs with a study close in time, in the order of their patients.
+
+    Attributes:
+        embedding: Name of a network -> (n, width).
+        outside: (n, f) features of the distance to the training data that need no network.
+        labels: Phenotype -> (n,) as an observer of the study writes them down; `truth` the same without noise.
+        conduction, sex: (n,) words.
+        patients: (n,) numbers.
+        ecg_ids: (n,).
+    """
+
+    embedding: dict[str, np.ndarray]
+    outside: np.ndarray
+    labels: dict[str, np.ndarray]
+    truth: dict[str, np.ndarray]
+    conduction: np.ndarray
+    sex: np.ndarray
+    patients: np.ndarray
+    ecg_ids: list[str]
+
+
+def embedded_ecgs(
+    networks: dict,
+    seed: int,
+    patients: Sequence[int],
+    folder: Path,
+    *,
+    bodies: int = 0,
+    within_days: float = 7.0,
+    change: Change | None = None,
+    progress: Progress = silent,
+) -> PhantomEcgs:
+    """The ECGs of some patients of a cohort, each with its nearest study, embedded by every network.
+
+    Args:
+        networks: Name -> `Echo2ECG` in eval mode; all want their ECGs prepared alike.
+        seed: Of the cohort; a patient's hearts and ECGs depend on it and on the number alone.
+        patients: Their numbers from 0.
+        folder: Of the shards; one folder holds one choice of all the other arguments but `patients`.
+        bodies: Every ECG also from so many other bodies.
+        within_days: Largest distance between ECG and study.
+        change: Signal (12, n) in mV and a generator of this ECG -> the signal that is embedded instead.
+        progress: Told share and message.
+
+    Raises:
+        StoreError: the folder holds vectors of other ECGs.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    wanted, visits, parts = set(patients), [], []
+    starts = sorted({number // SHARD * SHARD for number in wanted})
+    for done, start in enumerate(starts):
+        numbers = [number for number in range(start, start + SHARD) if number in wanted]
+        rows = _visits(seed, numbers, bodies, within_days)
+        path = folder / f"{start:05d}.npz"
+        if not path.exists() and rows:
+            _write(path, _vectors(networks, rows, change))
+        if rows:
+            visits += rows
+            with np.load(path, allow_pickle=False) as archive:
+                parts.append({key: archive[key] for key in archive.files})
+            if list(parts[-1]["ecg_ids"]) != [ecg.ecg_id for ecg, _, _ in rows]:
+                raise StoreError(
+                    f"The folder {folder.name} holds vectors of other ECGs ({path.name}).", "Give another folder."
+                )
+        progress((done + 1) / len(starts), f"Embedding simulated ECGs: {len(visits)}")
+    return _gathered(list(networks), parts, visits)
+
+
+def _visits(seed: int, numbers: list[int], bodies: int, within_days: float) -> list[tuple]:
+    """(ECG, nearest study, patient number) of these patients."""
+    from echo2ecg_core.phantom.cohort import PhantomCohort
+    from echo2ecg_core.training.phantom_data import in_another_body
+
+    cohort, rows = PhantomCohort(max(numbers, default=0) + 1, seed, observer_noise=True), []
+    for number in numbers:
+        patient = cohort.patient(number)
+        for ecg in patient.ecgs:
+            apart, study = min(
+                ((_days(ecg.time, study), study) for study in patient.studies), key=lambda found: found[0]
+            )
+            if apart <= within_days:
+                versions = [ecg, *(in_another_body(ecg, body) for body in range(1, bodies + 1))]
+                rows += [(version, study, number) for version in versions]
+    return rows
+
+
+def _days(when: datetime, study) -> float:
+    return abs((when - datetime.combine(study.date, time())).total_seconds()) / 86400
+
+
+def _vectors(networks: dict, rows: list[tuple], change: Change | None) -> dict[str, np.ndarray]:
+    """Embeddings by every network, and features, of a few hundred ECGs."""
+    from echo2ecg_core.answers.loaded_model import ecg_vectors
+    from echo2ecg_core.ecg.preprocess import prepare_ecg
+    from echo2ecg_core.phantom.cohort import ECG_RATE_HZ
+
+    spec, windows = next(iter(networks.values())).spec.ecg_input, []
+    for ecg, _, _ in rows:
+        signal = ecg.signal_mv()
+        if change is not None:
+            signal = change(signal, np.random.default_rng([*ecg.seed, 31]))
+        windows.append(
+            prepare_ecg(
+                signal,
+                ECG_RATE_HZ,
+                target_hz=spec.sampling_rate_hz,
+                n_samples=spec.n_samples,
+                order=spec.order,
+                windows=spec.windows,
+            )
+        )
+    found = {name: ecg_vectors(network, np.stack(windows)) for name, network in networks.items()}
+    outside = next(iter(found.values())).outside.astype(np.float32)
+    named = {f"embedding.{name}": vectors.embedding for name, vectors in found.items()}
+    return named | {"outside": outside, "ecg_ids": np.array([ecg.ecg_id for ecg, _, _ in rows])}
+
+
+def _write(path: Path, arrays: dict[str, np.ndarray]) -> None:
+    temporary = path.with_name(f".writing-{path.name}")
+    np.savez(temporary, **arrays)
+    temporary.replace(path)
+
+
+def _gathered(names: list[str], parts: list[dict], visits: list[tuple]) -> PhantomEcgs:
+    seen = [(study.labels(), study.heart.labels()) for _, study, _ in visits]
+    labels, truth = (
+        {name: np.array([both[which][name] for both in seen], float) for name in seen[0][0]} for which in (0, 1)
+    )
+    return PhantomEcgs(
+        {name: np.concatenate([part[f"embedding.{name}"] for part in parts]) for name in names},
+        np.concatenate([part["outside"] for part in parts]),
+        labels,
+        truth,
+        np.array([study.heart.conduction for _, study, _ in visits]),
+        np.array([study.heart.sex for _, study, _ in visits]),
+        np.array([number for _, _, number in visits]),
+        [ecg.ecg_id for ecg, _, _ in visits],
+    )
