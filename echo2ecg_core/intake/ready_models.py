@@ -282,7 +282,11 @@ def forget(workspace: Workspace, ecg_ids: Iterable[str], study_ids: Iterable[str
             content = {"model": card.name, "mark": MARK, "studies": {i: v for i, v in read.items() if i not in studies}}
             write_atomically(readings_path(workspace, card.model_id), json.dumps(content).encode())
     for path in sorted((workspace.folder / FOLDER).glob("*.npz")):
-        kept = read_kept(path)
+        try:
+            kept = read_kept(path)
+        except StoreError:  # damaged: nobody can tell whose vectors are in it
+            path.unlink()
+            continue
         rows = [row for row, ecg_id in enumerate(kept.ids) if ecg_id not in ecgs]
         if len(rows) == len(kept.ids):
             continue

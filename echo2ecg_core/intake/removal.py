@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from echo2ecg_core.errors import StoreError
+from echo2ecg_core.intake.ready_models import forget
 from echo2ecg_core.store import jobs
 from echo2ecg_core.store.database import Workspace
 from echo2ecg_core.store.paths import prepared_folder
@@ -68,8 +69,20 @@ def remove(
         (workspace.blobs / name).unlink(missing_ok=True)
     shutil.rmtree(prepared_folder(workspace), ignore_errors=True)  # made again by the next training
     vectors, maps = _drop_vectors(workspace, ids), _drop_maps(workspace, ids)
+    forget(workspace, ids["ecg"], ids["study"])
     counts = {name: len(ids[one]) for name, one in (("patients", "patient"), ("studies", "study"), ("ecgs", "ecg"))}
     return Removed(**counts, clips=len(ids["clip"]), files=len(unused), vectors=vectors, maps=maps)
+
+
+def look(workspace: Workspace, kind: str, id: str) -> Removed:
+    """What would go with a cohort, patient, study or ECG; nothing is changed.
+
+    Raises:
+        StoreError: there is no such one.
+    """
+    with workspace.connect() as db:
+        ids = _ids_of(db, kind, id)
+    return Removed(len(ids["patient"]), len(ids["study"]), len(ids["clip"]), len(ids["ecg"]), 0, 0, 0)
 
 
 def _ids_of(db: sqlite3.Connection, kind: str, id: str) -> dict[str, set[str]]:

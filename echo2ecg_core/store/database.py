@@ -79,6 +79,9 @@ MIGRATIONS = (
     ALTER TABLE ecgs ADD COLUMN own_study_id TEXT;
     ALTER TABLE clips ADD COLUMN file_hash TEXT;
     """,
+    """
+    CREATE TABLE kept_ids (cohort TEXT PRIMARY KEY);
+    """,
 )
 
 _open = threading.local()  # .transactions: database file -> the connection of this thread's open write

@@ -5,6 +5,7 @@ import pytest
 
 from echo2ecg_core.errors import StoreError
 from echo2ecg_core.intake.removal import remove
+from echo2ecg_core.intake.vectors_of_others import ImportedVectors, keep, read_kept
 from echo2ecg_core.store import jobs
 from echo2ecg_core.store.catalog import Catalog
 from echo2ecg_core.store.database import Workspace
@@ -34,6 +35,13 @@ def place(tmp_path):
     np.savez(place.maps / "m.npz", together_ids=np.array(["ecg:E0", "study:S3"]))
     np.savez(place.maps / "other.npz", together_ids=np.array(["ecg:E9"]))
     return place
+
+
+def test_vectors_of_imported_encoders_go_too(place):
+    matrix, ids = np.ones((4, 3), np.float32), ("E0", "E1", "E2", "E3")
+    keep(place, "theirs", ImportedVectors("theirs.npy", matrix, ids, {"label": "Theirs"}))
+    remove(place, cohort="north")
+    assert read_kept(place.folder / "encoders" / "theirs.npz").ids == ("E2", "E3")
 
 
 def ids_in(place):
