@@ -177,14 +177,14 @@ def electrode_rows(signals: list[np.ndarray], paced: np.ndarray) -> list[dict]:
     return rows
 
 
-def placement_confidence(signal: np.ndarray) -> float:
-    """Confidence of `misplaced_leads`, 0 where some lead shows no complexes."""
+def misplaced(signal: np.ndarray) -> tuple[float, str | None]:
+    """`misplaced_leads` of a signal; 0 and None where some lead shows no complexes."""
     working, _ = at_working_rate(signal, RATE_HZ)
     beats = find_beats(working)
     if beats is None or not beats.leads.all():
-        return 0.0
+        return 0.0, None
     waves = delineate(beats.windows, float(np.median(np.diff(beats.r_peaks))) / samples(1000))
-    return 0.0 if waves is None else misplaced_leads(beats.median, waves, paced=paced_beats(beats))[0]
+    return (0.0, None) if waves is None else misplaced_leads(beats.median, waves, paced=paced_beats(beats))
 
 
 def placement_rows(signals: list[np.ndarray]) -> list[dict]:
@@ -200,7 +200,7 @@ def placement_rows(signals: list[np.ndarray]) -> list[dict]:
         {
             "row": kind,
             "called_misplaced": banded(
-                np.array([placement_confidence(change(signal)) >= LIMITING for signal in signals], float), np.mean
+                np.array([misplaced(change(signal))[0] >= LIMITING for signal in signals], float), np.mean
             ),
         }
         for kind, change in kinds.items()

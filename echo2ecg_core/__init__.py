@@ -38,7 +38,11 @@ __all__ = [
 
 
 def read_ecg(
-    source: str | Path | bytes | Mapping[str, bytes], name: str | None = None, sampling_rate_hz: float | None = None
+    source: str | Path | bytes | Mapping[str, bytes],
+    name: str | None = None,
+    sampling_rate_hz: float | None = None,
+    unit: str | None = None,
+    lead_order: str | Sequence[str] | None = None,
 ) -> EcgRecord:
     """The ECG in a file, recognised by its content.
 
@@ -46,6 +50,8 @@ def read_ecg(
         source: Path of a file (of a WFDB record the header or a signal file), bytes, or several files by name.
         name: File name of bytes, kept as the record's `source`.
         sampling_rate_hz: For files that do not hold their rate.
+        unit: Unit of the values ("mV", "µV", "4.88 µV" for a count), for files that do not say it.
+        lead_order: Lead of each column ("I,II,III,aVR,aVL,aVF,V1-V6"), for files that do not say it.
 
     Returns:
         A record with `signal_mv` (12, n), `sampling_rate_hz`, `leads`, `format` and `notes`: what was derived, assumed
@@ -56,7 +62,7 @@ def read_ecg(
     """
     from echo2ecg_core.ecg.readers import read_ecg as read
 
-    return read(source, name, sampling_rate_hz)
+    return read(source, name, sampling_rate_hz, unit, lead_order)
 
 
 def open_workspace(folder: str | Path | None = None) -> Workspace:
@@ -87,9 +93,9 @@ def predict(record: EcgRecord, workspace: Workspace | None = None, *, insist: bo
         insist: Predict although the signal quality is unusable.
 
     Returns:
-        A prediction: `.report` holds the document that `predict --json` prints (`phenotypes` with value, interval and
-        reference range, `quality`, `measurements`, `neighbours`, `out_of_distribution`), `.embedding` (192,) and
-        `.aligned` (512,), None where nothing was predicted.
+        A prediction: `.report` holds the document that `predict --json` prints, less the second readers: `phenotypes`
+        with value, interval and reference range, `quality`, `measurements`, `neighbours`, `out_of_distribution`;
+        `.embedding` (192,) and `.aligned` (512,), None where nothing was predicted.
 
     Raises:
         SignalError: the recording is shorter than the model's window.

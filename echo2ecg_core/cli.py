@@ -215,7 +215,7 @@ def check(
 @app.command("import")
 def import_archive(
     folder: Path,
-    cohort: Annotated[str, typer.Option(help="Name of the cohort; ids belong to it.")] = "Imported",
+    cohort: Annotated[str, typer.Option(help="Name of the cohort; ids belong to it. Without: the data set's.")] = "",
     layout: Annotated[str, typer.Option(help="auto, or the name of a layout; a wrong name lists all.")] = "auto",
     labels: Annotated[Path | None, typer.Option(help="A table of labels (CSV, Excel) beside the data.")] = None,
     map_file: Annotated[
@@ -251,7 +251,7 @@ def import_archive(
     open_workspace(place)
     job = run_here(place, "import", import_parameters(folder, options))
     kept = import_report(place, job.job_id)
-    report = IngestReport(**kept.pop("added"), **{name: kept[name] for name in kept if name != "cohort"})
+    report = IngestReport(**kept.pop("added"), **kept)
     print_json(report.as_json()) if as_json else print("\n".join(summary_lines(report)))
 
 

@@ -2,6 +2,7 @@
 
 from pages.ui import admin_gate, panels, resources
 from pages.ui.archive import panels as archive_panels
+from pages.ui.archive.removing import removing
 from pages.ui.errors import errors_in_words
 
 admin_gate.require_admin()
@@ -11,3 +12,4 @@ with errors_in_words():
     archive_panels.counts(workspace)
     archive_panels.form(workspace)
     archive_panels.imports(workspace)
+    removing(workspace)

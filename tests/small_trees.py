@@ -237,3 +237,33 @@ def chapman(root: Path) -> Path:
             root / "WFDBRecords" / "01" / "010" / name, comments=(f"Age: {age}", f"Sex: {sex}", "Dx: 426783006")
         )
     return root
+
+
+def reference_files(root: Path) -> Path:
+    import torch
+
+    table(
+        root / "pairs.csv",
+        """
+ecg_study_id,echo_study_id,ecg_filepath,echo_filepath,echo_filename,echo_embed_idx,sampling_rate_hz
+E11,1077,ecg_011.pt,videos/echo_1077_1.avi,echo_1077_1.avi,25,400
+E11,1077,ecg_011.pt,videos/echo_1077_2.avi,echo_1077_2.avi,26,400
+E11,1078,ecg_011.pt,videos/echo_1078_0.avi,echo_1078_0.avi,27,400
+E12,1078,ecg_012.pt,videos/echo_1078_0.avi,echo_1078_0.avi,27,400
+E2,1014,ecg_002.pt,videos/echo_1014_2.avi,echo_1014_2.avi,6,400
+""",
+    )
+    table(
+        root / "metadata.csv",
+        """
+filename,lvedv,lvesv,lvsv,lvef
+echo_1077_1.avi,120.8,60.7,60.1,50
+echo_1077_2.avi,120.8,60.7,60.1,54
+echo_1014_2.avi,90,30,60,66
+""",
+    )
+    for name in ("ecg_011", "ecg_012", "ecg_002"):
+        torch.save(torch.tensor(signal_mv(400).T, dtype=torch.float32), root / f"{name}.pt")
+    for n, name in enumerate(("1077_1", "1077_2", "1078_0")):
+        avi(root / "videos" / f"echo_{name}.avi", n)
+    return root

@@ -11,7 +11,7 @@ import pytest
 
 from echo2ecg_core import worker
 from echo2ecg_core.ecg.record import EcgRecord
-from echo2ecg_core.errors import DiskFull
+from echo2ecg_core.errors import DiskFull, StoreError
 from echo2ecg_core.store import jobs
 from echo2ecg_core.store.catalog import Catalog
 from echo2ecg_core.store.database import Workspace
@@ -110,3 +110,14 @@ def test_the_catalogs_own_writes_on_a_full_disk_are_a_sentence_and_lose_nothing(
     assert catalog.counts()["studies"] == kept + 1
     with place.connect() as db:
         assert db.execute("PRAGMA integrity_check").fetchone()[0] == "ok"
+
+
+def test_a_workspace_on_a_read_only_disk_is_read_and_a_write_to_it_is_refused_in_words(place, disk):
+    catalog = Catalog(place)
+    catalog.add_patient("P", split="test", cohort="c", synthetic=True)
+    subprocess.run(["mount", "-o", "remount,ro", disk], check=True)
+    assert catalog.counts()["patients"] == 1 and place.version() > 0 and jobs.jobs(place) == []
+    with pytest.raises(StoreError, match="cannot be opened for writing.*Check that"):
+        catalog.add_study("S", "P")
+    with pytest.raises(StoreError, match="cannot be opened for writing"):
+        jobs.queue(place, "map")

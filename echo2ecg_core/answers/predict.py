@@ -249,7 +249,7 @@ def _graded(estimate: Estimate) -> dict:
     """The chance of moderate or worse as the value, the grades inside the interval, the chance of each grade."""
     return {
         "value": round(1 - estimate.chance_at_most(GRADE_LIMITS[MODERATE - 1]), 4),
-        "interval": [min(max(round(end), 0), len(GRADES) - 1) for end in estimate.interval],
+        "interval": [round(end) for end in estimate.interval],
         "classes": _classes(estimate, GRADE_LIMITS, GRADES),
     }
 

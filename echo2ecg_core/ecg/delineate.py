@@ -23,7 +23,8 @@ T_LOWPASS_HZ, T_FRACTION, T_HUMP = 10.0, 0.25, 0.7
 T_LENIENT, T_STRICT = 0.12, 0.4  # in place of T_FRACTION
 P_LOWPASS_HZ, P_FRACTION, P_HUMP = 20.0, 0.3, 0.5
 LONGEST_PR = samples(420)
-P_WINDOW, P_GAP = samples(280), samples(30)  # before the QRS onset, whose filtered foot reaches back
+P_WINDOW, P_GAP = samples(250), samples(30)  # before the QRS onset, whose filtered foot reaches back
+FAR_P, P_REPEATS_FAR = samples(100), 0.6  # still earlier, for first-degree block
 SMALLEST_MV = 0.006  # root mean square of a wave too low to be seen
 LONGEST_QTC_S, SHORTEST_QTC_S = 0.60, 0.22
 
@@ -187,10 +188,11 @@ def _p_onset(beats: np.ndarray, qrs_onset: int, previous_t: int) -> tuple[int | 
     if latest - start < samples(60):
         start = max(latest - samples(100), samples(10))  # a fast rate: P on the end of T
     smoothed = band(beats, None, P_LOWPASS_HZ)
-    decisive = slice(max(qrs_onset - P_WINDOW, previous_t, samples(10)), max(qrs_onset - P_GAP, samples(110)))
-    if decisive.stop - decisive.start < samples(100):
-        decisive = slice(decisive.stop - samples(100), decisive.stop)
-    repeats, noise = _repeating_share(smoothed[:, :, decisive])
+    repeats, noise = _repeating_share(smoothed[:, :, _p_window(qrs_onset, previous_t, P_GAP)])
+    if repeats < P_REPEATS_FAR:  # first-degree block: look further ahead of the complex
+        far, far_noise = _repeating_share(smoothed[:, :, _p_window(qrs_onset, previous_t, P_GAP + FAR_P)])
+        if far >= P_REPEATS_FAR:
+            repeats, noise = far, far_noise
     if repeats < P_REPEATS:
         return None, repeats
     part = np.median(smoothed, axis=0)[:, start:latest] / noise[:, None]
@@ -200,6 +202,13 @@ def _p_onset(beats: np.ndarray, qrs_onset: int, previous_t: int) -> tuple[int | 
     rise = _first_rise(velocity, top)
     calm = np.flatnonzero(velocity[: rise + 1] <= P_FRACTION * velocity[rise])
     return (int(start + calm[-1]) if len(calm) else None), repeats
+
+
+def _p_window(qrs_onset: int, previous_t: int, gap: int) -> slice:
+    """Returns the samples in which a P wave is looked for, at least 100 ms, ending `gap` before the complex."""
+    stop = max(qrs_onset - gap, samples(110))
+    start = max(stop - P_WINDOW, previous_t, samples(10))
+    return slice(min(start, stop - samples(100)), stop)
 
 
 def _without_line(signal: np.ndarray) -> np.ndarray:

@@ -156,7 +156,7 @@ def _over_minutes(judged: list[Quality], minutes: tuple[Minute, ...]) -> Quality
 
 
 def _alike(minutes: tuple[Minute, ...]) -> dict[tuple[str, str], list[int]]:
-    """Numbers of the minutes by verdict and reason, worst verdict first; many reasons become the first."""
+    """Numbers of the minutes by verdict and reason, worst verdict first; many reasons of a verdict become its first."""
     found: dict[tuple[str, str], list[int]] = {}
     for verdict in reversed(VERDICTS):
         same = [(number, minute.reason) for number, minute in enumerate(minutes, start=1) if minute.verdict == verdict]
@@ -213,14 +213,13 @@ def _longest_run(mask: np.ndarray) -> int:
 def _electrodes(working: np.ndarray, beats: Beats) -> tuple[float, tuple[str, ...]]:
     """Returns the plausibility of the limb leads and notes on electrodes and pacing."""
     notes = []
-    paced = paced_beats(beats)
-    if paced:
+    if paced_beats(working, beats):
         notes.append("Pacing spikes precede the complexes; intervals and estimates may not apply.")
     usual_rr_s = float(np.median(np.diff(beats.r_peaks))) / RATE_HZ
     waves = delineate(beats.windows[:, beats.leads], usual_rr_s)
     if waves is None or not beats.leads[[*range(6), -1]].all():
         return 1.0, tuple(notes)
-    plausibility, swapped = limb_lead_plausibility(beats.median, waves, paced=paced)
+    plausibility, swapped = limb_lead_plausibility(beats.median, waves)
     if swapped:
         notes.append(f"The limb leads look as if the electrodes of {swapped} were swapped.")
     return plausibility, tuple(notes)

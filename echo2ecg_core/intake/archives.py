@@ -60,10 +60,10 @@ def import_archive(workspace: Workspace, parameters: dict, progress: Progress) -
     else:
         folder = Path(parameters["folder"])
     options = options_of(parameters)
-    report = asdict(ingest(folder, workspace, cohort=parameters["cohort"], progress=progress, options=options))
+    report = asdict(ingest(folder, workspace, cohort=options.cohort, progress=progress, options=options))
     added = {what: report.pop(what) for what in ("patients", "studies", "clips", "ecgs")}
     if "job_id" in parameters:
-        _write_report(workspace, parameters["job_id"], {"cohort": parameters["cohort"], "added": added, **report})
+        _write_report(workspace, parameters["job_id"], {"cohort": report.pop("cohort"), "added": added, **report})
     if upload:
         shutil.rmtree(unpacked, ignore_errors=True)
         (workspace.folder / "uploads" / upload).unlink(missing_ok=True)
@@ -101,7 +101,7 @@ def options_of(parameters: dict) -> Options:
     """How a job's parameters (see `import_archive`) say that an import is read."""
     labels, key = parameters.get("labels"), parameters.get("key")
     return Options(
-        cohort=parameters.get("cohort") or "Imported",
+        cohort=parameters.get("cohort") or "",
         layout=parameters.get("layout") or "auto",
         labels=Path(labels) if labels else None,
         told={name: column_from(name, means) for name, means in (parameters.get("map") or {}).items()},
@@ -178,7 +178,7 @@ def unpack(path: Path, target: Path) -> Path:
         shutil.rmtree(target, ignore_errors=True)
         raise StoreError(
             "The zip holds no folder with labels.csv, ecgs.csv or the files of a data set that is known.",
-            'Pack the folder that holds them; see README, "Import".',
+            "Pack the folder that holds them; see docs/archives.md.",
         ) from error
 
 

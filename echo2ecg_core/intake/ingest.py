@@ -41,6 +41,7 @@ class IngestReport:
         notes: What was settled, converted or left off.
         ignored: {what, reason}; of real patients counted by reason, the preview names them.
         pseudonyms: True where ids and dates were replaced.
+        cohort: Whom the ids belong to.
     """
 
     ecgs: int = 0
@@ -52,6 +53,7 @@ class IngestReport:
     notes: list[str] = field(default_factory=list)
     ignored: list[dict] = field(default_factory=list)
     pseudonyms: bool = False
+    cohort: str = ""
 
     def as_json(self) -> dict:
         """The report as one JSON document."""
@@ -77,12 +79,12 @@ class Options:
     """How an import is read.
 
     Attributes:
-        layout: Name of a layout's file, or "auto". labels: A table of labels beside the data. told: Columns that
-            a person has mapped. cohort: Whom the ids belong to. keep_ids: Ids, dates and ages stay as they are. key:
-            Where the table that leads back is written, outside the workspace.
+        layout: Name of a layout's file, or "auto". labels: A table of labels beside the data.
+        told: Columns that a person has mapped. cohort: Whom the ids belong to; "": what the layout calls it.
+        keep_ids: Ids, dates and ages stay as they are. key: Where the table that leads back is written.
     """
 
-    cohort: str = "Imported"
+    cohort: str = ""
     layout: str = "auto"
     labels: Path | None = None
     told: Mapping[str, Column] = field(default_factory=dict)
@@ -113,6 +115,7 @@ def ingest(
     options = replace(options or Options(), cohort=cohort, keep_ids=keep_ids or bool(options and options.keep_ids))
     plan = plan_of(Path(folder), options.layout, options.labels, options.told)
     plan.synthetic = plan.synthetic or synthetic
+    options = replace(options, cohort=options.cohort or plan.cohort)
     check(plan, workspace, options)
     return _Import(plan, workspace, options, progress).run()
 
@@ -123,6 +126,7 @@ def check(plan: Plan, workspace: Workspace, options: Options) -> None:
     Raises:
         ImportRefused: it cannot; holds every reason.
     """
+    options = replace(options, cohort=options.cohort or plan.cohort)
     if workspace.exists():
         names = _Names(plan, workspace, options)
         with workspace.connect() as db:
@@ -135,10 +139,17 @@ def check(plan: Plan, workspace: Workspace, options: Options) -> None:
                 kind: dict(tuple(r) for r in db.execute(f"{_GIVEN} AND kind = ?", (options.cohort, kind)))
                 for kind in ("patient", "study", "ecg")
             }
+            facts = {
+                kind: dict(tuple(r) for r in db.execute(f"SELECT {kind}_id, {fact} FROM {table} WHERE {fact} NOT NULL"))
+                for kind, table, fact in _IDENTITY
+            }
         _against_catalog(plan, names, split, known, given)
+        _same_data_set(plan, names, facts, given)
     plan.problems.raise_if_any()
 
 
+# what tells whether an id means the same person and visit as before
+_IDENTITY = (("patient", "patients", "sex"), ("study", "studies", "study_date"), ("ecg", "ecgs", "ecg_time"))
 _GIVEN = "SELECT given_id, id FROM given_ids WHERE cohort = ?"
 
 
@@ -155,6 +166,26 @@ def _against_catalog(plan: Plan, names: "_Names", split: dict, known: dict, give
             mine = given["patient"].get(names.of("patient", row.patient_id))
             if owner is not None and owner != mine:
                 plan.problems.add(f"{words} of this cohort belongs to another patient in the workspace.")
+
+
+def _same_data_set(plan: Plan, names: "_Names", facts: dict, given: dict) -> None:
+    """Another data set under the name of one that is here would pass for corrections of it, and lose its ECGs."""
+    told = {
+        "patient": {p.patient_id: p.sex for p in plan.patients.values()},
+        "study": {s.study_id: names.moment(s.study_date, s.patient_id) for s in plan.studies.values()},
+        "ecg": {e.ecg_id: names.moment(e.ecg_time, e.patient_id) for e in plan.ecgs.values()},
+    }
+    same = differ = 0
+    for kind, values in told.items():
+        for id, now in values.items():
+            was = facts[kind].get(given[kind].get(names.of(kind, id)))
+            if was is not None and now is not None:
+                same, differ = same + (was[:10] == now[:10]), differ + (was[:10] != now[:10])
+    if differ > max(1, same):
+        plan.problems.add(
+            f"Of what this cohort has in the workspace already, {differ} of {same + differ} sexes and days are others "
+            "here: it seems to be another data set. Give it a cohort name of its own."
+        )
 
 
 def split_of(patient_id: str) -> str:
@@ -189,7 +220,7 @@ class _Import:
     def __init__(self, plan: Plan, workspace: Workspace, options: Options, progress: Progress):
         self.plan, self.workspace, self.options, self.progress = plan, workspace, options, progress
         self.names = _Names(plan, workspace, options)
-        self.catalog, self.report = Catalog(workspace), IngestReport(notes=list(plan.notes))
+        self.catalog, self.report = Catalog(workspace), IngestReport(notes=list(plan.notes), cohort=options.cohort)
         self.report.pseudonyms = self.names.pseudonyms is not None
         self.report.ignored = [{"what": what, "reason": reason} for what, reason in plan.ignored]
         if self.report.pseudonyms:  # names of files and of measurements may be those of people
@@ -220,6 +251,8 @@ class _Import:
             self.ids[kind] = {i: taken[names.of(kind, i)] for i in given}
         with self.workspace.connect() as db:
             self.split = {r["patient_id"]: r["split"] for r in db.execute("SELECT patient_id, split FROM patients")}
+        if not (self.names.pseudonyms or plan.synthetic):
+            self.catalog.keeps_ids(cohort)
         changes = self.catalog.add_patients([self._patient(p) for p in plan.patients.values()])
         changes += self.catalog.add_studies([self._study(s) for s in plan.studies.values()])
         here = set(self.catalog.ecgs().ecg_id)

@@ -14,6 +14,9 @@ from typing import Any
 
 import pandas as pd
 
+from echo2ecg_core.ecg.channels import lead_order_of
+from echo2ecg_core.ecg.units import needed_factor
+from echo2ecg_core.errors import Echo2ECGError
 from echo2ecg_core.findings import CONDUCTIONS, RHYTHMS, Findings, read_scores, score_index
 from echo2ecg_core.intake.dates import EXPECTED, settle_dates
 from echo2ecg_core.intake.mapping import DATES, FINDINGS, IDS, TableMap, field_of
@@ -248,6 +251,18 @@ def _one_of(known: Mapping[str, Any], expected: str = "") -> Callable[[str], Any
     return read
 
 
+def _as_reader(check: Callable[[str], Any]) -> Callable[[str], Any]:
+    """What the ECG reader checks of a unit or an order of leads, as the reader of a cell."""
+
+    def read(text: str) -> Any:
+        try:
+            return check(text)
+        except Echo2ECGError as error:
+            raise ValueError(error.hint.rstrip(".") or "a unit or lead order that is known") from None
+
+    return read
+
+
 _READERS: dict[str, Callable[[str], Any]] = {
     "wall_motion_scores": read_scores,
     "rhythm": _one_of({word: word for word in RHYTHMS}),
@@ -257,5 +272,6 @@ _READERS: dict[str, Callable[[str], Any]] = {
     "age_years": _age,
     "split": _one_of(_SPLITS, "train, validation, test"),
     "sampling_rate_hz": _between(50, 32_000),
-    "lead_order": lambda text: tuple(text.replace(";", " ").replace(",", " ").split()),
+    "lead_order": _as_reader(lead_order_of),
+    "unit": _as_reader(lambda text: needed_factor(text) and text),
 }

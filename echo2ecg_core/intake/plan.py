@@ -77,6 +77,7 @@ class Plan:
 
     Attributes:
         layout: Name of the layout in words.
+        cohort: What the data set is called where nobody names it.
         root: The folder.
         synthetic: True for data of simulated hearts.
         patients, studies, ecgs: By id. clips: In order.
@@ -99,6 +100,7 @@ class Plan:
     ignored: list[tuple[str, str]] = field(default_factory=list)
     maps: dict[str, TableMap] = field(default_factory=dict)
     problems: Problems = field(default_factory=Problems)
+    cohort: str = "Imported"
 
     def note(self, *sentences: str) -> None:
         """Add notes, each once."""

@@ -27,8 +27,8 @@ def preview(folder: Path, workspace: Workspace, options: Options) -> dict:
     """Everything about an import before it happens.
 
     Returns:
-        layout, synthetic, pseudonyms, patients, studies, ecgs, clips, files {suffix: count}, pairs {days: count},
-        labels [{name, short, unit, n, low, high, counts, edges}], notes, passed_over {reason: count},
+        layout, cohort, synthetic, pseudonyms, patients, studies, ecgs, clips, files {suffix: count}, pairs {days:
+        count}, labels [{name, short, unit, n, low, high, counts, edges}], notes, passed_over {reason: count},
         ignored [{what, reason}], maps {file: {column: {field, unit, dates}}} ("ignored" for columns that are not used),
         problems [{sentence, file, row, column}].
 
@@ -41,6 +41,7 @@ def preview(folder: Path, workspace: Workspace, options: Options) -> dict:
     files = Counter(p.path.suffix.lower() or "without suffix" for p in (*plan.ecgs.values(), *plan.clips))
     return {
         "layout": plan.layout,
+        "cohort": options.cohort or plan.cohort,
         "synthetic": plan.synthetic,
         "pseudonyms": not (plan.synthetic or options.keep_ids),
         "patients": len(plan.patients),
@@ -100,7 +101,7 @@ def _label(plan: Plan, name: str) -> dict | None:
 def lines(found: dict) -> list[str]:
     """A preview as lines for the terminal."""
     told = [
-        f"Layout: {found['layout']}{' (simulated hearts)' if found['synthetic'] else ''}",
+        f"Layout: {found['layout']}{' (simulated hearts)' if found['synthetic'] else ''}; cohort {found['cohort']}",
         f"{found['patients']} patients, {found['studies']} studies, {found['ecgs']} ECGs, {found['clips']} clips",
         "Files: " + (", ".join(f"{n} {suffix}" for suffix, n in found["files"].items()) or "none"),
         "Pairs of ECG and study: " + ", ".join(f"{n} within {days} d" for days, n in found["pairs"].items()),

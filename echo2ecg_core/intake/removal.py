@@ -74,6 +74,17 @@ def remove(
     return Removed(**counts, clips=len(ids["clip"]), files=len(unused), vectors=vectors, maps=maps)
 
 
+def look(workspace: Workspace, kind: str, id: str) -> Removed:
+    """What would go with a cohort, patient, study or ECG; nothing is changed.
+
+    Raises:
+        StoreError: there is no such one.
+    """
+    with workspace.connect() as db:
+        ids = _ids_of(db, kind, id)
+    return Removed(len(ids["patient"]), len(ids["study"]), len(ids["clip"]), len(ids["ecg"]), 0, 0, 0)
+
+
 def _ids_of(db: sqlite3.Connection, kind: str, id: str) -> dict[str, set[str]]:
     """What goes, by kind: a patient whose last study and ECG go, goes too."""
 

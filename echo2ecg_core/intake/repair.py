@@ -43,7 +43,7 @@ def repair_files(workspace: Workspace, progress: Progress = silent) -> str:
         try:
             import_archive(workspace, parameters, part(progress, number / len(archives), (number + 1) / len(archives)))
         except Echo2ECGError as error:
-            told.append(f"The archive of {parameters['cohort']} could not be read again: {error}")
+            told.append(f"The archive of {parameters['cohort'] or 'an import'} could not be read again: {error}")
     left = set(Catalog(workspace).files().query("is_set_aside == 1").what)
     again = f"{len(damaged) - len(left & set(damaged.values()))} of {len(damaged)} damaged files were read again."
     if left:

@@ -14,7 +14,7 @@ import numpy as np
 from echo2ecg_core.errors import ModelError
 from echo2ecg_core.models.outside import Outside
 from echo2ecg_core.models.predictive import Predictive
-from echo2ecg_core.phenotypes import disease_limit
+from echo2ecg_core.phenotypes import PHENOTYPES, disease_limit
 
 ALPHAS = tuple(10.0 ** np.arange(-4, 4))
 PATIENT_FOLDS = 5
@@ -104,9 +104,9 @@ class Readouts:
         return predicted if predictive is None else predictive.medians(predicted)
 
     def intervals(self, name: str, embeddings: np.ndarray) -> np.ndarray | None:
-        """90 % intervals (n, 2) of one phenotype for embeddings (n, d); None without calibration."""
+        """90 % intervals (n, 2) of one phenotype for embeddings (n, d), of a grade whole; None without calibration."""
         predictive = self.heads[name].predictive
-        return None if predictive is None else predictive.intervals(self.predict(name, embeddings))
+        return None if predictive is None else _whole(name, predictive.intervals(self.predict(name, embeddings)))
 
     def chances_at_most(self, name: str, embeddings: np.ndarray, limit: float) -> np.ndarray | None:
         """Chances (n,) that the measured value is at most `limit`; None without calibration."""
@@ -118,7 +118,7 @@ class Readouts:
         predictive, predicted = self.heads[name].predictive, self.predict(name, embedding[None])
         if predictive is None:
             return Estimate(float(predicted[0]), None, None)
-        low, high = predictive.intervals(predicted)[0]
+        low, high = _whole(name, predictive.intervals(predicted))[0]
         return Estimate(
             float(predictive.medians(predicted)[0]), (float(low), float(high)), predictive.samples(predicted[0])
         )
@@ -147,6 +147,12 @@ class Readouts:
             raise ModelError(
                 f"The readouts of this model are incomplete: {error} is missing.", "Fit them again with `train`."
             ) from error
+
+
+def _whole(name: str, ends: np.ndarray) -> np.ndarray:
+    """Ends (n, 2) of intervals: of a grade the nearest grades, which is how it is measured and shown."""
+    phenotype = PHENOTYPES[name]
+    return np.clip(np.round(ends), phenotype.lowest, phenotype.highest) if phenotype.kind == "grade" else ends
 
 
 def _head(name: str, named: dict[str, np.ndarray]) -> Head:

@@ -71,6 +71,19 @@ class Catalog:
         with self.workspace.write() as db:
             return take_ids(db, cohort, kind, given)
 
+    def keeps_ids(self, cohort: str) -> None:
+        """Remember that the ids, dates and ages of a cohort of real patients came in as they were."""
+        with self.workspace.write() as db:
+            db.execute("INSERT OR IGNORE INTO kept_ids VALUES (?)", (cohort,))
+
+    def cohorts_with_ids(self) -> list[str]:
+        """Cohorts of real patients whose ids, dates and ages stand here as they were given."""
+        return list(
+            self._table(
+                "SELECT cohort FROM kept_ids WHERE cohort IN (SELECT cohort FROM patients) ORDER BY cohort"
+            ).cohort
+        )
+
     def add_patients(self, patients: Sequence[NewPatient]) -> list[Change]:
         """Add patients, or the sex of those who are there; all or none.
 

@@ -79,6 +79,9 @@ MIGRATIONS = (
     ALTER TABLE ecgs ADD COLUMN own_study_id TEXT;
     ALTER TABLE clips ADD COLUMN file_hash TEXT;
     """,
+    """
+    CREATE TABLE kept_ids (cohort TEXT PRIMARY KEY);
+    """,
 )
 
 _open = threading.local()  # .transactions: database file -> the connection of this thread's open write
@@ -171,7 +174,8 @@ class Workspace:
             self.folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise in_words(error, self.folder) from error
-        connection = sqlite3.connect(self.database, timeout=_TURN_S, isolation_level=None)
+        place, is_uri = self._address(reads=begin == "BEGIN")
+        connection = sqlite3.connect(place, uri=is_uri, timeout=_TURN_S, isolation_level=None)
         connection.row_factory = sqlite3.Row
         try:
             _patiently(lambda: self._begin(connection, begin))
@@ -182,6 +186,15 @@ class Workspace:
                 _roll_back(connection)
             finally:
                 connection.close()
+
+    def _address(self, *, reads: bool) -> tuple[str, bool]:
+        """What SQLite opens, and whether it is a URI; in a folder that nobody may write to, reading needs no files of
+        SQLite's own (sqlite.org/wal.html, "Read-Only Databases")."""
+        if not reads or not self.exists() or os.access(self.folder, os.W_OK):
+            return str(self.database), False
+        log = Path(f"{self.database}-wal")
+        how = "mode=ro" if log.exists() and log.stat().st_size else "immutable=1"
+        return f"{self.database.as_uri()}?{how}", True
 
     def _begin(self, connection: sqlite3.Connection, begin: str) -> None:
         """Begin a transaction on a catalog of this program's schema, from nothing if the last attempt was refused."""

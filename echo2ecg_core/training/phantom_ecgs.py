@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
+from echo2ecg_core.errors import StoreError
 from echo2ecg_core.progress import Progress, silent
 
 SHARD = 50  # patients
@@ -63,6 +64,9 @@ def embedded_ecgs(
         within_days: Largest distance between ECG and study.
         change: Signal (12, n) in mV and a generator of this ECG -> the signal that is embedded instead.
         progress: Told share and message.
+
+    Raises:
+        StoreError: the folder holds vectors of other ECGs.
     """
     folder.mkdir(parents=True, exist_ok=True)
     wanted, visits, parts = set(patients), [], []
@@ -78,7 +82,9 @@ def embedded_ecgs(
             with np.load(path, allow_pickle=False) as archive:
                 parts.append({key: archive[key] for key in archive.files})
             if list(parts[-1]["ecg_ids"]) != [ecg.ecg_id for ecg, _, _ in rows]:
-                raise ValueError(f"{path} holds other ECGs; give another folder.")
+                raise StoreError(
+                    f"The folder {folder.name} holds vectors of other ECGs ({path.name}).", "Give another folder."
+                )
         progress((done + 1) / len(starts), f"Embedding simulated ECGs: {len(visits)}")
     return _gathered(list(networks), parts, visits)
 

@@ -204,6 +204,16 @@ def _studies(folder: str, version: int) -> tuple[int, bool]:
     return len(studies), len(studies) > 0 and bool(studies.synthetic.all())
 
 
+@st.cache_data(max_entries=4, show_spinner=False)
+def _cohorts_with_ids(folder: str, version: int) -> list[str]:
+    return Catalog(Workspace(folder)).cohorts_with_ids()
+
+
+def cohorts_with_ids() -> list[str]:
+    """Cohorts of real patients whose ids, dates and ages were kept as they are."""
+    return _cohorts_with_ids(str(workspace().folder), workspace().version()) if workspace().exists() else []
+
+
 def workspace_name() -> str:
     """How the sidebar calls the workspace: the demo by what it holds, any other by its folder."""
     count, synthetic = _studies(str(workspace().folder), workspace().version()) if workspace().exists() else (0, False)

@@ -122,6 +122,8 @@ def _facts() -> str:
     if record is not None:
         blocks.append(("Current ECG", f"<b>{escape(record.source)}</b>"))
     blocks.append(("Workspace", f"<b>{escape(resources.workspace_name())}</b>"))
+    if kept := resources.cohorts_with_ids():
+        blocks.append(("Real ids", f"<b>{escape(', '.join(kept))}</b><br>ids, dates and ages as they were given"))
     if card is None:
         blocks.append(("Active model", "none yet"))
     else:

@@ -1,5 +1,7 @@
 """Journey 1 with the shipped model: one record and many give the same numbers, a bad one is a row, doubt is told."""
 
+import csv
+import io
 import json
 import shutil
 from dataclasses import replace
@@ -12,18 +14,25 @@ import wfdb
 from pydicom.data import get_testdata_file
 from sklearn.metrics import roc_auc_score
 
+from echo2ecg_core.answers.embed import embed_ecgs
 from echo2ecg_core.answers.loaded_model import load_active_model
 from echo2ecg_core.answers.predict import predict, predict_batch
 from echo2ecg_core.answers.predict_files import as_row, ecg_files, predict_files
 from echo2ecg_core.ecg.readers import read_ecg
 from echo2ecg_core.ecg.record import LEADS, EcgRecord
 from echo2ecg_core.errors import ReadError
+from echo2ecg_core.evaluation.agreement import verdicts
+from echo2ecg_core.figures.export import phenotypes_csv
 from echo2ecg_core.intake import demo
+from echo2ecg_core.models.outside import Outside
 from echo2ecg_core.models.predictive import Predictive
 from echo2ecg_core.models.readouts import Head, Readouts
 from echo2ecg_core.phenotypes import PHENOTYPES
+from echo2ecg_core.store.catalog import Catalog
 from echo2ecg_core.store.database import Workspace
 from echo2ecg_core.terminal import print_report
+from pages.ui.ecg.lvef_card import lvef_card
+from pages.ui.ecg.phenotype_table import phenotype_table
 
 
 @pytest.fixture(scope="module")
@@ -177,14 +186,14 @@ def grading(model):
 def test_a_valve_grade_is_predicted_as_the_chance_of_moderate_or_worse_and_an_interval_of_grades(grading, phantoms):
     row = predict(phantoms[0][1], grading).as_json()["phenotypes"][-1]
     assert (row["name"], row["kind"], row["unit"]) == ("tr_grade", "grade", "")
-    assert row["value"] == pytest.approx(0.1, abs=0.01) and row["interval"] in ([0, 1], [0, 2])
-    assert row["classes"] == pytest.approx({"none": 0.6, "mild": 0.3, "moderate": 0.1, "severe": 0.0}, abs=0.01)
+    assert row["value"] == pytest.approx(0.1, abs=0.02) and row["interval"] in ([0, 1], [0, 2])
+    assert row["classes"] == pytest.approx({"none": 0.6, "mild": 0.3, "moderate": 0.1, "severe": 0.0}, abs=0.03)
     assert row["value"] == pytest.approx(row["classes"]["moderate"] + row["classes"]["severe"], abs=1e-3)
 
 
 def test_a_table_of_predictions_names_grades_in_words(grading, phantoms):
     row = as_row(predict(phantoms[0][1], grading).as_json())
-    assert row["tr_grade_moderate_or_worse"] == pytest.approx(0.1, abs=0.01) and row["tr_grade_low"] == "none"
+    assert row["tr_grade_moderate_or_worse"] == pytest.approx(0.1, abs=0.02) and row["tr_grade_low"] == "none"
     assert "tr_grade" not in row and row["as_grade_moderate_or_worse"] is None and row["lvef"] is not None
 
 
@@ -202,7 +211,7 @@ def test_no_volume_is_estimated_below_zero(model, phantoms):
     head = always(model, 30.0, np.linspace(-30, 90, 100))
     small = replace(model, readouts=Readouts(model.readouts.kernel, {"lvesv": head}, model.readouts.outside))
     (row,) = predict(phantoms[0][1], small).as_json()["phenotypes"]
-    assert row["interval"][0] == 0 and row["interval"][1] > 80 and row["value"] == pytest.approx(30, abs=1)
+    assert row["interval"][0] == 0 and row["interval"][1] > 80 and row["value"] == pytest.approx(30, abs=3)
 
 
 def test_without_sex_both_reference_ranges_and_no_chance_with_sex_a_chance(model, phantoms):
@@ -211,6 +220,100 @@ def test_without_sex_both_reference_ranges_and_no_chance_with_sex_a_chance(model
     known = predict(replace(record, sex="female"), model).as_json()["phenotypes"][0]
     assert set(unknown["reference"]) == {"male", "female"} and unknown["chance_outside"] is None
     assert 0 < known["chance_outside"]["below"] < 1
+
+
+@pytest.fixture
+def uncalibrated(model):
+    """The shipped model calibrated on twelve ECGs: values of numbers, nothing else."""
+    heads = {name: replace(head, predictive=None) for name, head in model.readouts.heads.items()}
+    return replace(model, readouts=Readouts(model.readouts.kernel, heads, model.readouts.outside))
+
+
+def test_without_calibration_there_is_a_value_and_no_interval_with_the_reason_in_every_form(
+    uncalibrated, phantoms, capsys
+):
+    report = predict(phantoms[0][1], uncalibrated).as_json()
+    text = json.dumps(report, allow_nan=False)
+    assert "Infinity" not in text and "NaN" not in text
+    why = "No interval: the readout was calibrated on fewer than 19 ECGs, too few for 90 %."
+    shown = [row for row in report["phenotypes"] if row["value"] is not None]
+    assert shown and {row["kind"] for row in shown} == {"number"}
+    for row in shown:
+        assert row["interval"] is None and row["interval_reason"] == why
+        assert row["chance_outside"] is None and "classes" not in row
+    graded = [row for row in report["phenotypes"] if row["kind"] == "grade" and row["interval_reason"]]
+    assert graded and all("No estimate: the readout was calibrated on fewer than 19" in row["reason"] for row in graded)
+    row = as_row(report)
+    assert row["lvef"] is not None and row["lvef_low"] is None and row["no_interval_reason"] == why
+    table = list(csv.DictReader(io.StringIO(phenotypes_csv(report))))
+    assert table[0]["interval_low"] == "" and table[0]["interval_reason"] == why
+    print_report(report)
+    assert f"({why})" in capsys.readouterr().out
+    for html in (lvef_card(report), phenotype_table(report)):
+        assert "inf" not in html.lower().replace("interval", "") and why in html
+    (verdict,) = [v for v in verdicts({"lvef": 50.0}, report["phenotypes"]) if v.phenotype.name == "lvef"]
+    assert verdict.interval is None and verdict.words == why
+
+
+def test_value_interval_and_both_covers_stand_together(model, phantoms, capsys):
+    report = predict(phantoms[0][1], model).as_json()
+    lvef = report["phenotypes"][0]
+    tested = model.manifest["test"]["phenotypes"]["lvef"]
+    assert lvef["cover"]["overall"] == tested["coverage"] and lvef["cover"]["of_disease"] == tested["coverage_disease"]
+    words = (
+        f"held {100 * tested['coverage']:.0f} of 100 times; for hearts with LVEF ≤ 40 % it held "
+        f"{100 * tested['coverage_disease']:.0f} of 100 times."
+    )
+    print_report(report)
+    assert words in lvef_card(report) and words in capsys.readouterr().out
+
+
+def test_an_inverted_ecg_is_outside_by_what_the_network_sees_and_a_noisy_one_by_its_signal(model, phantoms):
+    record = phantoms[0][1]
+    assert not predict(record, model).as_json()["out_of_distribution"]["flag"]
+    upside_down = predict(replace(record, signal_mv=-record.signal_mv), model).as_json()["out_of_distribution"]
+    assert upside_down["because"] == ["embedding"] and "What the network sees" in upside_down["message"]
+    assert upside_down["measures"]["signal"]["flag"] is False
+    hum = 0.1 * np.sin(2 * np.pi * 50 * np.arange(record.n_samples) / 500).astype(np.float32)
+    humming = predict(replace(record, signal_mv=record.signal_mv + hum), model).as_json()["out_of_distribution"]
+    assert "signal" in humming["because"] and humming["percentile"] > humming["limit_percentile"]
+
+
+def test_readouts_of_before_the_embedding_was_measured_tell_the_signal_alone(model, phantoms):
+    old = Readouts(model.readouts.kernel, model.readouts.heads, Outside(model.readouts.outside.signal))
+    found = predict(phantoms[0][1], replace(model, readouts=old)).as_json()["out_of_distribution"]
+    assert set(found["measures"]) == {"signal"} and not found["flag"]
+
+
+@pytest.fixture(scope="module")
+def neighbourhood(model, tmp_path_factory):
+    """Twelve patients with three ECGs each, embedded; the first ECG of patient 0 has a copy under another name."""
+    place = Workspace(tmp_path_factory.mktemp("n"))
+    demo.open_workspace(place)
+    catalog, people = Catalog(place), demo.cohort()
+    records = {}
+    for i in range(12):
+        patient = people.patient(i)
+        catalog.add_patient(patient.patient_id, split="test", cohort="c", synthetic=True)
+        catalog.add_study(f"S{i}", patient.patient_id, study_date="2030-01-01", phenotypes={"lvef": 50.0 + i})
+        for k in range(3):
+            body = replace(patient.ecgs[0].heart, heart_rate_bpm=60.0 + k)
+            signal = replace(patient.ecgs[0], heart=body).signal_mv()
+            records[i, k] = EcgRecord(signal_mv=signal, sampling_rate_hz=500.0, format="phantom", source=f"{i}-{k}")
+            catalog.add_ecg(f"E{i}-{k}", patient.patient_id, records[i, k], ecg_time=f"2030-01-0{1 + k}")
+    embed_ecgs(place, model)
+    return place, records
+
+
+def test_neighbours_are_of_other_patients_one_each_with_the_days_between_their_ecg_and_echo(model, neighbourhood):
+    place, records = neighbourhood
+    same = predict(replace(records[0, 1], source="renamed.dcm"), model, place).as_json()["neighbours"]
+    whose = [row["ecg_id"].split("-")[0] for row in same]
+    assert len(whose) == 10 == len(set(whose)) and "E0" not in whose
+    assert all(row["days_apart"] == int(row["ecg_id"][-1]) for row in same)
+    unknown = replace(records[0, 1], signal_mv=records[0, 1].signal_mv + np.float32(0.001))
+    found = [row["ecg_id"].split("-")[0] for row in predict(unknown, model, place).as_json()["neighbours"]]
+    assert found[0] == "E0" and len(set(found)) == 10  # nobody's recording: all patients count, one ECG each
 
 
 def test_a_hopeless_recording_is_not_predicted_unless_the_person_insists(model):

@@ -5,6 +5,7 @@ import math
 import numpy as np
 import pytest
 
+from benchmarks import measurements
 from echo2ecg_core.ecg.measure import EcgMeasurements, measure_ecg, measure_signal
 from echo2ecg_core.ecg.record import EcgRecord
 
@@ -98,11 +99,41 @@ def test_noise_in_half_of_the_leads_changes_little():
     assert measured.heart_rate_bpm == pytest.approx(75, abs=0.5)
 
 
-def test_pacing_spikes_before_each_beat_are_not_counted():
-    signal, beats_s = drawn_ecg()
+@pytest.mark.parametrize("rate_hz", [250, 500, 1000])
+@pytest.mark.parametrize("height_mv", [0.5, 2.0, 5.0])
+@pytest.mark.parametrize("width_ms", [2, 6])
+def test_pacing_spikes_are_neither_counted_nor_measured_and_paced_intervals_are_never_sure(
+    rate_hz, height_mv, width_ms
+):
+    signal, beats_s = drawn_ecg(rate_hz=rate_hz, qrs_s=0.15)
+    width = max(1, round(width_ms * rate_hz / 1000))
     for beat_s in beats_s:
-        signal[:, int((beat_s - 0.2) * 500)] += 2.0
-    assert measure_signal(signal, 500).heart_rate_bpm == pytest.approx(75, abs=0.5)
+        first = int((beat_s - 0.05 - 0.012) * rate_hz)
+        signal[:, first : first + width] += height_mv * np.sign(GAINS)[:, None]
+    measured = measure_signal(signal, rate_hz)
+    assert measured.heart_rate_bpm == pytest.approx(75, abs=0.5)
+    np.testing.assert_allclose(measured.r_times_s, beats_s, atol=0.03)
+    plain = measure_signal(drawn_ecg(rate_hz=rate_hz, qrs_s=0.15)[0], rate_hz)
+    # Resampling makes a spike ring, and what is left of it may be taken for the foot of the complex.
+    assert measured.qrs_ms == pytest.approx(plain.qrs_ms, abs=10 if rate_hz == 500 else 30)
+    assert max(measured.confidence[name] for name in ("pr_ms", "qrs_ms", "qt_ms")) <= 0.5
+
+
+@pytest.mark.parametrize("pause_ms", [0, 16, 24])
+@pytest.mark.parametrize("second_mv", [0.15, 0.4])
+def test_a_second_r_wave_after_a_pause_belongs_to_the_complex(pause_ms, second_mv):
+    """Right bundle branch block: the second deflection is slow, and the leads rest for a moment before it."""
+    beats_s = 0.7 + 0.8 * np.arange(12)
+    time_s = np.arange(int(10.2 * 500)) / 500
+    early, late = np.zeros_like(time_s), np.zeros_like(time_s)
+    second_s = 0.03 + pause_ms / 1000
+    for beat_s in beats_s:
+        early += hump(time_s, beat_s - 0.03, beat_s + 0.03, 1.0) + hump(time_s, beat_s + 0.2, beat_s + 0.38, 0.25)
+        late += hump(time_s, beat_s + second_s, beat_s + second_s + 0.07, second_mv)
+    right = np.array((-0.6, -0.2, 0.3, 0.5, -0.5, 0.1, 1.5, 1.0, 0.4, -0.3, -0.7, -0.8))
+    signal = np.outer(GAINS, early) + np.outer(right, late)
+    signal += 0.005 * np.random.default_rng(0).standard_normal(signal.shape)
+    assert measure_signal(signal, 500).qrs_ms == pytest.approx(1000 * (0.03 + second_s + 0.07), abs=16)
 
 
 def test_the_axis_is_not_given_without_lead_i():
@@ -233,66 +264,14 @@ def test_measurements_agree_with_the_electrocardiograph_that_made_the_file(file,
     assert axis is None or measured.axis_deg == pytest.approx(axis, abs=15)
 
 
-def marked_beats(path, lead):
-    """The marked beats of one lead: dicts of sample numbers for r, qrs_on, qrs_off, p_on, t_off."""
-    import wfdb
-
-    marks = wfdb.rdann(str(path), lead)
-    waves = []
-    for i, symbol in enumerate(marks.symbol):
-        if symbol in "pNt":
-            before = marks.sample[i - 1] if i and marks.symbol[i - 1] == "(" else None
-            after = marks.sample[i + 1] if i + 1 < len(marks.symbol) and marks.symbol[i + 1] == ")" else None
-            waves.append((symbol, before, marks.sample[i], after))
-    beats = []
-    for i, (symbol, before, place, after) in enumerate(waves):
-        if symbol == "N":
-            beat = {"r": place, "qrs_on": before, "qrs_off": after, "p_on": None, "t_off": None}
-            if i and waves[i - 1][0] == "p":
-                beat["p_on"] = waves[i - 1][1]
-            if i + 1 < len(waves) and waves[i + 1][0] == "t":
-                beat["t_off"] = waves[i + 1][3]
-            beats.append(beat)
-    return beats
-
-
-def manual_measurements(path, rate_hz):
-    """Medians over the marked beats: earliest onset and latest end of leads II and V5; rate and span of the marks."""
-    beats = marked_beats(path, "ii")
-    spans = {"pr_ms": [], "qrs_ms": [], "qt_ms": []}
-    chest_beats = marked_beats(path, "v5")
-    for beat in beats:
-        both = [beat, *(other for other in chest_beats if abs(other["r"] - beat["r"]) < 0.1 * rate_hz)]
-        marks = {
-            name: [b[name] for b in both if b[name] is not None] for name in ("qrs_on", "qrs_off", "p_on", "t_off")
-        }
-        if not marks["qrs_on"]:
-            continue
-        onset = min(marks["qrs_on"])
-        if marks["qrs_off"]:
-            spans["qrs_ms"].append(max(marks["qrs_off"]) - onset)
-        if marks["t_off"]:
-            spans["qt_ms"].append(max(marks["t_off"]) - onset)
-        if marks["p_on"]:
-            spans["pr_ms"].append(onset - min(marks["p_on"]))
-    r_times_s = np.array([beat["r"] for beat in beats]) / rate_hz
-    if len(spans["pr_ms"]) < len(beats) / 2:
-        spans["pr_ms"] = []
-    manual = {name: 1000 * np.median(values) / rate_hz if values else math.nan for name, values in spans.items()}
-    return manual | {"r_times_s": r_times_s, "heart_rate_bpm": 60 / np.diff(r_times_s).mean()}
-
-
 @pytest.fixture(scope="module")
 def ludb(samples):
-    """Manual and automatic measurements of the 100 marked LUDB recordings."""
-    import wfdb
-
+    """Manual and automatic measurements of the 100 marked LUDB recordings, by the definition of the benchmark."""
     pairs = []
     for header in sorted((samples / "ecg" / "ludb_labelled").glob("*.hea")):
-        recording = wfdb.rdrecord(str(header.with_suffix("")))
-        assert [name.lower() for name in recording.sig_name][:2] == ["i", "ii"]
-        manual = manual_measurements(header.with_suffix(""), recording.fs) | {"comments": " ".join(recording.comments)}
-        pairs.append((manual, measure_signal(recording.p_signal.T, recording.fs)))
+        signal, comments = measurements.read_signal(header.with_suffix(""))
+        manual = measurements.manual_measurements(header.with_suffix("")) | {"comments": comments}
+        pairs.append((manual, measure_signal(signal, measurements.RATE_HZ)))
     assert len(pairs) == 100
     return pairs
 
@@ -327,7 +306,7 @@ def test_the_rate_of_the_whole_recording_differs_only_by_beats_that_nobody_marke
         assert np.all((np.diff(found_s) > 0.9 * rr_s.min()) & (np.diff(found_s) < 1.1 * rr_s.max()))
 
 
-@pytest.mark.parametrize("name, limit_ms", [("qrs_ms", 12), ("qt_ms", 25), ("pr_ms", 20)])
+@pytest.mark.parametrize("name, limit_ms", [("qrs_ms", 7), ("qt_ms", 8), ("pr_ms", 6)])
 def test_intervals_agree_with_manual_marks(ludb, name, limit_ms):
     pairs = [(manual[name], getattr(measured, name)) for manual, measured in ludb if math.isfinite(manual[name])]
     found = [(manual, measured) for manual, measured in pairs if measured is not None]
@@ -335,16 +314,40 @@ def test_intervals_agree_with_manual_marks(ludb, name, limit_ms):
     assert np.median([abs(manual - measured) for manual, measured in found]) <= limit_ms
 
 
-def test_complete_bundle_branch_blocks_are_as_wide_as_they_are_marked(ludb):
-    blocked = [(manual["qrs_ms"], measured.qrs_ms) for manual, measured in ludb if "Complete" in manual["comments"]]
+def test_no_qrs_or_pr_is_far_from_the_marks_and_sure(ludb):
+    for name in ("qrs_ms", "pr_ms"):
+        row = measurements.interval_row(name, ludb)
+        assert row["far_though_sure"] == 0 and row["sure"] >= 0.75 * row["measured"], row
+
+
+def test_wide_complexes_are_found_and_few_others_called_so(ludb):
+    wide = [measured.qrs_ms for manual, measured in ludb if manual["qrs_ms"] >= 120]
+    narrow = [measured.qrs_ms for manual, measured in ludb if manual["qrs_ms"] < 120]
+    assert np.sum(np.array(wide) >= 120) >= 11 and len(wide) == 14
+    assert np.sum(np.array(narrow) >= 120) <= 2
+
+
+def test_complete_bundle_branch_blocks_are_wide_and_sure_ones_as_wide_as_they_are_marked(ludb):
+    blocked = [(manual["qrs_ms"], measured) for manual, measured in ludb if "Complete" in manual["comments"]]
     assert len(blocked) == 3
     for manual, measured in blocked:
-        assert measured == pytest.approx(manual, abs=15)
+        assert measured.qrs_ms >= 140
+        assert measured.confidence["qrs_ms"] < 0.5 or measured.qrs_ms == pytest.approx(manual, abs=15)
 
 
-def test_p_waves_are_seen_where_they_are_marked_and_only_there(ludb):
-    right = [math.isfinite(manual["pr_ms"]) == measured.p_present for manual, measured in ludb]
-    assert np.mean(right) >= 0.95
+def test_p_waves_are_seen_where_they_are_marked_and_never_called_surely_absent(ludb):
+    marked = [measured for manual, measured in ludb if math.isfinite(manual["pr_ms"])]
+    assert len(marked) == 88
+    assert sum(m.p_present is True and m.pr_ms is not None for m in marked) >= 86
+    assert not [m for m in marked if m.p_present is False]
+
+
+def test_p_waves_are_not_seen_in_most_fibrillation(ludb):
+    """One of eight has waves at a fixed distance before its beats, which its marks leave out; another is paced."""
+    fibrillating = [measured for manual, measured in ludb if "Atrial fibrillation" in manual["comments"]]
+    assert len(fibrillating) == 8
+    assert sum(m.p_present is True for m in fibrillating) <= 1
+    assert sum(m.p_present is False for m in fibrillating) >= 5
 
 
 def test_confident_qt_intervals_are_the_better_ones(ludb):

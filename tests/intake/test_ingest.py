@@ -204,6 +204,52 @@ def test_a_phantom_cohort_comes_in_with_the_findings_of_its_hearts(tmp_path):
         )
 
 
+def test_a_second_phantom_cohort_beside_the_first_changes_nothing_of_it(tmp_path):
+    place = Workspace(tmp_path / "w")
+    for seed in (5, 6):
+        write_cohort(tmp_path / str(seed), 3, seed, ecg_only=True)
+    first = ingest(tmp_path / "5", place, cohort="")
+    catalog = Catalog(place)
+    before = (catalog.studies(), catalog.ecgs(), catalog.ecg_record("P00001-E1").content_hash)
+    second = ingest(tmp_path / "6", place, cohort="")
+    assert (first.cohort, second.cohort) == ("Phantom 5", "Phantom 6")
+    after = (catalog.studies().query("cohort == 'Phantom 5'"), catalog.ecgs().query("cohort == 'Phantom 5'"))
+    for old, new in zip(before, after, strict=False):
+        pd.testing.assert_frame_equal(old, new.reset_index(drop=True))
+    assert catalog.ecg_record("P00001-E1").content_hash == before[2]
+    study = PhantomCohort(3, 6).patient(0).studies[0]
+    assert catalog.study(f"Phantom 6/{study.study_id}").phenotypes["lvef"] == pytest.approx(study.heart.lvef, abs=0.01)
+    assert second.patients == 3 and second.changed == []
+    with pytest.raises(StoreError, match="seems to be another data set. Give it a cohort name of its own"):
+        ingest(tmp_path / "6", place, cohort="Phantom 5")
+    pd.testing.assert_frame_equal(catalog.studies().query("cohort == 'Phantom 5'").reset_index(drop=True), before[0])
+
+
+def test_rate_unit_and_lead_order_of_a_table_reach_the_reader(archive, tmp_path):
+    (archive / "labels.csv").unlink()
+    order = ["II", "I", *LEADS[2:]]
+    signal = wfdb.rdsamp(str(archive / "ecg" / "good"))[0].T  # (12, n) in mV
+    np.save(archive / "ecg" / "bare.npy", signal[[LEADS.index(lead) for lead in order]] * 100)  # counts of 10 µV
+    row = {"ecg_id": "E1", "patient_id": "A", "path": "ecg/bare.npy", "sampling_rate_hz": 250, "unit": "10 µV"}
+    pd.DataFrame([row | {"lead_order": ",".join(order)}]).to_csv(archive / "ecgs.csv", index=False)
+    report = ingest(archive, Workspace(tmp_path / "w"), cohort="mine", keep_ids=True)
+    assert report.refused == []
+    record = Catalog(Workspace(tmp_path / "w")).ecg_record("E1")
+    assert record.sampling_rate_hz == 250 and np.abs(record.signal_mv - signal).max() < 0.001
+    pd.DataFrame([row | {"unit": "bushels", "lead_order": "I,II,X9"}]).to_csv(archive / "ecgs.csv", index=False)
+    with pytest.raises(ImportRefused) as refused:
+        ingest(archive, Workspace(tmp_path / "v"), cohort="mine", keep_ids=True)
+    assert {(p.row, p.column) for p in refused.value.problems} == {(2, "unit"), (2, "lead_order")}
+
+
+def test_cohorts_whose_ids_were_kept_are_known(archive, tmp_path):
+    place = Workspace(tmp_path / "w")
+    ingest(archive, place, cohort="masked")
+    assert Catalog(place).cohorts_with_ids() == []
+    ingest(archive, place, cohort="open", keep_ids=True)
+    assert Catalog(place).cohorts_with_ids() == ["open"]
+
+
 def test_findings_that_join_later_leave_a_report_in_date(archive, tmp_path):
     place = Workspace(tmp_path / "w")
     ingest(archive, place, cohort="mine", keep_ids=True)

@@ -18,7 +18,7 @@ from tests import small_trees
 TREES = {
     "ptbxl": "ptbxl", "mimic_ecg": "mimic_ecg", "mimic_echo": "mimic_echo", "echonext": "echonext",
     "echonet_dynamic": "echonet", "echonet_lvh": "echonet", "echonet_pediatric": "echonet", "camus": "camus",
-    "tmed2": "tmed2", "code15": "code15", "chapman": "chapman",
+    "tmed2": "tmed2", "code15": "code15", "chapman": "chapman", "reference_files": "reference_files",
 }  # fmt: skip
 
 
@@ -162,6 +162,18 @@ def test_chapman_takes_age_and_sex_from_the_headers(come_in):
     catalog, report, _ = come_in("chapman")
     assert report.ecgs == 2 and list(catalog.ecgs().sex) == ["male", "female"]
     assert catalog.ecg_record("JS00001").age_years == 85
+
+
+def test_pairs_of_the_reference_join_what_hangs_together_into_one_patient(come_in):
+    catalog, report, plan = come_in("reference_files")
+    studies, ecgs = catalog.studies().set_index("study_id"), catalog.ecgs().set_index("ecg_id")
+    assert (
+        studies.patient_id["1077"] == studies.patient_id["1078"] == ecgs.patient_id["E12"] != studies.patient_id["1014"]
+    )
+    assert studies.lvef.dropna().to_dict() == {"1077": 52, "1014": 66} and studies.lvedv["1077"] == 120.8
+    assert report.ecgs == 3 and ecgs.own_study_id.to_dict() == {"E11": "1077", "E12": "1078", "E2": "1014"}
+    assert catalog.labelled_ecgs().set_index("ecg_id").lvef.dropna().to_dict() == {"E11": 52, "E2": 66}
+    assert len(catalog.clips_of("1077")) == 2 and len(plan.passed_over) == 1  # one video is not there
 
 
 def test_the_tables_that_are_not_used_are_named(tmp_path):

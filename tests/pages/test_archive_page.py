@@ -8,6 +8,7 @@ from streamlit.testing.v1 import AppTest
 
 from echo2ecg_core.intake.mapping import Column
 from echo2ecg_core.store import jobs
+from echo2ecg_core.store.catalog import Catalog
 from echo2ecg_core.store.database import Workspace
 from pages.ui import admin_gate, resources
 
@@ -178,6 +179,43 @@ def test_every_file_that_was_passed_over_is_listed_with_its_reason(page, place):
         "File": ["ecg/bad.hea", "echo/A/S1/b.mp4"],
         "Why it was passed over": ["No header.", "Not a video."],
     }
+
+
+def test_what_a_corrected_table_changed_is_shown(page, place):
+    number = jobs.queue(place, "import", {"folder": "x", "cohort": "Ward"})
+    jobs.finish(place, number, "done", "Added nothing.")
+    (place.folder / "imports").mkdir()
+    change = {"kind": "study", "id": "S-1", "name": "lvef", "was": 60.0, "now": 35.0}
+    report = {
+        "cohort": "Ward",
+        "added": {},
+        "refused": [],
+        "changed": [change],
+        "notes": ["TAPSE was in mm."],
+        "ignored": [],
+    }
+    (place.folder / "imports" / f"import-{number:04d}.json").write_text(json.dumps(report))
+    page.run()
+    assert not page.exception and "TAPSE was in mm." in words(page)
+    assert page.dataframe[0].value.to_dict("records") == [
+        {"What": "study", "Id": "S-1", "Column": "lvef", "Was": "60.0", "Is now": "35.0"}
+    ]
+
+
+def test_a_cohort_is_taken_out_after_a_look_at_what_goes(page, place):
+    catalog = Catalog(place)
+    for name in ("north", "south"):
+        catalog.add_patient(f"P-{name}", split="test", cohort=name, synthetic=True)
+        catalog.add_study(f"S-{name}", f"P-{name}", phenotypes={"lvef": 50.0})
+    page.run()
+    page.selectbox(key="remove_cohort").set_value("north").run()
+    assert "<b>1 patients</b>, <b>1 studies</b> with 0 clips and <b>0 ECGs</b> will go" in words(page)
+    page.button(key="remove_now").click().run()
+    assert not page.exception and catalog.cohorts() == ["south"] and list(catalog.studies().study_id) == ["S-south"]
+    assert "Removed 1 patients, 1 studies, 0 clips and 0 ECGs." in page.success[0].value
+    page.button_group(key="remove_kind").set_value("study").run()
+    page.text_input(key="remove_study").set_value("S-nowhere").run()
+    assert "There is no study" in words(page)
 
 
 def test_a_failed_import_states_its_cause(page, place):

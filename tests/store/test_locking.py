@@ -14,6 +14,7 @@ from echo2ecg_core.errors import StoreError, WorkspaceBusy
 from echo2ecg_core.store import database, jobs
 from echo2ecg_core.store.catalog import Catalog
 from echo2ecg_core.store.database import Workspace
+from echo2ecg_core.store.new_rows import NewPatient, NewStudy
 
 CORE = Path(database.__file__).parents[1]
 SPAWN = multiprocessing.get_context("spawn")
@@ -29,10 +30,12 @@ def add_people(folder, name, n):
     place = Workspace(folder)
     job = jobs.queue(place, "map", {"name": name})
     for batch in range(n):
-        with Catalog(place).adding() as add:
-            for person in (f"{name}-{batch}-{i}" for i in range(5)):
-                add.patient(person, split="train", cohort="c", synthetic=True)
-                add.study(f"S-{person}", person, phenotypes={"lvef": 50.0})
+        people = [f"{name}-{batch}-{i}" for i in range(5)]
+        with place.write():
+            Catalog(place).add_patients([NewPatient(person, "train", "c", True) for person in people])
+            Catalog(place).add_studies(
+                [NewStudy(f"S-{person}", person, phenotypes={"lvef": 50.0}) for person in people]
+            )
         jobs.beat(place, job, "nobody")
 
 
@@ -102,9 +105,8 @@ def test_a_batch_is_whole_or_absent_and_a_refused_part_leaves_the_rest(place):
     assert catalog.counts()["patients"] == 0
     with place.write():
         catalog.add_patient("P1", split="test", cohort="c", synthetic=True)
-        with pytest.raises(StoreError, match="two splits"), catalog.adding() as add:
-            add.patient("P2", split="test", cohort="c", synthetic=True)
-            add.patient("P1", split="train", cohort="c", synthetic=True)
+        with pytest.raises(StoreError, match="two splits"):
+            catalog.add_patients([NewPatient("P2", "test", "c", True), NewPatient("P1", "train", "c", True)])
         assert catalog.counts()["patients"] == 1  # seen inside before it is committed, without the refused part
     assert catalog.counts()["patients"] == 1
 

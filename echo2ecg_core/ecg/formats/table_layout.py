@@ -23,6 +23,8 @@ _COMMENT = ("#", "%", "//")
 _MISSING = {"", "nan", "na", "n/a", "null", "none", "-"}
 _NUMBER = re.compile(r"[-+]?(\d{1,3}([.,]\d{3})+|\d+)?([.,]\d*)?(e[+-]?\d+)?|[-+]?inf", re.IGNORECASE)
 _DECIMAL_COMMA = re.compile(r"[-+]?\d*,\d+(e[+-]?\d+)?", re.IGNORECASE)
+_PLAIN_DECIMAL = re.compile(r"[-+]?0?[.,]\d+(e[+-]?\d+)?", re.IGNORECASE)  # below one: never with thousands
+_BOTH_SIGNS = re.compile(r"\d\.\d{3},\d|\d,\d{3}\.\d")
 _CLOCK = re.compile(r"\[?\d+:\d{1,2}(:\d{1,2})?([.,]\d+)?\]?")
 _RATE = re.compile(
     r"\b(?:fs|sfreq|sampl\w*[ _-]*(?:rate|freq\w*)|abtastrate|abtastfrequenz)(?:[ _]*\(?hz\)?)?\b"
@@ -123,8 +125,11 @@ def judge_layout(lines: list[str], name: str) -> Layout:
     header = [row for index, row in rows if index < numeric[0][0]]
     in_rows = len(body) <= MAX_COLUMNS < len(numeric[0][1])
     names, units = ((), ()) if in_rows else _header_names(header, len(numeric[0][1]))
-    style = [cells(line, delimiter) for line in lines[numeric[0][0] : numeric[0][0] + STYLE_LINES]]
-    decimal, thousands = number_style(style, delimiter)
+    looked_at, table = [row for _, row in numeric], lines[numeric[0][0] : numeric[0][0] + STYLE_LINES]
+    plain = any(_PLAIN_DECIMAL.fullmatch(cell) for row in looked_at for cell in row)
+    if not plain or _BOTH_SIGNS.search("\n".join(table)):
+        looked_at = [cells(line, delimiter) for line in table]
+    decimal, thousands = number_style(looked_at, delimiter)
     rate, unit = _told_above([*comments, *lines[: numeric[0][0]]])
     return Layout(delimiter, decimal, numeric[0][0], names, units, in_rows, rate, thousands, text_columns, unit)
 

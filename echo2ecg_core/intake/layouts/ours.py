@@ -115,7 +115,18 @@ def clip_files(place: Path) -> list[Path]:
 
 def is_phantom(folder: Path) -> bool:
     """True for an archive that the phantom command wrote: it says so in its manifest.json."""
+    return _manifest(folder).get("synthetic") is True
+
+
+def phantom_cohort(folder: Path) -> str | None:
+    """The name of a phantom cohort, by its seed; None for other data."""
+    seed = _manifest(folder).get("seed")
+    return f"Phantom {seed}" if is_phantom(folder) and isinstance(seed, int) else None
+
+
+def _manifest(folder: Path) -> dict:
     try:
-        return json.loads((folder / "manifest.json").read_text()).get("synthetic") is True
-    except (OSError, ValueError, AttributeError):
-        return False
+        found = json.loads((folder / "manifest.json").read_text())
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}

@@ -22,9 +22,10 @@ from echo2ecg_core.intake.layouts import (
     mimic_echo,
     ours,
     ptbxl,
+    reference_files,
     tmed2,
 )
-from echo2ecg_core.intake.layouts.ours import ECG_FIELDS, map_of
+from echo2ecg_core.intake.layouts.ours import ECG_FIELDS, map_of, phantom_cohort
 from echo2ecg_core.intake.mapping import Column, guess, told_for
 from echo2ecg_core.intake.plan import Plan
 from echo2ecg_core.intake.tables import read_table
@@ -40,8 +41,11 @@ LAYOUTS: dict[str, ModuleType] = {
     "tmed2": tmed2,
     "code15": code15,
     "chapman": chapman,
+    "reference_files": reference_files,
     "hospital": hospital,
 }
+COHORTS = {name: layout.NAME for name, layout in LAYOUTS.items() if layout not in (ours, hospital)}
+COHORTS |= dict.fromkeys(("mimic_ecg", "mimic_echo"), "MIMIC-IV")  # they share their subjects
 
 
 def find(folder: Path) -> tuple[Path, str]:
@@ -87,6 +91,7 @@ def plan_of(folder: Path, layout: str = "auto", labels: Path | None = None, told
     if name not in LAYOUTS:
         raise StoreError(f"There is no layout {name!r}; known: auto, {', '.join(LAYOUTS)}.", "Choose one of these.")
     plan = LAYOUTS[name].plan(folder, told)
+    plan.cohort = COHORTS.get(name, phantom_cohort(folder) or plan.cohort)
     if labels is not None:
         _add_labels(plan, labels, told)
     return plan

@@ -6,6 +6,7 @@ from echo2ecg_core.intake.mapping import Column
 
 _PREVIEW = "import_preview"
 _TOLD = "import_told"
+_REMOVED = "removal_done"
 
 
 def preview_of(key: tuple) -> dict | None:
@@ -28,3 +29,13 @@ def told_columns(folder: str) -> dict[str, Column]:
 def tell_columns(folder: str, columns: dict[str, Column]) -> None:
     """Keep what the columns of this folder mean."""
     st.session_state[_TOLD] = (folder, columns)
+
+
+def tell_removed(sentence: str) -> None:
+    """Keep what was taken out for the next run of the page."""
+    st.session_state[_REMOVED] = sentence
+
+
+def removed() -> str | None:
+    """What was just taken out, once."""
+    return st.session_state.pop(_REMOVED, None)

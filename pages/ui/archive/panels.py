@@ -38,6 +38,7 @@ Either table may be missing. Splits are by patient; without a column `split` eac
 blacked out, and a clip whose sector cannot be found is refused. Ids are replaced and dates moved unless you keep them.
 What is in the workspace already is not read again.
 """
+COHORT_HELP = "Ids belong to their cohort: two hospitals that count from 1 need two names."
 STATES = {"queued": "Waiting", "running": "Running", "done": "Done", "failed": "Failed", "cancelled": "Stopped"}
 
 
@@ -92,7 +93,9 @@ def form(workspace: Workspace) -> None:
 
 def _how() -> dict:
     """Cohort, layout, table of labels and what happens to ids, as the job takes them; only what is not as usual."""
-    cohort = st.text_input("Name of the cohort", value="Imported", key="archive_cohort", max_chars=60).strip()
+    cohort = st.text_input(
+        "Name of the cohort", key="archive_cohort", max_chars=60, placeholder="That of the data set", help=COHORT_HELP
+    ).strip()
     prepare = st.checkbox("Afterwards make vectors and map of the active model", value=True, key="archive_prepare")
     with st.expander("More: layout, a table of labels, ids"):
         layout = st.selectbox("Layout", ["auto", *LAYOUTS], key="archive_layout", help="auto: told by the content.")
@@ -104,7 +107,7 @@ def _how() -> dict:
             "by one number of days a patient, and ages over 89 grouped.",
         )
     chosen = {"layout": layout if layout != "auto" else None, "labels": labels or None, "keep_ids": keep_ids or None}
-    return {"cohort": cohort or "Imported", "prepare": prepare} | {k: v for k, v in chosen.items() if v is not None}
+    return {"cohort": cohort, "prepare": prepare} | {k: v for k, v in chosen.items() if v is not None}
 
 
 def _previewed(workspace: Workspace, path: str, parameters: dict) -> bool:
@@ -153,7 +156,7 @@ def _one(workspace: Workspace, job: Job, *, newest: bool) -> None:
     began = date(datetime.fromtimestamp(job.created_at, UTC))
     state = "Stopping" if job.is_stopping else STATES[job.state]
     with st.expander(
-        f"{plain(job.parameters.get('cohort', ''))} · {state} · {began} UTC", expanded=newest or job.is_open
+        f"{plain(job.parameters.get('cohort') or 'Import')} · {state} · {began} UTC", expanded=newest or job.is_open
     ):
         if job.state == "running":
             left = f" · {duration(job.eta_s)} left" if job.eta_s else ""
@@ -180,7 +183,22 @@ def _one(workspace: Workspace, job: Job, *, newest: bool) -> None:
                 on_click=_resume,
                 args=(workspace, job.job_id),
             )
-        _refused(import_report(workspace, job.job_id), job.job_id)
+        report = import_report(workspace, job.job_id)
+        _told(report)
+        _refused(report, job.job_id)
+
+
+def _told(report: dict | None) -> None:
+    """What an import settled, changed and left out."""
+    if not report or "notes" not in report:
+        return
+    for note in report["notes"]:
+        st.caption(plain(note))
+    if report["changed"]:
+        names = {"kind": "What", "id": "Id", "name": "Column", "was": "Was", "now": "Is now"}
+        st.dataframe(pd.DataFrame(report["changed"]).astype(str).rename(columns=names), hide_index=True)
+    if report["ignored"]:
+        st.caption(plain("Not used: " + "; ".join(f"{row['what']} ({row['reason']})" for row in report["ignored"][:8])))
 
 
 def _refused(report: dict | None, job_id: int) -> None:

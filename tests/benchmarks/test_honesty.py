@@ -1,0 +1,66 @@
+"""The figures of the benchmark of honesty on made numbers, and the damages it does to an ECG."""
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from benchmarks import honesty
+from echo2ecg_core.models.readouts import LabelledVectors, Readouts
+
+
+@pytest.fixture(scope="module")
+def made():
+    rng = np.random.default_rng(0)
+
+    def part(n):
+        x = rng.normal(size=(n, 6))
+        return LabelledVectors(x, x, {"lvef": 50 + 8 * x[:, 0] + rng.normal(0, 6, n)}, np.arange(n))
+
+    readouts, test = Readouts.fit(part(500), part(600)), part(2000)
+    truth = {"lvef": test.labels["lvef"] + 0.1}
+    ecgs = SimpleNamespace(
+        embedding={"own": test.embedding},
+        outside=test.outside,
+        labels=test.labels,
+        truth=truth,
+        conduction=np.array(["lbbb", "normal", "rbbb", "normal"] * 500),
+        ecg_ids=list(range(2000)),
+    )
+    return readouts, ecgs
+
+
+def test_cover_is_counted_by_true_class_against_label_and_heart(made):
+    readouts, ecgs = made
+    lines = honesty.covers(readouts, ecgs)
+    low, high = readouts.intervals("lvef", ecgs.embedding["own"]).T
+    inside = (ecgs.labels["lvef"] >= low) & (ecgs.labels["lvef"] <= high)
+    by = {(line["of"], line["class"]): line for line in lines}
+    assert by["label", "everybody"]["cover"] == pytest.approx(inside.mean(), abs=1e-4)
+    assert by["label", "LVEF ≤ 40 %"]["cover"] == pytest.approx(inside[ecgs.truth["lvef"] < 40.5].mean(), abs=1e-4)
+    assert by["label", "left bundle branch block"]["cover"] == pytest.approx(inside[::4].mean(), abs=1e-4)
+    assert {of for of, _ in by} == {"label", "heart"}
+
+
+def test_calibration_tells_and_sees_by_tenths(made):
+    lines = honesty.calibration(*made)
+    assert [line["tenth"] for line in lines] == list(range(1, 11)) and {line["ecgs"] for line in lines} == {200}
+    assert sum(line["seen"] for line in lines) == pytest.approx(10 * np.mean(made[1].labels["lvef"] <= 40.5), abs=0.01)
+    assert all(abs(line["told"] - line["seen"]) < 0.05 + 3 * line["standard_error"] for line in lines)
+
+
+def test_exchanged_arms_keep_the_algebra_of_the_limb_leads_and_exchange_what_they_should():
+    rng = np.random.default_rng(1)
+    right, left, foot = rng.normal(size=(3, 50))
+    limb = lambda r, l, f: [l - r, f - r, f - l, r - (l + f) / 2, l - (r + f) / 2, f - (r + l) / 2]  # noqa: E731, E741
+    chest = list(rng.normal(size=(6, 50)))
+    swapped = honesty.arms_swapped(np.stack(limb(right, left, foot) + chest), rng)
+    np.testing.assert_allclose(swapped, np.stack(limb(left, right, foot) + chest), atol=1e-12)
+
+
+def test_every_damage_keeps_the_shape_and_changes_the_signal():
+    signal = np.random.default_rng(2).normal(size=(12, 500)).astype(np.float32)
+    for name, change in honesty.DAMAGES.items():
+        damaged = change(signal.copy(), np.random.default_rng(3))
+        assert damaged.shape == signal.shape and damaged.dtype == np.float32, name
+        assert np.abs(damaged - signal).max() > 0.1, name
