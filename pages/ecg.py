@@ -4,6 +4,7 @@ import streamlit as st
 
 from pages.ui import panels, resources, session
 from pages.ui.ecg import (
+    batch,
     evidence,
     lvef_card,
     measures,
@@ -18,12 +19,51 @@ from pages.ui.errors import errors_in_words
 
 TABS = ("Phenotypes", "Why this estimate", "Second readers", "Median beats", "Measurements and signal", "Provenance")
 
+
+def estimate(record, card, places) -> None:
+    """Everything that waits for the prediction, into the places that the page kept for it."""
+    export_place, notice_place, card_place, below = places
+    report = None
+    with errors_in_words(), notice_place, st.spinner(surroundings.waiting_text(card), show_time=True):
+        if card is not None:
+            prediction = resources.prediction(record, card, insist=session.insists())
+            report = prediction.as_json()
+    with export_place:
+        ecg_panel.export_menu(record, report)
+    if report is None:
+        surroundings.nothing_predicted(card_place, notice_place, card)
+        return
+    with notice_place:
+        surroundings.notice(report)
+    with card_place:
+        st.html(lvef_card.lvef_card(report))
+        line_place = st.container(key="second_readers_line")
+        surroundings.studies_button(report, card)
+    with below:
+        st.html(measures.measures_strip(report))
+        phenotypes, why, second, beats, signal, provenance = st.tabs(TABS, key=session.TAB_KEY, bind="query-params")
+        with phenotypes:
+            st.html(phenotype_table.phenotype_table(report))
+        with why:
+            evidence.why(report)
+        second_readers.draw(second, line_place, record, card, prediction)
+        with beats:
+            ecg_panel.beats_panel(record)
+        with signal:
+            left, right = st.columns(2, gap="medium")
+            left.html(signal_tables.measurement_table(report))
+            right.html(signal_tables.lead_table(report))
+        with provenance:
+            evidence.provenance(record, report, card)
+
+
 record, card = session.current_ecg(), resources.active_model()
 with st.container(key="page_head", horizontal=True, vertical_alignment="center", gap="small"):
     panels.title("ECG", record.source if record else "")
     panels.badges(card is not None and card.synthetic, record)
     st.space("stretch")
     if record is not None:
+        batch.step_buttons(record)
         upload.load_another()
         export_place = st.container(width="content")
 
@@ -32,43 +72,12 @@ if record is None:
     st.stop()
 
 surroundings.facts_line(record)
-upload.other_recordings(record)
+batch_place = st.container()
 notice_place = st.container(key="notice_place")
 left, right = st.columns((786, 370), gap=20)
 with left:
     ecg_panel.ecg_panel(record)
 card_place = right.container(border=True, key="lvef_card")
-below = st.container(key="below")
-
-report = None
-with errors_in_words(), notice_place, st.spinner(surroundings.waiting_text(card), show_time=True):
-    if card is not None:
-        prediction = resources.prediction(record, card, insist=session.insists())
-        report = prediction.as_json()
-with export_place:
-    ecg_panel.export_menu(record, report)
-if report is None:
-    surroundings.nothing_predicted(card_place, notice_place, card)
-    st.stop()
-with notice_place:
-    surroundings.notice(report)
-with card_place:
-    st.html(lvef_card.lvef_card(report))
-    line_place = st.container(key="second_readers_line")
-    surroundings.studies_button(report, card)
-with below:
-    st.html(measures.measures_strip(report))
-    phenotypes, why, second, beats, signal, provenance = st.tabs(TABS, key=session.TAB_KEY, bind="query-params")
-    with phenotypes:
-        st.html(phenotype_table.phenotype_table(report))
-    with why:
-        evidence.why(report)
-    second_readers.draw(second, line_place, record, card, prediction)
-    with beats:
-        ecg_panel.beats_panel(record)
-    with signal:
-        left, right = st.columns(2, gap="medium")
-        left.html(signal_tables.measurement_table(report))
-        right.html(signal_tables.lead_table(report))
-    with provenance:
-        evidence.provenance(record, report, card)
+estimate(record, card, (export_place, notice_place, card_place, st.container(key="below")))
+with batch_place:
+    batch.draw(record, card)

@@ -137,6 +137,31 @@ def prediction(record: EcgRecord, card: ModelCard, *, insist: bool = False):
     return _prediction((*facts, card.model_id, _model_state(card), _neighbours_state(card)), insist, record, card)
 
 
+def batch_row(file: ReadFile, card: ModelCard | None) -> dict:
+    """One recording of an upload as a row of a table (answers.predict_files.as_row) with `why_no_lvef`: why its LVEF
+    is None. Computed once, like a prediction; a recording that cannot be read or used is a row too."""
+    from echo2ecg_core.answers.predict_files import as_row
+
+    if file.record is None:
+        return as_row({"ecg": {"source": file.name}, "error": str(file.problem)}) | {"why_no_lvef": str(file.problem)}
+    if card is None:
+        return as_row({"ecg": {"source": file.name}}) | {"why_no_lvef": "No model yet."}
+    key = (file.record.content_hash, file.name, file.record.sex, file.record.age_years)
+    return _batch_row((*key, card.model_id, _model_state(card)), file.record, card)
+
+
+@st.cache_data(max_entries=8192, show_spinner=False)
+def _batch_row(key: tuple, _record: EcgRecord, _card: ModelCard) -> dict:
+    from echo2ecg_core.answers.predict_files import as_row
+    from pages.ui.ecg.lvef_card import why_no_value
+
+    try:
+        report = prediction(_record, _card).as_json()
+    except Echo2ECGError as error:
+        return as_row({"ecg": {"source": _record.source}, "error": str(error)}) | {"why_no_lvef": str(error)}
+    return as_row(report) | {"why_no_lvef": why_no_value(report)}
+
+
 @st.cache_resource(max_entries=4, show_spinner=False)
 def _second_reader(key: tuple, _card: ModelCard):
     from echo2ecg_core.answers.second_readers import load_reader

@@ -24,6 +24,7 @@ DEFAULT_LAYOUT, DEFAULT_SPEED, DEFAULT_GAIN = "3×4 + II", 25, 10
 
 _RECORD = "ecg_record"
 _READ = "ecgs_read"
+_BATCH_ORDER = "batch_order"
 _ROUND = "upload_round"
 _HIDDEN = "hidden_failures"
 
@@ -63,6 +64,17 @@ def files_read() -> tuple[ReadFile, ...]:
 def set_files_read(files: tuple[ReadFile, ...]) -> None:
     """Keep the recordings of an upload, so that each row of the table can be opened."""
     st.session_state[_READ] = files
+    st.session_state[_BATCH_ORDER] = ()
+
+
+def batch_order() -> tuple[int, ...]:
+    """The recordings of the upload in the order in which the table shows them, () before it was drawn."""
+    return st.session_state.get(_BATCH_ORDER, ())
+
+
+def set_batch_order(order: list[int]) -> None:
+    """Keep the order of the table for Previous and Next."""
+    st.session_state[_BATCH_ORDER] = tuple(order)
 
 
 def given_keys() -> tuple[str, str]:

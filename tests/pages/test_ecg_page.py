@@ -1,5 +1,6 @@
 """The ECG page in Streamlit's own test runner: empty, with data, with each kind of doubt, and with errors in words."""
 
+import io
 import re
 import subprocess
 import sys
@@ -7,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
+import pandas as pd
 import pytest
 import streamlit
 from pydicom.data import get_testdata_file
@@ -33,7 +35,11 @@ def page(tmp_path, monkeypatch):
     def answer(record, card, insist=False):
         bent = {name: value for name, value in options.items() if name != "sex"}
         bent["unusable"] = bent.get("unusable", False) and not insist
-        return FakePrediction(report_of(replace(record, sex=options["sex"]), **bent))
+        lvef = bent.pop("lvefs", {}).get(record.source)
+        report = report_of(replace(record, sex=options["sex"]), **bent)
+        if lvef is not None:
+            report["phenotypes"][0]["value"] = lvef
+        return FakePrediction(report)
 
     monkeypatch.setattr(resources, "prediction", answer)
     app = AppTest.from_file(ROOT / "app.py", default_timeout=30)
@@ -146,8 +152,6 @@ def test_an_open_ecg_survives_a_bad_file(page):
 
 
 def test_a_file_without_a_sampling_rate_asks_for_it_and_opens_with_the_answer(page):
-    import io
-
     import numpy as np
 
     buffer = io.BytesIO()
@@ -163,9 +167,51 @@ def test_a_file_without_a_sampling_rate_asks_for_it_and_opens_with_the_answer(pa
 def test_several_recordings_become_a_table(page):
     drop(page, (DICOM.name, DICOM.read_bytes()), ("broken.dcm", b"not an ECG"))
     assert not page.exception
-    table = page.dataframe[0].value
-    assert len(table) == 2 and DICOM.name in set(table["Recording"])
-    assert any("broken.dcm" in what for what in table["What"])
+    table = page.dataframe[0].value.set_index("Recording")
+    assert table.loc[DICOM.name, ["LVEF %", "Interval", "Quality", "Training data"]].tolist() == [
+        61, "49–71", "good", "outside",
+    ]  # fmt: skip
+    assert "broken.dcm" in table.loc["broken.dcm", "Remark"] and pd.isna(table.loc["broken.dcm", "LVEF %"])
+
+
+def test_previous_and_next_follow_the_order_of_the_table(page):
+    page.options["lvefs"] = {"a.dcm": 55.0, "b.dcm": 30.0, "c.dcm": 42.0}
+    drop(page, *((name, DICOM.read_bytes()) for name in page.options["lvefs"]), ("broken.dcm", b"not an ECG"))
+    page.button_group(key="batch_sort").set_value("Lowest LVEF").run()
+    assert list(page.dataframe[0].value["Recording"]) == ["b.dcm", "c.dcm", "a.dcm", "broken.dcm"]
+    assert "<span>a.dcm</span>" in words(page) and page.button(key="batch_next").disabled
+    page.button(key="batch_previous").click().run()
+    assert "<span>c.dcm</span>" in words(page) and "2 of 3" in words(page)
+    page.button(key="batch_previous").click().run()
+    assert "<span>b.dcm</span>" in words(page) and page.button(key="batch_previous").disabled
+
+
+def test_a_recording_that_cannot_be_used_is_a_row_with_its_reason(page, monkeypatch):
+    answer = resources.prediction
+
+    def refuse(record, card, insist=False):
+        if record.source == "short.dcm":
+            raise ModelError("The recording lasts 1.00 s.", "Use a longer one.")
+        return answer(record, card, insist)
+
+    monkeypatch.setattr(resources, "prediction", refuse)
+    drop(page, (DICOM.name, DICOM.read_bytes()), ("short.dcm", DICOM.read_bytes()))
+    table = page.dataframe[0].value.set_index("Recording")
+    assert table.loc["short.dcm", "Remark"] == "The recording lasts 1.00 s. Use a longer one."
+    assert table.loc[DICOM.name, "LVEF %"] == 61 and not page.exception
+
+
+def test_files_of_the_table_hold_every_phenotype_and_no_formula():
+    import openpyxl
+
+    from echo2ecg_core.answers.predict_files import as_row
+    from pages.ui.ecg.batch import batch_csv, batch_xlsx
+
+    rows = [as_row({"ecg": {"source": "=1+1.dcm"}, "error": "no ECG"}), as_row({"ecg": {"source": "b"}})]
+    csv = pd.read_csv(io.BytesIO(batch_csv(rows)))
+    assert list(csv["source"]) == ["'=1+1.dcm", "b"] and {"lvef", "lvef_low", "tapse_high"} <= set(csv.columns)
+    cells = [row[0] for row in openpyxl.load_workbook(io.BytesIO(batch_xlsx(rows))).active.iter_rows()]
+    assert [(c.value, c.data_type) for c in cells] == [("source", "s"), ("'=1+1.dcm", "s"), ("b", "s")]
 
 
 def test_each_row_of_an_upload_opens_its_recording_and_a_bad_one_keeps_what_is_open(page, monkeypatch):

@@ -23,13 +23,20 @@ def lvef_card(report: dict) -> str:
     outside = (report["out_of_distribution"] or {}).get("flag")
     badge = '<span class="e2e-badge amber">Outside training data</span>' if outside else ""
     head = f'<div class="e2e-card-head"><h2>LV ejection fraction</h2>{badge}</div>'
-    if row is None or row["value"] is None:
-        reason = row["reason"] if row else report["quality"].get("reason") or "Nothing was predicted."
+    if reason := why_no_value(report):
         return f'{head}<div class="e2e-value"><b>{MISSING}</b></div><p class="e2e-muted">{escape(reason)}</p>'
     measured = [n["phenotypes"]["lvef"] for n in report["neighbours"] if "lvef" in n.get("phenotypes", {})]
     level = percent(row["interval_level"]) if row["interval"] else None
     axis = lvef_axis(row["value"], row["interval"], measured)
     return head + _value(row, level) + _held(row) + axis + _legend(level, len(measured)) + _chances(row)
+
+
+def why_no_value(report: dict) -> str:
+    """Why a prediction report holds no LVEF, in words; "" where it does."""
+    row = next((p for p in report["phenotypes"] if p["name"] == "lvef"), None)
+    if row is None:
+        return report["quality"].get("reason") or "Nothing was predicted."
+    return "" if row["value"] is not None else row["reason"] or "Nothing was predicted."
 
 
 def _value(row: dict, level: str | None) -> str:

@@ -5,9 +5,7 @@ What is open stays open until a new file has been read; a file that cannot be re
 
 import streamlit as st
 
-from echo2ecg_core.ecg.record import EcgRecord
 from echo2ecg_core.errors import SamplingRateNeeded
-from echo2ecg_core.figures.notation import THIN, number
 from echo2ecg_core.intake.demo import EXAMPLES
 from pages.ui import errors, resources, session
 from pages.ui.session import ReadFile
@@ -17,7 +15,6 @@ PURPOSE = (
     "which studies look alike."
 )
 FORMATS = "WFDB (.hea with .dat), a zip of them, DICOM, CSV, NPY, NPZ, XML, SCP, EDF, TXT or MAT; several files at once"
-ROW_HEIGHT, MOST_ROWS = 29, 4
 PRIVATE = (
     "No ECG yet. Drop a file, or try one of the three below. Files are read on this machine and sent nowhere else."
 )
@@ -126,38 +123,3 @@ def _open_example(title: str) -> None:
         session.set_files_read(())
         session.open_ecg(resources.example(title))
         st.rerun()
-
-
-def other_recordings(current: EcgRecord) -> None:
-    """The table of an upload that held several recordings; a click anywhere in a row opens it.
-
-    The table scrolls, so that the open ECG stays in sight; its key changes with the ECG, so that no click outlives it.
-    """
-    files = session.files_read()
-    if len(files) < 2:
-        return
-    rows = [{"Open": "●" if f.record is current else "", "Recording": f.name, "What": _what(f)} for f in files]
-    unread = sum(f.record is None for f in files)
-    heading = f"{len(files)} recordings in this upload" + (f", {unread} could not be read" if unread else "")
-    with st.expander(heading, expanded=True):
-        chosen = st.dataframe(
-            rows, hide_index=True, on_select="rerun", selection_mode="single-cell",
-            key=f"recordings_{session.upload_round()}",
-            height=ROW_HEIGHT * (min(len(files), MOST_ROWS) + 1) + 3, row_height=ROW_HEIGHT,
-            alt="Recordings of this upload",
-            column_config={"Open": st.column_config.Column(width=50), "Recording": st.column_config.Column(width=240)},
-        )  # fmt: skip
-        picked = [
-            files[i]
-            for i, _ in chosen.selection.cells
-            if files[i].record is not None and files[i].record is not current
-        ]
-        if picked:
-            session.open_ecg(picked[0].record)
-            st.rerun()
-
-
-def _what(file: ReadFile) -> str:
-    if file.record is None:
-        return str(file.problem)
-    return f"{file.record.format}, {number(file.record.duration_s, 1)}{THIN}s, {file.record.sampling_rate_hz:g}{THIN}Hz"
