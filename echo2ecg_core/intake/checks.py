@@ -6,7 +6,6 @@ from echo2ecg_core.intake.options import Names, Options
 from echo2ecg_core.intake.plan import Plan
 from echo2ecg_core.store.database import Workspace
 
-
 # what tells whether an id means the same person and visit as before
 _IDENTITY = (("patient", "patients", "sex"), ("study", "studies", "study_date"), ("ecg", "ecgs", "ecg_time"))
 _GIVEN = "SELECT given_id, id FROM given_ids WHERE cohort = ?"
