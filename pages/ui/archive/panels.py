@@ -123,9 +123,10 @@ def _previewed(workspace: Workspace, path: str, parameters: dict) -> bool:
     """Show what the folder holds, before it is read; True when it can come in."""
     told = import_session.told_columns(path)
     key = (path, str(sorted(parameters.items())), str(sorted(told.items())))
+    again = st.button("Look again", icon=":material/refresh:", type="tertiary", key="archive_again")
     with errors_in_words():
         found = import_session.preview_of(key)
-        if found is None or st.button("Look again", icon=":material/refresh:", type="tertiary"):
+        if found is None or again:
             with st.spinner("Looking at tables and headers"):
                 found = preview(
                     Path(path), workspace, options_of(parameters | {"map": {k: vars(c) for k, c in told.items()}})
