@@ -5,6 +5,8 @@ import streamlit as st
 from pages.ui import panels, resources, session
 from pages.ui.ecg import (
     batch,
+    carrying,
+    earlier,
     evidence,
     lvef_card,
     measures,
@@ -17,7 +19,15 @@ from pages.ui.ecg import (
 from pages.ui.ecg import paper_panel as ecg_panel
 from pages.ui.errors import errors_in_words
 
-TABS = ("Phenotypes", "Why this estimate", "Second readers", "Median beats", "Measurements and signal", "Provenance")
+TABS = (
+    "Phenotypes",
+    "Why this estimate",
+    "Second readers",
+    "Median beats",
+    "Earlier ECG",
+    "Measurements and signal",
+    "Provenance",
+)
 
 
 def estimate(record, card, places) -> None:
@@ -41,14 +51,18 @@ def estimate(record, card, places) -> None:
         surroundings.studies_button(report, card)
     with below:
         st.html(measures.measures_strip(report))
-        phenotypes, why, second, beats, signal, provenance = st.tabs(TABS, key=session.TAB_KEY, bind="query-params")
+        tabs = st.tabs(TABS, key=session.TAB_KEY, bind="query-params")
+        phenotypes, why, second, beats, before, signal, provenance = tabs
         with phenotypes:
             st.html(phenotype_table.phenotype_table(report))
         with why:
             evidence.why(report)
+            carrying.draw(record, report, card)
         second_readers.draw(second, line_place, record, card, prediction)
         with beats:
             ecg_panel.beats_panel(record)
+        with before:
+            earlier.draw(record, report, card)
         with signal:
             left, right = st.columns(2, gap="medium")
             left.html(signal_tables.measurement_table(report))

@@ -162,6 +162,45 @@ def _batch_row(key: tuple, _record: EcgRecord, _card: ModelCard) -> dict:
     return as_row(report) | {"why_no_lvef": why_no_value(report)}
 
 
+@st.cache_data(max_entries=64, show_spinner=False)
+def _why(key: tuple, _record: EcgRecord, _card: ModelCard):
+    from echo2ecg_core.answers.why import explain
+
+    return explain(_record, loaded_model(_card))
+
+
+def why(record: EcgRecord, card: ModelCard):
+    """Which leads and parts of the beat carry the LVEF estimate (answers.why.Why), once per signal and model."""
+    return _why((record.content_hash, card.model_id, _model_state(card)), record, card)
+
+
+@st.cache_data(max_entries=64, show_spinner=False)
+def _other_ecgs(folder: str, version: int, content_hash: str, _record: EcgRecord):
+    from echo2ecg_core.answers.earlier_ecgs import other_ecgs
+
+    return other_ecgs(_record, Workspace(folder))
+
+
+def other_ecgs(record: EcgRecord):
+    """Other ECGs of the same patient (answers.earlier_ecgs), looked up once per version of the catalogue."""
+    place = workspace()
+    return _other_ecgs(str(place.folder), place.version(), record.content_hash, record) if place.exists() else []
+
+
+@st.cache_data(max_entries=16, show_spinner=False)
+def _stored_ecg(folder: str, version: int, ecg_id: str) -> EcgRecord:
+    return Catalog(Workspace(folder)).ecg_record(ecg_id)
+
+
+def stored_ecg(ecg_id: str) -> EcgRecord:
+    """An ECG of the workspace.
+
+    Raises:
+        StoreError: there is none, or its file is missing or damaged.
+    """
+    return _stored_ecg(str(workspace().folder), workspace().version(), ecg_id)
+
+
 @st.cache_resource(max_entries=4, show_spinner=False)
 def _second_reader(key: tuple, _card: ModelCard):
     from echo2ecg_core.answers.second_readers import load_reader

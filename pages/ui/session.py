@@ -88,6 +88,11 @@ def given_sex_and_age() -> tuple[str | None, float | None]:
     return sex, None if age is None else float(age)
 
 
+def carrying_key() -> str:
+    """Key of the switch that shows what carries the estimate; it ends with the ECG, because it takes seconds."""
+    return f"carrying_{upload_round()}"
+
+
 def told_unit() -> str:
     """The unit that the person gives for files that name none, "" without."""
     return st.session_state.get(UNIT_KEY, "")

@@ -240,3 +240,29 @@ def test_the_first_paint_imports_neither_torch_nor_numba_nor_scipy_signal():
     )
     run = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True)
     assert run.stdout.strip().splitlines()[-1] == "[]"
+
+
+def test_what_carries_the_estimate_stands_in_words_with_its_check_and_a_failed_check_is_told(page, monkeypatch):
+    import numpy as np
+
+    from echo2ecg_core.answers.why import Why
+    from echo2ecg_core.ecg.record import LEADS
+
+    def explained(record, card):
+        shares = dict(zip(LEADS, [0.3, 0.25, *[0.045] * 10], strict=True))
+        contribution = np.zeros((12, 250), np.float32)
+        contribution[7, 20:40] = -1
+        parts = {"QRS": (0.7, 0.1), "ST and T": (0.3, 0.9)}
+        moved = {"named": 0.5, "random": 0.8, "largest": 8.04}
+        return Why(record, contribution, 52.9, 59.6, shares, parts, moved)
+
+    monkeypatch.setattr(resources, "why", explained)
+    opened(page)
+    assert "laid flat" not in words(page)
+    page.toggle(key=next(t.key for t in page.toggle if t.key.startswith("carrying_"))).set_value(True).run()
+    text = words(page)
+    assert not page.exception
+    assert "I 30\u202f%, II 25\u202f% carry 55\u202f% of it" in text
+    assert "QRS 70\u202f% in 10\u202f% of the time" in text
+    assert "laid flat the estimate moves by 0.5 points, with a random tenth by 0.8" in text
+    assert "do not read the tint" in text
