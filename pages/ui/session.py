@@ -25,6 +25,8 @@ DEFAULT_LAYOUT, DEFAULT_SPEED, DEFAULT_GAIN = "3×4 + II", 25, 10
 _RECORD = "ecg_record"
 _READ = "ecgs_read"
 _BATCH_ORDER = "batch_order"
+_UPLOADED = "uploaded"
+MOST_KEPT_BYTES = 64 * 2**20  # an upload above this is not kept for reading it again
 _ROUND = "upload_round"
 _HIDDEN = "hidden_failures"
 
@@ -65,6 +67,22 @@ def set_files_read(files: tuple[ReadFile, ...]) -> None:
     """Keep the recordings of an upload, so that each row of the table can be opened."""
     st.session_state[_READ] = files
     st.session_state[_BATCH_ORDER] = ()
+    st.session_state[_UPLOADED] = ({}, None)
+
+
+def open_upload(
+    read: tuple[ReadFile, ...], chosen: ReadFile, content: dict[str, bytes], sampling_rate_hz: float | None
+) -> None:
+    """Open one recording of an upload; its files stay for a correction of what was assumed, unless they are large."""
+    set_files_read(read if len(read) > 1 else ())
+    open_ecg(chosen.record)
+    small = sum(map(len, content.values())) <= MOST_KEPT_BYTES
+    st.session_state[_UPLOADED] = (content if small else {}, sampling_rate_hz)
+
+
+def uploaded() -> tuple[dict[str, bytes], float | None]:
+    """The files of the upload (file name -> bytes; {} when they are not here) and the rate in Hz that was told."""
+    return st.session_state.get(_UPLOADED, ({}, None))
 
 
 def batch_order() -> tuple[int, ...]:

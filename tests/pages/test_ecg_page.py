@@ -35,8 +35,10 @@ def page(tmp_path, monkeypatch):
     def answer(record, card, insist=False):
         bent = {name: value for name, value in options.items() if name != "sex"}
         bent["unusable"] = bent.get("unusable", False) and not insist
+        quality = bent.pop("quality", {})
         lvef = bent.pop("lvefs", {}).get(record.source)
         report = report_of(replace(record, sex=options["sex"]), **bent)
+        report["quality"] |= quality
         if lvef is not None:
             report["phenotypes"][0]["value"] = lvef
         return FakePrediction(report)
@@ -95,9 +97,8 @@ def test_a_dropped_ecg_shows_doubt_before_the_number_and_the_number_with_interva
 
 def test_a_valve_grade_is_a_chance_and_words_with_the_dot_at_the_likeliest_grade(page):
     row = re.search(r"<tr><th scope=.row.><b>Tricuspid regurgitation.*?</tr>", words(opened(page))).group()
-    assert (
-        "<b>12\u202f%</b>" in row and "≥\u202fmoderate</td>" in row and "none–mild" in row and "none to severe" in row
-    )
+    assert "<b>12\u202f%</b>" in row and "≥\u202fmoderate</td>" in row and "none–mild" in row
+    assert ">none</span></td>" in row and "severe" not in row
     assert 'class="estimate" style="left:0.00%"' in row
 
 
@@ -266,3 +267,54 @@ def test_what_carries_the_estimate_stands_in_words_with_its_check_and_a_failed_c
     assert "QRS 70\u202f% in 10\u202f% of the time" in text
     assert "laid flat the estimate moves by 0.5 points, with a random tenth by 0.8" in text
     assert "do not read the tint" in text
+
+
+@pytest.mark.parametrize(
+    ("sex", "value", "expected"),
+    [("female", 75.4, "above"), ("female", 74.4, ""), ("male", 51.4, "below"), (None, 53.0, ""), (None, 51.0, "below")],
+)
+def test_an_estimate_outside_its_range_says_on_which_side(sex, value, expected):
+    from pages.ui.ecg.phenotype_table import beyond
+
+    assert beyond({"value": value, "reference": {"male": [52, 72], "female": [54, 74]}}, sex, 0) == expected
+
+
+def test_a_limited_recording_and_pacing_are_told_once_where_the_estimate_is(page):
+    page.options["quality"] = {
+        "verdict": "limited",
+        "reason": "Lead V5 is noisy for 4 of 10 s.",
+        "notes": ["Pacing spikes precede the complexes."],
+    }
+    opened(page)
+    bodies = [str(h.proto.body) for h in page.get("html")]
+    told = [body for body in bodies if "Pacing spikes precede" in body]
+    assert len(told) == 1 and "LV ejection fraction" in told[0] and told[0].index("Limited") < told[0].index("61")
+    assert sum("V5 is noisy" in body for body in bodies) == 1
+
+
+def unnamed(gain: float) -> bytes:
+    """A CSV of twelve unnamed columns of whole numbers: neither unit nor leads are told."""
+    import numpy as np
+
+    from tests.ecg.test_limb_leads import heart
+
+    return "\n".join(",".join(str(int(v)) for v in row) for row in np.round(heart().T * gain)).encode()
+
+
+def test_what_was_assumed_is_a_chip_and_a_correction_reads_the_file_again(page):
+    drop(page, ("plain.csv", unnamed(1000)))
+    page.number_input[0].set_value(500.0)
+    page.button(key=next(b.key for b in page.button if b.label == "Read with this rate")).click().run()
+    labels = [p.proto.popover.label for p in page.get("popover")]
+    assert {"Lead order assumed", "Unit assumed", "Rate as told: 500\u202fHz"} <= set(labels)
+    before = page.session_state["ecg_record"]
+    next(t for t in page.text_input if t.label == "Unit").set_value("0.5 µV")
+    next(b for b in page.button if b.label == "Read again").click().run()
+    after = page.session_state["ecg_record"]
+    assert not page.exception and not page.error
+    assert abs(after.signal_mv).max() == pytest.approx(abs(before.signal_mv).max() / 2, rel=0.01)
+
+
+def test_a_file_that_says_everything_has_no_chip(page):
+    opened(page)
+    assert not [p for p in page.get("popover") if "assumed" in p.proto.popover.label]

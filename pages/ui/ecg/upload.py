@@ -56,7 +56,7 @@ def uploader(place: str) -> None:
         if rate:
             read = _read(content, rate)
         if rate or not rateless:
-            _take(read)
+            _take(read, content, rate)
 
 
 def _read(content: dict[str, bytes], sampling_rate_hz: float | None) -> tuple[ReadFile, ...]:
@@ -95,15 +95,14 @@ def _ask_for_rate(place: str, item: ReadFile) -> float | None:
     return rate if given and rate else None
 
 
-def _take(read: tuple[ReadFile, ...]) -> None:
+def _take(read: tuple[ReadFile, ...], content: dict[str, bytes], rate: float | None) -> None:
     """Open what was read: the first recording; the others wait in the table. Problems are told."""
     good = [item for item in read if item.record is not None]
     for item in read:
         if item.problem is not None:
             errors.show_error(item.problem)
     if good:
-        session.set_files_read(read if len(read) > 1 else ())
-        session.open_ecg(good[0].record)
+        session.open_upload(read, good[0], content, rate)
         st.rerun()
 
 
