@@ -54,7 +54,7 @@ def estimate(record, card, places) -> None:
         tabs = st.tabs(TABS, key=session.TAB_KEY, bind="query-params")
         phenotypes, why, second, beats, before, signal, provenance = tabs
         with phenotypes:
-            st.html(phenotype_table.phenotype_table(report))
+            st.html(panels.scrolling(phenotype_table.phenotype_table(report), "Phenotypes"))
         with why:
             evidence.why(report)
             carrying.draw(record, report, card)
@@ -65,8 +65,8 @@ def estimate(record, card, places) -> None:
             earlier.draw(record, report, card)
         with signal:
             left, right = st.columns(2, gap="medium")
-            left.html(signal_tables.measurement_table(report))
-            right.html(signal_tables.lead_table(report))
+            left.html(panels.scrolling(signal_tables.measurement_table(report), "Measurements"))
+            right.html(panels.scrolling(signal_tables.lead_table(report), "Signal quality"))
         with provenance:
             evidence.provenance(record, report, card)
 

@@ -83,7 +83,12 @@ def test_the_empty_page_says_what_it_is_for_and_offers_files_and_three_examples(
     page.run()
     assert not page.exception
     assert "No ECG yet. Drop a file, or try one of the three below." in words(page)
-    assert [b.key for b in page.button] == ["example_welcome_sinus", "example_welcome_lbbb", "example_welcome_af"]
+    assert [b.key for b in page.button] == [
+        "example_welcome_sinus",
+        "example_welcome_lbbb",
+        "example_welcome_af",
+        "tour_begin",
+    ]
 
 
 def test_a_dropped_ecg_shows_doubt_before_the_number_and_the_number_with_interval_and_range(page):

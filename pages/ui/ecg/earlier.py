@@ -12,7 +12,7 @@ from echo2ecg_core.answers.earlier_ecgs import OtherEcg
 from echo2ecg_core.ecg.record import EcgRecord
 from echo2ecg_core.figures.notation import MISSING, date, interval, number, with_unit
 from echo2ecg_core.store.model_registry import ModelCard
-from pages.ui import resources, session
+from pages.ui import panels, resources, session
 from pages.ui.ecg.measures import FAIR, STRIP_ROWS, Row
 from pages.ui.ecg.paper.paper import show_pair
 from pages.ui.errors import errors_in_words
@@ -40,7 +40,7 @@ def draw(record: EcgRecord, report: dict, card: ModelCard) -> None:
         other = choices[chosen]
         other = other if isinstance(other, EcgRecord) else resources.stored_ecg(other.ecg_id)
         then = resources.prediction(other, card).as_json()
-        st.html(difference_table(report, then, chosen))
+        st.html(panels.scrolling(difference_table(report, then, chosen), "Differences"))
         name = "earlier" if "earlier" in chosen else "other"
         show_pair(record, other, name, session.gain_mm_mv(), without_wander=session.removes_wander())
 

@@ -7,12 +7,13 @@ import streamlit as st
 
 from echo2ecg_core.errors import SamplingRateNeeded
 from echo2ecg_core.intake.demo import EXAMPLES
-from pages.ui import errors, resources, session
+from pages.ui import errors, resources, session, tour
 from pages.ui.session import ReadFile
 
 PURPOSE = (
-    "Load a 12-lead ECG and see what it suggests about the heart an echo would show, with how sure the model is and "
-    "which studies look alike."
+    "Load a 12-lead ECG and read what an echo of the same heart would probably show, each number with its interval.",
+    "See the echo studies of hearts that look alike to the model, and where the ECG lies among all others.",
+    "Every number comes with its doubt: what was assumed, how often such intervals held, for whom it is not.",
 )
 FORMATS = "WFDB (.hea with .dat), a zip of them, DICOM, CSV, NPY, NPZ, XML, SCP, EDF, TXT or MAT; several files at once"
 PRIVATE = (
@@ -23,10 +24,11 @@ PRIVATE = (
 def welcome() -> None:
     """The page before an ECG is open: what this is, the uploader, three examples."""
     with st.container(key="welcome"):
-        st.html(f'<p class="e2e-purpose">{PURPOSE}</p>')
+        st.html("".join(f'<p class="e2e-purpose">{line}</p>' for line in PURPOSE))
         uploader("welcome")
         st.html(f'<p class="e2e-facts">{PRIVATE}</p>')
         examples("welcome")
+        tour.offer()
 
 
 def load_another() -> None:
