@@ -77,9 +77,12 @@ with st.container(key="page_head", horizontal=True, vertical_alignment="center",
     panels.badges(card is not None and card.synthetic, record)
     st.space("stretch")
     if record is not None:
-        batch.step_buttons(record)
-        upload.load_another()
-        export_place = st.container(width="content")
+        with st.container(
+            key="ecg_actions", horizontal=True, gap="small", vertical_alignment="center", width="content"
+        ):
+            batch.step_buttons(record)
+            upload.load_another()
+            export_place = st.container(width="content")
 
 if record is None:
     upload.welcome()

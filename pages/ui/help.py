@@ -1,4 +1,4 @@
-"""Help on each page in three sentences, behind a "?" beside its heading: what it answers, how to use it, how far to
+"""Help on each page in three sentences, behind a question mark beside its heading: what it answers, how to use it, how far to
 trust it."""
 
 import streamlit as st
@@ -53,7 +53,7 @@ HELP = {
 
 
 def button(heading: str) -> None:
-    """The "?" of a page; nothing for a heading without help."""
+    """The help of a page; nothing for a heading without help."""
     if heading in HELP:
-        with st.popover("?", type="tertiary", key=f"help_{heading}"):
+        with st.popover("Help", icon=":material/help:", type="tertiary", key=f"help_{heading.split()[0].lower()}"):
             st.markdown(HELP[heading])

@@ -24,7 +24,7 @@ PRIVATE = (
 def welcome() -> None:
     """The page before an ECG is open: what this is, the uploader, three examples."""
     with st.container(key="welcome"):
-        st.html("".join(f'<p class="e2e-purpose">{line}</p>' for line in PURPOSE))
+        st.html(f'<p class="e2e-purpose">{"<br>".join(PURPOSE)}</p>')
         uploader("welcome")
         st.html(f'<p class="e2e-facts">{PRIVATE}</p>')
         examples("welcome")
