@@ -215,3 +215,16 @@ def test_vectors_that_are_missing_are_told_in_words(page, workspace, monkeypatch
     monkeypatch.setattr("echo2ecg_core.answers.search.study_vectors", no_vectors)
     with_ecg(page)
     assert not page.exception and "No echo study has been embedded" in page.error[0].value
+
+
+def test_studies_can_be_filtered_by_every_measured_phenotype(page, workspace):
+    from echo2ecg_core.phenotypes import PHENOTYPES
+
+    page.run()
+    sliders = {slider.label.split(",")[0].split(":")[0]: slider for slider in page.slider}
+    assert {phenotype.label for phenotype in PHENOTYPES.values()} <= set(sliders)
+    lvedv = PHENOTYPES["lvedv"]
+    sliders[lvedv.label].set_value((100.0, float(lvedv.axis[1])))
+    next(b for b in page.button if b.label == "Apply").click().run()
+    assert not page.exception
+    assert page.session_state["study_filters"].phenotypes == {"lvedv": (100.0, float(lvedv.axis[1]))}
