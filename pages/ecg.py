@@ -47,6 +47,7 @@ def estimate(record, card, places) -> None:
         surroundings.notice(report)
     with card_place:
         st.html(lvef_card.lvef_card(report))
+        surroundings.swap_button(record, report)
         line_place = st.container(key="second_readers_line")
         surroundings.studies_button(report, card)
     with below:
