@@ -19,7 +19,7 @@ HELP = {
         "Distances between far groups mean nothing: only neighbourhoods do."
     ),
     "Report": (
-        "How well the active model reads each finding on patients it has never seen. "
+        "How well a model reads each finding from ECGs, on patients that did not train it. "
         "Choose a finding and a readout; every score stands with its interval and beside plain baselines. "
         "A score holds for patients like those that were tested, and for no others."
     ),
