@@ -3,10 +3,10 @@
     python benchmarks/demo_readouts.py [--cache FOLDER of vectors]
 
 Fitted on the training patients of the cohort it was trained on, each ECG also from two other bodies, calibrated on
-4,000 simulated patients of a cohort that nothing else has seen, measured on the test patients; labels carry the noise of observers. readouts.safetensors and the
-manifest's `test`, `readouts` and `labels` are replaced; how it retrieves rests on the network alone and is kept. Killed
-and started again it goes on. 25 minutes on one core under load, most of it simulating and embedding; two minutes where
-the vectors are there. Prints one JSON line.
+4,000 simulated patients of a cohort that nothing else has seen, measured on the test patients; labels carry the noise
+of observers. readouts.safetensors and the manifest's `test`, `readouts` and `labels` are replaced; how it retrieves
+rests on the network alone and is kept. Killed and started again it goes on. 25 minutes on one core under load, most
+of it simulating and embedding; two minutes where the vectors are there. Prints one JSON line.
 """
 
 import argparse
