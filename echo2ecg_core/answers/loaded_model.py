@@ -18,9 +18,8 @@ from echo2ecg_core.store.model_registry import ModelCard, ModelRegistry
 from echo2ecg_core.store.paths import READOUTS_FILE
 
 if TYPE_CHECKING:
-    from torch import nn
-
     from echo2ecg_core.models.echo2ecg import Echo2ECG
+    from echo2ecg_core.models.echo_encoder import MViT, PhantomVideoNet
     from echo2ecg_core.models.readouts import Readouts
     from echo2ecg_core.models.view_classifier import ViewClassifier
 
@@ -75,9 +74,7 @@ def load_model(card: ModelCard, *, with_readouts: bool = True) -> "LoadedModel":
 
     checkpoint = load_checkpoint(card.folder)
     if checkpoint.echo2ecg is None:
-        raise ModelError(
-            f"The model {card.name} has no ECG encoder, so ECGs cannot be embedded.", "Promote a model that has one."
-        )
+        raise _without_ecg_encoder(card)
     return LoadedModel(
         card,
         checkpoint.echo2ecg,
@@ -86,6 +83,12 @@ def load_model(card: ModelCard, *, with_readouts: bool = True) -> "LoadedModel":
         checkpoint.spec,
         load_readouts(card.folder) if with_readouts else None,
         checkpoint.manifest,
+    )
+
+
+def _without_ecg_encoder(card: ModelCard) -> ModelError:
+    return ModelError(
+        f"The model {card.name} has no ECG encoder, so ECGs cannot be embedded.", "Promote a model that has one."
     )
 
 
@@ -111,15 +114,26 @@ def load_readouts(folder: Path) -> "Readouts":
 
 @dataclass(frozen=True, eq=False)
 class LoadedModel:
-    """Networks in eval mode, their spec and readouts."""
+    """Networks in eval mode, their spec and readouts; `towers` is None where only clips are embedded."""
 
     card: ModelCard
-    echo2ecg: "Echo2ECG"
-    clip_encoder: "nn.Module | None"
+    towers: "Echo2ECG | None"
+    clip_encoder: "MViT | PhantomVideoNet | None"
     view_classifier: "ViewClassifier | None"
     spec: ModelSpec
     readouts: "Readouts | None"
     manifest: dict
+
+    @property
+    def echo2ecg(self) -> "Echo2ECG":
+        """Both towers.
+
+        Raises:
+            ModelError: the model came without them.
+        """
+        if self.towers is None:
+            raise _without_ecg_encoder(self.card)
+        return self.towers
 
     def prepare(self, record: EcgRecord) -> np.ndarray:
         """Input windows (w, 12, n) float32 of a record as this model's spec asks."""
@@ -148,6 +162,8 @@ class LoadedModel:
         """
         import torch
 
+        from echo2ecg_core.models.echo_encoder import PhantomVideoNet
+
         if self.clip_encoder is None:
             raise ModelError(
                 f"The model {self.card.name} has no clip encoder, so echo clips cannot be embedded.",
@@ -158,7 +174,7 @@ class LoadedModel:
             vectors = self.clip_encoder(clips)
             if self.view_classifier is not None:
                 logits = self.view_classifier(clips[:, :, 0])  # EchoPrime names the view from the first frame
-            elif hasattr(self.clip_encoder, "view_logits"):
+            elif isinstance(self.clip_encoder, PhantomVideoNet):
                 logits = self.clip_encoder.view_logits(vectors)
             else:
                 return vectors.numpy(), None
