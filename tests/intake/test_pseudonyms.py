@@ -11,7 +11,8 @@ import wfdb
 
 from echo2ecg_core.errors import StoreError
 from echo2ecg_core.intake.ingest import Options, ingest
-from echo2ecg_core.intake.pseudonyms import Pseudonyms, grouped_age, is_plain_statement
+from echo2ecg_core.intake.preview import preview
+from echo2ecg_core.intake.pseudonyms import SECRET_FILE, Pseudonyms, grouped_age, is_plain_statement
 from echo2ecg_core.phantom.cohort import PhantomCohort, write_cohort
 from echo2ecg_core.phantom.dicom import FAMILY_NAMES, GIVEN_NAMES, FictitiousPatient, encode_dicom
 from echo2ecg_core.store.catalog import Catalog
@@ -111,6 +112,17 @@ def test_the_same_person_keeps_the_name_in_a_cohort_and_gets_another_elsewhere(a
     ingest(archive, place, cohort="clinic")
     ingest(archive, other, cohort="ward")
     assert len(set(Catalog(place).ecgs().patient_id)) == 2 and first not in set(Catalog(other).ecgs().patient_id)
+
+
+def test_a_preview_and_a_refusal_make_no_secret(archive, tmp_path):
+    place = Workspace(tmp_path / "w")
+    with place.connect():
+        pass
+    preview(archive, place, Options(cohort="ward"))
+    (archive / "labels.csv").write_text("patient_id,study_id,lvef\nA,S1,high\n")
+    with pytest.raises(StoreError):
+        ingest(archive, place, cohort="ward")
+    assert not (place.folder / SECRET_FILE).exists()
 
 
 def test_the_key_leads_back_and_lies_outside_the_workspace(archive, tmp_path):
