@@ -162,8 +162,6 @@ class LoadedModel:
         """
         import torch
 
-        from echo2ecg_core.models.echo_encoder import PhantomVideoNet
-
         if self.clip_encoder is None:
             raise ModelError(
                 f"The model {self.card.name} has no clip encoder, so echo clips cannot be embedded.",
@@ -174,7 +172,7 @@ class LoadedModel:
             vectors = self.clip_encoder(clips)
             if self.view_classifier is not None:
                 logits = self.view_classifier(clips[:, :, 0])  # EchoPrime names the view from the first frame
-            elif isinstance(self.clip_encoder, PhantomVideoNet):
+            elif hasattr(self.clip_encoder, "view_logits"):
                 logits = self.clip_encoder.view_logits(vectors)
             else:
                 return vectors.numpy(), None

@@ -22,13 +22,7 @@ from echo2ecg_core.models.echo2ecg import Echo2ECG, contrastive_loss
 from echo2ecg_core.models.specs import ModelSpec
 from echo2ecg_core.training.masked import MaskedAutoencoder
 from echo2ecg_core.training.pairs import PreparedPairs, not_negatives
-from echo2ecg_core.training.parameters import (
-    Precision,
-    RunParameters,
-    is_decayed,
-    learning_rate_factor,
-    rate_multiplier,
-)
+from echo2ecg_core.training.parameters import RunParameters, is_decayed, learning_rate_factor, rate_multiplier
 from echo2ecg_core.training.run_state import RunState
 
 CHECKPOINT_EVERY_S = 180.0
@@ -36,7 +30,7 @@ TELL_EVERY_S = 2.0
 Log = Callable[[dict], None]
 
 
-def open_fabric(precision: Precision, accelerator: str = "auto") -> Fabric:
+def open_fabric(precision: str, accelerator: str = "auto") -> Fabric:
     """Fabric on what the launcher offers: torchrun's or SLURM's processes, else one device of this machine."""
     local = int(os.environ.get("LOCAL_WORLD_SIZE") or os.environ.get("SLURM_NTASKS_PER_NODE") or 1)
     world = int(os.environ.get("WORLD_SIZE") or os.environ.get("SLURM_NTASKS") or local)
