@@ -18,8 +18,9 @@ from echo2ecg_core.store.model_registry import ModelCard, ModelRegistry
 from echo2ecg_core.store.paths import READOUTS_FILE
 
 if TYPE_CHECKING:
+    from torch import nn
+
     from echo2ecg_core.models.echo2ecg import Echo2ECG
-    from echo2ecg_core.models.echo_encoder import MViT, PhantomVideoNet
     from echo2ecg_core.models.readouts import Readouts
     from echo2ecg_core.models.view_classifier import ViewClassifier
 
@@ -118,7 +119,7 @@ class LoadedModel:
 
     card: ModelCard
     towers: "Echo2ECG | None"
-    clip_encoder: "MViT | PhantomVideoNet | None"
+    clip_encoder: "nn.Module | None"
     view_classifier: "ViewClassifier | None"
     spec: ModelSpec
     readouts: "Readouts | None"
