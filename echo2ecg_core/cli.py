@@ -251,6 +251,7 @@ def import_archive(
     open_workspace(place)
     job = run_here(place, "import", import_parameters(folder, options))
     kept = import_report(place, job.job_id)
+    assert kept is not None, "an import that is done has left its report"
     report = IngestReport(**kept.pop("added"), **kept)
     print_json(report.as_json()) if as_json else print("\n".join(summary_lines(report)))
 

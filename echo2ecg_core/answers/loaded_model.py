@@ -75,9 +75,7 @@ def load_model(card: ModelCard, *, with_readouts: bool = True) -> "LoadedModel":
 
     checkpoint = load_checkpoint(card.folder)
     if checkpoint.echo2ecg is None:
-        raise ModelError(
-            f"The model {card.name} has no ECG encoder, so ECGs cannot be embedded.", "Promote a model that has one."
-        )
+        raise _without_ecg_encoder(card)
     return LoadedModel(
         card,
         checkpoint.echo2ecg,
@@ -86,6 +84,12 @@ def load_model(card: ModelCard, *, with_readouts: bool = True) -> "LoadedModel":
         checkpoint.spec,
         load_readouts(card.folder) if with_readouts else None,
         checkpoint.manifest,
+    )
+
+
+def _without_ecg_encoder(card: ModelCard) -> ModelError:
+    return ModelError(
+        f"The model {card.name} has no ECG encoder, so ECGs cannot be embedded.", "Promote a model that has one."
     )
 
 
@@ -111,15 +115,26 @@ def load_readouts(folder: Path) -> "Readouts":
 
 @dataclass(frozen=True, eq=False)
 class LoadedModel:
-    """Networks in eval mode, their spec and readouts."""
+    """Networks in eval mode, their spec and readouts; `towers` is None where only clips are embedded."""
 
     card: ModelCard
-    echo2ecg: "Echo2ECG"
+    towers: "Echo2ECG | None"
     clip_encoder: "nn.Module | None"
     view_classifier: "ViewClassifier | None"
     spec: ModelSpec
     readouts: "Readouts | None"
     manifest: dict
+
+    @property
+    def echo2ecg(self) -> "Echo2ECG":
+        """Both towers.
+
+        Raises:
+            ModelError: the model came without them.
+        """
+        if self.towers is None:
+            raise _without_ecg_encoder(self.card)
+        return self.towers
 
     def prepare(self, record: EcgRecord) -> np.ndarray:
         """Input windows (w, 12, n) float32 of a record as this model's spec asks."""

@@ -56,7 +56,8 @@ def build_map(workspace: Workspace, model_id: str, progress: Progress = silent) 
         StoreError: Fewer than 10 ECGs and studies have vectors.
     """
     progress(0.02, "Loading the map maker; its first start compiles for half a minute")
-    arrays, names = {}, layouts(ModelRegistry(workspace).get(model_id))
+    arrays: dict[str, np.ndarray] = {}
+    names = layouts(ModelRegistry(workspace).get(model_id))
     for step, name in enumerate(names):
         ids, vectors, centre = _points(workspace, model_id, name)
         progress(0.1 + 0.9 * step / len(names), f"Drawing {len(ids)} points: {name}")
@@ -74,7 +75,7 @@ def build_map(workspace: Workspace, model_id: str, progress: Progress = silent) 
             f"{name}_xy": _umap(vectors),
         }
     buffer = io.BytesIO()
-    np.savez(buffer, **arrays)
+    np.savez(buffer, allow_pickle=False, **arrays)
     write_atomically(map_path(workspace, model_id), buffer.getvalue())
 
 

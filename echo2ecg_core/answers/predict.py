@@ -11,7 +11,7 @@ import pandas as pd
 from echo2ecg_core.answers.loaded_model import EcgVectors, LoadedModel
 from echo2ecg_core.ecg.record import EcgRecord
 from echo2ecg_core.models.predictive import LEVEL, SMALLEST_CALIBRATION
-from echo2ecg_core.models.readouts import Estimate
+from echo2ecg_core.models.readouts import Estimate, Readouts
 from echo2ecg_core.phenotypes import GRADES, LVEF_CLASSES, MODERATE, PHENOTYPES, Phenotype
 from echo2ecg_core.store.catalog import Catalog
 from echo2ecg_core.store.database import Workspace
@@ -69,7 +69,8 @@ def predict_batch(
 
     card = model.card
     identity = {"id": card.model_id, "name": card.name, "sha256": card.sha256, "synthetic": card.synthetic}
-    reports, windows = [], {}
+    reports: list[dict] = []
+    windows: dict[int, np.ndarray] = {}
     for row, record in enumerate(records):
         quality = judge_quality(record)
         reports.append(
@@ -94,7 +95,8 @@ def predict_batch(
             report["neighbours"] = labelled.nearest(found.embedding, record) if labelled else []
             report["phenotypes"] = _phenotypes(found.embedding, record.sex, model, len(report["neighbours"]))
             report["out_of_distribution"] = _outside(found, model)
-        predictions.append(Prediction(report, found and found.embedding, found and found.aligned, card.model_id))
+        embedding, aligned = (None, None) if found is None else (found.embedding, found.aligned)
+        predictions.append(Prediction(report, embedding, aligned, card.model_id))
     return predictions
 
 
@@ -145,9 +147,9 @@ def ecg_facts(record: EcgRecord) -> dict:
 def _phenotypes(embedding: np.ndarray, sex: str | None, model: LoadedModel, n_neighbours: int) -> list[dict]:
     tested = model.manifest.get("test", {}).get("phenotypes", {})
     fitted = model.manifest.get("readouts", {})
-    rows = []
+    readouts, rows = _readouts(model), []
     for name, phenotype in PHENOTYPES.items():
-        if name not in model.readouts.heads:
+        if name not in readouts.heads:
             continue
         found = tested.get(name, {})
         row = {
@@ -175,9 +177,14 @@ def _phenotypes(embedding: np.ndarray, sex: str | None, model: LoadedModel, n_ne
             },
         }
         if row["reason"] is None:
-            row |= _estimated(model.readouts.estimate(name, embedding), phenotype, sex)
+            row |= _estimated(readouts.estimate(name, embedding), phenotype, sex)
         rows.append(row)
     return rows
+
+
+def _readouts(model: LoadedModel) -> Readouts:
+    assert model.readouts is not None, "who predicts loads a model with its readouts"
+    return model.readouts
 
 
 def why_not_shown(phenotype: Phenotype, found: dict) -> str | None:
@@ -219,8 +226,10 @@ def held(found: dict) -> dict | None:
 
 def _estimated(estimate: Estimate, phenotype: Phenotype, sex: str | None) -> dict:
     """What a row tells of one estimate; without calibration no interval and no chances, and why."""
-    if estimate.samples is not None:
-        return _graded(estimate) if phenotype.kind == "grade" else _numbered(estimate, phenotype, sex)
+    if estimate.interval is not None:
+        if phenotype.kind == "grade":
+            return _graded(estimate, estimate.interval)
+        return _numbered(estimate, estimate.interval, phenotype, sex)
     why = (
         f"No interval: the readout was calibrated on fewer than {SMALLEST_CALIBRATION} ECGs, too few for "
         f"{100 * LEVEL:.0f} %."
@@ -230,11 +239,11 @@ def _estimated(estimate: Estimate, phenotype: Phenotype, sex: str | None) -> dic
     return {"value": round(_possible(estimate.value, phenotype), 3), "interval_reason": why}
 
 
-def _numbered(estimate: Estimate, phenotype: Phenotype, sex: str | None) -> dict:
+def _numbered(estimate: Estimate, ends: tuple[float, float], phenotype: Phenotype, sex: str | None) -> dict:
     """Value, interval and chances of a measured number; neither value nor interval leaves what can be."""
     found = {
         "value": round(_possible(estimate.value, phenotype), 3),
-        "interval": [round(_possible(end, phenotype), 3) for end in estimate.interval],
+        "interval": [round(_possible(end, phenotype), 3) for end in ends],
         "chance_outside": _chance_outside(estimate, phenotype, sex),
     }
     return found | ({"classes": _classes(estimate, LVEF_LIMITS, LVEF_CLASSES)} if phenotype.name == "lvef" else {})
@@ -245,11 +254,11 @@ def _possible(value: float, phenotype: Phenotype) -> float:
     return min(max(value, phenotype.lowest), phenotype.highest)
 
 
-def _graded(estimate: Estimate) -> dict:
+def _graded(estimate: Estimate, ends: tuple[float, float]) -> dict:
     """The chance of moderate or worse as the value, the grades inside the interval, the chance of each grade."""
     return {
         "value": round(1 - estimate.chance_at_most(GRADE_LIMITS[MODERATE - 1]), 4),
-        "interval": [round(end) for end in estimate.interval],
+        "interval": [round(end) for end in ends],
         "classes": _classes(estimate, GRADE_LIMITS, GRADES),
     }
 
@@ -298,10 +307,10 @@ class _Labelled:
     def __init__(self, model: LoadedModel, workspace: Workspace):
         vectors, catalog = load_vectors(workspace.vectors, "ecg", model.card.model_id), Catalog(workspace)
         self.stored = catalog.ecgs()
-        table = catalog.labelled_ecgs().set_index("ecg_id") if len(vectors) else None
-        self.ids = [i for i in vectors.ids if i in table.index] if table is not None else []
-        self.matrix = vectors.rows(self.ids) if self.ids else None  # (n, width)
-        self.rows = table.loc[self.ids] if self.ids else None
+        table = catalog.labelled_ecgs().set_index("ecg_id") if len(vectors) else pd.DataFrame()
+        self.ids = [i for i in vectors.ids if i in table.index]
+        self.matrix = vectors.rows(self.ids) if self.ids else np.empty((0, 0), np.float32)  # (n, width)
+        self.rows = table.loc[self.ids]
 
     def nearest(self, embedding: np.ndarray, record: EcgRecord) -> list[dict]:
         """The N_NEIGHBOURS nearest by Euclidean distance in the embedding (the paper's kNN), nearest first.
@@ -334,7 +343,7 @@ def _outside(found: EcgVectors, model: LoadedModel) -> dict:
     """Whether this ECG is unlike those the model was trained on: in which of two ways, how far, in words."""
     from echo2ecg_core.models.outside import LIMIT_PERCENTILE
 
-    percentiles = model.readouts.outside.percentiles(found.outside[None], found.embedding[None])
+    percentiles = _readouts(model).outside.percentiles(found.outside[None], found.embedding[None])
     measures = {
         name: {"flag": bool(value[0] > LIMIT_PERCENTILE), "percentile": round(float(value[0]), 1)}
         for name, value in percentiles.items()

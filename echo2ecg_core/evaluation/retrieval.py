@@ -170,7 +170,7 @@ def query_scores_of_vectors(
     return _joined(blocks)
 
 
-def _rows(whole: Rows, start: int, stop: int) -> np.ndarray:
+def _rows(whole: np.ndarray | Rows, start: int, stop: int) -> np.ndarray:
     return np.asarray(whole(start, stop) if callable(whole) else whole[start:stop], dtype=bool)
 
 

@@ -42,18 +42,18 @@ def retrieval_report(
         `ecgs`, `own_patient_left_out` (by phenotype),
         `top10_difference_ratio` by phenotype.
     """
-    ecg_ids, study_ids, study_of_ecg = (np.asarray(ids, dtype=object) for ids in (ecg_ids, study_ids, study_of_ecg))
+    of_pairs, owners = (np.asarray(ids, dtype=object) for ids in (ecg_ids, study_of_ecg))
     row_of_study = {study: row for row, study in enumerate(study_ids)}
     own = np.array([row_of_study[study] for study in study_of_ecg])
     rows = {"ecg": {ecg: row for row, ecg in enumerate(ecg_ids)}, "study": row_of_study}
-    report = _both_ways(hits_by_pair(ecg_ids, study_of_ecg), ecgs, studies, rows)
+    report = _both_ways(hits_by_pair(of_pairs, owners), ecgs, studies, rows)
     report |= {"candidates": len(study_ids), "ecgs": len(ecg_ids), "by_phenotype": {}, "top10_difference_ratio": {}}
     report["own_patient_left_out"] = True
     of_study = np.asarray(patient_of_study)
     patients = {"ecg": of_study[own], "study": of_study}
     for name, values in phenotypes.items():
         try:
-            truth = hits_by_phenotype(ecg_ids, study_of_ecg, values[own])
+            truth = hits_by_phenotype(of_pairs, owners, values[own])
         except StoreError:
             continue  # no study has a value
         report["by_phenotype"][name] = _both_ways(truth, ecgs, studies, rows, patients)

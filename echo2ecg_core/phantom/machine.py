@@ -163,14 +163,14 @@ def overlay(machine: Machine, ecg_trace: np.ndarray) -> tuple[np.ndarray, np.nda
         draw.line((size - (7 if cm % 5 == 0 else 4), y, size - 2, y), fill=(190, 190, 190))
     bottom = TOP_PX + machine.radius_px
     draw.text((size - 3, bottom - 2), f"{machine.depth_mm / 10:.0f} cm", fill=(150, 160, 170), font=font, anchor="rs")
-    x, y = strip_position(machine, np.linspace(0, 1, len(ecg_trace)), ecg_trace)
-    draw.line(list(zip(x.tolist(), y.tolist(), strict=True)), fill=(60, 190, 90))
+    trace_x, trace_y = strip_position(machine, np.linspace(0, 1, len(ecg_trace)), ecg_trace)
+    draw.line(list(zip(trace_x.tolist(), trace_y.tolist(), strict=True)), fill=(60, 190, 90))
     flat = np.asarray(picture).reshape(-1, 3)
     pixels = np.flatnonzero(flat.any(axis=1))
     return pixels, flat[pixels]
 
 
-def strip_position(machine: Machine, share: np.ndarray, height: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def strip_position(machine: Machine, share: np.ndarray, height: np.ndarray | float) -> tuple[np.ndarray, np.ndarray]:
     """Pixels (x, y) on the ECG strip at `share` 0 ... 1 of the clip and ECG `height` (R wave 1)."""
     strip = machine.size * STRIP_SHARE
     x = 4 + np.asarray(share) * (machine.size - 9)

@@ -177,8 +177,8 @@ def _train_epoch(
     p = run.parameters
     module.train()
     saved = told = step_began = time.monotonic()
-    batches, parts = run.batches(fabric.global_rank), []
-    for whole, own in batches:
+    parts: list[dict[str, Tensor]] = []
+    for whole, own in run.batches(fabric.global_rank):
         last = len(parts) == p.accumulate - 1
         _seed(run, len(parts), fabric.global_rank)
         with fabric.no_backward_sync(module, enabled=not last and fabric.world_size > 1):
@@ -232,12 +232,17 @@ def _loss(
     else:
         ecg_side, study_side, metrics["temperature"] = out
         if fabric.world_size > 1:  # every process contrasts the whole batch; gradients flow back to who made the rows
-            ecg_side, study_side = (
-                fabric.all_gather(side, sync_grads=True).flatten(0, 1) for side in (ecg_side, study_side)
-            )
+            ecg_side, study_side = (_of_all(fabric, side) for side in (ecg_side, study_side))
         excluded = None if p.same_patient_negatives else torch.from_numpy(not_negatives(whole)).to(fabric.device)
         loss = contrastive_loss(ecg_side, study_side, metrics["temperature"], not_negative=excluded)
     return {"loss": loss, **metrics}
+
+
+def _of_all(fabric: Fabric, side: Tensor) -> Tensor:
+    """The rows of all processes, (b, d) -> (processes * b, d)."""
+    gathered = fabric.all_gather(side, sync_grads=True)
+    assert isinstance(gathered, Tensor)  # a tensor in, a tensor out; Fabric also gathers dicts and lists
+    return gathered.flatten(0, 1)
 
 
 def _studies(train: PreparedPairs, rows: np.ndarray, spec: ModelSpec, dropout: float, rng: np.random.Generator):
@@ -248,7 +253,7 @@ def _studies(train: PreparedPairs, rows: np.ndarray, spec: ModelSpec, dropout: f
 
 
 @torch.inference_mode()
-def validate(task: nn.Module, data: PreparedPairs, parameters: RunParameters) -> dict:
+def validate(task: _Task, data: PreparedPairs, parameters: RunParameters) -> dict:
     """Loss, and ranks of the paired study, over one fixed pair of every validation patient; first window, no
     augmentation."""
     task.eval()
@@ -257,10 +262,11 @@ def validate(task: nn.Module, data: PreparedPairs, parameters: RunParameters) ->
     pairs = data.one_per_patient(np.random.default_rng(0))
     n = network.spec.ecg_input.n_samples
     size = min(parameters.batch_size, len(pairs))
-    losses, sides = [], []
+    losses: list[float] = []
+    sides: list[tuple[Tensor, Tensor]] = []
     for batch in (pairs[i : i + size] for i in range(0, len(pairs), size)):
         x = torch.from_numpy(data.windows(batch[:, 1], n)).to(device)
-        if parameters.objective == "masked":
+        if task.masked is not None:
             order = torch.rand(
                 len(batch), 12 * network.spec.ecg_encoder.n_patches, generator=torch.Generator().manual_seed(0)
             ).argsort(1)
