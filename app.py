@@ -27,7 +27,10 @@ def pages() -> dict[str, list]:
             st.Page("pages/studies.py", title="Similar studies", icon=":material/video_library:"),
             st.Page("pages/map.py", title="Map", icon=":material/scatter_plot:"),
         ],
-        "Evaluate": [st.Page("pages/report.py", title="Report", icon=":material/query_stats:")],
+        "Evaluate": [
+            st.Page("pages/report.py", title="Report", icon=":material/query_stats:"),
+            st.Page("pages/about.py", title="About this model", icon=":material/info:"),
+        ],
         "Admin": [
             st.Page("pages/archive.py", title="Import", url_path="import", icon=":material/upload_file:"),
             st.Page("pages/training.py", title="Training", icon=":material/model_training:"),
@@ -38,19 +41,22 @@ def pages() -> dict[str, list]:
 
 def frame() -> None:
     """Draw what surrounds every page, then the page the visitor chose."""
-    from pages.ui import admin_gate, sidebar
+    from pages.ui import admin_gate, sidebar, tour
     from pages.ui.errors import errors_in_words
 
     st.set_page_config(
-        page_title="Echo2ECG Explorer", page_icon=str(ASSETS / "logo.svg"), layout="wide", initial_sidebar_state=216
+        page_title="Echo2ECG Explorer", page_icon=str(ASSETS / "logo.svg"), layout="wide", initial_sidebar_state="auto"
     )
     st.html(ASSETS / "style.css")
+    if st.query_params.get("screenshot") == "1":
+        st.html(ASSETS / "screenshot.css")  # for a figure or a slide: the page without what surrounds it
     st.logo(str(ASSETS / "logo.svg"), size="large")
     page = st.navigation(pages())
     admin_gate.require_login()
     with errors_in_words():
         sidebar.draw()
     with errors_in_words():
+        tour.band()
         page.run()
 
 

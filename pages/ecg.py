@@ -4,6 +4,9 @@ import streamlit as st
 
 from pages.ui import panels, resources, session
 from pages.ui.ecg import (
+    batch,
+    carrying,
+    earlier,
     evidence,
     lvef_card,
     measures,
@@ -16,7 +19,57 @@ from pages.ui.ecg import (
 from pages.ui.ecg import paper_panel as ecg_panel
 from pages.ui.errors import errors_in_words
 
-TABS = ("Phenotypes", "Why this estimate", "Second readers", "Median beats", "Measurements and signal", "Provenance")
+TABS = (
+    "Phenotypes",
+    "Why this estimate",
+    "Second readers",
+    "Median beats",
+    "Earlier ECG",
+    "Measurements and signal",
+    "Provenance",
+)
+
+
+def estimate(record, card, places) -> None:
+    """Everything that waits for the prediction, into the places that the page kept for it."""
+    export_place, notice_place, card_place, below = places
+    report = None
+    with errors_in_words(), notice_place, st.spinner(surroundings.waiting_text(card), show_time=True):
+        if card is not None:
+            prediction = resources.prediction(record, card, insist=session.insists())
+            report = prediction.as_json()
+    with export_place:
+        ecg_panel.export_menu(record, report)
+    if report is None:
+        surroundings.nothing_predicted(card_place, notice_place, card)
+        return
+    with notice_place:
+        surroundings.notice(report)
+    with card_place:
+        st.html(lvef_card.lvef_card(report))
+        line_place = st.container(key="second_readers_line")
+        surroundings.studies_button(report, card)
+    with below:
+        st.html(measures.measures_strip(report))
+        tabs = st.tabs(TABS, key=session.TAB_KEY, bind="query-params")
+        phenotypes, why, second, beats, before, signal, provenance = tabs
+        with phenotypes:
+            st.html(panels.scrolling(phenotype_table.phenotype_table(report), "Phenotypes"))
+        with why:
+            evidence.why(report)
+            carrying.draw(record, report, card)
+        second_readers.draw(second, line_place, record, card, prediction)
+        with beats:
+            ecg_panel.beats_panel(record)
+        with before:
+            earlier.draw(record, report, card)
+        with signal:
+            left, right = st.columns(2, gap="medium")
+            left.html(panels.scrolling(signal_tables.measurement_table(report), "Measurements"))
+            right.html(panels.scrolling(signal_tables.lead_table(report), "Signal quality"))
+        with provenance:
+            evidence.provenance(record, report, card)
+
 
 record, card = session.current_ecg(), resources.active_model()
 with st.container(key="page_head", horizontal=True, vertical_alignment="center", gap="small"):
@@ -24,51 +77,24 @@ with st.container(key="page_head", horizontal=True, vertical_alignment="center",
     panels.badges(card is not None and card.synthetic, record)
     st.space("stretch")
     if record is not None:
-        upload.load_another()
-        export_place = st.container(width="content")
+        with st.container(
+            key="ecg_actions", horizontal=True, gap="small", vertical_alignment="center", width="content"
+        ):
+            batch.step_buttons(record)
+            upload.load_another()
+            export_place = st.container(width="content")
 
 if record is None:
     upload.welcome()
     st.stop()
 
 surroundings.facts_line(record)
-upload.other_recordings(record)
+batch_place = st.container()
 notice_place = st.container(key="notice_place")
 left, right = st.columns((786, 370), gap=20)
 with left:
     ecg_panel.ecg_panel(record)
 card_place = right.container(border=True, key="lvef_card")
-below = st.container(key="below")
-
-report = None
-with errors_in_words(), notice_place, st.spinner(surroundings.waiting_text(card), show_time=True):
-    if card is not None:
-        prediction = resources.prediction(record, card, insist=session.insists())
-        report = prediction.as_json()
-with export_place:
-    ecg_panel.export_menu(record, report)
-if report is None:
-    surroundings.nothing_predicted(card_place, notice_place, card)
-    st.stop()
-with notice_place:
-    surroundings.notice(report)
-with card_place:
-    st.html(lvef_card.lvef_card(report))
-    line_place = st.container(key="second_readers_line")
-    surroundings.studies_button(report, card)
-with below:
-    st.html(measures.measures_strip(report))
-    phenotypes, why, second, beats, signal, provenance = st.tabs(TABS, key=session.TAB_KEY, bind="query-params")
-    with phenotypes:
-        st.html(phenotype_table.phenotype_table(report))
-    with why:
-        evidence.why(report)
-    second_readers.draw(second, line_place, record, card, prediction)
-    with beats:
-        ecg_panel.beats_panel(record)
-    with signal:
-        left, right = st.columns(2, gap="medium")
-        left.html(signal_tables.measurement_table(report))
-        right.html(signal_tables.lead_table(report))
-    with provenance:
-        evidence.provenance(record, report, card)
+estimate(record, card, (export_place, notice_place, card_place, st.container(key="below")))
+with batch_place:
+    batch.draw(record, card)

@@ -8,7 +8,7 @@ it is for display only, and the caption says so.
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -31,10 +31,18 @@ LAYOUTS: dict[str, tuple[tuple[tuple[str, ...], ...], int]] = {
     "12×1": (tuple((lead,) for lead in LEADS), 15),
     "Cabrera": (tuple(zip(_CABRERA, _CHEST, strict=True)), 20),
 }
+_PAIR, _PAIR_S = {"pair": (tuple((lead, lead) for lead in LEADS), 15)}, 4.8
 PALETTES = {
-    "light": {"paper": "#FFFDFC", "fine": "#FBE7E5", "bold": "#F1BFBA", "trace": "#14181D"},
-    "dark": {"paper": "#14191E", "fine": "#20272E", "bold": "#37414B", "trace": "#E9EEF3"},
-}
+    "light": {
+        "paper": "#FFFDFC", "fine": "#FBE7E5", "bold": "#F1BFBA", "trace": "#14181D",
+        "up": "#2F6FA8", "down": "#C2571A",
+    },
+    "dark": {
+        "paper": "#14191E", "fine": "#20272E", "bold": "#37414B", "trace": "#E9EEF3",
+        "up": "#7FB4E6", "down": "#D9692B",
+    },
+}  # fmt: skip
+TINT_OPACITY, FAINTEST, FULL_TINT_PERCENTILE = 0.75, 0.04, 99.5
 
 
 @dataclass(frozen=True)
@@ -47,6 +55,7 @@ class Strip:
         sign: 1, or -1 where the layout shows the lead inverted.
         x_mm, baseline_mm: Left end and zero line, from the upper left corner.
         start_s, end_s: The part of the recording that is shown.
+        of: Which recording: 0 this one, 1 the one it is compared with.
     """
 
     lead: str
@@ -56,6 +65,7 @@ class Strip:
     baseline_mm: float
     start_s: float
     end_s: float
+    of: int = 0
 
 
 @dataclass(frozen=True)
@@ -68,8 +78,22 @@ class Mark:
 
 
 @dataclass(frozen=True)
+class Tint:
+    """A stretch of a lead that carries a share of an estimate: a rectangle under the trace, lengths in mm.
+
+    `value` runs from -1 (lowers the estimate most) to 1 (raises it most).
+    """
+
+    x_mm: float
+    top_mm: float
+    width_mm: float
+    height_mm: float
+    value: float
+
+
+@dataclass(frozen=True)
 class Paper:
-    """A planned sheet: strips, calibration pulses (left end and zero lines), marks and scales; lengths in mm."""
+    """A planned sheet: strips, calibration pulses (left end and zero lines), marks, tints, scales; lengths in mm."""
 
     layout: str
     speed_mm_s: float
@@ -83,6 +107,7 @@ class Paper:
     pulse_baselines_mm: tuple[float, ...]
     synchronous: bool
     marks: tuple[Mark, ...] = ()
+    tints: tuple[Tint, ...] = ()
 
 
 def plan_paper(
@@ -107,7 +132,7 @@ def plan_paper(
         reach_mv: Lowest and highest value of every lead (`reach_of`), so that rows make room for them; None: a
             tracing that fits the usual rows.
     """
-    rows, pitch = LAYOUTS[layout]
+    rows, pitch = (LAYOUTS | _PAIR)[layout]
     pitch = pitch if gain_mm_mv <= 10 else round(1.5 * pitch)
     margin = 5 + round(0.2 * speed_mm_s)
     room = [row_room(leads, gain_mm_mv, reach_mv or {}) for leads in rows]
@@ -132,6 +157,35 @@ def plan_paper(
         pulse_baselines_mm=baselines,
         synchronous=synchronous,
     )
+
+
+def plan_pair(reach_mv: Mapping[str, tuple[float, float]], gain_mm_mv: float, other: str) -> Paper:
+    """Two recordings lead by lead: this one on the left, the one named `other` on the right, each from its start."""
+    plan = plan_paper(_PAIR_S, "pair", gain_mm_mv=gain_mm_mv, reach_mv=reach_mv)
+    strips = [replace(s, of=i % 2, label=f"{s.label} {other}" if i % 2 else s.label) for i, s in enumerate(plan.strips)]
+    return replace(plan, strips=tuple(strips))
+
+
+def with_tints(paper: Paper, contribution: np.ndarray, cell_s: float) -> Paper:
+    """The paper with a tint under every stretch of a lead that contributes.
+
+    Args:
+        paper: The plan.
+        contribution: (12, cells) signed, rows in the order of `LEADS`, from the start of the recording.
+        cell_s: Seconds a cell.
+    """
+    full = max(float(np.percentile(np.abs(contribution), FULL_TINT_PERCENTILE)), 1e-12)
+    values = np.clip(contribution / full, -1, 1)
+    tints = []
+    for strip in paper.strips:
+        for i, value in enumerate(values[LEADS.index(strip.lead)]):
+            begin, end = max(i * cell_s, strip.start_s), min((i + 1) * cell_s, strip.end_s)
+            if end <= begin or abs(value) < FAINTEST:
+                continue
+            x_mm = strip.x_mm + (begin - strip.start_s) * paper.speed_mm_s
+            top_mm, width_mm = strip.baseline_mm - paper.label_rise_mm, (end - begin) * paper.speed_mm_s
+            tints.append(Tint(x_mm, top_mm, width_mm, 2 * paper.label_rise_mm, float(value)))
+    return replace(paper, tints=tuple(tints))
 
 
 def reach_of(signal_mv: np.ndarray) -> dict[str, tuple[float, float]]:
@@ -262,6 +316,7 @@ def ecg_figure(
     axes.set(xlim=(0, width), ylim=(paper.height_mm, 0))
     axes.axis("off")
     _draw_grid(axes, paper, colours)
+    _draw_tints(axes, paper, colours)
     _draw_traces(axes, paper, displayed_signal(record, without_wander), record.sampling_rate_hz, colours)
     figure.text(2 / width, 1 - 5 / height, title, fontsize=9, color=colours["trace"], weight="bold")
     figure.text(2 / width, 7 / height, caption(record, paper, without_wander), fontsize=7, color=colours["trace"])
@@ -273,6 +328,16 @@ def _draw_grid(axes, paper: Paper, colours: dict[str, str]) -> None:
     for step, colour, weight in ((1, colours["fine"], 0.3), (5, colours["bold"], 0.5)):
         axes.vlines(np.arange(0, paper.width_mm + 1, step), 0, paper.height_mm, colors=colour, linewidths=weight)
         axes.hlines(np.arange(0, paper.height_mm + 1, step), 0, paper.width_mm, colors=colour, linewidths=weight)
+
+
+def _draw_tints(axes, paper: Paper, colours: dict[str, str]) -> None:
+    from matplotlib.patches import Rectangle
+
+    for tint in paper.tints:
+        colour = colours["up" if tint.value > 0 else "down"]
+        box = Rectangle((tint.x_mm, tint.top_mm), tint.width_mm, tint.height_mm, color=colour, linewidth=0)
+        box.set_alpha(TINT_OPACITY * abs(tint.value))
+        axes.add_patch(box)
 
 
 def _draw_traces(axes, paper: Paper, signal: np.ndarray, rate: float, colours: dict[str, str]) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 import streamlit as st
 
 from echo2ecg_core.ecg.record import EcgRecord
-from pages.ui import resources
+from pages.ui import help, resources
 
 ASSETS = Path(__file__).parents[2] / "assets"
 
@@ -27,9 +27,15 @@ def is_synthetic(record: EcgRecord) -> bool:
 
 
 def title(heading: str, name: str = "") -> None:
-    """Heading of a page and, beside it, what is open."""
+    """Heading of a page and, beside it, its help and what is open."""
     open_file = f"<span>{escape(name)}</span>" if name else ""
     st.html(f'<div class="e2e-title"><h1>{escape(heading)}</h1>{open_file}</div>', width="content")
+    help.button(heading)
+
+
+def scrolling(table: str, name: str) -> str:
+    """HTML of a table that scrolls inside itself where the page is narrow, by keyboard too."""
+    return f'<div class="e2e-scroll" tabindex="0" role="region" aria-label="{escape(name)}">{table}</div>'
 
 
 def admin_head(heading: str, purpose: str):

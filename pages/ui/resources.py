@@ -137,6 +137,70 @@ def prediction(record: EcgRecord, card: ModelCard, *, insist: bool = False):
     return _prediction((*facts, card.model_id, _model_state(card), _neighbours_state(card)), insist, record, card)
 
 
+def batch_row(file: ReadFile, card: ModelCard | None) -> dict:
+    """One recording of an upload as a row of a table (answers.predict_files.as_row) with `why_no_lvef`: why its LVEF
+    is None. Computed once, like a prediction; a recording that cannot be read or used is a row too."""
+    from echo2ecg_core.answers.predict_files import as_row
+
+    if file.record is None:
+        return as_row({"ecg": {"source": file.name}, "error": str(file.problem)}) | {"why_no_lvef": str(file.problem)}
+    if card is None:
+        return as_row({"ecg": {"source": file.name}}) | {"why_no_lvef": "No model yet."}
+    key = (file.record.content_hash, file.name, file.record.sex, file.record.age_years)
+    return _batch_row((*key, card.model_id, _model_state(card)), file.record, card)
+
+
+@st.cache_data(max_entries=8192, show_spinner=False)
+def _batch_row(key: tuple, _record: EcgRecord, _card: ModelCard) -> dict:
+    from echo2ecg_core.answers.predict_files import as_row
+    from pages.ui.ecg.lvef_card import why_no_value
+
+    try:
+        report = prediction(_record, _card).as_json()
+    except Echo2ECGError as error:
+        return as_row({"ecg": {"source": _record.source}, "error": str(error)}) | {"why_no_lvef": str(error)}
+    return as_row(report) | {"why_no_lvef": why_no_value(report)}
+
+
+@st.cache_data(max_entries=64, show_spinner=False)
+def _why(key: tuple, _record: EcgRecord, _card: ModelCard):
+    from echo2ecg_core.answers.why import explain
+
+    return explain(_record, loaded_model(_card))
+
+
+def why(record: EcgRecord, card: ModelCard):
+    """Which leads and parts of the beat carry the LVEF estimate (answers.why.Why), once per signal and model."""
+    return _why((record.content_hash, card.model_id, _model_state(card)), record, card)
+
+
+@st.cache_data(max_entries=64, show_spinner=False)
+def _other_ecgs(folder: str, version: int, content_hash: str, _record: EcgRecord):
+    from echo2ecg_core.answers.earlier_ecgs import other_ecgs
+
+    return other_ecgs(_record, Workspace(folder))
+
+
+def other_ecgs(record: EcgRecord):
+    """Other ECGs of the same patient (answers.earlier_ecgs), looked up once per version of the catalogue."""
+    place = workspace()
+    return _other_ecgs(str(place.folder), place.version(), record.content_hash, record) if place.exists() else []
+
+
+@st.cache_data(max_entries=16, show_spinner=False)
+def _stored_ecg(folder: str, version: int, ecg_id: str) -> EcgRecord:
+    return Catalog(Workspace(folder)).ecg_record(ecg_id)
+
+
+def stored_ecg(ecg_id: str) -> EcgRecord:
+    """An ECG of the workspace.
+
+    Raises:
+        StoreError: there is none, or its file is missing or damaged.
+    """
+    return _stored_ecg(str(workspace().folder), workspace().version(), ecg_id)
+
+
 @st.cache_resource(max_entries=4, show_spinner=False)
 def _second_reader(key: tuple, _card: ModelCard):
     from echo2ecg_core.answers.second_readers import load_reader

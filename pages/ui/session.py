@@ -24,6 +24,9 @@ DEFAULT_LAYOUT, DEFAULT_SPEED, DEFAULT_GAIN = "3×4 + II", 25, 10
 
 _RECORD = "ecg_record"
 _READ = "ecgs_read"
+_BATCH_ORDER = "batch_order"
+_UPLOADED = "uploaded"
+MOST_KEPT_BYTES = 64 * 2**20  # an upload above this is not kept for reading it again
 _ROUND = "upload_round"
 _HIDDEN = "hidden_failures"
 
@@ -63,6 +66,33 @@ def files_read() -> tuple[ReadFile, ...]:
 def set_files_read(files: tuple[ReadFile, ...]) -> None:
     """Keep the recordings of an upload, so that each row of the table can be opened."""
     st.session_state[_READ] = files
+    st.session_state[_BATCH_ORDER] = ()
+    st.session_state[_UPLOADED] = ({}, None)
+
+
+def open_upload(
+    read: tuple[ReadFile, ...], chosen: ReadFile, content: dict[str, bytes], sampling_rate_hz: float | None
+) -> None:
+    """Open one recording of an upload; its files stay for a correction of what was assumed, unless they are large."""
+    set_files_read(read if len(read) > 1 else ())
+    open_ecg(chosen.record)
+    small = sum(map(len, content.values())) <= MOST_KEPT_BYTES
+    st.session_state[_UPLOADED] = (content if small else {}, sampling_rate_hz)
+
+
+def uploaded() -> tuple[dict[str, bytes], float | None]:
+    """The files of the upload (file name -> bytes; {} when they are not here) and the rate in Hz that was told."""
+    return st.session_state.get(_UPLOADED, ({}, None))
+
+
+def batch_order() -> tuple[int, ...]:
+    """The recordings of the upload in the order in which the table shows them, () before it was drawn."""
+    return st.session_state.get(_BATCH_ORDER, ())
+
+
+def set_batch_order(order: list[int]) -> None:
+    """Keep the order of the table for Previous and Next."""
+    st.session_state[_BATCH_ORDER] = tuple(order)
 
 
 def given_keys() -> tuple[str, str]:
@@ -74,6 +104,11 @@ def given_sex_and_age() -> tuple[str | None, float | None]:
     """Sex and age in years as given for the current ECG, None where nothing was."""
     sex, age = (st.session_state.get(key) for key in given_keys())
     return sex, None if age is None else float(age)
+
+
+def carrying_key() -> str:
+    """Key of the switch that shows what carries the estimate; it ends with the ECG, because it takes seconds."""
+    return f"carrying_{upload_round()}"
 
 
 def told_unit() -> str:

@@ -1,6 +1,7 @@
 """The sidebar below the navigation: work in progress, current ECG, workspace, active model, research-use line."""
 
 import time
+from functools import lru_cache
 from html import escape
 
 import streamlit as st
@@ -15,6 +16,16 @@ from pages.ui import admin_gate, resources, session
 from pages.ui.errors import errors_in_words, plain
 
 POLL_S = 2
+PHONE_MENU = """
+export default function () {
+  const chosen = (event) => {
+    if (window.innerWidth > 768 || !event.target.closest('[data-testid="stSidebarNavLink"]')) return;
+    setTimeout(() => document.querySelector('[data-testid="stSidebarCollapseButton"] button')?.click(), 50);
+  };
+  document.addEventListener("click", chosen);
+  return () => document.removeEventListener("click", chosen);
+}
+"""
 SHOWN_S = 24 * 3600  # a failure of yesterday stands on the page of its kind only
 JOB_NAMES = {
     "demo": "Preparing the demo",
@@ -31,9 +42,16 @@ JOB_NAMES = {
 }
 
 
+@lru_cache(maxsize=1)
+def _phone_menu():
+    """Closes the menu of a phone once a page was chosen, which Streamlit leaves open over it."""
+    return st.components.v2.component("echo2ecg_phone_menu", js=PHONE_MENU)
+
+
 def draw() -> None:
     """Draw the foot of the sidebar; while a job is open its progress renews itself every two seconds."""
     with st.sidebar.container(key="sidebar_foot"):
+        _phone_menu()(key="phone_menu")
         busy = _is_busy(_open_jobs())
         st.fragment(_progress, run_every=POLL_S if busy else None)(busy)
         st.html(_facts())

@@ -7,7 +7,17 @@ import numpy as np
 import pytest
 
 from echo2ecg_core.ecg.record import LEADS, EcgRecord
-from echo2ecg_core.figures.ecg import LAYOUTS, caption, ecg_figure, plan_paper, pulse_outline, reach_of, remove_wander
+from echo2ecg_core.figures.ecg import (
+    LAYOUTS,
+    caption,
+    ecg_figure,
+    plan_pair,
+    plan_paper,
+    pulse_outline,
+    reach_of,
+    remove_wander,
+    with_tints,
+)
 from echo2ecg_core.figures.export import figure_file
 
 MM_PER_INCH = 25.4
@@ -176,3 +186,29 @@ def test_removing_wander_invents_nothing_at_the_ends():
     moved = np.abs(remove_wander(beats[None], 500.0)[0] - beats)
     inside = moved[1000:4000].max()
     assert moved[:500].max() < inside + 0.12 and moved[-500:].max() < inside + 0.12
+
+
+def test_a_tint_lies_under_the_samples_that_carry_the_estimate_in_page_and_print_alike():
+    contribution = np.zeros((12, 250))
+    contribution[LEADS.index("V2"), 100:110] = -2.0  # seconds 4.0 to 4.4
+    contribution[LEADS.index("I"), 0:5] = 1.0
+    paper = with_tints(plan_paper(10.0, "12×1"), contribution, 0.04)
+    strips = {strip.lead: strip for strip in paper.strips}
+    lowers = [tint for tint in paper.tints if tint.value < 0]
+    assert min(t.x_mm for t in lowers) == pytest.approx(strips["V2"].x_mm + 4.0 * 25)
+    assert max(t.x_mm + t.width_mm for t in lowers) == pytest.approx(strips["V2"].x_mm + 4.4 * 25)
+    assert {t.value for t in lowers} == {-1.0} and len(paper.tints) == 15
+    middle = lowers[0].top_mm + lowers[0].height_mm / 2
+    assert middle == pytest.approx(strips["V2"].baseline_mm)
+    three_by_four = with_tints(plan_paper(10.0), contribution, 0.04)
+    assert len(three_by_four.tints) == 5  # V2 is drawn from second 5 on
+
+
+def test_a_pair_shows_every_lead_twice_from_the_start_of_either_recording():
+    paper = plan_pair({"V3": (-2.5, 0.2)}, 10, "earlier")
+    assert [s.lead for s in paper.strips if s.of == 0] == [s.lead for s in paper.strips if s.of == 1] == list(LEADS)
+    for this, earlier in zip(paper.strips[::2], paper.strips[1::2], strict=True):
+        assert this.baseline_mm == earlier.baseline_mm and (this.start_s, this.end_s) == (0, earlier.end_s)
+        assert earlier.label == f"{this.lead} earlier" and earlier.x_mm - this.x_mm > 25 * this.end_s
+    rows = {s.lead: s.baseline_mm for s in paper.strips}
+    assert rows["V4"] - rows["V3"] >= 25  # room for the S wave

@@ -1,5 +1,6 @@
 """The ECG page in Streamlit's own test runner: empty, with data, with each kind of doubt, and with errors in words."""
 
+import io
 import re
 import subprocess
 import sys
@@ -7,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
+import pandas as pd
 import pytest
 import streamlit
 from pydicom.data import get_testdata_file
@@ -33,7 +35,13 @@ def page(tmp_path, monkeypatch):
     def answer(record, card, insist=False):
         bent = {name: value for name, value in options.items() if name != "sex"}
         bent["unusable"] = bent.get("unusable", False) and not insist
-        return FakePrediction(report_of(replace(record, sex=options["sex"]), **bent))
+        quality = bent.pop("quality", {})
+        lvef = bent.pop("lvefs", {}).get(record.source)
+        report = report_of(replace(record, sex=options["sex"]), **bent)
+        report["quality"] |= quality
+        if lvef is not None:
+            report["phenotypes"][0]["value"] = lvef
+        return FakePrediction(report)
 
     monkeypatch.setattr(resources, "prediction", answer)
     app = AppTest.from_file(ROOT / "app.py", default_timeout=30)
@@ -75,7 +83,12 @@ def test_the_empty_page_says_what_it_is_for_and_offers_files_and_three_examples(
     page.run()
     assert not page.exception
     assert "No ECG yet. Drop a file, or try one of the three below." in words(page)
-    assert [b.key for b in page.button] == ["example_welcome_sinus", "example_welcome_lbbb", "example_welcome_af"]
+    assert [b.key for b in page.button] == [
+        "example_welcome_sinus",
+        "example_welcome_lbbb",
+        "example_welcome_af",
+        "tour_begin",
+    ]
 
 
 def test_a_dropped_ecg_shows_doubt_before_the_number_and_the_number_with_interval_and_range(page):
@@ -89,9 +102,8 @@ def test_a_dropped_ecg_shows_doubt_before_the_number_and_the_number_with_interva
 
 def test_a_valve_grade_is_a_chance_and_words_with_the_dot_at_the_likeliest_grade(page):
     row = re.search(r"<tr><th scope=.row.><b>Tricuspid regurgitation.*?</tr>", words(opened(page))).group()
-    assert (
-        "<b>12\u202f%</b>" in row and "≥\u202fmoderate</td>" in row and "none–mild" in row and "none to severe" in row
-    )
+    assert "<b>12\u202f%</b>" in row and "≥\u202fmoderate</td>" in row and "none–mild" in row
+    assert ">none</span></td>" in row and "severe" not in row
     assert 'class="estimate" style="left:0.00%"' in row
 
 
@@ -146,8 +158,6 @@ def test_an_open_ecg_survives_a_bad_file(page):
 
 
 def test_a_file_without_a_sampling_rate_asks_for_it_and_opens_with_the_answer(page):
-    import io
-
     import numpy as np
 
     buffer = io.BytesIO()
@@ -163,9 +173,51 @@ def test_a_file_without_a_sampling_rate_asks_for_it_and_opens_with_the_answer(pa
 def test_several_recordings_become_a_table(page):
     drop(page, (DICOM.name, DICOM.read_bytes()), ("broken.dcm", b"not an ECG"))
     assert not page.exception
-    table = page.dataframe[0].value
-    assert len(table) == 2 and DICOM.name in set(table["Recording"])
-    assert any("broken.dcm" in what for what in table["What"])
+    table = page.dataframe[0].value.set_index("Recording")
+    assert table.loc[DICOM.name, ["LVEF %", "Interval", "Quality", "Training data"]].tolist() == [
+        61, "49–71", "good", "outside",
+    ]  # fmt: skip
+    assert "broken.dcm" in table.loc["broken.dcm", "Remark"] and pd.isna(table.loc["broken.dcm", "LVEF %"])
+
+
+def test_previous_and_next_follow_the_order_of_the_table(page):
+    page.options["lvefs"] = {"a.dcm": 55.0, "b.dcm": 30.0, "c.dcm": 42.0}
+    drop(page, *((name, DICOM.read_bytes()) for name in page.options["lvefs"]), ("broken.dcm", b"not an ECG"))
+    page.button_group(key="batch_sort").set_value("Lowest LVEF").run()
+    assert list(page.dataframe[0].value["Recording"]) == ["b.dcm", "c.dcm", "a.dcm", "broken.dcm"]
+    assert "<span>a.dcm</span>" in words(page) and page.button(key="batch_next").disabled
+    page.button(key="batch_previous").click().run()
+    assert "<span>c.dcm</span>" in words(page) and "2 of 3" in words(page)
+    page.button(key="batch_previous").click().run()
+    assert "<span>b.dcm</span>" in words(page) and page.button(key="batch_previous").disabled
+
+
+def test_a_recording_that_cannot_be_used_is_a_row_with_its_reason(page, monkeypatch):
+    answer = resources.prediction
+
+    def refuse(record, card, insist=False):
+        if record.source == "short.dcm":
+            raise ModelError("The recording lasts 1.00 s.", "Use a longer one.")
+        return answer(record, card, insist)
+
+    monkeypatch.setattr(resources, "prediction", refuse)
+    drop(page, (DICOM.name, DICOM.read_bytes()), ("short.dcm", DICOM.read_bytes()))
+    table = page.dataframe[0].value.set_index("Recording")
+    assert table.loc["short.dcm", "Remark"] == "The recording lasts 1.00 s. Use a longer one."
+    assert table.loc[DICOM.name, "LVEF %"] == 61 and not page.exception
+
+
+def test_files_of_the_table_hold_every_phenotype_and_no_formula():
+    import openpyxl
+
+    from echo2ecg_core.answers.predict_files import as_row
+    from pages.ui.ecg.batch import batch_csv, batch_xlsx
+
+    rows = [as_row({"ecg": {"source": "=1+1.dcm"}, "error": "no ECG"}), as_row({"ecg": {"source": "b"}})]
+    csv = pd.read_csv(io.BytesIO(batch_csv(rows)))
+    assert list(csv["source"]) == ["'=1+1.dcm", "b"] and {"lvef", "lvef_low", "tapse_high"} <= set(csv.columns)
+    cells = [row[0] for row in openpyxl.load_workbook(io.BytesIO(batch_xlsx(rows))).active.iter_rows()]
+    assert [(c.value, c.data_type) for c in cells] == [("source", "s"), ("'=1+1.dcm", "s"), ("b", "s")]
 
 
 def test_each_row_of_an_upload_opens_its_recording_and_a_bad_one_keeps_what_is_open(page, monkeypatch):
@@ -194,3 +246,80 @@ def test_the_first_paint_imports_neither_torch_nor_numba_nor_scipy_signal():
     )
     run = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True)
     assert run.stdout.strip().splitlines()[-1] == "[]"
+
+
+def test_what_carries_the_estimate_stands_in_words_with_its_check_and_a_failed_check_is_told(page, monkeypatch):
+    import numpy as np
+
+    from echo2ecg_core.answers.why import Why
+    from echo2ecg_core.ecg.record import LEADS
+
+    def explained(record, card):
+        shares = dict(zip(LEADS, [0.3, 0.25, *[0.045] * 10], strict=True))
+        contribution = np.zeros((12, 250), np.float32)
+        contribution[7, 20:40] = -1
+        parts = {"QRS": (0.7, 0.1), "ST and T": (0.3, 0.9)}
+        moved = {"named": 0.5, "random": 0.8, "largest": 8.04}
+        return Why(record, contribution, 52.9, 59.6, shares, parts, moved)
+
+    monkeypatch.setattr(resources, "why", explained)
+    opened(page)
+    assert "laid flat" not in words(page)
+    page.toggle(key=next(t.key for t in page.toggle if t.key.startswith("carrying_"))).set_value(True).run()
+    text = words(page)
+    assert not page.exception
+    assert "I 30\u202f%, II 25\u202f% carry 55\u202f% of it" in text
+    assert "QRS 70\u202f% in 10\u202f% of the time" in text
+    assert "laid flat the estimate moves by 0.5 points, with a random tenth by 0.8" in text
+    assert "do not read the tint" in text
+
+
+@pytest.mark.parametrize(
+    ("sex", "value", "expected"),
+    [("female", 75.4, "above"), ("female", 74.4, ""), ("male", 51.4, "below"), (None, 53.0, ""), (None, 51.0, "below")],
+)
+def test_an_estimate_outside_its_range_says_on_which_side(sex, value, expected):
+    from pages.ui.ecg.phenotype_table import beyond
+
+    assert beyond({"value": value, "reference": {"male": [52, 72], "female": [54, 74]}}, sex, 0) == expected
+
+
+def test_a_limited_recording_and_pacing_are_told_once_where_the_estimate_is(page):
+    page.options["quality"] = {
+        "verdict": "limited",
+        "reason": "Lead V5 is noisy for 4 of 10 s.",
+        "notes": ["Pacing spikes precede the complexes."],
+    }
+    opened(page)
+    bodies = [str(h.proto.body) for h in page.get("html")]
+    told = [body for body in bodies if "Pacing spikes precede" in body]
+    assert len(told) == 1 and "LV ejection fraction" in told[0] and told[0].index("Limited") < told[0].index("61")
+    assert sum("V5 is noisy" in body for body in bodies) == 1
+
+
+def unnamed(gain: float) -> bytes:
+    """A CSV of twelve unnamed columns of whole numbers: neither unit nor leads are told."""
+    import numpy as np
+
+    from tests.ecg.test_limb_leads import heart
+
+    return "\n".join(",".join(str(int(v)) for v in row) for row in np.round(heart().T * gain)).encode()
+
+
+def test_what_was_assumed_is_a_chip_and_a_correction_reads_the_file_again(page):
+    drop(page, ("plain.csv", unnamed(1000)))
+    page.number_input[0].set_value(500.0)
+    page.button(key=next(b.key for b in page.button if b.label == "Read with this rate")).click().run()
+    labels = [p.proto.popover.label for p in page.get("popover")]
+    assert {"Lead order assumed", "Unit assumed", "Rate as told: 500\u202fHz"} <= set(labels)
+    before = page.session_state["ecg_record"]
+    next(t for t in page.text_input if t.label == "Unit").set_value("0.5 µV")
+    next(b for b in page.button if b.label == "Read again").click().run()
+    after = page.session_state["ecg_record"]
+    assert not page.exception and not page.error
+    assert abs(after.signal_mv).max() == pytest.approx(abs(before.signal_mv).max() / 2, rel=0.01)
+
+
+def test_a_file_that_says_everything_has_no_chip(page):
+    opened(page)
+    assert not [p for p in page.get("popover") if "assumed" in p.proto.popover.label]

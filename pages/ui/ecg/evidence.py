@@ -9,6 +9,7 @@ from echo2ecg_core.figures.notation import MISSING, THIN, held_words, measured, 
 from echo2ecg_core.phenotypes import PHENOTYPES
 from echo2ecg_core.store.model_registry import ModelCard
 from echo2ecg_core.store.times import default_days
+from pages.ui import panels
 from pages.ui.errors import plain
 
 MOST_COLUMNS = 7  # phenotypes that fit beside the words; the others are on the study itself
@@ -27,7 +28,7 @@ def why(report: dict) -> None:
             st.markdown(sentence)
     with right:
         if report["neighbours"]:
-            st.html(neighbour_table(report["neighbours"]))
+            st.html(panels.scrolling(neighbour_table(report["neighbours"]), "Nearest labelled ECGs"))
             st.caption(NEIGHBOURS_WORDS.format(days=default_days()))
         else:
             st.caption("This workspace holds no labelled ECGs that this model has embedded.")

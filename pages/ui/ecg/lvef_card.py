@@ -22,14 +22,29 @@ def lvef_card(report: dict) -> str:
     row = next((p for p in report["phenotypes"] if p["name"] == "lvef"), None)
     outside = (report["out_of_distribution"] or {}).get("flag")
     badge = '<span class="e2e-badge amber">Outside training data</span>' if outside else ""
-    head = f'<div class="e2e-card-head"><h2>LV ejection fraction</h2>{badge}</div>'
-    if row is None or row["value"] is None:
-        reason = row["reason"] if row else report["quality"].get("reason") or "Nothing was predicted."
+    head = f'<div class="e2e-card-head"><h2>LV ejection fraction</h2>{badge}</div>{_caution(report["quality"])}'
+    if reason := why_no_value(report):
         return f'{head}<div class="e2e-value"><b>{MISSING}</b></div><p class="e2e-muted">{escape(reason)}</p>'
     measured = [n["phenotypes"]["lvef"] for n in report["neighbours"] if "lvef" in n.get("phenotypes", {})]
     level = percent(row["interval_level"]) if row["interval"] else None
     axis = lvef_axis(row["value"], row["interval"], measured)
     return head + _value(row, level) + _held(row) + axis + _legend(level, len(measured)) + _chances(row)
+
+
+def _caution(quality: dict) -> str:
+    """What limits the estimate (a limited recording, pacing, swapped leads) in one amber line over it; "" without."""
+    reason = quality.get("reason") or "" if quality["verdict"] == "limited" else ""
+    words = " ".join(filter(None, (reason, *(quality.get("notes") or ()))))
+    head = "<b>Limited recording.</b> " if quality["verdict"] == "limited" else ""
+    return f'<p class="e2e-caution">{head}{escape(words)}</p>' if words else ""
+
+
+def why_no_value(report: dict) -> str:
+    """Why a prediction report holds no LVEF, in words; "" where it does."""
+    row = next((p for p in report["phenotypes"] if p["name"] == "lvef"), None)
+    if row is None:
+        return report["quality"].get("reason") or "Nothing was predicted."
+    return "" if row["value"] is not None else row["reason"] or "Nothing was predicted."
 
 
 def _value(row: dict, level: str | None) -> str:

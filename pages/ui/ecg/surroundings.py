@@ -8,6 +8,7 @@ from echo2ecg_core.ecg.record import EcgRecord
 from echo2ecg_core.figures.notation import MISSING, THIN, date, number
 from echo2ecg_core.store.model_registry import ModelCard
 from pages.ui import resources, session
+from pages.ui.ecg import assumed
 from pages.ui.errors import plain, sentence
 
 STUDIES_PAGE = "pages/studies.py"
@@ -25,10 +26,11 @@ NO_MODEL = """<b>No model yet.</b> The tracing is shown; estimates follow as soo
 
 
 def facts_line(record: EcgRecord) -> None:
-    """One grey line of facts, and behind "what was done" the reader's notes."""
+    """One grey line of facts, chips for what was assumed, and behind "what was done" the reader's notes."""
     with st.container(key="facts", horizontal=True, gap="xsmall", vertical_alignment="center"):
         facts = " · ".join(escape(fact) for fact in _facts(record))
         st.html(f'<div class="e2e-facts">{facts}</div>', width="content")
+        assumed.chips(record)
         with st.popover("what was done", type="tertiary"):
             for note in record.notes or (NOTHING_DONE,):
                 st.markdown(f"- {plain(note)}")
@@ -79,16 +81,16 @@ def _notice_line(words: str) -> None:
 
 
 def _notice_words(report: dict) -> str:
+    """Quality that only limits the estimate, pacing and swapped leads are told in its card, once."""
     quality, outside = report["quality"], report["out_of_distribution"]
-    notes = " ".join(quality.get("notes") or ())
     doubts = " ".join(report["ecg"].get("doubts") or ())
     not_settled = f" <b>Not settled.</b> {escape(doubts)}" if doubts else ""
-    reason = escape(f"{(quality.get('reason') or '').removeprefix('No estimate.').strip()} {notes}".strip())
     if outside is None:
+        reason = escape((quality.get("reason") or "").removeprefix("No estimate.").strip())
         return f"<b>No estimate.</b> {reason} The tracing is shown; nothing was predicted.{not_settled}"
     words = _distance_words(outside, report["model"]["synthetic"])
-    if reason:
-        words = f"<b>Signal quality {quality['verdict']}.</b> {reason} {words}"
+    if quality["verdict"] == "unusable":  # predicted all the same
+        words = f"<b>Signal quality unusable.</b> {escape(quality.get('reason') or '')} {words}"
     return words + not_settled
 
 

@@ -5,19 +5,17 @@ What is open stays open until a new file has been read; a file that cannot be re
 
 import streamlit as st
 
-from echo2ecg_core.ecg.record import EcgRecord
 from echo2ecg_core.errors import SamplingRateNeeded
-from echo2ecg_core.figures.notation import THIN, number
 from echo2ecg_core.intake.demo import EXAMPLES
-from pages.ui import errors, resources, session
+from pages.ui import errors, resources, session, tour
 from pages.ui.session import ReadFile
 
 PURPOSE = (
-    "Load a 12-lead ECG and see what it suggests about the heart an echo would show, with how sure the model is and "
-    "which studies look alike."
+    "Load a 12-lead ECG and read what an echo of the same heart would probably show, each number with its interval.",
+    "See the echo studies of hearts that look alike to the model, and where the ECG lies among all others.",
+    "Every number comes with its doubt: what was assumed, how often such intervals held, for whom it is not.",
 )
 FORMATS = "WFDB (.hea with .dat), a zip of them, DICOM, CSV, NPY, NPZ, XML, SCP, EDF, TXT or MAT; several files at once"
-ROW_HEIGHT, MOST_ROWS = 29, 4
 PRIVATE = (
     "No ECG yet. Drop a file, or try one of the three below. Files are read on this machine and sent nowhere else."
 )
@@ -26,10 +24,11 @@ PRIVATE = (
 def welcome() -> None:
     """The page before an ECG is open: what this is, the uploader, three examples."""
     with st.container(key="welcome"):
-        st.html(f'<p class="e2e-purpose">{PURPOSE}</p>')
+        st.html(f'<p class="e2e-purpose">{"<br>".join(PURPOSE)}</p>')
         uploader("welcome")
         st.html(f'<p class="e2e-facts">{PRIVATE}</p>')
         examples("welcome")
+        tour.offer()
 
 
 def load_another() -> None:
@@ -59,7 +58,7 @@ def uploader(place: str) -> None:
         if rate:
             read = _read(content, rate)
         if rate or not rateless:
-            _take(read)
+            _take(read, content, rate)
 
 
 def _read(content: dict[str, bytes], sampling_rate_hz: float | None) -> tuple[ReadFile, ...]:
@@ -98,15 +97,14 @@ def _ask_for_rate(place: str, item: ReadFile) -> float | None:
     return rate if given and rate else None
 
 
-def _take(read: tuple[ReadFile, ...]) -> None:
+def _take(read: tuple[ReadFile, ...], content: dict[str, bytes], rate: float | None) -> None:
     """Open what was read: the first recording; the others wait in the table. Problems are told."""
     good = [item for item in read if item.record is not None]
     for item in read:
         if item.problem is not None:
             errors.show_error(item.problem)
     if good:
-        session.set_files_read(read if len(read) > 1 else ())
-        session.open_ecg(good[0].record)
+        session.open_upload(read, good[0], content, rate)
         st.rerun()
 
 
@@ -126,38 +124,3 @@ def _open_example(title: str) -> None:
         session.set_files_read(())
         session.open_ecg(resources.example(title))
         st.rerun()
-
-
-def other_recordings(current: EcgRecord) -> None:
-    """The table of an upload that held several recordings; a click anywhere in a row opens it.
-
-    The table scrolls, so that the open ECG stays in sight; its key changes with the ECG, so that no click outlives it.
-    """
-    files = session.files_read()
-    if len(files) < 2:
-        return
-    rows = [{"Open": "●" if f.record is current else "", "Recording": f.name, "What": _what(f)} for f in files]
-    unread = sum(f.record is None for f in files)
-    heading = f"{len(files)} recordings in this upload" + (f", {unread} could not be read" if unread else "")
-    with st.expander(heading, expanded=True):
-        chosen = st.dataframe(
-            rows, hide_index=True, on_select="rerun", selection_mode="single-cell",
-            key=f"recordings_{session.upload_round()}",
-            height=ROW_HEIGHT * (min(len(files), MOST_ROWS) + 1) + 3, row_height=ROW_HEIGHT,
-            alt="Recordings of this upload",
-            column_config={"Open": st.column_config.Column(width=50), "Recording": st.column_config.Column(width=240)},
-        )  # fmt: skip
-        picked = [
-            files[i]
-            for i, _ in chosen.selection.cells
-            if files[i].record is not None and files[i].record is not current
-        ]
-        if picked:
-            session.open_ecg(picked[0].record)
-            st.rerun()
-
-
-def _what(file: ReadFile) -> str:
-    if file.record is None:
-        return str(file.problem)
-    return f"{file.record.format}, {number(file.record.duration_s, 1)}{THIN}s, {file.record.sampling_rate_hz:g}{THIN}Hz"

@@ -83,6 +83,7 @@ class Paper {
       width, height, viewBox: `0 0 ${width} ${height}`, role: "img", "aria-label": this.data.alt, "data-px-per-mm": k,
     });
     this.drawGrid(svg, k, width, height);
+    for (const tint of plan.tints) this.drawTint(svg, tint, k);
     for (const pulse of plan.pulses) {
       element("path", { class: "pulse", d: this.polyline(pulse.map(([x, y]) => [x * k + 0.5, y * k + 0.5])) }, svg);
     }
@@ -111,9 +112,14 @@ class Paper {
     }
   }
 
+  drawTint(svg, [x, y, width, height, value], k) {
+    const box = { x: x * k, y: y * k, width: width * k, height: height * k, "shape-rendering": "crispEdges" };
+    element("rect", { class: value > 0 ? "up" : "down", opacity: 0.75 * Math.abs(value), ...box }, svg);
+  }
+
   drawStrip(svg, strip, k) {
     const { plan, signal } = this.data;
-    const n = this.samples.length / 12;
+    const n = this.samples.length / signal.rows;
     const first = Math.round((strip.start_s - signal.start_s) * signal.rate);
     const last = Math.min(n, Math.round((strip.end_s - signal.start_s) * signal.rate));
     const step = (plan.speed_mm_s / signal.rate) * k;

@@ -1,0 +1,22 @@
+"""About this model: its card, read from its manifest."""
+
+import streamlit as st
+
+from pages.ui import panels, resources
+from pages.ui.about import model_card
+
+card = resources.active_model()
+with st.container(key="page_head", horizontal=True, vertical_alignment="center", gap="small"):
+    panels.title("About this model", card.name if card else "")
+    panels.badges(card is not None and card.synthetic)
+if card is None:
+    st.caption("No model yet. The sidebar shows what is being prepared.")
+    st.stop()
+manifest = card.manifest()
+st.html(model_card.purpose(card))
+left, right = st.columns(2, gap="medium")
+left.html(model_card.facts("Trained on", model_card.trained_on(manifest)))
+right.html(model_card.facts("Calibrated and tested on", model_card.calibrated_on(manifest)))
+st.html(model_card.not_for(manifest))
+st.html(model_card.figures(manifest))
+st.html(model_card.facts("Weights", model_card.weights(card)))

