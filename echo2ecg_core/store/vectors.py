@@ -9,6 +9,7 @@ import os
 import re
 import threading
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -303,7 +304,8 @@ def recover_vectors(folder: Path, kind: str, model_id: str) -> VectorSet:
         try:
             read_part(file, kind, model_id)
         except StoreError:
-            os.replace(file, file.with_suffix(".damaged"))
+            with suppress(FileNotFoundError):  # another process did so
+                os.replace(file, file.with_suffix(".damaged"))
         except FileNotFoundError:  # merged just now
             pass
     return load_vectors(folder, kind, model_id)
