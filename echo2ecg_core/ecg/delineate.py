@@ -187,7 +187,7 @@ def _p_onset(beats: np.ndarray, qrs_onset: int, previous_t: int) -> tuple[int | 
     start = max(qrs_onset - LONGEST_PR, previous_t, samples(10))
     if latest - start < samples(60):
         start = max(latest - samples(100), samples(10))  # a fast rate: P on the end of T
-    smoothed = band(beats, None, P_LOWPASS_HZ)
+    smoothed = band(beats[:, :, : qrs_onset + samples(200)], None, P_LOWPASS_HZ)  # what follows costs time only
     repeats, noise = _repeating_share(smoothed[:, :, _p_window(qrs_onset, previous_t, P_GAP)])
     if repeats < P_REPEATS_FAR:  # first-degree block: look further ahead of the complex
         far, far_noise = _repeating_share(smoothed[:, :, _p_window(qrs_onset, previous_t, P_GAP + FAR_P)])

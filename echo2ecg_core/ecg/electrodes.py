@@ -19,11 +19,12 @@ UNSWAP = {  # swapped electrodes -> where I, II, III, aVR, aVL, aVF were recorde
     "right arm and left leg": (("III", -1), ("II", -1), ("I", -1), ("aVF", 1), ("aVL", 1), ("aVR", 1)),
 }
 SUSPECT = 0.25  # plausibility below which a swap is looked for
-LEAST_GAIN, LEAST_P_GAIN = 0.45, 0.15  # in the mean of all signs, in the sum of those of the P wave
+LEAST_GAIN, LEAST_P_GAIN = 0.45, -0.3  # in the mean of all signs, in the sum of those of the P wave
 WIDE_QRS = samples(120)
 OUT_OF_ORDER = "The chest leads do not follow one another from V1 to V6; they look out of order."
 REVERSED = "The chest leads look as if they ran from V6 to V1."
 UPSIDE_DOWN = "The recording looks upside down: aVR is positive, and the leads that face the left side are negative."
+MISPLACEMENTS = (OUT_OF_ORDER, REVERSED, UPSIDE_DOWN)
 CHEST_ORDERS = np.array([order for order in permutations(range(6)) if order[0] < order[-1]])  # each way once
 LONGER_WAY = (1.1, 1.3)  # than the shortest: not out of order, surely so
 V1_LIKE_LEFT = (0.8, 1.6)  # difference of two correlations
@@ -35,7 +36,7 @@ FEWEST_PACED, PACED_SHARE = 2, 0.4  # of the beats
 def limb_lead_plausibility(beat: np.ndarray, waves: Waves, *, paced: bool = False) -> tuple[float, str | None]:
     """Returns how well the limb leads fit the chest leads and the P wave, and the swap that would explain a misfit.
 
-    A P wave must speak for the swap as well: behind a lateral scar lead I is upside down while V6 is not. Where a
+    A P wave must not speak against the swap: behind a lateral scar lead I is upside down while V6 is not. Where a
     pacemaker starts the ventricles, leads I, II and V6 need not agree and no swap is named; nor where a wide complex
     runs away from V6 without P waves, as in pacing whose spikes were filtered away.
 

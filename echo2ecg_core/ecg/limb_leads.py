@@ -19,6 +19,7 @@ IN_WORDS = {"III": "II − I", "aVR": "−(I + II)/2", "aVL": "I − II/2", "aVF
 BLOCK_S = 2.0
 TOLERANCE = 0.1  # of the size of leads I, II and III; devices filter and round each lead by itself (seen: 0.035)
 CLOSE = 0.1  # as far another order or other scales are believed
+LEAST_ENERGY = 1e-3  # of the largest
 SAME = 0.02  # two orders that fit as well as each other
 
 
@@ -104,11 +105,20 @@ def best_order(signal: np.ndarray, sampling_rate_hz: float) -> Order | None:
     for one, two in np.argwhere(size > 1e-9 * size.max()):
         if one != two:
             candidates += _orders_with(int(one), int(two), left_over, size[one, two])
+    candidates = [
+        order for order in candidates if _turns(np.median(energies, axis=0)[np.ix_(order.columns, order.columns)])
+    ]
     if not candidates:
         return None
     best = min(order.misfit for order in candidates)
     alike = [order for order in candidates if order.misfit <= best + SAME]
     return min(alike, key=lambda order: (order.negative_avr, sum(abs(c - i) for i, c in enumerate(order.columns))))
+
+
+def _turns(energy: np.ndarray) -> bool:
+    """Whether six leads see a vector that turns: leads that are flat, or one wave in many sizes, fit by chance."""
+    spread = np.linalg.eigvalsh(energy)
+    return bool(energy.diagonal().min() > LEAST_ENERGY * spread[-1] and spread[-2] > LEAST_ENERGY * spread[-1])
 
 
 def _left_over(energies: np.ndarray, a: float, b: float) -> np.ndarray:

@@ -11,16 +11,14 @@ import numpy as np
 
 from echo2ecg_core.ecg.beats import LOWEST_RATE_HZ, RATE_HZ, Beats, at_working_rate, find_beats
 from echo2ecg_core.ecg.delineate import delineate
-from echo2ecg_core.ecg.electrodes import limb_lead_plausibility, paced_beats
+from echo2ecg_core.ecg.electrodes import MISPLACEMENTS, limb_lead_plausibility, misplaced_leads, paced_beats
 from echo2ecg_core.ecg.faults import BLOCK_S, Faults, find_faults
 from echo2ecg_core.ecg.preprocess import without_offset
 from echo2ecg_core.ecg.record import LEADS, EcgRecord
 
 NEEDED_S = 2.5  # one window of the model
-NEEDED_LIMB, NEEDED_CHEST = (
-    4,
-    5,
-)  # of six each: one lost electrode of the arms spoils two of I, II, III; one V lead, one
+NEEDED_LIMB, NEEDED_CHEST = 4, 5  # of six each: one lost arm electrode spoils two of I, II, III; one V lead, one
+MISPLACED = 0.5  # confidence from which leads that are not what they are called limit a recording
 MINUTE_S = 60.0
 NEGLIGIBLE_S = {  # shorter faults leave a lead good; one noisy beat is common
     "missing": 0.5,
@@ -187,7 +185,7 @@ def _judge_minute(signal_mv: np.ndarray, sampling_rate_hz: float) -> Quality:
     beats = find_beats(working)
     faults = find_faults(signal_mv, sampling_rate_hz, working, beats)
     leads = {lead: _judge_lead(faults, row, duration_s) for row, lead in enumerate(LEADS)}
-    plausibility, notes = (1.0, ()) if beats is None else _electrodes(working, beats)
+    plausibility, notes = (1.0, ()) if beats is None else _electrodes(beats)
     verdict, reason = _judge_whole(leads, beats, notes)
     return Quality(verdict, reason, leads, notes, _score(faults, plausibility))
 
@@ -210,18 +208,24 @@ def _longest_run(mask: np.ndarray) -> int:
     return int((edges[1::2] - edges[::2]).max(initial=0))
 
 
-def _electrodes(working: np.ndarray, beats: Beats) -> tuple[float, tuple[str, ...]]:
-    """Returns the plausibility of the limb leads and notes on electrodes and pacing."""
+def _electrodes(beats: Beats) -> tuple[float, tuple[str, ...]]:
+    """Returns the plausibility of the leads and notes on electrodes and pacing."""
     notes = []
-    if paced_beats(working, beats):
+    paced = paced_beats(beats)
+    if paced:
         notes.append("Pacing spikes precede the complexes; intervals and estimates may not apply.")
     usual_rr_s = float(np.median(np.diff(beats.r_peaks))) / RATE_HZ
     waves = delineate(beats.windows[:, beats.leads], usual_rr_s)
     if waves is None or not beats.leads[[*range(6), -1]].all():
         return 1.0, tuple(notes)
-    plausibility, swapped = limb_lead_plausibility(beats.median, waves)
-    if swapped:
+    plausibility, swapped = limb_lead_plausibility(beats.median, waves, paced=paced)
+    if swapped:  # what chest leads are compared with is wrong then
         notes.append(f"The limb leads look as if the electrodes of {swapped} were swapped.")
+    elif beats.leads.all():
+        confidence, misplaced = misplaced_leads(beats.median, waves, paced=paced)
+        if misplaced is not None and confidence >= MISPLACED:
+            notes.append(misplaced)
+            plausibility = min(plausibility, 1 - confidence)
     return plausibility, tuple(notes)
 
 
@@ -232,7 +236,7 @@ def _judge_whole(leads: dict[str, LeadQuality], beats: Beats | None, notes: tupl
     usable = [leads[lead].verdict != "unusable" for lead in LEADS]
     if sum(usable[:6]) < NEEDED_LIMB or sum(usable[6:]) < NEEDED_CHEST:
         return "unusable", f"{faults} {RULE}"
-    swaps = [note for note in notes if "swapped" in note]
+    swaps = [note for note in notes if "swapped" in note or note in MISPLACEMENTS]
     if faults or swaps:
         return "limited", " ".join([faults, *swaps]).strip()
     return "good", ""

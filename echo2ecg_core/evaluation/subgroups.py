@@ -98,8 +98,8 @@ def age_band(age_years: float | None) -> str | None:
 
 
 def rhythm_words(statements: tuple[str, ...], p_present: float, rr_change_ms: float) -> str | None:
-    """Sinus rhythm or atrial fibrillation by the device's statements, else by P waves and regularity; None when
-    unclear."""
+    """Sinus rhythm or atrial fibrillation by the device's statements, else by P waves (1 there, 0 none, NaN not to be
+    told) and regularity; None when unclear."""
     text = " ".join(statements).lower()
     if "atrial fibrillation" in text:
         return "Atrial fibrillation"

@@ -9,18 +9,23 @@ fill the disk.
 import hashlib
 import json
 import shutil
+import time
 import zipfile
 from dataclasses import asdict
 from pathlib import Path
 
-from echo2ecg_core.errors import ReadError, StoreError
+from echo2ecg_core.errors import Echo2ECGError, ReadError, StoreError
 from echo2ecg_core.intake.ingest import Options, ingest
 from echo2ecg_core.intake.layouts.recognise import find
 from echo2ecg_core.intake.mapping import column_from
+from echo2ecg_core.intake.problems import ImportRefused
 from echo2ecg_core.progress import Progress
 from echo2ecg_core.store import jobs
 from echo2ecg_core.store.database import Workspace, write_atomically
 from echo2ecg_core.store.model_registry import ModelRegistry
+
+FILES = "-files"  # behind the name of an upload: the folder it is unpacked into
+OLDEST_UPLOAD_S = 86_400
 
 
 def keep_upload(workspace: Workspace, name: str, content: bytes) -> str:
@@ -29,6 +34,7 @@ def keep_upload(workspace: Workspace, name: str, content: bytes) -> str:
     Raises:
         StoreError: the workspace cannot be written.
     """
+    tidy_uploads(workspace)
     suffix = "".join(c for c in Path(name).suffix if c.isalnum() or c == ".")
     kept = hashlib.sha256(content).hexdigest()[:16] + suffix
     try:
@@ -38,6 +44,41 @@ def keep_upload(workspace: Workspace, name: str, content: bytes) -> str:
             f"The upload cannot be kept: {error.strerror}.", "Free some disk space, or name a folder on the server."
         ) from error
     return kept
+
+
+def unpacked_upload(workspace: Workspace, kept: str) -> Path:
+    """The folder of an uploaded archive that waits, unpacked, to look into before it is imported.
+
+    Raises:
+        ReadError, StoreError: as `unpack`; the upload does not stay then.
+    """
+    try:
+        return unpack(workspace.folder / "uploads" / kept, _unpacked(workspace, kept))
+    except Echo2ECGError:
+        discard_upload(workspace, kept)
+        raise
+
+
+def discard_upload(workspace: Workspace, kept: str) -> None:
+    """Delete an upload and what was unpacked of it."""
+    shutil.rmtree(_unpacked(workspace, kept), ignore_errors=True)
+    (workspace.folder / "uploads" / kept).unlink(missing_ok=True)
+
+
+def tidy_uploads(workspace: Workspace) -> None:
+    """Delete uploads older than a day that no open or stopped job waits for: they may hold names."""
+    known = jobs.jobs(workspace) if workspace.exists() else []
+    waiting = {
+        name for j in known for name in (j.parameters.get("upload"), *(j.parameters.get("uploads") or ())) if name
+    }
+    for path in (workspace.folder / "uploads").glob("*"):
+        of = path.name.removesuffix(FILES)
+        if time.time() - path.stat().st_mtime > OLDEST_UPLOAD_S and not any(w.startswith(of) for w in waiting):
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
+
+
+def _unpacked(workspace: Workspace, kept: str) -> Path:
+    return workspace.folder / "uploads" / f"{Path(kept).stem}{FILES}"
 
 
 def import_archive(workspace: Workspace, parameters: dict, progress: Progress) -> str:
@@ -53,20 +94,21 @@ def import_archive(workspace: Workspace, parameters: dict, progress: Progress) -
         ReadError: the upload is no zip that can be opened safely.
     """
     upload = parameters.get("upload")
-    unpacked = workspace.folder / "uploads" / f"{Path(upload).stem}-files" if upload else None
     if upload:
         progress(0.0, "Unpacking the upload")
-        folder = unpack(workspace.folder / "uploads" / upload, unpacked)
-    else:
-        folder = Path(parameters["folder"])
+    folder = unpacked_upload(workspace, upload) if upload else Path(parameters["folder"])
     options = options_of(parameters)
-    report = asdict(ingest(folder, workspace, cohort=options.cohort, progress=progress, options=options))
+    try:
+        report = asdict(ingest(folder, workspace, cohort=options.cohort, progress=progress, options=options))
+    except ImportRefused:
+        if upload:
+            discard_upload(workspace, upload)
+        raise
     added = {what: report.pop(what) for what in ("patients", "studies", "clips", "ecgs")}
     if "job_id" in parameters:
         _write_report(workspace, parameters["job_id"], {"cohort": report.pop("cohort"), "added": added, **report})
     if upload:
-        shutil.rmtree(unpacked, ignore_errors=True)
-        (workspace.folder / "uploads" / upload).unlink(missing_ok=True)
+        discard_upload(workspace, upload)
     active = next((card for card in ModelRegistry(workspace).models() if card.active), None)
     if parameters.get("prepare") and active:
         jobs.queue(workspace, "prepare", {"model": active.model_id})

@@ -10,16 +10,16 @@ what a corrected table says anew is changed and told.
 import hashlib
 import re
 from collections import Counter
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 from echo2ecg_core.ecg.record import EcgRecord
 from echo2ecg_core.errors import Echo2ECGError, StoreError
+from echo2ecg_core.intake.checks import check
 from echo2ecg_core.intake.layouts.recognise import plan_of
-from echo2ecg_core.intake.mapping import Column
+from echo2ecg_core.intake.options import Names, Options
 from echo2ecg_core.intake.plan import Plan, PlannedClip, PlannedEcg, PlannedPatient, PlannedStudy
-from echo2ecg_core.intake.pseudonyms import Pseudonyms, grouped_age, pseudonyms_of, write_key
+from echo2ecg_core.intake.pseudonyms import write_key
 from echo2ecg_core.progress import Progress, silent
 from echo2ecg_core.store.catalog import Catalog
 from echo2ecg_core.store.database import Workspace
@@ -74,24 +74,6 @@ def summary_lines(report: IngestReport) -> list[str]:
     return told + [f"Passed over {row['file']}: {row['reason']}" for row in report.refused]
 
 
-@dataclass(frozen=True)
-class Options:
-    """How an import is read.
-
-    Attributes:
-        layout: Name of a layout's file, or "auto". labels: A table of labels beside the data.
-        told: Columns that a person has mapped. cohort: Whom the ids belong to; "": what the layout calls it.
-        keep_ids: Ids, dates and ages stay as they are. key: Where the table that leads back is written.
-    """
-
-    cohort: str = ""
-    layout: str = "auto"
-    labels: Path | None = None
-    told: Mapping[str, Column] = field(default_factory=dict)
-    keep_ids: bool = False
-    key: Path | None = None
-
-
 def ingest(
     folder: Path,
     workspace: Workspace,
@@ -120,98 +102,10 @@ def ingest(
     return _Import(plan, workspace, options, progress).run()
 
 
-def check(plan: Plan, workspace: Workspace, options: Options) -> None:
-    """Whether a plan can come in: it does not contradict itself nor the catalog.
-
-    Raises:
-        ImportRefused: it cannot; holds every reason.
-    """
-    options = replace(options, cohort=options.cohort or plan.cohort)
-    if workspace.exists():
-        names = _Names(plan, workspace, options)
-        with workspace.connect() as db:
-            split = {r["patient_id"]: r["split"] for r in db.execute("SELECT patient_id, split FROM patients")}
-            known = {
-                kind: dict(tuple(r) for r in db.execute(f"SELECT {kind}_id, patient_id FROM {table}"))
-                for kind, table in (("study", "studies"), ("ecg", "ecgs"))
-            }
-            given = {
-                kind: dict(tuple(r) for r in db.execute(f"{_GIVEN} AND kind = ?", (options.cohort, kind)))
-                for kind in ("patient", "study", "ecg")
-            }
-            facts = {
-                kind: dict(tuple(r) for r in db.execute(f"SELECT {kind}_id, {fact} FROM {table} WHERE {fact} NOT NULL"))
-                for kind, table, fact in _IDENTITY
-            }
-        _against_catalog(plan, names, split, known, given)
-        _same_data_set(plan, names, facts, given)
-    plan.problems.raise_if_any()
-
-
-# what tells whether an id means the same person and visit as before
-_IDENTITY = (("patient", "patients", "sex"), ("study", "studies", "study_date"), ("ecg", "ecgs", "ecg_time"))
-_GIVEN = "SELECT given_id, id FROM given_ids WHERE cohort = ?"
-
-
-def _against_catalog(plan: Plan, names: "_Names", split: dict, known: dict, given: dict) -> None:
-    for patient in plan.patients.values():
-        was = split.get(given["patient"].get(names.of("patient", patient.patient_id)))
-        if was and patient.split and was != patient.split:
-            plan.problems.add(
-                f"A patient would be in two splits ({was} in the workspace, and another one in the table)."
-            )
-    for kind, rows, words in (("study", plan.studies, "An echo study"), ("ecg", plan.ecgs, "An ECG")):
-        for id, row in rows.items():
-            owner = known[kind].get(given[kind].get(names.of(kind, id)))
-            mine = given["patient"].get(names.of("patient", row.patient_id))
-            if owner is not None and owner != mine:
-                plan.problems.add(f"{words} of this cohort belongs to another patient in the workspace.")
-
-
-def _same_data_set(plan: Plan, names: "_Names", facts: dict, given: dict) -> None:
-    """Another data set under the name of one that is here would pass for corrections of it, and lose its ECGs."""
-    told = {
-        "patient": {p.patient_id: p.sex for p in plan.patients.values()},
-        "study": {s.study_id: names.moment(s.study_date, s.patient_id) for s in plan.studies.values()},
-        "ecg": {e.ecg_id: names.moment(e.ecg_time, e.patient_id) for e in plan.ecgs.values()},
-    }
-    same = differ = 0
-    for kind, values in told.items():
-        for id, now in values.items():
-            was = facts[kind].get(given[kind].get(names.of(kind, id)))
-            if was is not None and now is not None:
-                same, differ = same + (was[:10] == now[:10]), differ + (was[:10] != now[:10])
-    if differ > max(1, same):
-        plan.problems.add(
-            f"Of what this cohort has in the workspace already, {differ} of {same + differ} sexes and days are others "
-            "here: it seems to be another data set. Give it a cohort name of its own."
-        )
-
-
 def split_of(patient_id: str) -> str:
     """Split of a patient by hash of the id: 70 % train, 15 % validation, 15 % test, stable for ever."""
     share = int(hashlib.sha256(patient_id.encode()).hexdigest()[:8], 16) / 2**32
     return PATIENT_SPLITS[0] if share < 0.70 else PATIENT_SPLITS[1] if share < 0.85 else PATIENT_SPLITS[2]
-
-
-class _Names:
-    """What the ids of a data set are called before the catalog keeps cohorts apart: themselves, or pseudonyms."""
-
-    def __init__(self, plan: Plan, workspace: Workspace, options: Options):
-        keep = plan.synthetic or options.keep_ids
-        self.pseudonyms: Pseudonyms | None = None if keep else pseudonyms_of(workspace, options.cohort)
-
-    def of(self, kind: str, given: str) -> str:
-        return self.pseudonyms.id(kind, given) if self.pseudonyms else given
-
-    def moment(self, iso: str | None, patient_id: str) -> str | None:
-        return self.pseudonyms.moment(iso, patient_id) if self.pseudonyms else iso
-
-    def age(self, years: float | None) -> float | None:
-        return grouped_age(years) if self.pseudonyms else years
-
-    def record(self, record: EcgRecord, patient_id: str) -> EcgRecord:
-        return self.pseudonyms.record(record, patient_id) if self.pseudonyms else record
 
 
 class _Import:
@@ -219,7 +113,7 @@ class _Import:
 
     def __init__(self, plan: Plan, workspace: Workspace, options: Options, progress: Progress):
         self.plan, self.workspace, self.options, self.progress = plan, workspace, options, progress
-        self.names = _Names(plan, workspace, options)
+        self.names = Names(plan, workspace, options)
         self.catalog, self.report = Catalog(workspace), IngestReport(notes=list(plan.notes), cohort=options.cohort)
         self.report.pseudonyms = self.names.pseudonyms is not None
         self.report.ignored = [{"what": what, "reason": reason} for what, reason in plan.ignored]

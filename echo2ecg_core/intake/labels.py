@@ -77,7 +77,7 @@ def read_labels(table: Table, means: TableMap, plan: Plan) -> Labels:
 
 def plan_studies(labels: Labels, plan: Plan) -> None:
     """The patients and studies of a table with a row a study."""
-    made = False
+    made, days = False, _studies_by_day(plan)
     for number, row in labels.rows.to_dict("index").items():
         patient_id, study_id = row.get("patient_id"), row.get("study_id")
         if patient_id is None and study_id in plan.studies:
@@ -91,7 +91,9 @@ def plan_studies(labels: Labels, plan: Plan) -> None:
             continue
         plan.patient(patient_id, row.get("sex"), row.get("split"), file=labels.file, row=number)
         if "study_id" not in labels.rows:
-            study_id, made = _study_of_day(plan, patient_id, row.get("study_date"))
+            day, made = (row.get("study_date") or "")[:10], True
+            known = days.get((patient_id, day), ())
+            study_id = next(iter(known)) if len(known) == 1 else f"{patient_id} {day or 'study'}"
         if study_id is not None:
             plan.study(study_from(row, study_id, patient_id, labels, plan, number), file=labels.file, row=number)
     if made:
@@ -113,14 +115,13 @@ def study_from(
     return PlannedStudy(study_id, patient_id, row.get("study_date"), row.get("age_years"), values, findings)
 
 
-def _study_of_day(plan: Plan, patient_id: str, day: str | None) -> tuple[str, bool]:
-    """The only study of a patient on a day (its date's first ten letters), or an id of a new one."""
-    found = [
-        s.study_id
-        for s in plan.studies.values()
-        if s.patient_id == patient_id and (day is None or (s.study_date or "")[:10] == day[:10])
-    ]
-    return (found[0] if len(found) == 1 else f"{patient_id} {day[:10]}" if day else f"{patient_id} study"), True
+def _studies_by_day(plan: Plan) -> dict[tuple[str, str], set[str]]:
+    """The studies of a patient on a day (ISO), and under "" all of the patient."""
+    found: dict[tuple[str, str], set[str]] = {}
+    for study in plan.studies.values():
+        for day in {(study.study_date or "")[:10], ""}:
+            found.setdefault((study.patient_id, day), set()).add(study.study_id)
+    return found
 
 
 def _widened(labels: Labels, plan: Plan) -> Labels:

@@ -106,10 +106,16 @@ def is_plain_statement(text: str) -> bool:
     return bool(words) and all(word in _ECG_WORDS for word in words)
 
 
-def pseudonyms_of(workspace: Workspace, cohort: str) -> Pseudonyms:
-    """The names of a cohort in a workspace; makes the workspace's secret when there is none."""
+def pseudonyms_of(workspace: Workspace, cohort: str, *, looks_only: bool = False) -> Pseudonyms:
+    """The names of a cohort in a workspace; makes the workspace's secret when there is none.
+
+    Args:
+        looks_only: Write nothing: without a secret, names that nobody has.
+    """
     path = workspace.folder / SECRET_FILE
     try:
+        if looks_only and not path.is_file():
+            return Pseudonyms(secrets.token_bytes(32), cohort)
         if not path.is_file():
             write_atomically(path, secrets.token_hex(32).encode())
             os.chmod(path, 0o600)

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-OUT_NEIGHBOURS = 5
+OUT_NEIGHBOURS, REFERENCES = 5, 1500
+DIRECTIONS = 192  # all of an embedding: half of them tell shuffled leads in 45 of 100 ECGs, all in 63
 LIMIT_PERCENTILE = 96.0  # of each measure; two of them mark at most 8 % of ECGs like those kept aside
 BANDS_HZ = np.array([0.4, 1, 2, 4, 6, 9, 13, 18, 24, 32, 40, 48, 52, 60, 75, 95, 120, 150, 180, 200])
 PARTS = ("centre", "rotation", "reference", "kept_aside")
@@ -33,7 +34,7 @@ class Distance:
 
     @classmethod
     def fit(
-        cls, train: np.ndarray, kept_aside: np.ndarray, *, directions: int = 48, references: int = 1500
+        cls, train: np.ndarray, kept_aside: np.ndarray, *, directions: int = DIRECTIONS, references: int = REFERENCES
     ) -> "Distance":
         """Fit on features of training ECGs (n, f) and set the scale by those of other patients (m, f)."""
         centre = train.mean(0)
@@ -71,8 +72,8 @@ class Outside:
         train: tuple[np.ndarray, np.ndarray],
         kept_aside: tuple[np.ndarray, np.ndarray],
         *,
-        directions: int = 48,
-        references: int = 1500,
+        directions: int = DIRECTIONS,
+        references: int = REFERENCES,
     ) -> "Outside":
         """Fit on training ECGs and set the scale by those of other patients.
 

@@ -202,7 +202,7 @@ def _one_finding(into: dict, question: Question, asked: list[Answerer], table: p
 def _too_few(target: np.ndarray, patients: np.ndarray, rows: np.ndarray) -> str:
     counts = [len(set(patients[rows & (target == outcome)])) for outcome in (0, 1)]
     if min(counts) < FEWEST:
-        return f"{counts[1]} patients with it and {counts[0]} without; {FEWEST} of each are needed."
+        return f"patients with it: {counts[1]}, without: {counts[0]}; {FEWEST} of each are needed."
     return ""
 
 

@@ -267,9 +267,11 @@ def prepare() -> None:
     model and what the other pages import are loaded.
     """
     from echo2ecg_core.ecg.preprocess import warm_up as compile_filters
+    from echo2ecg_core.intake.archives import tidy_uploads
     from echo2ecg_core.intake.demo import ensure_demo, example_ecgs
 
     try:
+        tidy_uploads(workspace())
         if settings().auto_demo:
             ensure_demo(workspace())
         compile_filters()

@@ -6,6 +6,7 @@ import json
 import numpy as np
 import pytest
 
+from echo2ecg_core.ecg.electrodes import OUT_OF_ORDER, UPSIDE_DOWN
 from echo2ecg_core.ecg.quality import judge_quality, judge_signal, usable_parts
 from echo2ecg_core.ecg.record import LEADS, EcgRecord
 
@@ -311,3 +312,17 @@ def test_real_recordings_are_rarely_called_limited_and_never_unusable(clean_qual
     verdicts = [quality.verdict for quality in clean_qualities]
     assert verdicts.count("unusable") == 0
     assert verdicts.count("limited") <= 5
+
+
+def test_leads_that_are_not_what_they_are_called_limit_a_recording_with_the_sentence():
+    """Simulated hearts are good; with chest leads shuffled, or all upside down, most are limited and say why."""
+    from tests.ecg.test_electrodes import phantom_signals
+
+    found = {"as recorded": 0, OUT_OF_ORDER: 0, UPSIDE_DOWN: 0}
+    signals = phantom_signals(12)
+    for signal in signals:
+        found["as recorded"] += judge_signal(signal, RATE_HZ).verdict == "good"
+        for damaged, sentence in ((signal[[*range(6), 9, 11, 6, 10, 7, 8]], OUT_OF_ORDER), (-signal, UPSIDE_DOWN)):
+            quality = judge_signal(damaged, RATE_HZ)
+            found[sentence] += quality.verdict == "limited" and sentence in quality.reason
+    assert found["as recorded"] == 12 and found[OUT_OF_ORDER] >= 10 and found[UPSIDE_DOWN] >= 6, found

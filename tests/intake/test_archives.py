@@ -3,6 +3,7 @@ not stay."""
 
 import io
 import json
+import os
 import zipfile
 
 import numpy as np
@@ -131,6 +132,26 @@ def test_what_is_no_zip_or_holds_no_tables_is_said_in_words(folder, place):
         archive.unpack(place.folder / "uploads" / kept, place.folder / "uploads" / "x")
     with pytest.raises(StoreError, match="no longer there"):
         archive.unpack(place.folder / "uploads" / "gone.zip", place.folder / "uploads" / "x")
+
+
+def test_a_refused_upload_leaves_no_file(folder, place):
+    (folder / "labels.csv").write_text("patient_id,study_id,lvef\nA,S1,high\n")
+    kept = archive.keep_upload(place, "a.zip", zipped(folder))
+    number = jobs.queue(place, "import", {"upload": kept, "cohort": "Ward"})
+    work(place)
+    assert jobs.job(place, number).state == "failed" and "row 2, column lvef" in jobs.job(place, number).message
+    assert not list((place.folder / "uploads").iterdir()) and Catalog(place).counts()["patients"] == 0
+
+
+def test_uploads_that_nobody_waits_for_go_after_a_day(place):
+    names = [archive.keep_upload(place, f"{n}.zip", bytes([n])) for n in range(3)]
+    (place.folder / "uploads" / f"{names[0][:-4]}-files").mkdir()
+    jobs.queue(place, "import", {"upload": names[1], "cohort": "Ward"})
+    for path in (place.folder / "uploads").iterdir():
+        if not path.name.startswith(names[2][:-4]):
+            os.utime(path, (0, 0))
+    archive.tidy_uploads(place)
+    assert sorted(p.name for p in (place.folder / "uploads").iterdir()) == sorted(names[1:])
 
 
 def test_uploaded_weights_that_are_none_fail_in_words_and_register_nothing(place):

@@ -11,7 +11,10 @@ import wfdb
 
 from echo2ecg_core.errors import StoreError
 from echo2ecg_core.intake.ingest import Options, ingest
-from echo2ecg_core.intake.pseudonyms import Pseudonyms, grouped_age, is_plain_statement
+from echo2ecg_core.intake.preview import preview
+from echo2ecg_core.intake.pseudonyms import SECRET_FILE, Pseudonyms, grouped_age, is_plain_statement
+from echo2ecg_core.phantom.cohort import PhantomCohort, write_cohort
+from echo2ecg_core.phantom.dicom import FAMILY_NAMES, GIVEN_NAMES, FictitiousPatient, encode_dicom
 from echo2ecg_core.store.catalog import Catalog
 from echo2ecg_core.store.database import Workspace
 
@@ -63,6 +66,29 @@ def test_nothing_of_the_person_stays_in_workspace_and_report(archive, tmp_path):
     assert [name for name in PLANTED if name in text] == []
 
 
+def test_a_hospitals_headers_leave_no_name_and_no_number_behind(tmp_path):
+    """The phantom's export without its manifest is one of real patients for all that the program knows."""
+    export = write_cohort(tmp_path / "export", 2, 7, format="hospital", ecg_only=True)
+    (export / "manifest.json").unlink()
+    patients = [PhantomCohort(2, 7).patient(i) for i in range(2)]
+    study = patients[0].studies[0]
+    person = FictitiousPatient.of(study.patient_id, study.heart.sex, study.heart.age_years, study.date)
+    (export / "IM1").write_bytes(encode_dicom(study.render("A4C"), person, study.study_id, study.date))
+    place = Workspace(tmp_path / "w")
+    report = ingest(export, place, cohort="ward")
+    assert report.pseudonyms and report.ecgs == sum(len(p.ecgs) for p in patients) and report.clips == 1
+    assert "blacked out" in " ".join(Catalog(place).clips().notes)
+    text = everything_in(place) + json.dumps(report.as_json())
+    given = {i for p in patients for i in (p.patient_id, *(s.study_id for s in p.studies), *(e.ecg_id for e in p.ecgs))}
+    assert [
+        name for name in {*FAMILY_NAMES, *GIVEN_NAMES, *given, "Fictitious Heart"} if len(name) > 3 and name in text
+    ] == []
+    days = {s.date.isoformat() for p in patients for s in p.studies} | {
+        e.time.date().isoformat() for p in patients for e in p.ecgs
+    }
+    assert [day for day in days if day in text] == []
+
+
 def test_intervals_and_hours_stay_and_days_do_not(archive, tmp_path):
     place = Workspace(tmp_path / "w")
     ingest(archive, place, cohort="ward")
@@ -86,6 +112,17 @@ def test_the_same_person_keeps_the_name_in_a_cohort_and_gets_another_elsewhere(a
     ingest(archive, place, cohort="clinic")
     ingest(archive, other, cohort="ward")
     assert len(set(Catalog(place).ecgs().patient_id)) == 2 and first not in set(Catalog(other).ecgs().patient_id)
+
+
+def test_a_preview_and_a_refusal_make_no_secret(archive, tmp_path):
+    place = Workspace(tmp_path / "w")
+    with place.connect():
+        pass
+    preview(archive, place, Options(cohort="ward"))
+    (archive / "labels.csv").write_text("patient_id,study_id,lvef\nA,S1,high\n")
+    with pytest.raises(StoreError):
+        ingest(archive, place, cohort="ward")
+    assert not (place.folder / SECRET_FILE).exists()
 
 
 def test_the_key_leads_back_and_lies_outside_the_workspace(archive, tmp_path):

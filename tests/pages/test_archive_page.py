@@ -1,6 +1,8 @@
 """The Import page: what a folder holds before it is read, the job while it runs, every file that was passed over."""
 
+import io
 import json
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -143,13 +145,31 @@ def test_keeping_ids_is_said_in_the_preview_and_told_to_the_job(page, place, fol
     assert jobs.jobs(place)[0].parameters["keep_ids"] is True
 
 
-def test_a_zip_waits_under_its_hash_for_its_job(page, place):
+def zipped(folder):
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        for path in sorted(folder.rglob("*")):
+            archive.write(path, f"doe/{path.relative_to(folder)}")
+    return buffer.getvalue()
+
+
+def test_a_zip_is_looked_into_and_waits_under_its_hash_for_its_job(page, place, folder):
     page.run()
     page.button_group(key="archive_source").set_value("Upload a zip").run()
-    page.file_uploader(key="archive_zip").upload("doe.zip", b"PK", "application/zip").run()
+    assert import_button(page).disabled
+    page.file_uploader(key="archive_zip").upload("doe.zip", zipped(folder), "application/zip").run()
+    assert "<b>2 ECGs</b>, <b>1 studies</b> with 1 clips of 2 patients" in words(page)
     import_button(page).click().run()
     name = jobs.jobs(place)[0].parameters["upload"]
     assert name.endswith(".zip") and "doe" not in name and (place.folder / "uploads" / name).is_file()
+
+
+def test_a_zip_that_cannot_be_opened_is_said_at_once_and_does_not_stay(page, place):
+    page.run()
+    page.button_group(key="archive_source").set_value("Upload a zip").run()
+    page.file_uploader(key="archive_zip").upload("doe.zip", b"PK", "application/zip").run()
+    assert "no zip, encrypted or damaged" in words(page) and import_button(page).disabled
+    assert not list((place.folder / "uploads").iterdir())
 
 
 def test_a_running_import_tells_how_far_it_is_and_can_be_stopped_and_resumed(page, place):

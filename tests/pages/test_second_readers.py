@@ -58,8 +58,8 @@ def test_the_tab_shows_scores_by_that_name_with_training_limits_and_the_source_o
 def test_age_and_sex_are_asked_where_the_file_lacks_them_and_change_the_answer(page, monkeypatch):
     read = resources.read_files
 
-    def without_person(content, rate):
-        return tuple(replace(f, record=replace(f.record, sex=None, age_years=None)) for f in read(content, rate))
+    def without_person(*given):
+        return tuple(replace(f, record=replace(f.record, sex=None, age_years=None)) for f in read(*given))
 
     monkeypatch.setattr(resources, "read_files", without_person)
     before = words(page.run())

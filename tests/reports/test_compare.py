@@ -54,7 +54,7 @@ def test_findings_are_written_with_paired_differences_sizes_and_speed(place, tmp
 def test_findings_without_enough_labels_say_so(place, tmp_path):
     workspace, cards = place
     found = compare(workspace, [c.model_id for c in cards], None, tmp_path / "out")
-    assert found["left_out"]["aortic_stenosis"].startswith("0 patients with it and 0 without")
+    assert found["left_out"]["aortic_stenosis"].startswith("patients with it: 0, without: 0")
 
 
 def test_a_recalibrated_model_answers_in_chances(place, tmp_path):
@@ -84,7 +84,8 @@ def test_the_command_takes_models_one_after_the_other(place, tmp_path):
 
 
 @pytest.mark.slow
-def test_a_model_of_ours_answers_in_chances_beside_a_ready_one_and_gets_its_report(tmp_path):
+def test_a_model_of_ours_answers_in_chances_beside_a_ready_one_and_gets_its_report(tmp_path, monkeypatch):
+    from echo2ecg_core.reports import compare as compare_module
     from echo2ecg_core.store.catalog import Catalog
     from echo2ecg_core.store.model_registry import ModelRegistry
     from tests.evaluation_workspace import evaluation_workspace
@@ -95,8 +96,9 @@ def test_a_model_of_ours_answers_in_chances_beside_a_ready_one_and_gets_its_repo
     ids = list(Catalog(workspace).ecgs().ecg_id)
     guesses = np.random.default_rng(0).random((len(ids), 12), np.float32)
     ready_models._keep_scores(workspace, card, dict(zip(ids, guesses, strict=True)))
+    monkeypatch.setattr(compare_module, "FEWEST", 2)  # of twenty test patients three have a low LVEF
     found = compare(workspace, [ours.model_id, card.model_id], None, tmp_path / "out")
-    entry = next(iter(found["findings"].values()))
+    entry = found["findings"]["lvef_le_45"]
     assert entry["is_chance"] == {f"{ours.name} {ours.model_id}": True, f"EchoNext-Mini {card.model_id}": False}
     assert found["models"][1]["ecgs_per_s"] is None  # these ECGs last 5 s; it reads 10
     assert (tmp_path / "out" / "report.html").is_file() and (tmp_path / "out" / "tables").is_dir()

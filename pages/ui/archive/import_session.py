@@ -6,6 +6,7 @@ from echo2ecg_core.intake.mapping import Column
 
 _PREVIEW = "import_preview"
 _TOLD = "import_told"
+_UPLOAD = "import_upload"
 _REMOVED = "removal_done"
 
 
@@ -15,9 +16,27 @@ def preview_of(key: tuple) -> dict | None:
     return kept[1] if kept and kept[0] == key else None
 
 
-def keep_preview(key: tuple, found: dict | None) -> None:
-    """Keep a preview with what was chosen for it; None forgets it."""
-    st.session_state[_PREVIEW] = (key, found) if found is not None else None
+def keep_preview(key: tuple, found: dict) -> None:
+    """Keep a preview with what was chosen for it."""
+    st.session_state[_PREVIEW] = (key, found)
+
+
+def forget() -> None:
+    """Forget what was looked into: its import is queued."""
+    for key in (_PREVIEW, _UPLOAD):
+        st.session_state.pop(key, None)
+
+
+def upload_of(file_id: str) -> tuple[str, str] | None:
+    """The name an upload waits under and the folder it was unpacked into; None for one that was not yet."""
+    kept = st.session_state.get(_UPLOAD)
+    return kept[1:] if kept and kept[0] == file_id else None
+
+
+def keep_upload(file_id: str, kept: str, folder: str) -> tuple[str, str]:
+    """Remember where an upload waits."""
+    st.session_state[_UPLOAD] = (file_id, kept, folder)
+    return kept, folder
 
 
 def told_columns(folder: str) -> dict[str, Column]:

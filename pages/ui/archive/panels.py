@@ -7,7 +7,7 @@ import pandas as pd
 import streamlit as st
 
 from echo2ecg_core.figures.notation import THIN, date, duration
-from echo2ecg_core.intake.archives import import_report, keep_upload, options_of
+from echo2ecg_core.intake.archives import import_report, keep_upload, options_of, unpacked_upload
 from echo2ecg_core.intake.layouts.recognise import LAYOUTS
 from echo2ecg_core.intake.preview import mapping_in, preview
 from echo2ecg_core.store import jobs
@@ -68,27 +68,36 @@ def form(workspace: Workspace) -> None:
             required=True,
             key="archive_source",
         )
-        upload, path = None, ""
         if source == "Upload a zip":
-            upload = st.file_uploader("Zip of the archive folder", type="zip", key="archive_zip")
+            place, path = _uploaded(workspace)
         else:
             path = st.text_input(
                 "Full path of the folder", key="archive_path", placeholder="/data/echo-archive"
             ).strip()
+            place = {"folder": str(Path(path).expanduser())}
         parameters = _how()
-        ready = upload is not None or (bool(path) and _previewed(workspace, path, parameters))
+        ready = bool(path) and _previewed(workspace, path, parameters)
         if st.button("Import", type="primary", icon=":material/download:", disabled=not ready):
             with errors_in_words():
-                place = (
-                    {"upload": keep_upload(workspace, upload.name, upload.getvalue())}
-                    if upload
-                    else {"folder": str(Path(path).expanduser())}
-                )
                 told = {name: vars(c) for name, c in import_session.told_columns(path).items()}
                 jobs.queue(workspace, "import", place | parameters | ({"map": told} if told else {}))
                 jobs.start_worker(workspace)
-                import_session.keep_preview((), None)
+                import_session.forget()
                 st.rerun()
+
+
+def _uploaded(workspace: Workspace) -> tuple[dict, str]:
+    """The zip of a visitor, kept and unpacked once: how the job names it, and the folder to look into ("": none)."""
+    upload = st.file_uploader("Zip of the archive folder", type="zip", key="archive_zip")
+    if upload is None:
+        return {}, ""
+    known = import_session.upload_of(upload.file_id)
+    with errors_in_words():
+        if known is None:
+            kept = keep_upload(workspace, upload.name, upload.getvalue())
+            known = import_session.keep_upload(upload.file_id, kept, str(unpacked_upload(workspace, kept)))
+        return {"upload": known[0]}, known[1]
+    return {}, ""
 
 
 def _how() -> dict:
@@ -114,9 +123,10 @@ def _previewed(workspace: Workspace, path: str, parameters: dict) -> bool:
     """Show what the folder holds, before it is read; True when it can come in."""
     told = import_session.told_columns(path)
     key = (path, str(sorted(parameters.items())), str(sorted(told.items())))
+    again = st.button("Look again", icon=":material/refresh:", type="tertiary", key="archive_again")
     with errors_in_words():
         found = import_session.preview_of(key)
-        if found is None or st.button("Look again", icon=":material/refresh:", type="tertiary"):
+        if found is None or again:
             with st.spinner("Looking at tables and headers"):
                 found = preview(
                     Path(path), workspace, options_of(parameters | {"map": {k: vars(c) for k, c in told.items()}})

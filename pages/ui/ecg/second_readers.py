@@ -77,9 +77,10 @@ def tab(record: EcgRecord, found: list[dict], our_chances: dict[str, float]) -> 
     st.html(shared_table(found, our_chances))
     findings = [f for reader in found for f in reader["findings"]]
     notes = [SCORES] if any(f["chance"] is None for f in findings) else []
-    notes += [plain(note) for note in dict.fromkeys(f["apart"] for f in findings if f["apart"])]
+    notes += [plain(f"{f['label']}. {f['apart']}") for f in findings if f["apart"]]
     if notes:
         st.caption("  \n".join(notes))
+        st.space("small")
     for reader in found:
         left, right = st.columns(2, gap="medium")
         left.html(facts_table(reader))

@@ -1,0 +1,46 @@
+"""The Import page in Chromium: a date that can be read two ways is asked, answered in the table, and comes in."""
+
+import time
+
+import pytest
+
+from echo2ecg_core.store.catalog import Catalog
+from echo2ecg_core.store.database import Workspace
+from tests.browser.running_app import chromium, running_app
+
+pytestmark = pytest.mark.browser
+ROW_PX = 31
+
+
+def test_an_order_of_dates_told_in_the_table_settles_the_import(tmp_path):
+    folder, place = tmp_path / "hospital", Workspace(tmp_path / "w")
+    folder.mkdir()
+    rows = [f"P{i};S{i};0{i}/0{i + 1}/2024;{50 + i}" for i in range(1, 6)]
+    (folder / "values.csv").write_text("\n".join(["Pat-Nr;Untersuchungsnummer;Datum;EF (%)", *rows]) + "\n")
+    with running_app(place.folder) as address, chromium() as page:
+        page.goto(f"{address}/import")
+        path = page.get_by_label("Full path of the folder")
+        path.fill(str(folder))
+        path.press("Enter")
+        asked = page.get_by_text("to settle before anything comes in")
+        asked.wait_for(timeout=60_000)
+        page.get_by_text("More: layout, a table of labels, ids").click()
+        page.get_by_text("Keep ids, dates and ages as they are").click()
+        page.get_by_text("Ids, dates and ages stay as they are").wait_for()
+        table = page.locator('[data-testid="stDataFrame"]').first
+        table.scroll_into_view_if_needed()
+        box = table.bounding_box()
+        page.mouse.click(box["x"] + 0.9 * box["width"], box["y"] + 3.5 * ROW_PX)  # the dates of "Datum"
+        page.keyboard.press("Enter")
+        page.wait_for_timeout(500)
+        page.keyboard.type("day first")
+        page.keyboard.press("Enter")
+        asked.wait_for(state="detached", timeout=30_000)
+        page.get_by_role("button", name="Import", exact=True).click()
+        deadline = time.monotonic() + 120
+        while Catalog(place).counts()["studies"] < 5 and time.monotonic() < deadline:
+            time.sleep(1)
+        assert not page.problems
+    studies = Catalog(place).studies()
+    assert list(studies.study_date) == [f"2024-0{i + 1}-0{i}" for i in range(1, 6)]
+    assert list(studies.lvef) == [51, 52, 53, 54, 55]
