@@ -24,6 +24,7 @@ from echo2ecg_core.store.catalog import Catalog
 from echo2ecg_core.store.database import Workspace, write_atomically
 from echo2ecg_core.store.model_registry import ModelCard, ModelRegistry
 from echo2ecg_core.store.paths import map_path
+from echo2ecg_core.store.snapshot import Snapshot, snapshot
 from echo2ecg_core.store.vectors import VectorSet, load_vectors
 
 LAYOUTS = ("together", "ecgs", "studies")
@@ -114,7 +115,7 @@ def load_map(workspace: Workspace, model_id: str, layout: str = "together") -> p
     drawn = stored_layout(workspace, model_id, layout)
     points = pd.DataFrame({"point": drawn.ids, "x": drawn.xy[:, 0], "y": drawn.xy[:, 1]})
     points[["modality", "id"]] = points.point.str.split(":", n=1, expand=True)
-    known = points.merge(_facts(Catalog(workspace)), on="point", how="inner")
+    known = points.merge(_facts(snapshot(workspace)), on="point", how="inner")
     known["modality"] = known.modality.map({"ecg": "ECG", "study": "study"})
     return known.drop(columns="point")
 
@@ -231,13 +232,13 @@ def _umap(vectors: np.ndarray) -> np.ndarray:
     return reducer.fit_transform(vectors).astype(np.float32)
 
 
-def _facts(catalog: Catalog) -> pd.DataFrame:
+def _facts(known: Snapshot) -> pd.DataFrame:
     """What is known of every ECG and study, by point id."""
-    ecgs, studies, labelled = catalog.ecgs(), catalog.studies(), catalog.labelled_ecgs()
+    ecgs, studies = known.ecgs, known.studies
     names = [name for name in PHENOTYPES if name in studies]
-    own = labelled[["ecg_id", "study_id", "age_years", "rhythm", "conduction", *names]]
-    ecgs = ecgs.merge(own, on="ecg_id", how="left")
-    ecgs["point"], studies["point"] = "ecg:" + ecgs.ecg_id, "study:" + studies.study_id
+    own = studies[["study_id", "age_years", "rhythm", "conduction", *names]].reindex(known.own_study)
+    ecgs = pd.concat([ecgs, own.reset_index(drop=True)], axis=1).assign(point="ecg:" + ecgs.ecg_id)
     columns = ["point", "study_id", "patient_id", "sex", "age_years", *GROUPS, "synthetic", *names]
-    both = pd.concat([table[columns] for table in (ecgs, studies) if len(table)], ignore_index=True)
+    tables = (ecgs, studies.assign(point="study:" + studies.study_id))
+    both = pd.concat([table[columns] for table in tables if len(table)], ignore_index=True)
     return both.astype(dict.fromkeys(names, float))

@@ -1,4 +1,4 @@
-"""Embedding against one ECG at a time: any batch size, number of processes, restart and launcher gives the same rows."""
+"""Embedding against one ECG at a time: any batch size, number of processes, restart and launcher gives the same."""
 
 import os
 import subprocess
