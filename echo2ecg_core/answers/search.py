@@ -121,10 +121,8 @@ def search(prediction: Prediction, workspace: Workspace, k: int = 10, filters: F
     rows = known.rows_of("studies", vectors)
     among = (rows >= 0) & _together(_conditions(known, filters or Filters()), len(known.studies))[rows]
     ids, cosines = vectors.nearest(prediction.aligned, k, model_id=prediction.model_id, among=among)
-    return [
-        _hit(catalog, rank, study_id, cosine)
-        for rank, (study_id, cosine) in enumerate(zip(ids, cosines, strict=True), 1)
-    ]
+    found = zip((rows[vectors.row_of[i]] for i in ids), cosines, strict=True)
+    return [_hit(catalog, rank, known.studies.iloc[row], cosine) for rank, (row, cosine) in enumerate(found, 1)]
 
 
 def search_report(prediction: Prediction, hits: list[Hit]) -> dict:
@@ -216,19 +214,17 @@ def _filled(vectors: VectorSet, what: str) -> VectorSet:
     return vectors
 
 
-def _hit(catalog: Catalog, rank: int, study_id: str, cosine: float) -> Hit:
-    study = catalog.study(study_id)
-    phenotypes = {name: round(value, 3) for name, value in study.phenotypes.items()}
+def _hit(catalog: Catalog, rank: int, study: pd.Series, cosine: float) -> Hit:
     return Hit(
         rank,
-        study_id,
+        study.study_id,
         study.patient_id,
         round(float(cosine), 4),
-        phenotypes,
-        tuple(catalog.clips_of(study_id)),
-        study.synthetic,
+        measured(study),
+        tuple(catalog.clips_of(study.study_id)),
+        bool(study.synthetic),
         study.sex,
-        study.age_years,
+        float(study.age_years) if pd.notna(study.age_years) else None,
     )
 
 
