@@ -6,15 +6,14 @@ The page and the terminal show `Prediction.as_json()`, so their numbers are the 
 from dataclasses import dataclass
 
 import numpy as np
-import pandas as pd
 
 from echo2ecg_core.answers.loaded_model import EcgVectors, LoadedModel
 from echo2ecg_core.ecg.record import EcgRecord
 from echo2ecg_core.models.predictive import LEVEL, SMALLEST_CALIBRATION
 from echo2ecg_core.models.readouts import Estimate, Readouts
 from echo2ecg_core.phenotypes import GRADES, LVEF_CLASSES, MODERATE, PHENOTYPES, Phenotype
-from echo2ecg_core.store.catalog import Catalog
 from echo2ecg_core.store.database import Workspace
+from echo2ecg_core.store.snapshot import snapshot
 from echo2ecg_core.store.vectors import load_vectors
 
 N_NEIGHBOURS = 10
@@ -295,45 +294,42 @@ def _chance_outside(estimate: Estimate, phenotype: Phenotype, sex: str | None) -
     }
 
 
-def patient_of_recording(record: EcgRecord, ecgs: pd.DataFrame) -> str | None:
-    """The patient of whom this very recording is among the stored `ecgs`, or None."""
-    found = ecgs.patient_id[ecgs.content_hash == record.content_hash]
-    return None if found.empty else found.iloc[0]
-
-
 class _Labelled:
     """The embedded ECGs of a workspace whose patients have an echo study."""
 
     def __init__(self, model: LoadedModel, workspace: Workspace):
-        vectors, catalog = load_vectors(workspace.vectors, "ecg", model.card.model_id), Catalog(workspace)
-        self.stored = catalog.ecgs()
-        table = catalog.labelled_ecgs().set_index("ecg_id") if len(vectors) else pd.DataFrame()
-        self.ids = [i for i in vectors.ids if i in table.index]
-        self.matrix = vectors.rows(self.ids) if self.ids else np.empty((0, 0), np.float32)  # (n, width)
-        self.rows = table.loc[self.ids]
+        self.vectors, self.known = load_vectors(workspace.vectors, "ecg", model.card.model_id), snapshot(workspace)
+        self.ecgs = self.known.rows_of("ecgs", self.vectors)  # (n,)
+        self.is_labelled = (self.ecgs >= 0) & (self.known.own_study[self.ecgs] >= 0) if len(self.vectors) else None
 
     def nearest(self, embedding: np.ndarray, record: EcgRecord) -> list[dict]:
         """The N_NEIGHBOURS nearest by Euclidean distance in the embedding (the paper's kNN), nearest first.
 
         One ECG a patient, and none of the patient whose recording this is: their echo would answer for itself.
         """
-        if not self.ids:
+        if self.is_labelled is None:
             return []
-        patients = self.rows.patient_id.to_numpy(object)
-        distance = np.linalg.norm(self.matrix - embedding, axis=1)
-        order = np.argsort(distance, kind="stable")
-        order = order[patients[order] != patient_of_recording(record, self.stored)]
-        _, first = np.unique(patients[order].astype(str), return_index=True)
-        return [self._row(i, distance[i]) for i in order[np.sort(first)][:N_NEIGHBOURS]]
+        patients, among = self.known.patients, self.is_labelled
+        own = self.known.ecg_of_recording(record.content_hash)
+        if own >= 0:
+            among = among & (patients[self.ecgs] != patients[own])
+        k = 8 * N_NEIGHBOURS
+        while True:  # more where a few patients have them all
+            rows, distance = self.vectors.by_distance(embedding, among, k)
+            _, first = np.unique(patients[self.ecgs[rows]], return_index=True)
+            if len(first) >= N_NEIGHBOURS or len(rows) < k:
+                return [self._row(self.ecgs[rows[i]], distance[i]) for i in np.sort(first)[:N_NEIGHBOURS]]
+            k *= 8
 
-    def _row(self, i: int, distance: float) -> dict:
-        row = self.rows.iloc[i]
-        known = {name: row[name] for name in PHENOTYPES if name in self.rows and np.isfinite(row[name])}
+    def _row(self, ecg: int, distance: float) -> dict:
+        row, study = self.known.ecgs.iloc[ecg], self.known.studies.iloc[self.known.own_study[ecg]]
+        known = {name: study[name] for name in PHENOTYPES if name in study and np.isfinite(study[name])}
+        days_apart = self.known.days_apart[ecg]
         return {
-            "ecg_id": self.ids[i],
-            "study_id": row.study_id,
+            "ecg_id": row.ecg_id,
+            "study_id": study.study_id,
             "distance": round(float(distance), 4),
-            "days_apart": round(float(row.days_apart), 1) if np.isfinite(row.days_apart) else None,
+            "days_apart": round(float(days_apart), 1) if np.isfinite(days_apart) else None,
             "synthetic": bool(row.synthetic),
             "phenotypes": {name: round(float(value), 3) for name, value in known.items()},
         }

@@ -6,7 +6,6 @@ states and a run that was killed ends with the same weights as one that was not.
 epoch chosen by a noisy validation score is optimistic.
 """
 
-import os
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -18,6 +17,7 @@ from lightning_fabric import Fabric
 from torch import Tensor, nn
 
 from echo2ecg_core.ecg.augment import augment
+from echo2ecg_core.models.devices import open_fabric
 from echo2ecg_core.models.echo2ecg import Echo2ECG, contrastive_loss
 from echo2ecg_core.models.specs import ModelSpec
 from echo2ecg_core.training.masked import MaskedAutoencoder
@@ -28,21 +28,6 @@ from echo2ecg_core.training.run_state import RunState
 CHECKPOINT_EVERY_S = 180.0
 TELL_EVERY_S = 2.0
 Log = Callable[[dict], None]
-
-
-def open_fabric(precision: str, accelerator: str = "auto") -> Fabric:
-    """Fabric on what the launcher offers: torchrun's or SLURM's processes, else one device of this machine."""
-    local = int(os.environ.get("LOCAL_WORLD_SIZE") or os.environ.get("SLURM_NTASKS_PER_NODE") or 1)
-    world = int(os.environ.get("WORLD_SIZE") or os.environ.get("SLURM_NTASKS") or local)
-    fabric = Fabric(
-        accelerator=accelerator,
-        devices=local,
-        num_nodes=max(world // local, 1),
-        precision=precision,
-        strategy="ddp" if world > 1 else "auto",
-    )
-    fabric.launch()
-    return fabric
 
 
 def pretrain(

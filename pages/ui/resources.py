@@ -255,10 +255,10 @@ def _reader_state(card: ModelCard) -> tuple:
 
 def _neighbours_state(card: ModelCard) -> tuple:
     """Changes whenever the embedded ECGs or what the catalog says of them do."""
-    from echo2ecg_core.store.vectors import vectors_path
+    from echo2ecg_core.store.vectors import vectors_state
 
-    path = vectors_path(workspace().vectors, "ecg", card.model_id)
-    return str(path), path.stat().st_mtime_ns if path.exists() else None, workspace().version()
+    folder = workspace().vectors
+    return str(folder), vectors_state(folder, "ecg", card.model_id), workspace().version()
 
 
 @st.cache_data(max_entries=4, show_spinner=False)
