@@ -103,7 +103,9 @@ def predict(
     if csv:
         import pandas as pd
 
-        print(pd.DataFrame([as_row(report) for report in reports]).to_csv(index=False), end="")
+        from echo2ecg_core.figures.tables import without_formulas
+
+        print(without_formulas(pd.DataFrame([as_row(report) for report in reports])).to_csv(index=False), end="")
     elif as_json:
         print_json(reports[0] if single else reports)
     else:
@@ -357,16 +359,19 @@ def report(
         list[str], typer.Option(help="Another evaluated model in the same tables; may be repeated.")
     ] = [],  # noqa: B006
     split: Annotated[str, typer.Option(help="test or validation: which evaluation")] = "test",
+    width: Annotated[str, typer.Option(help="Of figures: single (85 mm) or double (174 mm) column.")] = "single",
+    dpi: Annotated[int, typer.Option(help="Of PNG figures: 300 or 600, as the journal asks.")] = 300,
     workspace: WorkspaceOption = None,
 ) -> None:
-    """Write the report of a model as one HTML file, CSV and LaTeX tables, and figures."""
-    from echo2ecg_core.reports.folder import direct_difference, load_report, set_beside, write_report_folder
+    """Write the report of a model as one HTML file, CSV, Excel and LaTeX tables, and figures for a journal."""
+    from echo2ecg_core.reports.folder import Print, direct_difference, load_report, set_beside, write_report_folder
     from echo2ecg_core.store.model_registry import ModelRegistry
 
-    place = existing_workspace(workspace)
+    print_as, place = Print(width, dpi), existing_workspace(workspace)
     own, *others = (load_report(place, ModelRegistry(place).get(name).model_id, split) for name in (model, *beside))
     with progress_bar() as progress:
-        print(write_report_folder(set_beside(own, others, partial(direct_difference, place)), out, progress))
+        found = set_beside(own, others, partial(direct_difference, place))
+        print(write_report_folder(found, out, progress, print_as))
 
 
 @app.command()

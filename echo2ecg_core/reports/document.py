@@ -17,6 +17,12 @@ Difference = tuple[str, tuple[float, float, float]]  # main metric of a task, di
 Direct = Callable[[str, str, RowOf, RowOf], Difference | None]  # split, task, a row, the row it is compared with
 
 
+def readout_words(readout: str) -> str:
+    """A readout inside a sentence: "linear probe", "kNN, k = 5"."""
+    words = READOUTS.get(readout, readout)
+    return words if words.startswith("kNN") else words[:1].lower() + words[1:]
+
+
 @dataclass(frozen=True)
 class Encoder:
     """One line of the models table: an encoder with its results under the chosen readout and under the other one.

@@ -12,6 +12,7 @@ from echo2ecg_core.figures.scores import count, parameters
 from echo2ecg_core.figures.tables import table_html
 from echo2ecg_core.reports import charts, comparison, tables
 from echo2ecg_core.reports.document import Report
+from echo2ecg_core.reports.headlines import headlines
 
 DIFFERENCE_WORDS = (
     "The last column is the mean difference between an ECG’s own study and its ten nearest, as a share of that to "
@@ -177,7 +178,7 @@ def _finding(report: Report, finding: str) -> str:
     numbers = "".join(
         f"<div><dt>{escape(h.label)}</dt><dd><b>{escape(h.value)}</b> {escape(h.interval)} "
         f"<small>{escape(h.note)}</small></dd></div>"
-        for h in charts.headlines(report, finding, readout)
+        for h in headlines(report, finding, readout)
     )
     drawn = [*charts.finding_charts(report, finding, readout), charts.difference_chart(report, finding, readout)]
     positive = (
@@ -203,7 +204,7 @@ def _values(report: Report) -> str:
         chart
         for task in report.regressions()
         for chart in charts.value_charts(report, task, readout)
-        if chart.name == "scatter"
+        if chart.kind in ("scatter", "bland-altman")
     ]
     return (
         f"<h2>Values</h2>{_charts(drawn)}{_table(tables.phenotypes_table(report, readout))}"
@@ -226,7 +227,8 @@ def _likeness(report: Report) -> str:
 
 def _charts(drawn: list) -> str:
     figures = "".join(
-        f"<figure><h3>{escape(c.title)} <span>{escape(c.note)}</span></h3>{inline_svg(c.draw(ON_PAGE), c.alt)}</figure>"
+        f"<figure><h3>{escape(c.full_title)} <span>{escape(c.note)}</span></h3>"
+        f"{inline_svg(c.draw(ON_PAGE), c.alt)}</figure>"
         for c in drawn
         if c
     )

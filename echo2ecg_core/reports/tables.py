@@ -80,7 +80,7 @@ def _all_scores(report: Report, name: str, caption: str, tasks: dict, scores: li
         Column("Task", "task"),
         Column("Encoder", "encoder"),
         Column("Readout", "readout"),
-        Column("Row", "row"),
+        Column("Row", "row", printed=False),
         *(Column(score_label(m), m, True, SCORE_PARTS) for m in scores),
     )
     rows = [
@@ -124,7 +124,7 @@ def _cohorts(report: Report, name: str, tasks: dict, scores: tuple[str, ...]) ->
         Column("Positive", "positives", True),
         Column("Encoder", "encoder"),
         Column("Readout", "readout"),
-        Column("Row", "row"),
+        Column("Row", "row", printed=False),
         *(Column(score_label(m), m, True, SCORE_PARTS) for m in scores),
     )
     rows = [
