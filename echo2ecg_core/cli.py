@@ -6,7 +6,7 @@ can solve ends with one sentence and exit status 2, without a traceback.
 
 import os
 import sys
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import Annotated
 
@@ -67,22 +67,29 @@ def predict(
         float | None, typer.Option(help="Age, where a file does not tell; second readers ask.")
     ] = None,
     csv: Annotated[bool, typer.Option("--csv", help="Print a table, one row a file.")] = False,
+    pdf: Annotated[
+        Path | None, typer.Option(help="Write the case report of one file: ECG, estimate, similar hearts.")
+    ] = None,
     workspace: WorkspaceOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Predict phenotypes from ECG files."""
     from echo2ecg_core.answers.loaded_model import load_active_model
     from echo2ecg_core.answers.predict_files import as_row, ecg_files, predict_files
+    from echo2ecg_core.ecg.readers import read_ecg
     from echo2ecg_core.intake.demo import open_workspace
 
     place = named_workspace(workspace)
 
+    @cache
     def load():
         open_workspace(place)
         return load_active_model(place)
 
     single = len(files) == 1 and not files[0].is_dir() and files == ecg_files(files)
     found = ecg_files(files)
+    if pdf and not single:
+        raise Echo2ECGError("A case report is of one ECG.", "Name one file with --pdf.")
     with progress_bar(shown=len(found) > 1) as progress:
         reports = list(
             predict_files(
@@ -100,6 +107,10 @@ def predict(
         )
     if single and "error" in reports[0]:
         raise Echo2ECGError(reports[0]["error"])
+    if pdf:
+        from echo2ecg_core.reports.case_report import write_case_report
+
+        write_case_report(pdf, read_ecg(found[0], None, sampling_rate_hz, unit, leads), load(), place, insist)
     if csv:
         import pandas as pd
 

@@ -29,8 +29,12 @@ WIDTH_MM, HEIGHT_MM, MARGIN_MM = 297.0, 210.0, 12.0
 PAPER_TOP_MM, FOOT_MM = 24.0, 14.0
 TEXT_PT, SMALL_PT, HEAD_PT = 8.5, 7.0, 13.0
 MOST_HEARTS = 4
+METHOD_WORDS = (
+    "Estimates, intervals and test R² are those of the kernel ridge readout of the ECG’s embedding. R² of 1 explains "
+    "all of the difference between test patients, 0 none."
+)
 _MM_OF_POINT = 25.4 / 72
-_COLUMNS_MM = (12, 78, 108, 140, 172, 222, 255)  # left edges of the columns of the phenotype table
+_COLUMNS_MM = (12, 72, 112, 144, 174, 224, 256)  # left edges of the columns of the phenotype table
 
 
 @dataclass(frozen=True, eq=False)
@@ -180,6 +184,7 @@ def _phenotypes(page: Page, report: dict, y: float) -> Page:
         _range_bar(page, row, sex, y)
         page.write(_COLUMNS_MM[5], y, _chance_words(row.get("chance_outside")))
         page.write(_COLUMNS_MM[6], y, number(row.get("test_r2"), 2))
+    page.write(MARGIN_MM, min(y + 7, HEIGHT_MM - FOOT_MM), METHOD_WORDS, size=SMALL_PT, color=LIGHT.muted)
     return page
 
 
@@ -233,8 +238,16 @@ def hearts_page(hearts: Sequence[Heart], words: str, foot: Sequence[str]):
             axes.axis("off")
             axes.set_anchor("NW")
             axes.text(0.03, 0.03, name, transform=axes.transAxes, color="white", fontsize=TEXT_PT, weight="bold")
-        page.write(x, y + 63, heart.caption, size=SMALL_PT, color=LIGHT.muted)
+        page.write(x, y + _picture_mm(heart) + 7, heart.caption, size=SMALL_PT, color=LIGHT.muted)
     return page.figure
+
+
+def _picture_mm(heart: Heart) -> float:
+    """Height of the pictures of a study as they are drawn, 44 mm wide and at most 56 mm high."""
+    if not heart.pictures:
+        return 2.0
+    height, width = heart.pictures[0].shape[:2]
+    return min(44 * height / width, 56)
 
 
 def observed_words(values: dict[str, float], most: int = 12) -> tuple[str, ...]:

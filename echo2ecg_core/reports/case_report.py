@@ -6,25 +6,25 @@ Every page and the file's metadata carry model, weights, workspace, version and 
 
 import io
 from datetime import UTC, datetime
+from pathlib import Path
 
-from echo2ecg_core.answers.predict import Prediction
+from echo2ecg_core.answers.loaded_model import LoadedModel
+from echo2ecg_core.answers.predict import Prediction, predict
 from echo2ecg_core.answers.search import Filters, Hit, patient_of, search
 from echo2ecg_core.ecg.record import EcgRecord
 from echo2ecg_core.echo.key_frames import key_frames
-from echo2ecg_core.errors import Echo2ECGError
+from echo2ecg_core.errors import Echo2ECGError, StoreError
 from echo2ecg_core.figures.case_pages import MOST_HEARTS, Heart, ecg_page, estimate_page, hearts_page, observed_words
 from echo2ecg_core.figures.export import RESEARCH_ONLY
 from echo2ecg_core.figures.notation import THIN, number
 from echo2ecg_core.reports.contents import fingerprint
 from echo2ecg_core.store.catalog import Catalog, ClipRow
-from echo2ecg_core.store.database import Workspace
+from echo2ecg_core.store.database import Workspace, write_atomically
 from echo2ecg_core.version import program_version
 
 TITLE = "Echo2ECG Explorer: case report"
 FIRST_VIEWS = ("A4C", "A2C", "Parasternal_Long")  # what is printed of a study, the first that it has
-KEY_FRAME_WORDS = (
-    "ED is the frame at the R wave, ES the frame of the same beat that differs most from it; neither was traced."
-)
+KEY_FRAME_WORDS = "ED is the frame at the R wave, ES the one where systole ends on average at that heart rate."
 
 
 def case_report(
@@ -57,6 +57,19 @@ def case_report(
         for page in pages:
             pdf.savefig(page, facecolor=page.get_facecolor())
     return buffer.getvalue()
+
+
+def write_case_report(out: Path, record: EcgRecord, model: LoadedModel, workspace: Workspace, insist: bool) -> None:
+    """Predict the ECG and write its case report.
+
+    Raises:
+        StoreError: the file cannot be written.
+    """
+    content = case_report(record, predict(record, model, workspace, insist), workspace)
+    try:
+        write_atomically(out, content)
+    except OSError as error:
+        raise StoreError(f"The file {out.name} cannot be written ({error.strerror}).", "Name another.") from error
 
 
 def case_pages(
@@ -106,7 +119,8 @@ def similar_hearts(record: EcgRecord, prediction: Prediction, workspace: Workspa
         return [], f"No similar studies: {error}"
     words = (
         "The echo studies of other patients that lie nearest to this ECG in the space both share. Similarity is a "
-        f"cosine: it ranks, it is no probability. Values are measured in these studies, not predicted. {KEY_FRAME_WORDS}"
+        "cosine: it ranks, it is no probability. Values are measured in these studies, not predicted. "
+        f"{KEY_FRAME_WORDS}"
     )
     return [_heart(hit, workspace) for hit in hits], words
 
