@@ -28,6 +28,7 @@ from echo2ecg_core.phenotypes import GRADES, LVEF_CLASS_LABELS, PHENOTYPES
 WIDTH_MM, HEIGHT_MM, MARGIN_MM = 297.0, 210.0, 12.0
 PAPER_TOP_MM, FOOT_MM = 24.0, 14.0
 TEXT_PT, SMALL_PT, HEAD_PT = 8.5, 7.0, 13.0
+DOUBTS_END_MM = 62.0  # below, the table would not find its room
 MOST_HEARTS = 4
 METHOD_WORDS = (
     "Estimates, intervals and test R² are those of the kernel ridge readout of the ECG’s embedding. R² of 1 explains "
@@ -111,7 +112,10 @@ def estimate_page(report: dict, doubts: Sequence[str], foot: Sequence[str]):
     page.write(MARGIN_MM, 20, _measurement_words(report["measurements"]), color=LIGHT.muted)
     y = 27.0
     for sentence in doubts:
-        y = page.paragraph(MARGIN_MM, y, sentence, WIDTH_MM - 2 * MARGIN_MM, color=LIGHT.text) + 0.6
+        if y > DOUBTS_END_MM:
+            y = page.paragraph(MARGIN_MM, y, "More notes stand on the ECG page.", WIDTH_MM) + 0.6
+            break
+        y = page.paragraph(MARGIN_MM, y, sentence, WIDTH_MM - 2 * MARGIN_MM) + 0.6
     y = _lvef(page, report, y + 3)
     return _phenotypes(page, report, y + 3).figure
 

@@ -25,7 +25,6 @@ from echo2ecg_core.phenotypes import PHENOTYPES
 from echo2ecg_core.reports.comparison import (
     difference_cell,
     main_score,
-    plain_score,
     reference_of,
     score_limits,
     task_short,
@@ -265,7 +264,8 @@ def _scatter(report: Report, task: str) -> Chart | None:
     measured, predicted, label = found
     phenotype = PHENOTYPES.get(report.data["tasks"][task].get("phenotype"))
     limits = phenotype.axis if phenotype else (min(measured), max(measured))
-    note = f"R² {score_with_interval(report.model_row(SCATTER_READOUT).score(task, 'r2'), 'r2')}"
+    score = score_with_interval(report.model_row(SCATTER_READOUT).score(task, "r2"), "r2")
+    note = f"R² {score}, {readout_words(SCATTER_READOUT)}"
     return Chart(
         "scatter",
         "Predicted against measured",
@@ -297,12 +297,13 @@ def recall_chart(report: Report) -> Chart | None:
     found = report.section("retrieval")
     series = []
     for place, (way, words) in enumerate(RETRIEVAL_WAYS.items()):
-        scores = [(found.get(way) or {}).get(f"recall@{k}") for k in KS]
-        values = [plain_score(score) for score in scores]
-        if all(v is not None for v in values):
-            ends = list(zip(*scores, strict=True))[1:] if all(isinstance(s, list) for s in scores) else (None, None)
-            label = f"{words} {_recall_words(scores[-1])}"
-            series.append(Series(label, "model" if place == 0 else "beside", KS, values, *ends))
+        scores = [report.retrieval_score(way, f"recall@{k}") for k in KS]
+        if all(scores):
+            values, low, high = zip(*scores, strict=True)
+            known = all(end == end for end in (*low, *high))
+            label = f"{words} {score_with_interval(scores[-1], 'recall@10') if known else number(values[-1], 2)}"
+            kind = "model" if place == 0 else "beside"
+            series.append(Series(label, kind, KS, values, *((low, high) if known else (None, None))))
     if not series:
         return None
     n = found.get("candidates")
@@ -319,10 +320,6 @@ def recall_chart(report: Report) -> Chart | None:
         alt,
         lambda frame: figures.recall_figure(series, chance, frame, heading),
     )
-
-
-def _recall_words(score: float | list) -> str:
-    return score_with_interval(score, "recall@10") if isinstance(score, list) else number(score, 2)
 
 
 def coverage_chart(report: Report) -> Chart | None:

@@ -334,6 +334,7 @@ def _retrieval(workspace: Workspace, card: ModelCard, model, table: pd.DataFrame
         list(table.study_id),
         values,
         list(seen.patient_id),
+        LEVEL,
     )
 
 

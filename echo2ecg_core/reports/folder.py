@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from echo2ecg_core.errors import StoreError
+from echo2ecg_core.errors import Echo2ECGError, StoreError
 from echo2ecg_core.figures.chart import COLUMNS_MM, Frame
 from echo2ecg_core.figures.export import FIGURE_FORMATS, RESEARCH_ONLY, figure_file, provenance_line
 from echo2ecg_core.figures.latex import latex_document, table_latex
@@ -28,6 +28,7 @@ from echo2ecg_core.reports.html_page import html_page, provenance_rows
 from echo2ecg_core.reports.tables import all_tables
 from echo2ecg_core.store.catalog import Catalog
 from echo2ecg_core.store.database import Workspace
+from echo2ecg_core.store.model_registry import ModelRegistry
 from echo2ecg_core.store.paths import PREDICTIONS_FILE, report_path
 from echo2ecg_core.store.splits import JUDGED_SPLITS
 from echo2ecg_core.version import program_version
@@ -80,7 +81,18 @@ def load_report(workspace: Workspace, model_id: str, split: str = "test") -> Rep
     except OSError as error:
         command = f"Run `evaluate --model {model_id}{'' if split == 'test' else f' --split {split}'}`."
         raise StoreError(f"The model {model_id} has no report on {split} patients yet.", command) from error
-    return Report(parse_report(content, f"model {model_id}"))
+    data = parse_report(content, f"model {model_id}")
+    return Report(data | {"page_readout": _page_readout(workspace, model_id)})
+
+
+def _page_readout(workspace: Workspace, model_id: str) -> dict:
+    """What the model's manifest tells of its own readout on test patients, by phenotype; {} for a model that is not
+    here."""
+    try:
+        found = ModelRegistry(workspace).get(model_id).manifest().get("test") or {}
+    except Echo2ECGError:
+        return {}
+    return found.get("phenotypes") or {}
 
 
 def set_beside(report: Report, others: list[Report], direct: Direct) -> Report:

@@ -153,6 +153,17 @@ def _apart(report: Report) -> str:
     return f"at most {days:g} days{seen}"
 
 
+def readout_note(report: Report) -> str:
+    """Why R² here and on the ECG page are two numbers; "" where the model has no readout of its own."""
+    if not any(report.page_r2(task.get("phenotype")) for task in report.regressions().values()):
+        return ""
+    return (
+        "Two readouts of the same embedding: the linear probe is what encoders are compared by, fitted on the training "
+        "patients of this workspace for this report; the kernel ridge readout belongs to the model and makes the "
+        "estimates and the test R² of the ECG page, on the test patients of its training."
+    )
+
+
 def likeness_words(report: Report) -> str:
     """Whether partners of the query's own patient count, and what the last column means."""
     apart = bool(report.section("retrieval").get("own_patient_left_out"))
@@ -207,7 +218,8 @@ def _values(report: Report) -> str:
         if chart.kind in ("scatter", "bland-altman")
     ]
     return (
-        f"<h2>Values</h2>{_charts(drawn)}{_table(tables.phenotypes_table(report, readout))}"
+        f"<h2>Values</h2><p class='facts'>{escape(readout_note(report))}</p>{_charts(drawn)}"
+        f"{_table(tables.phenotypes_table(report, readout))}"
         f"{_cohorts(tables.cohorts_table(report, 'regression'))}"
         if report.regressions()
         else ""

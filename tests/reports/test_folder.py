@@ -2,6 +2,7 @@
 
 import csv
 import io
+import json
 import re
 import zipfile
 from html import escape
@@ -12,6 +13,7 @@ import openpyxl
 import pandas as pd
 import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.collections import PolyCollection
 from matplotlib.text import Text
 from PIL import Image
 from sklearn.metrics import roc_auc_score
@@ -31,6 +33,7 @@ from echo2ecg_core.reports.document import Report
 from echo2ecg_core.reports.html_page import html_page, provenance_rows
 from echo2ecg_core.store.catalog import Catalog
 from echo2ecg_core.store.database import Workspace
+from echo2ecg_core.store.model_registry import ModelRegistry
 from echo2ecg_core.version import program_version
 from tests.report_fixture import made_up_report, write_report
 from tests.small_workspace import small_workspace
@@ -97,7 +100,7 @@ class Tags(HTMLParser):
 def test_a_report_is_read_back_as_it_was_written(workspace):
     document = made_up_report()
     write_report(workspace, document)
-    assert reports.load_report(workspace, document["model"]["id"]).data == document
+    assert reports.load_report(workspace, document["model"]["id"]).data == document | {"page_readout": {}}
     assert reports.evaluated_models(workspace) == [document["model"]["id"]]
 
 
@@ -109,8 +112,8 @@ def test_reports_of_two_splits_lie_beside_each_other(workspace):
     }
     assert len(paths) == 3 and workspace.folder / "reports" / "aaaa0000" / "report.json" in paths
     assert (
-        reports.load_report(workspace, "aaaa0000").data == test
-        and reports.load_report(workspace, "aaaa0000", "validation").data == validation
+        reports.load_report(workspace, "aaaa0000").data.items() >= test.items()
+        and reports.load_report(workspace, "aaaa0000", "validation").data.items() >= validation.items()
     )
     assert reports.evaluated_models(workspace, "test") == ["aaaa0000"] and set(
         reports.evaluated_models(workspace, "validation")
@@ -581,6 +584,36 @@ def test_scores_are_written_as_the_house_writes_numbers():
         "5.4\u202fM",
         "96.0\u202fM",
     ]
+
+
+def test_both_readouts_of_a_model_are_named_beside_their_r2(workspace):
+    folder = workspace.folder / "made_model"
+    folder.mkdir(parents=True)
+    tested = {"phenotypes": {"lvef": {"r2": 0.5237, "r2_interval": [0.48, 0.56]}}}
+    manifest = {"name": "made", "sha256": "ab" * 32, "synthetic": True, "test": tested}
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+    model_id = ModelRegistry(workspace).register(folder).model_id
+    write_report(workspace, made_up_report(model_id))
+    report = reports.load_report(workspace, model_id)
+    table = report_tables.phenotypes_table(report, "probe")
+    headings = [column.heading for column in table.columns]
+    assert "R², linear probe" in headings and "R², kernel ridge (test R² of the ECG page)" in headings
+    row = read_csv(table).set_index("phenotype").loc["lvef"]
+    assert (row.r2, row.r2_kernel_ridge, row.r2_kernel_ridge_low) == (0.62, 0.5237, 0.48)
+    assert "kernel ridge" in html_page(report) and ", linear probe" in html_page(report)
+    without = Report(made_up_report())
+    assert not [c for c in report_tables.phenotypes_table(without, "probe").columns if "kernel" in c.heading]
+
+
+def test_retrieval_is_told_with_intervals_and_drawn_with_a_band(report):
+    cells = {row[0].text: row[1] for row in report_tables.retrieval_table(report).rows}
+    assert (cells["Recall at 10"].text, cells["Recall at 10"].detail) == ("0.45", "(0.41–0.50)")
+    figure = report_charts.recall_chart(report).draw(Frame())
+    assert len([c for c in figure.axes[0].collections if isinstance(c, PolyCollection)]) == 2
+    assert "ECG to study 0.45 (0.41–0.50)" in [t.get_text() for t in figure.axes[0].get_legend().get_texts()]
+    old = Report(report.data | {"retrieval": {k: v for k, v in report.data["retrieval"].items() if k != "intervals"}})
+    cells = {row[0].text: row[1] for row in report_tables.retrieval_table(old).rows}
+    assert cells["Recall at 10"].detail == "" and report_charts.recall_chart(old).draw(Frame())
 
 
 def test_models_beside_are_compared_directly_in_every_table_page_and_file(both, report, page):
