@@ -25,9 +25,13 @@ class Echo2ECGError(Exception):
     Args:
         message: What is wrong, what was expected and what was found; one sentence.
         hint: What the person can do about it; one sentence, may be empty.
+
+    Attributes:
+        source: Base name of the file it is about, where one of several could not be read.
     """
 
     about_a_file = False
+    source = ""
 
     def __init__(self, message: str, hint: str = ""):
         message, hint = _plain(message), _plain(hint)

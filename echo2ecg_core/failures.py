@@ -15,7 +15,7 @@ NO_RIGHT = (errno.EROFS, errno.EACCES, errno.EPERM)
 
 def sentence_of(error: BaseException, job) -> str:
     """What went wrong in a job and what to do, as the job's closing message."""
-    chain = _chain(error)
+    chain = causes(error)
     batch = job.parameters.get("set", {}).get("batch_size") if isinstance(job.parameters.get("set"), dict) else None
     less = (
         f"Start again with a batch of {batch // 2:,} pairs or less"
@@ -43,7 +43,7 @@ def sentence_of(error: BaseException, job) -> str:
 
 def sentence_of_disk(error: BaseException) -> str:
     """What is wrong with the disk and what to do; "" where the error does not come from there."""
-    chain = _chain(error)
+    chain = causes(error)
     if any(isinstance(e, OSError) and e.errno in NO_SPACE or "No space left on device" in str(e) for e in chain):
         return "The disk is full. Free some space where the workspace lies."
     if any(isinstance(e, OSError) and e.errno in NO_RIGHT for e in chain):
@@ -73,12 +73,13 @@ def _texts(value) -> list[str]:
     return [value] if isinstance(value, str) else []
 
 
-def _chain(error: BaseException) -> list[BaseException]:
+def causes(error: BaseException) -> list[BaseException]:
     """The error and what it was raised from."""
-    found = []
-    while error is not None and error not in found:
-        found.append(error)
-        error = error.__cause__ or error.__context__
+    found: list[BaseException] = []
+    cause: BaseException | None = error
+    while cause is not None and cause not in found:
+        found.append(cause)
+        cause = cause.__cause__ or cause.__context__
     return found
 
 

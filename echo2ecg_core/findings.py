@@ -42,8 +42,8 @@ class Findings:
     def words(self) -> list[str]:
         """Rhythm and conduction in words, as far as they are known."""
         known = [
-            RHYTHMS.get(self.rhythm),
-            CONDUCTIONS.get(self.conduction),
+            RHYTHMS.get(self.rhythm or ""),
+            CONDUCTIONS.get(self.conduction or ""),
             FIRST_DEGREE_BLOCK if self.first_degree_block else None,
         ]
         return [words for words in known if words]

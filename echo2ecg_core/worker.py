@@ -11,7 +11,7 @@ import traceback
 from contextlib import suppress
 
 from echo2ecg_core.errors import DiskFull, Echo2ECGError, StoreError, WorkspaceBusy
-from echo2ecg_core.failures import sentence_of
+from echo2ecg_core.failures import causes, sentence_of
 from echo2ecg_core.store import jobs
 from echo2ecg_core.store.database import Workspace
 
@@ -75,6 +75,7 @@ def _close(workspace: Workspace, job: jobs.Job, state: str, closing: str) -> Non
 
 
 def _beat(workspace: Workspace, job: jobs.Job, stopped: threading.Event) -> None:
+    assert job.worker is not None, "only a claimed job is run"
     while not stopped.wait(HEARTBEAT_S):
         try:
             jobs.beat(workspace, job.job_id, job.worker)
@@ -125,9 +126,8 @@ class JobLog:
 
     def traceback(self, error: BaseException) -> None:
         """Type and place of an unexpected error and of its causes, without their texts."""
-        while error is not None:
-            self.write(f"{type(error).__name__}\n{''.join(traceback.format_tb(error.__traceback__))}".rstrip())
-            error = error.__cause__ or error.__context__
+        for one in causes(error):
+            self.write(f"{type(one).__name__}\n{''.join(traceback.format_tb(one.__traceback__))}".rstrip())
 
 
 def workflow_of(kind: str):

@@ -180,6 +180,20 @@ def test_an_error_in_words_is_the_jobs_message_without_a_traceback(place, monkey
     )
 
 
+def test_causes_that_name_each_other_in_a_circle_end_the_log(place, monkeypatch):
+    def fails(workspace, parameters, progress):
+        one, other = KeyError("Doe"), ValueError("Roe")
+        one.__cause__, other.__cause__ = other, one
+        raise one
+
+    monkeypatch.setitem(worker.WORKFLOWS, "map", fails)
+    number = jobs.queue(place, "map")
+    worker.work(place)
+    log = jobs.log_path(place, number).read_text()
+    assert jobs.job(place, number).state == "failed"
+    assert log.count("KeyError\n") == log.count("ValueError") == 1
+
+
 def test_every_kind_of_job_is_known_by_name_to_the_worker():
     assert {"demo", "map", "import", "embed", "prepare", "train", "model_import"} <= set(worker.WORKFLOWS)
 

@@ -1,35 +1,55 @@
 """Journey 3, second half: vectors for everything in the catalog that has none, so that stopping and starting repeats
 nothing.
 
-Clip vectors belong to the clip encoder, ECG and study vectors to the model. Each set is saved as it grows. What cannot
-be read (a damaged file, a signal that cannot be used) is listed with its reason, and the work goes on.
+Clip vectors belong to the clip encoder, ECG and study vectors to the model. Reading and cleaning happen in processes
+beside the device (inputs.py); what has equally many windows is embedded together; every process of a launcher takes
+its share and appends segments of its own, one every SEGMENT_S. What cannot be read (a damaged file, a signal that
+cannot be used) is listed with its reason, and the work goes on.
 """
 
 import json
-from collections.abc import Iterable, Iterator
-from dataclasses import replace
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
-from echo2ecg_core.answers.loaded_model import LoadedModel, input_text, load_model, spec_of
+from echo2ecg_core.answers import inputs
+from echo2ecg_core.answers.loaded_model import LoadedModel, ecg_tensors, input_text, load_model, spec_of
 from echo2ecg_core.answers.readiness import readiness
 from echo2ecg_core.echo.clip import VIEWS
-from echo2ecg_core.errors import Echo2ECGError, ModelError, StoreError
+from echo2ecg_core.errors import ModelError, StoreError
+from echo2ecg_core.models.devices import this_process
 from echo2ecg_core.progress import Progress, part, silent
 from echo2ecg_core.store.catalog import Catalog
 from echo2ecg_core.store.database import Workspace, write_atomically
 from echo2ecg_core.store.model_registry import ModelCard, ModelRegistry
 from echo2ecg_core.store.paths import refused_path
-from echo2ecg_core.store.vectors import VectorSet, recover_vectors
+from echo2ecg_core.store.vectors import VectorSet, append_vectors, merge_vectors, recover_vectors
 
-BATCH = 16
-SAVE_EVERY = 160
+if TYPE_CHECKING:
+    from lightning_fabric import Fabric
+    from torch import Tensor
+
+ECG_WINDOWS = {"cpu": 32, "cuda": 512}  # of one forward pass
+CLIPS = {"cpu": 8, "cuda": 64}
+ECGS_A_PIECE, CLIPS_A_PIECE = 32, 4  # read at a time by a process beside the device
+SEGMENT_S = 10.0  # what a kill may cost
 
 
-def embed_workspace(workspace: Workspace, card: ModelCard, progress: Progress = silent) -> list[dict]:
+def embed_workspace(
+    workspace: Workspace, card: ModelCard, progress: Progress = silent, fabric: "Fabric | None" = None
+) -> list[dict]:
     """Make every vector that is missing for a model (of studies where it shares a space with them); returns what
     could not be embedded: rows of ecg_id or clip_id, and reason.
+
+    Args:
+        workspace: Whose ECGs and clips.
+        card: The model.
+        progress: Told share and message, on the first process.
+        fabric: Devices and processes (`models.devices.open_fabric`); None: one device for this process.
 
     Raises:
         ModelError: its weights lack a part that nothing can add.
@@ -40,15 +60,19 @@ def embed_workspace(workspace: Workspace, card: ModelCard, progress: Progress = 
             f"{card.name} {card.model_id} cannot be prepared: its weights hold {', '.join(lacks)}.",
             "Promote a model with an ECG encoder, or import one together with these weights.",
         )
+    fabric = fabric or this_process()
+    progress = progress if fabric.is_global_zero else silent
     progress(0.0, "Loading the model")
     model = load_model(card, with_readouts=False)
     if not model.spec.shares_space:
-        return embed_ecgs(workspace, model, progress)
-    refused = embed_ecgs(workspace, model, part(progress, 0.0, 0.4))
-    if not Catalog(workspace).clips().empty:
-        refused = refused + embed_clips(workspace, model, part(progress, 0.4, 0.95))
+        return embed_ecgs(workspace, model, progress, fabric)
+    refused = embed_ecgs(workspace, model, part(progress, 0.0, 0.4), fabric)
+    if Catalog(workspace).counts()["clips"]:
+        refused = refused + embed_clips(workspace, model, part(progress, 0.4, 0.95), fabric)
         progress(0.95, "Aligning studies")
-        embed_studies(workspace, model)
+        if fabric.is_global_zero:
+            embed_studies(workspace, model)
+        fabric.barrier()
     return refused
 
 
@@ -76,77 +100,168 @@ def passed_over(refused: list[dict]) -> str:
     return f" {' and '.join(told)} could not be embedded; the first: {refused[0]['reason']}" if refused else ""
 
 
-def embed_ecgs(workspace: Workspace, model: LoadedModel, progress: Progress = silent) -> list[dict]:
+def embed_ecgs(
+    workspace: Workspace, model: LoadedModel, progress: Progress = silent, fabric: "Fabric | None" = None
+) -> list[dict]:
     """Embed every ECG without a vector; returns the ones that could not be, with the reason.
 
     Vectors of ECGs that were prepared otherwise than the model's spec says are made again.
     """
-    catalog, model_id = Catalog(workspace), model.card.model_id
-    kinds = {"ecg": "embedding"} | ({"ecg_aligned": "aligned"} if model.spec.shares_space else {})
-    sets = {kind: _prepared_alike(recover_vectors(workspace.vectors, kind, model_id), model) for kind in kinds}
-    waiting = [i for i in catalog.ecgs().ecg_id if any(stored.missing([i]) for stored in sets.values())]
-    refused, done = [], 0
-    for ids in _batches(waiting, SAVE_EVERY):
-        made = {}
-        for ecg_id in ids:
-            try:
-                made[ecg_id] = model.embed_ecgs(model.prepare(catalog.ecg_record(ecg_id))[None])
-            except Echo2ECGError as error:
-                refused.append({"ecg_id": ecg_id, "reason": str(error)})
-            done += 1
-            progress(done / len(waiting), f"Embedding ECGs: {done} of {len(waiting)}")
-        for kind, name in kinds.items() if made else ():
-            sets[kind] = _grown(
-                sets[kind], list(made), np.stack([getattr(vectors, name)[0] for vectors in made.values()])
-            )
-            sets[kind].save(workspace.vectors)
-    write_atomically(refused_path(workspace, model_id), json.dumps(refused).encode())
-    return refused
+    fabric, model_id, wanted = fabric or this_process(), model.card.model_id, input_text(model.spec)
+    kinds = ("ecg", "ecg_aligned") if model.spec.shares_space else ("ecg",)
+    waiting = _waiting(workspace, kinds, model_id, wanted)
+    segment = _Segment(workspace, kinds, model_id, wanted)
+
+    def embed(windows: "Tensor") -> "tuple[Tensor, ...]":
+        return ecg_tensors(model.echo2ecg, windows)[: len(kinds)]
+
+    if waiting:
+        fabric.to_device(model.echo2ecg)
+    work = _Work(workspace, model, fabric, waiting, progress, "ECG")
+    for ids, vectors in work.embedded(inputs.ecg_inputs, ECGS_A_PIECE, embed, ECG_WINDOWS[fabric.device.type]):
+        segment.add(ids, vectors)
+    return work.finish(segment, refused_path(workspace, model_id))
 
 
-def _prepared_alike(vectors: VectorSet, model: LoadedModel) -> VectorSet:
-    """The set if its ECGs were prepared as the model's spec says, else an empty one to be filled."""
-    wanted = input_text(model.spec)
-    if vectors.input == wanted:
-        return vectors
-    return replace(vectors, ids=(), matrix=np.empty((0, 0), np.float32), input=wanted)
+def _waiting(workspace: Workspace, kinds: tuple[str, ...], model_id: str, wanted: str) -> list[str]:
+    """ECGs that lack a vector of a kind, or have one of another preparation."""
+    ids = list(Catalog(workspace).ecgs().ecg_id)
+    missing = set()
+    for kind in kinds:
+        stored = recover_vectors(workspace.vectors, kind, model_id)
+        missing.update(stored.missing(ids) if stored.input == wanted else ids)
+    return [i for i in ids if i in missing]
 
 
-def embed_clips(workspace: Workspace, model: LoadedModel, progress: Progress = silent) -> list[dict]:
+def embed_clips(
+    workspace: Workspace, model: LoadedModel, progress: Progress = silent, fabric: "Fabric | None" = None
+) -> list[dict]:
     """Embed every clip without a vector, and name the view of those that came without one; returns the ones that could
-    not be, with the reason."""
-    catalog, encoder_id = Catalog(workspace), clip_encoder_id(model)
-    clips = catalog.clips().set_index("clip_id")
-    vectors = recover_vectors(workspace.vectors, "clip", encoder_id)
-    waiting, refused, done = vectors.missing(clips.index), [], 0
-    for ids in _batches(waiting, SAVE_EVERY):
-        made: dict[str, np.ndarray] = {}
-        for batch in _batches(ids, BATCH):
-            progress(done / len(waiting), f"Embedding clips: {done} of {len(waiting)}")
-            done += len(batch)
-            prepared = _prepared_clips(catalog, batch, model, refused)
-            if not prepared:
+    not be, with the reason.
+
+    Raises:
+        ModelError: there are such clips, and the model has no clip encoder.
+    """
+    fabric, catalog, encoder_id = fabric or this_process(), Catalog(workspace), clip_encoder_id(model)
+    known = catalog.clips().set_index("clip_id").view
+    waiting = recover_vectors(workspace.vectors, "clip", encoder_id).missing(known.index)
+    segment = _Segment(workspace, ("clip",), encoder_id)
+    if waiting:
+        model.require_clip_encoder()
+        for network in (model.clip_encoder, model.view_classifier):
+            _ = network and fabric.to_device(network)
+    work = _Work(workspace, model, fabric, waiting, progress, "clip")
+    for ids, made in work.embedded(inputs.clip_inputs, CLIPS_A_PIECE, model.clip_tensors, CLIPS[fabric.device.type]):
+        segment.add(ids, made[:1])
+        if made[1] is not None and (views := _unnamed(known, ids, made[1])):
+            catalog.set_views(views)
+    return work.finish(segment, refused_path(workspace, encoder_id, "clip"))
+
+
+class _Segment:
+    """Vectors that are made and not stored yet; one of each kind for every id."""
+
+    def __init__(self, workspace: Workspace, kinds: tuple[str, ...], model_id: str, input: str = ""):
+        self.folder, self.kinds, self.model_id, self.input = workspace.vectors, kinds, model_id, input
+        self.ids, self.rows, self.begun = [], [], time.monotonic()
+
+    def add(self, ids: list[str], vectors: tuple[np.ndarray, ...]) -> None:
+        """Take vectors (m, d), one array a kind; stored when the segment is SEGMENT_S old."""
+        self.ids += ids
+        self.rows.append(vectors)
+        if time.monotonic() - self.begun >= SEGMENT_S:
+            self.store()
+
+    def store(self) -> None:
+        """Append what is there and begin anew."""
+        for kind, rows in zip(self.kinds, zip(*self.rows, strict=True), strict=True) if self.rows else ():
+            append_vectors(self.folder, kind, self.model_id, self.ids, np.concatenate(rows), self.input)
+        self.ids, self.rows, self.begun = [], [], time.monotonic()
+
+    def merge(self) -> None:
+        """One file of all segments, also of other processes."""
+        for kind in self.kinds:
+            merge_vectors(self.folder, kind, self.model_id)
+
+
+class _Work:
+    """One process's share of what waits: read beside the device, embedded in batches, told of."""
+
+    def __init__(
+        self, workspace: Workspace, model: LoadedModel, fabric: "Fabric", ids: list[str], progress: Progress, what: str
+    ):
+        self.workspace, self.model, self.fabric, self.progress, self.what = workspace, model, fabric, progress, what
+        self.ids, self.refused, self.done = ids[fabric.global_rank :: fabric.world_size], [], 0
+
+    def embedded(
+        self, read: Callable, piece: int, embed: "Callable[[Tensor], tuple[Tensor | None, ...]]", size: int
+    ) -> Iterator[tuple[list[str], tuple]]:
+        """Ids and what `embed` makes of them, (m, d) arrays, a batch at a time.
+
+        While the device works on one batch the next is put together, pinned and sent; then the first is fetched.
+
+        Args:
+            read, piece: As for `inputs.inputs`.
+            embed: From a batch on the device to tensors on the device.
+            size: Windows, or clips, of one batch.
+        """
+        sent: list[tuple[list[str], tuple]] = []
+        for ids, batch in self._batches(read, piece, size):
+            sent.append((ids, self._send(batch, embed)))
+            if len(sent) > 1:
+                yield self._fetch(*sent.pop(0))
+        for one in sent:
+            yield self._fetch(*one)
+
+    def _batches(self, read: Callable, piece: int, size: int) -> Iterator[tuple[list[str], np.ndarray]]:
+        """Inputs of one shape together; the windows of a batch are at most `size`, or those of one ECG."""
+        alike: dict[tuple, list[tuple[str, np.ndarray]]] = defaultdict(list)
+        for id, found, reason in inputs.inputs(read, self.workspace, self.model.spec, self.ids, piece):
+            if found is None:
+                self.refused.append({f"{self.what.lower()}_id": id, "reason": reason})
+                self._tell(1)
                 continue
-            of_batch, views = model.embed_clips(np.stack(list(prepared.values())))
-            made |= dict(zip(prepared, of_batch, strict=True))
-            if views is not None:
-                catalog.set_views(_unnamed(clips.view, list(prepared), views))
-        if made:
-            vectors = _grown(vectors, list(made), np.stack(list(made.values())))
-            vectors.save(workspace.vectors)
-    write_atomically(refused_path(workspace, encoder_id, "clip"), json.dumps(refused).encode())
-    return refused
+            together = alike[found.shape]
+            together.append((id, found))
+            if len(together) >= max(1, size // (len(found) if self.what == "ECG" else 1)):
+                yield _stacked(alike.pop(found.shape))
+        yield from map(_stacked, alike.values())
+
+    def _send(self, batch: np.ndarray, embed: Callable) -> tuple:
+        import torch
+
+        with torch.inference_mode(), self.fabric.autocast():
+            x = torch.from_numpy(batch)
+            x = x.pin_memory() if self.fabric.device.type == "cuda" else x
+            return embed(x.to(self.fabric.device, non_blocking=True))
+
+    def _fetch(self, ids: list[str], made: tuple) -> tuple[list[str], tuple]:
+        self._tell(len(ids))
+        return ids, tuple(None if tensor is None else tensor.float().cpu().numpy() for tensor in made)
+
+    def _tell(self, more: int) -> None:
+        self.done += more
+        self.progress(self.done / len(self.ids), f"Embedding {self.what}s: {self.done} of {len(self.ids)}")
+
+    def finish(self, segment: _Segment, path) -> list[dict]:
+        """Store the last segment, merge those of all processes, and list what all of them refused."""
+        segment.store()
+        refused = self.refused
+        if self.fabric.world_size > 1:
+            import torch
+
+            lists: list = [None] * self.fabric.world_size
+            torch.distributed.all_gather_object(lists, refused)
+            refused = sum(lists, [])
+        if self.fabric.is_global_zero:  # every process has stored its last segment
+            segment.merge()
+            write_atomically(path, json.dumps(refused).encode())
+        self.fabric.barrier()
+        return refused
 
 
-def _prepared_clips(catalog: Catalog, ids: list[str], model: LoadedModel, refused: list[dict]) -> dict[str, np.ndarray]:
-    """Network inputs (3, 16, 224, 224) of the clips that can be read, by id; the others join `refused`."""
-    prepared = {}
-    for clip_id in ids:
-        try:
-            prepared[clip_id] = prepared_clip(catalog, clip_id, model)
-        except Echo2ECGError as error:
-            refused.append({"clip_id": clip_id, "reason": str(error)})
-    return prepared
+def _stacked(together: list[tuple[str, np.ndarray]]) -> tuple[list[str], np.ndarray]:
+    return [id for id, _ in together], np.stack([found for _, found in together])
 
 
 def _unnamed(known: pd.Series, ids: list[str], views: np.ndarray) -> dict[str, tuple[str, float]]:
@@ -174,22 +289,13 @@ def embed_studies(workspace: Workspace, model: LoadedModel) -> None:
 
 def prepared_clip(catalog: Catalog, clip_id: str, model: LoadedModel) -> np.ndarray:
     """A stored clip as network input (3, 16, 224, 224)."""
-    from echo2ecg_core.echo.preprocess import prepare_frames
-    from echo2ecg_core.echo.readers import read_clip
-
-    return prepare_frames(read_clip(catalog.clip_content(clip_id)).frames, padding=model.spec.clip_encoder.padding)
+    return inputs.prepared_clip(model.spec, catalog.clip_content(clip_id))
 
 
 def clip_encoder_id(model: LoadedModel) -> str:
     """Id of the clip encoder's weights: clip vectors are made once an encoder and shared by the models trained on
     it."""
     return model.manifest["weights"].get("clip_encoder", {"sha256": model.card.sha256})["sha256"][:8]
-
-
-def _grown(vectors: VectorSet, ids: list[str], matrix: np.ndarray) -> VectorSet:
-    fresh = set(vectors.missing(ids))
-    keep = [row for row, i in enumerate(ids) if i in fresh]
-    return vectors.add([ids[row] for row in keep], matrix[keep].astype(np.float32)) if keep else vectors
 
 
 def _batches(items: Iterable, size: int) -> Iterator[list]:

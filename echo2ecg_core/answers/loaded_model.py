@@ -18,7 +18,7 @@ from echo2ecg_core.store.model_registry import ModelCard, ModelRegistry
 from echo2ecg_core.store.paths import READOUTS_FILE
 
 if TYPE_CHECKING:
-    from torch import nn
+    from torch import Tensor, nn
 
     from echo2ecg_core.models.echo2ecg import Echo2ECG
     from echo2ecg_core.models.readouts import Readouts
@@ -75,9 +75,7 @@ def load_model(card: ModelCard, *, with_readouts: bool = True) -> "LoadedModel":
 
     checkpoint = load_checkpoint(card.folder)
     if checkpoint.echo2ecg is None:
-        raise ModelError(
-            f"The model {card.name} has no ECG encoder, so ECGs cannot be embedded.", "Promote a model that has one."
-        )
+        raise _without_ecg_encoder(card)
     return LoadedModel(
         card,
         checkpoint.echo2ecg,
@@ -86,6 +84,12 @@ def load_model(card: ModelCard, *, with_readouts: bool = True) -> "LoadedModel":
         checkpoint.spec,
         load_readouts(card.folder) if with_readouts else None,
         checkpoint.manifest,
+    )
+
+
+def _without_ecg_encoder(card: ModelCard) -> ModelError:
+    return ModelError(
+        f"The model {card.name} has no ECG encoder, so ECGs cannot be embedded.", "Promote a model that has one."
     )
 
 
@@ -111,29 +115,30 @@ def load_readouts(folder: Path) -> "Readouts":
 
 @dataclass(frozen=True, eq=False)
 class LoadedModel:
-    """Networks in eval mode, their spec and readouts."""
+    """Networks in eval mode, their spec and readouts; `towers` is None where only clips are embedded."""
 
     card: ModelCard
-    echo2ecg: "Echo2ECG"
+    towers: "Echo2ECG | None"
     clip_encoder: "nn.Module | None"
     view_classifier: "ViewClassifier | None"
     spec: ModelSpec
     readouts: "Readouts | None"
     manifest: dict
 
+    @property
+    def echo2ecg(self) -> "Echo2ECG":
+        """Both towers.
+
+        Raises:
+            ModelError: the model came without them.
+        """
+        if self.towers is None:
+            raise _without_ecg_encoder(self.card)
+        return self.towers
+
     def prepare(self, record: EcgRecord) -> np.ndarray:
         """Input windows (w, 12, n) float32 of a record as this model's spec asks."""
-        from echo2ecg_core.ecg.preprocess import prepare_ecg
-
-        spec = self.spec.ecg_input
-        return prepare_ecg(
-            record.signal_mv,
-            record.sampling_rate_hz,
-            target_hz=spec.sampling_rate_hz,
-            n_samples=spec.n_samples,
-            order=spec.order,
-            windows=spec.windows,
-        )
+        return prepared_ecg(self.spec, record)
 
     def embed_ecgs(self, windows: np.ndarray) -> "EcgVectors":
         """Vectors of ECGs (b, w, 12, n) that have equally many windows."""
@@ -148,21 +153,31 @@ class LoadedModel:
         """
         import torch
 
+        self.require_clip_encoder()
+        with torch.inference_mode():
+            vectors, views = self.clip_tensors(torch.from_numpy(prepared).to(_device(self.clip_encoder)))
+        return vectors.cpu().numpy(), None if views is None else views.cpu().numpy()
+
+    def require_clip_encoder(self) -> None:
+        """Raises:
+        ModelError: the model came without a clip encoder.
+        """
         if self.clip_encoder is None:
             raise ModelError(
                 f"The model {self.card.name} has no clip encoder, so echo clips cannot be embedded.",
                 "Import one (`models import`) or promote a model that has one.",
             )
-        with torch.inference_mode():
-            clips = torch.from_numpy(prepared)
-            vectors = self.clip_encoder(clips)
-            if self.view_classifier is not None:
-                logits = self.view_classifier(clips[:, :, 0])  # EchoPrime names the view from the first frame
-            elif hasattr(self.clip_encoder, "view_logits"):
-                logits = self.clip_encoder.view_logits(vectors)
-            else:
-                return vectors.numpy(), None
-        return vectors.numpy(), logits.softmax(1).numpy()
+
+    def clip_tensors(self, clips: "Tensor") -> "tuple[Tensor, Tensor | None]":
+        """`embed_clips` of clips on the encoder's device, on that device."""
+        vectors = self.clip_encoder(clips)
+        if self.view_classifier is not None:
+            logits = self.view_classifier(clips[:, :, 0])  # EchoPrime names the view from the first frame
+        elif hasattr(self.clip_encoder, "view_logits"):
+            logits = self.clip_encoder.view_logits(vectors)
+        else:
+            return vectors, None
+        return vectors, logits.softmax(1)
 
     def align_studies(self, clip_vectors: list[np.ndarray]) -> np.ndarray:
         """Aligned vectors (n, 512) of studies given as one (views, 512) array each."""
@@ -174,15 +189,18 @@ class LoadedModel:
         for row, vectors in enumerate(clip_vectors):
             views[row, : len(vectors)] = torch.from_numpy(np.asarray(vectors, np.float32))
             is_padding[row, : len(vectors)] = False
+        device = _device(self.echo2ecg)
         with torch.inference_mode():
-            return self.echo2ecg.align_study(self.echo2ecg.embed_study(views, is_padding)).numpy()
+            studies = self.echo2ecg.embed_study(views.to(device), is_padding.to(device))
+            return self.echo2ecg.align_study(studies).cpu().numpy()
 
     def view_weights(self, clip_vectors: np.ndarray) -> np.ndarray:
         """Share (v,) of each clip in its study's vector, for one study (v, 512)."""
         import torch
 
         with torch.inference_mode():
-            return self.echo2ecg.study_weights(torch.from_numpy(np.asarray(clip_vectors, np.float32))[None])[0].numpy()
+            views = torch.from_numpy(np.asarray(clip_vectors, np.float32)).to(_device(self.echo2ecg))
+            return self.echo2ecg.study_weights(views[None])[0].cpu().numpy()
 
 
 @dataclass(frozen=True, eq=False)
@@ -202,10 +220,33 @@ def ecg_vectors(network: "Echo2ECG", windows: np.ndarray) -> EcgVectors:
     from echo2ecg_core.models.outside import outside_features
 
     with torch.inference_mode():
-        x = torch.from_numpy(np.ascontiguousarray(windows, np.float32))
-        tokens = network.ecg_encoder.tokens(x.flatten(0, 1))  # (b*w, 1+t, d)
-        pooled = network.token_pooling.pool(tokens).unflatten(0, x.shape[:2]).mean(1)  # (b, d)
-        embedding = network.token_pooling.norm(pooled)
-        aligned = network.align_ecg(embedding).numpy() if network.spec.shares_space else None
-        outside = outside_features(windows, network.spec.ecg_input.sampling_rate_hz)
-        return EcgVectors(embedding.numpy(), aligned, outside)
+        x = torch.from_numpy(np.ascontiguousarray(windows, np.float32)).to(_device(network))
+        embedding, aligned = ecg_tensors(network, x)
+    outside = outside_features(windows, network.spec.ecg_input.sampling_rate_hz)
+    return EcgVectors(embedding.cpu().numpy(), None if aligned is None else aligned.cpu().numpy(), outside)
+
+
+def ecg_tensors(network: "Echo2ECG", x: "Tensor") -> "tuple[Tensor, Tensor | None]":
+    """Embedding (b, width) and aligned vector (b, 512; None without a space shared with studies) of prepared ECGs
+    (b, w, 12, n) on the network's device."""
+    embedding = network.embed_windows(x)
+    return embedding, network.align_ecg(embedding) if network.spec.shares_space else None
+
+
+def prepared_ecg(spec: ModelSpec, record: EcgRecord) -> np.ndarray:
+    """Input windows (w, 12, n) float32 of a record as a model's spec asks."""
+    from echo2ecg_core.ecg.preprocess import prepare_ecg
+
+    wanted = spec.ecg_input
+    return prepare_ecg(
+        record.signal_mv,
+        record.sampling_rate_hz,
+        target_hz=wanted.sampling_rate_hz,
+        n_samples=wanted.n_samples,
+        order=wanted.order,
+        windows=wanted.windows,
+    )
+
+
+def _device(network: "nn.Module"):
+    return next(network.parameters()).device

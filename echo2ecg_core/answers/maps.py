@@ -24,6 +24,7 @@ from echo2ecg_core.store.catalog import Catalog
 from echo2ecg_core.store.database import Workspace, write_atomically
 from echo2ecg_core.store.model_registry import ModelCard, ModelRegistry
 from echo2ecg_core.store.paths import map_path
+from echo2ecg_core.store.snapshot import Snapshot, snapshot
 from echo2ecg_core.store.vectors import VectorSet, load_vectors
 
 LAYOUTS = ("together", "ecgs", "studies")
@@ -56,7 +57,8 @@ def build_map(workspace: Workspace, model_id: str, progress: Progress = silent) 
         StoreError: Fewer than 10 ECGs and studies have vectors.
     """
     progress(0.02, "Loading the map maker; its first start compiles for half a minute")
-    arrays, names = {}, layouts(ModelRegistry(workspace).get(model_id))
+    arrays: dict[str, np.ndarray] = {}
+    names = layouts(ModelRegistry(workspace).get(model_id))
     for step, name in enumerate(names):
         ids, vectors, centre = _points(workspace, model_id, name)
         progress(0.1 + 0.9 * step / len(names), f"Drawing {len(ids)} points: {name}")
@@ -74,7 +76,7 @@ def build_map(workspace: Workspace, model_id: str, progress: Progress = silent) 
             f"{name}_xy": _umap(vectors),
         }
     buffer = io.BytesIO()
-    np.savez(buffer, **arrays)
+    np.savez(buffer, allow_pickle=False, **arrays)
     write_atomically(map_path(workspace, model_id), buffer.getvalue())
 
 
@@ -112,11 +114,20 @@ def load_map(workspace: Workspace, model_id: str, layout: str = "together") -> p
         StoreError: The map has not been drawn yet, or its file is damaged.
     """
     drawn = stored_layout(workspace, model_id, layout)
-    points = pd.DataFrame({"point": drawn.ids, "x": drawn.xy[:, 0], "y": drawn.xy[:, 1]})
-    points[["modality", "id"]] = points.point.str.split(":", n=1, expand=True)
-    known = points.merge(_facts(Catalog(workspace)), on="point", how="inner")
-    known["modality"] = known.modality.map({"ecg": "ECG", "study": "study"})
-    return known.drop(columns="point")
+    known = snapshot(workspace)
+    is_ecg = np.array([i.startswith("ecg:") for i in drawn.ids])
+    ids = np.array([i.partition(":")[2] for i in drawn.ids], object)
+    tables = []
+    for modality, of, facts in (("ECG", is_ecg, _ecg_facts), ("study", ~is_ecg, _study_facts)):
+        places = np.flatnonzero(of)
+        all_ids = known.ecgs.ecg_id if modality == "ECG" else known.studies.study_id
+        rows = pd.Index(all_ids).get_indexer(ids[places])
+        places, rows = places[rows >= 0], rows[rows >= 0]  # removed since it was drawn
+        xy = {"x": drawn.xy[places, 0], "y": drawn.xy[places, 1]}
+        own = pd.DataFrame(xy | {"modality": modality, "id": ids[places]}, index=places)
+        tables.append(pd.concat([own, facts(known, rows).set_index(places)], axis=1))
+    points = pd.concat([table for table in tables if len(table)] or tables).sort_index()
+    return points.astype({name: float for name in PHENOTYPES if name in points}).reset_index(drop=True)
 
 
 def map_state(workspace: Workspace, model_id: str) -> tuple:
@@ -231,13 +242,19 @@ def _umap(vectors: np.ndarray) -> np.ndarray:
     return reducer.fit_transform(vectors).astype(np.float32)
 
 
-def _facts(catalog: Catalog) -> pd.DataFrame:
-    """What is known of every ECG and study, by point id."""
-    ecgs, studies, labelled = catalog.ecgs(), catalog.studies(), catalog.labelled_ecgs()
-    names = [name for name in PHENOTYPES if name in studies]
-    own = labelled[["ecg_id", "study_id", "age_years", "rhythm", "conduction", *names]]
-    ecgs = ecgs.merge(own, on="ecg_id", how="left")
-    ecgs["point"], studies["point"] = "ecg:" + ecgs.ecg_id, "study:" + studies.study_id
-    columns = ["point", "study_id", "patient_id", "sex", "age_years", *GROUPS, "synthetic", *names]
-    both = pd.concat([table[columns] for table in (ecgs, studies) if len(table)], ignore_index=True)
-    return both.astype(dict.fromkeys(names, float))
+def _ecg_facts(known: Snapshot, rows: np.ndarray) -> pd.DataFrame:
+    """What is known of these ECGs, with what was measured on the study of each."""
+    ecgs = known.ecgs[["patient_id", "sex", "split", "cohort", "synthetic"]].iloc[rows].reset_index(drop=True)
+    own = known.studies.drop(columns=["patient_id", "sex", "split", "cohort", "synthetic"])
+    own = own.reindex(known.own_study[rows]).reset_index(drop=True)
+    return pd.concat([own, ecgs], axis=1)[_columns(known)]
+
+
+def _study_facts(known: Snapshot, rows: np.ndarray) -> pd.DataFrame:
+    """What is known of these studies."""
+    return known.studies[_columns(known)].iloc[rows]
+
+
+def _columns(known: Snapshot) -> list[str]:
+    names = [name for name in PHENOTYPES if name in known.studies]
+    return ["study_id", "patient_id", "sex", "age_years", *GROUPS, "synthetic", *names]

@@ -6,15 +6,14 @@ The page and the terminal show `Prediction.as_json()`, so their numbers are the 
 from dataclasses import dataclass
 
 import numpy as np
-import pandas as pd
 
 from echo2ecg_core.answers.loaded_model import EcgVectors, LoadedModel
 from echo2ecg_core.ecg.record import EcgRecord
 from echo2ecg_core.models.predictive import LEVEL, SMALLEST_CALIBRATION
-from echo2ecg_core.models.readouts import Estimate
+from echo2ecg_core.models.readouts import Estimate, Readouts
 from echo2ecg_core.phenotypes import GRADES, LVEF_CLASSES, MODERATE, PHENOTYPES, Phenotype
-from echo2ecg_core.store.catalog import Catalog
 from echo2ecg_core.store.database import Workspace
+from echo2ecg_core.store.snapshot import snapshot
 from echo2ecg_core.store.vectors import load_vectors
 
 N_NEIGHBOURS = 10
@@ -69,7 +68,8 @@ def predict_batch(
 
     card = model.card
     identity = {"id": card.model_id, "name": card.name, "sha256": card.sha256, "synthetic": card.synthetic}
-    reports, windows = [], {}
+    reports: list[dict] = []
+    windows: dict[int, np.ndarray] = {}
     for row, record in enumerate(records):
         quality = judge_quality(record)
         reports.append(
@@ -94,7 +94,8 @@ def predict_batch(
             report["neighbours"] = labelled.nearest(found.embedding, record) if labelled else []
             report["phenotypes"] = _phenotypes(found.embedding, record.sex, model, len(report["neighbours"]))
             report["out_of_distribution"] = _outside(found, model)
-        predictions.append(Prediction(report, found and found.embedding, found and found.aligned, card.model_id))
+        embedding, aligned = (None, None) if found is None else (found.embedding, found.aligned)
+        predictions.append(Prediction(report, embedding, aligned, card.model_id))
     return predictions
 
 
@@ -145,9 +146,9 @@ def ecg_facts(record: EcgRecord) -> dict:
 def _phenotypes(embedding: np.ndarray, sex: str | None, model: LoadedModel, n_neighbours: int) -> list[dict]:
     tested = model.manifest.get("test", {}).get("phenotypes", {})
     fitted = model.manifest.get("readouts", {})
-    rows = []
+    readouts, rows = _readouts(model), []
     for name, phenotype in PHENOTYPES.items():
-        if name not in model.readouts.heads:
+        if name not in readouts.heads:
             continue
         found = tested.get(name, {})
         row = {
@@ -175,9 +176,14 @@ def _phenotypes(embedding: np.ndarray, sex: str | None, model: LoadedModel, n_ne
             },
         }
         if row["reason"] is None:
-            row |= _estimated(model.readouts.estimate(name, embedding), phenotype, sex)
+            row |= _estimated(readouts.estimate(name, embedding), phenotype, sex)
         rows.append(row)
     return rows
+
+
+def _readouts(model: LoadedModel) -> Readouts:
+    assert model.readouts is not None, "who predicts loads a model with its readouts"
+    return model.readouts
 
 
 def why_not_shown(phenotype: Phenotype, found: dict) -> str | None:
@@ -219,8 +225,10 @@ def held(found: dict) -> dict | None:
 
 def _estimated(estimate: Estimate, phenotype: Phenotype, sex: str | None) -> dict:
     """What a row tells of one estimate; without calibration no interval and no chances, and why."""
-    if estimate.samples is not None:
-        return _graded(estimate) if phenotype.kind == "grade" else _numbered(estimate, phenotype, sex)
+    if estimate.interval is not None:
+        if phenotype.kind == "grade":
+            return _graded(estimate, estimate.interval)
+        return _numbered(estimate, estimate.interval, phenotype, sex)
     why = (
         f"No interval: the readout was calibrated on fewer than {SMALLEST_CALIBRATION} ECGs, too few for "
         f"{100 * LEVEL:.0f} %."
@@ -230,11 +238,11 @@ def _estimated(estimate: Estimate, phenotype: Phenotype, sex: str | None) -> dic
     return {"value": round(_possible(estimate.value, phenotype), 3), "interval_reason": why}
 
 
-def _numbered(estimate: Estimate, phenotype: Phenotype, sex: str | None) -> dict:
+def _numbered(estimate: Estimate, ends: tuple[float, float], phenotype: Phenotype, sex: str | None) -> dict:
     """Value, interval and chances of a measured number; neither value nor interval leaves what can be."""
     found = {
         "value": round(_possible(estimate.value, phenotype), 3),
-        "interval": [round(_possible(end, phenotype), 3) for end in estimate.interval],
+        "interval": [round(_possible(end, phenotype), 3) for end in ends],
         "chance_outside": _chance_outside(estimate, phenotype, sex),
     }
     return found | ({"classes": _classes(estimate, LVEF_LIMITS, LVEF_CLASSES)} if phenotype.name == "lvef" else {})
@@ -245,11 +253,11 @@ def _possible(value: float, phenotype: Phenotype) -> float:
     return min(max(value, phenotype.lowest), phenotype.highest)
 
 
-def _graded(estimate: Estimate) -> dict:
+def _graded(estimate: Estimate, ends: tuple[float, float]) -> dict:
     """The chance of moderate or worse as the value, the grades inside the interval, the chance of each grade."""
     return {
         "value": round(1 - estimate.chance_at_most(GRADE_LIMITS[MODERATE - 1]), 4),
-        "interval": [round(end) for end in estimate.interval],
+        "interval": [round(end) for end in ends],
         "classes": _classes(estimate, GRADE_LIMITS, GRADES),
     }
 
@@ -286,45 +294,42 @@ def _chance_outside(estimate: Estimate, phenotype: Phenotype, sex: str | None) -
     }
 
 
-def patient_of_recording(record: EcgRecord, ecgs: pd.DataFrame) -> str | None:
-    """The patient of whom this very recording is among the stored `ecgs`, or None."""
-    found = ecgs.patient_id[ecgs.content_hash == record.content_hash]
-    return None if found.empty else found.iloc[0]
-
-
 class _Labelled:
     """The embedded ECGs of a workspace whose patients have an echo study."""
 
     def __init__(self, model: LoadedModel, workspace: Workspace):
-        vectors, catalog = load_vectors(workspace.vectors, "ecg", model.card.model_id), Catalog(workspace)
-        self.stored = catalog.ecgs()
-        table = catalog.labelled_ecgs().set_index("ecg_id") if len(vectors) else None
-        self.ids = [i for i in vectors.ids if i in table.index] if table is not None else []
-        self.matrix = vectors.rows(self.ids) if self.ids else None  # (n, width)
-        self.rows = table.loc[self.ids] if self.ids else None
+        self.vectors, self.known = load_vectors(workspace.vectors, "ecg", model.card.model_id), snapshot(workspace)
+        self.ecgs = self.known.rows_of("ecgs", self.vectors)  # (n,)
+        self.is_labelled = (self.ecgs >= 0) & (self.known.own_study[self.ecgs] >= 0) if len(self.vectors) else None
 
     def nearest(self, embedding: np.ndarray, record: EcgRecord) -> list[dict]:
         """The N_NEIGHBOURS nearest by Euclidean distance in the embedding (the paper's kNN), nearest first.
 
         One ECG a patient, and none of the patient whose recording this is: their echo would answer for itself.
         """
-        if not self.ids:
+        if self.is_labelled is None:
             return []
-        patients = self.rows.patient_id.to_numpy(object)
-        distance = np.linalg.norm(self.matrix - embedding, axis=1)
-        order = np.argsort(distance, kind="stable")
-        order = order[patients[order] != patient_of_recording(record, self.stored)]
-        _, first = np.unique(patients[order].astype(str), return_index=True)
-        return [self._row(i, distance[i]) for i in order[np.sort(first)][:N_NEIGHBOURS]]
+        patients, among = self.known.patients, self.is_labelled
+        own = self.known.ecg_of_recording(record.content_hash)
+        if own >= 0:
+            among = among & (patients[self.ecgs] != patients[own])
+        k = 8 * N_NEIGHBOURS
+        while True:  # more where a few patients have them all
+            rows, distance = self.vectors.by_distance(embedding, among, k)
+            _, first = np.unique(patients[self.ecgs[rows]], return_index=True)
+            if len(first) >= N_NEIGHBOURS or len(rows) < k:
+                return [self._row(self.ecgs[rows[i]], distance[i]) for i in np.sort(first)[:N_NEIGHBOURS]]
+            k *= 8
 
-    def _row(self, i: int, distance: float) -> dict:
-        row = self.rows.iloc[i]
-        known = {name: row[name] for name in PHENOTYPES if name in self.rows and np.isfinite(row[name])}
+    def _row(self, ecg: int, distance: float) -> dict:
+        row, study = self.known.ecgs.iloc[ecg], self.known.studies.iloc[self.known.own_study[ecg]]
+        known = {name: study[name] for name in PHENOTYPES if name in study and np.isfinite(study[name])}
+        days_apart = self.known.days_apart[ecg]
         return {
-            "ecg_id": self.ids[i],
-            "study_id": row.study_id,
+            "ecg_id": row.ecg_id,
+            "study_id": study.study_id,
             "distance": round(float(distance), 4),
-            "days_apart": round(float(row.days_apart), 1) if np.isfinite(row.days_apart) else None,
+            "days_apart": round(float(days_apart), 1) if np.isfinite(days_apart) else None,
             "synthetic": bool(row.synthetic),
             "phenotypes": {name: round(float(value), 3) for name, value in known.items()},
         }
@@ -334,7 +339,7 @@ def _outside(found: EcgVectors, model: LoadedModel) -> dict:
     """Whether this ECG is unlike those the model was trained on: in which of two ways, how far, in words."""
     from echo2ecg_core.models.outside import LIMIT_PERCENTILE
 
-    percentiles = model.readouts.outside.percentiles(found.outside[None], found.embedding[None])
+    percentiles = _readouts(model).outside.percentiles(found.outside[None], found.embedding[None])
     measures = {
         name: {"flag": bool(value[0] > LIMIT_PERCENTILE), "percentile": round(float(value[0]), 1)}
         for name, value in percentiles.items()

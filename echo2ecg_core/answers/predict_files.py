@@ -114,8 +114,11 @@ def _reports(
     batch: list[EcgRecord | dict], model: LoadedModel | None, workspace: Workspace, insist: bool, beside: _Beside
 ) -> list[dict]:
     records = [item for item in batch if isinstance(item, EcgRecord)]
+    if not records:
+        return [item for item in batch if isinstance(item, dict)]
+    assert model is not None, "loaded with the first ECG"
     try:
-        found = predict_batch(records, model, workspace, insist) if records else []
+        found = predict_batch(records, model, workspace, insist)
         done = iter([beside(record, p) for record, p in zip(records, found, strict=True)])
         return [next(done) if isinstance(item, EcgRecord) else item for item in batch]
     except Echo2ECGError:  # one of them cannot be used: find out which, one by one

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from echo2ecg_core.answers.loaded_model import active_model_card, why_no_studies
-from echo2ecg_core.answers.predict import Prediction, patient_of_recording
+from echo2ecg_core.answers.predict import Prediction
 from echo2ecg_core.ecg.record import EcgRecord
 from echo2ecg_core.echo.clip import VIEWS
 from echo2ecg_core.errors import ModelError, SignalError, StoreError
@@ -20,6 +20,7 @@ from echo2ecg_core.phenotypes import PHENOTYPES
 from echo2ecg_core.store.catalog import Catalog, ClipRow
 from echo2ecg_core.store.database import Workspace
 from echo2ecg_core.store.model_registry import ModelCard, ModelRegistry
+from echo2ecg_core.store.snapshot import Snapshot, snapshot
 from echo2ecg_core.store.vectors import VectorSet, load_vectors
 
 
@@ -116,13 +117,12 @@ def search(prediction: Prediction, workspace: Workspace, k: int = 10, filters: F
             "Use a tracing of better quality, or predict in spite of its quality.",
         )
     vectors = study_vectors(workspace, prediction.model_id)
-    catalog = Catalog(workspace)
-    among = candidates(workspace, filters or Filters()).study_ids
+    catalog, known = Catalog(workspace), snapshot(workspace)
+    rows = known.rows_of("studies", vectors)
+    among = (rows >= 0) & _together(_conditions(known, filters or Filters()), len(known.studies))[rows]
     ids, cosines = vectors.nearest(prediction.aligned, k, model_id=prediction.model_id, among=among)
-    return [
-        _hit(catalog, rank, study_id, cosine)
-        for rank, (study_id, cosine) in enumerate(zip(ids, cosines, strict=True), 1)
-    ]
+    found = zip((rows[vectors.row_of[i]] for i in ids), cosines, strict=True)
+    return [_hit(catalog, rank, known.studies.iloc[row], cosine) for rank, (row, cosine) in enumerate(found, 1)]
 
 
 def search_report(prediction: Prediction, hits: list[Hit]) -> dict:
@@ -144,40 +144,46 @@ def nearest_ecgs(study_id: str, workspace: Workspace, k: int = 10) -> list[EcgHi
     patient_id = Catalog(workspace).study(study_id).patient_id
     query = study_vectors(workspace, model_id).rows([study_id])[0]
     ecgs = _filled(load_vectors(workspace.vectors, "ecg_aligned", model_id), "ECG")
-    rows = _ecg_rows(Catalog(workspace))
-    ids, cosines = ecgs.nearest(query, k, model_id=model_id, among=rows.index)
-    hits = []
-    for rank, (ecg_id, cosine) in enumerate(zip(ids, cosines, strict=True), 1):
-        row = rows.loc[ecg_id]
-        hits.append(
-            EcgHit(
-                rank,
-                ecg_id,
-                round(float(cosine), 4),
-                row["patient_id"] == patient_id,
-                row["study_id"],
-                measured(row),
-                row["sex"],
-                bool(row["synthetic"]),
-                round(float(row["days_apart"]), 1) if pd.notna(row["days_apart"]) else None,
-            )
-        )
-    return hits
+    known = snapshot(workspace)
+    rows = known.rows_of("ecgs", ecgs)
+    ids, cosines = ecgs.nearest(query, k, model_id=model_id, among=rows >= 0)
+    found = zip((rows[ecgs.row_of[i]] for i in ids), cosines, strict=True)
+    return [_ecg_hit(known, rank, row, cosine, patient_id) for rank, (row, cosine) in enumerate(found, 1)]
+
+
+def _ecg_hit(known: Snapshot, rank: int, row: int, cosine: float, patient_id: str) -> EcgHit:
+    ecg, own = known.ecgs.iloc[row], known.own_study[row]
+    study, days_apart = known.studies.iloc[own] if own >= 0 else None, known.days_apart[row]
+    return EcgHit(
+        rank,
+        ecg.ecg_id,
+        round(float(cosine), 4),
+        ecg.patient_id == patient_id,
+        None if study is None else study.study_id,
+        {} if study is None else measured(study),
+        ecg.sex,
+        bool(ecg.synthetic),
+        round(float(days_apart), 1) if np.isfinite(days_apart) else None,
+    )
 
 
 def candidates(workspace: Workspace, filters: Filters) -> Candidates:
     """Studies that pass the filters, and what each filter alone removes (the strictest is worth naming)."""
-    catalog = Catalog(workspace)
-    studies = catalog.studies()
-    passes = _conditions(studies, catalog, filters)
-    together = np.logical_and.reduce([np.ones(len(studies), bool), *passes.values()])
+    known = snapshot(workspace)
+    passes = _conditions(known, filters)
+    together = _together(passes, len(known.studies))
     removed = {name: int((~passed).sum()) for name, passed in passes.items()}
-    return Candidates(tuple(studies.study_id[together]), len(studies), removed)
+    return Candidates(tuple(known.studies.study_id.to_numpy()[together]), len(together), removed)
+
+
+def _together(passes: dict[str, np.ndarray], n: int) -> np.ndarray:
+    """Which of n studies pass every filter, (n,) bool."""
+    return np.logical_and.reduce([np.ones(n, bool), *passes.values()])
 
 
 def patient_of(record: EcgRecord, workspace: Workspace) -> str | None:
     """The patient whose stored ECG is this very recording, or None: lets a search leave the same patient out."""
-    return patient_of_recording(record, Catalog(workspace).ecgs())
+    return snapshot(workspace).patient_of_recording(record.content_hash)
 
 
 def study_vectors(workspace: Workspace, model_id: str) -> VectorSet:
@@ -208,41 +214,27 @@ def _filled(vectors: VectorSet, what: str) -> VectorSet:
     return vectors
 
 
-def _hit(catalog: Catalog, rank: int, study_id: str, cosine: float) -> Hit:
-    study = catalog.study(study_id)
-    phenotypes = {name: round(value, 3) for name, value in study.phenotypes.items()}
+def _hit(catalog: Catalog, rank: int, study: pd.Series, cosine: float) -> Hit:
     return Hit(
         rank,
-        study_id,
+        study.study_id,
         study.patient_id,
         round(float(cosine), 4),
-        phenotypes,
-        tuple(catalog.clips_of(study_id)),
-        study.synthetic,
+        measured(study),
+        tuple(catalog.clips_of(study.study_id)),
+        bool(study.synthetic),
         study.sex,
-        study.age_years,
+        float(study.age_years) if pd.notna(study.age_years) else None,
     )
 
 
-def _ecg_rows(catalog: Catalog) -> pd.DataFrame:
-    """ECGs by id with patient, sex and, where the patient has a study within the window of days, that study,
-    days_apart and its phenotypes."""
-    labelled = catalog.labelled_ecgs()
-    own = labelled.columns.difference(catalog.ecgs().columns).tolist()
-    rows = catalog.ecgs().merge(labelled[["ecg_id", *own]], on="ecg_id", how="left").set_index("ecg_id")
-    rows["study_id"] = rows["study_id"].where(rows["study_id"].notna(), None)
-    return rows
-
-
-def _conditions(studies: pd.DataFrame, catalog: Catalog, filters: Filters) -> dict[str, np.ndarray]:
+def _conditions(known: Snapshot, filters: Filters) -> dict[str, np.ndarray]:
     """Filter in words -> which studies pass it."""
-    passes = {}
+    studies, passes = known.studies, {}
     if filters.not_patient:
         passes["Not the same patient"] = (studies.patient_id != filters.not_patient).to_numpy()
-    if filters.views:
-        clips = catalog.clips()
-        for view in filters.views:
-            passes[f"Has {VIEWS[view]}"] = studies.study_id.isin(clips.study_id[clips.view == view]).to_numpy()
+    for view in filters.views:
+        passes[f"Has {VIEWS[view]}"] = known.has_view(view)
     if filters.sex:
         passes[f"Sex {filters.sex}"] = (studies.sex == filters.sex).to_numpy()
     if filters.age_years:

@@ -8,6 +8,7 @@ import json
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -18,6 +19,11 @@ from echo2ecg_core.evaluation.finding_map import QUESTIONS, label_of, our_chance
 from echo2ecg_core.evaluation.recalibrate import Curve
 from echo2ecg_core.store.database import Workspace, write_atomically
 from echo2ecg_core.store.model_registry import ModelCard, ModelRegistry
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from echo2ecg_core.models.ready_heads import ReadyHead
 
 SWITCH_FILE, CURVES_FILE = "second_reader.json", "recalibration.json"  # beside the weights
 HALF = 0.5  # from here on a finding is called likely
@@ -86,8 +92,8 @@ class SecondReader:
     """A ready model that is loaded. `head` is its row of `models.ready_heads.READY`."""
 
     card: ModelCard
-    head: object
-    network: object
+    head: "ReadyHead"
+    network: "nn.Module"
     curves: dict[str, Curve]
 
     def scores(self, record: EcgRecord, numbers: dict) -> np.ndarray:
@@ -115,7 +121,12 @@ def load_reader(card: ModelCard) -> SecondReader:
         for name, c in curves_of(card.folder).items()
         if "curve" in c
     }
-    return SecondReader(card, READY[facts["kind"]], load_checkpoint(card.folder).ready, curves)
+    network = load_checkpoint(card.folder).ready
+    if network is None:
+        raise ModelError(
+            f"{card.name} {card.model_id} says it is {facts['kind']}, but it holds other weights.", "Import it again."
+        )
+    return SecondReader(card, READY[facts["kind"]], network, curves)
 
 
 def load_readers(workspace: Workspace) -> list[SecondReader]:
@@ -181,7 +192,7 @@ def seven_numbers(record: EcgRecord, person: Person) -> dict[str, dict]:
         "qrs_ms": ("qrs_ms",),
         "qtc_ms": ("qtc_bazett_ms", "qtc_ms"),
     }
-    found = {
+    found: dict[str, dict] = {
         "sex": {"value": person.sex, "source": person.source.get("sex", ABSENT)},
         "age_years": {"value": person.age_years, "source": person.source.get("age_years", ABSENT)},
     }
@@ -196,7 +207,8 @@ def seven_numbers(record: EcgRecord, person: Person) -> dict[str, dict]:
 
 def left_out(kind: str, record: EcgRecord, numbers: dict[str, dict], unusable: bool) -> list[str]:
     """Why the authors would have left this ECG out of their training, in words; [] where nothing speaks for it."""
-    reasons, text = [], " · ".join(record.statements)
+    reasons: list[str] = []
+    text = " · ".join(record.statements)
     if kind != "echonext":
         return reasons  # the others' rules are not known here
     age = numbers["age_years"]["value"]
@@ -245,16 +257,17 @@ def read_beside(
 
 
 def _read_one(record: EcgRecord, reader: SecondReader, numbers: dict, ours: dict[str, float], unusable: bool) -> dict:
-    head, facts = reader.head, ready_facts(reader.card)
+    head = reader.head
+    findings: list[dict] = []
     found = {
         "model": {"id": reader.card.model_id, "name": head.name, "kind": head.kind, "sha256": reader.card.sha256},
-        "trained_on": facts["trained_on"],
-        "authors_left_out": facts["left_out"],
+        "trained_on": head.trained_on,
+        "authors_left_out": head.left_out,
         "this_ecg_left_out_for": left_out(head.kind, record, numbers, unusable),
         "licence": head.licence,
         "numbers": numbers if head.needs_numbers else {},
         "notes": list(choices_made(record.signal_mv, record.sampling_rate_hz, head.wanted_hz)),
-        "findings": [],
+        "findings": findings,
         "error": None,
     }
     if record.units != "mV":
@@ -264,7 +277,7 @@ def _read_one(record: EcgRecord, reader: SecondReader, numbers: dict, ours: dict
     except Echo2ECGError as error:
         return found | {"error": str(error)}
     for output, score in zip(head.outputs, scores, strict=True):
-        found["findings"].append(_finding(head.kind, output.name, float(score), reader.curves.get(output.name), ours))
+        findings.append(_finding(head.kind, output.name, float(score), reader.curves.get(output.name), ours))
     return found
 
 

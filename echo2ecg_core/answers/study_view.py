@@ -44,7 +44,7 @@ def view_study(study_id: str, workspace: Workspace, model: LoadedModel | None = 
         view: place
         for place, view in enumerate(("A4C", "A2C", "Parasternal_Long", "A3C", "Parasternal_Short", "Subcostal"))
     }
-    clips.sort(key=lambda c: (-weights.get(c.clip_id, 0.0), order.get(c.view, len(VIEWS)), c.clip_id))
+    clips.sort(key=lambda c: (-weights.get(c.clip_id, 0.0), order.get(c.view or "", len(VIEWS)), c.clip_id))
     return StudyView(study, tuple(clips), weights, _beat_of(study, catalog))
 
 

@@ -149,7 +149,7 @@ def without_spikes(signal: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     sudden[:, :SPIKE_QUIET] = False
     sudden[:, SPIKE_QUIET:] &= leap[:, SPIKE_QUIET:] > SPIKE_SUDDEN * steps[:, : leap.shape[1] - SPIKE_QUIET]
     places, cleaned, free_from = [], signal, 0
-    for place in np.flatnonzero(sudden.sum(axis=0) >= SPIKE_LEADS):
+    for place in np.flatnonzero(sudden.sum(axis=0) >= SPIKE_LEADS).tolist():
         length = 0 if place < free_from else _spike_length(signal[sudden[:, place], place:])
         if length:
             cleaned = signal.copy() if cleaned is signal else cleaned
@@ -219,7 +219,7 @@ def _complexes(envelope: np.ndarray, wave: np.ndarray) -> np.ndarray:
         around = [wave[:, max(0, peak - half) : peak + half] for peak in peaks]
         area = np.array([np.abs(part - np.median(part, axis=1, keepdims=True)).sum() for part in around])
         peaks = peaks[area > 0.3 * np.median(area)]  # a spike is steep but narrow
-    kept = []
+    kept: list[int] = []
     for peak in peaks:
         t_wave = kept and peak - kept[-1] < samples(360) and envelope[peak] < 0.5 * envelope[kept[-1]]
         if not t_wave:

@@ -60,13 +60,13 @@ def lead_order_of(text: str | Sequence[str] | None) -> tuple[str, ...]:
     for part in (part for part in parts if part):
         between = re.fullmatch(r"[VvCc](\d)[-–…]+[VvCc]?(\d)", part)
         names += [f"V{n}" for n in range(int(between[1]), int(between[2]) + 1)] if between else [part]
-    leads = [name if name == "-" else canonical_lead(name) for name in names]
-    wrong = [name for name, lead in zip(names, leads, strict=True) if lead is None]
+    wrong = [name for name in names if name != "-" and canonical_lead(name) is None]
+    leads = tuple(name if name == "-" else canonical_lead(name) or name for name in names)
     twice = [lead for lead in LEADS if leads.count(lead) > 1]
     if wrong or twice:
         what = f"“{wrong[0]}” is no standard lead" if wrong else f"lead {twice[0]} is named twice"
         raise ReadError(f"The lead order cannot be used: {what}.", "Write it like I,II,III,aVR,aVL,aVF,V1-V6.")
-    return tuple(leads)
+    return leads
 
 
 @dataclass

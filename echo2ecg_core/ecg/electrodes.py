@@ -84,7 +84,7 @@ def misplaced_leads(beat: np.ndarray, waves: Waves, *, paced: bool = False) -> t
         REVERSED: _chest_reversal(beat, waves),
         UPSIDE_DOWN: 0.0 if paced else _upside_down(beat, waves),
     }
-    sentence = max(faults, key=faults.get)
+    sentence = max(faults, key=faults.__getitem__)
     return (faults[sentence], sentence) if faults[sentence] > 0 else (0.0, None)
 
 

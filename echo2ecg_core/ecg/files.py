@@ -11,8 +11,9 @@ import zipfile
 import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path, PurePosixPath
-from typing import BinaryIO
+from typing import IO
 
 from echo2ecg_core.errors import ReadError
 
@@ -40,7 +41,7 @@ class EcgFile:
 
     name: str
     size: int
-    opener: Callable[[], BinaryIO]
+    opener: Callable[[], IO[bytes]]
     companion: Callable[[str], "EcgFile | None"]
     path: Path | None = None
 
@@ -110,7 +111,7 @@ def files_in_memory(contents: Mapping[str, bytes]) -> list[EcgFile]:
     for key, content in contents.items():
         data = bytes(content)
         inner = str(key).replace("\\", "/")
-        shelf[inner] = EcgFile(base_name(inner), len(data), lambda data=data: io.BytesIO(data), _beside(shelf, inner))
+        shelf[inner] = EcgFile(base_name(inner), len(data), partial(io.BytesIO, data), _beside(shelf, inner))
     return list(shelf.values())
 
 
@@ -146,10 +147,9 @@ def files_in_zip(archive_file: EcgFile) -> list[EcgFile]:
     Raises:
         ReadError: If the zip is damaged, encrypted, leads out of its folder, or would unpack to too much.
     """
-    if archive_file.path is None:
+    source: io.BytesIO | Path | None = archive_file.path
+    if source is None:
         source = io.BytesIO(archive_file.read(MAX_ARCHIVE_BYTES))
-    else:
-        source = archive_file.path
     try:
         archive = zipfile.ZipFile(source)
     except UNREADABLE as error:
@@ -167,8 +167,8 @@ def files_in_zip(archive_file: EcgFile) -> list[EcgFile]:
     for info in sorted(members, key=lambda info: info.filename):
         inner = info.filename.replace("\\", "/")
         if not _is_litter(inner):
-            opener = lambda info=info: archive.open(info)  # noqa: E731
-            shelf[inner] = EcgFile(base_name(inner), info.file_size, opener, _beside(shelf, inner))
+            opened = partial(archive.open, info)
+            shelf[inner] = EcgFile(base_name(inner), info.file_size, opened, _beside(shelf, inner))
     return list(shelf.values())
 
 

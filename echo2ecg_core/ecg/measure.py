@@ -164,9 +164,10 @@ def _agreement(name: str, whole: float | None, halves: list[float | None]) -> fl
     """Returns 1 where both halves give the same value, 0.5 where they differ by the tolerance, 0 without a value."""
     if whole is None:
         return 0.0
-    if None in halves:
+    first, second = halves
+    if first is None or second is None:
         return FEW_BEATS_CONFIDENCE
-    difference = abs(halves[0] - halves[1])
+    difference = abs(first - second)
     if name == "axis_deg":
         difference = min(difference, 360 - difference)
     return 1 / (1 + (difference / TOLERANCE[name]) ** 2)

@@ -193,7 +193,8 @@ def _judge_minute(signal_mv: np.ndarray, sampling_rate_hz: float) -> Quality:
 def _judge_lead(faults: Faults, row: int, duration_s: float) -> LeadQuality:
     whole_s = faults.any.shape[1] * BLOCK_S
     bad_s = {kind: blocks[row].sum() * BLOCK_S for kind, blocks in faults.blocks.items()}
-    worst = sorted((kind for kind in bad_s if bad_s[kind] > NEGLIGIBLE_S[kind]), key=bad_s.get, reverse=True)[:2]
+    felt = [kind for kind in bad_s if bad_s[kind] > NEGLIGIBLE_S[kind]]
+    worst = sorted(felt, key=bad_s.__getitem__, reverse=True)[:2]
     reasons = [
         kind if bad_s[kind] >= 0.95 * whole_s else f"{kind} for {bad_s[kind]:.0f} of {duration_s:.0f} s"
         for kind in worst

@@ -100,7 +100,8 @@ def echonext_tabular(
         raise SignalError(f"The sex has to be male, female or unknown, found {sex!r}.")
     vector = [codes[sex]]
     for name, (mean, scale, median) in NUMBERS.items():
-        value = None if given[name] is None or np.isnan(given[name]) else float(given[name])
+        measured = given[name]
+        value = None if measured is None or np.isnan(measured) else float(measured)
         if value is not None and np.isinf(value):
             raise SignalError(f"The measurement {name} is infinite; expected a number or nothing.")
         if value is None and name in ZERO_WHEN_MISSING:

@@ -76,7 +76,7 @@ def factors_to_mv(
     factors = [mv_per_unit(unit) for unit in units]
     open_rows = [row for row, factor in enumerate(factors) if factor is None]
     if not open_rows:
-        return factors, [], False
+        return [factor for factor in factors if factor is not None], [], False
     shortest = min(len(signal) for signal in signals)
     unknown = np.stack([np.asarray(signals[row], dtype=np.float64)[:shortest] for row in open_rows])
     notes: list[str] = []

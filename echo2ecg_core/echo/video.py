@@ -97,7 +97,8 @@ def _decode_frames(container) -> tuple[np.ndarray, float]:
     """All pictures of the first video stream as RGB, and the frame rate from their times."""
     stream = container.streams.video[0]
     stream.codec_context.thread_count = 1
-    images, times, decoded = [], [], 0
+    images: list[np.ndarray] = []
+    times, decoded = [], 0
     for picture in container.decode(stream):
         decoded += picture.width * picture.height * 3
         if decoded > MAX_DECODED_BYTES:

@@ -4,6 +4,7 @@ A measured value is judged against the prediction's interval only; the words nev
 """
 
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 
@@ -53,7 +54,8 @@ def agreement(measured: list[dict[str, float]], predicted: list[dict]) -> list[A
     for name, phenotype in PHENOTYPES.items():
         values = [study[name] for study in measured if name in study]
         if values:
-            between = "inverted_cdf" if phenotype.kind == "grade" else "linear"  # no grade between two grades
+            between: Literal["inverted_cdf", "linear"]  # no grade between two grades
+            between = "inverted_cdf" if phenotype.kind == "grade" else "linear"
             low, middle, high = (float(v) for v in np.percentile(values, [25, 50, 75], method=between))
             rows.append(Agreement(phenotype, len(values), middle, low, high, estimates.get(name)))
     return rows

@@ -75,4 +75,5 @@ def _apart(group: np.ndarray, rest: np.ndarray) -> tuple[float, float]:
 
 
 def _quartiles(values: pd.Series) -> tuple[float, float, float]:
-    return tuple(float(v) for v in np.percentile(values, [25, 50, 75]))
+    low, middle, high = np.percentile(values, [25, 50, 75])
+    return float(low), float(middle), float(high)

@@ -38,10 +38,11 @@ def test_report(
     """
     seen = np.isfinite(test.outside).all(1)
     shares = readouts.outside.shares(test.outside[seen], test.embedding[seen])
+    phenotypes: dict[str, dict] = {}
     report = {
         "ecgs": len(test.patients),
         "patients": int(len(np.unique(test.patients))),
-        "phenotypes": {},
+        "phenotypes": phenotypes,
         "share_outside": round(shares["share"], 4),
         "share_outside_by": {name: round(share, 4) for name, share in shares.items() if name != "share"},
     }
@@ -53,7 +54,7 @@ def test_report(
                 guesses["random_"] = random[0].values(name, random[1].embedding[known])
             median = float(np.nanmedian(train_labels[name]))
             entry = _scores(name, guesses, median, values[known], test.patients[known])
-            report["phenotypes"][name] = entry | _cover(readouts, name, test, known)
+            phenotypes[name] = entry | _cover(readouts, name, test, known)
     return report
 
 
@@ -61,15 +62,17 @@ def _scores(
     name: str, guesses: dict[str, np.ndarray], median: float, measured: np.ndarray, patients: np.ndarray
 ) -> dict:
     """n, R², MAE and the AUROC of the disease, of every guess; None where the test ECGs are too few to tell."""
-    entry = {"n": len(measured), "r2": None, "r2_interval": None}
+
+    def error_of(guess: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
+        return lambda weights: weighted_regression(guess, measured, weights)["mae"]
+
+    entry: dict[str, float | list[float] | None] = {"n": len(measured), "r2": None, "r2_interval": None}
     if len(measured) >= FEWEST and np.ptp(measured) > 0:
         entry["r2"], entry["r2_interval"] = with_interval(
             lambda w: weighted_regression(guesses[""], measured, w)["r2"], patients
         )
     for key, guess in (guesses | {"median_": np.full(len(measured), median)}).items():
-        entry[f"{key}mae"], entry[f"{key}mae_interval"] = with_interval(
-            lambda w, guess=guess: weighted_regression(guess, measured, w)["mae"], patients
-        )
+        entry[f"{key}mae"], entry[f"{key}mae_interval"] = with_interval(error_of(guess), patients)
     for key, guess in guesses.items():
         if name == "lvef":
             found = _auroc(-guess, measured <= REDUCED, patients)

@@ -86,7 +86,8 @@ def _best_logistic(x: np.ndarray, y: np.ndarray, validation_x: np.ndarray, valid
     from sklearn.linear_model import LogisticRegression
     from sklearn.metrics import log_loss
 
-    best, least, start = None, np.inf, {}
+    best, least = None, np.inf
+    start: dict[str, np.ndarray] = {}
     for strength in INVERSE_STRENGTHS:
         model = LogisticRegression(C=strength, max_iter=300, warm_start=True)
         for name, value in start.items():

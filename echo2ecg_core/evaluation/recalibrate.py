@@ -79,7 +79,7 @@ def recalibrated(
     counts = _checked(positive, patients, train, validation)
     curves = {method: fit_curve(method, scores[train], positive[train]) for method in METHODS}
     losses = {m: _log_loss(c.chances(scores[validation]), positive[validation]) for m, c in curves.items()}
-    chosen = curves[min(METHODS, key=losses.get)]
+    chosen = curves[min(METHODS, key=losses.__getitem__)]
     found = {"curve": chosen.as_json(), **counts, "log_loss": losses, "test": None}
     if len(set(positive[test])) == 2:
         judged = [

@@ -234,11 +234,15 @@ def difference_of_predictions(
 
 
 def _predicted(readout: str, task: str, train: Split, validation: Split, test: Split) -> np.ndarray:
-    parts = []
-    for split in (train, validation):
-        known = np.isfinite(split.targets[task])
-        parts += [split.vectors[known], split.targets[task][known]]
-    return READOUTS[readout](TASKS[task].kind, *parts, test.vectors)
+    known, known_validation = (np.isfinite(split.targets[task]) for split in (train, validation))
+    return READOUTS[readout](
+        TASKS[task].kind,
+        train.vectors[known],
+        train.targets[task][known],
+        validation.vectors[known_validation],
+        validation.targets[task][known_validation],
+        test.vectors,
+    )
 
 
 def _metrics(task: str, predictions: np.ndarray, measured: np.ndarray):

@@ -28,7 +28,7 @@ def subgroup_results(
     Returns:
         {task: [{"group", "level", "patients", "positives" (patients), "metric", "value": [value, low, high]}]}.
     """
-    found = {}
+    found: dict[str, list[dict]] = {}
     for task in row.results:
         target, metric, found[task] = test.targets[task], MAIN_METRIC[TASKS[task].kind], []
         for group in groups:
@@ -64,7 +64,8 @@ def cohort_results(
     Returns:
         {task: [{"cohort", "patients", "positives" (patients), "results": {row key: {metric: [value, low, high]}}}]}.
     """
-    names, found = sorted(set(cohorts)), {}
+    names = sorted(set(cohorts))
+    found: dict[str, list[dict]] = {}
     for task in rows[0].results if len(names) > 1 else ():
         target, found[task] = test.targets[task], []
         for name in names:

@@ -5,6 +5,7 @@ the browser names what it holds. Axes have no numbers: on a UMAP only nearness m
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -112,6 +113,7 @@ def _add_points(
     """One trace of points with a value, one of hollow points without."""
     known = np.ones(len(own), bool) if colour == MODALITY else own[colour].notna().to_numpy()
     outline = {"width": 0.5, "color": look.text}
+    marker: dict[str, Any]
     if colour == MODALITY:
         marker = {"color": look.modalities[modality]}
     elif colour in GROUPS:

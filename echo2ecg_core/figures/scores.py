@@ -3,6 +3,7 @@
 A mean error has one digit more than the phenotype it is an error of; AUROC and its kin have two.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from echo2ecg_core.figures.notation import DASH, MINUS, MISSING, THIN, interval, number
@@ -77,10 +78,10 @@ def score_with_interval(triple: list | None, metric: str, phenotype: str | None 
     """ "0.91 (0.90–0.92)"; a dash when the score is missing."""
     if not triple or triple[0] is None:
         return MISSING
-    return f"{score_value(triple[0], metric, phenotype)} ({score_interval(*triple[1:], metric, phenotype)})"
+    return f"{score_value(triple[0], metric, phenotype)} ({score_interval(triple[1], triple[2], metric, phenotype)})"
 
 
-def difference_with_interval(triple: list | None, metric: str, phenotype: str | None = None) -> str:
+def difference_with_interval(triple: Sequence[float | None] | None, metric: str, phenotype: str | None = None) -> str:
     """ "+0.05 (0.04 to 0.06)": always signed, ends joined by "to" because they may be negative."""
     if not triple or triple[0] is None:
         return MISSING

@@ -128,9 +128,7 @@ def _draw_key_row(axes, y: float, score: int, words: str, frame: Frame) -> None:
 def _shade(score: int | None, frame: Frame) -> tuple[str, str]:
     """Fill of a segment and the colour of the digit on it."""
     dark = frame.look is DARK
-    shade = (_DARK_SHADES if dark else _SHADES).get(score or 1)
-    return (
-        (frame.look.page, frame.look.muted if score is None else frame.look.text)
-        if shade is None
-        else (shade, (_INK_ON_DARK if dark else _INK)[score])
-    )
+    if score is None:
+        return frame.look.page, frame.look.muted
+    shade = (_DARK_SHADES if dark else _SHADES).get(score)
+    return (frame.look.page, frame.look.text) if shade is None else (shade, (_INK_ON_DARK if dark else _INK)[score])

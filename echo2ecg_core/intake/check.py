@@ -96,8 +96,8 @@ def _sample(ids: tuple[str, ...], prepare: Callable[[str], np.ndarray]) -> dict[
 def _compare(vectors, sample: list[str], fresh: list[np.ndarray]) -> tuple[bool, str]:
     if not sample:
         return True, "none stored yet"
-    stored, fresh = vectors.rows(sample), np.stack(fresh)
-    cosine = (stored * fresh).sum(1) / np.linalg.norm(stored, axis=1) / np.linalg.norm(fresh, axis=1)
+    stored, made = vectors.rows(sample), np.stack(fresh)
+    cosine = (stored * made).sum(1) / np.linalg.norm(stored, axis=1) / np.linalg.norm(made, axis=1)
     return (
         cosine.min() >= LOWEST_COSINE,
         f"{len(sample)} of {len(vectors)} embedded again, lowest cosine {cosine.min():.6f}",

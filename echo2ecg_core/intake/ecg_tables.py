@@ -106,7 +106,8 @@ def _in_another_case(folder: Path, path: Path, seen: dict[Path, dict[str, Path]]
         if here not in seen:
             seen[here] = {p.name.lower(): p for p in here.iterdir()} if here.is_dir() else {}
         names = seen[here]
-        here = names.get(part.lower()) or names.get(f"{part.lower()}.hea")
-        if here is None:
+        found = names.get(part.lower()) or names.get(f"{part.lower()}.hea")
+        if found is None:
             return None
+        here = found
     return here if here.is_file() else None

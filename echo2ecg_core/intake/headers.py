@@ -152,7 +152,8 @@ def _xml(path: Path) -> Header | None:
 
     if path.stat().st_size > MAX_XML_BYTES:
         return Header("", reason="It is XML of more than 16 MB, no ECG export.")
-    told, root = {}, ""
+    told: dict[str, str] = {}
+    root = ""
     try:
         for event, element in iterparse(path, events=("start", "end")):
             name = element.tag.rpartition("}")[2].lower()

@@ -20,6 +20,7 @@ from echo2ecg_core.intake.layouts.recognise import plan_of
 from echo2ecg_core.intake.options import Names, Options
 from echo2ecg_core.intake.plan import Plan, PlannedClip, PlannedEcg, PlannedPatient, PlannedStudy
 from echo2ecg_core.intake.pseudonyms import write_key
+from echo2ecg_core.phantom.mark import shows_mark
 from echo2ecg_core.progress import Progress, silent
 from echo2ecg_core.store.catalog import Catalog
 from echo2ecg_core.store.database import Workspace
@@ -153,12 +154,16 @@ class _Import:
         self.waiting = [e for e in plan.ecgs.values() if self.ids["ecg"][e.ecg_id] not in here]
         changes += self.catalog.set_ecg_times(
             {
-                self.ids["ecg"][e.ecg_id]: names.moment(e.ecg_time, e.patient_id)
+                self.ids["ecg"][e.ecg_id]: moment
                 for e in plan.ecgs.values()
-                if e.ecg_time and self.ids["ecg"][e.ecg_id] in here
+                if self.ids["ecg"][e.ecg_id] in here and (moment := self._moment(e)) is not None
             }
         )
         self.report.changed = [vars(c) for c in changes]
+
+    def _moment(self, planned: PlannedEcg) -> str | None:
+        """When a table says it was recorded; None where none does."""
+        return self.names.moment(planned.ecg_time, planned.patient_id) if planned.ecg_time else None
 
     def _patient(self, planned: PlannedPatient) -> NewPatient:
         id = self.ids["patient"][planned.patient_id]
@@ -200,7 +205,7 @@ class _Import:
             self.ids["patient"][planned.patient_id],
             self.names.record(record, planned.patient_id),
             self.names.moment(time, planned.patient_id),
-            self.ids["study"].get(planned.own_study_id),
+            self.ids["study"].get(planned.own_study_id or ""),
         )
 
     def _add_clips(self) -> None:
@@ -228,11 +233,12 @@ class _Import:
             if (study_id, file_hash) in here:
                 return None
             clip = read_clip(planned.path)
-            clip = clip if clip.synthetic and self.plan.synthetic else deidentified(clip)
+            simulated = self.plan.synthetic and clip.synthetic and shows_mark(clip.frames)
+            clip = clip if simulated else deidentified(clip)
         except Echo2ECGError as error:
             self._refuse(self._shown(planned.path), str(error))
             return None
-        whole = clip.synthetic and self.plan.synthetic and clip.format == "MP4"
+        whole = simulated and clip.format == "MP4"
         return NewClip(
             study_id,
             planned.path.read_bytes() if whole else encode_mp4(clip),
@@ -271,8 +277,7 @@ class _Import:
 def _read(ecg: PlannedEcg) -> EcgRecord:
     from echo2ecg_core.ecg.readers import read_ecg
 
-    told = {"unit": ecg.unit, "lead_order": ecg.lead_order}
-    return read_ecg(ecg.path, sampling_rate_hz=ecg.sampling_rate_hz, **{k: v for k, v in told.items() if v is not None})
+    return read_ecg(ecg.path, sampling_rate_hz=ecg.sampling_rate_hz, unit=ecg.unit, lead_order=ecg.lead_order)
 
 
 def _hash_of(path: Path) -> str:

@@ -157,7 +157,8 @@ def guess(table: Table, wanted: Iterable[str] = FIELDS) -> TableMap:
     Args:
         wanted: Fields that may be in it.
     """
-    columns, ignored, notes, allowed = {}, [], [], set(wanted)
+    columns: dict[str, Column] = {}
+    ignored, notes, allowed = [], [], set(wanted)
     exact, held = {name for name in table.columns if name in allowed}, {field_of(name)[0] for name in table.columns}
     for name in sorted(table.columns, key=lambda n: (n not in exact, table.columns.index(n))):
         field, unit = field_of(name)

@@ -135,7 +135,7 @@ class Plan:
         if known.patient_id != study.patient_id:
             self.problems.add(f"An echo study would belong to two patients{where}.", file, row, "study_id")
             return
-        if study.study_date and (known.study_date or "")[:10] == study.study_date[:10]:
+        if study.study_date and known.study_date and known.study_date[:10] == study.study_date[:10]:
             known.study_date = max(known.study_date, study.study_date, key=len)  # the same day, once with its hour
         else:
             known.study_date = self._one(known.study_date, study.study_date, "study_date", file, row)

@@ -38,7 +38,8 @@ def preview(folder: Path, workspace: Workspace, options: Options) -> dict:
     plan = plan_of(folder, options.layout, options.labels, options.told)
     with suppress(ImportRefused):  # the problems are told below, with everything else
         check(plan, workspace, options)
-    files = Counter(p.path.suffix.lower() or "without suffix" for p in (*plan.ecgs.values(), *plan.clips))
+    paths = [*(e.path for e in plan.ecgs.values()), *(c.path for c in plan.clips)]
+    files = Counter(path.suffix.lower() or "without suffix" for path in paths)
     return {
         "layout": plan.layout,
         "cohort": options.cohort or plan.cohort,

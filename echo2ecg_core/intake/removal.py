@@ -16,7 +16,7 @@ from echo2ecg_core.intake.ready_models import forget
 from echo2ecg_core.store import jobs
 from echo2ecg_core.store.database import Workspace
 from echo2ecg_core.store.paths import prepared_folder
-from echo2ecg_core.store.vectors import SUFFIX, VectorSet, load_vectors
+from echo2ecg_core.store.vectors import VectorSet, load_vectors, stored_sets
 
 _VECTOR_KINDS = {"ecg": "ecg", "ecg_aligned": "ecg", "clip": "clip", "study": "study", "study_aligned": "study"}
 
@@ -140,10 +140,7 @@ def _delete_rows(db: sqlite3.Connection, ids: dict[str, set[str]]) -> set[str]:
 def _drop_vectors(workspace: Workspace, ids: dict[str, set[str]]) -> int:
     """Take rows out of the stored vectors; a study that lost its only clip or all of its rows has none."""
     dropped = 0
-    for path in sorted(workspace.vectors.glob(f"*{SUFFIX}")):
-        kind, _, model_id = path.stem.partition("--")
-        if kind not in _VECTOR_KINDS:
-            continue
+    for kind, model_id in stored_sets(workspace.vectors):
         stored = load_vectors(workspace.vectors, kind, model_id)
         gone = ids[_VECTOR_KINDS[kind]] & set(stored.ids)
         if gone:

@@ -53,7 +53,7 @@ def repair_files(workspace: Workspace, progress: Progress = silent) -> str:
 
 def _archives(workspace: Workspace) -> list[dict]:
     """Parameters of the imports whose folder is still there, the newest of each folder and cohort, and of the demo."""
-    found = {}
+    found: dict[tuple[str, str | None], dict] = {}
     for job in jobs.jobs(workspace):
         folder = job.parameters.get("folder")
         if job.kind == "import" and folder and Path(folder).is_dir():

@@ -79,7 +79,7 @@ def settle_unit(values: pd.Series, name: str, column: str, told: str | None = No
     phenotype, band = PHENOTYPES[name], BANDS.get(name)
     known = factors(phenotype)
     if band is None or values.empty:
-        return Unit(told or phenotype.unit, known.get(told, 1.0))
+        return Unit(told or phenotype.unit, known.get(told or "", 1.0))
     candidates = [u for u in known if u not in _ONLY_WHEN_TOLD or u == told]
     fits = {u: (values * known[u]).between(*band) for u in candidates}
     if told:

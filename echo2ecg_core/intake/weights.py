@@ -77,6 +77,7 @@ def import_model(
     from echo2ecg_core.models.checkpoint import save_checkpoint
     from echo2ecg_core.models.import_weights import import_weights
     from echo2ecg_core.models.ready_heads import READY
+    from echo2ecg_core.models.specs import EcgInputSpec
 
     if kind not in KINDS:
         raise ModelError(f"There is no kind of weights {kind!r}; known: {', '.join(KINDS)}.", "Use auto.")
@@ -88,9 +89,8 @@ def import_model(
             "Use --kind auto, or give other files.",
         )
     told = {"sampling_rate_hz": sampling_rate_hz, "order": order}
-    spec = replace(
-        found.spec, ecg_input=replace(found.spec.ecg_input, **{k: v for k, v in told.items() if v is not None})
-    )
+    told = {key: value for key, value in told.items() if value is not None}
+    spec = replace(found.spec, ecg_input=EcgInputSpec.from_dict(found.spec.ecg_input.to_dict() | told))
     head = READY.get(found.kind)
     manifest = {
         "name": head.name if head else found.kind.replace("_", "-"),
@@ -100,7 +100,7 @@ def import_model(
         "ecg_input": {
             "sampling_rate_hz": spec.ecg_input.sampling_rate_hz,
             "order": spec.ecg_input.order,
-            "confirmed": [key for key, value in told.items() if value is not None],
+            "confirmed": list(told),
         },
         "missing": list(found.missing),
         "unexpected": list(found.unexpected),

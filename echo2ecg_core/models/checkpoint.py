@@ -10,7 +10,7 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,8 +22,8 @@ from torch import Tensor, nn
 
 from echo2ecg_core.errors import ModelError
 from echo2ecg_core.models.echo2ecg import Echo2ECG
-from echo2ecg_core.models.echo_encoder import clip_encoder_of
-from echo2ecg_core.models.ready_heads import READY
+from echo2ecg_core.models.echo_encoder import MViT, PhantomVideoNet, clip_encoder_of
+from echo2ecg_core.models.ready_heads import READY, ReadyHead
 from echo2ecg_core.models.specs import ModelSpec
 from echo2ecg_core.models.view_classifier import ViewClassifier
 
@@ -32,12 +32,19 @@ VERSION = 1
 RESERVED = ("format", "version", "spec", "weights", "sha256")
 COPY_AGAIN = "Copy the whole model folder again."
 PRECISIONS = {"float32": torch.float32, "float16": torch.float16}
-PARTS_OF_OURS = ("echo2ecg", "clip_encoder", "view_classifier")
-BUILDERS = {
+
+
+def _builder(head: ReadyHead) -> Callable[[ModelSpec], nn.Module]:
+    """A model of others has its sizes from its authors, not from a spec."""
+    return lambda spec: head.network()
+
+
+BUILDERS: dict[str, Callable[[ModelSpec], nn.Module]] = {
     "echo2ecg": Echo2ECG,
     "clip_encoder": lambda spec: clip_encoder_of(spec.clip_encoder),
     "view_classifier": lambda spec: ViewClassifier(),
-} | {kind: (lambda spec, head=head: head.network()) for kind, head in READY.items()}
+    **{kind: _builder(head) for kind, head in READY.items()},
+}
 
 
 @dataclass(frozen=True)
@@ -54,7 +61,7 @@ class Checkpoint:
     """
 
     echo2ecg: Echo2ECG | None
-    clip_encoder: nn.Module | None
+    clip_encoder: MViT | PhantomVideoNet | None
     view_classifier: ViewClassifier | None
     ready: nn.Module | None
     spec: ModelSpec
@@ -113,12 +120,19 @@ def load_checkpoint(folder: str | Path) -> Checkpoint:
     folder = Path(folder)
     manifest = read_manifest(folder)
     spec = ModelSpec.from_dict(manifest["spec"])
-    networks = {}
+    networks: dict[str, nn.Module] = {}
     for name, entry in manifest["weights"].items():
         state = _read_weights(folder / entry["file"], entry)
         networks[name] = _filled(name, BUILDERS[name](spec), state)
+    echo2ecg, clip_encoder = networks.get("echo2ecg"), networks.get("clip_encoder")
+    view_classifier = networks.get("view_classifier")
+    assert isinstance(echo2ecg, Echo2ECG | None)
+    assert isinstance(clip_encoder, MViT | PhantomVideoNet | None)
+    assert isinstance(view_classifier, ViewClassifier | None)
     return Checkpoint(
-        **{name: networks.get(name) for name in PARTS_OF_OURS},
+        echo2ecg=echo2ecg,
+        clip_encoder=clip_encoder,
+        view_classifier=view_classifier,
         ready=next((networks[kind] for kind in READY if kind in networks), None),
         spec=spec,
         manifest=manifest,

@@ -115,6 +115,8 @@ class EcgEncoder(nn.Module):
         spec: Sizes; `spec.n_samples` fixes the number of time patches.
     """
 
+    pos_embed_x: Tensor
+
     def __init__(self, spec: EcgEncoderSpec):
         super().__init__()
         self.spec = spec
@@ -238,6 +240,7 @@ class TokenPooling(nn.Module):
             return patches.mean(dim=1)
         if self.pooling == "max":
             return patches.amax(dim=1)
+        assert self.attention is not None
         pooled, _ = self.attention(patches)
         return pooled
 

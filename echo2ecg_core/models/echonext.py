@@ -48,6 +48,10 @@ class EchoNext(nn.Module):
     """Logits of the twelve findings; the published score is the sigmoid of each."""
 
     labels = LABELS
+    layer1: nn.Sequential
+    layer2: nn.Sequential
+    layer3: nn.Sequential
+    layer4: nn.Sequential
 
     def __init__(self):
         super().__init__()

@@ -6,7 +6,7 @@ it, and every missing and unexpected key is reported.
 """
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -96,13 +96,15 @@ def import_weights(
     """
     files = _files_of([paths] if isinstance(paths, str | Path) else paths)
     contents = _read_all(files)
-    components, networks, spec = contents.components, {}, ModelSpec()
-    missing, unexpected = [], list(contents.unexpected)
+    components, spec = contents.components, ModelSpec()
+    networks: dict[str, nn.Module] = {}
+    missing: list[str] = []
+    unexpected = list(contents.unexpected)
     if any(kind in components for kind in READY):
         return _ready(contents, files)
     if tower := {f"{name}.{key}": value for name in TOWERS for key, value in components.get(name, {}).items()}:
-        networks["echo2ecg"], lacking, extra = _towers(tower, allow_partial, n_samples, heads)
-        spec, missing, unexpected = networks["echo2ecg"].spec, missing + lacking, unexpected + extra
+        echo2ecg, missing, extra = _towers(tower, allow_partial, n_samples, heads)
+        networks["echo2ecg"], spec, unexpected = echo2ecg, echo2ecg.spec, unexpected + extra
     for component_name, name in ((VIDEO, "clip_encoder"), (VIEWS, "view_classifier")):
         if component_name in components:
             networks[name], lacking, extra = _video_network(component_name, components[component_name], allow_partial)
@@ -265,9 +267,10 @@ def _video_network(name: str, state: dict[str, Any], allow_partial: bool) -> tup
     if name == VIDEO:
         head = state.get("head.1.weight")
         dim = head.shape[0] if isinstance(head, Tensor) else 512
-        fresh, build = published_echo_encoder(MViT(dim)), echo_encoder_from
+        build: Callable[[Mapping[str, Tensor]], nn.Module] = echo_encoder_from
+        fresh: Mapping[str, Tensor] = published_echo_encoder(MViT(dim))
     else:
-        fresh, build = ViewClassifier().state_dict(), view_classifier_from
+        build, fresh = view_classifier_from, ViewClassifier().state_dict()
     missing, unexpected = _compared(state, fresh, allow_partial)
     return build({key: state.get(key, value) for key, value in fresh.items()}), missing, unexpected
 
@@ -288,9 +291,11 @@ def _compared(state: Mapping, expected: Mapping, allow_partial: bool) -> tuple[l
 
 def _with_clip_encoder(spec: ModelSpec, networks: Mapping[str, nn.Module]) -> ModelSpec:
     """The spec with the imported clip encoder; EchoPrime alone pads after normalising, Echo2ECG before."""
-    if "clip_encoder" not in networks:
+    clip_encoder = networks.get("clip_encoder")
+    if clip_encoder is None:
         return spec
-    dim = networks["clip_encoder"].head.out_features
+    assert isinstance(clip_encoder, MViT)
+    dim = clip_encoder.head.out_features
     if "echo2ecg" in networks and "study" in spec.parts:
         return replace(spec, clip_encoder=ClipEncoderSpec(dim=dim))
     padding = "before_normalising" if "echo2ecg" in networks else "after_normalising"

@@ -155,7 +155,7 @@ class PanEcho(nn.Module):
                 "Prepare the frames with prepare_panecho first.",
             )
         images = clips.reshape(-1, 3, *CLIP_SHAPE[2:])  # planes, not frames: see the module's docstring
-        return self.encoder["encoder"]["model"](images).unflatten(0, (len(clips), N_IMAGES))
+        return self.encoder.get_submodule("encoder.model")(images).unflatten(0, (len(clips), N_IMAGES))
 
     def embed(self, clips: Tensor) -> Tensor:
         """(b, 3, 16, 224, 224) -> (b, 768)."""

@@ -8,6 +8,7 @@ ConvNeXt-base.
 """
 
 from collections.abc import Mapping
+from typing import TypeVar
 
 import torch
 import torch.nn.functional as F
@@ -35,6 +36,8 @@ from echo2ecg_core.models.published_keys import (
 )
 from echo2ecg_core.models.specs import N_LEADS, EcgEncoderSpec, ModelSpec
 from echo2ecg_core.models.view_classifier import ViewClassifier
+
+Network = TypeVar("Network", bound=nn.Module)
 
 
 def ecg_encoder_from(state_dict: State, n_samples: int = 1008, heads: int | None = None) -> EcgEncoder:
@@ -128,7 +131,7 @@ def echo2ecg_from(state_dict: State, n_samples: int | None = None, heads: int | 
 
 def merged_echo2ecg(state: State, spec: ModelSpec) -> dict[str, Tensor]:
     """State dict of `Echo2ECG(spec)` from the published one; differentiable."""
-    ours = {}
+    ours: dict[str, Tensor] = {}
     if "ecg" in spec.parts:
         encoder = merged_ecg_encoder(component(state, "ecg_encoder."), spec.ecg_encoder)
         ours |= {f"ecg_encoder.{key}": value for key, value in encoder.items()}
@@ -212,7 +215,7 @@ def without_other_domains(checkpoint: Mapping) -> dict[str, Tensor]:
     return kept
 
 
-def _filled(network: nn.Module, state: State, names: tuple[tuple[str, str], ...]) -> nn.Module:
+def _filled(network: Network, state: State, names: tuple[tuple[str, str], ...]) -> Network:
     """A network built on "meta" with the renamed tensors of a published state dict."""
     shapes = {_renamed(key, names, back=True): tuple(value.shape) for key, value in network.state_dict().items()}
     check_state(state, shapes)
@@ -256,7 +259,7 @@ def published_echo2ecg(network: Echo2ECG) -> dict[str, Tensor]:
     spec, state = network.spec, network.state_dict()
     if spec.alignment.head != "linear" or spec.study.pooling == "cls" or spec.ecg_encoder.pooling == "attention":
         raise ModelError("The published layout has no place for this model's alignment head or pooling.")
-    theirs = {}
+    theirs: dict[str, Tensor] = {}
     if "ecg" in spec.parts:
         theirs |= {f"ecg_encoder.{key}": value for key, value in published_ecg_encoder(network.ecg_encoder).items()}
     for published_name, name in TOWER_NAMES:

@@ -70,6 +70,7 @@ class Estimate:
 
     def chance_at_most(self, limit: float) -> float:
         """Probability that the measured value is at most `limit`, kept off 0 and 1 by the number of samples."""
+        assert self.samples is not None, "there are no chances without calibration"
         return float((np.sum(self.samples <= limit) + 0.5) / (len(self.samples) + 1))
 
 
@@ -174,7 +175,7 @@ def _ridge(x: np.ndarray, labels: dict[str, np.ndarray], patients: np.ndarray) -
     together: dict[bytes, list[str]] = {}
     for name, values in labels.items():
         together.setdefault(np.isfinite(values).tobytes(), []).append(name)
-    heads = {}
+    heads: dict[str, tuple[np.ndarray, float]] = {}
     for names in together.values():
         known = np.isfinite(labels[names[0]])
         y = np.stack([labels[name][known] for name in names], 1)

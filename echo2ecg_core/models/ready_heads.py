@@ -79,7 +79,7 @@ class ReadyHead:
     size: str
     trained_on: str
     left_out: str
-    embed: Callable[[nn.Module, Tensor], Tensor] | None = None
+    embed: Callable[..., Tensor] | None = None
     wanted_hz: float = 0.0
     needs_numbers: bool = False
     optional: tuple[str, ...] = ()

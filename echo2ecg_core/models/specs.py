@@ -15,6 +15,7 @@ N_LEADS = 12
 PARTS = ("ecg", "ecg_alignment", "study")
 
 
+@dataclass(frozen=True)
 class _Spec:
     """Turns the dataclasses below into plain dictionaries and back."""
 

@@ -9,6 +9,7 @@ import.
 import pickle
 import re
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -59,7 +60,9 @@ def read_weight_file(path: Path) -> tuple[Any, tuple[str, ...]]:
     _check_beginning(path)
     replaced = _read_configuration_names(path)
     names = {*replaced, *NUMPY_SCALARS}  # in the old format, whose names cannot be listed, numbers alone are let in
-    stand_ins = [(_plain_dict if name == "collections.defaultdict" else Placeholder, name) for name in names]
+    stand_ins: list[Callable[..., Any] | tuple[Callable[..., Any], str]] = [
+        (_plain_dict if name == "collections.defaultdict" else Placeholder, name) for name in names
+    ]
     try:
         if zipfile.is_zipfile(path):
             _check_sums(path)

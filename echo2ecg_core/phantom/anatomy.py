@@ -6,6 +6,7 @@ effect; the size is ours unless a number is quoted. Parameters are frozen.
 """
 
 import math
+from typing import TypedDict
 
 import numpy as np
 
@@ -188,10 +189,20 @@ def draw_lavi(
     return float(np.clip(lavi * math.exp(rng.normal(0, 0.17)), 12, 120))
 
 
+class RightHeart(TypedDict):
+    """RVSP (mmHg), RV basal diameter (mm), TAPSE (cm), right atrial area (cm2), tricuspid grade 0-3."""
+
+    rvsp: float
+    rv_basal_diameter: float
+    tapse: float
+    ra_area: float
+    tr_grade: int
+
+
 def draw_right_heart(
     rng: np.random.Generator, sex: str, age_years: float, found: tuple[str, ...], lvef: float, lavi: float, rhythm: str,
     valves: dict[str, int],
-) -> dict[str, float]:  # fmt: skip
+) -> RightHeart:  # fmt: skip
     """RVSP (mmHg), RV basal diameter (mm), TAPSE (cm), right atrial area (cm2) and tricuspid grade.
 
     Healthy RVSP about 25, RV 33 +- 4 mm, TAPSE 2.4 +- 0.35 (the last two ASE/EACVI 2015; see also Rudski et al., J Am
@@ -217,10 +228,18 @@ def draw_right_heart(
     }  # fmt: skip
 
 
+class Intervals(TypedDict):
+    """Mean ventricular rate, PR interval (meaningless in AF) and QRS duration."""
+
+    heart_rate_bpm: float
+    pr_ms: float
+    qrs_ms: float
+
+
 def draw_intervals(
     rng: np.random.Generator, sex: str, age_years: float, lvef: float, lvedv: float, mass_g: float, lavi: float,
     fibrosis: float, rhythm: str, conduction: str, first_degree_block: bool,
-) -> dict[str, float]:  # fmt: skip
+) -> Intervals:  # fmt: skip
     """Mean ventricular rate (bpm), PR and QRS (ms).
 
     QRS 92 (men) / 86 ms (women) +- 7 (36,299 healthy women of the Women's Health Initiative: QRS 85 +- 8, PR 158, rate

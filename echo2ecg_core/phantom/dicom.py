@@ -8,11 +8,15 @@ import io
 import uuid
 from dataclasses import dataclass
 from datetime import date
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from echo2ecg_core.echo.dicom import PHANTOM_MANUFACTURER
 from echo2ecg_core.phantom.echo import PhantomClip
+
+if TYPE_CHECKING:
+    from pydicom.uid import UID
 
 JPEG_QUALITY = 88
 CENTIMETRES, TWO_DIMENSIONAL, TISSUE, COLOUR_FLOW = 3, 1, 1, 2  # DICOM PS3.3 C.8.5.5
@@ -82,9 +86,11 @@ def encode_dicom(
     return buffer.getvalue()
 
 
-def _uid(*parts: str) -> str:
+def _uid(*parts: str) -> "UID":
     """A UID that follows from the parts (2.25 + UUID, DICOM PS3.5 B.2)."""
-    return f"2.25.{uuid.uuid5(uuid.NAMESPACE_OID, ' '.join(('echo2ecg phantom', *parts))).int}"
+    from pydicom.uid import UID
+
+    return UID(f"2.25.{uuid.uuid5(uuid.NAMESPACE_OID, ' '.join(('echo2ecg phantom', *parts))).int}")
 
 
 def _describe_time(ds, clip: PhantomClip) -> None:

@@ -4,6 +4,8 @@ Red is towards the probe, blue away; speeds beyond the scale wrap, and turbulent
 every machine. Imported only while rendering (numba).
 """
 
+from typing import Any
+
 import numpy as np
 from numba import njit
 
@@ -11,7 +13,7 @@ from echo2ecg_core.phantom.machine import TOP_PX, Machine
 from echo2ecg_core.phantom.speckle import scatter
 from echo2ecg_core.phantom.structures import ColourBox, Scene
 
-_OPTIONS = {"cache": True, "fastmath": True, "nogil": True}
+_OPTIONS: dict[str, Any] = {"cache": True, "fastmath": True, "nogil": True}
 SHOWN_FROM = 0.08  # wall filter: slower blood stays gray
 
 

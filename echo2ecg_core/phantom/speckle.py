@@ -6,6 +6,8 @@ coordinates, hence move and deform with it; blurring the complex field with the 
 its magnitude gives fully developed speckle whose grain grows with depth. The picture is scan-converted last.
 """
 
+from typing import Any
+
 import numpy as np
 from numba import njit
 
@@ -14,7 +16,7 @@ N_DIRECTIONS = 256
 RADIUS_IN, RADIUS_OUT, ALONG, THICKNESS, NORMAL_X, NORMAL_Y = range(6)
 TEXTURE = 256
 CELL_MM = 0.55
-_OPTIONS = {"cache": True, "fastmath": True, "nogil": True, "boundscheck": False}
+_OPTIONS: dict[str, Any] = {"cache": True, "fastmath": True, "nogil": True, "boundscheck": False}
 
 
 @njit(**_OPTIONS)

@@ -150,7 +150,7 @@ class LeftVentricle:
             volumes = np.concatenate([self._volume(np.ones(1), a) for a in amplitudes])
             if volumes[-1] <= self._heart.lvesv:
                 break
-            mean = np.mean(list(self._motion.values()))  # too few moving segments for this LVEF: let the others help
+            mean = float(np.mean(list(self._motion.values())))  # too few segments move for this LVEF: others help
             self._motion = {name: 0.6 * value + 0.4 * mean for name, value in self._motion.items()}
             fullest = max(self._motion.values())
         self._amplitude = float(np.interp(-self._heart.lvesv, -volumes, amplitudes))
@@ -184,7 +184,7 @@ class LeftVentricle:
 
     def _strain(self, motion: np.ndarray) -> np.ndarray:
         """Longitudinal shortening at end-systole for wall motion `motion`; 82 % of the axis' loss is the base's."""
-        mean = max(np.mean(list(self._motion.values())), 0.02)
+        mean = max(float(np.mean(list(self._motion.values()))), 0.02)
         return np.clip(0.82 * self._shortening * motion / mean, 0, 0.4)
 
     def _deform(self, walls: Walls, strength: np.ndarray, amplitude: float) -> tuple[np.ndarray, np.ndarray]:

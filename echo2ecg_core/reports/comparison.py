@@ -6,7 +6,7 @@ report's own model, ECG by ECG.
 """
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 from echo2ecg_core.figures.notation import MISSING, number
 from echo2ecg_core.figures.scores import (
@@ -17,7 +17,7 @@ from echo2ecg_core.figures.scores import (
     score_value,
     size_beside,
 )
-from echo2ecg_core.figures.tables import SCORE_PARTS, Cell, Column, Mark, Table, number_cell, text_cell
+from echo2ecg_core.figures.tables import SCORE_PARTS, Cell, Column, Mark, Table, text_cell
 from echo2ecg_core.phenotypes import PHENOTYPES
 from echo2ecg_core.reports.document import READOUTS, Encoder, Report
 
@@ -34,7 +34,7 @@ def main_score(report: Report, task: str) -> str:
 
 def task_short(task: dict) -> str:
     """The clinical abbreviation of a task's phenotype, else its label."""
-    phenotype = PHENOTYPES.get(task.get("phenotype"))
+    phenotype = PHENOTYPES.get(task.get("phenotype") or "")
     return phenotype.short if phenotype else task["label"]
 
 
@@ -42,12 +42,12 @@ def score_cell(triple: list | None, metric: str, phenotype: str | None = None, *
     """A score with its interval in parentheses and all three numbers behind it."""
     if not triple or triple[0] is None:
         return Cell(MISSING)
-    interval = score_interval(*triple[1:], metric, phenotype)
+    interval = score_interval(triple[1], triple[2], metric, phenotype)
     detail = "" if interval == MISSING else f"({interval})"
     return Cell(score_value(triple[0], metric, phenotype), tuple(triple), detail, strong)
 
 
-def score_limits(triples: list[list], metric: str) -> tuple[float, float]:
+def score_limits(triples: Iterable[Sequence[float | None] | None], metric: str) -> tuple[float, float]:
     """Round ends of an axis that holds all of these scores."""
     ends = [end for triple in triples if triple for end in triple if end is not None and end == end]
     if not ends:
@@ -87,7 +87,7 @@ def models_table(report: Report, finding: str, readout: str) -> Table:
         columns.append(
             Column(f"{task_short(report.data['tasks'][value_task])} error", "value_error", True, SCORE_PARTS)
         )
-    columns.append(Column("Recall at 10", "recall_at_10", True))
+    columns.append(Column("Recall at 10", "recall_at_10", True, SCORE_PARTS))
     rows = []
     for encoder in encoders:
         cells = [
@@ -154,7 +154,8 @@ def _whisker(encoder: Encoder, task: str, metric: str, limits: tuple[float, floa
     low, high = limits
     ends = [triple[0] if end is None else end for end in triple]
     value, left, right = (100 * (min(max(end, low), high) - low) / (high - low) for end in ends)
-    words = f"{encoder.label}: {score_value(triple[0], metric)}, interval {score_interval(*triple[1:], metric)}"
+    told = score_interval(triple[1], triple[2], metric)
+    words = f"{encoder.label}: {score_value(triple[0], metric)}, interval {told}"
     return Cell(words, mark=Mark(value, left, right, SERIES_OF_KIND.get(encoder.kind, 1)))
 
 
@@ -164,13 +165,7 @@ def _recall_at_10(report: Report, encoder: Encoder) -> Cell:
         if encoder.kind == "model"
         else next((r for r in report.beside if r.model["id"] == encoder.model_id), None)
     )
-    value = owner and plain_score(owner.section("retrieval", "ecg_to_study").get("recall@10"))
-    return number_cell(value, number(value, 2)) if value is not None else Cell(MISSING)
-
-
-def plain_score(found) -> float | None:
-    """A score that may come alone or with its interval."""
-    return found[0] if isinstance(found, list) else found
+    return score_cell(owner and owner.retrieval_score("ecg_to_study", "recall@10"), "recall@10")
 
 
 def reference_of(report: Report, task: str) -> tuple[str, str | None]:
@@ -254,7 +249,7 @@ def _direct_rows(report: Report, names: dict[str, str]) -> Iterator[tuple[Cell, 
             model = report.model_row(readout)
             for encoder in (e for e in report.encoders(readout) if e.kind == "beside"):
                 cell = direct_cell(report, task, encoder, readout)
-                if cell.values:
+                if cell.values and model.row_key:
                     words = f"{encoder.label}, {beside_name(report, encoder.model_id)}, {READOUTS[readout]}"
                     yield (
                         text_cell(meta["label"]),

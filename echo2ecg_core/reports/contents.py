@@ -72,9 +72,10 @@ def fingerprint(workspace: Workspace) -> str:
 def changes(then: dict, now: dict) -> str:
     """What differs between two `contents`, in one sentence; "" where nothing does."""
     found = []
-    for key, words in COUNTED.items():
+    for key, (one, many) in COUNTED.items():
         if gain := now[key] - then.get(key, now[key]):
-            found.append(f"{count(abs(gain))} {words[abs(gain) > 1]} {'added' if gain > 0 else 'removed'}")
+            what = many if abs(gain) > 1 else one
+            found.append(f"{count(abs(gain))} {what} {'added' if gain > 0 else 'removed'}")
     for key, word, words in DIGESTS:  # where something came or went its digest says nothing new
         if now[word] == then.get(word, now[word]) and then.get(key, now[key]) != now[key]:
             found.append(words)

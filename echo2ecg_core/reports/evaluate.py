@@ -96,7 +96,8 @@ def evaluate(
         *imported,
     ]
     parts = {role: split_of(table, role, encoders[0].vectors) for role in ("train", "validation", "test")}
-    notes += [*left_out, *unanswerable(*parts.values(), judged=split).values()]
+    reasons = unanswerable(parts["train"], parts["validation"], parts["test"], judged=split)
+    notes += [*left_out, *reasons.values()]
     notes += [f"Retrieval is left out: {why}"] if (why := why_no_studies(card)) else []
     rows = [
         row
@@ -201,8 +202,8 @@ def _words(model) -> str:
 
 def _rows(encoder: Encoder, table: pd.DataFrame, progress: Progress) -> list[Row]:
     progress(0.0, f"Reading out: {encoder.label}")
-    splits = [split_of(table, role, encoder.vectors) for role in ("train", "validation", "test")]
-    rows = evaluate_encoder(encoder.key, *splits, encoder.readouts, level=LEVEL)
+    train, validation, test = (split_of(table, role, encoder.vectors) for role in ("train", "validation", "test"))
+    rows = evaluate_encoder(encoder.key, train, validation, test, encoder.readouts, level=LEVEL)
     return [replace(row, encoder=encoder.label) for row in rows]
 
 
@@ -334,6 +335,7 @@ def _retrieval(workspace: Workspace, card: ModelCard, model, table: pd.DataFrame
         list(table.study_id),
         values,
         list(seen.patient_id),
+        LEVEL,
     )
 
 

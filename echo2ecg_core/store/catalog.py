@@ -226,6 +226,10 @@ class Catalog:
         """One row a clip: clip_id, study_id, view, view_confidence, fps, n_frames, …"""
         return self._table(f"SELECT * FROM clips WHERE {_WHOLE} ORDER BY clip_id")
 
+    def views_of_studies(self) -> pd.DataFrame:
+        """The named views (view) that a study (study_id) has clips of, each once."""
+        return self._table(f"SELECT DISTINCT study_id, view FROM clips WHERE view NOT NULL AND {_WHOLE}")
+
     def clip_files(self) -> tuple[set[tuple[str, str]], dict[str, int]]:
         """(study_id, hash of the file) of the clips that are here, and by study how many came in without a hash."""
         with self.workspace.connect() as db:

@@ -1,15 +1,15 @@
 """Vectors of one kind made by one model, with the ids they belong to, and the nearest of them to a query.
 
-Ids and numbers live in one safetensors file that is replaced in one step, so they can never disagree and a crash
-leaves the previous file. Work is "ids that have no vector" (`missing`), therefore a damaged file is set aside and its
-vectors are simply made again. Search is exact (faiss, flat, half precision): approximate indexes pay above two million.
+They lie in one file and the segments appended to it (segments.py), so that a save costs what is new. Work is "ids that
+have no vector" (`missing`), therefore a damaged file is set aside and its vectors are simply made again. Search is
+exact (faiss, flat, half precision): approximate indexes pay above two million.
 """
 
-import json
 import os
 import re
 import threading
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -17,13 +17,23 @@ from pathlib import Path
 import numpy as np
 
 from echo2ecg_core.errors import ModelError, StoreError
-from echo2ecg_core.store.database import write_atomically
+from echo2ecg_core.store.segments import (
+    SUFFIX,
+    Part,
+    alone,
+    append_segment,
+    files_of,
+    read_part,
+    segments_folder,
+    segments_of,
+    state_of,
+    write_whole,
+)
 
 KINDS = ("clip", "study", "study_aligned", "ecg", "ecg_aligned")
-SUFFIX = ".safetensors"
 KEPT_FILES = 6  # what the pages ask of one model; of each file the newest version alone
 
-_kept: dict[Path, tuple[tuple[int, int, int], "VectorSet"]] = {}
+_kept: dict[Path, tuple[tuple, "VectorSet"]] = {}
 _reading = threading.Lock()
 
 
@@ -35,7 +45,7 @@ class VectorSet:
         kind: What the rows are, one of `KINDS`.
         model_id: The model (for "clip": the clip encoder) that made them.
         ids: (n,) str, unique.
-        matrix: (n, d) float32 or float16, finite.
+        matrix: (n, d) float32 or float16, finite; of stored vectors mapped from their file, not to be written to.
         input: How the ECGs were prepared for the network (JSON of the input spec); "" for other kinds.
     """
 
@@ -109,7 +119,7 @@ class VectorSet:
         return index
 
     def nearest(
-        self, query: np.ndarray, k: int, *, model_id: str, among: Iterable[str] | None = None
+        self, query: np.ndarray, k: int, *, model_id: str, among: Iterable[str] | np.ndarray | None = None
     ) -> tuple[list[str], np.ndarray]:
         """The k ids whose vectors have the highest cosine with the query, best first.
 
@@ -117,7 +127,8 @@ class VectorSet:
             query: (d,) vector made by `model_id`, any length above zero.
             k: How many; fewer come back when fewer exist.
             model_id: The model that made the query.
-            among: Only these ids are candidates (None: all); ids without a vector are passed over.
+            among: Which are candidates: rows as (n,) bool, or ids, of which those without a vector are passed over;
+                None: all.
 
         Returns:
             ids and their cosines, (<=k,) float32, -1 to 1.
@@ -138,108 +149,194 @@ class VectorSet:
                 f"{self.dim}.",
                 "Embed the archive again: its vectors belong to an earlier version of this model.",
             )
-        candidates = None if among is None else [self.row_of[i] for i in dict.fromkeys(among) if i in self.row_of]
-        k = min(k, len(self) if candidates is None else len(candidates))
+        candidates = self._candidates(among)
+        k = min(k, len(self) if candidates is None else int(candidates.sum()))
         if k <= 0:
             return [], np.empty(0, np.float32)
         return self._search(_normalised(query), k, candidates)
 
-    def _search(self, query: np.ndarray, k: int, candidates: list[int] | None) -> tuple[list[str], np.ndarray]:
+    def _candidates(self, among: Iterable[str] | np.ndarray | None) -> np.ndarray | None:
+        """The rows that may be found, (n,) bool."""
+        if among is None or (isinstance(among, np.ndarray) and among.dtype == bool):
+            return among
+        candidates = np.zeros(len(self), bool)
+        candidates[[self.row_of[i] for i in among if i in self.row_of]] = True
+        return candidates
+
+    def _search(self, query: np.ndarray, k: int, candidates: np.ndarray | None) -> tuple[list[str], np.ndarray]:
         """Ids and cosines of the k best rows for a normalised (1, d) query."""
         import faiss
 
         chosen = None
         if candidates is not None:
-            chosen = faiss.SearchParameters(sel=faiss.IDSelectorBatch(np.asarray(candidates, np.int64)))
+            bits = np.packbits(candidates, bitorder="little")
+            chosen = faiss.SearchParameters(sel=faiss.IDSelectorBitmap(bits))
         cosines, rows = self._index.search(query, k, params=chosen)
         return [self.ids[row] for row in rows[0]], np.clip(cosines[0], -1, 1)
 
+    @cached_property
+    def _squared_lengths(self) -> np.ndarray:
+        return np.einsum("nd,nd->n", self.matrix, self.matrix, dtype=np.float32)
+
+    def by_distance(self, query: np.ndarray, among: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
+        """Rows and Euclidean distances of the k rows nearest to a query, nearest first.
+
+        Chosen by |a|^2 - 2ab, one product of the matrix and no copy of it; k more than are wanted are measured anew, as
+        that difference is exact to about 1e-6 of the lengths only.
+
+        Args:
+            query: (d,).
+            among: (n,) bool, the candidates.
+            k: How many; fewer come back when fewer exist.
+        """
+        rank = self._squared_lengths - 2 * (self.matrix @ np.asarray(query, self.matrix.dtype))
+        rank[~among] = np.inf
+        wanted = min(2 * k, int(among.sum()))
+        if not wanted:
+            return np.empty(0, int), np.empty(0, np.float32)
+        rows = np.sort(np.argpartition(rank, wanted - 1)[:wanted])
+        distance = np.linalg.norm(self.matrix[rows] - query, axis=1)
+        order = np.argsort(distance, kind="stable")[:k]
+        return rows[order], distance[order]
+
     def save(self, folder: Path) -> Path:
-        """Write the set to its file in one step: a reader sees the old file or the new one, never a part.
+        """Store exactly this set, in place of whatever is stored; a reader sees the old one or the new one.
 
         Raises:
-            StoreError: The folder cannot be written.
+            StoreError: The folder cannot be written, or a number is not finite.
         """
-        from safetensors.numpy import save
-
-        content = save(
-            {"matrix": np.ascontiguousarray(self.matrix)},
-            metadata={"kind": self.kind, "model_id": self.model_id, "ids": json.dumps(self.ids), "input": self.input},
-        )
-        target = vectors_path(folder, self.kind, self.model_id)
-        try:
-            write_atomically(target, content)
-        except OSError as error:
-            raise StoreError(
-                f"The {self.kind} vectors cannot be written: {error.strerror}.",
-                "Free some space or check the folder's rights.",
-            ) from error
-        return target
+        path = vectors_path(folder, self.kind, self.model_id)
+        _check(self.ids, self.matrix, None)
+        part = Part(self.ids, self.matrix, self.input)
+        return write_whole(path, self.kind, self.model_id, part, segments_of(path))
 
 
 def vectors_path(folder: Path, kind: str, model_id: str) -> Path:
-    """The file of one kind of vectors of one model."""
+    """The whole file of one kind of vectors of one model; segments lie beside it (segments.py)."""
     if kind not in KINDS:
         raise ValueError(f"kind must be one of {KINDS}, found {kind!r}")
     return Path(folder) / f"{kind}--{re.sub(r'[^A-Za-z0-9._-]', '_', model_id)}{SUFFIX}"
+
+
+def vectors_state(folder: Path, kind: str, model_id: str) -> tuple:
+    """A key that changes whenever `load_vectors` would give something else; () when nothing is stored.
+
+    Raises:
+        StoreError: The whole file is damaged.
+    """
+    while True:
+        try:
+            return tuple(state_of(path) for path in files_of(vectors_path(folder, kind, model_id)))
+        except FileNotFoundError:  # merged just now
+            continue
+
+
+def stored_sets(folder: Path) -> list[tuple[str, str]]:
+    """Kind and model id of every set that is stored."""
+    places = [*Path(folder).glob(f"*--*{SUFFIX}"), *Path(folder).glob("segments/*--*")]
+    names = {path.name.removesuffix(SUFFIX) for path in places}
+    found = (name.partition("--") for name in sorted(names))
+    return [(kind, model_id) for kind, _, model_id in found if kind in KINDS]
+
+
+def append_vectors(
+    folder: Path, kind: str, model_id: str, ids: Sequence[str], matrix: np.ndarray, input: str = ""
+) -> None:
+    """Store new vectors beside those that are there; costs what is new. A vector that is there is replaced.
+
+    Args:
+        ids: (m,) unique ids.
+        matrix: (m, d) finite numbers, kept as float32.
+        input: How the ECGs were prepared; vectors prepared otherwise than the newest count no more.
+
+    Raises:
+        StoreError: Counts disagree, ids repeat, a number is not finite, or the folder cannot be written.
+    """
+    new = np.asarray(matrix, np.float32)
+    _check(ids, new, None)
+    append_segment(vectors_path(folder, kind, model_id), kind, model_id, Part(tuple(map(str, ids)), new, input))
+
+
+def merge_vectors(folder: Path, kind: str, model_id: str) -> None:
+    """Make one file of all segments; what is appended meanwhile stays a segment.
+
+    Raises:
+        StoreError: A file is damaged, or the folder cannot be written.
+    """
+    path = vectors_path(folder, kind, model_id)
+    if not segments_of(path):
+        return
+    with alone(path):
+        merged, whole = segments_of(path), load_vectors(folder, kind, model_id)
+        if merged:
+            write_whole(path, kind, model_id, Part(whole.ids, whole.matrix, whole.input), merged)
 
 
 def load_vectors(folder: Path, kind: str, model_id: str) -> VectorSet:
     """The stored set, or an empty one when nothing has been stored yet; read (and indexed) once a process and version.
 
     Raises:
-        StoreError: The file is damaged or holds something else.
+        StoreError: A file is damaged or holds something else.
     """
     path = vectors_path(folder, kind, model_id)
-    try:
-        found = path.stat()
-    except FileNotFoundError:
-        with _reading:
-            _kept.pop(path, None)
-        return VectorSet(kind, model_id, (), np.empty((0, 0), np.float32))
-    version = found.st_ino, found.st_mtime_ns, found.st_size
     with _reading:  # two pages that ask at once read once
-        known, vectors = _kept.pop(path, (None, None))
-        if known != version:
-            vectors = None  # let go of the old matrix before the new one is read
-            vectors = _read(path, kind, model_id, version[2])
-        _kept[path] = version, vectors  # at the end: the last used
+        known, vectors = _kept.pop(path, ((), None))
+        while (state := vectors_state(folder, kind, model_id)) and (known != state or vectors is None):
+            grown = bool(known) and state[: len(known)] == known
+            vectors = vectors if grown else None  # let go of the old matrix before the new one is read
+            try:
+                parts = [read_part(_place(path, name), kind, model_id) for name, *_ in state[len(known) * grown :]]
+            except FileNotFoundError:  # merged just now
+                continue
+            known, vectors = state, _joined(kind, model_id, vectors, parts)
+        if not state:
+            return VectorSet(kind, model_id, (), np.empty((0, 0), np.float32))
+        _kept[path] = known, vectors  # at the end: the last used
         while len(_kept) > KEPT_FILES:
             _kept.pop(next(iter(_kept)))
         return vectors
 
 
-def _read(path: Path, kind: str, model_id: str, size: int) -> VectorSet:
-    """The set in a file of `size` bytes."""
-    from safetensors import SafetensorError, safe_open
-
-    try:
-        with safe_open(path, framework="numpy") as file:
-            about, matrix = file.metadata() or {}, file.get_tensor("matrix")
-        ids = tuple(json.loads(about["ids"]))
-        _check(ids, matrix, None)
-    except (SafetensorError, OSError, KeyError, ValueError, StoreError) as error:
-        raise StoreError(
-            f"The file of the {kind} vectors of model {model_id} is damaged ({size} bytes).",
-            "Run the embedding job: it sets the file aside and makes these vectors again.",
-        ) from error
-    if (about.get("kind"), about.get("model_id")) != (kind, model_id):
-        raise StoreError(
-            f"Expected {kind} vectors of model {model_id}, found {about.get('kind')} vectors of model "
-            f"{about.get('model_id')}.",
-            "Put the file back under its own name, or run the embedding job.",
-        )
-    return VectorSet(kind, model_id, ids, matrix, about.get("input", ""))
-
-
 def recover_vectors(folder: Path, kind: str, model_id: str) -> VectorSet:
-    """The stored set; a damaged file is renamed to `.damaged` and an empty set comes back, to be filled again."""
+    """The stored set; a damaged file is renamed to `.damaged`, and what it held is missing, to be made again."""
     path = vectors_path(folder, kind, model_id)
-    try:
-        return load_vectors(folder, kind, model_id)
-    except StoreError:
-        os.replace(path, path.with_suffix(".damaged"))
-        return load_vectors(folder, kind, model_id)
+    for file in [*([path] if path.exists() else ()), *segments_of(path)]:
+        try:
+            read_part(file, kind, model_id)
+        except StoreError:
+            with suppress(FileNotFoundError):  # another process did so
+                os.replace(file, file.with_suffix(".damaged"))
+        except FileNotFoundError:  # merged just now
+            pass
+    return load_vectors(folder, kind, model_id)
+
+
+def _place(whole: Path, name: str) -> Path:
+    """Where a file of a set lies, by its name."""
+    return whole if name == whole.name else segments_folder(whole) / name
+
+
+def _joined(kind: str, model_id: str, known: VectorSet | None, parts: list[Part]) -> VectorSet:
+    """One set of what is known and what was appended: of an id the newest row, of other preparations nothing."""
+    parts = ([] if known is None else [Part(known.ids, known.matrix, known.input)]) + parts
+    prepared = parts[-1].input
+    parts = [part for part in parts if part.input == prepared]
+    filled = [part for part in parts if len(part.ids)]
+    if len(filled) < 2:
+        only = (filled or parts)[0]
+        return VectorSet(kind, model_id, only.ids, only.matrix, prepared)
+    if len({part.matrix.shape[1] for part in filled}) > 1:
+        raise StoreError(
+            f"The files of the {kind} vectors of model {model_id} hold vectors of different lengths.",
+            "Take the folder of vectors away and run the embedding job: it makes them again.",
+        )
+    ids = [i for part in filled for i in part.ids]
+    matrix = np.concatenate([part.matrix for part in filled])
+    newest = {i: row for row, i in enumerate(ids)}
+    if len(newest) < len(ids):
+        rows = sorted(newest.values())
+        ids, matrix = [ids[row] for row in rows], matrix[rows]
+    return VectorSet(kind, model_id, tuple(ids), matrix, prepared)
 
 
 def _check(ids: Sequence[str], matrix: np.ndarray, dim: int | None) -> None:

@@ -46,7 +46,8 @@ def train_clip_encoder(
     """
     torch.manual_seed(parameters.seed)
     rng = np.random.default_rng(parameters.seed)
-    network = PhantomVideoNet().train().to(memory_format=torch.channels_last_3d)  # 1.3 times as fast on a CPU
+    network = PhantomVideoNet().train()
+    network.to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload]  # torch's stubs lack this form
     projection = torch.nn.Linear(512, 128)  # contrast happens behind a projection that is thrown away (SimCLR)
     weights = [*network.parameters(), *projection.parameters()]
     optimizer = torch.optim.AdamW(weights, lr=parameters.lr, weight_decay=parameters.weight_decay)
@@ -113,7 +114,7 @@ def whiten(network: PhantomVideoNet, vectors: np.ndarray, shrinkage: float = 0.5
     scale = 1 / np.sqrt(variances.clip(0) + shrinkage * variances.mean())
     forward, back = (torch.from_numpy((directions * s) @ directions.T).float() for s in (scale, 1 / scale))
     mean = torch.from_numpy(mean).float()
-    network.view_head.bias += network.view_head.weight @ mean
+    network.view_head.bias.add_(network.view_head.weight @ mean)
     network.view_head.weight.copy_(network.view_head.weight @ back)
     network.head.bias.copy_(forward @ (network.head.bias - mean))
     network.head.weight.copy_(forward @ network.head.weight)

@@ -106,6 +106,7 @@ class PreparedPairs:
         """
         rows = [self.clips_of[s][:max_views] for s in studies]
         if dropout:
+            assert rng is not None, "who is left out has to be drawn"
             rows = [_some(r, dropout, rng) for r in rows]
         most = max(len(r) for r in rows)
         views = np.zeros((len(rows), most, self.clips.shape[1]), np.float32)

@@ -6,12 +6,14 @@ The defaults are the paper's (arXiv 2603.08505) and its public configuration, to
 
 import math
 from dataclasses import dataclass, field
+from typing import Literal, get_args
 
 from echo2ecg_core.ecg.augment_spec import AugmentationSpec
 from echo2ecg_core.errors import Echo2ECGError
 
 OBJECTIVES = ("contrastive", "masked")
-PRECISIONS = ("32-true", "bf16-mixed")
+Precision = Literal["32-true", "bf16-mixed"]
+PRECISIONS = get_args(Precision)
 EPOCHS_OF = ("pairs", "patients")
 
 
@@ -51,7 +53,7 @@ class RunParameters:
     layer_decay: float = 0.75
     weight_decay: float = 1e-7
     clip_norm: float | None = None
-    precision: str = "bf16-mixed"
+    precision: Precision = "bf16-mixed"
     mask_ratio: float = 0.75
     seed: int = 7
     augmentation: AugmentationSpec = field(default_factory=AugmentationSpec)

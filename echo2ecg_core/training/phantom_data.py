@@ -10,6 +10,7 @@ training patients may also give their ECGs from other bodies: the same heart in 
 from concurrent.futures import as_completed
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -19,6 +20,9 @@ from echo2ecg_core.models.specs import EcgInputSpec
 from echo2ecg_core.processes import pool as process_pool
 from echo2ecg_core.progress import Progress, silent
 from echo2ecg_core.training.data import TrainingData
+
+if TYPE_CHECKING:
+    from echo2ecg_core.models.echo_encoder import PhantomVideoNet
 
 SHARD = 50
 FEW_VIEWS = 5
@@ -214,7 +218,7 @@ def _study_row(study, patient) -> dict:
     }
 
 
-_network = None  # of this process
+_network: "PhantomVideoNet | None" = None  # of this process
 
 
 def _start_process(weights: dict | None) -> None:
@@ -243,6 +247,7 @@ def _prepare_shard(
     """Simulate patients start … start + SHARD - 1 in a process of its own; without `render` no clips."""
     from echo2ecg_core.training.clip_encoder import vectors_of
 
+    assert _network is not None, "_start_process comes first"
     signals, clips = [], [] if render else [np.zeros((0, 512), np.float32)]
     for patient, studies in _visits(n_patients, seed, start, n_whole):
         signals += [_prepared(ecg, spec) for ecg in patient.ecgs]
@@ -272,4 +277,5 @@ def _pooled_clip(study, view: str) -> np.ndarray:
 
     frames = study.render(view, every=2).frames  # (16, 224, 224, 3): what prepare_frames would keep of 32
     prepared = torch.from_numpy(prepare_frames(np.repeat(frames, 2, axis=0)))
+    assert _network is not None, "_start_process comes first"
     return _network.pooled(prepared[None])[0].numpy().astype(np.float16)

@@ -140,7 +140,7 @@ def _vectors(networks: dict, rows: list[tuple], change: Change | None) -> dict[s
 
 def _write(path: Path, arrays: dict[str, np.ndarray]) -> None:
     temporary = path.with_name(f".writing-{path.name}")
-    np.savez(temporary, **arrays)
+    np.savez(temporary, allow_pickle=False, **arrays)
     temporary.replace(path)
 
 

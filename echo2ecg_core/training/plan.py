@@ -209,7 +209,7 @@ def _workspace_visits(workspace: Workspace, settings: TrainingSettings):
         )
     enough = fills_a_window(ecgs, spec)
     left_out = left_out_words(int((~enough).sum()), len(ecgs), spec.n_samples / spec.sampling_rate_hz)
-    notes = (left_out,) if left_out else ()
+    notes: tuple[str, ...] = (left_out,) if left_out else ()
     card = None if settings.clip_encoder == "new" or alone else clip_encoder_card(workspace, settings)
     if card is not None and not card.active:
         notes += (f"Clips are embedded by the clip encoder of {card.name} {card.model_id}.",)

@@ -6,7 +6,6 @@ states and a run that was killed ends with the same weights as one that was not.
 epoch chosen by a noisy validation score is optimistic.
 """
 
-import os
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -18,6 +17,7 @@ from lightning_fabric import Fabric
 from torch import Tensor, nn
 
 from echo2ecg_core.ecg.augment import augment
+from echo2ecg_core.models.devices import open_fabric
 from echo2ecg_core.models.echo2ecg import Echo2ECG, contrastive_loss
 from echo2ecg_core.models.specs import ModelSpec
 from echo2ecg_core.training.masked import MaskedAutoencoder
@@ -28,21 +28,6 @@ from echo2ecg_core.training.run_state import RunState
 CHECKPOINT_EVERY_S = 180.0
 TELL_EVERY_S = 2.0
 Log = Callable[[dict], None]
-
-
-def open_fabric(precision: str, accelerator: str = "auto") -> Fabric:
-    """Fabric on what the launcher offers: torchrun's or SLURM's processes, else one device of this machine."""
-    local = int(os.environ.get("LOCAL_WORLD_SIZE") or os.environ.get("SLURM_NTASKS_PER_NODE") or 1)
-    world = int(os.environ.get("WORLD_SIZE") or os.environ.get("SLURM_NTASKS") or local)
-    fabric = Fabric(
-        accelerator=accelerator,
-        devices=local,
-        num_nodes=max(world // local, 1),
-        precision=precision,
-        strategy="ddp" if world > 1 else "auto",
-    )
-    fabric.launch()
-    return fabric
 
 
 def pretrain(
@@ -177,8 +162,8 @@ def _train_epoch(
     p = run.parameters
     module.train()
     saved = told = step_began = time.monotonic()
-    batches, parts = run.batches(fabric.global_rank), []
-    for whole, own in batches:
+    parts: list[dict[str, Tensor]] = []
+    for whole, own in run.batches(fabric.global_rank):
         last = len(parts) == p.accumulate - 1
         _seed(run, len(parts), fabric.global_rank)
         with fabric.no_backward_sync(module, enabled=not last and fabric.world_size > 1):
@@ -232,12 +217,17 @@ def _loss(
     else:
         ecg_side, study_side, metrics["temperature"] = out
         if fabric.world_size > 1:  # every process contrasts the whole batch; gradients flow back to who made the rows
-            ecg_side, study_side = (
-                fabric.all_gather(side, sync_grads=True).flatten(0, 1) for side in (ecg_side, study_side)
-            )
+            ecg_side, study_side = (_of_all(fabric, side) for side in (ecg_side, study_side))
         excluded = None if p.same_patient_negatives else torch.from_numpy(not_negatives(whole)).to(fabric.device)
         loss = contrastive_loss(ecg_side, study_side, metrics["temperature"], not_negative=excluded)
     return {"loss": loss, **metrics}
+
+
+def _of_all(fabric: Fabric, side: Tensor) -> Tensor:
+    """The rows of all processes, (b, d) -> (processes * b, d)."""
+    gathered = fabric.all_gather(side, sync_grads=True)
+    assert isinstance(gathered, Tensor)  # a tensor in, a tensor out; Fabric also gathers dicts and lists
+    return gathered.flatten(0, 1)
 
 
 def _studies(train: PreparedPairs, rows: np.ndarray, spec: ModelSpec, dropout: float, rng: np.random.Generator):
@@ -248,7 +238,7 @@ def _studies(train: PreparedPairs, rows: np.ndarray, spec: ModelSpec, dropout: f
 
 
 @torch.inference_mode()
-def validate(task: nn.Module, data: PreparedPairs, parameters: RunParameters) -> dict:
+def validate(task: _Task, data: PreparedPairs, parameters: RunParameters) -> dict:
     """Loss, and ranks of the paired study, over one fixed pair of every validation patient; first window, no
     augmentation."""
     task.eval()
@@ -257,10 +247,11 @@ def validate(task: nn.Module, data: PreparedPairs, parameters: RunParameters) ->
     pairs = data.one_per_patient(np.random.default_rng(0))
     n = network.spec.ecg_input.n_samples
     size = min(parameters.batch_size, len(pairs))
-    losses, sides = [], []
+    losses: list[float] = []
+    sides: list[tuple[Tensor, Tensor]] = []
     for batch in (pairs[i : i + size] for i in range(0, len(pairs), size)):
         x = torch.from_numpy(data.windows(batch[:, 1], n)).to(device)
-        if parameters.objective == "masked":
+        if task.masked is not None:
             order = torch.rand(
                 len(batch), 12 * network.spec.ecg_encoder.n_patches, generator=torch.Generator().manual_seed(0)
             ).argsort(1)

@@ -240,7 +240,8 @@ def labelled_vectors(
 
     rows = _by_lot(nearest_pairs(data, split, within_days))
     spec = network.spec.ecg_input
-    embedding, outside = np.empty((len(rows), network.spec.ecg_encoder.width), np.float32), {}
+    embedding = np.empty((len(rows), network.spec.ecg_encoder.width), np.float32)
+    outside: dict[int, np.ndarray] = {}
     with torch.inference_mode():
         for places, windows in window_batches(data, rows.ecg_row.to_numpy(), spec):
             progress(len(outside) / len(rows), f"{words}: {len(outside):,} of {len(rows):,}")

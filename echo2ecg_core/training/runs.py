@@ -117,7 +117,7 @@ def setting_words(settings: dict) -> str:
     return ", ".join(word for word in words if word)
 
 
-def _as_number(value: object) -> object:
+def _as_number(value: str | float) -> str | float:
     """A terminal hands numbers on as text."""
     try:
         number = float(value)
@@ -204,7 +204,7 @@ def _results(found: Run) -> dict:
 
 def _flat(values: dict, prefix: str = "") -> dict:
     """Nested settings as one level: "spec.study.pooling"; what was set by hand stands for itself."""
-    flat = {}
+    flat: dict = {}
     for key, value in values.items():
         name = key if key in ("parameters", "set") or not prefix else f"{prefix}.{key}"
         if isinstance(value, dict):
@@ -234,7 +234,7 @@ def _row(workspace: Workspace, found: Run, active_model_id: str | None) -> tuple
         or found.settings.get("set", {}).get("epochs")
     )
     words = setting_words(found.settings)
-    if found.state == "failed":
+    if found.job and found.state == "failed":
         words += f": {found.job.message}"
     return (
         found.name,

@@ -55,7 +55,9 @@ def run_training(
 
     settings = training_settings(parameters.get("preset", "demo"), parameters.get("set"))
     fabric = open_fabric(settings.run.precision)
-    folder = run_folder(workspace, fabric.broadcast(job_id))
+    number = fabric.broadcast(job_id)
+    assert number is not None, "the first process knows the number of the run"
+    folder = run_folder(workspace, number)
     phases = expected_phases(workspace, settings.preset, parameters.get("set"))
     prepared, trained = phases.shares
     progress(0.0, f"Preparing the data, about {phases.prepare:.0f} s of {phases.seconds:.0f} s in all")
@@ -163,24 +165,29 @@ def _data(
         of_clips = "ecgs" if clip_encoder is None else weights_id(clip_encoder)
         name = f"phantom-{settings.cohort_seed}-{settings.whole_patients}-{of_clips}"
         shards = prepared_folder(workspace) / name
-        of_cohort = {
-            "n_patients": settings.patients,
-            "seed": settings.cohort_seed,
-            "spec": settings.spec.ecg_input,
-            "folder": shards,
-            "processes": os.cpu_count() or 1,
-        }
+        processes = os.cpu_count() or 1
         data = prepare_cohort(
-            **of_cohort,
+            settings.patients,
+            settings.cohort_seed,
+            settings.spec.ecg_input,
+            shards,
+            processes=processes,
             encoder=clip_encoder,
             with_clips=clip_encoder is not None,
             n_whole=settings.whole_patients or None,
             progress=part(progress, 0, 0.9),
         )
-        return (
-            with_more_bodies(data, **of_cohort, n_bodies=settings.bodies, progress=part(progress, 0.9, 1))
-            if settings.bodies
-            else data
+        if not settings.bodies:
+            return data
+        return with_more_bodies(
+            data,
+            settings.patients,
+            settings.cohort_seed,
+            settings.spec.ecg_input,
+            shards,
+            n_bodies=settings.bodies,
+            processes=processes,
+            progress=part(progress, 0.9, 1),
         )
     encoder_id = None
     if clip_encoder is not None:

@@ -1,4 +1,5 @@
-"""Help on each page in three sentences behind a question mark: what it answers, how to use it, how far to trust it."""
+"""Help on each page in three sentences, behind a question mark beside its heading: what it answers, how to use it,
+how far to trust it."""
 
 import streamlit as st
 

@@ -255,10 +255,10 @@ def _reader_state(card: ModelCard) -> tuple:
 
 def _neighbours_state(card: ModelCard) -> tuple:
     """Changes whenever the embedded ECGs or what the catalog says of them do."""
-    from echo2ecg_core.store.vectors import vectors_path
+    from echo2ecg_core.store.vectors import vectors_state
 
-    path = vectors_path(workspace().vectors, "ecg", card.model_id)
-    return str(path), path.stat().st_mtime_ns if path.exists() else None, workspace().version()
+    folder = workspace().vectors
+    return str(folder), vectors_state(folder, "ecg", card.model_id), workspace().version()
 
 
 @st.cache_data(max_entries=4, show_spinner=False)
@@ -436,8 +436,9 @@ def bullseye_svg(scores: tuple[int | None, ...], dark: bool) -> str:
 
 
 @st.cache_data(max_entries=2, show_spinner=False)
-def report_zip(key: tuple, _report) -> bytes:
-    """The folder of a report as a zip, made once per state of its reports."""
+def report_zip(key: tuple, kinds: tuple[str, ...], column: str, dpi: int, _report) -> bytes:
+    """The folder of a report as a zip, made once per state of its reports and choice of figures."""
+    from echo2ecg_core.reports.folder import Print
     from echo2ecg_core.reports.folder import report_zip as make
 
-    return make(_report)
+    return make(_report, kinds, Print(column, dpi))

@@ -207,3 +207,10 @@ def test_a_folder_of_nothing_and_a_layout_that_there_is_not_are_said_in_words(tm
         plan_of(tmp_path)
     with pytest.raises(StoreError, match="no layout 'ptb'; known: auto, ours, ptbxl"):
         plan_of(tmp_path, "ptb")
+
+
+@pytest.mark.parametrize("name", [name for name in LAYOUTS if name not in ("ours", "hospital")])
+def test_a_folder_without_what_the_told_layout_has_is_said_in_words(tmp_path, name):
+    (tmp_path / "notes.txt").write_text("x")
+    with pytest.raises(StoreError, match=f"lacks the tables or folders that {LAYOUTS[name].NAME} has"):
+        plan_of(tmp_path, name)

@@ -11,7 +11,7 @@ from streamlit.testing.v1 import AppTest
 from echo2ecg_core.answers import maps as explore
 from echo2ecg_core.store import jobs
 from echo2ecg_core.store.database import Workspace
-from pages.ui import resources
+from pages.ui import admin_gate, resources
 from pages.ui.map import panels as map_panels
 from tests.small_workspace import MODEL_ID, prediction, record_of, small_workspace
 
@@ -29,6 +29,7 @@ def workspace(tmp_path, monkeypatch, made):
     made = Workspace(shutil.copytree(made.folder, tmp_path / "workspace"))
     monkeypatch.setattr(explore, "_umap", lambda vectors: vectors[:, :2].astype(np.float32))
     monkeypatch.setattr(resources, "workspace", lambda: made)
+    monkeypatch.setattr(admin_gate, "is_admin", lambda: True)
     monkeypatch.setattr(resources, "prediction", lambda record, card, insist=False: prediction(35.0))
     return made
 
@@ -170,3 +171,10 @@ def test_points_are_read_once_until_the_drawing_or_the_catalog_changes(page, wor
     explore.build_map(workspace, MODEL_ID)
     page.run()
     assert len(read) == 2
+
+
+def test_a_visitor_who_is_no_admin_cannot_have_the_map_drawn(page, workspace, monkeypatch):
+    monkeypatch.setattr(admin_gate, "is_admin", lambda: False)
+    page.run()
+    assert not page.button and map_panels.ASK_AN_ADMIN in words(page)
+    assert not jobs.jobs(workspace)

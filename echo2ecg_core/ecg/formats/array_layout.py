@@ -200,13 +200,14 @@ def _names(names: Sequence[str], n_leads: int, told: tuple[str, ...], notes: lis
 
 
 def _undo_echonext(channels: Channels) -> None:
-    amplitude = typical_amplitude(channels.samples_mv, channels.sampling_rate_hz)
+    scores = np.asarray(channels.samples_mv)  # (12, n)
+    amplitude = typical_amplitude(scores, channels.sampling_rate_hz)
     if 0 < amplitude < 1.5:
         channels.notes.append(
             f"The layout is EchoNext's, yet the amplitude ({amplitude:.2g}) is that of mV; taken as mV."
         )
         return
-    counts = channels.samples_mv * ECHONEXT_STD[:, None] + ECHONEXT_MEAN[:, None]
+    counts = scores * ECHONEXT_STD[:, None] + ECHONEXT_MEAN[:, None]
     channels.samples_mv = counts * ECHONEXT_MV_PER_COUNT
     channels.notes.append(
         "EchoNext layout (250 Hz, z-scored per lead): the normalisation was undone with the published "
@@ -227,9 +228,9 @@ def _to_millivolts(
         factor = needed_factor(told_unit)
         channels.told_used |= {"unit"}
     if factor is not None:
-        channels.samples_mv = channels.samples_mv * factor
+        channels.samples_mv = np.asarray(channels.samples_mv) * factor
         return
-    looked_at = channels.samples_mv if judged_on is None else judged_on
+    looked_at = np.asarray(channels.samples_mv if judged_on is None else judged_on)
     if candidates is None and _is_normalised(looked_at, channels.sampling_rate_hz):
         channels.units = "normalised"
         channels.notes.append(
@@ -258,7 +259,7 @@ def judge_channels(
     amplitude = typical_amplitude(looked_at, channels.sampling_rate_hz)
     if factor in possible.values() and is_ambiguous(amplitude, possible):
         channels.doubts.append(note)
-    channels.samples_mv = channels.samples_mv * factor
+    channels.samples_mv = np.asarray(channels.samples_mv) * factor
     channels.unit_judged = True
 
 

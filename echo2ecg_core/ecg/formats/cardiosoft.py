@@ -84,10 +84,11 @@ def _facts(root: Element) -> dict:
 
 def _moment(root: Element, path: str) -> datetime | None:
     element = root.find(path)
-    parts = [_number(element, tag) for tag in ("Year", "Month", "Day", "Hour", "Minute", "Second")]
-    if any(part is None for part in parts[:3]):
+    year, month, day = (_number(element, tag) for tag in ("Year", "Month", "Day"))
+    hour, minute, second = (_number(element, tag) or 0 for tag in ("Hour", "Minute", "Second"))
+    if year is None or month is None or day is None:
         return None
     try:
-        return datetime(*(int(part or 0) for part in parts))
+        return datetime(int(year), int(month), int(day), int(hour), int(minute), int(second))
     except (ValueError, OverflowError):
         return None

@@ -12,6 +12,7 @@ import zlib
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime
+from typing import Literal
 
 import numpy as np
 
@@ -23,6 +24,7 @@ from echo2ecg_core.ecg.units import COUNT_CANDIDATES, factors_to_mv, is_ambiguou
 from echo2ecg_core.errors import ReadError, SignalError
 
 FORMAT = "DICOM"
+ByteOrder = Literal["<", ">"]
 MAX_GROUPS = 64
 MAX_CHANNELS = 256
 DEFLATED = b"1.2.840.10008.1.2.1.99"
@@ -79,7 +81,7 @@ def read(file: EcgFile, told: Told = NOTHING_TOLD) -> Iterator[Channels]:
             f"“{file.name}” is a DICOM file without an ECG waveform ({str(kind)[:60]}).",
             "Give a DICOM ECG (Modality ECG), not an image or a report.",
         )
-    byte_order = ">" if dataset.original_encoding[1] is False else "<"
+    byte_order: ByteOrder = ">" if dataset.original_encoding[1] is False else "<"
     channels = _joined([_Group(group, byte_order) for group in list(groups)[:MAX_GROUPS]], told)
     yield replace(channels, **_facts(dataset))
 
@@ -115,10 +117,11 @@ def _lead_name(channel) -> str:
 class _Group:
     """A multiplex group with what decides whether it is read: its leads, length and whether it is as recorded."""
 
-    def __init__(self, group, byte_order: str):
+    def __init__(self, group, byte_order: ByteOrder):
         self.group, self.byte_order = group, byte_order
         self.definitions = list(group.get("ChannelDefinitionSequence") or [])[:MAX_CHANNELS]
-        self.leads = {canonical_lead(_lead_name(channel)) for channel in self.definitions} - {None}
+        leads = (canonical_lead(_lead_name(channel)) for channel in self.definitions)
+        self.leads = {lead for lead in leads if lead is not None}
         self.rate = float(group.get("SamplingFrequency") or 0)
         self.duration_s = int(group.get("NumberOfWaveformSamples") or 0) / self.rate if self.rate > 0 else 0.0
         self.moment = (self.rate, self.duration_s, float(group.get("MultiplexGroupTimeOffset") or 0))
@@ -150,8 +153,8 @@ def _joined(groups: list[_Group], told: Told) -> Channels:
         notes.append(f"{len(parts)} groups of the same length were joined.")
     whole = parts[0]
     for part in parts[1:]:
-        whole.names += part.names
-        whole.samples_mv += part.samples_mv
+        whole.names = [*whole.names, *part.names]
+        whole.samples_mv = [*whole.samples_mv, *part.samples_mv]
         whole.doubts += part.doubts
     return whole
 
@@ -212,7 +215,7 @@ def _signed(counts: np.ndarray, definitions: list, notes: list[str]) -> np.ndarr
     return np.where(counts >= 2 ** (bits - 1), counts - 2**bits, counts).astype(counts.dtype)
 
 
-def _counts(group, n_defined: int, byte_order: str) -> tuple[np.ndarray, int]:
+def _counts(group, n_defined: int, byte_order: ByteOrder) -> tuple[np.ndarray, int]:
     """The stored numbers as (n, channels) and how many samples the group announces."""
     from pydicom.waveforms.numpy_handler import WAVEFORM_DTYPES
 

@@ -120,10 +120,11 @@ def _unit(facts: dict) -> str:
 
 def _trim(channels: Channels) -> None:
     """Cut the zero padding at both ends."""
-    moving = np.flatnonzero(np.any(channels.samples_mv != 0, axis=0))
-    n_samples = channels.samples_mv.shape[1]
+    signal = np.asarray(channels.samples_mv)  # (leads, n)
+    moving = np.flatnonzero(np.any(signal != 0, axis=0))
+    n_samples = signal.shape[1]
     if moving.size and moving[-1] - moving[0] + 1 < n_samples:
-        channels.samples_mv = channels.samples_mv[:, moving[0] : moving[-1] + 1]
+        channels.samples_mv = signal[:, moving[0] : moving[-1] + 1]
         channels.notes.append(
-            f"Zero padding at the ends was cut: {channels.samples_mv.shape[1]} of {n_samples} samples remain."
+            f"Zero padding at the ends was cut: {moving[-1] - moving[0] + 1} of {n_samples} samples remain."
         )

@@ -9,6 +9,7 @@ import math
 import re
 import zlib
 from collections.abc import Iterator
+from typing import Literal
 
 import numpy as np
 
@@ -106,7 +107,8 @@ def _version5(file: EcgFile, content: bytes) -> Iterator[tuple[str, np.ndarray |
 
 def _elements(data: bytes, order: str) -> Iterator[tuple[int, bytes]]:
     """Data elements one after another, as type and payload."""
-    position, byte_order = 0, "big" if order == ">" else "little"
+    position = 0
+    byte_order: Literal["big", "little"] = "big" if order == ">" else "little"
     while position + 8 <= len(data):
         kind = int.from_bytes(data[position : position + 4], byte_order)
         size = int.from_bytes(data[position + 4 : position + 8], byte_order)
@@ -149,9 +151,9 @@ def _fields(parts: list[tuple[int, bytes]], order: str) -> dict[str, np.ndarray]
     width = int(np.frombuffer(parts[0][1], dtype=order + "i4")[0])
     names = [parts[1][1][start : start + width].split(b"\0")[0].decode("latin-1")
              for start in range(0, len(parts[1][1]), max(1, width))]  # fmt: skip
-    fields = {}
+    fields: dict[str, np.ndarray] = {}
     for field_name, (_, payload) in zip(names, parts[2:], strict=False):
         variable = _matrix(payload, order, nested=True)
-        if variable is not None:
+        if variable is not None and isinstance(variable[1], np.ndarray):  # no structure in a structure
             fields[field_name] = variable[1]
     return fields

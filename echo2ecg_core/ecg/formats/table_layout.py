@@ -139,8 +139,9 @@ def _told_above(lines: list[str]) -> tuple[float | None, str]:
     rate, unit = None, ""
     for line in lines:
         found, alone = _RATE.search(line), re.fullmatch(r"\s*(\d{2,5}(?:[.,]\d+)?)(\s+0)*\s*", line)
-        if rate is None and (found or alone):
-            number = float((found or alone)[1].replace(",", "."))
+        told = found or alone
+        if rate is None and told:
+            number = float(told[1].replace(",", "."))
             rate = number * 1000 if found and found[2] else number
             rate = rate if RATES_HZ[0] <= rate <= RATES_HZ[1] else None
         named = _UNIT_TOLD.search(line)
@@ -267,7 +268,7 @@ def _clock(name: str | None, values: np.ndarray) -> tuple[bool, float | None]:
         seconds = 1e-6
     elif name and _IN_MS.search(name):
         seconds = 1e-3
-    elif is_time and (_IN_S.search(name) or step < 0.1):
+    elif is_time and (_IN_S.search(name or "") or step < 0.1):
         seconds = 1.0
     elif is_time or step != 1.0:
         seconds = 1e-3 if step >= 0.5 else 1.0

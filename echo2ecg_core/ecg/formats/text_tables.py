@@ -94,7 +94,10 @@ def _named(
         channels.samples_mv = [*channels.samples_mv, *values[~np.array(is_lead)]]
         return channels
     factors, notes, _ = factors_to_mv(
-        [text or unit for text, lead in zip(units, is_lead, strict=True) if lead], values[is_lead], rate, told.unit
+        [text or unit for text, lead in zip(units, is_lead, strict=True) if lead],
+        list(values[is_lead]),
+        rate,
+        told.unit,
     )
     remaining = iter(factors)
     samples = [row * (next(remaining) if lead else 1.0) for row, lead in zip(values, is_lead, strict=True)]

@@ -42,11 +42,11 @@ def recognises(head: bytes) -> bool:
     if "/" in record:
         return True
     fields = lines[1].split()
-    known = len(fields) > 1 and re.match(r"\d+", fields[1])
+    known = re.match(r"\d+", fields[1]) if len(fields) > 1 else None
     named = re.fullmatch(r"[-+]?\d*[.,]?\d*", fields[0]) is None or fields[0] == record
     cut = len(head) >= HEAD_BYTES
     few = cut or len(lines) - 1 <= int(n_signals)
-    return bool(known) and known[0] in _FORMATS and named and few
+    return known is not None and known[0] in _FORMATS and named and few
 
 
 def read(header: EcgFile, told: Told = NOTHING_TOLD) -> Iterator[Channels]:
@@ -189,11 +189,11 @@ def _available_samples(claims, signals: dict[str, EcgFile], notes: list[str]) ->
         The number of samples, None when the header leaves it to the size of the signal files.
     """
     rate = float(claims.fs)
-    stored = [_stored_samples(claims, name, signal.size) for name, signal in signals.items()]
-    stored = [count for count in stored if count is not None]
-    claimed = claims.sig_len if claims.sig_len else min(stored, default=0)
+    room = [_stored_samples(claims, name, signal.size) for name, signal in signals.items()]
+    stored = [count for count in room if count is not None]
+    claimed = int(claims.sig_len) if claims.sig_len else min(stored, default=0)
     per_frame = max(claims.samps_per_frame or [1])
-    check_size(int(claims.n_sig), int(claimed) * per_frame)
+    check_size(int(claims.n_sig), claimed * per_frame)
     available = min([claimed, *stored])
     if available >= claimed:
         return claims.sig_len
@@ -223,9 +223,10 @@ def _channels(record, text: str, notes: list[str], told: Told) -> Channels:
     """Channels in mV from what wfdb decoded."""
     signal = np.asarray(record.p_signal, dtype=np.float64)  # (n, channels)
     scales = [mv_per_unit(unit) for unit in record.units]
-    used = frozenset({"unit"}) if told.unit and None in scales else frozenset()
-    if used:
-        scales = [needed_factor(told.unit) if scale is None else scale for scale in scales]
+    used: frozenset[str] = frozenset()
+    if told.unit and None in scales:
+        factor, used = needed_factor(told.unit), frozenset({"unit"})
+        scales = [factor if scale is None else scale for scale in scales]
     unknown = [str(name) for name, scale in zip(record.sig_name, scales, strict=True) if scale is None]
     if unknown:
         notes.append(f"The unit of {listing(unknown)} is no voltage; that channel was not converted.")
@@ -256,7 +257,7 @@ def _facts(text: str) -> dict:
     """Age and sex from the comment lines, in the spellings of PTB, LUDB and the PhysioNet challenges."""
     age = re.search(r"^#\s*<?age>?\s*:?\s*(\d{1,3}(?:\.\d+)?)\b", text, re.IGNORECASE | re.MULTILINE)
     sex = re.search(r"^#\s*<?(?:sex|gender)>?\s*:?\s*(male|female|m|f)\b", text, re.IGNORECASE | re.MULTILINE)
-    facts = {}
+    facts: dict[str, float | str] = {}
     if age:
         facts["age_years"] = float(age[1])
     if sex:

@@ -69,7 +69,7 @@ def _plan_lvh(table: Table, folder: Path, plan: Plan) -> None:
         for calc, text in zip(rows.Calc, rows.CalcValue, strict=True):
             field = CALCS.get(calc.lower())
             value = measured(plan, field, number(text)) if field else None
-            if value is not None:
+            if field and value is not None:
                 values.setdefault(field, []).append(value)
         facts = {"values": {field: sum(v) / len(v) for field, v in values.items()}}
         split, stem = SPLITS.get(rows.split.iloc[0].lower()), name.removesuffix(".avi")

@@ -40,7 +40,9 @@ def recognises(folder: Path) -> bool:
 
 def plan(folder: Path, told: Mapping[str, Column]) -> Plan:
     """ECGs and their labels by the metadata's rows."""
-    planned, table = Plan(NAME, folder), read_table(_table(folder))
+    path = _table(folder)
+    assert path is not None, "the folder was recognised"
+    planned, table = Plan(NAME, folder), read_table(path)
     mapped(table, {"ecg_key": "ecg_id", "patient_key": "patient_id", "split": "split"})
     arrays = {p.name.lower(): p for p in folder.iterdir()}
     row_of: dict[str, int] = {}

@@ -41,7 +41,8 @@ def _has_header(path: Path) -> bool:
 
 def plan(folder: Path, told: Mapping[str, Column]) -> Plan:
     """Everything below the folder."""
-    planned, tables, alias = Plan(NAME, folder, synthetic=is_phantom(folder)), [], {}
+    planned, tables = Plan(NAME, folder, synthetic=is_phantom(folder)), []
+    alias: dict[str, str] = {}
     for path in files_below(folder):
         header = read_header(path)
         shown = path.relative_to(folder).as_posix()

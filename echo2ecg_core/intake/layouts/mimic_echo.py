@@ -33,8 +33,8 @@ def plan(folder: Path, told: Mapping[str, Column]) -> Plan:
     planned, study_of = Plan(NAME, folder), {}
     if (folder / STUDIES).is_file():
         study_of = _plan_studies(read_table(folder / STUDIES), planned)
-    if _measurements(folder):
-        _plan_labels(read_table(_measurements(folder)), study_of, planned)
+    if path := _measurements(folder):
+        _plan_labels(read_table(path), study_of, planned)
     if (folder / RECORDS).is_file():
         _plan_clips(read_table(folder / RECORDS), folder, planned)
     ignore_others(planned, folder, {STUDIES, RECORDS, *MEASUREMENTS})

@@ -82,7 +82,8 @@ def plan_of(folder: Path, layout: str = "auto", labels: Path | None = None, told
         told: Columns that a person has mapped, by name.
 
     Raises:
-        StoreError: there is no such folder or layout, or a table cannot be read or lacks a column.
+        StoreError: there is no such folder or layout, the folder has another layout than the one that is told, or a
+            table cannot be read or lacks a column.
     """
     folder = Path(folder).expanduser()
     if not folder.is_dir():
@@ -90,6 +91,11 @@ def plan_of(folder: Path, layout: str = "auto", labels: Path | None = None, told
     folder, name = find(folder) if layout == "auto" else (folder, layout)
     if name not in LAYOUTS:
         raise StoreError(f"There is no layout {name!r}; known: auto, {', '.join(LAYOUTS)}.", "Choose one of these.")
+    if LAYOUTS[name] not in (ours, hospital) and not LAYOUTS[name].recognises(folder):
+        raise StoreError(
+            f"The folder {folder.name!r} lacks the tables or folders that {LAYOUTS[name].NAME} has.",
+            "Choose the layout auto, or give the folder in which they lie.",
+        )
     plan = LAYOUTS[name].plan(folder, told)
     plan.cohort = COHORTS.get(name, phantom_cohort(folder) or plan.cohort)
     if labels is not None:

@@ -30,6 +30,7 @@ def recognises(folder: Path) -> bool:
 def plan(folder: Path, told: Mapping[str, Column]) -> Plan:
     """ECGs and studies by the table of pairs."""
     planned, path = Plan(NAME, folder), _pairs_file(folder)
+    assert path is not None, "the folder was recognised"
     table = read_table(path)
     mapped(table, dict.fromkeys(PAIRED, "path"))
     patient_of, values = _patients(table), _values(folder, planned)

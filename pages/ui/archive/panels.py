@@ -14,6 +14,7 @@ from echo2ecg_core.store import jobs
 from echo2ecg_core.store.catalog import Catalog
 from echo2ecg_core.store.database import Workspace
 from echo2ecg_core.store.jobs import Job
+from pages.ui.admin_gate import for_admins
 from pages.ui.archive import import_session
 from pages.ui.archive.preview import what_columns_mean, what_lies_there, what_will_happen
 from pages.ui.errors import errors_in_words, plain
@@ -182,7 +183,7 @@ def _one(workspace: Workspace, job: Job, *, newest: bool) -> None:
                 "Stop",
                 key=f"stop_{job.job_id}",
                 icon=":material/stop:",
-                on_click=jobs.cancel,
+                on_click=for_admins(jobs.cancel),
                 args=(workspace, job.job_id),
             )
         elif job.state in ("failed", "cancelled"):
@@ -190,7 +191,7 @@ def _one(workspace: Workspace, job: Job, *, newest: bool) -> None:
                 "Resume",
                 key=f"resume_{job.job_id}",
                 icon=":material/resume:",
-                on_click=_resume,
+                on_click=for_admins(_resume),
                 args=(workspace, job.job_id),
             )
         report = import_report(workspace, job.job_id)

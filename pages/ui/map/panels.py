@@ -18,7 +18,7 @@ from echo2ecg_core.store import jobs
 from echo2ecg_core.store.catalog import Catalog
 from echo2ecg_core.store.model_registry import ModelCard
 from echo2ecg_core.version import program_version
-from pages.ui import panels, resources, session
+from pages.ui import admin_gate, panels, resources, session
 from pages.ui.ecg.paper_panel import MIME
 from pages.ui.map.clicks.clicks import listen
 from pages.ui.studies import browse_session
@@ -32,6 +32,7 @@ CHART = {
     "modeBarButtonsToRemove": ["select2d", "zoomIn2d", "zoomOut2d", "autoScale2d", "toImage"],
 }
 COMPARED = ("lvef", "lvedv", "lavi", "ivsd")
+ASK_AN_ADMIN = "An admin can have it drawn: everybody sees the same map."
 CAPTION = "UMAP: 15 neighbours, min. distance 0.1, seed 7. Near means similar; distances between groups mean little."
 
 
@@ -67,16 +68,23 @@ def no_map(card: ModelCard | None) -> None:
     st.info(
         "No map of this model yet. Drawing takes about a minute and goes on in the background.", icon=":material/map:"
     )
-    if st.button("Draw the map", type="primary", icon=":material/scatter_plot:"):
+    if not admin_gate.is_admin():
+        st.caption(ASK_AN_ADMIN)
+    elif st.button("Draw the map", type="primary", icon=":material/scatter_plot:"):
         _queue()
 
 
 def redraw(n_undrawn: int) -> None:
     """Offer a new drawing once the archive has grown."""
-    if n_undrawn and st.button(f"Draw again with {n_undrawn} more", icon=":material/refresh:"):
+    if (
+        n_undrawn
+        and admin_gate.is_admin()
+        and st.button(f"Draw again with {n_undrawn} more", icon=":material/refresh:")
+    ):
         _queue()
 
 
+@admin_gate.for_admins
 def _queue() -> None:
     jobs.queue(resources.workspace(), "map")
     jobs.start_worker(resources.workspace())

@@ -14,6 +14,7 @@ from echo2ecg_core.store import jobs
 from echo2ecg_core.store.database import Workspace
 from echo2ecg_core.training import runs
 from echo2ecg_core.training.runs import Run
+from pages.ui.admin_gate import for_admins
 from pages.ui.errors import errors_in_words, plain
 from pages.ui.sidebar import JOB_NAMES
 from pages.ui.training import form as training_form
@@ -90,12 +91,12 @@ def _head(workspace: Workspace, run: Run) -> None:
             st.button(
                 "Stop",
                 icon=":material/stop:",
-                on_click=jobs.cancel,
+                on_click=for_admins(jobs.cancel),
                 args=(workspace, run.job.job_id),
                 help="The last checkpoint is kept; Resume goes on from there.",
             )
         elif run.state in ("failed", "cancelled") and run.job:
-            st.button("Resume", icon=":material/resume:", on_click=_resume, args=(workspace, run.name))
+            st.button("Resume", icon=":material/resume:", on_click=for_admins(_resume), args=(workspace, run.name))
 
 
 def _resume(workspace: Workspace, name: str) -> None:
