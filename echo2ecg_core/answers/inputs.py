@@ -74,6 +74,7 @@ def inputs(
                 yield from waiting.popleft().result()
         while waiting:
             yield from waiting.popleft().result()
+        readers.shutdown()
     except BrokenProcessPool as error:
         raise StoreError(
             "A process that reads ECGs and clips was ended by the system, most often for want of memory.",
