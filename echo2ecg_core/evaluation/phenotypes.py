@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping
 import numpy as np
 
 from echo2ecg_core.errors import Echo2ECGError
+from echo2ecg_core.evaluation.calibration import weighted_calibration
 
 Metrics = dict[str, np.ndarray]  # name -> (w,)
 SPECIFICITY = 0.9
@@ -186,6 +187,7 @@ def weighted_binary(scores: np.ndarray, is_positive: np.ndarray, weights: np.nda
     return _binary(scores, is_positive.astype(int), weights, steps) | {
         "sensitivity_at_90_specificity": np.where(true[-1] * false[-1] > 0, sensitivity, np.nan),
         "calibration_error": gap / weights.sum(axis=1),
+        **weighted_calibration(scores, is_positive, weights),
     }
 
 

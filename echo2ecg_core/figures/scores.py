@@ -29,6 +29,8 @@ SCORES: dict[str, ScoreKind] = {
     "recall": ScoreKind("Recall"),
     "sensitivity_at_90_specificity": ScoreKind(f"Sensitivity at 90{THIN}% specificity", 0, True),
     "calibration_error": ScoreKind("Calibration error", 3),
+    "calibration_slope": ScoreKind("Calibration slope"),
+    "calibration_intercept": ScoreKind("Calibration intercept"),
     "mae": ScoreKind("Mean absolute error", 1),
     "rmse": ScoreKind("Root mean square error", 1),
     "r2": ScoreKind("R²"),

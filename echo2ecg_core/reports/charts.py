@@ -139,6 +139,8 @@ def _calibration(report: Report, finding: str, readout: str) -> Chart | None:
     if not curve:
         return None
     error = f"Calibration error {score_with_interval(model.score(finding, 'calibration_error'), 'calibration_error')}"
+    slope = model.score(finding, "calibration_slope")
+    told = f"{error}, slope {score_with_interval(slope, 'calibration_slope')}" if slope else error
     bins = ", ".join(
         f"{100 * p:.0f}{THIN}%: {100 * o:.0f}{THIN}%"
         for p, o in zip(curve["predicted"], curve["observed"], strict=True)
@@ -147,7 +149,7 @@ def _calibration(report: Report, finding: str, readout: str) -> Chart | None:
         "calibration",
         "Calibration",
         "",
-        f"{error}. Observed by predicted probability: {bins}.",
+        f"{told}. Observed by predicted probability: {bins}.",
         lambda frame: figures.calibration_figure(curve, error, "ECGs", frame),
         **_about(report, finding, readout),
     )

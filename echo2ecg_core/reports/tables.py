@@ -29,6 +29,8 @@ FINDING_SCORES = (
     "recall",
     "sensitivity_at_90_specificity",
     "calibration_error",
+    "calibration_slope",
+    "calibration_intercept",
 )
 VALUE_SCORES = ("mae", "rmse", "r2")
 PAGE_R2_HEADING = f"R², {PAGE_READOUT.lower()} (test R² of the ECG page)"
