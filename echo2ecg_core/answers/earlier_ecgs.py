@@ -3,10 +3,10 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from echo2ecg_core.answers.predict import patient_of_recording
 from echo2ecg_core.ecg.record import EcgRecord
 from echo2ecg_core.store.catalog import Catalog
 from echo2ecg_core.store.database import Workspace
+from echo2ecg_core.store.snapshot import snapshot
 from echo2ecg_core.store.times import moment
 
 DAY_S = 86400
@@ -28,10 +28,10 @@ def other_ecgs(record: EcgRecord, workspace: Workspace) -> list[OtherEcg]:
         record: The open ECG; its patient is known by its content, never by a name.
         workspace: Where the patient's ECGs are; [] where the patient is not known.
     """
-    stored = Catalog(workspace).ecgs()
-    patient = patient_of_recording(record, stored)
+    patient = snapshot(workspace).patient_of_recording(record.content_hash)
     if patient is None:
         return []
+    stored = Catalog(workspace).ecgs()
     is_this = stored.content_hash == record.content_hash
     here = moment(stored.ecg_time[is_this].iloc[0])
     found = []
