@@ -47,6 +47,7 @@ def estimate(record, card, places) -> None:
         surroundings.notice(report)
     with card_place:
         st.html(lvef_card.lvef_card(report))
+        surroundings.swap_button(record, report)
         line_place = st.container(key="second_readers_line")
         surroundings.studies_button(report, card)
     with below:
@@ -57,11 +58,12 @@ def estimate(record, card, places) -> None:
             st.html(panels.scrolling(phenotype_table.phenotype_table(report), "Phenotypes"))
         with why:
             evidence.why(report)
-            carrying.draw(record, report, card)
+            with st.container(key="carrying"):
+                carrying.draw(record, report, card)
         second_readers.draw(second, line_place, record, card, prediction)
         with beats:
             ecg_panel.beats_panel(record)
-        with before:
+        with before, st.container(key="earlier"):
             earlier.draw(record, report, card)
         with signal:
             left, right = st.columns(2, gap="medium")

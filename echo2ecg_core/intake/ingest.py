@@ -20,6 +20,7 @@ from echo2ecg_core.intake.layouts.recognise import plan_of
 from echo2ecg_core.intake.options import Names, Options
 from echo2ecg_core.intake.plan import Plan, PlannedClip, PlannedEcg, PlannedPatient, PlannedStudy
 from echo2ecg_core.intake.pseudonyms import write_key
+from echo2ecg_core.phantom.mark import shows_mark
 from echo2ecg_core.progress import Progress, silent
 from echo2ecg_core.store.catalog import Catalog
 from echo2ecg_core.store.database import Workspace
@@ -232,11 +233,12 @@ class _Import:
             if (study_id, file_hash) in here:
                 return None
             clip = read_clip(planned.path)
-            clip = clip if clip.synthetic and self.plan.synthetic else deidentified(clip)
+            simulated = self.plan.synthetic and clip.synthetic and shows_mark(clip.frames)
+            clip = clip if simulated else deidentified(clip)
         except Echo2ECGError as error:
             self._refuse(self._shown(planned.path), str(error))
             return None
-        whole = clip.synthetic and self.plan.synthetic and clip.format == "MP4"
+        whole = simulated and clip.format == "MP4"
         return NewClip(
             study_id,
             planned.path.read_bytes() if whole else encode_mp4(clip),

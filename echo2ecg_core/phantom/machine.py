@@ -8,6 +8,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from echo2ecg_core.phantom.mark import COLOUR, draw_mark
+
 TOP_PX = 5  # row of the probe's face
 STRIP_SHARE = 0.11  # height of the ECG strip at the bottom, share of the picture
 
@@ -157,12 +159,12 @@ def overlay(machine: Machine, ecg_trace: np.ndarray) -> tuple[np.ndarray, np.nda
     picture = Image.new("RGB", (size, size))
     draw = ImageDraw.Draw(picture)
     font = ImageFont.load_default(max(8, round(size * 0.042)))
-    draw.text((3, 2), "SYNTHETIC\nPHANTOM", fill=(150, 160, 170), font=font, spacing=1)
+    draw_mark(picture)
     for cm in range(int(machine.depth_mm // 10) + 1):
         y = round(TOP_PX + 10 * cm / machine.spacing_mm)
         draw.line((size - (7 if cm % 5 == 0 else 4), y, size - 2, y), fill=(190, 190, 190))
     bottom = TOP_PX + machine.radius_px
-    draw.text((size - 3, bottom - 2), f"{machine.depth_mm / 10:.0f} cm", fill=(150, 160, 170), font=font, anchor="rs")
+    draw.text((size - 3, bottom - 2), f"{machine.depth_mm / 10:.0f} cm", fill=COLOUR, font=font, anchor="rs")
     trace_x, trace_y = strip_position(machine, np.linspace(0, 1, len(ecg_trace)), ecg_trace)
     draw.line(list(zip(trace_x.tolist(), trace_y.tolist(), strict=True)), fill=(60, 190, 90))
     flat = np.asarray(picture).reshape(-1, 3)

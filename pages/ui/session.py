@@ -26,6 +26,7 @@ _RECORD = "ecg_record"
 _READ = "ecgs_read"
 _BATCH_ORDER = "batch_order"
 _UPLOADED = "uploaded"
+_AS_RECORDED = "as_recorded"
 MOST_KEPT_BYTES = 64 * 2**20  # an upload above this is not kept for reading it again
 _ROUND = "upload_round"
 _HIDDEN = "hidden_failures"
@@ -48,9 +49,21 @@ def current_ecg() -> EcgRecord | None:
 def open_ecg(record: EcgRecord) -> None:
     """Make this the current ECG; the uploader is emptied, so that the next drop starts afresh."""
     st.session_state[_RECORD] = record
+    st.session_state[_AS_RECORDED] = None
     st.session_state[_ROUND] = upload_round() + 1
     st.session_state[INSIST_KEY] = False
     st.session_state[START_KEY] = 0.0
+
+
+def open_instead(record: EcgRecord, as_recorded: EcgRecord) -> None:
+    """Make a corrected recording the current ECG and remember what it was made from."""
+    open_ecg(record)
+    st.session_state[_AS_RECORDED] = as_recorded
+
+
+def as_recorded() -> EcgRecord | None:
+    """What the current ECG was corrected from, None where it is what was recorded."""
+    return st.session_state.get(_AS_RECORDED)
 
 
 def upload_round() -> int:

@@ -323,3 +323,17 @@ def test_what_was_assumed_is_a_chip_and_a_correction_reads_the_file_again(page):
 def test_a_file_that_says_everything_has_no_chip(page):
     opened(page)
     assert not [p for p in page.get("popover") if "assumed" in p.proto.popover.label]
+
+
+def test_a_swapped_recording_is_offered_with_its_electrodes_put_back_and_the_estimate_is_marked(page):
+    note = "The limb leads look as if the electrodes of left arm and right arm were swapped."
+    page.options["quality"] = {"verdict": "limited", "reason": note, "notes": [note]}
+    opened(page)
+    assert words(page).count(note) == 1
+    before = page.session_state["ecg_record"].signal_mv
+    next(b for b in page.button if b.label == "Show it with left arm and right arm put back").click().run()
+    after = page.session_state["ecg_record"]
+    assert (after.signal_mv[0] == -before[0]).all() and (after.signal_mv[6:] == before[6:]).all()
+    assert "as if left arm and right arm had not been swapped" in after.doubts[-1] and not page.exception
+    next(b for b in page.button if b.label == "Show it as it was recorded").click().run()
+    assert (page.session_state["ecg_record"].signal_mv == before).all()

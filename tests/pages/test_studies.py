@@ -215,3 +215,16 @@ def test_vectors_that_are_missing_are_told_in_words(page, workspace, monkeypatch
     monkeypatch.setattr("echo2ecg_core.answers.search.study_vectors", no_vectors)
     with_ecg(page)
     assert not page.exception and "No echo study has been embedded" in page.error[0].value
+
+
+def test_studies_can_be_filtered_by_every_measured_phenotype(page, workspace):
+    from echo2ecg_core.phenotypes import PHENOTYPES
+
+    with_ecg(page)
+    labels = [slider.label for slider in page.slider]
+    assert all(any(label.startswith(p.label) for label in labels) for p in PHENOTYPES.values())
+    lvedv = PHENOTYPES["lvedv"]
+    next(s for s in page.slider if s.label.startswith(lvedv.label)).set_value((100.0, float(lvedv.axis[1])))
+    next(b for b in page.button if b.label == "Apply").click().run()
+    assert not page.exception
+    assert page.session_state["study_filters"].phenotypes == {"lvedv": (100.0, float(lvedv.axis[1]))}

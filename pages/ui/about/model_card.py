@@ -65,19 +65,17 @@ def _count(n: int | None) -> str:
 
 def whom_not(manifest: dict) -> list[str]:
     """For whom the model is not made, in sentences that follow from its manifest."""
-    found = ["Nobody's treatment: no estimate here is a diagnosis, and none was tested in care."]
+    found = ["Treatment: no estimate here is a diagnosis, and none was tested in care."]
     if manifest.get("synthetic"):
         found.append("Real patients: it has seen simulated hearts only, and its figures say nothing about people.")
     tested = (manifest.get("test") or {}).get("phenotypes") or {}
     weak = [PHENOTYPES[name].short for name, row in tested.items() if name in PHENOTYPES and _is_weak(name, row)]
     if weak:
-        found.append(
-            f"Anyone whose {', '.join(weak)} is asked for: on test patients it tells them no better than chance."
-        )
+        found.append(f"{', '.join(weak)}: on test patients it tells this no better than chance.")
     lvef = tested.get("lvef") or {}
     if lvef.get("coverage_disease") is not None:
         found.append(
-            f"Reduced hearts with trust in the width alone: for {escape(lvef['disease'])} the 90 % interval held "
+            f"Ruling a disease out by the interval alone: for {escape(lvef['disease'])} the 90 % interval held "
             f"{100 * lvef['coverage_disease']:.0f} of 100 times."
         )
     found.append("ECGs that the page calls outside the training data, paced ECGs, and recordings with swapped leads.")

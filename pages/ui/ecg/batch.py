@@ -109,6 +109,7 @@ def _table(files: tuple[ReadFile, ...], rows: list[dict], order: list[int], curr
         key=f"recordings_{session.upload_round()}",
         height=ROW_HEIGHT * (min(len(files), MOST_ROWS) + 1) + 3,
         row_height=ROW_HEIGHT,
+        placeholder=MISSING,
         alt="Recordings of this upload with their estimates",
         column_config={name: st.column_config.Column(width=width) for name, width in WIDTHS.items()}
         | {"LVEF %": st.column_config.NumberColumn(width=WIDTHS["LVEF %"], format="%d")},

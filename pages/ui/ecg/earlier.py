@@ -83,7 +83,8 @@ def _measure(row: Row, now: dict, then: dict) -> str:
     sex = now["ecg"].get("sex")
     values = [report["measurements"].get(row.field) for report in (now, then)]
     unsure = any((r["measurements"].get("confidence") or {}).get(row.field, 1) < FAIR for r in (now, then))
-    words = difference_words(row, *values, sex) + (" (measured with low confidence)" if unsure else "")
+    words = difference_words(row, *values, sex)
+    words += " (measured with low confidence)" if unsure and words != MISSING else ""
     return _cells(row.label, [with_unit(value, row.unit) for value in values], words)
 
 

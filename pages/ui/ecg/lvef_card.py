@@ -34,7 +34,8 @@ def lvef_card(report: dict) -> str:
 def _caution(quality: dict) -> str:
     """What limits the estimate (a limited recording, pacing, swapped leads) in one amber line over it; "" without."""
     reason = quality.get("reason") or "" if quality["verdict"] == "limited" else ""
-    words = " ".join(filter(None, (reason, *(quality.get("notes") or ()))))
+    beside = [note for note in quality.get("notes") or () if note not in reason]  # a swap stands in the reason, too
+    words = " ".join(filter(None, (reason, *beside)))
     head = "<b>Limited recording.</b> " if quality["verdict"] == "limited" else ""
     return f'<p class="e2e-caution">{head}{escape(words)}</p>' if words else ""
 

@@ -126,6 +126,20 @@ def nothing_predicted(card_place, notice_place, card: ModelCard | None) -> None:
     )
 
 
+def swap_button(record: EcgRecord, report: dict) -> None:
+    """Where limb electrodes look swapped: the recording with them put back, and the way back to what was recorded."""
+    from echo2ecg_core.ecg.unswap import swapped_electrodes, unswapped
+
+    if (before := session.as_recorded()) is not None:
+        st.button("Show it as it was recorded", icon=":material/undo:", on_click=session.open_ecg, args=(before,))
+    elif pair := swapped_electrodes(report["quality"].get("notes") or ()):
+        st.button(
+            f"Show it with {pair} put back",
+            icon=":material/swap_horiz:",
+            on_click=lambda: session.open_instead(unswapped(record, pair), record),
+        )
+
+
 def studies_button(report: dict, card: ModelCard) -> None:
     """The way to the studies that look alike; without an estimate there is nothing to search with, without an echo side
     nothing to find."""

@@ -14,7 +14,7 @@ from echo2ecg_core.echo.clip import VIEWS
 from echo2ecg_core.evaluation.agreement import agreement, difference, verdicts
 from echo2ecg_core.figures.notation import MISSING, THIN, measured, measured_range, number, predicted, with_unit
 from echo2ecg_core.findings import CONDUCTIONS, RHYTHMS
-from echo2ecg_core.phenotypes import PHENOTYPES
+from echo2ecg_core.phenotypes import GRADES, PHENOTYPES
 from pages.ui import resources
 from pages.ui.clips_route import clip_url
 from pages.ui.studies import browse_session, machine_read
@@ -88,10 +88,12 @@ def _filter_form(chosen: Filters, own_patient: str | None) -> None:
         views = st.multiselect("Has the views", list(VIEWS), default=chosen.views, format_func=VIEWS.get)
         sex = _one_of("Sex", {"male": "male", "female": "female"}, chosen.sex)
         age = st.slider("Age, years", 0, 110, value=chosen.age_years or (0, 110))
-        low, high = (int(end) for end in PHENOTYPES["lvef"].axis)
-        lvef = st.slider("Measured LVEF, %", low, high, value=chosen.phenotypes.get("lvef", (low, high)))
+        ranges = _range("lvef", chosen)
         rhythm = _one_of("Rhythm", RHYTHMS, chosen.rhythm)
         conduction = _one_of("Conduction", CONDUCTIONS, chosen.conduction)
+        with st.expander("Other measured phenotypes", expanded=len(chosen.phenotypes.keys() - {"lvef"}) > 0):
+            for name in PHENOTYPES:
+                ranges |= {} if name == "lvef" else _range(name, chosen)
         others_only = st.checkbox(
             "Not the same patient",
             browse_session.leaves_out_own_patient(),
@@ -106,12 +108,26 @@ def _filter_form(chosen: Filters, own_patient: str | None) -> None:
                     tuple(views),
                     sex,
                     None if age == (0, 110) else age,
-                    {} if lvef == (low, high) else {"lvef": lvef},
+                    ranges,
                     rhythm,
                     conduction,
                 )
             )
             st.rerun()
+
+
+def _range(name: str, chosen: Filters) -> dict[str, tuple[float, float]]:
+    """The slider of a measured phenotype; {} while it lets everything pass, so that unmeasured studies pass too."""
+    phenotype = PHENOTYPES[name]
+    low, high = (round(float(end), phenotype.decimals) for end in phenotype.axis)
+    if phenotype.kind == "grade":
+        low, high, step, label = 0.0, float(len(GRADES) - 1), 1.0, f"{phenotype.label}: {GRADES[0]} 0 to {GRADES[-1]} 3"
+    else:
+        step, label = 10.0**-phenotype.decimals, f"{phenotype.label}, {phenotype.unit}".rstrip(", ")
+    kept = chosen.phenotypes.get(name, (low, high))
+    form = "%.0f" if phenotype.kind == "grade" else f"%.{phenotype.decimals}f"
+    value = st.slider(label, low, high, value=(float(kept[0]), float(kept[1])), step=step, format=form)
+    return {} if value == (low, high) else {name: value}
 
 
 def _one_of(label: str, words: Mapping[str, str], chosen: str | None) -> str | None:
@@ -149,7 +165,7 @@ def _take_off(words: str, chosen: Filters) -> None:
     elif words in CONDUCTIONS.values():
         chosen = dataclasses.replace(chosen, conduction=None)
     else:
-        kept = {n: r for n, r in chosen.phenotypes.items() if not words.startswith(PHENOTYPES[n].short)}
+        kept = {n: r for n, r in chosen.phenotypes.items() if not words.startswith(f"{PHENOTYPES[n].short} ")}
         chosen = dataclasses.replace(chosen, phenotypes=kept)
     browse_session.set_filters(chosen)
     st.rerun()
