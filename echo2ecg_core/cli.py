@@ -6,7 +6,7 @@ can solve ends with one sentence and exit status 2, without a traceback.
 
 import os
 import sys
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import Annotated
 
@@ -67,22 +67,29 @@ def predict(
         float | None, typer.Option(help="Age, where a file does not tell; second readers ask.")
     ] = None,
     csv: Annotated[bool, typer.Option("--csv", help="Print a table, one row a file.")] = False,
+    pdf: Annotated[
+        Path | None, typer.Option(help="Write the case report of one file: ECG, estimate, similar hearts.")
+    ] = None,
     workspace: WorkspaceOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Predict phenotypes from ECG files."""
     from echo2ecg_core.answers.loaded_model import load_active_model
     from echo2ecg_core.answers.predict_files import as_row, ecg_files, predict_files
+    from echo2ecg_core.ecg.readers import read_ecg
     from echo2ecg_core.intake.demo import open_workspace
 
     place = named_workspace(workspace)
 
+    @cache
     def load():
         open_workspace(place)
         return load_active_model(place)
 
     single = len(files) == 1 and not files[0].is_dir() and files == ecg_files(files)
     found = ecg_files(files)
+    if pdf and not single:
+        raise Echo2ECGError("A case report is of one ECG.", "Name one file with --pdf.")
     with progress_bar(shown=len(found) > 1) as progress:
         reports = list(
             predict_files(
@@ -100,10 +107,16 @@ def predict(
         )
     if single and "error" in reports[0]:
         raise Echo2ECGError(reports[0]["error"])
+    if pdf:
+        from echo2ecg_core.reports.case_report import write_case_report
+
+        write_case_report(pdf, read_ecg(found[0], None, sampling_rate_hz, unit, leads), load(), place, insist)
     if csv:
         import pandas as pd
 
-        print(pd.DataFrame([as_row(report) for report in reports]).to_csv(index=False), end="")
+        from echo2ecg_core.figures.tables import without_formulas
+
+        print(without_formulas(pd.DataFrame([as_row(report) for report in reports])).to_csv(index=False), end="")
     elif as_json:
         print_json(reports[0] if single else reports)
     else:
@@ -359,16 +372,19 @@ def report(
         list[str], typer.Option(help="Another evaluated model in the same tables; may be repeated.")
     ] = [],  # noqa: B006
     split: Annotated[str, typer.Option(help="test or validation: which evaluation")] = "test",
+    width: Annotated[str, typer.Option(help="Of figures: single (85 mm) or double (174 mm) column.")] = "single",
+    dpi: Annotated[int, typer.Option(help="Of PNG figures: 300 or 600, as the journal asks.")] = 300,
     workspace: WorkspaceOption = None,
 ) -> None:
-    """Write the report of a model as one HTML file, CSV and LaTeX tables, and figures."""
-    from echo2ecg_core.reports.folder import direct_difference, load_report, set_beside, write_report_folder
+    """Write the report of a model as one HTML file, CSV, Excel and LaTeX tables, and figures for a journal."""
+    from echo2ecg_core.reports.folder import Print, direct_difference, load_report, set_beside, write_report_folder
     from echo2ecg_core.store.model_registry import ModelRegistry
 
-    place = existing_workspace(workspace)
+    print_as, place = Print(width, dpi), existing_workspace(workspace)
     own, *others = (load_report(place, ModelRegistry(place).get(name).model_id, split) for name in (model, *beside))
     with progress_bar() as progress:
-        print(write_report_folder(set_beside(own, others, partial(direct_difference, place)), out, progress))
+        found = set_beside(own, others, partial(direct_difference, place))
+        print(write_report_folder(found, out, progress, print_as))
 
 
 @app.command()

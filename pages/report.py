@@ -5,6 +5,7 @@ import streamlit as st
 from echo2ecg_core.reports.folder import set_beside
 from pages.ui import resources
 from pages.ui.errors import errors_in_words
+from pages.ui.report import downloads
 from pages.ui.report import panels as report_panels
 from pages.ui.report import tabs as report_tabs
 from pages.ui.report.report_session import TAB_KEY
@@ -57,4 +58,4 @@ for name, tab in zip(report_tabs.TABS, tabs, strict=True):
     if tab.open:
         with tab, errors_in_words():
             charts = draw[name]() or []
-report_panels.actions(actions, report, state, charts)
+downloads.actions(actions, report, state, charts)

@@ -215,6 +215,10 @@ def made_up_report(
             "ecg_to_study": _retrieval(1),
             "study_to_ecg": _retrieval(0.9),
             "by_phenotype": {"lvef": {"ecg_to_study": _retrieval(1.6), "study_to_ecg": _retrieval(1.5)}},
+            "intervals": {
+                way: {metric: [0.9 * value, 1.1 * value] for metric, value in _retrieval(scale).items()}
+                for way, scale in (("ecg_to_study", 1), ("study_to_ecg", 0.9))
+            },
             "candidates": 1204,
             "top10_difference_ratio": {"lvef": 0.61},
         },

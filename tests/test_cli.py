@@ -1,5 +1,6 @@
 """The terminal, as a person uses it: the fields of the issue, exit statuses, one sentence for bad input."""
 
+import csv
 import io
 import json
 import shutil
@@ -301,3 +302,24 @@ def terminal_phantom(out):
         capture_output=True,
         timeout=300,
     ).returncode
+
+
+@pytest.mark.parametrize("beginning", ["=1+1", "@SUM(A1)", "+1", "-1"])
+def test_the_table_of_predict_holds_no_formula_whatever_a_file_is_called(terminal, tmp_path, beginning):
+    bad = tmp_path / f"{beginning}.csv"
+    bad.write_text("no,ecg\n")
+    also = tmp_path / "plain.csv"
+    also.write_text("no,ecg\n")
+    status, out, _ = terminal("predict", bad, also, "--csv")
+    names = [row["source"] for row in csv.DictReader(io.StringIO(out))]
+    assert status == 2 and names == [f"'{beginning}.csv", "plain.csv"]
+
+
+def test_a_case_report_is_written_beside_the_prediction_and_is_of_one_file(terminal, tmp_path):
+    out = tmp_path / "case.pdf"
+    status, printed, _ = terminal("predict", DICOM_ECG, "--pdf", out, "--json")
+    assert status == 0 and json.loads(printed)["phenotypes"]
+    content = out.read_bytes()
+    assert content.startswith(b"%PDF") and content.count(b"/Type /Page ") == 3 and b"waveform_ecg" not in content
+    status, _, problem = terminal("predict", DICOM_ECG, DICOM_ECG, "--pdf", out)
+    assert status == 2 and "A case report is of one ECG. Name one file with --pdf." in problem

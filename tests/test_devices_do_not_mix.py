@@ -54,7 +54,9 @@ def on_gpu(network: torch.nn.Module) -> torch.nn.Module:
     for module in network.modules():
         for name, tensor in module._parameters.items():
             if tensor is not None:
-                module._parameters[name] = torch.nn.Parameter(torch.empty_like(tensor, device=GPU), tensor.requires_grad)
+                module._parameters[name] = torch.nn.Parameter(
+                    torch.empty_like(tensor, device=GPU), tensor.requires_grad
+                )
         for name, tensor in module._buffers.items():
             if tensor is not None:
                 module._buffers[name] = torch.empty_like(tensor, device=GPU)

@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 
 from echo2ecg_core.errors import StoreError
+from echo2ecg_core.evaluation.phenotypes import bootstrap, interval
 
 KS = (1, 3, 5, 10)
 SCORING_CELLS = 2**18  # queries x targets ranked at once: what stays in cache is fastest
@@ -137,7 +138,7 @@ def retrieval_metrics(similarity: np.ndarray, positives: np.ndarray) -> dict[str
     """
     similarity, positives = np.asarray(similarity), np.asarray(positives, dtype=bool)
     assert similarity.shape == positives.shape, (similarity.shape, positives.shape)
-    return _summary(_joined(_block_scores(similarity, positives)))
+    return summary(_joined(_block_scores(similarity, positives)))
 
 
 def retrieval_metrics_of_vectors(
@@ -151,7 +152,7 @@ def retrieval_metrics_of_vectors(
         positives: (q, t) bool, or a function that gives rows `start` to `stop` of it.
         left_out: The same of targets that a query may not find: they rank last and are no hits.
     """
-    return _summary(query_scores_of_vectors(queries, targets, positives, left_out))
+    return summary(query_scores_of_vectors(queries, targets, positives, left_out))
 
 
 def query_scores_of_vectors(
@@ -212,11 +213,36 @@ def _joined(blocks: list[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
     return {name: np.concatenate([block[name] for block in blocks]) for name in blocks[0]}
 
 
-def _summary(scores: dict[str, np.ndarray]) -> dict[str, float]:
+def summary(scores: dict[str, np.ndarray]) -> dict[str, float]:
+    """The metrics of `retrieval_metrics` from the scores of every query."""
     ranks = scores["rank"]
     means = {name: float(values.mean()) for name, values in scores.items() if name != "rank"}
     alignment = means.pop("alignment")
     return means | {"median_rank": float(np.median(ranks)), "mean_rank": float(ranks.mean()), "alignment": alignment}
+
+
+def intervals_of_scores(
+    scores: dict[str, np.ndarray], patients: np.ndarray, level: float, n_resamples: int = 1000, seed: int = 0
+) -> dict[str, list[float]]:
+    """[low, high] of every metric of `retrieval_metrics`, resampling the patients whose queries they are.
+
+    Args:
+        scores: `query_scores`, {name: (q,)}.
+        patients: (q,) whose query it is.
+        level: Of the intervals.
+        n_resamples, seed: Of the patient bootstrap.
+    """
+    order = np.argsort(scores["rank"], kind="stable")
+
+    def metrics_of(weights: np.ndarray) -> dict[str, np.ndarray]:
+        total = weights.sum(axis=1)
+        means = {name: weights @ values / total for name, values in scores.items()}
+        half = np.cumsum(weights[:, order], axis=1) >= total[:, None] / 2
+        means["median_rank"], means["mean_rank"] = scores["rank"][order][half.argmax(axis=1)], means.pop("rank")
+        return means
+
+    drawn = bootstrap(metrics_of, patients, n_resamples, seed)
+    return {name: list(interval(values, level)) for name, values in drawn.items()}
 
 
 def _paired_rows(row: np.ndarray, column: np.ndarray, width: int) -> Rows:

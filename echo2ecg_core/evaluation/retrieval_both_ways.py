@@ -12,9 +12,12 @@ import numpy as np
 from echo2ecg_core.errors import StoreError
 from echo2ecg_core.evaluation.retrieval import (
     GroundTruth,
+    Rows,
     hits_by_pair,
     hits_by_phenotype,
-    retrieval_metrics_of_vectors,
+    intervals_of_scores,
+    query_scores_of_vectors,
+    summary,
 )
 
 TOP = 10
@@ -28,6 +31,7 @@ def retrieval_report(
     study_of_ecg: Sequence[str],
     phenotypes: dict[str, np.ndarray],
     patient_of_study: Sequence[str],
+    level: float | None = None,
 ) -> dict:
     """Both directions over all ECGs and the studies they belong to.
 
@@ -36,27 +40,32 @@ def retrieval_report(
         study_of_ecg: (q,) the study each ECG is paired with.
         phenotypes: Phenotype -> (t,) measured value of the studies, NaN where not measured.
         patient_of_study: (t,).
+        level: Of the intervals over patients; None leaves them out.
 
     Returns:
         `ecg_to_study`, `study_to_ecg` (pairs), `by_phenotype` -> the same among other patients, `candidates` (studies),
         `ecgs`, `own_patient_left_out` (by phenotype),
-        `top10_difference_ratio` by phenotype.
+        `top10_difference_ratio` by phenotype; `intervals` and `by_phenotype_intervals`: of each score [low, high].
     """
     of_pairs, owners = (np.asarray(ids, dtype=object) for ids in (ecg_ids, study_of_ecg))
     row_of_study = {study: row for row, study in enumerate(study_ids)}
     own = np.array([row_of_study[study] for study in study_of_ecg])
     rows = {"ecg": {ecg: row for row, ecg in enumerate(ecg_ids)}, "study": row_of_study}
-    report = _both_ways(hits_by_pair(of_pairs, owners), ecgs, studies, rows)
-    report |= {"candidates": len(study_ids), "ecgs": len(ecg_ids), "by_phenotype": {}, "top10_difference_ratio": {}}
-    report["own_patient_left_out"] = True
     of_study = np.asarray(patient_of_study)
     patients = {"ecg": of_study[own], "study": of_study}
+    report, intervals = _both_ways(hits_by_pair(of_pairs, owners), ecgs, studies, rows, patients, level)
+    report |= {"intervals": intervals, "by_phenotype_intervals": {}} if level else {}
+    report |= {"candidates": len(study_ids), "ecgs": len(ecg_ids), "by_phenotype": {}, "top10_difference_ratio": {}}
+    report["own_patient_left_out"] = True
     for name, values in phenotypes.items():
         try:
             truth = hits_by_phenotype(of_pairs, owners, values[own])
         except StoreError:
             continue  # no study has a value
-        report["by_phenotype"][name] = _both_ways(truth, ecgs, studies, rows, patients)
+        found, ends = _both_ways(truth, ecgs, studies, rows, patients, level, own_left_out=True)
+        report["by_phenotype"][name] = found
+        if level:
+            report["by_phenotype_intervals"][name] = ends
         report["top10_difference_ratio"][name] = difference_ratio(ecgs, studies, own, values, of_study)
     return report
 
@@ -93,17 +102,33 @@ def difference_ratio(
 
 
 def _both_ways(
-    truth: GroundTruth, ecgs: np.ndarray, studies: np.ndarray, rows: dict[str, dict], patients: dict | None = None
-) -> dict:
-    """Metrics of both directions; with `patients` of the ECGs and studies, among those of other patients."""
+    truth: GroundTruth,
+    ecgs: np.ndarray,
+    studies: np.ndarray,
+    rows: dict[str, dict],
+    patients: dict[str, np.ndarray],
+    level: float | None,
+    own_left_out: bool = False,
+) -> tuple[dict, dict]:
+    """Metrics of both directions and, at a level, their intervals over patients; all targets, or only those of other
+    patients."""
     of_ecg, of_study = [rows["ecg"][i] for i in truth.ecg_ids], [rows["study"][i] for i in truth.study_ids]
     e, s = ecgs[of_ecg], studies[of_study]
-    leave, leave_back = None, None
-    if patients is not None:
-        whose, whose_study = patients["ecg"][of_ecg], patients["study"][of_study]
-        leave = lambda start, stop: whose[start:stop, None] == whose_study[None]  # noqa: E731
-        leave_back = lambda start, stop: whose_study[start:stop, None] == whose[None]  # noqa: E731
-    return {
-        "ecg_to_study": retrieval_metrics_of_vectors(e, s, truth.ecg_hits, leave),
-        "study_to_ecg": retrieval_metrics_of_vectors(s, e, truth.study_hits, leave_back),
+    whose, whose_study = patients["ecg"][of_ecg], patients["study"][of_study]
+    ways = {
+        "ecg_to_study": (e, s, truth.ecg_hits, whose, whose_study),
+        "study_to_ecg": (s, e, truth.study_hits, whose_study, whose),
     }
+    found, intervals = {}, {}
+    for way, (queries, targets, hits, asking, answering) in ways.items():
+        leave = _same(asking, answering) if own_left_out else None
+        scores = query_scores_of_vectors(queries, targets, hits, leave)
+        found[way] = summary(scores)
+        if level:
+            intervals[way] = intervals_of_scores(scores, asking, level)
+    return found, intervals
+
+
+def _same(asking: np.ndarray, answering: np.ndarray) -> Rows:
+    """Rows (b, t) of whether a query's patient is a target's."""
+    return lambda start, stop: asking[start:stop, None] == answering[None]

@@ -313,15 +313,19 @@ def ecg_figure(
     width, height = paper.width_mm, paper.height_mm + head + foot
     figure = Figure(figsize=(width * mm, height * mm), facecolor=colours["paper"])
     axes = figure.add_axes((0, foot / height, 1, paper.height_mm / height))
-    axes.set(xlim=(0, width), ylim=(paper.height_mm, 0))
-    axes.axis("off")
-    _draw_grid(axes, paper, colours)
-    _draw_tints(axes, paper, colours)
-    _draw_traces(axes, paper, displayed_signal(record, without_wander), record.sampling_rate_hz, colours)
+    draw_paper(axes, record, paper, without_wander=without_wander, palette=palette)
     figure.text(2 / width, 1 - 5 / height, title, fontsize=9, color=colours["trace"], weight="bold")
     figure.text(2 / width, 7 / height, caption(record, paper, without_wander), fontsize=7, color=colours["trace"])
     figure.text(2 / width, 2.5 / height, footer, fontsize=6.5, color=colours["trace"])
     return figure
+
+
+def draw_paper(axes, record: EcgRecord, paper: Paper, *, without_wander: bool = False, palette: str = "light") -> None:
+    """Grid and traces on axes that are as many millimetres wide and high as the paper."""
+    axes.set(xlim=(0, paper.width_mm), ylim=(paper.height_mm, 0))
+    axes.axis("off")
+    _draw_grid(axes, paper, PALETTES[palette])
+    _draw_traces(axes, paper, displayed_signal(record, without_wander), record.sampling_rate_hz, PALETTES[palette])
 
 
 def _draw_grid(axes, paper: Paper, colours: dict[str, str]) -> None:

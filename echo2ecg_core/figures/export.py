@@ -5,6 +5,7 @@ import io
 import json
 
 from echo2ecg_core.figures.notation import MISSING
+from echo2ecg_core.figures.tables import harmless
 from echo2ecg_core.phenotypes import grade_word
 
 RESEARCH_ONLY = "Research use only. Not a medical device."
@@ -66,20 +67,19 @@ def phenotypes_csv(report: dict) -> str:
             low, high = grade_word(low), grade_word(high)
         chance, cover = row.get("chance_outside") or {}, row.get("cover") or {}
         ranges = {f"reference_{sex}": _plain_range(limits) for sex, limits in (row["reference"] or {}).items()}
-        writer.writerow(
-            {
-                **{name: row.get(name, "") for name in _COLUMNS if name in row and name != "source"},
-                **shared,
-                **ranges,
-                "interval_low": low,
-                "interval_high": high,
-                "cover_overall": cover.get("overall", ""),
-                "cover_of_disease": cover.get("of_disease", ""),
-                "disease": cover.get("disease", ""),
-                "chance_below": chance.get("below", ""),
-                "chance_above": chance.get("above", ""),
-            }
-        )
+        line = {
+            **{name: row.get(name, "") for name in _COLUMNS if name in row and name != "source"},
+            **shared,
+            **ranges,
+            "interval_low": low,
+            "interval_high": high,
+            "cover_overall": cover.get("overall", ""),
+            "cover_of_disease": cover.get("of_disease", ""),
+            "disease": cover.get("disease", ""),
+            "chance_below": chance.get("below", ""),
+            "chance_above": chance.get("above", ""),
+        }
+        writer.writerow({name: harmless(value) for name, value in line.items()})
     return text.getvalue()
 
 
@@ -106,13 +106,17 @@ def figure_file(figure, kind: str, *, title: str, provenance: str, dpi: int = 30
         dpi: Resolution of a PNG.
     """
     import matplotlib
+    from matplotlib.text import Text
 
+    for words in figure.findobj(Text):
+        words.set_parse_math(False)  # a "$" in the name of a model or label is a dollar, never the start of a formula
     metadata = {
         "svg": {"Title": title, "Description": provenance, "Date": None},
         "pdf": {"Title": title, "Subject": provenance, "CreationDate": None},
         "png": {"Title": title, "Description": provenance},
     }[kind]
     buffer = io.BytesIO()
-    with matplotlib.rc_context({"svg.fonttype": "none", "pdf.fonttype": 42, "svg.hashsalt": title or MISSING}):
+    fonts = {"svg.fonttype": "none", "pdf.fonttype": 42, "text.parse_math": False}  # 42: TrueType, embedded
+    with matplotlib.rc_context(fonts | {"svg.hashsalt": title or MISSING}):
         figure.savefig(buffer, format=kind, dpi=dpi, metadata=metadata, facecolor=figure.get_facecolor())
     return buffer.getvalue()

@@ -1,48 +1,20 @@
-"""A table of a report once, written three ways: HTML for people, CSV with the full numbers, LaTeX (booktabs) for a
-paper.
+"""A table of a report once, written for people as HTML, for programs as CSV and Excel with the full numbers; latex.py
+writes it for a paper.
 
-A cell holds the words a reader sees and the numbers behind them, so that the CSV loses nothing to rounding.
+A cell holds the words a reader sees and the numbers behind them, so that CSV and Excel lose nothing to rounding. No
+text cell is a formula there.
 """
 
 import csv
 import io
 import re
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from html import escape
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import pandas as pd
-
-_LATEX = {
-    "\\": r"\textbackslash{}",
-    "&": r"\&",
-    "%": r"\%",
-    "$": r"\$",
-    "#": r"\#",
-    "_": r"\_",
-    "{": r"\{",
-    "}": r"\}",
-    "~": r"\textasciitilde{}",
-    "^": r"\textasciicircum{}",
-    "\u202f": r"\,",
-    "−": r"$-$",
-    "–": "--",
-    "≤": r"$\leq$",
-    "≥": r"$\geq$",
-    "<": r"$<$",
-    ">": r"$>$",
-    "²": r"$^2$",
-    "Δ": r"$\Delta$",
-    "δ": r"$\delta$",
-    "°": r"$^\circ$",
-    "×": r"$\times$",
-    "±": r"$\pm$",
-    "→": r"$\rightarrow$",
-    "’": "'",
-    "·": r"$\cdot$",
-    "…": r"\dots{}",
-}
 
 
 @dataclass(frozen=True)
@@ -74,12 +46,14 @@ class Cell:
 
 @dataclass(frozen=True)
 class Column:
-    """One column: heading, name in the CSV, whether it holds numbers (then right-aligned), and the CSV's columns."""
+    """One column: heading, name in the CSV, whether it holds numbers (then right-aligned), the CSV's columns, and
+    whether a paper prints it."""
 
     heading: str
     name: str
     numeric: bool = False
     parts: tuple[str, ...] = ("",)
+    printed: bool = True
 
 
 @dataclass(frozen=True)
@@ -109,14 +83,48 @@ def table_csv(table: Table) -> str:
     """One line a row, unrounded; a score with its interval becomes three columns (name, name_low, name_high)."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(column.name + part for column in table.columns for part in column.parts)
+    writer.writerow(_names(table))
+    writer.writerows([["" if v is None else _in_one_line(harmless(v)) for v in line] for line in _lines(table)])
+    return text.getvalue()
+
+
+def table_xlsx(table: Table, provenance: Sequence[tuple[str, str]] = ()) -> bytes:
+    """The rows of the CSV as an Excel workbook, numbers as numbers; what `provenance` tells is on a second sheet."""
+    import openpyxl
+    from openpyxl.cell.cell import ILLEGAL_CHARACTERS_RE
+
+    book = openpyxl.Workbook()
+    sheet, about = book.active, book.create_sheet("About")
+    sheet.title = re.sub(r"[\\/*?:\[\]]", " ", table.name)[:31]
+    for page, lines in ((sheet, [_names(table), *_lines(table)]), (about, [(table.caption, ""), *provenance])):
+        for at, line in enumerate(lines, 1):
+            for place, value in enumerate(line, 1):
+                text = isinstance(value, str)
+                cell = page.cell(at, place, ILLEGAL_CHARACTERS_RE.sub(" ", value) if text else value)
+                if text:
+                    cell.data_type = "s"  # never a formula, whatever it begins with
+    sheet.freeze_panes = "B2"
+    buffer = io.BytesIO()
+    book.save(buffer)
+    return buffer.getvalue()
+
+
+def _in_one_line(value: object) -> object:
+    return re.sub(r"[\r\n]+", " ", value) if isinstance(value, str) else value
+
+
+def _names(table: Table) -> list[str]:
+    return [column.name + part for column in table.columns for part in column.parts]
+
+
+def _lines(table: Table) -> Iterator[list[float | int | str | bool | None]]:
+    """The values of every row, None where a cell has none."""
     for row in table.rows:
         line = []
         for column, cell in zip(table.columns, row, strict=True):
-            values = list(cell.values)[: len(column.parts)]
-            line += ["" if v is None else v for v in values] + [""] * (len(column.parts) - len(values))
-        writer.writerow(line)
-    return text.getvalue()
+            values = [None if value != value else value for value in cell.values[: len(column.parts)]]
+            line += values + [None] * (len(column.parts) - len(values))
+        yield line
 
 
 def table_html(table: Table) -> str:
@@ -148,42 +156,17 @@ def _side(column: Column) -> str:
     return ' class="num"' if column.numeric else ""
 
 
-def table_latex(table: Table) -> str:
-    """A booktabs table (`\\usepackage{booktabs}`) with caption and label."""
-    columns = [i for i, column in enumerate(table.columns) if column.parts]
-    sides = "".join("r" if table.columns[i].numeric else "l" for i in columns)
-    lines = [" & ".join(latex(table.columns[i].heading) for i in columns) + r" \\", r"\midrule"]
-    lines += [
-        " & ".join(latex(f"{row[i].text} {row[i].detail}".strip()) for i in columns) + r" \\" for row in table.rows
-    ]
-    return "\n".join(
-        [
-            r"\begin{table}",
-            r"\centering",
-            rf"\caption{{{latex(table.caption)}}}",
-            rf"\label{{tab:{table.name}}}",
-            rf"\begin{{tabular}}{{{sides}}}",
-            r"\toprule",
-            *lines,
-            r"\bottomrule",
-            r"\end{tabular}",
-            r"\end{table}",
-            "",
-        ]
-    )
-
-
-def latex(text: str) -> str:
-    """Text that LaTeX prints as it is written."""
-    return re.sub("|".join(map(re.escape, _LATEX)), lambda match: _LATEX[match.group()], text)
-
-
-def without_formulas(table: "pd.DataFrame") -> "pd.DataFrame":
-    """A copy whose text cells no spreadsheet takes for a formula: a quote before =, +, -, @, tab or return.
+def harmless(value: object) -> object:
+    """The value; a text that a spreadsheet takes for a formula with a quote before =, +, -, @, tab or return.
 
     Source: OWASP, CSV Injection.
     """
+    return f"'{value}" if isinstance(value, str) and value[:1] in tuple("=+-@\t\r") else value
+
+
+def without_formulas(table: "pd.DataFrame") -> "pd.DataFrame":
+    """A copy whose text cells are all `harmless`."""
     guarded = table.copy()
     for column in guarded.columns[[pd_type.kind == "O" for pd_type in guarded.dtypes]]:
-        guarded[column] = [f"'{v}" if isinstance(v, str) and v[:1] in "=+-@\t\r" else v for v in guarded[column]]
+        guarded[column] = [harmless(value) for value in guarded[column]]
     return guarded

@@ -12,12 +12,11 @@ from dataclasses import dataclass
 from echo2ecg_core.figures import evaluation as figures
 from echo2ecg_core.figures.chart import Frame
 from echo2ecg_core.figures.evaluation import ForestRow, Series
-from echo2ecg_core.figures.notation import MISSING, THIN, interval, number
+from echo2ecg_core.figures.notation import THIN, number
 from echo2ecg_core.figures.scores import (
     count,
     difference_with_interval,
     score_decimals,
-    score_interval,
     score_label,
     score_value,
     score_with_interval,
@@ -26,16 +25,16 @@ from echo2ecg_core.phenotypes import PHENOTYPES
 from echo2ecg_core.reports.comparison import (
     difference_cell,
     main_score,
-    plain_score,
     reference_of,
     score_limits,
     task_short,
 )
-from echo2ecg_core.reports.document import Encoder, Report
+from echo2ecg_core.reports.document import Report, readout_words
 from echo2ecg_core.reports.tables import RETRIEVAL_WAYS, intervals_in_order
 
 MOST_LINES = 6
 KS = (1, 3, 5, 10)
+SCATTER_READOUT = "probe"  # whose predictions an evaluation keeps as points
 
 
 @dataclass(frozen=True)
@@ -43,17 +42,34 @@ class Chart:
     """One chart of a report.
 
     Attributes:
-        name: For files, e.g. "roc".
-        title, note: Heading, and grey words beside it.
+        kind: "roc", "calibration", ...; no two charts of one tab have the same.
+        title, note: Heading on a page that names finding and readout itself, and grey words beside it.
         alt: What it shows, in words.
         draw: Frame -> matplotlib Figure.
+        task, label: The finding or value it is about: its id, and in words; "" for what is about all.
+        readout: Whose predictions are drawn: a key of READOUTS, or "" where the chart is about no single one.
     """
 
-    name: str
+    kind: str
     title: str
     note: str
     alt: str
     draw: Callable[[Frame], object]
+    task: str = ""
+    label: str = ""
+    readout: str = ""
+
+    @property
+    def name(self) -> str:
+        """For files: what, of which finding, by which readout: "roc-lvef-reduced-probe"."""
+        return "-".join(part.replace("_", "-") for part in (self.kind, self.task, self.readout) if part)
+
+    @property
+    def full_title(self) -> str:
+        """For files: "ROC: LVEF ≤ 40, linear probe"."""
+        words = [self.label, readout_words(self.readout) if self.readout else ""]
+        about = ", ".join(word for word in words if word)
+        return f"{self.title}: {about}" if about else self.title
 
 
 def finding_charts(report: Report, finding: str, readout: str) -> list[Chart]:
@@ -67,9 +83,10 @@ def finding_charts(report: Report, finding: str, readout: str) -> list[Chart]:
 
 
 def value_charts(report: Report, task: str, readout: str) -> list[Chart]:
-    """Predicted against measured, subgroups, and R² of all encoders on a value."""
+    """Predicted against measured, their agreement, subgroups, and R² of all encoders on a value."""
     charts = [
         _scatter(report, task),
+        _bland_altman(report, task),
         subgroup_chart(report, task, readout),
         _encoders_forest(report, task, readout, "r2"),
     ]
@@ -77,27 +94,18 @@ def value_charts(report: Report, task: str, readout: str) -> list[Chart]:
 
 
 def all_charts(report: Report) -> list[Chart]:
-    """Every chart that goes into the report folder, named after its task."""
+    """Every chart that goes into the report folder, under the first readout."""
     readout, charts = report.readouts()[0], []
     for finding in report.findings():
-        charts += [
-            (finding, c)
-            for c in [*finding_charts(report, finding, readout), difference_chart(report, finding, readout)]
-            if c
-        ]
+        charts += [*finding_charts(report, finding, readout), difference_chart(report, finding, readout)]
     for task in report.regressions():
-        charts += [(task, c) for c in value_charts(report, task, readout)]
-    named = [
-        Chart(
-            f"{chart.name}-{task.replace('_', '-')}",
-            f"{chart.title}: {report.data['tasks'][task]['label']}",
-            chart.note,
-            chart.alt,
-            chart.draw,
-        )
-        for task, chart in charts
-    ]
-    return named + [c for c in (recall_chart(report), coverage_chart(report)) if c]
+        charts += value_charts(report, task, readout)
+    return [c for c in (*charts, recall_chart(report), coverage_chart(report)) if c]
+
+
+def _about(report: Report, task: str, readout: str) -> dict[str, str]:
+    """What every chart of a task tells of itself."""
+    return {"task": task, "label": report.data["tasks"][task]["label"], "readout": readout}
 
 
 def _roc(report: Report, finding: str, readout: str) -> Chart | None:
@@ -108,15 +116,21 @@ def _roc(report: Report, finding: str, readout: str) -> Chart | None:
         )
         curve = owner.section("curves", finding).get(encoder.row_key, {}).get("roc")
         if curve:
-            score = score_value((encoder.score(finding, "auroc") or [None])[0], "auroc")
-            series.append(
-                Series(f"{encoder.label} {score}", encoder.kind, curve["false_positive_rate"], curve["sensitivity"])
-            )
+            score = score_with_interval(encoder.score(finding, "auroc"), "auroc")
+            label = f"{_fitting(encoder.label)} {score}"
+            series.append(Series(label, encoder.kind, curve["false_positive_rate"], curve["sensitivity"]))
     if not series:
         return None
-    series = series[:MOST_LINES]
+    series, heading = series[:MOST_LINES], f"AUROC ({_level(report)} interval)"
     alt = f"ROC curves, AUROC: {'; '.join(line.label for line in series)}."
-    return Chart("roc", "ROC", "", alt, lambda frame: figures.roc_figure(series, frame))
+    return Chart(
+        "roc",
+        "ROC",
+        "",
+        alt,
+        lambda frame: figures.roc_figure(series, frame, heading),
+        **_about(report, finding, readout),
+    )
 
 
 def _calibration(report: Report, finding: str, readout: str) -> Chart | None:
@@ -135,6 +149,7 @@ def _calibration(report: Report, finding: str, readout: str) -> Chart | None:
         "",
         f"{error}. Observed by predicted probability: {bins}.",
         lambda frame: figures.calibration_figure(curve, error, "ECGs", frame),
+        **_about(report, finding, readout),
     )
 
 
@@ -151,7 +166,8 @@ def subgroup_chart(report: Report, task: str, readout: str) -> Chart | None:
     rows += [_forest_row(row["level"], count(row["patients"]), row["value"], metric, phenotype) for row in found]
     limits = score_limits([whole, *(row["value"] for row in found)], metric)
     limits = (max(limits[0], 0.4), limits[1]) if metric == "auroc" else limits
-    note = "with number of patients" if readout == report.readouts()[0] else "with number of patients; linear probe"
+    first = report.readouts()[0]
+    note = "with number of patients" + ("" if readout == first else f"; {readout_words(first)}")
     axis = f"{score_label(metric)}, {_level(report)} interval"
     alt = f"{score_label(metric)} by subgroup: " + "; ".join(f"{row.label} {row.text}" for row in rows) + "."
     decimals = score_decimals(metric, phenotype)
@@ -161,6 +177,7 @@ def subgroup_chart(report: Report, task: str, readout: str) -> Chart | None:
         note,
         alt,
         lambda frame: figures.forest_figure(rows, axis, limits, whole[0] if whole else None, decimals, frame),
+        **_about(report, task, first),
     )
 
 
@@ -193,6 +210,7 @@ def _encoders_forest(report: Report, task: str, readout: str, metric: str) -> Ch
         "",
         alt,
         lambda frame: figures.forest_figure(rows, axis, limits, 0.0, 2, frame),
+        **_about(report, task, readout),
     )
 
 
@@ -227,24 +245,50 @@ def difference_chart(report: Report, task: str, readout: str) -> Chart | None:
         f"same patients, {_level(report)} interval",
         alt,
         lambda frame: figures.forest_figure(rows, axis, limits, 0.0, score_decimals(metric, phenotype), frame),
+        **_about(report, task, readout),
     )
 
 
-def _scatter(report: Report, task: str) -> Chart | None:
+def _points(report: Report, task: str) -> tuple[list[float], list[float], str] | None:
+    """Measured and predicted values of a task, and its name with its unit; None where none are stored."""
     points, meta = report.section("scatter", task), report.data["tasks"][task]
     if not points:
         return None
-    measured, predicted = points["measured"], points["predicted"]
-    phenotype = PHENOTYPES.get(meta.get("phenotype"))
-    low, high = phenotype.axis if phenotype else (min(measured), max(measured))
     label = f"{task_short(meta)}, {meta['unit']}" if meta["unit"] else task_short(meta)
-    r2 = score_with_interval(report.model_row("probe").score(task, "r2"), "r2")
+    return points["measured"], points["predicted"], label
+
+
+def _scatter(report: Report, task: str) -> Chart | None:
+    if not (found := _points(report, task)):
+        return None
+    measured, predicted, label = found
+    phenotype = PHENOTYPES.get(report.data["tasks"][task].get("phenotype"))
+    limits = phenotype.axis if phenotype else (min(measured), max(measured))
+    score = score_with_interval(report.model_row(SCATTER_READOUT).score(task, "r2"), "r2")
+    note = f"R² {score}, {readout_words(SCATTER_READOUT)}"
     return Chart(
         "scatter",
         "Predicted against measured",
         f"{count(len(measured))} ECGs",
-        f"Predicted against measured {label}; R² {r2}.",
-        lambda frame: figures.scatter_figure(measured, predicted, label, (low, high), frame),
+        f"Predicted against measured {label}; {note}.",
+        lambda frame: figures.scatter_figure(measured, predicted, label, limits, frame, note),
+        **_about(report, task, SCATTER_READOUT),
+    )
+
+
+def _bland_altman(report: Report, task: str) -> Chart | None:
+    found = _points(report, task)
+    if not found or len(found[0]) < 3:
+        return None
+    measured, predicted, label = found
+    bias, low, high = (number(v, 2) for v in figures.limits_of_agreement(measured, predicted))
+    return Chart(
+        "bland-altman",
+        "Agreement",
+        "Bland–Altman",
+        f"Predicted minus measured {label} against the mean of both: bias {bias}, limits {low} to {high}.",
+        lambda frame: figures.bland_altman_figure(measured, predicted, label, frame),
+        **_about(report, task, SCATTER_READOUT),
     )
 
 
@@ -253,22 +297,28 @@ def recall_chart(report: Report) -> Chart | None:
     found = report.section("retrieval")
     series = []
     for place, (way, words) in enumerate(RETRIEVAL_WAYS.items()):
-        values = [plain_score((found.get(way) or {}).get(f"recall@{k}")) for k in KS]
-        if all(v is not None for v in values):
-            series.append(Series(f"{words} {number(values[-1], 2)}", "model" if place == 0 else "beside", KS, values))
+        scores = [report.retrieval_score(way, f"recall@{k}") for k in KS]
+        if all(scores):
+            values, low, high = zip(*scores, strict=True)
+            known = all(end == end for end in (*low, *high))
+            label = f"{words} {score_with_interval(scores[-1], 'recall@10') if known else number(values[-1], 2)}"
+            kind = "model" if place == 0 else "beside"
+            series.append(Series(label, kind, KS, values, *((low, high) if known else (None, None))))
     if not series:
         return None
     n = found.get("candidates")
-    chance = Series(f"guessing among {count(n)}", "chance", KS, [k / n for k in KS]) if n else None
+    chance = Series(f"Guessing among {count(n)}", "chance", KS, [min(1.0, k / n) for k in KS]) if n else None
     alt = "Share found among the first 1, 3, 5 and 10. " + " ".join(
         f"{line.label}: {', '.join(number(100 * v) for v in line.y)}{THIN}%." for line in series
     )
+    banded = any(line.low is not None for line in series)
+    heading = f"Recall at 10{f' ({_level(report)} interval)' if banded else ''}"
     return Chart(
         "recall",
         "Recall",
         "of the patient’s own study or ECG",
         alt,
-        lambda frame: figures.recall_figure(series, chance, frame),
+        lambda frame: figures.recall_figure(series, chance, frame, heading),
     )
 
 
@@ -298,69 +348,4 @@ def coverage_chart(report: Report) -> Chart | None:
         lambda frame: figures.forest_figure(
             rows, f"Measured values inside, % ({_level(report)} interval)", limits, level, 0, frame
         ),
-    )
-
-
-@dataclass(frozen=True)
-class Headline:
-    """One number above the tabs: name, value, interval, and grey words beside it."""
-
-    label: str
-    value: str
-    interval: str
-    note: str = ""
-
-
-def headlines(report: Report, finding: str, readout: str) -> list[Headline]:
-    """Five numbers that say most of a model on a finding."""
-    model, task = report.model_row(readout), report.data["tasks"][finding]
-    shares = task["positives"] / task["patients"] if task.get("positives") and task["patients"] else None
-    chance = {"auprc": f"chance {number(shares, 2)}"} if shares else {}
-    value_task = report.regression_of(finding)
-    scores = (
-        ["auroc", "auprc", "sensitivity_at_90_specificity"] if task["kind"] == "binary" else ["auroc", "auprc", "f1"]
-    )
-    held = _interval_headline(report, task.get("phenotype"))
-    found = [_headline(model, finding, metric, chance.get(metric, "")) for metric in scores]
-    found.append(
-        _error_headline(report, model, value_task) if value_task else _headline(model, finding, "balanced_accuracy")
-    )
-    found.append(held or _headline(model, finding, "calibration_error" if task["kind"] == "binary" else "accuracy"))
-    return found
-
-
-def _headline(model: Encoder, task: str, metric: str, note: str = "") -> Headline:
-    triple = model.score(task, metric)
-    if not triple:
-        return Headline(score_label(metric), MISSING, "", "not measured")
-    return Headline(score_label(metric), score_value(triple[0], metric), score_interval(*triple[1:], metric), note)
-
-
-def _error_headline(report: Report, model: Encoder, task: str) -> Headline:
-    """Mean absolute error of the value, beside that of guessing the test patients' own mean."""
-    meta, triple = report.data["tasks"][task], model.score(task, "mae")
-    label, phenotype = f"{task_short(meta)} error, mean absolute", meta.get("phenotype")
-    if not triple:
-        return Headline(label, MISSING, "", "not measured")
-    measured = report.section("scatter", task).get("measured")
-    unit = "points" if meta["unit"] == "%" else meta["unit"]
-    note = unit
-    if measured:
-        mean = sum(measured) / len(measured)
-        guess = sum(abs(m - mean) for m in measured) / len(measured)
-        note = f"{unit}; guessing the mean: {score_value(guess, 'mae', phenotype)}"
-    return Headline(
-        label, score_value(triple[0], "mae", phenotype), score_interval(*triple[1:], "mae", phenotype), note
-    )
-
-
-def _interval_headline(report: Report, phenotype: str | None) -> Headline | None:
-    row = next((r for r in report.section("intervals") if r["phenotype"] == phenotype), None)
-    if row is None:
-        return None
-    ends = interval(100 * row["low"], 100 * row["high"], 1)
-    return Headline(
-        f"{100 * row['level']:.0f}{THIN}% intervals that hold",
-        score_value(row["coverage"], "coverage"),
-        f"{ends}{THIN}%",
     )

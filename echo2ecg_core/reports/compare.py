@@ -19,9 +19,10 @@ from echo2ecg_core.answers.second_readers import chances_of, curves_of, load_rea
 from echo2ecg_core.errors import Echo2ECGError, ModelError, StoreError
 from echo2ecg_core.evaluation.finding_map import QUESTIONS, Question
 from echo2ecg_core.evaluation.side_by_side import FEWEST, METRICS, judged, stacked
+from echo2ecg_core.figures.latex import table_latex
 from echo2ecg_core.figures.notation import number
 from echo2ecg_core.figures.scores import parameters, score_interval, score_label, score_value
-from echo2ecg_core.figures.tables import Cell, Column, Table, table_csv, table_latex
+from echo2ecg_core.figures.tables import Cell, Column, Table, table_csv
 from echo2ecg_core.intake.ready_models import embed_as_encoder, score_ecgs
 from echo2ecg_core.progress import Progress, part, silent
 from echo2ecg_core.reports.evaluate import evaluate
@@ -240,7 +241,8 @@ def _write_figures(out: Path, found: dict) -> None:
         ]
         title = f"{entry['label']}: {entry['patients']} patients, {entry['positives']} with it"
         for kind in ("svg", "pdf"):
-            figure = forest_figure(rows, "AUROC; 0.5: chance", (0.4, 1.0), 0.5, 2, Frame(title=title, footer=footer))
+            frame = Frame(title=title, footer=footer, column="single")
+            figure = forest_figure(rows, "AUROC; 0.5: chance", (0.4, 1.0), 0.5, 2, frame)
             content = figure_file(figure, kind, title=title, provenance=footer)
             (out / "figures" / f"finding-{name}.{kind}").write_bytes(content)
 

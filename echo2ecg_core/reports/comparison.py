@@ -17,7 +17,7 @@ from echo2ecg_core.figures.scores import (
     score_value,
     size_beside,
 )
-from echo2ecg_core.figures.tables import SCORE_PARTS, Cell, Column, Mark, Table, number_cell, text_cell
+from echo2ecg_core.figures.tables import SCORE_PARTS, Cell, Column, Mark, Table, text_cell
 from echo2ecg_core.phenotypes import PHENOTYPES
 from echo2ecg_core.reports.document import READOUTS, Encoder, Report
 
@@ -87,7 +87,7 @@ def models_table(report: Report, finding: str, readout: str) -> Table:
         columns.append(
             Column(f"{task_short(report.data['tasks'][value_task])} error", "value_error", True, SCORE_PARTS)
         )
-    columns.append(Column("Recall at 10", "recall_at_10", True))
+    columns.append(Column("Recall at 10", "recall_at_10", True, SCORE_PARTS))
     rows = []
     for encoder in encoders:
         cells = [
@@ -165,13 +165,7 @@ def _recall_at_10(report: Report, encoder: Encoder) -> Cell:
         if encoder.kind == "model"
         else next((r for r in report.beside if r.model["id"] == encoder.model_id), None)
     )
-    value = None if owner is None else plain_score(owner.section("retrieval", "ecg_to_study").get("recall@10"))
-    return number_cell(value, number(value, 2)) if value is not None else Cell(MISSING)
-
-
-def plain_score(found) -> float | None:
-    """A score that may come alone or with its interval."""
-    return found[0] if isinstance(found, list) else found
+    return score_cell(owner and owner.retrieval_score("ecg_to_study", "recall@10"), "recall@10")
 
 
 def reference_of(report: Report, task: str) -> tuple[str, str | None]:

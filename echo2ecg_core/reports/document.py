@@ -11,10 +11,17 @@ from echo2ecg_core.errors import StoreError
 
 NEEDED = ("model", "split", "counts", "tasks", "rows")
 READOUTS = {"probe": "Linear probe", "knn": "kNN, k = 5", "boosting": "Gradient boosting"}
+PAGE_READOUT = "Kernel ridge"  # the readout behind the estimates of the ECG page
 MODEL, FEATURES = "model", "features"
 RowOf = tuple[str, str]  # id of a model, key of a row of its report
 Difference = tuple[str, tuple[float, float, float]]  # main metric of a task, difference with its interval
 Direct = Callable[[str, str, RowOf, RowOf], Difference | None]  # split, task, a row, the row it is compared with
+
+
+def readout_words(readout: str) -> str:
+    """A readout inside a sentence: "linear probe", "kNN, k = 5"."""
+    words = READOUTS.get(readout, readout)
+    return words if words.startswith("kNN") else words[:1].lower() + words[1:]
 
 
 @dataclass(frozen=True)
@@ -64,6 +71,14 @@ class Report:
     beside: tuple["Report", ...] = ()
     direct: Direct = lambda split, task, row, other: None
 
+    def page_r2(self, phenotype: str) -> list[float] | None:
+        """R² of the readout behind the ECG page on the model's test patients, as that page shows it, with its
+        interval."""
+        found = self.section("page_readout", phenotype)
+        if found.get("r2") is None:
+            return None
+        return [found["r2"], *(found.get("r2_interval") or (float("nan"), float("nan")))]
+
     @property
     def model(self) -> dict:
         """id, name, sha256, synthetic, parameters."""
@@ -98,6 +113,19 @@ class Report:
         return next(
             (n for n, task in self.regressions().items() if phenotype and task.get("phenotype") == phenotype), None
         )
+
+    def retrieval_score(self, way: str, metric: str, phenotype: str | None = None) -> list[float] | None:
+        """[value, low, high] of a retrieval score, the ends NaN in a report without them; None where it was not
+        measured."""
+        found, ends = self.section("retrieval"), "intervals" if phenotype is None else "by_phenotype_intervals"
+        scores, limits = found, found.get(ends) or {}
+        if phenotype is not None:
+            scores, limits = (part.get(phenotype) or {} for part in (found.get("by_phenotype") or {}, limits))
+        value = (scores.get(way) or {}).get(metric)
+        if value is None:
+            return None
+        low, high = (limits.get(way) or {}).get(metric) or (None, None)
+        return [value, *(float("nan") if end is None else end for end in (low, high))]
 
     def readouts(self) -> list[str]:
         """Readouts of the model itself: "probe", "knn"."""

@@ -335,6 +335,7 @@ def _retrieval(workspace: Workspace, card: ModelCard, model, table: pd.DataFrame
         list(table.study_id),
         values,
         list(seen.patient_id),
+        LEVEL,
     )
 
 

@@ -7,30 +7,56 @@ here computes a score, but for the direct difference of two models. No torch: th
 import io
 import zipfile
 from collections.abc import Iterator
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
 import numpy as np
 
-from echo2ecg_core.errors import StoreError
-from echo2ecg_core.figures.chart import Frame
-from echo2ecg_core.figures.export import FIGURE_FORMATS, figure_file, provenance_line
+from echo2ecg_core.errors import Echo2ECGError, StoreError
+from echo2ecg_core.figures.chart import COLUMNS_MM, Frame
+from echo2ecg_core.figures.export import FIGURE_FORMATS, RESEARCH_ONLY, figure_file, provenance_line
+from echo2ecg_core.figures.latex import latex_document, table_latex
 from echo2ecg_core.figures.notation import THIN
 from echo2ecg_core.figures.scores import count
-from echo2ecg_core.figures.tables import table_csv, table_latex
+from echo2ecg_core.figures.tables import table_csv, table_xlsx
 from echo2ecg_core.progress import Progress, silent
 from echo2ecg_core.reports.charts import Chart, all_charts
 from echo2ecg_core.reports.contents import changes, contents, fingerprint, judged_here
 from echo2ecg_core.reports.document import Difference, Direct, Report, RowOf, parse_report
-from echo2ecg_core.reports.html_page import html_page
+from echo2ecg_core.reports.html_page import html_page, provenance_rows
 from echo2ecg_core.reports.tables import all_tables
 from echo2ecg_core.store.catalog import Catalog
 from echo2ecg_core.store.database import Workspace
+from echo2ecg_core.store.model_registry import ModelRegistry
 from echo2ecg_core.store.paths import PREDICTIONS_FILE, report_path
 from echo2ecg_core.store.splits import JUDGED_SPLITS
 from echo2ecg_core.version import program_version
 
+RESOLUTIONS_DPI = (300, 600)
 HERE = 0.5  # share of the judged ECGs that makes a report one of this workspace
+
+
+@dataclass(frozen=True)
+class Print:
+    """How figures are printed: one of `COLUMNS_MM` wide, and how fine a PNG is.
+
+    Raises:
+        StoreError: no such width, or a resolution that no printer takes.
+    """
+
+    column: str = "single"
+    dpi: int = 300
+
+    def __post_init__(self):
+        if self.column not in COLUMNS_MM:
+            known = ", ".join(f"{name} ({mm:g} mm)" for name, mm in COLUMNS_MM.items())
+            raise StoreError(f"There is no figure width {self.column!r}.", f"Choose one of: {known}.")
+        if not 72 <= self.dpi <= 1200:
+            raise StoreError(f"A resolution has to be 72 to 1200 dpi, found {self.dpi}.", "Most journals ask for 300.")
+
+
+DEFAULT_PRINT = Print()
 
 
 def evaluated_models(workspace: Workspace, split: str | None = None) -> list[str]:
@@ -55,7 +81,18 @@ def load_report(workspace: Workspace, model_id: str, split: str = "test") -> Rep
     except OSError as error:
         command = f"Run `evaluate --model {model_id}{'' if split == 'test' else f' --split {split}'}`."
         raise StoreError(f"The model {model_id} has no report on {split} patients yet.", command) from error
-    return Report(parse_report(content, f"model {model_id}"))
+    data = parse_report(content, f"model {model_id}")
+    return Report(data | {"page_readout": _page_readout(workspace, model_id)})
+
+
+def _page_readout(workspace: Workspace, model_id: str) -> dict:
+    """What the model's manifest tells of its own readout on test patients, by phenotype; {} for a model that is not
+    here."""
+    try:
+        found = ModelRegistry(workspace).get(model_id).manifest().get("test") or {}
+    except Echo2ECGError:
+        return {}
+    return found.get("phenotypes") or {}
 
 
 def set_beside(report: Report, others: list[Report], direct: Direct) -> Report:
@@ -138,47 +175,71 @@ def rests_elsewhere(report: Report, workspace: Workspace) -> str:
 
 
 def report_provenance(report: Report) -> str:
-    """One line for a figure or table: patients, program version, model, synthetic mark, research use."""
+    """One line for a figure or table: patients, archive, version, date, model, weights, synthetic, research use."""
     counts, data = report.data["counts"], report.data
     source = (
         f"{', '.join(data.get('cohorts', []))}, {counts.get('patients')} {report.split} patients, archive "
         f"{str(data.get('workspace', ''))[:8]}, version {data.get('version', '')}"
     )
+    made = str(data.get("created_at", ""))[:10]
+    weights = str(report.model.get("sha256", ""))[:12]
+    source += (f", {made}" if made else "") + (f" · weights {weights}" if weights else "")
     return provenance_line({"model": {**report.model, "synthetic": report.synthetic}}, source)
 
 
-def chart_file(report: Report, chart: Chart, kind: str) -> bytes:
+def chart_file(report: Report, chart: Chart, kind: str, print_as: Print = DEFAULT_PRINT) -> bytes:
     """A chart as SVG, PDF or PNG with title and provenance in the picture and in the file."""
-    provenance, title = report_provenance(report), f"{chart.title}, {report.model['name']}"
-    return figure_file(chart.draw(Frame(title=title, footer=provenance)), kind, title=title, provenance=provenance)
+    provenance, title = report_provenance(report), f"{chart.full_title}. {report.model['name']}"
+    figure = chart.draw(Frame(title=title, footer=provenance, column=print_as.column))
+    return figure_file(figure, kind, title=title, provenance=provenance, dpi=print_as.dpi)
 
 
 def report_files(
-    report: Report, kinds: tuple[str, ...] = FIGURE_FORMATS, progress: Progress = silent
+    report: Report,
+    kinds: tuple[str, ...] = FIGURE_FORMATS,
+    progress: Progress = silent,
+    print_as: Print = DEFAULT_PRINT,
 ) -> Iterator[tuple[str, bytes]]:
     """Every file of the report folder as (path inside it, content); `kinds` are the formats of its figures."""
     progress(0.0, "report.html")
+    provenance, tables = report_provenance(report), all_tables(report)
     yield "report.html", html_page(report).encode()
-    comment = f"% {report_provenance(report)}\n"
-    for table in all_tables(report):
+    yield "PROVENANCE.txt", provenance_text(report).encode()
+    for table in tables:
         yield f"tables/{table.name}.csv", table_csv(table).encode()
-        yield f"tables/{table.name}.tex", (comment + table_latex(table)).encode()
+        yield f"tables/{table.name}.xlsx", table_xlsx(table, provenance_rows(report))
+        yield f"tables/{table.name}.tex", f"% {provenance}\n{table_latex(table)}".encode()
+    yield "tables/all-tables.tex", latex_document([table.name for table in tables], provenance).encode()
     charts = all_charts(report)
-    for done, chart in enumerate(charts):
+    for done, chart in enumerate(charts if kinds else ()):
         progress(0.1 + 0.9 * done / len(charts), f"figures/{chart.name}")
         for kind in kinds:
-            yield f"figures/{chart.name}.{kind}", chart_file(report, chart, kind)
+            yield f"figures/{chart.name}.{kind}", chart_file(report, chart, kind, print_as)
     progress(1.0, "done")
 
 
-def write_report_folder(report: Report, out: Path, progress: Progress = silent) -> Path:
-    """Write report.html, tables/ (CSV, LaTeX) and figures/ (SVG, PDF, PNG) into a folder; returns the HTML's path.
+def provenance_text(report: Report) -> str:
+    """Where every number of the folder comes from, one fact a line; also beside the CSV files, which hold data only."""
+    facts = "\n".join(f"{label}: {value}" for label, value in provenance_rows(report))
+    synthetic = "Synthetic: these numbers say nothing about real patients.\n" if report.synthetic else ""
+    return f"{facts}\n{synthetic}{RESEARCH_ONLY}\n"
+
+
+def write_report_folder(
+    report: Report,
+    out: Path,
+    progress: Progress = silent,
+    print_as: Print = DEFAULT_PRINT,
+    kinds: tuple[str, ...] = FIGURE_FORMATS,
+) -> Path:
+    """Write report.html, tables/ (CSV, Excel, LaTeX) and figures/ (SVG, PDF, PNG) into a folder; returns the HTML's
+    path.
 
     Raises:
         StoreError: the folder cannot be written.
     """
     try:
-        for name, content in report_files(report, progress=progress):
+        for name, content in report_files(report, kinds, progress, print_as):
             path = out / name
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(content)
@@ -194,10 +255,10 @@ def file_stem(report: Report) -> str:
     return f"report-{report.model['id']}{'' if report.split == 'test' else f'-{report.split}'}"
 
 
-def report_zip(report: Report) -> bytes:
-    """The report folder as one zip, its figures as SVG only: seconds instead of a minute."""
+def report_zip(report: Report, kinds: tuple[str, ...] = FIGURE_FORMATS, print_as: Print = DEFAULT_PRINT) -> bytes:
+    """The report folder as one zip, its figures in these formats."""
     buffer, stem = io.BytesIO(), file_stem(report)
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
-        for name, content in report_files(report, kinds=("svg",)):
+        for name, content in report_files(report, kinds, print_as=print_as):
             archive.writestr(f"{stem}/{name}", content)
     return buffer.getvalue()

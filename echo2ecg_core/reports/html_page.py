@@ -12,6 +12,7 @@ from echo2ecg_core.figures.scores import count, parameters
 from echo2ecg_core.figures.tables import table_html
 from echo2ecg_core.reports import charts, comparison, tables
 from echo2ecg_core.reports.document import Report
+from echo2ecg_core.reports.headlines import headlines
 
 DIFFERENCE_WORDS = (
     "The last column is the mean difference between an ECG’s own study and its ten nearest, as a share of that to "
@@ -152,6 +153,17 @@ def _apart(report: Report) -> str:
     return f"at most {days:g} days{seen}"
 
 
+def readout_note(report: Report) -> str:
+    """Why R² here and on the ECG page are two numbers; "" where the model has no readout of its own."""
+    if not any(report.page_r2(task.get("phenotype")) for task in report.regressions().values()):
+        return ""
+    return (
+        "Two readouts of the same embedding: the linear probe is what encoders are compared by, fitted on the training "
+        "patients of this workspace for this report; the kernel ridge readout belongs to the model and makes the "
+        "estimates and the test R² of the ECG page, on the test patients of its training."
+    )
+
+
 def likeness_words(report: Report) -> str:
     """Whether partners of the query's own patient count, and what the last column means."""
     apart = bool(report.section("retrieval").get("own_patient_left_out"))
@@ -177,7 +189,7 @@ def _finding(report: Report, finding: str) -> str:
     numbers = "".join(
         f"<div><dt>{escape(h.label)}</dt><dd><b>{escape(h.value)}</b> {escape(h.interval)} "
         f"<small>{escape(h.note)}</small></dd></div>"
-        for h in charts.headlines(report, finding, readout)
+        for h in headlines(report, finding, readout)
     )
     drawn = [*charts.finding_charts(report, finding, readout), charts.difference_chart(report, finding, readout)]
     positive = (
@@ -203,10 +215,11 @@ def _values(report: Report) -> str:
         chart
         for task in report.regressions()
         for chart in charts.value_charts(report, task, readout)
-        if chart.name == "scatter"
+        if chart.kind in ("scatter", "bland-altman")
     ]
     return (
-        f"<h2>Values</h2>{_charts(drawn)}{_table(tables.phenotypes_table(report, readout))}"
+        f"<h2>Values</h2><p class='facts'>{escape(readout_note(report))}</p>{_charts(drawn)}"
+        f"{_table(tables.phenotypes_table(report, readout))}"
         f"{_cohorts(tables.cohorts_table(report, 'regression'))}"
         if report.regressions()
         else ""
@@ -226,7 +239,8 @@ def _likeness(report: Report) -> str:
 
 def _charts(drawn: list) -> str:
     figures = "".join(
-        f"<figure><h3>{escape(c.title)} <span>{escape(c.note)}</span></h3>{inline_svg(c.draw(ON_PAGE), c.alt)}</figure>"
+        f"<figure><h3>{escape(c.full_title)} <span>{escape(c.note)}</span></h3>"
+        f"{inline_svg(c.draw(ON_PAGE), c.alt)}</figure>"
         for c in drawn
         if c
     )

@@ -5,7 +5,7 @@ Each is a `Table`, so that the page, the HTML report, the CSV and the LaTeX file
 """
 
 from echo2ecg_core.figures.notation import THIN, number, with_unit
-from echo2ecg_core.figures.scores import count, score_label, score_value
+from echo2ecg_core.figures.scores import count, score_label
 from echo2ecg_core.figures.tables import SCORE_PARTS, Cell, Column, Table, number_cell, text_cell
 from echo2ecg_core.phenotypes import PHENOTYPES
 from echo2ecg_core.reports.comparison import (
@@ -13,12 +13,11 @@ from echo2ecg_core.reports.comparison import (
     differences_table,
     direct_cell,
     models_table,
-    plain_score,
     score_cell,
     short_cell,
     task_short,
 )
-from echo2ecg_core.reports.document import READOUTS, Report
+from echo2ecg_core.reports.document import PAGE_READOUT, READOUTS, Report, readout_words
 
 FINDING_SCORES = (
     "auroc",
@@ -32,6 +31,7 @@ FINDING_SCORES = (
     "calibration_error",
 )
 VALUE_SCORES = ("mae", "rmse", "r2")
+PAGE_R2_HEADING = f"R², {PAGE_READOUT.lower()} (test R² of the ECG page)"
 RETRIEVAL_WAYS = {"ecg_to_study": "ECG to study", "study_to_ecg": "Study to ECG"}
 
 
@@ -80,7 +80,7 @@ def _all_scores(report: Report, name: str, caption: str, tasks: dict, scores: li
         Column("Task", "task"),
         Column("Encoder", "encoder"),
         Column("Readout", "readout"),
-        Column("Row", "row"),
+        Column("Row", "row", printed=False),
         *(Column(score_label(m), m, True, SCORE_PARTS) for m in scores),
     )
     rows = [
@@ -124,7 +124,7 @@ def _cohorts(report: Report, name: str, tasks: dict, scores: tuple[str, ...]) ->
         Column("Positive", "positives", True),
         Column("Encoder", "encoder"),
         Column("Readout", "readout"),
-        Column("Row", "row"),
+        Column("Row", "row", printed=False),
         *(Column(score_label(m), m, True, SCORE_PARTS) for m in scores),
     )
     rows = [
@@ -150,11 +150,13 @@ def phenotypes_table(report: Report, readout: str) -> Table:
     encoders = report.encoders(readout)
     others, beside = [e for e in encoders if e.kind != "model"], [e for e in encoders if e.kind == "beside"]
     names = {e.key: beside_name(report, e.model_id) if e.kind == "beside" else e.label for e in others}
+    with_page = any(report.page_r2(task.get("phenotype")) for task in report.regressions().values())
     columns = (
         Column("Phenotype", "phenotype"),
         Column("Unit", "unit"),
         Column("ECGs", "ecgs", True),
-        *(Column(score_label(m), m, True, SCORE_PARTS) for m in VALUE_SCORES),
+        *(Column(f"{score_label(m)}, {readout_words(readout)}", m, True, SCORE_PARTS) for m in VALUE_SCORES),
+        *([Column(PAGE_R2_HEADING, "r2_kernel_ridge", True, SCORE_PARTS)] if with_page else []),
         *(
             Column(f"Error of {names[e.key]}, paired difference", f"mae_difference_{e.key}", True, SCORE_PARTS)
             for e in beside
@@ -170,6 +172,7 @@ def phenotypes_table(report: Report, readout: str) -> Table:
                 text_cell(task["unit"]),
                 number_cell(task["n"], count(task["n"])),
                 *(score_cell(encoders[0].score(name, m), m, phenotype) for m in VALUE_SCORES),
+                *([score_cell(report.page_r2(phenotype), "r2")] if with_page else []),
                 *(direct_cell(report, name, e, readout) for e in beside),
                 *(short_cell(e.score(name, "r2"), "r2") for e in others),
             )
@@ -209,9 +212,12 @@ def retrieval_table(report: Report) -> Table:
     """Retrieval of the patient's own study or ECG, both ways."""
     found = report.section("retrieval")
     ways = {way: words for way, words in RETRIEVAL_WAYS.items() if way in found}
-    columns = (Column("Score", "metric"), *(Column(words, way, True) for way, words in ways.items()))
+    columns = (Column("Score", "metric"), *(Column(words, way, True, SCORE_PARTS) for way, words in ways.items()))
     rows = [
-        (Cell(score_label(metric), (metric,)), *(_plain_cell(found[way].get(metric), metric) for way in ways))
+        (
+            Cell(score_label(metric), (metric,)),
+            *(score_cell(report.retrieval_score(way, metric), metric) for way in ways),
+        )
         for metric in dict.fromkeys(metric for way in ways for metric in found[way])
     ]
     return Table(
@@ -229,23 +235,21 @@ def likeness_table(report: Report) -> Table:
     shown = [(way, metric) for metric in ("precision@10", "map") for way in RETRIEVAL_WAYS]
     columns = (
         Column("Phenotype", "phenotype"),
-        *(Column(f"{score_label(metric)}, {RETRIEVAL_WAYS[way]}", f"{way}_{metric}", True) for way, metric in shown),
+        *(
+            Column(f"{score_label(metric)}, {RETRIEVAL_WAYS[way]}", f"{way}_{metric}", True, SCORE_PARTS)
+            for way, metric in shown
+        ),
         Column("Difference of the ten nearest, share of random", "top10_difference_ratio", True),
     )
     rows = [
         (
             Cell(task_short({"phenotype": name, "label": name}), (name,), strong=True),
-            *(_plain_cell(by_phenotype.get(name, {}).get(way, {}).get(metric), metric) for way, metric in shown),
+            *(score_cell(report.retrieval_score(way, metric, name), metric) for way, metric in shown),
             number_cell(ratios.get(name), number(ratios.get(name), 2)),
         )
         for name in dict.fromkeys([*by_phenotype, *ratios])
     ]
     return Table("likeness", "Studies of like phenotype", columns, tuple(rows))
-
-
-def _plain_cell(score, metric: str) -> Cell:
-    value = plain_score(score)
-    return number_cell(value, score_value(value, metric))
 
 
 def intervals_in_order(report: Report) -> list[dict]:

@@ -436,8 +436,9 @@ def bullseye_svg(scores: tuple[int | None, ...], dark: bool) -> str:
 
 
 @st.cache_data(max_entries=2, show_spinner=False)
-def report_zip(key: tuple, _report) -> bytes:
-    """The folder of a report as a zip, made once per state of its reports."""
+def report_zip(key: tuple, kinds: tuple[str, ...], column: str, dpi: int, _report) -> bytes:
+    """The folder of a report as a zip, made once per state of its reports and choice of figures."""
+    from echo2ecg_core.reports.folder import Print
     from echo2ecg_core.reports.folder import report_zip as make
 
-    return make(_report)
+    return make(_report, kinds, Print(column, dpi))

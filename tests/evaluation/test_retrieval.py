@@ -13,8 +13,11 @@ from echo2ecg_core.evaluation.retrieval import (
     KS,
     ground_truth,
     hits_by_phenotype,
+    intervals_of_scores,
+    query_scores,
     retrieval_metrics,
     retrieval_metrics_of_vectors,
+    summary,
 )
 
 OURS = {"map": "mAP", "median_rank": "MdR", "mean_rank": "MnR", "alignment": "alignment_score"}
@@ -180,3 +183,25 @@ def test_missing_columns_and_values_are_named():
         ground_truth(pairs, pd.DataFrame({"filename": ["x"]}), "lvef")
     with pytest.raises(StoreError, match="No pair has a value"):
         ground_truth(pairs, pd.DataFrame({"filename": ["y"], "lvef": [1.0]}), "lvef")
+
+
+def test_intervals_of_retrieval_resample_patients_as_a_slow_loop_does():
+    rng = np.random.default_rng(3)
+    patients = np.repeat(np.arange(40), rng.integers(1, 5, 40))  # a patient's queries go together
+    similarity = rng.normal(size=(len(patients), 60)) + rng.normal(size=40)[patients][:, None]
+    hits = rng.random(similarity.shape) < 0.03
+    similarity[hits] += 1.0
+    scores = query_scores(similarity, hits)
+    scores["alignment"] = np.nan_to_num(scores["alignment"])
+    found = intervals_of_scores(scores, patients, 0.9, n_resamples=2000)
+    drawn = {name: [] for name in ("recall@10", "map", "median_rank", "mean_rank")}
+    for _ in range(2000):
+        rows = np.concatenate([np.flatnonzero(patients == p) for p in rng.integers(0, 40, 40)])
+        for name in drawn:
+            ranks = scores["rank"][rows]
+            slow = {"median_rank": np.median(ranks), "mean_rank": ranks.mean()}
+            drawn[name].append(slow[name] if name in slow else scores[name][rows].mean())
+    for name, values in drawn.items():
+        low, high = np.quantile(values, [0.05, 0.95])
+        assert found[name] == pytest.approx([low, high], abs=0.12 * (high - low) + 0.5 * (name == "median_rank"))
+        assert found[name][0] < summary(scores)[name] < found[name][1]

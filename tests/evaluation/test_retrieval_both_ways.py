@@ -41,7 +41,22 @@ def test_vectors_ordered_by_lvef_retrieve_their_own_study_and_near_values(made):
     assert (
         near["precision@3"] == pytest.approx(1, abs=0.05) and near["map"] > 0.95
     )  # hits lie on both sides of the query
-    assert 0 < found["top10_difference_ratio"]["lvef"] < 0.4
+    assert 0 < found["top10_difference_ratio"]["lvef"] < 0.4 and "intervals" not in found
+
+
+def test_at_a_level_every_score_of_both_ways_has_its_interval(made):
+    ecgs, studies, own, values = made
+    study_ids, patients = [f"s{i}" for i in range(40)], [f"p{i}" for i in range(40)]
+    asked = [study_ids[i] for i in own]
+    found = retrieval_report(ecgs, studies, range(42), study_ids, asked, {"lvef": values}, patients, 0.95)
+    for scores, ends in (
+        (found, found["intervals"]),
+        (found["by_phenotype"]["lvef"], found["by_phenotype_intervals"]["lvef"]),
+    ):
+        for way in ("ecg_to_study", "study_to_ecg"):
+            assert set(ends[way]) == set(scores[way])
+            for metric, (low, high) in ends[way].items():
+                assert low - 1e-9 <= scores[way][metric] <= high + 1e-9, (way, metric)
 
 
 def test_the_difference_ratio_equals_a_slow_loop_and_leaves_the_own_patient_out(made):

@@ -101,7 +101,7 @@ def test_a_report_shows_five_numbers_with_intervals_charts_and_all_encoders(page
     ):
         assert f"<b>{encoder}</b>" in said
     assert "+0.07 (0.06 to 0.08)" in said and "reference" in said
-    assert "Report as HTML, CSV, LaTeX" in downloads(page) and {"SVG", "PDF", "PNG"} <= set(downloads(page))
+    assert "Whole report (ZIP)" in downloads(page) and {"SVG", "PDF", "PNG"} <= set(downloads(page))
 
 
 def test_the_page_imports_neither_torch_nor_lightning(workspace):

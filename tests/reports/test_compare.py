@@ -46,7 +46,7 @@ def test_findings_are_written_with_paired_differences_sizes_and_speed(place, tmp
     assert json.loads((tmp_path / "out" / "findings.json").read_text()) == found
     rows = list(csv.DictReader((tmp_path / "out" / "findings.csv").open()))
     assert float(rows[0]["auroc"]) == entry["scores"][names[0]]["auroc"][0] and rows[0]["answers_in"] == "scores"
-    assert r"\begin{tabular}" in (tmp_path / "out" / "findings.tex").read_text()
+    assert r"\begin{longtable}" in (tmp_path / "out" / "findings.tex").read_text()
     assert (tmp_path / "out" / "figures" / "finding-lvef_le_45.svg").read_text().lstrip().startswith("<?xml")
     assert any("mix" in line for line in summary_lines(found))
 

@@ -13,6 +13,7 @@ from echo2ecg_core.figures.beats import plan_beats
 from echo2ecg_core.figures.ecg import Paper
 from echo2ecg_core.figures.notation import THIN
 from pages.ui import resources, session
+from pages.ui.ecg.case_report import case_report_button
 from pages.ui.ecg.paper.paper import show_beat, show_paper
 
 CALIPERS_HELP = (
@@ -140,6 +141,7 @@ def export_menu(record: EcgRecord, report: dict | None) -> None:
     with st.popover("Export", icon=":material/download:"), st.container(key="export_list"):
         if report is not None:
             _download("Report (JSON)", lambda: export.report_json(report), f"{stem}-report.json", "application/json")
+            case_report_button(record, stem)
         if report and report["phenotypes"]:
             _download("Phenotypes (CSV)", lambda: export.phenotypes_csv(report), f"{stem}-phenotypes.csv", "text/csv")
         for kind in export.FIGURE_FORMATS:

@@ -1,21 +1,19 @@
-"""The frame of the report: head, controls, headline numbers, states without a report, and what leaves as a file."""
+"""The frame of the report: head, controls, headline numbers, and states without a report."""
 
 from html import escape
 
 import streamlit as st
 
-from echo2ecg_core.figures.export import FIGURE_FORMATS
 from echo2ecg_core.figures.notation import percent
 from echo2ecg_core.figures.scores import count
-from echo2ecg_core.reports.charts import Chart, headlines
 from echo2ecg_core.reports.document import READOUTS, Report
-from echo2ecg_core.reports.folder import chart_file, evaluated_models, file_stem, rests_elsewhere
+from echo2ecg_core.reports.folder import evaluated_models, rests_elsewhere
+from echo2ecg_core.reports.headlines import headlines
 from echo2ecg_core.reports.html_page import split_words, window_words
 from echo2ecg_core.store import jobs
 from echo2ecg_core.store.model_registry import ModelCard, ModelRegistry
 from echo2ecg_core.store.splits import JUDGED_SPLITS
 from pages.ui import panels, resources
-from pages.ui.ecg.paper_panel import MIME
 from pages.ui.errors import plain
 from pages.ui.report import report_session
 
@@ -23,7 +21,6 @@ STYLE = panels.ASSETS / "report.css"
 PURPOSE = "How well the model reads echo findings from an ECG, on patients it has never seen."
 VALIDATION_PURPOSE = "How well the model reads echo findings from an ECG, on patients its readouts were calibrated on."
 SYNTHETIC_HELP = "Simulated hearts only: these numbers say nothing about real patients."
-ZIP_HELP = "One HTML file, tables as CSV and LaTeX, figures as SVG. The command `report` writes PDF and PNG too."
 
 
 def head(synthetic: bool, report: Report | None):
@@ -259,40 +256,3 @@ def headline_strip(report: Report, finding: str, readout: str) -> None:
         for h in headlines(report, finding, readout)
     )
     st.html(f"<div class='e2e-headlines'>{blocks}</div>")
-
-
-def actions(place, report: Report, state: tuple, charts: list[Chart]) -> None:
-    """The whole report as a zip, and one figure of the open tab as SVG, PDF or PNG."""
-    stem = file_stem(report)
-    with place:
-        st.download_button(
-            "Report as HTML, CSV, LaTeX",
-            lambda: resources.report_zip(state, report),
-            f"{stem}.zip",
-            "application/zip",
-            icon=":material/folder_zip:",
-            on_click="ignore",
-            help=ZIP_HELP,
-        )
-        with (
-            st.popover("Export figure", icon=":material/download:", disabled=not charts),
-            st.container(key="export_list"),
-        ):
-            titles = {chart.name: chart.title for chart in charts}
-            name = (
-                st.selectbox("Figure", list(titles), format_func=titles.get, key=report_session.FIGURE_KEY)
-                if charts
-                else None
-            )
-            chart = next((c for c in charts if c.name == name), None)
-            for kind in FIGURE_FORMATS if chart else ():
-                st.download_button(
-                    kind.upper(),
-                    lambda kind=kind: chart_file(report, chart, kind),
-                    f"{stem}-{chart.name}.{kind}",
-                    MIME[kind],
-                    key=f"figure_{kind}",
-                    type="tertiary",
-                    on_click="ignore",
-                    width="stretch",
-                )

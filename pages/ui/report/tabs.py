@@ -9,7 +9,7 @@ from echo2ecg_core.reports import charts, comparison, tables
 from echo2ecg_core.reports.charts import Chart
 from echo2ecg_core.reports.document import Report
 from echo2ecg_core.reports.folder import evaluated_models
-from echo2ecg_core.reports.html_page import likeness_words, outside_words, provenance_rows
+from echo2ecg_core.reports.html_page import likeness_words, outside_words, provenance_rows, readout_note
 from pages.ui import resources
 from pages.ui.errors import sentence
 from pages.ui.report import report_session
@@ -93,6 +93,8 @@ def regression(report: Report, finding: str, readout: str, state: tuple) -> list
     drawn = charts.value_charts(report, task, readout)
     _show(drawn, (*state, task, readout), "regression")
     _table(tables.phenotypes_table(report, readout))
+    if note := readout_note(report):
+        st.caption(note)
     _cohorts(report, task)
     return drawn
 

@@ -1,0 +1,73 @@
+"""The five numbers above a report's charts: scores of the model on a finding, with their intervals."""
+
+from dataclasses import dataclass
+
+from echo2ecg_core.figures.notation import MISSING, THIN, interval, number
+from echo2ecg_core.figures.scores import score_interval, score_label, score_value
+from echo2ecg_core.reports.comparison import task_short
+from echo2ecg_core.reports.document import Encoder, Report
+
+
+@dataclass(frozen=True)
+class Headline:
+    """One number above the tabs: name, value, interval, and grey words beside it."""
+
+    label: str
+    value: str
+    interval: str
+    note: str = ""
+
+
+def headlines(report: Report, finding: str, readout: str) -> list[Headline]:
+    """Five numbers that say most of a model on a finding."""
+    model, task = report.model_row(readout), report.data["tasks"][finding]
+    shares = task["positives"] / task["patients"] if task.get("positives") and task["patients"] else None
+    chance = {"auprc": f"chance {number(shares, 2)}"} if shares else {}
+    value_task = report.regression_of(finding)
+    scores = (
+        ["auroc", "auprc", "sensitivity_at_90_specificity"] if task["kind"] == "binary" else ["auroc", "auprc", "f1"]
+    )
+    held = _interval_headline(report, task.get("phenotype"))
+    found = [_headline(model, finding, metric, chance.get(metric, "")) for metric in scores]
+    found.append(
+        _error_headline(report, model, value_task) if value_task else _headline(model, finding, "balanced_accuracy")
+    )
+    found.append(held or _headline(model, finding, "calibration_error" if task["kind"] == "binary" else "accuracy"))
+    return found
+
+
+def _headline(model: Encoder, task: str, metric: str, note: str = "") -> Headline:
+    triple = model.score(task, metric)
+    if not triple:
+        return Headline(score_label(metric), MISSING, "", "not measured")
+    return Headline(score_label(metric), score_value(triple[0], metric), score_interval(*triple[1:], metric), note)
+
+
+def _error_headline(report: Report, model: Encoder, task: str) -> Headline:
+    """Mean absolute error of the value, beside that of guessing the test patients' own mean."""
+    meta, triple = report.data["tasks"][task], model.score(task, "mae")
+    label, phenotype = f"{task_short(meta)} error, mean absolute", meta.get("phenotype")
+    if not triple:
+        return Headline(label, MISSING, "", "not measured")
+    measured = report.section("scatter", task).get("measured")
+    unit = "points" if meta["unit"] == "%" else meta["unit"]
+    note = unit
+    if measured:
+        mean = sum(measured) / len(measured)
+        guess = sum(abs(m - mean) for m in measured) / len(measured)
+        note = f"{unit}; guessing the mean: {score_value(guess, 'mae', phenotype)}"
+    return Headline(
+        label, score_value(triple[0], "mae", phenotype), score_interval(*triple[1:], "mae", phenotype), note
+    )
+
+
+def _interval_headline(report: Report, phenotype: str | None) -> Headline | None:
+    row = next((r for r in report.section("intervals") if r["phenotype"] == phenotype), None)
+    if row is None:
+        return None
+    ends = interval(100 * row["low"], 100 * row["high"], 1)
+    return Headline(
+        f"{100 * row['level']:.0f}{THIN}% intervals that hold",
+        score_value(row["coverage"], "coverage"),
+        f"{ends}{THIN}%",
+    )
