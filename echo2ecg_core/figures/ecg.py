@@ -325,6 +325,7 @@ def draw_paper(axes, record: EcgRecord, paper: Paper, *, without_wander: bool = 
     axes.set(xlim=(0, paper.width_mm), ylim=(paper.height_mm, 0))
     axes.axis("off")
     _draw_grid(axes, paper, PALETTES[palette])
+    _draw_tints(axes, paper, PALETTES[palette])
     _draw_traces(axes, paper, displayed_signal(record, without_wander), record.sampling_rate_hz, PALETTES[palette])
 
 
