@@ -3,10 +3,10 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from echo2ecg_core.answers.search import patient_of
 from echo2ecg_core.ecg.record import EcgRecord
 from echo2ecg_core.store.catalog import Catalog
 from echo2ecg_core.store.database import Workspace
+from echo2ecg_core.store.snapshot import snapshot
 from echo2ecg_core.store.times import moment
 
 DAY_S = 86400
@@ -28,7 +28,7 @@ def other_ecgs(record: EcgRecord, workspace: Workspace) -> list[OtherEcg]:
         record: The open ECG; its patient is known by its content, never by a name.
         workspace: Where the patient's ECGs are; [] where the patient is not known.
     """
-    patient = patient_of(record, workspace)
+    patient = snapshot(workspace).patient_of_recording(record.content_hash)
     if patient is None:
         return []
     stored = Catalog(workspace).ecgs()

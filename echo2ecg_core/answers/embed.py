@@ -112,7 +112,7 @@ def embed_ecgs(
     waiting = _waiting(workspace, kinds, model_id, wanted)
     segment = _Segment(workspace, kinds, model_id, wanted)
 
-    def embed(windows: "Tensor") -> "tuple[Tensor, ...]":
+    def embed(windows: "Tensor") -> "tuple[Tensor | None, ...]":
         return ecg_tensors(model.echo2ecg, windows)[: len(kinds)]
 
     if waiting:
@@ -126,7 +126,7 @@ def embed_ecgs(
 def _waiting(workspace: Workspace, kinds: tuple[str, ...], model_id: str, wanted: str) -> list[str]:
     """ECGs that lack a vector of a kind, or have one of another preparation."""
     ids = list(Catalog(workspace).ecgs().ecg_id)
-    missing = set()
+    missing: set[str] = set()
     for kind in kinds:
         stored = recover_vectors(workspace.vectors, kind, model_id)
         missing.update(stored.missing(ids) if stored.input == wanted else ids)
@@ -163,7 +163,9 @@ class _Segment:
 
     def __init__(self, workspace: Workspace, kinds: tuple[str, ...], model_id: str, input: str = ""):
         self.folder, self.kinds, self.model_id, self.input = workspace.vectors, kinds, model_id, input
-        self.ids, self.rows, self.begun = [], [], time.monotonic()
+        self.ids: list[str] = []
+        self.rows: list[tuple[np.ndarray, ...]] = []
+        self.begun = time.monotonic()
 
     def add(self, ids: list[str], vectors: tuple[np.ndarray, ...]) -> None:
         """Take vectors (m, d), one array a kind; stored when the segment is SEGMENT_S old."""
@@ -191,7 +193,8 @@ class _Work:
         self, workspace: Workspace, model: LoadedModel, fabric: "Fabric", ids: list[str], progress: Progress, what: str
     ):
         self.workspace, self.model, self.fabric, self.progress, self.what = workspace, model, fabric, progress, what
-        self.ids, self.refused, self.done = ids[fabric.global_rank :: fabric.world_size], [], 0
+        self.ids, self.done = ids[fabric.global_rank :: fabric.world_size], 0
+        self.refused: list[dict] = []
 
     def embedded(
         self, read: Callable, piece: int, embed: "Callable[[Tensor], tuple[Tensor | None, ...]]", size: int

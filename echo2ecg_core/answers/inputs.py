@@ -5,6 +5,7 @@ Little work stays in this process, where no other one has to start first.
 
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 
@@ -66,7 +67,8 @@ def inputs(
             yield from read(workspace.folder, spec, own)
         return
     processes = max(1, settings().threads - 1)
-    readers, waiting = pool(processes), deque()
+    readers = pool(processes)
+    waiting: deque[Future] = deque()
     try:
         for own in pieces:
             waiting.append(readers.submit(read, workspace.folder, spec, own))

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
     from echo2ecg_core.models.echo2ecg import Echo2ECG
+    from echo2ecg_core.models.echo_encoder import MViT, PhantomVideoNet
     from echo2ecg_core.models.readouts import Readouts
     from echo2ecg_core.models.view_classifier import ViewClassifier
 
@@ -119,7 +120,7 @@ class LoadedModel:
 
     card: ModelCard
     towers: "Echo2ECG | None"
-    clip_encoder: "nn.Module | None"
+    clip_encoder: "MViT | PhantomVideoNet | None"
     view_classifier: "ViewClassifier | None"
     spec: ModelSpec
     readouts: "Readouts | None"
@@ -153,28 +154,34 @@ class LoadedModel:
         """
         import torch
 
-        self.require_clip_encoder()
+        encoder = self.require_clip_encoder()
         with torch.inference_mode():
-            vectors, views = self.clip_tensors(torch.from_numpy(prepared).to(_device(self.clip_encoder)))
+            vectors, views = self.clip_tensors(torch.from_numpy(prepared).to(_device(encoder)))
         return vectors.cpu().numpy(), None if views is None else views.cpu().numpy()
 
-    def require_clip_encoder(self) -> None:
-        """Raises:
-        ModelError: the model came without a clip encoder.
+    def require_clip_encoder(self) -> "MViT | PhantomVideoNet":
+        """The clip encoder.
+
+        Raises:
+            ModelError: the model came without one.
         """
         if self.clip_encoder is None:
             raise ModelError(
                 f"The model {self.card.name} has no clip encoder, so echo clips cannot be embedded.",
                 "Import one (`models import`) or promote a model that has one.",
             )
+        return self.clip_encoder
 
     def clip_tensors(self, clips: "Tensor") -> "tuple[Tensor, Tensor | None]":
         """`embed_clips` of clips on the encoder's device, on that device."""
-        vectors = self.clip_encoder(clips)
+        from echo2ecg_core.models.echo_encoder import PhantomVideoNet
+
+        encoder = self.require_clip_encoder()
+        vectors = encoder(clips)
         if self.view_classifier is not None:
             logits = self.view_classifier(clips[:, :, 0])  # EchoPrime names the view from the first frame
-        elif hasattr(self.clip_encoder, "view_logits"):
-            logits = self.clip_encoder.view_logits(vectors)
+        elif isinstance(encoder, PhantomVideoNet):
+            logits = encoder.view_logits(vectors)
         else:
             return vectors, None
         return vectors, logits.softmax(1)

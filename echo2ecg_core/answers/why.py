@@ -95,6 +95,7 @@ class _Estimate:
     def __init__(self, model: LoadedModel, name: str):
         import torch
 
+        assert model.readouts is not None, "who asks why has predicted with readouts"
         kernel, head = model.readouts.kernel, model.readouts.heads[name]
         self.network, self.bias = model.echo2ecg, float(head.bias)
         self.mean, self.scale, self.landmarks, self.weight = (
@@ -189,8 +190,10 @@ def _part_shares(record: EcgRecord, size: np.ndarray) -> dict[str, tuple[float, 
         return {}
     signal, rate_hz = at_working_rate(record.signal_mv, record.sampling_rate_hz)
     beats = find_beats(signal)
-    waves = beats and delineate(beats.windows[:, beats.leads], float(np.median(np.diff(beats.r_peaks))) / rate_hz)
-    if not waves:
+    if beats is None:
+        return {}
+    waves = delineate(beats.windows[:, beats.leads], float(np.median(np.diff(beats.r_peaks))) / rate_hz)
+    if waves is None:
         return {}
     at = (np.arange(size.shape[1]) + 0.5) * CELL_S * rate_hz  # middle of every cell at the working rate
     part = np.full(size.shape[1], PARTS.index("between beats"))

@@ -7,6 +7,7 @@ knows a file's name. Lengths are millimetres from the upper left corner.
 import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -63,7 +64,8 @@ class Page:
     def write(self, x: float, y: float, words: str, *, size: float = TEXT_PT, **kind) -> None:
         """One line of text with its baseline at y."""
         at = (x / WIDTH_MM, 1 - y / HEIGHT_MM)
-        self.figure.text(*at, words, **{"fontsize": size, "color": LIGHT.text, "parse_math": False} | kind)
+        style: dict[str, Any] = {"fontsize": size, "color": LIGHT.text, "parse_math": False}
+        self.figure.text(*at, words, **(style | kind))
 
     def paragraph(self, x: float, y: float, words: str, width: float, *, size: float = TEXT_PT, **kind) -> float:
         """Lines of at most this width; returns where the next one goes."""
@@ -126,8 +128,9 @@ def _measurement_words(found: dict) -> str:
         ("pr_ms", "PR", "ms"),
         ("qrs_ms", "QRS", "ms"),
         ("qt_ms", "QT", "ms"),
+        ("qtc_fridericia_ms", "QTc (Fridericia)", "ms"),
+        ("axis_deg", "Axis", "°"),
     )
-    names += (("qtc_fridericia_ms", "QTc (Fridericia)", "ms"), ("axis_deg", "Axis", "°"))
     return " · ".join(
         f"{label} {number(found.get(name))}{'' if unit == '°' or found.get(name) is None else THIN}"
         f"{unit if found.get(name) is not None else ''}"
@@ -194,17 +197,17 @@ def _phenotypes(page: Page, report: dict, y: float) -> Page:
 
 def _reference_words(row: dict, sex: str | None) -> str:
     ranges, decimals = row["reference"] or {}, PHENOTYPES[row["name"]].decimals
-    if sex in ranges:
-        return interval(*ranges[sex], decimals)
-    same = {tuple(limits) for limits in ranges.values()}
-    if len(same) == 1:
-        return interval(*same.pop(), decimals)
-    return " · ".join(f"{who[0].upper()} {interval(*limits, decimals)}" for who, limits in ranges.items()) or MISSING
+    words = {who: interval(low, high, decimals) for who, (low, high) in ranges.items()}
+    if sex in words:
+        return words[sex]
+    if len({tuple(limits) for limits in ranges.values()}) == 1:
+        return next(iter(words.values()))
+    return " · ".join(f"{who[0].upper()} {told}" for who, told in words.items()) or MISSING
 
 
 def _chance_words(chance: dict | None) -> str:
     sides = {side: p for side, p in (chance or {}).items() if p is not None}
-    side = max(sides, key=sides.get, default=None)
+    side = max(sides, key=sides.__getitem__, default=None)
     return MISSING if side is None else f"{percent(sides[side])} {side}"
 
 

@@ -9,6 +9,7 @@ import re
 import textwrap
 from dataclasses import dataclass
 from html import escape
+from typing import Any
 
 from echo2ecg_core.figures.export import figure_file
 
@@ -100,7 +101,8 @@ class Canvas:
     def write(self, x_px: float, y_px: float, words: str, *, size_px: float = TEXT_PX, **kind) -> None:
         """Text at so many pixels from the lower left corner of the figure."""
         at = (x_px / self.width, y_px / self.height)
-        self.figure.text(*at, words, **{"fontsize": self.pt(size_px), "color": self.look.text} | kind)
+        style: dict[str, Any] = {"fontsize": self.pt(size_px), "color": self.look.text}
+        self.figure.text(*at, words, **(style | kind))
 
     def write_between(self, left_px: float, middle_px: float, right_px: float, y_px: float, words: str) -> None:
         """The name of an axis centred at `middle_px`, moved to the left or right where it would leave its room."""
@@ -142,6 +144,8 @@ def inline_svg(figure, alt: str) -> str:
     """
     text = figure_file(figure, "svg", title="", provenance="").decode()
     text = _FONT.sub("font-family: inherit", _NOT_INLINE.sub("", text[text.index("<svg") :]))
-    width = float(re.search(r'width="([\d.]+)pt"', text).group(1))
+    found = re.search(r'width="([\d.]+)pt"', text)
+    assert found is not None, "matplotlib writes the width in points"
+    width = float(found[1])
     opening = f'<svg role="img" aria-label="{escape(alt, quote=True)}" style="max-width:{width:g}px;{_STYLE}"'
     return re.sub(r'<svg width="[^"]*" height="[^"]*"', lambda match: opening, text, count=1)

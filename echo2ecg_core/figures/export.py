@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+from typing import Any
 
 from echo2ecg_core.figures.notation import MISSING
 from echo2ecg_core.figures.tables import harmless
@@ -62,9 +63,10 @@ def phenotypes_csv(report: dict) -> str:
     writer = csv.DictWriter(text, _COLUMNS, lineterminator="\n")
     writer.writeheader()
     for row in report["phenotypes"]:
-        low, high = row["interval"] or ("", "")
-        if row["interval"] and row.get("kind") == "grade":
-            low, high = grade_word(low), grade_word(high)
+        ends = row["interval"]
+        if ends and row.get("kind") == "grade":
+            ends = [grade_word(end) for end in ends]
+        low, high = ends or ("", "")
         chance, cover = row.get("chance_outside") or {}, row.get("cover") or {}
         ranges = {f"reference_{sex}": _plain_range(limits) for sex, limits in (row["reference"] or {}).items()}
         line = {
@@ -116,7 +118,7 @@ def figure_file(figure, kind: str, *, title: str, provenance: str, dpi: int = 30
         "png": {"Title": title, "Description": provenance},
     }[kind]
     buffer = io.BytesIO()
-    fonts = {"svg.fonttype": "none", "pdf.fonttype": 42, "text.parse_math": False}  # 42: TrueType, embedded
+    fonts: dict[Any, Any] = {"svg.fonttype": "none", "pdf.fonttype": 42, "text.parse_math": False}  # 42: TrueType
     with matplotlib.rc_context(fonts | {"svg.hashsalt": title or MISSING}):
         figure.savefig(buffer, format=kind, dpi=dpi, metadata=metadata, facecolor=figure.get_facecolor())
     return buffer.getvalue()

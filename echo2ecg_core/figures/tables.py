@@ -96,7 +96,9 @@ def table_xlsx(table: Table, provenance: Sequence[tuple[str, str]] = ()) -> byte
     book = openpyxl.Workbook()
     sheet, about = book.active, book.create_sheet("About")
     sheet.title = re.sub(r"[\\/*?:\[\]]", " ", table.name)[:31]
-    for page, lines in ((sheet, [_names(table), *_lines(table)]), (about, [(table.caption, ""), *provenance])):
+    own: Sequence[Sequence[float | int | str | bool | None]] = [_names(table), *_lines(table)]
+    told: Sequence[Sequence[float | int | str | bool | None]] = [(table.caption, ""), *provenance]
+    for page, lines in ((sheet, own), (about, told)):
         for at, line in enumerate(lines, 1):
             for place, value in enumerate(line, 1):
                 text = isinstance(value, str)

@@ -4,13 +4,15 @@ A launcher (torchrun, SLURM) says how many processes there are; without one it i
 """
 
 import os
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
 
+Precision = Literal["32-true", "bf16-mixed"]
 
-def open_fabric(precision: str | None = None, accelerator: str = "auto") -> "Fabric":
+
+def open_fabric(precision: Precision | None = None, accelerator: str = "auto") -> "Fabric":
     """Fabric on what the launcher offers: torchrun's or SLURM's processes, else one device of this machine.
 
     Args:
@@ -46,5 +48,5 @@ def _accelerator() -> str:
     return "cuda" if torch.cuda.is_available() else "cpu"
 
 
-def _precision() -> str:
+def _precision() -> Precision:
     return "bf16-mixed" if _accelerator() == "cuda" else "32-true"

@@ -23,7 +23,7 @@ from echo2ecg_core.figures.scores import (
 )
 from echo2ecg_core.phenotypes import PHENOTYPES
 from echo2ecg_core.reports.comparison import (
-    difference_cell,
+    difference_of,
     main_score,
     reference_of,
     score_limits,
@@ -223,8 +223,7 @@ def _fitting(label: str, most: int = 24) -> str:
 def difference_chart(report: Report, task: str, readout: str) -> Chart | None:
     """Forest of paired differences to the reference encoder; the dotted line is no difference."""
     reference, key = reference_of(report, task)
-    found = [(e, difference_cell(report, task, e).values) for e in report.encoders(readout)]
-    found = [(e, list(values)) for e, values in found if values]
+    found = [(e, ends) for e in report.encoders(readout) if (ends := difference_of(report, task, e))]
     if not found or key is None:
         return None
     metric, phenotype = main_score(report, task), report.data["tasks"][task].get("phenotype")
@@ -232,7 +231,9 @@ def difference_chart(report: Report, task: str, readout: str) -> Chart | None:
         ForestRow(
             _fitting(e.label),
             "",
-            *values,
+            values[0],
+            values[1],
+            values[2],
             difference_with_interval(values, metric, phenotype).split(" ")[0],
             e.kind == "model",
         )
@@ -334,7 +335,9 @@ def coverage_chart(report: Report) -> Chart | None:
         ForestRow(
             PHENOTYPES[r["phenotype"]].short if r["phenotype"] in PHENOTYPES else r["phenotype"],
             count(r["n"]),
-            *(100 * r[k] for k in ("coverage", "low", "high")),
+            100 * r["coverage"],
+            100 * r["low"],
+            100 * r["high"],
             score_value(r["coverage"], "coverage"),
         )
         for r in found

@@ -60,7 +60,7 @@ def compare(
     ours = [card for card in cards if not ready_facts(card)]
     ready = [card for card in cards if ready_facts(card)]
     for card in ready:
-        if ready_facts(card)["kind"] == "ecgfounder":
+        if (ready_facts(card) or {}).get("kind") == "ecgfounder":
             embed_as_encoder(workspace, card.model_id, part(progress, 0.0, 0.2))
     for card in ours:
         evaluate(workspace, card.model_id, [cohort] if cohort else None, progress=part(progress, 0.2, 0.5))
@@ -104,6 +104,7 @@ def _of_ours(workspace: Workspace, card: ModelCard, table: pd.DataFrame) -> Answ
     from echo2ecg_core.answers.loaded_model import load_model
 
     model, stored = load_model(card), load_vectors(workspace.vectors, "ecg", card.model_id)
+    assert model.readouts is not None, "loaded with its readouts"
     answers = {name: np.full(len(table), np.nan) for name in QUESTIONS}
     rows = [{"name": name, "value": 0.0, "interval": [0, 0]} for name in model.readouts.heads]
     for row, ecg_id in enumerate(table.ecg_id):
@@ -147,6 +148,8 @@ def _speed(answer, records: list) -> float | None:
 
 
 def _findings(answerers: list[Answerer], table: pd.DataFrame, cohort: str | None) -> dict:
+    findings: dict[str, dict] = {}
+    left_out: dict[str, str] = {}
     found = {
         "cohort": cohort,
         "models": [
@@ -159,16 +162,16 @@ def _findings(answerers: list[Answerer], table: pd.DataFrame, cohort: str | None
             }
             for a in answerers
         ],
-        "findings": {},
-        "left_out": {},
+        "findings": findings,
+        "left_out": left_out,
     }
     for question in QUESTIONS.values():
         asked = [a for a in answerers if np.isfinite(a.answers.get(question.name, np.nan)).any()]
         if not asked:
             continue
-        reason = _one_finding(found["findings"], question, asked, table)
+        reason = _one_finding(findings, question, asked, table)
         if reason:
-            found["left_out"][question.name] = reason
+            left_out[question.name] = reason
     return found
 
 
@@ -236,8 +239,9 @@ def _write_figures(out: Path, found: dict) -> None:
     footer = f"Test patients of {found['cohort'] or 'all cohorts'}; 95 % intervals over patients. Research use only."
     for name, entry in found["findings"].items():
         rows = [
-            ForestRow(model[:28], "", *scores["auroc"], score_value(scores["auroc"][0], "auroc"), bold=i == 0)
+            ForestRow(model[:28], "", value, low, high, score_value(value, "auroc"), bold=i == 0)
             for i, (model, scores) in enumerate(entry["scores"].items())
+            for value, low, high in (scores["auroc"],)
         ]
         title = f"{entry['label']}: {entry['patients']} patients, {entry['positives']} with it"
         for kind in ("svg", "pdf"):

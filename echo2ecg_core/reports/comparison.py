@@ -165,7 +165,7 @@ def _recall_at_10(report: Report, encoder: Encoder) -> Cell:
         if encoder.kind == "model"
         else next((r for r in report.beside if r.model["id"] == encoder.model_id), None)
     )
-    return score_cell(owner and owner.retrieval_score("ecg_to_study", "recall@10"), "recall@10")
+    return score_cell(None if owner is None else owner.retrieval_score("ecg_to_study", "recall@10"), "recall@10")
 
 
 def reference_of(report: Report, task: str) -> tuple[str, str | None]:
@@ -179,18 +179,30 @@ def difference_cell(report: Report, task: str, encoder: Encoder) -> Cell:
     """The paired difference of one encoder, "reference" for the one it is taken to."""
     if encoder.row_key == reference_of(report, task)[1] and encoder.row_key and encoder.kind != "beside":
         return Cell("reference")
-    owner = (
-        next((r for r in report.beside if r.model["id"] == encoder.model_id), None)
-        if encoder.kind == "beside"
-        else report
-    )
-    found = owner and owner.section("differences", task).get(encoder.row_key)
+    found = _difference(report, task, encoder)
     if not found:
         return Cell(MISSING)
     return Cell(
         difference_with_interval(found["value"], found["metric"], report.data["tasks"][task].get("phenotype")),
         tuple(found["value"]),
     )
+
+
+def difference_of(report: Report, task: str, encoder: Encoder) -> list[float] | None:
+    """The paired difference of one encoder, [value, low, high]; None for the reference and where there is none."""
+    if not difference_cell(report, task, encoder).values:
+        return None
+    return _difference(report, task, encoder)["value"]
+
+
+def _difference(report: Report, task: str, encoder: Encoder) -> dict:
+    """What a report holds of the paired difference of one encoder; {} where nothing."""
+    owner = (
+        next((r for r in report.beside if r.model["id"] == encoder.model_id), None)
+        if encoder.kind == "beside"
+        else report
+    )
+    return owner.section("differences", task).get(encoder.row_key) or {} if owner else {}
 
 
 def direct_cell(report: Report, task: str, encoder: Encoder, readout: str) -> Cell:

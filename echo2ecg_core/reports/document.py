@@ -71,7 +71,7 @@ class Report:
     beside: tuple["Report", ...] = ()
     direct: Direct = lambda split, task, row, other: None
 
-    def page_r2(self, phenotype: str) -> list[float] | None:
+    def page_r2(self, phenotype: str | None) -> list[float] | None:
         """R² of the readout behind the ECG page on the model's test patients, as that page shows it, with its
         interval."""
         found = self.section("page_readout", phenotype)
@@ -148,7 +148,7 @@ class Report:
     def difference_to_model(self, task: str, encoder: Encoder, readout: str) -> Difference | None:
         """An encoder minus the report's own model, ECG by ECG; None where their predictions cannot be paired."""
         model, owner = self.model_row(readout), encoder.model_id if encoder.kind == "beside" else self.model["id"]
-        if not model.row_key or not encoder.row_key:
+        if not owner or not model.row_key or not encoder.row_key:
             return None
         return self.direct(self.split, task, (owner, encoder.row_key), (self.model["id"], model.row_key))
 
@@ -171,7 +171,7 @@ def _encoder(key: str, rows: list[dict], readout: str) -> Encoder:
         first["kind"],
         first.get("model_id"),
         first.get("parameters"),
-        chosen and chosen["key"],
+        chosen["key"] if chosen else None,
         chosen["results"] if chosen else {},
         other["results"] if other else {},
     )

@@ -61,12 +61,12 @@ DEFAULT_PRINT = Print()
 
 def evaluated_models(workspace: Workspace, split: str | None = None) -> list[str]:
     """Ids of the models that have a report (of this split; None: of any), the newest report first."""
-    found = {}
+    found: dict[str, float] = {}
     for one in JUDGED_SPLITS if split is None else (split,):
         for path in workspace.folder.glob(str(report_path(workspace, "*", one).relative_to(workspace.folder))):
             model_id = path.relative_to(workspace.folder / "reports").parts[0]
             found[model_id] = max(found.get(model_id, 0), path.stat().st_mtime)
-    return sorted(found, key=found.get, reverse=True)
+    return sorted(found, key=found.__getitem__, reverse=True)
 
 
 def load_report(workspace: Workspace, model_id: str, split: str = "test") -> Report:

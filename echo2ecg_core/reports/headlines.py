@@ -40,7 +40,8 @@ def _headline(model: Encoder, task: str, metric: str, note: str = "") -> Headlin
     triple = model.score(task, metric)
     if not triple:
         return Headline(score_label(metric), MISSING, "", "not measured")
-    return Headline(score_label(metric), score_value(triple[0], metric), score_interval(*triple[1:], metric), note)
+    ends = score_interval(triple[1], triple[2], metric)
+    return Headline(score_label(metric), score_value(triple[0], metric), ends, note)
 
 
 def _error_headline(report: Report, model: Encoder, task: str) -> Headline:
@@ -56,9 +57,8 @@ def _error_headline(report: Report, model: Encoder, task: str) -> Headline:
         mean = sum(measured) / len(measured)
         guess = sum(abs(m - mean) for m in measured) / len(measured)
         note = f"{unit}; guessing the mean: {score_value(guess, 'mae', phenotype)}"
-    return Headline(
-        label, score_value(triple[0], "mae", phenotype), score_interval(*triple[1:], "mae", phenotype), note
-    )
+    ends = score_interval(triple[1], triple[2], "mae", phenotype)
+    return Headline(label, score_value(triple[0], "mae", phenotype), ends, note)
 
 
 def _interval_headline(report: Report, phenotype: str | None) -> Headline | None:

@@ -118,7 +118,7 @@ def cohorts_of_task(report: Report, task: str) -> Table:
 
 def _cohorts(report: Report, name: str, tasks: dict, scores: tuple[str, ...]) -> Table:
     parts = [(task, part) for task in tasks for part in report.section("cohort_results", task)]
-    scores = [m for m in scores if any(m in found for _, part in parts for found in part["results"].values())]
+    scores = tuple(m for m in scores if any(m in found for _, part in parts for found in part["results"].values()))
     columns = (
         Column("Task", "task"),
         Column("Cohort", "cohort"),

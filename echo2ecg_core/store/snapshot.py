@@ -115,11 +115,11 @@ class Snapshot:
         """Row of every vector in a table ("ecgs", "studies"), (n,); matched once a set of vectors."""
         ids = self.ecgs.ecg_id if table == "ecgs" else self.studies.study_id
         with self._reading:
-            of, rows = self._of_vectors.get(vectors.kind, (None, None))
-            if of is not vectors:
-                rows = pd.Index(ids).get_indexer(pd.Index(vectors.ids, dtype=object))
-                self._of_vectors[vectors.kind] = vectors, rows
-        return rows
+            known = self._of_vectors.get(vectors.kind)
+            if known is None or known[0] is not vectors:
+                known = vectors, pd.Index(ids).get_indexer(pd.Index(vectors.ids, dtype=object))
+                self._of_vectors[vectors.kind] = known
+        return known[1]
 
 
 def snapshot(workspace: Workspace) -> Snapshot:

@@ -170,7 +170,8 @@ class VectorSet:
         chosen = None
         if candidates is not None:
             bits = np.packbits(candidates, bitorder="little")
-            chosen = faiss.SearchParameters(sel=faiss.IDSelectorBitmap(bits))
+            selector = faiss.IDSelectorBitmap(bits)  # type: ignore[call-arg, arg-type]  # replaced when faiss is imported
+            chosen = faiss.SearchParameters(sel=selector)  # type: ignore[call-arg]  # likewise
         cosines, rows = self._index.search(query, k, params=chosen)
         return [self.ids[row] for row in rows[0]], np.clip(cosines[0], -1, 1)
 
@@ -291,6 +292,7 @@ def load_vectors(folder: Path, kind: str, model_id: str) -> VectorSet:
             known, vectors = state, _joined(kind, model_id, vectors, parts)
         if not state:
             return VectorSet(kind, model_id, (), np.empty((0, 0), np.float32))
+        assert vectors is not None, "read above"
         _kept[path] = known, vectors  # at the end: the last used
         while len(_kept) > KEPT_FILES:
             _kept.pop(next(iter(_kept)))

@@ -6,13 +6,13 @@ The defaults are the paper's (arXiv 2603.08505) and its public configuration, to
 
 import math
 from dataclasses import dataclass, field
-from typing import Literal, get_args
+from typing import get_args
 
 from echo2ecg_core.ecg.augment_spec import AugmentationSpec
 from echo2ecg_core.errors import Echo2ECGError
+from echo2ecg_core.models.devices import Precision
 
 OBJECTIVES = ("contrastive", "masked")
-Precision = Literal["32-true", "bf16-mixed"]
 PRECISIONS = get_args(Precision)
 EPOCHS_OF = ("pairs", "patients")
 
