@@ -254,10 +254,13 @@ def test_curves_groups_retrieval_intervals_and_leakage_checks_are_there(report):
 def test_several_cohorts_are_judged_together_and_each_alone(workspace, report, predictions):
     cohort_of = Catalog(workspace).labelled_ecgs().set_index("ecg_id").cohort
     inside = cohort_of[predictions["ecg_ids"]].to_numpy() == "North"
-    for task, metric, score in (
-        ("lvef", "mae", mean_absolute_error),
-        ("structural_heart_disease", "auroc", roc_auc_score),
-    ):
+    findings = [
+        name
+        for name, parts in report["cohort_results"].items()
+        if report["tasks"][name]["kind"] == "binary" and any(part["cohort"] == "North" for part in parts)
+    ]
+    assert findings, "no finding has enough of both classes among the test patients of North"
+    for task, metric, score in (("lvef", "mae", mean_absolute_error), (findings[0], "auroc", roc_auc_score)):
         parts = {part["cohort"]: part for part in report["cohort_results"][task]}
         assert "North" in parts and set(parts["North"]["results"]) == {row["key"] for row in report["rows"]}
         for key, found in parts["North"]["results"].items():
@@ -287,17 +290,16 @@ def test_one_cohort_is_judged_alone_and_several_as_named(workspace):
 def test_validation_patients_are_evaluated_beside_the_test_patients(workspace, report):
     model_id = report["model"]["id"]
     judged = evaluate(workspace, model_id, split="validation")
-    assert (
-        load_report(workspace, model_id).data == report
-        and load_report(workspace, model_id, "validation").data == judged
-    )
+    for split, written in (("test", report), ("validation", judged)):
+        read = load_report(workspace, model_id, split).data
+        assert {key: value for key, value in read.items() if key != "page_readout"} == written
     within = patients_with_an_ecg_within(7)
     fifth = round(0.2 * within["train"])
     assert judged["split"] == "validation" and judged["counts"]["patients"] == within["validation"]
     assert {row["key"]: row["parameters"] for row in judged["rows"]}[
         "oracle.probe"
     ] == 95_000_000  # kept from the evaluation before
-    assert judged["counts"]["train_patients"] + judged["counts"]["validation_patients"] == PATIENTS["train"]
+    assert judged["counts"]["train_patients"] + judged["counts"]["validation_patients"] == within["train"]
     assert [check["ok"] for check in judged["leakage"]] == [
         True,
         True,
