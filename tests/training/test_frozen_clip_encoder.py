@@ -70,3 +70,33 @@ def test_a_resumed_run_keeps_the_clip_encoder_it_began_with_and_refuses_when_tha
         match=f"run-0001 began with the clip encoder of the model {demo.model_id}, which cannot be used any more",
     ):
         chosen_clip_encoder(place, settings, run)
+
+
+def test_a_disk_that_fills_up_while_a_new_clip_encoder_is_kept_leaves_no_half_of_it(tmp_path, monkeypatch):
+    """Whatever lies under its name is loaded at the next start, so it lies there whole or not at all."""
+    import os
+
+    import pandas as pd
+    import torch
+
+    from echo2ecg_core.models.echo_encoder import PhantomVideoNet
+    from echo2ecg_core.training import clip_encoder, frozen_clip_encoder, phantom_data
+    from echo2ecg_core.training.data import TrainingData
+
+    clips = pd.DataFrame({"study_id": ["S1"], "view": [0]})
+    studies = pd.DataFrame({"study_id": ["S1"], "split": ["train"]})
+    made = TrainingData(pd.DataFrame(), None, studies, clips, torch.zeros(1, 16, 56, 56).numpy())
+    monkeypatch.setattr(phantom_data, "prepare_cohort", lambda *args, **told: made)
+    monkeypatch.setattr(clip_encoder, "train_clip_encoder", lambda *args, **told: PhantomVideoNet().eval())
+
+    def full(handle):
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", full)
+        with pytest.raises(OSError, match="No space left"):
+            frozen_clip_encoder.new_clip_encoder(training_settings("demo"), tmp_path)
+    assert not list(tmp_path.rglob("*clip_encoder*")) and not list(tmp_path.rglob(".writing-*"))
+    kept = frozen_clip_encoder.new_clip_encoder(training_settings("demo"), tmp_path)
+    again = frozen_clip_encoder.new_clip_encoder(training_settings("demo"), tmp_path)
+    assert all(torch.equal(a, b) for a, b in zip(kept.parameters(), again.parameters(), strict=True))
