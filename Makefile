@@ -1,5 +1,5 @@
 # `make app` serves the dashboard on http://localhost:8501; `make test` runs every test. Both make their environment.
-# `make test-fast` is for every change: nothing slow, no browser. `make docs` builds the site into site/.
+# `make test-fast` is for every change: nothing slow, no browser; `make endurance` runs the long forms. `make docs` builds the site into site/.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
@@ -7,17 +7,20 @@ DOCS := .venv-docs
 PORT ?= 8501
 PYTEST := $(BIN)/python -m pytest -n 2 --dist worksteal
 
-.PHONY: app test test-fast demo lint docs notebooks clean
+.PHONY: app test test-fast endurance demo lint docs notebooks clean
 
 app: $(VENV)/ready
 	$(BIN)/streamlit run app.py --server.port $(PORT)
 
 test: $(VENV)/ready
 	@sh .ci/chromium
-	$(PYTEST) -rs
+	$(PYTEST) -rs -m "not endurance"
+
+endurance: $(VENV)/ready
+	$(BIN)/python -m pytest -m endurance
 
 test-fast: $(VENV)/ready
-	$(PYTEST) -m "not slow and not browser"
+	$(PYTEST) -m "not slow and not browser and not endurance"
 
 demo: $(VENV)/ready
 	$(BIN)/python -m echo2ecg_core demo

@@ -100,7 +100,9 @@ def first_start(folder, monkeypatch):
     assert len(load_vectors(place.vectors, "study_aligned", card.model_id)) == counts["studies"] > 0
 
 
-@pytest.mark.parametrize("starts", [1, pytest.param(10, marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    "starts", [pytest.param(2, marks=pytest.mark.slow), pytest.param(10, marks=pytest.mark.endurance)]
+)
 def test_every_first_start_on_a_busy_machine_is_complete(tmp_path, monkeypatch, starts):
     with busy_cores():
         for number in range(starts):
