@@ -77,7 +77,8 @@ def test_a_millimetre_of_paper_is_a_whole_number_of_pixels(tab, served, width, p
     assert [float(tile.get_attribute("width")) for tile in tab.locator(PAPER + "pattern").all()] == [pixels, 5 * pixels]
     pulse = tab.locator(PULSE).first.evaluate("path => { const b = path.getBBox(); return [b.width, b.height] }")
     assert pulse == pytest.approx([7 * pixels, 10 * pixels])  # 200 ms and a foot on each side; 1 mV
-    assert tab.locator(SHEET).bounding_box()["height"] == 104 * pixels
+    height = tab.locator(SHEET).bounding_box()["height"]
+    assert height >= 104 * pixels and height % pixels == 0  # taller where a trace needs the room
 
 
 def test_the_calipers_measure_what_the_paper_says(tab, served):

@@ -20,6 +20,7 @@ from echo2ecg_core.store.model_registry import ModelCard
 from echo2ecg_core.version import program_version
 from pages.ui import admin_gate, panels, resources, session
 from pages.ui.ecg.paper_panel import MIME
+from pages.ui.ecg.surroundings import STUDIES_PAGE
 from pages.ui.map.clicks.clicks import listen
 from pages.ui.studies import browse_session
 from pages.ui.studies.words import ECG_PAGE, EXPLORE_STYLE
@@ -260,7 +261,7 @@ def one_point(row: pd.Series) -> None:
         icon=":material/video_library:",
         width="stretch",
     ):
-        st.switch_page(panels.STUDIES_PAGE, query_params={browse_session.STUDY_PARAMETER: row.study_id})
+        st.switch_page(STUDIES_PAGE, query_params={browse_session.STUDY_PARAMETER: row.study_id})
 
 
 def selection(points: pd.DataFrame, inside: pd.Series) -> None:
