@@ -14,6 +14,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 
@@ -54,7 +55,7 @@ def files_of(whole: Path) -> list[Path]:
     appended = segments_of(whole)
     if not whole.exists():
         return appended
-    merged = set(json.loads(_header(whole)[0].get("merged", "[]"))) if appended else set()
+    merged = set(json.loads(_about(whole).get("merged", "[]"))) if appended else set()
     return [whole, *(path for path in appended if path.name not in merged)]
 
 
@@ -107,15 +108,18 @@ def read_part(path: Path, kind: str, model_id: str) -> Part:
         StoreError: It is damaged, or holds vectors of another kind or model.
         FileNotFoundError: It has gone.
     """
-    about, tensors, begin = _header(path)
-    try:
-        matrix = _mapped(path, tensors["matrix"], begin)
-        text = about["ids"] if "ids" in about else _mapped(path, tensors["ids"], begin).tobytes().decode()
-        part = Part(tuple(json.loads(text)), matrix, about.get("input", ""))
-        if matrix.ndim != 2 or len(part.ids) != len(matrix) or len(set(part.ids)) != len(matrix):
-            raise ValueError("ids and rows disagree")
-    except (KeyError, TypeError, ValueError, OSError) as error:
-        raise _damaged(path) from error
+    with open(
+        path, "rb"
+    ) as file:  # once: header and rows are of one file, also where another takes its place meanwhile
+        about, tensors, begin = _header(file, path)
+        try:
+            matrix = _mapped(file, tensors["matrix"], begin)
+            text = about["ids"] if "ids" in about else _mapped(file, tensors["ids"], begin).tobytes().decode()
+            part = Part(tuple(json.loads(text)), matrix, about.get("input", ""))
+            if matrix.ndim != 2 or len(part.ids) != len(matrix) or len(set(part.ids)) != len(matrix):
+                raise ValueError("ids and rows disagree")
+        except (KeyError, TypeError, ValueError, OSError) as error:
+            raise _damaged(path) from error
     if (about.get("kind"), about.get("model_id")) != (kind, model_id):
         raise StoreError(
             f"Expected {kind} vectors of model {model_id}, found {about.get('kind')} vectors of model "
@@ -140,31 +144,43 @@ def _write(path: Path, kind: str, model_id: str, part: Part, merged: Sequence[Pa
     return path
 
 
-def _header(path: Path) -> tuple[dict, dict, int]:
+def _about(path: Path) -> dict:
+    """The metadata of a file."""
+    with _opened(path) as file:
+        return _header(file, path)[0]
+
+
+def _opened(path: Path) -> BinaryIO:
+    try:
+        return open(path, "rb")
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        raise _damaged(path) from error
+
+
+def _header(file: BinaryIO, path: Path) -> tuple[dict, dict, int]:
     """Metadata, tensors by name and where their bytes begin, of a safetensors file whose length fits them."""
     try:
-        with open(path, "rb") as file:
-            begin = 8 + int.from_bytes(file.read(8), "little")
-            size = os.fstat(file.fileno()).st_size
-            if not 8 < begin <= size:
-                raise ValueError("the header is cut off")
-            tensors = json.loads(file.read(begin - 8))
+        begin = 8 + int.from_bytes(file.read(8), "little")
+        size = os.fstat(file.fileno()).st_size
+        if not 8 < begin <= size:
+            raise ValueError("the header is cut off")
+        tensors = json.loads(file.read(begin - 8))
         about = tensors.pop("__metadata__", {})
         if begin + max(tensor["data_offsets"][1] for tensor in tensors.values()) != size:
             raise ValueError("the data are cut off")
-    except FileNotFoundError:
-        raise
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise _damaged(path) from error
     return about, tensors, begin
 
 
-def _mapped(path: Path, tensor: dict, begin: int) -> np.ndarray:
-    """One tensor of a file, mapped (an empty one cannot be)."""
+def _mapped(file: BinaryIO, tensor: dict, begin: int) -> np.ndarray:
+    """One tensor of an open file, mapped (an empty one cannot be)."""
     shape, dtype = tuple(tensor["shape"]), _DTYPES[tensor["dtype"]]
     if 0 in shape:
         return np.empty(shape, dtype)
-    return np.memmap(path, dtype, "r", begin + tensor["data_offsets"][0], shape)
+    return np.memmap(file, dtype, "r", begin + tensor["data_offsets"][0], shape)
 
 
 def _damaged(path: Path) -> StoreError:

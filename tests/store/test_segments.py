@@ -208,6 +208,37 @@ def test_two_processes_append_at_once_and_a_reader_sees_whole_segments_only(tmp_
     shutil.rmtree(tmp_path)
 
 
+@pytest.mark.parametrize("whole_is_there", [False, True])
+def test_what_is_merged_while_it_is_read_is_whole_and_not_damaged(tmp_path, monkeypatch, whole_is_there):
+    """Another process merges between the header of a file and its rows: the reader gets all rows, of one state."""
+    if whole_is_there:
+        append_vectors(tmp_path, "ecg", "m", ids(5), rows(5, 3))
+        merge_vectors(tmp_path, "ecg", "m")
+    append_vectors(tmp_path, "ecg", "m", ids(10, 100), rows(10, 1))
+    forget()
+    real, merged = segments._header, []
+
+    def header_then_merge(file, path):
+        found = real(file, path)
+        if not merged:
+            merged.append(path)
+            merge_vectors_of_another_process(tmp_path)
+        return found
+
+    monkeypatch.setattr(segments, "_header", header_then_merge)
+    found = load_vectors(tmp_path, "ecg", "m")
+    expected = [*(ids(5) if whole_is_there else []), *ids(10, 100)]
+    assert merged and not segments.segments_of(vectors_path(tmp_path, "ecg", "m"))
+    assert sorted(found.ids) == expected
+    np.testing.assert_array_equal(found.rows(ids(10, 100)), rows(10, 1))
+
+
+def merge_vectors_of_another_process(folder: Path) -> None:
+    command = "import sys, pathlib; from echo2ecg_core.store.vectors import merge_vectors; "
+    command += "merge_vectors(pathlib.Path(sys.argv[1]), 'ecg', 'm')"
+    subprocess.run([sys.executable, "-c", command, str(folder)], check=True, cwd=ROOT)
+
+
 def test_the_nearest_by_distance_are_those_of_a_plain_ranking():
     matrix, query = rows(3000, 1, 16) * 50, rows(1, 2, 16)[0]
     among = np.arange(3000) % 3 > 0
