@@ -315,6 +315,7 @@ def test_the_table_of_predict_holds_no_formula_whatever_a_file_is_called(termina
     assert status == 2 and names == [f"'{beginning}.csv", "plain.csv"]
 
 
+@pytest.mark.slow
 def test_a_case_report_is_written_beside_the_prediction_and_is_of_one_file(terminal, tmp_path):
     out = tmp_path / "case.pdf"
     status, printed, _ = terminal("predict", DICOM_ECG, "--pdf", out, "--json")

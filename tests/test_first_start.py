@@ -109,6 +109,7 @@ def test_every_first_start_on_a_busy_machine_is_complete(tmp_path, monkeypatch, 
             first_start(tmp_path / str(number), monkeypatch)
 
 
+@pytest.mark.slow
 def test_servers_that_start_at_the_same_moment_on_one_empty_folder_share_one_demo(tmp_path):
     servers = [
         subprocess.Popen(
@@ -159,6 +160,7 @@ def test_two_imports_at_once_on_an_empty_folder_are_both_complete_and_one_waits_
     assert began[1] >= ended[0]  # each its turn
 
 
+@pytest.mark.slow
 def test_an_import_says_in_the_terminal_what_it_waits_for(tmp_path):
     archive = write_cohort(tmp_path / "a", 1, 3, ecg_only=True)
     place = Workspace(tmp_path / "w")

@@ -68,6 +68,7 @@ def works_until_the_disk_is_full(place):
         worker.work(place)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("leave", [1_000_000, 700_000, 400_000, 200_000, 60_000, 5_000])
 def test_a_job_on_a_full_disk_ends_in_a_sentence_and_resumes_once_there_is_room(place, disk, leave):
     number = jobs.queue(place, "import", {"folder": "x", "cohort": "c"})

@@ -88,6 +88,7 @@ def test_installed_it_predicts_with_the_shipped_model(installed, tmp_path):
     assert report["model"]["synthetic"] and "lvef" in {row["name"] for row in report["phenotypes"]}
 
 
+@pytest.mark.slow
 def test_the_app_command_serves_the_app_that_was_installed(installed, tmp_path):
     code = (
         "import os, sys, json\nos.execv = lambda program, command: print(json.dumps([command, "

@@ -74,6 +74,7 @@ def wait_until(condition, seconds=20.0):
         time.sleep(0.02)
 
 
+@pytest.mark.slow
 def test_two_workers_do_two_jobs_once_each(place, start):
     numbers = [jobs.queue(place, "map", {"file": f"count-{n}", "steps": 20, "together": 2}) for n in range(2)]
     workers = [start(), start()]
@@ -84,6 +85,7 @@ def test_two_workers_do_two_jobs_once_each(place, start):
         assert jobs.job(place, number).message == "counted from 0" and jobs.job(place, number).state == "done"
 
 
+@pytest.mark.slow
 def test_the_job_of_a_killed_worker_goes_on_where_it_was(place, start):
     number = jobs.queue(place, "map", {"file": "count", "steps": 80})
     first = start()
@@ -99,6 +101,7 @@ def test_the_job_of_a_killed_worker_goes_on_where_it_was(place, start):
     assert (place.folder / "count").read_text().split() == [str(step) for step in range(80)]
 
 
+@pytest.mark.slow
 def test_a_running_job_stops_when_it_is_cancelled_and_resumes(place, start):
     number = jobs.queue(place, "map", {"file": "count", "steps": 120})
     process = start()
@@ -212,6 +215,7 @@ if __name__ == "__main__":
 """
 
 
+@pytest.mark.slow
 def test_the_helpers_of_a_killed_worker_end_with_it(tmp_path):
     """A pool of the standard library waits for ever: its processes hold the other end of their own pipe."""
     script, told = tmp_path / "pooling.py", tmp_path / "pids"

@@ -97,6 +97,7 @@ def test_any_batch_size_gives_the_vectors_of_one_ecg_at_a_time(place, model, one
     assert refused_path(place, "small").exists()
 
 
+@pytest.mark.slow
 def test_processes_that_read_beside_the_device_change_nothing(place, model, one_by_one, monkeypatch):
     monkeypatch.setattr(embed, "ECGS_A_PIECE", 1)  # 21 pieces: worth a process
     started = []
@@ -155,6 +156,7 @@ def test_a_model_that_prepares_otherwise_makes_every_vector_again(place, model, 
     assert np.abs(found.rows(["E-002"])[0] - one_by_one["ecg"]["E-002"]).max() > 1e-3
 
 
+@pytest.mark.slow
 def test_a_reading_process_that_dies_is_told_in_words_and_what_was_stored_stays(place, model, monkeypatch):
     monkeypatch.setattr(embed, "ECGS_A_PIECE", 1)
     monkeypatch.setattr(inputs, "ecg_inputs", dies)

@@ -123,6 +123,7 @@ def test_the_figures_of_the_manifest_come_out_again_on_the_test_patients(model):
     assert auroc > 0.8 and auroc > stored["phenotypes"]["lvef"]["random_auroc_reduced"]
 
 
+@pytest.mark.slow
 def test_at_least_four_of_five_real_ecgs_are_marked_as_outside(model, samples):
     folder = samples / "ecg"
     files = [

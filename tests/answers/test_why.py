@@ -75,6 +75,7 @@ def test_deletion_tells_what_is_named_from_what_is_not():
     assert why.deletion(OnlyV2(), windows, wrong, 16)["named"] < why.deletion(OnlyV2(), windows, right, 16)["random"]
 
 
+@pytest.mark.slow
 def test_a_recording_without_beats_is_explained_by_leads_only(model):
     noise = np.random.default_rng(1).normal(0, 0.05, (12, 5000)).astype(np.float32)
     found = why.explain(EcgRecord(noise, 500.0, "NPY", "noise.npy"), model)

@@ -44,6 +44,7 @@ def cases(shared, tmp_path_factory):
         sys.path.remove(str(folder))
 
 
+@pytest.mark.slow
 def test_every_ecg_case_is_read_as_it_is_meant_or_refused_in_words(cases):
     assert len(cases) > 150
     wrong = []

@@ -243,6 +243,7 @@ def test_importing_the_file_loads_neither_numba_nor_scipy():
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
+@pytest.mark.slow
 def test_warming_up_compiles_what_cleaning_needs_so_that_the_first_recording_compiles_nothing():
     code = (
         "import numpy as np; from echo2ecg_core.ecg import preprocess; preprocess.warm_up(); "

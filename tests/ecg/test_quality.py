@@ -292,6 +292,7 @@ def area_under_curve(higher, lower):
     return ((higher > lower) + 0.5 * (higher == lower)).mean()
 
 
+@pytest.mark.slow
 def test_scores_tell_recordings_from_damaged_copies(ludb_signals, clean_scores):
     rng = np.random.default_rng(2011)
     scores = [

@@ -45,6 +45,7 @@ def read_sample(path: Path):
     return read_ecg(path, sampling_rate_hz=500 if path.parent.name in NO_RATE else None)
 
 
+@pytest.mark.slow
 def test_every_sample_has_the_sampling_rate_duration_and_leads_of_the_manifest(samples):
     rows = manifest(samples)
     assert {row["path"].split("/")[1] for row in rows} == set(FORMATS)

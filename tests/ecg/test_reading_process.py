@@ -74,6 +74,7 @@ def test_what_the_reader_says_arrives_as_it_was_said():
         read_ecg(buffer.getvalue(), name="x.h5")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["37-1-w.h5", "37-25-w.h5", "41-4-w.zip", "24-3-A0001.hea"])
 def test_hostile_files_end_in_one_short_sentence_in_time(shared, name):
     begin = time.perf_counter()

@@ -92,6 +92,7 @@ def test_every_table_of_the_fullest_report_fits_its_page(crowded):
     assert parts > len(crowded)  # some had to be parted
 
 
+@pytest.mark.slow
 def test_no_word_of_any_cell_is_wider_than_its_column(crowded):
     for table in crowded:
         for _, widths, lines in environments(table_latex(table)):

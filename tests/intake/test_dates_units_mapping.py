@@ -224,6 +224,7 @@ VALUES = {
 }  # fmt: skip
 
 
+@pytest.mark.slow
 def test_what_people_report_is_read_right_or_refused_with_row_and_column(cases, tmp_path):
     for name, (folder, wanted) in cases.items():
         place = Workspace(tmp_path / "w" / name)

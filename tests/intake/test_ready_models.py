@@ -42,6 +42,7 @@ def test_stored_ecgs_are_scored_once_with_age_and_sex_of_the_catalogue(place, tm
     assert again.keys() == found.keys() and all(np.array_equal(again[i], found[i]) for i in ids)
 
 
+@pytest.mark.slow
 def test_recalibration_keeps_a_curve_with_before_and_after_or_the_reason_why_not(place, tmp_path):
     card = imported("echonext", place, tmp_path).card
     ids = labelled(place, 615)
@@ -59,6 +60,7 @@ def test_recalibration_keeps_a_curve_with_before_and_after_or_the_reason_why_not
     assert list(load_reader(card).curves) == ["lvef_lte_45"]
 
 
+@pytest.mark.slow
 def test_a_model_without_labelled_ecgs_or_of_clips_is_not_recalibrated(place, tmp_path):
     card = imported("echonext", place, tmp_path).card
     with pytest.raises(StoreError, match="no labelled ECG"):
@@ -67,6 +69,7 @@ def test_a_model_without_labelled_ecgs_or_of_clips_is_not_recalibrated(place, tm
         recalibrate(place, imported("panecho", place, tmp_path).card.model_id)
 
 
+@pytest.mark.slow
 def test_ecgfounders_vectors_become_an_imported_encoder_with_its_size(place, tmp_path):
     card = imported("ecgfounder", place, tmp_path).card
     labelled(place, 2)
@@ -90,6 +93,7 @@ def test_stretches_of_a_video_lie_evenly_and_a_short_one_has_one():
     assert starts_of(18) == [0, 1, 2]
 
 
+@pytest.mark.slow
 def test_only_unmeasured_studies_are_read_and_their_values_stay_apart(place, tmp_path):
     from echo2ecg_core.echo.clip import EchoClip
     from echo2ecg_core.echo.video import encode_mp4

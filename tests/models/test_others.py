@@ -105,6 +105,7 @@ def test_ecgfounder_gives_the_published_embedding_logits_and_steps(others, filli
     )
 
 
+@pytest.mark.slow
 def test_panecho_gives_the_published_embeddings_and_outputs(others, filling):
     golden = others.arrays("panecho", filling)
     network = panecho_from(others.state("panecho", filling))
@@ -235,6 +236,7 @@ def test_ecgfounder_accepts_all_batchnorm_tensors_or_none_but_not_some():
         ecgfounder_from(state | dict(list(norms.items())[1:]))
 
 
+@pytest.mark.slow
 def test_panecho_cuts_planes_colour_by_colour_and_codes_images_not_frames():
     network = panecho_from(randomised(PanEcho()))
     clip = torch.randn(1, 3, 16, 224, 224)

@@ -159,6 +159,7 @@ def test_single_view_model_aligns_each_clip(published_numbers, filling):
     )
 
 
+@pytest.mark.slow
 def test_whole_model_gives_the_published_vectors_loss_and_gradients(published_numbers, filling, model_state):
     """The import is plain tensor arithmetic, so gradients reach the published, unmerged weights through it."""
     golden, facts = (

@@ -49,6 +49,7 @@ def test_the_old_file_format_is_read_with_its_numpy_numbers_too(tmp_path):
     assert import_weights(tmp_path / "x.pth").kind == "ecgfounder"
 
 
+@pytest.mark.slow
 def test_extra_keys_are_reported_of_panecho_and_refused_of_the_others(tmp_path):
     for kind in READY:
         published_file(kind, tmp_path / "x.pt")

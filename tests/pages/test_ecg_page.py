@@ -237,6 +237,7 @@ def test_every_layout_can_be_chosen(page, layout):
     assert not page.exception
 
 
+@pytest.mark.slow
 def test_the_first_paint_imports_neither_torch_nor_numba_nor_scipy_signal():
     script = (
         "import sys; from streamlit.testing.v1 import AppTest; "

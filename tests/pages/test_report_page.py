@@ -104,6 +104,7 @@ def test_a_report_shows_five_numbers_with_intervals_charts_and_all_encoders(page
     assert "Whole report (ZIP)" in downloads(page) and {"SVG", "PDF", "PNG"} <= set(downloads(page))
 
 
+@pytest.mark.slow
 def test_the_page_imports_neither_torch_nor_lightning(workspace):
     import subprocess
 
@@ -316,6 +317,7 @@ def test_when_only_another_model_has_a_report_the_active_one_can_be_evaluated(pa
     assert "Evaluate small" in [b.label for b in page.button]
 
 
+@pytest.mark.slow
 def test_the_scores_of_a_model_that_is_no_longer_active_are_said_to_be_its(page, workspace, drawn):
     write_report(workspace, made_up_report("bbbb0000", "Other model", auroc=0.8))
     write_report(workspace, made_up_report(MODEL_ID))

@@ -18,6 +18,7 @@ def place(tmp_path, monkeypatch):
     return place
 
 
+@pytest.mark.slow
 def test_a_promotion_between_asking_and_loading_leaves_each_model_its_own_networks(place, tmp_path, monkeypatch):
     registry, asked = ModelRegistry(place), open_workspace(place)
     other = registry.register(untrained_model(tmp_path / "other"))

@@ -324,6 +324,7 @@ def promoting():
     model_actions.promote(resources.workspace(), st.session_state["new"])
 
 
+@pytest.mark.slow
 def test_promoting_names_old_and_new_and_asks_for_preparing_first(place, tmp_path):
     from tests.journey_workspace import untrained_model
     from tests.small_workspace import register_model
@@ -345,6 +346,7 @@ def test_promoting_names_old_and_new_and_asks_for_preparing_first(place, tmp_pat
     assert [(j.kind, j.parameters) for j in jobs.jobs(place)] == [("prepare", {"model": card.model_id})]
 
 
+@pytest.mark.slow
 def test_the_page_imports_no_torch(tmp_path):
     code = (
         "import sys; from streamlit.testing.v1 import AppTest; from pages.ui import admin_gate; admin_gate.is_local = "

@@ -58,6 +58,7 @@ def distance_to_line(point: np.ndarray, line: np.ndarray) -> float:
     return best
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("every", [1, 2])
 def test_biplane_simpson_on_the_contours_gives_the_labelled_volumes(every):
     rng = np.random.default_rng(20)

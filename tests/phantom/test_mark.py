@@ -1,6 +1,7 @@
 """The mark of simulated clips, found in their pixels after compression and in nothing else."""
 
 import numpy as np
+import pytest
 
 from echo2ecg_core.echo.deidentify import deidentified
 from echo2ecg_core.echo.readers import read_clip
@@ -8,6 +9,7 @@ from echo2ecg_core.phantom.cohort import write_cohort
 from echo2ecg_core.phantom.mark import draw_mark, shows_mark
 
 
+@pytest.mark.slow
 def test_every_clip_of_a_cohort_shows_the_mark_and_loses_it_with_its_corner(tmp_path):
     write_cohort(tmp_path, 1, 3, format="mp4")
     clips = [p for p in sorted(tmp_path.glob("echo/*/*/*")) if p.is_file()]
@@ -20,6 +22,7 @@ def test_every_clip_of_a_cohort_shows_the_mark_and_loses_it_with_its_corner(tmp_
         assert not shows_mark(hidden)
 
 
+@pytest.mark.slow
 def test_simulated_screens_with_a_name_on_them_are_masked_like_real_ones(tmp_path):
     """DICOM phantoms carry a made-up name above the picture, so their manifest does not let them pass."""
     write_cohort(tmp_path, 1, 3, format="dicom")

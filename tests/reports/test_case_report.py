@@ -62,6 +62,7 @@ def words_of(page) -> str:
     return "\n".join(text.get_text() for text in page.findobj(Text))
 
 
+@pytest.mark.slow
 def test_the_pdf_has_three_pages_with_embedded_fonts_and_says_where_it_comes_from(record, workspace):
     pdf = cases.case_report(record, prediction_of(record), workspace, now=NOW)
     assert pdf.startswith(b"%PDF") and len(re.findall(rb"/Type /Page\b(?!s)", pdf)) == 3
@@ -103,6 +104,7 @@ def test_the_first_page_draws_all_leads_to_scale(record, workspace):
     assert "25\u202fmm/s" in words_of(page) and "10\u202fmm/mV" in words_of(page)
 
 
+@pytest.mark.slow
 def test_a_tracing_too_high_for_the_page_gets_a_smaller_gain_and_says_so(workspace):
     high = replace(record_of(3), signal_mv=record_of(3).signal_mv * 4)
     page = pages_of(high, prediction_of(high), workspace)[0]
@@ -155,6 +157,7 @@ def test_a_dollar_in_the_name_of_a_model_breaks_no_page(record, workspace):
     assert cases.case_report(record, prediction, workspace, now=NOW)
 
 
+@pytest.mark.slow
 def test_a_file_that_cannot_be_written_is_told_in_words(record, workspace, tmp_path, monkeypatch):
     monkeypatch.setattr(cases, "predict", lambda record, model, place, insist: prediction_of(record))
     with pytest.raises(StoreError, match="The file case.pdf cannot be written"):

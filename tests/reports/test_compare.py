@@ -57,6 +57,7 @@ def test_findings_without_enough_labels_say_so(place, tmp_path):
     assert found["left_out"]["aortic_stenosis"].startswith("patients with it: 0, without: 0")
 
 
+@pytest.mark.slow
 def test_a_recalibrated_model_answers_in_chances(place, tmp_path):
     workspace, cards = place
     curve = {"curve": {"method": "platt", "x": [1.0, -1.0], "y": []}}

@@ -370,6 +370,7 @@ def test_a_curve_carries_its_auroc_with_interval(report):
     assert "Multi-view, attention 0.91 (0.90–0.92)" in [text.get_text() for text in legend.get_texts()]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("column", "mm"), [("single", 85), ("double", 174)])
 def test_figures_are_as_wide_as_a_column_with_text_that_can_be_read(report, column, mm):
     for chart in report_charts.all_charts(report)[:9]:
@@ -382,6 +383,7 @@ def test_figures_are_as_wide_as_a_column_with_text_that_can_be_read(report, colu
         assert abs(png.width - mm / 25.4 * dpi) <= 1 and png.info["dpi"][0] == pytest.approx(dpi, abs=0.5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("column", ["single", "double"])
 def test_no_word_of_a_printed_figure_is_cut_off(report, column):
     for chart in report_charts.all_charts(report):
@@ -406,6 +408,7 @@ def test_a_width_or_resolution_that_no_journal_takes_is_refused_in_words():
         reports.Print("single", 7)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["$\\frac{1}$", "a$b", "$x_{$", "100 $ & <b>", "$\\undefined$"])
 def test_a_dollar_in_a_name_is_a_dollar_in_every_figure(name):
     odd = made_up_report(name=name, encoder=name)

@@ -57,6 +57,7 @@ def together(*tasks):
     return [process.exitcode for process in processes]
 
 
+@pytest.mark.slow
 def test_writers_and_readers_in_six_processes_on_an_empty_folder_all_come_through(place):
     stop = SPAWN.Event()
     readers = [SPAWN.Process(target=look_around, args=(place.folder, stop)) for _ in range(2)]
@@ -129,6 +130,7 @@ def hold(path, seconds, mode="IMMEDIATE"):
     return thread
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mode", ["IMMEDIATE", "EXCLUSIVE"])
 def test_a_writer_waits_for_another_program_and_a_reader_does_not(place, mode):
     catalog = Catalog(place)
@@ -141,6 +143,7 @@ def test_a_writer_waits_for_another_program_and_a_reader_does_not(place, mode):
     holding.join()
 
 
+@pytest.mark.slow
 def test_a_lock_that_stays_is_called_busy_and_sends_nobody_to_a_copy_or_to_the_disk(place, monkeypatch):
     Catalog(place).add_patient("P0", split="test", cohort="c", synthetic=True)
     monkeypatch.setattr(database, "PATIENCE_S", 0.2)
@@ -160,6 +163,7 @@ def opens(folder, go):
         assert db.execute("SELECT version FROM catalogue").fetchone()[0] == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("start", ["nothing", "rollback journal"])
 def test_processes_that_open_a_folder_at_the_same_moment_make_one_schema(place, start):
     """Two servers on an empty folder, or on a workspace of an older program that was copied without WAL mode."""

@@ -68,6 +68,7 @@ def ecg_file(active, tmp_path):
     return tmp_path / "e3.csv"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("aligned", "absent"), [(False, "no alignment of ECGs with studies and no echo side"), (True, "no echo side")]
 )

@@ -55,6 +55,7 @@ def test_the_active_model_comes_first_then_the_newest_with_a_clip_encoder_and_da
         clip_encoder_card(place, settings)
 
 
+@pytest.mark.slow
 def test_a_resumed_run_keeps_the_clip_encoder_it_began_with_and_refuses_when_that_is_gone(place, tmp_path):
     demo = open_workspace(place)
     settings, run = training_settings("demo"), place.folder / "runs" / "run-0001"

@@ -68,6 +68,7 @@ def test_the_schedule_is_the_published_one_at_every_step(goldens):
         assert settings["lr"] * factor == pytest.approx(rate, rel=1e-9), step
 
 
+@pytest.mark.slow
 def test_linked_pairs_are_learnt_and_found_again_in_new_patients():
     torch.set_num_threads(1)
     parameters = RunParameters(
@@ -260,6 +261,7 @@ def test_the_clip_encoder_learns_views_and_who_is_who_without_labels():
     assert not network.training
 
 
+@pytest.mark.slow
 def test_whitened_clip_vectors_have_no_mean_even_spread_and_the_same_view_scores():
     torch.manual_seed(0)
     network, rng = PhantomVideoNet().eval(), np.random.default_rng(0)
@@ -474,6 +476,7 @@ def test_every_pooling_trains(pooling):
     } <= set(log[-1])
 
 
+@pytest.mark.slow
 def test_masked_pretraining_learns_to_draw_hidden_patches_and_leaves_the_rest_alone():
     torch.set_num_threads(1)
     parameters = RunParameters(

@@ -68,6 +68,7 @@ def test_a_split_without_measured_ecgs_is_told_with_what_is_there_and_what_is_ne
         fit_and_measure(splits)
 
 
+@pytest.mark.slow
 def test_imported_weights_get_the_readouts_that_the_training_of_the_same_network_would_give_them(ecg_only_workspace):
     """The same ECGs on both ways in: as a training reads them, and as the workspace has embedded them."""
     from safetensors.numpy import load_file
