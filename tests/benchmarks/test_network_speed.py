@@ -43,6 +43,7 @@ def test_the_ecg_benchmark_prints_one_json_line_with_throughput_and_peak_memory(
     assert result["peak_memory_mb"]["process"] > 100 and "notes" not in result
 
 
+@pytest.mark.slow
 def test_the_compiled_network_is_one_more_version_that_agrees(monkeypatch):
     """Traced, but not turned into C++, which takes minutes on a busy CPU."""
     compile_fully = torch.compile

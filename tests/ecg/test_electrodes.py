@@ -39,6 +39,7 @@ def test_pacing_is_noted_in_paced_recordings_only_and_no_swap_is_read_into_it(lu
     assert not [words for signal, words in others if "Pacing spikes" in notes(signal)]
 
 
+@pytest.mark.slow
 def test_no_swap_is_named_in_recordings_as_they_are(ludb_signals):
     signals = [signal for signal, _ in ludb_signals[1]] + phantom_signals()
     assert not [i for i, signal in enumerate(signals) if "swapped" in notes(signal)]
@@ -87,6 +88,7 @@ def test_misplaced_leads_are_told(ludb_signals, kind, change, sentence, share):
     assert np.mean([confidence >= 0.5 and words == sentence for confidence, words in found]) >= share
 
 
+@pytest.mark.slow
 def test_leads_in_place_are_not_called_misplaced(ludb_signals):
     signals = [signal for signal, _ in [*ludb_signals[0], *ludb_signals[1]]] + phantom_signals(40)
     assert not [i for i, signal in enumerate(signals) if measurements.misplaced(signal)[0] >= 0.5]

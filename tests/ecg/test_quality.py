@@ -315,6 +315,7 @@ def test_real_recordings_are_rarely_called_limited_and_never_unusable(clean_qual
     assert verdicts.count("limited") <= 5
 
 
+@pytest.mark.slow
 def test_leads_that_are_not_what_they_are_called_limit_a_recording_with_the_sentence():
     """Simulated hearts are good; with chest leads shuffled, or all upside down, most are limited and say why."""
     from tests.ecg.test_electrodes import phantom_signals

@@ -92,6 +92,7 @@ def test_whole_numbers_are_counts_of_one_or_five_microvolt(counts_per_mv, unit):
     assert f"was taken as {unit} (" in record.notes[-1]
 
 
+@pytest.mark.slow
 def test_without_a_sampling_rate_it_is_asked_for():
     for content, name in ((npy(wave()), "a.npy"), (npz(ecg=wave()), "a.npz"), (pt(torch.tensor(wave())), "a.pt"),
                           (hdf5({"ecg": wave()}), "a.h5")):  # fmt: skip

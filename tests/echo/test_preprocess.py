@@ -25,6 +25,7 @@ def inputs(goldens):
     return module
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", CASES)
 def test_published_frames_are_reproduced(case, goldens, inputs):
     constants = json.loads((goldens / "constants.json").read_text())

@@ -87,6 +87,7 @@ def test_a_file_larger_than_the_free_disk_is_refused_before_it_is_read_and_the_r
     assert not place.exists()
 
 
+@pytest.mark.slow
 def test_the_import_needs_room_for_the_copy_that_the_registry_keeps(release, tmp_path, monkeypatch):
     place = Workspace(tmp_path / "w")
     known = import_model([release], place).card

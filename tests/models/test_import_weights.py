@@ -149,6 +149,7 @@ def test_echoprime_networks_are_recognised_and_pad_as_echoprime_does(tmp_path):
     assert import_weights(tmp_path / "b.pt").kind == "echoprime_view_classifier"
 
 
+@pytest.mark.slow
 def test_a_video_encoder_beside_the_towers_joins_the_model(tmp_path, state):
     torch.save({"state_dict": state}, tmp_path / "towers.ckpt")
     torch.save(published_echo_encoder(MViT()), tmp_path / "video.pt")

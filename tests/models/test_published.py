@@ -187,6 +187,7 @@ def test_whole_model_gives_the_published_vectors_loss_and_gradients(published_nu
             assert leaves[key].grad.norm().item() == pytest.approx(expected, rel=1e-4, abs=1e-8), key
 
 
+@pytest.mark.slow
 def test_ecg_embedding_is_the_published_global_token(published_numbers, filling, model_state):
     golden = published_numbers.arrays("echo_aggregation")
     network = echo2ecg_from(model_state)

@@ -28,6 +28,7 @@ def published_file(kind, path, **beside):
     return state
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", READY)
 def test_a_published_file_is_recognised_by_its_keys_and_says_licence_and_origin(kind, tmp_path):
     state = published_file(kind, tmp_path / "any-name.pt")

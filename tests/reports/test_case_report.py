@@ -85,6 +85,7 @@ def test_every_page_carries_model_weights_workspace_version_date_and_marks(recor
             assert part in words
 
 
+@pytest.mark.slow
 def test_nothing_names_the_file_or_the_person(record, workspace):
     prediction = prediction_of(record)
     for page in pages_of(record, prediction, workspace):

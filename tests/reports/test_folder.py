@@ -127,6 +127,7 @@ def test_reports_of_two_splits_lie_beside_each_other(workspace):
         reports.set_beside(Report(test), [Report(validation)], nothing_known)
 
 
+@pytest.mark.slow
 def test_a_report_on_validation_patients_says_so_in_every_file(report):
     validation = Report(report.data | {"split": "validation"})
     page, test_page = html_page(validation), html_page(report)
@@ -396,6 +397,7 @@ def test_no_word_of_a_printed_figure_is_cut_off(report, column):
             assert box.x0 >= -1 and box.x1 <= width + 1 and box.y0 >= -1 and box.y1 <= height + 1, (chart.name, text)
 
 
+@pytest.mark.slow
 def test_a_pdf_holds_its_fonts_as_truetype(report):
     pdf = reports.chart_file(report, report_charts.recall_chart(report), "pdf")
     assert b"/FontFile2" in pdf and b"/Type3" not in pdf and b"/Subtype /Type1 " not in pdf
@@ -524,6 +526,7 @@ def test_a_report_most_of_whose_ecgs_are_not_here_is_compared_with_nothing(repor
     assert "this workspace holds 25" in reports.rests_elsewhere(made, place)
 
 
+@pytest.mark.slow
 def test_the_window_of_the_labels_stands_in_the_report(report):
     told = Report(report.data | {"within_days": 30.0, "days_apart": {"median": 1.26, "most": 29.5}})
     assert "at most 30 days apart" in html_page(told)
@@ -589,6 +592,7 @@ def test_scores_are_written_as_the_house_writes_numbers():
     ]
 
 
+@pytest.mark.slow
 def test_both_readouts_of_a_model_are_named_beside_their_r2(workspace):
     folder = workspace.folder / "made_model"
     folder.mkdir(parents=True)
@@ -657,6 +661,7 @@ def test_the_table_of_differences_holds_every_task_and_readout_of_a_model_beside
     assert len(unknown) == len(alone)
 
 
+@pytest.mark.slow
 def test_each_cohort_stands_alone_in_html_csv_and_latex_where_there_are_several(report):
     rows = report.data["rows"]
     parts = {

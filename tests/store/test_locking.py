@@ -233,6 +233,7 @@ def test_a_full_database_is_a_full_disk_in_words(place):
     assert catalog.counts()["patients"] == 1
 
 
+@pytest.mark.slow
 def test_nothing_in_the_program_writes_through_a_reading_connection():
     """The fault that this file stands against: a deferred transaction that turns into a writer."""
     writing = []

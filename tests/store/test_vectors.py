@@ -142,6 +142,7 @@ def test_a_file_under_another_models_name_is_refused(tmp_path):
         load_vectors(tmp_path, "study_aligned", "m2")
 
 
+@pytest.mark.slow
 def test_of_one_file_the_newest_version_alone_stays_in_memory_and_of_many_files_a_few(tmp_path):
     """An embedding job replaces its file every 160 vectors; a page that looks now and then kept six of them."""
     seen = []
