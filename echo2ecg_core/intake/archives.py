@@ -14,7 +14,9 @@ import zipfile
 from dataclasses import asdict
 from pathlib import Path
 
+from echo2ecg_core.ecg.files import UNREADABLE
 from echo2ecg_core.errors import Echo2ECGError, ReadError, StoreError
+from echo2ecg_core.failures import sentence_of_disk
 from echo2ecg_core.intake.ingest import Options, ingest
 from echo2ecg_core.intake.layouts.recognise import find
 from echo2ecg_core.intake.mapping import column_from
@@ -209,7 +211,10 @@ def unpack(path: Path, target: Path) -> Path:
             _check_names(zipped, target)
             target.mkdir(parents=True, exist_ok=True)
             zipped.extractall(target)
-    except (zipfile.BadZipFile, RuntimeError, NotImplementedError, EOFError) as error:
+    except UNREADABLE as error:
+        shutil.rmtree(target, ignore_errors=True)
+        if sentence_of_disk(error):
+            raise  # the job says so, and the upload waits
         raise ReadError(
             f"The upload cannot be unpacked: it is no zip, encrypted or damaged ({type(error).__name__}).",
             "Pack the archive again as a plain zip.",

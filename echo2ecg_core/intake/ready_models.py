@@ -20,6 +20,7 @@ from echo2ecg_core.answers.second_readers import (
     ready_cards,
     seven_numbers,
 )
+from echo2ecg_core.ecg.files import UNREADABLE
 from echo2ecg_core.errors import Echo2ECGError, ModelError, StoreError
 from echo2ecg_core.evaluation.finding_map import QUESTIONS
 from echo2ecg_core.evaluation.recalibrate import recalibrated
@@ -88,7 +89,7 @@ def _kept_scores(workspace: Workspace, card: ModelCard) -> dict[str, np.ndarray]
     try:
         with np.load(_scores_path(workspace, card), allow_pickle=False) as kept:
             return dict(zip(kept["ids"].tolist(), kept["scores"], strict=True))
-    except Exception:  # nothing there, or damaged in any of the ways a zip can be: scored again
+    except (*UNREADABLE, KeyError):  # nothing there, or damaged: scored again
         return {}
 
 

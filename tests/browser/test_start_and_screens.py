@@ -113,8 +113,7 @@ def test_the_tour_leads_over_five_steps_on_four_pages_and_can_be_left(visit):
 def downloaded(page, button: str) -> Path:
     """The file behind a button; one that is pressed while the page is being drawn anew hands nothing over."""
     for attempt in range(4):
-        page.locator('[data-testid="stApp"][data-test-script-state="notRunning"]').wait_for()
-        page.wait_for_timeout(1000)
+        settled(page)
         try:
             with page.expect_download(timeout=20_000) as download:
                 page.locator(button).click()

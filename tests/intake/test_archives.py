@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 import wfdb
 
-from echo2ecg_core.errors import ReadError, StoreError
+from echo2ecg_core.errors import Echo2ECGError, ReadError, StoreError
 from echo2ecg_core.intake import archives as archive
 from echo2ecg_core.intake.ingest import Options
 from echo2ecg_core.intake.preview import preview
@@ -119,6 +119,65 @@ def test_a_zip_with_a_link_or_larger_than_the_disk_is_refused(folder, place, mon
     monkeypatch.setattr(archive.shutil, "disk_usage", lambda path: type("U", (), {"free": 1000})())
     with pytest.raises(ReadError, match="Free some space"):
         archive.unpack(place.folder / "uploads" / kept, place.folder / "uploads" / "x")
+
+
+def damaged_member(how: int) -> bytes:
+    """A zip whose only member is packed in this way and broken in its middle; its checksum is not reached."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", how) as packed:
+        packed.writestr("labels.csv", bytes(range(256)) * 400)
+    content = bytearray(buffer.getvalue())
+    content[60:120] = bytes(60)
+    return bytes(content)
+
+
+def zip_of(*names: str) -> bytes:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as packed:
+        for name in names:
+            packed.writestr(name, "x")
+    return buffer.getvalue()
+
+
+def without_a_name(content: bytes) -> bytes:
+    """A zip of one member with one letter for a name; the letter becomes a field beside an empty name."""
+    changed, central = bytearray(content), content.index(b"PK\x01\x02")
+    for name_length in (26, central + 28):
+        changed[name_length : name_length + 4] = (0).to_bytes(2, "little") + (1).to_bytes(2, "little")
+    return bytes(changed)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        damaged_member(zipfile.ZIP_DEFLATED),
+        damaged_member(zipfile.ZIP_BZIP2),
+        damaged_member(zipfile.ZIP_LZMA),
+        zip_of("a" * 300 + ".csv"),
+        zip_of("ecg", "ecg/A.hea"),
+        zip_of("ecg/A.hea", "ecg"),
+        without_a_name(zip_of("q")),
+        zip_of("//"),
+        zip_of("a\0b"),
+    ],
+    ids=["deflate", "bzip2", "lzma", "long name", "file then folder", "folder then file", "no name", "slashes", "zero"],
+)
+def test_a_zip_that_breaks_while_it_is_unpacked_is_refused_in_a_sentence_and_leaves_nothing(place, content):
+    kept, target = archive.keep_upload(place, "a.zip", content), place.folder / "uploads" / "x"
+    with pytest.raises(Echo2ECGError) as refused:
+        archive.unpack(place.folder / "uploads" / kept, target)
+    assert len(str(refused.value)) < 300 and not target.exists()
+
+
+def test_a_full_disk_while_unpacking_is_no_fault_of_the_zip(folder, place, monkeypatch):
+    def full(*args):
+        raise OSError(28, "No space left on device")
+
+    kept = archive.keep_upload(place, "a.zip", zipped(folder))
+    monkeypatch.setattr(zipfile.ZipFile, "extractall", full)
+    with pytest.raises(OSError, match="No space left"):
+        archive.unpack(place.folder / "uploads" / kept, place.folder / "uploads" / "x")
+    assert (place.folder / "uploads" / kept).is_file()
 
 
 def test_what_is_no_zip_or_holds_no_tables_is_said_in_words(folder, place):
