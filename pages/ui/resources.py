@@ -319,9 +319,16 @@ def undrawn(card: ModelCard) -> int:
     return _undrawn(map_state(workspace(), card.model_id), _neighbours_state(card))
 
 
+@st.cache_data(max_entries=4, show_spinner=False)
+def _holds_phantoms_only(folder: str, version: int) -> bool:
+    studies = Catalog(Workspace(folder)).studies()
+    return len(studies) > 0 and bool(studies.synthetic.all())
+
+
 def holds_phantoms_only() -> bool:
-    """True when every study of the workspace is simulated."""
-    return workspace().exists() and _studies(str(workspace().folder), workspace().version())[1]
+    """True when every study of the workspace is simulated; looked up once per version of the catalog."""
+    place = workspace()
+    return place.exists() and _holds_phantoms_only(str(place.folder), place.version())
 
 
 def prepare() -> None:
