@@ -14,7 +14,8 @@ app: $(VENV)/ready
 
 test: $(VENV)/ready
 	@sh .ci/chromium
-	$(PYTEST) -rs -m "not endurance"
+	$(PYTEST) -rs -m "not browser and not endurance"
+	$(BIN)/python -m pytest -rs -m "browser and not endurance"
 
 endurance: $(VENV)/ready
 	$(BIN)/python -m pytest -m endurance

@@ -56,7 +56,7 @@ def frame() -> None:
     with errors_in_words():
         sidebar.draw()
     with errors_in_words():
-        tour.band()
+        tour.band(page)
         page.run()
 
 

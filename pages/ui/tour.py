@@ -13,6 +13,7 @@ from pages.ui.errors import errors_in_words
 
 EXAMPLE = EXAMPLES[1][1]  # left bundle branch block: there is something to see
 _STEP = "tour_step"
+_MOVED = "tour_moved"
 
 
 @dataclass(frozen=True)
@@ -75,29 +76,33 @@ def offer() -> None:
             st.rerun()
 
 
-def band() -> None:
-    """The current step over the page, with the way on and out; nothing when no tour is under way."""
+def band(page) -> None:
+    """The current step over the page, with the way on and out; nothing when no tour is under way.
+
+    A click moves the step before the script runs again, and the page follows the step: however the page is being drawn
+    at that moment, the click counts. After that the visitor may look at any page; the band stays.
+    """
     at = st.session_state.get(_STEP)
     if at is None:
         return
     step = STEPS[at]
+    if st.session_state.get(_MOVED):
+        if page.title != step.heading:
+            st.switch_page(step.page)
+        del st.session_state[_MOVED]
     with st.container(key="tour", horizontal=True, vertical_alignment="center", gap="small"):
         st.markdown(f"**{at + 1} of {len(STEPS)} · {step.heading}.** {step.words}")
         st.space("stretch")
-        if at > 0 and st.button("Back", key="tour_back"):
-            _go(at - 1)
-        if at + 1 < len(STEPS) and st.button("Next step", type="primary", key="tour_next"):
-            _go(at + 1)
+        if at > 0:
+            st.button("Back", key="tour_back", on_click=_go, args=(at - 1,))
+        if at + 1 < len(STEPS):
+            st.button("Next step", type="primary", key="tour_next", on_click=_go, args=(at + 1,))
         st.button("End the tour", type="tertiary", key="tour_end", on_click=_end)
 
 
 def _go(to: int) -> None:
-    """Another step; its page opens where it is another one."""
-    moved = STEPS[to].page != STEPS[st.session_state[_STEP]].page
     st.session_state[_STEP] = to
-    if moved:
-        st.switch_page(STEPS[to].page)
-    st.rerun()
+    st.session_state[_MOVED] = True
 
 
 def _end() -> None:

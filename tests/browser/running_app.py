@@ -98,3 +98,10 @@ def _wait_until_healthy(address: str) -> None:
         except OSError:
             time.sleep(0.2)
     raise RuntimeError("the app did not start within two minutes")
+
+
+def settled(page) -> None:
+    """Wait for the script to end: Streamlit fades what it is about to replace."""
+    page.wait_for_timeout(300)
+    page.wait_for_function("() => document.querySelector('.stApp').dataset.testScriptState === 'notRunning'")
+    page.wait_for_timeout(700)

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 import pytest
 from pydicom.data import get_testdata_file
 
-from tests.browser.running_app import ROOT, chromium, running_app
+from tests.browser.running_app import ROOT, chromium, running_app, settled
 
 pytestmark = pytest.mark.browser
 
@@ -53,6 +53,7 @@ def open_ecg(tab, address: str, query: str = "") -> None:
     tab.set_input_files("input[type=file]", DICOM)
     tab.get_by_role("tab", name="Phenotypes").wait_for()
     tab.locator(TRACES).first.wait_for()
+    settled(tab)  # what arrives above the paper moves it
 
 
 def test_a_dropped_ecg_becomes_a_prediction_and_no_request_leaves_this_machine(tab, served):

@@ -7,7 +7,7 @@ import pytest
 from playwright.sync_api import TimeoutError
 from pydicom.data import get_testdata_file
 
-from tests.browser.running_app import chromium, running_app
+from tests.browser.running_app import chromium, running_app, settled
 
 pytestmark = pytest.mark.browser
 
@@ -86,13 +86,6 @@ def visit(browser, served):
 def open_example(page) -> None:
     page.locator(".st-key-example_welcome_lbbb button").click()
     page.get_by_role("tab", name="Phenotypes").wait_for()
-
-
-def settled(page) -> None:
-    """Wait for the script to end: Streamlit fades what it is about to replace."""
-    page.wait_for_timeout(300)
-    page.wait_for_function("() => document.querySelector('.stApp').dataset.testScriptState === 'notRunning'")
-    page.wait_for_timeout(700)
 
 
 def test_the_tour_leads_over_five_steps_on_four_pages_and_can_be_left(visit):
