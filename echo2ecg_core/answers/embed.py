@@ -105,7 +105,8 @@ def embed_ecgs(
 ) -> list[dict]:
     """Embed every ECG without a vector; returns the ones that could not be, with the reason.
 
-    Vectors of ECGs that were prepared otherwise than the model's spec says are made again.
+    Vectors of ECGs that were prepared otherwise than the model's spec says, or cleaned by an earlier version, are made
+    again.
     """
     fabric, model_id, wanted = fabric or this_process(), model.card.model_id, input_text(model.spec)
     kinds = ("ecg", "ecg_aligned") if model.spec.shares_space else ("ecg",)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from echo2ecg_core.ecg.preprocess import CLEANING
 from echo2ecg_core.ecg.record import EcgRecord
 from echo2ecg_core.errors import ModelError
 from echo2ecg_core.models.specs import ModelSpec
@@ -43,8 +44,8 @@ def spec_of(card: ModelCard) -> ModelSpec:
 
 
 def input_text(spec: ModelSpec) -> str:
-    """How a model wants its ECGs, as the text that is kept with their vectors."""
-    return json.dumps(spec.ecg_input.to_dict(), sort_keys=True)
+    """How a model wants its ECGs and how they are cleaned today, as the text that is kept with their vectors."""
+    return json.dumps(spec.ecg_input.to_dict() | {"cleaning": CLEANING}, sort_keys=True)
 
 
 def why_no_studies(card: ModelCard) -> str:

@@ -151,8 +151,7 @@ def _absent_vectors(workspace: Workspace, card: ModelCard, spec: ModelSpec) -> t
         aligned, study_ids = ecgs, set()
     if ecgs and ecgs.input != input_text(spec):
         found.append(
-            f"vectors of ECGs that were prepared otherwise ({_words(ecgs.input)}) than the model's spec says "
-            f"({_words(input_text(spec))})"
+            f"vectors of ECGs that were prepared otherwise ({_words(ecgs.input)}) than now ({_words(input_text(spec))})"
         )
     else:
         without = ecg_ids - set(ecgs.ids).intersection(aligned.ids) - _refused(workspace, card.model_id)
@@ -178,11 +177,10 @@ def _refused(workspace: Workspace, model_id: str, what: str = "ecg") -> set[str]
 
 
 def _words(text: str) -> str:
-    """An input spec in words: "400 Hz, cleaned before resampling, first window"."""
+    """An input in words: "400 Hz, cleaned before resampling, first window, cleaning 2"."""
     if not text:
         return "not recorded how"
     spec = json.loads(text)
     order = "cleaned before resampling" if spec["order"] == "clean_then_resample" else "resampled before cleaning"
-    return (
-        f"{spec['sampling_rate_hz']:g} Hz, {order}, {'first window' if spec['windows'] == 'first' else 'all windows'}"
-    )
+    windows = "first window" if spec["windows"] == "first" else "all windows"
+    return f"{spec['sampling_rate_hz']:g} Hz, {order}, {windows}, cleaning {spec.get('cleaning', 1)}"

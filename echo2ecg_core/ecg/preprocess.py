@@ -16,6 +16,7 @@ from echo2ecg_core.errors import SignalError
 CLIP_STDS = 4.0
 LEAD_GROUPS = (slice(0, 3), slice(3, 6), slice(6, 12))  # limb, augmented, chest leads share a mean and a variance
 VARIANCE_FLOOR = 1e-12
+CLEANING = 2  # raised whenever `clean_whole` gives other numbers: 1 kept the offset and cleaned at the file's own rate
 CLEAN_HZ = 500.0  # the rate at which `clean` works before resampling; its constants were chosen for it
 SHORTEST = 3  # samples; second differences need three
 ORDERS = ("clean_then_resample", "resample_then_clean")

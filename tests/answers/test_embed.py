@@ -1,5 +1,6 @@
 """Embedding against one ECG at a time: any batch size, number of processes, restart and launcher gives the same."""
 
+import json
 import os
 import subprocess
 import sys
@@ -23,7 +24,7 @@ from echo2ecg_core.store.model_registry import ModelCard
 from echo2ecg_core.store.new_rows import NewEcg
 from echo2ecg_core.store.paths import refused_path
 from echo2ecg_core.store.segments import segments_of
-from echo2ecg_core.store.vectors import load_vectors, vectors_path
+from echo2ecg_core.store.vectors import append_vectors, load_vectors, vectors_path
 
 ROOT = Path(__file__).resolve().parents[2]
 N = 21
@@ -154,6 +155,14 @@ def test_a_model_that_prepares_otherwise_makes_every_vector_again(place, model, 
         found.rows(["E-002"])[0], first.embed_ecgs(first.prepare(record)[None]).embedding[0], atol=1e-4
     )
     assert np.abs(found.rows(["E-002"])[0] - one_by_one["ecg"]["E-002"]).max() > 1e-3
+
+
+def test_vectors_of_before_the_cleaning_had_a_number_are_made_again(place, model, one_by_one):
+    ids, before = list(one_by_one["ecg"]), json.dumps(model.spec.ecg_input.to_dict(), sort_keys=True)
+    for kind, rows in one_by_one.items():
+        append_vectors(place.vectors, kind, "small", ids, np.stack([rows[i] for i in ids]) + 0.03, before)
+    embed_ecgs(place, model)
+    assert_same(place, one_by_one)
 
 
 @pytest.mark.slow

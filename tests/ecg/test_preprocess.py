@@ -10,7 +10,7 @@ import pytest
 import scipy.signal
 from pydicom.data import get_testdata_file
 
-from echo2ecg_core.ecg.preprocess import clean, clean_many, prepare_ecg, resample, without_offset
+from echo2ecg_core.ecg.preprocess import CLEANING, clean, clean_many, clean_whole, prepare_ecg, resample, without_offset
 from echo2ecg_core.errors import SignalError
 from tests.goldens.places import at_stored_places
 
@@ -226,6 +226,17 @@ def test_a_recording_shorter_than_a_window_is_refused_in_words():
 def test_the_wrong_number_of_leads_is_refused_in_words():
     with pytest.raises(SignalError, match=r"Expected 12 leads .* found an array of shape \(8, 1000\)"):
         clean(np.zeros((8, 1000)))
+
+
+@pytest.mark.parametrize("rate_hz", [500, 250])
+def test_the_number_of_the_cleaning_stands_for_these_numbers(rate_hz):
+    """Vectors keep the number: whoever changes what cleaning gives raises it and renews these."""
+    t = np.arange(0, 10, 1 / rate_hz)
+    beats = [(0.2 + 0.1 * k) * np.exp(-(((t % 0.8 - 0.3) / (0.02 + 0.002 * k)) ** 2)) for k in range(12)]
+    wander = [0.3 * np.sin(0.6 * np.pi * t + k) + 0.2 * k for k in range(12)]
+    cleaned = clean_whole(np.array(beats) + wander, rate_hz)
+    assert CLEANING == 2
+    np.testing.assert_allclose(cleaned[[0, 4, 9], [120, 1000, 2600]], [3.3058, -0.2994, -0.3744], atol=1e-3)
 
 
 def test_infinite_samples_are_refused_in_words():

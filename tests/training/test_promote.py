@@ -8,6 +8,7 @@ import sys
 import numpy as np
 import pytest
 
+from echo2ecg_core.answers import loaded_model
 from echo2ecg_core.answers import maps as explore
 from echo2ecg_core.answers.embed import embed_job
 from echo2ecg_core.answers.loaded_model import load_readouts
@@ -138,6 +139,15 @@ def test_an_ecg_that_cannot_be_embedded_does_not_hold_a_model_back(model_folder,
     assert readiness(place, card).missing == ("no vectors of 1 of 14 ECGs",)
 
 
+def test_vectors_of_an_earlier_cleaning_are_told_to_be_outdated(model_folder, place, monkeypatch):
+    card = ModelRegistry(place).register(model_folder)
+    prepare_model(place, card.model_id)
+    assert readiness(place, card).vectors
+    monkeypatch.setattr(loaded_model, "CLEANING", loaded_model.CLEANING + 1)
+    (told,) = readiness(place, card).missing
+    assert "all windows, cleaning 2) than now (400 Hz, cleaned before resampling, all windows, cleaning 3)" in told
+
+
 def test_a_model_that_reads_ecgs_otherwise_than_its_vectors_were_made_is_refused(model_folder, place, tmp_path):
     registry = ModelRegistry(place)
     card = registry.register(model_folder)
@@ -152,7 +162,7 @@ def test_a_model_that_reads_ecgs_otherwise_than_its_vectors_were_made_is_refused
     with pytest.raises(
         ModelError,
         match=(
-            r"prepared otherwise \(400 Hz, cleaned before resampling, all windows\) than the model's spec says "
+            r"prepared otherwise \(400 Hz, cleaned before resampling, all windows, cleaning 2\) than now "
             r"\(500 Hz"
         ),
     ):
