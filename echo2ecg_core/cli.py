@@ -287,6 +287,52 @@ def remove_data(
     print_json(asdict(removed)) if as_json else print(removed.sentence())
 
 
+@app.command("correct")
+def correct_value(
+    value: Annotated[str, typer.Argument(help="NAME=VALUE, e.g. lvef=35, sex=female, view=A4C; nothing: not known.")],
+    patient: Annotated[str | None, typer.Option(help="Id of a patient, as the pages show it.")] = None,
+    study: Annotated[str | None, typer.Option(help="Id of a study.")] = None,
+    ecg: Annotated[str | None, typer.Option(help="Id of an ECG.")] = None,
+    clip: Annotated[str | None, typer.Option(help="Id of a clip.")] = None,
+    why: Annotated[str, typer.Option(help="The reason.")] = "",
+    who: Annotated[str, typer.Option(help="Who corrects it.")] = "local admin",
+    workspace: WorkspaceOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Correct a label, sex, age, date or view; what stood there, who and when are kept."""
+    from echo2ecg_core.store.corrections import correct
+
+    named = [(k, i) for k, i in (("patient", patient), ("study", study), ("ecg", ecg), ("clip", clip)) if i]
+    name, sign, given = value.partition("=")
+    if len(named) != 1 or not sign:
+        raise Echo2ECGError(
+            "A correction is of one patient, study, ECG or clip.", "For example: correct --study S-1 lvef=35"
+        )
+    made = correct(existing_workspace(workspace), *named[0], name.strip(), given, who=who, why=why)
+    print_json(vars(made)) if as_json else print(f"{made.name} of {made.kind} {made.id}: {made.was} is {made.now} now.")
+
+
+@app.command("corrections")
+def list_corrections(
+    csv: Annotated[bool, typer.Option("--csv", help="Print a table, one row a correction.")] = False,
+    workspace: WorkspaceOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """List what was corrected, the latest first."""
+    from echo2ecg_core.figures.tables import without_formulas
+    from echo2ecg_core.store.corrections import corrections
+
+    found = corrections(existing_workspace(workspace))
+    if csv:
+        print(without_formulas(found).to_csv(index=False), end="")
+    elif as_json:
+        print_json(found.to_dict("records"))
+    else:
+        for row in found.itertuples():
+            what = f"{row.name} of {row.kind} {row.id}, {row.was} is {row.now} now."
+            print(f"{row.made_at[:10]} {row.who}: {what} {row.why}".rstrip())
+
+
 @app.command()
 def embed(workspace: WorkspaceOption = None) -> None:
     """Make the vectors that are missing for the active model. Also under torchrun and srun."""

@@ -12,6 +12,7 @@ from echo2ecg_core.answers.maps import map_exists, map_is_due
 from echo2ecg_core.errors import Echo2ECGError
 from echo2ecg_core.models.specs import ModelSpec
 from echo2ecg_core.store.catalog import Catalog
+from echo2ecg_core.store.corrections import made_older_by
 from echo2ecg_core.store.database import Workspace
 from echo2ecg_core.store.model_registry import ModelCard
 from echo2ecg_core.store.paths import READOUTS_FILE, refused_path, report_path
@@ -78,9 +79,19 @@ def worth(workspace: Workspace, card: ModelCard) -> tuple[str, ...]:
     found = [_lvef_worth(manifest), *_interval_worth(manifest)]
     if not _lacks(manifest) and spec_of(card).shares_space:
         found.append(_retrieval_worth(manifest, report))
+    if older := older_readouts(workspace, card):
+        found.append(f"Older readouts: {older[0].lower()}{older[1:]}")
     if report is None:
         found.append("No report yet: evaluate it to see it beside other encoders.")
     return tuple(found)
+
+
+def older_readouts(workspace: Workspace, card: ModelCard) -> str:
+    """What was corrected or taken out since the readouts of a model were fitted here, in one sentence; "" where
+    nothing was, or where they do not rest on this workspace."""
+    moment = (card.manifest().get("readouts") or {}).get("labels_as_of")
+    changed = made_older_by(workspace, moment) if moment else ""
+    return f"{changed} Prepare the model to fit them again." if changed else ""
 
 
 def _report(workspace: Workspace, card: ModelCard) -> dict | None:

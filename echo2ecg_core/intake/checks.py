@@ -4,6 +4,7 @@ from dataclasses import replace
 
 from echo2ecg_core.intake.options import Names, Options
 from echo2ecg_core.intake.plan import Plan
+from echo2ecg_core.store.corrections import came_in_as
 from echo2ecg_core.store.database import Workspace
 
 # what tells whether an id means the same person and visit as before
@@ -34,6 +35,8 @@ def check(plan: Plan, workspace: Workspace, options: Options) -> None:
                 kind: dict(tuple(r) for r in db.execute(f"SELECT {kind}_id, {fact} FROM {table} WHERE {fact} NOT NULL"))
                 for kind, table, fact in _IDENTITY
             }
+        for kind, _, fact in _IDENTITY:  # a correction of many dates makes no other data set
+            facts[kind] |= came_in_as(workspace, fact)
         _against_catalog(plan, names, split, known, given)
         _same_data_set(plan, names, facts, given)
     plan.problems.raise_if_any()

@@ -38,6 +38,7 @@ class IngestReport:
     Attributes:
         ecgs, studies, clips, patients: Newly added.
         changed: What a corrected table changed: {kind, id, name, was, now}.
+        kept: What a person corrected and the table says otherwise, so that it stayed: {kind, id, name, was, now, kept}.
         refused: {file, reason}; of real patients files go by numbers.
         notes: What was settled, converted or left off.
         ignored: {what, reason}; of real patients counted by reason, the preview names them.
@@ -50,6 +51,7 @@ class IngestReport:
     clips: int = 0
     patients: int = 0
     changed: list[dict] = field(default_factory=list)
+    kept: list[dict] = field(default_factory=list)
     refused: list[dict] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     ignored: list[dict] = field(default_factory=list)
@@ -70,9 +72,18 @@ def summary_lines(report: IngestReport) -> list[str]:
         f"Changed {row['name']} of {row['kind']} {row['id']}: {row['was']} is {row['now']} now."
         for row in report.changed
     ]
+    told += [
+        f"Kept {row['name']} of {row['kind']} {row['id']} as it was corrected {row['kept']}: {_value(row['was'])}. The "
+        f"table says {_value(row['now'])}."
+        for row in report.kept
+    ]
     told += report.notes
     told += [f"Ignored {row['what']}: {row['reason']}." for row in report.ignored]
     return told + [f"Passed over {row['file']}: {row['reason']}" for row in report.refused]
+
+
+def _value(value: object) -> str:
+    return "not known" if value is None else f"{value:g}" if isinstance(value, float) else str(value)
 
 
 def ingest(
@@ -159,7 +170,9 @@ class _Import:
                 if self.ids["ecg"][e.ecg_id] in here and (moment := self._moment(e)) is not None
             }
         )
-        self.report.changed = [vars(c) for c in changes]
+        told = [vars(change) for change in changes]
+        self.report.kept = [row for row in told if row["kept"]]
+        self.report.changed = [{k: v for k, v in row.items() if k != "kept"} for row in told if not row["kept"]]
 
     def _moment(self, planned: PlannedEcg) -> str | None:
         """When a table says it was recorded; None where none does."""

@@ -13,11 +13,12 @@ import numpy as np
 
 from echo2ecg_core.errors import StoreError
 from echo2ecg_core.intake.ready_models import forget
-from echo2ecg_core.store import jobs
+from echo2ecg_core.store import corrections, jobs
 from echo2ecg_core.store.database import Workspace
 from echo2ecg_core.store.paths import prepared_folder
 from echo2ecg_core.store.vectors import VectorSet, load_vectors, stored_sets
 
+_COUNTED = {"patients": "patient", "studies": "study", "clips": "clip", "ecgs": "ecg"}
 _VECTOR_KINDS = {"ecg": "ecg", "ecg_aligned": "ecg", "clip": "clip", "study": "study", "study_aligned": "study"}
 
 
@@ -48,8 +49,9 @@ def remove(
     patient: str | None = None,
     study: str | None = None,
     ecg: str | None = None,
+    who: str = "local admin",
 ) -> Removed:
-    """Take out what exactly one of the arguments names, by its id in the workspace.
+    """Take out what exactly one of the arguments names, by its id in the workspace; `who` did it is kept.
 
     Raises:
         StoreError: none or several are named, there is no such one, or a job is running.
@@ -62,6 +64,8 @@ def remove(
         raise StoreError("A job is running that may be reading what is to be removed.", "Stop it, or wait for its end.")
     with workspace.write() as db:
         ids = _ids_of(db, kind, id)
+        counts = {n: len(ids[k]) for n, k in _COUNTED.items()}
+        corrections.remember_removal(db, who, kind, _cohort_of(db, kind, id), counts)
         blobs = _delete_rows(db, ids)
         used = {row[0] for row in db.execute("SELECT blob FROM clips UNION SELECT blob FROM ecgs")}
     unused = [name for name in blobs if name not in used]
@@ -70,8 +74,7 @@ def remove(
     shutil.rmtree(prepared_folder(workspace), ignore_errors=True)  # made again by the next training
     vectors, maps = _drop_vectors(workspace, ids), _drop_maps(workspace, ids)
     forget(workspace, ids["ecg"], ids["study"])
-    counts = {name: len(ids[one]) for name, one in (("patients", "patient"), ("studies", "study"), ("ecgs", "ecg"))}
-    return Removed(**counts, clips=len(ids["clip"]), files=len(unused), vectors=vectors, maps=maps)
+    return Removed(**counts, files=len(unused), vectors=vectors, maps=maps)
 
 
 def look(workspace: Workspace, kind: str, id: str) -> Removed:
@@ -121,20 +124,34 @@ def _ids_of(db: sqlite3.Connection, kind: str, id: str) -> dict[str, set[str]]:
 
 
 def _delete_rows(db: sqlite3.Connection, ids: dict[str, set[str]]) -> set[str]:
-    """Delete the rows; returns the files they named."""
+    """Delete the rows and what is kept of their ids; returns the files they named."""
     blobs: set[str] = set()
-    for table, key, kind in (("clips", "clip_id", "clip"), ("ecgs", "ecg_id", "ecg")):
-        for id in ids[kind]:
-            blobs |= {row[0] for row in db.execute(f"SELECT blob FROM {table} WHERE {key} = ?", (id,))}
-            db.execute(f"DELETE FROM {table} WHERE {key} = ?", (id,))
-    for id in ids["study"]:
-        db.execute("UPDATE ecgs SET own_study_id = NULL WHERE own_study_id = ?", (id,))
-        db.execute("DELETE FROM phenotypes WHERE study_id = ?", (id,))
-        db.execute("DELETE FROM studies WHERE study_id = ?", (id,))
-    db.executemany("DELETE FROM patients WHERE patient_id = ?", [(id,) for id in ids["patient"]])
-    for kind in ("patient", "study", "ecg"):
-        db.executemany("DELETE FROM given_ids WHERE kind = ? AND id = ?", [(kind, id) for id in ids[kind]])
+    db.execute("CREATE TEMP TABLE gone (kind TEXT, id TEXT, PRIMARY KEY (kind, id)) WITHOUT ROWID")
+    db.executemany("INSERT INTO gone VALUES (?, ?)", [(kind, id) for kind, of in ids.items() for id in of])
+    of = "IN (SELECT id FROM gone WHERE kind = '{}')".format
+    for table, kind in (("clips", "clip"), ("ecgs", "ecg")):
+        blobs |= {row[0] for row in db.execute(f"SELECT blob FROM {table} WHERE {kind}_id {of(kind)}")}
+        db.execute(f"DELETE FROM {table} WHERE {kind}_id {of(kind)}")
+    db.execute(f"UPDATE ecgs SET own_study_id = NULL WHERE own_study_id {of('study')}")
+    db.execute(f"DELETE FROM phenotypes WHERE study_id {of('study')}")
+    db.execute(f"DELETE FROM studies WHERE study_id {of('study')}")
+    db.execute(f"DELETE FROM patients WHERE patient_id {of('patient')}")
+    for table in ("given_ids", "corrections", "kept_members"):
+        db.execute(f"DELETE FROM {table} WHERE (kind, id) IN (SELECT kind, id FROM gone)")
+    db.execute("DELETE FROM kept_cohorts WHERE name NOT IN (SELECT name FROM kept_members)")
+    db.execute("DROP TABLE gone")
     return blobs
+
+
+def _cohort_of(db: sqlite3.Connection, kind: str, id: str) -> str:
+    """The cohort of what goes."""
+    sql = {
+        "cohort": "SELECT ?1",
+        "patient": "SELECT cohort FROM patients WHERE patient_id = ?1",
+        "study": "SELECT cohort FROM studies JOIN patients USING (patient_id) WHERE study_id = ?1",
+        "ecg": "SELECT cohort FROM ecgs JOIN patients USING (patient_id) WHERE ecg_id = ?1",
+    }
+    return db.execute(sql[kind], (id,)).fetchone()[0]
 
 
 def _drop_vectors(workspace: Workspace, ids: dict[str, set[str]]) -> int:
@@ -142,7 +159,7 @@ def _drop_vectors(workspace: Workspace, ids: dict[str, set[str]]) -> int:
     dropped = 0
     for kind, model_id in stored_sets(workspace.vectors):
         stored = load_vectors(workspace.vectors, kind, model_id)
-        gone = ids[_VECTOR_KINDS[kind]] & set(stored.ids)
+        gone = ids[_VECTOR_KINDS[kind]].intersection(stored.ids)
         if gone:
             kept = [row for row, id in enumerate(stored.ids) if id not in gone]
             _keep(stored, kept, workspace)

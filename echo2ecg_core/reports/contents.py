@@ -32,6 +32,7 @@ DIGESTS = (
     ("study_visit_digest", "studies", "times or patients of studies changed"),
     ("label_digest", "studies", "labels changed"),
     ("split_digest", "patients", "splits or cohorts of patients changed"),
+    ("sexes", "patients", "sexes of patients changed"),
 )
 COUNTED = {"ecgs": ("ECG was", "ECGs were"), "studies": ("study was", "studies were")}
 
@@ -41,7 +42,7 @@ def contents(workspace: Workspace, model_id: str) -> dict:
 
     Returns:
         ecgs, studies, patients: how many; …_digest: twelve characters that change with recordings, with who had an
-        ECG or a study when, with measured values, with a patient's split or cohort; readouts: of
+        ECG or a study when, with measured values, with a patient's split or cohort; sexes: likewise; readouts: of
         the model's stored readouts, "" where it has none.
     """
     catalog = Catalog(workspace)
@@ -49,6 +50,7 @@ def contents(workspace: Workspace, model_id: str) -> dict:
     labels = studies[["study_id", *(c for c in studies if c not in NOT_LABELS)]]
     people = pd.concat([ecgs[["patient_id", "split", "cohort"]], studies[["patient_id", "split", "cohort"]]])
     people = people.drop_duplicates().sort_values("patient_id")
+    sexes = pd.concat([ecgs[["patient_id", "sex"]], studies[["patient_id", "sex"]]]).drop_duplicates()
     stored = workspace.models / model_id / READOUTS_FILE
     return {
         "ecgs": len(ecgs),
@@ -59,6 +61,7 @@ def contents(workspace: Workspace, model_id: str) -> dict:
         "study_visit_digest": _digest(studies[["study_id", "patient_id", "study_date"]]),
         "label_digest": _digest(labels[sorted(labels)].round(4)),
         "split_digest": _digest(people),
+        "sexes": _digest(sexes.sort_values("patient_id")),
         "readouts": hashlib.sha256(stored.read_bytes()).hexdigest()[:12] if stored.is_file() else "",
     }
 

@@ -3,7 +3,8 @@
 Ids belong to their cohort. Every id in the catalog is unique, because vectors, maps and pages go by it; the table
 `given_ids` says which cohort gave it and under which name. The first owner of an id keeps it as given; where another
 cohort gives the same one, it becomes `COHORT/ID`. So two hospitals that count from 1 do not meet, and importing the
-same cohort again finds its own rows. The functions run inside a writing transaction and commit nothing.
+same cohort again finds its own rows. What a person corrected stays as it is, and is told. The functions run inside a
+writing transaction and commit nothing.
 """
 
 import sqlite3
@@ -14,6 +15,7 @@ import numpy as np
 
 from echo2ecg_core.errors import StoreError
 from echo2ecg_core.findings import write_scores
+from echo2ecg_core.store.corrections import standing
 from echo2ecg_core.store.new_rows import NewPatient, NewStudy
 
 TABLES = {"patient": "patients", "study": "studies", "ecg": "ecgs"}
@@ -21,13 +23,15 @@ TABLES = {"patient": "patients", "study": "studies", "ecg": "ecgs"}
 
 @dataclass(frozen=True)
 class Change:
-    """One fact of a row that was there already and is another now."""
+    """One fact of a row that was there already and is another now; or, where `kept` tells by whom and when it was
+    corrected, stays `was` although `now` was given."""
 
     kind: str
     id: str
     name: str
     was: object
     now: object
+    kept: str = ""
 
 
 def take_ids(db: sqlite3.Connection, cohort: str, kind: str, given: Iterable[str]) -> dict[str, str]:
@@ -101,12 +105,12 @@ def _put_phenotypes(db: sqlite3.Connection, new: NewStudy) -> list[Change]:
     stored = db.execute("SELECT name, value FROM phenotypes WHERE study_id = ?", (new.study_id,))
     was = dict(tuple(row) for row in stored)
     given = {name: float(v) for name, v in new.phenotypes.items() if v is not None and np.isfinite(v)}
-    changed = {name: value for name, value in given.items() if was.get(name) != value}
+    changes = _changes(db, "study", new.study_id, was, given)
     db.executemany(
         "INSERT INTO phenotypes VALUES (?, ?, ?) ON CONFLICT (study_id, name) DO UPDATE SET value = excluded.value",
-        [(new.study_id, name, value) for name, value in changed.items()],
+        [(new.study_id, change.name, change.now) for change in changes if not change.kept],
     )
-    return [Change("study", new.study_id, name, was.get(name), value) for name, value in changed.items()]
+    return changes
 
 
 def set_ecg_times(db: sqlite3.Connection, times: Mapping[str, str]) -> list[Change]:
@@ -149,7 +153,20 @@ def _own(db: sqlite3.Connection, cohort: str, kind: str, id: str) -> None:
 def _correct(db: sqlite3.Connection, kind: str, id: str, facts: Mapping[str, object]) -> list[Change]:
     """Set what is given and differs; what is None stays."""
     row = db.execute(f"SELECT * FROM {TABLES[kind]} WHERE {kind}_id = ?", (id,)).fetchone()
-    changed = {name: value for name, value in facts.items() if value is not None and row[name] != value}
-    for name, value in changed.items():
-        db.execute(f"UPDATE {TABLES[kind]} SET {name} = ? WHERE {kind}_id = ?", (value, id))
-    return [Change(kind, id, name, row[name], value) for name, value in changed.items()]
+    changes = _changes(db, kind, id, dict(row), {name: value for name, value in facts.items() if value is not None})
+    for change in changes:
+        if not change.kept:
+            db.execute(f"UPDATE {TABLES[kind]} SET {change.name} = ? WHERE {kind}_id = ?", (change.now, id))
+    return changes
+
+
+def _changes(
+    db: sqlite3.Connection, kind: str, id: str, was: Mapping[str, object], given: Mapping[str, object]
+) -> list[Change]:
+    """What is given and differs from what is there; kept as it is where a person corrected it."""
+    differing = {name: value for name, value in given.items() if was.get(name) != value}
+    corrected = standing(db, kind, id) if differing else {}
+    return [
+        Change(kind, id, name, was.get(name), value, corrected[name].by() if name in corrected else "")
+        for name, value in differing.items()
+    ]

@@ -9,7 +9,7 @@ found damaged (`set_aside`) is not listed, so that the next import of its archiv
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pandas as pd
@@ -19,6 +19,7 @@ from echo2ecg_core.errors import StoreError
 from echo2ecg_core.findings import Findings, read_scores
 from echo2ecg_core.store.additions import Change, own_ids, put_patient, put_study, set_ecg_times, take_ids
 from echo2ecg_core.store.blobs import MEND, pack_record, read_blob, store_blob, unpack_record
+from echo2ecg_core.store.corrections import standing
 from echo2ecg_core.store.database import Workspace
 from echo2ecg_core.store.new_rows import NewClip, NewEcg, NewPatient, NewStudy, clip_values, ecg_values
 from echo2ecg_core.store.times import nearest_in_time
@@ -142,10 +143,11 @@ class Catalog:
         return self.add_clips([NewClip(study_id, mp4, **facts)])[0]
 
     def set_views(self, views: dict[str, tuple[str, float]]) -> None:
-        """Set view and classifier confidence (0..1) of clips by id."""
+        """Set view and classifier confidence (0..1) of clips by id, but of those whose view a person corrected."""
         with self.workspace.write() as db:
             db.executemany(
-                "UPDATE clips SET view = ?, view_confidence = ? WHERE clip_id = ?",
+                "UPDATE clips SET view = ?, view_confidence = ? WHERE clip_id = ?"
+                " AND clip_id NOT IN (SELECT id FROM corrections WHERE kind = 'clip')",
                 [(view, confidence, clip_id) for clip_id, (view, confidence) in views.items()],
             )
 
@@ -177,10 +179,12 @@ class Catalog:
             return set_ecg_times(db, times)
 
     def set_sex_if_unknown(self, sexes: Mapping[str, str]) -> None:
-        """Set the sex of patients by id of whom no table tells it."""
+        """Set the sex of patients by id of whom no table tells it and whom no person corrected."""
         with self.workspace.write() as db:
             db.executemany(
-                "UPDATE patients SET sex = ? WHERE patient_id = ? AND sex IS NULL", [(s, p) for p, s in sexes.items()]
+                "UPDATE patients SET sex = ? WHERE patient_id = ? AND sex IS NULL"
+                " AND patient_id NOT IN (SELECT id FROM corrections WHERE kind = 'patient')",
+                [(s, p) for p, s in sexes.items()],
             )
 
     def set_aside(self, blobs: Sequence[str]) -> None:
@@ -316,12 +320,21 @@ class Catalog:
         return read_blob(self.workspace, self._blob("clips", "clip_id", clip_id), f"clip {clip_id!r}")
 
     def ecg_record(self, ecg_id: str) -> EcgRecord:
-        """The stored ECG as it was read (mV), with `source` = its id.
+        """The stored ECG as it was read (mV), with `source` = its id, and the sex of its patient where a person
+        corrected that.
 
         Raises:
             StoreError: there is none, or its file is missing or damaged; names the ECG.
         """
-        return unpack_record(read_blob(self.workspace, self._blob("ecgs", "ecg_id", ecg_id), f"ECG {ecg_id!r}"), ecg_id)
+        record = unpack_record(
+            read_blob(self.workspace, self._blob("ecgs", "ecg_id", ecg_id), f"ECG {ecg_id!r}"), ecg_id
+        )
+        with self.workspace.connect() as db:
+            patient_id = db.execute("SELECT patient_id FROM ecgs WHERE ecg_id = ?", (ecg_id,)).fetchone()[0]
+            corrected = standing(db, "patient", patient_id).get("sex")
+        if corrected is None:
+            return record
+        return replace(record, sex=None if corrected.now is None else str(corrected.now))
 
     def files(self) -> pd.DataFrame:
         """One row an ECG and clip, those set aside too: blob, what ("ECG 'E-1'"), is_set_aside."""

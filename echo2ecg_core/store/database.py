@@ -82,6 +82,25 @@ MIGRATIONS = (
     """
     CREATE TABLE kept_ids (cohort TEXT PRIMARY KEY);
     """,
+    """
+    CREATE TABLE corrections (
+        correction_id INTEGER PRIMARY KEY, kind TEXT NOT NULL CHECK (kind IN ('patient', 'study', 'ecg', 'clip')),
+        id TEXT NOT NULL, name TEXT NOT NULL, was TEXT NOT NULL, now TEXT NOT NULL, why TEXT NOT NULL,
+        who TEXT NOT NULL, made_at TEXT NOT NULL);
+    CREATE INDEX corrections_of ON corrections (kind, id, name);
+    CREATE TABLE removals (
+        removed_at TEXT NOT NULL, who TEXT NOT NULL, kind TEXT NOT NULL, cohort TEXT NOT NULL,
+        patients INTEGER NOT NULL, studies INTEGER NOT NULL, clips INTEGER NOT NULL, ecgs INTEGER NOT NULL);
+    CREATE TABLE kept_cohorts (
+        name TEXT PRIMARY KEY, made_from TEXT NOT NULL, who TEXT NOT NULL, made_at TEXT NOT NULL);
+    CREATE TABLE kept_members (
+        name TEXT NOT NULL REFERENCES kept_cohorts ON DELETE CASCADE,
+        kind TEXT NOT NULL CHECK (kind IN ('study', 'ecg')), id TEXT NOT NULL,
+        PRIMARY KEY (name, kind, id)) WITHOUT ROWID;
+    CREATE INDEX kept_member_of ON kept_members (kind, id);
+    CREATE INDEX studies_of_patient ON studies (patient_id);
+    CREATE INDEX patients_of_cohort ON patients (cohort, patient_id);
+    """,
 )
 
 _open = threading.local()  # .transactions: database file -> the connection of this thread's open write

@@ -10,6 +10,7 @@ import io
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
@@ -36,6 +37,7 @@ class TrainingData:
         signals: (n, 12, t) float16, cleaned at the model's rate; may be memory-mapped.
         lengths: (n,) samples of each that are its own, zeros behind them; None: all t.
         left_out: ECGs of the workspace that do not fill one window or cannot be cleaned.
+        read_at: When the labels were read from a workspace (UTC, ISO 8601); "" for a phantom cohort.
         studies: Table study_id, patient_id, study_date, split and one column a measured phenotype.
         clips: Table study_id, view (index in VIEWS, -1 unknown); row i belongs to `clip_data[i]`.
         clip_data: (n, 512) float32 clip vectors, or (n, 16, 56, 56) float16 pooled clips before there is an encoder.
@@ -48,6 +50,7 @@ class TrainingData:
     clip_data: np.ndarray
     lengths: np.ndarray | None = None
     left_out: int = 0
+    read_at: str = ""
 
     def fingerprint(self) -> str:
         """sha256 over labels and signals: the data a model was trained on."""
@@ -165,7 +168,7 @@ def workspace_data(
     """
     from echo2ecg_core.store.vectors import load_vectors
 
-    catalog = Catalog(workspace)
+    catalog, read_at = Catalog(workspace), datetime.now(UTC).isoformat(timespec="seconds")
     ecgs, clips, clip_data = catalog.ecgs(), catalog.clips().iloc[:0], np.zeros((0, 512), np.float32)
     if clip_encoder_id is not None:
         vectors = load_vectors(workspace.vectors, "clip", clip_encoder_id)
@@ -188,6 +191,7 @@ def workspace_data(
         clip_data,
         lengths[kept],
         int((~kept).sum()),
+        read_at,
     )
 
 

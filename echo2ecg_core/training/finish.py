@@ -79,6 +79,8 @@ def _readouts(network, data: TrainingData, settings: TrainingSettings, progress:
         readouts, measured = fit_and_test(network, data, settings.within_days, settings.run.seed, progress)
     except StoreError as error:  # hours of training are not lost for want of labels
         return None, {}, f"It has no readouts: {error.message}"
+    if data.read_at:
+        measured["readouts"]["labels_as_of"] = data.read_at
     return readouts, measured, ""
 
 

@@ -4,7 +4,7 @@ Each step is "what is not there yet", so a stopped job goes on where it was.
 """
 
 from echo2ecg_core.answers.embed import embed_workspace, passed_over
-from echo2ecg_core.answers.readiness import readiness
+from echo2ecg_core.answers.readiness import older_readouts, readiness
 from echo2ecg_core.progress import Progress, part, silent
 from echo2ecg_core.store.database import Workspace
 from echo2ecg_core.store.model_registry import ModelRegistry
@@ -22,7 +22,7 @@ def prepare_model(workspace: Workspace, model_id: str, progress: Progress = sile
 
     card = ModelRegistry(workspace).get(model_id)
     refused = embed_workspace(workspace, card, part(progress, 0.02, 0.75))
-    if not readiness(workspace, card).readouts:
+    if not readiness(workspace, card).readouts or older_readouts(workspace, card):
         fit_readouts(workspace, card, part(progress, 0.75, 0.85))
     if map_is_due(workspace, card):
         build_map(workspace, card.model_id, part(progress, 0.85, 1.0))

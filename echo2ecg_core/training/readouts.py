@@ -5,6 +5,7 @@ stands in the manifest and decides whether a phenotype is shown (`answers/predic
 """
 
 import json
+from datetime import UTC, datetime
 
 import numpy as np
 import pandas as pd
@@ -138,8 +139,9 @@ def fit_readouts(workspace: Workspace, card: ModelCard, progress: Progress = sil
     from echo2ecg_core.store.paths import READOUTS_FILE
 
     progress(0.0, "Fitting readouts")
+    began = datetime.now(UTC).isoformat(timespec="seconds")
     readouts, measured = fit_and_measure(workspace_vectors(workspace, card, progress))
-    measured["readouts"]["fitted_in"] = workspace.folder.name
+    measured["readouts"] |= {"fitted_in": workspace.folder.name, "labels_as_of": began}
     write_atomically(card.folder / READOUTS_FILE, save(readouts.tensors()))
     write_atomically(card.folder / "manifest.json", json.dumps(card.manifest() | measured, indent=1).encode())
     return measured

@@ -9,11 +9,12 @@ import wfdb
 
 from echo2ecg_core.errors import StoreError
 from echo2ecg_core.findings import Findings
-from echo2ecg_core.intake.ingest import ingest, split_of
+from echo2ecg_core.intake.ingest import ingest, split_of, summary_lines
 from echo2ecg_core.intake.problems import ImportRefused
 from echo2ecg_core.phantom.cohort import PhantomCohort, write_cohort
 from echo2ecg_core.reports.evaluate import fingerprint
 from echo2ecg_core.store.catalog import Catalog
+from echo2ecg_core.store.corrections import correct
 from echo2ecg_core.store.database import Workspace
 
 LEADS = ["I", "II", "III", "aVR", "aVL", "aVF", "V1", "V2", "V3", "V4", "V5", "V6"]
@@ -353,6 +354,18 @@ def test_a_corrected_table_changes_what_changed_and_says_what(archive, tmp_path)
         {"kind": "study", "id": "S2", "name": "lvef", "was": 60.0, "now": 35.0},
     ]
     assert Catalog(place).study("S2").phenotypes["lvef"] == 35.0 and Catalog(place).study("S2").sex == "male"
+
+
+def test_a_second_import_of_the_old_table_keeps_a_correction_and_says_so(archive, tmp_path):
+    place = Workspace(tmp_path / "w")
+    first = ingest(archive, place, cohort="mine", keep_ids=True)
+    correct(place, "study", "S1", "lvef", 41, who="ada@example.org")
+    correct(place, "study", "S1", "study_date", "2031-06-01", who="ada@example.org")
+    again = ingest(archive, place, cohort="mine", keep_ids=True)
+    assert first.kept == [] and again.changed == [] and Catalog(place).study("S1").phenotypes == {"lvef": 41.0}
+    told = "\n".join(summary_lines(again))
+    assert "Kept lvef of study S1 as it was corrected by ada@example.org on 20" in told
+    assert ": 41. The table says 55." in told and ": 2031-06-01. The table says 2030-01-01." in told
 
 
 def test_a_table_without_splits_keeps_those_that_patients_have(archive, tmp_path):

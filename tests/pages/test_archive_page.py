@@ -222,6 +222,20 @@ def test_what_a_corrected_table_changed_is_shown(page, place):
     ]
 
 
+def test_what_a_correction_kept_from_the_table_is_shown(page, place):
+    number = jobs.queue(place, "import", {"folder": "x", "cohort": "Ward"})
+    jobs.finish(place, number, "done", "Added nothing.")
+    (place.folder / "imports").mkdir()
+    kept = {"kind": "study", "id": "S-1", "name": "lvef", "was": 35.0, "now": 60.0, "kept": "by ada on 2026-01-02"}
+    report = {"cohort": "Ward", "added": {}, "refused": [], "changed": [], "kept": [kept], "notes": [], "ignored": []}
+    (place.folder / "imports" / f"import-{number:04d}.json").write_text(json.dumps(report))
+    page.run()
+    assert not page.exception and page.dataframe[0].value.to_dict("records") == [
+        {"What": "study", "Id": "S-1", "Column": "lvef", "Stays": "35.0", "The table says": "60.0",
+         "Corrected": "by ada on 2026-01-02"},
+    ]  # fmt: skip
+
+
 def test_a_cohort_is_taken_out_after_a_look_at_what_goes(page, place):
     catalog = Catalog(place)
     for name in ("north", "south"):

@@ -195,11 +195,11 @@ def _one(workspace: Workspace, job: Job, *, newest: bool) -> None:
                 args=(workspace, job.job_id),
             )
         report = import_report(workspace, job.job_id)
-        _told(report)
+        _told(report, job.job_id)
         _refused(report, job.job_id)
 
 
-def _told(report: dict | None) -> None:
+def _told(report: dict | None, job_id: int) -> None:
     """What an import settled, changed and left out."""
     if not report or "notes" not in report:
         return
@@ -208,6 +208,11 @@ def _told(report: dict | None) -> None:
     if report["changed"]:
         names = {"kind": "What", "id": "Id", "name": "Column", "was": "Was", "now": "Is now"}
         st.dataframe(pd.DataFrame(report["changed"]).astype(str).rename(columns=names), hide_index=True)
+    if kept := report.get("kept"):
+        names = {"kind": "What", "id": "Id", "name": "Column", "was": "Stays", "now": "The table says"}
+        st.caption("Corrected by a person, so it stayed although the table says otherwise:")
+        rows = pd.DataFrame(kept).astype(str).rename(columns=names | {"kept": "Corrected"})
+        st.dataframe(rows, hide_index=True, key=f"kept_{job_id}", alt="Corrections that stayed")
     if report["ignored"]:
         st.caption(plain("Not used: " + "; ".join(f"{row['what']} ({row['reason']})" for row in report["ignored"][:8])))
 
