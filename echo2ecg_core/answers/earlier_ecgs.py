@@ -31,11 +31,11 @@ def other_ecgs(record: EcgRecord, workspace: Workspace) -> list[OtherEcg]:
     patient = snapshot(workspace).patient_of_recording(record.content_hash)
     if patient is None:
         return []
-    stored = Catalog(workspace).ecgs()
+    stored = Catalog(workspace).ecgs(patient)
     is_this = stored.content_hash == record.content_hash
     here = moment(stored.ecg_time[is_this].iloc[0])
     found = []
-    for row in stored[(stored.patient_id == patient) & ~is_this].itertuples():
+    for row in stored[~is_this].itertuples():
         taken = moment(row.ecg_time)
         days = (here - taken).total_seconds() / DAY_S if here and taken else None
         found.append(OtherEcg(row.ecg_id, taken, days))

@@ -299,7 +299,7 @@ class _Labelled:
 
     def __init__(self, model: LoadedModel, workspace: Workspace):
         self.vectors, self.known = load_vectors(workspace.vectors, "ecg", model.card.model_id), snapshot(workspace)
-        self.ecgs = self.known.rows_of("ecgs", self.vectors)  # (n,)
+        self.ecgs = self.known.rows_of("ecgs", self.vectors.ids)  # (n,)
         self.is_labelled = (self.ecgs >= 0) & (self.known.own_study[self.ecgs] >= 0) if len(self.vectors) else None
 
     def nearest(self, embedding: np.ndarray, record: EcgRecord) -> list[dict]:

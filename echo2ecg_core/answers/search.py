@@ -118,7 +118,7 @@ def search(prediction: Prediction, workspace: Workspace, k: int = 10, filters: F
         )
     vectors = study_vectors(workspace, prediction.model_id)
     catalog, known = Catalog(workspace), snapshot(workspace)
-    rows = known.rows_of("studies", vectors)
+    rows = known.rows_of("studies", vectors.ids)
     among = (rows >= 0) & _together(_conditions(known, filters or Filters()), len(known.studies))[rows]
     ids, cosines = vectors.nearest(prediction.aligned, k, model_id=prediction.model_id, among=among)
     found = zip((rows[vectors.row_of[i]] for i in ids), cosines, strict=True)
@@ -145,7 +145,7 @@ def nearest_ecgs(study_id: str, workspace: Workspace, k: int = 10) -> list[EcgHi
     query = study_vectors(workspace, model_id).rows([study_id])[0]
     ecgs = _filled(load_vectors(workspace.vectors, "ecg_aligned", model_id), "ECG")
     known = snapshot(workspace)
-    rows = known.rows_of("ecgs", ecgs)
+    rows = known.rows_of("ecgs", ecgs.ids)
     ids, cosines = ecgs.nearest(query, k, model_id=model_id, among=rows >= 0)
     found = zip((rows[ecgs.row_of[i]] for i in ids), cosines, strict=True)
     return [_ecg_hit(known, rank, row, cosine, patient_id) for rank, (row, cosine) in enumerate(found, 1)]

@@ -205,11 +205,12 @@ class Catalog:
                 for t in ("patients", "studies", "clips", "ecgs")
             }
 
-    def ecgs(self) -> pd.DataFrame:
-        """One row an ECG: ecg_id, patient_id, ecg_time, facts, split, cohort, synthetic, sex."""
+    def ecgs(self, patient_id: str | None = None) -> pd.DataFrame:
+        """One row an ECG (of one patient): ecg_id, patient_id, ecg_time, facts, split, cohort, synthetic, sex."""
         return self._table(
             "SELECT e.*, p.split, p.cohort, p.synthetic, p.sex FROM ecgs e JOIN patients p USING (patient_id)"
-            f" WHERE {_WHOLE} ORDER BY ecg_id"
+            f" WHERE {_WHOLE}{' AND patient_id = ?' if patient_id is not None else ''} ORDER BY ecg_id",
+            () if patient_id is None else (patient_id,),
         )
 
     def cohorts(self) -> list[str]:
@@ -351,9 +352,9 @@ class Catalog:
             raise StoreError(f"There is no {table[:-1]} {value!r} in this workspace.", "Choose one from the list.")
         return row["blob"]
 
-    def _table(self, sql: str) -> pd.DataFrame:
+    def _table(self, sql: str, values: tuple = ()) -> pd.DataFrame:
         with self.workspace.connect() as db:
-            cursor = db.execute(sql)
+            cursor = db.execute(sql, values)
             return pd.DataFrame([tuple(r) for r in cursor.fetchall()], columns=[c[0] for c in cursor.description])
 
 

@@ -21,6 +21,22 @@ from echo2ecg_core.store.sqlite_errors import in_words, is_lock
 
 PATIENCE_S = 120.0  # how long a locked catalog is waited for; longer than another program's backup takes
 _TURN_S = 2.0  # SQLite's own waiting; then asked again, so that an old snapshot is never waited on
+EVERYBODY = 0  # in the table `written`, where no single patient can be named
+
+
+def _noted(table: str, patient: str) -> str:
+    """Triggers that note, at the version to come, whose rows of a table were written (delete and insert, because the
+    conflict clause of the statement outside holds inside a trigger too)."""
+    triggers = ""
+    for event, row in (("INSERT", "NEW"), ("UPDATE", "NEW"), ("DELETE", "OLD")):
+        number = patient.format(row=row)
+        triggers += f"""
+    CREATE TRIGGER {table}_noted_on_{event.lower()} AFTER {event} ON {table} BEGIN
+        DELETE FROM written WHERE patient = {number};
+        INSERT INTO written (patient, version) SELECT {number}, version + 1 FROM catalogue;
+    END;"""
+    return triggers
+
 
 MIGRATIONS = (
     """
@@ -101,6 +117,28 @@ MIGRATIONS = (
     CREATE INDEX studies_of_patient ON studies (patient_id);
     CREATE INDEX patients_of_cohort ON patients (cohort, patient_id);
     """,
+    """
+    CREATE TABLE written (patient INTEGER PRIMARY KEY, version INTEGER NOT NULL);
+    CREATE INDEX written_version ON written (version);
+    CREATE TABLE versions (version INTEGER PRIMARY KEY);
+    INSERT INTO versions SELECT version FROM catalogue;
+    CREATE TRIGGER version_noted AFTER UPDATE ON catalogue BEGIN
+        INSERT OR IGNORE INTO versions VALUES (NEW.version);
+        DELETE FROM versions WHERE version < (SELECT version FROM versions ORDER BY version DESC LIMIT 1 OFFSET 1000);
+    END;
+    """
+    + _noted("patients", "{row}.rowid")
+    + "".join(
+        _noted(table, "(SELECT rowid FROM patients WHERE patient_id = {row}.patient_id)")
+        for table in ("studies", "ecgs")
+    )
+    + "".join(
+        _noted(
+            table, "(SELECT p.rowid FROM patients p JOIN studies USING (patient_id) WHERE study_id = {row}.study_id)"
+        )
+        for table in ("phenotypes", "clips")
+    )
+    + _noted("damaged_blobs", str(EVERYBODY)),
 )
 
 _open = threading.local()  # .transactions: database file -> the connection of this thread's open write
@@ -238,7 +276,7 @@ class Workspace:
                 "Update the program.",
             )
         for number, script in enumerate(MIGRATIONS[version:], start=version + 1):
-            for statement in filter(str.strip, script.split(";")):
+            for statement in _statements(script):
                 connection.execute(statement)
             connection.execute(f"PRAGMA user_version = {number}")
         connection.execute("COMMIT")
@@ -252,6 +290,17 @@ class Workspace:
             raise
         except sqlite3.Error as error:
             raise in_words(error, self.folder) from error
+
+
+def _statements(script: str) -> Iterator[str]:
+    """The statements of a script, triggers whole."""
+    statement = ""
+    for piece in script.split(";"):
+        statement += f"{piece};"
+        if sqlite3.complete_statement(statement):
+            if statement.strip(" \n;"):
+                yield statement
+            statement = ""
 
 
 def _transactions() -> dict[Path, sqlite3.Connection]:

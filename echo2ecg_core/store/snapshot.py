@@ -1,9 +1,11 @@
-"""What pages filter by and label with, as columns in memory: read once a process and version of the catalogue.
+"""What pages filter by and label with, as columns in memory: read once a process, then brought up to date.
 
-Every write raises the version (`Workspace.version`), so what is here is never older than the last write. A page asks
-for a snapshot each time and keeps none; parts are read when they are first asked for. Nobody changes its tables.
+Every write raises the catalogue's version and notes whose rows it wrote, so what is here is never older than the last
+write, and after a write only those patients are read again. A page asks for a snapshot each time and keeps none;
+parts are read when they are first asked for. Nobody changes its tables.
 """
 
+import sqlite3
 import threading
 from collections.abc import Callable
 from typing import NamedTuple
@@ -11,48 +13,64 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from echo2ecg_core.store.catalog import Catalog
+from echo2ecg_core.store.columns import merged, read_ecgs, read_studies, read_views, rows_in, written_since
 from echo2ecg_core.store.database import Workspace
 from echo2ecg_core.store.times import default_days, nearest_in_time
-from echo2ecg_core.store.vectors import VectorSet
 
 KEPT_WORKSPACES = 2
-_REPEATED = ("sex", "split", "cohort", "rhythm", "conduction")
+KEPT_IDS = 12  # lists of ids that are matched to rows: vectors and maps of a model
+_SHOWN = ["ecg_id", "patient_id", "split", "cohort", "synthetic", "sex"]
 
 _kept: dict[str, "Snapshot"] = {}
 _choosing = threading.Lock()
+
+
+class _Studies(NamedTuple):
+    """The studies, and the number of each one's patient."""
+
+    table: pd.DataFrame
+    patients: np.ndarray
 
 
 class _Ecgs(NamedTuple):
     """What is known of the ECGs: a table, and columns to compute with."""
 
     table: pd.DataFrame
+    patients: np.ndarray
     own_study: np.ndarray
     days_apart: np.ndarray
-    patients: np.ndarray
     hashes: np.ndarray
+
+
+class _State(NamedTuple):
+    """What a snapshot rests on; of another schema (VACUUM raises its number, too, and may number patients anew)
+    nothing of the last one holds."""
+
+    version: int
+    within_days: float
+    schema: int
 
 
 class Snapshot:
     """The catalogue at one version. Row numbers are positions in `ecgs` and `studies`; -1 means none."""
 
-    def __init__(self, workspace: Workspace, state: tuple[int, float]):
-        self.state = state
-        self._catalog, self._within_days = Catalog(workspace), state[1]
+    def __init__(self, workspace: Workspace, state: _State):
+        self.state, self._workspace = state, workspace
         self._parts: dict[str, object] = {}
-        self._of_vectors: dict[str, tuple[VectorSet, np.ndarray]] = {}
+        self._of_ids: dict[tuple[str, int], tuple[tuple[str, ...], np.ndarray]] = {}
         self._reading = threading.RLock()  # two pages that ask at once read once
 
     def _once(self, name: str, read: Callable):
         with self._reading:
             if name not in self._parts:
-                self._parts[name] = read()
+                with self._workspace.connect() as db:
+                    self._parts[name] = read(db)
             return self._parts[name]
 
     @property
     def studies(self) -> pd.DataFrame:
-        """One row a study, as `Catalog.studies`."""
-        return self._once("studies", lambda: _lean(self._catalog.studies()))
+        """One row a study, as `Catalog.studies`; numbers are NaN where they are not known."""
+        return self._studies.table
 
     @property
     def ecgs(self) -> pd.DataFrame:
@@ -75,19 +93,23 @@ class Snapshot:
         return self._ecgs.patients
 
     @property
-    def _ecgs(self) -> _Ecgs:
-        return self._once("ecgs", self._read_ecgs)
+    def _studies(self) -> _Studies:
+        return self._once("studies", lambda db: _Studies(*read_studies(db)))
 
-    def _read_ecgs(self) -> _Ecgs:
-        whole = self._catalog.ecgs()
-        table = _lean(whole[["ecg_id", "patient_id", "split", "cohort", "synthetic", "sex"]].copy())
-        pairs = nearest_in_time(whole, self.studies, self._within_days).set_index("ecg_id").reindex(table.ecg_id)
+    @property
+    def _ecgs(self) -> _Ecgs:
+        return self._once("ecgs", lambda db: self._labelled(*read_ecgs(db), self.studies))
+
+    def _labelled(self, ecgs: pd.DataFrame, patients: np.ndarray, studies: pd.DataFrame) -> _Ecgs:
+        """ECGs with the rows, in `self.studies`, of those of these studies that they are labelled by."""
+        pairs = nearest_in_time(ecgs, studies, self.state.within_days).set_index("ecg_id").reindex(ecgs.ecg_id)
+        own = pairs.study_id.astype(object).where(pairs.study_id.notna(), None)
         return _Ecgs(
-            table,
-            pd.Index(self.studies.study_id).get_indexer(pairs.study_id),
-            pairs.days_apart.to_numpy(),
-            pd.factorize(table.patient_id)[0],
-            np.array([hash(one) for one in whole.content_hash], np.int64),
+            ecgs[_SHOWN],
+            patients,
+            rows_in(self.studies.study_id.to_numpy(), own.to_numpy()),
+            pairs.days_apart.to_numpy(float),
+            np.array([hash(one) for one in ecgs.content_hash], np.int64),
         )
 
     def ecg_of_recording(self, content_hash: str) -> int:
@@ -103,41 +125,128 @@ class Snapshot:
     def has_view(self, view: str) -> np.ndarray:
         """(studies,) bool: has a clip of this view."""
         found = np.zeros(len(self.studies), bool)
-        found[self._once("views", self._read_views).get(view, [])] = True
+        found[self._views.get(view, [])] = True
         return found
 
-    def _read_views(self) -> dict[str, np.ndarray]:
-        known = self._catalog.views_of_studies()
-        rows = pd.Index(self.studies.study_id).get_indexer(known.study_id)
-        return {view: rows[known.view == view] for view in known.view.unique()}
+    @property
+    def _views(self) -> dict[str, np.ndarray]:
+        return self._once("views", lambda db: self._rows_of_views(read_views(db)))
 
-    def rows_of(self, table: str, vectors: VectorSet) -> np.ndarray:
-        """Row of every vector in a table ("ecgs", "studies"), (n,); matched once a set of vectors."""
-        ids = self.ecgs.ecg_id if table == "ecgs" else self.studies.study_id
+    def _rows_of_views(self, views: dict[str, list[str]]) -> dict[str, np.ndarray]:
+        ids = self.studies.study_id.to_numpy()
+        found = {view: rows_in(ids, np.array(studies, object)) for view, studies in views.items()}
+        return {view: rows[rows >= 0] for view, rows in found.items()}
+
+    def rows_of(self, table: str, ids: tuple[str, ...]) -> np.ndarray:
+        """Row of every id in a table ("ecgs", "studies"), (n,), -1 where it is not there; matched once a tuple of ids,
+        of one that has grown what is new."""
+        own = (self.ecgs.ecg_id if table == "ecgs" else self.studies.study_id).to_numpy()
         with self._reading:
-            known = self._of_vectors.get(vectors.kind)
-            if known is None or known[0] is not vectors:
-                known = vectors, pd.Index(ids).get_indexer(pd.Index(vectors.ids, dtype=object))
-                self._of_vectors[vectors.kind] = known
+            known = self._of_ids.pop((table, id(ids)), None)
+            if known is None:
+                begun = [k for (t, _), k in self._of_ids.items() if t == table and ids[: len(k[0])] == k[0]]
+                start = max(begun, key=lambda k: len(k[0]), default=((), np.empty(0, int)))
+                known = ids, np.concatenate([start[1], rows_in(own, np.array(ids[len(start[0]) :], object))])
+            self._of_ids[table, id(ids)] = known  # at the end: the last used
+            while len(self._of_ids) > KEPT_IDS:
+                self._of_ids.pop(next(iter(self._of_ids)))
         return known[1]
+
+    def after(self, state: _State) -> "Snapshot | None":
+        """This snapshot with what was written since, of patients of whom something was; None where that cannot be told.
+
+        Costs a copy of the columns; read and compared is what was written.
+        """
+        with self._workspace.connect() as db:
+            written = written_since(db, self.state.version)
+            if written is None:
+                return None
+            new = Snapshot(self._workspace, state)
+            with self._reading:
+                parts, of_ids = dict(self._parts), dict(self._of_ids)
+            if not written:
+                new._parts, new._of_ids = parts, of_ids
+                return new
+            moved = new._take(parts, db, written)
+        for (table, _), (ids, rows) in of_ids.items():
+            new._take_ids(table, ids, rows, moved[table])
+        return new
+
+    def _take(self, old: dict, db: sqlite3.Connection, written: list[int]) -> dict[str, np.ndarray]:
+        """Hold the parts of an earlier snapshot with the rows of these patients as they are now; returns, for each
+        table, where the old rows are now."""
+        if "studies" not in old:  # what everything else is made from
+            return {}
+        studies, patients = read_studies(db, written)
+        moved = {
+            "studies": self._take_studies(
+                old["studies"], (studies, patients), np.isin(old["studies"].patients, written)
+            )
+        }
+        if "views" in old:
+            self._take_views(old["views"], read_views(db, written), moved["studies"])
+        if "ecgs" in old:
+            found = self._labelled(*read_ecgs(db, written), studies)
+            gone = np.isin(old["ecgs"].patients, written)
+            moved["ecgs"] = self._take_ecgs(old["ecgs"], found, gone, moved["studies"])
+        return moved
+
+    def _take_studies(self, old: _Studies, found: tuple[pd.DataFrame, np.ndarray], is_gone: np.ndarray) -> np.ndarray:
+        """Hold the old studies with those found in place of the gone ones; returns where the old ones are now."""
+        table, order, moved = merged(old.table, is_gone, found[0], "study_id")
+        facts = list(table.columns)[: table.columns.get_loc("synthetic") + 1]
+        measured = sorted(name for name in table.columns[len(facts) :] if table[name].notna().any())
+        self._parts["studies"] = _Studies(table[facts + measured], _joined(old.patients, is_gone, found[1], order))
+        return moved
+
+    def _take_ecgs(self, old: _Ecgs, found: _Ecgs, is_gone: np.ndarray, studies: np.ndarray) -> np.ndarray:
+        """Likewise of ECGs; `studies` tells where the old studies are now."""
+        table, order, moved = merged(old.table, is_gone, found.table, "ecg_id")
+        old = old._replace(own_study=np.where(old.own_study >= 0, studies[old.own_study], -1))
+        columns = zip(old[1:], found[1:], strict=True)
+        self._parts["ecgs"] = _Ecgs(table, *(_joined(was, is_gone, now, order) for was, now in columns))
+        return moved
+
+    def _take_views(self, old: dict[str, np.ndarray], found: dict[str, list[str]], studies: np.ndarray) -> None:
+        """Likewise of the views of studies."""
+        rows = {view: studies[rows] for view, rows in old.items()}
+        new, none = self._rows_of_views(found), np.empty(0, int)
+        self._parts["views"] = {
+            view: np.concatenate([kept[kept >= 0], new.get(view, none)])
+            for view, kept in ((view, rows.get(view, none)) for view in rows.keys() | new.keys())
+        }
+
+    def _take_ids(self, table: str, ids: tuple[str, ...], rows: np.ndarray, moved: np.ndarray) -> None:
+        """Likewise of a tuple of ids: looked up are those that were nowhere or whose patient was written."""
+        rows = np.where(rows >= 0, moved[rows], -1) if len(moved) else np.full(len(rows), -1)
+        own = (self.ecgs.ecg_id if table == "ecgs" else self.studies.study_id).to_numpy()
+        lost = np.flatnonzero(rows < 0)
+        rows[lost] = rows_in(own, np.array([ids[i] for i in lost], object))
+        self._of_ids[table, id(ids)] = ids, rows
 
 
 def snapshot(workspace: Workspace) -> Snapshot:
     """The catalogue as it is now; the same object until somebody writes (or the setting of days changes)."""
-    state, place = (workspace.version(), default_days()), str(workspace.folder)
+    state, place = _state(workspace), str(workspace.folder)
     with _choosing:
         known = _kept.pop(place, None)
-        if known is None or known.state != state:
-            known = Snapshot(workspace, state)
+        if known is not None and known.state != state:
+            known = known.after(state) if known.state[1:] == state[1:] else None
+        known = known or Snapshot(workspace, state)
         _kept[place] = known  # at the end: the last used
         while len(_kept) > KEPT_WORKSPACES:
             _kept.pop(next(iter(_kept)))
     return known
 
 
-def _lean(table: pd.DataFrame) -> pd.DataFrame:
-    """The table with one text for all rows that say the same, where SQLite gives each row its own."""
-    for name in set(_REPEATED) & set(table.columns):
-        seen: dict = {}
-        table[name] = pd.Series([seen.setdefault(one, one) for one in table[name]], table.index, dtype=object)
-    return table
+def _state(workspace: Workspace) -> _State:
+    if not workspace.exists():
+        return _State(0, default_days(), 0)
+    with workspace.connect() as db:
+        version = db.execute("SELECT version FROM catalogue").fetchone()[0]
+        return _State(version, default_days(), db.execute("PRAGMA schema_version").fetchone()[0])
+
+
+def _joined(was: np.ndarray, is_gone: np.ndarray, new: np.ndarray, order: np.ndarray) -> np.ndarray:
+    """A column beside a table that `merged` made."""
+    return np.concatenate([was[~is_gone], new])[order]

@@ -18,6 +18,7 @@ from echo2ecg_core.settings import settings
 from echo2ecg_core.store.catalog import Catalog
 from echo2ecg_core.store.database import Workspace
 from echo2ecg_core.store.model_registry import ModelCard, ModelRegistry
+from echo2ecg_core.store.snapshot import snapshot
 from pages.ui.session import ReadFile
 
 LATER = ("faiss", "plotly.graph_objects", "echo2ecg_core.answers.maps", "echo2ecg_core.answers.study_view")
@@ -261,11 +262,12 @@ def _neighbours_state(card: ModelCard) -> tuple:
     return str(folder), vectors_state(folder, "ecg", card.model_id), workspace().version()
 
 
-@st.cache_data(max_entries=4, show_spinner=False)
-def _studies(folder: str, version: int) -> tuple[int, bool]:
-    """How many studies there are, and whether there are some and all are simulated; once per version of the catalog."""
-    studies = Catalog(Workspace(folder)).studies()
-    return len(studies), len(studies) > 0 and bool(studies.synthetic.all())
+def _studies() -> tuple[int, bool]:
+    """How many studies there are, and whether there are some and all are simulated."""
+    if not workspace().exists():
+        return 0, False
+    synthetic = snapshot(workspace()).studies.synthetic
+    return len(synthetic), len(synthetic) > 0 and bool(synthetic.all())
 
 
 @st.cache_data(max_entries=4, show_spinner=False)
@@ -280,7 +282,7 @@ def cohorts_with_ids() -> list[str]:
 
 def workspace_name() -> str:
     """How the sidebar calls the workspace: the demo by what it holds, any other by its folder."""
-    count, synthetic = _studies(str(workspace().folder), workspace().version()) if workspace().exists() else (0, False)
+    count, synthetic = _studies()
     if not count:
         return f"{workspace().folder.name} (empty)"
     return "Demo (phantom cohort)" if synthetic else workspace().folder.name
@@ -319,16 +321,9 @@ def undrawn(card: ModelCard) -> int:
     return _undrawn(map_state(workspace(), card.model_id), _neighbours_state(card))
 
 
-@st.cache_data(max_entries=4, show_spinner=False)
-def _holds_phantoms_only(folder: str, version: int) -> bool:
-    studies = Catalog(Workspace(folder)).studies()
-    return len(studies) > 0 and bool(studies.synthetic.all())
-
-
 def holds_phantoms_only() -> bool:
-    """True when every study of the workspace is simulated; looked up once per version of the catalog."""
-    place = workspace()
-    return place.exists() and _holds_phantoms_only(str(place.folder), place.version())
+    """True when there are studies and every one is simulated."""
+    return _studies()[1]
 
 
 def prepare() -> None:
