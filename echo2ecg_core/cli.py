@@ -13,6 +13,7 @@ from typing import Annotated
 import typer
 
 from echo2ecg_core.cli_models import models_app
+from echo2ecg_core.cli_upkeep import audit
 from echo2ecg_core.errors import Echo2ECGError
 from echo2ecg_core.failures import sentence_of_disk
 from echo2ecg_core.terminal import (
@@ -37,6 +38,7 @@ app = typer.Typer(
     help="Echo2ECG Explorer: from a 12-lead ECG to heart phenotypes and similar echo studies. Research use only.",
 )
 app.add_typer(models_app, name="models")
+app.command()(audit)
 
 
 def main() -> None:
@@ -514,11 +516,18 @@ def dashboard(
 
 
 @app.command("hash-password")
-def hash_password() -> None:
-    """Ask for a password and print the line for ECHO2ECG_ADMIN_PASSWORD_HASH."""
+def hash_password(
+    name: Annotated[str, typer.Option(help="With it, a line for the file of people (ECHO2ECG_PEOPLE_FILE).")] = "",
+    role: Annotated[str, typer.Option(help="viewer, researcher or admin")] = "viewer",
+) -> None:
+    """Ask for a password and print the line for ECHO2ECG_ADMIN_PASSWORD_HASH, or a line for the file of people."""
     from echo2ecg_core.passwords import hashed
+    from echo2ecg_core.roles import ROLES
 
-    print(hashed(typer.prompt("Password", hide_input=True, confirmation_prompt=True, err=True)))
+    if role not in ROLES or ":" in name:
+        raise Echo2ECGError(f"Roles are {', '.join(ROLES)}, and a name holds no colon.", "Choose others.")
+    line = hashed(typer.prompt("Password", hide_input=True, confirmation_prompt=True, err=True))
+    print(f"{name}:{role}:{line}" if name else line)
 
 
 @app.command()

@@ -1,18 +1,18 @@
-"""The admin password: hashed with scrypt (RFC 7914), compared in constant time, guesses limited by address.
+"""Passwords: hashed with Argon2id (RFC 9106), compared in constant time, guesses limited by address.
 
-Sizes are those that RFC 7914 names for interactive logins. After a few wrong attempts an address has to wait, twice as
-long after every further one; attempts of other addresses are not held up.
+Memory and passes are those of OWASP's password storage cheat sheet (19 MiB, 2 passes), so that twenty guesses at once
+do not fill a small server. Lines of earlier versions (scrypt, RFC 7914) go on opening. After a few wrong attempts an
+address has to wait, twice as long after every further one; attempts of other addresses are not held up.
 """
 
 import hashlib
 import hmac
-import os
 import threading
 import time
 
 from echo2ecg_core.errors import Echo2ECGError
 
-COST, BLOCK, PARALLEL = 2**14, 8, 1
+MEMORY_KIB, PASSES, LANES = 19 * 1024, 2, 1
 FREE_ATTEMPTS = 3  # wrong ones before an address has to wait
 FIRST_WAIT_S, LONGEST_WAIT_S = 2.0, 900.0
 FORGET_AFTER_S = 3600.0
@@ -20,9 +20,10 @@ MOST_ADDRESSES = 10_000  # that are remembered; the oldest are forgotten first
 
 
 def hashed(password: str) -> str:
-    """The password as "scrypt:cost:block:parallel:salt:hash", both in hex."""
-    salt = os.urandom(16)
-    return f"scrypt:{COST}:{BLOCK}:{PARALLEL}:{salt.hex()}:{_scrypt(password, salt, COST, BLOCK, PARALLEL).hex()}"
+    """The password as the line "$argon2id$v=19$m=…,t=…,p=…$salt$hash"; in single quotes where a shell reads it."""
+    from argon2 import PasswordHasher
+
+    return PasswordHasher(time_cost=PASSES, memory_cost=MEMORY_KIB, parallelism=LANES).hash(password)
 
 
 def matches_hash(password: str, line: str) -> bool:
@@ -31,16 +32,24 @@ def matches_hash(password: str, line: str) -> bool:
     Raises:
         Echo2ECGError: the line is not one that `hashed` made.
     """
+    from argon2 import PasswordHasher
+    from argon2.exceptions import InvalidHashError, VerificationError, VerifyMismatchError
+
+    line = line.strip()
     try:
-        name, cost, block, parallel, salt, digest = line.strip().split(":")
+        if line.startswith("$argon2id$"):
+            return PasswordHasher().verify(line, password)
+        name, cost, block, parallel, salt, digest = line.split(":")
         if name != "scrypt":
             raise ValueError(name)
         made = _scrypt(password, bytes.fromhex(salt), int(cost), int(block), int(parallel))
         return hmac.compare_digest(made, bytes.fromhex(digest))
-    except ValueError as error:
+    except VerifyMismatchError:
+        return False
+    except (ValueError, InvalidHashError, VerificationError) as error:
         raise Echo2ECGError(
-            "ECHO2ECG_ADMIN_PASSWORD_HASH is not a line that `hash-password` prints.",
-            "Make it again with `hash-password`.",
+            "A password hash of the settings is not a line that `hash-password` prints.",
+            "Make it again with `hash-password`, and set it in single quotes where a shell reads it.",
         ) from error
 
 

@@ -27,7 +27,18 @@ class Settings(BaseSettings):
     admin_password_hash: SecretStr | None = Field(
         None, description="The same, as the line that `hash-password` prints."
     )
+    people_file: Path | None = Field(
+        None, description="File of people, one `name:role:hash` a line, as `hash-password --name … --role …` prints it."
+    )
     admin_users: str = Field("", description="E-mail addresses, with commas, that are admins when they log in by OIDC.")
+    researcher_users: str = Field("", description="The same for researchers.")
+    role_claim: str = Field(
+        "", description="Claim of the OIDC token that holds roles or groups; its values count as role_values says."
+    )
+    role_values: str = Field(
+        "viewer=viewer,researcher=researcher,admin=admin",
+        description="Which value of role_claim is which role: value=role, with commas.",
+    )
     trust_unverified_email: bool = Field(
         False, description="Admins count although their OIDC provider does not say that their address is verified."
     )

@@ -11,7 +11,9 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 CORE = ROOT / "echo2ecg_core"
-GROUND = {"errors", "failures", "passwords", "settings", "phenotypes", "findings", "progress", "processes", "version"}
+GROUND = {
+    "errors", "failures", "passwords", "roles", "settings", "phenotypes", "findings", "progress", "processes", "version"
+}  # fmt: skip
 FLOORS = dict.fromkeys(GROUND, 0) | {
     "ecg": 1,
     "echo": 1,
@@ -27,6 +29,7 @@ FLOORS = dict.fromkeys(GROUND, 0) | {
     "worker": 7,
     "terminal": 8,
     "cli_models": 9,
+    "cli_upkeep": 9,
     "cli": 10,
     "__main__": 11,
 }

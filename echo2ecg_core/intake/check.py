@@ -10,6 +10,7 @@ from echo2ecg_core.answers.embed import clip_encoder_id, prepared_clip
 from echo2ecg_core.answers.loaded_model import LoadedModel, load_active_model
 from echo2ecg_core.errors import Echo2ECGError, StoreError
 from echo2ecg_core.intake.repair import damaged_files, named
+from echo2ecg_core.store import audit
 from echo2ecg_core.store.blobs import MEND
 from echo2ecg_core.store.catalog import Catalog
 from echo2ecg_core.store.database import Workspace
@@ -59,7 +60,10 @@ def _catalog(workspace: Workspace) -> tuple[bool, str]:
     with workspace.connect() as db:
         verdict = db.execute("PRAGMA integrity_check").fetchone()[0]
     counts = Catalog(workspace).counts()
-    return verdict == "ok", ", ".join(f"{n} {what}" for what, n in counts.items())
+    held = ", ".join(f"{n} {what}" for what, n in counts.items())
+    if (broken := audit.first_broken(workspace)) is not None:
+        return False, f"{held}; the audit log was changed by other means: line {broken} does not follow"
+    return verdict == "ok", held
 
 
 def _blobs(workspace: Workspace) -> tuple[bool, str]:

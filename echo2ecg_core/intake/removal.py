@@ -13,7 +13,7 @@ import numpy as np
 
 from echo2ecg_core.errors import StoreError
 from echo2ecg_core.intake.ready_models import forget
-from echo2ecg_core.store import corrections, jobs
+from echo2ecg_core.store import audit, corrections, jobs
 from echo2ecg_core.store.database import Workspace
 from echo2ecg_core.store.paths import prepared_folder
 from echo2ecg_core.store.vectors import VectorSet, load_vectors, stored_sets
@@ -68,6 +68,7 @@ def remove(
         corrections.remember_removal(db, who, kind, _cohort_of(db, kind, id), counts)
         blobs = _delete_rows(db, ids)
         used = {row[0] for row in db.execute("SELECT blob FROM clips UNION SELECT blob FROM ecgs")}
+        audit.record(workspace, "remove", what=kind, cohort=id if kind == "cohort" else None, **counts)
     unused = [name for name in blobs if name not in used]
     for name in unused:
         (workspace.blobs / name).unlink(missing_ok=True)

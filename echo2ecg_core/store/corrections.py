@@ -19,6 +19,7 @@ from echo2ecg_core.echo.clip import VIEWS
 from echo2ecg_core.errors import StoreError
 from echo2ecg_core.findings import CONDUCTIONS, RHYTHMS
 from echo2ecg_core.phenotypes import GRADES, PHENOTYPES
+from echo2ecg_core.store import audit
 from echo2ecg_core.store.database import Workspace
 from echo2ecg_core.store.times import moment
 
@@ -94,6 +95,7 @@ def correct(
             )
         made = Correction(kind, id, name, was, now, why.strip(), who, datetime.now(UTC).isoformat(timespec="seconds"))
         _set(db, made)
+        audit.record(workspace, "correct", what=kind, column=name)
         db.execute(
             "INSERT INTO corrections (kind, id, name, was, now, why, who, made_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
             (kind, id, name, json.dumps(was), json.dumps(now), made.why, who, made.made_at),

@@ -139,6 +139,15 @@ MIGRATIONS = (
         for table in ("phenotypes", "clips")
     )
     + _noted("damaged_blobs", str(EVERYBODY)),
+    """
+    CREATE TABLE audit (
+        number INTEGER PRIMARY KEY, at TEXT NOT NULL, who TEXT NOT NULL, role TEXT NOT NULL, action TEXT NOT NULL,
+        facts TEXT NOT NULL, hash TEXT NOT NULL);
+    CREATE TRIGGER audit_is_not_changed BEFORE UPDATE ON audit
+        BEGIN SELECT RAISE(ABORT, 'the audit log is append-only'); END;
+    CREATE TRIGGER audit_is_not_deleted BEFORE DELETE ON audit
+        BEGIN SELECT RAISE(ABORT, 'the audit log is append-only'); END;
+    """,
 )
 
 _open = threading.local()  # .transactions: database file -> the connection of this thread's open write

@@ -15,11 +15,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from echo2ecg_core.errors import Echo2ECGError, StoreError
+from echo2ecg_core.store import audit
 from echo2ecg_core.store.database import Workspace
 
 LOST_AFTER_S = 60.0
 LOST_AT_MOST = 5
 STARTING_S = 8.0
+TOLD = ("model", "cohort", "split", "preset")  # parameters that the audit log may hold: no paths, no file names
 FILLING = ("demo", "import")  # read archives into the catalog: those of a terminal take turns
 STOPPED = "Stopped by a person. What was finished is kept; Resume goes on from there."
 LOST_TOO_OFTEN = (
@@ -79,6 +81,9 @@ def queue(workspace: Workspace, kind: str, parameters: dict | None = None) -> in
             f"WHERE NOT EXISTS ({same_open}) RETURNING job_id",
             (kind, text, time.time(), kind, text),
         ).fetchone()
+        if row is not None:
+            told = {name: value for name, value in (parameters or {}).items() if name in TOLD and value}
+            audit.record(workspace, f"queue {kind}", job=row["job_id"], **told)
         return (row or db.execute(same_open, (kind, text)).fetchone())["job_id"]
 
 
@@ -187,12 +192,16 @@ def finish(workspace: Workspace, job_id: int, state: str, message: str, *, worke
     """Write how a job ended (done, failed or cancelled), unless it ended already or another worker has it; let go of
     it."""
     with workspace.write(counts=False) as db:
-        db.execute(
+        kind = db.execute("SELECT kind FROM jobs WHERE job_id = ?", (job_id,)).fetchone()
+        ended = db.execute(
             "UPDATE jobs SET state = ?, message = ?, finished_at = ?, progress = CASE WHEN ? = 'done' THEN 1 ELSE "
             "progress END"
             " WHERE job_id = ? AND (state = 'running' AND worker = ? OR ? IS NULL AND state IN ('queued', 'running'))",
             (state, message, time.time(), state, job_id, worker, worker),
-        )
+        ).rowcount
+        if ended:
+            with audit.acting_as("worker", ""):
+                audit.record(workspace, f"end {kind['kind']}", job=job_id, state=state)
         db.execute(
             "UPDATE jobs SET worker = NULL WHERE job_id = ? AND (? IS NULL OR worker = ?)", (job_id, worker, worker)
         )
@@ -201,11 +210,13 @@ def finish(workspace: Workspace, job_id: int, state: str, message: str, *, worke
 def cancel(workspace: Workspace, job_id: int) -> None:
     """Cancel a queued or running job; its worker stops at its next report and lets go of it."""
     with workspace.write(counts=False) as db:
-        db.execute(
+        changed = db.execute(
             "UPDATE jobs SET state = 'cancelled', message = ?, finished_at = ? WHERE job_id = ? AND state IN "
             "('queued', 'running')",
             (STOPPED, time.time(), job_id),
-        )
+        ).rowcount
+        if changed:
+            audit.record(workspace, "stop job", job=job_id)
 
 
 def resume(workspace: Workspace, job_id: int) -> None:
@@ -227,6 +238,8 @@ def resume(workspace: Workspace, job_id: int) -> None:
             " (SELECT 1 FROM jobs WHERE kind = ? AND parameters = ? AND state IN ('queued', 'running'))",
             (job_id, found.kind, text),
         ).rowcount
+        if changed:
+            audit.record(workspace, "resume job", job=job_id, kind=found.kind)
     if not changed:
         raise StoreError(f"The same work as job {job_id} waits or runs already.", "Wait for it, or stop it first.")
 
@@ -244,7 +257,8 @@ def last_failure(workspace: Workspace) -> Job | None:
 def dismiss(workspace: Workspace, job_id: int) -> None:
     """Take a failed job out of everybody's sight; the pages of its kind still list it, and it can be resumed."""
     with workspace.write(counts=False) as db:
-        db.execute("UPDATE jobs SET dismissed = 1 WHERE job_id = ? AND state = 'failed'", (job_id,))
+        if db.execute("UPDATE jobs SET dismissed = 1 WHERE job_id = ? AND state = 'failed'", (job_id,)).rowcount:
+            audit.record(workspace, "dismiss job", job=job_id)
 
 
 def tend(workspace: Workspace) -> None:

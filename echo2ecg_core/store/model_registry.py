@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from echo2ecg_core.errors import ModelError
+from echo2ecg_core.store import audit
 from echo2ecg_core.store.database import Workspace
 
 
@@ -167,6 +168,7 @@ class ModelRegistry:
         with self.workspace.write() as db:
             db.execute("UPDATE models SET active = 0 WHERE active = 1")
             db.execute("UPDATE models SET active = 1 WHERE model_id = ?", (card.model_id,))
+            audit.record(self.workspace, "promote", model=card.model_id)
         return self.get(card.model_id)
 
     def _card(self, row) -> ModelCard:

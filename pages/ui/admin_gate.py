@@ -1,15 +1,17 @@
-"""Who may use the admin pages: OIDC or the admin password once set, otherwise only a browser on the server itself.
+"""Who is there, and what they may do: roles by password, by OIDC, or a browser on the server itself where none is set.
 
 "On the server itself" takes all of: a peer with a loopback address, a request for a loopback name from a page of the
 same name and port (browsers always say so when they open the connection; this also stops DNS rebinding), and no header
 that a proxy adds. Absent headers are not local. A proxy that adds nothing looks like a browser here when a script in
 front of it forges both names: where a proxy stands in front, a password has to be set (docs, "Who may do what").
-An action checks again when it is carried out: a session that expired meanwhile may still hold its buttons.
+An action checks again when it is carried out: a session that expired meanwhile may still hold its buttons. What needs
+which role is the table of echo2ecg_core/roles.py; whoever acts is written into the audit log with what was done.
 """
 
 import math
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from functools import wraps
 from html import escape
 from ipaddress import ip_address
@@ -18,7 +20,10 @@ from urllib.parse import urlsplit
 import streamlit as st
 
 from echo2ecg_core import passwords
+from echo2ecg_core.errors import Echo2ECGError
+from echo2ecg_core.roles import ADMIN, NEEDED, RESEARCHER, ROLES, VIEWER, Person, may, read_people
 from echo2ecg_core.settings import Settings, settings
+from echo2ecg_core.store import audit
 from pages.ui.errors import errors_in_words
 
 SET_SOMETHING = (
@@ -38,10 +43,50 @@ PROXY_HEADERS = (
     "Forwarded", "Via", "X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto", "X-Forwarded-Server", "X-Real-Ip",
     "X-Client-Ip", "X-Original-Host", "Cf-Connecting-Ip", "True-Client-Ip", "X-Cluster-Client-Ip", "Fly-Client-Ip",
 )  # fmt: skip
-EXPIRED = "Your admin session has ended, so nothing was done. Log in again and repeat it."
+REFUSED = (
+    "Your session has ended, or its role does not allow this, so nothing was done. Log in again as {role} and repeat "
+    "it."
+)
 HOURS = 8
-_ADMIN, _VIEWER = "admin_pass", "viewer_pass"
+_PASSED, _SEEN = "login_passed", "login_seen"
 _attempts = passwords.Attempts()
+_NOBODY_HASH = "$argon2id$v=19$m=19456,t=2,p=1$qRcKvMzKVNMhKLK5EH4qQQ$IcvqdmiLkQEy0OHKKqu7J4HRSGywydAYMYtJsSRpB0g"
+
+
+@dataclass(frozen=True)
+class Login:
+    """Who somebody is now: how the audit log names them, their role, and until when (seconds since 1970) it counts."""
+
+    who: str
+    role: str
+    until: float = math.inf
+
+
+def login() -> Login | None:
+    """Who this visitor is, now; None where everybody is asked and this one has not answered."""
+    told, oidc = settings(), _oidc()
+    if not (oidc or _people(told)):
+        if is_local(st.context.ip_address, st.context.headers):
+            return Login("on the server", ADMIN)
+        return None if told.ask_everybody else Login("visitor", VIEWER)
+    found = [one for one in (_by_password(told), _by_oidc(told) if oidc else None) if one]
+    if found:
+        return max(found, key=lambda one: ROLES.index(one.role))
+    return None if told.ask_everybody else Login("visitor", VIEWER)
+
+
+def is_admin() -> bool:
+    """True when this visitor may do what an admin may, now."""
+    found = login()
+    return found is not None and found.role == ADMIN
+
+
+def allows(action: str) -> bool:
+    """True when this visitor's role allows an action of roles.NEEDED, now."""
+    if is_admin():
+        return True
+    found = login()
+    return found is not None and found.role != ADMIN and may(found.role, action)
 
 
 def require_admin() -> None:
@@ -49,60 +94,93 @@ def require_admin() -> None:
     told = settings()
     oidc = _oidc()
     if is_admin():
-        if oidc and _is_named(told):
+        if oidc or _by_password(told):
             _who("right")
         return
-    if not (oidc or _has_password(told)):
+    if not (oidc or _people(told)):
         st.warning(SET_SOMETHING, icon=":material/lock:")
         st.stop()
     with st.container(width=420):
         st.html("<h1 style='font-size:22px'>Admin</h1>")
-        if oidc:
-            _login(oidc)
-        if _has_password(told):
-            _ask_for_password("Admin password", _ADMIN, lambda given: _is_admin_password(given, told))
+        _ways_in(told, oidc, ADMIN)
     st.stop()
 
 
-def is_admin() -> bool:
-    """True when this visitor may do what an admin may, now."""
-    told, oidc = settings(), _oidc()
-    if not (oidc or _has_password(told)):
-        return is_local(st.context.ip_address, st.context.headers)
-    return bool(oidc) and _is_named(told) or _has_password(told) and _has_passed(_ADMIN, told)
+def asks(action: str) -> Callable[[Callable], Callable]:
+    """A decorator: what it wraps does nothing but say why when the visitor's role does not allow the action (a name in
+    roles.NEEDED) at the moment it is carried out, and is done in the visitor's name where it does.
+
+    For buttons, callbacks and fragments: Streamlit runs the latter two without the lines of the page above them.
+    """
+    return _asking(lambda: allows(action), NEEDED[action])
 
 
 def for_admins(action: Callable) -> Callable:
-    """An action that does nothing but say why when the visitor is no admin at the moment it is carried out.
+    """An action that only an admin may carry out, checked like `asks`."""
+    return _asking(is_admin, ADMIN)(action)
 
-    For callbacks and fragments, which Streamlit runs without the lines of the page above them.
+
+def _asking(may_act: Callable[[], bool], role: str) -> Callable[[Callable], Callable]:
+    def asking(action: Callable) -> Callable:
+        @wraps(action)
+        def checked(*args, **kwargs):
+            if not may_act():
+                st.toast(REFUSED.format(role=role), icon=":material/lock:")
+                return None
+            with audit.acting_as(*_actor()):
+                return action(*args, **kwargs)
+
+        return checked
+
+    return asking
+
+
+def _actor() -> tuple[str, str]:
+    found = login()
+    return (found.who, found.role) if found else ("visitor", "")
+
+
+def exporting(make: Callable[[], bytes | str], what: str, workspace) -> Callable[[], bytes | str]:
+    """A download of many people's data, made when it is clicked: its role counts then too, and it is written down.
+
+    Streamlit makes such a file in a thread that knows no session; therefore who asks, and until when, is kept here.
     """
+    asked_by = login() if allows("export a cohort") else None
+    who, role, until = (asked_by.who, asked_by.role, asked_by.until) if asked_by else ("visitor", VIEWER, 0.0)
 
-    @wraps(action)
-    def checked(*args, **kwargs):
-        if is_admin():
-            return action(*args, **kwargs)
-        st.toast(EXPIRED, icon=":material/lock:")
-        return None
+    def checked() -> bytes | str:
+        if time.time() > until:
+            raise Echo2ECGError("Your session has ended, so nothing was exported.", "Log in again and repeat it.")
+        with audit.acting_as(who, role):
+            audit.record(workspace, "export", what=what)
+        return make()
 
     return checked
+
+
+def offer(action: str, words: str) -> bool:
+    """True where the visitor's role allows an action; else says whom to ask, with a way to log in."""
+    if allows(action):
+        return True
+    st.caption(words)
+    told, oidc = settings(), _oidc()
+    if oidc or _people(told):
+        with st.popover("Log in", icon=":material/login:", type="tertiary"):
+            _ways_in(told, oidc, NEEDED[action])
+    return False
 
 
 def require_login() -> None:
     """Where the settings ask everybody: let who is logged in pass, ask anybody else and stop here."""
     told = settings()
-    if not told.ask_everybody or is_admin() or _has_passed(_VIEWER, told):
+    if not told.ask_everybody or login() is not None:
         return
     oidc = _oidc()
-    if oidc and st.user.is_logged_in:
-        return
     with st.container(width=420):
         st.html("<h1 style='font-size:22px'>Echo2ECG Explorer</h1>")
-        if oidc:
-            _login(oidc)
-        if told.viewer_password_hash or _has_password(told):
-            _ask_for_password("Password", _VIEWER, lambda given: _is_viewer_password(given, told))
-        elif not oidc:
+        if oidc or _people(told):
+            _ways_in(told, oidc, VIEWER)
+        else:
             st.warning(SET_SOMETHING, icon=":material/lock:")
     st.stop()
 
@@ -115,7 +193,10 @@ def why_not_open_to_all(address: str | None, told: Settings | None = None, oidc:
         told: Of this machine unless given. oidc: Likewise.
     """
     told = settings() if told is None else told
-    guarded = bool(_oidc() if oidc is None else oidc) or _has_password(told)
+    try:
+        guarded = bool(_oidc() if oidc is None else oidc) or any(p.role == ADMIN for p in _people(told))
+    except Echo2ECGError as error:
+        return str(error)
     if guarded or _is_loopback(address or ""):
         return ""
     return (
@@ -164,14 +245,31 @@ def _oidc() -> tuple[str, ...]:
     return ("", *named) if "client_id" in auth or not named else named
 
 
-def _is_named(told: Settings) -> bool:
-    """True for somebody who logged in with an address that the settings name and the provider calls verified."""
-    return _is_listed(told) and _is_verified(told)
+def _by_oidc(told: Settings) -> Login | None:
+    """Who logged in by OIDC less than eight hours ago, with the highest role that their address or a claim gives."""
+    if not st.user.is_logged_in:
+        return None
+    began = st.user.get("iat") or st.session_state.setdefault("oidc_seen_at", time.time())
+    until = float(began) + 3600 * HOURS
+    if time.time() >= until:
+        return None
+    roles = {VIEWER}
+    if _is_verified(told):
+        roles |= {role for role in (RESEARCHER, ADMIN) if _is_listed(told, role)}
+    if told.role_claim:
+        given = st.user.get(told.role_claim) or ()
+        values = {given} if isinstance(given, str) else {str(value) for value in given}
+        pairs = (pair.partition("=") for pair in told.role_values.split(",") if "=" in pair)
+        roles |= {role.strip() for value, _, role in pairs if value.strip() in values and role.strip() in ROLES}
+    found = Login(str(st.user.get("email") or st.user.get("sub") or "somebody"), max(roles, key=ROLES.index), until)
+    _remember(found)
+    return found
 
 
-def _is_listed(told: Settings) -> bool:
-    admins = {address.strip().lower() for address in told.admin_users.split(",") if address.strip()}
-    return st.user.is_logged_in and str(st.user.get("email", "")).lower() in admins
+def _is_listed(told: Settings, role: str = ADMIN) -> bool:
+    listed = told.admin_users if role == ADMIN else told.researcher_users
+    addresses = {address.strip().lower() for address in listed.split(",") if address.strip()}
+    return st.user.is_logged_in and str(st.user.get("email", "")).lower() in addresses
 
 
 def _is_verified(told: Settings) -> bool:
@@ -181,24 +279,48 @@ def _is_verified(told: Settings) -> bool:
 
 def _who(place: str) -> None:
     """Who is logged in, and the way out."""
+    found = login()
     with st.container(key="logged_in", horizontal=True, horizontal_alignment=place, vertical_alignment="center"):
-        if st.user.get("email"):
-            st.html(f"<div class='e2e-facts'>Logged in as {escape(str(st.user['email']))}</div>", width="content")
-        st.button("Log out", icon=":material/logout:", type="tertiary", on_click=st.logout)
+        if found:
+            st.html(f"<div class='e2e-facts'>Logged in as {escape(found.who)} ({found.role})</div>", width="content")
+        st.button("Log out", icon=":material/logout:", type="tertiary", on_click=_log_out)
 
 
-def _login(providers: tuple[str, ...]) -> None:
-    if st.user.is_logged_in:
-        st.warning(NOT_VERIFIED if _is_listed(settings()) else NOT_AN_ADMIN, icon=":material/lock:")
+def _log_out() -> None:
+    found = login()
+    st.session_state.pop(_PASSED, None)
+    st.session_state.pop(_SEEN, None)
+    if found:
+        _write_down("log out", found)
+    if _oidc() and st.user.is_logged_in:
+        st.logout()
+
+
+def _ways_in(told: Settings, oidc: tuple[str, ...], wanted: str) -> None:
+    """What somebody can do who lacks a role: what is missing where they are logged in, and the logins."""
+    found = login()
+    if oidc and st.user.is_logged_in and found is not None:
+        not_verified = _is_listed(told, wanted if wanted != VIEWER else ADMIN) and not _is_verified(told)
+        st.warning(NOT_VERIFIED if not_verified else NOT_AN_ADMIN, icon=":material/lock:")
         _who("left")
-        return
-    for name in providers:
-        label = f"Log in with {name}" if name else "Log in"
-        st.button(label, type="primary", icon=":material/login:", on_click=st.login, args=(name,) if name else ())
+    elif _by_password(told):
+        st.warning(
+            f"**You are logged in as {found.role if found else VIEWER}.** This asks for the role {wanted}: whoever "
+            "runs this server gives it to you.",
+            icon=":material/lock:",
+        )
+        _who("left")
+    else:
+        for name in oidc:
+            label = f"Log in with {name}" if name else "Log in"
+            st.button(label, type="primary", icon=":material/login:", on_click=st.login, args=(name,) if name else ())
+    if _people(told):
+        _ask_for_password(told, "Password" if wanted != ADMIN or told.people_file else "Admin password")
 
 
-def _ask_for_password(label: str, key: str, is_right: Callable[[str], bool]) -> None:
-    with st.form(f"{key}_form", border=False):
+def _ask_for_password(told: Settings, label: str) -> None:
+    with st.form("login_form", border=False):
+        name = st.text_input("Name", autocomplete="username").strip() if told.people_file else None
         given = st.text_input(label, type="password", autocomplete="current-password")
         entered = st.form_submit_button("Open", type="primary")
     if not (entered and given):
@@ -210,11 +332,14 @@ def _ask_for_password(label: str, key: str, is_right: Callable[[str], bool]) -> 
         )
         return
     with errors_in_words(), st.spinner("Checking …"):
-        right = is_right(given)
-        _attempts.count(address, right)
-        if right:
-            st.session_state[key] = (time.time() + 3600 * HOURS, _fingerprint(settings()))
+        person = _person_behind(told, name, given)
+        _attempts.count(address, person is not None)
+        if person:
+            until = time.time() + 3600 * HOURS
+            st.session_state[_PASSED] = (person, until)
+            _remember(Login(person.name, person.role, until))
             st.rerun()
+        _write_down("wrong password", Login("somebody", ""))
         st.error("This is not the password.", icon=":material/lock:")
 
 
@@ -223,30 +348,52 @@ def _address() -> str:
     return st.context.ip_address or "localhost"
 
 
-def _has_password(told: Settings) -> bool:
-    return bool(told.admin_password or told.admin_password_hash)
-
-
-def _is_admin_password(given: str, told: Settings) -> bool:
+def _people(told: Settings) -> tuple[Person, ...]:
+    """Everybody who can log in by password: of the file, and those of the settings, who have no names of their own."""
+    people = read_people(told.people_file) if told.people_file else ()
     if told.admin_password_hash:
-        return passwords.matches_hash(given, told.admin_password_hash.get_secret_value())
-    return told.admin_password is not None and passwords.matches(given, told.admin_password.get_secret_value())
+        people += (Person("admin", ADMIN, told.admin_password_hash.get_secret_value()),)
+    elif told.admin_password:
+        people += (Person("admin", ADMIN, f"plain:{told.admin_password.get_secret_value()}"),)
+    if told.viewer_password_hash:
+        people += (Person("viewer", VIEWER, told.viewer_password_hash.get_secret_value()),)
+    return people
 
 
-def _is_viewer_password(given: str, told: Settings) -> bool:
-    wanted = told.viewer_password_hash
-    return (
-        bool(wanted)
-        and passwords.matches_hash(given, wanted.get_secret_value())
-        or (_has_password(told) and _is_admin_password(given, told))
-    )
+def _person_behind(told: Settings, name: str | None, given: str) -> Person | None:
+    """Who has this password; a name that nobody has takes as long as one that somebody has."""
+    asked = [person for person in _people(told) if name is None or person.name == name]
+    for person in asked or [Person("", VIEWER, _NOBODY_HASH)]:
+        if person.password_hash.startswith("plain:"):
+            right = passwords.matches(given, person.password_hash.removeprefix("plain:"))
+        else:
+            right = passwords.matches_hash(given, person.password_hash)
+        if right and person.name:
+            return person
+    return None
 
 
-def _has_passed(key: str, told: Settings) -> bool:
-    """True for eight hours after the right password, as long as it is still the password."""
-    until, fingerprint = st.session_state.get(key, (0.0, 0))
-    return time.time() < until and fingerprint == _fingerprint(told)
+def _by_password(told: Settings) -> Login | None:
+    """Who gave the right password less than eight hours ago, as long as name, role and password are still the same."""
+    person, until = st.session_state.get(_PASSED, (None, 0.0))
+    if person is None or time.time() >= until or person not in _people(told):
+        return None
+    return Login(person.name, person.role, until)
 
 
-def _fingerprint(told: Settings) -> int:
-    return hash((told.admin_password, told.admin_password_hash, told.viewer_password_hash))
+def _remember(found: Login) -> None:
+    """Write a login down, once a session of the browser and login."""
+    if st.session_state.get(_SEEN) != (found.who, found.role):
+        st.session_state[_SEEN] = (found.who, found.role)
+        _write_down("log in", found)
+
+
+def _write_down(action: str, who: Login) -> None:
+    """A login that cannot be written down (the disk is full, the workspace read-only) still opens: who mends it needs
+    it."""
+    from pages.ui import resources
+
+    place = resources.workspace()
+    if place.exists():
+        with audit.acting_as(who.who, who.role):
+            audit.record_if_possible(place, action)

@@ -104,11 +104,11 @@ def _failure(workspace: Workspace) -> None:
 
 def _put_away(job_id: int) -> None:
     """Out of everybody's sight for an admin (asked again at the click: a login ends), else out of this visitor's."""
-    if not admin_gate.is_admin():
+    if not admin_gate.allows("dismiss a job"):
         session.hide_failure(job_id)
         return
     with errors_in_words():
-        dismiss(resources.workspace(), job_id)
+        admin_gate.asks("dismiss a job")(dismiss)(resources.workspace(), job_id)
 
 
 def _demo(job: Job) -> bool:

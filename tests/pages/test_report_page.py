@@ -12,7 +12,7 @@ from echo2ecg_core.figures.scores import difference_with_interval
 from echo2ecg_core.reports import folder as reports
 from echo2ecg_core.store import jobs
 from echo2ecg_core.store.database import Workspace
-from pages.ui import resources
+from pages.ui import admin_gate, resources
 from pages.ui.report.charts import show
 from tests.report_fixture import made_up_report, write_report
 from tests.small_workspace import MODEL_ID, register_model
@@ -28,6 +28,7 @@ def workspace(tmp_path, monkeypatch) -> Workspace:
         pass
     register_model(made)
     monkeypatch.setattr(resources, "workspace", lambda: made)
+    monkeypatch.setattr(admin_gate, "is_local", lambda peer, headers: True)
     monkeypatch.setattr(reports, "program_version", lambda: "0.1.0")
     return made
 
@@ -59,6 +60,12 @@ def test_without_a_model_the_page_says_so(page, tmp_path, monkeypatch):
     page.run()
     assert not page.exception and "No model yet" in words(page) and not page.button
     assert not (tmp_path / "nothing").exists()
+
+
+def test_a_visitor_without_the_role_is_told_whom_to_ask(page, workspace, monkeypatch):
+    monkeypatch.setattr(admin_gate, "is_local", lambda peer, headers: False)
+    page.run()
+    assert not page.button and "A researcher or an admin can have it evaluated" in words(page)
 
 
 def test_without_a_report_a_button_queues_the_evaluation_once(page, workspace, monkeypatch):

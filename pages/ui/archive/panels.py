@@ -14,7 +14,7 @@ from echo2ecg_core.store import jobs
 from echo2ecg_core.store.catalog import Catalog
 from echo2ecg_core.store.database import Workspace
 from echo2ecg_core.store.jobs import Job
-from pages.ui.admin_gate import for_admins
+from pages.ui.admin_gate import asks
 from pages.ui.archive import import_session
 from pages.ui.archive.preview import what_columns_mean, what_lies_there, what_will_happen
 from pages.ui.errors import errors_in_words, plain
@@ -81,10 +81,15 @@ def form(workspace: Workspace) -> None:
         if st.button("Import", type="primary", icon=":material/download:", disabled=not ready):
             with errors_in_words():
                 told = {name: vars(c) for name, c in import_session.told_columns(path).items()}
-                jobs.queue(workspace, "import", place | parameters | ({"map": told} if told else {}))
-                jobs.start_worker(workspace)
-                import_session.forget()
-                st.rerun()
+                _queue(workspace, place | parameters | ({"map": told} if told else {}))
+
+
+@asks("import")
+def _queue(workspace: Workspace, parameters: dict) -> None:
+    jobs.queue(workspace, "import", parameters)
+    jobs.start_worker(workspace)
+    import_session.forget()
+    st.rerun()
 
 
 def _uploaded(workspace: Workspace) -> tuple[dict, str]:
@@ -183,7 +188,7 @@ def _one(workspace: Workspace, job: Job, *, newest: bool) -> None:
                 "Stop",
                 key=f"stop_{job.job_id}",
                 icon=":material/stop:",
-                on_click=for_admins(jobs.cancel),
+                on_click=asks("stop a job")(jobs.cancel),
                 args=(workspace, job.job_id),
             )
         elif job.state in ("failed", "cancelled"):
@@ -191,7 +196,7 @@ def _one(workspace: Workspace, job: Job, *, newest: bool) -> None:
                 "Resume",
                 key=f"resume_{job.job_id}",
                 icon=":material/resume:",
-                on_click=for_admins(_resume),
+                on_click=_resume,
                 args=(workspace, job.job_id),
             )
         report = import_report(workspace, job.job_id)
@@ -240,6 +245,7 @@ def _refused(report: dict | None, job_id: int) -> None:
     )
 
 
+@asks("resume a job")
 def _resume(workspace: Workspace, job_id: int) -> None:
     jobs.resume(workspace, job_id)
     jobs.start_worker(workspace)

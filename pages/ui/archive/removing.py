@@ -28,11 +28,15 @@ def removing(workspace: Workspace) -> None:
             if id:
                 st.html(f"<div class='e2e-plan'>{_words(look(workspace, kind, id))}</div>")
                 if st.button("Take out", icon=":material/delete:", key="remove_now"):
-                    admin_gate.require_admin()
-                    import_session.tell_removed(remove(workspace, **{kind: id}).sentence())
-                    st.rerun()
+                    _remove(workspace, kind, id)
     if done := import_session.removed():
         st.success(plain(done), icon=":material/check:")
+
+
+@admin_gate.asks("remove")
+def _remove(workspace: Workspace, kind: str, id: str) -> None:
+    import_session.tell_removed(remove(workspace, **{kind: id}).sentence())
+    st.rerun()
 
 
 def _words(goes: Removed) -> str:

@@ -33,7 +33,7 @@ CHART = {
     "modeBarButtonsToRemove": ["select2d", "zoomIn2d", "zoomOut2d", "autoScale2d", "toImage"],
 }
 COMPARED = ("lvef", "lvedv", "lavi", "ivsd")
-ASK_AN_ADMIN = "An admin can have it drawn: everybody sees the same map."
+ASK_AN_ADMIN = "A researcher or an admin can have it drawn: everybody sees the same map."
 CAPTION = "UMAP: 15 neighbours, min. distance 0.1, seed 7. Near means similar; distances between groups mean little."
 
 
@@ -69,9 +69,9 @@ def no_map(card: ModelCard | None) -> None:
     st.info(
         "No map of this model yet. Drawing takes about a minute and goes on in the background.", icon=":material/map:"
     )
-    if not admin_gate.is_admin():
-        st.caption(ASK_AN_ADMIN)
-    elif st.button("Draw the map", type="primary", icon=":material/scatter_plot:"):
+    if admin_gate.offer("draw the map", ASK_AN_ADMIN) and st.button(
+        "Draw the map", type="primary", icon=":material/scatter_plot:"
+    ):
         _queue()
 
 
@@ -79,13 +79,13 @@ def redraw(n_undrawn: int) -> None:
     """Offer a new drawing once the archive has grown."""
     if (
         n_undrawn
-        and admin_gate.is_admin()
+        and admin_gate.allows("draw the map")
         and st.button(f"Draw again with {n_undrawn} more", icon=":material/refresh:")
     ):
         _queue()
 
 
-@admin_gate.for_admins
+@admin_gate.asks("draw the map")
 def _queue() -> None:
     jobs.queue(resources.workspace(), "map")
     jobs.start_worker(resources.workspace())
@@ -167,16 +167,22 @@ def export_menu(points: pd.DataFrame, colour: str, card: ModelCard) -> None:
                 on_click="ignore",
                 width="stretch",
             )
-        st.download_button(
-            "Points (CSV)",
-            lambda: without_formulas(points).to_csv(index=False),
-            f"{stem}.csv",
-            "text/csv",
-            key="download_map_csv",
-            type="tertiary",
-            on_click="ignore",
-            width="stretch",
-        )
+        if admin_gate.allows("export a cohort"):
+            st.download_button(
+                "Points (CSV)",
+                _table(points, "map"),
+                f"{stem}.csv",
+                "text/csv",
+                key="download_map_csv",
+                type="tertiary",
+                on_click="ignore",
+                width="stretch",
+            )
+
+
+def _table(points: pd.DataFrame, what: str):
+    """What makes a table of many people's points, at the click and for whom it may be made."""
+    return admin_gate.exporting(lambda: without_formulas(points).to_csv(index=False), what, resources.workspace())
 
 
 def your_ecg(prediction: Prediction | None, card: ModelCard, layout: str) -> YourEcg | None:
@@ -274,14 +280,15 @@ def selection(points: pd.DataFrame, inside: pd.Series) -> None:
             f"{chosen.patient_id.nunique()} patients</div>",
             width="stretch",
         )
-        st.download_button(
-            "CSV",
-            lambda: without_formulas(chosen).to_csv(index=False),
-            "selection.csv",
-            "text/csv",
-            icon=":material/download:",
-            on_click="ignore",
-        )
+        if admin_gate.allows("export a cohort"):
+            st.download_button(
+                "CSV",
+                _table(chosen, "selection of the map"),
+                "selection.csv",
+                "text/csv",
+                icon=":material/download:",
+                on_click="ignore",
+            )
         if st.button("Clear", type="tertiary"):
             browse_session.clear_selection()
             st.rerun()

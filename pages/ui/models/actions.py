@@ -8,7 +8,7 @@ from echo2ecg_core.store import jobs
 from echo2ecg_core.store.database import Workspace
 from echo2ecg_core.store.model_registry import ModelCard, ModelRegistry
 from echo2ecg_core.training.promote import promote as promote_model
-from pages.ui.admin_gate import for_admins
+from pages.ui.admin_gate import asks
 from pages.ui.errors import errors_in_words, plain, sentence
 
 
@@ -42,11 +42,11 @@ def promote(workspace: Workspace, model_id: str) -> None:
             if why := why_no_studies(new):
                 st.info(f"Similar studies will not be there. {sentence(why)}", icon=":material/info:")
             if st.button("Promote", key="promote_now", type="primary", icon=":material/publish:"):
-                for_admins(promote_model)(workspace, new.model_id)
+                asks("promote")(promote_model)(workspace, new.model_id)
                 st.rerun()
 
 
-@for_admins
+@asks("prepare a model")
 def prepare(workspace: Workspace, model_id: str) -> None:
     """Queue the job that makes vectors, readouts and map of a model."""
     jobs.queue(workspace, "prepare", {"model": model_id})
@@ -54,7 +54,7 @@ def prepare(workspace: Workspace, model_id: str) -> None:
     st.rerun()
 
 
-@for_admins
+@asks("evaluate")
 def evaluate(workspace: Workspace, model_id: str) -> None:
     """Queue the evaluation of a model."""
     jobs.queue(workspace, "evaluate", {"model": model_id})

@@ -12,6 +12,7 @@ from echo2ecg_core.intake.archives import import_report, keep_upload
 from echo2ecg_core.store import jobs
 from echo2ecg_core.store.database import Workspace
 from echo2ecg_core.store.model_registry import ModelCard, ModelRegistry
+from pages.ui.admin_gate import asks
 from pages.ui.errors import errors_in_words, plain, sentence
 from pages.ui.models import actions as model_actions
 from pages.ui.models import second_readers
@@ -208,6 +209,7 @@ def import_form(workspace: Workspace) -> None:
                 )
 
 
+@asks("import weights")
 def _queue(workspace: Workspace, files: list, paths: str, told: dict) -> None:
     if files:
         source = {"uploads": [keep_upload(workspace, file.name, file.getvalue()) for file in files]}

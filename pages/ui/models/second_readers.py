@@ -10,6 +10,7 @@ from echo2ecg_core.figures.notation import MISSING, number
 from echo2ecg_core.store import jobs
 from echo2ecg_core.store.database import Workspace
 from echo2ecg_core.store.model_registry import ModelCard
+from pages.ui.admin_gate import asks
 from pages.ui.errors import errors_in_words, plain
 
 JOBS = {  # kind of ready model -> (job, button, help)
@@ -26,13 +27,11 @@ def panel(workspace: Workspace, card: ModelCard) -> None:
         if facts["reads"] == "ECG":
             on = st.toggle("Answers beside the active model", value=is_on(card), key=f"second_{card.model_id}")
             if on != is_on(card):
-                switch(card, on)
+                asks("second reader")(switch)(card, on)
                 st.rerun()
         for kind, label, told in JOBS.get(facts["kind"], ()):
             if st.button(label, help=told, key=f"{kind}_{card.model_id}"):
-                jobs.queue(workspace, kind, {"model": card.model_id})
-                jobs.start_worker(workspace)
-                st.rerun()
+                _queue(workspace, kind, card.model_id)
     manifest = card.manifest()
     st.markdown(
         f"**{plain(facts['can'])}.** Trained on {plain(facts['trained_on'])}. Its authors left out: "
@@ -46,6 +45,13 @@ def panel(workspace: Workspace, card: ModelCard) -> None:
         st.dataframe(pd.DataFrame([_curve_row(facts["kind"], *entry) for entry in curves.items()]), hide_index=True)
     with st.expander(f"Manifest of {card.name} {card.model_id}", icon=":material/description:"):
         st.json(manifest, expanded=1)
+
+
+@asks("second reader")
+def _queue(workspace: Workspace, kind: str, model_id: str) -> None:
+    jobs.queue(workspace, kind, {"model": model_id})
+    jobs.start_worker(workspace)
+    st.rerun()
 
 
 def _curve_row(kind: str, name: str, found: dict) -> dict:

@@ -13,13 +13,14 @@ from echo2ecg_core.reports.html_page import split_words, window_words
 from echo2ecg_core.store import jobs
 from echo2ecg_core.store.model_registry import ModelCard, ModelRegistry
 from echo2ecg_core.store.splits import JUDGED_SPLITS
-from pages.ui import panels, resources
+from pages.ui import admin_gate, panels, resources
 from pages.ui.errors import plain
 from pages.ui.report import report_session
 
 STYLE = panels.ASSETS / "report.css"
 PURPOSE = "How well the model reads echo findings from an ECG, on patients it has never seen."
 VALIDATION_PURPOSE = "How well the model reads echo findings from an ECG, on patients its readouts were calibrated on."
+ASK_A_RESEARCHER = "A researcher or an admin can have it evaluated: everybody sees the same report."
 SYNTHETIC_HELP = "Simulated hearts only: these numbers say nothing about real patients."
 
 
@@ -115,12 +116,17 @@ def _running() -> bool:
 
 def evaluate_button(card: ModelCard, label: str, split: str = "test") -> None:
     """The button that queues the evaluation of a model."""
-    if st.button(label, type="primary", icon=":material/query_stats:"):
-        jobs.queue(
-            resources.workspace(), "evaluate", {"model": card.model_id} | ({} if split == "test" else {"split": split})
-        )
-        jobs.start_worker(resources.workspace())
-        st.rerun()
+    if admin_gate.offer("evaluate", ASK_A_RESEARCHER) and st.button(
+        label, type="primary", icon=":material/query_stats:"
+    ):
+        _queue(card.model_id, split)
+
+
+@admin_gate.asks("evaluate")
+def _queue(model_id: str, split: str) -> None:
+    jobs.queue(resources.workspace(), "evaluate", {"model": model_id} | ({} if split == "test" else {"split": split}))
+    jobs.start_worker(resources.workspace())
+    st.rerun()
 
 
 def evaluate_again(model_id: str, split: str) -> None:

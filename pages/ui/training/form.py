@@ -20,6 +20,7 @@ from echo2ecg_core.training import runs
 from echo2ecg_core.training.runs import Run
 from echo2ecg_core.training.settings import TRAINING_PRESETS, TrainingSettings, training_settings
 from pages.ui import resources
+from pages.ui.admin_gate import asks
 from pages.ui.errors import plain
 
 POOLINGS = {
@@ -76,9 +77,14 @@ def plan_and_start(workspace: Workspace, place) -> None:
     with place:
         feasible = _plan(workspace, st.session_state[_PRESET], chosen)
         if st.button("Start run", type="primary", icon=":material/play_arrow:", width="stretch", disabled=not feasible):
-            jobs.queue(workspace, "train", {"preset": st.session_state[_PRESET], "set": chosen, "name": ""})
-            jobs.start_worker(workspace)
-            st.rerun()
+            _start(workspace, st.session_state[_PRESET], chosen)
+
+
+@asks("train")
+def _start(workspace: Workspace, preset: str, chosen: dict) -> None:
+    jobs.queue(workspace, "train", {"preset": preset, "set": chosen, "name": ""})
+    jobs.start_worker(workspace)
+    st.rerun()
 
 
 def clone(run: Run) -> None:

@@ -14,7 +14,7 @@ from echo2ecg_core.store import jobs
 from echo2ecg_core.store.database import Workspace
 from echo2ecg_core.training import runs
 from echo2ecg_core.training.runs import Run
-from pages.ui.admin_gate import for_admins
+from pages.ui.admin_gate import asks
 from pages.ui.errors import errors_in_words, plain
 from pages.ui.sidebar import JOB_NAMES
 from pages.ui.training import form as training_form
@@ -91,15 +91,17 @@ def _head(workspace: Workspace, run: Run) -> None:
             st.button(
                 "Stop",
                 icon=":material/stop:",
-                on_click=for_admins(jobs.cancel),
+                on_click=asks("stop a job")(jobs.cancel),
                 args=(workspace, run.job.job_id),
                 help="The last checkpoint is kept; Resume goes on from there.",
             )
         elif run.state in ("failed", "cancelled") and run.job:
-            st.button("Resume", icon=":material/resume:", on_click=for_admins(_resume), args=(workspace, run.name))
+            st.button("Resume", icon=":material/resume:", on_click=resume, args=(workspace, run.name))
 
 
-def _resume(workspace: Workspace, name: str) -> None:
+@asks("resume a job")
+def resume(workspace: Workspace, name: str) -> None:
+    """Queue a failed or stopped run again; it goes on from its checkpoint."""
     runs.resume(workspace, name)
     jobs.start_worker(workspace)
 

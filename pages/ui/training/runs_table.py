@@ -8,14 +8,13 @@ import pandas as pd
 import streamlit as st
 
 from echo2ecg_core.figures.notation import DASH, date, duration, number
-from echo2ecg_core.store import jobs
 from echo2ecg_core.store.database import Workspace
 from echo2ecg_core.training import runs
 from pages.ui import resources
 from pages.ui.errors import errors_in_words
 from pages.ui.models import actions as model_actions
 from pages.ui.training import form as training_form
-from pages.ui.training.panels import STATES
+from pages.ui.training.panels import STATES, resume
 
 _TABLE, _ROUND, _CLONED = "runs_table", "runs_round", "run_to_clone"
 
@@ -132,8 +131,7 @@ def _actions(workspace: Workspace, listed: pd.DataFrame, chosen: pd.DataFrame) -
         help="Go on from the last checkpoint",
     ):
         with errors_in_words():
-            runs.resume(workspace, one.run)
-            jobs.start_worker(workspace)
+            resume(workspace, one.run)
             st.rerun()
     promotable = one is not None and one.model_id is not None and not one.active
     if st.button(
