@@ -6,10 +6,10 @@ import dataclasses
 import streamlit as st
 
 from echo2ecg_core.answers.search import candidates, nearest_ecgs, patient_of, search
-from echo2ecg_core.answers.study_view import view_study
+from echo2ecg_core.answers.study_view import own_study
 from pages.ui import resources, session
 from pages.ui.errors import errors_in_words
-from pages.ui.studies import browse_session
+from pages.ui.studies import browse_session, filters, open_study
 from pages.ui.studies import panels as study_panels
 from pages.ui.studies import wall_motion as wall_motion_panel
 from pages.ui.studies import words as study_words
@@ -24,13 +24,14 @@ if card is None or (start is None and (record is None or why)):
 
 facts_place = st.container(key="study_facts")
 left, right = st.columns((352, 796), gap=28)
-prediction = None
+prediction = own = own_echo = None
 with errors_in_words(), right, st.spinner("Reading the ECG …"):
     if record is not None:
         prediction = resources.prediction(record, card, insist=session.insists())
+        own, own_echo = patient_of(record, workspace), own_study(record, workspace)
 report = prediction.as_json() if prediction else study_words.NO_REPORT
 
-hits, similarity, study_id = [], None, start
+hits, listed, similarity, study_id = [], [], None, start
 with errors_in_words(), left, st.container(key="hits"):
     if start:
         study_words.start_facts(facts_place, start, why)
@@ -38,10 +39,10 @@ with errors_in_words(), left, st.container(key="hits"):
             study_words.no_studies(why)
         else:
             ecgs = nearest_ecgs(start, workspace)
+            listed = [hit.study_id for hit in ecgs if hit.study_id]
             study_words.ecgs_of_study(ecgs, study_panels.ecg_hit_table(ecgs))
     elif prediction:
-        own = patient_of(record, workspace)
-        study_panels.filter_controls(own)
+        filters.controls(own)
         left_out = own if browse_session.leaves_out_own_patient() else None
         chosen = dataclasses.replace(browse_session.filters(), not_patient=left_out)
         left_over = candidates(workspace, chosen)
@@ -50,18 +51,26 @@ with errors_in_words(), left, st.container(key="hits"):
         if hits:
             study_words.export_hits(export_place, prediction, hits)
             row = study_panels.hit_table(hits, report, own)
-            study_id, similarity = hits[row].study_id, hits[row].similarity
+            study_id, similarity, listed = hits[row].study_id, hits[row].similarity, [hit.study_id for hit in hits]
             st.caption(study_words.SIMILARITY)
         else:
-            study_panels.no_hits(left_over)
+            filters.no_hits(left_over)
 
 if hits:
     with errors_in_words(), left, st.container(key="agreement"):
         study_panels.agreement_table(hits, report)
 if study_id:
-    with errors_in_words(), right:
-        view = view_study(study_id, workspace, resources.loaded_model(card))
-        study_panels.study_head(view, similarity)
-        study_panels.play(view, lambda by: browse_session.move_hit(by, row, len(hits)) if hits else None)
-        wall_motion_panel.show(view.study)
-        study_panels.verdict_table(view.study.phenotypes, report["phenotypes"])
+    view = None
+    with errors_in_words(), right, st.container(key="open_study"):
+        view = resources.study_view(study_id, card)
+        open_study.head(view, similarity)
+        beside = open_study.beside_controls(study_id, own_echo, listed)
+        open_study.play(
+            view,
+            resources.study_view(beside, card) if beside else None,
+            (lambda by: browse_session.move_hit(by, row, len(hits))) if hits else None,
+        )
+    if view:
+        with right, st.container(key="compared"):
+            wall_motion_panel.show(view.study)
+            open_study.verdict_table(view, record, own, report["phenotypes"])

@@ -5,7 +5,8 @@ hits. Filters choose the candidates before the search, so ten studies come back 
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from datetime import date
 
 import numpy as np
 import pandas as pd
@@ -35,6 +36,8 @@ class Filters:
         age_years: Lowest and highest age, both included.
         phenotypes: Field name -> lowest and highest measured value, both included; an unmeasured study does not pass.
         rhythm, conduction: Key of `findings.RHYTHMS`, of `findings.CONDUCTIONS`; a study without it does not pass.
+        cohort, split: Name of its cohort, of its patient's split.
+        dates: First and last day of the echo, both included, either open; a study without a day does not pass.
     """
 
     not_patient: str | None = None
@@ -44,6 +47,9 @@ class Filters:
     phenotypes: Mapping[str, tuple[float, float]] = field(default_factory=dict)
     rhythm: str | None = None
     conduction: str | None = None
+    cohort: str | None = None
+    split: str | None = None
+    dates: tuple[date | None, date | None] | None = None
 
 
 @dataclass(frozen=True)
@@ -228,6 +234,37 @@ def _hit(catalog: Catalog, rank: int, study: pd.Series, cosine: float) -> Hit:
     )
 
 
+def filter_words(filters: Filters) -> dict[str, Filters]:
+    """Every filter but `not_patient` in words, as `Candidates.removed` names it, and the filters without it."""
+    words = {
+        f"Has {VIEWS[view]}": replace(filters, views=tuple(v for v in filters.views if v != view))
+        for view in filters.views
+    }
+    single = {
+        "sex": f"Sex {filters.sex}",
+        "age_years": "Age {:g}–{:g}".format(*(filters.age_years or (0, 0))),
+        "rhythm": RHYTHMS.get(filters.rhythm or "", ""),
+        "conduction": CONDUCTIONS.get(filters.conduction or "", ""),
+        "cohort": f"Cohort {filters.cohort}",
+        "split": f"Split {filters.split}",
+        "dates": _dates_in_words(filters.dates),
+    }
+    words |= {told: replace(filters, **{name: None}) for name, told in single.items() if getattr(filters, name)}
+    for name in filters.phenotypes:
+        others = {n: limits for n, limits in filters.phenotypes.items() if n != name}
+        words[_limits_in_words(name, filters)] = replace(filters, phenotypes=others)
+    return words
+
+
+def _limits_in_words(name: str, filters: Filters) -> str:
+    return "{} {:g}–{:g}".format(PHENOTYPES[name].short, *filters.phenotypes[name])
+
+
+def _dates_in_words(dates: tuple[date | None, date | None] | None) -> str:
+    first, last = dates or (None, None)
+    return " ".join(["Echo", *([f"from {first}"] if first else []), *([f"until {last}"] if last else [])])
+
+
 def _conditions(known: Snapshot, filters: Filters) -> dict[str, np.ndarray]:
     """Filter in words -> which studies pass it."""
     studies, passes = known.studies, {}
@@ -244,7 +281,16 @@ def _conditions(known: Snapshot, filters: Filters) -> dict[str, np.ndarray]:
         passes[RHYTHMS[filters.rhythm]] = (studies.rhythm == filters.rhythm).to_numpy()
     if filters.conduction:
         passes[CONDUCTIONS[filters.conduction]] = (studies.conduction == filters.conduction).to_numpy()
+    if filters.cohort:
+        passes[f"Cohort {filters.cohort}"] = (studies.cohort == filters.cohort).to_numpy()
+    if filters.split:
+        passes[f"Split {filters.split}"] = (studies.split == filters.split).to_numpy()
+    if filters.dates:
+        first, last = filters.dates
+        days = known.study_days
+        inside = (days >= np.datetime64(first or date.min)) & (days <= np.datetime64(last or date.max))
+        passes[_dates_in_words(filters.dates)] = inside  # NaT is inside nothing
     for name, (low, high) in filters.phenotypes.items():
         column = studies[name] if name in studies else pd.Series(np.nan, studies.index)
-        passes[f"{PHENOTYPES[name].short} {low:g}–{high:g}"] = column.between(low, high).to_numpy()
+        passes[_limits_in_words(name, filters)] = column.between(low, high).to_numpy()
     return passes

@@ -1,10 +1,11 @@
-"""One echo study as a viewer shows it: clips by their weight, and a beat of the patient's ECG to orient by.
+"""One echo study as a viewer shows it: clips by their weight, and the patient's ECG to orient by.
 
 The weight is the share of a clip in the study's vector (attention pooling of the active model); without a model the
-order is that of the view list. The beat is not simultaneous with the clips: it is lead II of the patient's ECG nearest
-in time, one median beat from R wave to R wave.
+order is that of the view list. The ECG is lead II of the patient's ECG nearest in time, as recorded; it was not taken
+with the clips, so a viewer lays it R wave on R wave and says how many days lie between.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,21 +15,41 @@ from echo2ecg_core.ecg.record import LEADS, EcgRecord
 from echo2ecg_core.echo.clip import VIEWS
 from echo2ecg_core.store.catalog import Catalog, ClipRow, StudyRow
 from echo2ecg_core.store.database import Workspace
+from echo2ecg_core.store.snapshot import snapshot
 from echo2ecg_core.store.times import moments
 from echo2ecg_core.store.vectors import load_vectors
 
-BEAT_SAMPLES = 160
+FLAT_MV = 1e-3
+STRIP_HZ = 250.0  # enough for a trace a thousand pixels wide
+
+
+@dataclass(frozen=True)
+class EcgStrip:
+    """Lead II of an ECG for a strip under the clips.
+
+    Attributes:
+        ecg_id: The ECG.
+        days_apart: Days between ECG and study, None where a day is not known.
+        samples_mv: (n,) millivolts at `rate_hz`.
+        rate_hz: Samples a second.
+        r_times_s: Times of at least two R waves in seconds after the first sample.
+    """
+
+    ecg_id: str
+    days_apart: float | None
+    samples_mv: tuple[float, ...]
+    rate_hz: float
+    r_times_s: tuple[float, ...]
 
 
 @dataclass(frozen=True)
 class StudyView:
-    """A study, its clips in the order of showing, their weights (0..1; empty: not known) and one beat scaled 0..1 or
-    None."""
+    """A study, its clips in the order of showing, their weights (0..1; empty: not known) and its ECG or None."""
 
     study: StudyRow
     clips: tuple[ClipRow, ...]
     weights: dict[str, float]
-    beat: tuple[float, ...] | None
+    ecg: EcgStrip | None
 
 
 def view_study(study_id: str, workspace: Workspace, model: LoadedModel | None = None) -> StudyView:
@@ -45,7 +66,7 @@ def view_study(study_id: str, workspace: Workspace, model: LoadedModel | None = 
         for place, view in enumerate(("A4C", "A2C", "Parasternal_Long", "A3C", "Parasternal_Short", "Subcostal"))
     }
     clips.sort(key=lambda c: (-weights.get(c.clip_id, 0.0), order.get(c.view or "", len(VIEWS)), c.clip_id))
-    return StudyView(study, tuple(clips), weights, _beat_of(study, catalog))
+    return StudyView(study, tuple(clips), weights, _ecg_of(study, catalog))
 
 
 def weigh_clips(study_id: str, workspace: Workspace, model: LoadedModel) -> dict[str, float]:
@@ -62,33 +83,56 @@ def weigh_clips(study_id: str, workspace: Workspace, model: LoadedModel) -> dict
     return dict(zip(ids, (float(w) for w in model.view_weights(vectors.rows(ids))), strict=True))
 
 
-def median_beat(record: EcgRecord, r_times_s: tuple[float, ...]) -> tuple[float, ...] | None:
-    """One beat of lead II from R wave to R wave: the median over all beats, each stretched to one length.
+def own_study(record: EcgRecord, workspace: Workspace) -> str | None:
+    """The study of an ECG's own patient to lay beside others: the one it is labelled by, else the latest; None where
+    this recording is not one of the workspace or its patient has no study."""
+    known = snapshot(workspace)
+    row = known.ecg_of_recording(record.content_hash)
+    if row < 0:
+        return None
+    labelled_by = known.own_study[row]
+    if labelled_by < 0:
+        own = np.flatnonzero(known.studies.patient_id == known.ecgs.patient_id.iat[row])
+        if not len(own):
+            return None
+        days = known.study_days[own]
+        labelled_by = own[np.argmax(np.where(np.isnat(days), np.datetime64(0, "D"), days))]
+    return known.studies.study_id.iat[labelled_by]
+
+
+def face_to_face(left: Sequence[ClipRow], right: Sequence[ClipRow]) -> list[tuple[ClipRow | None, ClipRow | None]]:
+    """Clips of two studies in rows of the same view, in the order of the left one; what has no partner stands alone."""
+    rest, rows = list(right), []
+    for clip in left:
+        partner = next((c for c in rest if c.view is not None and c.view == clip.view), None)
+        if partner is not None:
+            rest.remove(partner)
+        rows.append((clip, partner))
+    rows.sort(key=lambda row: row[1] is None)  # stable: rows that compare come first
+    return rows + [(None, clip) for clip in rest]
+
+
+def ecg_strip(record: EcgRecord, r_times_s: Sequence[float], days_apart: float | None = None) -> EcgStrip | None:
+    """Lead II of a record, thinned to STRIP_HZ; None with fewer than two R waves or a flat lead.
 
     Args:
-        record: The ECG.
+        record: The ECG; its `source` names it.
         r_times_s: Times of its R waves in seconds.
-
-    Returns:
-        BEAT_SAMPLES values scaled 0..1, or None with fewer than two R waves or a flat lead.
+        days_apart: Days between it and the study.
     """
     lead = record.signal_mv[LEADS.index("II")]
+    if len(r_times_s) < 2 or not np.isfinite(np.ptp(lead)) or np.ptp(lead) < FLAT_MV:
+        return None
     seconds = np.arange(record.n_samples) / record.sampling_rate_hz
-    share = np.linspace(0, 1, BEAT_SAMPLES)
-    beats = [
-        np.interp(start + share * (end - start), seconds, lead)
-        for start, end in zip(r_times_s, r_times_s[1:], strict=False)
-    ]
-    if not beats:
-        return None
-    beat = np.median(beats, axis=0)
-    span = np.ptp(beat)
-    if not np.isfinite(span) or span < 1e-6:
-        return None
-    return tuple(float(v) for v in np.round((beat - beat.min()) / span, 3))
+    rate = min(STRIP_HZ, record.sampling_rate_hz)
+    at = np.arange(0, seconds[-1], 1 / rate)
+    samples = np.round(np.interp(at, seconds, lead), 3)
+    return EcgStrip(
+        record.source, days_apart, tuple(samples.tolist()), rate, tuple(round(float(t), 3) for t in r_times_s)
+    )
 
 
-def _beat_of(study: StudyRow, catalog: Catalog) -> tuple[float, ...] | None:
+def _ecg_of(study: StudyRow, catalog: Catalog) -> EcgStrip | None:
     from echo2ecg_core.ecg.measure import measure_ecg
 
     ecgs = catalog.ecgs()
@@ -96,5 +140,8 @@ def _beat_of(study: StudyRow, catalog: Catalog) -> tuple[float, ...] | None:
     if own.empty:
         return None
     gap = (moments(own.ecg_time) - moments([study.study_date])[0]).abs()
-    record = catalog.ecg_record(own.ecg_id[gap.idxmin() if gap.notna().any() else own.index[0]])
-    return median_beat(record, tuple(measure_ecg(record).r_times_s))
+    known = gap.notna().any()
+    nearest = gap.idxmin() if known else own.index[0]
+    record = catalog.ecg_record(own.ecg_id[nearest])
+    days = gap[nearest].total_seconds() / 86400 if known else None
+    return ecg_strip(record, measure_ecg(record).r_times_s, days)

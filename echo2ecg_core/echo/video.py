@@ -16,6 +16,7 @@ from echo2ecg_core.echo.clip import VIEWS, EchoClip
 from echo2ecg_core.errors import ReadError
 
 KEY_FRAME_EVERY = 8
+GIF_FPS = 50.0  # browsers slow a GIF down that asks for less than 2/100 s a frame
 MAX_DECODED_BYTES = 1_000_000_000  # 700 frames of 800 x 600; a clip of an echo visit has 30 to 200
 X264 = {"preset": "veryfast", "crf": "20", "x264-params": "mbtree=0"}  # with mbtree two runs differ in their bytes
 COMMENT_KEYS = ("view", "r_wave_times_s", "spacing_mm", "synthetic")
@@ -61,6 +62,36 @@ def encode_mp4(clip: EchoClip) -> bytes:
         for image in frames:
             container.mux(stream.encode(av.VideoFrame.from_ndarray(np.ascontiguousarray(image), format="rgb24")))
         container.mux(stream.encode())
+    return buffer.getvalue()
+
+
+def gif_of(mp4: bytes, said: str = "") -> bytes:
+    """A stored clip as an endless GIF in real time; above GIF_FPS frames are left out, which browsers ask for.
+
+    Args:
+        mp4: A file of `encode_mp4`.
+        said: Comment written into the file.
+
+    Raises:
+        ReadError: It cannot be decoded.
+    """
+    from PIL import Image
+
+    frames, fps, _ = decode_video(mp4)
+    shown = np.arange(0, len(frames) / fps - 1e-9, 1 / min(fps, GIF_FPS))
+    pictures = [Image.fromarray(frames[int(t * fps + 1e-6)]).quantize(256, dither=Image.Dither.NONE) for t in shown]
+    ends = np.round(100 * np.append(shown, len(frames) / fps)).astype(int)  # a GIF counts in hundredths
+    buffer = io.BytesIO()
+    pictures[0].save(
+        buffer,
+        "GIF",
+        save_all=True,
+        append_images=pictures[1:],
+        duration=[10 * int(d) for d in np.diff(ends)],
+        loop=0,
+        comment=said.encode(),
+        optimize=False,
+    )
     return buffer.getvalue()
 
 

@@ -15,7 +15,7 @@ import pandas as pd
 
 from echo2ecg_core.store.columns import merged, read_ecgs, read_studies, read_views, rows_in, written_since
 from echo2ecg_core.store.database import Workspace
-from echo2ecg_core.store.times import default_days, nearest_in_time
+from echo2ecg_core.store.times import default_days, moments, nearest_in_time
 
 KEPT_WORKSPACES = 2
 KEPT_IDS = 12  # lists of ids that are matched to rows: vectors and maps of a model
@@ -71,6 +71,11 @@ class Snapshot:
     def studies(self) -> pd.DataFrame:
         """One row a study, as `Catalog.studies`; numbers are NaN where they are not known."""
         return self._studies.table
+
+    @property
+    def study_days(self) -> np.ndarray:
+        """(studies,) datetime64[D] of every study, NaT where none is known."""
+        return self._once("study_days", lambda _: moments(self.studies.study_date).to_numpy().astype("datetime64[D]"))
 
     @property
     def ecgs(self) -> pd.DataFrame:

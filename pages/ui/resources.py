@@ -202,6 +202,27 @@ def stored_ecg(ecg_id: str) -> EcgRecord:
     return _stored_ecg(str(workspace().folder), workspace().version(), ecg_id)
 
 
+@st.cache_data(max_entries=64, show_spinner=False)
+def _study_view(key: tuple, study_id: str, _model):
+    from echo2ecg_core.answers.study_view import view_study
+
+    return view_study(study_id, workspace(), _model)
+
+
+def study_view(study_id: str, card: ModelCard):
+    """What the player shows of a study (answers.study_view.StudyView), once a version of catalogue, model and vectors.
+
+    Raises:
+        StoreError: there is no such study.
+    """
+    from echo2ecg_core.answers.embed import clip_encoder_id
+    from echo2ecg_core.store.vectors import vectors_state
+
+    place, model = workspace(), loaded_model(card)
+    weighed = vectors_state(place.vectors, "clip", clip_encoder_id(model)) if model else None
+    return _study_view((str(place.folder), place.version(), _model_state(card), weighed), study_id, model)
+
+
 @st.cache_resource(max_entries=4, show_spinner=False)
 def _second_reader(key: tuple, _card: ModelCard):
     from echo2ecg_core.answers.second_readers import load_reader

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+from datetime import date
 
 import numpy as np
 import pytest
@@ -56,6 +57,7 @@ def test_the_terminals_document_has_the_promised_fields_and_is_json(workspace):
         (Filters(sex="female"), lambda s, v: s.sex == "female"),
         (Filters(age_years=(50, 60)), lambda s, v: 50 <= s.age_years <= 60),
         (Filters(phenotypes={"lvef": (20, 45), "lvedv": (165, 300)}), lambda s, v: s.phenotypes["lvef"] <= 35),
+        (Filters(cohort="small", split="test", dates=(date(2026, 1, 5), date(2026, 1, 5))), lambda s, v: True),
         (Filters(sex="male", views=("A2C",)), lambda s, v: s.sex == "male" and "A2C" in v),
     ],
 )

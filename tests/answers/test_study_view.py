@@ -1,10 +1,10 @@
-"""What the player shows of a study: the order by weight, one beat from R wave to R wave, refusals in words."""
+"""What the player shows of a study: the order by weight, the patient's own ECG, two studies face to face, refusals."""
 
 import numpy as np
 import pytest
 
 from echo2ecg_core.answers import study_view
-from echo2ecg_core.answers.study_view import BEAT_SAMPLES, median_beat, view_study
+from echo2ecg_core.answers.study_view import ecg_strip, face_to_face, own_study, view_study
 from echo2ecg_core.ecg.record import LEADS, EcgRecord
 from echo2ecg_core.errors import StoreError
 from echo2ecg_core.store.catalog import Catalog
@@ -16,7 +16,7 @@ def workspace(tmp_path_factory):
     return small_workspace(tmp_path_factory.mktemp("view"), n_patients=4)
 
 
-def test_the_beat_is_that_of_the_patients_ecg_nearest_in_time(workspace, monkeypatch):
+def test_the_strip_is_that_of_the_patients_ecg_nearest_in_time(workspace, monkeypatch):
     catalog, asked = Catalog(workspace), []
     catalog.add_ecg("E-early", "P-0002", record_of(50), ecg_time="2020-01-05")
     monkeypatch.setattr(Catalog, "ecg_record", lambda self, ecg_id: asked.append(ecg_id) or record_of(2))
@@ -41,23 +41,43 @@ def test_a_study_that_does_not_exist_is_told_in_words(workspace):
         view_study("S-9999", workspace)
 
 
-def test_the_beat_is_the_shape_between_two_r_waves_whatever_the_rate_of_each():
-    """Three beats of different length drawn from one shape, and one disturbed: the median gives the shape back."""
-    shape = np.sin(np.linspace(0, 2 * np.pi, BEAT_SAMPLES)) * np.linspace(1, 0.2, BEAT_SAMPLES)
-    r_times_s, rate = (0.5, 1.3, 2.3, 3.0, 3.9), 500.0
-    seconds = np.arange(2500) / rate
-    lead = np.zeros(2500)
-    for start, end in zip(r_times_s, r_times_s[1:], strict=False):
-        inside = (seconds >= start) & (seconds < end)
-        lead[inside] = np.interp((seconds[inside] - start) / (end - start), np.linspace(0, 1, BEAT_SAMPLES), shape)
-    lead[(seconds > 3.2) & (seconds < 3.5)] += 5
-    signal = np.zeros((12, 2500))
+def test_the_strip_is_lead_ii_as_recorded_with_its_own_beats():
+    """Beats of different height and length stay different; values are those of the lead at the same seconds."""
+    rate, seconds = 500.0, np.arange(5000) / 500.0
+    lead = np.sin(seconds * 3) + 0.1 * seconds
+    signal = np.zeros((12, 5000))
     signal[LEADS.index("II")] = lead
-    beat = median_beat(EcgRecord(signal, rate, "made", "made"), r_times_s)
-    expected = (shape - shape.min()) / np.ptp(shape)
-    np.testing.assert_allclose(beat[3:-3], expected[3:-3], atol=0.03)
+    strip = ecg_strip(EcgRecord(signal, rate, "made", "E-7"), (0.5, 1.3, 2.3), 2.0)
+    assert (strip.ecg_id, strip.days_apart, strip.rate_hz, strip.r_times_s) == ("E-7", 2.0, 250.0, (0.5, 1.3, 2.3))
+    at = np.arange(len(strip.samples_mv)) / strip.rate_hz
+    np.testing.assert_allclose(strip.samples_mv, np.sin(at * 3) + 0.1 * at, atol=1e-3)
+    assert at[-1] > 9.9
 
 
 @pytest.mark.parametrize("r_times_s", [(), (0.5,), (0.5, 1.3)])
-def test_without_two_r_waves_or_with_a_flat_lead_there_is_no_beat(r_times_s):
-    assert median_beat(EcgRecord(np.zeros((12, 1000)), 500.0, "made", "made"), r_times_s) is None
+def test_without_two_r_waves_or_with_a_flat_lead_there_is_no_strip(r_times_s):
+    assert ecg_strip(EcgRecord(np.zeros((12, 1000)), 500.0, "made", "made"), r_times_s) is None
+
+
+def test_two_studies_stand_face_to_face_by_view_and_nothing_is_lost(workspace):
+    left, right = (view_study(study, workspace).clips for study in ("S-0003", "S-0001"))
+    rows = face_to_face(left, right)
+    assert [(a and a.view, b and b.view) for a, b in rows] == [
+        ("A4C", "A4C"),
+        ("A2C", None),
+        ("Parasternal_Long", None),
+    ]
+    turned = face_to_face(right, left)
+    assert [(a and a.view, b and b.view) for a, b in turned][1:] == [(None, "A2C"), (None, "Parasternal_Long")]
+    assert {c.clip_id for row in turned for c in row if c} == {c.clip_id for c in (*left, *right)}
+
+
+def test_the_patients_own_study_is_the_one_the_ecg_is_labelled_by_else_the_latest(tmp_path):
+    workspace = small_workspace(tmp_path, n_patients=4)
+    catalog = Catalog(workspace)
+    for study_id, day in (("S-old", "2019-01-01"), ("S-late", "2026-09-01")):
+        catalog.add_study(study_id, "P-0002", study_date=day)
+    catalog.add_ecg("E-undated", "P-0002", record_of(51))
+    assert own_study(record_of(2), workspace) == "S-0002"
+    assert own_study(record_of(51), workspace) == "S-late"
+    assert own_study(record_of(77), workspace) is None

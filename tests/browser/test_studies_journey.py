@@ -14,9 +14,10 @@ from pydicom.data import get_testdata_file
 
 from echo2ecg_core.answers.loaded_model import active_model_card
 from echo2ecg_core.answers.maps import build_map
+from echo2ecg_core.echo.key_frames import key_places
 from echo2ecg_core.echo.video import decode_video
 from echo2ecg_core.store.catalog import Catalog
-from tests.browser.running_app import ROOT, chromium, running_app
+from tests.browser.running_app import ROOT, chromium, running_app, settled
 from tests.journey_workspace import journey_workspace
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
@@ -56,6 +57,25 @@ def scrub(page, frame: int) -> None:
         "Event('input')) }",
         frame,
     )
+
+
+def canvas_box(page) -> dict:
+    """Where the picture of the first panel lies on the screen, without the black beside it."""
+    return page.evaluate(f"""() => {{
+      const canvas = {PLAYER}.querySelector('.panel canvas'), box = canvas.getBoundingClientRect();
+      const scale = Math.min(box.width / canvas.width, box.height / canvas.height);
+      const [width, height] = [canvas.width * scale, canvas.height * scale];
+      return {{ x: box.x + (box.width - width) / 2, y: box.y + (box.height - height) / 2, width, height }};
+    }}""")
+
+
+def drag(page, box: dict, start: tuple[float, float], end: tuple[float, float]) -> None:
+    """Drag between two places of a picture, in parts of its width and height."""
+    at = [(box["x"] + x * box["width"], box["y"] + y * box["height"]) for x, y in (start, end)]
+    page.mouse.move(*at[0])
+    page.mouse.down()
+    page.mouse.move(*at[1], steps=4)
+    page.mouse.up()
 
 
 def nearest_frame(workspace, picture: dict) -> int:
@@ -111,6 +131,155 @@ def test_arrows_step_and_digits_enlarge(page):
     assert wide > 0.95
     page.keyboard.press("0")
     assert page.evaluate(f"() => {PLAYER}.dataset.large") == "0"
+
+
+def test_after_a_click_elsewhere_space_and_arrows_still_belong_to_the_player(page):
+    scrub(page, 8)
+    for place in ("Filters", "Export"):
+        page.get_by_role("button", name=place).first.click()
+        page.keyboard.press("Escape")
+        page.keyboard.press("ArrowRight")
+    assert page.evaluate(f"() => {PLAYER}.dataset.frame") == "10"
+    page.locator("[data-testid=stDataFrame] .dvn-scroller").click(position={"x": 60, "y": 45})  # the row that is open
+    settled(page)
+    page.wait_for_function(READY)
+    scrub(page, 8)
+    page.keyboard.press("ArrowLeft")
+    assert page.evaluate(f"() => {PLAYER}.dataset.frame") == "7"
+    page.keyboard.press("Space")
+    page.wait_for_function(f"() => {PLAYER}.dataset.playing === 'true'")
+    page.keyboard.press("Space")
+    assert page.evaluate(f"() => {PLAYER}.dataset.playing") == "false"
+
+
+def test_end_systole_stands_beside_end_diastole_as_stored(page, workspace):
+    page.evaluate(f"() => {PLAYER}.focus()")
+    page.keyboard.press("e")
+    panels = page.evaluate(f"""() => [...{PLAYER}.querySelectorAll('.panel:not(.unmarked)')].map((panel) => ({{
+      clip: panel.dataset.clip,
+      halves: [...panel.querySelectorAll('canvas')].map((c) => ({{
+        png: c.toDataURL().split(',')[1], seen: c.checkVisibility() }}))
+    }}))""")
+    page.keyboard.press("e")
+    for panel in panels:
+        clip = Catalog(workspace).clip(panel["clip"])
+        wanted = key_places(clip.r_wave_times_s, clip.fps, clip.n_frames)
+        assert all(half["seen"] for half in panel["halves"])
+        assert tuple(nearest_frame(workspace, half | {"clip": panel["clip"]}) for half in panel["halves"]) == wanted
+    assert page.evaluate(f"() => {PLAYER}.dataset.stills") == "false"
+
+
+def test_a_drag_measures_millimetres_of_the_stored_picture(page, workspace):
+    panel = page.evaluate(PICTURES)[0]
+    spacing_mm, box = Catalog(workspace).clip(panel["clip"]).spacing_mm, canvas_box(page)
+    height, width = decode_video(Catalog(workspace).clip_path(panel["clip"]))[0].shape[1:3]
+    page.evaluate(f"() => {PLAYER}.focus()")
+    page.keyboard.press("m")
+    drag(page, box, (0.25, 0.5), (0.75, 0.3))
+    told = page.evaluate(f"() => {PLAYER}.querySelector('.measured').textContent")
+    wanted = np.hypot(0.5 * width, 0.2 * height) * spacing_mm
+    assert abs(float(told.split(": ")[1].split("\u202f")[0]) - wanted) <= 0.015 * wanted + 0.5
+    assert page.evaluate(f"() => {PLAYER}.querySelectorAll('.lines line').length") == 1
+    page.keyboard.press("ArrowRight")  # a distance belongs to its frame
+    assert page.evaluate(f"() => {PLAYER}.querySelectorAll('.lines line').length") == 0
+    page.keyboard.press("ArrowLeft")
+    page.keyboard.press("Delete")
+    page.keyboard.press("Escape")
+    assert page.evaluate(f"() => {PLAYER}.querySelectorAll('.lines line').length") == 0
+
+
+def test_the_wheel_zooms_about_the_pointer_shift_drag_sets_the_window_and_z_takes_both_back(page):
+    picture = f"{PLAYER}.querySelector('.panel canvas')"
+    page.evaluate(f"() => {PLAYER}.focus()")
+    before = canvas_box(page)
+    at = (before["x"] + 0.25 * before["width"], before["y"] + 0.4 * before["height"])
+    page.mouse.move(*at)
+    page.mouse.wheel(0, -280)
+    page.wait_for_function(f"() => Number({PLAYER}.querySelector('.panel').dataset.zoom) > 1.5")
+    after = canvas_box(page)
+    assert (at[0] - after["x"]) / after["width"] == pytest.approx(0.25, abs=0.01)
+    assert (at[1] - after["y"]) / after["height"] == pytest.approx(0.4, abs=0.01)
+    page.keyboard.down("Shift")
+    page.mouse.down()
+    page.mouse.move(at[0] + 80, at[1] - 40, steps=3)
+    page.mouse.up()
+    page.keyboard.up("Shift")
+    assert "contrast" in page.evaluate(f"() => {picture}.style.filter")
+    page.keyboard.press("z")
+    assert canvas_box(page) == before and page.evaluate(f"() => {picture}.style.filter") == "none"
+
+
+def test_the_filter_of_window_and_level_is_the_straight_line_it_says(page):
+    """Grey steps drawn through the browser's own filter against (v - level) / width + 0.5."""
+    script = (ROOT / "pages/ui/studies/player/tools.js").read_text()
+    settings = [(0.5, 1), (0.5, 0.4), (0.3, 1), (0.7, 0.9), (0.2, 0.3), (0.9, 0.5)]
+    run = """(settings) => settings.map(([level, width]) => {
+      const [from, to] = [0, 1].map(() => new OffscreenCanvas(256, 1).getContext('2d'));
+      for (let v = 0; v < 256; v += 1) { from.fillStyle = `rgb(${v}, ${v}, ${v})`; from.fillRect(v, 0, 1, 1); }
+      to.filter = windowFilter(level, width);
+      to.drawImage(from.canvas, 0, 0);
+      return [...to.getImageData(0, 0, 256, 1).data].filter((_, i) => i % 4 === 0);
+    })"""
+    grey = np.arange(256) / 255
+    for (level, width), shown in zip(
+        settings, page.evaluate(f"(given) => {{ {script}; return ({run})(given) }}", settings), strict=True
+    ):
+        wanted = 255 * np.clip((grey - level) / width + 0.5, 0, 1)
+        assert np.abs(np.array(shown) - wanted).max() <= 4, (level, width)
+
+
+def test_a_clip_is_saved_as_mp4_and_as_gif(page, workspace):
+    clip = Catalog(workspace).clip(page.evaluate(PICTURES)[0]["clip"])
+    content = {}
+    page.locator(".st-key-echo_player [data-menu=save] summary").click()
+    for kind in ("MP4", "GIF"):
+        with page.expect_download() as download:
+            page.get_by_role("link", name=f"as {kind}").first.click()
+        content[kind] = Path(download.value.path()).read_bytes()
+        assert (
+            download.value.suggested_filename == f"{clip.study_id}_{clip.view}_{clip.clip_id}_synthetic.{kind.lower()}"
+        )
+    assert content["MP4"] == Catalog(workspace).clip_content(clip.clip_id)
+    film = Image.open(io.BytesIO(content["GIF"]))
+    assert film.n_frames > 10 and b"Research use only" in film.info["comment"]
+
+
+def test_two_studies_play_on_one_clock_with_the_strip_of_each(page):
+    page.get_by_role("button", name="Another beside").click()
+    page.get_by_role("combobox", name="Study beside this one").click()
+    page.get_by_role("option").nth(1).click()
+    page.wait_for_function(
+        f"() => {PLAYER}?.querySelectorAll('.strip').length === 2 && {PLAYER}.dataset.ready === 'true'"
+    )
+    settled(page)
+    sides = page.evaluate(f"() => [...{PLAYER}.querySelectorAll('.panel')].slice(0, 2).map((p) => p.dataset.side)")
+    named = page.evaluate(
+        f"() => [...{PLAYER}.querySelectorAll('.panel header b')].slice(0, 2).map((b) => b.textContent)"
+    )
+    assert sides == ["0", "1"] and named[0] == named[1]
+    strips = page.evaluate(f"() => [...{PLAYER}.querySelectorAll('.strip .what')].map((s) => s.textContent)")
+    assert [text[:6] for text in strips] == ["ECG E-", "ECG E-"] and "same day" in strips[0]
+    scrub(page, 0)
+    before = page.evaluate(PICTURES)[:2]
+    scrub(page, 12)
+    after = page.evaluate(PICTURES)[:2]
+    assert all(a["png"] != b["png"] for a, b in zip(after, before, strict=True))
+    page.get_by_role("button", name="Close S-").click()
+    page.wait_for_function(
+        f"() => {PLAYER}.querySelectorAll('.strip').length === 1 && {PLAYER}.dataset.ready === 'true'"
+    )
+    settled(page)
+
+
+@pytest.mark.parametrize("width", [1024, 390])
+def test_on_a_narrow_screen_the_player_comes_before_the_list(page, width):
+    page.set_viewport_size({"width": width, "height": 900})
+    settled(page)
+    places = f"[{PLAYER}, document.querySelector('[data-testid=stDataFrame]')]"
+    tops = page.evaluate(f"() => {places}.map((e) => e.getBoundingClientRect().top)")
+    page.set_viewport_size({"width": 1440, "height": 900})
+    settled(page)
+    assert tops[0] < 500 < tops[1]
 
 
 def test_another_hit_opens_another_study_gives_the_old_frames_back_and_asks_nothing_twice(page):

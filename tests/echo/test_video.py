@@ -1,12 +1,13 @@
 """MP4 round trips against the frames that went in, FFmpeg's own view of the file, and sample videos of other makers."""
 
+import dataclasses
 import io
 
 import numpy as np
 import pytest
 
 from echo2ecg_core.echo.clip import EchoClip
-from echo2ecg_core.echo.video import decode_video, encode_mp4
+from echo2ecg_core.echo.video import decode_video, encode_mp4, gif_of
 from echo2ecg_core.errors import ReadError
 
 
@@ -74,3 +75,19 @@ def test_sample_videos_have_the_frames_and_rates_of_the_manifest(samples, path, 
     frames, found_fps, metadata = decode_video(samples / "echo" / path)
     assert (frames.shape, found_fps) == (shape, pytest.approx(fps, abs=0.01))
     assert set(metadata) == {"container"}
+
+
+@pytest.mark.parametrize(("fps", "shown"), [(30.0, 20), (50.0, 20), (100.0, 10)])
+def test_a_gif_lasts_as_long_as_the_clip_and_shows_the_same_pictures(moving_disc, fps, shown):
+    from PIL import Image
+
+    clip = dataclasses.replace(moving_disc, fps=fps)
+    film = Image.open(io.BytesIO(gif_of(encode_mp4(clip), "Synthetic.")))
+    assert film.n_frames == shown and film.info["comment"] == b"Synthetic."
+    lasted, step = 0, 20 // shown
+    for i in range(film.n_frames):
+        film.seek(i)
+        lasted += film.info["duration"]
+        picture = np.asarray(film.convert("RGB")).astype(int)[:95, :121]
+        assert np.abs(picture - clip.frames[i * step]).mean() < 6
+    assert lasted == pytest.approx(1000 * clip.duration_s, abs=10)

@@ -122,3 +122,18 @@ def test_a_missing_file_is_told_without_its_path(browser, workspace, clip_id):
         and "missing in the workspace" in answer.text
         and str(workspace.folder) not in answer.text
     )
+
+
+def test_a_clip_is_saved_under_the_name_of_its_study_and_view(browser, workspace, clip_id):
+    from echo2ecg_core.store.catalog import Catalog
+
+    view = Catalog(workspace).clip(clip_id).view
+    answer = browser.get(f"/clips/{clip_id}.mp4?key=mine&save=1")
+    assert answer.status_code == 200 and answer.content == browser.get(f"/clips/{clip_id}.mp4?key=mine").content
+    assert answer.headers["content-disposition"] == f'attachment; filename="S-0000_{view}_{clip_id}_synthetic.mp4"'
+
+
+def test_a_gif_needs_the_key_too_and_a_clip_that_cannot_be_decoded_is_told_in_words(browser, clip_id):
+    assert browser.get(f"/clips/{clip_id}.gif").status_code == 403
+    answer = browser.get(f"/clips/{clip_id}.gif?key=mine&save=1")  # this workspace's files are no films
+    assert answer.status_code == 404 and "cannot be decoded" in answer.text

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+from datetime import date
 from pathlib import Path
 
 import pytest
@@ -47,6 +48,10 @@ def player(page: AppTest) -> dict:
     return json.loads(page.get("bidi_component")[0].proto.json)
 
 
+def shown_studies(page: AppTest) -> list[str]:
+    return [study["study_id"] for study in player(page)["studies"]]
+
+
 def test_without_an_ecg_the_page_says_how_to_get_one(page):
     page.run()
     assert not page.exception and "No ECG yet." in words(page)
@@ -57,7 +62,7 @@ def test_ten_hits_the_first_one_open_with_verdicts_and_what_they_agree_on(page):
     assert not page.exception and not page.error
     table = page.dataframe[0].value
     assert len(table) == 10 and list(table["#"]) == list(range(1, 11))
-    assert player(page)["study_id"] == table["Study"][0]
+    assert shown_studies(page) == [table["Study"][0]]
     text = words(page)
     assert (
         "nearest to <b>made.hea</b>" in text
@@ -83,7 +88,7 @@ def test_another_row_opens_another_study_and_the_same_row_changes_nothing_for_th
     }
     page.session_state["hit_row"] = 3
     page.run()
-    assert player(page)["study_id"] == page.dataframe[0].value["Study"][3]
+    assert shown_studies(page) == [page.dataframe[0].value["Study"][3]]
 
 
 def test_the_players_clips_come_from_the_apps_own_route_with_a_key_and_no_path(page, workspace):
@@ -194,9 +199,66 @@ def test_rhythm_and_conduction_filter_the_studies_and_can_be_taken_off(page, wor
 def test_from_a_study_its_nearest_ecgs_are_listed(page):
     page.query_params["study"] = "S-0010"
     page.run()
-    assert not page.exception and player(page)["study_id"] == "S-0010"
+    assert not page.exception and shown_studies(page) == ["S-0010"]
     assert "ECGs nearest to the study <b>S-0010</b>" in words(page)
     assert set(page.dataframe[0].value["ECG"]) <= {f"E-{i:04d}" for i in range(25)}
+
+
+def test_one_click_lays_the_patients_own_echo_beside_the_hit_with_views_face_to_face(page):
+    from pages.ui.studies.open_study import OWN_ECHO
+
+    with_ecg(page, record_of(12))
+    page.session_state["hit_row"] = list(page.dataframe[0].value["Study"]).index("S-0013")
+    page.run()
+    next(b for b in page.button if b.label == OWN_ECHO).click().run()
+    assert not page.exception and shown_studies(page) == ["S-0013", "S-0012"]
+    rows = [clip and (clip["name"], clip["side"]) for clip in player(page)["clips"]]
+    assert rows[:2] == [("Apical 4-chamber", 0), ("Apical 4-chamber", 1)]
+    assert rows[2::2] == [None, None] and {side for _, side in rows[3::2]} == {1}  # S-0013 has one view
+    assert page.query_params["beside"] == "S-0012"
+    next(b for b in page.button if b.label == "Close my patient's own echo").click().run()
+    assert shown_studies(page) == ["S-0013"]
+
+
+def test_an_ecg_from_outside_has_no_echo_of_its_own_to_compare_with(page):
+    from pages.ui.studies.open_study import OWN_ECHO
+
+    assert OWN_ECHO not in {b.label for b in with_ecg(page).button}
+    assert "made.hea against" in words(page) and "patient is not known here" in words(page)
+
+
+def test_the_table_below_the_player_names_whose_ecg_and_echo_are_compared(page):
+    page.query_params["study"] = "S-0010"
+    assert "Measured on S-0010" in words(page.run())
+    assert "E-0012 against S-0010: another patient" in words(with_ecg(page, record_of(12)))
+    page.query_params["study"] = "S-0012"
+    assert "E-0012 against S-0012: the same patient" in words(page.run())
+
+
+def test_clips_tell_end_systole_after_their_r_waves_and_the_frames_to_lay_side_by_side(page):
+    clip = player(with_ecg(page))["clips"][0]  # one R wave at 0.1 s of 50 frames a second: systole at 65 beats a minute
+    systole_s = 0.1 + (546 - 2.1 * 65 - 40) / 1000
+    assert clip["end_systoles"] == [pytest.approx(systole_s, abs=1e-3)]
+    assert clip["key_frames"] == [5, round(50 * systole_s)]
+
+
+def test_cohort_split_and_day_of_the_echo_filter_the_studies(page, workspace):
+    catalog = Catalog(workspace)
+    with_ecg(page)
+    page.session_state["study_filters"] = Filters(cohort="small", split="train")
+    page.run()
+    assert "The strictest is “Split train” (removes 40)." in words(page)
+    catalog.add_study("S-0005", "P-0005", study_date="2027-05-01")
+    page.session_state["study_filters"] = Filters(dates=(date(2027, 1, 1), None))
+    page.run()
+    assert list(page.dataframe[0].value["Study"]) == ["S-0005"]
+    pills = next(group for group in page.button_group if group.label == "Active filters")
+    assert pills.options == ["Echo from 2027-01-01 ✕"]
+    page.session_state["study_filters"] = Filters(dates=(None, date(2026, 12, 31)))
+    page.run()
+    assert "39 of 40 studies searched" in words(page)
+    for label in ("Cohort", "Split", "Rhythm", "Conduction", "Sex"):
+        assert label in {box.label for box in page.selectbox}
 
 
 def test_a_study_that_does_not_exist_is_told_in_words(page):

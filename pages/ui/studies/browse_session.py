@@ -5,6 +5,7 @@ import streamlit as st
 from echo2ecg_core.answers.search import Filters
 
 STUDY_PARAMETER = "study"
+BESIDE_PARAMETER = "beside"
 LAYOUT_KEY = "points"
 FIND_KEY = "find"
 COLOUR_KEY = "colour"
@@ -49,6 +50,18 @@ def leaves_out_own_patient() -> bool:
 def leave_out_own_patient(others_only: bool) -> None:
     """Whether the ECG's own patient is left out of the hits."""
     st.session_state[_OTHERS_ONLY] = others_only
+
+
+def beside() -> str | None:
+    """The study that lies beside whichever is open, None while there is none; the address holds it."""
+    return st.query_params.get(BESIDE_PARAMETER)
+
+
+def lay_beside(study_id: str | None) -> None:
+    """Lay this study beside the open ones (None: none)."""
+    st.query_params.pop(BESIDE_PARAMETER, None)
+    if study_id:
+        st.query_params[BESIDE_PARAMETER] = study_id
 
 
 def hit_row() -> int:

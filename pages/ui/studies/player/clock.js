@@ -50,3 +50,10 @@ function sameMoment(clip, reference, t, mode) {
 function referenceOf(clips) {
   return clips.reduce((best, clip) => (duration(clip) > duration(best) + 1e-6 ? clip : best), clips[0]);
 }
+
+/** Frames of end-diastole (R waves) and end-systole of a clip, in order: [[frame, "ED"], [frame, "ES"], …]. */
+function marksOf(clip) {
+  const held = (times) => times.filter((t) => t >= 0 && t < duration(clip));
+  const marks = [...held(clip.r_waves).map((t) => [t, "ED"]), ...held(clip.end_systoles).map((t) => [t, "ES"])];
+  return marks.sort((a, b) => a[0] - b[0]);
+}

@@ -95,16 +95,17 @@ function keptSize(width, height, frames, share) {
   return { resizeWidth: Math.max(2, Math.round(width * scale)), resizeHeight: Math.max(2, Math.round(height * scale)) };
 }
 
-/** Frames by WebCodecs; `onFrame(index, bitmap)` is told of each. */
+/** Frames by WebCodecs; `onFrame(index, bitmap, [width, height] of the file)` is told of each. */
 async function decodeWithCodec(buffer, share, onFrame, signal) {
   const { samples, config } = demux(buffer);
   const size = keptSize(config.codedWidth, config.codedHeight, samples.length, share);
+  const own = [config.codedWidth, config.codedHeight];
   const pending = [];
   let fault = null;
   const decoder = new VideoDecoder({
     output: (frame) => {
       const index = frame.timestamp;
-      pending.push(createImageBitmap(frame, size).then((bitmap) => onFrame(index, bitmap)).finally(() => frame.close()));
+      pending.push(createImageBitmap(frame, size).then((bitmap) => onFrame(index, bitmap, own)).finally(() => frame.close()));
     },
     error: (error) => (fault = error),
   });
@@ -141,7 +142,7 @@ async function decodeWithElement(buffer, clip, share, onFrame, signal) {
       video.currentTime = middleOf(clip, frame);
       await sought;
       signal.throwIfAborted();
-      onFrame(frame, await createImageBitmap(video, size));
+      onFrame(frame, await createImageBitmap(video, size), [video.videoWidth, video.videoHeight]);
     }
   } finally {
     video.removeAttribute("src");

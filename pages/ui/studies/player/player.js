@@ -1,41 +1,69 @@
-// All clips of a study on one clock. One requestAnimationFrame loop draws every panel, so views cannot drift apart;
-// a clip is decoded once and kept as bitmaps, so that a scrub lands exactly on the asked frame.
+// All clips of a study, or of two, on one clock. One requestAnimationFrame loop draws every panel, so views cannot drift
+// apart; a clip is decoded once and kept as bitmaps, so that a scrub lands exactly on the asked frame.
 
 const FIRST_VIEW = 6; // panels that are seen without scrolling: "ready" means these are decoded
 
 class Player {
   constructor(host) {
-    Object.assign(this, buildShell(), { mode: "phase", speed: 1, looping: true, large: 0, t: 0, playing: false, panels: [] });
+    const state = { mode: "phase", speed: 1, looping: true, stills: false, measuring: false, large: 0, t: 0, playing: false };
+    Object.assign(this, buildShell(), state, { panels: [] });
     host.append(this.root);
     const load = (entries) => entries.filter((e) => e.isIntersecting).forEach((e) => this.load(this.panelOf(e.target)));
     this.inView = new IntersectionObserver(load, { root: this.grid, rootMargin: "100px" });
   }
 
-  // ------------------------------------------------------------------ one study
+  // ------------------------------------------------------------------ one study, or two side by side
 
-  open(study) {
-    const identity = JSON.stringify([study.study_id, study.clips.map((clip) => clip.url)]);
+  open(data) {
+    this.hits.hidden = !data.has_hits;
+    const identity = JSON.stringify([data.studies.map((study) => study.study_id), data.clips.map((clip) => clip?.url)]);
     if (identity === this.identity) return;
     this.free();
     this.identity = identity;
     this.loading = new AbortController();
-    const heaviest = Math.max(...study.clips.map((clip) => clip.weight ?? 0));
-    const clips = study.clips.map((clip) => ({ ...clip, bar: heaviest ? (clip.weight ?? 0) / heaviest : 0 }));
-    const beatS = medianBeat(clips);
-    clips.forEach((clip) => (clip.knots = beatKnots(clip, beatS)));
-    this.panels = clips.map((clip, i) => ({ clip, frames: [], shown: null, ...buildPanel(clip, i + 1) }));
-    this.grid.replaceChildren(...this.panels.map((panel) => panel.figure));
-    this.grid.dataset.clips = Math.min(clips.length, FIRST_VIEW);
-    this.grid.scrollTop = 0;
+    this.fill(data);
     this.enlarge(0);
-    if (!clips.length) return;
-    this.reference = referenceOf(clips.slice(0, FIRST_VIEW));
-    this.panels.forEach((p) => p.figure.classList.toggle("reference", p.clip === this.reference && clips.length > 1));
-    drawStrip(this.strip, this.reference, study.beat);
+    this.setStills(this.stills);
+    if (!this.panels.length) return;
+    const own = this.panels.filter((panel) => panel.clip.side === 0);
+    this.reference = referenceOf((own.length ? own : this.panels).slice(0, FIRST_VIEW).map((panel) => panel.clip));
+    this.panels.forEach((p) => p.figure.classList.toggle("reference", p.clip === this.reference && this.panels.length > 1));
+    this.strips.replaceChildren(...data.studies.map((study) => buildStrip(this.reference, study)));
     this.scrub.max = this.reference.n_frames - 1;
     this.panels.slice(0, FIRST_VIEW).forEach((panel) => this.load(panel));
     this.panels.slice(FIRST_VIEW).forEach((panel) => this.inView.observe(panel.figure));
     this.seek(0);
+  }
+
+  /** Make the panels: clips in the order given, null where the other study has no such view. */
+  fill({ studies, clips }) {
+    const given = clips.filter(Boolean);
+    const isPair = studies.length > 1;
+    const ready = studies.map((study, side) => this.prepare(given.filter((clip) => clip.side === side)));
+    const known = new Map(ready.flat().map((clip) => [clip.clip_id, clip]));
+    const figures = [];
+    this.panels = [];
+    clips.forEach((clip, i) => {
+      const [side, row] = isPair ? [i % 2, Math.floor(i / 2) + 1] : [0, i + 1];
+      if (!clip) return figures.push(emptyPanel(side));
+      const made = known.get(clip.clip_id);
+      const panel = { clip: made, row, frames: [], lines: [], image: { ...AS_RECORDED }, ...buildPanel(made, row) };
+      this.panels.push(panel);
+      figures.push(panel.figure);
+    });
+    this.grid.replaceChildren(...figures);
+    this.grid.dataset.clips = isPair ? "pair" : Math.min(given.length, FIRST_VIEW);
+    this.grid.scrollTop = 0;
+    this.sides.replaceChildren(...(isPair ? studies : []).map((study) => element("b", { text: study.label })));
+    this.saved.replaceChildren(...savedClips(this.panels));
+    this.measured.textContent = "";
+  }
+
+  /** Clips of one study with their bars and their heart's clock. */
+  prepare(clips) {
+    const heaviest = Math.max(...clips.map((clip) => clip.weight ?? 0));
+    const beatS = medianBeat(clips);
+    return clips.map((clip) => ({ ...clip, bar: heaviest ? (clip.weight ?? 0) / heaviest : 0, knots: beatKnots(clip, beatS) }));
   }
 
   /** Decode the clip of a panel once; frames show as they come. */
@@ -43,10 +71,11 @@ class Player {
     if (panel.asked) return;
     panel.asked = true;
     const { signal } = this.loading;
-    const keep = (index, bitmap) => {
+    const keep = (index, bitmap, size) => {
       if (signal.aborted) return bitmap.close();
       panel.frames[index] = bitmap;
-      if (!panel.shown || index === this.frameOf(panel)) this.draw(panel);
+      panel.size = size;
+      if (!panel.halves[0].shown || this.wants(panel, index)) this.draw(panel);
     };
     try {
       await decodeClip(panel.clip, 1 / this.panels.length, keep, signal);
@@ -68,9 +97,9 @@ class Player {
     this.pause();
     this.loading?.abort();
     this.inView.disconnect();
-    for (const { frames, canvas } of this.panels) {
+    for (const { frames, halves } of this.panels) {
       frames.forEach((bitmap) => bitmap?.close());
-      canvas.width = canvas.height = 1;
+      halves.forEach(({ canvas }) => (canvas.width = canvas.height = 1));
     }
     this.panels = [];
     this.t = 0;
@@ -87,6 +116,15 @@ class Player {
     return frameAt(panel.clip, sameMoment(panel.clip, this.reference, this.t, this.mode));
   }
 
+  /** Frames that a panel shows: the moment's one, or end-diastole and end-systole. */
+  framesOf(panel) {
+    return this.stills && panel.clip.key_frames ? panel.clip.key_frames : [this.frameOf(panel)];
+  }
+
+  wants(panel, index) {
+    return this.framesOf(panel).includes(index);
+  }
+
   /** Show one frame of the reference clip, and in every other panel the same moment. */
   seek(frame) {
     if (!this.panels.length) return;
@@ -97,7 +135,7 @@ class Player {
   show() {
     this.panels.forEach((panel) => this.draw(panel));
     const { frame, reference } = this;
-    this.strip.querySelector(".head").style.left = `${(100 * this.t) / duration(reference)}%`;
+    this.strips.querySelectorAll(".head").forEach((head) => (head.style.left = `${(100 * this.t) / duration(reference)}%`));
     if (this.root.dataset.frame === String(frame) && this.root.dataset.frames === String(reference.n_frames)) return;
     Object.assign(this.root.dataset, { frame, frames: reference.n_frames });
     this.scrub.value = frame;
@@ -106,20 +144,12 @@ class Player {
   }
 
   draw(panel) {
-    const index = this.frameOf(panel);
-    const bitmap = panel.frames[index] || (panel.shown ? null : panel.frames.find(Boolean));
-    if (!bitmap || panel.shown === bitmap) return;
-    if (panel.canvas.width !== bitmap.width || panel.canvas.height !== bitmap.height) {
-      Object.assign(panel.canvas, { width: bitmap.width, height: bitmap.height });
-    }
-    panel.context.drawImage(bitmap, 0, 0);
-    panel.message.hidden = true;
-    panel.shown = bitmap;
-    panel.figure.dataset.frame = panel.frames.indexOf(bitmap);
+    this.framesOf(panel).forEach((index, i) => drawFrame(panel, panel.halves[i], index));
   }
 
   play() {
     if (this.playing || !this.panels.length) return;
+    this.setStills(false);
     if (!this.looping && this.frame === this.reference.n_frames - 1) this.t = 0;
     this.playing = true;
     let before = performance.now();
@@ -152,6 +182,7 @@ class Player {
     this.playButton.replaceChildren(icon(word.toLowerCase()), element("span", { text: word }));
     this.root.dataset.playing = String(this.playing);
   }
+
   // ------------------------------------------------------------------ what a reader can do
 
   panelOf(figure) {
@@ -165,26 +196,70 @@ class Player {
 
   step(by) {
     this.pause();
+    this.setStills(false);
     if (this.panels.length) this.seek(modulo(this.frame + by, this.reference.n_frames));
   }
 
-  /** To the next (or previous) end-diastole, taken at the R wave of the reference clip. */
+  /** To the next (or previous) end-diastole or end-systole of the reference clip. */
   jump(direction) {
     if (!this.panels.length) return;
     const { reference, frame } = this;
-    const marks = reference.r_waves.filter((r) => r >= 0 && r < duration(reference)).map((r) => frameAt(reference, r));
+    const marks = marksOf(reference).map(([t]) => frameAt(reference, t));
     const target = direction > 0 ? marks.find((m) => m > frame) ?? marks[0] : marks.findLast((m) => m < frame) ?? marks.at(-1);
     this.pause();
+    this.setStills(false);
     if (target !== undefined) this.seek(target);
   }
 
-  /** Panel `number` (from 1) over the whole grid; 0 shows all. */
+  /** Row `number` (from 1) over the whole grid: a panel, or two that stand face to face; 0 shows all. */
   enlarge(number) {
-    this.large = number === this.large || number > this.panels.length ? 0 : number;
+    const chosen = this.panels.filter((panel) => panel.row === number);
+    this.large = number === this.large || !chosen.length ? 0 : number;
     this.grid.classList.toggle("one", this.large > 0);
-    this.panels.forEach(({ figure }, i) => figure.classList.toggle("large", i + 1 === this.large));
-    if (this.large) this.load(this.panels[this.large - 1]);
+    this.panels.forEach(({ figure, row }) => figure.classList.toggle("large", row === this.large));
+    if (this.large) chosen.forEach((panel) => this.load(panel));
     this.root.dataset.large = this.large;
+  }
+
+  /** End-diastole beside end-systole in every panel that tells an R wave. */
+  setStills(value) {
+    this.stills = value;
+    if (value) this.pause();
+    this.stillsButton.setAttribute("aria-pressed", String(value));
+    this.root.dataset.stills = String(value);
+    if (this.panels.length && this.reference) this.show();
+  }
+
+  setMeasuring(value) {
+    this.measuring = value;
+    this.measureButton.setAttribute("aria-pressed", String(value));
+    this.root.dataset.measuring = String(value);
+    this.measured.textContent = value ? "Drag over a picture; Delete takes the last line off" : "";
+  }
+
+  /** Take the distance off that was measured last. */
+  forgetLine() {
+    const panel = this.panels.findLast(({ lines }) => lines.length);
+    panel?.lines.pop();
+    if (panel) drawLines(panel);
+    this.measured.textContent = "";
+  }
+
+  /** Level, window or zoom of the enlarged panels, or of all. */
+  setImage(name, value) {
+    for (const panel of this.panels.filter((p) => !this.large || p.row === this.large)) {
+      if (name === "zoom") zoomTo(panel, value);
+      else Object.assign(panel.image, { [name]: value });
+      applyImage(panel);
+    }
+  }
+
+  resetImage() {
+    this.panels.forEach((panel) => {
+      panel.image = { ...AS_RECORDED };
+      applyImage(panel);
+    });
+    this.root.querySelectorAll("[data-image]").forEach((bar) => (bar.value = AS_RECORDED[bar.dataset.image]));
   }
 
   set(name, value) {
@@ -203,4 +278,20 @@ class Player {
   nextSpeed() {
     this.set("speed", { 0.25: 0.5, 0.5: 1, 1: 0.25 }[this.speed]);
   }
+}
+
+/** One frame on one half of a panel; the nearest that is there while the clip is being decoded. */
+function drawFrame(panel, half, index) {
+  const bitmap = panel.frames[index] || (half.shown ? null : panel.frames.find(Boolean));
+  if (!bitmap || half.shown === bitmap) return;
+  if (half.canvas.width !== bitmap.width || half.canvas.height !== bitmap.height) {
+    Object.assign(half.canvas, { width: bitmap.width, height: bitmap.height });
+  }
+  half.context.drawImage(bitmap, 0, 0);
+  panel.message.hidden = true;
+  half.shown = bitmap;
+  half.frame = panel.frames.indexOf(bitmap);
+  if (half === panel.halves[0]) panel.figure.dataset.frame = half.frame;
+  else panel.figure.dataset.systole = half.frame;
+  drawLines(panel);
 }

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import streamlit as st
 
-SCRIPTS = ("clock.js", "mp4.js", "panels.js", "player.js", "controls.js")  # one after another they are one module
+# one after another they are one module
+SCRIPTS = ("clock.js", "mp4.js", "panels.js", "tools.js", "player.js", "controls.js")
 KEY = "echo_player"
 HERE = Path(__file__).parent
 
@@ -31,7 +32,10 @@ class PlayerClip:
         confidence: Of the view classifier, 0..1, or None.
         weight: Share of this clip in the study's vector, 0..1, or None.
         fps, n_frames: The clip's own frame rate and length.
-        r_waves: Times of the R waves in seconds after the first frame; empty where unknown.
+        r_waves, end_systoles: Times in seconds after the first frame; empty where unknown.
+        key_frames: Frames of end-diastole and end-systole to lay side by side, None where no R wave is known.
+        spacing_mm: Millimetres a pixel, None where the file does not say.
+        side: 0 for the open study, 1 for the one beside it.
         notes: Sentences, shown on hovering.
     """
 
@@ -43,27 +47,50 @@ class PlayerClip:
     fps: float
     n_frames: int
     r_waves: tuple[float, ...] = ()
+    end_systoles: tuple[float, ...] = ()
+    key_frames: tuple[int, int] | None = None
+    spacing_mm: float | None = None
+    side: int = 0
     notes: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True)
+class PlayerEcg:
+    """The strip under the clips: millivolts (n,) at `rate_hz`, R waves in seconds, and the words that say whose it
+    is."""
+
+    label: str
+    samples_mv: tuple[float, ...]
+    rate_hz: float
+    r_times_s: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class PlayerStudy:
+    """A study of the player: its id, how it is called above its half, and its ECG or None."""
+
+    study_id: str
+    label: str
+    ecg: PlayerEcg | None = None
+
+
 def show_player(
-    study_id: str,
-    clips: Sequence[PlayerClip],
-    beat: Sequence[float] | None = None,
+    studies: Sequence[PlayerStudy],
+    clips: Sequence[PlayerClip | None],
     on_hit: Callable[[int], None] | None = None,
 ) -> None:
-    """Draw the player with the clips of one study, in the given order.
+    """Draw the player with the clips of one study, or of two on one clock.
 
     Args:
-        study_id: Another id closes the study that is open and frees its frames.
-        clips: Panels in order; the first six are seen without scrolling.
-        beat: One beat of the patient's ECG from R wave to R wave, scaled 0..1; drawn between the clips' R waves.
+        studies: One, or two; another id closes what is open and frees its frames.
+        clips: Panels in order; the first six are seen without scrolling. With two studies left and right take turns,
+            and None is a place without a clip.
         on_hit: Called with -1 or 1 when the reader asks for the study above or below (arrow up or down).
     """
     data = {
-        "study_id": study_id,
-        "clips": [asdict(clip) for clip in clips],
-        "beat": None if beat is None else list(beat),
+        "studies": [asdict(study) for study in studies],
+        "clips": [None if clip is None else asdict(clip) for clip in clips],
+        "has_hits": on_hit is not None,
     }
 
     def moved() -> None:
