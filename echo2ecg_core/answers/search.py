@@ -7,6 +7,7 @@ hits. Filters choose the candidates before the search, so ten studies come back 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -249,7 +250,10 @@ def filter_words(filters: Filters) -> dict[str, Filters]:
         "split": f"Split {filters.split}",
         "dates": _dates_in_words(filters.dates),
     }
-    words |= {told: replace(filters, **{name: None}) for name, told in single.items() if getattr(filters, name)}
+    for name, told in single.items():
+        if getattr(filters, name):
+            without: dict[str, Any] = {name: None}
+            words[told] = replace(filters, **without)
     for name in filters.phenotypes:
         others = {n: limits for n, limits in filters.phenotypes.items() if n != name}
         words[_limits_in_words(name, filters)] = replace(filters, phenotypes=others)
