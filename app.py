@@ -35,6 +35,7 @@ def pages() -> dict[str, list]:
             st.Page("pages/archive.py", title="Import", url_path="import", icon=":material/upload_file:"),
             st.Page("pages/training.py", title="Training", icon=":material/model_training:"),
             st.Page("pages/models.py", title="Models", icon=":material/inventory_2:"),
+            st.Page("pages/admin.py", title="Admin", icon=":material/admin_panel_settings:"),
         ],
     }
 

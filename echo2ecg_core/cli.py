@@ -13,7 +13,7 @@ from typing import Annotated
 import typer
 
 from echo2ecg_core.cli_models import models_app
-from echo2ecg_core.cli_upkeep import audit
+from echo2ecg_core.cli_upkeep import audit, backup, restore
 from echo2ecg_core.errors import Echo2ECGError
 from echo2ecg_core.failures import sentence_of_disk
 from echo2ecg_core.terminal import (
@@ -38,7 +38,8 @@ app = typer.Typer(
     help="Echo2ECG Explorer: from a 12-lead ECG to heart phenotypes and similar echo studies. Research use only.",
 )
 app.add_typer(models_app, name="models")
-app.command()(audit)
+for command in (audit, backup, restore):
+    app.command()(command)
 
 
 def main() -> None:

@@ -219,6 +219,12 @@ def _machine_read(workspace: Workspace, parameters: dict, progress) -> str:
     return machine_read(workspace, parameters["model"], all_studies=parameters.get("all", False), progress=progress)
 
 
+def _backup(workspace: Workspace, parameters: dict, progress) -> str:
+    from echo2ecg_core.store.backup import back_up_here
+
+    return back_up_here(workspace, progress)
+
+
 WORKFLOWS = {
     "demo": _demo,
     "map": _map,
@@ -231,4 +237,5 @@ WORKFLOWS = {
     "recalibrate": _recalibrate,
     "ready_embed": _ready_embed,
     "machine_read": _machine_read,
+    "backup": _backup,
 }

@@ -13,7 +13,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 from echo2ecg_core.errors import StoreError
@@ -168,6 +168,7 @@ class Workspace:
         self.models = self.folder / "models"
         self.maps = self.folder / "maps"
         self.logs = self.folder / "logs"
+        self.backups = self.folder / "backups"
 
     def exists(self) -> bool:
         """True when a catalog is there."""
@@ -284,11 +285,27 @@ class Workspace:
                 f"The workspace was made by a newer version (schema {version}, this program knows {len(MIGRATIONS)}).",
                 "Update the program.",
             )
+        if version:
+            self._keep_older(version)
         for number, script in enumerate(MIGRATIONS[version:], start=version + 1):
             for statement in _statements(script):
                 connection.execute(statement)
             connection.execute(f"PRAGMA user_version = {number}")
         connection.execute("COMMIT")
+
+    def _keep_older(self, version: int) -> None:
+        """A copy of the catalog as an earlier version of the program left it: the way back to that version."""
+        try:
+            self.backups.mkdir(exist_ok=True)
+            kept = (
+                self.backups / f"before-schema-{len(MIGRATIONS)}-of-{version}-{time.strftime('%Y%m%d-%H%M%S')}.sqlite"
+            )
+            half = kept.with_suffix(".half")
+            with closing(sqlite3.connect(self.database)) as older, closing(sqlite3.connect(half)) as copy:
+                older.backup(copy)
+            half.replace(kept)
+        except OSError as error:
+            raise in_words(error, self.folder) from error
 
     @contextmanager
     def _in_words(self) -> Iterator[None]:

@@ -21,6 +21,7 @@ from echo2ecg_core.store.database import Workspace
 LOST_AFTER_S = 60.0
 LOST_AT_MOST = 5
 STARTING_S = 8.0
+KEEP_LOGS_S = 30 * 24 * 3600.0
 TOLD = ("model", "cohort", "split", "preset")  # parameters that the audit log may hold: no paths, no file names
 FILLING = ("demo", "import")  # read archives into the catalog: those of a terminal take turns
 STOPPED = "Stopped by a person. What was finished is kept; Resume goes on from there."
@@ -69,6 +70,16 @@ def this_worker() -> str:
 def log_path(workspace: Workspace, job_id: int) -> Path:
     """The log of one job; it holds no patient data."""
     return workspace.logs / f"job-{job_id:04d}.log"
+
+
+def tidy_logs(workspace: Workspace) -> None:
+    """Delete the logs of jobs that ended and were not written to for thirty days."""
+    waiting = (
+        {log_path(workspace, one.job_id) for one in jobs(workspace, open_only=True)} if workspace.exists() else set()
+    )
+    for path in set(workspace.logs.glob("job-*.log")) - waiting:
+        if time.time() - path.stat().st_mtime > KEEP_LOGS_S:
+            path.unlink(missing_ok=True)
 
 
 def queue(workspace: Workspace, kind: str, parameters: dict | None = None) -> int:

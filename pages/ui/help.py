@@ -34,6 +34,11 @@ HELP = {
         "First look at what lies there and what the columns mean, then start; a stopped import goes on where it was. "
         "Names and birth dates do not come in."
     ),
+    "Admin": (
+        "Whether this server is well: its disk, its jobs, its backups, and who did what. "
+        "Choose a job to read all it said, stop it, resume it or put it away; back up before you change much. "
+        "The audit log holds no patient data and cannot be changed here."
+    ),
     "Training": (
         "Train a model on the pairs of this workspace, or go on from one that is there. "
         "The form tells pairs, time and disk before you start; the curves tell how it goes. "

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 from starlette.datastructures import MutableHeaders
 from starlette.requests import Request
 
-ADMIN_PAGES = ("import", "training", "models")  # addresses of the pages behind the gate
+ADMIN_PAGES = ("import", "training", "models", "admin")  # addresses of the pages behind the gate
 COOKIE, LASTS_S = "echo2ecg_login_page", 600
 
 

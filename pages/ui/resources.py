@@ -356,9 +356,11 @@ def prepare() -> None:
     from echo2ecg_core.ecg.preprocess import warm_up as compile_filters
     from echo2ecg_core.intake.archives import tidy_uploads
     from echo2ecg_core.intake.demo import ensure_demo, example_ecgs
+    from echo2ecg_core.store.jobs import tidy_logs
 
     try:
         tidy_uploads(workspace())
+        tidy_logs(workspace())
         if settings().auto_demo:
             ensure_demo(workspace())
         compile_filters()

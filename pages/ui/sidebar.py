@@ -39,6 +39,7 @@ JOB_NAMES = {
     "recalibrate": "Recalibrating a second reader",
     "ready_embed": "Embedding with an imported encoder",
     "machine_read": "Reading echo studies",
+    "backup": "Backing up",
 }
 
 

@@ -13,7 +13,7 @@ from pages.ui import admin_gate
 from pages.ui.admin_gate import PROXY_HEADERS, is_local
 
 ROOT = Path(__file__).resolve().parents[2]
-ADMIN_PAGES = ("archive.py", "training.py", "models.py")
+ADMIN_PAGES = ("archive.py", "training.py", "models.py", "admin.py")
 LOCAL = {"Host": "localhost:8501", "Origin": "http://localhost:8501"}
 
 
