@@ -263,9 +263,10 @@ def import_archive(
     if dry_run:
         print_json(found) if as_json else print("\n".join(lines(found)))
         raise typer.Exit(2 if found["problems"] else 0)
-    check(plan_of(folder, layout, labels, told), place, options)  # a refusal leaves no trace, not even a job
+    plan = plan_of(folder, layout, labels, told)
+    check(plan, place, options)  # a refusal leaves no trace, not even a job
     open_workspace(place)
-    job = run_here(place, "import", import_parameters(folder, options))
+    job = run_here(place, "import", import_parameters(folder, options), {"plan": plan})
     kept = import_report(place, job.job_id)
     assert kept is not None, "an import that is done has left its report"
     report = IngestReport(**kept.pop("added"), **kept)

@@ -23,6 +23,7 @@ class Settings(BaseSettings):
 
     workspace: Path = Field(OWN_FOLDER / "workspace", description="Folder of catalog, clips, vectors and models.")
     threads: int = Field(2, ge=1, le=256, description="CPU threads one prediction or one job may use.")
+    import_processes: int = Field(2, ge=1, le=256, description="Processes that read the files of an import.")
     admin_password: SecretStr | None = Field(None, description="Password of the admin pages; prefer the hash.")
     admin_password_hash: SecretStr | None = Field(
         None, description="The same, as the line that `hash-password` prints."

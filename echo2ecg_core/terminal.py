@@ -8,7 +8,7 @@ import json
 import sys
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -177,8 +177,11 @@ class watching:
         self.thread.join(timeout=5)
 
 
-def run_here(place: Workspace, kind: str, parameters: dict) -> jobs.Job:
+def run_here(place: Workspace, kind: str, parameters: dict, held: Mapping = {}) -> jobs.Job:
     """Queue a job and do it in this process, after the work it has to wait for; returns it when it is done.
+
+    Args:
+        held: As for `run_job`.
 
     Raises:
         StoreError: it was not completed.
@@ -190,7 +193,7 @@ def run_here(place: Workspace, kind: str, parameters: dict) -> jobs.Job:
     while (job := jobs.job(place, number)).is_open:
         if claimed := jobs.claim(place, jobs.this_worker(), number):
             with watching(place, number):
-                run_job(place, claimed)
+                run_job(place, claimed, held)
             continue
         told = _tell(jobs.in_the_way(place, number) or job, number, told)
         time.sleep(WAIT_S)

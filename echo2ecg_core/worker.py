@@ -8,6 +8,7 @@ one only its type and its place are written, because its text may quote a file.
 import threading
 import time
 import traceback
+from collections.abc import Mapping
 from contextlib import suppress
 
 from echo2ecg_core.errors import DiskFull, Echo2ECGError, StoreError, WorkspaceBusy
@@ -31,15 +32,17 @@ def work(workspace: Workspace) -> int:
     return done
 
 
-def run_job(workspace: Workspace, job: jobs.Job) -> None:
-    """Run one claimed job and write how it ended."""
+def run_job(workspace: Workspace, job: jobs.Job, held: Mapping = {}) -> None:
+    """Run one claimed job and write how it ended.
+
+    Args:
+        held: What this process holds already and the job would make again, beside its parameters.
+    """
     stopped, log = threading.Event(), JobLog(workspace, job)
     threading.Thread(target=_beat, args=(workspace, job, stopped), daemon=True).start()
     try:
-        closing = (
-            workflow_of(job.kind)(workspace, {**job.parameters, "job_id": job.job_id}, _progress(workspace, job, log))
-            or "Done."
-        )
+        parameters = {**job.parameters, **held, "job_id": job.job_id}
+        closing = workflow_of(job.kind)(workspace, parameters, _progress(workspace, job, log)) or "Done."
         state = "done"
     except jobs.Cancelled:
         state, closing = "cancelled", jobs.STOPPED

@@ -3,24 +3,19 @@
 Little work stays in this process, where no other one has to start first.
 """
 
-from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future
-from concurrent.futures.process import BrokenProcessPool
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 
 from echo2ecg_core.answers.loaded_model import prepared_ecg
-from echo2ecg_core.errors import Echo2ECGError, StoreError
+from echo2ecg_core.errors import Echo2ECGError
 from echo2ecg_core.models.specs import ModelSpec
-from echo2ecg_core.processes import pool
+from echo2ecg_core.processes import in_order
 from echo2ecg_core.settings import settings
 from echo2ecg_core.store.catalog import Catalog
 from echo2ecg_core.store.database import Workspace
-
-WORTH_PROCESSES = 16  # pieces of work; with fewer the processes start longer than they help
-AHEAD = 3  # pieces a process that may wait for the device
 
 Found = tuple[str, np.ndarray | None, str]  # id, input or None, why there is none
 
@@ -62,28 +57,9 @@ def inputs(
         StoreError: a process died.
     """
     pieces = [ids[start : start + piece] for start in range(0, len(ids), piece)]
-    if len(pieces) < WORTH_PROCESSES:
-        for own in pieces:
-            yield from read(workspace.folder, spec, own)
-        return
-    processes = max(1, settings().threads - 1)
-    readers = pool(processes)
-    waiting: deque[Future] = deque()
-    try:
-        for own in pieces:
-            waiting.append(readers.submit(read, workspace.folder, spec, own))
-            if len(waiting) > AHEAD * processes:
-                yield from waiting.popleft().result()
-        while waiting:
-            yield from waiting.popleft().result()
-        readers.shutdown()
-    except BrokenProcessPool as error:
-        raise StoreError(
-            "A process that reads ECGs and clips was ended by the system, most often for want of memory.",
-            "Start again: what is embedded stays. Fewer processes need less memory (ECHO2ECG_THREADS).",
-        ) from error
-    finally:
-        readers.shutdown(wait=False, cancel_futures=True)
+    work = partial(read, workspace.folder, spec)
+    for found in in_order(work, pieces, max(1, settings().threads - 1), "ECHO2ECG_THREADS"):
+        yield from found
 
 
 def _tried(id: str, prepare: Callable[[str], np.ndarray]) -> Found:

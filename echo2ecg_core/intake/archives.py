@@ -89,7 +89,8 @@ def import_archive(workspace: Workspace, parameters: dict, progress: Progress) -
     Args:
         parameters: "folder" (path on the server) or "upload" (name from `keep_upload`), "cohort", "prepare" (queue the
             preparing of the active model afterwards), "job_id"; "layout", "labels" (path of a table), "map" (columns by
-            name, as in the YAML), "keep_ids" and "key" (path) where they are not the usual ones.
+            name, as in the YAML), "keep_ids" and "key" (path) where they are not the usual ones; "plan" where the one
+            who asks has made it.
 
     Raises:
         StoreError: the archive lacks its tables, or a patient has two splits.
@@ -100,15 +101,18 @@ def import_archive(workspace: Workspace, parameters: dict, progress: Progress) -
         progress(0.0, "Unpacking the upload")
     folder = unpacked_upload(workspace, upload) if upload else Path(parameters["folder"])
     options = options_of(parameters)
+    job_id, plan = parameters.get("job_id"), parameters.get("plan")
+    begun = _report_path(workspace, job_id).with_suffix(".begun.json") if job_id is not None else None
     try:
-        report = asdict(ingest(folder, workspace, cohort=options.cohort, progress=progress, options=options))
+        report = asdict(ingest(folder, workspace, progress=progress, options=options, plan=plan, begun=begun))
     except ImportRefused:
         if upload:
             discard_upload(workspace, upload)
         raise
     added = {what: report.pop(what) for what in ("patients", "studies", "clips", "ecgs")}
-    if "job_id" in parameters:
-        _write_report(workspace, parameters["job_id"], {"cohort": report.pop("cohort"), "added": added, **report})
+    if begun and job_id is not None:
+        _write_report(workspace, job_id, {"cohort": report.pop("cohort"), "added": added, **report})
+        begun.unlink(missing_ok=True)
     if upload:
         discard_upload(workspace, upload)
     active = next((card for card in ModelRegistry(workspace).models() if card.active), None)

@@ -8,26 +8,32 @@ what a corrected table says anew is changed and told.
 """
 
 import hashlib
+import json
 import re
 from collections import Counter
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import asdict, dataclass, field, replace
+from functools import partial
+from itertools import islice
 from pathlib import Path
 
-from echo2ecg_core.ecg.record import EcgRecord
-from echo2ecg_core.errors import Echo2ECGError, StoreError
+from echo2ecg_core.errors import StoreError
 from echo2ecg_core.intake.checks import check
+from echo2ecg_core.intake.decoding import ClipToRead, EcgToRead, Refused, read_clip_file, read_ecgs
 from echo2ecg_core.intake.layouts.recognise import plan_of
 from echo2ecg_core.intake.options import Names, Options
 from echo2ecg_core.intake.plan import Plan, PlannedClip, PlannedEcg, PlannedPatient, PlannedStudy
 from echo2ecg_core.intake.pseudonyms import write_key
-from echo2ecg_core.phantom.mark import shows_mark
+from echo2ecg_core.processes import in_order
 from echo2ecg_core.progress import Progress, silent
+from echo2ecg_core.settings import settings
 from echo2ecg_core.store.catalog import Catalog
-from echo2ecg_core.store.database import Workspace
-from echo2ecg_core.store.new_rows import NewClip, NewEcg, NewPatient, NewStudy
+from echo2ecg_core.store.database import Workspace, write_atomically
+from echo2ecg_core.store.new_rows import NewPatient, NewStudy, StoredClip, StoredEcg
 from echo2ecg_core.store.splits import PATIENT_SPLITS
 
-BATCH = 64  # ECGs of one transaction
+ECGS_A_PIECE, ECGS_A_BATCH, CLIPS_A_BATCH = 16, 64, 32  # read by a process at a time; listed by a transaction
 _QUOTED = re.compile(r"[“\"][^”\"]*[”\"]")
 
 
@@ -36,7 +42,7 @@ class IngestReport:
     """What an import added and changed, and each file it passed over with the reason in words.
 
     Attributes:
-        ecgs, studies, clips, patients: Newly added.
+        ecgs, studies, clips, patients: Newly added, by all attempts where it was stopped and started again.
         changed: What a corrected table changed: {kind, id, name, was, now}.
         kept: What a person corrected and the table says otherwise, so that it stayed: {kind, id, name, was, now, kept}.
         refused: {file, reason}; of real patients files go by numbers.
@@ -90,28 +96,34 @@ def ingest(
     folder: Path,
     workspace: Workspace,
     *,
-    cohort: str,
+    cohort: str | None = None,
     synthetic: bool = False,
     progress: Progress = silent,
     keep_ids: bool = False,
     options: Options | None = None,
+    plan: Plan | None = None,
+    begun: Path | None = None,
 ) -> IngestReport:
     """Read an archive into the workspace; ECGs first, so that they can be used while clips still arrive.
 
     Args:
         cohort, keep_ids: As in `Options`, for the callers that need no others.
         synthetic: The data are of simulated hearts, whatever the folder says.
+        plan: Of the folder, where it was made already.
+        begun: File that remembers what was there before the first attempt at this import, so that the report counts
+            what all attempts added; whoever takes the report deletes it.
 
     Raises:
         ImportRefused: something in the tables cannot be; nothing was written.
         StoreError: a table cannot be read or lacks a column.
     """
-    options = replace(options or Options(), cohort=cohort, keep_ids=keep_ids or bool(options and options.keep_ids))
-    plan = plan_of(Path(folder), options.layout, options.labels, options.told)
+    given = options or Options()
+    options = replace(given, cohort=given.cohort if cohort is None else cohort, keep_ids=keep_ids or given.keep_ids)
+    plan = plan or plan_of(Path(folder), options.layout, options.labels, options.told)
     plan.synthetic = plan.synthetic or synthetic
     options = replace(options, cohort=options.cohort or plan.cohort)
     check(plan, workspace, options)
-    return _Import(plan, workspace, options, progress).run()
+    return _Import(plan, workspace, options, progress, begun).run()
 
 
 def split_of(patient_id: str) -> str:
@@ -123,8 +135,8 @@ def split_of(patient_id: str) -> str:
 class _Import:
     """One import under way."""
 
-    def __init__(self, plan: Plan, workspace: Workspace, options: Options, progress: Progress):
-        self.plan, self.workspace, self.options, self.progress = plan, workspace, options, progress
+    def __init__(self, plan: Plan, workspace: Workspace, options: Options, progress: Progress, begun: Path | None):
+        self.plan, self.workspace, self.options, self.progress, self.begun = plan, workspace, options, progress, begun
         self.names = Names(plan, workspace, options)
         self.catalog, self.report = Catalog(workspace), IngestReport(notes=list(plan.notes), cohort=options.cohort)
         self.report.pseudonyms = self.names.pseudonyms is not None
@@ -136,17 +148,33 @@ class _Import:
     def run(self) -> IngestReport:
         for name, reason in self.plan.passed_over:
             self._refuse(name, reason)
-        before = self.catalog.counts()
+        before = self._before()
         self._write_key()
         with self.workspace.write():
             self._add_rows()
-        after = self.catalog.counts()
-        self.report.patients, self.report.studies = (after[k] - before[k] for k in ("patients", "studies"))
+            self._remember(before)
         self._add_ecgs()
         self._add_clips()
-        after = self.catalog.counts()
-        self.report.ecgs, self.report.clips = (after[k] - before[k] for k in ("ecgs", "clips"))
+        now = self.catalog.counts(self.options.cohort)
+        for what, count in now.items():
+            setattr(self.report, what, count - before["counts"][what])
         return self.report
+
+    def _before(self) -> dict:
+        """What the cohort held before the first attempt ("counts"), and what earlier attempts "changed"."""
+        if self.begun and self.begun.is_file():
+            return json.loads(self.begun.read_text())
+        return {"counts": self.catalog.counts(self.options.cohort), "changed": []}
+
+    def _remember(self, before: dict) -> None:
+        """Keep for the next attempt what this one found and changed, while it can still be taken back."""
+        known = {(c["kind"], c["id"], c["name"]): c for c in before["changed"]}
+        for change in self.report.changed:
+            key = change["kind"], change["id"], change["name"]
+            known[key] = change | {"was": known.get(key, change)["was"]}
+        self.report.changed = list(known.values())
+        if self.begun:
+            write_atomically(self.begun, json.dumps(before | {"changed": self.report.changed}).encode())
 
     def _add_rows(self) -> None:
         """Patients, studies and labels, and what the table says anew of ECGs that are here."""
@@ -161,7 +189,7 @@ class _Import:
             self.catalog.keeps_ids(cohort)
         changes = self.catalog.add_patients([self._patient(p) for p in plan.patients.values()])
         changes += self.catalog.add_studies([self._study(s) for s in plan.studies.values()])
-        here = set(self.catalog.ecgs().ecg_id)
+        here = self.catalog.ecg_ids(cohort)
         self.waiting = [e for e in plan.ecgs.values() if self.ids["ecg"][e.ecg_id] not in here]
         changes += self.catalog.set_ecg_times(
             {
@@ -194,76 +222,64 @@ class _Import:
         )
 
     def _add_ecgs(self) -> None:
-        """Read the ECG files that the catalog does not hold yet, and keep them a batch at a time."""
-        for start in range(0, len(self.waiting), BATCH):
-            self.progress(0.2 * start / len(self.waiting), f"Reading ECGs: {start} of {len(self.waiting)}")
-            rows = [row for e in self.waiting[start : start + BATCH] if (row := self._ecg(e)) is not None]
-            with self.workspace.write():
-                self.catalog.add_ecgs(rows)
-                self.catalog.set_sex_if_unknown({row.patient_id: row.record.sex for row in rows if row.record.sex})
+        """Read the ECG files that the catalog does not hold yet, and list them a batch at a time."""
+        work = partial(read_ecgs, self.workspace.folder, self.names)
+        done, total = 0, len(self.waiting)
+        with closing(self._in_processes(work, self._ecgs_to_read())) as pieces:
+            for found in _batches(pieces, ECGS_A_BATCH):
+                rows = [row for row in found if self._came_in(row)]
+                with self.workspace.write():
+                    self.catalog.add_stored_ecgs(rows)
+                    self.catalog.set_sex_if_unknown({row.patient_id: row.sex for row in rows if row.sex})
+                done += len(found)
+                self.progress(0.2 * done / total, f"Reading ECGs: {done} of {total}")
 
-    def _ecg(self, planned: PlannedEcg) -> NewEcg | None:
-        """An ECG read; None for one that cannot be."""
-        try:
-            record = planned.read() if planned.read else _read(planned)
-        except Echo2ECGError as error:
-            self._refuse(self._shown(planned.path), str(error))
-            return None
-        time = planned.ecg_time
-        if time is None and record.recorded_at:
-            time = record.recorded_at.replace(tzinfo=None, microsecond=0).isoformat()
-        record = record if planned.age_years is None else replace(record, age_years=planned.age_years)
-        return NewEcg(
-            self.ids["ecg"][planned.ecg_id],
-            self.ids["patient"][planned.patient_id],
-            self.names.record(record, planned.patient_id),
-            self.names.moment(time, planned.patient_id),
-            self.ids["study"].get(planned.own_study_id or ""),
-        )
+    def _ecgs_to_read(self) -> Iterator[list[EcgToRead]]:
+        """What is waiting, a few ECGs for a process at a time."""
+        for start in range(0, len(self.waiting), ECGS_A_PIECE):
+            yield [
+                EcgToRead(
+                    ecg,
+                    self.ids["ecg"][ecg.ecg_id],
+                    self.ids["patient"][ecg.patient_id],
+                    self.ids["study"].get(ecg.own_study_id or ""),
+                )
+                for ecg in self.waiting[start : start + ECGS_A_PIECE]
+            ]
 
     def _add_clips(self) -> None:
-        """Read the clips that the catalog does not hold yet, a study in one transaction."""
+        """Read the clips that the catalog does not hold yet; those of a study are listed together."""
         by_study: dict[str, list[PlannedClip]] = {}
         for clip in self.plan.clips:
-            by_study.setdefault(clip.study_id, []).append(clip)
-        here, old = self.catalog.clip_files()
-        for done, (given, clips) in enumerate(by_study.items()):
-            self.progress(0.2 + 0.8 * done / len(by_study), f"Reading echo studies: {done} of {len(by_study)}")
-            study_id = self.ids["study"][given]
-            if old.get(study_id, 0) >= len(clips):  # came in before the hashes of files were kept
-                continue
-            self.catalog.add_clips([row for c in clips if (row := self._clip(study_id, c, here)) is not None])
+            by_study.setdefault(self.ids["study"][clip.study_id], []).append(clip)
+        old = self.catalog.clips_without_hash()  # of studies that came in before the hashes of files were kept
+        by_study = {study_id: clips for study_id, clips in by_study.items() if old.get(study_id, 0) < len(clips)}
+        work = partial(read_clip_file, self.workspace.folder, self.plan.synthetic)
+        rows, done, total = [], 0, sum(map(len, by_study.values()))
+        with closing(self._in_processes(work, self._clips_to_read(by_study))) as found:
+            for number, clips in enumerate(by_study.values(), 1):
+                for read in islice(found, len(clips)):
+                    rows += [read] if self._came_in(read) else []
+                    done += 1
+                    self.progress(0.2 + 0.8 * done / total, f"Reading echo clips: {done} of {total}")
+                if len(rows) >= CLIPS_A_BATCH or number == len(by_study):
+                    self.catalog.add_stored_clips(rows)
+                    rows = []
 
-    def _clip(self, study_id: str, planned: PlannedClip, here: set[tuple[str, str]]) -> NewClip | None:
-        """A clip made playable; of real patients everything outside the sector is blacked out first, and one whose
-        sector cannot be found is refused, never stored as it is. None for one that is here or refused."""
-        from echo2ecg_core.echo.deidentify import deidentified
-        from echo2ecg_core.echo.readers import read_clip
-        from echo2ecg_core.echo.video import encode_mp4
+    def _clips_to_read(self, by_study: Mapping[str, Sequence[PlannedClip]]) -> Iterator[ClipToRead]:
+        for study_id, clips in by_study.items():
+            known = self.catalog.file_hashes(study_id)
+            yield from (ClipToRead(clip, study_id, known) for clip in clips)
 
-        try:
-            file_hash = _hash_of(planned.path)
-            if (study_id, file_hash) in here:
-                return None
-            clip = read_clip(planned.path)
-            simulated = self.plan.synthetic and clip.synthetic and shows_mark(clip.frames)
-            clip = clip if simulated else deidentified(clip)
-        except Echo2ECGError as error:
-            self._refuse(self._shown(planned.path), str(error))
-            return None
-        whole = simulated and clip.format == "MP4"
-        return NewClip(
-            study_id,
-            planned.path.read_bytes() if whole else encode_mp4(clip),
-            fps=clip.fps,
-            n_frames=clip.n_frames,
-            format=clip.format,
-            view=planned.view or clip.view,
-            spacing_mm=clip.spacing_mm,
-            r_wave_times_s=clip.r_wave_times_s,
-            notes=clip.notes,
-            file_hash=file_hash,
-        )
+    def _in_processes(self, work: Callable, pieces: Iterable) -> Generator:
+        processes = settings().import_processes
+        return in_order(work, pieces, processes if processes > 1 else 0, "ECHO2ECG_IMPORT_PROCESSES")
+
+    def _came_in(self, read: StoredEcg | StoredClip | Refused | None) -> bool:
+        """Whether a file gave a row; one that was refused goes to the report."""
+        if isinstance(read, Refused):
+            self._refuse(self._shown(read.path), read.reason)
+        return isinstance(read, StoredEcg | StoredClip)
 
     def _shown(self, path: Path) -> str:
         return path.relative_to(self.plan.root).as_posix() if path.is_relative_to(self.plan.root) else path.name
@@ -287,15 +303,13 @@ class _Import:
         write_key(self.options.key, self.workspace, rows)
 
 
-def _read(ecg: PlannedEcg) -> EcgRecord:
-    from echo2ecg_core.ecg.readers import read_ecg
-
-    return read_ecg(ecg.path, sampling_rate_hz=ecg.sampling_rate_hz, unit=ecg.unit, lead_order=ecg.lead_order)
-
-
-def _hash_of(path: Path) -> str:
-    try:
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
-    except OSError as error:
-        raise StoreError(f"The file cannot be opened: {error.strerror}.", "Check that it is there.") from error
+def _batches(pieces: Iterable[list], size: int) -> Iterator[list]:
+    """Pieces joined to lists of at least `size`, but for the last."""
+    batch: list = []
+    for piece in pieces:
+        batch += piece
+        if len(batch) >= size:
+            yield batch
+            batch = []
+    if batch:
+        yield batch

@@ -7,6 +7,7 @@ again mends it.
 import hashlib
 import io
 import json
+from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import datetime
 
@@ -14,7 +15,7 @@ import numpy as np
 
 from echo2ecg_core.ecg.record import EcgRecord
 from echo2ecg_core.errors import StoreError
-from echo2ecg_core.store.database import Workspace, write_atomically
+from echo2ecg_core.store.database import Workspace, write_all_atomically
 
 
 def blob_name(content: bytes, suffix: str) -> str:
@@ -23,12 +24,16 @@ def blob_name(content: bytes, suffix: str) -> str:
     return f"{digest[:2]}/{digest}{suffix}"
 
 
-def store_blob(workspace: Workspace, content: bytes, suffix: str) -> str:
-    """Keep content and return its name; a file that is there and whole stays, a damaged one is replaced."""
-    name = blob_name(content, suffix)
-    if not is_whole(workspace, name):
-        write_atomically(workspace.blobs / name, content)
-    return name
+def store_blobs(workspace: Workspace, contents: Sequence[bytes], suffix: str) -> list[str]:
+    """Keep contents and return their names; a file that is there and whole stays, a damaged one is replaced."""
+    names = [blob_name(content, suffix) for content in contents]
+    lacking = {
+        workspace.blobs / name: content
+        for name, content in zip(names, contents, strict=True)
+        if not is_whole(workspace, name)
+    }
+    write_all_atomically(lacking)
+    return names
 
 
 def is_whole(workspace: Workspace, name: str) -> bool:

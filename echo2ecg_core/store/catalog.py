@@ -6,10 +6,9 @@ one transaction a list; several lists become one transaction inside `with worksp
 found damaged (`set_aside`) is not listed, so that the next import of its archive reads it again.
 """
 
-import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import astuple, dataclass, replace
 from pathlib import Path
 
 import pandas as pd
@@ -18,10 +17,19 @@ from echo2ecg_core.ecg.record import EcgRecord
 from echo2ecg_core.errors import StoreError
 from echo2ecg_core.findings import Findings, read_scores
 from echo2ecg_core.store.additions import Change, own_ids, put_patient, put_study, set_ecg_times, take_ids
-from echo2ecg_core.store.blobs import MEND, pack_record, read_blob, store_blob, unpack_record
+from echo2ecg_core.store.blobs import MEND, read_blob, unpack_record
 from echo2ecg_core.store.corrections import standing
 from echo2ecg_core.store.database import Workspace
-from echo2ecg_core.store.new_rows import NewClip, NewEcg, NewPatient, NewStudy, clip_values, ecg_values
+from echo2ecg_core.store.new_rows import (
+    NewClip,
+    NewEcg,
+    NewPatient,
+    NewStudy,
+    StoredClip,
+    StoredEcg,
+    stored_clips,
+    stored_ecgs,
+)
 from echo2ecg_core.store.times import nearest_in_time
 
 
@@ -121,22 +129,21 @@ class Catalog:
 
     def add_clips(self, clips: Sequence[NewClip]) -> list[str]:
         """Store playable clips, all or none; returns their ids, made from study and content."""
-        blobs = [store_blob(self.workspace, new.mp4, ".mp4") for new in clips]  # before anybody has to wait
-        ids = [
-            "C" + hashlib.sha256(f"{new.study_id}/{blob}".encode()).hexdigest()[:15]
-            for new, blob in zip(clips, blobs, strict=True)
-        ]
-        rows = [clip_values(*row) for row in zip(ids, clips, blobs, strict=True)]
+        stored = stored_clips(self.workspace, clips)  # before anybody has to wait
+        self.add_stored_clips(stored)
+        return [clip.clip_id for clip in stored]
+
+    def add_stored_clips(self, clips: Sequence[StoredClip]) -> None:
+        """List clips whose contents are kept already; all or none."""
         with self.workspace.write() as db:
             db.executemany(
                 "INSERT INTO clips (clip_id, study_id, view, view_confidence, fps, n_frames, spacing_mm,"
                 " r_wave_times_s, format, notes, blob, file_hash) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
                 " ON CONFLICT (clip_id) DO UPDATE SET file_hash = excluded.file_hash WHERE excluded.file_hash NOT NULL"
                 " AND file_hash IS NULL",
-                rows,
+                [astuple(clip) for clip in clips],
             )
-            _is_whole_again(db, blobs)
-        return ids
+            _is_whole_again(db, [clip.blob for clip in clips])
 
     def add_clip(self, study_id: str, mp4: bytes, **facts) -> str:
         """Store one clip (`add_clips`) and return its id; facts: the fields of `NewClip`."""
@@ -157,7 +164,10 @@ class Catalog:
         Raises:
             StoreError: one is there already and belongs to another patient.
         """
-        blobs = [store_blob(self.workspace, pack_record(new.record), ".npz") for new in ecgs]
+        self.add_stored_ecgs(stored_ecgs(self.workspace, ecgs))
+
+    def add_stored_ecgs(self, ecgs: Sequence[StoredEcg]) -> None:
+        """List ECGs whose contents are kept already; as `add_ecgs`."""
         with self.workspace.write() as db:
             own_ids(db, "ecg", [(new.ecg_id, new.patient_id) for new in ecgs])
             db.executemany(
@@ -165,9 +175,9 @@ class Catalog:
                 " blob, own_study_id) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
                 " ON CONFLICT (ecg_id) DO UPDATE SET blob = excluded.blob,"
                 " content_hash = excluded.content_hash WHERE blob IN (SELECT blob FROM damaged_blobs)",
-                [ecg_values(new, blob) for new, blob in zip(ecgs, blobs, strict=True)],
+                [astuple(new)[:-1] for new in ecgs],
             )
-            _is_whole_again(db, blobs)
+            _is_whole_again(db, [new.blob for new in ecgs])
 
     def add_ecg(self, ecg_id: str, patient_id: str, record: EcgRecord, *, ecg_time: str | None = None) -> None:
         """Store one ECG of a patient (`add_ecgs`)."""
@@ -196,13 +206,24 @@ class Catalog:
 
     # ----------------------------------------------------------------- read
 
-    def counts(self) -> dict[str, int]:
-        """Number of patients, studies, clips and ecgs."""
+    def counts(self, cohort: str | None = None) -> dict[str, int]:
+        """Number of patients, studies, clips and ecgs, of one cohort or of all."""
+        of_patients = " JOIN patients USING (patient_id)"
+        owned = {
+            "patients": "",
+            "studies": of_patients,
+            "clips": f" JOIN studies USING (study_id){of_patients} ",
+            "ecgs": of_patients,
+        }
+        held = {"clips": _WHOLE, "ecgs": _WHOLE}
         with self.workspace.connect() as db:
-            held = {"clips": _WHOLE, "ecgs": _WHOLE}
             return {
-                t: db.execute(f"SELECT count(*) FROM {t} WHERE {held.get(t, 'true')}").fetchone()[0]
-                for t in ("patients", "studies", "clips", "ecgs")
+                table: db.execute(
+                    f"SELECT count(*) FROM {table}{joined if cohort is not None else ''}"
+                    f" WHERE {held.get(table, 'true')} AND {'true' if cohort is None else 'cohort = :cohort'}",
+                    {"cohort": cohort},
+                ).fetchone()[0]
+                for table, joined in owned.items()
             }
 
     def ecgs(self, patient_id: str | None = None) -> pd.DataFrame:
@@ -235,16 +256,25 @@ class Catalog:
         """The named views (view) that a study (study_id) has clips of, each once."""
         return self._table(f"SELECT DISTINCT study_id, view FROM clips WHERE view NOT NULL AND {_WHOLE}")
 
-    def clip_files(self) -> tuple[set[tuple[str, str]], dict[str, int]]:
-        """(study_id, hash of the file) of the clips that are here, and by study how many came in without a hash."""
+    def file_hashes(self, study_id: str) -> frozenset[str]:
+        """Hashes of the files that the clips of a study were read from."""
+        sql = f"SELECT file_hash FROM clips WHERE study_id = ? AND file_hash NOT NULL AND {_WHOLE}"
+        return frozenset(self._table(sql, (study_id,)).file_hash)
+
+    def clips_without_hash(self) -> dict[str, int]:
+        """By study how many of its clips tell no hash of the file that they were read from."""
         with self.workspace.connect() as db:
-            known = db.execute(
-                f"SELECT study_id, file_hash FROM clips WHERE file_hash NOT NULL AND {_WHOLE}"
-            ).fetchall()
-            old = db.execute(
-                f"SELECT study_id, count(*) FROM clips WHERE file_hash IS NULL AND {_WHOLE} GROUP BY study_id"
-            ).fetchall()
-        return {tuple(row) for row in known}, dict(tuple(row) for row in old)
+            sql = f"SELECT study_id, count(*) FROM clips WHERE file_hash IS NULL AND {_WHOLE} GROUP BY study_id"
+            return dict(tuple(row) for row in db.execute(sql).fetchall())
+
+    def ecg_ids(self, cohort: str) -> set[str]:
+        """Ids of the ECGs of a cohort that are here."""
+        return set(
+            self._table(
+                f"SELECT ecg_id FROM ecgs JOIN patients USING (patient_id) WHERE cohort = ? AND {_WHOLE}",
+                (cohort,),
+            ).ecg_id
+        )
 
     def labelled_ecgs(self, within_days: float | None = None) -> pd.DataFrame:
         """ECGs with the study of the same patient nearest in time: `ecgs()` plus study_id, days_apart and the study's

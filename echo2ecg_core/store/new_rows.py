@@ -1,12 +1,17 @@
 """What is added to the catalog: a patient, study, ECG or clip with its facts, and how the last two stand in their
-tables. Units as in `catalog.ClipRow` and the phenotype table; lists are kept as JSON.
+tables once their contents are kept (which any process may do; only one writes the rows). Units as in `catalog.ClipRow`
+and the phenotype table; lists are kept as JSON.
 """
 
+import hashlib
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from echo2ecg_core.ecg.record import EcgRecord
 from echo2ecg_core.findings import Findings
+from echo2ecg_core.store.blobs import pack_record, store_blobs
+from echo2ecg_core.store.database import Workspace
 
 
 @dataclass(frozen=True)
@@ -62,35 +67,78 @@ class NewClip:
     file_hash: str | None = None
 
 
-def clip_values(clip_id: str, new: NewClip, blob: str) -> tuple:
-    """The row of a clip, in the order of the table's columns."""
-    return (
-        clip_id,
-        new.study_id,
-        new.view,
-        new.view_confidence,
-        new.fps,
-        new.n_frames,
-        new.spacing_mm,
-        json.dumps([round(float(t), 4) for t in new.r_wave_times_s]),
-        new.format,
-        json.dumps(list(new.notes)),
-        blob,
-        new.file_hash,
-    )
+@dataclass(frozen=True)
+class StoredEcg:
+    """An ECG whose content lies in the blobs: the row of the catalog, in the order of the table's columns, and the sex
+    that the file tells."""
+
+    ecg_id: str
+    patient_id: str
+    ecg_time: str | None
+    sampling_rate_hz: float
+    duration_s: float
+    format: str
+    content_hash: str
+    blob: str
+    own_study_id: str | None
+    sex: str | None
 
 
-def ecg_values(new: NewEcg, blob: str) -> tuple:
-    """The row of an ECG, in the order of the table's columns."""
-    record = new.record
-    return (
-        new.ecg_id,
-        new.patient_id,
-        new.ecg_time,
-        record.sampling_rate_hz,
-        record.duration_s,
-        record.format,
-        record.content_hash,
-        blob,
-        new.own_study_id,
-    )
+@dataclass(frozen=True)
+class StoredClip:
+    """A clip whose content lies in the blobs: the row of the catalog, in the order of the table's columns."""
+
+    clip_id: str
+    study_id: str
+    view: str | None
+    view_confidence: float | None
+    fps: float
+    n_frames: int
+    spacing_mm: float | None
+    r_wave_times_s: str
+    format: str
+    notes: str
+    blob: str
+    file_hash: str | None
+
+
+def stored_ecgs(workspace: Workspace, ecgs: Sequence[NewEcg]) -> list[StoredEcg]:
+    """The ECGs with their contents kept; the catalog does not know them yet."""
+    blobs = store_blobs(workspace, [pack_record(new.record) for new in ecgs], ".npz")
+    return [
+        StoredEcg(
+            new.ecg_id,
+            new.patient_id,
+            new.ecg_time,
+            new.record.sampling_rate_hz,
+            new.record.duration_s,
+            new.record.format,
+            new.record.content_hash,
+            blob,
+            new.own_study_id,
+            new.record.sex,
+        )
+        for new, blob in zip(ecgs, blobs, strict=True)
+    ]
+
+
+def stored_clips(workspace: Workspace, clips: Sequence[NewClip]) -> list[StoredClip]:
+    """The clips with their contents kept, under ids made from study and content; the catalog does not know them yet."""
+    blobs = store_blobs(workspace, [new.mp4 for new in clips], ".mp4")
+    return [
+        StoredClip(
+            "C" + hashlib.sha256(f"{new.study_id}/{blob}".encode()).hexdigest()[:15],
+            new.study_id,
+            new.view,
+            new.view_confidence,
+            new.fps,
+            new.n_frames,
+            new.spacing_mm,
+            json.dumps([round(float(t), 4) for t in new.r_wave_times_s]),
+            new.format,
+            json.dumps(list(new.notes)),
+            blob,
+            new.file_hash,
+        )
+        for new, blob in zip(clips, blobs, strict=True)
+    ]

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 
+from echo2ecg_core import processes
 from echo2ecg_core.answers import embed, inputs
 from echo2ecg_core.answers.embed import embed_ecgs
 from echo2ecg_core.answers.loaded_model import LoadedModel, input_text
@@ -102,8 +103,8 @@ def test_any_batch_size_gives_the_vectors_of_one_ecg_at_a_time(place, model, one
 def test_processes_that_read_beside_the_device_change_nothing(place, model, one_by_one, monkeypatch):
     monkeypatch.setattr(embed, "ECGS_A_PIECE", 1)  # 21 pieces: worth a process
     started = []
-    real = inputs.pool
-    monkeypatch.setattr(inputs, "pool", lambda n: started.append(n) or real(n))
+    real = processes.pool
+    monkeypatch.setattr(processes, "pool", lambda n: started.append(n) or real(n))
     embed_ecgs(place, model)
     assert started and len(started) == 1
     assert_same(place, one_by_one)

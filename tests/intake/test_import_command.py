@@ -8,6 +8,7 @@ import pytest
 
 from echo2ecg_core.cli import main
 from echo2ecg_core.intake import demo
+from echo2ecg_core.intake.layouts import ours
 from echo2ecg_core.store.catalog import Catalog
 from echo2ecg_core.store.database import Workspace
 from tests import small_trees
@@ -51,6 +52,13 @@ def test_a_dry_run_tells_everything_and_writes_nothing(terminal, ecgs, tmp_path)
     found = json.loads(out)
     assert found["ecgs"] == 2 and found["files"] == {".hea": 2} and not found["pseudonyms"]
     assert not (tmp_path / "w" / "catalog.sqlite").exists()
+
+
+def test_the_folder_is_looked_through_once(terminal, ecgs, monkeypatch):
+    planned, real = [], ours.plan
+    monkeypatch.setattr(ours, "plan", lambda folder, told: planned.append(folder) or real(folder, told))
+    status, out, _ = terminal("import", ecgs, "--keep-ids")
+    assert status == 0 and "Added 2 ECGs" in out and planned == [ecgs]
 
 
 def test_labels_beside_the_data_and_a_mapping_come_in_with_their_unit(terminal, ecgs, tmp_path):

@@ -1,0 +1,130 @@
+"""What the processes of an import do: read a file, take the person out of it, keep its content in the workspace.
+
+The catalog is not written here: the one process that imports lists what comes back, so what goes between them is a row
+and never a signal or a film. Whatever is killed leaves files that no row names; the next attempt makes the same.
+"""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from echo2ecg_core.ecg.record import EcgRecord
+from echo2ecg_core.errors import Echo2ECGError, StoreError
+from echo2ecg_core.intake.options import Names
+from echo2ecg_core.intake.plan import PlannedClip, PlannedEcg
+from echo2ecg_core.phantom.mark import shows_mark
+from echo2ecg_core.store.database import Workspace
+from echo2ecg_core.store.new_rows import NewClip, NewEcg, StoredClip, StoredEcg, stored_clips, stored_ecgs
+
+
+@dataclass(frozen=True)
+class Refused:
+    """A file that cannot come in, and why."""
+
+    path: Path
+    reason: str
+
+
+@dataclass(frozen=True)
+class EcgToRead:
+    """An ECG of a plan, and what the catalog calls it, its patient and the study whose labels it carries."""
+
+    planned: PlannedEcg
+    ecg_id: str
+    patient_id: str
+    own_study_id: str | None
+
+
+@dataclass(frozen=True)
+class ClipToRead:
+    """A clip of a plan, what the catalog calls its study, and the hashes of the files of that study that are here."""
+
+    planned: PlannedClip
+    study_id: str
+    known: frozenset[str]
+
+
+def read_ecgs(folder: Path, names: Names, wanted: Sequence[EcgToRead]) -> list[StoredEcg | Refused]:
+    """ECGs with their contents kept in the workspace, or why not.
+
+    Args:
+        folder: Of the workspace.
+        names: What ids, dates and ages are called.
+    """
+    read = [_ecg(names, one) for one in wanted]
+    stored = iter(stored_ecgs(Workspace(folder), [ecg for ecg in read if isinstance(ecg, NewEcg)]))
+    return [one if isinstance(one, Refused) else next(stored) for one in read]
+
+
+def _ecg(names: Names, wanted: EcgToRead) -> NewEcg | Refused:
+    planned = wanted.planned
+    try:
+        record = planned.read() if planned.read else _record(planned)
+    except Echo2ECGError as error:
+        return Refused(planned.path, str(error))
+    time = planned.ecg_time
+    if time is None and record.recorded_at:
+        time = record.recorded_at.replace(tzinfo=None, microsecond=0).isoformat()
+    record = record if planned.age_years is None else replace(record, age_years=planned.age_years)
+    return NewEcg(
+        wanted.ecg_id,
+        wanted.patient_id,
+        names.record(record, planned.patient_id),
+        names.moment(time, planned.patient_id),
+        wanted.own_study_id,
+    )
+
+
+def _record(ecg: PlannedEcg) -> EcgRecord:
+    from echo2ecg_core.ecg.readers import read_ecg
+
+    return read_ecg(ecg.path, sampling_rate_hz=ecg.sampling_rate_hz, unit=ecg.unit, lead_order=ecg.lead_order)
+
+
+def read_clip_file(folder: Path, synthetic: bool, wanted: ClipToRead) -> StoredClip | Refused | None:
+    """A clip made playable and kept in the workspace; None for one that is here, or why not.
+
+    Of real patients everything outside the sector is blacked out first, and one whose sector cannot be found is
+    refused, never stored as it is.
+
+    Args:
+        folder: Of the workspace.
+        synthetic: The plan says that its data are of simulated hearts; the pixels have to say so too.
+    """
+    from echo2ecg_core.echo.deidentify import deidentified
+    from echo2ecg_core.echo.readers import read_clip
+    from echo2ecg_core.echo.video import encode_mp4
+
+    planned = wanted.planned
+    try:
+        file_hash = _hash_of(planned.path)
+        if file_hash in wanted.known:
+            return None
+        clip = read_clip(planned.path)
+        simulated = synthetic and clip.synthetic and shows_mark(clip.frames)
+        clip = clip if simulated else deidentified(clip)
+    except Echo2ECGError as error:
+        return Refused(planned.path, str(error))
+    whole = simulated and clip.format == "MP4"
+    new = NewClip(
+        wanted.study_id,
+        planned.path.read_bytes() if whole else encode_mp4(clip),
+        fps=clip.fps,
+        n_frames=clip.n_frames,
+        format=clip.format,
+        view=planned.view or clip.view,
+        spacing_mm=clip.spacing_mm,
+        r_wave_times_s=clip.r_wave_times_s,
+        notes=clip.notes,
+        file_hash=file_hash,
+    )
+    return stored_clips(Workspace(folder), [new])[0]
+
+
+def _hash_of(path: Path) -> str:
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise StoreError(f"The file cannot be opened: {error.strerror}.", "Check that it is there.") from error
