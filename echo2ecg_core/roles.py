@@ -16,6 +16,7 @@ NEEDED = {
     "evaluate": RESEARCHER,
     "draw the map": RESEARCHER,
     "export a cohort": RESEARCHER,
+    "mark a hit": RESEARCHER,
     "import": ADMIN,
     "import weights": ADMIN,
     "prepare a model": ADMIN,

@@ -11,6 +11,7 @@ from pages.ui import resources, session
 from pages.ui.errors import errors_in_words
 from pages.ui.studies import browse_session, filters, open_study
 from pages.ui.studies import panels as study_panels
+from pages.ui.studies import reader_marks as marks_panel
 from pages.ui.studies import wall_motion as wall_motion_panel
 from pages.ui.studies import words as study_words
 
@@ -64,7 +65,11 @@ if study_id:
     with errors_in_words(), right, st.container(key="open_study"):
         view = resources.study_view(study_id, card)
         open_study.head(view, similarity)
-        beside = open_study.beside_controls(study_id, own_echo, listed)
+        with st.container(key="beside", horizontal=True, gap="xsmall", vertical_alignment="center"):
+            beside = open_study.beside_controls(study_id, own_echo, listed)
+            if hits:
+                st.space("stretch")
+                marks_panel.controls(record, hits[row], card.model_id)
         open_study.play(
             view,
             resources.study_view(beside, card) if beside else None,

@@ -12,7 +12,7 @@ from echo2ecg_core.roles import NEEDED, ROLES, at_least, may, read_people
 ROOT = Path(__file__).resolve().parents[1]
 CHANGING = {  # functions of the core that change what others see, as the pages call them
     "jobs.queue", "jobs.cancel", "jobs.resume", "jobs.dismiss", "dismiss", "runs.resume", "remove", "promote_model",
-    "switch", "promote",
+    "switch", "promote", "reader_marks.mark", "reader_marks.unmark",
 }  # fmt: skip
 GUARDS = ("asks", "for_admins")
 
@@ -29,7 +29,7 @@ def test_a_viewer_may_nothing_of_the_table_and_an_admin_everything(action):
 
 
 def test_researchers_evaluate_map_and_export_and_nothing_else():
-    assert {a for a in NEEDED if may("researcher", a)} == {"evaluate", "draw the map", "export a cohort"}
+    assert {a for a in NEEDED if may("researcher", a)} == {"evaluate", "draw the map", "export a cohort", "mark a hit"}
 
 
 @pytest.mark.parametrize(

@@ -130,6 +130,10 @@ def _delete_rows(db: sqlite3.Connection, ids: dict[str, set[str]]) -> set[str]:
     db.execute("CREATE TEMP TABLE gone (kind TEXT, id TEXT, PRIMARY KEY (kind, id)) WITHOUT ROWID")
     db.executemany("INSERT INTO gone VALUES (?, ?)", [(kind, id) for kind, of in ids.items() for id in of])
     of = "IN (SELECT id FROM gone WHERE kind = '{}')".format
+    db.execute(
+        "DELETE FROM reader_marks WHERE ecg_hash IN (SELECT content_hash FROM ecgs GROUP BY content_hash HAVING"
+        f" min(ecg_id {of('ecg')}))"
+    )
     for table, kind in (("clips", "clip"), ("ecgs", "ecg")):
         blobs |= {row[0] for row in db.execute(f"SELECT blob FROM {table} WHERE {kind}_id {of(kind)}")}
         db.execute(f"DELETE FROM {table} WHERE {kind}_id {of(kind)}")

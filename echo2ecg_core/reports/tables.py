@@ -4,6 +4,9 @@ encoders side by side.
 Each is a `Table`, so that the page, the HTML report, the CSV and the LaTeX file show the same cells.
 """
 
+import pandas as pd
+
+from echo2ecg_core.evaluation.readers import precision_by_readers
 from echo2ecg_core.figures.notation import THIN, number, with_unit
 from echo2ecg_core.figures.scores import count, score_label
 from echo2ecg_core.figures.tables import SCORE_PARTS, Cell, Column, Table, number_cell, text_cell
@@ -252,6 +255,35 @@ def likeness_table(report: Report) -> Table:
         for name in dict.fromkeys([*by_phenotype, *ratios])
     ]
     return Table("likeness", "Studies of like phenotype", columns, tuple(rows))
+
+
+def readers_table(marks: pd.DataFrame) -> Table:
+    """Precision by readers: how many of the studies ranked first readers called similar; empty without marks.
+
+    Args:
+        marks: Of one model, as `store.reader_marks.marks` gives them.
+    """
+    columns = (
+        Column("Among the first", "k", True),
+        Column("Called similar", "precision", True, SCORE_PARTS),
+        Column("Hits marked", "hits", True),
+        Column("ECGs", "ecgs", True),
+        Column("Readers", "readers", True),
+    )
+    rows = []
+    for row in precision_by_readers(marks):
+        low, high = row.interval or (None, None)
+        shown = number(row.precision, 2)
+        if row.interval:
+            shown += f" ({number(low, 2)}–{number(high, 2)})"
+        rows.append(
+            (
+                number_cell(row.k, str(row.k)),
+                Cell(shown, (row.precision, low, high)),
+                *(number_cell(n, count(n)) for n in (row.hits, row.ecgs, row.readers)),
+            )
+        )
+    return Table("readers", "Precision by readers", columns, tuple(rows))
 
 
 def intervals_in_order(report: Report) -> list[dict]:

@@ -150,6 +150,13 @@ MIGRATIONS = (
     CREATE TRIGGER audit_is_not_deleted BEFORE DELETE ON audit
         BEGIN SELECT RAISE(ABORT, 'the audit log is append-only'); END;
     """,
+    """
+    CREATE TABLE reader_marks (
+        ecg_hash TEXT NOT NULL, study_id TEXT NOT NULL REFERENCES studies ON DELETE CASCADE, model_id TEXT NOT NULL,
+        reader TEXT NOT NULL, is_similar INTEGER NOT NULL, rank INTEGER NOT NULL, similarity REAL NOT NULL,
+        marked_at TEXT NOT NULL, PRIMARY KEY (ecg_hash, study_id, model_id, reader)) WITHOUT ROWID;
+    CREATE INDEX reader_marks_of ON reader_marks (study_id);
+    """,
 )
 
 _open = threading.local()  # .transactions: database file -> the connection of this thread's open write

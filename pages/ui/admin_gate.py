@@ -47,6 +47,7 @@ REFUSED = (
     "Your session has ended, or its role does not allow this, so nothing was done. Log in again as {role} and repeat "
     "it."
 )
+NOBODY = ("on the server", "visitor")  # whom no login names
 HOURS = 8
 _PASSED, _SEEN = "login_passed", "login_seen"
 _attempts = passwords.Attempts()
@@ -67,12 +68,12 @@ def login() -> Login | None:
     told, oidc = settings(), _oidc()
     if not (oidc or _people(told)):
         if is_local(st.context.ip_address, st.context.headers):
-            return Login("on the server", ADMIN)
-        return None if told.ask_everybody else Login("visitor", VIEWER)
+            return Login(NOBODY[0], ADMIN)
+        return None if told.ask_everybody else Login(NOBODY[1], VIEWER)
     found = [one for one in (_by_password(told), _by_oidc(told) if oidc else None) if one]
     if found:
         return max(found, key=lambda one: ROLES.index(one.role))
-    return None if told.ask_everybody else Login("visitor", VIEWER)
+    return None if told.ask_everybody else Login(NOBODY[1], VIEWER)
 
 
 def is_admin() -> bool:

@@ -290,3 +290,29 @@ def test_studies_can_be_filtered_by_every_measured_phenotype(page, workspace):
     next(b for b in page.button if b.label == "Apply").click().run()
     assert not page.exception
     assert page.session_state["study_filters"].phenotypes == {"lvedv": (100.0, float(lvedv.axis[1]))}
+
+
+def test_a_reader_marks_the_open_hit_under_their_name_and_the_marks_are_exported(page, workspace, monkeypatch):
+    from echo2ecg_core.store.reader_marks import Hit, marks_of
+    from pages.ui import admin_gate
+    from pages.ui.studies.reader_marks import marks_csv
+
+    record = record_of(12)
+    monkeypatch.setattr(admin_gate, "login", lambda: admin_gate.Login("visitor", "researcher"))
+    asked = [field.label for field in with_ecg(page, record).text_input]
+    assert asked == ["Your name or initials"]
+    page.text_input[0].set_value("A. Kern").run()
+    hit = Hit(record.content_hash, shown_studies(page)[0], MODEL_ID)
+    page.feedback[0].set_value(1).run()
+    assert marks_of(workspace, hit) == {"A. Kern": True}
+    page.feedback[0].set_value(0).run()
+    assert marks_of(workspace, hit) == {"A. Kern": False} and f"{record.content_hash},{hit.study_id}" in marks_csv()
+    monkeypatch.setattr(admin_gate, "login", lambda: admin_gate.Login("Roth", "researcher"))
+    page.run()
+    assert "A. Kern: not" in words(page)
+    page.feedback[0].set_value(1).run()
+    assert marks_of(workspace, hit) == {"A. Kern": False, "Roth": True}
+    monkeypatch.setattr(admin_gate, "login", lambda: admin_gate.Login("visitor", "viewer"))
+    assert not page.run().feedback and "Readers' marks (CSV)" not in {
+        b.proto.label for b in page.get("download_button")
+    }

@@ -10,6 +10,8 @@ LAYOUT_KEY = "points"
 FIND_KEY = "find"
 COLOUR_KEY = "colour"
 
+READER_KEY = "reader_name"
+
 _FILTERS = "study_filters"
 _OTHERS_ONLY = "others_only"
 _ROUND = "hit_round"
@@ -62,6 +64,13 @@ def lay_beside(study_id: str | None) -> None:
     st.query_params.pop(BESIDE_PARAMETER, None)
     if study_id:
         st.query_params[BESIDE_PARAMETER] = study_id
+
+
+def reader() -> str:
+    """The name under which this visitor marks hits, "" before it was given."""
+    name = st.session_state.get(READER_KEY, "").strip()
+    st.session_state[READER_KEY] = name  # the field may not be drawn at the next rerun; its value stays
+    return name
 
 
 def hit_row() -> int:

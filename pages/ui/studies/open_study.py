@@ -63,24 +63,23 @@ def beside_controls(study_id: str, own_study: str | None, hit_ids: Sequence[str]
     """
     chosen = browse_session.beside()
     beside = chosen if chosen != study_id else None
-    with st.container(key="beside", horizontal=True, gap="xsmall", vertical_alignment="center"):
-        if chosen:
-            name = "my patient's own echo" if chosen == own_study else chosen
-            st.button(f"Close {name}", icon=":material/close:", on_click=browse_session.lay_beside, args=(None,))
-        elif own_study and own_study != study_id:
-            st.button(
-                OWN_ECHO,
-                icon=":material/compare:",
-                on_click=browse_session.lay_beside,
-                args=(own_study,),
-                key="own_echo",
-            )
-        others = [one for one in dict.fromkeys((*([own_study] if own_study else []), *hit_ids)) if one != study_id]
-        if others and not chosen:
-            with st.popover("Another beside", icon=":material/view_column_2:"):
-                _choose_beside(others, own_study)
-        if chosen and not beside:
-            st.caption("This is the study that the others are laid beside.")
+    if chosen:
+        name = "my patient's own echo" if chosen == own_study else chosen
+        st.button(f"Close {name}", icon=":material/close:", on_click=browse_session.lay_beside, args=(None,))
+    elif own_study and own_study != study_id:
+        st.button(
+            OWN_ECHO,
+            icon=":material/compare:",
+            on_click=browse_session.lay_beside,
+            args=(own_study,),
+            key="own_echo",
+        )
+    others = [one for one in dict.fromkeys((*([own_study] if own_study else []), *hit_ids)) if one != study_id]
+    if others and not chosen:
+        with st.popover("Another beside", icon=":material/view_column_2:"):
+            _choose_beside(others, own_study)
+    if chosen and not beside:
+        st.caption("This is the study that the others are laid beside.")
     return beside
 
 

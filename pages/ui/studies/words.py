@@ -14,9 +14,9 @@ from echo2ecg_core.figures.notation import THIN, grades_in_words, interval, numb
 from echo2ecg_core.store.catalog import Catalog
 from echo2ecg_core.store.model_registry import ModelCard
 from echo2ecg_core.store.times import default_days
-from pages.ui import panels, resources, session
+from pages.ui import admin_gate, panels, resources, session
 from pages.ui.errors import sentence
-from pages.ui.studies import browse_session
+from pages.ui.studies import browse_session, reader_marks
 
 ECG_PAGE = "pages/ecg.py"
 EXPLORE_STYLE = panels.ASSETS / "explore.css"
@@ -79,6 +79,15 @@ def export_hits(place, prediction: Prediction, hits: list[Hit]) -> None:
             type="tertiary",
             on_click="ignore",
         )
+        if admin_gate.allows("export a cohort"):
+            st.download_button(
+                "Readers' marks (CSV)",
+                admin_gate.exporting(reader_marks.marks_csv, "readers' marks", resources.workspace()),
+                "readers-marks.csv",
+                "text/csv",
+                type="tertiary",
+                on_click="ignore",
+            )
 
 
 def hits_csv(report: dict) -> str:
