@@ -18,6 +18,7 @@ NEEDED = {
     "export a cohort": RESEARCHER,
     "mark a hit": RESEARCHER,
     "import": ADMIN,
+    "settle a clip": ADMIN,
     "import weights": ADMIN,
     "prepare a model": ADMIN,
     "promote": ADMIN,

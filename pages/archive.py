@@ -3,6 +3,7 @@
 from pages.ui import admin_gate, panels, resources
 from pages.ui.archive import panels as archive_panels
 from pages.ui.archive.removing import removing
+from pages.ui.archive.waiting import waiting_clips
 from pages.ui.errors import errors_in_words
 
 admin_gate.require_admin()
@@ -12,4 +13,5 @@ with errors_in_words():
     archive_panels.counts(workspace)
     archive_panels.form(workspace)
     archive_panels.imports(workspace)
+    waiting_clips(workspace)
     removing(workspace)

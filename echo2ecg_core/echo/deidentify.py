@@ -6,14 +6,16 @@ ultrasound regions of the header where there are any. The mask fails closed: whe
 disagrees with the header or shows letters inside, the clip is set aside for a person to look at, never passed on.
 """
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
 
 from echo2ecg_core.echo.clip import EchoClip
-from echo2ecg_core.errors import SetAside
+from echo2ecg_core.errors import ReadError, SetAside
 
 LEAST_SHARE = 0.06  # of the picture that a sector fills
+LEAST_DRAWN = 0.02  # of the picture: a person may know a smaller sector
 MOST_SHARE = 0.85  # a wedge fills less of the smallest rectangle around it; more is noise or a full-screen video
 MOST_SHARE_OF_REGIONS = 0.97
 SECOND_SECTOR = 0.35  # of the larger one's area: both planes of a biplane recording
@@ -23,7 +25,11 @@ LETTER_SHARE = 0.016  # stroke width that is still a letter, share of the pictur
 INSIDE_REGIONS = 0.8  # of the mask that lies in the regions of the header
 LETTER_CONTRAST = 45.0  # gray levels between a letter and what lies around it
 LETTERS_OF_A_WORD = 4
-LOOK_BY_HAND = "Leave it out, or mask it by hand before importing it."
+SHORT = (
+    16  # frames: in fewer, tissue that moves is not dark at some moment everywhere, and its speckle looks like letters
+)
+STILL_SD = 20.0  # gray levels over time: letters that stand in noise or behind compression stay below, tissue does not
+LOOK_BY_HAND = "A person draws its sector on the Import page, or discards it."
 
 
 def sector_mask(frames: np.ndarray) -> np.ndarray | None:
@@ -106,20 +112,22 @@ def letters_inside(frames: np.ndarray, mask: np.ndarray) -> bool:
         frames: (t, h, w, 3) uint8. mask: (h, w) bool.
 
     A word is a row of at least four thin marks of about the same height, brighter than the darkest or darker than the
-    brightest moment around them.
+    brightest moment around them; in a short clip they have to stand still.
     """
     gray = _brightest(frames)
-    return any(_has_word(picture, mask) for picture in (gray.min(axis=0), 255 - gray.max(axis=0)))
+    spread = _spread(gray) if len(frames) < SHORT else np.zeros(mask.shape)
+    return any(_has_word(picture, mask, spread) for picture in (gray.min(axis=0), 255 - gray.max(axis=0)))
 
 
-def _has_word(picture: np.ndarray, mask: np.ndarray) -> bool:
-    """A row of letters in a (h, w) picture in which letters are bright and what moves is dark."""
+def _has_word(picture: np.ndarray, mask: np.ndarray, spread: np.ndarray) -> bool:
+    """A row of letters in a (h, w) picture in which letters are bright and what moves is dark; `spread` over time."""
     import cv2
 
     tallest = max(9, round(0.09 * min(picture.shape)))
     stroke = cv2.getStructuringElement(cv2.MORPH_RECT, (2 * (tallest // 4) + 1, 2 * (tallest // 4) + 1))
     thin = cv2.morphologyEx(picture, cv2.MORPH_TOPHAT, stroke)
-    count, _, facts, centres = cv2.connectedComponentsWithStats((thin > LETTER_CONTRAST).astype(np.uint8))
+    marks = (thin > LETTER_CONTRAST) & (spread <= STILL_SD)
+    count, _, facts, centres = cv2.connectedComponentsWithStats(marks.astype(np.uint8))
     letters = [
         (facts[i, 0], facts[i, 1], facts[i, 2], facts[i, 3])
         for i in range(1, count)
@@ -160,6 +168,55 @@ def masked(clip: EchoClip, mask: np.ndarray) -> EchoClip:
     note = f"Everything outside the ultrasound sector was blacked out ({100 * (1 - mask.mean()):.0f} % of the picture)."
     clean = replace(clip, frames=frames, notes=(*clip.notes, note))
     return replace(clean, source=f"clip-{clean.content_hash[:12]}")
+
+
+def outline_mask(outlines: Sequence[np.ndarray], shape: tuple[int, int]) -> np.ndarray:
+    """What lies inside polygons that a person drew.
+
+    Args:
+        outlines: (n, 2) float, x and y in pixels; n at least 3. shape: Height and width of the picture.
+
+    Returns:
+        (h, w) bool.
+
+    Raises:
+        ReadError: they are no polygons, or hold less of the picture than a sector does.
+    """
+    import cv2
+
+    mask = np.zeros(shape, np.uint8)
+    for outline in outlines:
+        try:
+            points = np.asarray(outline, np.float64)
+        except (TypeError, ValueError):
+            points = np.empty(0)
+        if points.ndim != 2 or points.shape[1] != 2 or len(points) < 3 or not np.isfinite(points).all():
+            raise ReadError("An outline needs three points or more.", "Draw the sector again.")
+        corners = np.rint(points).clip(-1, max(shape)).astype(np.int32)
+        cv2.fillPoly(mask, [corners], 1)
+    if mask.mean() < LEAST_DRAWN:
+        raise ReadError(
+            f"What is drawn holds {100 * mask.mean():.1f} % of the picture, less than a sector fills.",
+            "Draw around the whole sector, or discard the clip.",
+        )
+    return mask.astype(bool)
+
+
+def suggested_outlines(clip: EchoClip) -> list[np.ndarray]:
+    """Polygons (n, 2) of x, y in pixels to begin with: around the sector that moves, the regions of the header, or a
+    sector in the middle of the picture."""
+    import cv2
+
+    mask = sector_mask(clip.frames)
+    if mask is not None and mask.mean() <= MOST_SHARE:
+        found, _ = cv2.findContours(mask.astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE)
+        return [cv2.approxPolyDP(one, 0.006 * cv2.arcLength(one, True), True)[:, 0].astype(float) for one in found]
+    if clip.regions:
+        return [np.array([(a, b), (c, b), (c, d), (a, d)], float) for a, b, c, d in clip.regions]
+    h, w = clip.frames.shape[1:3]
+    angles = np.linspace(-0.7, 0.7, 9)
+    arc = np.stack([w / 2 + 0.8 * h * np.sin(angles), 0.08 * h + 0.8 * h * np.cos(angles)], axis=1)
+    return [np.concatenate([[(w / 2, 0.08 * h)], arc]).clip(0, (w - 1, h - 1))]
 
 
 def _trusted_mask(clip: EchoClip) -> np.ndarray:

@@ -95,6 +95,21 @@ def gif_of(mp4: bytes, said: str = "") -> bytes:
     return buffer.getvalue()
 
 
+def encode_lossless(frames: np.ndarray, fps: float) -> bytes:
+    """The frames (t, h, w, 3) uint8 as FFV1 in Matroska, from which `decode_video` gives back every pixel."""
+    import av
+
+    buffer = io.BytesIO()
+    with av.open(buffer, "w", format="matroska", options={"fflags": "+bitexact"}) as container:
+        stream = container.add_stream("ffv1", rate=Fraction(fps).limit_denominator(10_000))
+        codec = stream.codec_context
+        codec.height, codec.width, codec.pix_fmt, codec.thread_count = *frames.shape[1:3], "bgr0", 1
+        for image in frames:
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(np.ascontiguousarray(image), format="rgb24")))
+        container.mux(stream.encode())
+    return buffer.getvalue()
+
+
 def decode_video(source: str | Path | bytes) -> tuple[np.ndarray, float, dict]:
     """Frames, frame rate and player metadata of a video file of any container FFmpeg knows (MP4, AVI, GIF ...).
 

@@ -128,6 +128,7 @@ def import_archive(workspace: Workspace, parameters: dict, progress: Progress) -
             if refused
             else ""
         )
+        + (f" {report['waiting']} of them are clips that wait there for a person." if report["waiting"] else "")
     )
 
 

@@ -5,14 +5,15 @@ and never a signal or a film. Whatever is killed leaves files that no row names;
 """
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from echo2ecg_core.ecg.record import EcgRecord
-from echo2ecg_core.errors import Echo2ECGError, StoreError
+from echo2ecg_core.errors import Echo2ECGError, SetAside, StoreError
 from echo2ecg_core.intake.options import Names
 from echo2ecg_core.intake.plan import PlannedClip, PlannedEcg
+from echo2ecg_core.intake.waiting_clips import PutAside, put_aside
 from echo2ecg_core.phantom.mark import shows_mark
 from echo2ecg_core.store.database import Workspace
 from echo2ecg_core.store.new_rows import NewClip, NewEcg, StoredClip, StoredEcg, stored_clips, stored_ecgs
@@ -38,11 +39,13 @@ class EcgToRead:
 
 @dataclass(frozen=True)
 class ClipToRead:
-    """A clip of a plan, what the catalog calls its study, and the hashes of the files of that study that are here."""
+    """A clip of a plan, what the catalog calls its study, the hashes of the files of that study that are here, and of
+    those that wait for a person or were discarded, with that in words."""
 
     planned: PlannedClip
     study_id: str
     known: frozenset[str]
+    settled: Mapping[str, str]
 
 
 def read_ecgs(folder: Path, names: Names, wanted: Sequence[EcgToRead]) -> list[StoredEcg | Refused]:
@@ -82,11 +85,11 @@ def _record(ecg: PlannedEcg) -> EcgRecord:
     return read_ecg(ecg.path, sampling_rate_hz=ecg.sampling_rate_hz, unit=ecg.unit, lead_order=ecg.lead_order)
 
 
-def read_clip_file(folder: Path, synthetic: bool, wanted: ClipToRead) -> StoredClip | Refused | None:
+def read_clip_file(folder: Path, synthetic: bool, wanted: ClipToRead) -> StoredClip | PutAside | Refused | None:
     """A clip made playable and kept in the workspace; None for one that is here, or why not.
 
-    Of real patients everything outside the sector is blacked out first, and one whose sector cannot be found is
-    refused, never stored as it is.
+    Of real patients everything outside the sector is blacked out first, and one whose sector cannot be told surely is
+    put aside for a person.
 
     Args:
         folder: Of the workspace.
@@ -101,11 +104,17 @@ def read_clip_file(folder: Path, synthetic: bool, wanted: ClipToRead) -> StoredC
         file_hash = _hash_of(planned.path)
         if file_hash in wanted.known:
             return None
+        if file_hash in wanted.settled:
+            return Refused(planned.path, wanted.settled[file_hash])
         clip = read_clip(planned.path)
-        simulated = synthetic and clip.synthetic and shows_mark(clip.frames)
-        clip = clip if simulated else deidentified(clip)
     except Echo2ECGError as error:
         return Refused(planned.path, str(error))
+    simulated = synthetic and clip.synthetic and shows_mark(clip.frames)
+    try:
+        clip = clip if simulated else deidentified(clip)
+    except SetAside as error:
+        clip = replace(clip, view=planned.view or clip.view)
+        return put_aside(Workspace(folder), planned.path, wanted.study_id, file_hash, clip, error.message)
     whole = simulated and clip.format == "MP4"
     new = NewClip(
         wanted.study_id,

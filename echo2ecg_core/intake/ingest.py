@@ -25,6 +25,7 @@ from echo2ecg_core.intake.layouts.recognise import plan_of
 from echo2ecg_core.intake.options import Names, Options
 from echo2ecg_core.intake.plan import Plan, PlannedClip, PlannedEcg, PlannedPatient, PlannedStudy
 from echo2ecg_core.intake.pseudonyms import write_key
+from echo2ecg_core.intake.waiting_clips import PutAside, known_files, list_put_aside
 from echo2ecg_core.processes import in_order
 from echo2ecg_core.progress import Progress, silent
 from echo2ecg_core.settings import settings
@@ -45,6 +46,7 @@ class IngestReport:
         ecgs, studies, clips, patients: Newly added, by all attempts where it was stopped and started again.
         changed: What a corrected table changed: {kind, id, name, was, now}.
         kept: What a person corrected and the table says otherwise, so that it stayed: {kind, id, name, was, now, kept}.
+        waiting: Clips that a person has to look at; they are among the refused.
         refused: {file, reason}; of real patients files go by numbers.
         notes: What was settled, converted or left off.
         ignored: {what, reason}; of real patients counted by reason, the preview names them.
@@ -56,6 +58,7 @@ class IngestReport:
     studies: int = 0
     clips: int = 0
     patients: int = 0
+    waiting: int = 0
     changed: list[dict] = field(default_factory=list)
     kept: list[dict] = field(default_factory=list)
     refused: list[dict] = field(default_factory=list)
@@ -83,6 +86,8 @@ def summary_lines(report: IngestReport) -> list[str]:
         f"table says {_value(row['now'])}."
         for row in report.kept
     ]
+    if report.waiting:
+        told += [f"{report.waiting} clips wait for a person on the Import page: their sector could not be told surely."]
     told += report.notes
     told += [f"Ignored {row['what']}: {row['reason']}." for row in report.ignored]
     return told + [f"Passed over {row['file']}: {row['reason']}" for row in report.refused]
@@ -256,28 +261,35 @@ class _Import:
         by_study = {study_id: clips for study_id, clips in by_study.items() if old.get(study_id, 0) < len(clips)}
         work = partial(read_clip_file, self.workspace.folder, self.plan.synthetic)
         rows, done, total = [], 0, sum(map(len, by_study.values()))
+        self.aside: list[PutAside] = []
         with closing(self._in_processes(work, self._clips_to_read(by_study))) as found:
             for number, clips in enumerate(by_study.values(), 1):
                 for read in islice(found, len(clips)):
                     rows += [read] if self._came_in(read) else []
                     done += 1
                     self.progress(0.2 + 0.8 * done / total, f"Reading echo clips: {done} of {total}")
-                if len(rows) >= CLIPS_A_BATCH or number == len(by_study):
-                    self.catalog.add_stored_clips(rows)
-                    rows = []
+                if len(rows) + len(self.aside) >= CLIPS_A_BATCH or number == len(by_study):
+                    with self.workspace.write():
+                        self.catalog.add_stored_clips(rows)
+                        list_put_aside(self.workspace, self.aside)
+                    rows, self.aside = [], []
 
     def _clips_to_read(self, by_study: Mapping[str, Sequence[PlannedClip]]) -> Iterator[ClipToRead]:
         for study_id, clips in by_study.items():
             known = self.catalog.file_hashes(study_id)
-            yield from (ClipToRead(clip, study_id, known) for clip in clips)
+            settled = known_files(self.workspace, study_id)
+            yield from (ClipToRead(clip, study_id, known, settled) for clip in clips)
 
     def _in_processes(self, work: Callable, pieces: Iterable) -> Generator:
         processes = settings().import_processes
         return in_order(work, pieces, processes if processes > 1 else 0, "ECHO2ECG_IMPORT_PROCESSES")
 
-    def _came_in(self, read: StoredEcg | StoredClip | Refused | None) -> bool:
-        """Whether a file gave a row; one that was refused goes to the report."""
-        if isinstance(read, Refused):
+    def _came_in(self, read: StoredEcg | StoredClip | PutAside | Refused | None) -> bool:
+        """Whether a file gave a row; one that was refused or waits for a person goes to the report."""
+        if isinstance(read, PutAside):
+            self.aside.append(read)
+            self.report.waiting += 1
+        if isinstance(read, Refused | PutAside):
             self._refuse(self._shown(read.path), read.reason)
         return isinstance(read, StoredEcg | StoredClip)
 

@@ -13,6 +13,7 @@ import numpy as np
 
 from echo2ecg_core.errors import StoreError
 from echo2ecg_core.intake.ready_models import forget
+from echo2ecg_core.intake.waiting_clips import delete_pictures_without_row
 from echo2ecg_core.store import audit, corrections, jobs
 from echo2ecg_core.store.database import Workspace
 from echo2ecg_core.store.paths import prepared_folder
@@ -72,6 +73,7 @@ def remove(
     unused = [name for name in blobs if name not in used]
     for name in unused:
         (workspace.blobs / name).unlink(missing_ok=True)
+    delete_pictures_without_row(workspace)
     shutil.rmtree(prepared_folder(workspace), ignore_errors=True)  # made again by the next training
     vectors, maps = _drop_vectors(workspace, ids), _drop_maps(workspace, ids)
     forget(workspace, ids["ecg"], ids["study"])
@@ -139,6 +141,7 @@ def _delete_rows(db: sqlite3.Connection, ids: dict[str, set[str]]) -> set[str]:
         db.execute(f"DELETE FROM {table} WHERE {kind}_id {of(kind)}")
     db.execute(f"UPDATE ecgs SET own_study_id = NULL WHERE own_study_id {of('study')}")
     db.execute(f"DELETE FROM phenotypes WHERE study_id {of('study')}")
+    db.execute(f"DELETE FROM waiting_clips WHERE study_id {of('study')}")
     db.execute(f"DELETE FROM studies WHERE study_id {of('study')}")
     db.execute(f"DELETE FROM patients WHERE patient_id {of('patient')}")
     for table in ("given_ids", "corrections", "kept_members"):

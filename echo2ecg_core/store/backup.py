@@ -28,7 +28,8 @@ from echo2ecg_core.version import program_version
 
 MANIFEST, CATALOG = "backup.json", "catalog.sqlite"
 LINKED = ("blobs", "vectors")
-LEFT_OUT = ("backups", "logs", "uploads", "prepared")  # made again, gone with their import, or of this machine only
+# made again, gone with their import, of this machine only, or pictures that may show a person's name
+LEFT_OUT = ("backups", "logs", "uploads", "prepared", "waiting-clips")
 TRIES = 5
 RESTORED = "Stopped: the workspace was restored from a backup. Resume goes on from there."
 

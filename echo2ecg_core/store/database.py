@@ -157,6 +157,13 @@ MIGRATIONS = (
         marked_at TEXT NOT NULL, PRIMARY KEY (ecg_hash, study_id, model_id, reader)) WITHOUT ROWID;
     CREATE INDEX reader_marks_of ON reader_marks (study_id);
     """,
+    """
+    CREATE TABLE waiting_clips (
+        waiting_id TEXT PRIMARY KEY, study_id TEXT NOT NULL REFERENCES studies, file_hash TEXT NOT NULL,
+        reason TEXT NOT NULL, put_at TEXT NOT NULL, n_frames INTEGER NOT NULL, facts TEXT NOT NULL,
+        decision TEXT CHECK (decision IN ('accepted', 'discarded')), who TEXT, decided_at TEXT, clip_id TEXT);
+    CREATE INDEX waiting_clips_of_study ON waiting_clips (study_id);
+    """,
 )
 
 _open = threading.local()  # .transactions: database file -> the connection of this thread's open write

@@ -107,6 +107,20 @@ def test_a_name_inside_the_sector_is_found_and_the_clip_set_aside(seed):
         deidentified(EchoClip(frames, 30.0, "AVI", "clip.avi"))
 
 
+@pytest.mark.parametrize("n_frames", [5, 8])
+@pytest.mark.parametrize("seed", [301, 302])
+def test_a_short_clip_passes_when_no_name_stands_in_it_and_waits_when_one_does(n_frames, seed):
+    from benchmarks.deidentify import clip
+
+    frames, sector, text = clip(seed, False, frames=n_frames)
+    clean = deidentified(EchoClip(frames, 30.0, "AVI", "clip.avi"))
+    assert clean.frames[:, text].any(axis=(0, 2)).mean() < 0.01
+    assert (clean.frames[:, sector] == frames[:, sector]).mean() > 0.98
+    frames, _, _ = clip(seed, True, frames=n_frames)
+    with pytest.raises(SetAside, match="Letters"):
+        deidentified(EchoClip(frames, 30.0, "AVI", "clip.avi"))
+
+
 def test_a_picture_that_moves_everywhere_is_set_aside():
     frames = np.random.default_rng(0).integers(0, 255, (12, 120, 160, 1), dtype=np.uint8).repeat(3, axis=3)
     with pytest.raises(SetAside, match="no moving ultrasound sector"):

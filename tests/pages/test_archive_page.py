@@ -8,11 +8,14 @@ from pathlib import Path
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from echo2ecg_core.echo.clip import EchoClip
 from echo2ecg_core.intake.mapping import Column
+from echo2ecg_core.intake.waiting_clips import list_put_aside, put_aside, waiting
 from echo2ecg_core.store import jobs
 from echo2ecg_core.store.catalog import Catalog
 from echo2ecg_core.store.database import Workspace
 from pages.ui import admin_gate, resources
+from tests.echo.test_deidentify import screen_with_name
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -257,3 +260,47 @@ def test_a_failed_import_states_its_cause(page, place):
     jobs.finish(place, number, "failed", "The disk is full. Free some space.")
     page.run()
     assert "The disk is full. Free some space." in words(page)
+
+
+@pytest.fixture
+def a_clip_waits(place):
+    catalog = Catalog(place)
+    catalog.add_patient("P-1", split="test", cohort="ward", synthetic=False)
+    catalog.add_study("S-1", "P-1", phenotypes={"lvef": 50.0})
+    frames, _ = screen_with_name(1)
+    clip = EchoClip(frames, 30.0, "DICOM", "x")
+    list_put_aside(place, [put_aside(place, Path("x"), "S-1", "hash", clip, "Nothing moves in it.")])
+    return waiting(place)[0].waiting_id
+
+
+def test_a_clip_that_waits_is_asked_about_letters_accepted_and_told(page, place, a_clip_waits):
+    page.run()
+    assert not page.exception and "1 clip to look at" in words(page) and "Nothing moves in it." in words(page)
+    page.session_state["waiting_outlines"] = (a_clip_waits, [[[0, 0], [320, 0], [320, 240], [0, 240]]])
+    accept = next(b for b in page.button if b.label == "Accept")
+    accept.click().run()
+    assert "Letters seem to stand inside" in words(page) and Catalog(place).counts()["clips"] == 0
+    assert next(b for b in page.button if b.label == "Accept").disabled
+    page.checkbox(key=f"looked_{a_clip_waits}").check().run()
+    next(b for b in page.button if b.label == "Accept").click().run()
+    assert not page.exception and Catalog(place).counts()["clips"] == 1
+    assert "The clip is in study S-1. Nothing waits any longer." in page.success[0].value.replace("\\", "")
+    assert page.dataframe[0].value.iloc[0].to_dict() | {"When (UTC)": "", "Clip": ""} == {
+        "When (UTC)": "", "Who": "on the server", "Decision": "accepted", "Study": "S-1", "Cohort": "ward", "Clip": "",
+        "Why it was set aside": "Nothing moves in it.",
+    }  # fmt: skip
+
+
+def test_whoever_is_no_longer_admin_settles_nothing(page, place, a_clip_waits, monkeypatch):
+    page.run()
+    monkeypatch.setattr(admin_gate, "allows", lambda action: False)
+    next(b for b in page.button if b.label == "Discard").click().run()
+    assert len(waiting(place)) == 1
+
+
+def test_what_a_browser_says_was_drawn_may_be_anything(page, place, a_clip_waits):
+    page.run()
+    for given in ([["x"]], [[[1, 2], [3, 4]]], [None], [[[1e300, 1], [2, 2], [3, float("inf")]]]):
+        page.session_state["waiting_outlines"] = (a_clip_waits, given)
+        next(b for b in page.button if b.label == "Accept").click().run()
+        assert not page.exception and len(waiting(place)) == 1 and page.error

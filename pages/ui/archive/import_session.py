@@ -8,6 +8,9 @@ _PREVIEW = "import_preview"
 _TOLD = "import_told"
 _UPLOAD = "import_upload"
 _REMOVED = "removal_done"
+_OUTLINES = "waiting_outlines"
+_LETTERS = "waiting_letters"
+_SETTLED = "waiting_settled"
 
 
 def preview_of(key: tuple) -> dict | None:
@@ -58,3 +61,35 @@ def tell_removed(sentence: str) -> None:
 def removed() -> str | None:
     """What was just taken out, once."""
     return st.session_state.pop(_REMOVED, None)
+
+
+def outlines_of(waiting_id: str) -> list | None:
+    """What was drawn on a clip that waits; None before anything was."""
+    kept = st.session_state.get(_OUTLINES)
+    return kept[1] if kept and kept[0] == waiting_id else None
+
+
+def keep_outlines(waiting_id: str, outlines: object) -> None:
+    """Keep what a browser says was drawn; letters inside another outline are asked about anew."""
+    st.session_state[_OUTLINES] = (waiting_id, outlines if isinstance(outlines, list) else None)
+    st.session_state.pop(_LETTERS, None)
+
+
+def ask_about_letters(waiting_id: str) -> None:
+    """Letters were found inside what was drawn: a person has to say that they are no name."""
+    st.session_state[_LETTERS] = waiting_id
+
+
+def asked_about_letters(waiting_id: str) -> bool:
+    """True while that is asked."""
+    return st.session_state.get(_LETTERS) == waiting_id
+
+
+def settle(sentence: str) -> None:
+    """Keep what became of a clip for the next run of the page."""
+    st.session_state[_SETTLED] = sentence
+
+
+def settled() -> str | None:
+    """What became of the last clip, once."""
+    return st.session_state.pop(_SETTLED, None)

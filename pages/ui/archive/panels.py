@@ -36,8 +36,8 @@ archive/
 ```
 Either table may be missing. Splits are by patient; without a column `split` each patient gets one by hash
 (70 / 15 / 15). Clips of real patients are de-identified on the way in: everything outside the ultrasound sector is
-blacked out, and a clip whose sector cannot be found is refused. Ids are replaced and dates moved unless you keep them.
-What is in the workspace already is not read again.
+blacked out; a clip whose sector cannot be told surely waits below for a person. Ids are replaced and dates moved unless
+you keep them. What is in the workspace already is not read again.
 """
 COHORT_HELP = "Ids belong to their cohort: two hospitals that count from 1 need two names."
 STATES = {"queued": "Waiting", "running": "Running", "done": "Done", "failed": "Failed", "cancelled": "Stopped"}
