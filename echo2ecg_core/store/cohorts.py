@@ -1,0 +1,329 @@
+"""Cohorts in numbers, a page of their patients, one patient in time: asked of SQLite, which counts without loading.
+
+A cohort is one that came in under its name, or a kept one: ECGs and studies that a person chose on the map
+(`kept_cohorts.py`). Both go by the same names here. Whatever is asked costs what is shown, but for the counts, which
+go over an index or the labels of one cohort once a version of the catalogue.
+"""
+
+import sqlite3
+from collections import defaultdict
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from echo2ecg_core.errors import StoreError
+from echo2ecg_core.phenotypes import GRADES, MODERATE, PHENOTYPES
+from echo2ecg_core.store.database import Workspace
+from echo2ecg_core.store.times import moments
+
+BINS = 24  # of a histogram over the phenotype's axis; what lies beyond counts to the ends
+_SET_ASIDE = "x.blob IN (SELECT blob FROM damaged_blobs)"
+# what may be missing: words, table, and which of its rows (x) lack it
+LACKS: Mapping[str, tuple[str, str, str]] = {
+    "study": ("patients without an echo study", "patients", "x.patient_id NOT IN (SELECT patient_id FROM studies)"),
+    "ecg": ("patients without an ECG", "patients", "x.patient_id NOT IN (SELECT patient_id FROM ecgs)"),
+    "sex": ("patients of unknown sex", "patients", "x.sex IS NULL"),
+    "label": (
+        "studies without any label",
+        "studies",
+        "NOT EXISTS (SELECT 1 FROM phenotypes l WHERE l.study_id = x.study_id)",
+    ),
+    "clip": ("studies without a clip", "studies", "NOT EXISTS (SELECT 1 FROM clips c WHERE c.study_id = x.study_id)"),
+    "study_date": ("studies without a date", "studies", "x.study_date IS NULL"),
+    "age": ("studies without an age", "studies", "x.age_years IS NULL"),
+    "ecg_time": ("ECGs without a time", "ecgs", "x.ecg_time IS NULL"),
+    "view": ("clips of unknown view", "clips", "x.view IS NULL"),
+    "whole_ecg": ("ECGs set aside, their file is damaged", "ecgs", _SET_ASIDE),
+    "whole_clip": ("clips set aside, their file is damaged", "clips", _SET_ASIDE),
+}
+
+
+@dataclass(frozen=True)
+class Cohort:
+    """One cohort in numbers.
+
+    Attributes:
+        is_kept: True for one that a person chose on the map; `told` then says from what, by whom and when.
+        labels: Measured values of phenotypes.
+        set_aside: ECGs and clips whose files are damaged.
+        synthetic: True where any patient is simulated.
+    """
+
+    name: str
+    is_kept: bool
+    patients: int
+    studies: int
+    ecgs: int
+    clips: int
+    labels: int
+    set_aside: int
+    synthetic: bool
+    told: str = ""
+
+
+@dataclass(frozen=True)
+class Distribution:
+    """The measured values of one phenotype in one cohort, a value a study.
+
+    Attributes:
+        counts: (BINS,) over the phenotype's axis; of a grade one number a grade.
+        low, q1, median, q3, high, mean, sd: In the phenotype's unit; sd NaN of a single value.
+        judged, outside: How many are of a known sex and have a reference range, and how many of these lie outside; of a
+            grade: all, and moderate or worse.
+    """
+
+    name: str
+    n: int
+    counts: tuple[int, ...]
+    low: float
+    q1: float
+    median: float
+    q3: float
+    high: float
+    mean: float
+    sd: float
+    judged: int
+    outside: int
+
+
+@dataclass(frozen=True, eq=False)
+class PatientRow:
+    """One patient with all studies and ECGs in time order, those without a time last.
+
+    Attributes:
+        studies: study_id, study_date, age_years, rhythm, conduction, clips and one column a measured phenotype.
+        ecgs: ecg_id, ecg_time, duration_s, sampling_rate_hz, format, is_set_aside.
+        clips: clip_id, study_id, view, view_confidence.
+    """
+
+    patient_id: str
+    sex: str | None
+    split: str
+    cohort: str
+    synthetic: bool
+    studies: pd.DataFrame
+    ecgs: pd.DataFrame
+    clips: pd.DataFrame
+
+
+def cohorts(workspace: Workspace) -> list[Cohort]:
+    """Every cohort that came in, then those that were kept, by name."""
+    with workspace.connect() as db:
+        came_in = [
+            _counted(db, row["cohort"], bool(row["synthetic"]))
+            for row in db.execute("SELECT cohort, max(synthetic) AS synthetic FROM patients GROUP BY cohort")
+        ]
+        kept = [
+            _counted(db, row["name"], None, f"{row['made_from']}, kept by {row['who']} on {row['made_at'][:10]}")
+            for row in db.execute("SELECT * FROM kept_cohorts ORDER BY name")
+        ]
+    return came_in + kept
+
+
+def missing(workspace: Workspace, cohort: str) -> dict[str, int]:
+    """How many patients, studies, ECGs or clips of a cohort lack what: key of `LACKS` -> count."""
+    with workspace.connect() as db:
+        rows = _rows_of(db, cohort)
+        return {
+            key: _one(db, f"SELECT count(*) FROM ({rows[table]}) x WHERE {lacking}", cohort)
+            for key, (_, table, lacking) in LACKS.items()
+        }
+
+
+def patients(
+    workspace: Workspace, cohort: str, *, lacking: str = "", sought: str = "", first: int = 0, most: int = 25
+) -> tuple[pd.DataFrame, int]:
+    """A page of the patients of a cohort, by id.
+
+    Args:
+        cohort: Its name.
+        lacking: Key of `LACKS`: only patients that, or of whom something, lacks it.
+        sought: Only patients whose id holds this, or with a study or ECG of this id.
+        first, most: From which on, and how many.
+
+    Returns:
+        Table patient_id, sex, split, studies, ecgs, lvef (the last measured); and how many there are in all.
+    """
+    with workspace.connect() as db:
+        rows = _rows_of(db, cohort)
+        where, values = ["true"], {"cohort": cohort, "sought": sought, "first": first, "most": most}
+        if lacking:
+            _, table, lacks = LACKS[lacking]
+            where.append(f"patient_id IN (SELECT x.patient_id FROM ({rows[table]}) x WHERE {lacks})")
+        if sought:
+            where.append(
+                "(instr(lower(patient_id), lower(:sought)) OR patient_id IN (SELECT patient_id FROM studies WHERE"
+                " study_id = :sought UNION SELECT patient_id FROM ecgs WHERE ecg_id = :sought))"
+            )
+        these = f"SELECT patient_id, sex, split FROM ({rows['patients']}) WHERE {' AND '.join(where)}"
+        total = db.execute(f"SELECT count(*) FROM ({these})", values).fetchone()[0]
+        cursor = db.execute(
+            "SELECT patient_id, sex, split,"
+            " (SELECT count(*) FROM studies s WHERE s.patient_id = p.patient_id) AS studies,"
+            " (SELECT count(*) FROM ecgs e WHERE e.patient_id = p.patient_id) AS ecgs,"
+            " (SELECT value FROM studies s JOIN phenotypes l USING (study_id) WHERE s.patient_id = p.patient_id"
+            "  AND l.name = 'lvef' ORDER BY study_date DESC LIMIT 1) AS lvef"
+            f" FROM ({these} ORDER BY patient_id LIMIT :most OFFSET :first) p",
+            values,
+        )
+        return pd.DataFrame([tuple(r) for r in cursor], columns=[c[0] for c in cursor.description]), total
+
+
+def patient(workspace: Workspace, patient_id: str) -> PatientRow:
+    """One patient in time.
+
+    Raises:
+        StoreError: there is none with this id.
+    """
+    with workspace.connect() as db:
+        row = db.execute("SELECT * FROM patients WHERE patient_id = ?", (patient_id,)).fetchone()
+        if row is None:
+            raise StoreError(f"There is no patient {patient_id!r} in this workspace.", "Choose one from the list.")
+        studies = _table(
+            db,
+            "SELECT study_id, study_date, age_years, rhythm, conduction, (SELECT count(*) FROM clips c"
+            " WHERE c.study_id = s.study_id) AS clips FROM studies s WHERE patient_id = ?",
+            patient_id,
+        )
+        values = _table(
+            db, "SELECT study_id, name, value FROM studies JOIN phenotypes USING (study_id) WHERE patient_id = ?",
+            patient_id,
+        )  # fmt: skip
+        ecgs = _table(
+            db,
+            "SELECT ecg_id, ecg_time, duration_s, sampling_rate_hz, format, blob IN (SELECT blob FROM damaged_blobs)"
+            " AS is_set_aside FROM ecgs WHERE patient_id = ?",
+            patient_id,
+        )
+        clips = _table(
+            db, "SELECT clip_id, study_id, view, view_confidence FROM studies JOIN clips USING (study_id)"
+            " WHERE patient_id = ? ORDER BY clip_id", patient_id,
+        )  # fmt: skip
+    wide = studies.join(values.pivot(index="study_id", columns="name", values="value"), on="study_id")
+    return PatientRow(
+        patient_id,
+        row["sex"],
+        row["split"],
+        row["cohort"],
+        bool(row["synthetic"]),
+        _in_time(wide, "study_date", "study_id"),
+        _in_time(ecgs.assign(is_set_aside=ecgs.is_set_aside.astype(bool)), "ecg_time", "ecg_id"),
+        clips,
+    )
+
+
+def distributions(workspace: Workspace, cohort: str) -> list[Distribution]:
+    """The distribution of every phenotype that was measured in a cohort, in the order of the phenotype table."""
+    with workspace.connect() as db:
+        rows = _rows_of(db, cohort)
+        labels = (
+            f"SELECT l.name, l.value, p.sex FROM ({rows['studies']}) s JOIN patients p USING (patient_id)"
+            " JOIN phenotypes l USING (study_id)"
+        )
+        bins = db.execute(_HISTOGRAM.format(labels=labels), {"cohort": cohort}).fetchall()
+        ranks = db.execute(_RANKS.format(labels=labels), {"cohort": cohort}).fetchall()
+    counts: dict[str, dict[int, int]] = defaultdict(dict)
+    sums: dict[str, np.ndarray] = defaultdict(lambda: np.zeros(5))
+    values: dict[str, dict[int, float]] = defaultdict(dict)
+    for row in bins:
+        counts[row["name"]][row["bin"]] = row["n"]
+        sums[row["name"]] += (row["n"], row["total"], row["squares"], row["judged"], row["outside"])
+    for row in ranks:
+        values[row["name"]][row["rank"]] = row["value"]
+    return [_distribution(name, counts[name], sums[name], values[name]) for name in PHENOTYPES if name in counts]
+
+
+def _rows_of(db: sqlite3.Connection, cohort: str) -> dict[str, str]:
+    """Queries for the patients, studies, ECGs and clips (with their patient_id) of a cohort named by :cohort."""
+    if db.execute("SELECT 1 FROM kept_cohorts WHERE name = ?", (cohort,)).fetchone():
+        member = (
+            "SELECT t.* FROM kept_members m JOIN {0} t ON t.{1}_id = m.id WHERE m.name = :cohort AND m.kind = '{1}'"
+        )
+        studies, ecgs = member.format("studies", "study"), member.format("ecgs", "ecg")
+        people = f"SELECT patient_id FROM ({studies}) UNION SELECT patient_id FROM ({ecgs})"
+        patients = f"SELECT * FROM patients WHERE patient_id IN ({people})"
+    else:
+        patients = "SELECT * FROM patients WHERE cohort = :cohort"
+        own = "SELECT t.* FROM patients p JOIN {} t USING (patient_id) WHERE p.cohort = :cohort"
+        studies, ecgs = own.format("studies"), own.format("ecgs")
+    clips = f"SELECT c.*, s.patient_id FROM ({studies}) s JOIN clips c USING (study_id)"
+    return {"patients": patients, "studies": studies, "ecgs": ecgs, "clips": clips}
+
+
+def _counted(db: sqlite3.Connection, name: str, synthetic: bool | None, told: str = "") -> Cohort:
+    rows = _rows_of(db, name)
+    numbers = {table: _one(db, f"SELECT count(*) FROM ({rows[table]})", name) for table in rows}
+    labels = _one(db, f"SELECT count(*) FROM ({rows['studies']}) JOIN phenotypes USING (study_id)", name)
+    aside = sum(_one(db, f"SELECT count(*) FROM ({rows[t]}) x WHERE {_SET_ASIDE}", name) for t in ("ecgs", "clips"))
+    if synthetic is None:
+        synthetic = bool(_one(db, f"SELECT max(synthetic) FROM ({rows['patients']})", name))
+    return Cohort(name, bool(told), **numbers, labels=labels, set_aside=aside, synthetic=synthetic, told=told)
+
+
+def _one(db: sqlite3.Connection, sql: str, cohort: str) -> int:
+    return db.execute(sql, {"cohort": cohort}).fetchone()[0] or 0
+
+
+def _table(db: sqlite3.Connection, sql: str, value: str) -> pd.DataFrame:
+    cursor = db.execute(sql, (value,))
+    return pd.DataFrame([tuple(r) for r in cursor.fetchall()], columns=[c[0] for c in cursor.description])
+
+
+def _in_time(table: pd.DataFrame, time: str, id: str) -> pd.DataFrame:
+    order = pd.DataFrame({"when": moments(table[time]), "id": table[id]}).sort_values(["when", "id"]).index
+    return table.loc[order].reset_index(drop=True)
+
+
+def _scales() -> str:
+    """VALUES of every phenotype: name, low end, width and number of bins, the ends of the reference range of men and of
+    women, of a grade what is less than moderate."""
+    rows = []
+    for name, p in PHENOTYPES.items():
+        is_grade = p.kind == "grade"
+        n = len(GRADES) if is_grade else BINS
+        low, width = (-0.5, 1.0) if is_grade else (p.axis[0], (p.axis[1] - p.axis[0]) / n)
+        below_moderate = {"male": (None, MODERATE - 0.5), "female": (None, MODERATE - 0.5)}
+        limits = [
+            end for sex in ("male", "female") for end in (below_moderate if is_grade else p.reference).get(sex, ())
+        ]
+        ends = ["NULL" if end is None else repr(float(end)) for end in limits or [None] * 4]
+        rows.append(
+            f"('{name}', {float(low)!r}, {width!r}, {n}, {int(bool(limits))}, {int(is_grade)}, {', '.join(ends)})"
+        )
+    return ", ".join(rows)
+
+
+_HISTOGRAM = f"""
+    WITH scales (name, low, width, bins, has_range, is_grade, male_low, male_high, female_low, female_high)
+        AS MATERIALIZED (VALUES {_scales()}), labels AS ({{labels}})
+    SELECT l.name, min(max(CAST((l.value - a.low) / a.width AS INT), 0), a.bins - 1) AS bin, count(*) AS n,
+        sum(l.value) AS total, sum(l.value * l.value) AS squares,
+        sum(a.has_range AND (l.sex NOT NULL OR a.is_grade)) AS judged,
+        total(CASE l.sex WHEN 'female' THEN l.value < a.female_low OR l.value > a.female_high
+            WHEN 'male' THEN l.value < a.male_low OR l.value > a.male_high
+            ELSE a.is_grade AND l.value > a.male_high END) AS outside
+    FROM labels l LEFT JOIN scales a USING (name)
+    GROUP BY l.name, bin
+"""
+# the ends, and the values on either side of the quartiles, by rank from 0
+_RANKS = """
+    WITH ranked AS (SELECT name, value, row_number() OVER (PARTITION BY name ORDER BY value) - 1 AS rank,
+        count(*) OVER (PARTITION BY name) - 1 AS last FROM ({labels}))
+    SELECT name, rank, value FROM ranked
+    WHERE rank IN (0, last, last / 4, last / 4 + 1, last / 2, last / 2 + 1, 3 * last / 4, 3 * last / 4 + 1)
+"""
+
+
+def _distribution(name: str, counts: dict[int, int], sums: np.ndarray, values: dict[int, float]) -> Distribution:
+    n, total, squares, judged, outside = sums
+    ranks = sorted(values)
+    low, q1, median, q3, high = np.interp(
+        np.array([0, 0.25, 0.5, 0.75, 1]) * (n - 1), ranks, [values[r] for r in ranks]
+    )
+    spread = np.sqrt(max(0.0, squares - total * total / n) / (n - 1)) if n > 1 else float("nan")
+    bins = len(GRADES) if PHENOTYPES[name].kind == "grade" else BINS
+    found = tuple(counts.get(i, 0) for i in range(bins))
+    ends = (float(low), float(q1), float(median), float(q3), float(high))
+    return Distribution(name, int(n), found, *ends, float(total / n), float(spread), int(judged), int(outside))
