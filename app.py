@@ -26,6 +26,7 @@ def pages() -> dict[str, list]:
             st.Page("pages/ecg.py", title="ECG", icon=":material/ecg_heart:", default=True),
             st.Page("pages/studies.py", title="Similar studies", icon=":material/video_library:"),
             st.Page("pages/map.py", title="Map", icon=":material/scatter_plot:"),
+            st.Page("pages/cohorts.py", title="Cohorts", icon=":material/group:"),
         ],
         "Evaluate": [
             st.Page("pages/report.py", title="Report", icon=":material/query_stats:"),

@@ -17,6 +17,7 @@ NEEDED = {
     "draw the map": RESEARCHER,
     "export a cohort": RESEARCHER,
     "mark a hit": RESEARCHER,
+    "keep a cohort": RESEARCHER,
     "import": ADMIN,
     "settle a clip": ADMIN,
     "import weights": ADMIN,

@@ -2,7 +2,6 @@
 
 from pages.ui import admin_gate, panels, resources
 from pages.ui.archive import panels as archive_panels
-from pages.ui.archive.removing import removing
 from pages.ui.archive.waiting import waiting_clips
 from pages.ui.errors import errors_in_words
 
@@ -14,4 +13,3 @@ with errors_in_words():
     archive_panels.form(workspace)
     archive_panels.imports(workspace)
     waiting_clips(workspace)
-    removing(workspace)

@@ -249,3 +249,19 @@ def _check_names(zipped: zipfile.ZipFile, target: Path) -> None:
             f"Unpacked, the archive needs {needed / 2**30:.1f} GB; {free / 2**30:.1f} GB are free.",
             "Free some space, or put the folder on the server and give its path.",
         )
+
+
+def passed_over(workspace: Workspace) -> list[dict]:
+    """The files that imports passed over and no later import of the same place took back.
+
+    Returns:
+        Rows {cohort, file, reason, job_id, at}: `at` seconds since 1970.
+    """
+    latest: dict[tuple, list[dict]] = {}
+    for job in reversed(jobs.jobs(workspace) if workspace.exists() else []):  # the oldest first
+        report = import_report(workspace, job.job_id) if job.kind == "import" else None
+        if report and "refused" in report:
+            place = job.parameters.get("folder") or job.parameters.get("upload")
+            found = {"cohort": report.get("cohort", ""), "job_id": job.job_id, "at": job.finished_at or job.created_at}
+            latest[place, found["cohort"]] = [row | found for row in report["refused"]]
+    return [row for rows in latest.values() for row in rows]

@@ -8,7 +8,7 @@ dates and sexes (`made_older_by`). Values are JSON in the table.
 
 import json
 import sqlite3
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -113,16 +113,24 @@ def standing(db: sqlite3.Connection, kind: str, id: str) -> dict[str, Correction
     return {name: row for name, row in last.items() if row.now != first[name].was}
 
 
-def corrections(workspace: Workspace, *, patient: str | None = None, most: int | None = None) -> pd.DataFrame:
+def corrections(
+    workspace: Workspace, *, patient: str | None = None, of: Sequence[str] = (), most: int | None = None
+) -> pd.DataFrame:
     """What was corrected, the latest first; columns `COLUMNS`, `was` and `now` as they are, `synthetic` a bool.
 
     Args:
         patient: Only of this patient and what belongs to it.
+        of: Only of what has one of these ids.
         most: At most so many.
     """
-    where, limit = ("WHERE patient_id = ?", (patient,)) if patient else ("", ()), -1 if most is None else most
+    where, values = ("patient_id = ?", (patient,)) if patient else ("true", ())
+    if of:
+        where, values = f"{where} AND id IN ({', '.join('?' * len(of))})", (*values, *of)
     with workspace.connect() as db:
-        rows = db.execute(f"{_WITH_PATIENT} {where[0]} ORDER BY correction_id DESC LIMIT ?", (*where[1], limit))
+        rows = db.execute(
+            f"{_WITH_PATIENT} WHERE {where} ORDER BY correction_id DESC LIMIT ?",
+            (*values, -1 if most is None else most),
+        )
         table = pd.DataFrame([tuple(r) for r in rows], columns=list(COLUMNS))
     for name in ("was", "now"):
         table[name] = pd.Series([json.loads(value) for value in table[name]], table.index, dtype=object)

@@ -116,6 +116,11 @@ def asks(action: str) -> Callable[[Callable], Callable]:
     return _asking(lambda: allows(action), NEEDED[action])
 
 
+def name() -> str:
+    """Who acts, as the audit log and what is kept beside a change name them."""
+    return _actor()[0]
+
+
 def for_admins(action: Callable) -> Callable:
     """An action that only an admin may carry out, checked like `asks`."""
     return _asking(is_admin, ADMIN)(action)

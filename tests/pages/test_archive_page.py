@@ -133,7 +133,6 @@ def test_a_column_corrected_on_the_page_settles_the_problem_and_goes_to_the_job(
 
     (folder / "echo" / "A" / "S1" / "a4c.dcm").unlink()
     assert work(place) >= 1
-    from echo2ecg_core.store.catalog import Catalog
 
     assert sorted(Catalog(place).studies().lvef) == [55, 60]
 
@@ -237,22 +236,6 @@ def test_what_a_correction_kept_from_the_table_is_shown(page, place):
         {"What": "study", "Id": "S-1", "Column": "lvef", "Stays": "35.0", "The table says": "60.0",
          "Corrected": "by ada on 2026-01-02"},
     ]  # fmt: skip
-
-
-def test_a_cohort_is_taken_out_after_a_look_at_what_goes(page, place):
-    catalog = Catalog(place)
-    for name in ("north", "south"):
-        catalog.add_patient(f"P-{name}", split="test", cohort=name, synthetic=True)
-        catalog.add_study(f"S-{name}", f"P-{name}", phenotypes={"lvef": 50.0})
-    page.run()
-    page.selectbox(key="remove_cohort").set_value("north").run()
-    assert "<b>1 patients</b>, <b>1 studies</b> with 0 clips and <b>0 ECGs</b> will go" in words(page)
-    page.button(key="remove_now").click().run()
-    assert not page.exception and catalog.cohorts() == ["south"] and list(catalog.studies().study_id) == ["S-south"]
-    assert "Removed 1 patients, 1 studies, 0 clips and 0 ECGs." in page.success[0].value
-    page.button_group(key="remove_kind").set_value("study").run()
-    page.text_input(key="remove_study").set_value("S-nowhere").run()
-    assert "There is no study" in words(page)
 
 
 def test_a_failed_import_states_its_cause(page, place):

@@ -27,7 +27,9 @@ GUARDED = [  # page function, what it needs, arguments after the workspace where
     ("training.panels", "resume", "resume a job", ("w", "run-0001")),
     ("archive.panels", "_queue", "import", ("w", {"folder": "/x"})),
     ("archive.panels", "_resume", "resume a job", ("w", 1)),
-    ("archive.removing", "_remove", "remove", ("w", "patient", "P-0001")),
+    ("cohorts.removing", "_remove", "remove", ("patient", "P-0001")),
+    ("cohorts.correcting", "_save", "correct", (("study", "S-0001", "lvef"), "50", "")),
+    ("cohorts.lists", "_forget", "keep a cohort", ("mine",)),
 ]
 
 

@@ -7,7 +7,6 @@ from echo2ecg_core.intake.mapping import Column
 _PREVIEW = "import_preview"
 _TOLD = "import_told"
 _UPLOAD = "import_upload"
-_REMOVED = "removal_done"
 _OUTLINES = "waiting_outlines"
 _LETTERS = "waiting_letters"
 _SETTLED = "waiting_settled"
@@ -51,16 +50,6 @@ def told_columns(folder: str) -> dict[str, Column]:
 def tell_columns(folder: str, columns: dict[str, Column]) -> None:
     """Keep what the columns of this folder mean."""
     st.session_state[_TOLD] = (folder, columns)
-
-
-def tell_removed(sentence: str) -> None:
-    """Keep what was taken out for the next run of the page."""
-    st.session_state[_REMOVED] = sentence
-
-
-def removed() -> str | None:
-    """What was just taken out, once."""
-    return st.session_state.pop(_REMOVED, None)
 
 
 def outlines_of(waiting_id: str) -> list | None:

@@ -1,0 +1,78 @@
+"""What the Cohorts page asks of the catalogue, kept once a version of it: a rerun of the page asks nothing twice."""
+
+import streamlit as st
+
+from echo2ecg_core.intake.archives import passed_over as passed_over_files
+from echo2ecg_core.store import cohorts as numbers
+from echo2ecg_core.store.database import Workspace
+from pages.ui import resources
+
+
+def _state() -> tuple[str, int]:
+    place = resources.workspace()
+    return str(place.folder), place.version()
+
+
+@st.cache_data(max_entries=4, show_spinner=False)
+def _cohorts(folder: str, version: int) -> list[numbers.Cohort]:
+    return numbers.cohorts(Workspace(folder))
+
+
+def cohorts() -> list[numbers.Cohort]:
+    """Every cohort in numbers; none in a workspace that is not there yet."""
+    return _cohorts(*_state()) if resources.workspace().exists() else []
+
+
+@st.cache_data(max_entries=16, show_spinner=False)
+def _missing(folder: str, version: int, cohort: str) -> dict[str, int]:
+    return numbers.missing(Workspace(folder), cohort)
+
+
+def missing(cohort: str) -> dict[str, int]:
+    """How many rows of a cohort lack what."""
+    return _missing(*_state(), cohort)
+
+
+@st.cache_data(max_entries=64, show_spinner=False)
+def _patients(folder: str, version: int, cohort: str, lacking: str, sought: str, first: int, most: int):
+    return numbers.patients(Workspace(folder), cohort, lacking=lacking, sought=sought, first=first, most=most)
+
+
+def patients(cohort: str, lacking: str, sought: str, first: int, most: int):
+    """A page of patients and how many there are."""
+    return _patients(*_state(), cohort, lacking, sought, first, most)
+
+
+@st.cache_data(max_entries=16, show_spinner=False)
+def _distributions(folder: str, version: int, cohort: str) -> list[numbers.Distribution]:
+    return numbers.distributions(Workspace(folder), cohort)
+
+
+def distributions(cohort: str) -> list[numbers.Distribution]:
+    """The distribution of every measured phenotype of a cohort."""
+    return _distributions(*_state(), cohort)
+
+
+@st.cache_data(max_entries=4, show_spinner=False)
+def _passed_over(folder: str, version: int) -> list[dict]:
+    return passed_over_files(Workspace(folder))
+
+
+def passed_over() -> list[dict]:
+    """The files that imports passed over: {cohort, file, reason, job_id, at}."""
+    return _passed_over(*_state())
+
+
+@st.cache_data(max_entries=64, show_spinner=False)
+def timeline_svg(key: tuple, dark: bool, _ecgs: list, _studies: list, _sex: str | None) -> str:
+    """A patient in time as inline SVG.
+
+    Args:
+        key: Changes whenever the picture does.
+    """
+    from echo2ecg_core.figures.chart import DARK, LIGHT, Frame, inline_svg
+    from echo2ecg_core.figures.timeline import timeline_figure, timeline_words
+
+    figure = timeline_figure(_ecgs, _studies, _sex, Frame(DARK if dark else LIGHT))
+    svg = inline_svg(figure, timeline_words(_ecgs, _studies)).replace('style="', 'style="min-width:540px;', 1)
+    return f'<div style="overflow-x:auto" tabindex="0" role="region" aria-label="Patient in time">{svg}</div>'
