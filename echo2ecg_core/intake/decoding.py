@@ -14,7 +14,7 @@ from echo2ecg_core.errors import Echo2ECGError, SetAside, StoreError
 from echo2ecg_core.intake.options import Names
 from echo2ecg_core.intake.plan import PlannedClip, PlannedEcg
 from echo2ecg_core.intake.waiting_clips import PutAside, put_aside
-from echo2ecg_core.phantom.mark import shows_mark
+from echo2ecg_core.phantom.mark import marked_square, with_mark
 from echo2ecg_core.store.database import Workspace
 from echo2ecg_core.store.new_rows import NewClip, NewEcg, StoredClip, StoredEcg, stored_clips, stored_ecgs
 
@@ -109,12 +109,15 @@ def read_clip_file(folder: Path, synthetic: bool, wanted: ClipToRead) -> StoredC
         clip = read_clip(planned.path)
     except Echo2ECGError as error:
         return Refused(planned.path, str(error))
-    simulated = synthetic and clip.synthetic and shows_mark(clip.frames)
+    square = marked_square(clip.frames) if synthetic and clip.synthetic else None
+    simulated = square is not None and square[2] == clip.frames.shape[2]  # no screen with a name around it
     try:
         clip = clip if simulated else deidentified(clip)
     except SetAside as error:
         clip = replace(clip, view=planned.view or clip.view)
         return put_aside(Workspace(folder), planned.path, wanted.study_id, file_hash, clip, error.message)
+    if square and not simulated:
+        clip = replace(clip, frames=with_mark(clip.frames, square))
     whole = simulated and clip.format == "MP4"
     new = NewClip(
         wanted.study_id,

@@ -14,6 +14,7 @@ import numpy as np
 
 from echo2ecg_core.echo.dicom import PHANTOM_MANUFACTURER
 from echo2ecg_core.phantom.echo import PhantomClip
+from echo2ecg_core.phantom.mark import banner_of
 
 if TYPE_CHECKING:
     from pydicom.uid import UID
@@ -143,8 +144,7 @@ def _with_banner(frames: np.ndarray, patient: FictitiousPatient) -> tuple[np.nda
     from PIL import Image, ImageDraw, ImageFont
 
     count, size = frames.shape[:2]
-    line = max(9, round(0.055 * size))
-    left, top = round(0.16 * size), 2 * line + 6
+    left, top, line = banner_of(size)
     picture = Image.new("RGB", (size + 2 * left, size + top))
     draw, font = ImageDraw.Draw(picture), ImageFont.load_default(line)
     draw.text((4, 2), patient.name.replace("^", ", "), fill=(230, 230, 230), font=font)

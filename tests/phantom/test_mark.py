@@ -6,7 +6,7 @@ import pytest
 from echo2ecg_core.echo.deidentify import deidentified
 from echo2ecg_core.echo.readers import read_clip
 from echo2ecg_core.phantom.cohort import write_cohort
-from echo2ecg_core.phantom.mark import draw_mark, shows_mark
+from echo2ecg_core.phantom.mark import draw_mark, marked_square, shows_mark, with_mark
 
 
 @pytest.mark.slow
@@ -30,6 +30,29 @@ def test_simulated_screens_with_a_name_on_them_are_masked_like_real_ones(tmp_pat
         clip = read_clip(path)
         assert not shows_mark(clip.frames)
         assert clip.frames[:, :20].max() > 150 and not deidentified(clip).frames[:, :30].any(), path.name
+
+
+@pytest.mark.slow
+def test_a_masked_phantom_shows_its_mark_again_and_nothing_of_its_name(tmp_path):
+    from echo2ecg_core.echo.video import decode_video
+    from echo2ecg_core.intake.ingest import ingest
+    from echo2ecg_core.store.catalog import Catalog
+    from echo2ecg_core.store.database import Workspace
+
+    place = Workspace(tmp_path / "w")
+    report = ingest(write_cohort(tmp_path / "c", 1, 3, format="dicom"), place, cohort="phantoms")
+    assert report.clips >= 4 and report.waiting == 0
+    for clip_id in Catalog(place).clips().clip_id:
+        frames, _, _ = decode_video(Catalog(place).clip_content(clip_id))
+        left, top, size = marked_square(frames)
+        assert left > 0 and frames[:, :top].max() < 12 and frames[:, :, :left].max() < 12, clip_id
+
+
+def test_the_mark_is_drawn_anew_and_needs_nothing_of_what_stood_there():
+    empty = np.zeros((2, 300, 400, 3), np.uint8)
+    drawn = with_mark(empty, (50, 30, 200))
+    assert shows_mark(drawn[:, 30:230, 50:250]) and not empty.any()
+    assert not drawn[:, :30].any() and not drawn[:, :, :50].any() and not drawn[:, 60:].any()
 
 
 def test_other_pictures_do_not_show_it():
