@@ -151,7 +151,7 @@ def _demo(workspace: Workspace, parameters: dict, progress) -> str:
 
 def _map(workspace: Workspace, parameters: dict, progress) -> str:
     from echo2ecg_core.answers.loaded_model import active_model_card
-    from echo2ecg_core.answers.maps import build_map
+    from echo2ecg_core.answers.map_drawing import build_map
 
     build_map(workspace, active_model_card(workspace).model_id, progress)
     return "The map is ready."

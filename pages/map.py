@@ -19,15 +19,16 @@ with errors_in_words():
         points = resources.map_points(card.model_id, layout)
         colour = map_panels.colour_control(points)
         found = map_panels.find_control(points)
+        map_panels.whole_map()
         st.space("stretch")
         map_panels.redraw(resources.undrawn(card))
         map_panels.export_menu(points, colour, card)
     left, right = st.columns((716, 434), gap=24)
     with left, errors_in_words():
         prediction = resources.prediction(record, card, insist=session.insists()) if record is not None else None
-        chosen = map_panels.chart(points, colour, map_panels.your_ecg(prediction, card, layout), found)
+        you = map_panels.your_ecg(prediction, card, layout)
+        inside = map_panels.chart(points, colour, you, found, (card.model_id, layout))
     with right, st.container(key="map_selection"):
-        inside = (points.modality + " " + points.id).isin([f"{modality} {point_id}" for modality, point_id in chosen])
         if not inside.any() and found is not None:
             map_panels.one_point(points[(points.id == found[0]) & (points.modality == found[1])].iloc[0])
         elif not inside.any():

@@ -75,7 +75,7 @@ def labelled_workspace(folder: Path) -> Workspace:
 def active_workspace(folder: Path) -> Workspace:
     """The labelled workspace with the encoder imported, prepared and promoted; UMAP is replaced by the first two
     coordinates."""
-    from echo2ecg_core.answers import maps as explore
+    from echo2ecg_core.answers import map_drawing
     from echo2ecg_core.intake.weights import import_model
     from echo2ecg_core.training.prepare import prepare_model
     from echo2ecg_core.training.promote import promote
@@ -83,7 +83,9 @@ def active_workspace(folder: Path) -> Workspace:
     workspace = labelled_workspace(folder / "workspace")
     card = import_model([released_file(folder / "release.pt")], workspace).card
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(explore, "_umap", lambda vectors: vectors[:, :2].astype(np.float32))
+        patch.setattr(
+            map_drawing, "_umap", lambda vectors, start, dimensions: vectors[:, :dimensions].astype(np.float32)
+        )
         prepare_model(workspace, card.model_id)
     promote(workspace, card.model_id)
     return workspace

@@ -1,16 +1,16 @@
-"""Journey 3's end: the map of all ECGs and studies of a workspace, drawn in a job, and the place of a new ECG on it.
+"""Journey 3's end: the map of all ECGs and studies of a workspace as it was drawn (map_drawing.py), and the place of a
+new ECG on it.
 
-UMAP of the aligned vectors by cosine (15 neighbours, minimal distance 0.1, seed 7). Contrastive training leaves ECGs
-and studies in two cones a constant apart (Liang et al., "Mind the gap", NeurIPS 2022), so the map of both together
-centres each modality first. A model without an echo side has a map of its ECG embeddings, centred too: an encoder that
-was never contrasted gives them a large constant. A new point is the weighted mean of its 15 nearest: UMAP's own
-transform takes seconds.
+Contrastive training leaves ECGs and studies in two cones a constant apart (Liang et al., "Mind the gap", NeurIPS 2022),
+so the map of both together centres each modality first. A model without an echo side has a map of its ECG embeddings,
+centred too: an encoder that was never contrasted gives them a large constant. A new point is the weighted mean of its
+15 nearest: UMAP's own transform takes seconds.
 """
 
-import io
 import zipfile
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -19,18 +19,16 @@ import pandas as pd
 from echo2ecg_core.answers.loaded_model import spec_of
 from echo2ecg_core.errors import StoreError
 from echo2ecg_core.phenotypes import PHENOTYPES
-from echo2ecg_core.progress import Progress, silent
 from echo2ecg_core.store.catalog import Catalog
-from echo2ecg_core.store.database import Workspace, write_atomically
+from echo2ecg_core.store.database import Workspace
 from echo2ecg_core.store.model_registry import ModelCard, ModelRegistry
 from echo2ecg_core.store.paths import map_path
 from echo2ecg_core.store.snapshot import Snapshot, snapshot
-from echo2ecg_core.store.vectors import VectorSet, load_vectors
+from echo2ecg_core.store.vectors import VectorSet, load_vectors, vectors_state
 
-LAYOUTS = ("together", "ecgs", "studies")
-N_NEIGHBOURS, MIN_DISTANCE, SEED = 15, 0.1, 7
-FEWEST_POINTS = 10
-GROUPS = ("rhythm", "conduction", "split", "cohort")  # what a point belongs to, beside the person's sex
+SOLID = "solid"  # in three dimensions
+LAYOUTS = ("together", "ecgs", "studies", SOLID)
+N_NEIGHBOURS, FEWEST_POINTS = 15, 10
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,50 +37,37 @@ class Layout:
 
     Attributes:
         ids: "ecg:..." or "study:..." of every point.
-        vectors: (n, d) float16, normalised and centred as they were drawn.
+        vectors: (m, d) float16 of the points that UMAP was fitted to, normalised and centred as they were drawn.
         centre: (d,) float32, what is taken off a normalised ECG vector before it is compared.
-        xy: (n, 2) float32.
+        xy: (n, 2) float32, of the solid layout (n, 3).
+        fitted: (m,) rows of the points that UMAP was fitted to; the others were placed among them.
     """
 
     ids: tuple[str, ...]
     vectors: np.ndarray
     centre: np.ndarray
     xy: np.ndarray
+    fitted: np.ndarray
 
+    @cached_property
+    def is_ecg(self) -> np.ndarray:
+        """(n,) bool."""
+        return np.array([i.startswith("ecg:") for i in self.ids], bool)
 
-def build_map(workspace: Workspace, model_id: str, progress: Progress = silent) -> None:
-    """Draw the layouts of a model's vectors and store them; takes a minute, so it belongs into a job.
+    @cached_property
+    def ecg_ids(self) -> tuple[str, ...]:
+        """Ids of the ECGs, in the order of the points."""
+        return tuple(i.partition(":")[2] for i in self.ids if i.startswith("ecg:"))
 
-    Raises:
-        StoreError: Fewer than 10 ECGs and studies have vectors.
-    """
-    progress(0.02, "Loading the map maker; its first start compiles for half a minute")
-    arrays: dict[str, np.ndarray] = {}
-    names = layouts(ModelRegistry(workspace).get(model_id))
-    for step, name in enumerate(names):
-        ids, vectors, centre = _points(workspace, model_id, name)
-        progress(0.1 + 0.9 * step / len(names), f"Drawing {len(ids)} points: {name}")
-        if len(ids) < FEWEST_POINTS:
-            if name == names[0]:
-                raise StoreError(
-                    f"A map needs at least {FEWEST_POINTS} points, found {len(ids)} ECGs and studies with vectors.",
-                    "Import more, or run `embed` first.",
-                )
-            continue
-        arrays |= {
-            f"{name}_ids": np.array(ids),
-            f"{name}_vectors": vectors.astype(np.float16),
-            f"{name}_centre": centre,
-            f"{name}_xy": _umap(vectors),
-        }
-    buffer = io.BytesIO()
-    np.savez(buffer, allow_pickle=False, **arrays)
-    write_atomically(map_path(workspace, model_id), buffer.getvalue())
+    @cached_property
+    def study_ids(self) -> tuple[str, ...]:
+        """Ids of the studies, in the order of the points."""
+        return tuple(i.partition(":")[2] for i in self.ids if not i.startswith("ecg:"))
 
 
 def layouts(card: ModelCard) -> tuple[str, ...]:
     """The layouts of a model's map, the one with every point first: only ECGs where it shares no space with studies."""
-    return LAYOUTS if spec_of(card).shares_space else ("ecgs",)
+    return LAYOUTS if spec_of(card).shares_space else ("ecgs", SOLID)
 
 
 def map_is_due(workspace: Workspace, card: ModelCard) -> bool:
@@ -98,8 +83,9 @@ def map_exists(workspace: Workspace, model_id: str) -> bool:
 
 def undrawn(workspace: Workspace, model_id: str) -> int:
     """How many ECGs and studies got vectors after the map was drawn."""
-    drawn = set(stored_layout(workspace, model_id, layouts(ModelRegistry(workspace).get(model_id))[0]).ids)
-    return sum(f"{name}:{i}" not in drawn for name, vectors in _sets(workspace, model_id).items() for i in vectors.ids)
+    drawn = stored_layout(workspace, model_id, layouts(ModelRegistry(workspace).get(model_id))[0])
+    known = {"ecg": set(drawn.ecg_ids), "study": set(drawn.study_ids)}
+    return sum(len(set(vectors.ids) - known[name]) for name, vectors in vectors_of(workspace, model_id).items())
 
 
 def load_map(workspace: Workspace, model_id: str, layout: str = "together") -> pd.DataFrame:
@@ -107,27 +93,39 @@ def load_map(workspace: Workspace, model_id: str, layout: str = "together") -> p
 
     Returns:
         One row a point: id, modality ("ECG" or "study"), study_id (an ECG: the patient's study nearest in time),
-        patient_id, sex, age_years, rhythm, conduction, split, cohort, synthetic, x, y and one column a phenotype
-        (ECGs: of that study; NaN: not known).
+        patient_id, sex, age_years, rhythm, conduction, split, cohort, synthetic, x, y (in the solid layout z) and one
+        column a phenotype (ECGs: of that study; NaN: not known).
 
     Raises:
         StoreError: The map has not been drawn yet, or its file is damaged.
     """
     drawn = stored_layout(workspace, model_id, layout)
-    known = snapshot(workspace)
-    is_ecg = np.array([i.startswith("ecg:") for i in drawn.ids])
-    ids = np.array([i.partition(":")[2] for i in drawn.ids], object)
-    tables = []
-    for modality, of, facts in (("ECG", is_ecg, _ecg_facts), ("study", ~is_ecg, _study_facts)):
-        places = np.flatnonzero(of)
-        all_ids = known.ecgs.ecg_id if modality == "ECG" else known.studies.study_id
-        rows = pd.Index(all_ids).get_indexer(ids[places])
-        places, rows = places[rows >= 0], rows[rows >= 0]  # removed since it was drawn
-        xy = {"x": drawn.xy[places, 0], "y": drawn.xy[places, 1]}
-        own = pd.DataFrame(xy | {"modality": modality, "id": ids[places]}, index=places)
-        tables.append(pd.concat([own, facts(known, rows).set_index(places)], axis=1))
-    points = pd.concat([table for table in tables if len(table)] or tables).sort_index()
-    return points.astype({name: float for name in PHENOTYPES if name in points}).reset_index(drop=True)
+    known, is_ecg = snapshot(workspace), drawn.is_ecg
+    rows = np.empty(len(drawn.ids), int)  # in the table of its kind
+    rows[is_ecg] = known.rows_of("ecgs", drawn.ecg_ids)
+    rows[~is_ecg] = known.rows_of("studies", drawn.study_ids)
+    here = np.flatnonzero(rows >= 0)  # the others were removed since it was drawn
+    is_ecg, rows = is_ecg[here], rows[here]
+    points = {"x": drawn.xy[here, 0], "y": drawn.xy[here, 1]}
+    points |= {"z": drawn.xy[here, 2]} if layout == SOLID else {}
+    return pd.DataFrame(points | _facts(known, is_ecg, rows))
+
+
+def _facts(known: Snapshot, is_ecg: np.ndarray, rows: np.ndarray) -> dict[str, np.ndarray]:
+    """Columns of what is known of points: of ECGs with what was measured on the study of each."""
+    studies = rows.copy()
+    studies[is_ecg] = known.own_study[rows[is_ecg]] if is_ecg.any() else studies[is_ecg]
+    columns: dict[str, np.ndarray] = {"modality": np.where(is_ecg, "ECG", "study").astype(object)}
+    for name, of_ecg in (("id", "ecg_id"), *((n, n) for n in ("patient_id", "sex", "split", "cohort", "synthetic"))):
+        of_study = known.studies["study_id" if name == "id" else name].to_numpy()
+        columns[name] = np.empty(len(rows), of_study.dtype)
+        columns[name][~is_ecg] = of_study[rows[~is_ecg]]
+        columns[name][is_ecg] = known.ecgs[of_ecg].to_numpy()[rows[is_ecg]] if is_ecg.any() else ()
+    for name in ("study_id", "age_years", "rhythm", "conduction", *(n for n in PHENOTYPES if n in known.studies)):
+        of_study = known.studies[name].to_numpy()
+        nothing = np.full(1, np.nan if of_study.dtype.kind == "f" else None, of_study.dtype)
+        columns[name] = np.concatenate([of_study, nothing])[studies]  # -1, no study, is the last
+    return columns
 
 
 def map_state(workspace: Workspace, model_id: str) -> tuple:
@@ -139,8 +137,18 @@ def map_state(workspace: Workspace, model_id: str) -> tuple:
     return (str(workspace.folder), model_id, _version(workspace, model_id), workspace.version())
 
 
-def place(vector: np.ndarray, workspace: Workspace, model_id: str, layout: str = "together") -> tuple[float, float]:
-    """Where an ECG's vector (d,) lies on a drawn map: the weighted mean of its 15 nearest points.
+def undrawn_state(workspace: Workspace, model_id: str) -> tuple:
+    """A key that changes whenever `undrawn` may give another number.
+
+    Raises:
+        StoreError: The map has not been drawn yet.
+    """
+    sets = [vectors_state(workspace.vectors, kind, model_id) for kind in _kinds(workspace, model_id).values()]
+    return (str(workspace.folder), model_id, _version(workspace, model_id), *sets)
+
+
+def place(vector: np.ndarray, workspace: Workspace, model_id: str, layout: str = "together") -> tuple[float, ...]:
+    """Where an ECG's vector (d,) lies on a drawn map, x and y (and z): the weighted mean of its 15 nearest points.
 
     The vector is the aligned one, or the embedding for a model that shares no space with studies.
 
@@ -153,12 +161,43 @@ def place(vector: np.ndarray, workspace: Workspace, model_id: str, layout: str =
     drawn, index = _placing(map_path(workspace, model_id), model_id, layout, _version(workspace, model_id))
     query = np.asarray(vector, np.float32)
     if query.shape == drawn.centre.shape:
-        query = _unit(query[None])[0] - drawn.centre
+        query = unit(query[None])[0] - drawn.centre
     ids, cosines = index.nearest(query, N_NEIGHBOURS, model_id=model_id)
-    weights = 1 / (1e-4 + 1 - cosines) ** 2
-    rows = [index.row_of[i] for i in ids]
-    x, y = (weights[:, None] * drawn.xy[rows]).sum(0) / weights.sum()
-    return float(x), float(y)
+    weights = nearest_weights(cosines)
+    rows = drawn.fitted[[index.row_of[i] for i in ids]]
+    return tuple(((weights[:, None] * drawn.xy[rows]).sum(0) / weights.sum()).tolist())
+
+
+def inside(points: pd.DataFrame, regions: Iterable[tuple[Sequence[float], Sequence[float]]]) -> np.ndarray:
+    """Which points of a map lie in any of these regions, (n,) bool.
+
+    Args:
+        points: x and y.
+        regions: x and y of each one's corners; of two corners a box.
+    """
+    from matplotlib.path import Path as Polygon
+
+    x, y = points.x.to_numpy(), points.y.to_numpy()
+    found = np.zeros(len(points), bool)
+    for xs, ys in regions:
+        near = np.flatnonzero((x >= min(xs)) & (x <= max(xs)) & (y >= min(ys)) & (y <= max(ys)))
+        if len(xs) > 2:
+            near = near[Polygon(np.stack([xs, ys], 1)).contains_points(np.stack([x[near], y[near]], 1))]
+        found[near] = True
+    return found
+
+
+def nearest_weights(cosines: np.ndarray) -> np.ndarray:
+    """What each neighbour counts for the place of a point; one with its very vector counts alone."""
+    return 1 / (1e-4 + 1 - np.minimum(cosines, 1)) ** 2
+
+
+def read_layout(workspace: Workspace, model_id: str, layout: str) -> Layout | None:
+    """A layout as it was drawn; None where there is none that can be read."""
+    try:
+        return stored_layout(workspace, model_id, layout)
+    except StoreError:
+        return None
 
 
 def stored_layout(workspace: Workspace, model_id: str, layout: str) -> Layout:
@@ -180,13 +219,14 @@ def _placing(path: Path, model_id: str, layout: str, version: tuple) -> tuple[La
                     f"There are too few points for a map of {layout} alone (fewer than {FEWEST_POINTS}).",
                     "Look at ECGs and studies together.",
                 )
-            drawn = Layout(
-                tuple(map(str, archive[f"{layout}_ids"])),
-                *(archive[f"{layout}_{n}"] for n in ("vectors", "centre", "xy")),
-            )
+            ids = tuple(map(str, archive[f"{layout}_ids"]))
+            vectors, centre, xy = (archive[f"{layout}_{name}"] for name in ("vectors", "centre", "xy"))
+            is_sample = f"{layout}_fitted" in archive  # maps of earlier versions were fitted whole
+            fitted = archive[f"{layout}_fitted"] if is_sample else np.arange(len(ids))
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
         raise StoreError(f"The file of the map of model {model_id} is damaged.", "Draw the map again.") from error
-    return drawn, VectorSet("study_aligned", model_id, drawn.ids, drawn.vectors)
+    drawn = Layout(ids, vectors, centre, xy, fitted)
+    return drawn, VectorSet("study_aligned", model_id, tuple(ids[row] for row in drawn.fitted), drawn.vectors)
 
 
 def _version(workspace: Workspace, model_id: str) -> tuple:
@@ -199,62 +239,20 @@ def _version(workspace: Workspace, model_id: str) -> tuple:
     return stat.st_ino, stat.st_mtime_ns, stat.st_size
 
 
-def _points(workspace: Workspace, model_id: str, layout: str) -> tuple[list[str], np.ndarray, np.ndarray]:
-    """Ids, normalised (and, together, centred) vectors (n, d) of a layout and the centre (d,) of its ECGs."""
-    sets = _sets(workspace, model_id)
-    is_centred = layout == "together" or "study" not in sets
-    ids, parts = [], []
-    centre = np.zeros(max(vectors.dim for vectors in sets.values()), np.float32)
-    for name in {"together": ("ecg", "study"), "ecgs": ("ecg",), "studies": ("study",)}[layout]:
-        vectors = sets[name]
-        if not len(vectors):
-            continue
-        rows = _unit(vectors.matrix.astype(np.float32))
-        mean = rows.mean(0) if is_centred else 0 * centre
-        if name == "ecg":
-            centre = mean
-        ids += [f"{name}:{i}" for i in vectors.ids]
-        parts.append(rows - mean)
-    return ids, np.concatenate(parts) if parts else np.empty((0, len(centre)), np.float32), centre
+VectorsByName = dict[str, VectorSet]
 
 
-def _sets(workspace: Workspace, model_id: str) -> dict[str, VectorSet]:
-    """The vectors that are drawn: aligned ones of ECGs and studies, or embeddings of ECGs only."""
-    shares_space = spec_of(ModelRegistry(workspace).get(model_id)).shares_space
-    kinds = {"ecg": "ecg_aligned", "study": "study_aligned"} if shares_space else {"ecg": "ecg"}
+def vectors_of(workspace: Workspace, model_id: str) -> VectorsByName:
+    """The vectors that are drawn, by "ecg" and "study": aligned ones of both, or embeddings of ECGs only."""
+    kinds = _kinds(workspace, model_id)
     return {name: load_vectors(workspace.vectors, kind, model_id) for name, kind in kinds.items()}
 
 
-def _unit(rows: np.ndarray) -> np.ndarray:
+def _kinds(workspace: Workspace, model_id: str) -> dict[str, str]:
+    shares_space = spec_of(ModelRegistry(workspace).get(model_id)).shares_space
+    return {"ecg": "ecg_aligned", "study": "study_aligned"} if shares_space else {"ecg": "ecg"}
+
+
+def unit(rows: np.ndarray) -> np.ndarray:
+    """Rows (n, d) scaled to length one; zeros stay zeros."""
     return rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-12)
-
-
-def _umap(vectors: np.ndarray) -> np.ndarray:
-    from umap import UMAP
-
-    reducer = UMAP(
-        n_neighbors=min(N_NEIGHBOURS, len(vectors) - 1),
-        min_dist=MIN_DISTANCE,
-        metric="cosine",
-        random_state=SEED,
-        n_jobs=1,
-    )
-    return reducer.fit_transform(vectors).astype(np.float32)
-
-
-def _ecg_facts(known: Snapshot, rows: np.ndarray) -> pd.DataFrame:
-    """What is known of these ECGs, with what was measured on the study of each."""
-    ecgs = known.ecgs[["patient_id", "sex", "split", "cohort", "synthetic"]].iloc[rows].reset_index(drop=True)
-    own = known.studies.drop(columns=["patient_id", "sex", "split", "cohort", "synthetic"])
-    own = own.reindex(known.own_study[rows]).reset_index(drop=True)
-    return pd.concat([own, ecgs], axis=1)[_columns(known)]
-
-
-def _study_facts(known: Snapshot, rows: np.ndarray) -> pd.DataFrame:
-    """What is known of these studies."""
-    return known.studies[_columns(known)].iloc[rows]
-
-
-def _columns(known: Snapshot) -> list[str]:
-    names = [name for name in PHENOTYPES if name in known.studies]
-    return ["study_id", "patient_id", "sex", "age_years", *GROUPS, "synthetic", *names]

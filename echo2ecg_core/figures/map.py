@@ -1,9 +1,11 @@
 """The map as a plotly figure: every ECG a circle, every study a diamond, hollow where the value is not known.
 
-WebGL traces (scattergl) carry fifty thousand points; each point's `customdata` is [id, modality], so that a lasso in
-the browser names what it holds. Axes have no numbers: on a UMAP only nearness means something.
+WebGL traces (scattergl) carry fifty thousand points, map_density.py shows more; each point's `customdata` is [id,
+modality], so that a click names it. Points with a z make a figure in three dimensions. Axes have no numbers: on a UMAP
+only nearness means something.
 """
 
+import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -58,6 +60,7 @@ class YourEcg:
     x: float
     y: float
     label: str
+    z: float | None = None
 
 
 def colour_choices(points: pd.DataFrame) -> dict[str, str]:
@@ -79,23 +82,25 @@ def map_figure(
     you: YourEcg | None = None,
     dark: bool = False,
     found: tuple[str, str] | None = None,
+    shown: pd.DataFrame | None = None,
 ) -> go.Figure:
     """Draw a map.
 
     Args:
-        points: id, modality ("ECG", "study"), x, y and the column to colour by (answers.maps.load_map).
+        points: id, modality ("ECG", "study"), x, y (z) and the column to colour by (answers.maps.load_map).
         colour: A phenotype, "age_years", one of `GROUPS` or "modality".
         you: The open ECG, drawn as a ringed cross.
         dark: For a dark page.
         found: (id, modality) of a point that was looked for, drawn in a ring.
+        shown: Those of the points that are drawn; None: all.
 
     Returns:
         A figure whose points name themselves in `customdata`.
     """
     look = DARK if dark else LIGHT
-    figure = go.Figure()
+    figure, shown = go.Figure(), points if shown is None else shown
     for modality, symbol in SYMBOLS.items():
-        own = points[points.modality == modality]
+        own = shown[shown.modality == modality]
         if len(own):
             _add_points(figure, points, own, modality, symbol, colour, look)
     _add_legend(figure, points, colour, look)
@@ -133,20 +138,26 @@ def _add_points(
 
 
 def _trace(figure: go.Figure, rows: pd.DataFrame, name: str, colour: str, marker: dict) -> None:
-    figure.add_trace(
-        go.Scattergl(
-            x=rows.x.round(4),
-            y=rows.y.round(4),
-            mode="markers",
-            name=name,
-            marker=marker,
-            showlegend=False,
-            customdata=rows[["id", "modality"]].to_numpy(),
-            text=_hover(rows, colour),
-            hovertemplate="%{text}<extra></extra>",
-            unselected={"marker": {"opacity": 0.25}},
+    told = {
+        "mode": "markers",
+        "name": name,
+        "marker": marker,
+        "showlegend": False,
+        "customdata": rows[["id", "modality"]].to_numpy(),
+        "text": _hover(rows, colour),
+        "hovertemplate": "%{text}<extra></extra>",
+    }
+    if "z" in rows:
+        figure.add_trace(
+            go.Scatter3d(**_places(rows), **told | {"marker": marker | {"size": 3.5, "line": {"width": 0}}})
         )
-    )
+    else:
+        figure.add_trace(go.Scattergl(**_places(rows), **told, unselected={"marker": {"opacity": 0.25}}))
+
+
+def _places(rows: pd.DataFrame) -> dict[str, np.ndarray]:
+    """Coordinates in single precision: half the bytes."""
+    return {axis: rows[axis].to_numpy(np.float32) for axis in ("x", "y", "z") if axis in rows}
 
 
 def _add_legend(figure: go.Figure, points: pd.DataFrame, colour: str, look: Look) -> None:
@@ -163,16 +174,10 @@ def _add_legend(figure: go.Figure, points: pd.DataFrame, colour: str, look: Look
     if colour != MODALITY and points[colour].isna().any():
         entries.append(("not known", "circle-open", look.muted))
     for name, symbol, ink in entries:
-        figure.add_trace(
-            go.Scatter(
-                x=[None],
-                y=[None],
-                mode="markers",
-                name=name,
-                hoverinfo="skip",
-                marker={"symbol": symbol, "size": 9, "color": ink},
-            )
-        )
+        marker = {"symbol": symbol, "size": 9, "color": ink}
+        nowhere = dict.fromkeys(("x", "y", "z") if "z" in points else ("x", "y"), [None])
+        trace = go.Scatter3d if "z" in points else go.Scatter
+        figure.add_trace(trace(**nowhere, mode="markers", name=name, hoverinfo="skip", marker=marker))
 
 
 def _hover(rows: pd.DataFrame, colour: str) -> list[str]:
@@ -188,85 +193,71 @@ def _hover(rows: pd.DataFrame, colour: str) -> list[str]:
 
 def _add_ring(figure: go.Figure, row: pd.DataFrame, look: Look) -> None:
     """A ring around the point that was looked for."""
-    figure.add_trace(
-        go.Scatter(
-            x=row.x,
-            y=row.y,
-            mode="markers",
-            name="found",
-            showlegend=False,
-            hoverinfo="skip",
-            marker={"symbol": "circle-open", "size": 24, "color": look.text, "line": {"width": 2.6}},
-            unselected={"marker": {"opacity": 1}},
-        )
-    )
+    ring = {"symbol": "circle-open", "size": 24, "color": look.text, "line": {"width": 2.6}}
+    told = {"mode": "markers", "name": "found", "showlegend": False, "hoverinfo": "skip", "marker": ring}
+    if "z" in row:
+        figure.add_trace(go.Scatter3d(**_places(row), **told))
+    else:
+        figure.add_trace(go.Scatter(**_places(row), **told, unselected={"marker": {"opacity": 1}}))
 
 
 def _add_you(figure: go.Figure, you: YourEcg, look: Look) -> None:
     """A ringed cross with its label on a line."""
-    figure.add_trace(
-        go.Scatter(
-            x=[you.x],
-            y=[you.y],
-            mode="markers",
-            name="your ECG",
-            showlegend=False,
-            hoverinfo="skip",
-            marker={
-                "symbol": "circle-cross-open",
-                "size": 26,
-                "color": look.text,
-                "line": {"width": 2.6, "color": look.text},
-            },
-            unselected={"marker": {"opacity": 1}},
-        )
-    )
-    figure.add_annotation(
-        x=you.x,
-        y=you.y,
-        text=you.label,
-        ax=34,
-        ay=-58,
-        showarrow=True,
-        arrowhead=0,
-        arrowwidth=1.4,
-        standoff=14,
-        arrowcolor=look.text,
-        align="left",
-        bgcolor=look.page,
-        bordercolor=look.grid,
-        borderpad=6,
-        font={"color": look.text},
-    )
+    cross = {"symbol": "circle-cross-open", "size": 26, "color": look.text, "line": {"width": 2.6, "color": look.text}}
+    told = {"mode": "markers", "name": "your ECG", "showlegend": False, "hoverinfo": "skip"}
+    label = {
+        "text": you.label,
+        "ax": 34,
+        "ay": -58,
+        "showarrow": True,
+        "arrowhead": 0,
+        "arrowwidth": 1.4,
+        "standoff": 14,
+        "arrowcolor": look.text,
+        "align": "left",
+        "bgcolor": look.page,
+        "bordercolor": look.grid,
+        "borderpad": 6,
+        "font": {"color": look.text},
+    }
+    if you.z is not None:
+        cross |= {"symbol": "cross", "size": 9}
+        figure.add_trace(go.Scatter3d(x=[you.x], y=[you.y], z=[you.z], **told, marker=cross))
+        figure.update_layout(scene_annotations=[label | {"x": you.x, "y": you.y, "z": you.z}])
+    else:
+        figure.add_trace(go.Scatter(x=[you.x], y=[you.y], **told, marker=cross, unselected={"marker": {"opacity": 1}}))
+        figure.add_annotation(x=you.x, y=you.y, **label)
 
 
 def _lay_out(figure: go.Figure, points: pd.DataFrame, colour: str, look: Look) -> None:
-    axis = {"showticklabels": False, "gridcolor": look.grid, "zeroline": False, "title": None, "ticks": ""}
+    axis = {"showticklabels": False, "gridcolor": look.grid, "zeroline": False, "title": {"text": ""}, "ticks": ""}
+    is_solid = "z" in points
     figure.update_layout(
         height=HEIGHT_PX,
         margin={"l": 8, "r": 8, "t": 8, "b": 8},
         paper_bgcolor=look.page,
         plot_bgcolor=look.page,
-        dragmode="lasso",
+        dragmode="orbit" if is_solid else "lasso",
         hovermode="closest",
         hoverlabel={"bgcolor": look.page, "bordercolor": look.muted, "font": {"color": look.text}},
         uirevision="map",
         font={"color": look.text, "size": 12.5, "family": "Source Sans, sans-serif"},
         xaxis=axis,
         yaxis=axis | {"scaleanchor": "x"},
+        scene=dict.fromkeys(("xaxis", "yaxis", "zaxis"), axis | {"showspikes": False, "showbackground": False}),
         newselection={"line": {"color": "#1B5E9B", "dash": "dash", "width": 2}},
         legend={
             "x": 0.008,
-            "y": 0.9 if _has_scale(colour) else 0.988,
+            "y": 0.872 if has_scale(colour) else 0.988,
             "orientation": "h",
             "bgcolor": look.page,
             "font": {"color": look.muted},
             "itemsizing": "constant",
         },
     )
-    if _has_scale(colour):
+    if has_scale(colour):
         is_grade = colour in PHENOTYPES and PHENOTYPES[colour].kind == "grade"
-        low, high = _limits(points, colour)
+        low, high = colour_limits(points, colour)
         bar = {
             "orientation": "h",
             "x": 0.005,
@@ -275,10 +266,12 @@ def _lay_out(figure: go.Figure, points: pd.DataFrame, colour: str, look: Look) -
             "xpad": 12,
             "ypad": 4,
             "yanchor": "top",
-            "len": 0.34,
+            "lenmode": "pixels",  # so that its title fits a phone, too
+            "len": 238,
             "thickness": 11,
             "title": {"text": _title(colour), "side": "top", "font": {"size": 12.5}},
             "outlinewidth": 0,
+            "bgcolor": look.page,
             "nticks": 6,
             "tickfont": {"color": look.muted},
         }
@@ -290,7 +283,8 @@ def _lay_out(figure: go.Figure, points: pd.DataFrame, colour: str, look: Look) -
         )
 
 
-def _has_scale(colour: str) -> bool:
+def has_scale(colour: str) -> bool:
+    """True when a number colours the points, not a group."""
     return colour != MODALITY and colour not in GROUPS
 
 
@@ -308,24 +302,24 @@ def map_picture(points: pd.DataFrame, colour: str, frame: Frame = ON_PAGE):
     axes.set(xticks=[], yticks=[], aspect="equal")
     size = float(np.clip(3000 / max(len(points), 1), 2, 26))
     inks = group_colours(points, colour) if colour in GROUPS else {}
-    low, high = _limits(points, colour) if _has_scale(colour) else (0.0, 1.0)
+    low, high = colour_limits(points, colour) if has_scale(colour) else (0.0, 1.0)
     for modality, shape in MARKERS.items():
         own = points[points.modality == modality]
         known = np.ones(len(own), bool) if colour == MODALITY else own[colour].notna().to_numpy()
         place = {"marker": shape, "s": size}
         axes.scatter(own.x[~known], own.y[~known], facecolors="none", edgecolors=look.muted, linewidths=0.5, **place)
         shown = own[known]
-        if _has_scale(colour):
+        if has_scale(colour):
             ink = {"c": shown[colour], "cmap": ListedColormap(VIRIDIS_CUT), "vmin": low, "vmax": high}
         elif colour in GROUPS:
             ink = {"c": [inks.get(str(group), look.muted) for group in shown[colour]]}
         else:
             ink = {"c": LIGHT.modalities[modality]}
         drawn = axes.scatter(shown.x, shown.y, edgecolors=look.text, linewidths=0.15, **place, **ink)
-    if _has_scale(colour):
+    if has_scale(colour):
         scale = canvas.figure.colorbar(drawn, cax=canvas.axes(320, 14, 20, 478), orientation="horizontal")
         scale.ax.tick_params(labelsize=8, length=2, labelcolor=look.muted)
-        scale.ax.set_title(_title(colour).replace("<b>", "").replace("</b>", ""), fontsize=8, color=look.text, pad=3)
+        scale.ax.set_title(re.sub("<br>", " ", re.sub("</?b>", "", _title(colour))), fontsize=8, color=look.text, pad=3)
     _picture_legend(axes, points, colour, inks, look)
     return canvas.figure
 
@@ -347,7 +341,7 @@ def _picture_legend(axes, points: pd.DataFrame, colour: str, inks: dict[str, str
     )
 
 
-def _limits(points: pd.DataFrame, colour: str) -> tuple[float, float]:
+def colour_limits(points: pd.DataFrame, colour: str) -> tuple[float, float]:
     """Ends of the colour scale: grades from first to last, values between their 2nd and 98th percentile."""
     values = points[colour].dropna()
     if colour in PHENOTYPES and PHENOTYPES[colour].kind == "grade":
@@ -361,4 +355,4 @@ def _title(colour: str) -> str:
         return "<b>Age, years</b>"
     phenotype = PHENOTYPES[colour]
     unit = f", {phenotype.unit}" if phenotype.unit else ""
-    return f"<b>{phenotype.short}{unit}</b> measured; ECGs: of their own study"
+    return f"<b>{phenotype.short}{unit}</b> measured;<br>ECGs: of their own study"

@@ -126,7 +126,7 @@ def build_demo(workspace: Workspace, progress: Progress = silent) -> str:
     """Write the sample, read it in, embed it and draw the map; returns a closing sentence."""
     from echo2ecg_core.answers.embed import embed_clips, embed_ecgs, embed_studies
     from echo2ecg_core.answers.loaded_model import load_model
-    from echo2ecg_core.answers.maps import build_map
+    from echo2ecg_core.answers.map_drawing import build_map
     from echo2ecg_core.intake.ingest import ingest
     from echo2ecg_core.phantom.cohort import write_cohort
 

@@ -17,7 +17,8 @@ def prepare_model(workspace: Workspace, model_id: str, progress: Progress = sile
         ModelError: no such model, or its weights lack a part that nothing can add.
         StoreError: too few labelled ECGs to fit readouts.
     """
-    from echo2ecg_core.answers.maps import build_map, map_is_due
+    from echo2ecg_core.answers.map_drawing import build_map
+    from echo2ecg_core.answers.maps import map_is_due
     from echo2ecg_core.training.readouts import fit_readouts
 
     card = ModelRegistry(workspace).get(model_id)

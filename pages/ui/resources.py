@@ -328,8 +328,22 @@ def map_points(model_id: str, layout: str):
     return _map_points(map_state(workspace(), model_id), layout)
 
 
+@st.cache_data(max_entries=64, show_spinner=False)
+def _map_picture(state: tuple, layout: str, colour: str, view: tuple, dark: bool) -> bytes:
+    from echo2ecg_core.figures.map_density import View, density_picture
+
+    return density_picture(_map_points(state, layout), colour, View(*view), dark)
+
+
+def map_picture(model_id: str, layout: str, colour: str, view: tuple, dark: bool) -> bytes:
+    """The picture of a part of a large map (figures.map_density), drawn once per drawing, catalogue and choice."""
+    from echo2ecg_core.answers.maps import map_state
+
+    return _map_picture(map_state(workspace(), model_id), layout, colour, view, dark)
+
+
 @st.cache_data(max_entries=6, show_spinner=False)
-def _undrawn(state: tuple, vectors: tuple) -> int:
+def _undrawn(state: tuple) -> int:
     from echo2ecg_core.answers.maps import undrawn
 
     return undrawn(Workspace(state[0]), state[1])
@@ -337,9 +351,9 @@ def _undrawn(state: tuple, vectors: tuple) -> int:
 
 def undrawn(card: ModelCard) -> int:
     """How many ECGs and studies got vectors after the map was drawn; counted once per state of both."""
-    from echo2ecg_core.answers.maps import map_state
+    from echo2ecg_core.answers.maps import undrawn_state
 
-    return _undrawn(map_state(workspace(), card.model_id), _neighbours_state(card))
+    return _undrawn(undrawn_state(workspace(), card.model_id))
 
 
 def holds_phantoms_only() -> bool:

@@ -13,7 +13,7 @@ from PIL import Image
 from pydicom.data import get_testdata_file
 
 from echo2ecg_core.answers.loaded_model import active_model_card
-from echo2ecg_core.answers.maps import build_map
+from echo2ecg_core.answers.map_drawing import build_map
 from echo2ecg_core.echo.key_frames import key_places
 from echo2ecg_core.echo.video import decode_video
 from echo2ecg_core.store.catalog import Catalog

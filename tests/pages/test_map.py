@@ -8,7 +8,9 @@ import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from echo2ecg_core.answers import map_drawing
 from echo2ecg_core.answers import maps as explore
+from echo2ecg_core.figures import map_density
 from echo2ecg_core.store import jobs
 from echo2ecg_core.store.database import Workspace
 from pages.ui import admin_gate, resources
@@ -27,7 +29,9 @@ def made(tmp_path_factory):
 def workspace(tmp_path, monkeypatch, made):
     """A copy of the small workspace, its map not drawn; UMAP is replaced by the first two coordinates."""
     made = Workspace(shutil.copytree(made.folder, tmp_path / "workspace"))
-    monkeypatch.setattr(explore, "_umap", lambda vectors: vectors[:, :2].astype(np.float32))
+    monkeypatch.setattr(
+        map_drawing, "_umap", lambda vectors, start, dimensions: vectors[:, :dimensions].astype(np.float32)
+    )
     monkeypatch.setattr(resources, "workspace", lambda: made)
     monkeypatch.setattr(admin_gate, "is_admin", lambda: True)
     monkeypatch.setattr(resources, "prediction", lambda record, card, insist=False: prediction(35.0))
@@ -37,6 +41,15 @@ def workspace(tmp_path, monkeypatch, made):
 @pytest.fixture
 def page():
     return AppTest.from_file(ROOT / "pages" / "map.py", default_timeout=20)
+
+
+def chosen_points(chosen: list[tuple[str, str]]):
+    """A chart on which these (modality, id) are chosen."""
+
+    def chart(points, *_):
+        return np.array([(row.modality, row.id) in chosen for row in points.itertuples()])
+
+    return chart
 
 
 def words(page: AppTest) -> str:
@@ -59,7 +72,7 @@ def test_before_the_map_is_drawn_a_button_queues_the_job_once(page, workspace, m
 
 
 def test_the_drawn_map_shows_every_point_and_how_to_select(page, workspace):
-    explore.build_map(workspace, MODEL_ID)
+    map_drawing.build_map(workspace, MODEL_ID)
     page.run()
     assert not page.exception and not page.error
     assert "25 ECGs and 25 studies of 25 patients" in words(page)
@@ -69,7 +82,7 @@ def test_the_drawn_map_shows_every_point_and_how_to_select(page, workspace):
 
 
 def test_the_open_ecg_is_placed_with_its_estimate(page, workspace):
-    explore.build_map(workspace, MODEL_ID)
+    map_drawing.build_map(workspace, MODEL_ID)
     page.session_state["ecg_record"] = record_of(99)
     page.run()
     label = figure(page)["layout"]["annotations"][0]["text"]
@@ -81,7 +94,7 @@ def test_the_open_ecg_is_placed_with_its_estimate(page, workspace):
 
 
 def test_colour_and_points_can_be_changed(page, workspace):
-    explore.build_map(workspace, MODEL_ID)
+    map_drawing.build_map(workspace, MODEL_ID)
     page.run()
     assert page.selectbox(key="colour").options == [
         "LVEF, measured",
@@ -108,18 +121,18 @@ def test_colour_and_points_can_be_changed(page, workspace):
     ],
 )
 def test_a_clicked_point_opens_with_the_way_into_it(page, workspace, monkeypatch, chosen, expected):
-    explore.build_map(workspace, MODEL_ID)
-    monkeypatch.setattr(map_panels, "chart", lambda points, colour, you, found=None: chosen)
+    map_drawing.build_map(workspace, MODEL_ID)
+    monkeypatch.setattr(map_panels, "chart", chosen_points(chosen))
     page.run()
     assert [b.label for b in page.button] == expected and chosen[0][1] in words(page)
 
 
 def test_a_lasso_lists_what_it_holds_as_a_table(page, workspace, monkeypatch):
-    explore.build_map(workspace, MODEL_ID)
+    map_drawing.build_map(workspace, MODEL_ID)
     monkeypatch.setattr(
         map_panels,
         "chart",
-        lambda points, colour, you, found=None: [("ECG", "E-0003"), ("study", "S-0003"), ("study", "S-0011")],
+        chosen_points([("ECG", "E-0003"), ("study", "S-0003"), ("study", "S-0011")]),
     )
     page.run()
     assert list(page.dataframe[0].value["Id"]) == ["E-0003", "S-0003", "S-0011"]
@@ -129,9 +142,9 @@ def test_a_lasso_lists_what_it_holds_as_a_table(page, workspace, monkeypatch):
 
 
 def test_a_lasso_is_compared_with_the_rest_of_the_map(page, workspace, monkeypatch):
-    explore.build_map(workspace, MODEL_ID)
+    map_drawing.build_map(workspace, MODEL_ID)
     weak_hearts = [(kind, f"{letter}-{i:04d}") for i in range(8) for kind, letter in (("ECG", "E"), ("study", "S"))]
-    monkeypatch.setattr(map_panels, "chart", lambda points, colour, you, found=None: weak_hearts)
+    monkeypatch.setattr(map_panels, "chart", chosen_points(weak_hearts))
     page.run()
     table = next(str(h.proto.body) for h in page.get("html") if "Against the rest of the map" in str(h.proto.body))
     assert "LVEF <span>%</span></th><td class='num'><b>27</b> <small>(24–31)</small>" in table  # 20, 22.1 … 34.6
@@ -147,7 +160,7 @@ def test_a_damaged_map_is_told_in_words(page, workspace):
 
 
 def test_a_point_is_found_by_its_id_or_its_patient_and_opens(page, workspace):
-    explore.build_map(workspace, MODEL_ID)
+    map_drawing.build_map(workspace, MODEL_ID)
     page.run()
     points = explore.load_map(workspace, MODEL_ID)
     sought = points[points.modality == "study"].iloc[3]
@@ -161,14 +174,14 @@ def test_a_point_is_found_by_its_id_or_its_patient_and_opens(page, workspace):
 
 
 def test_points_are_read_once_until_the_drawing_or_the_catalog_changes(page, workspace, monkeypatch):
-    explore.build_map(workspace, MODEL_ID)
+    map_drawing.build_map(workspace, MODEL_ID)
     read = []
     real = explore.load_map
     monkeypatch.setattr(explore, "load_map", lambda *args: read.append(args) or real(*args))
     page.run()
     page.run()
     assert len(read) == 1
-    explore.build_map(workspace, MODEL_ID)
+    map_drawing.build_map(workspace, MODEL_ID)
     page.run()
     assert len(read) == 2
 
@@ -178,3 +191,30 @@ def test_a_visitor_who_is_no_admin_cannot_have_the_map_drawn(page, workspace, mo
     page.run()
     assert not page.button and map_panels.ASK_AN_ADMIN in words(page)
     assert not jobs.jobs(workspace)
+
+
+def test_a_large_map_is_a_picture_and_its_points_are_drawn_where_few_are_in_view(page, workspace, monkeypatch):
+    monkeypatch.setattr(map_panels, "MOST_SINGLE", 20)
+    monkeypatch.setattr(map_density, "MOST_IN_VIEW", 8)
+    map_drawing.build_map(workspace, MODEL_ID)
+    page.run()
+    assert not page.exception
+    assert figure(page)["layout"]["images"][0]["source"].startswith("data:image/png;base64,")
+    assert not [t for t in figure(page)["data"] if "customdata" in t] and "Zoom in to see single" in words(page)
+    points = explore.load_map(workspace, MODEL_ID)
+    one = points.iloc[3]
+    page.session_state["map_view"] = (one.x - 0.03, one.x + 0.03, one.y - 0.03, one.y + 0.03)
+    page.run()
+    drawn = {row[0] for t in figure(page)["data"] if "customdata" in t for row in t["customdata"]}
+    assert one.id in drawn and len(drawn) <= 8 and not figure(page)["layout"].get("images")
+
+
+def test_in_three_dimensions_every_point_is_there_with_the_open_ecg(page, workspace):
+    map_drawing.build_map(workspace, MODEL_ID)
+    page.session_state["ecg_record"] = record_of(99)
+    page.run()
+    page.button_group(key="points").set_value("solid").run()
+    assert not page.exception and {t["type"] for t in figure(page)["data"]} == {"scatter3d"}
+    drawn = {row[0] for t in figure(page)["data"] if "customdata" in t for row in t["customdata"]}
+    assert drawn == {f"{letter}-{i:04d}" for letter in "ES" for i in range(25)}
+    assert "Your ECG" in figure(page)["layout"]["scene"]["annotations"][0]["text"]

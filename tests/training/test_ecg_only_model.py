@@ -8,7 +8,7 @@ import sys
 import numpy as np
 import pytest
 
-from echo2ecg_core.answers import embed
+from echo2ecg_core.answers import embed, map_drawing
 from echo2ecg_core.answers import maps as explore
 from echo2ecg_core.answers.loaded_model import load_active_model, why_no_studies
 from echo2ecg_core.answers.predict import predict
@@ -75,7 +75,9 @@ def ecg_file(active, tmp_path):
 def test_an_imported_encoder_is_refused_in_words_until_it_is_prepared_and_then_promoted(
     labelled, tmp_path, monkeypatch, capsys, aligned, absent
 ):
-    monkeypatch.setattr(explore, "_umap", lambda vectors: vectors[:, :2].astype(np.float32))
+    monkeypatch.setattr(
+        map_drawing, "_umap", lambda vectors, start, dimensions: vectors[:, :dimensions].astype(np.float32)
+    )
     place = labelled
     card = import_model([released_file(tmp_path / "release.pt", aligned=aligned)], place).card
     assert abilities(card) == "Phenotypes, map of ECGs" and f"has {absent}, so it cannot compare" in why_no_studies(

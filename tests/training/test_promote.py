@@ -8,8 +8,7 @@ import sys
 import numpy as np
 import pytest
 
-from echo2ecg_core.answers import loaded_model
-from echo2ecg_core.answers import maps as explore
+from echo2ecg_core.answers import loaded_model, map_drawing
 from echo2ecg_core.answers.embed import embed_job
 from echo2ecg_core.answers.loaded_model import load_readouts
 from echo2ecg_core.answers.readiness import abilities, readiness
@@ -68,7 +67,9 @@ def add_ecgs(place, count, *, seconds=6.0, first=0, splits=("test",)):
 @pytest.fixture
 def place(tmp_path, monkeypatch):
     """A workspace of twelve ECGs; UMAP, which compiles for half a minute, is replaced by two coordinates."""
-    monkeypatch.setattr(explore, "_umap", lambda vectors: vectors[:, :2].astype(np.float32))
+    monkeypatch.setattr(
+        map_drawing, "_umap", lambda vectors, start, dimensions: vectors[:, :dimensions].astype(np.float32)
+    )
     place = Workspace(tmp_path / "w")
     add_ecgs(place, 12)
     return place

@@ -2,7 +2,9 @@
 
 from html import escape
 
+import numpy as np
 import pandas as pd
+import plotly.graph_objects as go
 import streamlit as st
 
 from echo2ecg_core.answers import maps as explore
@@ -11,6 +13,7 @@ from echo2ecg_core.evaluation.groups import FEWEST_PATIENTS, GroupRow, compare
 from echo2ecg_core.figures import export
 from echo2ecg_core.figures.chart import Frame
 from echo2ecg_core.figures.map import HEIGHT_PX, YourEcg, colour_choices, map_figure, map_picture
+from echo2ecg_core.figures.map_density import MOST_IN_VIEW, MOST_SINGLE, View, density_figure, whole
 from echo2ecg_core.figures.notation import THIN, grades_in_words, interval, measured_with_unit, number, p_value
 from echo2ecg_core.figures.tables import without_formulas
 from echo2ecg_core.phenotypes import PHENOTYPES
@@ -25,7 +28,7 @@ from pages.ui.map.clicks.clicks import listen
 from pages.ui.studies import browse_session
 from pages.ui.studies.words import ECG_PAGE, EXPLORE_STYLE
 
-LAYOUTS = {"together": "Together", "ecgs": "ECGs", "studies": "Studies"}
+LAYOUTS = {"together": "Together", "ecgs": "ECGs", "studies": "Studies", explore.SOLID: "3-D"}
 CHART = {
     "displaylogo": False,
     "displayModeBar": True,
@@ -35,6 +38,10 @@ CHART = {
 COMPARED = ("lvef", "lvedv", "lavi", "ivsd")
 ASK_AN_ADMIN = "A researcher or an admin can have it drawn: everybody sees the same map."
 CAPTION = "UMAP: 15 neighbours, min. distance 0.1, seed 7. Near means similar; distances between groups mean little."
+DENSE_CAPTION = (
+    "The darker a place, the more points; its colour is their mean (of groups: the commonest). Zoom in to see single "
+    f"points, once at most {MOST_IN_VIEW} are in view. A lasso takes all points, drawn or not."
+)
 
 
 def head(card: ModelCard | None) -> None:
@@ -98,8 +105,8 @@ def layout_control(layouts: tuple[str, ...]) -> str:
         return layouts[0]
     return st.segmented_control(
         "Points",
-        list(LAYOUTS),
-        default="together",
+        list(layouts),
+        default=layouts[0],
         required=True,
         key=browse_session.LAYOUT_KEY,
         bind="query-params",
@@ -185,12 +192,19 @@ def _table(points: pd.DataFrame, what: str):
     return admin_gate.exporting(lambda: without_formulas(points).to_csv(index=False), what, resources.workspace())
 
 
+def whole_map() -> None:
+    """The way back from a part of a large map."""
+    if browse_session.map_view() and st.button("Whole map", icon=":material/zoom_out_map:"):
+        browse_session.look_at(None)
+        st.rerun()
+
+
 def your_ecg(prediction: Prediction | None, card: ModelCard, layout: str) -> YourEcg | None:
     """Where the open ECG lies, with its LVEF and, outside the training data, a word of doubt."""
     if prediction is None or prediction.embedding is None:
         return None
     vector = prediction.embedding if prediction.aligned is None else prediction.aligned
-    x, y = explore.place(vector, resources.workspace(), card.model_id, layout)
+    x, y, *z = explore.place(vector, resources.workspace(), card.model_id, layout)
     report = prediction.as_json()
     lvef = next((row for row in report["phenotypes"] if row["name"] == "lvef" and row["value"] is not None), None)
     label = (
@@ -200,31 +214,67 @@ def your_ecg(prediction: Prediction | None, card: ModelCard, layout: str) -> You
     )
     if report["out_of_distribution"]["flag"]:
         label += "<br>outside the training data: place uncertain"
-    return YourEcg(x, y, label)
+    return YourEcg(x, y, label, *z)
 
 
 def chart(
-    points: pd.DataFrame, colour: str, you: YourEcg | None, found: tuple[str, str] | None = None
-) -> list[tuple[str, str]]:
-    """Draw the map; returns (modality, id) of what is clicked or lassoed."""
+    points: pd.DataFrame,
+    colour: str,
+    you: YourEcg | None,
+    found: tuple[str, str] | None,
+    drawing: tuple[str, str],
+) -> np.ndarray:
+    """Draw the map; returns which points are clicked or lassoed, (n,) bool.
+
+    Args:
+        points, colour, you, found: As for `map_figure`.
+        drawing: Model id and layout.
+    """
     dark = st.context.theme.type == "dark"
+    is_dense = len(points) > MOST_SINGLE and "z" not in points
     key = f"map_{browse_session.map_round()}"
     event = st.plotly_chart(
-        map_figure(points, colour, you, dark, found),
+        _dense(points, colour, you, found, drawing, dark) if is_dense else map_figure(points, colour, you, dark, found),
         theme=None,
         height=HEIGHT_PX,
-        config=CHART,
+        config=CHART | {"modeBarButtonsToRemove": [*CHART["modeBarButtonsToRemove"], *["resetScale2d"] * is_dense]},
         key=key,
         on_select=browse_session.forget_click,
         selection_mode=("points", "box", "lasso"),
         alt="Map of ECGs and studies",
     )
-    listen(key, browse_session.click)
-    st.caption(CAPTION)
+    listen(key, browse_session.click, browse_session.look_at if is_dense else None)
+    _caption(drawing, is_dense)
     if browse_session.clicked():
-        return [browse_session.clicked()]
-    chosen = [point["customdata"] for point in event.selection.points if point.get("customdata")]
-    return [(data[1], data[0]) for data in (list(d.values()) if isinstance(d, dict) else d for d in chosen)]
+        modality, point_id = browse_session.clicked()
+        return (points.id == point_id).to_numpy() & (points.modality == modality).to_numpy()
+    selection = event.selection
+    if regions := [(region["x"], region["y"]) for region in [*selection.lasso, *selection.box]]:
+        return explore.inside(points, regions)
+    named = [tuple(point["customdata"]) for point in selection.points if isinstance(point.get("customdata"), list)]
+    return pd.MultiIndex.from_frame(points[["id", "modality"]]).isin(named) if named else np.zeros(len(points), bool)
+
+
+def _dense(
+    points: pd.DataFrame,
+    colour: str,
+    you: YourEcg | None,
+    found: tuple[str, str] | None,
+    drawing: tuple[str, str],
+    dark: bool,
+) -> go.Figure:
+    """The map as a picture, or its points where few are in view."""
+    everything, kept = whole(points), browse_session.map_view()
+    view = View(*kept) if kept and not View(*kept).covers(everything) else None
+    picture = resources.map_picture(*drawing, colour, tuple(view or everything), dark)
+    return density_figure(points, colour, picture, view, you, dark, found)
+
+
+def _caption(drawing: tuple[str, str], is_dense: bool) -> None:
+    """How the map was drawn and how it is read."""
+    drawn = explore.stored_layout(resources.workspace(), *drawing)
+    of = f" UMAP was fitted to {len(drawn.fitted)} of {len(drawn.ids)} points; the others lie among their 15 nearest."
+    st.caption(CAPTION + (of if len(drawn.fitted) < len(drawn.ids) else "") + (f" {DENSE_CAPTION}" if is_dense else ""))
 
 
 def nothing_selected(points: pd.DataFrame) -> None:
@@ -270,7 +320,7 @@ def one_point(row: pd.Series) -> None:
         st.switch_page(STUDIES_PAGE, query_params={browse_session.STUDY_PARAMETER: row.study_id})
 
 
-def selection(points: pd.DataFrame, inside: pd.Series) -> None:
+def selection(points: pd.DataFrame, inside: np.ndarray) -> None:
     """Counts, download, comparison with the rest, and members of a lasso."""
     chosen = grades_in_words(points[inside])
     counts = chosen.modality.value_counts()
@@ -319,10 +369,10 @@ def selection(points: pd.DataFrame, inside: pd.Series) -> None:
         one_point(points.loc[members.index[event.selection.rows[0]]])
 
 
-def _against_the_rest(points: pd.DataFrame, inside: pd.Series) -> None:
+def _against_the_rest(points: pd.DataFrame, inside: np.ndarray) -> None:
     """Medians and middle halves of the selection and of the rest, effect and corrected p."""
     columns = [n for n in (*COMPARED, "age_years") if n in points]
-    rows = compare(points, inside.to_numpy(), columns)
+    rows = compare(points, inside, columns)
     if not rows:
         st.caption(f"Too few patients on one side to compare (at least {FEWEST_PATIENTS}).")
         return

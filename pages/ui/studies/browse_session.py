@@ -18,6 +18,7 @@ _ROUND = "hit_round"
 _ROW = "hit_row"
 _MAP_ROUND = "map_round"
 _CLICKED = "clicked_point"
+_VIEW = "map_view"
 
 
 def start_study() -> str | None:
@@ -107,6 +108,16 @@ def click(customdata: list[str]) -> None:
 def forget_click() -> None:
     """Let a lasso or an empty click take the place of the clicked point."""
     st.session_state.pop(_CLICKED, None)
+
+
+def map_view() -> tuple[float, ...] | None:
+    """The part of a large map that the visitor saw last (left, right, bottom, top); None before any zoom."""
+    return st.session_state.get(_VIEW)
+
+
+def look_at(view: list[float] | None) -> None:
+    """Keep what the visitor sees of the map; None: all."""
+    st.session_state[_VIEW] = tuple(view) if view else None
 
 
 def clear_selection() -> None:
