@@ -2,9 +2,11 @@
 
 Its shape varies smoothly with the prediction: quantiles of calibration residuals, weighted by how near the predictions
 are in rank, made monotone (a higher prediction never gives a lower estimate; Chernozhukov et al., Econometrica 2010).
-How wide it has to be is then set by conformal scores, each ECG scored by a shape that its patient had no part in
-(distributional conformal prediction: Chernozhukov, Wüthrich, Zhu, PNAS 2021; cross-conformal: Vovk 2015), so that
-marginal cover holds whatever the shape.
+Around its middle it is as wide as the ECG's own spread says, the error that a second readout expects of it (locally
+weighted conformal prediction: Lei et al., JASA 2018): of ECGs with one predicted LVEF those with a bundle branch block
+are less sure. How wide it has to be is then set by conformal scores, each ECG scored by a shape that its patient
+had no part in (distributional conformal prediction: Chernozhukov, Wüthrich, Zhu, PNAS 2021; cross-conformal: Vovk
+2015), so that marginal cover holds whatever the shape.
 """
 
 import math
@@ -29,7 +31,7 @@ class Shape:
 
     Attributes:
         knots: (k,) predictions, rising.
-        table: (k, q) value at each of `SHARES`, rising along both.
+        table: (k, q) value at each of `SHARES` for an ECG of spread 1, rising along both.
         slopes: (2,) value a unit of score below the first and above the last share; the same at every prediction.
     """
 
@@ -38,33 +40,42 @@ class Shape:
     slopes: np.ndarray
 
     @classmethod
-    def fit(cls, predicted: np.ndarray, measured: np.ndarray) -> "Shape":
-        """From predictions and measured values (n,), n >= 2."""
+    def fit(cls, predicted: np.ndarray, measured: np.ndarray, spread: np.ndarray | None = None) -> "Shape":
+        """From predictions and measured values (n,), n >= 2, with spreads (n,) around 1; None: all 1."""
         order = np.argsort(predicted, kind="stable")
-        predicted, residual = predicted[order], (measured - predicted)[order]
+        predicted, measured = predicted[order], measured[order]
         n = len(predicted)
         rank = (np.arange(n) + 0.5) / n
         width = min(1.0, max(SMALLEST_BANDWIDTH, ECGS_IN_BANDWIDTH / n))
         places = np.linspace(0.5 / n, 1 - 0.5 / n, min(KNOTS, max(2, n // 20)))
         knots = np.interp(places, rank, predicted)
         weights = np.exp(-0.5 * ((places[:, None] - rank) / width) ** 2)  # (k, n)
-        table = knots[:, None] + _weighted_quantiles(residual, weights)
+        table = knots[:, None] + _weighted_quantiles(measured - predicted, weights)
+        if spread is not None:
+            middle = _rising(table)[:, MIDDLE]
+            inside = np.clip(predicted, knots[0], knots[-1])
+            residual = measured - np.interp(inside, knots, middle) - (predicted - inside)
+            table = middle[:, None] + _weighted_quantiles(residual / spread[order], weights)
         table, gap = _rising(table), 1e-6 + 1e-4 * float(np.std(measured))
         table = table + gap * np.arange(len(SHARES))  # strictly rising along the shares, so that it can be inverted
         reach = np.abs(standard_scores(SHARES)[0])
         widths = np.stack([table[:, MIDDLE] - table[:, 0], table[:, -1] - table[:, MIDDLE]]).mean(1)
         return cls(knots, table, widths / reach)
 
-    def values(self, predicted: np.ndarray, scores: np.ndarray) -> np.ndarray:
-        """Values (n, m) at scores (m,) for predictions (n,)."""
+    def values(self, predicted: np.ndarray, scores: np.ndarray, spread: np.ndarray | None = None) -> np.ndarray:
+        """Values (n, m) at scores (m,) for predictions (n,) with spreads (n,)."""
         z, rows = standard_scores(SHARES), self._rows(predicted)
         inner = np.stack([np.interp(scores, z, row) for row in rows])
         below, above = np.minimum(scores - z[0], 0.0), np.maximum(scores - z[-1], 0.0)
-        return inner + below * self.slopes[0] + above * self.slopes[1]
+        values = inner + below * self.slopes[0] + above * self.slopes[1]
+        middle = rows[:, [MIDDLE]]
+        return values if spread is None else middle + np.reshape(spread, (-1, 1)) * (values - middle)
 
-    def scores(self, predicted: np.ndarray, measured: np.ndarray) -> np.ndarray:
+    def scores(self, predicted: np.ndarray, measured: np.ndarray, spread: np.ndarray | None = None) -> np.ndarray:
         """Scores (n,) of measured values (n,): the inverse of `values`."""
         z, rows = standard_scores(SHARES), self._rows(predicted)
+        if spread is not None:
+            measured = rows[:, MIDDLE] + (measured - rows[:, MIDDLE]) / spread
         inner = np.array([np.interp(y, row, z) for y, row in zip(measured, rows, strict=True)])
         below, above = np.minimum(measured - rows[:, 0], 0.0), np.maximum(measured - rows[:, -1], 0.0)
         return inner + below / self.slopes[0] + above / self.slopes[1]
@@ -102,6 +113,7 @@ class Predictive:
         measured: np.ndarray,
         patients: np.ndarray | None = None,
         disease: tuple[str, float] | None = None,
+        spread: np.ndarray | None = None,
     ) -> "Predictive | None":
         """Calibrate on ECGs of patients that the prediction was not fitted on; None with fewer than 19 ECGs.
 
@@ -112,33 +124,34 @@ class Predictive:
         Args:
             predicted, measured: (n,). patients: (n,) whose; each ECG its own patient when None.
             disease: "below" or "above", and beyond which measured value.
+            spread: (n,) error expected of each ECG, as a multiple of the usual one; None: all alike.
         """
         if len(predicted) < SMALLEST_CALIBRATION:
             return None
         patients = np.arange(len(predicted)) if patients is None else np.asarray(patients)
-        scores = _cross_scores(predicted, measured, patients)
+        scores = _cross_scores(predicted, measured, patients, spread)
         tails = _tails(scores, measured, disease)
         ends = _ends(np.sort(scores), tails)
         kept = np.sort(scores)
         if len(kept) > MOST_SCORES:
             kept = np.quantile(kept, (np.arange(MOST_SCORES) + 0.5) / MOST_SCORES)
-        return cls(Shape.fit(predicted, measured), kept, ends, tails, len(scores))
+        return cls(Shape.fit(predicted, measured, spread), kept, ends, tails, len(scores))
 
-    def medians(self, predicted: np.ndarray) -> np.ndarray:
-        """Values (n,) of predictions (n,)."""
-        return self.shape.values(predicted, np.array([np.median(self.scores)]))[:, 0]
+    def medians(self, predicted: np.ndarray, spread: np.ndarray | None = None) -> np.ndarray:
+        """Values (n,) of predictions (n,) with spreads (n,)."""
+        return self.shape.values(predicted, np.array([np.median(self.scores)]), spread)[:, 0]
 
-    def intervals(self, predicted: np.ndarray) -> np.ndarray:
-        """(n, 2) of predictions (n,)."""
-        return self.shape.values(predicted, np.array(self.ends))
+    def intervals(self, predicted: np.ndarray, spread: np.ndarray | None = None) -> np.ndarray:
+        """(n, 2) of predictions (n,) with spreads (n,)."""
+        return self.shape.values(predicted, np.array(self.ends), spread)
 
-    def samples(self, predicted: float) -> np.ndarray:
-        """(m,) equally likely values, sorted."""
-        return self.shape.values(np.array([predicted]), self.scores)[0]
+    def samples(self, predicted: np.ndarray, spread: np.ndarray | None = None) -> np.ndarray:
+        """(n, m) equally likely values of predictions (n,) with spreads (n,), each row sorted."""
+        return self.shape.values(predicted, self.scores, spread)
 
-    def chance_at_most(self, predicted: np.ndarray, limit: float) -> np.ndarray:
+    def chance_at_most(self, predicted: np.ndarray, limit: float, spread: np.ndarray | None = None) -> np.ndarray:
         """(n,) chances that the measured value is at most `limit`."""
-        scores = self.shape.scores(predicted, np.full(len(predicted), float(limit)))
+        scores = self.shape.scores(predicted, np.full(len(predicted), float(limit)), spread)
         return (np.searchsorted(self.scores, scores, side="right") + 0.5) / (len(self.scores) + 1)
 
     def tensors(self) -> dict[str, np.ndarray]:
@@ -181,7 +194,9 @@ def _rising(table: np.ndarray) -> np.ndarray:
     return np.stack([isotonic_regression(column) for column in table.T], 1)
 
 
-def _cross_scores(predicted: np.ndarray, measured: np.ndarray, patients: np.ndarray) -> np.ndarray:
+def _cross_scores(
+    predicted: np.ndarray, measured: np.ndarray, patients: np.ndarray, spread: np.ndarray | None
+) -> np.ndarray:
     """The score (n,) of every ECG under a shape fitted on the other patients' folds."""
     _, number = np.unique(patients, return_inverse=True)
     lot = np.random.default_rng(0).permutation(number.max() + 1) % FOLDS
@@ -190,7 +205,10 @@ def _cross_scores(predicted: np.ndarray, measured: np.ndarray, patients: np.ndar
         own = fold == each
         if own.any():
             others = ~own if (~own).sum() > 1 else own
-            scores[own] = Shape.fit(predicted[others], measured[others]).scores(predicted[own], measured[own])
+            of = [(values[others], values[own]) for values in (predicted, measured)]
+            spreads = (None, None) if spread is None else (spread[others], spread[own])
+            shape = Shape.fit(*(values[0] for values in of), spreads[0])
+            scores[own] = shape.scores(*(values[1] for values in of), spreads[1])
     return scores
 
 

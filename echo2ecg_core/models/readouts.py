@@ -7,7 +7,7 @@ Everything a page shows of a phenotype (value, interval, class probabilities, ch
 from one calibrated distribution (predictive.py); with too few calibration ECGs there is a value and nothing else.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -19,6 +19,7 @@ from echo2ecg_core.phenotypes import PHENOTYPES, disease_limit
 ALPHAS = tuple(10.0 ** np.arange(-4, 4))
 PATIENT_FOLDS = 5
 LANDMARKS, KERNEL_SHARE = 600, 0.25  # kernel exp(-share / d * squared distance) of standardised embeddings of length d
+SPREAD_LIMITS = (0.5, 2.0)  # of the usual error: as far as a spread is believed
 SMALLEST_EIGENVALUE = 1e-6  # of the landmarks' kernel, as a share of the largest: weights stay small enough for float32
 
 
@@ -49,12 +50,19 @@ class Head:
 
     Attributes:
         weight: (m,); `bias`: scalar.
-        predictive: What may be measured, given y; None with too few calibration ECGs.
+        predictive: What may be measured, given y and the spread; None with too few calibration ECGs.
+        spread: (weight (m,), bias) of the error that is expected, as a multiple of the usual one; None: the
+            usual one for all.
     """
 
     weight: np.ndarray
     bias: float
     predictive: Predictive | None
+    spread: tuple[np.ndarray, float] | None = None
+
+    def spreads(self, features: np.ndarray) -> np.ndarray | None:
+        """Expected errors (n,) within `SPREAD_LIMITS` for kernel features (n, m)."""
+        return None if self.spread is None else np.clip(features @ self.spread[0] + self.spread[1], *SPREAD_LIMITS)
 
 
 @dataclass(frozen=True)
@@ -85,50 +93,61 @@ class Readouts:
         """Fit heads of every phenotype of `train` and calibrate them on ECGs of other patients."""
         kernel, heads = Kernel.fit(train.embedding), {}
         x, kept_aside = kernel.features(train.embedding), kernel.features(calibration.embedding)
-        for name, (weight, bias) in _ridge(x, train.labels, train.patients).items():
+        lines, residuals = _ridge(x, train.labels, train.patients)
+        spreads = _spreads(x, residuals, train.patients)
+        for name, (weight, bias) in lines.items():
+            head = Head(weight, bias, None, spreads.get(name))
             values = calibration.labels.get(name, np.full(len(kept_aside), np.nan))
             known = np.isfinite(values)
             predictive = Predictive.fit(
-                kept_aside[known] @ weight + bias, values[known], calibration.patients[known], disease_limit(name)
+                kept_aside[known] @ weight + bias,
+                values[known],
+                calibration.patients[known],
+                disease_limit(name),
+                head.spreads(kept_aside[known]),
             )
-            heads[name] = Head(weight, bias, predictive)
+            heads[name] = replace(head, predictive=predictive)
         return cls(kernel, heads, Outside.fit(*((v.measured_signals(), v.embedding) for v in (train, calibration))))
 
     def predict(self, name: str, embeddings: np.ndarray) -> np.ndarray:
         """Uncalibrated predictions (n,) of one phenotype for embeddings (n, d)."""
-        head = self.heads[name]
-        return self.kernel.features(embeddings) @ head.weight + head.bias
+        return self._predicted(name, embeddings)[0]
+
+    def _predicted(self, name: str, embeddings: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
+        """Uncalibrated predictions (n,) and spreads (n,) for embeddings (n, d)."""
+        head, features = self.heads[name], self.kernel.features(embeddings)
+        return features @ head.weight + head.bias, head.spreads(features)
 
     def values(self, name: str, embeddings: np.ndarray) -> np.ndarray:
         """Predictions (n,) of one phenotype for embeddings (n, d), as `estimate` gives them: calibrated medians."""
-        predicted, predictive = self.predict(name, embeddings), self.heads[name].predictive
-        return predicted if predictive is None else predictive.medians(predicted)
+        (predicted, spread), predictive = self._predicted(name, embeddings), self.heads[name].predictive
+        return predicted if predictive is None else predictive.medians(predicted, spread)
 
     def intervals(self, name: str, embeddings: np.ndarray) -> np.ndarray | None:
         """90 % intervals (n, 2) of one phenotype for embeddings (n, d), of a grade whole; None without calibration."""
         predictive = self.heads[name].predictive
-        return None if predictive is None else _whole(name, predictive.intervals(self.predict(name, embeddings)))
+        return None if predictive is None else _whole(name, predictive.intervals(*self._predicted(name, embeddings)))
 
     def chances_at_most(self, name: str, embeddings: np.ndarray, limit: float) -> np.ndarray | None:
         """Chances (n,) that the measured value is at most `limit`; None without calibration."""
-        predictive = self.heads[name].predictive
-        return None if predictive is None else predictive.chance_at_most(self.predict(name, embeddings), limit)
+        (predicted, spread), predictive = self._predicted(name, embeddings), self.heads[name].predictive
+        return None if predictive is None else predictive.chance_at_most(predicted, limit, spread)
 
     def estimate(self, name: str, embedding: np.ndarray) -> Estimate:
         """Value (median), 90 % interval and distribution of one phenotype for one embedding (d,)."""
-        predictive, predicted = self.heads[name].predictive, self.predict(name, embedding[None])
+        predictive, seen = self.heads[name].predictive, self._predicted(name, embedding[None])
         if predictive is None:
-            return Estimate(float(predicted[0]), None, None)
-        low, high = _whole(name, predictive.intervals(predicted))[0]
-        return Estimate(
-            float(predictive.medians(predicted)[0]), (float(low), float(high)), predictive.samples(predicted[0])
-        )
+            return Estimate(float(seen[0][0]), None, None)
+        low, high = _whole(name, predictive.intervals(*seen))[0]
+        return Estimate(float(predictive.medians(*seen)[0]), (float(low), float(high)), predictive.samples(*seen)[0])
 
     def tensors(self) -> dict[str, np.ndarray]:
         """Everything as named arrays (for safetensors)."""
         named = {**self.kernel.tensors(), **self.outside.tensors()}
         for name, head in self.heads.items():
             named |= {f"head.{name}.weight": head.weight, f"head.{name}.bias": np.array([head.bias])}
+            if head.spread is not None:
+                named[f"head.{name}.spread"] = np.array([*head.spread[0], head.spread[1]])
             if head.predictive is not None:
                 named |= {f"head.{name}.{key}": value for key, value in head.predictive.tensors().items()}
         return {key: np.ascontiguousarray(value, np.float32) for key, value in named.items()}
@@ -164,42 +183,62 @@ def _head(name: str, named: dict[str, np.ndarray]) -> Head:
         predictive = Predictive.fit(predicted, predicted + residual, None, disease_limit(name))
     else:
         predictive = Predictive.from_tensors(own) if "ends" in own else None
-    return Head(own["weight"], float(own["bias"][0]), predictive)
+    spread = (own["spread"][:-1], float(own["spread"][-1])) if "spread" in own else None
+    return Head(own["weight"], float(own["bias"][0]), predictive, spread)
 
 
-def _ridge(x: np.ndarray, labels: dict[str, np.ndarray], patients: np.ndarray) -> dict[str, tuple[np.ndarray, float]]:
-    """Weight and bias of every phenotype on features (n, m), its strength chosen by errors on left-out patients.
+Line = tuple[np.ndarray, float]  # weight (m,) and bias on features (n, m)
+
+
+def _ridge(
+    x: np.ndarray, labels: dict[str, np.ndarray], patients: np.ndarray
+) -> tuple[dict[str, Line], dict[str, np.ndarray]]:
+    """The line of every phenotype on features (n, m), its strength chosen by errors on left-out patients, and its
+    residuals (n,) on them; NaN where nothing was measured or nobody was left out.
 
     Phenotypes that were measured in the same ECGs are solved together.
     """
     together: dict[bytes, list[str]] = {}
     for name, values in labels.items():
         together.setdefault(np.isfinite(values).tobytes(), []).append(name)
-    heads: dict[str, tuple[np.ndarray, float]] = {}
+    lines: dict[str, Line] = {}
+    residuals = {name: np.full(len(x), np.nan) for name in labels}
     for names in together.values():
         known = np.isfinite(labels[names[0]])
         y = np.stack([labels[name][known] for name in names], 1)
-        chosen = _strengths(x[known], y, patients[known])
+        chosen, left_out = _strengths(x[known], y, patients[known])
         weights, biases = _ridge_path(x[known], y)
-        heads |= {
-            name: (weights[a, :, i], float(biases[a, i])) for i, (name, a) in enumerate(zip(names, chosen, strict=True))
-        }
-    return {name: heads[name] for name in labels}
+        for i, (name, a) in enumerate(zip(names, chosen, strict=True)):
+            lines[name], residuals[name][known] = (weights[a, :, i], float(biases[a, i])), left_out[:, i]
+    return {name: lines[name] for name in labels}, residuals
 
 
-def _strengths(x: np.ndarray, y: np.ndarray, patients: np.ndarray) -> np.ndarray:
-    """Which of `ALPHAS` (targets,) has the least squared error on patients left out in turn; the largest for one."""
+def _spreads(x: np.ndarray, residuals: dict[str, np.ndarray], patients: np.ndarray) -> dict[str, Line]:
+    """The line of the expected size of the residual on features (n, m), as a multiple of the usual one."""
+    sizes = {name: np.abs(residual) for name, residual in residuals.items() if np.isfinite(residual).any()}
+    found = {}
+    for name, (weight, bias) in _ridge(x, sizes, patients)[0].items():
+        usual = float(np.median(x[np.isfinite(sizes[name])] @ weight + bias))
+        if usual > 0:
+            found[name] = (weight / usual, bias / usual)
+    return found
+
+
+def _strengths(x: np.ndarray, y: np.ndarray, patients: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Which of `ALPHAS` (targets,) has the least squared error on patients left out in turn, and its residuals
+    (n, targets) on them; the largest, and no residuals, for one patient."""
     from sklearn.model_selection import GroupKFold
 
     folds = min(PATIENT_FOLDS, len(np.unique(patients)))
     if folds < 2:
-        return np.full(y.shape[1], len(ALPHAS) - 1)
-    errors = np.zeros((len(ALPHAS), y.shape[1]))
+        return np.full(y.shape[1], len(ALPHAS) - 1), np.full(y.shape, np.nan)
+    residuals = np.empty((len(ALPHAS), *y.shape))
     for fitted, left_out in GroupKFold(folds).split(x, groups=patients):
         weights, biases = _ridge_path(x[fitted], y[fitted])
         for row in range(len(ALPHAS)):
-            errors[row] += ((x[left_out] @ weights[row] + biases[row] - y[left_out]) ** 2).sum(0)
-    return errors.argmin(0)
+            residuals[row, left_out] = y[left_out] - x[left_out] @ weights[row] - biases[row]
+    chosen = (residuals**2).sum(1).argmin(0)
+    return chosen, residuals[chosen, :, np.arange(y.shape[1])].T
 
 
 def _ridge_path(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -5,6 +5,7 @@ import warnings
 import numpy as np
 import pytest
 from sklearn.linear_model import Ridge
+from sklearn.model_selection import GroupKFold
 
 from echo2ecg_core.errors import ModelError
 from echo2ecg_core.models import readouts as readouts_module
@@ -121,8 +122,8 @@ def test_the_strength_of_the_ridge_is_chosen_by_patient_not_by_row():
     patients = np.repeat(np.arange(40), 10)
     x = rng.normal(size=(40, 30))[patients] + 0.05 * rng.normal(size=(400, 30))
     y = rng.normal(size=40)[patients][:, None]
-    by_patient = readouts_module._strengths(x, y, patients)
-    by_row = readouts_module._strengths(x, y, np.arange(400))
+    by_patient, residuals = readouts_module._strengths(x, y, patients)
+    by_row, _ = readouts_module._strengths(x, y, np.arange(400))
     strength = readouts_module.ALPHAS[by_patient[0]]
     assert strength >= 100 * readouts_module.ALPHAS[by_row[0]]
     # against a slow obvious version: every patient left out, one at a time
@@ -135,6 +136,28 @@ def test_the_strength_of_the_ridge_is_chosen_by_patient_not_by_row():
         errors.append(np.mean((guess - y[:, 0]) ** 2))
     slow = readouts_module.ALPHAS[int(np.argmin(errors))]
     assert slow / 10 <= strength <= slow * 10
+    for fitted, out in GroupKFold(readouts_module.PATIENT_FOLDS).split(x, groups=patients):
+        left_out = y[out, 0] - Ridge(alpha=strength).fit(x[fitted], y[fitted, 0]).predict(x[out])
+        np.testing.assert_allclose(residuals[out, 0], left_out, atol=1e-8)
+
+
+def test_of_two_ecgs_with_one_prediction_the_less_sure_one_has_the_wider_interval_and_both_are_covered():
+    rng = np.random.default_rng(9)
+
+    def two_kinds(n):  # the second number tells how sure an ECG is, and nothing of the heart
+        made_of = made(rng, n)
+        x = made_of.embedding
+        x[:, 1] = np.where(rng.random(n) < 0.2, 2.0, -0.5)
+        made_of.labels["lvef"] = 55 + 8 * x[:, 0] + rng.normal(size=n) * np.where(x[:, 1] > 0, 9.0, 4.0)
+        return made_of
+
+    readouts, test = Readouts.fit(two_kinds(1500), two_kinds(2000)), two_kinds(4000)
+    low, high = readouts.intervals("lvef", test.embedding).T
+    inside, unsure = (test.labels["lvef"] >= low) & (test.labels["lvef"] <= high), test.embedding[:, 1] > 0
+    assert inside[unsure].mean() > 0.85 and inside[~unsure].mean() > 0.87
+    assert np.median((high - low)[unsure]) > 1.5 * np.median((high - low)[~unsure])
+    told = readouts.chances_at_most("lvef", test.embedding[unsure], 40.5)
+    assert told.mean() == pytest.approx(np.mean(test.labels["lvef"][unsure] <= 40.5), abs=0.04)
 
 
 def test_the_ridge_is_that_of_scikit_learn():
