@@ -141,6 +141,21 @@ def interval_coverage(
     }
 
 
+def error_of(
+    readouts: Readouts, name: str, embeddings: np.ndarray, measured: np.ndarray, patients: np.ndarray
+) -> dict[str, float]:
+    """Mean absolute error of the values that pages show: `mae` with its 95 % patient-bootstrap interval `mae_low` and
+    `mae_high`; empty where too few patients tell it.
+
+    Args:
+        readouts, name: The head.
+        embeddings, measured, patients: (n, d), (n,) without NaN, (n,).
+    """
+    guess = readouts.values(name, embeddings)
+    value, ends = with_interval(lambda weights: weighted_regression(guess, measured, weights)["mae"], patients)
+    return {} if value is None or ends is None else {"mae": value, "mae_low": ends[0], "mae_high": ends[1]}
+
+
 def is_diseased(name: str, measured: np.ndarray) -> np.ndarray:
     """(n,) bool: measured values beyond the `disease_limit` of a phenotype; nobody where it has none."""
     found = disease_limit(name)

@@ -340,10 +340,10 @@ def _retrieval(workspace: Workspace, card: ModelCard, model, table: pd.DataFrame
 
 
 def _readouts(card: ModelCard, test: Split, outside: np.ndarray) -> dict:
-    """Coverage of the intervals that pages show, and the share of ECGs they would flag; empty for a model without
-    readouts."""
+    """Error of the estimates that pages show, coverage of their intervals, and the share of ECGs they would flag; empty
+    for a model without readouts."""
     from echo2ecg_core.answers.loaded_model import load_readouts
-    from echo2ecg_core.evaluation.held_out import interval_coverage
+    from echo2ecg_core.evaluation.held_out import error_of, interval_coverage
     from echo2ecg_core.models.outside import LIMIT_PERCENTILE
 
     try:
@@ -358,7 +358,11 @@ def _readouts(card: ModelCard, test: Split, outside: np.ndarray) -> dict:
         if known.any():
             measured = test.labels[name].to_numpy(float)[known]
             found = interval_coverage(readouts, name, test.vectors[known], measured, test.patients[known])
-            rows += [] if found is None else [found]
+            rows += (
+                []
+                if found is None
+                else [found | error_of(readouts, name, test.vectors[known], measured, test.patients[known])]
+            )
     shares = readouts.outside.shares(outside, test.vectors)
     return {"intervals": rows, "outside": shares | {"limit_percentile": LIMIT_PERCENTILE}}
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from echo2ecg_core.figures.notation import MISSING, THIN, interval, number
 from echo2ecg_core.figures.scores import score_interval, score_label, score_value
 from echo2ecg_core.reports.comparison import task_short
-from echo2ecg_core.reports.document import Encoder, Report
+from echo2ecg_core.reports.document import PAGE_READOUT, Encoder, Report
 
 
 @dataclass(frozen=True)
@@ -45,20 +45,24 @@ def _headline(model: Encoder, task: str, metric: str, note: str = "") -> Headlin
 
 
 def _error_headline(report: Report, model: Encoder, task: str) -> Headline:
-    """Mean absolute error of the value, beside that of guessing the test patients' own mean."""
-    meta, triple = report.data["tasks"][task], model.score(task, "mae")
+    """Mean absolute error of the value as the ECG page shows it, beside that of the row and of guessing the test
+    patients' own mean; of the row alone where the page's was not measured."""
+    meta, of_row = report.data["tasks"][task], model.score(task, "mae")
     label, phenotype = f"{task_short(meta)} error, mean absolute", meta.get("phenotype")
+    page = next((r for r in report.section("intervals") if r["phenotype"] == phenotype and "mae" in r), None)
+    triple = of_row if page is None else [page["mae"], page["mae_low"], page["mae_high"]]
     if not triple:
         return Headline(label, MISSING, "", "not measured")
     measured = report.section("scatter", task).get("measured")
-    unit = "points" if meta["unit"] == "%" else meta["unit"]
-    note = unit
+    notes = ["points" if meta["unit"] == "%" else meta["unit"]]
+    if page is not None and of_row:
+        notes.append(f"{PAGE_READOUT.lower()} as on the ECG page; here: {score_value(of_row[0], 'mae', phenotype)}")
     if measured:
         mean = sum(measured) / len(measured)
         guess = sum(abs(m - mean) for m in measured) / len(measured)
-        note = f"{unit}; guessing the mean: {score_value(guess, 'mae', phenotype)}"
+        notes.append(f"guessing the mean: {score_value(guess, 'mae', phenotype)}")
     ends = score_interval(triple[1], triple[2], "mae", phenotype)
-    return Headline(label, score_value(triple[0], "mae", phenotype), ends, note)
+    return Headline(label, score_value(triple[0], "mae", phenotype), ends, "; ".join(notes))
 
 
 def _interval_headline(report: Report, phenotype: str | None) -> Headline | None:

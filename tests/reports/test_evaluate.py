@@ -188,6 +188,9 @@ def test_the_coverage_is_the_share_of_measured_values_inside_the_shown_intervals
             "n"
         ] == len(known)
         assert row["level"] == 0.9 and row["low"] <= row["coverage"] <= row["high"]
+        shown = [readouts.estimate(row["phenotype"], e).value for e in stored.rows(list(known.ecg_id))]
+        assert row["mae"] == pytest.approx(np.abs(np.array(shown) - measured).mean(), rel=1e-3, abs=1e-4)
+        assert row["mae_low"] < row["mae"] < row["mae_high"]
 
 
 @pytest.mark.slow

@@ -558,6 +558,15 @@ def test_a_finding_of_several_phenotypes_has_five_numbers_too(report):
     assert [h.value for h in report_headlines.headlines(report, "lvef_reduced", "probe")][3:] == ["6.4", "90.6\u202f%"]
 
 
+def test_the_error_is_that_of_the_values_on_the_ecg_page_beside_the_row_where_it_was_measured(report):
+    (row,) = [held for held in report.data["intervals"] if held["phenotype"] == "lvef"]
+    told = {"mae": 7.449, "mae_low": 6.85, "mae_high": 8.04}
+    with_page = Report(report.data | {"intervals": [row | told]})
+    error = report_headlines.headlines(with_page, "lvef_reduced", "probe")[3]
+    assert (error.value, error.interval) == ("7.4", "6.8–8.0")
+    assert error.note.startswith("points; kernel ridge as on the ECG page; here: 6.4; guessing the mean: ")
+
+
 def test_a_finding_of_three_classes_has_no_roc(report):
     assert [c.kind for c in report_charts.finding_charts(report, "lvef_classes", "probe")] == ["subgroups"]
 
