@@ -2,11 +2,11 @@
 
     python benchmarks/demo_readouts.py [--cache FOLDER of vectors]
 
-Fitted on the training patients of the cohort it was trained on, each ECG also from two other bodies, calibrated on
-4,000 simulated patients of a cohort that nothing else has seen, measured on the test patients; labels carry the noise
-of observers. readouts.safetensors and the manifest's `test`, `readouts` and `labels` are replaced; how it retrieves
-rests on the network alone and is kept. Killed and started again it goes on. 25 minutes on one core under load, most
-of it simulating and embedding; two minutes where the vectors are there. Prints one JSON line.
+Fitted on the training patients of the cohort it was trained on, calibrated on 4,000 simulated patients of a cohort that
+nothing else has seen, measured on the test patients; labels carry the noise of observers. readouts.safetensors and the
+manifest's `test`, `readouts` and `labels` are replaced; how it retrieves rests on the network alone and is kept. Killed
+and started again it goes on. Six minutes of processor time, most of it simulating and embedding; two where the vectors
+are there. Prints one JSON line.
 """
 
 import argparse
@@ -27,7 +27,6 @@ from echo2ecg_core.store.database import write_atomically  # noqa: E402
 from echo2ecg_core.store.model_registry import read_manifest  # noqa: E402
 
 CALIBRATION_SEED, CALIBRATION_PATIENTS = 4101, 4000
-BODIES = 2  # every training ECG also from so many other bodies
 CACHE = ROOT / "runs" / "phantom-ecgs"
 LABELS = (
     "Measured on simulated hearts with the noise of observers (standard deviations in phantom/anatomy.py, OBSERVER_SD: "
@@ -81,8 +80,7 @@ def split_vectors(networks: dict, within_days: float, folder: Path) -> dict[str,
             networks,
             seed,
             patients,
-            folder / f"{split}-{seed}{f'-bodies-{BODIES}' if split == 'train' else ''}",
-            bodies=BODIES if split == "train" else 0,
+            folder / f"{split}-{seed}",
             within_days=within_days,
             progress=lambda share, message, split=split: tell(share, f"{split}: {message}"),
         )

@@ -2,7 +2,8 @@
 
 An ECG alone costs a thousandth of an echo study, so patients that a model has never seen cost nothing: thousands of
 them calibrate and judge the shipped readouts. Vectors are kept in shards, so that a stopped run goes on where it was;
-labels are drawn again from the seed, with the noise of observers.
+the version of the cleaning stands in their names, so that another one makes them anew. Labels are drawn again from the
+seed, with the noise of observers.
 """
 
 from collections.abc import Callable, Sequence
@@ -12,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
+from echo2ecg_core.ecg.preprocess import CLEANING
 from echo2ecg_core.errors import StoreError
 from echo2ecg_core.progress import Progress, silent
 
@@ -48,7 +50,6 @@ def embedded_ecgs(
     patients: Sequence[int],
     folder: Path,
     *,
-    bodies: int = 0,
     within_days: float = 7.0,
     change: Change | None = None,
     progress: Progress = silent,
@@ -60,7 +61,6 @@ def embedded_ecgs(
         seed: Of the cohort; a patient's hearts and ECGs depend on it and on the number alone.
         patients: Their numbers from 0.
         folder: Of the shards; one folder holds one choice of all the other arguments but `patients`.
-        bodies: Every ECG also from so many other bodies.
         within_days: Largest distance between ECG and study.
         change: Signal (12, n) in mV and a generator of this ECG -> the signal that is embedded instead.
         progress: Told share and message.
@@ -73,8 +73,8 @@ def embedded_ecgs(
     starts = sorted({number // SHARD * SHARD for number in wanted})
     for done, start in enumerate(starts):
         numbers = [number for number in range(start, start + SHARD) if number in wanted]
-        rows = _visits(seed, numbers, bodies, within_days)
-        path = folder / f"{start:05d}.npz"
+        rows = _visits(seed, numbers, within_days)
+        path = folder / f"{start:05d}-cleaning-{CLEANING}.npz"
         if not path.exists() and rows:
             _write(path, _vectors(networks, rows, change))
         if rows:
@@ -89,10 +89,9 @@ def embedded_ecgs(
     return _gathered(list(networks), parts, visits)
 
 
-def _visits(seed: int, numbers: list[int], bodies: int, within_days: float) -> list[tuple]:
+def _visits(seed: int, numbers: list[int], within_days: float) -> list[tuple]:
     """(ECG, nearest study, patient number) of these patients."""
     from echo2ecg_core.phantom.cohort import PhantomCohort
-    from echo2ecg_core.training.phantom_data import in_another_body
 
     cohort, rows = PhantomCohort(max(numbers, default=0) + 1, seed, observer_noise=True), []
     for number in numbers:
@@ -102,8 +101,7 @@ def _visits(seed: int, numbers: list[int], bodies: int, within_days: float) -> l
                 ((_days(ecg.time, study), study) for study in patient.studies), key=lambda found: found[0]
             )
             if apart <= within_days:
-                versions = [ecg, *(in_another_body(ecg, body) for body in range(1, bodies + 1))]
-                rows += [(version, study, number) for version in versions]
+                rows.append((ecg, study, number))
     return rows
 
 

@@ -7,6 +7,7 @@ import pytest
 
 from benchmarks import honesty
 from echo2ecg_core.models.readouts import LabelledVectors, Readouts
+from echo2ecg_core.phantom.cohort import PhantomCohort
 
 
 @pytest.fixture(scope="module")
@@ -43,10 +44,29 @@ def test_cover_is_counted_by_true_class_against_label_and_heart(made):
 
 
 def test_calibration_tells_and_sees_by_tenths(made):
-    lines = honesty.calibration(*made)
+    readouts, ecgs = made
+    told = readouts.chances_at_most("lvef", ecgs.embedding["own"], 40.5)
+    *lines, largest = honesty.calibration(told, ecgs.labels["lvef"] <= 40.5)
     assert [line["tenth"] for line in lines] == list(range(1, 11)) and {line["ecgs"] for line in lines} == {200}
-    assert sum(line["seen"] for line in lines) == pytest.approx(10 * np.mean(made[1].labels["lvef"] <= 40.5), abs=0.01)
+    assert sum(line["seen"] for line in lines) == pytest.approx(10 * np.mean(ecgs.labels["lvef"] <= 40.5), abs=0.01)
     assert all(abs(line["told"] - line["seen"]) < 0.05 + 3 * line["standard_error"] for line in lines)
+    assert largest["largest"] == pytest.approx(max(abs(line["told"] - line["seen"]) for line in lines), abs=1e-4)
+
+
+def test_chances_that_hold_stray_as_by_lot_and_those_that_do_not_stray_farther():
+    rng = np.random.default_rng(4)
+    true = rng.beta(0.4, 1.6, 4000)
+    seen = rng.random(4000) < true
+    assert honesty.calibration(true, seen)[-1]["by_lot_as_large"] > 0.01
+    assert honesty.calibration(true**1.5, seen)[-1]["by_lot_as_large"] == 0
+
+
+def test_shuffled_leads_are_doubted_and_unchanged_ones_are_not(tmp_path):
+    people = PhantomCohort(4, 8811)
+    ids = [ecg.ecg_id for i in range(4) for ecg in people.patient(i).ecgs]
+    assert not honesty.lead_doubts(8811, ids, tmp_path).any()
+    (tmp_path / "shuffled").mkdir()
+    assert honesty.lead_doubts(8811, ids, tmp_path / "shuffled", honesty.DAMAGES["shuffled leads"]).all()
 
 
 def test_exchanged_arms_keep_the_algebra_of_the_limb_leads_and_exchange_what_they_should():
