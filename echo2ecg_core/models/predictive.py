@@ -205,10 +205,9 @@ def _cross_scores(
         own = fold == each
         if own.any():
             others = ~own if (~own).sum() > 1 else own
-            of = [(values[others], values[own]) for values in (predicted, measured)]
-            spreads = (None, None) if spread is None else (spread[others], spread[own])
-            shape = Shape.fit(*(values[0] for values in of), spreads[0])
-            scores[own] = shape.scores(*(values[1] for values in of), spreads[1])
+            of_others, of_own = (None, None) if spread is None else (spread[others], spread[own])
+            shape = Shape.fit(predicted[others], measured[others], of_others)
+            scores[own] = shape.scores(predicted[own], measured[own], of_own)
     return scores
 
 
