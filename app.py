@@ -13,8 +13,12 @@ from pathlib import Path
 import streamlit as st
 from starlette.middleware import Middleware
 
+from echo2ecg_core import logs
+from echo2ecg_core.settings import settings
 from pages.ui.clips_route import CLIP_ROUTES
 from pages.ui.login_return import ReturnToPage
+from pages.ui.server.every_request import EveryRequest
+from pages.ui.server.routes import SERVER_ROUTES
 
 ASSETS = Path(__file__).parent / "assets"
 
@@ -43,9 +47,10 @@ def pages() -> dict[str, list]:
 
 def frame() -> None:
     """Draw what surrounds every page, then the page the visitor chose."""
-    from pages.ui import admin_gate, sidebar, tour
+    from pages.ui import admin_gate, session, sidebar, tour
     from pages.ui.errors import errors_in_words
 
+    logs.session_id.set(session.short_id())
     st.set_page_config(
         page_title="Echo2ECG Explorer", page_icon=str(ASSETS / "logo.svg"), layout="wide", initial_sidebar_state="auto"
     )
@@ -72,6 +77,7 @@ async def lifespan(_app):
 
     from pages.ui import admin_gate, resources
 
+    logs.set_up(settings().log_format)
     if why := admin_gate.why_not_open_to_all(st.get_option("server.address")):
         print(f"Not started. {why}", file=sys.stderr, flush=True)
         os._exit(2)  # an exception here would leave a server that answers without its pages
@@ -85,4 +91,9 @@ async def lifespan(_app):
 if __name__ == "__main__":
     frame()
 else:
-    app = st.App(__file__, lifespan=lifespan, routes=[*CLIP_ROUTES], middleware=[Middleware(ReturnToPage)])
+    app = st.App(
+        __file__,
+        lifespan=lifespan,
+        routes=[*CLIP_ROUTES, *SERVER_ROUTES],
+        middleware=[Middleware(EveryRequest), Middleware(ReturnToPage)],
+    )

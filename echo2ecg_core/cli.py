@@ -537,7 +537,10 @@ def worker(workspace: WorkspaceOption = None) -> None:
     """Work through the queued jobs of a workspace, then stop."""
     import os
 
+    from echo2ecg_core import logs
+    from echo2ecg_core.settings import settings
     from echo2ecg_core.worker import work
 
+    logs.set_up(settings().log_format)
     os.nice(10)  # pages come first
     print(f"{work(named_workspace(workspace))} jobs done.", file=sys.stderr)

@@ -6,6 +6,7 @@ Settings describe the machine, never a network (models/specs.py) or one training
 
 from functools import lru_cache
 from pathlib import Path
+from typing import Literal
 
 from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -50,6 +51,8 @@ class Settings(BaseSettings):
     within_days: float = Field(
         7.0, ge=0, le=3660, description="Days that an ECG and the echo study it is labelled by may lie apart."
     )
+    metrics_token: SecretStr | None = Field(None, description="Whoever sends it as a Bearer token reads `/metrics`.")
+    log_format: Literal["text", "json"] = Field("text", description="Logs of server and worker: text, or JSON lines.")
     auto_demo: bool = Field(True, description="Fill an empty workspace with the phantom demo when the app starts.")
 
 

@@ -5,6 +5,7 @@ The only place besides the readers with a broad except: whatever a job raises en
 one only its type and its place are written, because its text may quote a file.
 """
 
+import logging
 import threading
 import time
 import traceback
@@ -55,6 +56,9 @@ def run_job(workspace: Workspace, job: jobs.Job, held: Mapping = {}) -> None:
         stopped.set()
         raise
     log.write(f"{state}: {closing}")
+    level = logging.ERROR if state == "failed" else logging.INFO
+    facts = {"job": job.job_id, "kind": job.kind, "state": state}
+    logging.getLogger("echo2ecg.jobs").log(level, "job ended", extra={"facts": facts})
     try:
         _close(workspace, job, state, closing)
     finally:

@@ -16,3 +16,4 @@ if admin_panels.has_workspace(workspace):
         admin_panels.backup(workspace)
     with errors_in_words():
         admin_panels.audit_log(workspace)
+admin_panels.measured()

@@ -12,7 +12,8 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 CORE = ROOT / "echo2ecg_core"
 GROUND = {
-    "errors", "failures", "passwords", "roles", "settings", "phenotypes", "findings", "progress", "processes", "version"
+    "errors", "failures", "passwords", "roles", "settings", "phenotypes", "findings", "logs", "progress",
+    "processes", "version",
 }  # fmt: skip
 FLOORS = dict.fromkeys(GROUND, 0) | {
     "ecg": 1,

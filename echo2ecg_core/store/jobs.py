@@ -46,6 +46,7 @@ class Job:
     finished_at: float | None
     eta_s: float | None
     worker: str | None = None
+    heartbeat_at: float | None = None
 
     @property
     def is_open(self) -> bool:
@@ -351,4 +352,5 @@ def _job(row) -> Job:
         row["finished_at"],
         eta_s,
         row["worker"],
+        row["heartbeat_at"],
     )

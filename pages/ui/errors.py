@@ -6,6 +6,7 @@ from contextlib import contextmanager
 import streamlit as st
 
 from echo2ecg_core.errors import Echo2ECGError
+from pages.ui.server.metrics import PAGE_ERRORS
 
 
 @contextmanager
@@ -19,6 +20,7 @@ def errors_in_words() -> Iterator[None]:
 
 def show_error(error: Echo2ECGError) -> None:
     """One error in words (amber by the theme: red stays off clinical pages)."""
+    PAGE_ERRORS.inc()
     st.error(f"{plain(error.message)} {plain(error.hint)}".strip(), icon=":material/error:")
 
 

@@ -24,7 +24,7 @@ from pages.ui.session import ReadFile
 LATER = ("faiss", "plotly.graph_objects", "echo2ecg_core.answers.maps", "echo2ecg_core.answers.study_view")
 log = logging.getLogger(__name__)
 _loading = threading.Lock()
-_warming = threading.Event()
+_warming, _failed = threading.Event(), threading.Event()
 
 
 def workspace() -> Workspace:
@@ -117,8 +117,10 @@ def _model_state(card: ModelCard) -> tuple:
 @st.cache_data(max_entries=256, show_spinner=False)
 def _prediction(key: tuple, insist: bool, _record: EcgRecord, _card: ModelCard):
     from echo2ecg_core.answers.predict import predict
+    from pages.ui.server.metrics import INFERENCE_S, WAITING
 
-    return predict(_record, loaded_model(_card), workspace(), insist=insist)
+    with INFERENCE_S.time(), WAITING.track_inprogress():
+        return predict(_record, loaded_model(_card), workspace(), insist=insist)
 
 
 def prediction(record: EcgRecord, card: ModelCard, *, insist: bool = False):
@@ -386,6 +388,7 @@ def prepare() -> None:
             importlib.import_module(name)
     except Echo2ECGError as error:
         log.warning("Not everything could be prepared: %s", error)
+        _failed.set()
     finally:
         _warming.set()
 
@@ -393,6 +396,11 @@ def prepare() -> None:
 def is_warm() -> bool:
     """True once `prepare` has ended: a prediction then takes about a second."""
     return _warming.is_set()
+
+
+def could_load() -> bool:
+    """False when the last attempt to prepare the active model failed."""
+    return not _failed.is_set()
 
 
 @st.cache_resource(max_entries=8, show_spinner=False)

@@ -4,9 +4,11 @@ Only inputs live here. Predictions are cached per input (resources.py), jobs and
 the browser loses the open file and nothing else. Keys of bound controls are also their names in the address.
 """
 
+import hashlib
 from dataclasses import dataclass
 
 import streamlit as st
+from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from echo2ecg_core.ecg.record import EcgRecord
 from echo2ecg_core.errors import Echo2ECGError
@@ -39,6 +41,12 @@ class ReadFile:
     name: str
     record: EcgRecord | None
     problem: Echo2ECGError | None
+
+
+def short_id() -> str:
+    """Which session of a browser this is, for the log: it tells nothing about the visitor and opens nothing."""
+    context = get_script_run_ctx()
+    return hashlib.sha256(context.session_id.encode()).hexdigest()[:12] if context else ""
 
 
 def current_ecg() -> EcgRecord | None:

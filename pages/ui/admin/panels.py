@@ -15,6 +15,7 @@ from echo2ecg_core.store.jobs import Job
 from pages.ui import admin_gate
 from pages.ui.archive.panels import STATES
 from pages.ui.errors import plain
+from pages.ui.server import metrics
 from pages.ui.sidebar import JOB_NAMES
 
 PURPOSE = "How full the disk is, what ran and what failed, a copy of everything, and who did what."
@@ -190,6 +191,12 @@ def audit_log(workspace: Workspace) -> None:
     elif lines:
         st.caption(f"{lines[0].number:,} lines, each with the hash of the one before; the chain holds.")
     st.dataframe(_rows(lines[:SHOWN]), hide_index=True, row_height=29, height=300, alt="Audit log", key="audit_lines")
+
+
+def measured() -> None:
+    """The metrics of this server, as Prometheus reads them."""
+    with st.expander("Metrics", icon=":material/monitoring:"):
+        st.code(metrics.as_text(), language=None, height=300)
 
 
 def _rows(lines: list[audit.Entry]) -> pd.DataFrame:

@@ -1,0 +1,53 @@
+"""The content security policy in Chromium: every page draws under it, WebGL and clips too, and it stops what it should."""
+
+import pytest
+
+from tests.browser import running_app as browser
+from tests.browser.running_app import chromium, running_app, settled
+
+pytestmark = pytest.mark.browser
+
+PAGES = ("", "studies", "map", "report", "about", "cohorts", "import", "training", "models", "admin")
+WEBGL = ["--use-angle=swiftshader", "--enable-unsafe-swiftshader", "--ignore-gpu-blocklist"]
+
+
+@pytest.fixture(scope="module")
+def address(demo_workspace):
+    with running_app(demo_workspace.folder) as address:
+        yield address
+
+
+def test_no_page_needs_what_the_policy_forbids_and_the_map_draws_by_webgl(address, monkeypatch):
+    monkeypatch.setattr(browser, "FLAGS", [flag for flag in browser.FLAGS if flag != "--disable-gpu"] + WEBGL)
+    with chromium() as page:
+        refused = []
+        page.on("console", lambda line: refused.append(line.text) if "Content Security Policy" in line.text else None)
+        for name in PAGES:
+            page.goto(f"{address}/{name}")
+            page.get_by_role("heading", level=1).first.wait_for()
+            settled(page)
+            if name == "map":
+                page.locator(".js-plotly-plot canvas").first.wait_for()
+                assert page.evaluate("() => !!document.createElement('canvas').getContext('webgl')")
+                assert not page.get_by_text("WebGL is not supported").count()
+        assert not refused and not page.problems
+
+
+def test_a_script_that_got_into_a_page_is_not_run_and_no_other_host_is_asked(address):
+    with chromium() as page:
+        page.goto(address)
+        page.get_by_role("heading", level=1).first.wait_for()
+        page.evaluate(
+            """() => {
+              const inline = document.createElement('script');
+              inline.textContent = 'window.caught = 1';
+              const handler = document.createElement('img');
+              handler.setAttribute('onerror', 'window.caught = 2');
+              handler.src = '/nothing.png';
+              const outside = document.createElement('script');
+              outside.src = 'http://evil.invalid/x.js';
+              document.body.append(inline, handler, outside);
+            }"""
+        )
+        page.wait_for_timeout(1500)
+        assert page.evaluate("() => window.caught") is None and "evil.invalid" not in page.hosts
