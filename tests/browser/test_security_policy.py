@@ -1,4 +1,4 @@
-"""The content security policy in Chromium: every page draws under it, WebGL and clips too, and it stops what it should."""
+"""The content security policy in Chromium: every page draws under it, WebGL too, and it stops foreign scripts."""
 
 import pytest
 
@@ -7,7 +7,7 @@ from tests.browser.running_app import chromium, running_app, settled
 
 pytestmark = pytest.mark.browser
 
-PAGES = ("", "studies", "map", "report", "about", "cohorts", "import", "training", "models", "admin")
+PAGES = ("map", "report", "training", "admin")  # those with components and charts; other browser tests visit the rest
 WEBGL = ["--use-angle=swiftshader", "--enable-unsafe-swiftshader", "--ignore-gpu-blocklist"]
 
 
@@ -37,6 +37,8 @@ def test_a_script_that_got_into_a_page_is_not_run_and_no_other_host_is_asked(add
     with chromium() as page:
         page.goto(address)
         page.get_by_role("heading", level=1).first.wait_for()
+        stopped = {}
+        page.on("requestfailed", lambda request: stopped.update({request.url: request.failure}))
         page.evaluate(
             """() => {
               const inline = document.createElement('script');
@@ -50,4 +52,4 @@ def test_a_script_that_got_into_a_page_is_not_run_and_no_other_host_is_asked(add
             }"""
         )
         page.wait_for_timeout(1500)
-        assert page.evaluate("() => window.caught") is None and "evil.invalid" not in page.hosts
+        assert page.evaluate("() => window.caught") is None and stopped["http://evil.invalid/x.js"] == "csp"
