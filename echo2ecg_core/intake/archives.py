@@ -20,7 +20,7 @@ from echo2ecg_core.failures import sentence_of_disk
 from echo2ecg_core.intake.ingest import Options, ingest
 from echo2ecg_core.intake.layouts.recognise import find
 from echo2ecg_core.intake.mapping import column_from
-from echo2ecg_core.intake.problems import ImportRefused
+from echo2ecg_core.intake.problems import ImportRefused, without_names
 from echo2ecg_core.progress import Progress
 from echo2ecg_core.store import jobs
 from echo2ecg_core.store.database import Workspace, write_atomically
@@ -105,10 +105,11 @@ def import_archive(workspace: Workspace, parameters: dict, progress: Progress) -
     begun = _report_path(workspace, job_id).with_suffix(".begun.json") if job_id is not None else None
     try:
         report = asdict(ingest(folder, workspace, progress=progress, options=options, plan=plan, begun=begun))
-    except ImportRefused:
-        if upload:
+    except Echo2ECGError as error:
+        told = error if options.keep_ids else without_names(error, folder)
+        if upload and isinstance(error, ImportRefused):
             discard_upload(workspace, upload)
-        raise
+        raise told from None
     added = {what: report.pop(what) for what in ("patients", "studies", "clips", "ecgs")}
     if begun and job_id is not None:
         _write_report(workspace, job_id, {"cohort": report.pop("cohort"), "added": added, **report})

@@ -24,6 +24,7 @@ from echo2ecg_core.intake.decoding import ClipToRead, EcgToRead, Refused, read_c
 from echo2ecg_core.intake.layouts.recognise import plan_of
 from echo2ecg_core.intake.options import Names, Options
 from echo2ecg_core.intake.plan import Plan, PlannedClip, PlannedEcg, PlannedPatient, PlannedStudy
+from echo2ecg_core.intake.problems import unnamed
 from echo2ecg_core.intake.pseudonyms import write_key
 from echo2ecg_core.intake.waiting_clips import PutAside, known_files, list_put_aside
 from echo2ecg_core.processes import in_order
@@ -147,8 +148,9 @@ class _Import:
         self.report.pseudonyms = self.names.pseudonyms is not None
         self.report.ignored = [{"what": what, "reason": reason} for what, reason in plan.ignored]
         if self.report.pseudonyms:  # names of files and of measurements may be those of people
-            reasons = Counter(reason for _, reason in plan.ignored)
+            reasons = Counter(unnamed(reason, [Path(what).name]) for what, reason in plan.ignored)
             self.report.ignored = [{"what": f"{n} of the import", "reason": reason} for reason, n in reasons.items()]
+            self.report.notes = [unnamed(note, plan.maps) for note in plan.notes]
 
     def run(self) -> IngestReport:
         for name, reason in self.plan.passed_over:
@@ -299,7 +301,8 @@ class _Import:
     def _refuse(self, name: str, reason: str) -> None:
         """Names of files and texts in quotation marks may hold those of people: of real patients files go by number."""
         if self.names.pseudonyms:
-            name, reason = f"file {len(self.report.refused) + 1}", _QUOTED.sub("the file", reason)
+            reason = _QUOTED.sub("the file", unnamed(reason, [Path(name).name]))
+            name = f"file {len(self.report.refused) + 1}"
         self.report.refused.append({"file": name, "reason": reason})
 
     def _write_key(self) -> None:

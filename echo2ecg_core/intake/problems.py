@@ -4,11 +4,17 @@ A problem names file, row (the header is row 1) and column and says what was exp
 columns are shifted they hold names, and refusals stand in the logs of jobs.
 """
 
+import re
+from collections.abc import Iterable
 from dataclasses import dataclass, field
+from pathlib import Path
 
-from echo2ecg_core.errors import StoreError
+from echo2ecg_core.errors import Echo2ECGError, StoreError
 
 SHOWN = 8
+OUR_NAMES = ("labels.csv", "ecgs.csv", "manifest.json")  # the layout gives these names, no person
+NAMED_BY = "The preview (Import page, --dry-run) names file and column."
+_COLUMNS_FOUND = re.compile(r"; found [^.]*")
 
 
 @dataclass(frozen=True)
@@ -61,3 +67,18 @@ class Problems:
                 self.found,
                 "Correct the table, leave a cell empty, or say with a mapping how to read it; nothing was imported.",
             ) from None
+
+
+def unnamed(text: str, names: Iterable[str]) -> str:
+    """A sentence without the names of these tables, unless our own layout gives them."""
+    for name in sorted((n for n in names if n in text and n not in OUR_NAMES), key=len, reverse=True):
+        text = re.sub(rf"(?<!\w){re.escape(name)}(?!\w)", "a table", text)
+    return text
+
+
+def without_names(error: Echo2ECGError, folder: Path) -> Echo2ECGError:
+    """A refusal as a job may keep it: without names of files and of columns, which may be those of people."""
+    text = _COLUMNS_FOUND.sub("", error.message)
+    text = unnamed(text, {path.name for path in folder.rglob("*") if path.is_file()})
+    told = type(error) if type(error) is not ImportRefused else StoreError
+    return error if text == error.message else told(text, f"{error.hint} {NAMED_BY}".strip())

@@ -1,0 +1,115 @@
+"""700 names and numbers of people in every place that a file has for them: none of them stays anywhere."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from streamlit.testing.v1 import AppTest
+from typer.testing import CliRunner
+
+from echo2ecg_core.echo.video import decode_video
+from echo2ecg_core.intake.archives import import_report, keep_upload
+from echo2ecg_core.intake.pseudonyms import SECRET_FILE
+from echo2ecg_core.intake.waiting_clips import FOLDER
+from echo2ecg_core.store import jobs
+from echo2ecg_core.store.catalog import Catalog
+from echo2ecg_core.store.database import Workspace
+from echo2ecg_core.worker import work
+from tests.planted_names import Planter, found_in, plant_hospital, plant_ours, zipped
+
+ROOT = Path(__file__).resolve().parents[1]
+PLANTED = 700
+
+
+@pytest.fixture(scope="module")
+def imported(tmp_path_factory):
+    """A workspace that took both archives in, one as a folder and one as a zip, and how many names were planted."""
+    folder, planter = tmp_path_factory.mktemp("planted"), Planter()
+    plant_hospital(folder / "export", planter)
+    plant_ours(folder / "ours", planter)
+    place = Workspace(folder / "workspace")
+    upload = keep_upload(place, f"{planter.word()}.zip", zipped(folder / "ours", planter))
+    for source in ({"folder": str(folder / "export")}, {"upload": upload}):
+        jobs.queue(place, "import", source | {"cohort": f"Ward {len(source)} {sorted(source)[0]}"})
+    assert work(place) == 2
+    assert [job.state for job in jobs.jobs(place)] == ["done", "done"], [job.message for job in jobs.jobs(place)]
+    return place, planter.n
+
+
+@pytest.mark.slow
+def test_seven_hundred_are_planted_and_everything_that_can_come_in_did(imported):
+    place, planted = imported
+    held = Catalog(place).counts()
+    assert planted >= PLANTED
+    assert (held["patients"], held["ecgs"]) == (2, 9) and held["clips"] == 5 and held["studies"] >= 7, held
+    assert set(Catalog(place).ecgs().format) >= {"DICOM", "EDF", "WFDB"}
+    assert len(list((place.folder / FOLDER).iterdir())) == 1
+    refused = [row for job in jobs.jobs(place) for row in import_report(place, job.job_id)["refused"]]
+    assert len(refused) >= 4 and all(row["file"].startswith("file ") for row in refused)
+
+
+@pytest.mark.slow
+def test_none_is_in_any_file_of_the_workspace_or_its_name(imported):
+    """The catalog's pages are read as bytes, free ones too; so are logs, reports, blobs."""
+    place, _ = imported
+    left = {}
+    for path in sorted(p for p in place.folder.rglob("*") if p.is_file() and p.name != SECRET_FILE):
+        shown = path.relative_to(place.folder).as_posix()
+        content = path.read_bytes()
+        if path.suffix == ".npz":
+            with np.load(path, allow_pickle=False) as packed:
+                content += b" ".join(str(packed[name]).encode() for name in packed.files if packed[name].ndim == 0)
+        if names := found_in(content + b" " + shown.encode()):
+            left[shown] = names
+    assert left == {}
+    assert not list((place.folder / "uploads").iterdir())
+
+
+@pytest.mark.slow
+def test_none_is_in_the_pixels_of_a_stored_clip(imported):
+    """The names in the pictures stand above the sector, and all that is there is black; one picture has none."""
+    place, _ = imported
+    films = [decode_video(Catalog(place).clip_content(i))[0] for i in Catalog(place).clips().clip_id]
+    screens = [frames for frames in films if frames.shape[2] > frames.shape[1]]
+    assert len(films) - len(screens) == 1 and all(frames[:, :14].max() < 16 for frames in screens)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["archive", "studies", "cohorts", "admin", "report", "map"])
+def test_none_is_on_a_page(imported, monkeypatch, name):
+    from pages.ui import admin_gate, resources
+
+    place, _ = imported
+    monkeypatch.setattr(admin_gate, "is_local", lambda peer, headers: True)
+    monkeypatch.setattr(resources, "workspace", lambda: place)
+    monkeypatch.setattr(jobs, "start_worker", lambda workspace: None)
+    page = AppTest.from_file(ROOT / "pages" / f"{name}.py", default_timeout=60).run()
+    told = [str(element) for element in page.main] + [str(frame.value.to_dict()) for frame in page.dataframe]
+    assert not page.exception and len(told) > 1 and found_in("\n".join(told).encode()) == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("command", ["cohorts", "corrections", "audit", "check", "jobs", "models"])
+def test_none_is_in_what_the_terminal_prints(imported, command):
+    from echo2ecg_core.cli import app
+
+    place, _ = imported
+    told = CliRunner().invoke(app, [command, "--workspace", str(place.folder)])
+    assert found_in(told.output.encode()) == []
+
+
+@pytest.mark.slow
+def test_none_is_in_what_a_refused_import_says(tmp_path):
+    """A label that cannot be, a patient of two sexes, a date that is none: the row is told, never what stands in it."""
+    planter, folder = Planter(), tmp_path / "a"
+    folder.mkdir()
+    rows = [f"{planter.number()},{planter.number()},{planter.word()},{planter.word()},{planter.word()}",
+            f"{planter.number()},{planter.number()},2024-01-02,male,140"]  # fmt: skip
+    (folder / "labels.csv").write_text("\n".join(["patient_id,study_id,study_date,sex,lvef", *rows]) + "\n")
+    place = Workspace(tmp_path / "w")
+    jobs.queue(place, "import", {"folder": str(folder), "cohort": "ward"})
+    work(place)
+    (job,) = jobs.jobs(place)
+    log = jobs.log_path(place, job.job_id).read_bytes()
+    assert job.state == "failed" and found_in(job.message.encode() + log + json.dumps(job.parameters).encode()) == []
