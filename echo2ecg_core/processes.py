@@ -55,14 +55,13 @@ def _ahead(work: Callable, pieces: Iterable, processes: int, setting: str) -> It
                 yield waiting.popleft().result()
         while waiting:
             yield waiting.popleft().result()
-        helpers.shutdown()
     except BrokenProcessPool as error:
         raise StoreError(
             "A process that reads files was ended by the system, most often for want of memory.",
             f"Start again: what is finished stays. Fewer processes need less memory ({setting}).",
         ) from error
     finally:
-        helpers.shutdown(wait=False, cancel_futures=True)
+        helpers.shutdown(cancel_futures=True)
 
 
 def pool(processes: int, initializer=None, *arguments) -> ProcessPoolExecutor:

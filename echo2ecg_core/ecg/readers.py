@@ -256,6 +256,7 @@ def _reason(error: Exception) -> str:
     if not type(error).__module__.startswith("ecgdatakit"):
         return ""  # texts of other parsers quote the file
     words = re.sub(r"\s*\b(in|of)?\s*/\S+", "", str(error)).split(": could not")[0].strip(" .:")
+    words = re.sub(r"\becg\w{8}\b", "it", words)  # the name of the parser's private copy
     return f" ({words[:120]})" if words else ""
 
 

@@ -5,7 +5,7 @@ and never a signal or a film. Whatever is killed leaves files that no row names;
 """
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -15,8 +15,16 @@ from echo2ecg_core.intake.options import Names
 from echo2ecg_core.intake.plan import PlannedClip, PlannedEcg
 from echo2ecg_core.intake.waiting_clips import PutAside, put_aside
 from echo2ecg_core.phantom.mark import marked_square, with_mark
+from echo2ecg_core.processes import in_order
+from echo2ecg_core.settings import settings
 from echo2ecg_core.store.database import Workspace
 from echo2ecg_core.store.new_rows import NewClip, NewEcg, StoredClip, StoredEcg, stored_clips, stored_ecgs
+
+
+def in_processes(work: Callable, pieces: Iterable) -> Generator:
+    """What `work` makes of every piece of an import, in order, in as many processes as this machine is told to use."""
+    processes = settings().import_processes
+    return in_order(work, pieces, processes if processes > 1 else 0, "ECHO2ECG_IMPORT_PROCESSES")
 
 
 @dataclass(frozen=True)

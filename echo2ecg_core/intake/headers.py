@@ -5,6 +5,7 @@ read here goes into a plan and through `pseudonyms.py`, never into a record.
 """
 
 import re
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -14,7 +15,9 @@ from echo2ecg_core.ecg.formats import devices, wfdb_records, xml_exports
 from echo2ecg_core.echo.dicom import ULTRASOUND_CLASSES
 from echo2ecg_core.errors import Echo2ECGError
 from echo2ecg_core.intake.dates import settle_dates
+from echo2ecg_core.intake.decoding import in_processes
 
+FILES_A_PIECE = 64  # read by a process at a time
 MAX_XML_BYTES = 16 * 2**20
 DICOMDIR_CLASS = "1.2.840.10008.1.3.10"
 WAVEFORMS = "1.2.840.10008.5.1.4.1.1.9."
@@ -42,6 +45,17 @@ class Header:
     age_years: float | None = None
     reason: str = ""
     is_unique: bool = False
+
+
+def read_headers(paths: Sequence[Path]) -> Iterator[tuple[Path, Header | None]]:
+    """Every file with its header, in order; of many files they are read in processes."""
+    pieces = [paths[start : start + FILES_A_PIECE] for start in range(0, len(paths), FILES_A_PIECE)]
+    for piece, headers in zip(pieces, in_processes(_read_some, pieces), strict=True):
+        yield from zip(piece, headers, strict=True)
+
+
+def _read_some(paths: Sequence[Path]) -> list[Header | None]:
+    return [read_header(path) for path in paths]
 
 
 def read_header(path: Path) -> Header | None:

@@ -11,7 +11,7 @@ import hashlib
 import json
 import re
 from collections import Counter
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import asdict, dataclass, field, replace
 from functools import partial
@@ -20,16 +20,14 @@ from pathlib import Path
 
 from echo2ecg_core.errors import StoreError
 from echo2ecg_core.intake.checks import check
-from echo2ecg_core.intake.decoding import ClipToRead, EcgToRead, Refused, read_clip_file, read_ecgs
+from echo2ecg_core.intake.decoding import ClipToRead, EcgToRead, Refused, in_processes, read_clip_file, read_ecgs
 from echo2ecg_core.intake.layouts.recognise import plan_of
 from echo2ecg_core.intake.options import Names, Options
 from echo2ecg_core.intake.plan import Plan, PlannedClip, PlannedEcg, PlannedPatient, PlannedStudy
 from echo2ecg_core.intake.problems import unnamed
 from echo2ecg_core.intake.pseudonyms import write_key
 from echo2ecg_core.intake.waiting_clips import PutAside, known_files, list_put_aside
-from echo2ecg_core.processes import in_order
 from echo2ecg_core.progress import Progress, silent
-from echo2ecg_core.settings import settings
 from echo2ecg_core.store.catalog import Catalog
 from echo2ecg_core.store.database import Workspace, write_atomically
 from echo2ecg_core.store.new_rows import NewPatient, NewStudy, StoredClip, StoredEcg
@@ -232,7 +230,7 @@ class _Import:
         """Read the ECG files that the catalog does not hold yet, and list them a batch at a time."""
         work = partial(read_ecgs, self.workspace.folder, self.names)
         done, total = 0, len(self.waiting)
-        with closing(self._in_processes(work, self._ecgs_to_read())) as pieces:
+        with closing(in_processes(work, self._ecgs_to_read())) as pieces:
             for found in _batches(pieces, ECGS_A_BATCH):
                 rows = [row for row in found if self._came_in(row)]
                 with self.workspace.write():
@@ -264,7 +262,7 @@ class _Import:
         work = partial(read_clip_file, self.workspace.folder, self.plan.synthetic)
         rows, done, total = [], 0, sum(map(len, by_study.values()))
         self.aside: list[PutAside] = []
-        with closing(self._in_processes(work, self._clips_to_read(by_study))) as found:
+        with closing(in_processes(work, self._clips_to_read(by_study))) as found:
             for number, clips in enumerate(by_study.values(), 1):
                 for read in islice(found, len(clips)):
                     rows += [read] if self._came_in(read) else []
@@ -281,10 +279,6 @@ class _Import:
             known = self.catalog.file_hashes(study_id)
             settled = known_files(self.workspace, study_id)
             yield from (ClipToRead(clip, study_id, known, settled) for clip in clips)
-
-    def _in_processes(self, work: Callable, pieces: Iterable) -> Generator:
-        processes = settings().import_processes
-        return in_order(work, pieces, processes if processes > 1 else 0, "ECHO2ECG_IMPORT_PROCESSES")
 
     def _came_in(self, read: StoredEcg | StoredClip | PutAside | Refused | None) -> bool:
         """Whether a file gave a row; one that was refused or waits for a person goes to the report."""

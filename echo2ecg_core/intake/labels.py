@@ -128,6 +128,7 @@ def _widened(labels: Labels, plan: Plan) -> Labels:
     """A table with a row a measurement as one with a row a row, each phenotype in a column of its own."""
     rows, file = labels.rows, labels.file
     unknown: dict[str, int] = {}
+    found: dict[str, dict[int, float]] = {}
     fields = {name: field_of(str(name)) for name in rows.measurement.dropna().unique()}
     for name, (field, unit) in fields.items():
         mine = rows[(rows.measurement == name) & rows.value.notna()]
@@ -144,13 +145,15 @@ def _widened(labels: Labels, plan: Plan) -> Labels:
                 continue
             cells, column = group.value.astype(str), labels.column("value")
             read = _phenotype(cells, file, column, PHENOTYPES[field], known, plan, shown=name)
-            for number, value in read.items():
-                rows.loc[number, field] = value
+            found.setdefault(field, {}).update(read)
     plan.ignored += [
         (f"measurement {name} of {file} ({count} rows)", "no phenotype is known by this name")
         for name, count in unknown.items()
     ]
     wide = rows.drop(columns=["measurement", "value", "value_unit"], errors="ignore")
+    for field, values in found.items():
+        column = pd.Series(values, index=wide.index, dtype=object)
+        wide[field] = column.fillna(wide[field]) if field in wide else column
     return Labels(file, wide.astype(object).where(wide.notna(), None), labels.map)
 
 

@@ -6,7 +6,6 @@ ecgdatakit rounds sampling rates to whole Hz; where a file gives the exact inter
 
 import tempfile
 from collections.abc import Iterator
-from pathlib import Path
 
 import numpy as np
 
@@ -88,10 +87,10 @@ def parse(file: EcgFile, parser: str, content: bytes | None = None):
     from ecgdatakit.parsing.parser import FileParser
 
     content = content or file.read(MAX_BINARY_BYTES)
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "ecg"
-        path.write_bytes(content)
-        record = FileParser.parse(path)
+    with tempfile.NamedTemporaryFile(prefix="ecg") as copy:  # a folder of its own takes longer than the parsing
+        copy.write(content)
+        copy.flush()
+        record = FileParser.parse(copy.name)
     if record.file_format.parser != parser:
         raise ReadError(
             f"“{file.name}” cannot be told apart from {record.file_format.name}.",

@@ -71,8 +71,11 @@ def read(header: EcgFile, told: Told = NOTHING_TOLD) -> Iterator[Channels]:
             notes.append("The header gives no gain for some channels; WFDB's default of 200 counts per mV was assumed.")
         for name, signal in signals.items():
             (Path(folder) / name).write_bytes(signal.read())
-        record = wfdb.rdrecord(record_path, sampto=n_samples)
-        damaged = _damaged(wfdb, record_path, claims, n_samples)
+        plain = max(claims.samps_per_frame or [1]) == 1  # otherwise wfdb averages within frames, and no sum is told
+        record = wfdb.rdrecord(record_path, sampto=n_samples, physical=not plain)
+    damaged = _damaged(record, claims, n_samples) if plain else []
+    if plain:
+        record.dac(inplace=True)
     record.fs = claims.fs
     channels = _channels(record, content.decode("latin-1"), notes, told)
     if damaged:
@@ -104,14 +107,13 @@ def _rate(content: bytes, claims, name: str, told: Told) -> float:
     return float(claims.fs) if len(fields) > 2 else needed_rate(told.sampling_rate_hz, name)
 
 
-def _damaged(wfdb, record_path: str, claims, n_samples: int | None) -> list[str]:
+def _damaged(record, claims, n_samples: int | None) -> list[str]:
     """Channels whose sum of samples is not the header's; [] where the header gives none or the file is cut short."""
     checksums = claims.checksum or []
     whole = n_samples is None or n_samples == claims.sig_len
-    if not whole or not any(checksums) or max(claims.samps_per_frame or [1]) > 1:
+    if not whole or not any(checksums):
         return []
-    stored = wfdb.rdrecord(record_path, sampto=n_samples, physical=False)
-    sums = stored.d_signal.astype(np.int64).sum(axis=0)
+    sums = record.d_signal.astype(np.int64).sum(axis=0)
     return [
         name
         for name, total, checksum in zip(claims.sig_name, sums, checksums, strict=True)

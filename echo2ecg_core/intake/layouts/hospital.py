@@ -12,7 +12,7 @@ from pathlib import Path
 
 from echo2ecg_core.errors import StoreError
 from echo2ecg_core.intake.ecg_tables import plan_ecgs
-from echo2ecg_core.intake.headers import Header, read_header
+from echo2ecg_core.intake.headers import Header, read_header, read_headers
 from echo2ecg_core.intake.labels import Labels, plan_studies, read_labels
 from echo2ecg_core.intake.layouts.ours import ECG_FIELDS, LABEL_FIELDS, is_phantom, map_of
 from echo2ecg_core.intake.layouts.shared_steps import files_below
@@ -43,8 +43,7 @@ def plan(folder: Path, told: Mapping[str, Column]) -> Plan:
     """Everything below the folder."""
     planned, tables = Plan(NAME, folder, synthetic=is_phantom(folder)), []
     alias: dict[str, str] = {}
-    for path in files_below(folder):
-        header = read_header(path)
+    for path, header in read_headers(list(files_below(folder))):
         shown = path.relative_to(folder).as_posix()
         if header is None:
             if path.suffix.lower() in TABLE_SUFFIXES:
