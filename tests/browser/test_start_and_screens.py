@@ -7,6 +7,7 @@ import pytest
 from playwright.sync_api import TimeoutError
 from pydicom.data import get_testdata_file
 
+from tests.browser.accessibility import serious_findings
 from tests.browser.running_app import chromium, running_app, settled
 
 pytestmark = pytest.mark.browser
@@ -189,3 +190,18 @@ def test_a_picture_for_a_slide_holds_the_page_and_not_what_surrounds_it(visit):
     assert page.locator(".st-key-page_head").get_by_text("Load another").is_hidden()
     assert page.locator(".st-key-lvef_card").is_visible()
     assert page.locator(".st-key-page_head").get_by_text("Research use only").is_visible()
+
+
+@pytest.mark.slow
+def test_no_page_breaks_a_serious_rule_of_accessibility_in_light_or_dark(visit):
+    page = visit()
+    page.set_input_files("input[type=file]", DICOM)
+    page.get_by_text("LV ejection fraction").first.wait_for()
+    links = page.locator("[data-testid=stSidebarNavLink]")
+    for i in range(links.count()):
+        links.nth(i).click()
+        settled(page)
+        for scheme in ("light", "dark"):
+            page.emulate_media(color_scheme=scheme)
+            page.wait_for_timeout(300)
+            assert serious_findings(page) == [], (links.nth(i).inner_text(), scheme)

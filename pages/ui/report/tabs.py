@@ -11,7 +11,7 @@ from echo2ecg_core.reports.document import Report
 from echo2ecg_core.reports.folder import evaluated_models
 from echo2ecg_core.reports.html_page import likeness_words, outside_words, provenance_rows, readout_note
 from echo2ecg_core.store.reader_marks import marks
-from pages.ui import resources
+from pages.ui import panels, resources
 from pages.ui.errors import sentence
 from pages.ui.report import report_session
 from pages.ui.report.charts.show import show_charts
@@ -194,4 +194,4 @@ def _show(drawn: list[Chart], key: tuple, name: str) -> None:
 
 def _table(table: Table, kind: str = "", caption: bool = True) -> None:
     shown = table if caption else Table(table.name, "", table.columns, table.rows)
-    st.html(f"<div class='e2e-scroll {kind}'>{table_html(shown)}</div>")
+    st.html(f"<div class='{kind}'>{panels.scrolling(table_html(shown), table.caption or table.name)}</div>")

@@ -275,7 +275,7 @@ def _machine(workspace: Workspace, metrics: pd.DataFrame) -> None:
     st.html(
         "<div class='e2e-machine'>"
         + "".join(
-            f"<dl><dt>{name}</dt><dd>{text}</dd>{'' if share is None else _thin_bar(share)}</dl>"
+            f"<dl><dt>{name}</dt><dd>{text}{'' if share is None else _thin_bar(share)}</dd></dl>"
             for name, text, share in blocks
         )
         + "</div>"

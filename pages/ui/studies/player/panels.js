@@ -153,7 +153,7 @@ function savedClips(panels) {
 function buildShell() {
   const parts = {
     sides: element("div", { class: "sides" }),
-    grid: element("div", { class: "grid" }),
+    grid: element("div", { class: "grid", tabindex: 0, role: "group", "aria-label": "Clips of the study" }),
     strips: element("div", { class: "strips" }),
     scrub: element("input", { type: "range", class: "scrub", min: 0, max: 0, step: 1, value: 0, "aria-label": "Frame" }),
     playButton: button("play", "Play (Space)", [icon("play"), element("span", { text: "Play" })]),
