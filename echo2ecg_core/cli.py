@@ -117,9 +117,9 @@ def predict(
     if csv:
         import pandas as pd
 
-        from echo2ecg_core.figures.tables import without_formulas
+        from echo2ecg_core.figures.tables import csv_of
 
-        print(without_formulas(pd.DataFrame([as_row(report) for report in reports])).to_csv(index=False), end="")
+        print(csv_of(pd.DataFrame([as_row(report) for report in reports])), end="")
     elif as_json:
         print_json(reports[0] if single else reports)
     else:
@@ -323,12 +323,12 @@ def list_corrections(
     as_json: JsonOption = False,
 ) -> None:
     """List what was corrected, the latest first."""
-    from echo2ecg_core.figures.tables import without_formulas
+    from echo2ecg_core.figures.tables import csv_of
     from echo2ecg_core.store.corrections import corrections
 
     found = corrections(existing_workspace(workspace))
     if csv:
-        print(without_formulas(found).to_csv(index=False), end="")
+        print(csv_of(found), end="")
     elif as_json:
         print_json(found.to_dict("records"))
     else:

@@ -172,3 +172,10 @@ def without_formulas(table: "pd.DataFrame") -> "pd.DataFrame":
     for column in guarded.columns[[pd_type.kind == "O" for pd_type in guarded.dtypes]]:
         guarded[column] = [harmless(value) for value in guarded[column]]
     return guarded
+
+
+def csv_of(table: "pd.DataFrame") -> str:
+    """A table as CSV that a spreadsheet opens without running anything: no cell and no column begins a formula or
+    breaks its line."""
+    guarded = table.set_axis([_in_one_line(harmless(name)) for name in table.columns], axis=1)
+    return without_formulas(guarded).map(_in_one_line).to_csv(index=False)

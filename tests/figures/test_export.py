@@ -4,8 +4,9 @@ import io
 import json
 
 import pandas as pd
+import pytest
 
-from echo2ecg_core.figures.export import phenotypes_csv, provenance_line, report_json
+from echo2ecg_core.figures.export import FIGURE_FORMATS, figure_file, phenotypes_csv, provenance_line, report_json
 
 REPORT = {
     "ecg": {"source": "a,b.dcm"},
@@ -89,3 +90,16 @@ def test_the_json_is_the_report_itself():
 def test_the_line_under_a_figure_names_model_synthetic_mark_and_research_use():
     line = provenance_line(REPORT, "a.dcm")
     assert "model demo 7c1e9a4f (synthetic)" in line and "Research use only" in line
+
+
+@pytest.mark.parametrize("kind", FIGURE_FORMATS)
+@pytest.mark.parametrize("name", ["$\\frac{1", "$x_{$", "a$b$c", "\\undefined$"])
+def test_a_dollar_in_a_name_is_a_dollar_in_every_figure(kind, name):
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(2, 1))
+    axes = figure.subplots()
+    axes.set_title(name)
+    axes.plot([0, 1], label=name)
+    axes.legend()
+    assert figure_file(figure, kind, title=name, provenance=name)

@@ -7,7 +7,7 @@ import pandas as pd
 import streamlit as st
 
 from echo2ecg_core.figures.notation import DASH, date, duration, number
-from echo2ecg_core.figures.tables import without_formulas
+from echo2ecg_core.figures.tables import csv_of
 from echo2ecg_core.store import audit, jobs
 from echo2ecg_core.store.backup import backups, size_of
 from echo2ecg_core.store.database import Workspace
@@ -217,4 +217,4 @@ def _rows(lines: list[audit.Entry]) -> pd.DataFrame:
 
 
 def _table(lines: list[audit.Entry]) -> str:
-    return without_formulas(_rows(lines)).to_csv(index=False)
+    return csv_of(_rows(lines))

@@ -4,7 +4,7 @@ import pandas as pd
 import streamlit as st
 
 from echo2ecg_core.echo.clip import VIEWS
-from echo2ecg_core.figures.tables import without_formulas
+from echo2ecg_core.figures.tables import csv_of
 from echo2ecg_core.findings import CONDUCTIONS, RHYTHMS
 from echo2ecg_core.phenotypes import GRADES, PHENOTYPES
 from echo2ecg_core.store.cohorts import PatientRow
@@ -93,9 +93,7 @@ def history() -> None:
     if len(made) and admin_gate.allows("export a cohort"):
         st.download_button(
             "All corrections (CSV)",
-            admin_gate.exporting(
-                lambda: without_formulas(corrections(place)).to_csv(index=False), "corrections", place
-            ),
+            admin_gate.exporting(lambda: csv_of(corrections(place)), "corrections", place),
             "corrections.csv",
             "text/csv",
             icon=":material/download:",

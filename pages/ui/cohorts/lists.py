@@ -4,7 +4,7 @@ import pandas as pd
 import streamlit as st
 
 from echo2ecg_core.figures.notation import date
-from echo2ecg_core.figures.tables import without_formulas
+from echo2ecg_core.figures.tables import csv_of
 from echo2ecg_core.store import kept_cohorts
 from echo2ecg_core.store.cohorts import LACKS, Cohort
 from pages.ui import admin_gate, panels, resources
@@ -180,9 +180,7 @@ def _export(cohort: str) -> None:
     with st.popover("Export", icon=":material/download:"), st.container(key="export_list"):
         st.download_button(
             "ECGs and studies (CSV)",
-            admin_gate.exporting(
-                lambda: without_formulas(kept_cohorts.table(place, cohort)).to_csv(index=False), "cohort", place
-            ),
+            admin_gate.exporting(lambda: csv_of(kept_cohorts.table(place, cohort)), "cohort", place),
             "cohort.csv",
             "text/csv",
             type="tertiary",

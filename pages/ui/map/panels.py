@@ -15,7 +15,7 @@ from echo2ecg_core.figures.chart import Frame
 from echo2ecg_core.figures.map import HEIGHT_PX, YourEcg, colour_choices, map_figure, map_picture
 from echo2ecg_core.figures.map_density import MOST_IN_VIEW, MOST_SINGLE, View, density_figure, whole
 from echo2ecg_core.figures.notation import THIN, grades_in_words, interval, measured_with_unit, number, p_value
-from echo2ecg_core.figures.tables import without_formulas
+from echo2ecg_core.figures.tables import csv_of
 from echo2ecg_core.phenotypes import PHENOTYPES
 from echo2ecg_core.store import jobs
 from echo2ecg_core.store.catalog import Catalog
@@ -189,7 +189,7 @@ def export_menu(points: pd.DataFrame, colour: str, card: ModelCard) -> None:
 
 def _table(points: pd.DataFrame, what: str):
     """What makes a table of many people's points, at the click and for whom it may be made."""
-    return admin_gate.exporting(lambda: without_formulas(points).to_csv(index=False), what, resources.workspace())
+    return admin_gate.exporting(lambda: csv_of(points), what, resources.workspace())
 
 
 def whole_map() -> None:

@@ -4,7 +4,7 @@ import streamlit as st
 
 from echo2ecg_core.answers.search import Hit as SearchHit
 from echo2ecg_core.ecg.record import EcgRecord
-from echo2ecg_core.figures.tables import without_formulas
+from echo2ecg_core.figures.tables import csv_of
 from echo2ecg_core.store import reader_marks
 from echo2ecg_core.store.reader_marks import Hit
 from pages.ui import admin_gate, resources
@@ -59,4 +59,4 @@ def _keep(key: str, which: Hit, reader: str, rank: int, similarity: float) -> No
 
 def marks_csv() -> str:
     """Every mark of the workspace, one row each."""
-    return without_formulas(reader_marks.marks(resources.workspace())).to_csv(index=False)
+    return csv_of(reader_marks.marks(resources.workspace()))

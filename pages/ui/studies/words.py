@@ -11,6 +11,7 @@ from echo2ecg_core.answers.predict import Prediction
 from echo2ecg_core.answers.search import Candidates, EcgHit, Hit, search_report
 from echo2ecg_core.ecg.record import EcgRecord
 from echo2ecg_core.figures.notation import THIN, grades_in_words, interval, number
+from echo2ecg_core.figures.tables import csv_of
 from echo2ecg_core.store.catalog import Catalog
 from echo2ecg_core.store.model_registry import ModelCard
 from echo2ecg_core.store.times import default_days
@@ -109,7 +110,7 @@ def hits_csv(report: dict) -> str:
         }
         for hit in report["hits"]
     ]
-    return grades_in_words(pd.DataFrame(rows)).to_csv(index=False)
+    return csv_of(grades_in_words(pd.DataFrame(rows)))
 
 
 def nothing_open(card: ModelCard | None) -> None:

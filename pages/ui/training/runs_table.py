@@ -8,6 +8,7 @@ import pandas as pd
 import streamlit as st
 
 from echo2ecg_core.figures.notation import DASH, date, duration, number
+from echo2ecg_core.figures.tables import csv_of
 from echo2ecg_core.store.database import Workspace
 from echo2ecg_core.training import runs
 from pages.ui import resources
@@ -174,6 +175,6 @@ def _archive(workspace: Workspace, name: str) -> bytes:
     run, buffer = runs.run(workspace, name), io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as zipped:
         zipped.writestr(f"{name}/settings.json", json.dumps(run.settings, indent=1))
-        zipped.writestr(f"{name}/metrics.csv", runs.read_metrics(run).to_csv(index=False))
+        zipped.writestr(f"{name}/metrics.csv", csv_of(runs.read_metrics(run)))
         zipped.writestr(f"{name}/log.txt", runs.log_tail(workspace, run, 100_000))
     return buffer.getvalue()
