@@ -4,6 +4,7 @@ import streamlit as st
 
 from echo2ecg_core.answers import maps as explore
 from pages.ui import resources, session
+from pages.ui.cohorts import kept
 from pages.ui.errors import errors_in_words
 from pages.ui.map import panels as map_panels
 
@@ -16,7 +17,7 @@ if card is None or not explore.map_exists(workspace, card.model_id):
 with errors_in_words():
     with st.container(key="map_controls", horizontal=True, gap="small", vertical_alignment="center"):
         layout = map_panels.layout_control(explore.layouts(card))
-        points = resources.map_points(card.model_id, layout)
+        points = resources.map_points(card.model_id, layout, kept.map_cohort())
         colour = map_panels.colour_control(points)
         found = map_panels.find_control(points)
         map_panels.whole_map()

@@ -21,6 +21,7 @@ from echo2ecg_core.errors import StoreError
 from echo2ecg_core.phenotypes import PHENOTYPES
 from echo2ecg_core.store.catalog import Catalog
 from echo2ecg_core.store.database import Workspace
+from echo2ecg_core.store.kept_cohorts import members
 from echo2ecg_core.store.model_registry import ModelCard, ModelRegistry
 from echo2ecg_core.store.paths import map_path
 from echo2ecg_core.store.snapshot import Snapshot, snapshot
@@ -126,6 +127,19 @@ def _facts(known: Snapshot, is_ecg: np.ndarray, rows: np.ndarray) -> dict[str, n
         nothing = np.full(1, np.nan if of_study.dtype.kind == "f" else None, of_study.dtype)
         columns[name] = np.concatenate([of_study, nothing])[studies]  # -1, no study, is the last
     return columns
+
+
+def of_cohort(points: pd.DataFrame, workspace: Workspace, cohort: str) -> pd.DataFrame:
+    """The points (as `load_map` gives them) of one cohort, that came in or was kept under this name.
+
+    Raises:
+        StoreError: there is no such cohort, or none of its points is among these.
+    """
+    ids, is_ecg = members(workspace, [cohort]), points.modality == "ECG"
+    inside = (is_ecg & points.id.isin(ids.ecgs)) | (~is_ecg & points.id.isin(ids.studies))
+    if not inside.any():
+        raise StoreError(f"No point of the cohort {cohort!r} is on this map.", "Choose another cohort or layout.")
+    return points[inside].reset_index(drop=True)
 
 
 def map_state(workspace: Workspace, model_id: str) -> tuple:

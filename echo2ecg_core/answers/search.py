@@ -37,7 +37,7 @@ class Filters:
         age_years: Lowest and highest age, both included.
         phenotypes: Field name -> lowest and highest measured value, both included; an unmeasured study does not pass.
         rhythm, conduction: Key of `findings.RHYTHMS`, of `findings.CONDUCTIONS`; a study without it does not pass.
-        cohort, split: Name of its cohort, of its patient's split.
+        cohort, split: Name of a cohort it is in, one that came in or a kept one; of its patient's split.
         dates: First and last day of the echo, both included, either open; a study without a day does not pass.
     """
 
@@ -286,7 +286,7 @@ def _conditions(known: Snapshot, filters: Filters) -> dict[str, np.ndarray]:
     if filters.conduction:
         passes[CONDUCTIONS[filters.conduction]] = (studies.conduction == filters.conduction).to_numpy()
     if filters.cohort:
-        passes[f"Cohort {filters.cohort}"] = (studies.cohort == filters.cohort).to_numpy()
+        passes[f"Cohort {filters.cohort}"] = known.in_cohort("studies", filters.cohort)
     if filters.split:
         passes[f"Split {filters.split}"] = (studies.split == filters.split).to_numpy()
     if filters.dates:

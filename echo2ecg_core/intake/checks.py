@@ -6,6 +6,7 @@ from echo2ecg_core.intake.options import Names, Options
 from echo2ecg_core.intake.plan import Plan
 from echo2ecg_core.store.corrections import came_in_as
 from echo2ecg_core.store.database import Workspace
+from echo2ecg_core.store.kept_cohorts import is_kept
 
 # what tells whether an id means the same person and visit as before
 _IDENTITY = (("patient", "patients", "sex"), ("study", "studies", "study_date"), ("ecg", "ecgs", "ecg_time"))
@@ -20,6 +21,8 @@ def check(plan: Plan, workspace: Workspace, options: Options) -> None:
     """
     options = replace(options, cohort=options.cohort or plan.cohort)
     if workspace.exists():
+        if is_kept(workspace, options.cohort):
+            plan.problems.add(f"A selection of the map is kept as the cohort {options.cohort!r}: give another name.")
         names = Names(plan, workspace, options, looks_only=True)
         with workspace.connect() as db:
             split = {r["patient_id"]: r["split"] for r in db.execute("SELECT patient_id, split FROM patients")}

@@ -29,6 +29,7 @@ from echo2ecg_core.reports.evaluate import evaluate
 from echo2ecg_core.reports.folder import direct_difference, load_report, set_beside, write_report_folder
 from echo2ecg_core.store.catalog import Catalog
 from echo2ecg_core.store.database import Workspace
+from echo2ecg_core.store.kept_cohorts import members
 from echo2ecg_core.store.model_registry import ModelCard, ModelRegistry
 from echo2ecg_core.store.vectors import load_vectors
 
@@ -89,10 +90,10 @@ def _check(cards: list[ModelCard]) -> None:
 def _table(workspace: Workspace, cohort: str | None) -> pd.DataFrame:
     table = Catalog(workspace).labelled_ecgs()
     if cohort is not None:
-        if cohort not in set(table.cohort):
-            known = ", ".join(sorted(set(table.cohort))) or "none"
-            raise StoreError(f"There is no cohort {cohort!r} with labelled ECGs; known: {known}.", "Use --cohort.")
-        table = table[table.cohort == cohort]
+        chosen = members(workspace, [cohort]).ecgs
+        table = table[table.ecg_id.isin(chosen)]
+        if table.empty:
+            raise StoreError(f"There is no labelled ECG in the cohort {cohort!r}.", "Use another --cohort.")
     table = table[table.split.isin(["validation", "test"])].reset_index(drop=True)
     if not (table.split == "test").any():
         raise StoreError("There is no labelled ECG of test patients to compare on.", "Import labelled ECGs.")

@@ -17,6 +17,7 @@ from echo2ecg_core.evaluation.features import FEATURES, ecg_features
 from echo2ecg_core.evaluation.rows import CHOOSING, Split
 from echo2ecg_core.evaluation.subgroups import age_band, conduction_words, rhythm_words
 from echo2ecg_core.progress import Progress
+from echo2ecg_core.store import kept_cohorts
 from echo2ecg_core.store.catalog import Catalog
 from echo2ecg_core.store.database import Workspace
 from echo2ecg_core.store.splits import JUDGED_SPLITS
@@ -48,17 +49,14 @@ def labelled_table(
             f"There is no split {split!r} to evaluate; known: {', '.join(JUDGED_SPLITS)}.", "Use --split test."
         )
     table = Catalog(workspace).labelled_ecgs(within_days)
-    unknown = sorted(set(cohorts or ()) - set(table.cohort))
-    if unknown:
-        raise StoreError(
-            f"There is no cohort {', '.join(map(repr, unknown))} with labelled ECGs in this workspace; "
-            f"known: {', '.join(sorted(set(table.cohort))) or 'none'}.",
-            "Name one of these with --cohort.",
-        )
-    chosen, notes = table[table.cohort.isin(cohorts)] if cohorts else table, _unlabelled(workspace, table, within_days)
-    unjudged = sorted(set(cohorts or ()) - set(chosen.cohort[(chosen.split == split) & chosen.ecg_id.isin(embedded)]))
-    if unjudged:
+    of_cohort = _of_cohorts(workspace, table, cohorts or ())
+    chosen = table[table.ecg_id.isin(frozenset().union(*of_cohort.values()))] if cohorts else table
+    notes = _unlabelled(workspace, table, within_days)
+    judged = set(chosen.ecg_id[(chosen.split == split) & chosen.ecg_id.isin(embedded)])
+    if unjudged := sorted(name for name, ids in of_cohort.items() if not judged & ids):
         notes.append(f"Not judged, because without labelled ECGs of {split} patients: {', '.join(unjudged)}.")
+    if kept := sorted(name for name in of_cohort if kept_cohorts.is_kept(workspace, name)):
+        notes.append(f"Only ECGs that a person chose are judged: those kept as {', '.join(kept)}.")
     rest = ~chosen.ecg_id.isin(embedded)
     if rest.any():
         notes.append(f"{rest.sum()} of {len(chosen)} labelled ECGs could not be embedded and are left out.")
@@ -76,6 +74,24 @@ def labelled_table(
             "Regularisation was chosen on a fifth of the training patients, because the validation patients are judged."
         )
     return table, [*notes, *_words_on_size(table, split)]
+
+
+def _of_cohorts(workspace: Workspace, table: pd.DataFrame, cohorts: Sequence[str]) -> dict[str, frozenset[str]]:
+    """The labelled ECGs of each of these cohorts, such that came in or kept ones.
+
+    Raises:
+        StoreError: one of them has none.
+    """
+    labelled = set(table.ecg_id)
+    known = {name for name in kept_cohorts.names(workspace) if name in cohorts}
+    found = {name: kept_cohorts.members(workspace, [name]).ecgs & labelled for name in sorted(known)}
+    if unknown := sorted(name for name in cohorts if not found.get(name)):
+        raise StoreError(
+            f"There is no cohort {', '.join(map(repr, unknown))} with labelled ECGs in this workspace; "
+            f"known: {', '.join(kept_cohorts.names(workspace)) or 'none'}.",
+            "Name one of these with --cohort.",
+        )
+    return found
 
 
 def _unlabelled(workspace: Workspace, table: pd.DataFrame, within_days: float | None) -> list[str]:

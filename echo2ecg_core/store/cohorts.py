@@ -35,6 +35,7 @@ LACKS: Mapping[str, tuple[str, str, str]] = {
     "age": ("studies without an age", "studies", "x.age_years IS NULL"),
     "ecg_time": ("ECGs without a time", "ecgs", "x.ecg_time IS NULL"),
     "view": ("clips of unknown view", "clips", "x.view IS NULL"),
+    "outline": ("clips set aside, they wait for a person who draws their sector", "waiting", "true"),
     "whole_ecg": ("ECGs set aside, their file is damaged", "ecgs", _SET_ASIDE),
     "whole_clip": ("clips set aside, their file is damaged", "clips", _SET_ASIDE),
 }
@@ -47,7 +48,7 @@ class Cohort:
     Attributes:
         is_kept: True for one that a person chose on the map; `told` then says from what, by whom and when.
         labels: Measured values of phenotypes.
-        set_aside: ECGs and clips whose files are damaged.
+        set_aside: ECGs and clips whose files are damaged, and clips that wait for a person.
         synthetic: True where any patient is simulated.
     """
 
@@ -249,14 +250,18 @@ def _rows_of(db: sqlite3.Connection, cohort: str) -> dict[str, str]:
         own = "SELECT t.* FROM patients p JOIN {} t USING (patient_id) WHERE p.cohort = :cohort"
         studies, ecgs = own.format("studies"), own.format("ecgs")
     clips = f"SELECT c.*, s.patient_id FROM ({studies}) s JOIN clips c USING (study_id)"
-    return {"patients": patients, "studies": studies, "ecgs": ecgs, "clips": clips}
+    waiting = (
+        f"SELECT w.*, s.patient_id FROM ({studies}) s JOIN waiting_clips w USING (study_id) WHERE w.decision IS NULL"
+    )
+    return {"patients": patients, "studies": studies, "ecgs": ecgs, "clips": clips, "waiting": waiting}
 
 
 def _counted(db: sqlite3.Connection, name: str, synthetic: bool | None, told: str = "") -> Cohort:
     rows = _rows_of(db, name)
-    numbers = {table: _one(db, f"SELECT count(*) FROM ({rows[table]})", name) for table in rows}
+    numbers = {table: _one(db, f"SELECT count(*) FROM ({sql})", name) for table, sql in rows.items()}
     labels = _one(db, f"SELECT count(*) FROM ({rows['studies']}) JOIN phenotypes USING (study_id)", name)
-    aside = sum(_one(db, f"SELECT count(*) FROM ({rows[t]}) x WHERE {_SET_ASIDE}", name) for t in ("ecgs", "clips"))
+    damaged = (_one(db, f"SELECT count(*) FROM ({rows[t]}) x WHERE {_SET_ASIDE}", name) for t in ("ecgs", "clips"))
+    aside = numbers.pop("waiting") + sum(damaged)
     if synthetic is None:
         synthetic = bool(_one(db, f"SELECT max(synthetic) FROM ({rows['patients']})", name))
     return Cohort(name, bool(told), **numbers, labels=labels, set_aside=aside, synthetic=synthetic, told=told)

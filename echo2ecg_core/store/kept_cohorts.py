@@ -106,8 +106,9 @@ def members(workspace: Workspace, cohorts: Sequence[str]) -> Members:
     found: dict[str, set[str]] = {"ecg": set(), "study": set()}
     if unknown := [name for name in cohorts if name not in known]:
         raise StoreError(
-            f"There is no cohort {', '.join(map(repr, unknown))} in this workspace.",
-            f"Known: {', '.join(known) or 'none'}.",
+            f"There is no cohort {', '.join(map(repr, unknown))} in this workspace; known: "
+            f"{', '.join(known) or 'none'}.",
+            "Name one of these.",
         )
     with workspace.connect() as db:
         for name in cohorts:

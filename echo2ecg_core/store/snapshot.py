@@ -133,6 +133,13 @@ class Snapshot:
         found[self._views.get(view, [])] = True
         return found
 
+    def in_cohort(self, table: str, name: str) -> np.ndarray:
+        """(rows of "ecgs" or "studies",) bool: belongs to a cohort that came in or was kept under this name."""
+        own, kind = (self.ecgs, "ecg") if table == "ecgs" else (self.studies, "study")
+        with self._workspace.connect() as db:
+            rows = db.execute("SELECT id FROM kept_members WHERE name = ? AND kind = ?", (name, kind)).fetchall()
+        return ((own.cohort == name) | own[f"{kind}_id"].isin([row[0] for row in rows])).to_numpy()
+
     @property
     def _views(self) -> dict[str, np.ndarray]:
         return self._once("views", lambda db: self._rows_of_views(read_views(db)))

@@ -22,6 +22,7 @@ from echo2ecg_core.models.specs import EcgInputSpec
 from echo2ecg_core.progress import Progress, silent
 from echo2ecg_core.store.catalog import Catalog
 from echo2ecg_core.store.database import Workspace, write_atomically
+from echo2ecg_core.store.kept_cohorts import members
 from echo2ecg_core.store.times import nearest_in_time
 from echo2ecg_core.training.pairs import PreparedPairs, find_pairs, refuse_none
 
@@ -153,6 +154,7 @@ def workspace_data(
     clip_encoder_id: str | None,
     folder: Path,
     progress: Progress = silent,
+    cohort: str = "",
 ) -> TrainingData:
     """The ECGs and clip vectors of a workspace; cleaned ECGs are kept in `folder` and made once.
 
@@ -162,14 +164,16 @@ def workspace_data(
         clip_encoder_id: Whose stored clip vectors are taken; None: none, for an objective that reads ECGs alone.
         folder: Of the prepared ECGs.
         progress: Told the share that is done.
+        cohort: Only of this cohort; "": of all.
 
     Raises:
-        StoreError: there are no ECGs, or no clip vectors of this encoder.
+        StoreError: there are no ECGs or no such cohort, or no clip vectors of this encoder.
     """
     from echo2ecg_core.store.vectors import load_vectors
 
     catalog, read_at = Catalog(workspace), datetime.now(UTC).isoformat(timespec="seconds")
-    ecgs, clips, clip_data = catalog.ecgs(), catalog.clips().iloc[:0], np.zeros((0, 512), np.float32)
+    ecgs, studies = visits(workspace, cohort)
+    clips, clip_data = catalog.clips().iloc[:0], np.zeros((0, 512), np.float32)
     if clip_encoder_id is not None:
         vectors = load_vectors(workspace.vectors, "clip", clip_encoder_id)
         clips = catalog.clips()
@@ -186,13 +190,27 @@ def workspace_data(
     return TrainingData(
         ecgs[kept].reset_index(drop=True),
         signals,
-        catalog.studies(),
+        studies,
         clips[["study_id"]].assign(view=view),
         clip_data,
         lengths[kept],
         int((~kept).sum()),
         read_at,
     )
+
+
+def visits(workspace: Workspace, cohort: str = "") -> tuple[pd.DataFrame, pd.DataFrame]:
+    """ECGs and studies as `Catalog` gives them: all, or the ECGs of a cohort and the studies of their patients.
+
+    Raises:
+        StoreError: there is no cohort of this name.
+    """
+    catalog = Catalog(workspace)
+    ecgs, studies = catalog.ecgs(), catalog.studies()
+    if cohort:
+        ecgs = ecgs[ecgs.ecg_id.isin(members(workspace, [cohort]).ecgs)].reset_index(drop=True)
+        studies = studies[studies.patient_id.isin(ecgs.patient_id)].reset_index(drop=True)
+    return ecgs, studies
 
 
 def _cleaned(

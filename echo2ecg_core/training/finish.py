@@ -100,6 +100,7 @@ def _manifest(
             "seed": settings.cohort_seed,
             "simulated": settings.patients,
             "whole": settings.whole_patients,
+            "name": settings.cohort,
             "fingerprint": data.fingerprint(),
         },
         "pairs": {split: _n_pairs(data, split, settings) for split in PATIENT_SPLITS},

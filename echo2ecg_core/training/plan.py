@@ -13,12 +13,11 @@ import pandas as pd
 
 from echo2ecg_core.errors import Echo2ECGError, StoreError
 from echo2ecg_core.phenotypes import PHENOTYPES
-from echo2ecg_core.store.catalog import Catalog
 from echo2ecg_core.store.database import Workspace
 from echo2ecg_core.store.paths import runs_folder
 from echo2ecg_core.store.splits import PATIENT_SPLITS
 from echo2ecg_core.store.times import nearest_in_time
-from echo2ecg_core.training.data import MOST_S, fills_a_window
+from echo2ecg_core.training.data import MOST_S, fills_a_window, visits
 from echo2ecg_core.training.frozen_clip_encoder import clip_encoder_card
 from echo2ecg_core.training.pairs import find_pairs
 from echo2ecg_core.training.settings import TrainingSettings, training_settings
@@ -199,8 +198,8 @@ def _phantom_visits(settings: TrainingSettings):
 
 def _workspace_visits(workspace: Workspace, settings: TrainingSettings):
     """ECGs that fill a window and studies of a workspace, 1, and what there is to say of them."""
-    catalog, spec = Catalog(workspace), settings.spec.ecg_input
-    ecgs, studies = catalog.ecgs(), catalog.studies()
+    spec = settings.spec.ecg_input
+    ecgs, studies = visits(workspace, settings.cohort)
     alone = settings.run.objective == "masked"
     if ecgs.empty or (studies.empty and not alone):
         needs = "training needs ECGs" if alone else "training needs both"

@@ -30,6 +30,7 @@ class TrainingSettings:
         whole_patients: The first so many of a phantom cohort are rendered whole (see prepare_phantom.py).
         bodies: In how many other bodies each training patient's ECGs are simulated too.
         cohort_seed: Of the phantom cohort.
+        cohort: Learn from the ECGs of this cohort of the workspace only, one that came in or a kept one; "": all.
     """
 
     preset: str
@@ -42,6 +43,7 @@ class TrainingSettings:
     whole_patients: int = 0
     bodies: int = 0
     cohort_seed: int = 0
+    cohort: str = ""
 
 
 MILD = AugmentationSpec(gain_std=0.1, time_flip_probability=0.0, sign_flip_probability=0.0, jitter_strength=0.3)
@@ -69,7 +71,16 @@ TRAINING_PRESETS = {
 }
 RUN_KEYS = tuple(f.name for f in fields(RunParameters) if f.name != "augmentation")
 SPEC_KEYS = ("temperature", "learnable_temperature", "pooling", "windows")
-OWN_KEYS = ("within_days", "start_from", "clip_encoder", "patients", "whole_patients", "bodies", "cohort_seed")
+OWN_KEYS = (
+    "within_days",
+    "start_from",
+    "clip_encoder",
+    "patients",
+    "whole_patients",
+    "bodies",
+    "cohort_seed",
+    "cohort",
+)
 KEYS = (*RUN_KEYS, *SPEC_KEYS, *OWN_KEYS)
 
 

@@ -192,7 +192,9 @@ def _data(
     encoder_id = None
     if clip_encoder is not None:
         encoder_id = clip_encoder_card(workspace, settings).manifest()["weights"]["clip_encoder"]["sha256"][:8]
-    return workspace_data(workspace, settings.spec.ecg_input, encoder_id, prepared_folder(workspace), progress)
+    return workspace_data(
+        workspace, settings.spec.ecg_input, encoder_id, prepared_folder(workspace), progress, settings.cohort
+    )
 
 
 def _start(workspace: Workspace, settings: TrainingSettings):

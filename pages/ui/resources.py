@@ -312,36 +312,38 @@ def workspace_name() -> str:
 
 
 @st.cache_resource(max_entries=6, show_spinner=False)
-def _map_points(state: tuple, layout: str):
-    from echo2ecg_core.answers.maps import load_map
+def _map_points(state: tuple, layout: str, cohort: str):
+    from echo2ecg_core.answers.maps import load_map, of_cohort
 
+    if cohort:
+        return of_cohort(_map_points(state, layout, ""), Workspace(state[0]), cohort)
     return load_map(Workspace(state[0]), state[1], layout)
 
 
-def map_points(model_id: str, layout: str):
-    """The points of a model's map (answers.maps.load_map), read once per drawing and version of the catalog; not to be
-    changed.
+def map_points(model_id: str, layout: str, cohort: str = ""):
+    """The points of a model's map (answers.maps.load_map), of one cohort or all, read once per drawing and version of
+    the catalog; not to be changed.
 
     Raises:
-        StoreError: the map has not been drawn yet, or is damaged.
+        StoreError: the map has not been drawn yet, or is damaged, or holds no point of the cohort.
     """
     from echo2ecg_core.answers.maps import map_state
 
-    return _map_points(map_state(workspace(), model_id), layout)
+    return _map_points(map_state(workspace(), model_id), layout, cohort)
 
 
 @st.cache_data(max_entries=64, show_spinner=False)
-def _map_picture(state: tuple, layout: str, colour: str, view: tuple, dark: bool) -> bytes:
+def _map_picture(state: tuple, layout: str, cohort: str, colour: str, view: tuple, dark: bool) -> bytes:
     from echo2ecg_core.figures.map_density import View, density_picture
 
-    return density_picture(_map_points(state, layout), colour, View(*view), dark)
+    return density_picture(_map_points(state, layout, cohort), colour, View(*view), dark)
 
 
-def map_picture(model_id: str, layout: str, colour: str, view: tuple, dark: bool) -> bytes:
+def map_picture(model_id: str, layout: str, cohort: str, colour: str, view: tuple, dark: bool) -> bytes:
     """The picture of a part of a large map (figures.map_density), drawn once per drawing, catalogue and choice."""
     from echo2ecg_core.answers.maps import map_state
 
-    return _map_picture(map_state(workspace(), model_id), layout, colour, view, dark)
+    return _map_picture(map_state(workspace(), model_id), layout, cohort, colour, view, dark)
 
 
 @st.cache_data(max_entries=6, show_spinner=False)

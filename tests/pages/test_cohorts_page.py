@@ -92,8 +92,11 @@ def test_distributions_stand_with_unit_reference_range_and_what_lies_outside(pla
     lvef = [20 + 50 * i / 14 for i in range(15)]
     outside = sum(not (54 <= v <= 74 if i % 2 else 52 <= v <= 72) for i, v in enumerate(lvef))
     assert "<b>LV ejection fraction</b> <span>%</span>" in told and "M 52–72 · F 54–74" in told
-    assert f"title='{outside} of 15'>{100 * outside / 15:.0f}\u202f%" in told and "<b>45</b> <small>(32–58)" in told
-    assert "<b>moderate</b> <small>(moderate)</small>" in told and "title='15 of 15'>>99\u202f%" in told
+    assert (
+        f"title='{outside} of 15'>{outside} ({100 * outside / 15:.0f}\u202f%)" in told
+        and "<b>45</b> <small>(32–58)" in told
+    )
+    assert "<b>moderate</b> <small>(moderate)</small>" in told and "title='15 of 15'>15 (>99\u202f%)" in told
 
 
 def test_files_that_an_import_passed_over_stand_at_their_cohort(place):

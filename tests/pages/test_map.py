@@ -11,9 +11,10 @@ from streamlit.testing.v1 import AppTest
 from echo2ecg_core.answers import map_drawing
 from echo2ecg_core.answers import maps as explore
 from echo2ecg_core.figures import map_density
-from echo2ecg_core.store import jobs
+from echo2ecg_core.store import jobs, kept_cohorts
 from echo2ecg_core.store.database import Workspace
 from pages.ui import admin_gate, resources
+from pages.ui.cohorts import kept as kept_panel
 from pages.ui.map import panels as map_panels
 from tests.small_workspace import MODEL_ID, prediction, record_of, small_workspace
 
@@ -218,3 +219,30 @@ def test_in_three_dimensions_every_point_is_there_with_the_open_ecg(page, worksp
     drawn = {row[0] for t in figure(page)["data"] if "customdata" in t for row in t["customdata"]}
     assert drawn == {f"{letter}-{i:04d}" for letter in "ES" for i in range(25)}
     assert "Your ECG" in figure(page)["layout"]["scene"]["annotations"][0]["text"]
+
+
+def test_a_lasso_is_kept_as_a_cohort_that_the_map_then_shows_alone(page, workspace, monkeypatch):
+    map_drawing.build_map(workspace, MODEL_ID)
+    chosen = [("ECG", "E-0003"), ("study", "S-0003"), ("study", "S-0011")]
+    monkeypatch.setattr(map_panels, "chart", chosen_points(chosen))
+    opened = []
+    monkeypatch.setattr(kept_panel.st, "switch_page", lambda page, query_params: opened.append(query_params))
+    page.run()
+    page.text_input(key="keep_name").set_value("weak hearts").run()
+    page.button(key="keep_now").click().run()
+    assert not page.exception and opened == [{"cohort": "weak hearts"}]
+    kept = kept_cohorts.members(workspace, ["weak hearts"])
+    assert (kept.ecgs, kept.studies) == ({"E-0003"}, {"S-0003", "S-0011"})
+    page.button(key="keep_now").click().run()
+    assert "There is a cohort called 'weak hearts' already" in words(page).replace("\\", "")
+    monkeypatch.setattr(map_panels, "chart", chosen_points([]))
+    page.selectbox(key="cohort").set_value("weak hearts").run()
+    assert "1 ECGs and 2 studies of 2 patients" in words(page)
+
+
+def test_who_may_not_keep_a_cohort_sees_no_way_to(page, workspace, monkeypatch):
+    map_drawing.build_map(workspace, MODEL_ID)
+    monkeypatch.setattr(admin_gate, "allows", lambda action: action != "keep a cohort")
+    monkeypatch.setattr(map_panels, "chart", chosen_points([("ECG", "E-0003"), ("ECG", "E-0004")]))
+    page.run()
+    assert not page.exception and "keep_now" not in [b.key for b in page.button]

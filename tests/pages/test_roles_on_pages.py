@@ -30,6 +30,7 @@ GUARDED = [  # page function, what it needs, arguments after the workspace where
     ("cohorts.removing", "_remove", "remove", ("patient", "P-0001")),
     ("cohorts.correcting", "_save", "correct", (("study", "S-0001", "lvef"), "50", "")),
     ("cohorts.lists", "_forget", "keep a cohort", ("mine",)),
+    ("cohorts.kept", "_keep", "keep a cohort", ("mine", ["E-0001"], [])),
 ]
 
 

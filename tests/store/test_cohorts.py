@@ -97,7 +97,7 @@ def test_what_is_missing_is_counted_and_its_patients_are_listed(place):
     told = cohorts.missing(place, "north")
     assert told == {
         "study": 7, "ecg": 10, "sex": 6, "label": 1, "clip": 0, "study_date": 1, "age": 2, "ecg_time": 0,
-        "view": 19, "whole_ecg": 0, "whole_clip": 1,
+        "view": 19, "outline": 0, "whole_ecg": 0, "whole_clip": 1,
     }  # fmt: skip
     for lacking, ids in {"study_date": ["P7"], "age": ["P8"], "label": ["P4"]}.items():
         assert list(cohorts.patients(place, "north", lacking=lacking)[0].patient_id) == ids
@@ -160,7 +160,7 @@ def test_names_are_one_space_and_nothing_is_kept_by_halves(place):
         with pytest.raises(StoreError, match=words):
             keep(place, name, ecgs)
     assert kept_cohorts.names(place) == ["north", "south", "mine"]
-    with pytest.raises(StoreError, match="no cohort 'west' in this workspace. Known: north, south, mine"):
+    with pytest.raises(StoreError, match="no cohort 'west' in this workspace; known: north, south, mine"):
         kept_cohorts.members(place, ["mine", "west"])
     kept_cohorts.forget(place, "mine")
     assert kept_cohorts.names(place) == ["north", "south"] and Catalog(place).counts()["ecgs"] == 15

@@ -36,7 +36,7 @@ def table(cohort: str) -> None:
 
 def _row(d: Distribution) -> str:
     p = PHENOTYPES[d.name]
-    outside = percent(d.outside / d.judged) if d.judged else MISSING
+    outside = f"{d.outside:,} ({percent(d.outside / d.judged)})" if d.outside else "0" if d.judged else MISSING
     told = f"{d.outside:,} of {d.judged:,}" if d.judged else "no range, or no known sex"
     return (
         f"<tr><th scope='row'><b>{escape(p.label)}</b> <span>{escape(p.unit)}</span></th>"

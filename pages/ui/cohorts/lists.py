@@ -1,5 +1,7 @@
 """Head of the Cohorts page, the cohorts in numbers, the patients of one, and what can be done with a cohort."""
 
+from html import escape
+
 import pandas as pd
 import streamlit as st
 
@@ -8,7 +10,7 @@ from echo2ecg_core.figures.tables import csv_of
 from echo2ecg_core.store import kept_cohorts
 from echo2ecg_core.store.cohorts import LACKS, Cohort
 from pages.ui import admin_gate, panels, resources
-from pages.ui.cohorts import cohort_session, looked_up, removing
+from pages.ui.cohorts import cohort_session, kept, looked_up, removing
 from pages.ui.errors import plain
 from pages.ui.studies.panels import CHOSEN_ROW, ROW_HEIGHT, person
 
@@ -54,7 +56,7 @@ def cohort_table(found: list[Cohort]) -> str:
     ]
     _clickable(pd.DataFrame(rows), "cohort_table", names.index(chosen), lambda row: cohort_session.look_at(names[row]))
     cohort = found[names.index(chosen)]
-    st.caption(plain(_words(cohort)))
+    st.html(f"<div class='e2e-facts'>{escape(_words(cohort))}</div>")
     return chosen
 
 
@@ -166,6 +168,7 @@ def cohort_actions(cohort: str | None) -> None:
     if cohort is None:
         return
     place = resources.workspace()
+    kept.use_buttons(cohort)
     if admin_gate.allows("export a cohort"):
         _export(cohort)
     if kept_cohorts.is_kept(place, cohort):

@@ -22,6 +22,7 @@ from echo2ecg_core.store.catalog import Catalog
 from echo2ecg_core.store.model_registry import ModelCard
 from echo2ecg_core.version import program_version
 from pages.ui import admin_gate, panels, resources, session
+from pages.ui.cohorts.kept import keep_button
 from pages.ui.ecg.paper_panel import MIME
 from pages.ui.ecg.surroundings import STUDIES_PAGE
 from pages.ui.map.clicks.clicks import listen
@@ -266,7 +267,7 @@ def _dense(
     """The map as a picture, or its points where few are in view."""
     everything, kept = whole(points), browse_session.map_view()
     view = View(*kept) if kept and not View(*kept).covers(everything) else None
-    picture = resources.map_picture(*drawing, colour, tuple(view or everything), dark)
+    picture = resources.map_picture(*drawing, browse_session.map_cohort(), colour, tuple(view or everything), dark)
     return density_figure(points, colour, picture, view, you, dark, found)
 
 
@@ -339,6 +340,7 @@ def selection(points: pd.DataFrame, inside: np.ndarray) -> None:
                 icon=":material/download:",
                 on_click="ignore",
             )
+        keep_button(chosen)
         if st.button("Clear", type="tertiary"):
             browse_session.clear_selection()
             st.rerun()

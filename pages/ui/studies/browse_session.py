@@ -9,6 +9,7 @@ BESIDE_PARAMETER = "beside"
 LAYOUT_KEY = "points"
 FIND_KEY = "find"
 COLOUR_KEY = "colour"
+MAP_COHORT_KEY = "cohort"
 
 READER_KEY = "reader_name"
 
@@ -88,6 +89,11 @@ def move_hit(by: int, row: int, n_hits: int) -> None:
     """Open the hit `by` rows further than `row`."""
     st.session_state[_ROW] = min(n_hits - 1, max(0, row + by))
     st.session_state[_ROUND] = hit_round() + 1
+
+
+def map_cohort() -> str:
+    """The cohort that the map shows alone, as the address has it; "" for all."""
+    return st.session_state.get(MAP_COHORT_KEY) or ""
 
 
 def map_round() -> int:

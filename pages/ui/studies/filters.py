@@ -9,7 +9,7 @@ from echo2ecg_core.answers.search import Candidates, Filters, filter_words
 from echo2ecg_core.echo.clip import VIEWS
 from echo2ecg_core.findings import CONDUCTIONS, RHYTHMS
 from echo2ecg_core.phenotypes import GRADES, PHENOTYPES
-from echo2ecg_core.store.snapshot import snapshot
+from echo2ecg_core.store import kept_cohorts
 from echo2ecg_core.store.splits import PATIENT_SPLITS
 from pages.ui import resources
 from pages.ui.studies import browse_session
@@ -64,7 +64,6 @@ def _take_off(words: str, active: dict[str, Filters]) -> None:
 
 
 def _form(chosen: Filters, own_patient: str | None) -> None:
-    studies = snapshot(resources.workspace()).studies
     with st.form("filter_form", border=False):
         views = st.multiselect("Has the views", list(VIEWS), default=chosen.views, format_func=VIEWS.get)
         sex = _one_of("Sex", {"male": "male", "female": "female"}, chosen.sex)
@@ -75,7 +74,7 @@ def _form(chosen: Filters, own_patient: str | None) -> None:
         with st.expander("Other measured phenotypes", expanded=len(chosen.phenotypes.keys() - {"lvef"}) > 0):
             for name in PHENOTYPES:
                 ranges |= {} if name == "lvef" else _range(name, chosen)
-        cohorts = sorted(studies.cohort.unique())
+        cohorts = kept_cohorts.names(resources.workspace())
         cohort = _one_of("Cohort", dict(zip(cohorts, cohorts, strict=True)), chosen.cohort)
         split = _one_of("Split", {name: name for name in PATIENT_SPLITS}, chosen.split)
         days = _days(chosen)

@@ -12,7 +12,7 @@ import streamlit as st
 from echo2ecg_core.answers.readiness import abilities
 from echo2ecg_core.errors import Echo2ECGError, ModelError
 from echo2ecg_core.figures.notation import THIN, duration
-from echo2ecg_core.store import jobs
+from echo2ecg_core.store import jobs, kept_cohorts
 from echo2ecg_core.store.catalog import Catalog
 from echo2ecg_core.store.database import Workspace
 from echo2ecg_core.store.model_registry import ModelCard, ModelRegistry
@@ -44,6 +44,7 @@ PLANNED_BY = (
     "whole_patients",
     "bodies",
     "cohort_seed",
+    "cohort",
 )
 LIMITS = {
     "view_dropout": (0.0, 0.95),
@@ -122,7 +123,7 @@ def _values(told: TrainingSettings) -> dict:
     "within_days": int(min(told.within_days, LONGEST_DAYS)),
             "batch_size": run.batch_size, "epochs": run.epochs, "lr": run.lr, "precision": run.precision,
             "seed": run.seed,
-            "patients": told.patients, "temperature": spec.temperature,
+            "patients": told.patients, "cohort": told.cohort, "temperature": spec.temperature,
             "learnable_temperature": spec.learnable_temperature,
             "same_patient_negatives": run.same_patient_negatives, "view_dropout": run.view_dropout}  # fmt: skip
 
@@ -155,6 +156,11 @@ def _fields(workspace: Workspace) -> None:
     right.number_input("Seed", *limits["seed"], key=_KEY + "seed")
     if training_settings(st.session_state[_PRESET]).patients:
         st.number_input("Simulated patients", *limits["patients"], key=_KEY + "patients", step=100)
+    else:
+        cohorts = ["", *kept_cohorts.names(workspace)]
+        if st.session_state[_KEY + "cohort"] not in cohorts:  # of a cloned run, gone since
+            cohorts.append(st.session_state[_KEY + "cohort"])
+        st.selectbox("Learns from the cohort", cohorts, format_func=lambda c: c or "All cohorts", key=_KEY + "cohort")
     st.checkbox(
         "Pairs of one patient are not each other’s negatives (off: as published)", key=_KEY + "own_patient_apart"
     )

@@ -1,0 +1,77 @@
+"""A selection of the map kept as a cohort, and a cohort as a filter of the map and of Similar studies."""
+
+from dataclasses import replace
+
+import pandas as pd
+import streamlit as st
+
+from echo2ecg_core.store import kept_cohorts
+from pages.ui import admin_gate, resources
+from pages.ui.cohorts import cohort_session
+from pages.ui.ecg.surroundings import STUDIES_PAGE
+from pages.ui.errors import errors_in_words, plain
+from pages.ui.studies import browse_session
+
+COHORTS_PAGE, MAP_PAGE = "pages/cohorts.py", "pages/map.py"
+MADE_FROM = "A selection on the map"
+
+
+def map_cohort() -> str:
+    """The cohort that the map shows alone, chosen here; "" for all. Nothing to choose where there is one cohort."""
+    names = kept_cohorts.names(resources.workspace())
+    if len(names) < 2 and not browse_session.map_cohort():
+        return ""
+    st.selectbox(
+        "Cohort",
+        names,
+        index=None,
+        key=browse_session.MAP_COHORT_KEY,
+        placeholder="All cohorts",
+        label_visibility="collapsed",
+        width=150,
+        bind="query-params",
+    )
+    return browse_session.map_cohort()
+
+
+def keep_button(chosen: pd.DataFrame) -> None:
+    """For who may: a name for the chosen points (columns id, modality), kept with who and when."""
+    if not admin_gate.allows("keep a cohort"):
+        return
+    with st.popover("Save as cohort", icon=":material/bookmark_add:"), errors_in_words():
+        name = st.text_input("Name", key="keep_name", max_chars=kept_cohorts.LONGEST_NAME)
+        ecgs, studies = (list(chosen.id[chosen.modality == kind]) for kind in ("ECG", "study"))
+        st.caption(_words(len(ecgs), len(studies)))
+        if st.button("Save", type="primary", icon=":material/check:", key="keep_now"):
+            _keep(name, ecgs, studies)
+
+
+def _words(ecgs: int, studies: int) -> str:
+    """What is kept, and what goes along."""
+    if not studies:
+        return f"{ecgs:,} ECGs, with the studies that they are labelled by."
+    if not ecgs:
+        return f"{studies:,} studies, with the ECGs that they label."
+    return f"{ecgs:,} ECGs and {studies:,} studies, as they were chosen."
+
+
+@admin_gate.asks("keep a cohort")
+def _keep(name: str, ecgs: list[str], studies: list[str]) -> None:
+    kept = kept_cohorts.keep(resources.workspace(), name, ecgs, studies, who=admin_gate.name(), made_from=MADE_FROM)
+    name = " ".join(name.split())
+    cohort_session.tell(
+        f"{name} is kept: {len(kept.ecgs):,} ECGs and {len(kept.studies):,} studies. It filters Similar studies and "
+        f'the map; in the terminal: evaluate --cohort "{name}", train --set cohort="{name}".'
+    )
+    st.switch_page(COHORTS_PAGE, query_params={cohort_session.COHORT_KEY: name})
+
+
+def use_buttons(cohort: str) -> None:
+    """The cohort as a filter of the map and of Similar studies."""
+    with st.popover("Use as a filter", icon=":material/filter_list:"):
+        st.caption(f"Only {plain(cohort)}:")
+        if st.button("Similar studies", icon=":material/video_library:", type="tertiary", key="filter_studies"):
+            browse_session.set_filters(replace(browse_session.filters(), cohort=cohort))
+            st.switch_page(STUDIES_PAGE)
+        if st.button("Map", icon=":material/scatter_plot:", type="tertiary", key="filter_map"):
+            st.switch_page(MAP_PAGE, query_params={browse_session.MAP_COHORT_KEY: cohort})
