@@ -17,8 +17,10 @@ from echo2ecg_core import logs
 from echo2ecg_core.settings import settings
 from pages.ui.clips_route import CLIP_ROUTES
 from pages.ui.login_return import ReturnToPage
+from pages.ui.server import uploads
 from pages.ui.server.every_request import EveryRequest
 from pages.ui.server.routes import SERVER_ROUTES
+from pages.ui.server.uploads import BoundedUploads
 
 ASSETS = Path(__file__).parent / "assets"
 
@@ -84,6 +86,7 @@ async def lifespan(_app):
     PagesManager.uses_pages_directory = (
         False  # else the first visitor who asks for a page by address gets it without this frame
     )
+    threading.Thread(target=uploads.forget_now_and_then, name="uploads", daemon=True).start()
     threading.Thread(target=resources.prepare, name="prepare", daemon=True).start()
     yield
 
@@ -95,5 +98,5 @@ else:
         __file__,
         lifespan=lifespan,
         routes=[*CLIP_ROUTES, *SERVER_ROUTES],
-        middleware=[Middleware(EveryRequest), Middleware(ReturnToPage)],
+        middleware=[Middleware(EveryRequest), Middleware(BoundedUploads), Middleware(ReturnToPage)],
     )

@@ -33,7 +33,7 @@ MAX_RECORDS = 500
 _READERS: tuple[tuple[Callable[[bytes], bool], Callable[..., Iterator[Channels]]], ...] = (
     (read_dicom.recognises, read_dicom.read),
     (read_arrays.recognises, read_arrays.read_npy),
-    (read_hdf5.recognises, partial(read_apart, "hdf5")),
+    (read_hdf5.recognises, partial(read_apart, "arrays")),
     (read_matlab.recognises, read_matlab.read),
     (read_ecgdatakit.recognises_scp, read_ecgdatakit.read_scp),
     (read_ecgdatakit.recognises_edf, read_ecgdatakit.read_edf),
@@ -163,7 +163,7 @@ def _zip_reader(file: EcgFile) -> Callable[..., Iterator[Channels]] | None:
     """The reader of a file that is a zip inside (.npz, .pt)."""
     names = zip_names(file)
     if read_arrays.recognises_npz(names):
-        return read_arrays.read_npz
+        return partial(read_apart, "arrays")
     return partial(read_apart, "torch") if read_torch.recognises(names) else None
 
 

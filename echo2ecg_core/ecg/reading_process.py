@@ -1,4 +1,4 @@
-"""Parsers that a hostile file can hang or make claim memory (HDF5, PyTorch) run in a process of their own, kept warm.
+"""Parsers that a hostile file can hang or make claim memory (HDF5, .npz, PyTorch) run in a warm process of their own.
 
 A thread cannot be stopped and memory cannot be given back, a process can: it has a limit of time and of memory, and is
 ended where a file exceeds them. It reads one recording at a time, on request, so that archives of any size can be read.
@@ -10,7 +10,7 @@ import os
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from multiprocessing import connection
 from pathlib import Path
 
@@ -23,7 +23,7 @@ SECONDS = 8.0  # for one recording
 START_SECONDS = 60.0  # for the first file: the parser is imported
 MEMORY_BYTES = 400 * 2**20  # more than the process has when its parser is imported
 MOST_IDLE = 2  # processes of a kind that wait for the next file
-_idle: dict[str, list["_Reader"]] = {"hdf5": [], "torch": []}
+_idle: dict[str, list["_Reader"]] = {"arrays": [], "torch": []}
 _lock = threading.Lock()
 
 
@@ -67,7 +67,7 @@ def read_apart(kind: str, file: EcgFile, told: Told = NOTHING_TOLD) -> Iterator[
     """The recordings of a file, read in another process.
 
     Args:
-        kind: "hdf5" or "torch".
+        kind: "arrays" (HDF5, .npz) or "torch".
         file: The file; one that is not on disk is handed over.
         told: What the person says of it.
 
@@ -148,17 +148,19 @@ def _next(recordings: Iterator[Channels], file: EcgFile) -> tuple[str, object]:
     return ("end", None) if channels is None else ("channels", channels)
 
 
-def _parser(kind: str):
+def _parser(kind: str) -> Callable[[EcgFile, Told], Iterator[Channels]]:
     """The reader of a kind, with its foreign parser imported."""
     if kind == "torch":
         import torch  # noqa: F401
 
-        from echo2ecg_core.ecg.formats.torch_files import read
-    else:
-        import h5py  # noqa: F401
+        from echo2ecg_core.ecg.formats import torch_files
 
-        from echo2ecg_core.ecg.formats.hdf5 import read
-    return read
+        return torch_files.read
+    import h5py  # noqa: F401
+
+    from echo2ecg_core.ecg.formats import hdf5, numpy_files
+
+    return lambda file, told: (numpy_files.read_npz if file.head().startswith(b"PK") else hdf5.read)(file, told)
 
 
 def _limit_memory() -> None:

@@ -68,8 +68,8 @@ def discard_upload(workspace: Workspace, kept: str) -> None:
 
 
 def tidy_uploads(workspace: Workspace) -> None:
-    """Delete uploads older than a day that no open or stopped job waits for: they may hold names."""
-    known = jobs.jobs(workspace) if workspace.exists() else []
+    """Delete uploads older than a day that no job under way waits for: they may hold names."""
+    known = [j for j in jobs.jobs(workspace) if j.is_open or j.is_stopping] if workspace.exists() else []
     waiting = {
         name for j in known for name in (j.parameters.get("upload"), *(j.parameters.get("uploads") or ())) if name
     }

@@ -4,6 +4,7 @@ Keys are content hash + model id, so nothing is ever cleared: another model or a
 of torch and numba happen inside, after the first paint; `prepare` pays for them in a thread when the server starts.
 """
 
+import hashlib
 import importlib
 import logging
 import threading
@@ -19,11 +20,13 @@ from echo2ecg_core.store.catalog import Catalog
 from echo2ecg_core.store.database import Workspace
 from echo2ecg_core.store.model_registry import ModelCard, ModelRegistry
 from echo2ecg_core.store.snapshot import snapshot
+from pages.ui.kept_readings import KeptReadings
 from pages.ui.session import ReadFile
 
 LATER = ("faiss", "plotly.graph_objects", "echo2ecg_core.answers.maps", "echo2ecg_core.answers.study_view")
 log = logging.getLogger(__name__)
 _loading = threading.Lock()
+_readings = KeptReadings(most_bytes=128 * 2**20, seconds=600)
 _warming, _failed = threading.Event(), threading.Event()
 
 
@@ -55,11 +58,10 @@ def why_no_studies(card: ModelCard | None) -> str:
         return ""
 
 
-@st.cache_data(max_entries=32, show_spinner=False)
 def read_files(
     content: dict[str, bytes], sampling_rate_hz: float | None, unit: str = "", lead_order: str = ""
 ) -> tuple[ReadFile, ...]:
-    """Every recording of an upload, read once per content.
+    """Every recording of an upload, read once per content while it is kept.
 
     Args:
         content: File name -> bytes; files that belong together (.hea and .dat) come together.
@@ -67,10 +69,23 @@ def read_files(
     """
     from echo2ecg_core.ecg.readers import read_ecgs
 
-    return tuple(
-        ReadFile(item.source, item, None) if isinstance(item, EcgRecord) else ReadFile(item.source, None, item)
-        for item in read_ecgs(content, sampling_rate_hz, unit, lead_order)
+    digest = hashlib.sha256(repr((sampling_rate_hz, unit, lead_order)).encode())
+    for name, data in content.items():
+        digest.update(f"{len(name)} {name} {len(data)} ".encode())
+        digest.update(data)
+    return _readings.get(
+        digest.hexdigest(),
+        lambda: tuple(
+            ReadFile(item.source, item, None) if isinstance(item, EcgRecord) else ReadFile(item.source, None, item)
+            for item in read_ecgs(content, sampling_rate_hz, unit, lead_order)
+        ),
+        lambda files: sum(file.record.signal_mv.nbytes for file in files if file.record is not None),
     )
+
+
+def forget_old_readings() -> None:
+    """Forget the recordings of uploads that nobody has asked for in some minutes."""
+    _readings.forget_old()
 
 
 @st.cache_data(max_entries=8, show_spinner=False)

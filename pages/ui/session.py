@@ -29,7 +29,7 @@ _READ = "ecgs_read"
 _BATCH_ORDER = "batch_order"
 _UPLOADED = "uploaded"
 _AS_RECORDED = "as_recorded"
-MOST_KEPT_BYTES = 64 * 2**20  # an upload above this is not kept for reading it again
+MOST_KEPT_BYTES = 16 * 2**20  # an upload above this is not kept for reading it again
 _ROUND = "upload_round"
 _HIDDEN = "hidden_failures"
 

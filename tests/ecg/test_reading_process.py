@@ -32,9 +32,9 @@ def test_a_file_reads_the_same_apart_and_the_process_is_used_again(tmp_path):
     for record, truth in zip(records, wave, strict=True):
         np.testing.assert_array_equal(record.signal_mv, truth.T)
     assert read_ecg(tmp_path / "x.h5").content_hash == records[0].content_hash
-    (waiting,) = reading_process._idle["hdf5"]
+    (waiting,) = reading_process._idle["arrays"]
     read_ecg(content)
-    assert reading_process._idle["hdf5"] == [waiting]
+    assert reading_process._idle["arrays"] == [waiting]
 
 
 def test_a_warm_process_costs_less_than_twenty_milliseconds_more():
@@ -49,18 +49,21 @@ def test_a_warm_process_costs_less_than_twenty_milliseconds_more():
             times.append(time.perf_counter() - begin)
         return min(times)
 
-    list(reading_process.read_apart("hdf5", file))
-    apart, here = best_of_five(lambda: reading_process.read_apart("hdf5", file)), best_of_five(lambda: hdf5.read(file))
+    list(reading_process.read_apart("arrays", file))
+    apart, here = (
+        best_of_five(lambda: reading_process.read_apart("arrays", file)),
+        best_of_five(lambda: hdf5.read(file)),
+    )
     assert apart - here < 0.02
 
 
 def test_a_process_that_breaks_down_is_a_sentence_and_the_next_file_is_read():
     content, _ = recordings()
     (file,) = files_in_memory({"x.h5": content})
-    started = reading_process.read_apart("hdf5", file)
+    started = reading_process.read_apart("arrays", file)
     next(started)
     started.close()
-    for reader in reading_process._idle["hdf5"]:
+    for reader in reading_process._idle["arrays"]:
         reader.process.kill()
         reader.process.wait()
     assert read_ecg(content).n_samples == 2000

@@ -211,6 +211,9 @@ def test_uploads_that_nobody_waits_for_go_after_a_day(place):
             os.utime(path, (0, 0))
     archive.tidy_uploads(place)
     assert sorted(p.name for p in (place.folder / "uploads").iterdir()) == sorted(names[1:])
+    jobs.cancel(place, jobs.jobs(place)[0].job_id)  # nobody waits for it now; Resume asks for it again
+    archive.tidy_uploads(place)
+    assert [p.name for p in (place.folder / "uploads").iterdir()] == [names[2]]
 
 
 def test_uploaded_weights_that_are_none_fail_in_words_and_register_nothing(place):

@@ -166,6 +166,21 @@ def test_a_zip_is_looked_into_and_waits_under_its_hash_for_its_job(page, place, 
     assert name.endswith(".zip") and "doe" not in name and (place.folder / "uploads" / name).is_file()
 
 
+def test_an_upload_that_is_replaced_leaves_no_file_and_a_queued_one_empties_the_uploader(page, place, folder):
+    page.run()
+    page.button_group(key="archive_source").set_value("Upload a zip").run()
+    page.file_uploader(key="archive_zip").upload("first.zip", zipped(folder), "application/zip").run()
+    first = {p.name for p in (place.folder / "uploads").iterdir()}
+    (folder / "ecgs.csv").write_text("ecg_id,patient_id,path\nE1,A,a.hea\n")
+    page.file_uploader(key="archive_zip").upload("second.zip", zipped(folder), "application/zip").run()
+    second = {p.name for p in (place.folder / "uploads").iterdir()}
+    assert len(first) == len(second) == 2 and not first & second and "<b>1 ECGs</b>" in words(page)
+    import_button(page).click().run()
+    assert not page.exception and import_button(page).disabled
+    assert {p.name for p in (place.folder / "uploads").iterdir()} == second  # they wait for their job
+    assert page.file_uploader(key="archive_zip1").value is None
+
+
 def test_a_zip_that_cannot_be_opened_is_said_at_once_and_does_not_stay(page, place):
     page.run()
     page.button_group(key="archive_source").set_value("Upload a zip").run()

@@ -7,6 +7,7 @@ from echo2ecg_core.intake.mapping import Column
 _PREVIEW = "import_preview"
 _TOLD = "import_told"
 _UPLOAD = "import_upload"
+_ROUND = "import_round"
 _OUTLINES = "waiting_outlines"
 _LETTERS = "waiting_letters"
 _SETTLED = "waiting_settled"
@@ -24,20 +25,30 @@ def keep_preview(key: tuple, found: dict) -> None:
 
 
 def forget() -> None:
-    """Forget what was looked into: its import is queued."""
+    """Forget what was looked into."""
     for key in (_PREVIEW, _UPLOAD):
         st.session_state.pop(key, None)
 
 
-def upload_of(file_id: str) -> tuple[str, str] | None:
-    """The name an upload waits under and the folder it was unpacked into; None for one that was not yet."""
-    kept = st.session_state.get(_UPLOAD)
-    return kept[1:] if kept and kept[0] == file_id else None
+def uploader_key() -> str:
+    """Key of the uploader; another one after every import that was queued, so that it is empty."""
+    return f"archive_zip{st.session_state.get(_ROUND, '')}"
 
 
-def keep_upload(file_id: str, kept: str, folder: str) -> tuple[str, str]:
+def begin_anew() -> None:
+    """Forget what was looked into and empty the uploader: its import is queued."""
+    forget()
+    st.session_state[_ROUND] = int(st.session_state.get(_ROUND, 0)) + 1
+
+
+def kept_upload() -> tuple[str, str] | None:
+    """The name the visitor's upload waits under and the folder it was unpacked into; None before there is one."""
+    return st.session_state.get(_UPLOAD)
+
+
+def keep_upload(kept: str, folder: str) -> tuple[str, str]:
     """Remember where an upload waits."""
-    st.session_state[_UPLOAD] = (file_id, kept, folder)
+    st.session_state[_UPLOAD] = (kept, folder)
     return kept, folder
 
 

@@ -8,7 +8,7 @@ import streamlit as st
 
 from echo2ecg_core.figures.notation import THIN, date, duration
 from echo2ecg_core.figures.tables import csv_of
-from echo2ecg_core.intake.archives import import_report, keep_upload, options_of, unpacked_upload
+from echo2ecg_core.intake.archives import discard_upload, import_report, keep_upload, options_of, unpacked_upload
 from echo2ecg_core.intake.layouts.recognise import LAYOUTS
 from echo2ecg_core.intake.preview import mapping_in, preview
 from echo2ecg_core.store import jobs
@@ -89,22 +89,35 @@ def form(workspace: Workspace) -> None:
 def _queue(workspace: Workspace, parameters: dict) -> None:
     jobs.queue(workspace, "import", parameters)
     jobs.start_worker(workspace)
-    import_session.forget()
+    import_session.begin_anew()
     st.rerun()
 
 
 def _uploaded(workspace: Workspace) -> tuple[dict, str]:
     """The zip of a visitor, kept and unpacked once: how the job names it, and the folder to look into ("": none)."""
-    upload = st.file_uploader("Zip of the archive folder", type="zip", key="archive_zip")
-    if upload is None:
-        return {}, ""
-    known = import_session.upload_of(upload.file_id)
+    upload = st.file_uploader(
+        "Zip of the archive folder",
+        type="zip",
+        key=import_session.uploader_key(),
+        on_change=_discard_upload,
+        args=(workspace,),
+    )
+    known = import_session.kept_upload()
     with errors_in_words():
-        if known is None:
+        if upload is not None and known is None:
             kept = keep_upload(workspace, upload.name, upload.getvalue())
-            known = import_session.keep_upload(upload.file_id, kept, str(unpacked_upload(workspace, kept)))
-        return {"upload": known[0]}, known[1]
+            known = import_session.keep_upload(kept, str(unpacked_upload(workspace, kept)))
+        if known is not None:  # the server may have forgotten the bytes meanwhile: they lie on the disk
+            return {"upload": known[0]}, known[1]
     return {}, ""
+
+
+@asks("import")
+def _discard_upload(workspace: Workspace) -> None:
+    """Another file was chosen, or none: the one before leaves no file."""
+    if known := import_session.kept_upload():
+        discard_upload(workspace, known[0])
+        import_session.forget()
 
 
 def _how() -> dict:

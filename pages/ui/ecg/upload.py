@@ -16,6 +16,7 @@ PURPOSE = (
     "Every number comes with its doubt: what was assumed, how often such intervals held, for whom it is not.",
 )
 FORMATS = "WFDB (.hea with .dat), a zip of them, DICOM, CSV, NPY, NPZ, XML, SCP, EDF, TXT or MAT; several files at once"
+MOST_MB = 64  # an ECG has one; a zip of many has some tens
 PRIVATE = (
     "No ECG yet. Drop a file, or try one of the three below. Files are read on this machine and sent nowhere else."
 )
@@ -45,7 +46,10 @@ def load_another() -> None:
 def uploader(place: str) -> None:
     """Drop zone; one recording opens at once, several become a table, a missing sampling rate is asked for."""
     files = st.file_uploader(
-        f"12-lead ECG: {FORMATS}", accept_multiple_files=True, key=f"files_{place}_{session.upload_round()}"
+        f"12-lead ECG: {FORMATS}",
+        accept_multiple_files=True,
+        max_upload_size=MOST_MB,
+        key=f"files_{place}_{session.upload_round()}",
     )
     _tell_what_is_open(place)
     if not files:
