@@ -34,10 +34,10 @@ def clip_inputs(folder: Path, spec: ModelSpec, ids: Sequence[str]) -> list[Found
 
 def prepared_clip(spec: ModelSpec, mp4: bytes) -> np.ndarray:
     """A playable clip as network input (3, 16, 224, 224)."""
-    from echo2ecg_core.echo.preprocess import prepare_frames
-    from echo2ecg_core.echo.readers import read_clip
+    from echo2ecg_core.echo.preprocess import N_FRAMES, STRIDE, prepare_frames
+    from echo2ecg_core.echo.video import decode_video
 
-    return prepare_frames(read_clip(mp4).frames, padding=spec.clip_encoder.padding)
+    return prepare_frames(decode_video(mp4, STRIDE * N_FRAMES)[0], padding=spec.clip_encoder.padding)
 
 
 def inputs(

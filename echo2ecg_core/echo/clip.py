@@ -29,7 +29,8 @@ class EchoClip:
     """The frames of one echo video and what is known about them.
 
     Attributes:
-        frames: (t, h, w, 3) uint8 RGB.
+        frames: (t, h, w, 3) uint8 RGB; of a DICOM film that takes more than long_film.HELD_BYTES a `LongFilm`, which is
+            read frame by frame.
         fps: Frames per second.
         format: "DICOM", "AVI", "MP4", "GIF", "phantom", ...
         source: File name without its folder.
@@ -76,7 +77,8 @@ class EchoClip:
     def content_hash(self) -> str:
         """SHA-256 of the pixels, their shape and the frame rate; the file's name and container do not matter."""
         digest = hashlib.sha256(f"{self.frames.shape} {self.fps:.6f} ".encode())
-        digest.update(np.ascontiguousarray(self.frames).data)
+        for frame in self.frames:
+            digest.update(np.ascontiguousarray(frame).data)
         return digest.hexdigest()
 
 

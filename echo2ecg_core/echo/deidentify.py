@@ -12,6 +12,7 @@ from dataclasses import replace
 import numpy as np
 
 from echo2ecg_core.echo.clip import EchoClip
+from echo2ecg_core.echo.long_film import LongFilm
 from echo2ecg_core.errors import ReadError, SetAside
 
 LEAST_SHARE = 0.06  # of the picture that a sector fills
@@ -156,15 +157,18 @@ def deidentified(clip: EchoClip) -> EchoClip:
         SetAside: No sector can be told from its surroundings (stills, frozen pictures, noise), it disagrees with the
             regions in the header, or letters stand inside it.
     """
-    mask = _trusted_mask(clip)
-    if letters_inside(clip.frames, mask):
+    frames = clip.frames.sample() if isinstance(clip.frames, LongFilm) else clip.frames
+    mask = _trusted_mask(replace(clip, frames=frames))
+    if letters_inside(frames, mask):
         raise SetAside("Letters seem to be burnt into the ultrasound sector of this clip.", LOOK_BY_HAND)
     return masked(clip, mask)
 
 
 def masked(clip: EchoClip, mask: np.ndarray) -> EchoClip:
     """The clip with everything outside a mask (h, w) black and no file name; the mask may be one that a person drew."""
-    frames = clip.frames * mask[None, :, :, None]
+    seen = mask[..., None]
+    film = clip.frames
+    frames = film.changed(lambda frame: frame * seen) if isinstance(film, LongFilm) else film * seen
     note = f"Everything outside the ultrasound sector was blacked out ({100 * (1 - mask.mean()):.0f} % of the picture)."
     clean = replace(clip, frames=frames, notes=(*clip.notes, note))
     return replace(clean, source=f"clip-{clean.content_hash[:12]}")

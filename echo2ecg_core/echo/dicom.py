@@ -5,11 +5,17 @@ DICOM label only where it says nothing: labels contradict the data often enough 
 checked before anything is decoded. Tags: DICOM PS3.3 C.8.5 (ultrasound) and C.7.6.5 (cine).
 """
 
-from collections.abc import Iterator
+import warnings
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack
+from functools import partial
+from pathlib import Path
+from typing import cast
 
 import numpy as np
 
 from echo2ecg_core.echo.clip import VIEWS, EchoClip, still_note
+from echo2ecg_core.echo.long_film import HELD_BYTES, LongFilm
 from echo2ecg_core.echo.video import MAX_DECODED_BYTES, decode_video
 from echo2ecg_core.errors import ReadError, SetAside
 
@@ -21,6 +27,8 @@ JPEG_SYNTAXES = {"1.2.840.10008.1.2.4.50", "1.2.840.10008.1.2.4.51"}
 LOSSLESS_JPEG_SYNTAXES = {"1.2.840.10008.1.2.4.57", "1.2.840.10008.1.2.4.70"}
 VIDEO_SYNTAXES = {f"1.2.840.10008.1.2.4.{end}" for end in range(100, 109)}  # MPEG-2, H.264, H.265
 ASSUMED_FPS = 30.0
+MAX_FILM_BYTES = 8_000_000_000  # decoded, of a film that is read frame by frame
+DEFERRED_BYTES = 1_000_000  # pixels of a file on disk stay there until they are asked for
 CENTIMETRES, TWO_DIMENSIONAL = 3, 1  # PhysicalUnits and RegionSpatialFormat of C.8.5.5
 REGION_WORDS = {2: "an M-mode", 3: "a spectral Doppler", 4: "a trace", 5: "graphics"}  # RegionSpatialFormat
 VOLUME_CLASSES = {f"1.2.840.10008.5.1.4.1.1.6.{end}" for end in (2, 3)}  # enhanced ultrasound volumes
@@ -28,25 +36,26 @@ FRAME_TIME, FRAME_TIME_VECTOR = 0x00181063, 0x00181065  # what FrameIncrementPoi
 SQUARE = 0.02  # how far the sides of a pixel may differ
 
 
-def clip_from_dicom(content: bytes, name: str) -> EchoClip:
+def clip_from_dicom(source: bytes | Path, name: str) -> EchoClip:
     """The clip in a DICOM file.
 
     Args:
-        content: The file.
+        source: The file's content, or where it lies; a film too long for memory is read from there frame by frame.
         name: File name to remember.
 
     Raises:
         ReadError: Damaged, no picture, not ultrasound, a compression nobody here decodes, or too large.
     """
     import io
-    import warnings
 
     import pydicom
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
-            return _clip(pydicom.dcmread(io.BytesIO(content), force=True), name)
+            if isinstance(source, bytes):
+                return _clip(pydicom.dcmread(io.BytesIO(source), force=True), name, None)
+            return _clip(pydicom.dcmread(source, force=True, defer_size=DEFERRED_BYTES), name, source)
         except ReadError:
             raise
         except Exception as fault:
@@ -56,12 +65,19 @@ def clip_from_dicom(content: bytes, name: str) -> EchoClip:
             ) from fault
 
 
-def _clip(dataset, name: str) -> EchoClip:
-    """The clip of a parsed file."""
+def _clip(dataset, name: str, path: Path | None) -> EchoClip:
+    """The clip of a parsed file, which lies at `path` or in memory."""
     syntax = str(dataset.file_meta.get("TransferSyntaxUID", "")) or "1.2.840.10008.1.2"
     dataset.file_meta.TransferSyntaxUID = syntax
-    notes = _checked_kind(dataset)
-    frames, video_fps = _encapsulated_video(dataset) if syntax in VIDEO_SYNTAXES else (_frames(dataset, syntax), None)
+    in_file = path is not None and syntax not in VIDEO_SYNTAXES
+    notes = _checked_kind(dataset, MAX_FILM_BYTES if in_file else MAX_DECODED_BYTES)
+    video_fps = None
+    if syntax in VIDEO_SYNTAXES:
+        frames, video_fps = _encapsulated_video(dataset)
+    elif in_file and int(np.prod(_shape(dataset))) > HELD_BYTES:
+        frames = cast(np.ndarray, LongFilm(_shape(dataset), partial(_images, dataset, syntax, path)))
+    else:
+        frames = _frames(dataset, syntax)
     fps, fps_note = _frame_rate(dataset, len(frames), video_fps)
     frames, stretch, square_note = _square_pixels(dataset, frames)
     spacing_mm, spacing_note = _spacing(dataset)
@@ -81,7 +97,7 @@ def _clip(dataset, name: str) -> EchoClip:
     )
 
 
-def _checked_kind(dataset) -> tuple[str, ...]:
+def _checked_kind(dataset, most_bytes: int) -> tuple[str, ...]:
     """Notes on what kind of DICOM object this is; refuses what is no ultrasound picture of bearable size."""
     kind = dataset.get("SOPClassUID")
     if "PixelData" not in dataset:
@@ -107,10 +123,10 @@ def _checked_kind(dataset) -> tuple[str, ...]:
     count = _number_of_frames(dataset)
     if min(rows, columns, count) < 1:
         raise ReadError(f"This DICOM file is damaged: {count} frames of {columns} x {rows} pixels.", "Export it again.")
-    if rows * columns * count * 3 > MAX_DECODED_BYTES:
+    if rows * columns * count * 3 > most_bytes:
         raise ReadError(
             f"This clip is too large: {count} frames of {columns} x {rows} pixels take more than "
-            f"{MAX_DECODED_BYTES / 1e9:.0f} GB.",
+            f"{most_bytes / 1e9:.0f} GB.",
             "Cut it to a few heart beats.",
         )
     if kind not in ULTRASOUND_CLASSES and modality not in ULTRASOUND_MODALITIES:
@@ -136,31 +152,70 @@ def _encapsulated_video(dataset) -> tuple[np.ndarray, float]:
     return decode_video(stream)[:2]
 
 
+def _shape(dataset) -> tuple[int, int, int, int]:
+    return _number_of_frames(dataset), int(dataset.Rows), int(dataset.Columns), 3
+
+
 def _frames(dataset, syntax: str) -> np.ndarray:
     """All frames (t, h, w, 3) uint8 RGB of an image DICOM file."""
-    rows, columns, count = int(dataset.Rows), int(dataset.Columns), _number_of_frames(dataset)
-    frames = np.empty((count, rows, columns, 3), np.uint8)
-    found = 0
-    try:
-        if syntax in JPEG_SYNTAXES:
-            images = _jpeg_images(dataset, count)
-        elif syntax in LOSSLESS_JPEG_SYNTAXES and int(dataset.get("BitsAllocated") or 8) == 8:
-            images = _lossless_jpeg_images(dataset, count)
-        else:
-            images = _other_images(dataset)
-        for found, image in enumerate(images, start=1):
-            frames[found - 1] = image
-    except Exception as fault:
-        raise ReadError(
-            f"The picture in this DICOM file cannot be decoded (frame {found + 1} of {count}; "
-            f"transfer syntax {_syntax_name(syntax)}).",
-            "Export the clip again, uncompressed or as JPEG baseline.",
-        ) from fault
-    if found < count:
-        raise ReadError(
-            f"This DICOM file is cut short: {count} frames announced, {found} found.", "Copy the file again."
-        )
+    frames = np.empty(_shape(dataset), np.uint8)
+    for into, image in zip(frames, _images(dataset, syntax, None, None), strict=True):
+        into[...] = image
     return frames
+
+
+def _images(dataset, syntax: str, path: Path | None, wanted: Iterable[int] | None) -> Iterator[np.ndarray]:
+    """The frames (h, w, 3) uint8 RGB of an image DICOM file, one by one.
+
+    Args:
+        path: Where it lies; None: its pixels are in the dataset.
+        wanted: Numbers of frames in rising order; None for all.
+
+    Raises:
+        ReadError: one cannot be decoded, or the file is cut short.
+    """
+    count = _number_of_frames(dataset)
+    numbers = range(count) if wanted is None else list(wanted)
+    if syntax in JPEG_SYNTAXES:
+        images = _jpeg_images(dataset, _stored_frames(dataset, path, numbers))
+    elif syntax in LOSSLESS_JPEG_SYNTAXES and int(dataset.get("BitsAllocated") or 8) == 8:
+        images = _lossless_jpeg_images(dataset, _stored_frames(dataset, path, numbers))
+    else:
+        images = _other_images(dataset, path, None if wanted is None else numbers)
+    for number in numbers:
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # pydicom quotes values in its warnings
+                image = next(images, None)
+                frame = None if image is None else np.broadcast_to(image, _shape(dataset)[1:])
+        except Exception as fault:
+            raise ReadError(
+                f"The picture in this DICOM file cannot be decoded (frame {number + 1} of {count}; "
+                f"transfer syntax {_syntax_name(syntax)}).",
+                "Export the clip again, uncompressed or as JPEG baseline.",
+            ) from fault
+        if frame is None:
+            raise ReadError(
+                f"This DICOM file is cut short: {count} frames announced, {number} found.", "Copy the file again."
+            )
+        yield frame
+
+
+def _stored_frames(dataset, path: Path | None, numbers: Sequence[int]) -> Iterator[bytes]:
+    """The compressed frames of these numbers, one by one; from the file where it was too large to keep."""
+    from pydicom.encaps import generate_frames
+
+    count, chosen = _number_of_frames(dataset), set(numbers)
+    pixels = dataset.get_item("PixelData")
+    with ExitStack() as opened:
+        if path is not None and pixels.value is None:
+            source = opened.enter_context(path.open("rb"))
+            source.seek(pixels.value_tell)
+        else:
+            source = dataset.PixelData
+        for number, frame in enumerate(generate_frames(source, number_of_frames=count)):
+            if number in chosen:
+                yield frame
 
 
 def _syntax_name(syntax: str) -> str:
@@ -169,7 +224,7 @@ def _syntax_name(syntax: str) -> str:
     return UID(syntax).name
 
 
-def _jpeg_images(dataset, count: int) -> Iterator[np.ndarray]:
+def _jpeg_images(dataset, stored: Iterable[bytes]) -> Iterator[np.ndarray]:
     """RGB images (h, w, 3) of 8-bit JPEG frames, fragmented or not, with or without an offset table.
 
     A JFIF or Adobe marker tells how the colours are stored, and Pillow follows it. Without one the label may be wrong
@@ -178,10 +233,9 @@ def _jpeg_images(dataset, count: int) -> Iterator[np.ndarray]:
     import io
 
     from PIL import Image
-    from pydicom.encaps import generate_frames
 
     labelled_rgb = str(dataset.get("PhotometricInterpretation", "")).startswith("RGB")
-    for frame in generate_frames(dataset.PixelData, number_of_frames=count):
+    for frame in stored:
         image = Image.open(io.BytesIO(frame), formats=("JPEG",))
         untold = not {"jfif", "adobe_transform"} & image.info.keys() and _component_ids(frame) != b"RGB"
         if labelled_rgb and untold:
@@ -198,14 +252,13 @@ def _gray_share(image: np.ndarray) -> float:
     return float((image.max(axis=2).astype(np.int16) - image.min(axis=2) < 12).mean())
 
 
-def _lossless_jpeg_images(dataset, count: int) -> Iterator[np.ndarray]:
+def _lossless_jpeg_images(dataset, stored: Iterable[bytes]) -> Iterator[np.ndarray]:
     """RGB images (h, w, 3) of 8-bit lossless JPEG frames by FFmpeg, which hands stored components through."""
     import av
     from PIL import Image
-    from pydicom.encaps import generate_frames
 
     label = str(dataset.get("PhotometricInterpretation", ""))
-    for frame in generate_frames(dataset.PixelData, number_of_frames=count):
+    for frame in stored:
         decoder = av.CodecContext.create("mjpeg", "r")
         picture = [*decoder.decode(av.Packet(frame)), *decoder.decode(None)][0]
         image = picture.to_ndarray(format="rgb24")
@@ -224,13 +277,13 @@ def _component_ids(jpeg: bytes) -> bytes:
     return b""
 
 
-def _other_images(dataset) -> Iterator[np.ndarray]:
+def _other_images(dataset, path: Path | None, numbers: Sequence[int] | None) -> Iterator[np.ndarray]:
     """RGB images (h, w, 3) of all other syntaxes, gray scales and palettes; pydicom undoes YBR."""
     from pydicom.pixels import apply_color_lut, iter_pixels
 
     label = str(dataset.get("PhotometricInterpretation", ""))
     bits = int(dataset.get("BitsStored") or 8)
-    for image in iter_pixels(dataset):
+    for image in iter_pixels(path or dataset, indices=numbers):
         if label == "PALETTE COLOR":
             image = apply_color_lut(image, dataset)
             image = image >> 8 if image.dtype == np.uint16 else image
@@ -319,10 +372,13 @@ def _square_pixels(dataset, frames: np.ndarray) -> tuple[np.ndarray, float, tupl
     stretch = wide / high
     if abs(stretch - 1) <= SQUARE or not 0.2 <= stretch <= 5:
         return frames, 1.0, ()
-    t, h, w, _ = frames.shape
-    out = np.empty((t, h, max(1, round(w * stretch)), 3), np.uint8)
-    for i, frame in enumerate(frames):
-        cv2.resize(frame, (out.shape[2], h), dst=out[i], interpolation=cv2.INTER_LINEAR)
+    _, h, w, _ = frames.shape
+    width = max(1, round(w * stretch))
+
+    def square(frame: np.ndarray) -> np.ndarray:
+        return cv2.resize(frame, (width, h), interpolation=cv2.INTER_LINEAR)
+
+    out = frames.changed(square, width) if isinstance(frames, LongFilm) else np.stack([square(f) for f in frames])
     return out, stretch, (f"The pixels were not square ({wide:.3g} wide, {high:.3g} high): the width was corrected.",)
 
 

@@ -12,6 +12,7 @@ from echo2ecg_core.echo.volumes import clip_from_metaimage, clip_from_nifti, is_
 from echo2ecg_core.errors import ReadError
 
 WHAT_WE_READ = "Give a DICOM ultrasound file, a clip as AVI, MP4, MKV, WMV or GIF, or NIfTI or MetaImage."
+HEAD_BYTES = 8192
 VIDEO_STARTS = {b"\x1a\x45\xdf\xa3": "Matroska", b"\x30\x26\xb2\x75": "WMV", b"GIF8": "GIF"}
 
 
@@ -29,10 +30,10 @@ def read_clip(source: str | Path | bytes, name: str | None = None) -> EchoClip:
         ReadError: No known format, no picture, not ultrasound, damaged, or larger than MAX_DECODED_BYTES.
     """
     name = Path(name).name if name else ("clip" if isinstance(source, bytes) else Path(source).name)
-    content = source if isinstance(source, bytes) else _file_bytes(Path(source))
-    container = _container(content)
+    container = _container(source if isinstance(source, bytes) else _head(Path(source)))
     if container == "DICOM":
-        return clip_from_dicom(content, name)
+        return clip_from_dicom(source if isinstance(source, bytes) else Path(source), name)
+    content = source if isinstance(source, bytes) else _file_bytes(Path(source))
     if container == "NIfTI":
         return clip_from_nifti(content, name)
     if container == "MetaImage":
@@ -51,6 +52,19 @@ def read_clip(source: str | Path | bytes, name: str | None = None) -> EchoClip:
     )
 
 
+def _head(path: Path) -> bytes:
+    """What tells the container."""
+    try:
+        with path.open("rb") as file:
+            return file.read(HEAD_BYTES)
+    except OSError as fault:
+        raise _cannot_open(fault) from fault
+
+
+def _cannot_open(fault: OSError) -> ReadError:
+    return ReadError(f"The file cannot be opened: {fault.strerror}.", "Check that it is there.")
+
+
 def _file_bytes(path: Path) -> bytes:
     """The file's content, refused when it is missing or too large to be one clip."""
     try:
@@ -62,7 +76,7 @@ def _file_bytes(path: Path) -> bytes:
             )
         return path.read_bytes()
     except OSError as fault:
-        raise ReadError(f"The file cannot be opened: {fault.strerror}.", "Check that it is there.") from fault
+        raise _cannot_open(fault) from fault
 
 
 def _container(content: bytes) -> str:

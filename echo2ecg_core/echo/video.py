@@ -8,6 +8,7 @@ picture (view, R waves, pixel size, synthetic) travels as JSON in the container'
 import io
 import json
 from fractions import Fraction
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -23,24 +24,23 @@ COMMENT_KEYS = ("view", "r_wave_times_s", "spacing_mm", "synthetic")
 BT601, LIMITED_RANGE = 6, 1  # numbers of ISO/IEC 23091-2; the matrix FFmpeg converts RGB with and browsers must undo
 
 
-def even_size(frames: np.ndarray) -> np.ndarray:
-    """The frames with even height and width, as yuv420p needs: the last row or column is doubled where odd.
+def even_size(frame: np.ndarray) -> np.ndarray:
+    """A frame with even height and width, as yuv420p needs: the last row or column is doubled where odd.
 
     Args:
-        frames: (t, h, w, 3) uint8.
+        frame: (h, w, 3) uint8.
 
     Returns:
-        (t, h + h % 2, w + w % 2, 3) uint8; pixel coordinates stay valid.
+        (h + h % 2, w + w % 2, 3) uint8; pixel coordinates stay valid.
     """
-    _, h, w, _ = frames.shape
-    return np.pad(frames, ((0, 0), (0, h % 2), (0, w % 2), (0, 0)), mode="edge") if h % 2 or w % 2 else frames
+    h, w, _ = frame.shape
+    return np.pad(frame, ((0, h % 2), (0, w % 2), (0, 0)), mode="edge") if h % 2 or w % 2 else frame
 
 
 def encode_mp4(clip: EchoClip) -> bytes:
     """The clip as an MP4 file (H.264, yuv420p, even size), the same bytes for the same clip."""
     import av
 
-    frames = even_size(clip.frames)
     comment = json.dumps(
         {
             "view": clip.view,
@@ -54,13 +54,14 @@ def encode_mp4(clip: EchoClip) -> bytes:
         container.metadata["comment"] = comment
         stream = container.add_stream("libx264", rate=Fraction(clip.fps).limit_denominator(10_000), options=X264)
         codec = stream.codec_context
-        codec.height, codec.width = frames.shape[1:3]
+        codec.height, codec.width = (side + side % 2 for side in clip.frames.shape[1:3])
         codec.pix_fmt, codec.gop_size, codec.thread_count = "yuv420p", KEY_FRAME_EVERY, 1
         codec.flags |= av.codec.context.Flags.bitexact
         codec.colorspace, codec.color_primaries, codec.color_trc = BT601, BT601, BT601
         codec.color_range = LIMITED_RANGE
-        for image in frames:
-            container.mux(stream.encode(av.VideoFrame.from_ndarray(np.ascontiguousarray(image), format="rgb24")))
+        for frame in clip.frames:
+            image = np.ascontiguousarray(even_size(frame))
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(image, format="rgb24")))
         container.mux(stream.encode())
     return buffer.getvalue()
 
@@ -110,11 +111,12 @@ def encode_lossless(frames: np.ndarray, fps: float) -> bytes:
     return buffer.getvalue()
 
 
-def decode_video(source: str | Path | bytes) -> tuple[np.ndarray, float, dict]:
+def decode_video(source: str | Path | bytes, most_frames: int | None = None) -> tuple[np.ndarray, float, dict]:
     """Frames, frame rate and player metadata of a video file of any container FFmpeg knows (MP4, AVI, GIF ...).
 
     Args:
         source: Path or the file's bytes.
+        most_frames: The first ones only; None for all.
 
     Returns:
         frames (t, h, w, 3) uint8 RGB; frames per second; a dict with "container" (FFmpeg's short name) and, for files
@@ -130,7 +132,7 @@ def decode_video(source: str | Path | bytes) -> tuple[np.ndarray, float, dict]:
             if not container.streams.video or container.streams.video[0].codec_context is None:
                 raise ReadError("This file holds no video that we know.", "Give an echo clip as MP4, AVI or DICOM.")
             metadata = {"container": container.format.name, **_player_metadata(container.metadata.get("comment"))}
-            frames, fps = _decode_frames(container)
+            frames, fps = _decode_frames(container, most_frames)
     except (av.error.FFmpegError, ValueError) as fault:
         raise ReadError(
             "This video cannot be decoded: expected an MP4, AVI or GIF file, found something damaged or unknown.",
@@ -139,13 +141,13 @@ def decode_video(source: str | Path | bytes) -> tuple[np.ndarray, float, dict]:
     return frames, fps, metadata
 
 
-def _decode_frames(container) -> tuple[np.ndarray, float]:
+def _decode_frames(container, most_frames: int | None) -> tuple[np.ndarray, float]:
     """All pictures of the first video stream as RGB, and the frame rate from their times."""
     stream = container.streams.video[0]
     stream.codec_context.thread_count = 1
     images: list[np.ndarray] = []
     times, decoded = [], 0
-    for picture in container.decode(stream):
+    for picture in islice(container.decode(stream), most_frames):
         decoded += picture.width * picture.height * 3
         if decoded > MAX_DECODED_BYTES:
             raise ReadError(

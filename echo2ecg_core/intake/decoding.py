@@ -104,6 +104,7 @@ def read_clip_file(folder: Path, synthetic: bool, wanted: ClipToRead) -> StoredC
         synthetic: The plan says that its data are of simulated hearts; the pixels have to say so too.
     """
     from echo2ecg_core.echo.deidentify import deidentified
+    from echo2ecg_core.echo.long_film import LongFilm
     from echo2ecg_core.echo.readers import read_clip
     from echo2ecg_core.echo.video import encode_mp4
 
@@ -115,21 +116,25 @@ def read_clip_file(folder: Path, synthetic: bool, wanted: ClipToRead) -> StoredC
         if file_hash in wanted.settled:
             return Refused(planned.path, wanted.settled[file_hash])
         clip = read_clip(planned.path)
+        is_long = isinstance(clip.frames, LongFilm)
+        square = marked_square(clip.frames) if synthetic and clip.synthetic and not is_long else None
+        simulated = square is not None and square[2] == clip.frames.shape[2]  # no screen with a name around it
+        try:
+            clip = clip if simulated else deidentified(clip)
+        except SetAside as error:
+            if is_long:
+                return Refused(planned.path, f"{error.message} It is too long to wait for a person: cut it.")
+            clip = replace(clip, view=planned.view or clip.view)
+            return put_aside(Workspace(folder), planned.path, wanted.study_id, file_hash, clip, error.message)
+        if square and not simulated:
+            clip = replace(clip, frames=with_mark(clip.frames, square))
+        whole = simulated and clip.format == "MP4"
+        mp4 = planned.path.read_bytes() if whole else encode_mp4(clip)
     except Echo2ECGError as error:
         return Refused(planned.path, str(error))
-    square = marked_square(clip.frames) if synthetic and clip.synthetic else None
-    simulated = square is not None and square[2] == clip.frames.shape[2]  # no screen with a name around it
-    try:
-        clip = clip if simulated else deidentified(clip)
-    except SetAside as error:
-        clip = replace(clip, view=planned.view or clip.view)
-        return put_aside(Workspace(folder), planned.path, wanted.study_id, file_hash, clip, error.message)
-    if square and not simulated:
-        clip = replace(clip, frames=with_mark(clip.frames, square))
-    whole = simulated and clip.format == "MP4"
     new = NewClip(
         wanted.study_id,
-        planned.path.read_bytes() if whole else encode_mp4(clip),
+        mp4,
         fps=clip.fps,
         n_frames=clip.n_frames,
         format=clip.format,

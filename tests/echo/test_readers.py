@@ -366,10 +366,10 @@ def test_an_ecg_or_a_treatment_plan_is_no_clip():
 def test_a_missing_file_and_an_endless_file_are_refused(tmp_path, monkeypatch):
     with pytest.raises(ReadError, match="cannot be opened"):
         read_clip(tmp_path / "none.dcm")
-    (tmp_path / "big.dcm").write_bytes(dicom())
+    (tmp_path / "big.avi").write_bytes(b"RIFF\0\0\0\0AVI " + bytes(1000))
     monkeypatch.setattr("echo2ecg_core.echo.readers.MAX_DECODED_BYTES", 1000)
     with pytest.raises(ReadError, match="too large for one clip"):
-        read_clip(tmp_path / "big.dcm")
+        read_clip(tmp_path / "big.avi")
 
 
 def test_our_own_mp4_comes_back_with_view_scale_and_r_waves():
