@@ -1,15 +1,18 @@
 """What pages ask of a large workspace: seconds of the first call, and the 95th percentile of the next ones.
 
-    python -m benchmarks.pages_at_size [--ecgs 100000] [--workspace FOLDER]
+    python -m benchmarks.pages_at_size [--ecgs 100000] [--workspace FOLDER] [--chromium] [--interactions 500]
 
 Makes a workspace of made-up rows (a fifth as many studies as ECGs with 10 phenotypes, eight clips a study, 512
 numbers a vector, no files of ECGs or clips) in FOLDER, or takes the one that is there; then times the functions behind
-the pages, one JSON line each. Aims at 100,000 ECGs: docs of each function's page. "after a write" is the first call
-after somebody changed the catalogue.
+the pages, one JSON line each. "after a write" is the first call after somebody changed the catalogue; processor
+seconds stand beside the clock's, on a busy machine they are the ones to believe. `--chromium` serves the app on that
+workspace and drives it: seconds until a page has settled, bytes it was sent, processor seconds of the server; the same
+of a rerun of the map and of a lasso; memory of the server before and after `--interactions` of them.
 """
 
 import argparse
 import json
+import os
 import sys
 import tempfile
 import time
@@ -83,19 +86,25 @@ def filled(folder: Path, n: int):
 
 
 def draw(workspace, model_id: str, ids: list[str], rng: np.random.Generator) -> None:
-    """A map with a place for every point, drawn by chance."""
+    """A map with a place for every point, drawn by chance; 50,000 of them as if fitted."""
+    from echo2ecg_core.answers.map_drawing import MOST_FITTED, fitted_rows
     from echo2ecg_core.store.paths import map_path
 
-    vectors, xy = rng.standard_normal((len(ids), WIDTH), np.float32), rng.standard_normal((len(ids), 2), np.float32)
-    path = map_path(workspace, model_id)
+    path, arrays = map_path(workspace, model_id), {}
     path.parent.mkdir(parents=True, exist_ok=True)
-    np.savez(
-        path,
-        together_ids=np.array(ids),
-        together_vectors=vectors.astype(np.float16),
-        together_centre=vectors.mean(0),
-        together_xy=xy,
-    )
+    is_ecg = np.array([i.startswith("ecg") for i in ids])
+    for name, rows in (("together", np.arange(len(ids))), ("ecgs", np.flatnonzero(is_ecg))):
+        own = [ids[row] for row in rows]
+        fitted = fitted_rows(own, MOST_FITTED)
+        vectors = rng.standard_normal((len(fitted), WIDTH), np.float32)
+        arrays |= {
+            f"{name}_ids": np.array(own),
+            f"{name}_fitted": fitted,
+            f"{name}_vectors": vectors.astype(np.float16),
+            f"{name}_centre": vectors.mean(0),
+            f"{name}_xy": rng.standard_normal((len(own), 2), np.float32),
+        }
+    np.savez(path, **arrays)
 
 
 def questions(workspace) -> dict[str, Callable[[], object]]:
@@ -122,37 +131,148 @@ def questions(workspace) -> dict[str, Callable[[], object]]:
         "start from a study": lambda: nearest_ecgs("S0000010", workspace),
         "map: points": lambda: load_map(workspace, card.model_id),
         "map: undrawn": lambda: undrawn(workspace, card.model_id),
+        **of_the_map(load_map(workspace, card.model_id)),
     }
 
 
-def timed(ask: Callable[[], object]) -> float:
-    begun = time.perf_counter()
+def of_the_map(points) -> dict[str, Callable[[], object]]:
+    """What the map asks of its points."""
+    from echo2ecg_core.answers.maps import inside
+    from echo2ecg_core.evaluation.groups import compare
+    from echo2ecg_core.figures.map_density import density_figure, density_picture, whole
+
+    view = whole(points)
+    radius = np.sort(np.hypot(points.x, points.y).to_numpy())[min(5000, len(points) - 1)]
+    turn = np.linspace(0, 2 * np.pi, 200)
+    circle = (radius * np.cos(turn), radius * np.sin(turn))
+    chosen, picture = inside(points, [circle]), density_picture(points, "lvef", view)
+    return {
+        "map: picture": lambda: density_picture(points, "lvef", view),
+        "map: figure": lambda: density_figure(points, "lvef", picture, None).to_json(),
+        f"map: lasso of {chosen.sum()}": lambda: inside(points, [circle]),
+        "map: against the rest": lambda: compare(points, chosen, ["lvef", "lvedv", "lavi", "ivsd", "age_years"]),
+    }
+
+
+def timed(ask: Callable[[], object]) -> np.ndarray:
+    """Seconds by the clock and of the processor."""
+    begun, used = time.perf_counter(), time.process_time()
     ask()
-    return time.perf_counter() - begun
+    return np.array([time.perf_counter() - begun, time.process_time() - used])
+
+
+def functions(workspace, repeats: int) -> None:
+    """Print a line a question."""
+    from echo2ecg_core.store.catalog import Catalog
+
+    for name, ask in questions(workspace).items():
+        first, later = timed(ask), np.sort([timed(ask) for _ in range(repeats)], axis=0)
+        Catalog(workspace).add_patient(f"new-{time.time_ns()}", split="test", cohort="made up", synthetic=True)
+        write = timed(ask)
+        told = {
+            "benchmark": "pages_at_size",
+            "what": name,
+            "first_s": round(first[0], 3),
+            "p50_ms": round(1000 * later[len(later) // 2, 0], 1),
+            "p95_ms": round(1000 * later[int(0.95 * (len(later) - 1)), 0], 1),
+            "p50_processor_ms": round(1000 * later[len(later) // 2, 1], 1),
+            "after_a_write_s": round(write[0], 3),
+            "after_a_write_processor_s": round(write[1], 3),
+        }
+        print(json.dumps(told), flush=True)
+    print(json.dumps({"benchmark": "pages_at_size", "what": "memory", "peak_mb": peak_mb("self")}), flush=True)
+
+
+class Server:
+    """What the server process of the app uses."""
+
+    def __init__(self):
+        children = Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()
+        self.pid = next(p for p in children if b"streamlit" in Path(f"/proc/{p}/cmdline").read_bytes())
+
+    def processor_s(self) -> float:
+        fields = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+    def memory_mb(self) -> float:
+        return memory_mb(self.pid, "VmRSS")
+
+
+def memory_mb(pid: str, which: str) -> float:
+    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    return round(int(next(line for line in lines if line.startswith(which)).split()[1]) / 1024)
+
+
+def peak_mb(pid: str) -> float:
+    return memory_mb(pid, "VmHWM")
+
+
+def in_chromium(workspace, interactions: int) -> None:
+    """Print a line a page and an action."""
+    from tests.browser.running_app import chromium, running_app
+
+    with running_app(workspace.folder) as address, chromium() as page:
+        server, got = Server(), [0]
+        page.on("websocket", lambda s: s.on("framereceived", lambda frame: got.__setitem__(0, got[0] + len(frame))))
+
+        def measured(what: str, act: Callable[[], object], shows: str, tell: bool = True) -> None:
+            got[0], used, begun = 0, server.processor_s(), time.perf_counter()
+            act()
+            page.locator(shows).first.wait_for(state="attached")
+            page.wait_for_timeout(50)
+            page.wait_for_function("() => document.querySelector('.stApp')?.dataset.testScriptState === 'notRunning'")
+            told = {
+                "benchmark": "pages_at_size",
+                "what": what,
+                "s": round(time.perf_counter() - begun, 2),
+                "server_processor_s": round(server.processor_s() - used, 2),
+                "kb": round(got[0] / 1000),
+                "server_mb": server.memory_mb(),
+            }
+            if tell:
+                print(json.dumps(told), flush=True)
+
+        drawn = ".js-plotly-plot .imagelayer image"
+        for turn in ("first", "again"):
+            for path, shows in (("map", drawn), ("studies", "h1"), ("report", "h1"), ("archive", "h1")):
+                measured(f"{path}, {turn}", lambda path=path: page.goto(f"{address}/{path}"), shows)
+        measured("map, once more", lambda: page.goto(f"{address}/map"), drawn)
+        for layout in ("ECGs", "Together", "ECGs", "Together"):
+            measured(f"map, rerun: {layout}", page.get_by_role("radio", name=layout).click, drawn)
+        measured("map, lasso", lambda: lasso(page, 17), ".st-key-map_selection .stDataFrame")
+        before = server.memory_mb()
+        for number in range(interactions):
+            layout = ("ECGs", "Together")[number % 2]
+            measured("", page.get_by_role("radio", name=layout).click, drawn, tell=False)
+        grown = {"what": f"after {interactions} reruns", "server_mb": [before, server.memory_mb()]}
+        print(json.dumps({"benchmark": "pages_at_size", **grown}), flush=True)
+
+
+def lasso(page, way: float) -> None:
+    """Draw a square of 2 x way pixels about the middle of the map."""
+    box = page.locator(".js-plotly-plot").first.bounding_box()
+    x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+    page.mouse.move(x - way, y - way)
+    page.mouse.down()
+    for dx, dy in ((way, -way), (way, way), (-way, way), (-way, -way)):
+        page.mouse.move(x + dx, y + dy, steps=5)
+    page.mouse.up()
 
 
 def main() -> None:
-    from echo2ecg_core.store.catalog import Catalog
-
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--ecgs", type=int, default=100_000)
     parser.add_argument("--workspace", type=Path, default=None)
     parser.add_argument("--repeats", type=int, default=REPEATS)
+    parser.add_argument("--chromium", action="store_true")
+    parser.add_argument("--interactions", type=int, default=500)
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         workspace = filled(options.workspace or Path(folder) / "w", options.ecgs)
-        for name, ask in questions(workspace).items():
-            first, later = timed(ask), sorted(timed(ask) for _ in range(options.repeats))
-            Catalog(workspace).add_patient(f"new-{time.time_ns()}", split="test", cohort="made up", synthetic=True)
-            told = {
-                "benchmark": "pages_at_size",
-                "what": name,
-                "first_s": round(first, 3),
-                "p50_ms": round(1000 * later[len(later) // 2], 1),
-                "p95_ms": round(1000 * later[int(0.95 * (len(later) - 1))], 1),
-                "after_a_write_s": round(timed(ask), 3),
-            }
-            print(json.dumps(told), flush=True)
+        if options.chromium:
+            in_chromium(workspace, options.interactions)
+        else:
+            functions(workspace, options.repeats)
 
 
 if __name__ == "__main__":

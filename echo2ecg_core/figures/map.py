@@ -65,10 +65,15 @@ class YourEcg:
 
 def colour_choices(points: pd.DataFrame) -> dict[str, str]:
     """What the points can be coloured by: column -> name with unit; only columns that hold a value."""
-    measured = {n: f"{p.short}, measured" for n, p in PHENOTYPES.items() if n in points and points[n].notna().any()}
-    age = {"age_years": "Age"} if points["age_years"].notna().any() else {}
-    groups = {n: words for n, words in GROUPS.items() if n in points and points[n].notna().any()}
+    measured = {n: f"{p.short}, measured" for n, p in PHENOTYPES.items() if _holds(points, n)}
+    age = {"age_years": "Age"} if _holds(points, "age_years") else {}
+    groups = {n: words for n, words in GROUPS.items() if _holds(points, n)}
     return measured | age | groups | {MODALITY: "ECG or study"}
+
+
+def _holds(points: pd.DataFrame, name: str) -> bool:
+    """True when there is such a column with a value in it; most have one among the first."""
+    return name in points and bool(points[name][:1000].notna().any() or points[name].notna().any())
 
 
 def group_colours(points: pd.DataFrame, colour: str) -> dict[str, str]:

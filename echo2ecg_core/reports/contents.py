@@ -15,6 +15,7 @@ from echo2ecg_core.findings import Findings
 from echo2ecg_core.store.catalog import Catalog
 from echo2ecg_core.store.database import Workspace
 from echo2ecg_core.store.paths import PREDICTIONS_FILE, READOUTS_FILE, report_path
+from echo2ecg_core.store.snapshot import snapshot
 
 NOT_LABELS = (
     "study_id",
@@ -68,7 +69,11 @@ def contents(workspace: Workspace, model_id: str) -> dict:
 
 def fingerprint(workspace: Workspace) -> str:
     """Twelve characters that change with any ECG, visit, split or label of the workspace that an evaluation uses."""
-    facts = contents(workspace, "")
+    return fingerprint_of(contents(workspace, ""))
+
+
+def fingerprint_of(facts: dict) -> str:
+    """`fingerprint` of a workspace with these `contents`."""
     return hashlib.sha256("".join(v for k, v in facts.items() if k.endswith("_digest")).encode()).hexdigest()[:12]
 
 
@@ -95,7 +100,7 @@ def judged_here(workspace: Workspace, model_id: str, split: str) -> float | None
             judged = archive["ecg_ids"]
     except (OSError, KeyError, ValueError):
         return None
-    return float(np.isin(judged, Catalog(workspace).ecgs().ecg_id.to_numpy(str)).mean()) if len(judged) else None
+    return float(np.isin(judged, snapshot(workspace).ecgs.ecg_id.to_numpy(str)).mean()) if len(judged) else None
 
 
 def _digest(table: pd.DataFrame) -> str:

@@ -22,7 +22,7 @@ from echo2ecg_core.figures.scores import count
 from echo2ecg_core.figures.tables import table_csv, table_xlsx
 from echo2ecg_core.progress import Progress, silent
 from echo2ecg_core.reports.charts import Chart, all_charts
-from echo2ecg_core.reports.contents import changes, contents, fingerprint, judged_here
+from echo2ecg_core.reports.contents import changes, contents, fingerprint_of, judged_here
 from echo2ecg_core.reports.document import Difference, Direct, Report, RowOf, parse_report
 from echo2ecg_core.reports.html_page import html_page, provenance_rows
 from echo2ecg_core.reports.tables import all_tables
@@ -153,8 +153,9 @@ def outdated(report: Report, workspace: Workspace) -> str:
         return f"It was made by version {version or 'unknown'} of this program; this is {program_version()}."
     if not workspace.exists() or not Catalog(workspace).counts()["ecgs"] or rests_elsewhere(report, workspace):
         return ""
-    sentence = changes(report.data.get("contents") or {}, contents(workspace, report.model["id"]))
-    if not sentence and report.data.get("workspace") != fingerprint(workspace):
+    facts = contents(workspace, report.model["id"])
+    sentence = changes(report.data.get("contents") or {}, facts)
+    if not sentence and report.data.get("workspace") != fingerprint_of(facts):
         return "The ECGs or labels of this workspace are not those that it was made with."
     return sentence
 

@@ -4,6 +4,7 @@ Keys are content hash + model id, so nothing is ever cleared: another model or a
 of torch and numba happen inside, after the first paint; `prepare` pays for them in a thread when the server starts.
 """
 
+import gc
 import hashlib
 import importlib
 import logging
@@ -407,6 +408,8 @@ def prepare() -> None:
         log.warning("Not everything could be prepared: %s", error)
         _failed.set()
     finally:
+        gc.collect()
+        gc.freeze()  # Streamlit collects garbage after every rerun; what stays need not be looked through each time
         _warming.set()
 
 
@@ -446,8 +449,8 @@ def _outdated(folder: str, state: tuple, catalogue: tuple, _report) -> str:
 def outdated(report) -> str:
     """Why a report may no longer hold, in one sentence, "" while it does; asked once per state of the catalogue."""
     place, model_id = workspace(), report.model["id"]
-    files = [place.database, place.database.with_name(place.database.name + "-wal"), place.models / model_id]
-    catalogue = tuple((f.stat().st_mtime_ns, f.stat().st_size) for f in files if f.exists())
+    model = place.models / model_id
+    catalogue = place.version(), model.stat().st_mtime_ns if model.exists() else None
     return _outdated(str(place.folder), report_state(model_id, report.split), catalogue, report)
 
 

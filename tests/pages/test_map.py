@@ -142,6 +142,15 @@ def test_a_lasso_lists_what_it_holds_as_a_table(page, workspace, monkeypatch):
     assert "CSV" in [b.proto.label for b in page.get("download_button")]
 
 
+def test_a_large_lasso_lists_its_first_members_and_saves_all(page, workspace, monkeypatch):
+    map_drawing.build_map(workspace, MODEL_ID)
+    monkeypatch.setattr(map_panels, "MOST_LISTED", 3)
+    monkeypatch.setattr(map_panels, "chart", chosen_points([("ECG", f"E-{i:04d}") for i in range(8)]))
+    page.run()
+    assert list(page.dataframe[0].value["Id"]) == ["E-0000", "E-0001", "E-0002"]
+    assert "The first 3 of 8; the CSV holds all." in words(page) and "8 ECGs" in words(page)
+
+
 def test_a_lasso_is_compared_with_the_rest_of_the_map(page, workspace, monkeypatch):
     map_drawing.build_map(workspace, MODEL_ID)
     weak_hearts = [(kind, f"{letter}-{i:04d}") for i in range(8) for kind, letter in (("ECG", "E"), ("study", "S"))]

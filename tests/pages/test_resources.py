@@ -1,5 +1,7 @@
 """What the pages keep: under a model's id its own networks, of the catalog what its present version says."""
 
+import gc
+
 import pytest
 
 from echo2ecg_core.answers import loaded_model as answers
@@ -48,3 +50,13 @@ def test_what_is_said_of_the_workspace_follows_the_catalog(place):
     catalog.add_patient("P2", split="test", cohort="c", synthetic=False)
     catalog.add_study("S2", "P2")
     assert resources.workspace_name() == "w" and not resources.holds_phantoms_only()
+
+
+def test_what_a_started_server_holds_is_not_looked_through_after_every_rerun(place, monkeypatch):
+    monkeypatch.setattr(resources, "LATER", ())
+    held = [[number] for number in range(20_000)]
+    try:
+        resources.prepare()
+        assert gc.get_freeze_count() > len(held)
+    finally:
+        gc.unfreeze()

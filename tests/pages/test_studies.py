@@ -13,6 +13,7 @@ from echo2ecg_core.errors import StoreError
 from echo2ecg_core.findings import Findings
 from echo2ecg_core.store.catalog import Catalog
 from pages.ui import resources
+from pages.ui.studies import words as studies_words
 from pages.ui.studies.words import hits_csv
 from tests.small_workspace import MODEL_ID, prediction, record_of, small_workspace
 
@@ -202,6 +203,16 @@ def test_from_a_study_its_nearest_ecgs_are_listed(page):
     assert not page.exception and shown_studies(page) == ["S-0010"]
     assert "ECGs nearest to the study <b>S-0010</b>" in words(page)
     assert set(page.dataframe[0].value["ECG"]) <= {f"E-{i:04d}" for i in range(25)}
+
+
+def test_of_many_studies_one_is_named_by_its_id_where_a_list_would_be_long(page, monkeypatch):
+    monkeypatch.setattr(studies_words, "MOST_LISTED", 5)
+    page.run()
+    named = next(field for field in page.text_input if field.label == "Study")
+    named.set_value("S-none").run()
+    assert not page.exception and "There is no study “S-none”." in [c.value for c in page.caption]
+    next(field for field in page.text_input if field.label == "Study").set_value("S-0007").run()
+    assert not page.exception and "S-0007" in page.query_params["study"]
 
 
 def test_one_click_lays_the_patients_own_echo_beside_the_hit_with_views_face_to_face(page):

@@ -36,6 +36,7 @@ CHART = {
     "scrollZoom": True,
     "modeBarButtonsToRemove": ["select2d", "zoomIn2d", "zoomOut2d", "autoScale2d", "toImage"],
 }
+MOST_LISTED = 2000  # members of a lasso
 COMPARED = ("lvef", "lvedv", "lavi", "ivsd")
 ASK_AN_ADMIN = "A researcher or an admin can have it drawn: everybody sees the same map."
 CAPTION = "UMAP: 15 neighbours, min. distance 0.1, seed 7. Near means similar; distances between groups mean little."
@@ -347,7 +348,8 @@ def selection(points: pd.DataFrame, inside: np.ndarray) -> None:
     _against_the_rest(points, inside)
     st.html("<h2 class='e2e-section'>Members</h2>")
     names = {n: f"{p.short} {p.unit}".strip() for n, p in PHENOTYPES.items() if n in chosen}
-    members = chosen[["id", "modality", "patient_id", "sex", "age_years", *names]].rename(
+    listed = chosen.head(MOST_LISTED)
+    members = listed[["id", "modality", "patient_id", "sex", "age_years", *names]].rename(
         columns={"id": "Id", "modality": "Kind", "patient_id": "Patient", "sex": "Sex", "age_years": "Age"} | names
     )
     formats = {
@@ -355,7 +357,8 @@ def selection(points: pd.DataFrame, inside: np.ndarray) -> None:
         for n, label in names.items()
         if PHENOTYPES[n].kind == "number"
     }
-    st.caption("Choose a row to open it.")
+    more = f" The first {MOST_LISTED} of {len(chosen)}; the CSV holds all." if len(chosen) > MOST_LISTED else ""
+    st.caption(f"Choose a row to open it.{more}")
     event = st.dataframe(
         members,
         hide_index=True,

@@ -4,6 +4,7 @@ import json
 from html import escape
 from pathlib import PurePath
 
+import numpy as np
 import pandas as pd
 import streamlit as st
 
@@ -13,7 +14,9 @@ from echo2ecg_core.ecg.record import EcgRecord
 from echo2ecg_core.figures.notation import THIN, grades_in_words, interval, number
 from echo2ecg_core.figures.tables import csv_of
 from echo2ecg_core.store.catalog import Catalog
+from echo2ecg_core.store.columns import rows_in
 from echo2ecg_core.store.model_registry import ModelCard
+from echo2ecg_core.store.snapshot import snapshot
 from echo2ecg_core.store.times import default_days
 from pages.ui import admin_gate, panels, resources, session
 from pages.ui.errors import sentence
@@ -22,6 +25,7 @@ from pages.ui.studies import browse_session, reader_marks
 ECG_PAGE = "pages/ecg.py"
 EXPLORE_STYLE = panels.ASSETS / "explore.css"
 NO_REPORT = {"phenotypes": []}
+MOST_LISTED = 2000
 SIMILARITY = (
     "Similarity is a cosine, not a probability: it ranks the studies and says nothing about how sure the model is."
 )
@@ -48,15 +52,29 @@ def head(card: ModelCard | None, record: EcgRecord | None):
 
 
 def _choose_study() -> None:
-    ids = Catalog(resources.workspace()).studies().study_id.tolist()
+    ids = snapshot(resources.workspace()).studies.study_id.to_numpy()
     start = browse_session.start_study()
-    chosen = st.selectbox(
-        "Study", ids, index=ids.index(start) if start in ids else None, placeholder=f"one of {len(ids)}"
-    )
+    chosen = _listed(ids.tolist(), start) if len(ids) <= MOST_LISTED else _typed(ids, start)
     st.caption("Opens the study and lists the ECGs nearest to it.")
     if chosen and chosen != start:
         browse_session.start_from(chosen)
         st.rerun()
+
+
+def _listed(ids: list[str], start: str | None) -> str | None:
+    """A study chosen from a list."""
+    return st.selectbox(
+        "Study", ids, index=ids.index(start) if start in ids else None, placeholder=f"one of {len(ids)}"
+    )
+
+
+def _typed(ids: np.ndarray, start: str | None) -> str | None:
+    """A study by its id, where a list of all would be megabytes at every rerun."""
+    typed = st.text_input("Study", value=start or "", placeholder=f"id of one of {len(ids)}").strip()
+    if typed and rows_in(ids, np.array([typed], object))[0] < 0:
+        st.caption(f"There is no study “{typed[:40]}”.")
+        return None
+    return typed or None
 
 
 def export_hits(place, prediction: Prediction, hits: list[Hit]) -> None:
