@@ -50,7 +50,7 @@ with errors_in_words(), left, st.container(key="hits"):
         study_words.search_facts(facts_place, report, left_over)
         hits = search(prediction, workspace, filters=chosen)
         if hits:
-            study_words.export_hits(export_place, prediction, hits)
+            study_words.export_hits(export_place, record, prediction, hits)
             row = study_panels.hit_table(hits, report, own)
             study_id, similarity, listed = hits[row].study_id, hits[row].similarity, [hit.study_id for hit in hits]
             st.caption(study_words.SIMILARITY)

@@ -10,8 +10,9 @@ from echo2ecg_core.figures import ecg as figures
 from echo2ecg_core.figures import export
 from echo2ecg_core.figures.ecg import Paper
 from echo2ecg_core.figures.notation import THIN, number, percent
+from echo2ecg_core.reports.folder import Print
 from echo2ecg_core.store.model_registry import ModelCard
-from pages.ui import resources, session
+from pages.ui import print_as, resources, session
 from pages.ui.ecg.lvef_card import why_no_value
 from pages.ui.ecg.paper.paper import show_paper
 from pages.ui.errors import errors_in_words
@@ -53,6 +54,15 @@ def _show(why, report: dict) -> None:
     with st.container(horizontal=True, gap="small"):
         for kind in MIME:
             _download(why.record, paper, report, kind)
+        with st.popover("For a paper", icon=":material/article:", type="tertiary"):
+            chosen = print_as.controls()
+            print_as.buttons("lvef-attribution-column", lambda kind: _column_file(why, report, kind, chosen), "column")
+
+
+def _column_file(why, report: dict, kind: str, chosen: Print) -> bytes:
+    from echo2ecg_core.reports.paper_figures import attribution_file
+
+    return attribution_file(why.record, report, why, resources.workspace(), kind, chosen)
 
 
 def plan_carrying(record: EcgRecord, gain_mm_mv: int) -> Paper:

@@ -2,14 +2,12 @@
 
 import streamlit as st
 
-from echo2ecg_core.figures.chart import COLUMNS_MM
 from echo2ecg_core.figures.export import FIGURE_FORMATS
-from echo2ecg_core.figures.notation import THIN
 from echo2ecg_core.reports.charts import Chart
 from echo2ecg_core.reports.document import Report
-from echo2ecg_core.reports.folder import RESOLUTIONS_DPI, Print, chart_file, file_stem
+from echo2ecg_core.reports.folder import Print, chart_file, file_stem
+from pages.ui import print_as as print_as_controls
 from pages.ui import resources
-from pages.ui.ecg.paper_panel import MIME
 from pages.ui.report import report_session
 
 ZIP_WORDS = "One HTML file, tables as CSV, Excel and LaTeX, figures as chosen here."
@@ -19,7 +17,7 @@ def actions(place, report: Report, state: tuple, charts: list[Chart]) -> None:
     """One popover: how figures are printed, a figure of the open tab, the whole report as a zip."""
     stem = file_stem(report)
     with place, st.popover("Export", icon=":material/download:"), st.container(key="export_list"):
-        print_as = _print_controls()
+        print_as = print_as_controls.controls()
         if charts:
             _figure(report, charts, stem, print_as)
         kinds = st.pills(
@@ -43,39 +41,11 @@ def actions(place, report: Report, state: tuple, charts: list[Chart]) -> None:
         st.caption(ZIP_WORDS)
 
 
-def _print_controls() -> Print:
-    """Width in print and resolution of a PNG."""
-    column = st.segmented_control(
-        "Figure width",
-        list(COLUMNS_MM),
-        default="single",
-        key=report_session.WIDTH_KEY,
-        format_func=lambda name: f"{name.capitalize()}, {COLUMNS_MM[name]:g}{THIN}mm",
-        required=True,
-    )
-    dpi = st.segmented_control(
-        "PNG resolution",
-        RESOLUTIONS_DPI,
-        default=RESOLUTIONS_DPI[0],
-        key=report_session.DPI_KEY,
-        format_func=lambda dpi: f"{dpi}{THIN}dpi",
-        required=True,
-    )
-    return Print(column, dpi)
-
-
 def _figure(report: Report, charts: list[Chart], stem: str, print_as: Print) -> None:
     titles = {chart.name: chart.full_title for chart in charts}
     name = st.selectbox("Figure", list(titles), format_func=titles.get, key=report_session.FIGURE_KEY)
     chart = next((c for c in charts if c.name == name), None)
-    for kind in FIGURE_FORMATS if chart else ():
-        st.download_button(
-            kind.upper(),
-            lambda kind=kind: chart_file(report, chart, kind, print_as),
-            f"{stem}-{chart.name}.{kind}",
-            MIME[kind],
-            key=f"figure_{kind}",
-            type="tertiary",
-            on_click="ignore",
-            width="stretch",
+    if chart:
+        print_as_controls.buttons(
+            f"{stem}-{chart.name}", lambda kind: chart_file(report, chart, kind, print_as), "figure"
         )

@@ -10,8 +10,6 @@ VALUE_KEY = "value"
 BESIDE_KEY = "beside"
 TAB_KEY = "report_tab"
 FIGURE_KEY = "report_figure"
-WIDTH_KEY = "figure_width"
-DPI_KEY = "figure_dpi"
 
 
 def beside() -> list[str]:

@@ -13,12 +13,13 @@ from echo2ecg_core.answers.search import Candidates, EcgHit, Hit, search_report
 from echo2ecg_core.ecg.record import EcgRecord
 from echo2ecg_core.figures.notation import THIN, grades_in_words, interval, number
 from echo2ecg_core.figures.tables import csv_of
+from echo2ecg_core.reports.folder import Print
 from echo2ecg_core.store.catalog import Catalog
 from echo2ecg_core.store.columns import rows_in
 from echo2ecg_core.store.model_registry import ModelCard
 from echo2ecg_core.store.snapshot import snapshot
 from echo2ecg_core.store.times import default_days
-from pages.ui import admin_gate, panels, resources, session
+from pages.ui import admin_gate, panels, print_as, resources, session
 from pages.ui.errors import sentence
 from pages.ui.studies import browse_session, reader_marks
 
@@ -77,7 +78,7 @@ def _typed(ids: np.ndarray, start: str | None) -> str | None:
     return typed or None
 
 
-def export_hits(place, prediction: Prediction, hits: list[Hit]) -> None:
+def export_hits(place, record: EcgRecord, prediction: Prediction, hits: list[Hit]) -> None:
     """Downloads of the hits: the terminal's document as JSON, one row a study as CSV; both name ECG and model."""
     report = search_report(prediction, hits)
     stem = PurePath(report["query"]["source"]).stem or "ecg"
@@ -107,6 +108,15 @@ def export_hits(place, prediction: Prediction, hits: list[Hit]) -> None:
                 type="tertiary",
                 on_click="ignore",
             )
+        st.caption("Figure: the ECG and the four nearest studies of others, at ED and ES")
+        chosen = print_as.controls()
+        print_as.buttons(f"{stem}-studies", lambda kind: _panel_file(record, prediction, kind, chosen), "panel")
+
+
+def _panel_file(record: EcgRecord, prediction: Prediction, kind: str, chosen: Print) -> bytes:
+    from echo2ecg_core.reports.paper_figures import retrieval_file
+
+    return retrieval_file(record, prediction, resources.workspace(), kind, chosen)
 
 
 def hits_csv(report: dict) -> str:
