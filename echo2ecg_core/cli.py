@@ -12,6 +12,7 @@ from typing import Annotated
 
 import typer
 
+from echo2ecg_core.cli_cohorts import cohorts, correct, corrections, table_one
 from echo2ecg_core.cli_models import models_app
 from echo2ecg_core.cli_upkeep import audit, backup, restore
 from echo2ecg_core.errors import Echo2ECGError
@@ -38,8 +39,9 @@ app = typer.Typer(
     help="Echo2ECG Explorer: from a 12-lead ECG to heart phenotypes and similar echo studies. Research use only.",
 )
 app.add_typer(models_app, name="models")
-for command in (audit, backup, restore):
+for command in (audit, backup, restore, correct, corrections, cohorts):
     app.command()(command)
+app.command("table-one")(table_one)
 
 
 def main() -> None:
@@ -289,52 +291,6 @@ def remove_data(
 
     removed = remove(existing_workspace(workspace), cohort=cohort, patient=patient, study=study, ecg=ecg)
     print_json(asdict(removed)) if as_json else print(removed.sentence())
-
-
-@app.command("correct")
-def correct_value(
-    value: Annotated[str, typer.Argument(help="NAME=VALUE, e.g. lvef=35, sex=female, view=A4C; nothing: not known.")],
-    patient: Annotated[str | None, typer.Option(help="Id of a patient, as the pages show it.")] = None,
-    study: Annotated[str | None, typer.Option(help="Id of a study.")] = None,
-    ecg: Annotated[str | None, typer.Option(help="Id of an ECG.")] = None,
-    clip: Annotated[str | None, typer.Option(help="Id of a clip.")] = None,
-    why: Annotated[str, typer.Option(help="The reason.")] = "",
-    who: Annotated[str, typer.Option(help="Who corrects it.")] = "local admin",
-    workspace: WorkspaceOption = None,
-    as_json: JsonOption = False,
-) -> None:
-    """Correct a label, sex, age, date or view; what stood there, who and when are kept."""
-    from echo2ecg_core.store.corrections import correct
-
-    named = [(k, i) for k, i in (("patient", patient), ("study", study), ("ecg", ecg), ("clip", clip)) if i]
-    name, sign, given = value.partition("=")
-    if len(named) != 1 or not sign:
-        raise Echo2ECGError(
-            "A correction is of one patient, study, ECG or clip.", "For example: correct --study S-1 lvef=35"
-        )
-    made = correct(existing_workspace(workspace), *named[0], name.strip(), given, who=who, why=why)
-    print_json(vars(made)) if as_json else print(f"{made.name} of {made.kind} {made.id}: {made.was} is {made.now} now.")
-
-
-@app.command("corrections")
-def list_corrections(
-    csv: Annotated[bool, typer.Option("--csv", help="Print a table, one row a correction.")] = False,
-    workspace: WorkspaceOption = None,
-    as_json: JsonOption = False,
-) -> None:
-    """List what was corrected, the latest first."""
-    from echo2ecg_core.figures.tables import csv_of
-    from echo2ecg_core.store.corrections import corrections
-
-    found = corrections(existing_workspace(workspace))
-    if csv:
-        print(csv_of(found), end="")
-    elif as_json:
-        print_json(found.to_dict("records"))
-    else:
-        for row in found.itertuples():
-            what = f"{row.name} of {row.kind} {row.id}, {row.was} is {row.now} now."
-            print(f"{row.made_at[:10]} {row.who}: {what} {row.why}".rstrip())
 
 
 @app.command()

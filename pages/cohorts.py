@@ -2,10 +2,19 @@
 
 import streamlit as st
 
-from pages.ui.cohorts import cohort_session, correcting, distributions, lists, looked_up, missing, patient_panel
+from pages.ui.cohorts import (
+    cohort_session,
+    comparing,
+    correcting,
+    distributions,
+    lists,
+    looked_up,
+    missing,
+    patient_panel,
+)
 from pages.ui.errors import errors_in_words
 
-TABS = ("Distributions", "Missing and passed over", "Corrections")
+TABS = ("Distributions", "Compare two", "Missing and passed over", "Corrections")
 
 found = looked_up.cohorts()
 actions = lists.head(found)
@@ -27,6 +36,7 @@ with actions, errors_in_words():
 tabs = st.container(key="cohort_tabs").tabs(TABS, key=cohort_session.TAB_KEY, on_change="rerun", bind="query-params")
 draw = {
     "Distributions": lambda: distributions.table(cohort),
+    "Compare two": lambda: comparing.compare(cohort, [c.name for c in found]),
     "Missing and passed over": lambda: missing.tables(cohort),
     "Corrections": correcting.history,
 }

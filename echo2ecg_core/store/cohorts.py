@@ -126,7 +126,7 @@ def cohorts(workspace: Workspace) -> list[Cohort]:
 def missing(workspace: Workspace, cohort: str) -> dict[str, int]:
     """How many patients, studies, ECGs or clips of a cohort lack what: key of `LACKS` -> count."""
     with workspace.connect() as db:
-        rows = _rows_of(db, cohort)
+        rows = rows_of(db, cohort)
         return {
             key: _one(db, f"SELECT count(*) FROM ({rows[table]}) x WHERE {lacking}", cohort)
             for key, (_, table, lacking) in LACKS.items()
@@ -148,7 +148,7 @@ def patients(
         Table patient_id, sex, split, studies, ecgs, lvef (the last measured); and how many there are in all.
     """
     with workspace.connect() as db:
-        rows = _rows_of(db, cohort)
+        rows = rows_of(db, cohort)
         where, values = ["true"], {"cohort": cohort, "sought": sought, "first": first, "most": most}
         if lacking:
             _, table, lacks = LACKS[lacking]
@@ -218,7 +218,7 @@ def patient(workspace: Workspace, patient_id: str) -> PatientRow:
 def distributions(workspace: Workspace, cohort: str) -> list[Distribution]:
     """The distribution of every phenotype that was measured in a cohort, in the order of the phenotype table."""
     with workspace.connect() as db:
-        rows = _rows_of(db, cohort)
+        rows = rows_of(db, cohort)
         labels = (
             f"SELECT l.name, l.value, p.sex FROM ({rows['studies']}) s JOIN patients p USING (patient_id)"
             " JOIN phenotypes l USING (study_id)"
@@ -236,7 +236,7 @@ def distributions(workspace: Workspace, cohort: str) -> list[Distribution]:
     return [_distribution(name, counts[name], sums[name], values[name]) for name in PHENOTYPES if name in counts]
 
 
-def _rows_of(db: sqlite3.Connection, cohort: str) -> dict[str, str]:
+def rows_of(db: sqlite3.Connection, cohort: str) -> dict[str, str]:
     """Queries for the patients, studies, ECGs and clips (with their patient_id) of a cohort named by :cohort."""
     if db.execute("SELECT 1 FROM kept_cohorts WHERE name = ?", (cohort,)).fetchone():
         member = (
@@ -257,7 +257,7 @@ def _rows_of(db: sqlite3.Connection, cohort: str) -> dict[str, str]:
 
 
 def _counted(db: sqlite3.Connection, name: str, synthetic: bool | None, told: str = "") -> Cohort:
-    rows = _rows_of(db, name)
+    rows = rows_of(db, name)
     numbers = {table: _one(db, f"SELECT count(*) FROM ({sql})", name) for table, sql in rows.items()}
     labels = _one(db, f"SELECT count(*) FROM ({rows['studies']}) JOIN phenotypes USING (study_id)", name)
     damaged = (_one(db, f"SELECT count(*) FROM ({rows[t]}) x WHERE {_SET_ASIDE}", name) for t in ("ecgs", "clips"))

@@ -163,3 +163,12 @@ def test_a_kept_cohort_is_told_apart_and_can_be_forgotten_without_losing_anythin
     assert "Take this cohort out" not in labels(page)
     page.button(key="forget_cohort").click().run()
     assert kept_cohorts.names(place) == ["north", "small"] and Catalog(place).counts()["ecgs"] == 15
+
+
+def test_two_cohorts_stand_side_by_side_with_effect_sizes_and_files(place, admin):
+    page = opened(cohort="small", tab="Compare two")
+    told = words(page)
+    assert not page.exception and "small (n = 15)" in told and "north (n = 1)" in told
+    assert "Left ventricular" not in told and "LV ejection fraction, %" in told and "Simulated hearts" in told
+    assert "0 values above" not in told and "15 values above, 1 below" in told
+    assert {"LaTeX", "XLSX", "CSV"} <= {b.proto.label for b in page.get("download_button")}

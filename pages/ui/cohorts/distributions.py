@@ -49,8 +49,7 @@ def _row(d: Distribution) -> str:
 
 def histogram(d: Distribution, p: Phenotype) -> str:
     """Bars over the axis of the phenotype, the reference ranges as grey boxes behind them."""
-    most = max(d.counts) or 1
-    bars = "".join(f"<i style='height:{100 * n / most:.1f}%'></i>" for n in d.counts)
+    bars = _bars(d, max(d.counts) / d.n)
     words = f"{p.label}: {d.n} values, half of them {measured_range(p, d.q1, d.q3)} {p.unit}".strip()
     ends = (
         f"<span>{GRADES[0]}</span><span>{GRADES[-1]}</span>"
@@ -61,6 +60,21 @@ def histogram(d: Distribution, p: Phenotype) -> str:
         f"<div class='e2e-hist' role='img' aria-label='{escape(words, quote=True)}'>"
         f"<div class='bars'>{''.join(_boxes(p))}{bars}</div><div class='ends'>{ends}</div></div>"
     )
+
+
+def pair(first: Distribution | None, second: Distribution | None, p: Phenotype) -> str:
+    """Two cohorts over one axis, the first upwards, the second downwards; heights are shares of each."""
+    most = max(max(d.counts) / d.n for d in (first, second) if d)
+    sides = "".join(
+        f"<div class='bars {side}'>{''.join(_boxes(p))}{_bars(d, most) if d else ''}</div>"
+        for side, d in (("up", first), ("down", second))
+    )
+    words = f"{p.label}: {first.n if first else 0} values above, {second.n if second else 0} below"
+    return f"<div class='e2e-hist pair' role='img' aria-label='{escape(words, quote=True)}'>{sides}</div>"
+
+
+def _bars(d: Distribution, most: float) -> str:
+    return "".join(f"<i style='height:{100 * n / d.n / most:.1f}%'></i>" for n in d.counts)
 
 
 def _boxes(p: Phenotype) -> list[str]:

@@ -3,6 +3,7 @@
 import streamlit as st
 
 from echo2ecg_core.intake.archives import passed_over as passed_over_files
+from echo2ecg_core.reports.table_one import Comparison, compare_cohorts
 from echo2ecg_core.store import cohorts as numbers
 from echo2ecg_core.store.database import Workspace
 from pages.ui import resources
@@ -51,6 +52,16 @@ def _distributions(folder: str, version: int, cohort: str) -> list[numbers.Distr
 def distributions(cohort: str) -> list[numbers.Distribution]:
     """The distribution of every measured phenotype of a cohort."""
     return _distributions(*_state(), cohort)
+
+
+@st.cache_data(max_entries=16, show_spinner=False)
+def _comparison(folder: str, version: int, first: str, second: str) -> Comparison:
+    return compare_cohorts(Workspace(folder), first, second)
+
+
+def comparison(first: str, second: str) -> Comparison:
+    """Two cohorts side by side."""
+    return _comparison(*_state(), first, second)
 
 
 @st.cache_data(max_entries=4, show_spinner=False)

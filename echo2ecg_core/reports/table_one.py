@@ -1,0 +1,207 @@
+"""Two cohorts side by side, as the first table of a paper: who they are, how far they lie apart, what is missing.
+
+One value a patient, that of the first study that has one. Means with standard deviations and standardised mean
+differences; counts with risk differences in percentage points; no p values, which a large cohort makes small of itself.
+"""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from echo2ecg_core.errors import StoreError
+from echo2ecg_core.evaluation.effect_sizes import Effect, risk_difference, standardised_mean_difference
+from echo2ecg_core.figures.export import RESEARCH_ONLY
+from echo2ecg_core.figures.latex import latex, latex_document, table_latex
+from echo2ecg_core.figures.notation import MINUS, MISSING, THIN, interval, number
+from echo2ecg_core.figures.tables import Cell, Column, Table, table_csv, table_xlsx, text_cell
+from echo2ecg_core.phenotypes import PHENOTYPES, disease_words
+from echo2ecg_core.store.characteristics import REDUCED, Numbers, Share, characteristics, shared_patients
+from echo2ecg_core.store.cohorts import Cohort, cohorts
+from echo2ecg_core.store.database import Workspace
+from echo2ecg_core.version import program_version
+
+LABELS = {
+    "female": "Women",
+    "age_years": "Age, years",
+    "af": "Atrial fibrillation",
+    "lbbb": "Left bundle branch block",
+    "rbbb": "Right bundle branch block",
+    REDUCED: disease_words("lvef"),
+}
+NAME = "table-1"
+MEAN, SHARE = "mean and SD, standardised mean difference", "count and share, risk difference"
+
+
+@dataclass(frozen=True)
+class Row:
+    """One characteristic of both cohorts; None where nothing is known of one."""
+
+    name: str
+    label: str
+    decimals: int
+    first: Numbers | Share | None
+    second: Numbers | Share | None
+    effect: Effect
+
+    @property
+    def is_share(self) -> bool:
+        """True of a count with its share, False of a mean with its standard deviation."""
+        return isinstance(self.first or self.second, Share)
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Two cohorts side by side; `shared` patients are in both."""
+
+    first: Cohort
+    second: Cohort
+    shared: int
+    rows: tuple[Row, ...]
+
+    @property
+    def synthetic(self) -> bool:
+        """True where either holds simulated hearts."""
+        return self.first.synthetic or self.second.synthetic
+
+    def notes(self) -> list[str]:
+        """What a reader has to know beside the numbers."""
+        told = [
+            "One value a patient, of the first study that has one. Differences are first minus second: of means "
+            "standardised, of counts in percentage points."
+        ]
+        if self.shared:
+            told.append(
+                f"{self.shared:,} patients are in both cohorts; the intervals take the two for different people."
+            )
+        if self.synthetic:
+            told.append("Simulated hearts are among them: these numbers say nothing about real patients.")
+        return told
+
+
+def compare_cohorts(workspace: Workspace, first: str, second: str) -> Comparison:
+    """Two cohorts, that came in or were kept, by name.
+
+    Raises:
+        StoreError: there is no such cohort, or both are the same.
+    """
+    known = {cohort.name: cohort for cohort in cohorts(workspace)}
+    if unknown := [name for name in (first, second) if name not in known]:
+        raise StoreError(
+            f"There is no cohort {', '.join(map(repr, unknown))} in this workspace; known: "
+            f"{', '.join(known) or 'none'}.",
+            "Name two of these.",
+        )
+    if first == second:
+        raise StoreError("A cohort is not compared with itself.", "Name two cohorts.")
+    one, other = (characteristics(workspace, name) for name in (first, second))
+    names = [name for name in (*LABELS, *PHENOTYPES) if name in one or name in other]
+    rows = tuple(_row(name, one.get(name), other.get(name)) for name in names)
+    return Comparison(known[first], known[second], shared_patients(workspace, first, second), rows)
+
+
+def _row(name: str, first: Numbers | Share | None, second: Numbers | Share | None) -> Row:
+    phenotype = PHENOTYPES.get(name)
+    label = LABELS.get(name, "")
+    if phenotype is not None:
+        words = "moderate or worse" if phenotype.kind == "grade" else phenotype.unit
+        label = f"{phenotype.label}, {words}" if words else phenotype.label
+    decimals = 1 if phenotype is None or not phenotype.decimals else 2
+    return Row(name, label, decimals, first, second, _effect(first, second))
+
+
+def _effect(first: Numbers | Share | None, second: Numbers | Share | None) -> Effect:
+    if isinstance(first, Share) and isinstance(second, Share):
+        return risk_difference(first.count, first.n, second.count, second.n)
+    if isinstance(first, Numbers) and isinstance(second, Numbers):
+        return standardised_mean_difference(first.n, first.mean, first.sd, second.n, second.mean, second.sd)
+    return Effect(float("nan"), float("nan"), float("nan"))
+
+
+def table_one(found: Comparison) -> Table:
+    """The comparison as a table for page, paper and spreadsheet."""
+    sides = (found.first, found.second)
+    columns = (
+        Column("Characteristic", "characteristic"),
+        Column("Told as", "told_as", printed=False),
+        *(
+            Column(f"{side.name} (n = {side.patients:,})", place, True, ("", "_sd_or_share", "_known"))
+            for side, place in zip(sides, ("first", "second"), strict=True)
+        ),
+        Column("Difference (95 % interval)", "difference", True, ("", "_low", "_high")),
+        Column("Missing", "missing", True, ("_first", "_second")),
+    )
+    kind = "Simulated hearts. " if found.synthetic else ""
+    caption = f"{kind}Characteristics of the cohorts {found.first.name} and {found.second.name}"
+    counts = tuple(_counts(words, getattr(sides[0], name), getattr(sides[1], name)) for words, name in
+                   (("ECGs", "ecgs"), ("Echo studies", "studies")))  # fmt: skip
+    return Table(NAME, caption, columns, counts + tuple(_cells(row, sides) for row in found.rows))
+
+
+def _counts(words: str, first: int, second: int) -> tuple[Cell, ...]:
+    return (
+        text_cell(words),
+        text_cell("count"),
+        *(Cell(f"{n:,}", (n, None, None)) for n in (first, second)),
+        Cell("", (None, None, None)),
+        Cell("", (None, None)),
+    )
+
+
+def _cells(row: Row, sides: tuple[Cohort, Cohort]) -> tuple[Cell, ...]:
+    missing = [
+        side.patients - (told.n if told else 0) for side, told in zip(sides, (row.first, row.second), strict=True)
+    ]
+    return (
+        text_cell(row.label),
+        text_cell(SHARE if row.is_share else MEAN),
+        _side(row.first, row.decimals),
+        _side(row.second, row.decimals),
+        _difference(row),
+        Cell(" / ".join(f"{n:,}" for n in missing), tuple(missing)),
+    )
+
+
+def _side(told: Numbers | Share | None, decimals: int) -> Cell:
+    if told is None:
+        return Cell(MISSING, (None, None, 0))
+    if isinstance(told, Share):
+        share = told.count / told.n
+        return Cell(f"{told.count:,} ({100 * share:.0f}{THIN}%)", (told.count, share, told.n))
+    spread = f" ± {number(told.sd, decimals)}" if told.n > 1 else ""
+    return Cell(f"{number(told.mean, decimals)}{spread}", (told.mean, told.sd, told.n))
+
+
+def _difference(row: Row) -> Cell:
+    e = row.effect
+    if e.value != e.value:
+        return Cell(MISSING, (None, None, None))
+    factor, decimals, unit = (100, 1, f"{THIN}pp") if row.is_share else (1, 2, "")
+    value = number(factor * e.value, decimals)
+    sign = "" if value.startswith(MINUS) or float(value) == 0 else "+"
+    ends = interval(factor * e.low, factor * e.high, decimals)
+    return Cell(f"{sign}{value}{unit} ({ends})", (e.value, e.low, e.high))
+
+
+def table_files(found: Comparison, workspace_name: str) -> dict[str, bytes]:
+    """File name -> content: CSV, XLSX, LaTeX and a document that prints it."""
+    table = table_one(found)
+    lines = provenance(found, workspace_name)
+    comment = "\n".join(f"% {name}: {latex(value)}" for name, value in lines)
+    notes = "\n".join(latex(note) for note in found.notes())
+    return {
+        f"{NAME}.csv": table_csv(table).encode(),
+        f"{NAME}.xlsx": table_xlsx(table, lines),
+        f"{NAME}.tex": f"{comment}\n{table_latex(table)}{{\\footnotesize {notes}\\par}}\n".encode(),
+        f"{NAME}-document.tex": latex_document([NAME], RESEARCH_ONLY).encode(),
+    }
+
+
+def provenance(found: Comparison, workspace_name: str) -> list[tuple[str, str]]:
+    """Where the numbers come from, by name."""
+    return [
+        ("Workspace", workspace_name),
+        ("Cohorts", f"{found.first.name}; {found.second.name}"),
+        ("Hearts", "simulated hearts among them" if found.synthetic else "as they were imported"),
+        ("Made", f"{datetime.now(UTC):%Y-%m-%d}, program version {program_version()}"),
+        ("Notes", " ".join(found.notes())),
+        ("Use", RESEARCH_ONLY),
+    ]

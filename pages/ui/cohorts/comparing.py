@@ -1,0 +1,83 @@
+"""Two cohorts side by side: Table 1 of a paper with effect sizes, both distributions over one axis, and the files."""
+
+from dataclasses import replace
+from html import escape
+
+import streamlit as st
+
+from echo2ecg_core.figures.tables import Table, table_html
+from echo2ecg_core.phenotypes import PHENOTYPES
+from echo2ecg_core.reports.table_one import Comparison, table_files, table_one
+from pages.ui import admin_gate, panels, resources
+from pages.ui.cohorts import cohort_session, looked_up
+from pages.ui.cohorts.distributions import pair
+from pages.ui.errors import plain
+
+XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
+KINDS = {
+    "LaTeX": ("table-1.tex", "application/x-tex"),
+    "XLSX": ("table-1.xlsx", XLSX),
+    "CSV": ("table-1.csv", "text/csv"),
+}
+
+
+def compare(cohort: str, names: list[str]) -> None:
+    """Whom with, then the table, the files and the distributions."""
+    others = [name for name in names if name != cohort]
+    if not others:
+        st.caption("There is one cohort. Import another one, or keep a selection of the map under a name.")
+        return
+    with st.container(key="compare_controls", horizontal=True, gap="small", vertical_alignment="center"):
+        st.html(f"<span class='muted'>{escape(cohort)} beside</span>", width="content")
+        other = st.selectbox(
+            "The other cohort", others, key=cohort_session.OTHER_KEY, label_visibility="collapsed", width=260
+        )
+        found = looked_up.comparison(cohort, other)
+        st.space("stretch")
+        _downloads(found)
+    if found.synthetic:
+        st.badge("Synthetic", icon=":material/deployed_code:", help="Simulated hearts are among them.")
+    st.html(panels.scrolling(table_html(_shown(table_one(found))), "Two cohorts side by side"))
+    st.caption(plain(" ".join(found.notes())))
+    _distributions(cohort, other)
+
+
+def _shown(table: Table) -> Table:
+    """The table without the columns that only a file has."""
+    shown = [i for i, column in enumerate(table.columns) if column.printed]
+    rows = tuple(tuple(row[i] for i in shown) for row in table.rows)
+    return replace(table, columns=tuple(table.columns[i] for i in shown), rows=rows)
+
+
+def _downloads(found: Comparison) -> None:
+    if not admin_gate.allows("export a cohort"):
+        return
+    place = resources.workspace()
+    for label, (file, mime) in KINDS.items():
+        st.download_button(
+            label,
+            admin_gate.exporting(
+                lambda file=file: table_files(found, resources.workspace_name())[file], "table of two cohorts", place
+            ),
+            file,
+            mime,
+            icon=":material/download:",
+            type="tertiary",
+            on_click="ignore",
+            key=f"table_one_{label.lower()}",
+        )
+
+
+def _distributions(cohort: str, other: str) -> None:
+    first, second = ({d.name: d for d in looked_up.distributions(name)} for name in (cohort, other))
+    cells = "".join(
+        f"<figure><figcaption><b>{escape(p.short)}</b> {escape(p.unit)}</figcaption>"
+        f"{pair(first.get(name), second.get(name), p)}</figure>"
+        for name, p in PHENOTYPES.items()
+        if name in first or name in second
+    )
+    st.html(f"<h2 class='e2e-section'>Distributions</h2><div class='e2e-pairs'>{cells}</div>")
+    st.caption(
+        f"A value a study, as shares of each cohort: {plain(cohort)} upwards, {plain(other)} downwards. Grey: the "
+        "reference range."
+    )
