@@ -4,10 +4,13 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 DOCS := .venv-docs
+DEPLOY := .venv-deploy
+LOCK = $(DEPLOY)/bin/uv pip compile --quiet --generate-hashes --python-version 3.11 --python-platform x86_64-manylinux_2_34 \
+	--no-emit-index-url --no-emit-find-links --no-annotate --no-header
 PORT ?= 8501
 PYTEST := $(BIN)/python -m pytest -n 2 --dist worksteal
 
-.PHONY: app test test-fast endurance demo lint docs notebooks clean
+.PHONY: app test test-fast endurance demo lint docs notebooks lock sbom clean
 
 app: $(VENV)/ready
 	$(BIN)/streamlit run app.py --server.port $(PORT)
@@ -38,11 +41,29 @@ docs: $(DOCS)/ready
 notebooks: $(VENV)/ready
 	PYTHONPATH=$(CURDIR) $(BIN)/python -m pytest --nbmake --nbmake-timeout=600 examples
 
+# The locks of deploy/: what the app needs (not the tests), each file by its hash. TORCH_WHEELS: where PyTorch's CPU wheels lie.
+lock: $(DEPLOY)/ready
+	sed '/^# --- tests/,$$d' requirements.txt > $(DEPLOY)/cuda.in
+	sed 's/^torch==[0-9.]*/&+cpu/' $(DEPLOY)/cuda.in > $(DEPLOY)/cpu.in
+	$(LOCK) $(DEPLOY)/cuda.in -o deploy/requirements.cuda.lock
+	$(LOCK) $(DEPLOY)/cpu.in --find-links $(TORCH_WHEELS) -o deploy/requirements.cpu.lock
+
+# Bill of materials (CycloneDX) and licences of what is installed here.
+sbom: $(VENV)/ready $(DEPLOY)/ready
+	mkdir -p dist
+	$(DEPLOY)/bin/cyclonedx-py environment --output-format JSON --output-file dist/sbom.cdx.json $(BIN)/python
+	$(BIN)/python deploy/licences.py --out dist/licences.csv
+
 $(VENV)/ready: requirements.txt
 	@$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(0 if v >= (3, 11) else f"Python 3.11 or newer is needed, found {v.major}.{v.minor}. Install it, or name another: make PYTHON=python3.12 app")'
 	@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null || { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && apt-get update -qq && apt-get install -y -qq python3-venv; } || { echo "Python's venv module is missing. On Debian: apt-get install python3-venv"; exit 1; }
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --disable-pip-version-check -r requirements.txt
+	@touch $@
+
+$(DEPLOY)/ready: requirements-deploy.txt
+	$(PYTHON) -m venv $(DEPLOY)
+	$(DEPLOY)/bin/pip install --quiet --disable-pip-version-check -r requirements-deploy.txt
 	@touch $@
 
 $(DOCS)/ready: requirements-docs.txt
@@ -51,4 +72,4 @@ $(DOCS)/ready: requirements-docs.txt
 	@touch $@
 
 clean:
-	rm -rf $(VENV) $(DOCS) site workspace runs
+	rm -rf $(VENV) $(DOCS) $(DEPLOY) site workspace runs
