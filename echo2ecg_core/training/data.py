@@ -184,7 +184,7 @@ def workspace_data(
                 "Import an archive and run `embed` first.",
             )
         clip_data = vectors.rows(list(clips.clip_id)).astype(np.float32)
-    signals, lengths = _cleaned(catalog, ecgs, spec, folder, progress)
+    signals, lengths = cleaned_ecgs(catalog, ecgs, spec, folder, progress)
     kept = lengths > 0
     view = clips.view.map({name: i for i, name in enumerate(VIEWS)}).fillna(-1).astype(int)
     return TrainingData(
@@ -213,7 +213,7 @@ def visits(workspace: Workspace, cohort: str = "") -> tuple[pd.DataFrame, pd.Dat
     return ecgs, studies
 
 
-def _cleaned(
+def cleaned_ecgs(
     catalog: Catalog, ecgs: pd.DataFrame, spec: EcgInputSpec, folder: Path, progress: Progress
 ) -> tuple[np.ndarray, np.ndarray]:
     """Cleaned ECGs one after another as a memory map (kept, 12, t), zeros behind the end of each, and how many samples
@@ -232,11 +232,16 @@ def _cleaned(
                 matrix[(lengths > 0).sum() - 1, :, : lengths[i]] = signal
             progress((i + 1) / len(ecgs), f"Cleaning ECGs: {i + 1:,} of {len(ecgs):,}")
         matrix.flush()
-        buffer = io.BytesIO()
-        np.save(buffer, lengths)
-        write_atomically(told, buffer.getvalue())
+        write_atomically(told, npy_bytes(lengths))
     lengths = np.load(told)
     return np.load(file, mmap_mode="r")[: (lengths > 0).sum()], lengths
+
+
+def npy_bytes(array: np.ndarray) -> bytes:
+    """An array as the contents of an .npy file."""
+    buffer = io.BytesIO()
+    np.save(buffer, array)
+    return buffer.getvalue()
 
 
 def fills_a_window(ecgs: pd.DataFrame, spec: EcgInputSpec) -> pd.Series:

@@ -107,6 +107,7 @@ def _manifest(
         "run": asdict(settings.run),
         "within_days": settings.within_days,
         "start_from": settings.start_from,
+        **({"unlabelled": settings.unlabelled} if settings.unlabelled else {}),
         **({} if settings.start_from == "random" else {"started_from": _origin(workspace, settings.start_from)}),
         "clip_encoder": None if settings.run.objective == "masked" else settings.clip_encoder,
         "training_minutes": _minutes(folder),

@@ -21,6 +21,7 @@ from echo2ecg_core.training.data import MOST_S, fills_a_window, visits
 from echo2ecg_core.training.frozen_clip_encoder import clip_encoder_card
 from echo2ecg_core.training.pairs import find_pairs
 from echo2ecg_core.training.settings import TrainingSettings, training_settings
+from echo2ecg_core.training.unlabelled import count_unlabelled
 
 PLANNED = 400  # patients of a phantom cohort that a plan looks at
 TIMINGS_FILE = "timings.json"  # of a run: phase -> seconds for one ECG (of preparing and readouts), as measured
@@ -83,6 +84,11 @@ def plan_training(workspace: Workspace, preset: str, overrides: Mapping | None =
         _phantom_visits(settings) if settings.patients else _workspace_visits(workspace, settings)
     )
     counts = {split: _count(ecgs, studies, split, settings, each) for split in ("train", "validation")}
+    added = dict.fromkeys(counts, 0)
+    if settings.unlabelled:
+        added = {s: count_unlabelled(workspace, settings.unlabelled, s, settings.spec.ecg_input) for s in counts}
+        counts = {split: (pairs + added[split], patients) for split, (pairs, patients) in counts.items()}
+        notes += (f"{added['train']:,} ECGs without labels are learnt from as well ({settings.unlabelled}).",)
     n = counts["train"][0] if run.epoch_of == "pairs" else counts["train"][1]
     steps = n // (min(run.batch_size, n) * run.accumulate) * run.epochs
     if steps == 0:
@@ -93,7 +99,7 @@ def plan_training(workspace: Workspace, preset: str, overrides: Mapping | None =
     if not settings.patients and (why := why_no_readouts(ecgs, studies, settings.within_days)):
         notes += (why,)
     bodies = settings.bodies if settings.patients else 0
-    n_ecgs = round(each * (1 + bodies) * len(ecgs))
+    n_ecgs = round(each * (1 + bodies) * len(ecgs)) + sum(added.values())
     phases, measured = _phases(workspace, settings, n, n_ecgs)
     if not measured:
         notes += ("The time is that of two CPU cores; the first run on this machine corrects it.",)

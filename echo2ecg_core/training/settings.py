@@ -31,6 +31,8 @@ class TrainingSettings:
         bodies: In how many other bodies each training patient's ECGs are simulated too.
         cohort_seed: Of the phantom cohort.
         cohort: Learn from the ECGs of this cohort of the workspace only, one that came in or a kept one; "": all.
+        unlabelled: More ECGs for an objective that reads no echo: cohorts of the workspace, `deepfake:N`
+            (unlabelled.py).
     """
 
     preset: str
@@ -44,6 +46,7 @@ class TrainingSettings:
     bodies: int = 0
     cohort_seed: int = 0
     cohort: str = ""
+    unlabelled: str = ""
 
 
 MILD = AugmentationSpec(gain_std=0.1, time_flip_probability=0.0, sign_flip_probability=0.0, jitter_strength=0.3)
@@ -80,6 +83,7 @@ OWN_KEYS = (
     "bodies",
     "cohort_seed",
     "cohort",
+    "unlabelled",
 )
 KEYS = (*RUN_KEYS, *SPEC_KEYS, *OWN_KEYS)
 
@@ -101,6 +105,16 @@ def training_settings(preset: str, overrides: Mapping[str, object] | None = None
     settings = TRAINING_PRESETS[preset]
     for key, value in (overrides or {}).items():
         settings = _with(settings, key, value)
+    if settings.unlabelled and settings.run.objective != "masked":
+        raise Echo2ECGError(
+            f"unlabelled={settings.unlabelled}: ECGs without labels are learnt from by masking only.",
+            "Add objective=masked; an alignment with echo studies may then start from that model (start_from=ID).",
+        )
+    if settings.unlabelled and not settings.patients:
+        raise Echo2ECGError(
+            f"unlabelled={settings.unlabelled}: with patients=0 every ECG of the workspace is learnt from already.",
+            "Leave it out, or set patients to a simulated cohort that they are added to.",
+        )
     return settings
 
 

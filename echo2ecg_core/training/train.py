@@ -65,6 +65,11 @@ def run_training(
         began = time.monotonic()
         clip_encoder, settings = _clip_encoder(workspace, settings, folder, part(progress, 0, prepared / 3))
         data = _data(workspace, settings, clip_encoder, folder, part(progress, prepared / 3, prepared))
+        if settings.unlabelled:
+            from echo2ecg_core.training.unlabelled import with_unlabelled
+
+            spec, prepared_ecgs = settings.spec.ecg_input, prepared_folder(workspace)
+            data = with_unlabelled(data, workspace, settings.unlabelled, spec, prepared_ecgs, progress=silent)
     seconds_preparing = time.monotonic() - began
     train, validation = (pairs_of(data, split, settings) for split in ("train", "validation"))
     start_from = _start(workspace, settings)
