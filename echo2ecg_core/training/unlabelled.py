@@ -40,7 +40,8 @@ def with_unlabelled(
     Args:
         data: What is learnt from already.
         workspace: Holds the cohorts.
-        sources: Names of cohorts, those that came in and kept ones, and `deepfake:N`, with commas between; test patients of a cohort stay unseen.
+        sources: Names of cohorts, those that came in and kept ones, and `deepfake:N`, with commas between; test
+            patients of a cohort stay unseen.
         spec: How ECGs are prepared.
         folder: Of the prepared ECGs.
         progress: Told the share that is done.

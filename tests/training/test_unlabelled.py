@@ -9,7 +9,6 @@ import pytest
 from echo2ecg_core.ecg.measure import measure_signal
 from echo2ecg_core.errors import Echo2ECGError
 from echo2ecg_core.models.specs import PRESETS
-from echo2ecg_core.store.catalog import Catalog
 from echo2ecg_core.store.model_registry import ModelRegistry
 from echo2ecg_core.store.paths import run_folder
 from echo2ecg_core.training.data import TrainingData
@@ -17,7 +16,7 @@ from echo2ecg_core.training.plan import plan_training
 from echo2ecg_core.training.settings import training_settings
 from echo2ecg_core.training.train import run_training
 from echo2ecg_core.training.unlabelled import count_unlabelled, twelve_leads, with_unlabelled
-from tests.training.test_kept_trainings import WINDOW_S, ecgs_alone, split_of
+from tests.training.test_kept_trainings import ecgs_alone, split_of
 
 SPEC = PRESETS["demo"].ecg_input
 COHORT = "ECG archive"  # E-001 is shorter than a window
