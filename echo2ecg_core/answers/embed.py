@@ -19,7 +19,7 @@ import pandas as pd
 from echo2ecg_core.answers import inputs
 from echo2ecg_core.answers.loaded_model import LoadedModel, ecg_tensors, input_text, load_model, spec_of
 from echo2ecg_core.answers.readiness import readiness
-from echo2ecg_core.echo.clip import VIEWS
+from echo2ecg_core.echo.clip import SURE, VIEWS
 from echo2ecg_core.errors import ModelError, StoreError
 from echo2ecg_core.models.devices import this_process
 from echo2ecg_core.progress import Progress, part, silent
@@ -268,9 +268,14 @@ def _stacked(together: list[tuple[str, np.ndarray]]) -> tuple[list[str], np.ndar
     return [id for id, _ in together], np.stack([found for _, found in together])
 
 
-def _unnamed(known: pd.Series, ids: list[str], views: np.ndarray) -> dict[str, tuple[str, float]]:
-    """View and confidence, from probabilities (b, 11), of those clips that came without a view."""
-    return {i: (list(VIEWS)[p.argmax()], float(p.max())) for i, p in zip(ids, views, strict=True) if known[i] is None}
+def _unnamed(known: pd.Series, ids: list[str], views: np.ndarray) -> dict[str, tuple[str | None, float]]:
+    """View and confidence, from probabilities (b, 11), of those clips that came without a view; None where the
+    likeliest one is not likely."""
+    return {
+        i: (list(VIEWS)[p.argmax()] if p.max() >= SURE else None, float(p.max()))
+        for i, p in zip(ids, views, strict=True)
+        if known[i] is None
+    }
 
 
 def embed_studies(workspace: Workspace, model: LoadedModel) -> None:

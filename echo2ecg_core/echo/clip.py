@@ -23,6 +23,8 @@ VIEWS: dict[str, str] = {
     "Subcostal": "Subcostal",
 }
 
+SURE = 0.5  # probability below which a view that a classifier names counts as not known: any other is as likely
+
 
 @dataclass(frozen=True, eq=False)
 class EchoClip:
@@ -35,7 +37,8 @@ class EchoClip:
         format: "DICOM", "AVI", "MP4", "GIF", "phantom", ...
         source: File name without its folder.
         view: A key of VIEWS, or None while unknown.
-        view_confidence: Probability of `view`, 0 to 1, or None.
+        view_confidence: Probability of the view that a classifier found likeliest, 0 to 1, or None; below SURE `view`
+            is None.
         spacing_mm: Size of a square pixel in millimetres, or None where the file does not say.
         r_wave_times_s: Times of the R waves, in seconds after the first frame.
         synthetic: True when the clip shows a simulated heart.

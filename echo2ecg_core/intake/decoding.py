@@ -20,6 +20,8 @@ from echo2ecg_core.settings import settings
 from echo2ecg_core.store.database import Workspace
 from echo2ecg_core.store.new_rows import NewClip, NewEcg, StoredClip, StoredEcg, stored_clips, stored_ecgs
 
+VIEW_GIVEN = "The view was given by the data set."
+
 
 def in_processes(work: Callable, pieces: Iterable) -> Generator:
     """What `work` makes of every piece of an import, in order, in as many processes as this machine is told to use."""
@@ -36,6 +38,14 @@ class Refused:
 
 
 @dataclass(frozen=True)
+class AlreadyHere:
+    """A clip that is in the catalog, and the view that the data set gives it."""
+
+    clip_id: str
+    view: str | None
+
+
+@dataclass(frozen=True)
 class EcgToRead:
     """An ECG of a plan, and what the catalog calls it, its patient and the study whose labels it carries."""
 
@@ -47,12 +57,12 @@ class EcgToRead:
 
 @dataclass(frozen=True)
 class ClipToRead:
-    """A clip of a plan, what the catalog calls its study, the hashes of the files of that study that are here, and of
-    those that wait for a person or were discarded, with that in words."""
+    """A clip of a plan, what the catalog calls its study, and by the hash of their file the clips of that study that
+    are here, and those that wait for a person or were discarded, with that in words."""
 
     planned: PlannedClip
     study_id: str
-    known: frozenset[str]
+    known: Mapping[str, str]
     settled: Mapping[str, str]
 
 
@@ -93,8 +103,8 @@ def _record(ecg: PlannedEcg) -> EcgRecord:
     return read_ecg(ecg.path, sampling_rate_hz=ecg.sampling_rate_hz, unit=ecg.unit, lead_order=ecg.lead_order)
 
 
-def read_clip_file(folder: Path, synthetic: bool, wanted: ClipToRead) -> StoredClip | PutAside | Refused | None:
-    """A clip made playable and kept in the workspace; None for one that is here, or why not.
+def read_clip_file(folder: Path, synthetic: bool, wanted: ClipToRead) -> StoredClip | AlreadyHere | PutAside | Refused:
+    """A clip made playable and kept in the workspace, one that is here already, or why not.
 
     Of real patients everything outside the sector is blacked out first, and one whose sector cannot be told surely is
     put aside for a person.
@@ -112,7 +122,7 @@ def read_clip_file(folder: Path, synthetic: bool, wanted: ClipToRead) -> StoredC
     try:
         file_hash = _hash_of(planned.path)
         if file_hash in wanted.known:
-            return None
+            return AlreadyHere(wanted.known[file_hash], planned.view)
         if file_hash in wanted.settled:
             return Refused(planned.path, wanted.settled[file_hash])
         clip = read_clip(planned.path)
@@ -141,7 +151,7 @@ def read_clip_file(folder: Path, synthetic: bool, wanted: ClipToRead) -> StoredC
         view=planned.view or clip.view,
         spacing_mm=clip.spacing_mm,
         r_wave_times_s=clip.r_wave_times_s,
-        notes=clip.notes,
+        notes=(*clip.notes, VIEW_GIVEN) if planned.view else clip.notes,
         file_hash=file_hash,
     )
     return stored_clips(Workspace(folder), [new])[0]

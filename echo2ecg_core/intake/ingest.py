@@ -20,7 +20,15 @@ from pathlib import Path
 
 from echo2ecg_core.errors import StoreError
 from echo2ecg_core.intake.checks import check
-from echo2ecg_core.intake.decoding import ClipToRead, EcgToRead, Refused, in_processes, read_clip_file, read_ecgs
+from echo2ecg_core.intake.decoding import (
+    AlreadyHere,
+    ClipToRead,
+    EcgToRead,
+    Refused,
+    in_processes,
+    read_clip_file,
+    read_ecgs,
+)
 from echo2ecg_core.intake.layouts.recognise import plan_of
 from echo2ecg_core.intake.options import Names, Options
 from echo2ecg_core.intake.plan import Plan, PlannedClip, PlannedEcg, PlannedPatient, PlannedStudy
@@ -28,6 +36,7 @@ from echo2ecg_core.intake.problems import unnamed
 from echo2ecg_core.intake.pseudonyms import write_key
 from echo2ecg_core.intake.waiting_clips import PutAside, known_files, list_put_aside
 from echo2ecg_core.progress import Progress, silent
+from echo2ecg_core.store.additions import Change
 from echo2ecg_core.store.catalog import Catalog
 from echo2ecg_core.store.database import Workspace, write_atomically
 from echo2ecg_core.store.new_rows import NewPatient, NewStudy, StoredClip, StoredEcg
@@ -203,9 +212,13 @@ class _Import:
                 if self.ids["ecg"][e.ecg_id] in here and (moment := self._moment(e)) is not None
             }
         )
+        self._tell(changes)
+
+    def _tell(self, changes: Iterable[Change]) -> None:
+        """What a table says anew, and what stays because a person corrected it."""
         told = [vars(change) for change in changes]
-        self.report.kept = [row for row in told if row["kept"]]
-        self.report.changed = [{k: v for k, v in row.items() if k != "kept"} for row in told if not row["kept"]]
+        self.report.kept += [row for row in told if row["kept"]]
+        self.report.changed += [{k: v for k, v in row.items() if k != "kept"} for row in told if not row["kept"]]
 
     def _moment(self, planned: PlannedEcg) -> str | None:
         """When a table says it was recorded; None where none does."""
@@ -262,6 +275,7 @@ class _Import:
         work = partial(read_clip_file, self.workspace.folder, self.plan.synthetic)
         rows, done, total = [], 0, sum(map(len, by_study.values()))
         self.aside: list[PutAside] = []
+        self.views: dict[str, str] = {}  # that the data set gives clips that are here
         with closing(in_processes(work, self._clips_to_read(by_study))) as found:
             for number, clips in enumerate(by_study.values(), 1):
                 for read in islice(found, len(clips)):
@@ -273,6 +287,7 @@ class _Import:
                         self.catalog.add_stored_clips(rows)
                         list_put_aside(self.workspace, self.aside)
                     rows, self.aside = [], []
+        self._tell(self.catalog.set_given_views(self.views))
 
     def _clips_to_read(self, by_study: Mapping[str, Sequence[PlannedClip]]) -> Iterator[ClipToRead]:
         for study_id, clips in by_study.items():
@@ -280,8 +295,10 @@ class _Import:
             settled = known_files(self.workspace, study_id)
             yield from (ClipToRead(clip, study_id, known, settled) for clip in clips)
 
-    def _came_in(self, read: StoredEcg | StoredClip | PutAside | Refused | None) -> bool:
+    def _came_in(self, read: StoredEcg | StoredClip | AlreadyHere | PutAside | Refused) -> bool:
         """Whether a file gave a row; one that was refused or waits for a person goes to the report."""
+        if isinstance(read, AlreadyHere) and read.view:
+            self.views[read.clip_id] = read.view
         if isinstance(read, PutAside):
             self.aside.append(read)
             self.report.waiting += 1

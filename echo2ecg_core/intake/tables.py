@@ -21,6 +21,7 @@ SEPARATORS = ",;\t|"
 ENCODINGS = ("utf-8-sig", "cp1252", "latin-1")  # the last one reads anything
 MISSING = {"", "nan", "na", "n/a", "nat", "none", "null", "-", "--", "."}
 EXCEL = b"PK\x03\x04"
+HEADER_BYTES = 2**16  # the first line of a table lies within
 UTF16 = (b"\xff\xfe", b"\xfe\xff")
 
 
@@ -62,10 +63,12 @@ def read_table(path: Path) -> Table:
         content = gzip.decompress(content) if content.startswith(b"\x1f\x8b") else content
         cells = _excel_rows(content) if content.startswith(EXCEL) else _text_rows(content)
     except (OSError, EOFError, ValueError, KeyError, csv.Error) as error:
-        raise StoreError(
-            f"{path.name} cannot be read as a table ({type(error).__name__}).",
-            "Save it as CSV (UTF-8) or as an Excel workbook.",
-        ) from error
+        raise _unreadable(path, error) from error
+    return _table(path, cells)
+
+
+def _table(path: Path, cells: list[tuple[int, list[str]]]) -> Table:
+    """A table of numbered rows, the first of which is its header."""
     if not cells or len(cells[0][1]) < 2:
         raise StoreError(f"{path.name} is no table: it has no header of two columns or more.", "Save it as CSV.")
     (_, header), *body = cells
@@ -79,6 +82,32 @@ def read_table(path: Path) -> Table:
             )
     rows = [[cell.strip() for cell in row[:width]] + [""] * (width - len(row)) for _, row in body]
     return Table(path.name, pd.DataFrame(rows, columns=names, index=[n for n, _ in body], dtype=str))
+
+
+def read_header_row(path: Path) -> Table:
+    """The columns of a table without its rows, read from the beginning of the file alone where it is text.
+
+    Raises:
+        StoreError: as `read_table`.
+    """
+    try:
+        with path.open("rb") as file:
+            packed = file.read(2) == b"\x1f\x8b"
+        with gzip.open(path) if packed else path.open("rb") as file:
+            head = file.read(HEADER_BYTES)
+        if head.startswith(EXCEL):
+            return read_table(path)
+        cells = _text_rows(head)[:1]
+    except (OSError, EOFError, ValueError, csv.Error) as error:
+        raise _unreadable(path, error) from error
+    return _table(path, cells)
+
+
+def _unreadable(path: Path, error: Exception) -> StoreError:
+    return StoreError(
+        f"{path.name} cannot be read as a table ({type(error).__name__}).",
+        "Save it as CSV (UTF-8) or as an Excel workbook.",
+    )
 
 
 def _text_rows(content: bytes) -> list[tuple[int, list[str]]]:

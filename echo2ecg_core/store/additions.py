@@ -18,7 +18,7 @@ from echo2ecg_core.findings import write_scores
 from echo2ecg_core.store.corrections import standing
 from echo2ecg_core.store.new_rows import NewPatient, NewStudy
 
-TABLES = {"patient": "patients", "study": "studies", "ecg": "ecgs"}
+TABLES = {"patient": "patients", "study": "studies", "ecg": "ecgs", "clip": "clips"}
 
 
 @dataclass(frozen=True)
@@ -116,6 +116,14 @@ def _put_phenotypes(db: sqlite3.Connection, new: NewStudy) -> list[Change]:
 def set_ecg_times(db: sqlite3.Connection, times: Mapping[str, str]) -> list[Change]:
     """Correct the times of ECGs that are there."""
     return [change for ecg_id, time in times.items() for change in _correct(db, "ecg", ecg_id, {"ecg_time": time})]
+
+
+def set_given_views(db: sqlite3.Connection, views: Mapping[str, str]) -> list[Change]:
+    """Set the views that a data set gives clips that are there; a classifier's confidence goes with its view."""
+    changes = [change for clip_id, view in views.items() for change in _correct(db, "clip", clip_id, {"view": view})]
+    told = [(change.id,) for change in changes if not change.kept]
+    db.executemany("UPDATE clips SET view_confidence = NULL WHERE clip_id = ?", told)
+    return changes
 
 
 def own_ids(db: sqlite3.Connection, kind: str, owners: Sequence[tuple[str, str]]) -> int:

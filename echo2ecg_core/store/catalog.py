@@ -16,7 +16,15 @@ import pandas as pd
 from echo2ecg_core.ecg.record import EcgRecord
 from echo2ecg_core.errors import StoreError
 from echo2ecg_core.findings import Findings, read_scores
-from echo2ecg_core.store.additions import Change, own_ids, put_patient, put_study, set_ecg_times, take_ids
+from echo2ecg_core.store.additions import (
+    Change,
+    own_ids,
+    put_patient,
+    put_study,
+    set_ecg_times,
+    set_given_views,
+    take_ids,
+)
 from echo2ecg_core.store.blobs import MEND, read_blob, unpack_record
 from echo2ecg_core.store.corrections import standing
 from echo2ecg_core.store.database import Workspace
@@ -149,14 +157,20 @@ class Catalog:
         """Store one clip (`add_clips`) and return its id; facts: the fields of `NewClip`."""
         return self.add_clips([NewClip(study_id, mp4, **facts)])[0]
 
-    def set_views(self, views: dict[str, tuple[str, float]]) -> None:
-        """Set view and classifier confidence (0..1) of clips by id, but of those whose view a person corrected."""
+    def set_views(self, views: Mapping[str, tuple[str | None, float]]) -> None:
+        """Set view (None: not known) and classifier confidence (0..1) of clips by id, but of those whose view a person
+        corrected."""
         with self.workspace.write() as db:
             db.executemany(
                 "UPDATE clips SET view = ?, view_confidence = ? WHERE clip_id = ?"
                 " AND clip_id NOT IN (SELECT id FROM corrections WHERE kind = 'clip')",
                 [(view, confidence, clip_id) for clip_id, (view, confidence) in views.items()],
             )
+
+    def set_given_views(self, views: Mapping[str, str]) -> list[Change]:
+        """Set the views that a data set gives clips by id, whatever a classifier said; returns what is another now."""
+        with self.workspace.write() as db:
+            return set_given_views(db, views)
 
     def add_ecgs(self, ecgs: Sequence[NewEcg]) -> None:
         """Store ECGs of patients, all or none; one that is there stays, unless its file was set aside.
@@ -256,10 +270,10 @@ class Catalog:
         """The named views (view) that a study (study_id) has clips of, each once."""
         return self._table(f"SELECT DISTINCT study_id, view FROM clips WHERE view NOT NULL AND {_WHOLE}")
 
-    def file_hashes(self, study_id: str) -> frozenset[str]:
-        """Hashes of the files that the clips of a study were read from."""
-        sql = f"SELECT file_hash FROM clips WHERE study_id = ? AND file_hash NOT NULL AND {_WHOLE}"
-        return frozenset(self._table(sql, (study_id,)).file_hash)
+    def file_hashes(self, study_id: str) -> dict[str, str]:
+        """Hash of the file that each clip of a study was read from -> its id."""
+        sql = f"SELECT file_hash, clip_id FROM clips WHERE study_id = ? AND file_hash NOT NULL AND {_WHOLE}"
+        return dict(self._table(sql, (study_id,)).itertuples(index=False, name=None))
 
     def clips_without_hash(self) -> dict[str, int]:
         """By study how many of its clips tell no hash of the file that they were read from."""

@@ -164,6 +164,9 @@ MIGRATIONS = (
         decision TEXT CHECK (decision IN ('accepted', 'discarded')), who TEXT, decided_at TEXT, clip_id TEXT);
     CREATE INDEX waiting_clips_of_study ON waiting_clips (study_id);
     """,
+    """
+    UPDATE clips SET view = NULL WHERE view_confidence < 0.5;
+    """,  # what a classifier is not sure of is not known (echo.clip.SURE)
 )
 
 _open = threading.local()  # .transactions: database file -> the connection of this thread's open write

@@ -29,6 +29,8 @@ from echo2ecg_core.intake.layouts.ours import ECG_FIELDS, map_of, phantom_cohort
 from echo2ecg_core.intake.mapping import Column, guess, told_for
 from echo2ecg_core.intake.plan import Plan
 from echo2ecg_core.intake.tables import read_table
+from echo2ecg_core.intake.views import add_views
+from echo2ecg_core.phenotypes import PHENOTYPES
 
 LAYOUTS: dict[str, ModuleType] = {
     "ours": ours,
@@ -100,6 +102,7 @@ def plan_of(folder: Path, layout: str = "auto", labels: Path | None = None, told
     plan.cohort = COHORTS.get(name, phantom_cohort(folder) or plan.cohort)
     if labels is not None:
         _add_labels(plan, labels, told)
+    add_views(plan, told, labels)
     return plan
 
 
@@ -107,6 +110,8 @@ def _add_labels(plan: Plan, path: Path, told: Mapping[str, Column]) -> None:
     """The labels of a table beside the data: by ECG where it names ECGs, otherwise by study or patient and day."""
     table = read_table(path)
     fields = guess(table).fields() | {means.field for means in told_for(table, told).values()}
+    if "view" in fields and fields & {"clip_path", "path"} and not fields & set(PHENOTYPES):
+        return  # views of clips, which are added last
     if not fields & {"patient_id", "study_id", "ecg_id"}:
         raise StoreError(
             f"{table.file} names neither patients, studies nor ECGs; found {', '.join(table.columns)}.",
