@@ -13,6 +13,7 @@ ROOT = Path(__file__).resolve().parents[1]
 CHANGING = {  # functions of the core that change what others see, as the pages call them
     "jobs.queue", "jobs.cancel", "jobs.resume", "jobs.dismiss", "dismiss", "runs.resume", "remove", "promote_model",
     "switch", "promote", "reader_marks.mark", "reader_marks.unmark",
+    "runs.write_note",
 }  # fmt: skip
 GUARDS = ("asks", "for_admins")
 

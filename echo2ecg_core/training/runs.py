@@ -16,7 +16,7 @@ import pandas as pd
 
 from echo2ecg_core.errors import Echo2ECGError, StoreError
 from echo2ecg_core.store import jobs
-from echo2ecg_core.store.database import Workspace
+from echo2ecg_core.store.database import Workspace, write_atomically
 from echo2ecg_core.store.jobs import Job
 from echo2ecg_core.store.paths import report_path, runs_folder
 
@@ -50,7 +50,9 @@ COLUMNS = (
     "started_at",
     "model_id",
     "active",
+    "note",
 )
+NOTE_FILE, LONGEST_NOTE = "note.txt", 2000
 
 
 @dataclass(frozen=True)
@@ -101,7 +103,7 @@ def run(workspace: Workspace, name: str) -> Run:
 
 def list_runs(workspace: Workspace, active_model_id: str | None = None) -> pd.DataFrame:
     """One row a run: name, state, setting in words, epochs done and planned, best recall@10, AUROC of LVEF <= 40,
-    seconds, start, model."""
+    seconds, start, model, note."""
     return pd.DataFrame([_row(workspace, found, active_model_id) for found in runs(workspace)], columns=COLUMNS)
 
 
@@ -134,6 +136,38 @@ def read_metrics(found: Run) -> pd.DataFrame:
     except OSError:
         return pd.DataFrame({"kind": pd.Series(dtype=str)})
     return _metrics(path, (stat.st_size, stat.st_mtime_ns))
+
+
+def learning_curves(found: Run) -> dict[str, tuple[list[float], list[float]]]:
+    """Metric -> (epochs, values) of every metric of RESULTS that the run has."""
+    epochs = read_metrics(found).query("kind == 'epoch'")
+    known = [key for key in RESULTS if key in epochs]
+    return {key: _points(epochs.dropna(subset=[key]), key) for key in known}
+
+
+def _points(epochs: pd.DataFrame, key: str) -> tuple[list[float], list[float]]:
+    return epochs.epoch.astype(float).tolist(), epochs[key].astype(float).tolist()
+
+
+def note(found: Run) -> str:
+    """What somebody wrote of a run, "" without."""
+    try:
+        return (found.folder / NOTE_FILE).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError):
+        return ""
+
+
+def write_note(found: Run, text: str) -> None:
+    """Keep a note with a run ("" takes it off).
+
+    Raises:
+        StoreError: the run has not begun, or the note is too long.
+    """
+    if not found.folder.is_dir():
+        raise StoreError(f"{found.name} has not begun, so it has no folder for a note.", "Write it once it runs.")
+    if len(text) > LONGEST_NOTE:
+        raise StoreError(f"A note has at most {LONGEST_NOTE} characters, found {len(text)}.", "Shorten it.")
+    write_atomically(found.folder / NOTE_FILE, text.strip().encode())
 
 
 def log_tail(workspace: Workspace, found: Run, lines: int = 200) -> str:
@@ -249,6 +283,7 @@ def _row(workspace: Workspace, found: Run, active_model_id: str | None) -> tuple
         _started(found),
         model_id,
         model_id is not None and model_id == active_model_id,
+        note(found),
     )
 
 

@@ -11,6 +11,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from echo2ecg_core.errors import StoreError
+from echo2ecg_core.reports.folder import Print
 from echo2ecg_core.store import jobs
 from echo2ecg_core.store.database import Workspace
 from echo2ecg_core.store.model_registry import ModelRegistry
@@ -217,6 +218,32 @@ def test_the_table_lists_runs_newest_first_with_what_came_out(page, place, curve
     ]
     assert table.Time.tolist() == ["4\u202fmin", "10\u202fmin"] and table.Started.tolist()[1].startswith("2 Jan 2030")
     assert [button(page, name).disabled for name in ("Compare", "Clone", "Promote")] == [True, True, True]
+
+
+def test_a_note_is_kept_with_its_run_and_stands_in_the_table(page, place, curves):
+    from echo2ecg_core.training import runs
+
+    made_run(place, done=4)
+    found = runs.run(place, "run-0001")
+    runs.write_note(found, "  Warm start,\nlooks promising ")
+    page.run()
+    assert page.dataframe[0].value.Note.tolist() == ["Warm start, looks promising"]
+    assert runs.note(found) == "Warm start,\nlooks promising"
+    with pytest.raises(StoreError, match="at most 2000 characters, found 2001"):
+        runs.write_note(found, "x" * 2001)
+
+
+def test_curves_of_runs_lie_over_one_another_each_with_its_own_epochs(place):
+    from pages.ui.training.compare import curves_file, run_curves
+
+    made_run(place, chosen={"seed": 5}, done=10, state="done")
+    made_run(place, done=4)
+    first, second = run_curves(place, ["run-0001", "run-0002"])
+    assert first.label.startswith("run-0001: Paper") and "seed 5" in first.label
+    assert first.curves["loss"] == (list(range(1, 11)), pytest.approx([4 + 2 / epoch for epoch in range(1, 11)]))
+    assert second.curves["recall@10"][0] == [1, 2, 3, 4]
+    file = curves_file(place, [first, second], "svg", Print("double"))
+    assert b"run-0001, run-0002, workspace" in file and b"Research use only" in file
 
 
 def test_clone_puts_a_runs_settings_into_the_form(page, place, curves):

@@ -11,10 +11,11 @@ from echo2ecg_core.figures.notation import DASH, date, duration, number
 from echo2ecg_core.figures.tables import csv_of
 from echo2ecg_core.store.database import Workspace
 from echo2ecg_core.training import runs
-from pages.ui import resources
+from pages.ui import admin_gate, resources
 from pages.ui.errors import errors_in_words
 from pages.ui.models import actions as model_actions
 from pages.ui.training import form as training_form
+from pages.ui.training.compare import compare
 from pages.ui.training.panels import STATES, resume
 
 _TABLE, _ROUND, _CLONED = "runs_table", "runs_round", "run_to_clone"
@@ -87,6 +88,7 @@ def _shown(listed: pd.DataFrame) -> pd.DataFrame:
                 date(t.to_pydatetime() if hasattr(t, "to_pydatetime") else t) if pd.notna(t) else DASH
                 for t in listed.started_at
             ],
+            "Note": listed.note.str.replace(r"\s+", " ", regex=True),
         }
     )
 
@@ -106,6 +108,7 @@ def _columns() -> dict:
         "Run": st.column_config.TextColumn(width=85),
         "State": st.column_config.TextColumn(width=100),
         "Setting": st.column_config.TextColumn(width="large"),
+        "Note": st.column_config.TextColumn(width="medium"),
     }
 
 
@@ -115,14 +118,18 @@ def _actions(workspace: Workspace, listed: pd.DataFrame, chosen: pd.DataFrame) -
     st.space("stretch")
     one = chosen.iloc[0] if len(chosen) == 1 else None
     if st.button(
-        "Compare", icon=":material/compare:", disabled=len(chosen) < 2, help="Settings that differ, and what came out"
+        "Compare",
+        icon=":material/compare:",
+        disabled=len(chosen) < 2,
+        help="Curves, settings that differ, results",
     ):
-        _compare(workspace, list(chosen.run))
+        compare(workspace, list(chosen.run))
     if st.button(
         "Clone", icon=":material/content_copy:", disabled=one is None, help="Put the settings of this run into the form"
     ):
         st.session_state[_CLONED] = one.run
         st.rerun()
+    _note(workspace, None if one is None else one.run)
     resumable = one is not None and one.state in ("failed", "cancelled")
     if st.button(
         "Resume",
@@ -141,21 +148,22 @@ def _actions(workspace: Workspace, listed: pd.DataFrame, chosen: pd.DataFrame) -
         model_actions.promote(workspace, one.model_id)
 
 
-@st.dialog("Runs side by side", width="large")
-def _compare(workspace: Workspace, names: list[str]) -> None:
-    with errors_in_words():
-        st.dataframe(
-            runs.compare(workspace, names).map(_cell).rename_axis("").reset_index(),
-            hide_index=True,
-            row_height=29,
-            height="content",
-            alt="Comparison of runs",
-        )
-        st.caption("Settings that differ, then the last epoch of each. Recall is of validation patients.")
+def _note(workspace: Workspace, name: str | None) -> None:
+    """A field for what is to be remembered of a run."""
+    with st.popover("Note", icon=":material/edit_note:", disabled=name is None, help="What to remember of this run"):
+        if name is None:
+            return
+        with errors_in_words():
+            found = runs.run(workspace, name)
+            text = st.text_area("Note", runs.note(found), max_chars=runs.LONGEST_NOTE, key=f"note_{name}")
+            if st.button("Keep", key=f"keep_note_{name}"):
+                _keep_note(found, text)
 
 
-def _cell(value) -> str:
-    return DASH if value is None or value != value else f"{value:.4g}" if isinstance(value, float) else str(value)
+@admin_gate.for_admins
+def _keep_note(found: runs.Run, text: str) -> None:
+    runs.write_note(found, text)
+    st.rerun()
 
 
 def export(workspace: Workspace, name: str) -> None:
@@ -176,5 +184,6 @@ def _archive(workspace: Workspace, name: str) -> bytes:
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as zipped:
         zipped.writestr(f"{name}/settings.json", json.dumps(run.settings, indent=1))
         zipped.writestr(f"{name}/metrics.csv", csv_of(runs.read_metrics(run)))
+        zipped.writestr(f"{name}/note.txt", runs.note(run))
         zipped.writestr(f"{name}/log.txt", runs.log_tail(workspace, run, 100_000))
     return buffer.getvalue()
