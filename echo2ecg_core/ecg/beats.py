@@ -1,8 +1,8 @@
 """The heartbeats of a twelve-lead recording: where they are, which of them look alike, and their median.
 
 QRS complexes are found on one envelope of all leads, in which a lead counts the more the further its complexes stand
-out; so a flat or noisy lead cannot hide or invent beats. Pacing spikes are taken out before all else. Ectopic beats
-stay in the rhythm but not in the median beat.
+out; so a flat or noisy lead cannot hide or invent beats. Mains hum and pacing spikes are taken out before all else.
+Ectopic beats stay in the rhythm but not in the median beat.
 Everything works at about 500 Hz; constants are in that rate's samples through `samples`.
 """
 
@@ -11,6 +11,8 @@ from fractions import Fraction
 from functools import cache
 
 import numpy as np
+
+from echo2ecg_core.ecg.hum import without_hum
 
 RATE_HZ = 500
 LONGEST_S = 60.0  # a longer recording is judged by its first minute
@@ -27,6 +29,7 @@ BEFORE, AFTER = samples(550), samples(750)  # extent of a beat around its R peak
 TEMPLATE = samples(120)  # half width of the part that beats are compared by
 LARGEST_SHIFT = samples(60)
 ALIKE = 0.85  # correlation from which two beats count as the same kind
+LOWEST, HARDLY, NEARLY = 0.35, 0.5, 0.22  # of the usual height of the envelope: a beat, hardly one, nearly one
 BLOCK = samples(2000)  # holds at least one beat
 SPIKE_MV, SPIKE_LEADS = 0.1, 3  # in two samples, in so many leads
 SPIKE_SUDDEN = 4.0  # times as steep as the 16 ms before; a QRS complex gathers speed
@@ -45,6 +48,7 @@ class Beats:
         dominant: (b,) bool, which beats are of the commonest kind.
         windows: (d, 12, BEFORE + AFTER) the dominant beats around their R peak, band-passed to 0.5-40 Hz.
         contrast: How far complexes stand out of what lies between them, 0 to 1.
+        borderline: How many deflections are hardly beats, or nearly: low ectopic ones, that noise can hide.
         leads: (12,) bool, the leads with visible complexes.
         spikes: (s,) samples at which pacing spikes begin; single disturbances are among them.
     """
@@ -53,6 +57,7 @@ class Beats:
     dominant: np.ndarray
     windows: np.ndarray
     contrast: float
+    borderline: int
     leads: np.ndarray
     spikes: np.ndarray
 
@@ -119,7 +124,7 @@ def find_beats(signal: np.ndarray) -> Beats | None:
     """
     if signal.shape[1] < samples(1000 * SHORTEST_S):
         return None
-    signal, spikes = without_spikes(signal)
+    signal, spikes = without_spikes(without_hum(signal, RATE_HZ))
     envelope, weights = _qrs_envelope(signal)
     if envelope is None:
         return None
@@ -131,7 +136,8 @@ def find_beats(signal: np.ndarray) -> Beats | None:
     if dominant.sum() < max(2, 0.3 * len(peaks)):
         return None
     windows = _cut(band(signal, 0.5, 40.0), peaks[dominant])
-    return Beats(peaks, dominant, windows, _contrast(envelope, peaks), weights > 0.05 * weights.max(), spikes)
+    leads, borderline = weights > 0.05 * weights.max(), _borderline(envelope, peaks)
+    return Beats(peaks, dominant, windows, _contrast(envelope, peaks), borderline, leads, spikes)
 
 
 def without_spikes(signal: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -212,7 +218,7 @@ def _complexes(envelope: np.ndarray, wave: np.ndarray) -> np.ndarray:
     from scipy.signal import find_peaks
 
     peaks, _ = find_peaks(envelope, distance=samples(240))
-    peaks = peaks[envelope[peaks] > 0.35 * np.median(_block_maxima(envelope))]
+    peaks = peaks[envelope[peaks] > LOWEST * np.median(_block_maxima(envelope))]
     peaks = peaks[(peaks >= samples(60)) & (peaks < len(envelope) - samples(60))]  # steps at the very ends are no beats
     if len(peaks) > 2:
         half = samples(80)
@@ -294,6 +300,21 @@ def _cut(signal: np.ndarray, peaks: np.ndarray) -> np.ndarray:
         peaks = peaks[inside]
     padded = np.pad(signal, ((0, 0), (BEFORE, AFTER)), mode="edge")
     return np.stack([padded[:, peak : peak + BEFORE + AFTER] for peak in peaks])
+
+
+def _borderline(envelope: np.ndarray, peaks: np.ndarray) -> int:
+    """Returns how many deflections are hardly high enough for a beat, or nearly so and too late for a T wave."""
+    from scipy.signal import find_peaks
+
+    heights = envelope / np.median(_block_maxima(envelope))
+    around = [heights[max(0, peak - samples(80)) : peak + samples(80)].max() for peak in peaks]
+    others, _ = find_peaks(envelope, distance=samples(240), height=NEARLY * np.median(_block_maxima(envelope)))
+    others = others[(others >= samples(60)) & (others < len(envelope) - samples(60))]
+    to_next = np.searchsorted(peaks, others)
+    since = others - peaks[np.maximum(to_next - 1, 0)]
+    until = peaks[np.minimum(to_next, len(peaks) - 1)] - others
+    away = (np.abs(since) > samples(400)) & (np.abs(until) > samples(120))
+    return int(np.sum(np.array(around) < HARDLY) + away.sum())
 
 
 def _contrast(envelope: np.ndarray, peaks: np.ndarray) -> float:

@@ -15,16 +15,20 @@ from echo2ecg_core.ecg.beats import BEFORE, RATE_HZ, band, samples, smooth
 EARLIEST_ONSET, LATEST_END = BEFORE - samples(220), BEFORE + samples(260)
 SEGMENT = (samples(10), samples(50))  # how far from its bound the slope of the PR and ST segment is read
 QUIET_BEFORE, QUIET_AFTER = samples(16), samples(24)  # for how long a lead keeps that slope
-ONSET_FRACTION, END_FRACTION = 0.05, 0.035  # of a lead's steepest slope: departs from its segment
-ONSET_SHARE, END_SHARE = 0.65, 0.6  # of the leads have left / reached their segment
+ONSET_FRACTION, END_FRACTION = 0.05, 0.03  # of a lead's steepest slope: departs from its segment
+ONSET_SHARE, END_SHARE = 0.65, 0.7  # of the leads have left / reached their segment
 LENIENT, STRICT = 0.45, 1.7  # other limits that a reader might take, times those fractions
 P_REPEATS = 0.4  # of the energy before the complexes repeats from beat to beat
 T_LOWPASS_HZ, T_FRACTION, T_HUMP = 10.0, 0.25, 0.7
 T_LENIENT, T_STRICT = 0.12, 0.4  # in place of T_FRACTION
+T_TO_REST, REST_WITHIN, REST_BEFORE_NEXT_R_S = samples(40), samples(300), 0.24  # where a lead rests between T and P
+UNREST_LOWPASS_HZ, LOW_T = 15.0, 0.015  # of the height of a lead: a T wave so low tells little about its end
 P_LOWPASS_HZ, P_FRACTION, P_HUMP = 20.0, 0.3, 0.5
+P_LENIENT, P_STRICT = 0.15, 0.45  # in place of P_FRACTION
 LONGEST_PR = samples(420)
 P_WINDOW, P_GAP = samples(250), samples(30)  # before the QRS onset, whose filtered foot reaches back
 FAR_P, P_REPEATS_FAR = samples(100), 0.6  # still earlier, for first-degree block
+P_EARLIER = samples(60)  # than the window that repeats may its top lie
 SMALLEST_MV = 0.006  # root mean square of a wave too low to be seen
 LONGEST_QTC_S, SHORTEST_QTC_S = 0.60, 0.22
 
@@ -36,7 +40,8 @@ class Waves:
     `p_repeats` is the share (up to 1, about 0 for noise and fibrillation) of what lies before the complexes that comes
     back in every beat, `t_clarity` how many times steeper the T wave is than the signal after its end. `qrs_doubt_ms`
     tells by how much the complex changes between a strict and a lenient reading, `qrs_tail_ms` how long after its end
-    the last lead comes to rest, `t_doubt_ms` how far the end of T moves between such readings.
+    the last lead comes to rest, `p_doubt_ms` and `t_doubt_ms` how far the onset of P and the end of T move between
+    such readings.
     """
 
     qrs_onset: int
@@ -47,6 +52,7 @@ class Waves:
     t_clarity: float
     qrs_doubt_ms: float
     qrs_tail_ms: float
+    p_doubt_ms: float
     t_doubt_ms: float
 
 
@@ -67,8 +73,8 @@ def delineate(beats: np.ndarray, rr_s: float) -> Waves | None:
     onset, offset, doubt_ms, tail_ms = qrs
     t_offset, t_clarity, t_doubt_ms = _t_offset(median, onset, offset, rr_s)
     previous_t = t_offset - round(rr_s * RATE_HZ) + samples(10) if t_offset else 0
-    p_onset, p_repeats = _p_onset(beats, onset, previous_t)
-    return Waves(onset, offset, p_onset, t_offset, p_repeats, t_clarity, doubt_ms, tail_ms, t_doubt_ms)
+    p_onset, p_repeats, p_doubt_ms = _p_onset(beats, onset, previous_t)
+    return Waves(onset, offset, p_onset, t_offset, p_repeats, t_clarity, doubt_ms, tail_ms, p_doubt_ms, t_doubt_ms)
 
 
 def _velocity(beat: np.ndarray, width: int) -> np.ndarray:
@@ -174,34 +180,83 @@ def _t_offset(beat: np.ndarray, qrs_onset: int, qrs_offset: int, rr_s: float) ->
     return offset, float(velocity[downslope] / (after + 1e-12)), 1000 * (late - early) / RATE_HZ
 
 
-def _p_onset(beats: np.ndarray, qrs_onset: int, previous_t: int) -> tuple[int | None, float]:
+def unrest_after_t(beat: np.ndarray, waves: Waves, rr_s: float) -> float:
+    """Returns how far the lead that is farthest from rest at the end of T is from it, as a share of its T wave.
+
+    A second half of a biphasic T wave or a merging U wave is low over all leads together, but not in the lead where a
+    reader looks for the end.
+
+    Args:
+        beat: (leads, BEFORE + AFTER) median beat, of the leads in which QT is read.
+        waves: Its bounds. rr_s: Usual distance from one beat to the next, seconds.
+    """
+    if waves.t_offset is None or not len(beat):
+        return 0.0
+    wave = band(beat, None, UNREST_LOWPASS_HZ)
+    first = waves.t_offset + T_TO_REST
+    last = min(BEFORE + round((rr_s - REST_BEFORE_NEXT_R_S) * RATE_HZ), waves.t_offset + REST_WITHIN, wave.shape[1])
+    if last <= first:
+        return 0.0
+    quietest = first + int(np.argmin(_velocity(wave, T_TO_REST)[first:last]))
+    rest = wave[:, quietest - samples(20) : quietest + samples(20)].mean(axis=1)
+    height = np.abs(wave[:, waves.qrs_offset + T_TO_REST : waves.t_offset] - rest[:, None]).max(axis=1, initial=0)
+    return float((np.abs(wave[:, waves.t_offset] - rest) / (height + LOW_T * np.ptp(beat, axis=1) + 1e-9)).max())
+
+
+def _p_onset(beats: np.ndarray, qrs_onset: int, previous_t: int) -> tuple[int | None, float, float]:
     """Finds a wave between the previous T wave and the QRS complex that comes back in every beat.
 
     Args:
         beats: (b, leads, n). qrs_onset: Its sample. previous_t: Sample where the T wave of the beat before has ended.
 
     Returns:
-        The sample where its first steep slope begins (None without a P wave) and the share that repeats.
+        The sample where its first steep slope begins (None without a P wave), the share that repeats and the doubt of
+        that sample in ms.
     """
     latest = qrs_onset - samples(16)
     start = max(qrs_onset - LONGEST_PR, previous_t, samples(10))
     if latest - start < samples(60):
         start = max(latest - samples(100), samples(10))  # a fast rate: P on the end of T
     smoothed = band(beats[:, :, : qrs_onset + samples(200)], None, P_LOWPASS_HZ)  # what follows costs time only
-    repeats, noise = _repeating_share(smoothed[:, :, _p_window(qrs_onset, previous_t, P_GAP)])
+    window = _p_window(qrs_onset, previous_t, P_GAP)
+    repeats, noise = _repeating_share(smoothed[:, :, window])
     if repeats < P_REPEATS_FAR:  # first-degree block: look further ahead of the complex
-        far, far_noise = _repeating_share(smoothed[:, :, _p_window(qrs_onset, previous_t, P_GAP + FAR_P)])
+        far_window = _p_window(qrs_onset, previous_t, P_GAP + FAR_P)
+        far, far_noise = _repeating_share(smoothed[:, :, far_window])
         if far >= P_REPEATS_FAR:
-            repeats, noise = far, far_noise
+            window, repeats, noise = far_window, far, far_noise
     if repeats < P_REPEATS:
-        return None, repeats
-    part = np.median(smoothed, axis=0)[:, start:latest] / noise[:, None]
-    top = int(np.argmax(np.sqrt((_without_line(part) ** 2).mean(axis=0))))
+        return None, repeats, 0.0
+    wave = np.median(smoothed, axis=0) / noise[:, None]
+    part = wave[:, start:latest]
+    inside = slice(max(window.start - P_EARLIER, start), latest)  # farther out wander is higher than the wave
+    top = inside.start - start + int(np.argmax((_without_line(wave[:, inside]) ** 2).mean(axis=0)))
     velocity = _velocity(part, samples(10))
     velocity = velocity - np.quantile(velocity, 0.2)  # noise moves too, in the quiet between T and P
     rise = _first_rise(velocity, top)
-    calm = np.flatnonzero(velocity[: rise + 1] <= P_FRACTION * velocity[rise])
-    return (int(start + calm[-1]) if len(calm) else None), repeats
+    calm = [
+        np.flatnonzero(velocity[: rise + 1] <= share * velocity[rise]) for share in (P_LENIENT, P_FRACTION, P_STRICT)
+    ]
+    if not len(calm[1]):
+        return None, repeats, 0.0
+    early = calm[0][-1] if len(calm[0]) else 0
+    return int(start + calm[1][-1]), repeats, float(1000 * (calm[2][-1] - early) / RATE_HZ)
+
+
+def wander_under_p(beats: np.ndarray, waves: Waves) -> float:
+    """Returns how much the line under the P wave tilts from beat to beat, as a share of the height of the wave.
+
+    Args:
+        beats: (b, leads, BEFORE + AFTER), only leads that carry complexes.
+        waves: Their bounds.
+    """
+    if waves.p_onset is None:
+        return 0.0
+    edge = samples(20)
+    part = beats[:, :, max(waves.p_onset - edge, 0) : waves.qrs_onset - samples(16)]
+    tilt = part[:, :, -edge:].mean(axis=2) - part[:, :, :edge].mean(axis=2)
+    height = np.abs(_without_line(np.median(part, axis=0))).max(axis=1)
+    return float(np.median(tilt.std(axis=0)) / (np.median(height) + 1e-9))
 
 
 def _p_window(qrs_onset: int, previous_t: int, gap: int) -> slice:

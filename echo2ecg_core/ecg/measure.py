@@ -10,16 +10,21 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from echo2ecg_core.ecg.beats import LOWEST_RATE_HZ, RATE_HZ, Beats, at_working_rate, find_beats, samples
-from echo2ecg_core.ecg.delineate import P_REPEATS, Waves, delineate
+from echo2ecg_core.ecg.delineate import P_REPEATS, Waves, delineate, unrest_after_t, wander_under_p
 from echo2ecg_core.ecg.electrodes import paced_beats
 from echo2ecg_core.ecg.record import LEADS, EcgRecord
 
 LEAD_I, LEAD_AVF = LEADS.index("I"), LEADS.index("aVF")
+QT_LEADS = (("II", "aVF", "III", "aVR"), ("V5", "V6", "V4", "I"))  # in which QT is read by hand, else the next ones
 PLAUSIBLE_MS = {"pr_ms": (70, 450), "qrs_ms": (40, 260), "qt_ms": (180, 750)}
 TOLERANCE = {"pr_ms": 20.0, "qrs_ms": 15.0, "qt_ms": 30.0, "axis_deg": 20.0}  # disagreement that halves the confidence
 FEW_BEATS_CONFIDENCE = 0.3  # fewer than four beats cannot be split, or half of them is too few to see it
-QRS_DOUBT_MS, QRS_TAIL_MS, T_DOUBT_MS = 68.0, 80.0, 55.0  # that halve the confidence
+P_DOUBT_MS, QRS_DOUBT_MS, QRS_TAIL_MS, T_DOUBT_MS = 28.0, 68.0, 80.0, 55.0  # that halve the confidence
+P_WANDER = 1.2  # times the height of the P wave, that halves the confidence of PR
+T_UNREST = 0.16  # share of the T wave from which II or V5 still has to come to rest, that halves the confidence
+BORDERLINE_CONFIDENCE = 0.5  # at most, of the rate
 PACED_CONFIDENCE = 0.5  # at most: the spike hides where the complex begins
+IRREGULAR_QT_CONFIDENCE = 0.5  # at most, in fibrillation: QT follows the distance from the beat before
 CLEAR_T = 8.0  # times steeper than what follows; below it QT loses confidence
 SURELY_REPEATS, NOTHING_REPEATS = 0.7, 0.2  # shares before the complexes: surely a P wave, surely none
 REPEATS_IF_IRREGULAR = 0.6  # needed for a P wave where beats come as in fibrillation
@@ -90,13 +95,18 @@ def measure_signal(signal_mv: np.ndarray, sampling_rate_hz: float) -> EcgMeasure
     whole, confidence = _measure_beats(beats, rr_s)
     for name, exponent in CORRECTED.items():
         whole[name] = None if whole["qt_ms"] is None else whole["qt_ms"] / rr_s**exponent
-        confidence[name] = min(confidence["qt_ms"], beats.contrast)
+        confidence[name] = min(confidence["qt_ms"], _rate_confidence(beats))
     return EcgMeasurements(
         heart_rate_bpm=60 / rr_s,
         r_times_s=tuple(times_s.tolist()),
-        confidence={"heart_rate_bpm": beats.contrast} | confidence,
+        confidence={"heart_rate_bpm": _rate_confidence(beats)} | confidence,
         **whole,
     )
+
+
+def _rate_confidence(beats: Beats) -> float:
+    """Returns how far complexes stand out; at most 0.5 where a beat more or less is a matter of taste."""
+    return min(beats.contrast, BORDERLINE_CONFIDENCE) if beats.borderline else beats.contrast
 
 
 def _measure_beats(beats: Beats, rr_s: float) -> tuple[dict, dict[str, float]]:
@@ -111,11 +121,23 @@ def _measure_beats(beats: Beats, rr_s: float) -> tuple[dict, dict[str, float]]:
         confidence = {name: 0.0 if whole[name] is None else FEW_BEATS_CONFIDENCE for name in TOLERANCE}
     if waves is None:
         return whole, confidence | {"p_present": 0.0}
+    unrest = unrest_after_t(beats.median[_qt_rows(beats.leads)], waves, usual_rr_s)
     confidence["qt_ms"] *= min(1.0, waves.t_clarity / CLEAR_T) * _falling(waves.t_doubt_ms / T_DOUBT_MS)
+    confidence["qt_ms"] *= _falling(unrest / T_UNREST)
+    wander = wander_under_p(beats.windows[:, beats.leads], waves)
+    confidence["pr_ms"] *= _falling(waves.p_doubt_ms / P_DOUBT_MS) * _falling(wander / P_WANDER)
     confidence["qrs_ms"] *= _falling(waves.qrs_doubt_ms / QRS_DOUBT_MS) * _falling(waves.qrs_tail_ms / QRS_TAIL_MS)
+    if change_ms >= IRREGULAR_MS and not whole["p_present"]:
+        confidence["qt_ms"] = min(confidence["qt_ms"], IRREGULAR_QT_CONFIDENCE)
     if paced_beats(beats):
         confidence |= {name: min(confidence[name], PACED_CONFIDENCE) for name in PLAUSIBLE_MS}
     return whole, confidence | {"p_present": _p_confidence(whole["p_present"], waves.p_repeats, change_ms)}
+
+
+def _qt_rows(leads: np.ndarray) -> list[int]:
+    """Returns the rows of one limb and one chest lead with complexes in which a reader looks for the end of T."""
+    carried = [[LEADS.index(lead) for lead in group if leads[LEADS.index(lead)]] for group in QT_LEADS]
+    return [rows[0] for rows in carried if rows]
 
 
 def usual_change_ms(rr_s: np.ndarray) -> float:

@@ -56,6 +56,11 @@ def test_most_swaps_with_the_right_arm_are_named(ludb_signals, swap):
     assert np.mean(named) >= 0.85
 
 
+def test_a_swap_of_left_arm_and_left_leg_is_not_guessed(ludb_signals):
+    signals = [measurements.twelve_leads(signal[1], signal[0], signal[6:]) for signal, _ in ludb_signals[1][::2]]
+    assert not [i for i, signal in enumerate(signals) if "swapped" in notes(signal)]
+
+
 def test_lateral_scar_with_an_upright_p_wave_is_no_arm_swap():
     """The QRS complex and T wave of lead I are upside down, those of V6 and every P wave are not."""
     signal = phantom_signals(1)[0]
