@@ -86,6 +86,7 @@ def main() -> None:
     from echo2ecg_core.models.devices import this_process
     from echo2ecg_core.models.echo2ecg import Echo2ECG
     from echo2ecg_core.models.specs import PRESETS
+    from echo2ecg_core.models.threads import cores
     from echo2ecg_core.settings import settings
     from echo2ecg_core.store.model_registry import ModelCard
 
@@ -115,7 +116,7 @@ def main() -> None:
                 "benchmark": "embed",
                 "device": torch.cuda.get_device_name() if on_gpu else "cpu",
                 "threads": torch.get_num_threads(),
-                "reading_processes": max(1, settings().threads - 1),
+                "reading_processes": max(1, (settings().threads or cores()) - 1),
                 "preset": options.preset,
                 "ecgs": options.ecgs,
                 "ecgs_per_s": round(rate[0], 1),

@@ -1,6 +1,6 @@
 """SIGKILL at random moments of demo, import, embed, map, train, evaluate, promote and remove; nothing may be lost.
 
-    python benchmarks/kills.py [--kills 200] [--steps demo,import,embed,map,train,evaluate,promote,remove] [--seed 1]
+    python benchmarks/kills.py [--kills 200] [--steps demo,import,…] [--seed 1] [--after-demo WORKSPACE]
 
 Each step begins with a copy of the workspace that the steps before it left, runs in a process of its own and is killed
 up to three times at moments drawn evenly over the time it takes unbroken (killed processes get no chance to tidy up);
@@ -249,7 +249,7 @@ def killed(
     }
 
 
-def main(kills: int, wanted: list[str], seed: int, base: Path, archive: Path | None = None) -> list[dict]:
+def main(kills: int, wanted: list[str], seed: int, base: Path, after_demo: Path | None = None) -> list[dict]:
     """Run all steps once unbroken, and the wanted ones with kills; prints and returns a line a step."""
     from echo2ecg_core.phantom.cohort import write_cohort
 
@@ -259,9 +259,8 @@ def main(kills: int, wanted: list[str], seed: int, base: Path, archive: Path | N
     import echo2ecg_core.training.train
     import echo2ecg_core.worker  # noqa: F401  (loaded once, here, for all the processes to come)
 
-    if archive is None:
-        archive = base / "archive"
-        write_cohort(archive, IMPORTED, 5, ecg_only=True)
+    archive = base / "archive"
+    write_cohort(archive, IMPORTED, 5, ecg_only=True)
     chance, lines, known = random.Random(seed), [], steps(archive)
     share = dict.fromkeys(wanted, kills // len(wanted))
     for name in wanted[: kills % len(wanted)]:
@@ -272,7 +271,10 @@ def main(kills: int, wanted: list[str], seed: int, base: Path, archive: Path | N
         if before.exists():
             shutil.copytree(before, whole)
         began = time.monotonic()
-        in_a_process(known[name], Workspace(whole))
+        if name == "demo" and after_demo:
+            shutil.copytree(after_demo, whole)
+        else:
+            in_a_process(known[name], Workspace(whole))
         took_s = time.monotonic() - began
         if share.get(name):
             after = state(Workspace(whole))
@@ -287,7 +289,8 @@ if __name__ == "__main__":
     parser.add_argument("--kills", type=int, default=200)
     parser.add_argument("--steps", default=",".join(STEPS))
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--after-demo", type=Path, help="A workspace with the demo of eight patients, to begin from.")
     asked = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="kills-") as folder:
-        lines = main(asked.kills, asked.steps.split(","), asked.seed, Path(folder))
+        lines = main(asked.kills, asked.steps.split(","), asked.seed, Path(folder), asked.after_demo)
     sys.exit(any(line["different"] for line in lines))

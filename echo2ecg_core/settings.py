@@ -23,7 +23,9 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="ECHO2ECG_", env_file=OWN_FOLDER / ".env", extra="ignore", frozen=True)
 
     workspace: Path = Field(OWN_FOLDER / "workspace", description="Folder of catalog, clips, vectors and models.")
-    threads: int = Field(2, ge=1, le=256, description="CPU threads one prediction or one job may use.")
+    threads: int | None = Field(
+        None, ge=1, le=256, description="CPU threads one prediction may use; without it, as many as others leave free."
+    )
     import_processes: int = Field(2, ge=1, le=256, description="Processes that read the files of an import.")
     admin_password: SecretStr | None = Field(None, description="Password of the admin pages; prefer the hash.")
     admin_password_hash: SecretStr | None = Field(

@@ -12,6 +12,7 @@ import numpy as np
 from echo2ecg_core.answers.loaded_model import prepared_ecg
 from echo2ecg_core.errors import Echo2ECGError
 from echo2ecg_core.models.specs import ModelSpec
+from echo2ecg_core.models.threads import cores
 from echo2ecg_core.processes import in_order
 from echo2ecg_core.settings import settings
 from echo2ecg_core.store.catalog import Catalog
@@ -58,7 +59,7 @@ def inputs(
     """
     pieces = [ids[start : start + piece] for start in range(0, len(ids), piece)]
     work = partial(read, workspace.folder, spec)
-    for found in in_order(work, pieces, max(1, settings().threads - 1), "ECHO2ECG_THREADS"):
+    for found in in_order(work, pieces, max(1, (settings().threads or cores()) - 1), "ECHO2ECG_THREADS"):
         yield from found
 
 

@@ -226,7 +226,9 @@ def ecg_vectors(network: "Echo2ECG", windows: np.ndarray) -> EcgVectors:
     import torch
 
     from echo2ecg_core.models.outside import outside_features
+    from echo2ecg_core.models.threads import use_threads
 
+    use_threads()
     with torch.inference_mode():
         x = torch.from_numpy(np.ascontiguousarray(windows, np.float32)).to(_device(network))
         embedding, aligned = ecg_tensors(network, x)

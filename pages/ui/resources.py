@@ -132,11 +132,18 @@ def _model_state(card: ModelCard) -> tuple:
 
 @st.cache_data(max_entries=256, show_spinner=False)
 def _prediction(key: tuple, insist: bool, _record: EcgRecord, _card: ModelCard):
-    from echo2ecg_core.answers.predict import predict
     from pages.ui.server.metrics import INFERENCE_S, WAITING
 
     with INFERENCE_S.time(), WAITING.track_inprogress():
-        return predict(_record, loaded_model(_card), workspace(), insist=insist)
+        return _together().predict(_record, loaded_model(_card), workspace(), insist=insist)
+
+
+@st.cache_resource(show_spinner=False)
+def _together():
+    """The one queue of predictions of this process."""
+    from echo2ecg_core.answers.predict_together import PredictTogether
+
+    return PredictTogether()
 
 
 def prediction(record: EcgRecord, card: ModelCard, *, insist: bool = False):
