@@ -267,3 +267,18 @@ echo_1014_2.avi,90,30,60,66
     for n, name in enumerate(("1077_1", "1077_2", "1078_0")):
         avi(root / "videos" / f"echo_{name}.avi", n)
     return root
+
+
+def reference_splits(root: Path) -> Path:
+    """Two splits: a list of four ECGs with grades 0, 3, 1, 0, and a table that names two files."""
+    import torch
+
+    root.mkdir(parents=True, exist_ok=True)
+    ecgs = [("ecg", torch.tensor(signal_mv(400, scale=s).T, dtype=torch.float32)) for s in (0.5, 1.0, 1.5, 2.0)]
+    torch.save(ecgs, root / "data_train.pt")
+    torch.save(torch.eye(4)[[0, 3, 1, 0]], root / "labels_train.pt")
+    table(root / "data_test.csv", "filename,note\necg_7.pt,a\nnot_there.pt,b\necg_9.pt,c")
+    for name, scale in (("ecg_7", 0.7), ("ecg_9", 0.9)):
+        torch.save(torch.tensor(signal_mv(400, scale=scale).T, dtype=torch.float32), root / f"{name}.pt")
+    torch.save(torch.eye(4)[[2, 0, 1]], root / "labels_test.pt")
+    return root

@@ -2,14 +2,16 @@
 
 import os
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from echo2ecg_core.errors import StoreError
-from echo2ecg_core.intake.ingest import ingest
+from echo2ecg_core.intake.ingest import Options, ingest
 from echo2ecg_core.intake.layouts.mimic_echo import lvef_of
 from echo2ecg_core.intake.layouts.recognise import LAYOUTS, find, plan_of
+from echo2ecg_core.intake.mapping import Column
 from echo2ecg_core.intake.preview import preview
 from echo2ecg_core.store.catalog import Catalog
 from echo2ecg_core.store.database import Workspace
@@ -19,6 +21,7 @@ TREES = {
     "ptbxl": "ptbxl", "mimic_ecg": "mimic_ecg", "mimic_echo": "mimic_echo", "echonext": "echonext",
     "echonet_dynamic": "echonet", "echonet_lvh": "echonet", "echonet_pediatric": "echonet", "camus": "camus",
     "tmed2": "tmed2", "code15": "code15", "chapman": "chapman", "reference_files": "reference_files",
+    "reference_splits": "reference_splits",
 }  # fmt: skip
 
 
@@ -176,6 +179,53 @@ def test_pairs_of_the_reference_join_what_hangs_together_into_one_patient(come_i
     assert len(catalog.clips_of("1077")) == 2 and len(plan.passed_over) == 1  # one video is not there
 
 
+def test_the_splits_of_a_task_come_in_and_their_classes_count_where_a_mapping_names_them(come_in, tmp_path):
+    catalog, report, plan = come_in("reference_splits")
+    ecgs = catalog.ecgs().set_index("ecg_id")
+    assert report.ecgs == 6 and ecgs.split.value_counts().to_dict() == {"train": 4, "test": 2}
+    for ecg_id, scale in (("train-000000", 0.5), ("train-000003", 2.0), ("ecg_9", 0.9)):
+        record = catalog.ecg_record(ecg_id)
+        assert record.sampling_rate_hz == 400
+        assert np.abs(record.signal_mv.T - small_trees.signal_mv(400, scale=scale)).max() < 1e-4
+    assert len(catalog.studies()) == 0 and "labels_train.pt" in dict(plan.ignored)
+    assert plan.passed_over[0][0] == "not_there.pt" and any("400 Hz" in note for note in plan.notes)
+    told = Options("graded", keep_ids=True, told={"labels": Column("mr_grade")})
+    report = ingest(tmp_path / "reference_splits", Workspace(tmp_path / "w"), options=told)
+    labelled = catalog.labelled_ecgs().set_index("ecg_id").mr_grade.to_dict()
+    assert list(labelled.values()) == [2, 1, 0, 3, 1, 0]  # of ecg_7, ecg_9 and the four of the list; the absent had 0
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "expected"),
+    [
+        ("labels_train.pt", "torch.eye(4)[[0, 1]]", "expected one row for each of 4 ECGs"),
+        ("labels_train.pt", "torch.full((4, 4), 0.25)", "is not one-hot"),
+        ("labels_train.pt", "torch.eye(9)[:4]", "has 9 classes, MR has fewer grades"),
+        ("labels_train.pt", "{'a': Path('x')}", "cannot be read"),
+        ("data_train.pt", "[Path('x')]", "cannot be read"),
+    ],
+)
+def test_files_of_a_task_that_do_not_fit_are_refused_in_words(tmp_path, name, content, expected):
+    import torch
+
+    root = small_trees.reference_splits(tmp_path / "set")
+    torch.save(eval(content, {"torch": torch, "Path": Path}), root / name)
+    with pytest.raises(StoreError, match=expected):
+        ingest(root, Workspace(tmp_path / "w"), options=Options(told={"labels": Column("mr_grade")}))
+    with pytest.raises(StoreError, match="cannot be lvef: that has no grades. Choose from as_grade"):
+        plan_of(small_trees.reference_splits(tmp_path / "again"), told={"labels": Column("lvef")})
+
+
+def test_an_entry_of_a_list_that_is_no_ecg_is_passed_over(tmp_path):
+    import torch
+
+    root = small_trees.reference_splits(tmp_path / "set")
+    torch.save([("ecg", torch.zeros(12)), ("ecg", torch.ones(12, 4000).expand(12, 4000)), torch.tensor(1.0), "x"],
+               root / "data_train.pt")  # fmt: skip
+    report = ingest(root, Workspace(tmp_path / "w"), cohort="c", keep_ids=True)
+    assert report.ecgs == 2 and len(report.refused) == 5
+
+
 def test_the_tables_that_are_not_used_are_named(tmp_path):
     root = small_trees.ptbxl(tmp_path)
     ignored = preview(root, Workspace(tmp_path / "w"), options())["ignored"]
@@ -183,8 +233,6 @@ def test_the_tables_that_are_not_used_are_named(tmp_path):
 
 
 def options():
-    from echo2ecg_core.intake.ingest import Options
-
     return Options(cohort="c", keep_ids=True)
 
 

@@ -23,6 +23,7 @@ from echo2ecg_core.intake.layouts import (
     ours,
     ptbxl,
     reference_files,
+    reference_splits,
     tmed2,
 )
 from echo2ecg_core.intake.layouts.ours import ECG_FIELDS, map_of, phantom_cohort
@@ -44,6 +45,7 @@ LAYOUTS: dict[str, ModuleType] = {
     "code15": code15,
     "chapman": chapman,
     "reference_files": reference_files,
+    "reference_splits": reference_splits,
     "hospital": hospital,
 }
 COHORTS = {name: layout.NAME for name, layout in LAYOUTS.items() if layout not in (ours, hospital)}
