@@ -20,6 +20,7 @@ from echo2ecg_core.answers.loaded_model import LoadedModel, ecg_tensors, ecg_vec
 from echo2ecg_core.models.echo2ecg import Echo2ECG
 from echo2ecg_core.models.echo_encoder import clip_encoder_of
 from echo2ecg_core.models.specs import PRESETS
+from echo2ecg_core.training.batches import batch_at, places
 from echo2ecg_core.training.pairs import PreparedPairs
 from echo2ecg_core.training.parameters import RunParameters
 from echo2ecg_core.training.pretrain import _loss, _Task, validate
@@ -130,8 +131,8 @@ def test_a_step_of_training_forwards_and_backwards(monkeypatch, objective, same_
     with pretended_gpu(monkeypatch):
         task = on_gpu(real)
         run = RunState(parameters, pairs(), 1)
-        whole, own = next(iter(run.batches(0)))
-        metrics = _loss(fabric(), task, run, spec, whole, own, 0)
+        batch = batch_at(next(places(run, 0)), run, spec, GPU)
+        metrics = _loss(fabric(), task, objective, batch)
         assert {metric.device for metric in metrics.values()} == {GPU}
         metrics["loss"].backward()
         gradients = [p.grad for p in task.parameters() if p.grad is not None]

@@ -8,7 +8,6 @@ epoch chosen by a noisy validation score is optimistic.
 
 import time
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,12 +15,12 @@ import torch
 from lightning_fabric import Fabric
 from torch import Tensor, nn
 
-from echo2ecg_core.ecg.augment import augment
 from echo2ecg_core.models.devices import open_fabric
 from echo2ecg_core.models.echo2ecg import Echo2ECG, contrastive_loss
 from echo2ecg_core.models.specs import ModelSpec
+from echo2ecg_core.training.batches import Batch, batches
 from echo2ecg_core.training.masked import MaskedAutoencoder
-from echo2ecg_core.training.pairs import PreparedPairs, not_negatives
+from echo2ecg_core.training.pairs import PreparedPairs
 from echo2ecg_core.training.parameters import RunParameters, is_decayed, learning_rate_factor, rate_multiplier
 from echo2ecg_core.training.run_state import RunState
 
@@ -163,11 +162,11 @@ def _train_epoch(
     module.train()
     saved = told = step_began = time.monotonic()
     parts: list[dict[str, Tensor]] = []
-    for whole, own in run.batches(fabric.global_rank):
+    for batch in batches(run, spec, fabric.device, fabric.global_rank):
         last = len(parts) == p.accumulate - 1
         _seed(run, len(parts), fabric.global_rank)
         with fabric.no_backward_sync(module, enabled=not last and fabric.world_size > 1):
-            metrics = _loss(fabric, module, run, spec, whole, own, len(parts))
+            metrics = _loss(fabric, module, p.objective, batch)
             fabric.backward(metrics["loss"] / p.accumulate)
         parts.append({key: value.detach().double() for key, value in metrics.items()})
         if not last:
@@ -199,28 +198,16 @@ def _seed(run: RunState, part: int, rank: int) -> None:
     torch.manual_seed(((run.parameters.seed * 1009 + run.step) * 1013 + part) * 257 + rank)
 
 
-def _loss(
-    fabric: Fabric, module, run: RunState, spec: ModelSpec, whole: np.ndarray, own: np.ndarray, part: int
-) -> dict:
+def _loss(fabric: Fabric, module, objective: str, batch: Batch) -> dict:
     """Loss of one contrast over all processes, and the temperature; or the loss of one masked batch."""
-    p, train = run.parameters, run.train
-    rng = np.random.default_rng([p.seed, run.step, part, fabric.global_rank])
-    generator = torch.Generator().manual_seed(int(rng.integers(2**62)))
-    ecg = torch.from_numpy(train.windows(own[:, 1], spec.ecg_input.n_samples, rng))  # (b, 12, n)
-    ecg = augment(ecg.to(fabric.device), generator, replace(p.augmentation, n_samples=spec.ecg_input.n_samples))
-    order = torch.rand(len(own), 12 * spec.ecg_encoder.n_patches, generator=generator).argsort(1)  # (b, p)
-    studies = () if p.objective == "masked" else _studies(train, own[:, 2], spec, p.view_dropout, rng)
-    out = module(ecg, order.to(fabric.device), *(torch.from_numpy(a).to(fabric.device) for a in studies))
-    metrics = {}
-    if p.objective == "masked":
-        loss = out
-    else:
-        ecg_side, study_side, metrics["temperature"] = out
-        if fabric.world_size > 1:  # every process contrasts the whole batch; gradients flow back to who made the rows
-            ecg_side, study_side = (_of_all(fabric, side) for side in (ecg_side, study_side))
-        excluded = None if p.same_patient_negatives else torch.from_numpy(not_negatives(whole)).to(fabric.device)
-        loss = contrastive_loss(ecg_side, study_side, metrics["temperature"], not_negative=excluded)
-    return {"loss": loss, **metrics}
+    out = module(batch.ecg, batch.order, *batch.studies)
+    if objective == "masked":
+        return {"loss": out}
+    ecg_side, study_side, temperature = out
+    if fabric.world_size > 1:  # every process contrasts the whole batch; gradients flow back to who made the rows
+        ecg_side, study_side = (_of_all(fabric, side) for side in (ecg_side, study_side))
+    loss = contrastive_loss(ecg_side, study_side, temperature, not_negative=batch.not_negative)
+    return {"loss": loss, "temperature": temperature}
 
 
 def _of_all(fabric: Fabric, side: Tensor) -> Tensor:
@@ -228,13 +215,6 @@ def _of_all(fabric: Fabric, side: Tensor) -> Tensor:
     gathered = fabric.all_gather(side, sync_grads=True)
     assert isinstance(gathered, Tensor)  # a tensor in, a tensor out; Fabric also gathers dicts and lists
     return gathered.flatten(0, 1)
-
-
-def _studies(train: PreparedPairs, rows: np.ndarray, spec: ModelSpec, dropout: float, rng: np.random.Generator):
-    """Clip vectors and padding of these study rows, as the pooling of the study tower wants them."""
-    if spec.study.pooling == "single_view":
-        return train.one_view(rows, rng)
-    return train.views(rows, spec.study.max_views, dropout, rng)
 
 
 @torch.inference_mode()

@@ -4,6 +4,7 @@ import errno
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -308,17 +309,17 @@ one_step(Path({state!r}))
 """
 
 
-def one_step(state):
-    """One optimiser step on a batch of 32 pairs without any randomness; the loss of it on the first process."""
+def one_step(state, n=32):
+    """One optimiser step on a batch of n pairs without any randomness; the loss of it on the first process."""
     torch.set_num_threads(1)
     spec = replace(SPEC, ecg_encoder=replace(SPEC.ecg_encoder, drop_path=0.0), learnable_temperature=True)
     parameters = RunParameters(
-        epochs=1, batch_size=32, precision="32-true", augmentation=STILL, same_patient_negatives=False
+        epochs=1, batch_size=n, precision="32-true", augmentation=STILL, same_patient_negatives=False
     )
     log = []
     pretrain(
         spec,
-        linked_pairs(0, n=32),
+        linked_pairs(0, n=n),
         linked_pairs(1),
         parameters,
         fabric=open_fabric("32-true", "cpu"),
@@ -341,12 +342,57 @@ def test_two_processes_give_the_loss_and_the_gradients_of_one_with_the_whole_bat
         env={**os.environ, "OMP_NUM_THREADS": "1"},
     )
     assert done.returncode == 0, done.stderr[-2000:]
-    one, two = (json.loads((tmp_path / f"{n}.json").read_text()) for n in ("one", "two"))
-    assert two == pytest.approx(one, rel=1e-6)
-    one, two = (torch.load(tmp_path / f"{n}.pt", weights_only=True)["optimizer"]["state"] for n in ("one", "two"))
-    assert len(one) == len(two) > 30
-    for i in one:  # after one step AdamW's first moment is a tenth of the gradient
-        torch.testing.assert_close(two[i]["exp_avg"], one[i]["exp_avg"], rtol=1e-4, atol=1e-8)
+    assert_is_the_same_step(tmp_path / "one.pt", tmp_path / "two.pt")
+
+
+def assert_is_the_same_step(one, many):
+    """Loss and gradients of two processes' checkpoints; after one step AdamW's first moment is a tenth of the
+    gradient."""
+    losses = [json.loads(file.with_suffix(".json").read_text()) for file in (one, many)]
+    assert losses[1] == pytest.approx(losses[0], rel=1e-6)
+    one, many = (torch.load(file, weights_only=True)["optimizer"]["state"] for file in (one, many))
+    assert len(one) == len(many) > 30
+    for i in one:
+        torch.testing.assert_close(many[i]["exp_avg"], one[i]["exp_avg"], rtol=1e-4, atol=1e-8)
+
+
+EIGHT = """
+import os, sys
+sys.path[:0] = [{root!r}, {root!r} + "/tests/training"]
+from pathlib import Path
+from test_pretrain import one_step
+state, ranks, pairs = Path({state!r}), 8, {pairs}
+one_step(state.with_name("one.pt"), pairs)
+os.environ.update(WORLD_SIZE=str(ranks), LOCAL_WORLD_SIZE=str(ranks), MASTER_ADDR="127.0.0.1", MASTER_PORT="{port}",
+                  GROUP_RANK="0", TORCHELASTIC_RUN_ID="simulated")
+children = []
+for rank in range(ranks):  # forked: the libraries are loaded once
+    if not (child := os.fork()):
+        os.environ.update(RANK=str(rank), LOCAL_RANK=str(rank))
+        try:
+            one_step(state, pairs)
+        except BaseException as error:
+            print(rank, repr(error), file=sys.stderr, flush=True)
+            os._exit(1)
+        os._exit(0)
+    children.append(child)
+sys.exit(max(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) for child in children))
+"""
+
+
+@pytest.mark.slow
+def test_eight_simulated_ranks_give_the_loss_and_the_gradients_of_one_with_4096_pairs(tmp_path):
+    script, state = tmp_path / "eight.py", tmp_path / "eight.pt"
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    script.write_text(EIGHT.format(root=str(ROOT), state=str(state), port=port, pairs=4096))
+    single = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS"), "1")
+    done = subprocess.run(
+        [sys.executable, str(script)], capture_output=True, text=True, timeout=500, env={**os.environ, **single}
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert_is_the_same_step(tmp_path / "one.pt", state)
 
 
 BOTH = """
