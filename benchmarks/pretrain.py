@@ -6,14 +6,19 @@ of each. Measured are forward, loss, backward and AdamW on the same batch, best 
   plain      published layout (double projections, nn.MultiheadAttention with its defaults), activation checkpointing,
   float32 float32    this project's step
   bfloat16   the same with precision bf16-mixed, as the presets train
-Ratios are given by wall and by processor time; on a busy machine the second is the one to believe. Prints one JSON
-line.
+Ratios are given by wall and by processor time; on a busy machine the second is the one to believe. `host` is what the
+training loop itself does beside its networks, for the presets base and demo: processor milliseconds to make a batch and
+to step on it, their ratio, and the share of the clock that the step waited for its batch, which is made in a thread
+while the one before is used; the aim is 0.05. Prints one JSON line.
 """
 
 import argparse
 import json
+import time
 from collections.abc import Callable, Sequence
+from itertools import islice
 
+import numpy as np
 import torch
 from torch.utils.checkpoint import checkpoint
 
@@ -21,6 +26,10 @@ from benchmarks.ecg_encoder import PlainEncoder
 from benchmarks.network_speed import best_times, options, peak_memory_mb, with_compiled
 from echo2ecg_core.models.echo2ecg import Echo2ECG, contrastive_loss
 from echo2ecg_core.models.specs import PRESETS
+from echo2ecg_core.training.batches import batch_at, batches, places
+from echo2ecg_core.training.pairs import PreparedPairs
+from echo2ecg_core.training.parameters import RunParameters
+from echo2ecg_core.training.run_state import RunState
 
 SPEC = PRESETS["base"]
 N_VIEWS = 8
@@ -89,11 +98,52 @@ def main(given: Sequence[str] | None = None) -> None:
         "times_plain": {name: round(times["plain"][0] / t[0], 2) for name, t in times.items()},
         "times_plain_by_processor_time": {name: round(times["plain"][1] / t[1], 2) for name, t in times.items()},
         "peak_memory_mb": peak_memory_mb(functions, x),
+        "host": {preset: host_share(preset, chosen) for preset in ("base", "demo")},
         "notes": notes,
     }
     if x.is_cuda:
         result["by_batch"] = {str(n): on_gpu(functions, n, chosen) for n in GPU_BATCHES}
     print(json.dumps(result))
+
+
+def host_share(preset: str, chosen: argparse.Namespace, steps: int = 6) -> dict:
+    """What making a batch costs beside the step that uses it, and how long the step waits for it."""
+    spec, n = PRESETS[preset], chosen.batch * (steps + 1)
+    rng, rows = np.random.default_rng(0), np.arange(n)
+    length = spec.ecg_input.n_samples + 100
+    ecgs = rng.normal(size=(n, 12, length)).astype(np.float16)
+    clips = rng.normal(size=(n * N_VIEWS, spec.study.clip_dim)).astype(np.float32)
+    pairs = PreparedPairs(ecgs, clips, list(np.arange(len(clips)).reshape(n, N_VIEWS)), np.stack([rows] * 3, 1))
+    parameters = RunParameters(batch_size=chosen.batch)
+    device, run = torch.device(chosen.device), RunState(parameters, pairs, 1)
+    network = Echo2ECG(spec).to(device).train()
+    optimizer = torch.optim.AdamW([p for p in network.parameters() if p.requires_grad], lr=1e-5, fused=True)
+    begun = time.thread_time()
+    for place in islice(places(run, 0), steps):
+        batch_at(place, run, spec, device)
+    made = (time.thread_time() - begun) / steps
+    waited, clock, processor, coming = 0.0, 0.0, 0.0, batches(run, spec, device, 0)
+    batch = next(coming)
+    for _ in range(steps):
+        begun, used = time.perf_counter(), time.process_time()
+        with torch.autocast(device.type, torch.bfloat16):
+            sides = network(batch.ecg, *batch.studies)
+        contrastive_loss(*sides, spec.temperature).backward()
+        optimizer.step()
+        optimizer.zero_grad(set_to_none=True)
+        if device.type == "cuda":
+            torch.cuda.synchronize()
+        asked = time.perf_counter()
+        batch = next(coming)
+        waited, clock = waited + time.perf_counter() - asked, clock + time.perf_counter() - begun
+        processor += time.process_time() - used
+    coming.close()
+    return {
+        "batch_processor_ms": round(1000 * made, 1),
+        "step_processor_ms": round(1000 * processor / steps, 1),
+        "share_by_processor_time": round(made * steps / processor, 4),
+        "waited_share": round(waited / clock, 4),
+    }
 
 
 def on_gpu(functions: dict[str, Callable], batch: int, chosen: argparse.Namespace) -> dict:
