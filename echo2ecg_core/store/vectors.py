@@ -31,6 +31,7 @@ from echo2ecg_core.store.segments import (
 )
 
 KINDS = ("clip", "study", "study_aligned", "ecg", "ecg_aligned")
+ROWS_AT_ONCE = 65_536
 KEPT_FILES = 6  # what the pages ask of one model; of each file the newest version alone
 
 _kept: dict[Path, tuple[tuple, "VectorSet"]] = {}
@@ -113,9 +114,9 @@ class VectorSet:
         import faiss
 
         index = faiss.IndexScalarQuantizer(self.dim, faiss.ScalarQuantizer.QT_fp16, faiss.METRIC_INNER_PRODUCT)
-        rows = _normalised(self.matrix)
-        index.train(rows)
-        index.add(rows)
+        index.train(_normalised(self.matrix[:1]))  # half precision has nothing to learn
+        for begin in range(0, len(self), ROWS_AT_ONCE):  # a copy of all would be twice the index
+            index.add(_normalised(self.matrix[begin : begin + ROWS_AT_ONCE]))
         return index
 
     def nearest(
