@@ -132,6 +132,22 @@ def questions(workspace) -> dict[str, Callable[[], object]]:
         "map: points": lambda: load_map(workspace, card.model_id),
         "map: undrawn": lambda: undrawn(workspace, card.model_id),
         **of_the_map(load_map(workspace, card.model_id)),
+        **of_cohorts(workspace),
+    }
+
+
+def of_cohorts(workspace) -> dict[str, Callable[[], object]]:
+    """What the Cohorts page asks of one cohort that holds everything."""
+    from echo2ecg_core.store import characteristics, cohorts
+
+    last = cohorts.cohorts(workspace)[0].patients // 12 * 12
+    return {
+        "cohorts: counts": lambda: cohorts.cohorts(workspace),
+        "cohorts: the last page of patients": lambda: cohorts.patients(workspace, "made up", first=last, most=12),
+        "cohorts: a patient": lambda: cohorts.patient(workspace, "P0000010"),
+        "cohorts: missing": lambda: cohorts.missing(workspace, "made up"),
+        "cohorts: distributions": lambda: cohorts.distributions(workspace, "made up"),
+        "cohorts: one side of a comparison": lambda: characteristics.characteristics(workspace, "made up"),
     }
 
 

@@ -6,18 +6,20 @@ go over an index or the labels of one cohort once a version of the catalogue.
 """
 
 import sqlite3
-from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import groupby
+from operator import itemgetter
 
 import numpy as np
 import pandas as pd
 
 from echo2ecg_core.errors import StoreError
-from echo2ecg_core.phenotypes import GRADES, MODERATE, PHENOTYPES
+from echo2ecg_core.phenotypes import GRADES, MODERATE, PHENOTYPES, Phenotype
 from echo2ecg_core.store.database import Workspace
 from echo2ecg_core.store.times import moments
 
+SEXES = ("male", "female")
 BINS = 24  # of a histogram over the phenotype's axis; what lies beyond counts to the ends
 _SET_ASIDE = "x.blob IN (SELECT blob FROM damaged_blobs)"
 # what may be missing: words, table, and which of its rows (x) lack it
@@ -216,28 +218,21 @@ def patient(workspace: Workspace, patient_id: str) -> PatientRow:
 
 
 def distributions(workspace: Workspace, cohort: str) -> list[Distribution]:
-    """The distribution of every phenotype that was measured in a cohort, in the order of the phenotype table."""
+    """The distribution of every phenotype that was measured in a cohort, in the order of the phenotype table; holds the
+    values of one at a time."""
     with workspace.connect() as db:
-        rows = rows_of(db, cohort)
-        labels = (
-            f"SELECT l.name, l.value, p.sex FROM ({rows['studies']}) s JOIN patients p USING (patient_id)"
-            " JOIN phenotypes l USING (study_id)"
-        )
-        bins = db.execute(_HISTOGRAM.format(labels=labels), {"cohort": cohort}).fetchall()
-        ranks = db.execute(_RANKS.format(labels=labels), {"cohort": cohort}).fetchall()
-    counts: dict[str, dict[int, int]] = defaultdict(dict)
-    sums: dict[str, np.ndarray] = defaultdict(lambda: np.zeros(5))
-    values: dict[str, dict[int, float]] = defaultdict(dict)
-    for row in bins:
-        counts[row["name"]][row["bin"]] = row["n"]
-        sums[row["name"]] += (row["n"], row["total"], row["squares"], row["judged"], row["outside"])
-    for row in ranks:
-        values[row["name"]][row["rank"]] = row["value"]
-    return [_distribution(name, counts[name], sums[name], values[name]) for name in PHENOTYPES if name in counts]
+        rows = db.execute(_LABELS.format(**rows_of(db, cohort)), {"cohort": cohort})
+        found = {
+            name: _distribution(PHENOTYPES[name], np.fromiter(((row[1], row[2]) for row in part), _VALUE))
+            for name, part in groupby(rows, itemgetter(0))
+            if name in PHENOTYPES
+        }
+    return [found[name] for name in PHENOTYPES if name in found]
 
 
 def rows_of(db: sqlite3.Connection, cohort: str) -> dict[str, str]:
-    """Queries for the patients, studies, ECGs and clips (with their patient_id) of a cohort named by :cohort."""
+    """Queries for the patients, studies, ECGs and clips (with their patient_id) of a cohort named by :cohort, and for
+    the ids of its studies with the sex (`labelled`)."""
     if db.execute("SELECT 1 FROM kept_cohorts WHERE name = ?", (cohort,)).fetchone():
         member = (
             "SELECT t.* FROM kept_members m JOIN {0} t ON t.{1}_id = m.id WHERE m.name = :cohort AND m.kind = '{1}'"
@@ -245,20 +240,30 @@ def rows_of(db: sqlite3.Connection, cohort: str) -> dict[str, str]:
         studies, ecgs = member.format("studies", "study"), member.format("ecgs", "ecg")
         people = f"SELECT patient_id FROM ({studies}) UNION SELECT patient_id FROM ({ecgs})"
         patients = f"SELECT * FROM patients WHERE patient_id IN ({people})"
+        labelled = f"SELECT s.study_id, p.sex FROM ({studies}) s JOIN patients p USING (patient_id)"
     else:
         patients = "SELECT * FROM patients WHERE cohort = :cohort"
         own = "SELECT t.* FROM patients p JOIN {} t USING (patient_id) WHERE p.cohort = :cohort"
         studies, ecgs = own.format("studies"), own.format("ecgs")
+        labelled = own.format("studies").replace("t.*", "t.study_id, p.sex")
     clips = f"SELECT c.*, s.patient_id FROM ({studies}) s JOIN clips c USING (study_id)"
     waiting = (
         f"SELECT w.*, s.patient_id FROM ({studies}) s JOIN waiting_clips w USING (study_id) WHERE w.decision IS NULL"
     )
-    return {"patients": patients, "studies": studies, "ecgs": ecgs, "clips": clips, "waiting": waiting}
+    return {
+        "patients": patients,
+        "studies": studies,
+        "ecgs": ecgs,
+        "clips": clips,
+        "waiting": waiting,
+        "labelled": labelled,
+    }
 
 
 def _counted(db: sqlite3.Connection, name: str, synthetic: bool | None, told: str = "") -> Cohort:
     rows = rows_of(db, name)
-    numbers = {table: _one(db, f"SELECT count(*) FROM ({sql})", name) for table, sql in rows.items()}
+    tables = ("patients", "studies", "ecgs", "clips", "waiting")
+    numbers = {table: _one(db, f"SELECT count(*) FROM ({rows[table]})", name) for table in tables}
     labels = _one(db, f"SELECT count(*) FROM ({rows['studies']}) JOIN phenotypes USING (study_id)", name)
     damaged = (_one(db, f"SELECT count(*) FROM ({rows[t]}) x WHERE {_SET_ASIDE}", name) for t in ("ecgs", "clips"))
     aside = numbers.pop("waiting") + sum(damaged)
@@ -281,54 +286,32 @@ def _in_time(table: pd.DataFrame, time: str, id: str) -> pd.DataFrame:
     return table.loc[order].reset_index(drop=True)
 
 
-def _scales() -> str:
-    """VALUES of every phenotype: name, low end, width and number of bins, the ends of the reference range of men and of
-    women, of a grade what is less than moderate."""
-    rows = []
-    for name, p in PHENOTYPES.items():
-        is_grade = p.kind == "grade"
-        n = len(GRADES) if is_grade else BINS
-        low, width = (-0.5, 1.0) if is_grade else (p.axis[0], (p.axis[1] - p.axis[0]) / n)
-        below_moderate = {"male": (None, MODERATE - 0.5), "female": (None, MODERATE - 0.5)}
-        limits = [
-            end for sex in ("male", "female") for end in (below_moderate if is_grade else p.reference).get(sex, ())
-        ]
-        ends = ["NULL" if end is None else repr(float(end)) for end in limits or [None] * 4]
-        rows.append(
-            f"('{name}', {float(low)!r}, {width!r}, {n}, {int(bool(limits))}, {int(is_grade)}, {', '.join(ends)})"
-        )
-    return ", ".join(rows)
-
-
-_HISTOGRAM = f"""
-    WITH scales (name, low, width, bins, has_range, is_grade, male_low, male_high, female_low, female_high)
-        AS MATERIALIZED (VALUES {_scales()}), labels AS ({{labels}})
-    SELECT l.name, min(max(CAST((l.value - a.low) / a.width AS INT), 0), a.bins - 1) AS bin, count(*) AS n,
-        sum(l.value) AS total, sum(l.value * l.value) AS squares,
-        sum(a.has_range AND (l.sex NOT NULL OR a.is_grade)) AS judged,
-        total(CASE l.sex WHEN 'female' THEN l.value < a.female_low OR l.value > a.female_high
-            WHEN 'male' THEN l.value < a.male_low OR l.value > a.male_high
-            ELSE a.is_grade AND l.value > a.male_high END) AS outside
-    FROM labels l LEFT JOIN scales a USING (name)
-    GROUP BY l.name, bin
-"""
-# the ends, and the values on either side of the quartiles, by rank from 0
-_RANKS = """
-    WITH ranked AS (SELECT name, value, row_number() OVER (PARTITION BY name ORDER BY value) - 1 AS rank,
-        count(*) OVER (PARTITION BY name) - 1 AS last FROM ({labels}))
-    SELECT name, rank, value FROM ranked
-    WHERE rank IN (0, last, last / 4, last / 4 + 1, last / 2, last / 2 + 1, 3 * last / 4, 3 * last / 4 + 1)
-"""
-
-
-def _distribution(name: str, counts: dict[int, int], sums: np.ndarray, values: dict[int, float]) -> Distribution:
-    n, total, squares, judged, outside = sums
-    ranks = sorted(values)
-    low, q1, median, q3, high = np.interp(
-        np.array([0, 0.25, 0.5, 0.75, 1]) * (n - 1), ranks, [values[r] for r in ranks]
+def _distribution(p: Phenotype, measured: np.ndarray) -> Distribution:
+    """Of values with the sex of each one's patient (`_VALUE`)."""
+    values, n = measured["value"], len(measured)
+    is_grade = p.kind == "grade"
+    edges = np.arange(len(GRADES) + 1) - 0.5 if is_grade else np.linspace(*p.axis, BINS + 1)
+    places = np.clip(np.searchsorted(edges, values, side="right") - 1, 0, len(edges) - 2)
+    judged = n if is_grade else 0
+    outside = (values >= MODERATE - 0.5).sum() if is_grade else 0
+    for code, sex in enumerate(SEXES):
+        if sex in p.reference:
+            low, high = p.reference[sex]
+            own = values[measured["sex"] == code]
+            judged += len(own)
+            outside += (own < (-np.inf if low is None else low)).sum() + (
+                own > (np.inf if high is None else high)
+            ).sum()
+    counts = tuple(int(count) for count in np.bincount(places, minlength=len(edges) - 1))
+    low, q1, median, q3, high = (float(end) for end in np.percentile(values, [0, 25, 50, 75, 100]))
+    sd = float(values.std(ddof=1)) if n > 1 else float("nan")
+    return Distribution(
+        p.name, n, counts, low, q1, median, q3, high, float(values.mean()), sd, int(judged), int(outside)
     )
-    spread = np.sqrt(max(0.0, squares - total * total / n) / (n - 1)) if n > 1 else float("nan")
-    bins = len(GRADES) if PHENOTYPES[name].kind == "grade" else BINS
-    found = tuple(counts.get(i, 0) for i in range(bins))
-    ends = (float(low), float(q1), float(median), float(q3), float(high))
-    return Distribution(name, int(n), found, *ends, float(total / n), float(spread), int(judged), int(outside))
+
+
+_VALUE = np.dtype([("value", float), ("sex", np.int8)])
+_LABELS = f"""
+    SELECT l.name, l.value, CASE s.sex WHEN '{SEXES[0]}' THEN 0 WHEN '{SEXES[1]}' THEN 1 ELSE -1 END
+    FROM ({{labelled}}) s JOIN phenotypes l USING (study_id) ORDER BY l.name
+"""
