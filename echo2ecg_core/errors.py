@@ -8,8 +8,7 @@ and stripped of control characters here, once: a header may hold ten thousand le
 import re
 
 MOST_QUOTED = 80  # letters between quotation marks
-MOST_LETTERS = 300  # of message and hint about a file
-LEAST_MESSAGE = 100
+MOST_ABOUT_A_FILE, MOST_LETTERS = 200, 1200  # of a message; of one that lists what was found, of a hint
 
 
 def _plain(text: str) -> str:
@@ -17,6 +16,10 @@ def _plain(text: str) -> str:
     words = " ".join(str(text).split())
     words = "".join(letter if letter.isprintable() else "?" for letter in words)
     return re.sub(rf"“([^”]{{{MOST_QUOTED}}})[^”]+”", r"“\1…”", words)
+
+
+def _cut(text: str, most: int) -> str:
+    return text if len(text) <= most else text[: most - 1] + "…"
 
 
 class Echo2ECGError(Exception):
@@ -35,9 +38,8 @@ class Echo2ECGError(Exception):
 
     def __init__(self, message: str, hint: str = ""):
         message, hint = _plain(message), _plain(hint)
-        most = max(LEAST_MESSAGE, MOST_LETTERS - len(hint) - 1)
-        if self.about_a_file and len(message) > most:
-            message = message[: most - 1] + "…"
+        message = _cut(message, MOST_ABOUT_A_FILE if self.about_a_file else MOST_LETTERS)
+        hint = _cut(hint, MOST_LETTERS)
         super().__init__(message, hint)
         self.message = message
         self.hint = hint

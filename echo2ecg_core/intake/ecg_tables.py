@@ -92,7 +92,7 @@ def find_file(folder: Path, text: str, seen: dict[Path, dict[str, Path]]) -> tup
     if not (path.is_relative_to(folder) or path.is_relative_to(folder.resolve())):
         return None, OUTSIDE
     for candidate in (path, path.with_name(f"{path.name}.hea")):
-        if candidate.is_file():
+        if os.path.isfile(candidate):  # pathlib raises for names that no system could have
             return candidate, ""
     found = _in_another_case(folder, path, seen)
     return (found, "") if found else (None, ABSENT)

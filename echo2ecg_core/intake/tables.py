@@ -7,6 +7,7 @@ each row keeps the number it has in the file. Dates that Excel stores as dates c
 import csv
 import gzip
 import io
+import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import date, datetime
@@ -20,6 +21,7 @@ TABLE_SUFFIXES = {".csv", ".tsv", ".txt", ".xlsx", ".xlsm"}
 SEPARATORS = ",;\t|"
 ENCODINGS = ("utf-8-sig", "cp1252", "latin-1")  # the last one reads anything
 MISSING = {"", "nan", "na", "n/a", "nat", "none", "null", "-", "--", "."}
+MAX_BYTES = 2**29  # of a table unpacked; a hospital's measurements of ten years have some 100 MB
 EXCEL = b"PK\x03\x04"
 HEADER_BYTES = 2**16  # the first line of a table lies within
 UTF16 = (b"\xff\xfe", b"\xfe\xff")
@@ -60,9 +62,9 @@ def read_table(path: Path) -> Table:
     """
     try:
         content = path.read_bytes()
-        content = gzip.decompress(content) if content.startswith(b"\x1f\x8b") else content
+        content = _unpacked(content) if content.startswith(b"\x1f\x8b") else content
         cells = _excel_rows(content) if content.startswith(EXCEL) else _text_rows(content)
-    except (OSError, EOFError, ValueError, KeyError, csv.Error) as error:
+    except (OSError, EOFError, ValueError, zlib.error, csv.Error) as error:
         raise _unreadable(path, error) from error
     return _table(path, cells)
 
@@ -98,7 +100,7 @@ def read_header_row(path: Path) -> Table:
         if head.startswith(EXCEL):
             return read_table(path)
         cells = _text_rows(head)[:1]
-    except (OSError, EOFError, ValueError, csv.Error) as error:
+    except (OSError, EOFError, ValueError, zlib.error, csv.Error) as error:
         raise _unreadable(path, error) from error
     return _table(path, cells)
 
@@ -108,6 +110,14 @@ def _unreadable(path: Path, error: Exception) -> StoreError:
         f"{path.name} cannot be read as a table ({type(error).__name__}).",
         "Save it as CSV (UTF-8) or as an Excel workbook.",
     )
+
+
+def _unpacked(content: bytes) -> bytes:
+    with gzip.open(io.BytesIO(content)) as packed:
+        unpacked = packed.read(MAX_BYTES + 1)
+    if len(unpacked) > MAX_BYTES:
+        raise ValueError("too large")
+    return unpacked
 
 
 def _text_rows(content: bytes) -> list[tuple[int, list[str]]]:
@@ -143,13 +153,17 @@ def _excel_rows(content: bytes) -> list[tuple[int, list[str]]]:
     import openpyxl
 
     try:
+        with zipfile.ZipFile(io.BytesIO(content)) as members:
+            if sum(member.file_size for member in members.infolist()) > MAX_BYTES:
+                raise ValueError("too large")
         book = openpyxl.load_workbook(io.BytesIO(content), read_only=True, data_only=True)
-    except (zipfile.BadZipFile, openpyxl.utils.exceptions.InvalidFileException) as error:
+        for sheet in book.worksheets:
+            sheet.reset_dimensions()  # a file may claim a million empty rows
+            rows = ((n, [_excel_cell(c) for c in row]) for n, row in enumerate(sheet.iter_rows(values_only=True), 1))
+            if found := [(n, row) for n, row in rows if any(row)]:
+                return found
+    except Exception as error:  # whatever openpyxl, zipfile and the XML parser raise on damaged bytes
         raise ValueError("no workbook") from error
-    for sheet in book.worksheets:
-        rows = [(n, [_excel_cell(c) for c in row]) for n, row in enumerate(sheet.iter_rows(values_only=True), 1)]
-        if rows := [(n, row) for n, row in rows if any(row)]:
-            return rows
     return []
 
 

@@ -6,6 +6,7 @@
 """
 
 import json
+import os
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -108,7 +109,7 @@ def has_all(plan: Plan, table: Table, means: TableMap, needed: tuple[str, ...]) 
 
 def clip_files(place: Path) -> list[Path]:
     """The files of a study's folder and of folders in it, in the order of their names; none that is hidden."""
-    if not place.is_dir():
+    if not os.path.isdir(place):  # pathlib raises for ids that are no name of a folder
         return []
     return sorted(p for p in place.rglob("*") if p.is_file() and not p.name.startswith("."))
 

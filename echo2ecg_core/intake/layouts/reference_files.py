@@ -67,7 +67,7 @@ def plan(folder: Path, told: Mapping[str, Column]) -> Plan:
 
 
 def _pairs_file(folder: Path) -> Path | None:
-    for path in sorted(folder.glob("*.csv")):
+    for path in sorted(p for p in folder.glob("*.csv") if p.is_file()):
         with path.open(encoding="utf-8-sig", errors="replace") as file:
             header = file.readline()
         if all(name in header for name in PAIRED):
