@@ -21,6 +21,7 @@ from echo2ecg_core.store.paths import READOUTS_FILE
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
+    from echo2ecg_core.ecg.quality import Quality
     from echo2ecg_core.models.echo2ecg import Echo2ECG
     from echo2ecg_core.models.echo_encoder import MViT, PhantomVideoNet
     from echo2ecg_core.models.readouts import Readouts
@@ -138,9 +139,9 @@ class LoadedModel:
             raise _without_ecg_encoder(self.card)
         return self.towers
 
-    def prepare(self, record: EcgRecord) -> np.ndarray:
-        """Input windows (w, 12, n) float32 of a record as this model's spec asks."""
-        return prepared_ecg(self.spec, record)
+    def prepare(self, record: EcgRecord, quality: "Quality | None" = None) -> np.ndarray:
+        """Input windows (w, 12, n) float32 of a record as this model's spec asks (`prepared_ecg`)."""
+        return prepared_ecg(self.spec, record, quality)
 
     def embed_ecgs(self, windows: np.ndarray) -> "EcgVectors":
         """Vectors of ECGs (b, w, 12, n) that have equally many windows."""
@@ -243,19 +244,36 @@ def ecg_tensors(network: "Echo2ECG", x: "Tensor") -> "tuple[Tensor, Tensor | Non
     return embedding, network.align_ecg(embedding) if network.spec.shares_space else None
 
 
-def prepared_ecg(spec: ModelSpec, record: EcgRecord) -> np.ndarray:
-    """Input windows (w, 12, n) float32 of a record as a model's spec asks."""
-    from echo2ecg_core.ecg.preprocess import prepare_ecg
+def prepared_ecg(spec: ModelSpec, record: EcgRecord, quality: "Quality | None" = None) -> np.ndarray:
+    """Input windows (w, 12, n) float32 of a record as a model's spec asks, of a long one those of its usable minutes.
 
-    wanted = spec.ecg_input
-    return prepare_ecg(
-        record.signal_mv,
-        record.sampling_rate_hz,
-        target_hz=wanted.sampling_rate_hz,
-        n_samples=wanted.n_samples,
-        order=wanted.order,
-        windows=wanted.windows,
-    )
+    Args:
+        spec: Of the model.
+        record: The ECG.
+        quality: Its quality where that is known already; judged here where a recording has more than a minute.
+    """
+    from echo2ecg_core.ecg.preprocess import prepare_ecg
+    from echo2ecg_core.ecg.quality import MINUTE_S, judge_quality, usable_parts
+
+    wanted, parts = spec.ecg_input, [record]
+    if record.duration_s > MINUTE_S:
+        parts = usable_parts(record, quality or judge_quality(record))
+        window_s = wanted.n_samples / wanted.sampling_rate_hz
+        parts = [part for part in parts if part.duration_s > window_s] or [record]
+    if wanted.windows == "first":
+        parts = parts[:1]
+    windows = [
+        prepare_ecg(
+            part.signal_mv,
+            part.sampling_rate_hz,
+            target_hz=wanted.sampling_rate_hz,
+            n_samples=wanted.n_samples,
+            order=wanted.order,
+            windows=wanted.windows,
+        )
+        for part in parts
+    ]
+    return windows[0] if len(windows) == 1 else np.concatenate(windows)
 
 
 def _device(network: "nn.Module"):

@@ -84,7 +84,7 @@ def predict_batch(
             }
         )
         if quality.verdict != "unusable" or insist:
-            windows[row] = _windows(record, quality, model)  # (w, 12, n)
+            windows[row] = model.prepare(record, quality)  # (w, 12, n)
     vectors = _embedded(windows, model)
     labelled = _Labelled(model, workspace) if workspace and vectors else None
     predictions = []
@@ -97,16 +97,6 @@ def predict_batch(
         embedding, aligned = (None, None) if found is None else (found.embedding, found.aligned)
         predictions.append(Prediction(report, embedding, aligned, card.model_id))
     return predictions
-
-
-def _windows(record: EcgRecord, quality, model: LoadedModel) -> np.ndarray:
-    """The windows (w, 12, n) that the model reads: of a long record those of its usable minutes only."""
-    from echo2ecg_core.ecg.quality import usable_parts
-
-    parts = usable_parts(record, quality)
-    if model.spec.ecg_input.windows == "first":
-        parts = parts[:1]
-    return np.concatenate([model.prepare(part) for part in parts])
 
 
 def _embedded(windows: dict[int, np.ndarray], model: LoadedModel) -> dict[int, EcgVectors]:

@@ -209,3 +209,45 @@ def test_two_processes_of_a_launcher_share_the_work_and_leave_one_file(place, on
     assert done.returncode == 0, done.stderr[-2000:]
     assert_same(place, one_by_one)
     assert not segments_of(vectors_path(place.vectors, "ecg", "small"))
+
+
+@pytest.mark.slow
+def test_of_a_long_recording_the_usable_minutes_are_embedded_as_they_are_predicted_from(model, tmp_path):
+    from echo2ecg_core.ecg.preprocess import prepare_ecg
+    from echo2ecg_core.ecg.quality import judge_quality
+    from tests.ecg.test_quality import long_ecg
+
+    workspace, signal = Workspace(tmp_path / "long"), long_ecg([2], n_minutes=3).astype(np.float32)
+    catalog, record = Catalog(workspace), EcgRecord(signal, 500.0, "phantom", "long")
+    catalog.add_patient("P", split="test", cohort="c", synthetic=True)
+    catalog.add_ecgs([NewEcg("E", "P", record, None)])
+    assert embed_ecgs(workspace, model) == []
+    stored = load_vectors(workspace.vectors, "ecg", model.card.model_id).rows(["E"])[0]
+    wanted = model.spec.ecg_input
+    minutes = [
+        prepare_ecg(
+            part,
+            500.0,
+            target_hz=wanted.sampling_rate_hz,
+            n_samples=wanted.n_samples,
+            order=wanted.order,
+            windows="all",
+        )
+        for part in (signal[:, :30_000], signal[:, 60_000:])
+    ]
+    by_hand = model.embed_ecgs(np.concatenate(minutes)[None]).embedding[0]
+    assert stored == pytest.approx(by_hand, abs=1e-4)
+    np.testing.assert_array_equal(
+        model.prepare(record, judge_quality(record)), model.prepare(record)
+    )  # as `predict` does
+
+
+def test_a_last_usable_stretch_shorter_than_a_window_is_passed_over(model):
+    from tests.ecg.test_quality import long_ecg
+
+    window_s = model.spec.ecg_input.n_samples / model.spec.ecg_input.sampling_rate_hz
+    signal = long_ecg([2], n_minutes=2)
+    tail = round(60_000 + 500 * (2.5 + window_s) / 2) + 1  # the third minute: judged, and too short for the network
+    record = EcgRecord(np.tile(signal, (1, 2))[:, :tail].astype(np.float32), 500.0, "phantom", "tail")
+    first_minute = replace(record, signal_mv=record.signal_mv[:, :30_000])
+    np.testing.assert_array_equal(model.prepare(record), model.prepare(first_minute))
