@@ -2,8 +2,10 @@
 
 import streamlit as st
 
+from echo2ecg_core.answers.readiness import older_readouts
 from pages.ui import panels, resources
 from pages.ui.about import model_card
+from pages.ui.errors import plain
 
 card = resources.active_model()
 with st.container(key="page_head", horizontal=True, vertical_alignment="center", gap="small"):
@@ -14,6 +16,8 @@ if card is None:
     st.stop()
 manifest = card.manifest()
 st.html(model_card.purpose(card))
+if older := older_readouts(resources.workspace(), card):
+    st.warning(f"**Older readouts.** {plain(older)}", icon=":material/history:")
 left, right = st.columns(2, gap="medium")
 left.html(model_card.facts("Trained on", model_card.trained_on(manifest)))
 right.html(model_card.facts("Calibrated and tested on", model_card.calibrated_on(manifest)))

@@ -4,10 +4,14 @@ import csv
 import io
 import json
 import shutil
+from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
+from streamlit.testing.v1 import AppTest
 from typer.testing import CliRunner
 
+from echo2ecg_core.answers import maps
 from echo2ecg_core.answers.readiness import older_readouts
 from echo2ecg_core.cli import app
 from echo2ecg_core.errors import Echo2ECGError, StoreError
@@ -19,9 +23,13 @@ from echo2ecg_core.store.corrections import FIELDS, correct, corrections, made_o
 from echo2ecg_core.store.database import Workspace
 from echo2ecg_core.store.model_registry import ModelRegistry
 from echo2ecg_core.store.new_rows import NewPatient, NewStudy
+from echo2ecg_core.store.paths import READOUTS_FILE
+from echo2ecg_core.training import prepare, readouts
+from pages.ui import resources
 from tests.small_workspace import MODEL_ID, small_workspace
 
 WHO = "ada@example.org"
+ABOUT = Path(__file__).resolve().parents[2] / "pages" / "about.py"
 
 
 @pytest.fixture(scope="module")
@@ -144,6 +152,27 @@ def test_reports_and_readouts_say_that_they_are_older_and_vectors_do_not(place):
     remove(place, ecg="E-0001", who=WHO)
     assert "1 label was corrected and 1 ECG was taken out" in older_readouts(place, card)
     assert made_older_by(place, "2999-01-01") == ""
+
+
+def test_the_card_of_the_model_says_that_its_readouts_are_older_and_preparing_fits_them_again(place, monkeypatch):
+    card = ModelRegistry(place).get(MODEL_ID)
+    manifest = card.manifest() | {"readouts": {"labels_as_of": "2026-01-01T00:00:00+00:00"}}
+    (card.folder / "manifest.json").write_text(json.dumps(manifest))
+    (card.folder / READOUTS_FILE).write_bytes(b"there")
+    fitted = []
+    monkeypatch.setattr(resources, "workspace", lambda: place)
+    monkeypatch.setattr(prepare, "embed_workspace", lambda *_: [])
+    monkeypatch.setattr(prepare, "readiness", lambda *_: SimpleNamespace(readouts=True))
+    monkeypatch.setattr(maps, "map_is_due", lambda *_: False)
+    monkeypatch.setattr(readouts, "fit_readouts", lambda *_: fitted.append(MODEL_ID))
+    about = lambda: AppTest.from_file(ABOUT, default_timeout=30).run()  # noqa: E731
+    assert not about().warning
+    prepare.prepare_model(place, MODEL_ID)
+    assert not fitted, "nothing changed"
+    correct(place, "study", "S-0000", "lvef", 33, who=WHO)
+    assert "Older readouts" in about().warning[0].value and "1 label was corrected" in about().warning[0].value
+    prepare.prepare_model(place, MODEL_ID)
+    assert fitted == [MODEL_ID]
 
 
 def test_what_is_taken_out_takes_its_corrections_along_and_leaves_a_count_without_ids(place):

@@ -4,7 +4,7 @@ import pandas as pd
 import streamlit as st
 
 from echo2ecg_core.answers.loaded_model import why_no_studies
-from echo2ecg_core.answers.readiness import Readiness, abilities, readiness
+from echo2ecg_core.answers.readiness import Readiness, abilities, older_readouts, readiness
 from echo2ecg_core.answers.second_readers import ready_facts, state_of
 from echo2ecg_core.errors import Echo2ECGError
 from echo2ecg_core.figures.notation import DASH, date
@@ -166,6 +166,8 @@ def details(workspace: Workspace, card: ModelCard | None) -> None:
                 f"Before it can answer it needs preparing: it has {plain(', '.join(state.missing))}.",
                 icon=":material/build:",
             )
+        if older := older_readouts(workspace, card):
+            st.warning(f"**Older readouts.** {plain(older)}", icon=":material/history:")
         if not state.lacks and (why := why_no_studies(card)):
             st.info(f"Phenotypes and the map of ECGs only. {sentence(why)}", icon=":material/info:")
         with st.expander(f"Manifest of {card.name} {card.model_id}", icon=":material/description:"):
