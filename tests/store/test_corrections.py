@@ -13,6 +13,7 @@ from typer.testing import CliRunner
 
 from echo2ecg_core.answers import maps
 from echo2ecg_core.answers.readiness import older_readouts
+from echo2ecg_core.answers.search import Filters, candidates
 from echo2ecg_core.cli import app
 from echo2ecg_core.errors import Echo2ECGError, StoreError
 from echo2ecg_core.intake.removal import remove
@@ -24,6 +25,7 @@ from echo2ecg_core.store.database import Workspace
 from echo2ecg_core.store.model_registry import ModelRegistry
 from echo2ecg_core.store.new_rows import NewPatient, NewStudy
 from echo2ecg_core.store.paths import READOUTS_FILE
+from echo2ecg_core.store.snapshot import snapshot
 from echo2ecg_core.training import prepare, readouts
 from pages.ui import resources
 from tests.small_workspace import MODEL_ID, small_workspace
@@ -71,6 +73,17 @@ def test_every_kind_of_fact_can_be_corrected_and_taken_back(place, kind, id, nam
     assert read(catalog) == made.now != was and place.version() > version
     correct(place, kind, id, name, was, who=WHO)
     assert read(catalog) == was and list(corrections(place)["now"]) == [was, made.now]
+
+
+def test_what_pages_filter_by_follows_a_correction_at_once(place):
+    assert candidates(place, Filters(sex="female", phenotypes={"lvef": (34, 36)})).study_ids == ()
+    correct(place, "study", "S-0000", "lvef", 35, who=WHO)
+    correct(place, "patient", "P-0000", "sex", "female", who=WHO)
+    correct(place, "clip", Catalog(place).clips_of("S-0000")[0].clip_id, "view", "Subcostal", who=WHO)
+    strict = Filters(sex="female", phenotypes={"lvef": (34, 36)}, views=("Subcostal",))
+    assert candidates(place, strict).study_ids == ("S-0000",)
+    row = snapshot(place).studies.set_index("study_id").loc["S-0000"]
+    assert (row.lvef, row.sex) == (35.0, "female")
 
 
 def test_a_corrected_view_has_no_confidence_and_no_classifier_takes_it_back(place):
