@@ -1,6 +1,7 @@
 """Whether the shipped model's estimates hold on simulated patients that nothing has seen, three cohorts of 1,880.
 
     python benchmarks/honesty.py [--cache FOLDER of vectors] [--real FOLDER of ECG files] [--out FILE]
+    python benchmarks/honesty.py --table [FILE]     the Markdown table of docs/evidence.md
 
 Against labels as an observer writes them down (and against the heart itself: `of: "heart"`): how often the 90 %
 interval held, overall and by true class, with its standard error; told and seen chances of LVEF <= 40 in every tenth,
@@ -35,7 +36,10 @@ SEEDS, PATIENTS = (5201, 6301, 7417), 1880
 DAMAGED_SEEDS, DAMAGED_PATIENTS = SEEDS[:2], 200
 LOTS = 2000  # draws of outcomes from the told chances
 REDUCED, PRESERVED = 40.5, 49.5
-CACHE = ROOT / "runs" / "phantom-ecgs"
+CACHE, RESULTS = ROOT / "runs" / "phantom-ecgs", ROOT / "benchmarks" / "results" / "honesty.jsonl"
+BLOCKS = {"lbbb": "left bundle branch block", "rbbb": "right bundle branch block"}
+SHOWN = ("everybody", "LVEF ≤ 40 %", "LVEF 41 to 49 %", "LVEF ≥ 50 %", *BLOCKS.values())
+LARGEST = "chance of LVEF <= 40, largest difference"
 ARMS_SWAPPED = ((0, 0, -1), (1, 2, 1), (2, 1, 1), (3, 4, 1), (4, 3, 1))  # lead, which it now shows, sign
 
 
@@ -60,8 +64,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--cache", type=Path, default=CACHE)
     parser.add_argument("--real", type=Path, default=None)
-    parser.add_argument("--out", type=Path, default=None, help="JSON lines here too")
+    parser.add_argument("--out", type=Path, default=RESULTS, help="JSON lines here too")
+    parser.add_argument("--table", type=Path, nargs="?", const=RESULTS, default=None, help="of these JSON lines")
     options = parser.parse_args()
+    if options.table:
+        print(table([json.loads(line) for line in options.table.read_text().splitlines()]))
+        return
     from echo2ecg_core.answers.loaded_model import load_readouts
     from echo2ecg_core.models.checkpoint import load_checkpoint
 
@@ -81,8 +89,41 @@ def main() -> None:
         lines.append(outside_of_real(network, readouts, options.real))
     text = "\n".join(json.dumps({"benchmark": "honesty", **line}) for line in lines)
     print(text)
-    if options.out:
-        options.out.write_text(text + "\n")
+    options.out.write_text(text + "\n")
+
+
+def table(lines: list[dict]) -> str:
+    """The table of the evidence: covers with standard errors, chances and what is told of damaged ECGs, by cohort."""
+    seeds = [*SEEDS, "all"]
+
+    def row(words: str, wanted: dict, cell) -> str:
+        of = {line["seed"]: cell(line) for line in lines if wanted.items() <= line.items()}
+        return f"| {words} | {' | '.join(of.get(seed, '') for seed in seeds)} |"
+
+    def cover(line: dict) -> str:
+        return f"{100 * line['cover']:.1f} ± {100 * line['standard_error']:.1f} ({line['ecgs']})"
+
+    def points(line: dict) -> str:
+        return f"{100 * line['largest']:.1f} ({100 * line['by_lot_median']:.1f}; {line['by_lot_as_large']:.2f})"
+
+    def told(line: dict) -> str:
+        return " / ".join(f"{100 * line[key]:.0f}" for key in ("share", "leads", "told"))
+
+    held = {"figure": "cover", "phenotype": "lvef", "of": "label"}
+    damages = dict.fromkeys(line["damage"] for line in lines if line["figure"] == "damaged")
+    return "\n".join(
+        [
+            f"| simulated cohort | {' | '.join(map(str, seeds))} |",
+            f"|---{'|---' * len(seeds)}|",
+            *(row(f"LVEF interval held, {words} (%)", held | {"class": words}, cover) for words in SHOWN),
+            row("chance of LVEF ≤ 40, told less seen, largest of ten (points)", {"figure": LARGEST}, points),
+            row("called outside, all ECGs (%)", {"figure": "outside"}, lambda line: f"{100 * line['share']:.1f}"),
+            *(
+                row(f"{name}: outside / leads doubted / told (%)", {"figure": "damaged", "damage": name}, told)
+                for name in damages
+            ),
+        ]
+    )
 
 
 def embedded(network, seed: int, patients: int, folder: Path, change=None):
@@ -110,8 +151,7 @@ def covers(readouts, ecgs) -> list[dict]:
             classes |= {
                 "LVEF 41 to 49 %": (true > REDUCED) & (true <= PRESERVED),
                 "LVEF ≥ 50 %": true > PRESERVED,
-                "left bundle branch block": ecgs.conduction == "lbbb",
-                "right bundle branch block": ecgs.conduction == "rbbb",
+                **{words: ecgs.conduction == block for block, words in BLOCKS.items()},
             }
         for of, values in (("label", ecgs.labels[name]), ("heart", true)):
             inside = (values >= low) & (values <= high)
@@ -140,7 +180,7 @@ def calibration(told: np.ndarray, seen: np.ndarray) -> list[dict]:
     )
     found = {"largest": largest, "by_lot_median": np.median(by_lot), "by_lot_as_large": np.mean(by_lot >= largest)}
     rounded = {key: round(float(value), 4) for key, value in found.items()}
-    return [*lines, {"figure": "chance of LVEF <= 40, largest difference", "ecgs": len(told), **rounded}]
+    return [*lines, {"figure": LARGEST, "ecgs": len(told), **rounded}]
 
 
 def damaged(readouts, network, seed: int, whole, cache: Path) -> list[dict]:
@@ -184,14 +224,14 @@ def lead_doubts(seed: int, ecg_ids: list[str], folder: Path, change=None) -> np.
 def outside_line(readouts, damage: str, ecgs, doubts: np.ndarray | None = None) -> dict:
     """Shares called outside, in all and by measure; with doubts (m,) about the leads of the first m ECGs only of these,
     beside the shares that are doubted and that are told in either way."""
-    n = len(ecgs.ecg_ids) if doubts is None else len(doubts)
+    n, figure = (len(ecgs.ecg_ids), "outside") if doubts is None else (len(doubts), "damaged")
     signal, embedding = ecgs.outside[:n], ecgs.embedding["own"][:n]
     shares = readouts.outside.shares(signal, embedding)
     if doubts is not None:
         told = readouts.outside.flags(signal, embedding) | doubts
         shares |= {"leads": float(doubts.mean()), "told": float(told.mean())}
     rounded = {name: round(share, 4) for name, share in shares.items()}
-    return {"figure": "outside", "damage": damage, "ecgs": n, **rounded}
+    return {"figure": figure, "damage": damage, "ecgs": n, **rounded}
 
 
 def outside_of_real(network, readouts, folder: Path) -> dict:

@@ -1,5 +1,6 @@
 """The figures of the benchmark of honesty on made numbers, and the damages it does to an ECG."""
 
+import json
 from types import SimpleNamespace
 
 import numpy as np
@@ -67,6 +68,20 @@ def test_shuffled_leads_are_doubted_and_unchanged_ones_are_not(tmp_path):
     assert not honesty.lead_doubts(8811, ids, tmp_path).any()
     (tmp_path / "shuffled").mkdir()
     assert honesty.lead_doubts(8811, ids, tmp_path / "shuffled", honesty.DAMAGES["shuffled leads"]).all()
+
+
+def test_the_table_of_the_evidence_is_that_of_the_kept_results():
+    lines = [json.loads(line) for line in honesty.RESULTS.read_text().splitlines()]
+    table = honesty.table(lines)
+    assert table in (honesty.ROOT / "docs" / "evidence.md").read_text()
+    (held,) = [
+        line["cover"]
+        for line in lines
+        if (line["seed"], line.get("phenotype"), line.get("of")) == (5201, "lvef", "label")
+        and line["class"] == "left bundle branch block"
+    ]
+    (row,) = [row for row in table.splitlines() if "left bundle branch block" in row]
+    assert row.split("|")[2].startswith(f" {100 * held:.1f} ±")
 
 
 def test_exchanged_arms_keep_the_algebra_of_the_limb_leads_and_exchange_what_they_should():
