@@ -7,7 +7,9 @@ from echo2ecg_core.answers.embed import clip_encoder_id, embed_ecgs
 from echo2ecg_core.answers.loaded_model import active_model_card, load_active_model
 from echo2ecg_core.errors import ModelError
 from echo2ecg_core.intake import demo
+from echo2ecg_core.reports.contents import contents
 from echo2ecg_core.reports.folder import load_report
+from echo2ecg_core.reports.headlines import headlines
 from echo2ecg_core.store import jobs
 from echo2ecg_core.store.catalog import Catalog
 from echo2ecg_core.store.database import Workspace
@@ -38,6 +40,12 @@ def test_a_new_workspace_has_the_report_of_the_shipped_model_on_all_test_patient
         report.model["sha256"] == card.sha256
         and report.data["counts"]["patients"] == card.manifest()["cohort"]["patients"]["test"]
     )
+    assert report.data["contents"]["readouts"] == contents(place, card.model_id)["readouts"] != ""
+    (shown,) = [row for row in report.data["intervals"] if row["phenotype"] == "lvef"]
+    for of_report, of_manifest in (("mae", "mae"), ("coverage", "coverage"), ("disease_coverage", "coverage_disease")):
+        assert shown[of_report] == pytest.approx(tested["phenotypes"]["lvef"][of_manifest], abs=0.02)
+    headline = headlines(report, "lvef_le_40", "probe")[3]
+    assert headline.value == f"{tested['phenotypes']['lvef']['mae']:.1f}"  # as README and About say it
     low, high = tested["phenotypes"]["lvef"]["auroc_reduced_interval"]
     probe = next(row for row in report.data["rows"] if row["key"] == "model.probe")
     assert low < probe["results"]["lvef_le_40"]["auroc"][0] < high  # another readout of the same embedding
