@@ -17,7 +17,7 @@ from echo2ecg_core.errors import Echo2ECGError
 from echo2ecg_core.intake.dates import settle_dates
 from echo2ecg_core.intake.decoding import in_processes
 
-FILES_A_PIECE = 64  # read by a process at a time
+FILES_A_PIECE = 256  # read by a process at a time
 MAX_XML_BYTES = 16 * 2**20
 DICOMDIR_CLASS = "1.2.840.10008.1.3.10"
 WAVEFORMS = "1.2.840.10008.5.1.4.1.1.9."

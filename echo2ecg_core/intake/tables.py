@@ -54,8 +54,11 @@ class Table:
         return replace(self, rows=self.rows.assign(**columns))
 
 
-def read_table(path: Path) -> Table:
+def read_table(path: Path, least_columns: int = 2) -> Table:
     """The table in a file.
+
+    Args:
+        least_columns: With fewer it is no table.
 
     Raises:
         StoreError: it cannot be opened, or is no table.
@@ -66,12 +69,12 @@ def read_table(path: Path) -> Table:
         cells = _excel_rows(content) if content.startswith(EXCEL) else _text_rows(content)
     except (OSError, EOFError, ValueError, zlib.error, csv.Error) as error:
         raise _unreadable(path, error) from error
-    return _table(path, cells)
+    return _table(path, cells, least_columns)
 
 
-def _table(path: Path, cells: list[tuple[int, list[str]]]) -> Table:
+def _table(path: Path, cells: list[tuple[int, list[str]]], least_columns: int = 2) -> Table:
     """A table of numbered rows, the first of which is its header."""
-    if not cells or len(cells[0][1]) < 2:
+    if not cells or len(cells[0][1]) < least_columns:
         raise StoreError(f"{path.name} is no table: it has no header of two columns or more.", "Save it as CSV.")
     (_, header), *body = cells
     names = _unique([name.strip().strip("\ufeff") or f"column {i + 1}" for i, name in enumerate(header)])

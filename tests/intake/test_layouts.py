@@ -5,6 +5,7 @@ import shutil
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from echo2ecg_core.errors import StoreError
@@ -262,3 +263,73 @@ def test_a_folder_without_what_the_told_layout_has_is_said_in_words(tmp_path, na
     (tmp_path / "notes.txt").write_text("x")
     with pytest.raises(StoreError, match=f"lacks the tables or folders that {LAYOUTS[name].NAME} has"):
         plan_of(tmp_path, name)
+
+
+def counts(plan):
+    return len(plan.patients), len(plan.studies), len(plan.ecgs), len(plan.clips), len(plan.passed_over)
+
+
+@pytest.mark.parametrize("tree", TREES)
+def test_folders_that_are_links_to_other_disks_are_followed_at_every_depth(tree, tmp_path):
+    root = tmp_path / "set"
+    root.mkdir()
+    wanted = counts(plan_of(getattr(small_trees, tree)(root)))
+    folders = sorted((p for p in root.rglob("*") if p.is_dir()), key=lambda p: -len(p.parts))
+    for n, folder in enumerate(folders):  # the deepest first, so that every folder of the set is a link
+        shutil.move(folder, tmp_path / f"disk{n}")
+        os.symlink(tmp_path / f"disk{n}", folder)
+    found = plan_of(root)
+    assert counts(found) == wanted
+    for one in [*found.ecgs.values(), *found.clips]:
+        assert one.path.exists()
+
+
+def test_series_of_a_study_that_are_links_are_followed_in_our_layout(tmp_path):
+    root = tmp_path / "set"
+    small_trees.table(root / "labels.csv", "patient_id,study_id,lvef\nA,S1,55")
+    small_trees.avi(tmp_path / "disk/one.avi")
+    (root / "echo/A/S1").mkdir(parents=True)
+    os.symlink(tmp_path / "disk", root / "echo/A/S1/series")
+    assert [clip.path.name for clip in plan_of(root).clips] == ["one.avi"]
+
+
+@pytest.mark.parametrize("tree", TREES)
+def test_a_column_that_is_not_there_is_done_without_or_named(tree, tmp_path):
+    """Subsets and other versions of a data set lack columns: no traceback, and what is left out is said."""
+    root = tmp_path / "set"
+    root.mkdir()
+    getattr(small_trees, tree)(root)
+    for path in sorted(root.rglob("*.csv")):
+        whole = path.read_text()
+        for column in pd.read_csv(path).columns:
+            if column.startswith("Unnamed"):
+                continue
+            pd.read_csv(path, dtype=str).drop(columns=column).to_csv(path, index=False)
+            try:
+                planned = plan_of(root)
+                assert planned.layout and not any("Error" in str(p) for p in planned.problems.found)
+            except StoreError as error:
+                assert column in error.message or "holds nothing that is known" in error.message
+            path.write_text(whole)
+
+
+@pytest.mark.parametrize(
+    ("tree", "table", "columns"),
+    [
+        ("ptbxl", "ptbxl_database.csv", ["age", "sex", "strat_fold", "recording_date"]),
+        ("mimic_ecg", "record_list.csv", ["ecg_time"]),
+        ("mimic_echo", "echo-study-list.csv", ["study_datetime", "measurement_id"]),
+        ("mimic_echo", "echo-record-list.csv", ["acquisition_datetime"]),
+        ("mimic_echo", "structured-measurement.csv", ["test_type", "measurement_datetime", "unit"]),
+        ("echonext", "echonext_metadata_100k.csv", ["age_at_ecg", "sex", "lvef_value", "ivs_measurement"]),
+        ("echonet_dynamic", "FileList.csv", ["EF", "ESV", "FPS"]),
+        ("code15", "exams.csv", ["age", "is_male"]),
+    ],
+)
+def test_what_is_not_needed_to_tell_whose_a_file_is_may_be_missing(tree, table, columns, tmp_path):
+    root = tmp_path / "set"
+    root.mkdir()
+    wanted = counts(plan_of(getattr(small_trees, tree)(root)))
+    pd.read_csv(root / table, dtype=str).drop(columns=columns).to_csv(root / table, index=False)
+    found = counts(plan_of(root))
+    assert (found[0], found[2], found[3]) == (wanted[0], wanted[2], wanted[3])

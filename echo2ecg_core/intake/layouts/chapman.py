@@ -6,7 +6,7 @@ Age and sex stand in the headers, where the ECG reader finds them. Each record i
 from collections.abc import Mapping
 from pathlib import Path
 
-from echo2ecg_core.intake.layouts.shared_steps import ignore_others
+from echo2ecg_core.intake.layouts.shared_steps import files_below, ignore_others
 from echo2ecg_core.intake.mapping import Column
 from echo2ecg_core.intake.plan import Plan, PlannedEcg
 
@@ -21,7 +21,7 @@ def recognises(folder: Path) -> bool:
 def plan(folder: Path, told: Mapping[str, Column]) -> Plan:
     """One ECG a header."""
     planned = Plan(NAME, folder)
-    for header in sorted((folder / "WFDBRecords").rglob("*.hea")):
+    for header in (path for path in files_below(folder / "WFDBRecords") if path.suffix == ".hea"):
         planned.patient(header.stem)
         planned.ecg(PlannedEcg(header.stem, header.stem, header))
     ignore_others(planned, folder, set())

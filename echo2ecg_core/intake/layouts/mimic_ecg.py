@@ -26,7 +26,8 @@ def recognises(folder: Path) -> bool:
 def plan(folder: Path, told: Mapping[str, Column]) -> Plan:
     """ECGs by the list of records."""
     planned, table = Plan(NAME, folder), read_table(folder / TABLE)
-    fields = {"study_id": "ecg_id", "subject_id": "patient_id", "ecg_time": "ecg_time", "path": "path"}
-    plan_ecgs(read_labels(table, mapped(table, fields), planned), planned, folder)
+    fields = {"study_id": "ecg_id", "subject_id": "patient_id", "path": "path"}
+    means = mapped(table, fields, {"ecg_time": "ecg_time"})
+    plan_ecgs(read_labels(table, means, planned), planned, folder)
     ignore_others(planned, folder, {TABLE})
     return planned

@@ -111,7 +111,7 @@ def clip_files(place: Path) -> list[Path]:
     """The files of a study's folder and of folders in it, in the order of their names; none that is hidden."""
     if not os.path.isdir(place):  # pathlib raises for ids that are no name of a folder
         return []
-    return sorted(p for p in place.rglob("*") if p.is_file() and not p.name.startswith("."))
+    return sorted(files_below(place))
 
 
 def is_phantom(folder: Path) -> bool:

@@ -16,6 +16,7 @@ from echo2ecg_core.intake.tables import read_table
 
 NAME = "PTB-XL"
 TABLE = "ptbxl_database.csv"
+FACTS = {"age": "age_years", "sex": "sex", "recording_date": "ecg_time", "strat_fold": "split"}
 FOLDS = {str(f): "train" for f in range(1, 9)} | {"9": "validation", "10": "test"}
 
 
@@ -27,27 +28,15 @@ def recognises(folder: Path) -> bool:
 def plan(folder: Path, told: Mapping[str, Column]) -> Plan:
     """ECGs by the table's rows."""
     planned, table = Plan(NAME, folder), read_table(folder / TABLE)
-    rows = table.rows
     path = "filename_hr" if (folder / "records500").is_dir() else "filename_lr"
-    whole = {name: rows[name].str.removesuffix(".0") for name in ("patient_id", "ecg_id", "sex", "strat_fold", "age")}
-    table = table.replaced(
-        whole
-        | {
-            "age": whole["age"].replace("300", ">89"),
-            "sex": whole["sex"].replace({"0": "male", "1": "female"}),
-            "strat_fold": whole["strat_fold"].map(FOLDS).fillna(""),
-        }
-    )
-    fields = {
-        "ecg_id": "ecg_id",
-        "patient_id": "patient_id",
-        "age": "age_years",
-        "sex": "sex",
-        "recording_date": "ecg_time",
-        "strat_fold": "split",
-        path: "path",
-    }
-    plan_ecgs(read_labels(table, mapped(table, fields), planned), planned, folder)
+    means = mapped(table, {"ecg_id": "ecg_id", "patient_id": "patient_id", path: "path"}, FACTS)
+    values = {"age": {"300": ">89"}, "sex": {"0": "male", "1": "female"}}
+    numbers = {"ecg_id", "patient_id", *FACTS} & set(table.columns)  # written as 15709.0
+    cells = {name: table.rows[name].str.removesuffix(".0") for name in numbers}
+    cells |= {name: cells[name].replace(words) for name, words in values.items() if name in cells}
+    if "strat_fold" in cells:
+        cells["strat_fold"] = cells["strat_fold"].map(FOLDS).fillna("")
+    plan_ecgs(read_labels(table.replaced(cells), means, planned), planned, folder)
     planned.note("PTB-XL holds ECGs without echo: they come in without measured phenotypes.")
     ignore_others(planned, folder, {TABLE})
     return planned

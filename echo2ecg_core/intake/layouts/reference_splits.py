@@ -82,7 +82,7 @@ def _in_list(path: Path, name: str, plan: Plan) -> list[PlannedEcg | None]:
 
 
 def _in_table(path: Path, name: str, plan: Plan, folder: Path) -> list[PlannedEcg | None]:
-    table = read_table(path)
+    table = read_table(path, least_columns=1)
     mapped(table, {"filename": "path"})
     found: list[PlannedEcg | None] = []
     seen: dict[Path, dict[str, Path]] = {}

@@ -19,8 +19,11 @@ from echo2ecg_core.phenotypes import PHENOTYPES
 SPLITS = {"train": "train", "val": "validation", "valid": "validation", "validation": "validation", "test": "test"}
 
 
-def mapped(table: Table, fields: Mapping[str, str]) -> TableMap:
-    """The map of a table whose columns are known: {column: field}.
+def mapped(table: Table, fields: Mapping[str, str], optional: Mapping[str, str] = {}) -> TableMap:
+    """The map of a table whose columns are known.
+
+    Args:
+        fields: {column: field}. optional: Likewise, of columns that may be missing.
 
     Raises:
         StoreError: a column is missing.
@@ -31,7 +34,8 @@ def mapped(table: Table, fields: Mapping[str, str]) -> TableMap:
             f"{table.file} lacks the column {', '.join(missing)}; found {', '.join(table.columns)}.",
             "Download the data set again, or name another layout with --layout.",
         )
-    return TableMap({name: Column(field) for name, field in fields.items()})
+    there = {name: field for name, field in optional.items() if name in table.columns}
+    return TableMap({name: Column(field) for name, field in {**fields, **there}.items()})
 
 
 def ignore_others(plan: Plan, folder: Path, used: set[str]) -> None:

@@ -8,7 +8,7 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
-from echo2ecg_core.intake.layouts.shared_steps import SPLITS, mapped
+from echo2ecg_core.intake.layouts.shared_steps import SPLITS, files_below, mapped
 from echo2ecg_core.intake.mapping import Column
 from echo2ecg_core.intake.plan import Plan, PlannedClip, PlannedStudy
 from echo2ecg_core.intake.tables import read_table
@@ -30,7 +30,7 @@ def plan(folder: Path, told: Mapping[str, Column]) -> Plan:
     planned.ignored += [(p.name, "another fold or list of the same pictures") for p in others]
     table = read_table(path)
     mapped(table, {"query_key": "clip_path", "view_label": "view", "diagnosis_label": "as_grade"})
-    pictures = {p.name: p for p in sorted(folder.rglob("*.png"))}
+    pictures = {p.name: p for p in files_below(folder) if p.suffix == ".png"}
     for row, cells in table.rows.to_dict("index").items():
         key = _KEY.fullmatch(cells["query_key"])
         if key is None:
