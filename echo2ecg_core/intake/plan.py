@@ -15,7 +15,7 @@ from echo2ecg_core.intake.mapping import TableMap
 from echo2ecg_core.intake.problems import Problems
 
 
-@dataclass
+@dataclass(slots=True)
 class PlannedPatient:
     """A person of the data set; `sex` "male" or "female", `split` one of the three, None where not told."""
 
@@ -24,7 +24,7 @@ class PlannedPatient:
     split: str | None = None
 
 
-@dataclass
+@dataclass(slots=True)
 class PlannedStudy:
     """An echo visit, or the labels of an ECG that has no echo; dates are ISO text, values in the phenotypes' units."""
 
@@ -36,7 +36,7 @@ class PlannedStudy:
     findings: Findings = field(default_factory=Findings)
 
 
-@dataclass
+@dataclass(slots=True)
 class PlannedEcg:
     """An ECG and where it lies.
 
@@ -62,7 +62,7 @@ class PlannedEcg:
     read: Callable[[], EcgRecord] | None = None
 
 
-@dataclass
+@dataclass(slots=True)
 class PlannedClip:
     """An echo file of a study; `view` one of echo.clip.VIEWS where the data set tells it."""
 

@@ -85,7 +85,11 @@ def _table(path: Path, cells: list[tuple[int, list[str]]], least_columns: int = 
                 f"{path.name} has more cells in row {number} than in its header ({len(row)}, expected {width}).",
                 "Put texts that hold the separator into quotation marks.",
             )
-    rows = [[cell.strip() for cell in row[:width]] + [""] * (width - len(row)) for _, row in body]
+    known: dict[str, str] = {}  # a text that comes again is held once: ids, days and units stand in row after row
+    rows = [
+        [known.setdefault(cell, cell) for cell in map(str.strip, row[:width])] + [""] * (width - len(row))
+        for _, row in body
+    ]
     return Table(path.name, pd.DataFrame(rows, columns=names, index=[n for n, _ in body], dtype=str))
 
 
