@@ -9,7 +9,9 @@ from datetime import UTC, datetime
 
 from echo2ecg_core.errors import StoreError
 from echo2ecg_core.evaluation.effect_sizes import Effect, risk_difference, standardised_mean_difference
-from echo2ecg_core.figures.export import RESEARCH_ONLY
+from echo2ecg_core.figures.chart import ON_PAGE, Frame
+from echo2ecg_core.figures.evaluation import ForestRow, forest_figure
+from echo2ecg_core.figures.export import RESEARCH_ONLY, figure_file
 from echo2ecg_core.figures.latex import latex, latex_document, table_latex
 from echo2ecg_core.figures.notation import MINUS, MISSING, THIN, interval, number
 from echo2ecg_core.figures.tables import Cell, Column, Table, table_csv, table_xlsx, text_cell
@@ -175,10 +177,9 @@ def _difference(row: Row) -> Cell:
     if e.value != e.value:
         return Cell(MISSING, (None, None, None))
     factor, decimals, unit = (100, 1, f"{THIN}pp") if row.is_share else (1, 2, "")
-    value = number(factor * e.value, decimals)
-    sign = "" if value.startswith(MINUS) or float(value) == 0 else "+"
+    value = _signed(factor * e.value, decimals)
     ends = interval(factor * e.low, factor * e.high, decimals)
-    return Cell(f"{sign}{value}{unit} ({ends})", (e.value, e.low, e.high))
+    return Cell(f"{value}{unit} ({ends})", (e.value, e.low, e.high))
 
 
 def table_files(found: Comparison, workspace_name: str) -> dict[str, bytes]:
@@ -193,6 +194,64 @@ def table_files(found: Comparison, workspace_name: str) -> dict[str, bytes]:
         f"{NAME}.tex": f"{comment}\n{table_latex(table)}{{\\footnotesize {notes}\\par}}\n".encode(),
         f"{NAME}-document.tex": latex_document([NAME], RESEARCH_ONLY).encode(),
     }
+
+
+FIGURES = {"means": "Standardised mean differences", "shares": "Risk differences, percentage points"}
+
+
+def effects(found: Comparison, kind: str) -> list[Row]:
+    """The rows that a forest of this kind (a key of `FIGURES`) shows: those whose difference can be told."""
+    return [row for row in found.rows if row.is_share == (kind == "shares") and row.effect.value == row.effect.value]
+
+
+def effects_figure(found: Comparison, kind: str, frame: Frame = ON_PAGE):
+    """A forest of the differences, with their 95 % intervals; only where there are any (`effects`).
+
+    Args:
+        kind: Key of `FIGURES`.
+        frame: Theme, and title, provenance and width in a file.
+    """
+    factor, decimals = (100, 0) if kind == "shares" else (1, 2)
+    rows = [
+        ForestRow(
+            _short(row), "", factor * e.value, factor * e.low, factor * e.high, _signed(factor * e.value, decimals)
+        )
+        for row in effects(found, kind)
+        for e in (row.effect,)
+    ]
+    most = max((abs(end) for row in rows for end in (row.value, row.low, row.high) if end is not None), default=1.0)
+    step = 10 if kind == "shares" else 0.25
+    limit = step * max(1, -(-most // step))
+    axis = f"{found.first.name} minus {found.second.name}"
+    axis = axis if len(axis) <= 44 else "First minus second cohort"
+    return forest_figure(rows, axis, (-limit, limit), 0.0, decimals, frame)
+
+
+def figure_of_effects(found: Comparison, kind: str, suffix: str, workspace_name: str) -> bytes:
+    """The forest as an SVG, PDF or PNG, one column of a journal wide, with its provenance."""
+    title = f"{'Simulated hearts. ' if found.synthetic else ''}{FIGURES[kind]}"
+    told = dict(provenance(found, workspace_name))
+    line = f"{told['Workspace']}, {told['Cohorts']}, {told['Made']} · {RESEARCH_ONLY}"
+    figure = effects_figure(found, kind, Frame(title=title, footer=line, column="single"))
+    return figure_file(figure, suffix, title=title, provenance=line)
+
+
+def effects_words(found: Comparison, kind: str) -> str:
+    """What a reader who cannot see the picture hears."""
+    told = (f"{row.label} {_difference(row).text}" for row in effects(found, kind))
+    return f"{FIGURES[kind]}: {'; '.join(told)}."
+
+
+def _short(row: Row) -> str:
+    phenotype = PHENOTYPES.get(row.name)
+    if phenotype is None:
+        return row.label.removesuffix(", years")
+    return f"{phenotype.short} ≥ moderate" if phenotype.kind == "grade" else phenotype.short
+
+
+def _signed(value: float, decimals: int) -> str:
+    text = number(value, decimals)
+    return text if text.startswith(MINUS) or float(text) == 0 else f"+{text}"
 
 
 def provenance(found: Comparison, workspace_name: str) -> list[tuple[str, str]]:

@@ -171,4 +171,4 @@ def test_two_cohorts_stand_side_by_side_with_effect_sizes_and_files(place, admin
     assert not page.exception and "small (n = 15)" in told and "north (n = 1)" in told
     assert "Left ventricular" not in told and "LV ejection fraction, %" in told and "Simulated hearts" in told
     assert "0 values above" not in told and "15 values above, 1 below" in told
-    assert {"LaTeX", "XLSX", "CSV"} <= {b.proto.label for b in page.get("download_button")}
+    assert {"LaTeX", "XLSX", "CSV", "SVG", "PDF"} <= {b.proto.label for b in page.get("download_button")}

@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import re
 import shutil
 import subprocess
 
@@ -14,7 +15,15 @@ from typer.testing import CliRunner
 from echo2ecg_core.cli import app
 from echo2ecg_core.errors import StoreError
 from echo2ecg_core.findings import Findings
-from echo2ecg_core.reports.table_one import compare_cohorts, table_files, table_one
+from echo2ecg_core.reports.table_one import (
+    FIGURES,
+    compare_cohorts,
+    effects,
+    effects_words,
+    figure_of_effects,
+    table_files,
+    table_one,
+)
 from echo2ecg_core.store import kept_cohorts
 from echo2ecg_core.store.catalog import Catalog
 from echo2ecg_core.store.database import Workspace
@@ -108,6 +117,26 @@ def test_the_files_hold_every_number_and_say_that_hearts_are_simulated(place):
     text = files["table-1.tex"].decode()
     assert r"\caption{Simulated hearts. Characteristics of the cohorts north and =south\_\%}" in text
     assert "Told as" not in text and "Research use only" in text and "P1" not in text
+
+
+def test_the_forests_show_every_difference_once_and_leave_as_figures_with_where_they_come_from(place):
+    found = compare_cohorts(place, "north", "=south_%")
+    for kind in FIGURES:
+        svg = figure_of_effects(found, kind, "svg", "demo").decode()
+        words = re.sub(r"<[^>]+>", "\n", svg)
+        told = effects(found, kind)
+        assert (
+            len(told) > 2
+            and "Simulated hearts." in words
+            and "Research use only" in words
+            and "north; =south_%" in words
+        )
+        for row in told:
+            value = (100 if kind == "shares" else 1) * row.effect.value
+            text = f"{value:+.{0 if kind == 'shares' else 2}f}".replace("-", "−")
+            assert (text if float(text.replace("−", "-")) else text[1:]) in words
+            assert row.label in effects_words(found, kind)
+    assert figure_of_effects(found, "means", "pdf", "demo")[:5] == b"%PDF-"
 
 
 @pytest.mark.slow

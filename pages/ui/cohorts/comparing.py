@@ -5,13 +5,16 @@ from html import escape
 
 import streamlit as st
 
+from echo2ecg_core.figures.export import FIGURE_FORMATS
 from echo2ecg_core.figures.tables import Table, table_html
 from echo2ecg_core.phenotypes import PHENOTYPES
-from echo2ecg_core.reports.table_one import Comparison, table_files, table_one
+from echo2ecg_core.reports.table_one import FIGURES, Comparison, effects, figure_of_effects, table_files, table_one
 from pages.ui import admin_gate, panels, resources
 from pages.ui.cohorts import cohort_session, looked_up
 from pages.ui.cohorts.distributions import pair
+from pages.ui.ecg.paper_panel import MIME
 from pages.ui.errors import plain
+from pages.ui.report.charts.show import show_charts
 
 XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 KINDS = {
@@ -39,6 +42,7 @@ def compare(cohort: str, names: list[str]) -> None:
         st.badge("Synthetic", icon=":material/deployed_code:", help="Simulated hearts are among them.")
     st.html(panels.scrolling(table_html(_shown(table_one(found))), "Two cohorts side by side"))
     st.caption(plain(" ".join(found.notes())))
+    _effects(found)
     _distributions(cohort, other)
 
 
@@ -66,6 +70,30 @@ def _downloads(found: Comparison) -> None:
             on_click="ignore",
             key=f"table_one_{label.lower()}",
         )
+
+
+def _effects(found: Comparison) -> None:
+    """Both forests, which leave as figures."""
+    dark = st.context.theme.type == "dark"
+    key = f"{found.first.name} {found.second.name}"
+    kinds = {kind: words for kind, words in FIGURES.items() if effects(found, kind)}
+    drawn = [(words, "95 % intervals", looked_up.effects_svg(key, kind, dark, found)) for kind, words in kinds.items()]
+    show_charts(drawn, key="cohort_effects")
+    with st.container(horizontal=True, gap="small", key="effect_files"):
+        for kind, words in kinds.items():
+            with st.popover(words.partition(",")[0], icon=":material/download:"), st.container(key=f"effects_{kind}"):
+                for suffix in FIGURE_FORMATS:
+                    st.download_button(
+                        suffix.upper(),
+                        lambda kind=kind, suffix=suffix: figure_of_effects(
+                            found, kind, suffix, resources.workspace_name()
+                        ),
+                        f"effects-{kind}.{suffix}",
+                        MIME[suffix],
+                        type="tertiary",
+                        on_click="ignore",
+                        key=f"effects_{kind}_{suffix}",
+                    )
 
 
 def _distributions(cohort: str, other: str) -> None:

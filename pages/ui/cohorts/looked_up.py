@@ -3,7 +3,7 @@
 import streamlit as st
 
 from echo2ecg_core.intake.archives import passed_over as passed_over_files
-from echo2ecg_core.reports.table_one import Comparison, compare_cohorts
+from echo2ecg_core.reports.table_one import Comparison, compare_cohorts, effects_figure, effects_words
 from echo2ecg_core.store import cohorts as numbers
 from echo2ecg_core.store.database import Workspace
 from pages.ui import resources
@@ -62,6 +62,22 @@ def _comparison(folder: str, version: int, first: str, second: str) -> Compariso
 def comparison(first: str, second: str) -> Comparison:
     """Two cohorts side by side."""
     return _comparison(*_state(), first, second)
+
+
+def effects_svg(key: str, kind: str, dark: bool, found: Comparison) -> str:
+    """The forest of the differences as inline SVG.
+
+    Args:
+        key: The two cohorts. kind: Key of table_one.FIGURES.
+    """
+    return _effects_svg(_state(), key, kind, dark, found)
+
+
+@st.cache_data(max_entries=32, show_spinner=False)
+def _effects_svg(state: tuple, key: str, kind: str, dark: bool, _found: Comparison) -> str:
+    from echo2ecg_core.figures.chart import DARK, LIGHT, Frame, inline_svg
+
+    return inline_svg(effects_figure(_found, kind, Frame(DARK if dark else LIGHT)), effects_words(_found, kind))
 
 
 @st.cache_data(max_entries=4, show_spinner=False)
