@@ -90,13 +90,13 @@ def test_none_is_on_a_page(imported, monkeypatch, name):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("command", ["cohorts", "corrections", "audit", "check", "jobs", "models"])
+@pytest.mark.parametrize("command", ["corrections", "audit", "check", "models list", "remove --cohort nobody"])
 def test_none_is_in_what_the_terminal_prints(imported, command):
     from echo2ecg_core.cli import app
 
     place, _ = imported
-    told = CliRunner().invoke(app, [command, "--workspace", str(place.folder)])
-    assert found_in(told.output.encode()) == []
+    told = CliRunner().invoke(app, [*command.split(), "--workspace", str(place.folder)])
+    assert told.exit_code != 2 and len(told.output) > 10 and found_in(told.output.encode()) == []
 
 
 @pytest.mark.slow

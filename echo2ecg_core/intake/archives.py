@@ -105,7 +105,7 @@ def import_archive(workspace: Workspace, parameters: dict, progress: Progress) -
     begun = _report_path(workspace, job_id).with_suffix(".begun.json") if job_id is not None else None
     try:
         report = asdict(ingest(folder, workspace, progress=progress, options=options, plan=plan, begun=begun))
-    except Echo2ECGError as error:
+    except (StoreError, ReadError) as error:
         told = error if options.keep_ids else without_names(error, folder)
         if upload and isinstance(error, ImportRefused):
             discard_upload(workspace, upload)

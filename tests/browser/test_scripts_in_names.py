@@ -88,6 +88,16 @@ def test_a_page_shows_names_with_scripts_as_text(served, path, text):
     assert text in page.locator(".stApp").inner_text().replace("\u200b", "")
 
 
+def test_streamlits_own_download_of_a_table_which_guards_no_formula_is_not_offered(served):
+    address, page, _ = served
+    page.goto(f"{address}/admin")
+    page.locator('[data-testid="stDataFrame"]').first.hover()
+    offered = page.locator('[data-testid="stElementToolbar"] button')
+    offered.first.wait_for()
+    names = [one.get_attribute("aria-label") for one in offered.all() if one.is_visible()]
+    assert any(name.startswith("Search") for name in names) and not any("CSV" in name for name in names)
+
+
 def test_the_look_for_scripts_sees_one(served):
     address, page, _ = served
     page.goto(f"{address}/about")

@@ -27,6 +27,7 @@ KINDS = {
     "prepared": "Prepared for trainings",
     "backups": "Backups here",
     "uploads": "Uploads that wait",
+    "waiting-clips": "Clips that wait to be looked at",
     "logs": "Logs",
 }
 SHOWN = 200
