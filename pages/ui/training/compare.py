@@ -14,6 +14,7 @@ from echo2ecg_core.version import program_version
 from pages.ui import print_as
 from pages.ui.errors import errors_in_words
 from pages.ui.report.charts.show import show_charts
+from pages.ui.training import form as training_form
 
 TITLE = "Learning curves"
 
@@ -72,6 +73,8 @@ def curves_file(workspace: Workspace, lines: list[RunCurves], kind: str, chosen:
 
     names = ", ".join(line.label.partition(":")[0] for line in lines)
     made = f"{pd.Timestamp.now(tz='UTC'):%Y-%m-%d}"
+    synthetic = any(training_form.learns_from_phantoms(runs.run(workspace, name)) for name in names.split(", "))
+    names += " (synthetic)" if synthetic else ""
     source = f"{names}, workspace {fingerprint(workspace)}, version {program_version()}, {made}"
     provenance = provenance_line(None, source)
     figure = learning_curves_figure(lines[:MOST_RUNS], Frame(title=TITLE, footer=provenance, column=chosen.column))
