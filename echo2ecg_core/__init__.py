@@ -197,11 +197,11 @@ def evaluate(
         ModelError: no such model, or it has no ECG encoder.
     """
     from echo2ecg_core.answers.loaded_model import active_model_card
-    from echo2ecg_core.reports.evaluate import evaluate as evaluate_model
+    from echo2ecg_core.reports.compare import judge
 
     place = workspace or open_workspace()
     files = {name: Path(path) for name, path in (vectors or {}).items()}
-    return evaluate_model(place, model_id or active_model_card(place).model_id, cohorts, split, files)
+    return judge(place, model_id or active_model_card(place).model_id, cohorts, split, files)
 
 
 def write_report(

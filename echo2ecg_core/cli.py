@@ -351,11 +351,11 @@ def evaluate(
 ) -> None:
     """Judge a model on test patients, beside a random encoder, hand-made features and imported encoders."""
     from echo2ecg_core.intake.vectors_of_others import named_files
-    from echo2ecg_core.reports.evaluate import evaluate as evaluate_model
+    from echo2ecg_core.reports.compare import judge
     from echo2ecg_core.reports.evaluate import summary_lines
 
     with progress_bar() as progress:
-        report = evaluate_model(
+        report = judge(
             existing_workspace(workspace),
             model,
             cohort or None,

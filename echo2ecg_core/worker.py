@@ -186,9 +186,9 @@ def _train(workspace: Workspace, parameters: dict, progress) -> str:
 
 
 def _evaluate(workspace: Workspace, parameters: dict, progress) -> str:
-    from echo2ecg_core.reports.evaluate import evaluate
+    from echo2ecg_core.reports.compare import judge
 
-    report = evaluate(
+    report = judge(
         workspace,
         parameters["model"],
         parameters.get("cohorts"),

@@ -7,7 +7,7 @@ and its speed. Only findings that a model's output asks in the same words are co
 
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -15,22 +15,23 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from echo2ecg_core.answers.second_readers import chances_of, curves_of, load_reader, ready_facts
+from echo2ecg_core.answers.second_readers import chances_of, curves_of, load_reader, ready_cards, ready_facts
 from echo2ecg_core.errors import Echo2ECGError, ModelError, StoreError
 from echo2ecg_core.evaluation.finding_map import QUESTIONS, Question
-from echo2ecg_core.evaluation.side_by_side import FEWEST, METRICS, judged, stacked
+from echo2ecg_core.evaluation.side_by_side import FEWEST, judged, stacked
 from echo2ecg_core.figures.latex import table_latex
-from echo2ecg_core.figures.notation import number
-from echo2ecg_core.figures.scores import parameters, score_interval, score_label, score_value
-from echo2ecg_core.figures.tables import Cell, Column, Table, table_csv
+from echo2ecg_core.figures.scores import score_value
+from echo2ecg_core.figures.tables import table_csv
 from echo2ecg_core.intake.ready_models import embed_as_encoder, score_ecgs
 from echo2ecg_core.progress import Progress, part, silent
 from echo2ecg_core.reports.evaluate import evaluate
+from echo2ecg_core.reports.findings_table import findings_table
 from echo2ecg_core.reports.folder import direct_difference, load_report, set_beside, write_report_folder
 from echo2ecg_core.store.catalog import Catalog
-from echo2ecg_core.store.database import Workspace
+from echo2ecg_core.store.database import Workspace, write_atomically
 from echo2ecg_core.store.kept_cohorts import members
 from echo2ecg_core.store.model_registry import ModelCard, ModelRegistry
+from echo2ecg_core.store.paths import READOUTS_FILE, ready_path
 from echo2ecg_core.store.vectors import load_vectors
 
 TIMED = 8  # ECGs
@@ -65,7 +66,7 @@ def compare(
             embed_as_encoder(workspace, card.model_id, part(progress, 0.0, 0.2))
     for card in ours:
         evaluate(workspace, card.model_id, [cohort] if cohort else None, progress=part(progress, 0.2, 0.5))
-    table = _table(workspace, cohort)
+    table = _table(workspace, [cohort] if cohort else None)
     answerers = [_of_ours(workspace, card, table) for card in ours]
     answerers += [_of_ready(workspace, card, table, part(progress, 0.5, 0.8)) for card in ready]
     found = _findings(answerers, table, cohort)
@@ -78,6 +79,40 @@ def compare(
     return found
 
 
+def judge(
+    workspace: Workspace,
+    model_id: str,
+    cohorts: Sequence[str] | None = None,
+    split: str = "test",
+    vectors: Mapping[str, Path] | None = None,
+    progress: Progress = silent,
+    *,
+    within_days: float | None = None,
+) -> dict:
+    """`evaluate` a model and, on test patients, set every ready model that reads ECGs beside it, where there is one.
+
+    Args and Raises: as `evaluate`.
+    """
+    begun = part(progress, 0.0, 0.9)
+    report = evaluate(workspace, model_id, cohorts, split, vectors, begun, within_days=within_days)
+    if split == "test":
+        _keep_ready(workspace, report["model"]["id"], cohorts, part(progress, 0.9, 1.0))
+    return report
+
+
+def _keep_ready(workspace: Workspace, model_id: str, cohorts: Sequence[str] | None, progress: Progress) -> None:
+    """Keep the comparison of a model with the ready ones beside its report, and none where there is none."""
+    path, cards = ready_path(workspace, model_id), ready_cards(workspace, "ECG")
+    path.unlink(missing_ok=True)
+    if not cards:
+        return
+    own, table = ModelRegistry(workspace).get(model_id), _table(workspace, cohorts)
+    answerers = [_of_ours(workspace, own, table)] if (own.folder / READOUTS_FILE).is_file() else []
+    answerers += [_of_ready(workspace, card, table, progress) for card in cards]
+    found = _findings(answerers, table, ", ".join(cohorts) if cohorts else None)
+    write_atomically(path, json.dumps(found).encode())
+
+
 def _check(cards: list[ModelCard]) -> None:
     if len({card.model_id for card in cards}) < 2:
         raise ModelError("A comparison needs two models.", "Name several with --models, each once.")
@@ -87,13 +122,14 @@ def _check(cards: list[ModelCard]) -> None:
             raise ModelError(f"{card.name} reads {facts['reads']}s; only readers of ECGs are compared.")
 
 
-def _table(workspace: Workspace, cohort: str | None) -> pd.DataFrame:
+def _table(workspace: Workspace, cohorts: Sequence[str] | None) -> pd.DataFrame:
     table = Catalog(workspace).labelled_ecgs()
-    if cohort is not None:
-        chosen = members(workspace, [cohort]).ecgs
+    if cohorts:
+        chosen = members(workspace, list(cohorts)).ecgs
         table = table[table.ecg_id.isin(chosen)]
         if table.empty:
-            raise StoreError(f"There is no labelled ECG in the cohort {cohort!r}.", "Use another --cohort.")
+            names = ", ".join(map(repr, cohorts))
+            raise StoreError(f"There is no labelled ECG in the cohort {names}.", "Use another --cohort.")
     table = table[table.split.isin(["validation", "test"])].reset_index(drop=True)
     if not (table.split == "test").any():
         raise StoreError("There is no labelled ECG of test patients to compare on.", "Import labelled ECGs.")
@@ -250,48 +286,6 @@ def _write_figures(out: Path, found: dict) -> None:
             figure = forest_figure(rows, "AUROC; 0.5: chance", (0.4, 1.0), 0.5, 2, frame)
             content = figure_file(figure, kind, title=title, provenance=footer)
             (out / "figures" / f"finding-{name}.{kind}").write_bytes(content)
-
-
-def findings_table(found: dict) -> Table:
-    """One row a finding and model: its scores, its AUROC minus the first model's, size and speed."""
-    parts = ("", "_low", "_high")
-    columns = (
-        Column("Finding", "finding"),
-        Column("Model", "model"),
-        Column("Answers in", "answers_in"),
-        *(Column(_heading(m), m, True, parts) for m in METRICS),
-        Column("AUROC minus the first model's", "auroc_difference", True, parts),
-        Column("Parameters", "parameters", True),
-        Column("ECGs/s", "ecgs_per_s", True),
-    )
-    facts, rows = {m["name"]: m for m in found["models"]}, []
-    for entry in found["findings"].values():
-        for name, scores in entry["scores"].items():
-            difference = entry["differences"].get(name, {}).get("auroc")
-            kind = "chances" if entry["is_chance"][name] else "scores"
-            rows.append(
-                (
-                    Cell(entry["label"], (entry["label"],)),
-                    Cell(name, (name,)),
-                    Cell(kind, (kind,)),
-                    *(_cell(scores[m], m) for m in METRICS),
-                    Cell("reference", (None,)) if difference is None else _cell(difference, "auroc"),
-                    Cell(parameters(facts[name]["parameters"]), (facts[name]["parameters"],)),
-                    Cell(number(facts[name]["ecgs_per_s"], 1), (facts[name]["ecgs_per_s"],)),
-                )
-            )
-    caption = f"Findings on test patients of {found['cohort'] or 'all cohorts'}, with 95 % intervals over patients."
-    return Table("findings", caption, columns, tuple(rows))
-
-
-def _heading(metric: str) -> str:
-    return {"slope": "Calibration slope", "intercept": "Calibration intercept"}.get(metric) or score_label(metric)
-
-
-def _cell(triple: list[float], metric: str) -> Cell:
-    if metric in ("slope", "intercept"):
-        return Cell(f"{triple[0]:.2f}", tuple(triple), f"({triple[1]:.2f} to {triple[2]:.2f})")
-    return Cell(score_value(triple[0], metric), tuple(triple), score_interval(triple[1], triple[2], metric))
 
 
 def summary_lines(found: dict) -> list[str]:

@@ -5,6 +5,7 @@ here computes a score, but for the direct difference of two models. No torch: th
 """
 
 import io
+import json
 import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -29,7 +30,7 @@ from echo2ecg_core.reports.tables import all_tables
 from echo2ecg_core.store.catalog import Catalog
 from echo2ecg_core.store.database import Workspace
 from echo2ecg_core.store.model_registry import ModelRegistry
-from echo2ecg_core.store.paths import PREDICTIONS_FILE, report_path
+from echo2ecg_core.store.paths import PREDICTIONS_FILE, ready_path, report_path
 from echo2ecg_core.store.splits import JUDGED_SPLITS
 from echo2ecg_core.version import program_version
 
@@ -82,7 +83,16 @@ def load_report(workspace: Workspace, model_id: str, split: str = "test") -> Rep
         command = f"Run `evaluate --model {model_id}{'' if split == 'test' else f' --split {split}'}`."
         raise StoreError(f"The model {model_id} has no report on {split} patients yet.", command) from error
     data = parse_report(content, f"model {model_id}")
-    return Report(data | {"page_readout": _page_readout(workspace, model_id)})
+    ready = _ready(workspace, model_id) if split == "test" else {}
+    return Report(data | {"page_readout": _page_readout(workspace, model_id), "ready": ready})
+
+
+def _ready(workspace: Workspace, model_id: str) -> dict:
+    """The comparison with ready models as `compare.judge` kept it; {} without, or where its file is damaged."""
+    try:
+        return json.loads(ready_path(workspace, model_id).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
 
 
 def _page_readout(workspace: Workspace, model_id: str) -> dict:

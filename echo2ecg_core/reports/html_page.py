@@ -53,6 +53,12 @@ footer { margin-top: 40px; color: #55606d; font-size: 12.5px; } @media print { h
 """
 
 
+READY_WORDS = (
+    "Published models of others on the same test patients, on the findings that their output asks in the same words. "
+    "Scores are called scores until they are recalibrated on this workspace."
+)
+
+
 def html_page(report: Report) -> str:
     """The whole report as one document."""
     name = escape(report.model["name"])
@@ -65,6 +71,7 @@ def html_page(report: Report) -> str:
     for finding in report.findings():
         parts.append(_finding(report, finding))
     parts += [
+        _one_chart("Ready models", None, tables.ready_table(report), READY_WORDS),
         _values(report),
         _one_chart("Retrieval", charts.recall_chart(report), tables.retrieval_table(report), ""),
         _likeness(report),

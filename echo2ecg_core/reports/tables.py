@@ -4,6 +4,8 @@ encoders side by side.
 Each is a `Table`, so that the page, the HTML report, the CSV and the LaTeX file show the same cells.
 """
 
+from dataclasses import replace
+
 import pandas as pd
 
 from echo2ecg_core.evaluation.readers import precision_by_readers
@@ -21,6 +23,8 @@ from echo2ecg_core.reports.comparison import (
     task_short,
 )
 from echo2ecg_core.reports.document import PAGE_READOUT, READOUTS, Report, readout_words
+from echo2ecg_core.reports.findings_table import NO_FINDINGS
+from echo2ecg_core.reports.findings_table import findings_table as ready_findings_table
 
 FINDING_SCORES = (
     "auroc",
@@ -363,6 +367,12 @@ def tasks_table(report: Report) -> Table:
     return Table("tasks", "Tasks", columns, tuple(rows))
 
 
+def ready_table(report: Report) -> Table:
+    """Ready models of others beside this one on the findings they share; empty without one."""
+    table = ready_findings_table({**NO_FINDINGS, **(report.data.get("ready") or {})})
+    return replace(table, name="ready-models", caption=f"Ready models beside it. {table.caption}")
+
+
 def all_tables(report: Report) -> list[Table]:
     """Every table that goes into the report folder; those of encoders and values under the first readout, the linear
     probe."""
@@ -379,5 +389,6 @@ def all_tables(report: Report) -> list[Table]:
         intervals_table(report),
         checks_table(report),
         tasks_table(report),
+        *([ready] if (ready := ready_table(report)).rows else []),
         *(table for kind in ("classification", "regression") if (table := cohorts_table(report, kind)).rows),
     ]

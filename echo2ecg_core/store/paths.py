@@ -11,6 +11,11 @@ REPORT_FILE = "report.json"
 PREDICTIONS_FILE = "predictions.npz"  # beside a report
 
 
+def ready_path(workspace: Workspace, model_id: str) -> Path:
+    """Where the comparison of a model with the ready ones lies, beside the report on test patients."""
+    return workspace.folder / "reports" / model_id / "ready.json"
+
+
 def report_path(workspace: Workspace, model_id: str, split: str = "test") -> Path:
     """Where the report of a model on the patients of a split lies; that of the test patients has no folder of its own.
 

@@ -103,3 +103,28 @@ def test_a_model_of_ours_answers_in_chances_beside_a_ready_one_and_gets_its_repo
     assert entry["is_chance"] == {f"{ours.name} {ours.model_id}": True, f"EchoNext-Mini {card.model_id}": False}
     assert found["models"][1]["ecgs_per_s"] is None  # these ECGs last 5 s; it reads 10
     assert (tmp_path / "out" / "report.html").is_file() and (tmp_path / "out" / "tables").is_dir()
+
+
+def test_an_evaluation_keeps_ready_models_beside_it_and_the_report_shows_them(place, monkeypatch):
+    """The evaluation itself is another test's; here, what stands beside it and where it is shown."""
+    from echo2ecg_core.reports import compare as module
+    from echo2ecg_core.reports.folder import load_report
+    from echo2ecg_core.reports.html_page import html_page
+    from echo2ecg_core.reports.tables import all_tables
+    from echo2ecg_core.store.paths import ready_path
+    from tests.report_fixture import made_up_report, write_report
+
+    workspace, cards = place
+    own = cards[0].model_id
+    write_report(workspace, made_up_report(own))
+    monkeypatch.setattr(module, "evaluate", lambda *_args, **_kind: {"model": {"id": own}})
+    module.judge(workspace, own)
+    report = load_report(workspace, own)
+    (table,) = [t for t in all_tables(report) if t.name == "ready-models"]
+    assert {row[1].text for row in table.rows[:2]} == {f"EchoNext-Mini {c.model_id}" for c in cards}
+    assert table.rows[0][0].text == "LVEF ≤ 45" and "reference" in {cell.text for cell in table.rows[0]}
+    page = html_page(report)
+    assert "<h2>Ready models</h2>" in page and f"EchoNext-Mini {cards[1].model_id}" in page
+    monkeypatch.setattr(module, "ready_cards", lambda *_: [])
+    module.judge(workspace, own)
+    assert not ready_path(workspace, own).exists() and "Ready models" not in html_page(load_report(workspace, own))

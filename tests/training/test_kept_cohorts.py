@@ -62,7 +62,7 @@ def test_an_evaluation_judges_the_ecgs_of_the_kept_cohort_and_says_so(made):
     assert set(table.ecg_id[table.role == "test"]) == {"E-0025", "E-0036"}
     assert set(table.role) == {"train", "validation", "test"}
     assert "Only ECGs that a person chose are judged: those kept as mine." in notes
-    assert set(_table(made, "mine").ecg_id) <= set(CHOSEN)
+    assert set(_table(made, ["mine"]).ecg_id) <= set(CHOSEN)
 
 
 @pytest.mark.slow

@@ -9,7 +9,7 @@ from echo2ecg_core.reports import charts, comparison, tables
 from echo2ecg_core.reports.charts import Chart
 from echo2ecg_core.reports.document import Report
 from echo2ecg_core.reports.folder import evaluated_models
-from echo2ecg_core.reports.html_page import likeness_words, outside_words, provenance_rows, readout_note
+from echo2ecg_core.reports.html_page import READY_WORDS, likeness_words, outside_words, provenance_rows, readout_note
 from echo2ecg_core.store.reader_marks import marks
 from pages.ui import panels, resources
 from pages.ui.errors import sentence
@@ -37,6 +37,10 @@ def classification(report: Report, finding: str, readout: str, state: tuple, nam
     _table(tables.finding_scores_table(report, finding), "e2e-every", caption=False)
     _show([differences] if differences else [], (*state, finding, readout), "differences")
     _cohorts(report, finding)
+    if (ready := tables.ready_table(report)).rows:
+        st.html("<h2 class='e2e-heading e2e-later'>Ready models</h2>")
+        st.caption(READY_WORDS)
+        _table(ready, "e2e-every", caption=False)
     return [*drawn, *([differences] if differences else [])]
 
 

@@ -1,0 +1,50 @@
+"""The table of models that answer findings, ours and ready ones, on the same patients: of `compare` and of a report."""
+
+from echo2ecg_core.evaluation.side_by_side import METRICS
+from echo2ecg_core.figures.notation import number
+from echo2ecg_core.figures.scores import parameters, score_interval, score_label, score_value
+from echo2ecg_core.figures.tables import Cell, Column, Table
+
+NO_FINDINGS: dict = {"models": [], "findings": {}, "cohort": None}
+
+
+def findings_table(found: dict) -> Table:
+    """One row a finding and model: its scores, its AUROC minus the first model's, size and speed."""
+    parts = ("", "_low", "_high")
+    columns = (
+        Column("Finding", "finding"),
+        Column("Model", "model"),
+        Column("Answers in", "answers_in"),
+        *(Column(_heading(m), m, True, parts) for m in METRICS),
+        Column("AUROC minus the first model's", "auroc_difference", True, parts),
+        Column("Parameters", "parameters", True),
+        Column("ECGs/s", "ecgs_per_s", True),
+    )
+    facts, rows = {m["name"]: m for m in found["models"]}, []
+    for entry in found["findings"].values():
+        for name, scores in entry["scores"].items():
+            difference = entry["differences"].get(name, {}).get("auroc")
+            kind = "chances" if entry["is_chance"][name] else "scores"
+            rows.append(
+                (
+                    Cell(entry["label"], (entry["label"],)),
+                    Cell(name, (name,)),
+                    Cell(kind, (kind,)),
+                    *(_cell(scores[m], m) for m in METRICS),
+                    Cell("reference", (None,)) if difference is None else _cell(difference, "auroc"),
+                    Cell(parameters(facts[name]["parameters"]), (facts[name]["parameters"],)),
+                    Cell(number(facts[name]["ecgs_per_s"], 1), (facts[name]["ecgs_per_s"],)),
+                )
+            )
+    caption = f"Findings on test patients of {found['cohort'] or 'all cohorts'}, with 95 % intervals over patients."
+    return Table("findings", caption, columns, tuple(rows))
+
+
+def _heading(metric: str) -> str:
+    return {"slope": "Calibration slope", "intercept": "Calibration intercept"}.get(metric) or score_label(metric)
+
+
+def _cell(triple: list[float], metric: str) -> Cell:
+    if metric in ("slope", "intercept"):
+        return Cell(f"{triple[0]:.2f}", tuple(triple), f"({triple[1]:.2f} to {triple[2]:.2f})")
+    return Cell(score_value(triple[0], metric), tuple(triple), score_interval(triple[1], triple[2], metric))
