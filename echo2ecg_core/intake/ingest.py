@@ -37,6 +37,7 @@ from echo2ecg_core.intake.pseudonyms import write_key
 from echo2ecg_core.intake.waiting_clips import PutAside, known_files, list_put_aside
 from echo2ecg_core.progress import Progress, silent
 from echo2ecg_core.store.additions import Change
+from echo2ecg_core.store.blobs import drop_half_written
 from echo2ecg_core.store.catalog import Catalog
 from echo2ecg_core.store.database import Workspace, write_atomically
 from echo2ecg_core.store.new_rows import NewPatient, NewStudy, StoredClip, StoredEcg
@@ -163,6 +164,7 @@ class _Import:
         for name, reason in self.plan.passed_over:
             self._refuse(name, reason)
         before = self._before()
+        drop_half_written(self.workspace)
         self._write_key()
         with self.workspace.write():
             self._add_rows()

@@ -7,7 +7,9 @@ again mends it.
 import hashlib
 import io
 import json
+import time
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import asdict
 from datetime import datetime
 
@@ -15,7 +17,9 @@ import numpy as np
 
 from echo2ecg_core.ecg.record import EcgRecord
 from echo2ecg_core.errors import StoreError
-from echo2ecg_core.store.database import Workspace, write_all_atomically
+from echo2ecg_core.store.database import HALF_WRITTEN, Workspace, write_all_atomically
+
+OLDEST_HALF_S = 3600.0
 
 
 def blob_name(content: bytes, suffix: str) -> str:
@@ -34,6 +38,14 @@ def store_blobs(workspace: Workspace, contents: Sequence[bytes], suffix: str) ->
     }
     write_all_atomically(lacking)
     return names
+
+
+def drop_half_written(workspace: Workspace) -> None:
+    """Delete what processes that were killed have left behind; what is younger than an hour may be at work."""
+    for path in workspace.blobs.glob(f"*/{HALF_WRITTEN}*"):
+        with suppress(OSError):
+            if time.time() - path.stat().st_mtime > OLDEST_HALF_S:
+                path.unlink()
 
 
 def is_whole(workspace: Workspace, name: str) -> bool:

@@ -151,6 +151,10 @@ class Catalog:
                 " AND file_hash IS NULL",
                 [astuple(clip) for clip in clips],
             )
+            db.executemany(
+                "INSERT OR REPLACE INTO clip_files (study_id, file_hash, clip_id) VALUES (?, ?, ?)",
+                [(clip.study_id, clip.file_hash, clip.clip_id) for clip in clips if clip.file_hash],
+            )
             _is_whole_again(db, [clip.blob for clip in clips])
 
     def add_clip(self, study_id: str, mp4: bytes, **facts) -> str:
@@ -271,8 +275,11 @@ class Catalog:
         return self._table(f"SELECT DISTINCT study_id, view FROM clips WHERE view NOT NULL AND {_WHOLE}")
 
     def file_hashes(self, study_id: str) -> dict[str, str]:
-        """Hash of the file that each clip of a study was read from -> its id."""
-        sql = f"SELECT file_hash, clip_id FROM clips WHERE study_id = ? AND file_hash NOT NULL AND {_WHOLE}"
+        """Hash of every file that a clip of a study was read from -> the clip; copies of one film are one clip."""
+        sql = (
+            "SELECT f.file_hash, clip_id FROM clip_files f JOIN clips USING (clip_id)"
+            f" WHERE f.study_id = ? AND {_WHOLE}"
+        )
         return dict(self._table(sql, (study_id,)).itertuples(index=False, name=None))
 
     def clips_without_hash(self) -> dict[str, int]:

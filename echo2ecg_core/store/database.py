@@ -22,6 +22,7 @@ from echo2ecg_core.store.sqlite_errors import in_words, is_lock
 
 PATIENCE_S = 120.0  # how long a locked catalog is waited for; longer than another program's backup takes
 SIDE_BY_SIDE = 16  # fsyncs
+HALF_WRITTEN = ".writing-"  # begins the names of files that are not whole yet
 _TURN_S = 2.0  # SQLite's own waiting; then asked again, so that an old snapshot is never waited on
 EVERYBODY = 0  # in the table `written`, where no single patient can be named
 
@@ -167,6 +168,13 @@ MIGRATIONS = (
     """
     UPDATE clips SET view = NULL WHERE view_confidence < 0.5;
     """,  # what a classifier is not sure of is not known (echo.clip.SURE)
+    """
+    CREATE TABLE clip_files (
+        study_id TEXT NOT NULL, file_hash TEXT NOT NULL, clip_id TEXT NOT NULL REFERENCES clips ON DELETE CASCADE,
+        PRIMARY KEY (study_id, file_hash)) WITHOUT ROWID;
+    CREATE INDEX clip_files_of_clip ON clip_files (clip_id);
+    INSERT OR IGNORE INTO clip_files SELECT study_id, file_hash, clip_id FROM clips WHERE file_hash NOT NULL;
+    """,
 )
 
 _open = threading.local()  # .transactions: database file -> the connection of this thread's open write
@@ -400,7 +408,7 @@ def write_all_atomically(files: Mapping[Path, bytes]) -> None:
     try:
         for path, content in files.items():
             path.parent.mkdir(parents=True, exist_ok=True)
-            waiting[path] = tempfile.mkstemp(dir=path.parent, prefix=".writing-")
+            waiting[path] = tempfile.mkstemp(dir=path.parent, prefix=HALF_WRITTEN)
             with os.fdopen(os.dup(waiting[path][0]), "wb") as file:
                 file.write(content)
         _on_disk([handle for handle, _ in waiting.values()])

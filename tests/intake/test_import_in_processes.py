@@ -25,7 +25,7 @@ from tests import small_trees
 
 ROOT = Path(__file__).resolve().parents[2]
 ECGS, STUDIES, CLIPS = 16, 4, 2
-TABLES = ("patients", "studies", "phenotypes", "clips", "ecgs", "given_ids")
+TABLES = ("patients", "studies", "phenotypes", "clips", "clip_files", "ecgs", "given_ids")
 
 
 @pytest.fixture(scope="module")
@@ -138,6 +138,31 @@ def test_an_import_of_another_cohort_counts_only_its_own(archive, tmp_path):
     assert (second.ecgs, second.patients, second.clips) == (ECGS - 1, STUDIES, STUDIES * CLIPS)
     third = ingest(archive, place, cohort="ward")
     assert (third.ecgs, third.patients, third.studies, third.clips) == (0, 0, 0, 0)
+
+
+def test_copies_of_one_film_are_one_clip_and_are_not_read_again(archive, tmp_path, monkeypatch):
+    root, place = shutil.copytree(archive, tmp_path / "archive"), empty(tmp_path / "w")
+    film = root / "echo/P1/S1/0.avi"
+    (root / "echo/P1/S1/copy.avi").write_bytes(film.read_bytes() + b"JUNK\0\0\0\0")  # sent twice, not the same bytes
+    report = ingest(root, place, cohort="ward")
+    assert report.clips == STUDIES * CLIPS
+    monkeypatch.setattr("echo2ecg_core.echo.video.encode_mp4", lambda clip: pytest.fail("a clip was encoded again"))
+    again = ingest(root, place, cohort="ward")
+    assert again.clips == 0 and len(again.refused) == len(report.refused)
+    with place.write() as db:  # what is taken out is read anew when it comes again
+        db.execute("DELETE FROM clips")
+        assert db.execute("SELECT count(*) FROM clip_files").fetchone()[0] == 0
+
+
+def test_what_a_killed_import_left_half_written_is_tidied_by_a_later_one(archive, tmp_path):
+    place = empty(tmp_path / "w")
+    old, new = place.blobs / "ab" / ".writing-old", place.blobs / "ab" / ".writing-new"
+    old.parent.mkdir(parents=True)
+    old.write_bytes(b"half")
+    new.write_bytes(b"of one that is at work")
+    os.utime(old, (0, 0))
+    ingest(archive, place, cohort="ward")
+    assert not old.exists() and new.exists()
 
 
 WORKING = """
