@@ -285,3 +285,25 @@ def test_arrays_that_cannot_be_used_are_refused_in_one_sentence(content, error, 
     with pytest.raises(error) as caught:
         read_ecg(content, name="x", sampling_rate_hz=RATE)
     assert caught.value.message == message and caught.value.hint
+
+
+@pytest.mark.parametrize("shaped", [lambda x: x.T[:, :, None], lambda x: x[:, :, None], lambda x: x[None, :, :, None]])
+def test_a_last_axis_of_one_entry_is_no_axis_of_samples(shaped):
+    for content in (npy(shaped(wave())), npz(ecg=shaped(wave()))):
+        np.testing.assert_array_equal(read_ecg(content, name="x", sampling_rate_hz=RATE).signal_mv, wave())
+
+
+@pytest.mark.parametrize("rate", [np.array("400"), np.array(b"400.0"), np.array([400.0])])
+def test_rate_names_and_unit_that_are_written_as_text_or_bytes_are_read(rate):
+    names = np.array(LEADS[::-1], "S")
+    found = read_ecg(npz(ecg=1000 * wave()[::-1], fs=rate, leads=names, unit=np.array(b"uV")), name="x.npz")
+    assert found.sampling_rate_hz == 400 and not any("names no" in note for note in found.notes)
+    np.testing.assert_allclose(found.signal_mv, wave(), atol=1e-6)
+
+
+def test_counts_that_stand_for_missing_samples_are_missing():
+    counts = np.round(1000 * wave()).astype(np.int16)
+    counts[3, 50:60] = -32768
+    found = read_ecg(npy(counts), name="x.npy", sampling_rate_hz=RATE)
+    assert np.isnan(found.signal_mv[3, 50:60]).all() and np.isnan(found.signal_mv).sum() == 10
+    assert "10 values of -32768 were taken as missing." in found.notes

@@ -180,3 +180,33 @@ def test_other_text_is_refused_in_one_sentence(content, error, message):
     with pytest.raises(error) as caught:
         read_ecg(content, name="x.dcm", sampling_rate_hz=RATE)
     assert caught.value.message == message and caught.value.hint
+
+
+@pytest.mark.parametrize("minus", ["−", "﹣", "－"])
+def test_a_minus_as_word_processors_write_it_is_a_minus(minus):
+    plain = text(wave(), ",".join(LEADS))
+    found = read_ecg(plain.decode().replace("-", minus).encode(), name="x.csv", sampling_rate_hz=RATE)
+    np.testing.assert_array_equal(found.signal_mv, read_ecg(plain, name="x.csv", sampling_rate_hz=RATE).signal_mv)
+
+
+@pytest.mark.parametrize("mark", ["#N/A", "#NV", "#DIV/0!", "-999", "-32768"])
+def test_what_stands_for_a_missing_number_is_missing_in_its_own_lead_only(mark):
+    columns = wave()
+    lines = text(columns, ",".join(LEADS)).decode().splitlines()
+    for row in range(101, 121):
+        numbers = lines[row].split(",")
+        numbers[7] = mark
+        lines[row] = ",".join(numbers)
+    found = read_ecg("\n".join(lines).encode(), name="x.csv", sampling_rate_hz=RATE)
+    expected = columns.copy()
+    expected[7, 100:120] = np.nan
+    np.testing.assert_allclose(found.signal_mv, expected, atol=1e-6)
+    assert any("V2 has 20 missing samples" in note for note in found.notes)
+    assert mark.startswith("#") or f"20 values of {mark} were taken as missing." in found.notes
+
+
+def test_a_large_negative_number_among_others_like_it_is_a_number():
+    columns = 1000 * wave()
+    columns[7, 100] = -999.0
+    found = read_ecg(text(columns, ",".join(f"{lead} (uV)" for lead in LEADS)), name="x.csv", sampling_rate_hz=RATE)
+    assert found.signal_mv[7, 100] == pytest.approx(-0.999) and not any("missing" in note for note in found.notes)

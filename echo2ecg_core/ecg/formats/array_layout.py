@@ -32,6 +32,8 @@ ECHONEXT_RATE_HZ = 250.0
 MAX_PLAUSIBLE_MV = 3.0
 MAX_NORMALISED = 60.0
 JUDGED_RECORDINGS = 8
+MISSING_MARKS = (-32768.0, -99999.0, -9999.0, -999.0)  # what devices and tables write where nothing was recorded
+MARK_STANDS_OUT = 10.0  # times as far from zero as everything else
 MAX_EMPTY = 100  # empty recordings in a row before a file is given up
 
 # CODE-15 documents 1e-4 V, but excerpts in mV circulate
@@ -82,6 +84,48 @@ def has_lead_axis(shape: tuple[int, ...], n_names: int = 0) -> bool:
     return shape[-3 - axis] > shape[axis]
 
 
+def without_missing_marks(signal: np.ndarray, notes: list[str]) -> np.ndarray:
+    """The signal with NaN where a number that stands for a missing sample was written, which the notes tell.
+
+    Args:
+        signal: (leads, n) as stored.
+        notes: Gets a sentence.
+    """
+    for mark in MISSING_MARKS:
+        marked = signal == mark
+        if not marked.any() or marked.all():
+            continue
+        others = np.abs(signal, where=~marked, out=np.zeros(signal.shape))
+        if np.nan_to_num(others).max() * MARK_STANDS_OUT < -mark:
+            notes.append(f"{int(marked.sum()):,} values of {mark:.0f} were taken as missing.")
+            signal = np.where(marked, np.nan, signal)
+    return signal
+
+
+def flat_shape(shape: tuple[int, ...]) -> tuple[int, ...]:
+    """A shape without last axes of one entry, as (n, 12, 1) has."""
+    while len(shape) > 2 and shape[-1] == 1:
+        shape = shape[:-1]
+    return shape
+
+
+def flattened(array):
+    """An array in its `flat_shape`; a dataset of a file stays as it is."""
+    return array.reshape(flat_shape(array.shape)) if isinstance(array, np.ndarray) else array
+
+
+def _text(value) -> str:
+    return value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)
+
+
+def _told_rate(value: np.ndarray) -> float | None:
+    """The rate in an array of one entry, which may be written as text; None where it is none."""
+    try:
+        return float(_text(value.ravel()[0]) if value.dtype.kind in "US" else value.ravel()[0])
+    except (ValueError, TypeError):
+        return None
+
+
 def recordings(
     array: np.ndarray, sampling_rate_hz: float | None, file_name: str, file_format: str,
     names: Sequence[str] = (), unit: str = "", candidates: dict[str, float] | None = None, told: Told = NOTHING_TOLD,
@@ -103,6 +147,7 @@ def recordings(
         SamplingRateNeeded: If the sampling rate is neither given nor known from the layout.
         SignalError: If no axis holds the leads, or one recording is too large.
     """
+    array = flattened(array)
     axis = lead_axis(array.shape, len(names))
     n_leads, n_samples = array.shape[axis], array.shape[-3 - axis]
     check_size(n_leads, n_samples)
@@ -117,6 +162,7 @@ def recordings(
     judged_on = _usual_recording(array, axis, file_name, rate) if n_recordings > 1 else None
     for number, signal in _tracings(array, axis, file_name):
         notes = [f"Recording {number} of {n_recordings} in the file."] if n_recordings > 1 else []
+        signal = without_missing_marks(signal, notes)
         taken, own = _names(names, n_leads, told.lead_order, notes)
         channels = Channels(taken, signal, rate, file_format, notes, order_assumed=not own)
         if own and len(names) != n_leads:
@@ -165,9 +211,10 @@ def named_arrays(
     Raises:
         SignalError: If no array has an axis of leads.
     """
+    arrays = {key: flattened(value) for key, value in arrays.items()}
     by_key = {key.lower(): value for key, value in arrays.items()}
     texts = next((by_key[key] for key in LEAD_KEYS if key in by_key), np.array([]))
-    names = [str(text).strip() for text in texts.ravel()] if texts.dtype.kind in "US" else []
+    names = [_text(text).strip() for text in texts.ravel()] if texts.dtype.kind in "US" else []
     fitting = [
         array for array in arrays.values() if array.dtype.kind in "fiu" and has_lead_axis(array.shape, len(names))
     ]
@@ -177,9 +224,9 @@ def named_arrays(
             f"No array in “{file_name}” has an axis of 12 leads: {shapes}.", "Save the ECG as 12 rows or 12 columns."
         )
     rates = [by_key[key] for key in RATE_KEYS if key in by_key and by_key[key].size == 1]
-    rate = float(rates[0].ravel()[0]) if rates and rates[0].dtype.kind in "fiu" else sampling_rate_hz
+    rate = (_told_rate(rates[0]) if rates and rates[0].dtype.kind in "fiuUS" else None) or sampling_rate_hz
     units = [by_key[key] for key in UNIT_KEYS if key in by_key and by_key[key].dtype.kind in "US"]
-    unit = str(units[0].ravel()[0]) if units and units[0].size else ""
+    unit = _text(units[0].ravel()[0]) if units and units[0].size else ""
     yield from recordings(max(fitting, key=np.size), rate, file_name, file_format, names, unit, candidates, told)
 
 

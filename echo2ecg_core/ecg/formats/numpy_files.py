@@ -11,7 +11,7 @@ import numpy as np
 
 from echo2ecg_core.ecg.channels import NOTHING_TOLD, Channels, Told
 from echo2ecg_core.ecg.files import EcgFile, check_unpacked_size
-from echo2ecg_core.ecg.formats.array_layout import lead_axis, named_arrays, recordings
+from echo2ecg_core.ecg.formats.array_layout import flat_shape, lead_axis, named_arrays, recordings
 from echo2ecg_core.errors import ReadError
 
 
@@ -39,7 +39,7 @@ def read_npy(file: EcgFile, told: Told = NOTHING_TOLD) -> Iterator[Channels]:
             f"“{file.name}” is cut short: its header announces {n_bytes:,} bytes, it has {file.size:,}.",
             "Copy the file again.",
         )
-    lead_axis(shape)
+    lead_axis(flat_shape(shape))
     if dtype.kind in "US":
         raise ReadError(f"“{file.name}” holds text, not numbers.", "Save a numeric array with 12 rows or 12 columns.")
     if file.path is not None:

@@ -6,13 +6,14 @@ standard order is assumed, without units the amplitude decides; the record's not
 
 import codecs
 import io
+import re
 from collections.abc import Iterator
 
 import numpy as np
 
 from echo2ecg_core.ecg.channels import NOTHING_TOLD, Channels, Told, check_size
 from echo2ecg_core.ecg.files import EcgFile
-from echo2ecg_core.ecg.formats.array_layout import judge_channels, needed_rate, recordings
+from echo2ecg_core.ecg.formats.array_layout import judge_channels, needed_rate, recordings, without_missing_marks
 from echo2ecg_core.ecg.formats.table_layout import MAX_COLUMNS, Layout, cells, judge_layout, time_columns
 from echo2ecg_core.ecg.record import canonical_lead
 from echo2ecg_core.ecg.units import factors_to_mv, mv_per_unit
@@ -20,6 +21,8 @@ from echo2ecg_core.errors import ReadError, SignalError
 
 MAX_TEXT_BYTES = 64 * 2**20
 MAX_LINES = 1_000_000
+_MINUS = str.maketrans("−﹣－", "---")  # as word processors and web pages write it
+_SHEET_ERROR = re.compile(r"#(N/A|NV|NUM!|ZAHL!|VALUE!|WERT!|DIV/0!|REF!|BEZUG!|NAME\?)")
 _FORMATS = {",": "CSV", ";": "CSV", "\t": "TSV", "|": "TXT", "": "TXT"}
 
 
@@ -28,7 +31,17 @@ def recognises(head: bytes) -> bool:
     if head.startswith((codecs.BOM_UTF8, codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         return True
     control = sum(byte < 32 and byte not in b"\t\n\r\f" for byte in head)
-    return bool(head) and control == 0 and sum(byte > 126 for byte in head) < 0.3 * len(head)
+    high = sum(byte > 126 for byte in head)
+    return bool(head) and control == 0 and (high < 0.3 * len(head) or _is_utf8(head))
+
+
+def _is_utf8(head: bytes) -> bool:
+    """Whether bytes are UTF-8, of which the last character may be cut."""
+    try:
+        codecs.getincrementaldecoder("utf-8")().decode(head)
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def read(file: EcgFile, told: Told = NOTHING_TOLD) -> Iterator[Channels]:
@@ -46,7 +59,7 @@ def read(file: EcgFile, told: Told = NOTHING_TOLD) -> Iterator[Channels]:
             f"“{file.name}” has {n_lines:,} lines; at most {MAX_LINES:,} are read.",
             "Export a shorter section, for example 10 seconds.",
         )
-    lines = _decode(content).splitlines()
+    lines = _SHEET_ERROR.sub("nan", _decode(content).translate(_MINUS)).splitlines()
     layout = judge_layout(lines, file.name)
     values = _values(lines, layout, file.name)  # (columns, n)
     names, units = list(layout.names), list(layout.units)
@@ -56,10 +69,15 @@ def read(file: EcgFile, told: Told = NOTHING_TOLD) -> Iterator[Channels]:
     values = values[kept]
     names = [names[index] for index in kept] if names else []
     units = [units[index] for index in kept] if units else []
+    notes: list[str] = []
+    if any(canonical_lead(name) for name in names):  # without names `recordings` does so
+        is_lead = np.array([canonical_lead(name) is not None for name in names])
+        values[is_lead] = without_missing_marks(values[is_lead], notes)
     rate = needed_rate(rate or layout.sampling_rate_hz or told.sampling_rate_hz, file.name)
     file_format = _FORMATS[layout.delimiter]
     if any(canonical_lead(name) for name in names):
         channels = _named(values, names, units, layout.unit, rate, file_format, told)
+        channels.notes += notes
         _note_style(channels, layout)
         yield channels
     else:
