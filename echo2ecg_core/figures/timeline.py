@@ -31,7 +31,7 @@ def timeline_figure(
         sex: "male", "female", or None.
         frame: Theme, and title and provenance in a file.
     """
-    from matplotlib.dates import AutoDateLocator, ConciseDateFormatter, date2num
+    from matplotlib.dates import AutoDateLocator, date2num
 
     canvas = Canvas(WIDTH, HEIGHT, frame)
     axes, dark = canvas.axes(34, 22, 12, 24), int(frame.look == DARK)
@@ -48,9 +48,8 @@ def timeline_figure(
     axes.plot(*zip(*known, strict=True) if known else ((), ()), **diamond)
     hollow = [date2num(when) for when, lvef in studies if lvef is None]
     axes.plot(hollow, [12] * len(hollow), **diamond, markerfacecolor=frame.look.page)
-    locator = AutoDateLocator(minticks=2, maxticks=7)
-    axes.xaxis.set_major_locator(locator)
-    axes.xaxis.set_major_formatter(ConciseDateFormatter(locator))
+    axes.xaxis.set_major_locator(AutoDateLocator(minticks=2, maxticks=5))
+    axes.xaxis.set_major_formatter(lambda number, _: _day(number, last - first))
     top = canvas.foot + HEIGHT - 14
     canvas.write(4, top, "LVEF, %", size_px=11.5, color=frame.look.muted)
     canvas.write(64, top, "◆ echo study", size_px=11.5, color=STUDY_COLOURS[dark])
@@ -66,6 +65,14 @@ def timeline_words(ecgs: Sequence[datetime], studies: Sequence[tuple[datetime, f
     )
     first = f", from {date(min(ecgs))} to {date(max(ecgs))}" if ecgs else ""
     return f"{len(ecgs)} ECGs{first}; {len(studies)} echo studies{f': {seen}' if seen else ''}"
+
+
+def _day(number: float, span: timedelta) -> str:
+    """A tick in words: a year where many are shown, else a day."""
+    from matplotlib.dates import num2date
+
+    when = num2date(number)
+    return f"{when.year}" if span > timedelta(days=1200) else date(datetime(when.year, when.month, when.day))
 
 
 def _span(moments: Sequence[datetime]) -> tuple[datetime, datetime]:

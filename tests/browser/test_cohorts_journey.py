@@ -118,7 +118,7 @@ def test_a_patient_goes_after_it_was_said_what_goes(page, workspace):
     page.get_by_role("button", name="Take this patient out").click()
     dialog = page.get_by_role("dialog")
     dialog.get_by_text("This cannot be undone.").wait_for()
-    assert "1 patients, 1 studies with 1 clips and 1 ECGs will go" in dialog.inner_text()
+    assert "1 patient, 1 study, 1 clip, 1 ECG will go" in dialog.inner_text()
     assert "P-0005" in set(Catalog(workspace).ecgs().patient_id)
     dialog.get_by_role("button", name="Take out").click()
     page.get_by_text("Removed 1 patients, 1 studies, 1 clips and 1 ECGs.").wait_for()

@@ -145,8 +145,8 @@ def test_what_goes_is_said_before_it_goes(place, admin, monkeypatch, kind, key, 
     page = opened(cohort="small")
     page.button(key=key).click().run()
     goes = {
-        "patient": "<b>1 patients</b>, <b>1 studies</b> with 3 clips",
-        "cohort": "<b>15 patients</b>, <b>15 studies</b>",
+        "patient": "**1 patient**, **1 study**, **3 clips**, **1 ECG** will go",
+        "cohort": "**15 patients**, **15 studies**, **25 clips**",
     }
     assert goes[kind] in words(page) and "This cannot be undone." in words(page)
     assert Catalog(place).counts()["patients"] == 16

@@ -32,7 +32,7 @@ def button(found: PatientRow, kind: str, id: str) -> None:
         st.caption(f"Now: {value_words(target[2], now)}")
         key = "_".join(("correct", *target))
         given = _asked(target[2], now, key)
-        why = st.text_input("Why", key=f"{key}_why", placeholder="optional", max_chars=200)
+        why = st.text_input("Why", key=f"{key}_why", placeholder="optional, without names", max_chars=200)
         if st.button("Save the correction", type="primary", icon=":material/check:", key="correct_now"):
             _save(target, given, why)
 

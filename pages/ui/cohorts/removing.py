@@ -22,7 +22,7 @@ def _confirm(kind: str, id: str) -> None:
     with errors_in_words():
         goes = look(resources.workspace(), kind, id)
         st.markdown(f"The {KINDS[kind]} **{plain(id)}** and what belongs to it:")
-        st.html(f"<div class='e2e-plan'>{_words(goes)}</div>")
+        st.markdown(_words(goes))
         if st.button("Take out", type="primary", icon=":material/delete:", key="remove_now"):
             _remove(kind, id)
 
@@ -37,8 +37,10 @@ def _remove(kind: str, id: str) -> None:
 
 
 def _words(goes: Removed) -> str:
+    told = {"patient": goes.patients, "study": goes.studies, "clip": goes.clips, "ECG": goes.ecgs}
+    plural = {"study": "studies"}
+    words = ", ".join(f"**{n:,} {one if n == 1 else plural.get(one, f'{one}s')}**" for one, n in told.items())
     return (
-        f"<b>{goes.patients:,} patients</b>, <b>{goes.studies:,} studies</b> with {goes.clips:,} clips and "
-        f"<b>{goes.ecgs:,} ECGs</b> will go, with their labels, files, vectors and corrections. Maps that show them "
-        "have to be drawn again; reports and readouts will say that they are older. This cannot be undone."
+        f"{words} will go, with their labels, files, vectors and corrections. Maps that show them have to be drawn "
+        "again; reports and readouts will say that they are older. This cannot be undone."
     )
