@@ -34,7 +34,7 @@ def timeline_figure(
     from matplotlib.dates import AutoDateLocator, date2num
 
     canvas = Canvas(WIDTH, HEIGHT, frame)
-    axes, dark = canvas.axes(34, 22, 12, 24), int(frame.look == DARK)
+    axes, dark = canvas.axes(34, 22, 36, 24), int(frame.look == DARK)
     first, last = _span([*ecgs, *(when for when, _ in studies)])
     axes.set(xlim=(date2num(first), date2num(last)), ylim=(0, HIGHEST + 4), yticks=(20, 40, 60, 80))
     low, high = _reference(sex)

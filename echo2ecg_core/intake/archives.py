@@ -266,3 +266,13 @@ def passed_over(workspace: Workspace) -> list[dict]:
             found = {"cohort": report.get("cohort", ""), "job_id": job.job_id, "at": job.finished_at or job.created_at}
             latest[place, found["cohort"]] = [row | found for row in report["refused"]]
     return [row for rows in latest.values() for row in rows]
+
+
+def last_imports(workspace: Workspace) -> dict[str, float]:
+    """Cohort -> when it was imported last, in seconds since 1970."""
+    found: dict[str, float] = {}
+    for job in jobs.jobs(workspace) if workspace.exists() else []:  # the newest first
+        report = import_report(workspace, job.job_id) if job.kind == "import" else None
+        if report and report.get("cohort"):
+            found.setdefault(report["cohort"], job.finished_at or job.created_at)
+    return found

@@ -107,7 +107,7 @@ def test_files_that_an_import_passed_over_stand_at_their_cohort(place):
     (place.folder / "imports" / f"import-{number:04d}.json").write_text(json.dumps(report))
     Catalog(place).add_patient("N-2", split="train", cohort="north", synthetic=False)
     page = opened(cohort="north", tab="Missing and passed over")
-    assert "3 files passed over at import" in words(page)
+    assert "3 files passed over at import" in words(page) and "imported last on" in words(page)
     assert page.dataframe[-1].value.to_dict("records") == [{"Why": "No header.", "Files": 3}]
 
 
@@ -154,6 +154,17 @@ def test_what_goes_is_said_before_it_goes(place, admin, monkeypatch, kind, key, 
     removing._remove(kind, {"patient": "P-0000", "cohort": "small"}[kind])
     assert Catalog(place).counts()["patients"] == left
     assert list(removals(place).who) == ["ada@example.org"]
+
+
+def test_the_view_of_a_clip_is_corrected_where_its_study_is(place, admin):
+    clip = Catalog(place).clips_of("S-0003")[0]
+    correct(place, "ecg", "E-0003", "ecg_time", "2026-02-01", who="ada@example.org")  # the study is the first now
+    page = opened(cohort="small", patient="P-0003")
+    page.selectbox(key="correct_what_study_S-0003").set_value(("clip", clip.clip_id, "view")).run()
+    page.selectbox(key=f"correct_clip_{clip.clip_id}_view").set_value("Subcostal").run()
+    page.button(key="correct_now").click().run()
+    assert not page.exception and Catalog(place).clip(clip.clip_id).view == "Subcostal"
+    assert "title='was " in words(page) and "SUBC" in words(page)
 
 
 def test_a_kept_cohort_is_told_apart_and_can_be_forgotten_without_losing_anything(place, admin):

@@ -1,5 +1,6 @@
 """Head of the Cohorts page, the cohorts in numbers, the patients of one, and what can be done with a cohort."""
 
+from datetime import UTC, datetime
 from html import escape
 
 import pandas as pd
@@ -67,6 +68,8 @@ def _words(cohort: Cohort) -> str:
     facts += [f"{cohort.set_aside:,} files set aside"] if cohort.set_aside else []
     passed_over = sum(row["cohort"] == cohort.name for row in looked_up.passed_over())
     facts += [f"{passed_over:,} files passed over at import"] if passed_over else []
+    if at := looked_up.last_imports().get(cohort.name):
+        facts.append(f"imported last on {date(datetime.fromtimestamp(at, UTC).replace(hour=0, minute=0))}")
     return f"{cohort.name}: {'; '.join(facts)}." if facts else f"{cohort.name}: every file is whole."
 
 

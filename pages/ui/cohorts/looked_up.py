@@ -2,6 +2,7 @@
 
 import streamlit as st
 
+from echo2ecg_core.intake.archives import last_imports as imported_last
 from echo2ecg_core.intake.archives import passed_over as passed_over_files
 from echo2ecg_core.reports.table_one import Comparison, compare_cohorts, effects_figure, effects_words
 from echo2ecg_core.store import cohorts as numbers
@@ -62,6 +63,16 @@ def _comparison(folder: str, version: int, first: str, second: str) -> Compariso
 def comparison(first: str, second: str) -> Comparison:
     """Two cohorts side by side."""
     return _comparison(*_state(), first, second)
+
+
+@st.cache_data(max_entries=4, show_spinner=False)
+def _last_imports(folder: str, version: int) -> dict[str, float]:
+    return imported_last(Workspace(folder))
+
+
+def last_imports() -> dict[str, float]:
+    """When each cohort was imported last."""
+    return _last_imports(*_state())
 
 
 def effects_svg(key: str, kind: str, dark: bool, found: Comparison) -> str:
