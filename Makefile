@@ -1,5 +1,6 @@
 # `make app` serves the dashboard on http://localhost:8501; `make test` runs every test. Both make their environment.
-# `make test-fast` is for every change: nothing slow, no browser; `make endurance` runs the long forms. `make docs` builds the site into site/.
+# `make test-fast` is for every change: nothing slow, no browser; `make endurance` runs the long forms. `make docs` builds the site into site/;
+# `make pictures` makes the pictures of README and docs anew.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
@@ -28,6 +29,9 @@ test-fast: $(VENV)/ready
 
 demo: $(VENV)/ready
 	$(BIN)/python -m echo2ecg_core demo
+
+pictures: $(VENV)/ready
+	$(BIN)/python -m benchmarks.pictures
 
 lint: $(VENV)/ready
 	$(BIN)/ruff check .
