@@ -62,20 +62,29 @@ def processor_s() -> float:
 
 
 def bare_rate(network, spec, fabric, size: int, seconds: float = 10.0) -> np.ndarray:
-    """ECGs a second, and a processor second, of the network alone, in batches as `embed_ecgs` makes them."""
+    """ECGs a second, and a processor second, of the network alone, in batches as `embed_ecgs` makes them: on a CPU one
+    thread a batch and as many batches at once."""
     import torch
 
+    from echo2ecg_core.answers.embed import _senders
     from echo2ecg_core.answers.loaded_model import ecg_tensors
 
     x = torch.randn(size, 1, 12, spec.ecg_input.n_samples, device=fabric.device)
-    done = 0
-    with torch.inference_mode(), fabric.autocast():
-        ecg_tensors(network, x)[0].float().cpu()  # warms up
-        begun, used = time.perf_counter(), processor_s()
+
+    def once() -> int:
+        with torch.inference_mode(), fabric.autocast():
+            return len(ecg_tensors(network, x)[0].float().cpu())
+
+    with _senders(fabric) as (at_once, start):
+        for warm in [start(once) for _ in range(at_once)]:
+            warm()
+        begun, used, done, waiting = time.perf_counter(), processor_s(), 0, []
         while time.perf_counter() - begun < seconds:
-            ecg_tensors(network, x)[0].float().cpu()
-            done += size
-    return done / np.array([time.perf_counter() - begun, processor_s() - used])
+            waiting.append(start(once))
+            if len(waiting) > at_once:
+                done += waiting.pop(0)()
+        done += sum(one() for one in waiting)
+        return done / np.array([time.perf_counter() - begun, processor_s() - used])
 
 
 def main() -> None:

@@ -7,6 +7,7 @@ for devices of others, under a name of its own; the project's code treats it as 
 
 from contextlib import contextmanager, nullcontext
 from dataclasses import replace
+from functools import partial
 from types import SimpleNamespace
 
 import numpy as np
@@ -104,7 +105,7 @@ def test_a_step_of_embedding_ecgs(monkeypatch, windows):
         work = _Work(None, model, fabric(), ["a", "b"], lambda share, message: None, "ECG")
         made = work._send(np.zeros((2, windows, 12, N), np.float32), lambda x: ecg_tensors(model.echo2ecg, x))
         assert {tensor.device for tensor in made} == {GPU}
-        ids, (embedding, aligned) = work._fetch(["a", "b"], made)
+        ids, (embedding, aligned) = work._fetch(["a", "b"], lambda: made)
         assert embedding.shape == (2, SPEC.ecg_encoder.width) and aligned.shape == (2, 512)
 
 
@@ -114,7 +115,7 @@ def test_a_step_of_embedding_clips_and_studies(monkeypatch):
         model = LoadedModel(None, on_gpu(real), on_gpu(real_clips), None, SPEC, None, {})
         work = _Work(None, model, fabric(), ["a", "b"], lambda share, message: None, "clip")
         clips = np.zeros((2, 3, 16, 224, 224), np.float32)
-        _, (vectors, _) = work._fetch(["a", "b"], work._send(clips, model.clip_tensors))
+        _, (vectors, _) = work._fetch(["a", "b"], partial(work._send, clips, model.clip_tensors))
         assert vectors.shape == model.embed_clips(clips)[0].shape == (2, 512)
         assert model.align_studies([vectors, vectors[:1]]).shape == (2, 512)
         assert model.view_weights(vectors).shape == (2,)

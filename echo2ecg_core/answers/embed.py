@@ -9,8 +9,11 @@ cannot be used) is listed with its reason, and the work goes on.
 
 import json
 import time
-from collections import defaultdict
+from collections import defaultdict, deque
 from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -22,7 +25,9 @@ from echo2ecg_core.answers.readiness import readiness
 from echo2ecg_core.echo.clip import SURE, VIEWS
 from echo2ecg_core.errors import ModelError, StoreError
 from echo2ecg_core.models.devices import this_process
+from echo2ecg_core.models.threads import MOST, cores
 from echo2ecg_core.progress import Progress, part, silent
+from echo2ecg_core.settings import settings
 from echo2ecg_core.store.catalog import Catalog
 from echo2ecg_core.store.database import Workspace, write_atomically
 from echo2ecg_core.store.model_registry import ModelCard, ModelRegistry
@@ -34,7 +39,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 ECG_WINDOWS = {"cpu": 32, "cuda": 512}  # of one forward pass
-CLIPS = {"cpu": 8, "cuda": 64}
+CLIPS = {"cpu": 4, "cuda": 64}
 ECGS_A_PIECE, CLIPS_A_PIECE = 32, 4  # read at a time by a process beside the device
 SEGMENT_S = 10.0  # what a kill may cost
 
@@ -202,20 +207,23 @@ class _Work:
     ) -> Iterator[tuple[list[str], tuple]]:
         """Ids and what `embed` makes of them, (m, d) arrays, a batch at a time.
 
-        While the device works on one batch the next is put together, pinned and sent; then the first is fetched.
+        While a GPU works on one batch the next is put together, pinned and sent; then the first is fetched. On a CPU
+        every core works on a batch of its own: the threads of one operation wait for each other by spinning, and with
+        the reading processes beside them that took three times as long as a thread a batch.
 
         Args:
             read, piece: As for `inputs.inputs`.
             embed: From a batch on the device to tensors on the device.
             size: Windows, or clips, of one batch.
         """
-        sent: list[tuple[list[str], tuple]] = []
-        for ids, batch in self._batches(read, piece, size):
-            sent.append((ids, self._send(batch, embed)))
-            if len(sent) > 1:
-                yield self._fetch(*sent.pop(0))
-        for one in sent:
-            yield self._fetch(*one)
+        sent: deque[tuple[list[str], Callable[[], tuple]]] = deque()
+        with _senders(self.fabric) as (at_once, start):
+            for ids, batch in self._batches(read, piece, size):
+                sent.append((ids, start(self._send, batch, embed)))
+                if len(sent) > at_once:
+                    yield self._fetch(*sent.popleft())
+            while sent:
+                yield self._fetch(*sent.popleft())
 
     def _batches(self, read: Callable, piece: int, size: int) -> Iterator[tuple[list[str], np.ndarray]]:
         """Inputs of one shape together; the windows of a batch are at most `size`, or those of one ECG."""
@@ -239,9 +247,10 @@ class _Work:
             x = x.pin_memory() if self.fabric.device.type == "cuda" else x
             return embed(x.to(self.fabric.device, non_blocking=True))
 
-    def _fetch(self, ids: list[str], made: tuple) -> tuple[list[str], tuple]:
+    def _fetch(self, ids: list[str], made: Callable[[], tuple]) -> tuple[list[str], tuple]:
+        found = tuple(None if tensor is None else tensor.float().cpu().numpy() for tensor in made())
         self._tell(len(ids))
-        return ids, tuple(None if tensor is None else tensor.float().cpu().numpy() for tensor in made)
+        return ids, found
 
     def _tell(self, more: int) -> None:
         self.done += more
@@ -262,6 +271,27 @@ class _Work:
             write_atomically(path, json.dumps(refused).encode())
         self.fabric.barrier()
         return refused
+
+
+@contextmanager
+def _senders(fabric: "Fabric") -> Iterator[tuple[int, Callable]]:
+    """How many batches are under way at once, and what starts one: gives what waits for its result."""
+    import torch
+
+    at_once = min(MOST, settings().threads or cores()) if fabric.device.type == "cpu" else 1
+    if at_once == 1:
+        yield 1, lambda send, *arguments: partial(_given, send(*arguments))
+        return
+    own = torch.get_num_threads()
+    try:
+        with ThreadPoolExecutor(at_once, "embed", torch.set_num_threads, (1,)) as threads:
+            yield at_once, lambda send, *arguments: threads.submit(send, *arguments).result
+    finally:
+        torch.set_num_threads(own)  # what threads yet to come begin with
+
+
+def _given(made: tuple) -> tuple:
+    return made
 
 
 def _stacked(together: list[tuple[str, np.ndarray]]) -> tuple[list[str], np.ndarray]:

@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+import threading
 from dataclasses import replace
 from pathlib import Path
 
@@ -97,6 +98,34 @@ def test_any_batch_size_gives_the_vectors_of_one_ecg_at_a_time(place, model, one
     assert_same(place, one_by_one)
     assert told[-1] == (1.0, f"Embedding ECGs: {N} of {N}") and sorted(told) == told
     assert refused_path(place, "small").exists()
+
+
+@pytest.mark.parametrize("at_once", [1, 3])
+def test_batches_side_by_side_on_the_cores_give_the_same_vectors_and_leave_torch_its_threads(
+    place, model, one_by_one, monkeypatch, at_once
+):
+    monkeypatch.setattr(embed, "cores", lambda: at_once)
+    monkeypatch.setattr(embed, "ECG_WINDOWS", {"cpu": 2})
+    used, real = set(), embed._Work._send
+
+    def send(self, *arguments):
+        used.add((threading.current_thread().name, torch.get_num_threads()))
+        return real(self, *arguments)
+
+    monkeypatch.setattr(embed._Work, "_send", send)
+    before = torch.get_num_threads()
+    embed_ecgs(place, model)
+    assert_same(place, one_by_one)
+    if at_once == 1:
+        assert used == {(threading.current_thread().name, before)}
+    else:
+        assert 1 < len(used) <= at_once and {threads for _, threads in used} == {1}
+    assert torch.get_num_threads() == before
+    seen = []
+    other = threading.Thread(target=lambda: seen.append(torch.get_num_threads()))
+    other.start()
+    other.join()
+    assert seen == [before]
 
 
 @pytest.mark.slow
