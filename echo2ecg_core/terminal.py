@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from echo2ecg_core.ecg.measure import unsure
 from echo2ecg_core.errors import StoreError
 from echo2ecg_core.figures.notation import held_words, measured_range, predicted
 from echo2ecg_core.phenotypes import PHENOTYPES
@@ -23,6 +24,14 @@ from echo2ecg_core.store import jobs
 from echo2ecg_core.store.database import Workspace
 
 WAIT_S = 1.0
+MEASURED_WORDS = {
+    "heart_rate_bpm": ("Rate", " bpm"),
+    "pr_ms": ("PR", " ms"),
+    "qrs_ms": ("QRS", " ms"),
+    "qt_ms": ("QT", " ms"),
+    "qtc_fridericia_ms": ("QTc", " ms (Fridericia)"),
+    "axis_deg": ("axis", "°"),
+}
 
 if TYPE_CHECKING:
     from echo2ecg_core.answers.search import Hit
@@ -74,6 +83,8 @@ def print_report(report: dict) -> None:
         print(f"  {outside['message']}")
     for sentence in told_beside(report):
         print(f"  {sentence}")
+    if measured := measured_words(report["measurements"]):
+        print(f"  {measured}")
     for row in report["phenotypes"]:
         if row["reason"]:
             print(f"  {row['label']:<30} –  {row['reason']}")
@@ -92,6 +103,18 @@ def print_report(report: dict) -> None:
         f"{', trained on simulated hearts' if report['model']['synthetic'] else ''}. Research use only. Not a medical "
         "device."
     )
+
+
+def measured_words(measurements: dict) -> str:
+    """Rate, intervals and axis in one line, those of low confidence with a question mark; "" for none."""
+    doubtful = unsure(measurements)
+    told = [
+        f"{label} {measurements[name]:.0f}{unit}{' (?)' if name in doubtful else ''}"
+        for name, (label, unit) in MEASURED_WORDS.items()
+        if measurements.get(name) is not None
+    ]
+    marked = any(name in doubtful for name in MEASURED_WORDS)
+    return ", ".join(told) + (". (?) measured with low confidence" if marked else "")
 
 
 def print_second_reader(reader: dict) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 from echo2ecg_core.answers.loaded_model import LoadedModel
 from echo2ecg_core.answers.predict import Prediction, predict_batch
 from echo2ecg_core.answers.second_readers import SecondReader, chances_of, load_readers, person_of, read_beside
+from echo2ecg_core.ecg.measure import unsure
 from echo2ecg_core.ecg.record import EcgRecord
 from echo2ecg_core.errors import Echo2ECGError, ReadError
 from echo2ecg_core.phenotypes import PHENOTYPES, grade_word
@@ -142,6 +143,7 @@ def as_row(report: dict) -> dict:
         "sampling_rate_hz": report["ecg"].get("sampling_rate_hz"),
         "duration_s": report["ecg"].get("duration_s"),
         **{name: report.get("measurements", {}).get(name) for name in MEASURED},
+        "low_confidence": " ".join(name for name in unsure(report.get("measurements", {})) if name in MEASURED) or None,
         "quality": report.get("quality", {}).get("verdict"),
         "quality_reason": report.get("quality", {}).get("reason"),
         "quality_notes": " ".join(report.get("quality", {}).get("notes", ())),

@@ -22,14 +22,15 @@ FEW_BEATS_CONFIDENCE = 0.3  # fewer than four beats cannot be split, or half of 
 P_DOUBT_MS, QRS_DOUBT_MS, QRS_TAIL_MS, T_DOUBT_MS = 28.0, 68.0, 80.0, 55.0  # that halve the confidence
 P_WANDER = 1.2  # times the height of the P wave, that halves the confidence of PR
 T_UNREST = 0.16  # share of the T wave from which II or V5 still has to come to rest, that halves the confidence
-BORDERLINE_CONFIDENCE = 0.5  # at most, of the rate
-PACED_CONFIDENCE = 0.5  # at most: the spike hides where the complex begins
-IRREGULAR_QT_CONFIDENCE = 0.5  # at most, in fibrillation: QT follows the distance from the beat before
+BORDERLINE_CONFIDENCE = 0.45  # at most, of the rate
+PACED_CONFIDENCE = 0.45  # at most: the spike hides where the complex begins
+IRREGULAR_QT_CONFIDENCE = 0.45  # at most, in fibrillation: QT follows the distance from the beat before
 CLEAR_T = 8.0  # times steeper than what follows; below it QT loses confidence
 SURELY_REPEATS, NOTHING_REPEATS = 0.7, 0.2  # shares before the complexes: surely a P wave, surely none
 REPEATS_IF_IRREGULAR = 0.6  # needed for a P wave where beats come as in fibrillation
 IRREGULAR_MS = 60.0  # usual change from beat to beat; a regular rhythm without P waves is no sure finding
 CORRECTED = {"qtc_bazett_ms": 1 / 2, "qtc_fridericia_ms": 1 / 3}  # exponent of the RR interval in seconds
+UNSURE_BELOW = 0.5  # a measurement with less confidence is told as one of low confidence
 NUMBERS = ("heart_rate_bpm", *PLAUSIBLE_MS, *CORRECTED, "axis_deg")
 
 
@@ -72,6 +73,12 @@ class EcgMeasurements:
         }
 
 
+def unsure(measurements: dict) -> list[str]:
+    """Names of the numbers of `EcgMeasurements.as_dict` that have a value and little confidence."""
+    confidence = measurements.get("confidence", {})
+    return [n for n in NUMBERS if measurements.get(n) is not None and confidence.get(n, 1.0) < UNSURE_BELOW]
+
+
 def measure_ecg(record: EcgRecord) -> EcgMeasurements:
     """Returns rate, intervals and axis of a record; of a long one, those of the first minute."""
     return measure_signal(record.signal_mv, record.sampling_rate_hz)
@@ -105,7 +112,7 @@ def measure_signal(signal_mv: np.ndarray, sampling_rate_hz: float) -> EcgMeasure
 
 
 def _rate_confidence(beats: Beats) -> float:
-    """Returns how far complexes stand out; at most 0.5 where a beat more or less is a matter of taste."""
+    """Returns how far complexes stand out; little where a beat more or less is a matter of taste."""
     return min(beats.contrast, BORDERLINE_CONFIDENCE) if beats.borderline else beats.contrast
 
 

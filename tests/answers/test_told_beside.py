@@ -2,10 +2,11 @@
 
 from echo2ecg_core.answers.predict import ecg_facts
 from echo2ecg_core.answers.predict_files import as_row
+from echo2ecg_core.ecg.measure import EcgMeasurements, measure_signal
 from echo2ecg_core.ecg.quality import judge_quality
 from echo2ecg_core.ecg.readers import read_ecg
 from echo2ecg_core.ecg.record import LEADS
-from echo2ecg_core.terminal import told_beside
+from echo2ecg_core.terminal import measured_words, told_beside
 from tests.ecg.test_limb_leads import as_table, heart
 
 
@@ -34,3 +35,13 @@ def test_the_table_has_a_column_for_each():
     assert row["quality"] == "limited" and "V3" in row["quality_reason"]
     assert "do not fit their names" in row["not_settled"] and "names no unit" in row["reading_notes"]
     assert row["quality_notes"] == ""
+
+
+def test_rate_and_intervals_are_told_with_those_of_low_confidence_marked():
+    measured = measure_signal(heart(), 500).as_dict()
+    measured["confidence"] |= {"heart_rate_bpm": 0.9, "qrs_ms": 0.3, "axis_deg": 0.9}
+    words = measured_words(measured)
+    assert f"Rate {measured['heart_rate_bpm']:.0f} bpm," in words and f"QRS {measured['qrs_ms']:.0f} ms (?)" in words
+    assert words.endswith("(?) measured with low confidence")
+    assert "qrs_ms" in as_row(report() | {"measurements": measured})["low_confidence"].split()
+    assert measured_words(EcgMeasurements().as_dict()) == "" and as_row(report())["low_confidence"] is None

@@ -7,9 +7,10 @@ III and IV, J Am Coll Cardiol 53:976-991, 2009).
 from dataclasses import dataclass
 from html import escape
 
+from echo2ecg_core.ecg.measure import UNSURE_BELOW
 from echo2ecg_core.figures.notation import MISSING, THIN, interval, number, with_unit
 
-HIGH, FAIR = 0.8, 0.5  # confidence from which a measurement is told as sure, and as fairly sure
+HIGH, FAIR = 0.8, UNSURE_BELOW  # confidence from which a measurement is told as sure, and as fairly sure
 QTC_LIMITS = {"male": (None, 450), "female": (None, 460)}
 
 
