@@ -7,7 +7,7 @@ import multiprocessing
 import os
 import threading
 from collections import deque
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from itertools import chain, islice
@@ -22,8 +22,22 @@ Piece = TypeVar("Piece")
 Done = TypeVar("Done")
 
 
+class ProcessEnded(StoreError):
+    """A process that worked for this one was ended by the system."""
+
+    def __init__(self, setting: str):
+        super().__init__(
+            "A process that reads files was ended by the system, most often for want of memory.",
+            f"Start again: what is finished stays. Fewer processes need less memory ({setting}).",
+        )
+
+
 def in_order(
-    work: Callable[[Piece], Done], pieces: Iterable[Piece], processes: int, setting: str
+    work: Callable[[Piece], Done],
+    pieces: Iterable[Piece],
+    processes: int,
+    setting: str,
+    again: Callable[[Piece], Done] | None = None,
 ) -> Generator[Done, None, None]:
     """What `work` makes of every piece, in their order, by a pool of processes that is a little ahead of who takes it.
 
@@ -34,34 +48,58 @@ def in_order(
         work: A function of a module, or a `partial` of one.
         processes: How many; 0 for none beside this one.
         setting: The environment variable that says how many processes there are, for the error.
+        again: Makes a piece at which a process was ended; the others go on in new processes. None: that is an error.
 
     Raises:
-        StoreError: a process was ended; and what `work` raises.
+        ProcessEnded: a process was ended; and what `work` raises.
     """
     left = iter(pieces)
     first = list(islice(left, WORTH_PROCESSES))
     if not processes or len(first) < WORTH_PROCESSES:
         yield from map(work, chain(first, left))
         return
-    yield from _ahead(work, chain(first, left), processes, setting)
-
-
-def _ahead(work: Callable, pieces: Iterable, processes: int, setting: str) -> Iterator:
-    helpers, waiting = pool(processes), deque[Future]()
+    left, most, waiting = chain(first, left), AHEAD * processes + 1, deque[tuple[Piece, Future]]()
+    helpers = pool(processes)
     try:
-        for piece in pieces:
-            waiting.append(helpers.submit(work, piece))
-            if len(waiting) > AHEAD * processes:
-                yield waiting.popleft().result()
-        while waiting:
-            yield waiting.popleft().result()
-    except BrokenProcessPool as error:
-        raise StoreError(
-            "A process that reads files was ended by the system, most often for want of memory.",
-            f"Start again: what is finished stays. Fewer processes need less memory ({setting}).",
-        ) from error
+        while True:
+            for piece in islice(left, most - len(waiting)):
+                waiting.append((piece, _submitted(helpers, work, piece)))
+            if not waiting:
+                return
+            piece, future = waiting.popleft()
+            try:
+                yield future.result()
+            except BrokenProcessPool as error:
+                if again is None:
+                    raise ProcessEnded(setting) from error
+                helpers.shutdown()
+                helpers = pool(processes)
+                yield again(piece)
+                waiting = deque((other, _submitted(helpers, work, other)) for other, _ in waiting)
     finally:
         helpers.shutdown(cancel_futures=True)
+
+
+def _submitted(helpers: ProcessPoolExecutor, work: Callable, piece) -> Future:
+    try:
+        return helpers.submit(work, piece)
+    except BrokenProcessPool as error:  # found out while handing over
+        broken: Future = Future()
+        broken.set_exception(error)
+        return broken
+
+
+def apart(work: Callable[[Piece], Done], piece: Piece, setting: str) -> Done:
+    """What `work` makes of a piece, in a process of its own.
+
+    Raises:
+        ProcessEnded: it was ended.
+    """
+    with pool(1) as helper:
+        try:
+            return helper.submit(work, piece).result()
+        except BrokenProcessPool as error:
+            raise ProcessEnded(setting) from error
 
 
 def pool(processes: int, initializer=None, *arguments) -> ProcessPoolExecutor:

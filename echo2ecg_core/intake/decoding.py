@@ -15,7 +15,7 @@ from echo2ecg_core.intake.options import Names
 from echo2ecg_core.intake.plan import PlannedClip, PlannedEcg
 from echo2ecg_core.intake.waiting_clips import PutAside, put_aside
 from echo2ecg_core.phantom.mark import marked_square, with_mark
-from echo2ecg_core.processes import in_order
+from echo2ecg_core.processes import ProcessEnded, apart, in_order
 from echo2ecg_core.settings import settings
 from echo2ecg_core.store.database import Workspace
 from echo2ecg_core.store.new_rows import NewClip, NewEcg, StoredClip, StoredEcg, stored_clips, stored_ecgs
@@ -23,10 +23,20 @@ from echo2ecg_core.store.new_rows import NewClip, NewEcg, StoredClip, StoredEcg,
 VIEW_GIVEN = "The view was given by the data set."
 
 
-def in_processes(work: Callable, pieces: Iterable) -> Generator:
-    """What `work` makes of every piece of an import, in order, in as many processes as this machine is told to use."""
+ENDED = (
+    "The process that read this file was ended by the system: the file is damaged, or needs more memory than there is."
+)
+SETTING = "ECHO2ECG_IMPORT_PROCESSES"
+
+
+def in_processes(work: Callable, pieces: Iterable, again: Callable | None = None) -> Generator:
+    """What `work` makes of every piece of an import, in order, in as many processes as this machine is told to use.
+
+    Args:
+        again: As for `processes.in_order`.
+    """
     processes = settings().import_processes
-    return in_order(work, pieces, processes if processes > 1 else 0, "ECHO2ECG_IMPORT_PROCESSES")
+    return in_order(work, pieces, processes if processes > 1 else 0, SETTING, again)
 
 
 @dataclass(frozen=True)
@@ -76,6 +86,24 @@ def read_ecgs(folder: Path, names: Names, wanted: Sequence[EcgToRead]) -> list[S
     read = [_ecg(names, one) for one in wanted]
     stored = iter(stored_ecgs(Workspace(folder), [ecg for ecg in read if isinstance(ecg, NewEcg)]))
     return [one if isinstance(one, Refused) else next(stored) for one in read]
+
+
+def ecgs_again(work: Callable, wanted: Sequence[EcgToRead]) -> list[StoredEcg | Refused]:
+    """The ECGs of a piece at which a process was ended, each in a process of its own."""
+    return [found for one in wanted for found in _apart(work, [one], one.planned.path)]
+
+
+def clip_again(work: Callable, wanted: ClipToRead) -> StoredClip | AlreadyHere | PutAside | Refused:
+    """A clip at which a process was ended, in a process of its own."""
+    found = _apart(work, wanted, wanted.planned.path)
+    return found[0] if isinstance(found, list) else found
+
+
+def _apart(work: Callable, piece, path: Path):
+    try:
+        return apart(work, piece, SETTING)
+    except ProcessEnded:
+        return [Refused(path, ENDED)]
 
 
 def _ecg(names: Names, wanted: EcgToRead) -> NewEcg | Refused:

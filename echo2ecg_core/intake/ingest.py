@@ -25,6 +25,8 @@ from echo2ecg_core.intake.decoding import (
     ClipToRead,
     EcgToRead,
     Refused,
+    clip_again,
+    ecgs_again,
     in_processes,
     read_clip_file,
     read_ecgs,
@@ -245,7 +247,7 @@ class _Import:
         """Read the ECG files that the catalog does not hold yet, and list them a batch at a time."""
         work = partial(read_ecgs, self.workspace.folder, self.names)
         done, total = 0, len(self.waiting)
-        with closing(in_processes(work, self._ecgs_to_read())) as pieces:
+        with closing(in_processes(work, self._ecgs_to_read(), partial(ecgs_again, work))) as pieces:
             for found in _batches(pieces, ECGS_A_BATCH):
                 rows = [row for row in found if self._came_in(row)]
                 with self.workspace.write():
@@ -278,7 +280,7 @@ class _Import:
         rows, done, total = [], 0, sum(map(len, by_study.values()))
         self.aside: list[PutAside] = []
         self.views: dict[str, str] = {}  # that the data set gives clips that are here
-        with closing(in_processes(work, self._clips_to_read(by_study))) as found:
+        with closing(in_processes(work, self._clips_to_read(by_study), partial(clip_again, work))) as found:
             for number, clips in enumerate(by_study.values(), 1):
                 for read in islice(found, len(clips)):
                     rows += [read] if self._came_in(read) else []

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,9 @@ from echo2ecg_core import processes
 from echo2ecg_core.intake import ingest as intake
 from echo2ecg_core.intake.archives import import_report
 from echo2ecg_core.intake.check import check_workspace
+from echo2ecg_core.intake.decoding import ENDED
 from echo2ecg_core.intake.ingest import Options, ingest
+from echo2ecg_core.intake.layouts.recognise import plan_of
 from echo2ecg_core.intake.pseudonyms import SECRET_FILE
 from echo2ecg_core.settings import Settings
 from echo2ecg_core.store import jobs
@@ -82,6 +85,19 @@ def test_processes_bring_in_the_same_as_one(archive, unbroken, tmp_path, monkeyp
     report = ingest(archive, place, cohort="ward")
     assert started == [2, 2]  # for ECGs and for clips, as many as the setting says where nobody set it
     assert held(place) == unbroken[0] and report.as_json() == unbroken[1].as_json()
+
+
+@pytest.mark.slow
+def test_a_file_that_ends_its_process_is_refused_alone_and_the_others_come_in(archive, unbroken, tmp_path, monkeypatch):
+    monkeypatch.setattr(intake, "ECGS_A_PIECE", 3)
+    monkeypatch.setattr(processes, "WORTH_PROCESSES", 4)
+    plan, place = plan_of(archive), empty(tmp_path / "w")
+    plan.ecgs["E7"].read = partial(os._exit, 9)  # as a parser that breaks down, or a file that needs all memory
+    report = ingest(archive, place, cohort="ward", plan=plan)
+    assert report.ecgs == ECGS - 2 and report.clips == STUDIES * CLIPS
+    assert [row["reason"] for row in report.refused].count(ENDED) == 1
+    again = ingest(archive, place, cohort="ward")
+    assert again.ecgs == 1 and held(place) == unbroken[0]
 
 
 def test_how_many_processes_read_is_a_setting_of_the_machine(monkeypatch):
