@@ -110,6 +110,7 @@ def evaluate(
         encoders, rows, parts["test"], groups[is_test]
     )
     report |= {
+        "chosen_cohorts": sorted(cohorts or ()),
         "retrieval": _retrieval(workspace, card, model, table[is_test]),
         **_readouts(card, parts["test"], outside[is_test]),
         "leakage": _leakage(table, split),

@@ -12,7 +12,7 @@ from echo2ecg_core.store.catalog import Catalog
 from echo2ecg_core.store.corrections import correct, corrections, removals
 from echo2ecg_core.store.database import Workspace
 from pages.ui import admin_gate, resources
-from pages.ui.cohorts import removing
+from pages.ui.cohorts import kept, removing
 from tests.small_workspace import small_workspace
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -183,3 +183,18 @@ def test_two_cohorts_stand_side_by_side_with_effect_sizes_and_files(place, admin
     assert "Left ventricular" not in told and "LV ejection fraction, %" in told and "Simulated hearts" in told
     assert "0 values above" not in told and "15 values above, 1 below" in told
     assert {"LaTeX", "XLSX", "CSV", "SVG", "PDF"} <= {b.proto.label for b in page.get("download_button")}
+
+
+def test_a_cohort_is_evaluated_from_its_page_and_filters_the_other_pages(place, admin, monkeypatch):
+    kept_cohorts.keep(place, "mine", ["E-0003"], [], who="ada@example.org", made_from="A selection on the map")
+    opened_pages = []
+    monkeypatch.setattr(kept.st, "switch_page", lambda page, **address: opened_pages.append((page, address)))
+    monkeypatch.setattr(jobs, "start_worker", lambda workspace: None)
+    page = opened(cohort="mine")
+    for key in ("filter_studies", "filter_map", "evaluate_cohort"):
+        page.button(key=key).click().run()
+    assert not page.exception and page.session_state["study_filters"].cohort == "mine"
+    assert opened_pages == [
+        ("pages/studies.py", {}), ("pages/map.py", {"query_params": {"cohort": "mine"}}), ("pages/report.py", {}),
+    ]  # fmt: skip
+    assert [(j.kind, j.parameters["cohorts"]) for j in jobs.jobs(place)] == [("evaluate", ["mine"])]

@@ -350,3 +350,12 @@ def test_a_new_report_takes_the_place_of_the_old_one_without_a_restart(page, wor
     write_report(workspace, made_up_report(MODEL_ID, auroc=0.7))
     page.run()
     assert "<b>0.70</b>" in words(page)
+
+
+def test_a_report_of_one_cohort_says_so_and_leads_to_one_of_all(page, workspace, drawn, monkeypatch):
+    monkeypatch.setattr(jobs, "start_worker", lambda workspace: None)
+    write_report(workspace, made_up_report(MODEL_ID) | {"chosen_cohorts": ["weak hearts"]})
+    page.run()
+    assert "Only the cohort weak hearts is judged" in words(page)
+    next(b for b in page.button if b.label == "Evaluate on all cohorts").click().run()
+    assert [(j.kind, "cohorts" in j.parameters) for j in jobs.jobs(workspace)] == [("evaluate", False)]

@@ -31,6 +31,7 @@ GUARDED = [  # page function, what it needs, arguments after the workspace where
     ("cohorts.correcting", "_save", "correct", (("study", "S-0001", "lvef"), "50", "")),
     ("cohorts.lists", "_forget", "keep a cohort", ("mine",)),
     ("cohorts.kept", "_keep", "keep a cohort", ("mine", ["E-0001"], [])),
+    ("cohorts.kept", "_evaluate", "evaluate", (MODEL_ID, "mine")),
 ]
 
 

@@ -5,14 +5,14 @@ from dataclasses import replace
 import pandas as pd
 import streamlit as st
 
-from echo2ecg_core.store import kept_cohorts
+from echo2ecg_core.store import jobs, kept_cohorts
 from pages.ui import admin_gate, resources
 from pages.ui.cohorts import cohort_session
 from pages.ui.ecg.surroundings import STUDIES_PAGE
 from pages.ui.errors import errors_in_words, plain
 from pages.ui.studies import browse_session
 
-COHORTS_PAGE, MAP_PAGE = "pages/cohorts.py", "pages/map.py"
+COHORTS_PAGE, MAP_PAGE, REPORT_PAGE = "pages/cohorts.py", "pages/map.py", "pages/report.py"
 MADE_FROM = "A selection on the map"
 
 
@@ -75,3 +75,17 @@ def use_buttons(cohort: str) -> None:
             st.switch_page(STUDIES_PAGE)
         if st.button("Map", icon=":material/scatter_plot:", type="tertiary", key="filter_map"):
             st.switch_page(MAP_PAGE, query_params={browse_session.MAP_COHORT_KEY: cohort})
+        card = resources.active_model()
+        if card is not None and admin_gate.allows("evaluate"):
+            st.caption(
+                f"A new report of {plain(card.name)} in place of the one there is, on this cohort's test patients:"
+            )
+            if st.button("Evaluate", icon=":material/query_stats:", type="tertiary", key="evaluate_cohort"):
+                _evaluate(card.model_id, cohort)
+
+
+@admin_gate.asks("evaluate")
+def _evaluate(model_id: str, cohort: str) -> None:
+    jobs.queue(resources.workspace(), "evaluate", {"model": model_id, "cohorts": [cohort]})
+    jobs.start_worker(resources.workspace())
+    st.switch_page(REPORT_PAGE)

@@ -144,6 +144,13 @@ def notices(report: Report, card: ModelCard | None) -> None:
     if _running():
         return
     _whose(report, card)
+    if chosen := report.data.get("chosen_cohorts"):
+        st.info(
+            f"**Not all patients.** Only the cohort {plain(', '.join(chosen))} is judged.", icon=":material/groups:"
+        )
+        card_of_report = _card(report.model["id"])
+        if card_of_report is not None:
+            evaluate_button(card_of_report, "Evaluate on all cohorts", report.split)
     stale = resources.outdated(report)
     if stale:
         st.warning(f"**An older report.** {stale} Its numbers may no longer hold.", icon=":material/history:")
