@@ -75,7 +75,7 @@ def predict_batch(
         reports.append(
             {
                 "ecg": ecg_facts(record),
-                "measurements": measure_ecg(record).as_dict(),
+                "measurements": measure_ecg(record, quality).as_dict(),
                 "quality": quality.as_dict(),
                 "model": identity,
                 "phenotypes": [],

@@ -5,13 +5,14 @@ depends on how strictly a reader sets the bounds, not how likely a disease is. W
 confidence 0; nothing is raised on a bad signal. Durations are those over all leads together, see ecg/delineate.py.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from echo2ecg_core.ecg.beats import LOWEST_RATE_HZ, RATE_HZ, Beats, at_working_rate, find_beats, samples
 from echo2ecg_core.ecg.delineate import P_REPEATS, Waves, delineate, unrest_after_t, wander_under_p
 from echo2ecg_core.ecg.electrodes import paced_beats
+from echo2ecg_core.ecg.quality import MINUTE_S, Quality, judge_quality
 from echo2ecg_core.ecg.record import LEADS, EcgRecord
 
 LEAD_I, LEAD_AVF = LEADS.index("I"), LEADS.index("aVF")
@@ -79,9 +80,19 @@ def unsure(measurements: dict) -> list[str]:
     return [n for n in NUMBERS if measurements.get(n) is not None and confidence.get(n, 1.0) < UNSURE_BELOW]
 
 
-def measure_ecg(record: EcgRecord) -> EcgMeasurements:
-    """Returns rate, intervals and axis of a record; of a long one, those of the first minute."""
-    return measure_signal(record.signal_mv, record.sampling_rate_hz)
+def measure_ecg(record: EcgRecord, quality: Quality | None = None) -> EcgMeasurements:
+    """Returns rate, intervals and axis of a record; of one longer than a minute, those of its first usable minute.
+
+    Args:
+        record: The ECG.
+        quality: Its quality where that is known already; judged here for a long one.
+    """
+    rate_hz, start_s = record.sampling_rate_hz, 0.0
+    if record.duration_s > MINUTE_S:
+        minutes = (quality or judge_quality(record)).minutes
+        start_s = next((minute.start_s for minute in minutes if minute.verdict != "unusable"), 0.0)
+    measured = measure_signal(record.signal_mv[:, round(start_s * rate_hz) :], rate_hz)
+    return replace(measured, r_times_s=tuple(start_s + time_s for time_s in measured.r_times_s))
 
 
 def measure_signal(signal_mv: np.ndarray, sampling_rate_hz: float) -> EcgMeasurements:

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from echo2ecg_core.ecg.electrodes import OUT_OF_ORDER, UPSIDE_DOWN
+from echo2ecg_core.ecg.measure import measure_ecg, measure_signal
 from echo2ecg_core.ecg.quality import judge_quality, judge_signal, usable_parts
 from echo2ecg_core.ecg.record import LEADS, EcgRecord
 
@@ -97,6 +98,14 @@ def test_a_long_recording_is_judged_minute_by_minute_and_its_bad_minutes_are_lef
     record = EcgRecord(long_ecg([2, 3, 4, 5]), RATE_HZ, "drawn", "x")
     (part,) = usable_parts(record, quality)
     np.testing.assert_array_equal(part.signal_mv, record.signal_mv[:, :30_000])
+
+
+def test_a_long_recording_is_measured_in_its_first_usable_minute():
+    record = EcgRecord(long_ecg([1], 3), 500.0, "NPY", "long.npy")
+    found, clean = measure_ecg(record), measure_signal(record.signal_mv[:, 30_000:60_000], 500.0)
+    assert judge_quality(record).minutes[0].verdict == "unusable"
+    assert found.qrs_ms == clean.qrs_ms and found.heart_rate_bpm == pytest.approx(clean.heart_rate_bpm)
+    np.testing.assert_allclose(found.r_times_s, np.array(clean.r_times_s) + 60)
 
 
 def test_a_flat_first_minute_does_not_refuse_the_rest():
