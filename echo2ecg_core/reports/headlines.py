@@ -5,7 +5,9 @@ from dataclasses import dataclass
 from echo2ecg_core.figures.notation import MISSING, THIN, interval, number
 from echo2ecg_core.figures.scores import score_interval, score_label, score_value
 from echo2ecg_core.reports.comparison import task_short
-from echo2ecg_core.reports.document import PAGE_READOUT, Encoder, Report
+from echo2ecg_core.reports.document import Encoder, Report
+
+SHORT = {"probe": "probe", "knn": "kNN"}  # readouts beside a number
 
 
 @dataclass(frozen=True)
@@ -30,7 +32,9 @@ def headlines(report: Report, finding: str, readout: str) -> list[Headline]:
     held = _interval_headline(report, task.get("phenotype"))
     found = [_headline(model, finding, metric, chance.get(metric, "")) for metric in scores]
     found.append(
-        _error_headline(report, model, value_task) if value_task else _headline(model, finding, "balanced_accuracy")
+        _error_headline(report, model, value_task, readout)
+        if value_task
+        else _headline(model, finding, "balanced_accuracy")
     )
     found.append(held or _headline(model, finding, "calibration_error" if task["kind"] == "binary" else "accuracy"))
     return found
@@ -44,23 +48,24 @@ def _headline(model: Encoder, task: str, metric: str, note: str = "") -> Headlin
     return Headline(score_label(metric), score_value(triple[0], metric), ends, note)
 
 
-def _error_headline(report: Report, model: Encoder, task: str) -> Headline:
-    """Mean absolute error of the value as the ECG page shows it, beside that of the row and of guessing the test
-    patients' own mean; of the row alone where the page's was not measured."""
+def _error_headline(report: Report, model: Encoder, task: str, readout: str) -> Headline:
+    """Mean absolute error of the value as the ECG page shows it, beside that of the chosen readout and of guessing the
+    test patients' own mean; of the readout alone where the page's was not measured."""
     meta, of_row = report.data["tasks"][task], model.score(task, "mae")
-    label, phenotype = f"{task_short(meta)} error, mean absolute", meta.get("phenotype")
+    name, phenotype = task_short(meta), meta.get("phenotype")
     page = next((r for r in report.section("intervals") if r["phenotype"] == phenotype and "mae" in r), None)
+    label = f"{name} error{'' if page is None else ' as on the ECG page'}, mean absolute"
     triple = of_row if page is None else [page["mae"], page["mae_low"], page["mae_high"]]
     if not triple:
         return Headline(label, MISSING, "", "not measured")
     measured = report.section("scatter", task).get("measured")
     notes = ["points" if meta["unit"] == "%" else meta["unit"]]
     if page is not None and of_row:
-        notes.append(f"{PAGE_READOUT.lower()} as on the ECG page; here: {score_value(of_row[0], 'mae', phenotype)}")
+        notes.append(f"{SHORT.get(readout, readout)} {score_value(of_row[0], 'mae', phenotype)}")
     if measured:
         mean = sum(measured) / len(measured)
-        guess = sum(abs(m - mean) for m in measured) / len(measured)
-        notes.append(f"guessing the mean: {score_value(guess, 'mae', phenotype)}")
+        guess = score_value(sum(abs(m - mean) for m in measured) / len(measured), "mae", phenotype)
+        notes.append(f"guessing the mean: {guess}" if page is None else f"the mean {guess}")
     ends = score_interval(triple[1], triple[2], "mae", phenotype)
     return Headline(label, score_value(triple[0], "mae", phenotype), ends, "; ".join(notes))
 

@@ -564,7 +564,8 @@ def test_the_error_is_that_of_the_values_on_the_ecg_page_beside_the_row_where_it
     with_page = Report(report.data | {"intervals": [row | told]})
     error = report_headlines.headlines(with_page, "lvef_reduced", "probe")[3]
     assert (error.value, error.interval) == ("7.4", "6.8–8.0")
-    assert error.note.startswith("points; kernel ridge as on the ECG page; here: 6.4; guessing the mean: ")
+    assert error.label == "LVEF error as on the ECG page, mean absolute"
+    assert error.note.startswith("points; probe 6.4; the mean ")
 
 
 def test_a_finding_of_three_classes_has_no_roc(report):
