@@ -26,7 +26,7 @@ from echo2ecg_core.ecg.record import LEADS
 WORD, NUMBER = "QZN{:04d}X", "48151623{:04d}"
 PLANTED = re.compile(rb"qzn\d{4}x|48151623\d{4}", re.IGNORECASE)
 TEXTS = {"PN": 64, "LO": 64, "SH": 16, "LT": 500, "ST": 500, "UT": 500, "UC": 64, "AE": 16}
-READ = ("PatientID", "AccessionNumber", "SeriesDescription", "Manufacturer", "SpecificCharacterSet")
+READ = ("PatientID", "AccessionNumber", "SpecificCharacterSet")
 XML_NOTES = ("PatientLastName", "PatientFirstName", "Technician", "OverreaderLastName", "LocationName", "Comments")
 
 
@@ -58,6 +58,8 @@ def plant_dicom(dataset: Dataset, planter: Planter, tags: int) -> bytes:
             dataset.add_new(tag, vr, planter.word())
     dataset.PatientName, dataset.PatientBirthDate = f"{planter.word()}^{planter.word()}", "19500102"
     dataset.InstitutionName, dataset.OperatorsName = planter.word(), planter.word()
+    dataset.Manufacturer, dataset.ManufacturerModelName = planter.word(), planter.word()
+    dataset.SeriesDescription = planter.word()
     dataset.OtherPatientIDsSequence = [Dataset(), Dataset()]
     for item in dataset.OtherPatientIDsSequence:
         item.PatientID, item.PatientComments = planter.number(), planter.word()
@@ -276,3 +278,18 @@ def zipped(folder: Path, planter: Planter) -> bytes:
         archive.writestr(f"{root}/{planter.word()}.pdf", planter.word())
         archive.comment = planter.word().encode()
     return buffer.getvalue()
+
+
+def plant_device(content: bytes, planter: Planter) -> bytes:
+    """A device's file with words in all of its XML's leaves that hold words or nothing, or in an SCP file's texts."""
+    if b"SCPECG" in content[:40]:
+        place = content.index(b"SCPECG") + 6
+        runs = re.compile(rb"[A-Za-z][A-Za-z .,'-]{8,}(?=\0)")
+        return content[:place] + runs.sub(lambda m: planter.word().encode().ljust(len(m[0]), b"X"), content[place:])
+    text = content.decode("latin-1")
+    names = r"name|comment|statement|physician|technician|doctor|operator|interpret|remark|reason|address|location"
+    leaf = re.compile(rf"<([\w:]*(?:{names})[\w:]*)([^<>/]*)>([^<>]*)</\1>", re.IGNORECASE)
+    text = leaf.sub(lambda m: f"<{m[1]}{m[2]}>{m[3]} {planter.word()}</{m[1]}>", text)
+    empty = re.compile(r"<(\w+)></\1>")
+    text = empty.sub(lambda m: f"<{m[1]}>{planter.word()}</{m[1]}>", text)
+    return text.replace("?>", f"?><!-- {planter.word()} -->", 1).encode("latin-1")

@@ -8,15 +8,18 @@ import pytest
 from streamlit.testing.v1 import AppTest
 from typer.testing import CliRunner
 
+from echo2ecg_core.ecg.readers import read_ecg
 from echo2ecg_core.echo.video import decode_video
+from echo2ecg_core.errors import Echo2ECGError
 from echo2ecg_core.intake.archives import import_report, keep_upload
-from echo2ecg_core.intake.pseudonyms import SECRET_FILE
+from echo2ecg_core.intake.pseudonyms import SECRET_FILE, Pseudonyms
 from echo2ecg_core.intake.waiting_clips import FOLDER
 from echo2ecg_core.store import jobs
+from echo2ecg_core.store.blobs import pack_record
 from echo2ecg_core.store.catalog import Catalog
 from echo2ecg_core.store.database import Workspace
 from echo2ecg_core.worker import work
-from tests.planted_names import Planter, found_in, plant_hospital, plant_ours, zipped
+from tests.planted_names import WORD, Planter, found_in, plant_device, plant_hospital, plant_ours, zipped
 
 ROOT = Path(__file__).resolve().parents[1]
 PLANTED = 700
@@ -114,3 +117,22 @@ def test_none_is_in_what_a_refused_import_says(tmp_path):
     (job,) = jobs.jobs(place)
     log = jobs.log_path(place, job.job_id).read_bytes()
     assert job.state == "failed" and found_in(job.message.encode() + log + json.dumps(job.parameters).encode()) == []
+
+
+@pytest.mark.parametrize("kind", ["ge_cardiosoft_xml", "ge_muse_xml", "hl7_aecg_xml", "philips_sierra_xml", "scp_ecg"])
+def test_none_of_a_devices_file_is_in_the_record_that_is_kept_or_in_its_refusal(samples, kind):
+    """With names in every element that has room for one a file may not be readable any more; then the error is looked
+    into."""
+    planted = read = 0
+    for path in sorted((samples / "ecg" / kind).iterdir()):
+        planter = Planter()
+        content = plant_device(path.read_bytes(), planter)
+        try:
+            record = Pseudonyms(b"x" * 32, "ward").record(read_ecg(content, name=f"{WORD.format(1)}.x"), "P")
+            said = pack_record(record) + repr(record).encode()
+            read += 1
+        except Echo2ECGError as error:
+            said = str(error).replace(WORD.format(1), "").encode()  # the person's own file, told to that person
+        planted += planter.n
+        assert found_in(said) == [], path.name
+    assert planted > 0 and read > 0

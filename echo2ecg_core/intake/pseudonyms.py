@@ -27,6 +27,12 @@ FIRST_SHIFT, LAST_SHIFT = 366, 3652  # days
 LETTERS = 12  # of 5 bits: two of a million ids meet with a chance of 1 in 2 million
 _PREFIX = {"patient": "P", "study": "S", "ecg": "E"}
 _QUOTED = re.compile(r"[“\"][^”\"]*[”\"]")
+# whoever sets a device up may write a ward or a name into the fields of its maker and model
+_MAKERS = (
+    "GE", "Marquette", "Philips", "Hewlett-Packard", "Mortara", "Welch Allyn", "Hillrom", "Baxter", "Schiller",
+    "Siemens", "Nihon Kohden", "Fukuda", "Suzuken", "Mindray", "Edan", "Comen", "Contec", "Bionet", "Esaote",
+    "Burdick", "Cardioline", "Quinton", "Cardiac Science", "Spacelabs", "Norav", "BTL", "Amedtec", "CardioSoft", "Zoll",
+)  # fmt: skip
 # words of devices' interpretations; a statement with any other word may hold a name and is left out
 _ECG_WORDS = frozenset(
     """
@@ -78,14 +84,15 @@ class Pseudonyms:
         return moved[:10] if len(iso) == 10 else moved
 
     def record(self, record: EcgRecord, patient_id: str) -> EcgRecord:
-        """The record without what may tell who it is: moved time, grouped age, known statements, notes without
-        names of files."""
+        """The record without what may tell who it is: moved time, grouped age, known maker and statements,
+        notes without names of files."""
         moved = record.recorded_at and record.recorded_at + timedelta(days=self.days(patient_id))
         return replace(
             record,
             source="ECG",
             recorded_at=moved,
             age_years=grouped_age(record.age_years),
+            device=known_maker(record.device or ""),
             statements=tuple(s for s in record.statements if is_plain_statement(s)),
             notes=tuple(_QUOTED.sub("the file", note) for note in record.notes),
         )
@@ -98,6 +105,11 @@ class Pseudonyms:
 def grouped_age(age_years: float | None) -> float | None:
     """Age in years, with everybody over 89 in one group."""
     return OLDEST if age_years is not None and age_years > OLDEST - 1 else age_years
+
+
+def known_maker(text: str) -> str | None:
+    """The maker that a device's text names, None where it names none that is known; models are not kept."""
+    return next((name for name in _MAKERS if re.search(rf"\b{re.escape(name)}\b", text, re.IGNORECASE)), None)
 
 
 def is_plain_statement(text: str) -> bool:

@@ -12,7 +12,7 @@ import wfdb
 from echo2ecg_core.errors import StoreError
 from echo2ecg_core.intake.ingest import Options, ingest
 from echo2ecg_core.intake.preview import preview
-from echo2ecg_core.intake.pseudonyms import SECRET_FILE, Pseudonyms, grouped_age, is_plain_statement
+from echo2ecg_core.intake.pseudonyms import SECRET_FILE, Pseudonyms, grouped_age, is_plain_statement, known_maker
 from echo2ecg_core.phantom.cohort import PhantomCohort, write_cohort
 from echo2ecg_core.phantom.dicom import FAMILY_NAMES, GIVEN_NAMES, FictitiousPatient, encode_dicom
 from echo2ecg_core.store.catalog import Catalog
@@ -166,6 +166,17 @@ def test_ages_over_89_are_one_group(age, group):
 )
 def test_a_statement_of_the_device_stays_only_if_it_speaks_of_nothing_else(statement, plain):
     assert is_plain_statement(statement) == plain
+
+
+@pytest.mark.parametrize(
+    ("text", "maker"),
+    [
+        ("Mortara Instrument, Inc. ELI250", "Mortara"), ("GE MAC5500 Ward of Dr. Doe", "GE"),
+        ("St. Mary's, bed 7", None), ("philips PageWriter TC70", "Philips"), ("George", None), ("", None),
+    ],
+)  # fmt: skip
+def test_of_a_device_its_maker_stays_and_nothing_that_a_ward_writes(text, maker):
+    assert known_maker(text) == maker
 
 
 def test_names_of_two_secrets_and_kinds_have_nothing_in_common():
