@@ -101,7 +101,7 @@ def first_start(folder, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    "starts", [pytest.param(2, marks=pytest.mark.slow), pytest.param(10, marks=pytest.mark.endurance)]
+    "starts", [pytest.param(1, marks=pytest.mark.slow), pytest.param(10, marks=pytest.mark.endurance)]
 )
 def test_every_first_start_on_a_busy_machine_is_complete(tmp_path, monkeypatch, starts):
     with busy_cores():
