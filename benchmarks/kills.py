@@ -79,16 +79,16 @@ def promote(place: Workspace) -> None:
     make_active(place, trained.model_id)
 
 
-def remove(place: Workspace) -> None:
+def remove_again(place: Workspace, cohort: str) -> None:
     """What `remove --cohort` does; begun again, it may say that the cohort is gone."""
     from echo2ecg_core.errors import StoreError
-    from echo2ecg_core.intake.removal import remove as take_out
+    from echo2ecg_core.intake.removal import remove
 
     try:
-        take_out(place, cohort="imported")
+        remove(place, cohort=cohort)
     except StoreError as error:
         if "There is no cohort" not in str(error):
-            raise
+            raise  # else its rows had gone already, and what they left has gone now
 
 
 def steps(archive: Path) -> dict[str, Callable[[Workspace], None]]:
@@ -101,7 +101,7 @@ def steps(archive: Path) -> dict[str, Callable[[Workspace], None]]:
         "train": job("train", lambda place: {"preset": "demo", "set": TRAINING, "name": "trained"}),
         "evaluate": job("evaluate", lambda place: {"model": _active(place)}),
         "promote": promote,
-        "remove": remove,
+        "remove": lambda place: remove_again(place, "imported"),
     }
 
 
@@ -153,7 +153,7 @@ def state(place: Workspace) -> dict:
     return {
         "rows": rows,
         "files": sorted(str(p.relative_to(place.blobs)) for p in place.blobs.rglob("*") if _is_ours(p)),
-        "models": sorted(p.name for p in place.models.iterdir() if not p.name.startswith(".")),
+        "models": sorted(p.name for p in place.models.glob("[!.]*")),
         "vectors": vectors,
         "maps": {p.name: _arrays(p) for p in place.maps.glob("*.npz")},
         "reports": {str(p.relative_to(place.folder)): _report(p) for p in place.folder.glob("reports/**/report.json")},

@@ -1,13 +1,17 @@
 """Take a cohort, a patient, a study or an ECG out again: rows, files, vectors, prepared arrays and maps that show it.
 
-Rows go in one transaction; files that nothing names any longer go after it, so a stop in between leaves files without
-rows, which the next removal takes. Reports of evaluations stay: their fingerprint of the workspace tells that they are
-older. Names of removed ids are forgotten too, so the same data can come in anew.
+Rows go in one transaction; files that nothing names any longer, and vectors, go after it. A note of what they are is
+written with the rows, so that a removal that was killed in between is finished by the next one or the next start.
+Reports of evaluations stay: their fingerprint of the workspace tells that they are older. Names of removed ids are
+forgotten too, so the same data can come in anew.
 """
 
+import json
 import shutil
 import sqlite3
+import uuid
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 
@@ -15,11 +19,12 @@ from echo2ecg_core.errors import StoreError
 from echo2ecg_core.intake.ready_models import forget
 from echo2ecg_core.intake.waiting_clips import delete_pictures_without_row
 from echo2ecg_core.store import audit, corrections, jobs
-from echo2ecg_core.store.database import Workspace
+from echo2ecg_core.store.database import Workspace, write_atomically
 from echo2ecg_core.store.paths import prepared_folder
 from echo2ecg_core.store.vectors import VectorSet, load_vectors, stored_sets
 
 _COUNTED = {"patients": "patient", "studies": "study", "clips": "clip", "ecgs": "ecg"}
+_NOTE = ".removing-"
 _VECTOR_KINDS = {"ecg": "ecg", "ecg_aligned": "ecg", "clip": "clip", "study": "study", "study_aligned": "study"}
 
 
@@ -63,21 +68,41 @@ def remove(
     (kind, id), *_ = named.items()
     if any(job.state == "running" for job in jobs.jobs(workspace)):
         raise StoreError("A job is running that may be reading what is to be removed.", "Stop it, or wait for its end.")
+    finish_removals(workspace)
     with workspace.write() as db:
         ids = _ids_of(db, kind, id)
         counts = {n: len(ids[k]) for n, k in _COUNTED.items()}
         corrections.remember_removal(db, who, kind, _cohort_of(db, kind, id), counts)
         blobs = _delete_rows(db, ids)
-        used = {row[0] for row in db.execute("SELECT blob FROM clips UNION SELECT blob FROM ecgs")}
+        note = workspace.folder / f"{_NOTE}{uuid.uuid4().hex}.json"
+        write_atomically(note, json.dumps({"blobs": sorted(blobs)} | {k: sorted(v) for k, v in ids.items()}).encode())
         audit.record(workspace, "remove", what=kind, cohort=id if kind == "cohort" else None, **counts)
-    unused = [name for name in blobs if name not in used]
+    files, vectors, maps = _finish(workspace, note)
+    return Removed(**counts, files=files, vectors=vectors, maps=maps)
+
+
+def finish_removals(workspace: Workspace) -> None:
+    """Take the files and vectors that a removal left behind which was killed after its rows had gone."""
+    for note in workspace.folder.glob(f"{_NOTE}*.json"):
+        _finish(workspace, note)
+
+
+def _finish(workspace: Workspace, note: Path) -> tuple[int, int, int]:
+    """Delete what belongs to the rows that a note names and that have gone; counts of files, vectors and maps."""
+    named = {kind: set(ids) for kind, ids in json.loads(note.read_text()).items()}
+    with workspace.connect() as db:  # a removal that was taken back has left its rows
+        used = {row[0] for row in db.execute("SELECT blob FROM clips UNION SELECT blob FROM ecgs")}
+        for kind, table in (("ecg", "ecgs"), ("study", "studies"), ("clip", "clips")):
+            named[kind] -= {row[0] for row in db.execute(f"SELECT {kind}_id FROM {table}")} if named[kind] else set()
+    unused = named.pop("blobs") - used
     for name in unused:
         (workspace.blobs / name).unlink(missing_ok=True)
     delete_pictures_without_row(workspace)
     shutil.rmtree(prepared_folder(workspace), ignore_errors=True)  # made again by the next training
-    vectors, maps = _drop_vectors(workspace, ids), _drop_maps(workspace, ids)
-    forget(workspace, ids["ecg"], ids["study"])
-    return Removed(**counts, files=len(unused), vectors=vectors, maps=maps)
+    vectors, maps = _drop_vectors(workspace, named), _drop_maps(workspace, named)
+    forget(workspace, named["ecg"], named["study"])
+    note.unlink(missing_ok=True)
+    return len(unused), vectors, maps
 
 
 def look(workspace: Workspace, kind: str, id: str) -> Removed:

@@ -112,7 +112,7 @@ def median_beat(record: EcgRecord) -> MedianBeat | None:
 def _loaded_model(folder: str, model_id: str, state: tuple):
     from echo2ecg_core.answers.loaded_model import load_model
 
-    return load_model(ModelRegistry(Workspace(folder)).get(model_id))
+    return load_model(ModelRegistry(Workspace(folder)).get(model_id)).for_many()
 
 
 def loaded_model(card: ModelCard):
@@ -132,18 +132,11 @@ def _model_state(card: ModelCard) -> tuple:
 
 @st.cache_data(max_entries=256, show_spinner=False)
 def _prediction(key: tuple, insist: bool, _record: EcgRecord, _card: ModelCard):
+    from echo2ecg_core.answers.predict import predict
     from pages.ui.server.metrics import INFERENCE_S, WAITING
 
     with INFERENCE_S.time(), WAITING.track_inprogress():
-        return _together().predict(_record, loaded_model(_card), workspace(), insist=insist)
-
-
-@st.cache_resource(show_spinner=False)
-def _together():
-    """The one queue of predictions of this process."""
-    from echo2ecg_core.answers.predict_together import PredictTogether
-
-    return PredictTogether()
+        return predict(_record, loaded_model(_card), workspace(), insist=insist)
 
 
 def prediction(record: EcgRecord, card: ModelCard, *, insist: bool = False):
@@ -397,11 +390,13 @@ def prepare() -> None:
     from echo2ecg_core.ecg.preprocess import warm_up as compile_filters
     from echo2ecg_core.intake.archives import tidy_uploads
     from echo2ecg_core.intake.demo import ensure_demo, example_ecgs
+    from echo2ecg_core.intake.removal import finish_removals
     from echo2ecg_core.store.jobs import tidy_logs
 
     try:
         tidy_uploads(workspace())
         tidy_logs(workspace())
+        finish_removals(workspace())
         if settings().auto_demo:
             ensure_demo(workspace())
         compile_filters()

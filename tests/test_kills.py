@@ -1,0 +1,116 @@
+"""A short form of `benchmarks/kills.py`: killed at random moments and begun again, the work ends as if unbroken."""
+
+import importlib.util
+import os
+import random
+import shutil
+import signal
+import sqlite3
+from pathlib import Path
+
+import pytest
+
+from echo2ecg_core.intake import removal
+from echo2ecg_core.intake.removal import remove
+from echo2ecg_core.store import jobs
+from echo2ecg_core.store.database import Workspace
+from tests.small_workspace import small_workspace
+
+SCRIPT = Path(__file__).resolve().parents[1] / "benchmarks" / "kills.py"
+
+
+@pytest.fixture(scope="module")
+def kills():
+    spec = importlib.util.spec_from_file_location("kills", SCRIPT)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    return small_workspace(tmp_path_factory.mktemp("kills") / "w", n_patients=12)
+
+
+@pytest.mark.slow
+def test_an_import_that_is_killed_again_and_again_brings_in_the_same(kills, tmp_path):
+    from echo2ecg_core.phantom.cohort import write_cohort
+
+    archive = write_cohort(tmp_path / "archive", 8, 5, ecg_only=True)
+    act = kills.job("import", lambda place: {"folder": str(archive), "cohort": "imported", "prepare": False})
+    unbroken = Workspace(tmp_path / "unbroken")
+    assert kills.in_a_process(act, unbroken)
+    line = kills.killed("import", act, tmp_path / "nothing", kills.state(unbroken), 1.5, 4, random.Random(1), tmp_path)
+    assert line["kills"] >= 4 and line["different"] == 0, line
+
+
+def test_a_removal_that_is_killed_leaves_all_or_what_the_next_one_takes(kills, whole, tmp_path):
+    unbroken = Workspace(shutil.copytree(whole.folder, tmp_path / "unbroken"))
+    remove(unbroken, cohort="small")
+    wanted, seen = kills.state(unbroken), set()
+    for number in range(6):
+        place = Workspace(shutil.copytree(whole.folder, tmp_path / f"killed-{number}"))
+        kills.in_a_process(lambda where: remove(where, cohort="small"), place, 0.01 * number)
+        with sqlite3.connect(place.database) as db:
+            seen.add(db.execute("SELECT count(*) FROM patients").fetchone()[0])
+        kills.remove_again(place, "small")
+        found, _ = kills.differences(wanted, kills.state(place))
+        assert not found, (number, found)
+    assert seen <= {0, 12}
+
+
+@pytest.mark.parametrize("at", ["write", "_drop_vectors", "_drop_maps", "forget", "rmtree"])
+def test_a_removal_that_is_killed_at_any_step_is_finished_by_the_next(kills, whole, tmp_path, monkeypatch, at):
+    wanted = Workspace(shutil.copytree(whole.folder, tmp_path / "unbroken"))
+    remove(wanted, patient="P-0001")
+    remove(wanted, patient="P-0002")
+    place = Workspace(shutil.copytree(whole.folder, tmp_path / "killed"))
+
+    def die(*args, **more):
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    def killed_there(where):
+        if at == "write":
+            removal.audit.record = die  # in the middle of the transaction
+        else:
+            setattr(removal.shutil if at == "rmtree" else removal, at, die)
+        remove(where, patient="P-0001")
+
+    pid = os.fork()
+    if pid == 0:
+        killed_there(place)
+        os._exit(0)
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == -signal.SIGKILL
+    if at == "write":
+        removal.finish_removals(place)  # the rows are still there: nothing of theirs may go
+        assert kills.differences(kills.state(whole), kills.state(place)) == ([], 0.0)
+        remove(place, patient="P-0001")
+    remove(place, patient="P-0002")
+    found, _ = kills.differences(kills.state(wanted), kills.state(place))
+    assert not found and not list(place.folder.glob(".removing-*"))
+
+
+def test_the_comparison_finds_a_lost_vector_a_lost_file_and_a_changed_row(kills, whole, tmp_path):
+    before = kills.state(whole)
+    assert kills.differences(before, kills.state(whole)) == ([], 0.0)
+    place = Workspace(shutil.copytree(whole.folder, tmp_path / "changed"))
+    next(p for p in place.blobs.rglob("*") if p.is_file()).unlink()
+    with place.write() as db:
+        db.execute("UPDATE phenotypes SET value = value + 1 WHERE name = 'lvef'")
+    next(place.vectors.glob("*.safetensors")).unlink()
+    found, _ = kills.differences(before, kills.state(place))
+    assert {"rows of phenotypes", "files"} <= set(found) and any(one.startswith("which vectors") for one in found)
+
+
+def test_a_killed_process_is_killed_and_its_job_goes_back_to_the_queue(kills, tmp_path):
+    place = Workspace(tmp_path / "w")
+    number = jobs.queue(place, "map")
+
+    def claim_and_wait(where):
+        jobs.claim(where, jobs.this_worker())
+        signal.pause()
+
+    assert not kills.in_a_process(claim_and_wait, place, 1.0)
+    assert jobs.job(place, number).state == "running" and not os.path.exists(f"/proc/{jobs.job(place, number).worker}")
+    jobs.requeue_lost(place)
+    assert jobs.job(place, number).state == "queued"
