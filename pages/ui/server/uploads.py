@@ -14,7 +14,7 @@ from streamlit.runtime import Runtime
 from streamlit.runtime.memory_uploaded_file_manager import MemoryUploadedFileManager
 
 MB = 2**20
-MOST_OF_A_VISITOR, MOST_IN_ALL = 400 * MB, 800 * MB
+MOST_OF_A_VISITOR, MOST_IN_ALL = 400 * MB, 500 * MB
 KEPT_S, LOOK_EVERY_S = 600.0, 30.0
 WAY = "/_stcore/upload_file/"
 TOO_MUCH = "Too many bytes wait here already. Remove a file, or try again in some minutes."
