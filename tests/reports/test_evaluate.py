@@ -85,6 +85,7 @@ def test_the_report_on_disk_is_the_one_returned_and_holds_every_row(workspace, r
     assert "labelled by an echo at most 7 days apart" in summary_lines(report)[0]
     assert (
         report["cohorts"] == ["North", "South"]
+        and report["chosen_cohorts"] == []
         and report["synthetic"]
         and report["workspace"] == fingerprint(workspace)
     )
