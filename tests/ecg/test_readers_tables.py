@@ -210,3 +210,14 @@ def test_a_large_negative_number_among_others_like_it_is_a_number():
     columns[7, 100] = -999.0
     found = read_ecg(text(columns, ",".join(f"{lead} (uV)" for lead in LEADS)), name="x.csv", sampling_rate_hz=RATE)
     assert found.signal_mv[7, 100] == pytest.approx(-0.999) and not any("missing" in note for note in found.notes)
+
+
+@pytest.mark.parametrize("told_hz, doubtful", [(250, False), (500, True)])
+@pytest.mark.parametrize("header", [",".join(["time", *LEADS]), ",".join(["time", *(f"k{n:02d}" for n in range(12))])])
+def test_a_rate_above_the_table_that_the_time_column_contradicts_is_told(told_hz, doubtful, header):
+    time = [f"{i / RATE:.3f}" for i in range(1000)]
+    rows = text(wave()).decode().splitlines()
+    table = "\n".join([f"# fs {told_hz}", header, *(f"{t},{row}" for t, row in zip(time, rows, strict=True))])
+    found = read_ecg(table.encode(), name="x.csv")
+    assert found.sampling_rate_hz == RATE
+    assert any("500 Hz, but the time column 250 Hz" in doubt for doubt in found.doubts) == doubtful

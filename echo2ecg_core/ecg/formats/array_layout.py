@@ -227,7 +227,13 @@ def named_arrays(
     rate = (_told_rate(rates[0]) if rates and rates[0].dtype.kind in "fiuUS" else None) or sampling_rate_hz
     units = [by_key[key] for key in UNIT_KEYS if key in by_key and by_key[key].dtype.kind in "US"]
     unit = _text(units[0].ravel()[0]) if units and units[0].size else ""
-    yield from recordings(max(fitting, key=np.size), rate, file_name, file_format, names, unit, candidates, told)
+    taken = max(fitting, key=np.size)
+    others = [key for key, array in arrays.items() if array is not taken and any(array is one for one in fitting)]
+    for channels in recordings(taken, rate, file_name, file_format, names, unit, candidates, told):
+        if others:
+            own = next(key for key, array in arrays.items() if array is taken)
+            channels.notes.insert(0, f"The array {own} was read; {', '.join(others)[:80]} could be an ECG, too.")
+        yield channels
 
 
 def _names(names: Sequence[str], n_leads: int, told: tuple[str, ...], notes: list[str]) -> tuple[Sequence[str], bool]:

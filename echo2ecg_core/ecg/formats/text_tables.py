@@ -21,6 +21,8 @@ from echo2ecg_core.errors import ReadError, SignalError
 
 MAX_TEXT_BYTES = 64 * 2**20
 MAX_LINES = 1_000_000
+RATES_DIFFER = 0.01
+RATE_CONTRADICTED = "A line above the table tells {:g} Hz, but the time column {:g} Hz, which was taken."
 _MINUS = str.maketrans("−﹣－", "---")  # as word processors and web pages write it
 _SHEET_ERROR = re.compile(r"#(N/A|NV|NUM!|ZAHL!|VALUE!|WERT!|DIV/0!|REF!|BEZUG!|NAME\?)")
 _FORMATS = {",": "CSV", ";": "CSV", "\t": "TSV", "|": "TXT", "": "TXT"}
@@ -73,17 +75,19 @@ def read(file: EcgFile, told: Told = NOTHING_TOLD) -> Iterator[Channels]:
     if any(canonical_lead(name) for name in names):  # without names `recordings` does so
         is_lead = np.array([canonical_lead(name) is not None for name in names])
         values[is_lead] = without_missing_marks(values[is_lead], notes)
+    contradicted = rate and layout.sampling_rate_hz and abs(rate / layout.sampling_rate_hz - 1) > RATES_DIFFER
+    doubts = [RATE_CONTRADICTED.format(layout.sampling_rate_hz, rate)] if contradicted else []
     rate = needed_rate(rate or layout.sampling_rate_hz or told.sampling_rate_hz, file.name)
     file_format = _FORMATS[layout.delimiter]
     if any(canonical_lead(name) for name in names):
-        channels = _named(values, names, units, layout.unit, rate, file_format, told)
-        channels.notes += notes
+        found = iter([_named(values, names, units, layout.unit, rate, file_format, told)])
+    else:
+        found = _unnamed(values, names, layout.unit, rate, file_format, file.name, told)
+    for channels in found:
+        channels.doubts += doubts
+        channels.notes += notes + doubts
         _note_style(channels, layout)
         yield channels
-    else:
-        for channels in _unnamed(values, names, layout.unit, rate, file_format, file.name, told):
-            _note_style(channels, layout)
-            yield channels
 
 
 def _note_style(channels: Channels, layout: Layout) -> None:
