@@ -54,7 +54,7 @@ def frame() -> None:
 
     logs.session_id.set(session.short_id())
     st.set_page_config(
-        page_title="Echo2ECG Explorer", page_icon=str(ASSETS / "logo.svg"), layout="wide", initial_sidebar_state="auto"
+        page_title="Echo2ECG Explorer", page_icon=str(ASSETS / "logo.svg"), layout="wide", initial_sidebar_state=216
     )
     st.html(ASSETS / "style.css")
     if st.query_params.get("screenshot") == "1":

@@ -143,9 +143,9 @@ def measure_studies(page, n: int) -> None:
 
 
 def measure_shifts(page, address: str) -> None:
-    shifts = {}
-    for path in paths(page):
-        page.add_init_script(f"({SHIFT})()")
+    shifts, every = {}, paths(page)
+    page.add_init_script(f"({SHIFT})()")  # from here on in every document
+    for path in every:
         page.goto(f"{address}/{path}")
         page.wait_for_selector("h1")
         settled(page)

@@ -136,7 +136,7 @@ def _progress(run: Run, metrics: pd.DataFrame, epochs: pd.DataFrame) -> None:
     elif len(epochs) and "seconds" in epochs:
         right = f"{duration(float(epochs.seconds.sum()))} in training"
     st.html(
-        f"<div class='e2e-bar' role='progressbar' aria-valuenow='{100 * share:.0f}'><i "
+        f"<div class='e2e-bar' role='progressbar' aria-label='Progress' aria-valuenow='{100 * share:.0f}'><i "
         f"style='width:{100 * share:.1f}%'></i></div>"
         f"<div class='e2e-progress'><span>{left}</span><span>{right}</span></div>"
     )
