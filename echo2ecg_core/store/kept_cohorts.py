@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 
 from echo2ecg_core.errors import StoreError
+from echo2ecg_core.store import audit
 from echo2ecg_core.store.database import Workspace
 from echo2ecg_core.store.snapshot import snapshot
 
@@ -67,6 +68,7 @@ def keep(
     with workspace.write() as db:
         if name in names(workspace):
             raise StoreError(f"There is a cohort called {name!r} already.", "Choose another name.")
+        audit.record(workspace, "keep a cohort", cohort=name, ecgs=len(chosen.ecgs), studies=len(chosen.studies))
         db.execute("INSERT INTO kept_cohorts VALUES (?, ?, ?, ?)", (name, made_from, who, now))
         db.executemany("INSERT INTO kept_members VALUES (?, ?, ?)", rows)
     return chosen
@@ -94,6 +96,7 @@ def forget(workspace: Workspace, name: str) -> None:
     with workspace.write() as db:
         if not db.execute("DELETE FROM kept_cohorts WHERE name = ?", (name,)).rowcount:
             raise StoreError(f"No cohort is kept as {name!r}.", "The Cohorts page lists them.")
+        audit.record(workspace, "forget a cohort", cohort=name)
 
 
 def members(workspace: Workspace, cohorts: Sequence[str]) -> Members:

@@ -8,7 +8,7 @@ import pytest
 from echo2ecg_core.errors import StoreError
 from echo2ecg_core.intake.removal import remove
 from echo2ecg_core.phenotypes import PHENOTYPES
-from echo2ecg_core.store import cohorts, kept_cohorts
+from echo2ecg_core.store import audit, cohorts, kept_cohorts
 from echo2ecg_core.store.catalog import Catalog
 from echo2ecg_core.store.database import Workspace
 from echo2ecg_core.store.new_rows import NewEcg
@@ -163,6 +163,9 @@ def test_names_are_one_space_and_nothing_is_kept_by_halves(place):
     with pytest.raises(StoreError, match="no cohort 'west' in this workspace; known: north, south, mine"):
         kept_cohorts.members(place, ["mine", "west"])
     kept_cohorts.forget(place, "mine")
+    assert [(e.action, e.facts) for e in audit.entries(place, last=2)] == [
+        ("forget a cohort", {"cohort": "mine"}), ("keep a cohort", {"cohort": "mine", "ecgs": 1, "studies": 1}),
+    ]  # fmt: skip
     assert kept_cohorts.names(place) == ["north", "south"] and Catalog(place).counts()["ecgs"] == 15
     with pytest.raises(StoreError, match="No cohort is kept as 'mine'"):
         kept_cohorts.forget(place, "mine")
