@@ -16,8 +16,8 @@ from echo2ecg_core.settings import PROJECT
 from echo2ecg_core.store import jobs
 from echo2ecg_core.store.catalog import Catalog
 from echo2ecg_core.store.database import Workspace, write_atomically
-from echo2ecg_core.store.model_registry import ModelCard, ModelRegistry
-from echo2ecg_core.store.paths import report_path
+from echo2ecg_core.store.model_registry import ModelCard, ModelRegistry, read_manifest
+from echo2ecg_core.store.paths import READOUTS_FILE, report_path
 
 SHIPPED_MODEL = PROJECT / "assets" / "models" / "demo-multiview"
 SHIPPED_REPORT = PROJECT / "assets" / "models" / "demo-multiview-report"  # made by benchmarks/demo_report.py
@@ -41,16 +41,37 @@ class Example:
 
 
 def open_workspace(workspace: Workspace) -> ModelCard:
-    """Make sure that a workspace has a catalog and an active model, taking the shipped one if there is none; fast."""
+    """Make sure that a workspace has a catalog and an active model, taking the shipped one if there is none; fast.
+
+    A shipped model that an earlier version of the program brought gets the readouts that ship now.
+    """
     registry = ModelRegistry(workspace)
     try:
-        return registry.active()
+        card = registry.active()
     except ModelError:
         if not (SHIPPED_MODEL / "manifest.json").is_file():
             raise
         card = registry.register(SHIPPED_MODEL)
         _take_report(workspace, card)
         return registry.promote(card.model_id)
+    with suppress(ModelError):  # a damaged manifest is told where the model is used
+        _renew_readouts(card)
+    return card
+
+
+def _renew_readouts(card: ModelCard) -> None:
+    """Give the shipped model the readouts and test figures that ship now, unless they were fitted in this workspace.
+
+    The network stays, but how ECGs are cleaned may have changed since, and readouts belong to one cleaning.
+    """
+    shipped = SHIPPED_MODEL / "manifest.json"
+    if not shipped.is_file():
+        return
+    own, new = card.manifest(), read_manifest(SHIPPED_MODEL)
+    is_shipped = own["sha256"] == new["sha256"] and "fitted_in" not in own.get("readouts", {})
+    if is_shipped and own.get("test") != new.get("test"):
+        write_atomically(card.folder / READOUTS_FILE, (SHIPPED_MODEL / READOUTS_FILE).read_bytes())
+        write_atomically(card.folder / "manifest.json", shipped.read_bytes())
 
 
 def _take_report(workspace: Workspace, card: ModelCard) -> None:

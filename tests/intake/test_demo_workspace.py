@@ -1,5 +1,7 @@
 """The demo workspace: enough of everything, all of it synthetic, made through the readers, never twice."""
 
+import json
+
 import numpy as np
 import pytest
 
@@ -13,7 +15,7 @@ from echo2ecg_core.reports.headlines import headlines
 from echo2ecg_core.store import jobs
 from echo2ecg_core.store.catalog import Catalog
 from echo2ecg_core.store.database import Workspace
-from echo2ecg_core.store.paths import report_path
+from echo2ecg_core.store.paths import READOUTS_FILE, report_path
 from echo2ecg_core.store.vectors import load_vectors
 
 
@@ -47,6 +49,23 @@ def test_a_new_workspace_has_the_report_of_the_shipped_model_on_the_test_patient
     probe = next(row for row in report.data["rows"] if row["key"] == "model.probe")
     assert low < probe["results"]["lvef_le_40"]["auroc"][0] < high  # another readout of the same embedding
     assert report_path(place, card.model_id).with_name("predictions.npz").is_file()
+
+
+@pytest.mark.parametrize("fitted_here", [False, True])
+def test_readouts_that_an_earlier_version_brought_are_renewed_and_those_fitted_in_the_workspace_kept(
+    tmp_path, fitted_here
+):
+    place = Workspace(tmp_path)
+    card = demo.open_workspace(place)
+    new, old = card.manifest(), card.manifest()
+    old["test"]["phenotypes"]["lvef"]["mae"] = 9.9
+    old["readouts"] |= {"fitted_in": "here"} if fitted_here else {}
+    (card.folder / "manifest.json").write_text(json.dumps(old))
+    (card.folder / READOUTS_FILE).write_bytes(b"old")
+    card = demo.open_workspace(place)
+    assert card.manifest() == (old if fitted_here else new)
+    shipped = (demo.SHIPPED_MODEL / READOUTS_FILE).read_bytes()
+    assert (card.folder / READOUTS_FILE).read_bytes() == (b"old" if fitted_here else shipped)
 
 
 def test_a_report_that_somebody_made_is_kept(tmp_path):
