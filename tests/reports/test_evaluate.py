@@ -624,7 +624,7 @@ def test_an_unknown_model_ends_the_command_with_one_sentence(catalog_only, monke
 @pytest.mark.slow
 def test_command_and_job_tell_what_the_workflow_found(workspace, report, monkeypatch, capsys):
     asked = []
-    monkeypatch.setattr("echo2ecg_core.reports.evaluate.evaluate", lambda *a, **_: asked.append(a[1:5]) or report)
+    monkeypatch.setattr("echo2ecg_core.reports.compare.evaluate", lambda *a, **_: asked.append(a[1:5]) or report)
     command = [
         "evaluate",
         "--model",
