@@ -88,13 +88,13 @@ def test_a_study_opened_by_its_address_plays_beside_the_reason(workspace, why):
     assert f"The study <b>{FILMED}</b>" in words(found) and "Predicted from ECG" in words(found)
 
 
-def test_the_map_shows_the_ecgs_and_the_open_one_and_asks_for_no_layout(workspace):
+def test_the_map_shows_the_ecgs_and_the_open_one_and_offers_no_layout_with_studies(workspace):
     found = page("map", workspace).run()
     text = words(found)
     assert (
         f"{N} ECGs and 0 studies of {N} patients" in text
         and "which has no echo side" in text
-        and not found.get("button_group")
+        and [option.content for option in found.get("button_group")[0].proto.options] == ["ECGs", "3-D"]
     )
     names = {trace["name"] for trace in json.loads(found.get("plotly_chart")[0].proto.spec)["data"]}
     assert {"ECG", "your ECG"} <= names and not [name for name in names if name.startswith("study")]
