@@ -194,7 +194,7 @@ def _copy_catalog(database: Path, to: Path) -> None:
     """One moment of a catalog as a file of its own, without a log beside it."""
     with closing(sqlite3.connect(database)) as live, closing(sqlite3.connect(to)) as copy:
         live.backup(copy)
-        copy.execute("PRAGMA journal_mode = DELETE")
+        copy.execute("PRAGMA journal_mode = TRUNCATE")  # no log beside it
 
 
 def _blobs_of(catalog: Path) -> list[str]:
