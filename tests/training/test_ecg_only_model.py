@@ -133,7 +133,7 @@ def test_the_map_holds_every_ecg_and_no_study_and_places_an_ecg_on_itself(active
     card = ModelRegistry(active).active()
     points = explore.load_map(active, card.model_id, "ecgs")
     assert set(points.modality) == {"ECG"} and len(points) == N and explore.undrawn(active, card.model_id) == 0
-    assert explore.layouts(card) == ("ecgs",)
+    assert explore.layouts(card) == ("ecgs", "solid")
     embedding = predict(Catalog(active).ecg_record("E-0003"), load_active_model(active), active).embedding
     own = points.set_index("id").loc["E-0003"]
     spread = float(np.ptp(points.x))
