@@ -38,6 +38,7 @@ def in_order(
     processes: int,
     setting: str,
     again: Callable[[Piece], Done] | None = None,
+    worth: int = WORTH_PROCESSES,
 ) -> Generator[Done, None, None]:
     """What `work` makes of every piece, in their order, by a pool of processes that is a little ahead of who takes it.
 
@@ -49,13 +50,14 @@ def in_order(
         processes: How many; 0 for none beside this one.
         setting: The environment variable that says how many processes there are, for the error.
         again: Makes a piece at which a process was ended; the others go on in new processes. None: that is an error.
+        worth: Pieces below which all is done in this process.
 
     Raises:
         ProcessEnded: a process was ended; and what `work` raises.
     """
     left = iter(pieces)
-    first = list(islice(left, WORTH_PROCESSES))
-    if not processes or len(first) < WORTH_PROCESSES:
+    first = list(islice(left, worth))
+    if not processes or len(first) < worth:
         yield from map(work, chain(first, left))
         return
     left, most, waiting = chain(first, left), AHEAD * processes + 1, deque[tuple[Piece, Future]]()

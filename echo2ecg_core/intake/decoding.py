@@ -27,6 +27,7 @@ ENDED = (
     "The process that read this file was ended by the system: the file is damaged, or needs more memory than there is."
 )
 SETTING = "ECHO2ECG_IMPORT_PROCESSES"
+WORTH = 64  # pieces, each some 70 ms of reading; a process takes a second to start
 
 
 def in_processes(work: Callable, pieces: Iterable, again: Callable | None = None) -> Generator:
@@ -36,7 +37,7 @@ def in_processes(work: Callable, pieces: Iterable, again: Callable | None = None
         again: As for `processes.in_order`.
     """
     processes = settings().import_processes
-    return in_order(work, pieces, processes if processes > 1 else 0, SETTING, again)
+    return in_order(work, pieces, processes if processes > 1 else 0, SETTING, again, WORTH)
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from echo2ecg_core import processes
+from echo2ecg_core.intake import decoding
 from echo2ecg_core.intake import ingest as intake
 from echo2ecg_core.intake.archives import import_report
 from echo2ecg_core.intake.check import check_workspace
@@ -78,7 +79,7 @@ def unbroken(archive, tmp_path_factory):
 @pytest.mark.slow
 def test_processes_bring_in_the_same_as_one(archive, unbroken, tmp_path, monkeypatch):
     monkeypatch.setattr(intake, "ECGS_A_PIECE", 1)
-    monkeypatch.setattr(processes, "WORTH_PROCESSES", 4)
+    monkeypatch.setattr(decoding, "WORTH", 4)
     started, real = [], processes.pool
     monkeypatch.setattr(processes, "pool", lambda n: started.append(n) or real(n))
     place = empty(tmp_path / "w")
@@ -90,7 +91,7 @@ def test_processes_bring_in_the_same_as_one(archive, unbroken, tmp_path, monkeyp
 @pytest.mark.slow
 def test_a_file_that_ends_its_process_is_refused_alone_and_the_others_come_in(archive, unbroken, tmp_path, monkeypatch):
     monkeypatch.setattr(intake, "ECGS_A_PIECE", 3)
-    monkeypatch.setattr(processes, "WORTH_PROCESSES", 4)
+    monkeypatch.setattr(decoding, "WORTH", 4)
     plan, place = plan_of(archive), empty(tmp_path / "w")
     plan.ecgs["E7"].read = partial(os._exit, 9)  # as a parser that breaks down, or a file that needs all memory
     report = ingest(archive, place, cohort="ward", plan=plan)
@@ -183,11 +184,11 @@ def test_what_a_killed_import_left_half_written_is_tidied_by_a_later_one(archive
 
 WORKING = """
 import sys
-from echo2ecg_core import processes, worker
-from echo2ecg_core.intake import ingest
+from echo2ecg_core import worker
+from echo2ecg_core.intake import decoding, ingest
 from echo2ecg_core.store.database import Workspace
 
-processes.WORTH_PROCESSES, ingest.ECGS_A_PIECE, ingest.ECGS_A_BATCH, ingest.CLIPS_A_BATCH = 2, 2, 4, 3
+decoding.WORTH, ingest.ECGS_A_PIECE, ingest.ECGS_A_BATCH, ingest.CLIPS_A_BATCH = 2, 2, 4, 3
 worker.work(Workspace(sys.argv[1]))
 """
 
