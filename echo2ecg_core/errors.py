@@ -7,7 +7,7 @@ and stripped of control characters here, once: a header may hold ten thousand le
 
 import re
 
-MOST_QUOTED = 80  # letters between quotation marks
+MOST_QUOTED, MOST_OF_A_WORD = 80, 160  # letters between quotation marks, and without a blank
 MOST_ABOUT_A_FILE, MOST_LETTERS = 200, 1200  # of a message; of one that lists what was found, of a hint
 
 
@@ -15,6 +15,7 @@ def _plain(text: str) -> str:
     """A text on one line, printable, its quotations cut."""
     words = " ".join(str(text).split())
     words = "".join(letter if letter.isprintable() else "?" for letter in words)
+    words = re.sub(rf"(\S{{{MOST_OF_A_WORD}}})\S+", r"\1…", words)
     return re.sub(rf"“([^”]{{{MOST_QUOTED}}})[^”]+”", r"“\1…”", words)
 
 

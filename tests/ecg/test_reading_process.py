@@ -11,7 +11,7 @@ from echo2ecg_core.ecg import reading_process
 from echo2ecg_core.ecg.files import files_in_memory
 from echo2ecg_core.ecg.formats import hdf5
 from echo2ecg_core.ecg.readers import read_ecg, read_ecgs
-from echo2ecg_core.errors import ReadError, SignalError
+from echo2ecg_core.errors import Echo2ECGError, ReadError, SignalError
 
 
 def recordings(n=1):
@@ -91,3 +91,7 @@ def test_a_quoted_header_is_cut_and_has_no_control_characters():
     error = ReadError(f"The header “{'x' * 10_000}\x1b[2J” is wrong.", "Copy it again.")
     assert len(str(error)) < 200 and str(error).isprintable() and "is wrong. Copy it again." in str(error)
     assert len(str(SignalError("y" * 5000, "Export it again."))) <= 300
+
+
+def test_no_word_of_an_error_is_longer_than_a_line():
+    assert len(Echo2ECGError(f"The column {'A' * 5000} is none.", "B" * 5000).message) < 200
