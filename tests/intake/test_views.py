@@ -136,10 +136,9 @@ def test_a_view_that_a_classifier_is_not_sure_of_is_not_known():
     assert found == {"a": ("A4C", 0.8), "b": (None, 0.37)} and SURE == 0.5
 
 
-def test_doubtful_views_of_an_older_workspace_are_not_known_either(tmp_path, monkeypatch):
-    number = next(i for i, script in enumerate(MIGRATIONS) if "view_confidence < 0.5" in script)
+def test_doubtful_views_of_an_older_workspace_are_not_known_either(tmp_path):
+    (script,) = [script for script in MIGRATIONS if "view_confidence < 0.5" in script]
     place = Workspace(tmp_path / "w")
-    monkeypatch.setattr("echo2ecg_core.store.database.MIGRATIONS", MIGRATIONS[:number])
     catalog = Catalog(place)
     catalog.add_patient("P", split="test", cohort="c", synthetic=True)
     catalog.add_study("S", "P")
@@ -147,6 +146,8 @@ def test_doubtful_views_of_an_older_workspace_are_not_known_either(tmp_path, mon
     doubtful = catalog.add_clip("S", b"one", view="Parasternal_Short", view_confidence=0.37, **facts)
     sure = catalog.add_clip("S", b"two", view="A4C", view_confidence=0.7, **facts)
     given = catalog.add_clip("S", b"three", view="A2C", **facts)
-    monkeypatch.setattr("echo2ecg_core.store.database.MIGRATIONS", MIGRATIONS)
+    with place.write() as db:  # as it stood in a catalog of before
+        db.execute("UPDATE clips SET view = 'Parasternal_Short' WHERE clip_id = ?", (doubtful,))
+        db.execute(script)
     assert [catalog.clip(c).view for c in (doubtful, sure, given)] == [None, "A4C", "A2C"]
     assert catalog.clip(doubtful).view_confidence == 0.37

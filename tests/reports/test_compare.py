@@ -122,7 +122,7 @@ def test_an_evaluation_keeps_ready_models_beside_it_and_the_report_shows_them(pl
     report = load_report(workspace, own)
     (table,) = [t for t in all_tables(report) if t.name == "ready-models"]
     assert {row[1].text for row in table.rows[:2]} == {f"EchoNext-Mini {c.model_id}" for c in cards}
-    assert table.rows[0][0].text == "LVEF ≤ 45" and "reference" in {cell.text for cell in table.rows[0]}
+    assert table.rows[0][0].text == "LVEF ≤ 45 %" and "reference" in {cell.text for cell in table.rows[0]}
     page = html_page(report)
     assert "<h2>Ready models</h2>" in page and f"EchoNext-Mini {cards[1].model_id}" in page
     monkeypatch.setattr(module, "ready_cards", lambda *_: [])
