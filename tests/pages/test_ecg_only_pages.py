@@ -85,7 +85,8 @@ def test_a_study_opened_by_its_address_plays_beside_the_reason(workspace, why):
     assert not found.exception and not found.error and [i.value.replace("\\", "") for i in found.info] == [why]
     drawn = [json.loads(component.proto.json) for component in found.get("bidi_component")]
     (shown,) = [data for data in drawn if "studies" in data]
-    assert [study["study_id"] for study in shown["studies"]] == [FILMED] and len(shown["clips"]) == 1 and shown["clips"][0]["weight"] is None
+    assert [study["study_id"] for study in shown["studies"]] == [FILMED]
+    assert len(shown["clips"]) == 1 and shown["clips"][0]["weight"] is None
     assert f"The study <b>{FILMED}</b>" in words(found) and "Predicted from ECG" in words(found)
 
 
