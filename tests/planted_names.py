@@ -242,6 +242,7 @@ def _film(format: str, planter: Planter, *, still: bool) -> bytes:
 
     frames, _ = screen_with_name()
     frames = np.repeat(frames[:1], 4, axis=0) if still else frames
+    frames = frames[::-1] if format == "matroska" else frames  # else it is the other film again
     buffer = io.BytesIO()
     with av.open(buffer, "w", format=format) as container:
         for key in ("title", "artist", "author", "comment", "description", "copyright", "album", "show"):
@@ -250,7 +251,7 @@ def _film(format: str, planter: Planter, *, still: bool) -> bytes:
         stream.width, stream.height, stream.pix_fmt = 320, 240, "yuv420p"
         stream.metadata["title"] = planter.word()
         for image in frames:
-            container.mux(stream.encode(av.VideoFrame.from_ndarray(image, format="rgb24")))
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(np.ascontiguousarray(image), format="rgb24")))
         container.mux(stream.encode())
     return buffer.getvalue()
 

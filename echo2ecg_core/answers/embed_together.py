@@ -1,8 +1,8 @@
 """ECGs that several visitors send at the same time go through the network together, in one thread.
 
 In threads of their own the passes would fight for the cores, and each costs more alone than in a batch. Only the
-network's pass is shared: reading, measuring and judging an ECG stays in its visitor's thread, because with all of it
-in one thread 25 visitors waited two to three times as long on a machine that others kept busy (`benchmarks/load.py`).
+network's pass is shared: reading, measuring and judging an ECG stays in its visitor's thread. What visitors gain is not
+shown yet: docs/reliability.md has the comparisons, all of a machine that others kept busy.
 """
 
 import threading
