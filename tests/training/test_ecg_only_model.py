@@ -4,6 +4,7 @@ cannot."""
 import json
 import shutil
 import sys
+from functools import partial
 
 import numpy as np
 import pytest
@@ -18,6 +19,7 @@ from echo2ecg_core.cli import main
 from echo2ecg_core.errors import Echo2ECGError, ModelError
 from echo2ecg_core.intake.weights import import_model
 from echo2ecg_core.models.specs import PARTS
+from echo2ecg_core.reports import folder
 from echo2ecg_core.store.catalog import Catalog
 from echo2ecg_core.store.database import Workspace
 from echo2ecg_core.store.model_registry import ModelRegistry
@@ -203,6 +205,7 @@ def test_its_evaluation_judges_phenotypes_and_says_why_retrieval_is_left_out(act
     assert len(flagged) == PATIENTS["test"] and report["outside"]["share"] == pytest.approx(
         np.mean(flagged), abs=1e-5
     )  # kept to six digits
+    monkeypatch.setattr(folder, "write_report_folder", partial(folder.write_report_folder, kinds=("svg",)))
     status, out, error = terminal(
         monkeypatch, capsys, active, "report", "--model", card.model_id, "--out", active.folder / "out"
     )
