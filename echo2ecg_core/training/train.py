@@ -8,6 +8,7 @@ one writes. A new model is registered, never active.
 import json
 import logging
 import os
+import shlex
 import time
 from collections.abc import Mapping
 from contextlib import ExitStack
@@ -64,12 +65,7 @@ def run_training(
     with fabric.rank_zero_first():
         began = time.monotonic()
         clip_encoder, settings = _clip_encoder(workspace, settings, folder, part(progress, 0, prepared / 3))
-        data = _data(workspace, settings, clip_encoder, folder, part(progress, prepared / 3, prepared))
-        if settings.unlabelled:
-            from echo2ecg_core.training.unlabelled import with_unlabelled
-
-            spec, prepared_ecgs = settings.spec.ecg_input, prepared_folder(workspace)
-            data = with_unlabelled(data, workspace, settings.unlabelled, spec, prepared_ecgs, progress=silent)
+        data = _data(workspace, settings, clip_encoder, part(progress, prepared / 3, prepared))
     seconds_preparing = time.monotonic() - began
     train, validation = (pairs_of(data, split, settings) for split in ("train", "validation"))
     start_from = _start(workspace, settings)
@@ -155,51 +151,65 @@ def training_parameters(preset: str, set_values: list[str], name: str = "") -> d
 
 def command_of(parameters: Mapping) -> str:
     """The line that trains this again."""
-    words = [f"--set {key}={value}" for key, value in (parameters.get("set") or {}).items()]
+    words = [f"--set {shlex.quote(f'{key}={value}')}" for key, value in (parameters.get("set") or {}).items()]
     return " ".join(["python -m echo2ecg_core train --preset", parameters.get("preset", "demo"), *words])
 
 
-def _data(
-    workspace: Workspace, settings: TrainingSettings, clip_encoder, folder: Path, progress: Progress
-) -> TrainingData:
-    from echo2ecg_core.training.data import weights_id, workspace_data
-
+def _data(workspace: Workspace, settings: TrainingSettings, clip_encoder, progress: Progress) -> TrainingData:
+    """Everything the run reads: a phantom cohort with whatever is added to it, or the patients of the workspace."""
     if settings.patients:
-        from echo2ecg_core.training.phantom_data import prepare_cohort, with_more_bodies
+        until = 0.7 if settings.unlabelled else 1.0
+        data = _phantom_cohort(workspace, settings, clip_encoder, part(progress, 0, until))
+        return _with_unlabelled(workspace, settings, data, part(progress, until, 1)) if settings.unlabelled else data
+    from echo2ecg_core.training.data import workspace_data
 
-        of_clips = "ecgs" if clip_encoder is None else weights_id(clip_encoder)
-        name = f"phantom-{settings.cohort_seed}-{settings.whole_patients}-{of_clips}"
-        shards = prepared_folder(workspace) / name
-        processes = os.cpu_count() or 1
-        data = prepare_cohort(
-            settings.patients,
-            settings.cohort_seed,
-            settings.spec.ecg_input,
-            shards,
-            processes=processes,
-            encoder=clip_encoder,
-            with_clips=clip_encoder is not None,
-            n_whole=settings.whole_patients or None,
-            progress=part(progress, 0, 0.9),
-        )
-        if not settings.bodies:
-            return data
-        return with_more_bodies(
-            data,
-            settings.patients,
-            settings.cohort_seed,
-            settings.spec.ecg_input,
-            shards,
-            n_bodies=settings.bodies,
-            processes=processes,
-            progress=part(progress, 0.9, 1),
-        )
     encoder_id = None
     if clip_encoder is not None:
         encoder_id = clip_encoder_card(workspace, settings).manifest()["weights"]["clip_encoder"]["sha256"][:8]
     return workspace_data(
         workspace, settings.spec.ecg_input, encoder_id, prepared_folder(workspace), progress, settings.cohort
     )
+
+
+def _phantom_cohort(workspace: Workspace, settings: TrainingSettings, clip_encoder, progress: Progress) -> TrainingData:
+    from echo2ecg_core.training.data import weights_id
+    from echo2ecg_core.training.phantom_data import prepare_cohort, with_more_bodies
+
+    of_clips = "ecgs" if clip_encoder is None else weights_id(clip_encoder)
+    shards = prepared_folder(workspace) / f"phantom-{settings.cohort_seed}-{settings.whole_patients}-{of_clips}"
+    processes, until = os.cpu_count() or 1, 0.9 if settings.bodies else 1.0
+    data = prepare_cohort(
+        settings.patients,
+        settings.cohort_seed,
+        settings.spec.ecg_input,
+        shards,
+        processes=processes,
+        encoder=clip_encoder,
+        with_clips=clip_encoder is not None,
+        n_whole=settings.whole_patients or None,
+        progress=part(progress, 0, until),
+    )
+    if not settings.bodies:
+        return data
+    return with_more_bodies(
+        data,
+        settings.patients,
+        settings.cohort_seed,
+        settings.spec.ecg_input,
+        shards,
+        n_bodies=settings.bodies,
+        processes=processes,
+        progress=part(progress, until, 1),
+    )
+
+
+def _with_unlabelled(
+    workspace: Workspace, settings: TrainingSettings, data: TrainingData, progress: Progress
+) -> TrainingData:
+    from echo2ecg_core.training.unlabelled import with_unlabelled
+
+    folder = prepared_folder(workspace)
+    return with_unlabelled(data, workspace, settings.unlabelled, settings.spec.ecg_input, folder, progress)
 
 
 def _start(workspace: Workspace, settings: TrainingSettings):

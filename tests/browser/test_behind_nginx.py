@@ -105,6 +105,7 @@ def test_a_page_draws_over_the_websocket_and_an_upload_is_answered(page):
     page.get_by_role("heading", name="ECG", level=1).wait_for()
     page.locator("input[type=file]").first.set_input_files(get_testdata_file("waveform_ecg.dcm"))
     page.get_by_text("LV ejection fraction").first.wait_for()
+    assert re.search(r"\d+\s*%", page.locator(".st-key-lvef_card").inner_text())
 
 
 def test_admin_pages_stay_closed_behind_the_proxy_though_it_runs_on_this_machine(page, proxy):

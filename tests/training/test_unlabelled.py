@@ -101,9 +101,15 @@ def test_a_masked_run_on_both_keeps_what_it_saw_in_its_manifest(tmp_path):
     chosen = {"objective": "masked", "epochs": 1, "batch_size": 8, "precision": "32-true", "patients": 24, "bodies": 0}
     chosen |= {"unlabelled": COHORT}
     plan = plan_training(workspace, "demo", chosen)
-    run_training(workspace, {"preset": "demo", "set": chosen}, job_id=1)
+    told = []
+    run_training(
+        workspace, {"preset": "demo", "set": chosen}, lambda share, words: told.append((share, words)), job_id=1
+    )
     manifest = ModelRegistry(workspace).models()[0].manifest()
     settings = json.loads((run_folder(workspace, 1) / "settings.json").read_text())
-    assert manifest["unlabelled"] == COHORT and f"unlabelled={COHORT}" in manifest["command"].replace("'", "")
+    assert manifest["unlabelled"] == COHORT and f"--set 'unlabelled={COHORT}'" in manifest["command"]
     assert manifest["pairs"]["train"] == settings["pairs"] == plan.pairs
     assert any("without labels" in note for note in plan.notes) and manifest["synthetic"]
+    first_epoch = next(i for i, (_, words) in enumerate(told) if words.startswith("Epoch"))
+    assert any(words.startswith("Cleaning ECGs") for _, words in told[:first_epoch])
+    assert [share for share, _ in told] == sorted(share for share, _ in told)
