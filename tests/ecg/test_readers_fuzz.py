@@ -19,6 +19,7 @@ import torch
 from echo2ecg_core.ecg.readers import read_ecg
 from echo2ecg_core.ecg.record import EcgRecord
 from echo2ecg_core.errors import Echo2ECGError
+from tests.fuzz.mutations import in_bytes
 
 N_MUTATIONS = 2000
 SECONDS_EACH = 5.0
@@ -74,31 +75,9 @@ def seeds(samples: Path) -> list[dict[str, bytes]]:
 
 def mutate(content: bytes, other: bytes, dice: random.Random) -> bytes:
     """One to three plain mutations."""
-    data = bytearray(content)
     for _ in range(dice.randint(1, 3)):
-        size = max(1, len(data))
-        # most format decisions are made in the first kilobytes, so half of the mutations strike there
-        place = dice.randrange(min(size, 2048)) if dice.random() < 0.5 else dice.randrange(size)
-        kind = dice.choice(("truncate", "flip", "flip", "swap", "splice", "insert", "lengths", "digits"))
-        if kind == "truncate":
-            del data[place:]
-        elif kind == "flip":
-            for offset in range(place, min(size, place + dice.choice((1, 2, 16, 200)))):
-                data[offset : offset + 1] = bytes([dice.randrange(256)])
-        elif kind == "swap":
-            to, length = dice.randrange(size), dice.choice((4, 64, 1024))
-            data[place : place + length], data[to : to + length] = data[to : to + length], data[place : place + length]
-        elif kind == "splice":
-            data[place:] = other[dice.randrange(max(1, len(other))) :]
-        elif kind == "insert":
-            data[place:place] = dice.randbytes(dice.choice((1, 7, 512)))
-        elif kind == "lengths":
-            data[place : place + 4] = dice.choice(
-                (b"\xff\xff\xff\xff", b"\xff\xff\xff\x7f", b"\0\0\0\0", b"\0\0\0\x80")
-            )
-        else:
-            data[place : place + 1] = b"9999999999"
-    return bytes(data)
+        content = in_bytes(content, dice, other)
+    return content
 
 
 def reset_peak() -> None:
