@@ -2,6 +2,7 @@
 
     python -m benchmarks.import [--layout hospital|plain] [--patients 40] [--distinct 4] [--clips 3] [--times 4]
                                 [--processes 2] [--synthetic] [--no-serial] [--folder DIR]
+                                [--kept DIR] [--half-rate] [--drop-files]
 
 Writes the export of `--distinct` phantom patients (MUSE XML, DICOM, a table of measurements; "plain" is our own layout
 with WFDB and DICOM) and repeats it under other patients, times and frame rates until there are `--patients`, so that no
@@ -9,11 +10,17 @@ two files have the same content and none is drawn twice. Without `--synthetic` i
 pseudonyms, masks. Every import runs in a fresh process: the archive in one process and in `--processes`, then one
 `--times` as large. Prints one JSON line. Seconds are those of the clock, of an archive in the disk's cache; on a busy
 machine believe `processor_ms` (all processes together) and the ratio to the serial rate. `peak_mb` is the largest
-resident size of the process that imports, `reader_peak_mb` that of one that reads. `--patients 60000 --clips 1
---no-serial --times 1` is an archive of 100,000 ECGs.
+resident size of the process that imports, `reader_peak_mb` that of one that reads.
+
+`--patients 57200 --clips 0 --no-serial --times 1` is an archive of 100,000 ECGs: 11 GB, and 24 GB in the workspace.
+`--half-rate` writes them at 250 Hz, as many MUSE systems do (half of either); `--drop-files` deletes what the
+workspace keeps half a minute after it was written, so that the disk need not hold it; `--kept` names a folder in which
+the archive stays for the next run. `course` tells, every tenth of the ECGs, how many are in, and the seconds, the
+processor seconds and the resident sizes (`mb`: who imports, `readers_mb`: all that read) up to there.
 """
 
 import argparse
+import base64
 import json
 import os
 import re
@@ -35,11 +42,13 @@ SEED = 5
 # ---------------------------------------------------------------- the archive
 
 
-def archive(out: Path, layout: str, patients: int, distinct: int, clips: int) -> Path:
+def archive(out: Path, layout: str, patients: int, distinct: int, clips: int, half_rate: bool = False) -> Path:
     """A folder of `patients` patients made of `distinct` ones, with at most `clips` clips a study."""
     source = out.with_name(f"{out.name}-source")
     if not source.exists():
         _drawn(source, layout, distinct, clips)
+        for path in source.rglob("*.xml") if half_rate else ():
+            path.write_bytes(_at_half_rate(path.read_bytes()))
     files = [path for path in sorted(source.rglob("*")) if path.is_file() and path.suffix != ".csv"]
     rounds = -(-patients // distinct)
     for path in files:
@@ -76,6 +85,21 @@ def _drawn(source: Path, layout: str, distinct: int, clips: int) -> None:
     (source / "latents.csv").unlink(missing_ok=True)
 
 
+def _at_half_rate(muse: bytes) -> bytes:
+    """A MUSE export of 500 Hz with every second sample."""
+    text = muse.decode("latin-1").replace("<SampleBase>500", "<SampleBase>250")
+    for name in ("LeadByteCountTotal", "LeadSampleCountTotal"):
+        text = re.sub(rf"<{name}>(\d+)", lambda found, name=name: f"<{name}>{int(found[1]) // 2}", text)
+    halved = r"(?<=<WaveFormData>)[^<]+"
+    return re.sub(halved, lambda found: _every_second(found[0]), text).encode("latin-1")
+
+
+def _every_second(encoded: str) -> str:
+    """Every second of the 16-bit samples in base64."""
+    samples = base64.b64decode(encoded)
+    return base64.b64encode(b"".join(samples[i : i + 2] for i in range(0, len(samples), 4))).decode()
+
+
 def _renamed(text: str, k: int) -> str:
     """Ids of round k: patient P00003 is P00003 in the first and R0001P00003 in the second."""
     return text if not k else re.sub(r"P(\d{5})", rf"R{k:05d}P\1", text)
@@ -110,7 +134,7 @@ def _repeated(content: bytes, path: Path, k: int) -> bytes:
 # ---------------------------------------------------------------- one import, in a process of its own
 
 
-def one(folder: Path, workspace: Path, synthetic: bool) -> None:
+def one(folder: Path, workspace: Path, synthetic: bool, drop_files: bool) -> None:
     """Import an archive and print what it took, as JSON."""
     from echo2ecg_core.intake import ingest as intake
     from echo2ecg_core.store.database import Workspace
@@ -134,7 +158,10 @@ def one(folder: Path, workspace: Path, synthetic: bool) -> None:
         timed(intake._Import, step)
     peaks: dict[str, int] = {}
     threading.Thread(target=_watch_readers, args=(peaks,), daemon=True).start()
-    report = intake.ingest(folder, Workspace(workspace), cohort="benchmark", synthetic=synthetic)
+    if drop_files:
+        threading.Thread(target=_drop_old, args=(workspace / "blobs",), daemon=True).start()
+    course = Course()
+    report = intake.ingest(folder, Workspace(workspace), cohort="benchmark", synthetic=synthetic, progress=course)
     use = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
     found = {
         "ecgs": report.ecgs,
@@ -148,27 +175,78 @@ def one(folder: Path, workspace: Path, synthetic: bool) -> None:
         "processor_s": round(sum(u.ru_utime + u.ru_stime for u in use), 2),
         "peak_mb": round(use[0].ru_maxrss / 1024),
         "reader_peak_mb": round(max(peaks.values(), default=0) / 1024),
+        "course": course.told,
     }
     print(json.dumps(found))
 
 
+class Course:
+    """Takes the progress of an import and keeps what it has cost up to every tenth of the ECGs."""
+
+    def __init__(self):
+        self.begun, self.told = time.perf_counter(), []
+
+    def __call__(self, share: float, message: str) -> None:
+        counted = re.fullmatch(r"Reading ECGs: (\d+) of (\d+)", message)
+        done, total = (int(n) for n in counted.groups()) if counted else (0, 1)
+        if counted and 10 * done >= (len(self.told) + 1) * total:
+            readers, gone = _children(), resource.getrusage(resource.RUSAGE_CHILDREN)
+            ended = gone.ru_utime + gone.ru_stime
+            row = {
+                "ecgs": done,
+                "s": round(time.perf_counter() - self.begun),
+                "processor_s": round(time.process_time() + ended + sum(_processor_s(child) for child in readers)),
+                "mb": _kb("self", "VmRSS") // 1024,
+                "readers_mb": sum(_kb(child, "VmRSS") for child in readers) // 1024,
+            }
+            self.told.append(row)
+            print(json.dumps(row), file=sys.stderr, flush=True)
+
+
+def _children() -> list[str]:
+    """Processes that this one has started (Linux)."""
+    return Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()
+
+
+def _kb(process: str, name: str) -> int:
+    """A size of a process in kB: VmRSS now, VmHWM at most; 0 when it has ended."""
+    with suppress(OSError, TypeError):
+        return int(re.search(rf"{name}:\s*(\d+)", Path(f"/proc/{process}/status").read_text())[1])
+    return 0
+
+
+def _processor_s(process: str) -> float:
+    """Processor seconds of a process."""
+    with suppress(OSError):
+        fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+    return 0.0
+
+
 def _watch_readers(peaks: dict[str, int]) -> None:
-    """Keep the largest resident size, in kB, of every process that this one has started (Linux)."""
+    """Keep the largest resident size, in kB, of every process that this one has started."""
     while True:
-        for child in Path(f"/proc/self/task/{os.getpid()}/children").read_text().split():
-            with suppress(OSError):
-                status = Path(f"/proc/{child}/status").read_text()
-                peaks[child] = int(re.search(r"VmHWM:\s*(\d+)", status)[1])
+        for child in _children():
+            peaks[child] = max(peaks.get(child, 0), _kb(child, "VmHWM"))
         time.sleep(0.2)
 
 
-def measured(folder: Path, workspace: Path, processes: int, synthetic: bool) -> dict:
+def _drop_old(blobs: Path, after_s: float = 30.0) -> None:
+    """Delete what was kept a while ago, so that a small disk holds the import of a large archive."""
+    while True:
+        for path in blobs.glob("*/[0-9a-f]*"):
+            with suppress(OSError):
+                if time.time() - path.stat().st_mtime > after_s:
+                    path.unlink()
+        time.sleep(after_s / 3)
+
+
+def measured(folder: Path, workspace: Path, processes: int, synthetic: bool, drop_files: bool = False) -> dict:
     """What `one` says, from a fresh process."""
     command = [sys.executable, "-m", "benchmarks.import", "--one", str(folder), str(workspace)]
+    command += ["--synthetic"] * synthetic + ["--drop-files"] * drop_files
     environment = os.environ | {"ECHO2ECG_IMPORT_PROCESSES": str(processes), "OMP_NUM_THREADS": "1"}
-    run = subprocess.run(
-        command + ["--synthetic"] * synthetic, cwd=ROOT, env=environment, capture_output=True, text=True, check=True
-    )
+    run = subprocess.run(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True, check=True)
     shutil.rmtree(workspace)
     return json.loads(run.stdout)
 
@@ -184,27 +262,34 @@ def main() -> None:
     parser.add_argument("--synthetic", action="store_true")
     parser.add_argument("--no-serial", action="store_true")
     parser.add_argument("--folder", type=Path)
+    parser.add_argument("--kept", type=Path)
+    parser.add_argument("--half-rate", action="store_true")
+    parser.add_argument("--drop-files", action="store_true")
     parser.add_argument("--one", type=Path, nargs=2, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.one:
-        return one(*options.one, options.synthetic)
+        return one(*options.one, options.synthetic, options.drop_files)
     with tempfile.TemporaryDirectory(dir=options.folder) as temporary:
         place = Path(temporary)
         told = {"benchmark": "import", "layout": options.layout, "synthetic": options.synthetic}
         told |= {"processes": options.processes, "patients": options.patients, "distinct": options.distinct}
-        small = archive(place / "small", options.layout, options.patients, options.distinct, options.clips)
+        drawn = (options.layout, options.patients, options.distinct, options.clips, options.half_rate)
+        kept = options.kept and options.kept / "archive"
+        small = kept if kept and kept.exists() else archive(kept or place / "small", *drawn)
         if not options.no_serial:
             told["serial"] = measured(small, place / "w", 1, options.synthetic)
-        told["import"] = measured(small, place / "w", options.processes, options.synthetic)
+        told["import"] = measured(small, place / "w", options.processes, options.synthetic, options.drop_files)
         if not options.no_serial:
             for what in ("ecgs", "clips"):
                 told[f"ratio_{what}"] = round(
                     told["import"][f"{what}_per_s"] / max(told["serial"][f"{what}_per_s"], 1e-9), 2
                 )
         if options.times > 1:
-            shutil.rmtree(small)
+            shutil.rmtree(place / "small", ignore_errors=True)
             patients = options.times * options.patients
-            large = archive(place / "small", options.layout, patients, options.distinct, options.clips)
+            large = archive(
+                place / "small", options.layout, patients, options.distinct, options.clips, options.half_rate
+            )
             told[f"{options.times} times"] = measured(large, place / "w", options.processes, options.synthetic)
         print(json.dumps(told))
 

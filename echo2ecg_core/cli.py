@@ -249,6 +249,7 @@ def import_archive(
     """Import a folder: a data set that is known, our own layout, or a hospital's export; waits while another import is
     at work."""
     from echo2ecg_core.intake.archives import import_parameters, import_report
+    from echo2ecg_core.intake.decoding import one_pool
     from echo2ecg_core.intake.demo import open_workspace
     from echo2ecg_core.intake.ingest import IngestReport, Options, check, summary_lines
     from echo2ecg_core.intake.layouts.recognise import plan_of
@@ -265,10 +266,11 @@ def import_archive(
     if dry_run:
         print_json(found) if as_json else print("\n".join(lines(found)))
         raise typer.Exit(2 if found["problems"] else 0)
-    plan = plan_of(folder, layout, labels, told)
-    check(plan, place, options)  # a refusal leaves no trace, not even a job
-    open_workspace(place)
-    job = run_here(place, "import", import_parameters(folder, options), {"plan": plan})
+    with one_pool():
+        plan = plan_of(folder, layout, labels, told)
+        check(plan, place, options)  # a refusal leaves no trace, not even a job
+        open_workspace(place)
+        job = run_here(place, "import", import_parameters(folder, options), {"plan": plan})
     kept = import_report(place, job.job_id)
     assert kept is not None, "an import that is done has left its report"
     report = IngestReport(**kept.pop("added"), **kept)

@@ -32,10 +32,50 @@ class ProcessEnded(StoreError):
         )
 
 
+class Helpers:
+    """A pool that begins when it is first wanted and is replaced when a process of it was ended, so that several pieces
+    of work, one after another, can share it.
+
+    Args:
+        processes: How many.
+    """
+
+    def __init__(self, processes: int):
+        self.processes = processes
+        self._pool: ProcessPoolExecutor | None = None
+
+    def __enter__(self) -> "Helpers":
+        return self
+
+    def __exit__(self, *_) -> None:
+        self.end()
+
+    @property
+    def have_begun(self) -> bool:
+        """Whether processes are there."""
+        return self._pool is not None
+
+    def submit(self, work: Callable[[Piece], Done], piece: Piece) -> "Future[Done]":
+        """What `work` will make of a piece; that a process was ended is told by its result."""
+        self._pool = self._pool or pool(self.processes)
+        try:
+            return self._pool.submit(work, piece)
+        except BrokenProcessPool as error:  # found out while handing over
+            broken: Future = Future()
+            broken.set_exception(error)
+            return broken
+
+    def end(self) -> None:
+        """End them; the next piece begins new ones."""
+        if self._pool is not None:
+            self._pool.shutdown(cancel_futures=True)
+        self._pool = None
+
+
 def in_order(
     work: Callable[[Piece], Done],
     pieces: Iterable[Piece],
-    processes: int,
+    processes: "int | Helpers",
     setting: str,
     again: Callable[[Piece], Done] | None = None,
     worth: int = WORTH_PROCESSES,
@@ -47,48 +87,41 @@ def in_order(
 
     Args:
         work: A function of a module, or a `partial` of one.
-        processes: How many; 0 for none beside this one.
+        processes: How many, 0 for none beside this one; or those of a caller, which stay afterwards.
         setting: The environment variable that says how many processes there are, for the error.
         again: Makes a piece at which a process was ended; the others go on in new processes. None: that is an error.
-        worth: Pieces below which all is done in this process.
+        worth: Pieces below which all is done in this process, where no others have begun yet.
 
     Raises:
         ProcessEnded: a process was ended; and what `work` raises.
     """
-    left = iter(pieces)
+    left, shared = iter(pieces), isinstance(processes, Helpers)
+    helpers = processes if isinstance(processes, Helpers) else Helpers(processes)
     first = list(islice(left, worth))
-    if not processes or len(first) < worth:
+    if not helpers.processes or (len(first) < worth and not helpers.have_begun):
         yield from map(work, chain(first, left))
         return
-    left, most, waiting = chain(first, left), AHEAD * processes + 1, deque[tuple[Piece, Future]]()
-    helpers = pool(processes)
+    left, most, waiting = chain(first, left), AHEAD * helpers.processes + 1, deque[tuple[Piece, Future]]()
     try:
         while True:
             for piece in islice(left, most - len(waiting)):
-                waiting.append((piece, _submitted(helpers, work, piece)))
+                waiting.append((piece, helpers.submit(work, piece)))
             if not waiting:
                 return
             piece, future = waiting.popleft()
             try:
                 yield future.result()
             except BrokenProcessPool as error:
+                helpers.end()
                 if again is None:
                     raise ProcessEnded(setting) from error
-                helpers.shutdown()
-                helpers = pool(processes)
                 yield again(piece)
-                waiting = deque((other, _submitted(helpers, work, other)) for other, _ in waiting)
+                waiting = deque((other, helpers.submit(work, other)) for other, _ in waiting)
     finally:
-        helpers.shutdown(cancel_futures=True)
-
-
-def _submitted(helpers: ProcessPoolExecutor, work: Callable, piece) -> Future:
-    try:
-        return helpers.submit(work, piece)
-    except BrokenProcessPool as error:  # found out while handing over
-        broken: Future = Future()
-        broken.set_exception(error)
-        return broken
+        for _, future in waiting:
+            future.cancel()
+        if not shared:
+            helpers.end()
 
 
 def apart(work: Callable[[Piece], Done], piece: Piece, setting: str) -> Done:

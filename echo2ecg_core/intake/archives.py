@@ -106,7 +106,7 @@ def import_archive(workspace: Workspace, parameters: dict, progress: Progress) -
     try:
         report = asdict(ingest(folder, workspace, progress=progress, options=options, plan=plan, begun=begun))
     except (StoreError, ReadError) as error:
-        told = error if options.keep_ids else without_names(error, folder)
+        told = error if options.keep_ids else without_names(error, folder, options.labels)
         if upload and isinstance(error, ImportRefused):
             discard_upload(workspace, upload)
         raise told from None

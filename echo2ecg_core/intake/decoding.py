@@ -5,7 +5,9 @@ and never a signal or a film. Whatever is killed leaves files that no row names;
 """
 
 import hashlib
-from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -15,7 +17,7 @@ from echo2ecg_core.intake.options import Names
 from echo2ecg_core.intake.plan import PlannedClip, PlannedEcg
 from echo2ecg_core.intake.waiting_clips import PutAside, put_aside
 from echo2ecg_core.phantom.mark import marked_square, with_mark
-from echo2ecg_core.processes import ProcessEnded, apart, in_order
+from echo2ecg_core.processes import Helpers, ProcessEnded, apart, in_order
 from echo2ecg_core.settings import settings
 from echo2ecg_core.store.database import Workspace
 from echo2ecg_core.store.new_rows import NewClip, NewEcg, StoredClip, StoredEcg, stored_clips, stored_ecgs
@@ -30,14 +32,36 @@ SETTING = "ECHO2ECG_IMPORT_PROCESSES"
 WORTH = 64  # pieces, each some 70 ms of reading; a process takes a second to start
 
 
+_shared: ContextVar[Helpers | None] = ContextVar("helpers of the import", default=None)
+
+
+@contextmanager
+def one_pool() -> Iterator[None]:
+    """Inside, whatever of an import is read in processes is read in the same ones; inside another one it joins that."""
+    if _shared.get() is not None:
+        yield
+        return
+    with Helpers(_processes()) as helpers:
+        token = _shared.set(helpers)
+        try:
+            yield
+        finally:
+            _shared.reset(token)
+
+
 def in_processes(work: Callable, pieces: Iterable, again: Callable | None = None) -> Generator:
     """What `work` makes of every piece of an import, in order, in as many processes as this machine is told to use.
 
     Args:
         again: As for `processes.in_order`.
     """
+    return in_order(work, pieces, _shared.get() or _processes(), SETTING, again, WORTH)
+
+
+def _processes() -> int:
+    """Beside this one."""
     processes = settings().import_processes
-    return in_order(work, pieces, processes if processes > 1 else 0, SETTING, again, WORTH)
+    return processes if processes > 1 else 0
 
 
 @dataclass(frozen=True)

@@ -28,6 +28,7 @@ from echo2ecg_core.intake.decoding import (
     clip_again,
     ecgs_again,
     in_processes,
+    one_pool,
     read_clip_file,
     read_ecgs,
 )
@@ -135,11 +136,12 @@ def ingest(
     """
     given = options or Options()
     options = replace(given, cohort=given.cohort if cohort is None else cohort, keep_ids=keep_ids or given.keep_ids)
-    plan = plan or plan_of(Path(folder), options.layout, options.labels, options.told)
-    plan.synthetic = plan.synthetic or synthetic
-    options = replace(options, cohort=options.cohort or plan.cohort)
-    check(plan, workspace, options)
-    return _Import(plan, workspace, options, progress, begun).run()
+    with one_pool():
+        plan = plan or plan_of(Path(folder), options.layout, options.labels, options.told)
+        plan.synthetic = plan.synthetic or synthetic
+        options = replace(options, cohort=options.cohort or plan.cohort)
+        check(plan, workspace, options)
+        return _Import(plan, workspace, options, progress, begun).run()
 
 
 def split_of(patient_id: str) -> str:

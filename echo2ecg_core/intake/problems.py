@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from echo2ecg_core.errors import Echo2ECGError, StoreError
+from echo2ecg_core.intake.folders import files_below
 
 SHOWN = 8
 OUR_NAMES = ("labels.csv", "ecgs.csv", "manifest.json")  # the layout gives these names, no person
@@ -76,9 +77,13 @@ def unnamed(text: str, names: Iterable[str]) -> str:
     return text
 
 
-def without_names(error: Echo2ECGError, folder: Path) -> Echo2ECGError:
-    """A refusal as a job may keep it: without names of files and of columns, which may be those of people."""
+def without_names(error: Echo2ECGError, folder: Path, beside: Path | None = None) -> Echo2ECGError:
+    """A refusal as a job may keep it: without names of files and of columns, which may be those of people.
+
+    Args:
+        beside: A table of labels that need not lie in the folder.
+    """
     text = _COLUMNS_FOUND.sub("", error.message)
-    text = unnamed(text, {path.name for path in folder.rglob("*") if path.is_file()})
+    text = unnamed(text, {path.name for path in files_below(folder)} | ({beside.name} if beside else set()))
     told = type(error) if type(error) is not ImportRefused else StoreError
     return error if text == error.message else told(text, f"{error.hint} {NAMED_BY}".strip())

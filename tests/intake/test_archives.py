@@ -202,6 +202,21 @@ def test_a_refused_upload_leaves_no_file(folder, place):
     assert not list((place.folder / "uploads").iterdir()) and Catalog(place).counts()["patients"] == 0
 
 
+def test_a_refusal_names_neither_a_table_behind_a_link_nor_one_beside_the_folder(folder, place, tmp_path):
+    elsewhere = tmp_path / "another disk"
+    elsewhere.mkdir()
+    (elsewhere / "Schuhmacher_Erna.csv").write_text("patient_id,study_id,lvef\nA,S1,high\n")
+    (folder / "tables").symlink_to(elsewhere, target_is_directory=True)
+    beside = tmp_path / "Zimmermann_Kurt.csv"
+    beside.write_text("patient_id,study_id,lvef\nA,S2,low\n")
+    options = {"folder": str(folder), "cohort": "Ward", "layout": "hospital", "labels": str(beside)}
+    number = jobs.queue(place, "import", options)
+    work(place)
+    message = jobs.job(place, number).message
+    assert jobs.job(place, number).state == "failed" and message.count("row 2, column lvef") == 2
+    assert "Schuhmacher" not in message and "Zimmermann" not in message
+
+
 def test_uploads_that_nobody_waits_for_go_after_a_day(place):
     names = [archive.keep_upload(place, f"{n}.zip", bytes([n])) for n in range(3)]
     (place.folder / "uploads" / f"{names[0][:-4]}-files").mkdir()

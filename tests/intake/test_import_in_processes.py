@@ -11,9 +11,11 @@ from functools import partial
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
 from echo2ecg_core import processes
-from echo2ecg_core.intake import decoding
+from echo2ecg_core.cli import app
+from echo2ecg_core.intake import decoding, headers
 from echo2ecg_core.intake import ingest as intake
 from echo2ecg_core.intake.archives import import_report
 from echo2ecg_core.intake.check import check_workspace
@@ -84,8 +86,21 @@ def test_processes_bring_in_the_same_as_one(archive, unbroken, tmp_path, monkeyp
     monkeypatch.setattr(processes, "pool", lambda n: started.append(n) or real(n))
     place = empty(tmp_path / "w")
     report = ingest(archive, place, cohort="ward")
-    assert started == [2, 2]  # for ECGs and for clips, as many as the setting says where nobody set it
+    assert started == [2]  # the same for ECGs and clips, as many as the setting says where nobody set it
     assert held(place) == unbroken[0] and report.as_json() == unbroken[1].as_json()
+
+
+@pytest.mark.slow
+def test_the_headers_of_an_export_are_read_by_the_processes_that_read_its_files(archive, tmp_path, monkeypatch):
+    monkeypatch.setattr(headers, "FILES_A_PIECE", 4)
+    monkeypatch.setattr(intake, "ECGS_A_PIECE", 4)
+    monkeypatch.setattr(decoding, "WORTH", 4)
+    started, real = [], processes.pool
+    monkeypatch.setattr(processes, "pool", lambda n: started.append(n) or real(n))
+    folder = Workspace(tmp_path / "w").folder
+    options = ["import", str(archive), "--layout", "hospital", "--cohort", "ward", "--workspace", str(folder)]
+    assert CliRunner().invoke(app, options).exit_code == 0
+    assert started == [2] and Catalog(Workspace(folder)).counts()["ecgs"] == ECGS - 1
 
 
 @pytest.mark.slow

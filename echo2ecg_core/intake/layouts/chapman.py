@@ -6,7 +6,8 @@ Age and sex stand in the headers, where the ECG reader finds them. Each record i
 from collections.abc import Mapping
 from pathlib import Path
 
-from echo2ecg_core.intake.layouts.shared_steps import files_below, ignore_others
+from echo2ecg_core.intake.folders import files_below
+from echo2ecg_core.intake.layouts.shared_steps import ignore_others
 from echo2ecg_core.intake.mapping import Column
 from echo2ecg_core.intake.plan import Plan, PlannedEcg
 

@@ -12,10 +12,10 @@ from pathlib import Path
 
 from echo2ecg_core.errors import StoreError
 from echo2ecg_core.intake.ecg_tables import plan_ecgs
+from echo2ecg_core.intake.folders import files_below
 from echo2ecg_core.intake.headers import Header, read_header, read_headers
 from echo2ecg_core.intake.labels import Labels, plan_studies, read_labels
 from echo2ecg_core.intake.layouts.ours import ECG_FIELDS, LABEL_FIELDS, is_phantom, map_of
-from echo2ecg_core.intake.layouts.shared_steps import files_below
 from echo2ecg_core.intake.mapping import Column, guess, told_for
 from echo2ecg_core.intake.plan import Plan, PlannedClip, PlannedEcg, PlannedStudy
 from echo2ecg_core.intake.tables import TABLE_SUFFIXES, Table, read_table

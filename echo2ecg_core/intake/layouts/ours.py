@@ -11,8 +11,8 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from echo2ecg_core.intake.ecg_tables import plan_ecgs
+from echo2ecg_core.intake.folders import files_below
 from echo2ecg_core.intake.labels import plan_studies, read_labels
-from echo2ecg_core.intake.layouts.shared_steps import files_below
 from echo2ecg_core.intake.mapping import (
     FILE,
     FINDINGS,

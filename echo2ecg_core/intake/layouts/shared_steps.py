@@ -1,10 +1,9 @@
-"""What layouts share: the files below a folder, tables whose columns are known, files that are not used, splits.
+"""What layouts share: tables whose columns are known, files that are not used, splits.
 
 Values of a public data set that cannot be are left out and counted; nobody can correct them there.
 """
 
-import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 import pandas as pd
@@ -43,19 +42,6 @@ def ignore_others(plan: Plan, folder: Path, used: set[str]) -> None:
     for path in sorted(folder.iterdir()):
         if path.is_file() and path.name not in used and path.suffix.lower() in TABLE_SUFFIXES | {".gz"}:
             plan.ignored.append((path.name, f"not used of {plan.layout}"))
-
-
-def files_below(folder: Path) -> Iterator[Path]:
-    """All files in order, links followed once; none that is hidden."""
-    seen = set()
-    for place, folders, files in os.walk(folder, followlinks=True):
-        real = os.path.realpath(place)
-        if real in seen:
-            folders.clear()
-            continue
-        seen.add(real)
-        folders[:] = sorted(f for f in folders if not f.startswith("."))
-        yield from (Path(place) / name for name in sorted(files) if not name.startswith("."))
 
 
 def number(text: str) -> float | None:

@@ -8,7 +8,8 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
-from echo2ecg_core.intake.layouts.shared_steps import SPLITS, files_below, mapped
+from echo2ecg_core.intake.folders import files_below
+from echo2ecg_core.intake.layouts.shared_steps import SPLITS, mapped
 from echo2ecg_core.intake.mapping import Column
 from echo2ecg_core.intake.plan import Plan, PlannedClip, PlannedStudy
 from echo2ecg_core.intake.tables import read_table
