@@ -3,6 +3,11 @@
 Every patient depends on (seed, number) alone, so any part of a cohort can be drawn, streamed or written without the
 rest, in any order and on any number of processes, with the same bytes. Ids and dates are fictitious; no ECG file
 holds a label. How single files look stands in files.py.
+
+There are two versions, drawn by their number. Version 1 has one sharp clip of each of eight views and exact labels;
+what was measured on it can be repeated bit for bit. Version 2 has studies as laboratories record them (protocol.py,
+recording.py): 20 to 60 clips, windows of every quality, and labels of one reader. Ask both the same way:
+`for clip in study.clips: study.render(clip)`; `study.views` are the views that are there.
 """
 
 import hashlib
@@ -17,15 +22,19 @@ from pathlib import Path
 import numpy as np
 
 from echo2ecg_core import processes
+from echo2ecg_core.errors import Echo2ECGError
 from echo2ecg_core.phantom import files, hospital
 from echo2ecg_core.phantom.ecg import simulate_ecg
 from echo2ecg_core.phantom.echo import PHANTOM_VIEWS, PhantomClip, render_clip
 from echo2ecg_core.phantom.heart import Heart, at_another_visit, draw_heart
+from echo2ecg_core.phantom.protocol import StudyClip, draw_clips
+from echo2ecg_core.phantom.recording import render_study_clip
 
 ECG_RATE_HZ = 500.0
 ECG_DURATION_S = 10.0
 CORE_VIEWS = ("A4C", "A2C", "Parasternal_Long", "Parasternal_Short")
 FIRST_DAY = date(2021, 1, 4)
+VERSIONS = (1, 2)
 
 
 @dataclass(frozen=True)
@@ -58,28 +67,53 @@ class PhantomStudy:
         study_id: E.g. "P00001-S1". patient_id: Whose.
         date: When.
         heart: The heart on that day.
-        views: Which of `PHANTOM_VIEWS` were recorded.
+        clips: What was recorded, in order; render each with `render`.
         seed: Of probe, machine and observer.
         observer_noise: Whether `labels` carry inter-observer noise.
+        version: Of the phantom.
     """
 
     study_id: str
     patient_id: str
     date: date
     heart: Heart
-    views: tuple[str, ...]
+    clips: tuple[StudyClip, ...]
     seed: tuple[int, ...]
     observer_noise: bool = False
+    version: int = 1
+
+    @property
+    def views(self) -> tuple[str, ...]:
+        """The views of the clips, each once, in the order of the first clip of each."""
+        return tuple(dict.fromkeys(clip.view for clip in self.clips))
 
     def labels(self) -> dict[str, float]:
         """What the echo laboratory writes down, by phenotype field name."""
-        return self.heart.labels(np.random.default_rng([*self.seed, 99]) if self.observer_noise else None)
+        observer = np.random.default_rng([*self.seed, 99]) if self.observer_noise else None
+        return self.heart.labels(observer, self.version)
 
-    def render(self, view: str, every: int = 1, n_frames: int = 32) -> PhantomClip:
-        """The clip of one view, rendered afresh and always the same; `every=2` gives its even frames."""
-        return render_clip(
-            self.heart, view, np.random.default_rng([*self.seed, PHANTOM_VIEWS.index(view)]), n_frames, every
-        )
+    def render(self, clip: StudyClip | str, every: int = 1, n_frames: int = 32, size: int = 224) -> PhantomClip:
+        """One clip, rendered afresh and always the same.
+
+        Args:
+            clip: One of `clips`, or a view: its first clip.
+            every: 2 gives the even frames.
+            n_frames: Frames of the whole clip.
+            size: Height and width in pixels; 112 takes a third of the time.
+
+        Raises:
+            KeyError: The study has no clip of this view.
+        """
+        if isinstance(clip, str):
+            of_view = [each for each in self.clips if each.view == clip]
+            if not of_view:
+                raise KeyError(f"The study {self.study_id} has no clip of the view {clip}; it has {self.views}.")
+            clip = of_view[0]
+        if self.version == 1:
+            rng = np.random.default_rng([*self.seed, PHANTOM_VIEWS.index(clip.view)])
+            return render_clip(self.heart, clip.view, rng, n_frames, every, size)
+        rng = np.random.default_rng([*self.seed, 3, clip.number])
+        return render_study_clip(self.heart, clip, rng, n_frames, every, size)
 
 
 @dataclass(frozen=True)
@@ -99,11 +133,21 @@ class PhantomCohort:
     Args:
         n_patients: How many patients there are.
         seed: Of the whole cohort; patient i of two cohorts with one seed is the same whatever their sizes.
-        observer_noise: Give labels inter-observer noise.
+        observer_noise: Give labels inter-observer noise; None: in version 2, not in version 1.
+        version: Of the phantom, one of `VERSIONS`.
+
+    Raises:
+        Echo2ECGError: There is no such version.
     """
 
-    def __init__(self, n_patients: int, seed: int, observer_noise: bool = False):
-        self.n_patients, self.seed, self.observer_noise = n_patients, seed, observer_noise
+    def __init__(self, n_patients: int, seed: int, observer_noise: bool | None = None, version: int = 1):
+        if version not in VERSIONS:
+            raise Echo2ECGError(
+                f"There is no version {version} of the phantom; there are {', '.join(map(str, VERSIONS))}.",
+                "Choose one of these.",
+            )
+        self.n_patients, self.seed, self.version = n_patients, seed, version
+        self.observer_noise = version > 1 if observer_noise is None else observer_noise
 
     def __len__(self) -> int:
         return self.n_patients
@@ -119,7 +163,7 @@ class PhantomCohort:
             raise IndexError(f"The cohort has patients 0 to {self.n_patients - 1}; there is no patient {i}.")
         rng = np.random.default_rng([self.seed, i])
         heart = draw_heart(rng)
-        studies = _draw_studies(rng, heart, i, self.seed, self.observer_noise)
+        studies = _draw_studies(rng, heart, i, self)
         return PhantomPatient(_patient_id(i), self.split_of(i), heart, studies, _draw_ecgs(rng, studies, i, self.seed))
 
 
@@ -127,11 +171,8 @@ def _patient_id(i: int) -> str:
     return f"P{i + 1:05d}"
 
 
-def _draw_studies(rng: np.random.Generator, heart: Heart, i: int, seed: int, noise: bool) -> tuple[PhantomStudy, ...]:
-    """One study, or for three patients in ten a second one one month to one and a half years later.
-
-    The core views are always there, each other one in three of four studies; a study has at least five.
-    """
+def _draw_studies(rng: np.random.Generator, heart: Heart, i: int, cohort: PhantomCohort) -> tuple[PhantomStudy, ...]:
+    """One study, or for three patients in ten a second one one month to one and a half years later."""
     day, studies = FIRST_DAY + timedelta(days=int(rng.integers(0, 1400))), []
     for number in range(2 if rng.random() < 0.3 else 1):
         if number:
@@ -140,15 +181,27 @@ def _draw_studies(rng: np.random.Generator, heart: Heart, i: int, seed: int, noi
                 day + timedelta(days=days),
                 at_another_visit(replace(heart, age_years=heart.age_years + days / 365.25), rng),
             )
-        optional = [view for view in PHANTOM_VIEWS if view not in CORE_VIEWS]
-        taken = [view for view in optional if rng.random() < 0.75] or [optional[int(rng.integers(len(optional)))]]
-        views = tuple(view for view in PHANTOM_VIEWS if view in CORE_VIEWS or view in taken)
+        seed, patient_id = (cohort.seed, i, 1, number), _patient_id(i)
+        views = _draw_views(rng)  # by version 2 as well: one draw of hearts and visits for both
+        clips = _a_clip_a_view(views) if cohort.version == 1 else draw_clips(heart, np.random.default_rng([*seed, 5]))
+        study_id = f"{patient_id}-S{number + 1}"
         studies.append(
-            PhantomStudy(
-                f"{_patient_id(i)}-S{number + 1}", _patient_id(i), day, heart, views, (seed, i, 1, number), noise
-            )
+            PhantomStudy(study_id, patient_id, day, heart, clips, seed, cohort.observer_noise, cohort.version)
         )
     return tuple(studies)
+
+
+def _draw_views(rng: np.random.Generator) -> tuple[str, ...]:
+    """Version 1: the core views are always there, each other one in three of four studies; at least five."""
+    optional = [view for view in PHANTOM_VIEWS if view not in CORE_VIEWS]
+    taken = [view for view in optional if rng.random() < 0.75] or [optional[int(rng.integers(len(optional)))]]
+    return tuple(view for view in PHANTOM_VIEWS if view in CORE_VIEWS or view in taken)
+
+
+def _a_clip_a_view(views: tuple[str, ...]) -> tuple[StudyClip, ...]:
+    return tuple(
+        StudyClip(n, view, "colour" if "Doppler" in view else "grey", 1.0, view) for n, view in enumerate(views, 1)
+    )
 
 
 def _draw_ecgs(
@@ -181,14 +234,14 @@ def write_ecg(ecg: PhantomEcg, folder: Path) -> Path:
 def write_cohort(
     out: Path, n_patients: int, seed: int, format: str = "mp4", ecg_only: bool = False, jobs: int = 1,
     progress: Callable[[int, int, str], None] | None = None, patients: Sequence[int] | None = None,
-    observer_noise: bool = False,
+    observer_noise: bool | None = None, version: int = 1,
 ) -> Path:  # fmt: skip
     """A cohort as files: manifest, ECGs of everybody, tables, then echo clips. What is there already is kept.
 
     Args:
         out: Folder; holds `ecg/PATIENT/`, `echo/PATIENT/STUDY/`, `labels.csv`, `ecgs.csv`, `latents.csv`,
             `manifest.json`.
-        n_patients, seed, observer_noise: Of the cohort.
+        n_patients, seed, observer_noise, version: Of the cohort.
         format: "mp4" or "dicom", of the clips; "hospital": everything as a hospital exports it (hospital.py), in other
             folders than these.
         ecg_only: Leave the clips out.
@@ -200,14 +253,13 @@ def write_cohort(
         `out`.
 
     Raises:
-        Echo2ECGError: The format is unknown, or the folder holds another cohort.
+        Echo2ECGError: The format or the version is unknown, or the folder holds another cohort.
     """
     out = Path(out)
-    cohort = PhantomCohort(n_patients, seed, observer_noise)
+    cohort = PhantomCohort(n_patients, seed, observer_noise, version)
     chosen = list(range(n_patients)) if patients is None else sorted(patients)
-    files.claim_folder(
-        out, {"n_patients": n_patients, "seed": seed, "format": format, "observer_noise": observer_noise}
-    )
+    facts = {"n_patients": n_patients, "seed": seed, "format": format, "observer_noise": cohort.observer_noise}
+    files.claim_folder(out, facts | ({"version": version} if version > 1 else {}))
     drawn = [cohort.patient(i) for i in chosen]
     writer = hospital if format == "hospital" else files
     tasks = [partial(writer.write_patient_ecgs, out, cohort, i) for i in chosen]

@@ -50,8 +50,13 @@ def draw_r_waves(heart: Heart, rng: np.random.Generator, first_s: float = 0.0) -
     return times - times[1] + first_s
 
 
-def cycle_states(heart: Heart, times_s: np.ndarray, r_waves_s: np.ndarray) -> CycleStates:
-    """Contraction, filling and valves at `times_s` (t,) for beats at `r_waves_s` (must bracket the times)."""
+def cycle_states(
+    heart: Heart, times_s: np.ndarray, r_waves_s: np.ndarray, strength: np.ndarray | None = None
+) -> CycleStates:
+    """Contraction, filling and valves at `times_s` (t,) for beats at `r_waves_s` (must bracket the times).
+
+    `strength` is the stroke volume of each beat over the mean; None: version 1's, the same in sinus rhythm.
+    """
     beat = np.clip(np.searchsorted(r_waves_s, times_s, side="right") - 1, 0, len(r_waves_s) - 2)
     rr = (r_waves_s[1:] - r_waves_s[:-1])[beat]
     tau = times_s - r_waves_s[beat]
@@ -70,8 +75,8 @@ def cycle_states(heart: Heart, times_s: np.ndarray, r_waves_s: np.ndarray) -> Cy
     atrial = _ramp(tau, kick, rr - 0.015) if kick_share else _ramp(tau, early_end, rr - 0.015)
     refilled = early_share * early + 0.06 * plateau + kick_share * atrial
     emptied = _ramp(tau, onset, end_systole, skew=0.85)
-    strength = _beat_strength(heart, r_waves_s)[beat]
-    contraction = strength * emptied * (1 - np.clip(refilled / (early_share + 0.06 + kick_share), 0, 1))
+    of_beats = _beat_strength(heart, r_waves_s) if strength is None else strength
+    contraction = of_beats[beat] * emptied * (1 - np.clip(refilled / (early_share + 0.06 + kick_share), 0, 1))
 
     rising = _ramp(tau, np.zeros_like(tau), mitral_opens)
     booster = 0.4 if kick_share else 0.1
@@ -101,6 +106,20 @@ def _beat_strength(heart: Heart, r_waves_s: np.ndarray) -> np.ndarray:
     if heart.rhythm == "af":
         strength[2:] = np.clip(1 + 0.3 * (rr[1:-1] / rr.mean() - 1), 0.85, 1.12)
     return strength
+
+
+def uneven_beats(heart: Heart, r_waves_s: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Version 2: stroke volume of each beat over the mean, varying by 5 % in sinus rhythm; in AF it also follows the
+    pause before, by half of it.
+
+    Five per cent is the size of the respiratory swing of the left ventricular stroke volume in health; in AF single
+    beats differ so much that five or more are averaged (ASE/EACVI 2015).
+    """
+    rr = np.diff(r_waves_s)
+    strength = 1 + rng.normal(0, 0.05, len(rr))
+    if heart.rhythm == "af":
+        strength[1:] += 0.5 * (rr[:-1] / rr.mean() - 1)
+    return np.clip(strength, 0.6, 1.12)
 
 
 def _ramp(t: np.ndarray, start: np.ndarray, end: np.ndarray, skew: float = 1.0) -> np.ndarray:

@@ -64,7 +64,7 @@ def encode_dicom(
     frames, offset = _with_banner(clip.frames, patient) if burnt_in else (clip.frames, (0, 0))
     ds = Dataset()
     ds.SpecificCharacterSet = "ISO_IR 192"
-    ds.SOPClassUID, ds.SOPInstanceUID = UltrasoundMultiFrameImageStorage, _uid(study_id, clip.view)
+    ds.SOPClassUID, ds.SOPInstanceUID = UltrasoundMultiFrameImageStorage, _uid(study_id, clip.name or clip.view)
     ds.StudyInstanceUID, ds.SeriesInstanceUID = _uid(study_id), _uid(study_id, "series")
     ds.Modality, ds.Manufacturer, ds.ManufacturerModelName = "US", PHANTOM_MANUFACTURER, "Simulated heart"
     ds.ImageType = ["DERIVED", "SECONDARY", "CARDIAC"]

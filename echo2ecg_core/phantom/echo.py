@@ -53,6 +53,7 @@ class PhantomClip:
         epicardium: (t, k, 2) outer surface of the LV wall in pixels, point by point beside `contours`.
         foreshortened: True when the cut misses the apex on purpose; volumes are then too small.
         sector: Probe position (x, y), radius in pixels, half angle in radians.
+        name: Within its study; empty for a clip that was rendered without one.
     """
 
     frames: np.ndarray
@@ -66,6 +67,7 @@ class PhantomClip:
     epicardium: np.ndarray
     foreshortened: bool
     sector: tuple[float, float, float, float]
+    name: str = ""
 
     def to_clip(self) -> EchoClip:
         """The clip as the rest of the product knows it: a synthetic clip with a known view."""
@@ -73,7 +75,7 @@ class PhantomClip:
             self.frames,
             self.fps,
             "phantom",
-            f"phantom {self.view}",
+            f"phantom {self.name or self.view}",
             self.view,
             1.0,
             self.spacing_mm,
@@ -100,7 +102,7 @@ def render_clip(
     Returns:
         The rendered frames with everything that is known about them.
     """
-    fps, first_r_s = _draw_timing(heart, rng, n_frames)
+    fps, first_r_s = draw_timing(heart, rng, n_frames)
     r_waves_s = draw_r_waves(heart, rng, first_r_s)
     times_s = np.arange(n_frames) / fps
     states = cycle_states(heart, times_s, r_waves_s)
@@ -110,8 +112,8 @@ def render_clip(
     machine = machines.draw_machine(rng, size, depth_mm(whole, rng))
     scene, times_s, duration_s = whole.frames(every), times_s[::every], n_frames / fps
     frames = render_scene(scene, machine, rng, n_frames, every, boxed)
-    _burn_in(frames, machine, heart, times_s, duration_s, r_waves_s)
-    ed_frame, es_frame = _key_frames(states.contraction[::every], times_s, r_waves_s)
+    burn_in(frames, machine, heart, times_s, duration_s, r_waves_s)
+    ed_frame, es_frame = key_frames(states.contraction[::every], times_s, r_waves_s)
     inside = (r_waves_s >= 0) & (r_waves_s < duration_s)
     top = machine.to_pixels(np.zeros(2))
     return PhantomClip(
@@ -129,7 +131,7 @@ def render_clip(
     )
 
 
-def _draw_timing(heart: Heart, rng: np.random.Generator, n_frames: int) -> tuple[float, float]:
+def draw_timing(heart: Heart, rng: np.random.Generator, n_frames: int) -> tuple[float, float]:
     """Frame rate (30 to 60 /s, low enough for one beat in the clip) and time of the first R wave in the clip."""
     rr_s = 60 / heart.heart_rate_bpm
     fastest = float(np.clip(0.97 * n_frames / rr_s, 30.5, 60))
@@ -139,9 +141,7 @@ def _draw_timing(heart: Heart, rng: np.random.Generator, n_frames: int) -> tuple
     return fps, float(anywhere if covers_beat and rng.random() < 0.4 else triggered)
 
 
-def _burn_in(
-    frames: np.ndarray, machine: machines.Machine, heart: Heart, times_s, duration_s: float, r_waves_s
-) -> None:
+def burn_in(frames: np.ndarray, machine: machines.Machine, heart: Heart, times_s, duration_s: float, r_waves_s) -> None:
     """Put scale, label and ECG strip on all frames, and the strip's marker where each frame stands."""
     trace_s = np.linspace(0, duration_s, 2 * machine.size)
     has_p = heart.rhythm != "af"
@@ -154,7 +154,7 @@ def _burn_in(
         frame[strip_top : machine.size - 1, at] = (230, 200, 80)
 
 
-def _key_frames(contraction: np.ndarray, times_s: np.ndarray, r_waves_s: np.ndarray) -> tuple[int, int]:
+def key_frames(contraction: np.ndarray, times_s: np.ndarray, r_waves_s: np.ndarray) -> tuple[int, int]:
     """Rendered frames at end-diastole and end-systole of the first average beat that shows them."""
     average = np.flatnonzero(times_s < r_waves_s[2])
     es_frame = int(average[np.argmax(contraction[average])])

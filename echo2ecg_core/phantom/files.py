@@ -66,27 +66,27 @@ def write_study(out: Path, cohort, i: int, number: int, format: str) -> str:
     suffix, encode = CLIP_WRITERS[format]
     folder = out / "echo" / study.patient_id / study.study_id
     folder.mkdir(parents=True, exist_ok=True)
-    for view in study.views:
-        path = folder / f"{view}{suffix}"
+    for clip in study.clips:
+        path = folder / f"{clip.name}{suffix}"
         if not path.exists():
-            write_whole(path, encode(study, view))
+            write_whole(path, encode(study, clip))
     return study.study_id
 
 
-def _mp4(study, view: str) -> bytes:
+def _mp4(study, clip) -> bytes:
     """An MP4 that does not tell its view, like one from a hospital: the classifier has to name it."""
     from echo2ecg_core.echo.video import encode_mp4
 
-    return encode_mp4(replace(study.render(view).to_clip(), view=None, view_confidence=None))
+    return encode_mp4(replace(study.render(clip).to_clip(), view=None, view_confidence=None))
 
 
-def _dicom(study, view: str) -> bytes:
+def _dicom(study, clip) -> bytes:
     """A DICOM file; every fourth study comes from a machine that burns the (fictitious) patient into the picture."""
     from echo2ecg_core.phantom.dicom import FictitiousPatient, encode_dicom
 
     patient = FictitiousPatient.of(study.patient_id, study.heart.sex, study.heart.age_years, study.date)
     burnt_in = np.random.default_rng([*study.seed, 98]).random() < 0.25
-    return encode_dicom(study.render(view), patient, study.study_id, study.date, burnt_in)
+    return encode_dicom(study.render(clip), patient, study.study_id, study.date, burnt_in)
 
 
 CLIP_WRITERS = {"mp4": (".mp4", _mp4), "dicom": (".dcm", _dicom)}
@@ -95,6 +95,8 @@ FORMATS = (*CLIP_WRITERS, "hospital")  # the last one is written by hospital.py
 
 def claim_folder(out: Path, facts: dict) -> None:
     """Makes the folder and its manifest, or checks that the folder belongs to the same cohort.
+
+    A manifest without "version" is of version 1.
 
     Raises:
         Echo2ECGError: Another cohort lives there, or the format of its clips is unknown.
@@ -111,7 +113,8 @@ def claim_folder(out: Path, facts: dict) -> None:
             found = json.loads(path.read_text())
         except ValueError:
             found = {}
-        differing = [key for key, value in manifest.items() if not isinstance(found, dict) or found.get(key) != value]
+        found = {"version": 1, **found} if isinstance(found, dict) else {}
+        differing = [key for key, value in {"version": 1, **manifest}.items() if found.get(key) != value]
         if differing:
             raise Echo2ECGError(
                 f"The folder {out.name} holds another cohort: its {', '.join(differing)} differ from what was asked "

@@ -32,8 +32,8 @@ class Heart:
         as_grade, ar_grade, mr_grade, tr_grade: 0 none, 1 mild, 2 moderate, 3 severe.
         rhythm: "sinus" or "af". conduction: "normal", "lbbb" or "rbbb". heart_rate_bpm: Mean ventricular rate.
         pr_ms: PR interval that sinus rhythm has (meaningless in AF). qrs_ms: QRS duration.
-        body_seed: Seed of what belongs to the person but to no echo: torso, position of the heart, cell
-            electrophysiology.
+        body_seed: Seed of what belongs to the person but to no label: torso, position of the heart, cell
+            electrophysiology; in version 2 also the echo windows and how unevenly the ventricle contracts.
     """
 
     sex: str
@@ -124,16 +124,17 @@ class Heart:
             anatomy.wall_motion_scores(self.wall_motion), self.rhythm, self.conduction, self.first_degree_block
         )
 
-    def labels(self, rng: np.random.Generator | None = None) -> dict[str, float]:
+    def labels(self, rng: np.random.Generator | None = None, version: int = 1) -> dict[str, float]:
         """What the echo laboratory writes down, by phenotype field name.
 
         Args:
-            rng: Adds inter-observer noise (`anatomy.OBSERVER_SD`) when given; volumes and LVEF stay consistent.
+            rng: Adds inter-observer noise when given; volumes and LVEF stay consistent.
+            version: Of the phantom: 1 (`anatomy.OBSERVER_SD`) or 2 (`anatomy.OBSERVER_SD_2`, wider).
 
         Returns:
             Unrounded values in the units of the fields.
         """
-        return anatomy.observed(self, rng)
+        return anatomy.observed(self, rng, version)
 
 
 def draw_heart(rng: np.random.Generator) -> Heart:

@@ -81,10 +81,10 @@ def write_study(out: Path, cohort, i: int, number: int, format: str) -> str:
     folder = out / "echo" / study.date.isoformat() / study.study_id
     folder.mkdir(parents=True, exist_ok=True)
     person = FictitiousPatient.of(study.patient_id, study.heart.sex, study.heart.age_years, study.date)
-    for n, view in enumerate(study.views, 1):
-        path = folder / f"IM{n:04d}"
+    for clip in study.clips:
+        path = folder / f"IM{clip.number:04d}"
         if not path.exists():
-            write_whole(path, encode_dicom(study.render(view), person, study.study_id, study.date))
+            write_whole(path, encode_dicom(study.render(clip), person, study.study_id, study.date))
     return study.study_id
 
 

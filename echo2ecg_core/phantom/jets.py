@@ -80,6 +80,37 @@ def long_axis(
     return flows
 
 
+def five_chamber(heart: Heart, lv: LeftVentricle, endo: np.ndarray, aorta, states: CycleStates) -> list[Jet]:
+    """Flows of the outflow tract in the five-chamber plane; chambers are LV, aorta, ...; aorta: its sides (t, n, 2)."""
+    left, right = aorta
+    valve, root_width = (left[:, 1] + right[:, 1]) / 2, np.linalg.norm(right[:, 1] - left[:, 1], axis=1)[0]
+    downstream = unit((left[:, 10] + right[:, 10]) / 2 - valve)
+    return _aortic(heart, valve, downstream, root_width, states)
+
+
+def aortic_short_axis(heart: Heart, atrium: np.ndarray, states: CycleStates) -> list[Jet]:
+    """The tricuspid leak of the short axis at the aortic valve; chamber 2 is the right atrium, centre atrium (t, 2)."""
+    start = atrium + np.array([-4.0, -0.9 * np.sqrt(100 * heart.ra_area / np.pi)])
+    direction = np.broadcast_to(unit(np.array([0.15, 1.0])), atrium.shape)
+    through = Jet(start, direction, 20.0, 14.0, states.filling, 0.7, False, 1)
+    return [through, *_leak(start, direction, heart.tr_grade, 100 * heart.ra_area, states.systole, inside=2)]
+
+
+def _aortic(heart: Heart, valve: np.ndarray, downstream: np.ndarray, width: float, states: CycleStates) -> list[Jet]:
+    """Flow through the aortic valve and back; chambers 0 and 1 are ventricle and aorta."""
+    narrow = heart.as_grade >= 2
+    flows = [
+        Jet(valve - 30 * downstream, downstream, 32.0, 0.85 * width, states.ejecting, 1.1, False, 0),
+        Jet(valve, downstream, 46.0, (0.5 if narrow else 0.85) * width, states.ejecting, 3.0 if narrow else 1.2,
+            narrow, 1),
+    ]  # fmt: skip
+    if heart.ar_grade:
+        share = AORTIC_WIDTH_SHARE[heart.ar_grade]
+        diastole = np.clip(1 - 1.2 * states.systole - states.ejecting, 0, 1)
+        flows.append(Jet(valve, -downstream, 16 + 34 * share, share * width + 3, diastole, 3.5, True, 0))
+    return flows
+
+
 def _orifice(one: np.ndarray, other: np.ndarray) -> tuple[np.ndarray, np.ndarray, float]:
     """Middle (t, 2) of an annulus between hinges (t, 2), unit direction towards the apex (up), width at rest in mm."""
     across = unit(other - one)

@@ -4,7 +4,7 @@ Settings are drawn per clip, as if several makers' machines and several sonograp
 is plain numpy and Pillow; what runs per frame is in speckle.py.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -27,6 +27,7 @@ class Machine:
         lateral, axial: Point spread function across beams and along depth, unit energy.
         gain, haze, background: (b, r) amplitude factors.
         noise: (r,) amplitude of the receiver's noise.
+        enlarged: How much larger than life the scene was made (zoom); lengths on the screen are this much shorter.
     """
 
     half_angle: float
@@ -41,6 +42,7 @@ class Machine:
     haze: np.ndarray
     background: np.ndarray
     noise: np.ndarray
+    enlarged: float = 1.0
 
     @property
     def radius_px(self) -> float:
@@ -48,8 +50,14 @@ class Machine:
         return self.size * (1 - STRIP_SHARE) - TOP_PX - 2
 
     @property
-    def spacing_mm(self) -> float:
+    def scene_spacing_mm(self) -> float:
+        """Size of a pixel in the millimetres of the scene."""
         return self.depth_mm / self.radius_px
+
+    @property
+    def spacing_mm(self) -> float:
+        """Size of a pixel in the heart."""
+        return self.scene_spacing_mm / self.enlarged
 
     @property
     def depths_mm(self) -> np.ndarray:
@@ -62,7 +70,7 @@ class Machine:
 
     def to_pixels(self, points_mm: np.ndarray) -> np.ndarray:
         """Screen coordinates (..., 2), x and y in pixels, of points in mm below the probe."""
-        return points_mm / self.spacing_mm + np.array([(self.size - 1) / 2, TOP_PX])
+        return points_mm / self.scene_spacing_mm + np.array([(self.size - 1) / 2, TOP_PX])
 
 
 def draw_machine(rng: np.random.Generator, size: int, depth_mm: float) -> Machine:
@@ -93,6 +101,39 @@ def draw_machine(rng: np.random.Generator, size: int, depth_mm: float) -> Machin
         background=background.astype(np.float32),
         noise=(rng.uniform(0.012, 0.03) * (0.4 + depth[0] ** 2)).astype(np.float32),
     )
+
+
+def through_window(machine: Machine, quality: float, rng: np.random.Generator, in_colour: bool) -> Machine:
+    """Version 2: the same machine behind a window of this quality, 0 ... 1, with the gain a sonographer left it at.
+
+    The worse the window, the more the depth is dimmed, the more reverberation lies over the near and middle field, the
+    more sectors lungs and ribs cast into shadow (walls drop out), the more noise, the wider the beam. In colour the
+    tissue is shown darker, so that the flow stands out.
+    """
+    worse = 1.0 - quality
+    n_beams, n_depths = machine.gain.shape
+    angle, depth = np.linspace(-1, 1, n_beams)[:, None], np.linspace(0, 1, n_depths)[None]
+    loss_db = DIMMED_DB * worse**1.5 * rng.uniform(0.6, 1.4) * depth**1.2 + 4.0 * in_colour
+    for _ in range(rng.poisson(SHADOWS * worse)):
+        at = float(np.clip(rng.normal(0, 0.65), -1, 1))
+        reach = np.exp(-0.5 * ((angle - at) / rng.uniform(0.08, 0.25)) ** 2)
+        start = rng.uniform(0.0, 0.45)
+        loss_db = loss_db + rng.uniform(8, 26) * worse**0.5 * reach * np.clip((depth - start) / 0.12, 0, 1)
+    side = rng.choice((-1, 1))  # a rib or the lung at one edge
+    loss_db = loss_db + 30 * worse**2 * np.clip(side * angle - rng.uniform(0.35, 1.0), 0, 1)
+    clutter = HAZE * worse**1.5 * rng.uniform(0.3, 1.7) * _smooth_field(rng, n_beams, n_depths, 0.8)
+    return replace(
+        machine,
+        gain=(machine.gain * 10 ** (-loss_db / 20)).astype(np.float32),
+        haze=(machine.haze + clutter * np.exp(-rng.uniform(0.8, 3.0) * depth)).astype(np.float32),
+        noise=machine.noise * np.float32(1 + 3 * worse**2),
+        floor_db=machine.floor_db - float(rng.normal(0, 2.5)) + 0.35 * DIMMED_DB * worse**1.5 * rng.uniform(-1, 0.4),
+        lateral=_spread(rng.uniform(0.9, 1.35) * (1 + 0.7 * worse) * n_beams / 124, 3),
+    )
+
+
+# Of the worst window: loss at the lower edge in dB, number of shadows, reverberation over heart muscle.
+DIMMED_DB, SHADOWS, HAZE = 26.0, 4.0, 0.55
 
 
 def _smooth_field(rng: np.random.Generator, n_beams: int, n_depths: int, contrast: float) -> np.ndarray:
@@ -127,8 +168,8 @@ def scan_table(machine: Machine) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """
     n_beams, n_depths = machine.gain.shape
     y, x = np.mgrid[: machine.size, : machine.size]
-    x_mm = (x - (machine.size - 1) / 2) * machine.spacing_mm
-    y_mm = (y - TOP_PX) * machine.spacing_mm
+    x_mm = (x - (machine.size - 1) / 2) * machine.scene_spacing_mm
+    y_mm = (y - TOP_PX) * machine.scene_spacing_mm
     radius, angle = np.hypot(x_mm, y_mm), np.arctan2(x_mm, y_mm)
     b = (angle / machine.half_angle + 1) / 2 * (n_beams - 1)
     r = (radius - 2.0) / (machine.depth_mm - 2.0) * (n_depths - 1)
@@ -160,11 +201,12 @@ def overlay(machine: Machine, ecg_trace: np.ndarray) -> tuple[np.ndarray, np.nda
     draw = ImageDraw.Draw(picture)
     font = ImageFont.load_default(max(8, round(size * 0.042)))
     draw_mark(picture)
-    for cm in range(int(machine.depth_mm // 10) + 1):
+    shown_mm = machine.depth_mm / machine.enlarged
+    for cm in range(int(shown_mm // 10) + 1):
         y = round(TOP_PX + 10 * cm / machine.spacing_mm)
         draw.line((size - (7 if cm % 5 == 0 else 4), y, size - 2, y), fill=(190, 190, 190))
     bottom = TOP_PX + machine.radius_px
-    draw.text((size - 3, bottom - 2), f"{machine.depth_mm / 10:.0f} cm", fill=COLOUR, font=font, anchor="rs")
+    draw.text((size - 3, bottom - 2), f"{shown_mm / 10:.0f} cm", fill=COLOUR, font=font, anchor="rs")
     trace_x, trace_y = strip_position(machine, np.linspace(0, 1, len(ecg_trace)), ecg_trace)
     draw.line(list(zip(trace_x.tolist(), trace_y.tolist(), strict=True)), fill=(60, 190, 90))
     flat = np.asarray(picture).reshape(-1, 3)

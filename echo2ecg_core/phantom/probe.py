@@ -40,6 +40,42 @@ def hold_probe(
     return _turned_to(replace(scene, liver=True), 62 + tilt, 0.55 * length, np.array([12.0, depth]) + wander), False
 
 
+def hold_in_window(
+    scene: Scene, place: str, heart: Heart, rng: np.random.Generator, times_s: np.ndarray, quality: float
+) -> Scene:
+    """Version 2: the scene as seen from a window, the further off the worse the window; times_s holds the rest row.
+
+    Args:
+        place: "A4C", "A2C", "A3C", "A5C", "rv_focused", "Parasternal_Long", "Parasternal_Short", "aortic", "Subcostal",
+            "cava" or "arch".
+    """
+    worse = 1.0 - quality
+    tilt, shift = rng.normal(0, 4 + 6 * worse), rng.normal(0, 3 + 5 * worse, 2)
+    breath, size, rate = rng.uniform(0, 2 * np.pi), rng.gamma(2.0, 0.5 + 0.8 * worse), rng.uniform(1.2, 2.2)
+    drift = size * np.stack([0.5 * np.sin(rate * times_s + breath), np.sin(rate * times_s + breath + 1)], axis=1)
+    wander = np.concatenate([[[0.0, 0.0]], drift[1:]]) + shift
+    chest = 8.0 * (heart.bsa_m2 - 1.87)  # a larger body keeps the heart further away
+    walls, length = 7.2 * (heart.ivsd + heart.lvpwd) / 2, 10 * heart.lv_length_d
+    apex_y = float(scene.endocardium[0, scene.endocardium.shape[1] // 2, 1])
+    apical = {"A4C": (-5, 7), "A2C": (-2, -1), "A3C": (2, -2), "A5C": (-3, 6), "rv_focused": (-12, 24)}
+    if place in apical:
+        angle, x = apical[place]
+        return scene.moved(angle + tilt, np.array([x, 14.0 + walls + 0.5 * chest - apex_y]) + wander)
+    if place == "Parasternal_Short":
+        return scene.moved(tilt, np.array([9.0, 40 + chest + 10 * heart.ivsd + 5 * heart.lvidd]) + wander)
+    if place == "aortic":
+        return scene.moved(tilt, np.array([4.0, 48 + chest]) + wander)
+    if place == "arch":
+        return scene.moved(tilt, np.array([4.0, 22 + 0.5 * chest]) + wander)
+    if place == "Parasternal_Long":
+        depth = 38 + chest + 10 * heart.ivsd + 5 * heart.lvidd
+        return _turned_to(scene, -80 + tilt, 0.75 * length, np.array([-10.0, depth]) + wander)
+    if place == "cava":
+        return scene.moved(-4 + tilt, np.array([10.0, 72 + chest]) + wander)
+    depth = 84 + chest + 5 * heart.lvidd
+    return _turned_to(replace(scene, liver=True), 62 + tilt, 0.55 * length, np.array([12.0, depth]) + wander)
+
+
 def _turned_to(scene: Scene, angle_deg: float, height: float, target: np.ndarray) -> Scene:
     """The scene turned clockwise, with the point of its long axis `height` mm below the apex on target (t, 2)."""
     a = np.radians(angle_deg)

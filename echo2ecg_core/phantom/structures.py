@@ -105,6 +105,12 @@ class Scene:
         """The scene with its long axis shortened to `share`, as when the cut misses the apex."""
         return self._mapped(np.diag([1.0, share]), np.zeros((1, 1, 2)))
 
+    def enlarged(self, factor: float, offset: np.ndarray) -> "Scene":
+        """The scene `factor` times as large and then shifted by offset (2,) mm."""
+        scene = self._mapped(factor * np.eye(2), offset)
+        scene.jets = [replace(j, length=factor * j.length, width=factor * j.width) for j in scene.jets]
+        return scene
+
     def _mapped(self, matrix: np.ndarray, shift: np.ndarray) -> "Scene":
         """All points times matrix (2, 2) plus shift (t or 1, 1, 2)."""
 

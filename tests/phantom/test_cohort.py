@@ -3,6 +3,7 @@
 import csv
 import hashlib
 import json
+import platform
 from pathlib import Path
 
 import numpy as np
@@ -39,6 +40,31 @@ def test_a_patient_depends_on_seed_and_number_alone():
     assert PhantomCohort(10, 3).patient(7) != PhantomCohort(10, 4).patient(7)
     with pytest.raises(IndexError, match="0 to 9"):
         PhantomCohort(10, 3).patient(10)
+
+
+VERSION_1_TABLES = "920cd16a2e19c2f1f2140f6ef2a452402e0cc640dda18777c8341d3815ca0bc9"
+VERSION_1_CLIPS = "6d1fac23ca13e249c175621665a77b97af8337855c2478f761fc49eff869cf7e"
+
+
+def test_version_1_is_drawn_as_it_always_was():
+    tables, cohort = hashlib.sha256(), PhantomCohort(40, 11, observer_noise=True)
+    patients = [cohort.patient(i) for i in range(40)]
+    for study in (study for patient in patients for study in patient.studies):
+        labels = sorted(study.labels().items())
+        tables.update(repr((study.study_id, str(study.date), study.views, study.seed, labels)).encode())
+    tables.update(repr([(e.ecg_id, str(e.time), e.seed) for patient in patients for e in patient.ecgs]).encode())
+    assert tables.hexdigest() == VERSION_1_TABLES
+
+
+@pytest.mark.skipif(platform.machine() != "x86_64", reason="other processors round the last bit differently")
+def test_version_1_clips_are_the_same_bit_for_bit():
+    pixels, study = hashlib.sha256(), PhantomCohort(40, 11).patient(0).studies[0]
+    assert len(study.clips) == len(PHANTOM_VIEWS) and [clip.view for clip in study.clips] == list(study.views)
+    for each in study.clips:
+        clip = study.render(each, n_frames=3)
+        pixels.update(clip.frames.tobytes() + clip.contours.tobytes())
+        pixels.update(repr((clip.fps, clip.r_wave_times_s, clip.spacing_mm, clip.sector)).encode())
+    assert pixels.hexdigest() == VERSION_1_CLIPS
 
 
 def test_splits_are_seventy_fifteen_fifteen_and_known_without_drawing(patients):
@@ -150,6 +176,16 @@ def test_a_stopped_run_goes_on_and_keeps_what_is_there(tmp_path):
     assert told[-1][:2] == (6, 6) and not list(folder.rglob(".writing-*"))
     write_cohort(tmp_path / "straight", 6, 5, ecg_only=True)
     assert fingerprint(folder) == fingerprint(tmp_path / "straight")
+
+
+def test_a_folder_of_one_version_is_not_taken_for_the_other(tmp_path):
+    write_cohort(tmp_path / "one", 2, 5, ecg_only=True, observer_noise=True)
+    write_cohort(tmp_path / "two", 2, 5, ecg_only=True, version=2)
+    manifests = [json.loads((tmp_path / name / "manifest.json").read_text()) for name in ("one", "two")]
+    assert [manifest.get("version", 1) for manifest in manifests] == [1, 2]
+    for name, version in (("one", 2), ("two", 1)):
+        with pytest.raises(Echo2ECGError, match="holds another cohort: its version differ"):
+            write_cohort(tmp_path / name, 2, 5, ecg_only=True, observer_noise=True, version=version)
 
 
 def test_another_cohorts_folder_and_unknown_formats_are_refused(tmp_path):

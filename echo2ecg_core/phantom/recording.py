@@ -1,0 +1,197 @@
+"""Version 2 of the echo clips: a clip of a study, seen through its window with all that a single clip gets wrong.
+
+The order is that of echo.py: cycle -> cut of the ventricle and scene -> probe -> machine, with the quality of the
+window in all of them. What a view does not show is not drawn from the heart: in a parasternal long axis the right
+ventricle has a width of its own, valves leak in colour only, and the jets of one clip are larger or smaller than the
+grade says.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from echo2ecg_core.phantom import machine as machines
+from echo2ecg_core.phantom import scenes
+from echo2ecg_core.phantom.cycle import cycle_states, draw_r_waves, uneven_beats
+from echo2ecg_core.phantom.echo import PhantomClip, burn_in, draw_timing, key_frames
+from echo2ecg_core.phantom.heart import Heart
+from echo2ecg_core.phantom.oblique import Cut, CutVentricle
+from echo2ecg_core.phantom.picture import render_scene
+from echo2ecg_core.phantom.probe import depth_mm, hold_in_window
+from echo2ecg_core.phantom.protocol import StudyClip
+from echo2ecg_core.phantom.spectral import spectral_frames, velocity_m_s
+from echo2ecg_core.phantom.structures import ColourBox, Scene
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How a kind of clip is drawn.
+
+    Attributes:
+        scene: Of the plane. place: Of the probe, for `hold_in_window`.
+        cut: "long" (apical or parasternal plane along the axis), "short" or "none" (no left ventricle to be measured).
+        height: Of a short axis, share of the length.
+        shows_right: Whether the right heart is seen as it is.
+        box: Colour box, or None.
+        zoom: (share of the long axis from the apex, screen shift in mm, factor), or None.
+    """
+
+    scene: Callable
+    place: str
+    cut: str = "long"
+    height: float = 0.5
+    shows_right: bool = False
+    box: ColourBox | None = None
+    zoom: float = 1.0
+
+
+PLANS = {
+    "plax": Plan(scenes.long_axis, "Parasternal_Long"),
+    "plax_zoom": Plan(scenes.long_axis, "Parasternal_Long", zoom=1.7),
+    "plax_colour": Plan(scenes.long_axis, "Parasternal_Long", box=ColourBox((2,), left_rad=0.25)),
+    "psax_base": Plan(scenes.aortic_short_axis, "aortic", "none", shows_right=True),
+    "psax_base_colour": Plan(scenes.aortic_short_axis, "aortic", "none", shows_right=True, box=ColourBox((2,))),
+    "psax_mid": Plan(scenes.short_axis, "Parasternal_Short", "short", 0.5, shows_right=True),
+    "psax_apex": Plan(scenes.short_axis, "Parasternal_Short", "short", 0.8),
+    "a4c": Plan(scenes.four_chamber, "A4C", shows_right=True),
+    "a4c_zoom": Plan(scenes.four_chamber, "A4C", zoom=1.45),
+    "rv_focused": Plan(scenes.four_chamber, "rv_focused", shows_right=True, zoom=1.15),
+    "a4c_mitral_colour": Plan(scenes.four_chamber, "A4C", shows_right=True, box=ColourBox((1,))),
+    "a4c_tricuspid_colour": Plan(scenes.four_chamber, "rv_focused", shows_right=True, box=ColourBox((3,))),
+    "a5c": Plan(scenes.five_chamber, "A5C", shows_right=True),
+    "a5c_colour": Plan(scenes.five_chamber, "A5C", shows_right=True, box=ColourBox((1,), left_rad=0.2)),
+    "a2c": Plan(scenes.two_chamber, "A2C"),
+    "a2c_zoom": Plan(scenes.two_chamber, "A2C", zoom=1.45),
+    "a3c": Plan(scenes.long_axis, "A3C"),
+    "a3c_colour": Plan(scenes.long_axis, "A3C", box=ColourBox((1, 2))),
+    "subcostal": Plan(scenes.four_chamber, "Subcostal", shows_right=True),
+    "ivc": Plan(scenes.cava, "cava", "none", shows_right=True),
+    "arch": Plan(scenes.arch, "arch", "none"),
+}
+
+
+def render_study_clip(
+    heart: Heart, clip: StudyClip, rng: np.random.Generator, n_frames: int = 32, every: int = 1, size: int = 224
+) -> PhantomClip:
+    """One clip of a version 2 study.
+
+    Args:
+        heart: Whose heart.
+        clip: Which clip, through how good a window.
+        rng: Draws machine, hold of the probe, beats and noise.
+        n_frames: Frames of the whole clip at the machine's rate.
+        every: Render frames 0, every, 2 * every, ... only.
+        size: Height and width in pixels.
+
+    Returns:
+        The rendered frames; clips without a left ventricle have contours of no points, (t, 0, 2).
+    """
+    on_the_day = replace(heart, heart_rate_bpm=float(np.clip(heart.heart_rate_bpm * rng.normal(1, 0.04), 40, 160)))
+    fps, first_r_s = draw_timing(on_the_day, rng, n_frames)
+    r_waves_s = draw_r_waves(on_the_day, rng, first_r_s)
+    times_s = np.arange(n_frames) / fps
+    states = cycle_states(on_the_day, times_s, r_waves_s, uneven_beats(heart, r_waves_s, rng))
+    if clip.kind.startswith("spectral"):
+        return _spectral(on_the_day, clip, rng, times_s, states, r_waves_s, every, size, fps)
+    plan = PLANS[clip.kind]
+    ventricle = CutVentricle(heart, _draw_cut(plan, clip.quality, rng))
+    seen = _as_seen(heart, plan, clip.quality, rng)
+    whole = plan.scene(seen, ventricle, states.with_rest())
+    whole.jets = _of_one_clip(whole.jets, rng)
+    whole = hold_in_window(whole, plan.place, heart, rng, np.concatenate([[0.0], times_s]), clip.quality)
+    machine = machines.draw_machine(rng, size, depth_mm(whole, rng))
+    machine = machines.through_window(machine, clip.quality, rng, plan.box is not None)
+    if plan.zoom > 1:
+        whole, machine = _zoomed(whole, machine, plan, rng)
+    scene, times_s, duration_s = whole.frames(every), times_s[::every], n_frames / fps
+    frames = render_scene(scene, machine, rng, n_frames, every, plan.box)
+    burn_in(frames, machine, on_the_day, times_s, duration_s, r_waves_s)
+    measured = slice(None) if plan.cut != "none" else slice(0, 0)
+    return _finished(
+        clip, frames, machine, states.contraction[::every], times_s, r_waves_s, duration_s, fps / every,
+        *(machine.to_pixels(line[:, measured]).astype(np.float32) for line in (scene.endocardium, scene.epicardium)),
+    )  # fmt: skip
+
+
+def _finished(clip, frames, machine, contraction, times_s, r_waves_s, duration_s, fps, contours, epicardium):
+    """The PhantomClip of rendered frames."""
+    ed_frame, es_frame = key_frames(contraction, times_s, r_waves_s)
+    inside = (r_waves_s >= 0) & (r_waves_s < duration_s)
+    top = machine.to_pixels(np.zeros(2))
+    return PhantomClip(
+        frames=frames, fps=fps, view=clip.view,
+        r_wave_times_s=tuple(round(float(t), 4) for t in r_waves_s[inside]),
+        spacing_mm=machine.spacing_mm, ed_frame=ed_frame, es_frame=es_frame, contours=contours, epicardium=epicardium,
+        foreshortened=False, sector=(float(top[0]), float(top[1]), machine.radius_px, machine.half_angle),
+        name=clip.name,
+    )  # fmt: skip
+
+
+def _draw_cut(plan: Plan, quality: float, rng: np.random.Generator) -> Cut:
+    """How far the plane lies from the standard one; the worse the window, the further."""
+    worse = 1.0 - quality
+    rotation, base = rng.normal(0, 6 + 14 * worse), rng.normal(0, 2 + 4 * worse)
+    apex = rng.normal(0, 4 + 8 * worse)  # most foreshortened views come from here
+    systolic, height, oval = (
+        rng.normal(0, 1.5 + 1.5 * worse),
+        rng.normal(0, 0.06),
+        abs(rng.normal(0, 0.05 + 0.1 * worse)),
+    )
+    if plan.cut == "short":
+        return Cut(height=float(np.clip(plan.height + height, 0.1, 0.92)), oval=1 + oval)
+    if plan.place == "Subcostal":
+        rotation, base, apex = 1.8 * rotation, 1.8 * base, 1.8 * apex
+    return Cut(rotation, base, apex, systolic)
+
+
+def _as_seen(heart: Heart, plan: Plan, quality: float, rng: np.random.Generator) -> Heart:
+    """The heart with the sizes that this plane happens to show; what it does not show is anybody's."""
+    worse = 1.0 - quality
+    lvef = float(np.clip(heart.lvef + rng.normal(0, 8), 10, 80))  # of the valves' opening and tethering
+    around = rng.normal(0, 0.06 + 0.12 * worse, 4)
+    right = heart.rv_basal_diameter * np.exp(around[0])
+    changes = {
+        "lvesv": heart.lvedv * (1 - lvef / 100), "lavi": heart.lavi * np.exp(2 * around[1]),
+        "ra_area": heart.ra_area * np.exp(2 * around[2]), "tapse": heart.tapse * np.exp(around[3]),
+    }  # fmt: skip
+    if not plan.shows_right:
+        right = (31 + 0.15 * (heart.rv_basal_diameter - 31)) * np.exp(rng.normal(0, 0.1))
+        changes |= {"tapse": 2.3, "rvsp": 28.0}
+    return replace(heart, rv_basal_diameter=float(np.clip(right, 20, 75)), **changes)
+
+
+def _of_one_clip(jets: list, rng: np.random.Generator) -> list:
+    """Jets as one clip shows them: the plane misses some, and gain and angle change the size of all."""
+    kept = []
+    for jet in jets:
+        missed, grown = rng.random() < 0.12, np.exp(rng.normal(0, 0.22))
+        weaker = 0.35 if jet.turbulent and missed else 1.0
+        kept.append(replace(jet, length=jet.length * grown * weaker**0.5, width=jet.width * grown * weaker**0.5))
+    return kept
+
+
+def _zoomed(scene: Scene, machine: machines.Machine, plan: Plan, rng: np.random.Generator):
+    """The part around the mitral valve (apical) or the valves (parasternal), enlarged to the whole screen."""
+    target = scene.endocardium[0, [0, -1]].mean(axis=0)
+    if plan.place == "rv_focused":
+        target = target - np.array([25.0, 0.0])
+    middle = np.array([0.0, 0.55 * machine.depth_mm])
+    factor = plan.zoom * float(np.exp(rng.normal(0, 0.08)))
+    offset = middle - factor * (0.65 * target + 0.35 * middle)
+    return scene.enlarged(factor, offset), replace(machine, enlarged=factor)
+
+
+def _spectral(heart, clip, rng, times_s, states, r_waves_s, every, size, fps) -> PhantomClip:
+    """A clip of spectral Doppler."""
+    machine = machines.draw_machine(rng, size, 160.0)
+    duration_s = len(times_s) / fps
+    sweep_s = np.linspace(0, duration_s, 2 * size)
+    strength = uneven_beats(heart, r_waves_s, rng)
+    velocity = velocity_m_s(clip.kind, heart, cycle_states(heart, sweep_s, r_waves_s, strength), rng)
+    times_s = times_s[::every]
+    frames = spectral_frames(machine, velocity, times_s / duration_s, clip.quality, rng)
+    burn_in(frames, machine, heart, times_s, duration_s, r_waves_s)
+    none = np.zeros((len(frames), 0, 2), np.float32)
+    return _finished(clip, frames, machine, states.contraction[::every], times_s, r_waves_s, duration_s, fps / every,
+                     none, none)  # fmt: skip
