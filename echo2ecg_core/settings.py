@@ -5,10 +5,11 @@ Settings describe the machine, never a network (models/specs.py) or one training
 """
 
 from functools import lru_cache
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field, SecretStr
+from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 _BESIDE = Path(__file__).resolve().parents[1]
@@ -53,9 +54,20 @@ class Settings(BaseSettings):
     within_days: float = Field(
         7.0, ge=0, le=3660, description="Days that an ECG and the echo study it is labelled by may lie apart."
     )
+    trusted_proxies: str = Field(
+        "", description="Addresses or networks, with commas, of proxies whose `X-Forwarded-For` says who asks."
+    )
     metrics_token: SecretStr | None = Field(None, description="Whoever sends it as a Bearer token reads `/metrics`.")
     log_format: Literal["text", "json"] = Field("text", description="Logs of server and worker: text, or JSON lines.")
     auto_demo: bool = Field(True, description="Fill an empty workspace with the phantom demo when the app starts.")
+
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _are_addresses(cls, named: str) -> str:
+        """Refuse what is no address, "*" above all: whom everybody may name is nobody."""
+        for one in filter(None, map(str.strip, named.split(","))):
+            ip_network(one)
+        return named
 
 
 @lru_cache(maxsize=1)

@@ -350,7 +350,7 @@ def _ask_for_password(told: Settings, label: str) -> None:
 
 
 def _address() -> str:
-    """Whose attempts are counted together; behind a proxy that of the proxy."""
+    """Whose attempts are counted together; behind a proxy that is not named (server/proxies.py) that of the proxy."""
     return st.context.ip_address or "localhost"
 
 
