@@ -210,17 +210,17 @@ def _arrays(wave: np.ndarray, planter: Planter) -> dict[str, bytes]:
 
 
 def _edf(wave: np.ndarray, planter: Planter) -> bytes:
-    """EDF (Kemp et al. 1992): 256 bytes of header and 256 a signal, then 16-bit samples; ten records of one second."""
-    n, word = len(LEADS), planter.word
+    """EDF (Kemp et al. 1992): 256 bytes of header and 256 a signal, then 16-bit samples; records of one second."""
+    n, seconds, word = len(LEADS), wave.shape[1] // 500, planter.word
     fields = [("0", 8), (f"{planter.number()} F 02-JAN-1950 {word()}", 80), (f"Startdate X {word()} {word()}", 80),
-              ("01.02.24", 8), ("10.11.12", 8), (str(256 * (n + 1)), 8), ("", 44), ("10", 8), ("1", 8),
+              ("01.02.24", 8), ("10.11.12", 8), (str(256 * (n + 1)), 8), ("", 44), (str(seconds), 8), ("1", 8),
               (str(n), 4)]  # fmt: skip
     per = [[(lead, 16) for lead in LEADS], [(word(), 80) for _ in LEADS], [("mV", 8)] * n, [("-8", 8)] * n,
            [("8", 8)] * n, [("-32768", 8)] * n, [("32767", 8)] * n, [(word(), 80) for _ in LEADS],
            [("500", 8)] * n,
            [(word(), 32) for _ in LEADS]]  # fmt: skip
     header = "".join(text[:size].ljust(size) for text, size in [*fields, *(one for column in per for one in column)])
-    steps = np.clip(np.rint(wave * 4096), -32768, 32767).astype("<i2").reshape(n, 10, 500).transpose(1, 0, 2)
+    steps = np.clip(np.rint(wave * 4096), -32768, 32767).astype("<i2").reshape(n, seconds, 500).transpose(1, 0, 2)
     return header.encode("ascii") + steps.tobytes()
 
 
@@ -228,7 +228,7 @@ def _wfdb(wave: np.ndarray, data: Path, planter: Planter) -> str:
     """A WFDB header with comments, beside its signal."""
     steps = np.rint(1000 * wave).astype("<i2")
     data.write_bytes(steps.T.tobytes())
-    lines = [f"{data.stem} 12 500 5000 10:11:12 01/02/2024"]
+    lines = [f"{data.stem} 12 500 {wave.shape[1]} 10:11:12 01/02/2024"]
     lines += [f"{data.name} 16 1000(0)/mV 16 0 {row[0]} 0 0 {lead}" for row, lead in zip(steps, LEADS, strict=True)]
     lines += [f"# Name: {planter.word()}", "# Age: 93", f"# {planter.word()}", f"# Dx: {planter.word()}"]
     return "\n".join(lines) + "\n"

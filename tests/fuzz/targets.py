@@ -14,6 +14,8 @@ from safetensors.torch import save
 from echo2ecg_core.store.database import Workspace
 from tests.planted_names import Planter, _arrays, _film, _muse, _nifti, _wave, _wfdb, _workbook, zipped
 
+SAMPLES = 1500  # of an ECG, 3 s at 500 Hz: small files, so that many are read in a second
+
 
 @dataclass(frozen=True)
 class Target:
@@ -42,8 +44,8 @@ def targets(folder: Path, samples: Path | None = None) -> list[Target]:
 def _ecgs(folder: Path, samples: Path | None) -> dict[str, bytes]:
     from echo2ecg_core.phantom.cohort import PhantomCohort
 
-    planter, wave = Planter(), _wave()[:, :1500]
-    found = {f"ecg{suffix}": content for suffix, content in _arrays(_wave(), planter).items()}
+    planter, wave = Planter(), _wave()[:, :SAMPLES]
+    found = {f"ecg{suffix}": content for suffix, content in _arrays(wave, planter).items()}
     buffer = io.BytesIO()
     np.save(buffer, wave)
     found["wave.npy"] = buffer.getvalue()
@@ -65,6 +67,8 @@ def _clips() -> dict[str, bytes]:
     rng = np.random.default_rng(0)
     frames = rng.integers(0, 255, (5, 48, 64, 3), dtype=np.uint8)
     plain = pydicom.dcmread(pydicom.data.get_testdata_file("CT_small.dcm", download=False))
+    for tag in [one.tag for one in plain if one.tag.is_private or one.tag.group in (0x18, 0x20, 0x40, 0x43)]:
+        del plain[tag]  # of a scanner, not of an echo machine
     plain.SOPClassUID, plain.Modality, plain.NumberOfFrames = "1.2.840.10008.5.1.4.1.1.3.1", "US", 5
     plain.Rows, plain.Columns, plain.SamplesPerPixel, plain.PhotometricInterpretation = 48, 64, 3, "RGB"
     plain.PlanarConfiguration, plain.BitsAllocated, plain.BitsStored, plain.HighBit = 0, 8, 8, 7

@@ -1,7 +1,8 @@
 """Every reader and importer on damaged files: an answer or one of our errors, no hang, no gigabyte, no long refusal.
 
-A test run reads 1,000 inputs, `make endurance` 200,000 (ECHO2ECG_FUZZ_INPUTS says another number). A failure names the
-target, the file and the number of the input.
+A test run reads 3,000 inputs (tests/ecg/test_readers_fuzz.py 2,000 more), `make endurance` 200,000 (benchmarks/fuzz.py
+likewise, going on where it was; ECHO2ECG_FUZZ_INPUTS says another number). A failure names the target, the file and the
+number of the input.
 """
 
 import os
@@ -19,6 +20,8 @@ from tests.fuzz.targets import WHOLE, emptied, targets
 pytestmark = pytest.mark.filterwarnings("ignore")  # of pydicom, while a tag is damaged
 
 SECONDS, MEGABYTES, LETTERS = 10.0, 1000, 1200
+OFTEN_BYTES = 60_000  # larger files are drawn less often, so that more are read in the same time
+SLOWLY = {"philips_sierra_xml.xml": 0.3, "txt_cinc2011.txt": 0.5}  # read: likewise
 SHARES = {"ECG": 8, "echo clip": 8, "header": 3, "tables": 4, "zip": 3, "weights": 3, "vectors": 2, "mapping": 2}
 CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f\u202a-\u202e]")
 
@@ -28,8 +31,8 @@ def memory_mb(name: str) -> float:
     return int(re.search(rf"{name}:\s+(\d+) kB", Path("/proc/self/status").read_text()).group(1)) / 1024
 
 
-def fuzz(folder: Path, samples: Path | None, inputs: int, seed: int) -> list[str]:
-    """Read so many damaged files; returns what went wrong, in words."""
+def fuzz(folder: Path, samples: Path | None, inputs: int, seed: int, first: int = 0) -> list[str]:
+    """Read so many damaged files, from number `first` on; returns what went wrong, in words."""
     found, wrong = targets(folder, samples), []
     for target in found:
         WHOLE.update(target.seeds)
@@ -39,10 +42,14 @@ def fuzz(folder: Path, samples: Path | None, inputs: int, seed: int) -> list[str
             _outcome(target, name, content, emptied(folder / "at"))
     before = memory_mb("VmRSS")
     weights = [SHARES[target.name] for target in found]
-    for number in range(inputs):
+    often = {
+        target.name: [SLOWLY.get(name, 1) * OFTEN_BYTES / max(OFTEN_BYTES, len(c)) for name, c in target.seeds.items()]
+        for target in found
+    }
+    for number in range(first, first + inputs):
         dice = random.Random(f"{seed} {number}")
         target = dice.choices(found, weights)[0]
-        name = dice.choice(list(target.seeds))
+        name = dice.choices(list(target.seeds), often[target.name])[0]
         content = mutated(target.seeds[name], name, dice, dice.choice(whole))
         Path("/proc/self/clear_refs").write_text("5")
         began = time.process_time()
@@ -70,7 +77,8 @@ def _outcome(target, name: str, content: bytes, place: Path) -> str:
     return ""
 
 
-def _samples() -> Path | None:
+def sample_files() -> Path | None:
+    """The folder of sample files of more formats, where it is at hand."""
     from tests.conftest import SHARED
 
     return SHARED / "data" / "samples" if (SHARED / "data" / "samples").is_dir() else None
@@ -78,11 +86,11 @@ def _samples() -> Path | None:
 
 @pytest.mark.slow
 def test_damaged_files_give_an_answer_or_one_of_our_errors(tmp_path):
-    wrong = fuzz(tmp_path, _samples(), int(os.environ.get("ECHO2ECG_FUZZ_INPUTS", 1000)), seed=1)
+    wrong = fuzz(tmp_path, sample_files(), int(os.environ.get("ECHO2ECG_FUZZ_INPUTS", 3000)), seed=1)
     assert not wrong, "\n".join(wrong[:40])
 
 
 @pytest.mark.endurance
 def test_two_hundred_thousand_damaged_files_likewise(tmp_path):
-    wrong = fuzz(tmp_path, _samples(), int(os.environ.get("ECHO2ECG_FUZZ_INPUTS", 200_000)), seed=2)
+    wrong = fuzz(tmp_path, sample_files(), int(os.environ.get("ECHO2ECG_FUZZ_INPUTS", 200_000)), seed=2)
     assert not wrong, f"{len(wrong)} in all\n" + "\n".join(wrong[:100])
