@@ -230,7 +230,7 @@ def test_hdf5_links_to_other_files_are_not_followed(tmp_path):
         archive.create_virtual_dataset("virtual", layout)
     with pytest.raises(SignalError) as caught:
         read_ecg(tmp_path / "links.h5", sampling_rate_hz=RATE)
-    assert caught.value.message == "No dataset in “links.h5” has an axis of 12 leads: the file has no dataset."
+    assert caught.value.message == "No array in “links.h5” has an axis of 12 leads: it holds none."
 
 
 def huge_npy() -> bytes:
@@ -272,7 +272,7 @@ def endless_hdf5() -> bytes:
         (npy(np.zeros((12, 2000), "U3")), ReadError, "“x” holds text, not numbers."),
         (npy(np.zeros((12, 2000), "c8")), ReadError, "“x” holds no numbers: its array is of type complex64."),
         (npz(a=np.zeros(3)), SignalError, "No array in “x” has an axis of 12 leads: a (3,)."),
-        (hdf5({"a": np.zeros(3)}), SignalError, "No dataset in “x” has an axis of 12 leads: a (3,)."),
+        (hdf5({"a": np.zeros(3)}), SignalError, "No array in “x” has an axis of 12 leads: a (3,)."),
         (huge_npy(), ReadError, "“x” is cut short: its header announces 48,000,000,128 bytes, it has 608."),
         (huge_hdf5(), SignalError, "The file claims 12 channels of 1,000,000,000 samples (96.0 GB in memory); "
                                    "one ECG may have at most 40,000,000 values."),

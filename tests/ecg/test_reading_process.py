@@ -73,7 +73,7 @@ def test_what_the_reader_says_arrives_as_it_was_said():
     buffer = io.BytesIO()
     with h5py.File(buffer, "w") as archive:
         archive["x"] = np.zeros((3, 4))
-    with pytest.raises(SignalError, match="No dataset in “x.h5” has an axis of 12 leads"):
+    with pytest.raises(SignalError, match="No array in “x.h5” has an axis of 12 leads"):
         read_ecg(buffer.getvalue(), name="x.h5")
 
 

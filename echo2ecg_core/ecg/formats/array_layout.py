@@ -7,6 +7,7 @@ z-scored per lead; the published parameters (two decimals) undo that.
 
 import math
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 from itertools import islice
 
 import numpy as np
@@ -38,10 +39,22 @@ MAX_EMPTY = 100  # empty recordings in a row before a file is given up
 
 # CODE-15 documents 1e-4 V, but excerpts in mV circulate
 CODE15_CANDIDATES = {"mV": 1.0, "units of 1e-4 V": 0.1}
-RATE_KEYS = ("fs", "sampling_rate", "sampling_rate_hz", "sample_rate", "samplerate", "sampling_frequency", "sfreq",
-             "curr_sample_rate", "frequency", "rate")  # fmt: skip
-LEAD_KEYS = ("leads", "lead_names", "sig_name", "channels", "channel_names")
-UNIT_KEYS = ("units", "unit")
+
+
+@dataclass(frozen=True)
+class Scale:
+    """What a file tells of the size of its values.
+
+    Attributes:
+        mv_per_value: (1,) or (leads,) factor to mV; None where what it tells makes no ECG.
+        zero: (1,) or (leads,) value that stands for 0 mV.
+        note, doubt: Sentences for the record, "" for none.
+    """
+
+    mv_per_value: np.ndarray | None
+    zero: np.ndarray = field(default_factory=lambda: np.zeros(1))
+    note: str = ""
+    doubt: str = ""
 
 
 def needed_rate(sampling_rate_hz: float | None, name: str) -> float:
@@ -114,21 +127,15 @@ def flattened(array):
     return array.reshape(flat_shape(array.shape)) if isinstance(array, np.ndarray) else array
 
 
-def _text(value) -> str:
-    return value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)
-
-
-def _told_rate(value: np.ndarray) -> float | None:
-    """The rate in an array of one entry, which may be written as text; None where it is none."""
-    try:
-        return float(_text(value.ravel()[0]) if value.dtype.kind in "US" else value.ravel()[0])
-    except (ValueError, TypeError):
-        return None
+def n_recordings(shape: Sequence[int]) -> int:
+    """How many recordings an array of a shape (..., leads, n) holds."""
+    return math.prod(flat_shape(tuple(shape))[:-2])
 
 
 def recordings(
     array: np.ndarray, sampling_rate_hz: float | None, file_name: str, file_format: str,
     names: Sequence[str] = (), unit: str = "", candidates: dict[str, float] | None = None, told: Told = NOTHING_TOLD,
+    scale: Scale | None = None, judged_on: np.ndarray | None = None, before: int = 0, total: int | None = None,
 ) -> Iterator[Channels]:  # fmt: skip
     """The recordings of an array, one by one; empty ones (all zero) are skipped where there are several.
 
@@ -142,6 +149,9 @@ def recordings(
         unit: Unit of the values, when the file gives it.
         candidates: Units to choose from by amplitude, when it does not; chosen once for all recordings.
         told: Unit and lead order that the person gives, used where the file has none.
+        scale: What the file tells of the size of its values.
+        judged_on: (leads, n) by which the unit of all recordings is judged; by default chosen among these.
+        before, total: Recordings of the file in arrays before this one, and in all.
 
     Raises:
         SamplingRateNeeded: If the sampling rate is neither given nor known from the layout.
@@ -158,10 +168,11 @@ def recordings(
         )
     is_echonext = array.shape[1:] == (1, 2500, 12)
     rate = ECHONEXT_RATE_HZ if is_echonext else needed_rate(sampling_rate_hz, file_name)
-    n_recordings = math.prod(array.shape[:-2])
-    judged_on = _usual_recording(array, axis, file_name, rate) if n_recordings > 1 else None
-    for number, signal in _tracings(array, axis, file_name):
-        notes = [f"Recording {number} of {n_recordings} in the file."] if n_recordings > 1 else []
+    total = n_recordings(array.shape) if total is None else total
+    if total > 1 and judged_on is None:
+        judged_on = usual_recording(list(first_recordings(array, file_name, names)), rate)
+    for number, signal in _tracings(array, axis, file_name, total > 1):
+        notes = [f"Recording {before + number} of {total} in the file."] if total > 1 else []
         signal = without_missing_marks(signal, notes)
         taken, own = _names(names, n_leads, told.lead_order, notes)
         channels = Channels(taken, signal, rate, file_format, notes, order_assumed=not own)
@@ -170,70 +181,45 @@ def recordings(
         if is_echonext:
             _undo_echonext(channels)
         else:
-            _to_millivolts(channels, unit, candidates, told.unit, judged_on)
+            _to_millivolts(channels, unit, candidates, told.unit, judged_on, scale)
         yield channels
 
 
-def _tracings(array, axis: int, file_name: str) -> Iterator[tuple[int, np.ndarray]]:
+def first_recordings(
+    array, file_name: str, names: Sequence[str] = (), most: int = JUDGED_RECORDINGS, one_of_many: bool = False
+) -> Iterator[np.ndarray]:
+    """The first recordings of an array as stored, (leads, n) float64 each; arguments as of `recordings`."""
+    array = flattened(array)
+    axis = lead_axis(array.shape, len(names))
+    check_size(array.shape[axis], array.shape[-3 - axis])
+    for _, signal in islice(_tracings(array, axis, file_name, one_of_many), most):
+        yield signal
+
+
+def usual_recording(first: Sequence[np.ndarray], sampling_rate_hz: float) -> np.ndarray:
+    """Of some recordings the one of median amplitude, (leads, n): the unit of a file is judged on it."""
+    amplitudes = [typical_amplitude(signal, sampling_rate_hz) for signal in first]
+    return first[int(np.argsort(amplitudes)[len(first) // 2])]
+
+
+def _tracings(array, axis: int, file_name: str, one_of_many: bool) -> Iterator[tuple[int, np.ndarray]]:
     """Number and (leads, n) float64 of each recording that is not empty; gives up after many empty ones in a row."""
-    n_recordings, n_empty, n_found = math.prod(array.shape[:-2]), 0, 0
-    for number in range(n_recordings):
+    here, n_empty, n_found = n_recordings(array.shape), 0, 0
+    for number in range(here):
         index = np.unravel_index(number, array.shape[:-2])
         signal = np.asarray(array[tuple(map(int, index))], dtype=np.float64)
-        if n_recordings == 1 or np.nan_to_num(signal).any():
+        if (here == 1 and not one_of_many) or np.nan_to_num(signal).any():
             n_empty, n_found = 0, n_found + 1
             yield number + 1, signal if axis == -2 else signal.T
             continue
         n_empty += 1
         if n_empty >= MAX_EMPTY:
             break
-    if not n_found:
+    if not n_found and here > 1:
         raise SignalError(
-            f"The first {n_empty} of {n_recordings} recordings in “{file_name}” are empty.",
+            f"The first {n_empty} of {here} recordings in “{file_name}” are empty.",
             "Check that the file holds the signals.",
         )
-
-
-def named_arrays(
-    arrays: dict[str, np.ndarray], sampling_rate_hz: float | None, file_name: str, file_format: str,
-    candidates: dict[str, float] | None = None, told: Told = NOTHING_TOLD,
-) -> Iterator[Channels]:  # fmt: skip
-    """The recordings of a bundle of named arrays, with sampling rate, lead names and unit where the bundle has them.
-
-    Args:
-        arrays: Arrays by name.
-        sampling_rate_hz: Samples a second given by the person, used when the bundle has none.
-        file_name: For error texts.
-        file_format: For the record.
-        candidates: Units to choose from by amplitude, when the bundle names none.
-        told: Unit and lead order that the person gives, used where the bundle has none.
-
-    Raises:
-        SignalError: If no array has an axis of leads.
-    """
-    arrays = {key: flattened(value) for key, value in arrays.items()}
-    by_key = {key.lower(): value for key, value in arrays.items()}
-    texts = next((by_key[key] for key in LEAD_KEYS if key in by_key), np.array([]))
-    names = [_text(text).strip() for text in texts.ravel()] if texts.dtype.kind in "US" else []
-    fitting = [
-        array for array in arrays.values() if array.dtype.kind in "fiu" and has_lead_axis(array.shape, len(names))
-    ]
-    if not fitting:
-        shapes = ", ".join(f"{key} {value.shape}" for key, value in list(arrays.items())[:5])[:200]
-        raise SignalError(
-            f"No array in “{file_name}” has an axis of 12 leads: {shapes}.", "Save the ECG as 12 rows or 12 columns."
-        )
-    rates = [by_key[key] for key in RATE_KEYS if key in by_key and by_key[key].size == 1]
-    rate = (_told_rate(rates[0]) if rates and rates[0].dtype.kind in "fiuUS" else None) or sampling_rate_hz
-    units = [by_key[key] for key in UNIT_KEYS if key in by_key and by_key[key].dtype.kind in "US"]
-    unit = _text(units[0].ravel()[0]) if units and units[0].size else ""
-    taken = max(fitting, key=np.size)
-    others = [key for key, array in arrays.items() if array is not taken and any(array is one for one in fitting)]
-    for channels in recordings(taken, rate, file_name, file_format, names, unit, candidates, told):
-        if others:
-            own = next(key for key, array in arrays.items() if array is taken)
-            channels.notes.insert(0, f"The array {own} was read; {', '.join(others)[:80]} could be an ECG, too.")
-        yield channels
 
 
 def _names(names: Sequence[str], n_leads: int, told: tuple[str, ...], notes: list[str]) -> tuple[Sequence[str], bool]:
@@ -274,8 +260,18 @@ def _to_millivolts(
     candidates: dict[str, float] | None,
     told_unit: str | None,
     judged_on: np.ndarray | None = None,
+    scale: Scale | None = None,
 ) -> None:
-    """Scale to mV by the named unit or by amplitude; normalised values stay as they are and are called so."""
+    """Scale to mV by what the file tells or by amplitude; normalised values stay as they are and are called so."""
+    if scale is not None:
+        channels.notes += [scale.note] if scale.note else []
+        channels.doubts += [scale.doubt] if scale.doubt else []
+        if scale.mv_per_value is not None:
+            signal = np.asarray(channels.samples_mv)
+            channels.samples_mv = (signal - scale.zero[:, None]) * scale.mv_per_value[:, None]
+            if scale.mv_per_value.size > 1:
+                channels.counts_per_mv = tuple(1 / scale.mv_per_value)
+            return
     factor = mv_per_unit(unit) if unit else None
     if factor is None and told_unit:
         factor = needed_factor(told_unit)
@@ -314,13 +310,6 @@ def judge_channels(
         channels.doubts.append(note)
     channels.samples_mv = np.asarray(channels.samples_mv) * factor
     channels.unit_judged = True
-
-
-def _usual_recording(array, axis: int, file_name: str, sampling_rate_hz: float) -> np.ndarray:
-    """Of the first recordings the one of median amplitude, (leads, n): the unit of a file is judged on it."""
-    first = [signal for _, signal in islice(_tracings(array, axis, file_name), JUDGED_RECORDINGS)]
-    amplitudes = [typical_amplitude(signal, sampling_rate_hz) for signal in first]
-    return first[int(np.argsort(amplitudes)[len(first) // 2])]
 
 
 def _is_normalised(signal: np.ndarray, sampling_rate_hz: float) -> bool:

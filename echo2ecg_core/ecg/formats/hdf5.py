@@ -6,22 +6,17 @@ Datasets that keep their values in other files are never followed.
 
 import io
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 
 from echo2ecg_core.ecg.channels import NOTHING_TOLD, Channels, Told
 from echo2ecg_core.ecg.files import MAX_FILE_BYTES, EcgFile
-from echo2ecg_core.ecg.formats.array_layout import (
-    CODE15_CANDIDATES,
-    LEAD_KEYS,
-    RATE_KEYS,
-    UNIT_KEYS,
-    has_lead_axis,
-    recordings,
-)
-from echo2ecg_core.errors import ReadError, SignalError
+from echo2ecg_core.ecg.formats.array_layout import CODE15_CANDIDATES
+from echo2ecg_core.ecg.formats.containers import Container
+from echo2ecg_core.errors import ReadError
 
-MAX_OBJECTS = 1000
+MAX_OBJECTS = 20_000
 CODE15_RATE_HZ = 400.0
 
 
@@ -41,81 +36,47 @@ def read(file: EcgFile, told: Told = NOTHING_TOLD) -> Iterator[Channels]:
 
     source = str(file.path) if file.path is not None else io.BytesIO(file.read())
     with h5py.File(source, "r", locking=False) as archive:
-        datasets = _datasets(archive)
-        name, tracings = _tracings(datasets, file.name)
-        facts = _small_values(archive, datasets) | {key.lower(): value for key, value in tracings.attrs.items()}
-        is_code15 = name.rsplit("/", 1)[-1] == "tracings" and tracings.shape[1:] == (4096, 12)
-        rate = _first_number(facts) or (CODE15_RATE_HZ if is_code15 else told.sampling_rate_hz)
-        candidates = CODE15_CANDIDATES if is_code15 else None
-        for channels in recordings(tracings, rate, file.name, "HDF5", _names(facts), _unit(facts), candidates, told):
+        values, is_whole = _values(archive)
+        container = Container(values, file.name)
+        name, shape = container.main
+        _check_blocks(values.get(name), file.name)
+        is_code15 = name.rsplit("/", 1)[-1] == "tracings" and shape[1:] == (4096, 12)
+        rate, candidates = (CODE15_RATE_HZ, CODE15_CANDIDATES) if is_code15 else (None, None)
+        for channels in container.recordings("HDF5", candidates, told, rate):
             if is_code15:
                 _trim(channels)
+            if not is_whole:
+                channels.notes.append(f"Only the first {MAX_OBJECTS:,} datasets of the file were looked at.")
             yield channels
 
 
-def _datasets(archive) -> dict:
-    """Numeric and text datasets that lie in this file itself, by path."""
+def _values(archive) -> tuple[dict[str, Any], bool]:
+    """Datasets that lie in this file itself and attributes, by path; and whether that is all of them."""
     import h5py
 
-    found = {}
+    values: dict[str, Any] = {}
 
     def visit(name: str, item) -> bool | None:
-        if isinstance(item, h5py.Dataset) and not item.is_virtual and not item.external:
-            found[name] = item
-        return True if len(found) >= MAX_OBJECTS else None
+        if isinstance(item, h5py.Dataset) and not item.is_virtual and not item.external and item.shape is not None:
+            values[name] = item
+        for key, value in item.attrs.items():
+            if not isinstance(value, h5py.Empty):
+                values[f"{name}/{key}" if name else key] = np.asarray(value)
+        return True if len(values) >= MAX_OBJECTS else None
 
+    visit("", archive)
     archive.visititems(visit)
-    return found
+    return values, len(values) < MAX_OBJECTS
 
 
-def _tracings(datasets: dict, file_name: str) -> tuple:
-    """Path and dataset of the largest array with an axis of leads."""
-    fitting = {name: item for name, item in datasets.items() if item.dtype.kind in "fiu" and has_lead_axis(item.shape)}
-    if not fitting:
-        shapes = ", ".join(f"{name} {item.shape}" for name, item in list(datasets.items())[:5])[:200]
-        raise SignalError(
-            f"No dataset in “{file_name}” has an axis of 12 leads: {shapes or 'the file has no dataset'}.",
-            "Save the ECG as 12 rows or 12 columns.",
-        )
-    name = max(fitting, key=lambda path: fitting[path].size)
-    item = fitting[name]
-    if item.chunks and float(np.prod(item.chunks)) * item.dtype.itemsize > MAX_FILE_BYTES:
+def _check_blocks(item, file_name: str) -> None:
+    """Refuse a dataset of which one block is more than is read."""
+    chunks = getattr(item, "chunks", None)
+    if chunks and float(np.prod(chunks)) * item.dtype.itemsize > MAX_FILE_BYTES:
         raise ReadError(
             f"“{file_name}” stores its ECGs in blocks that are too large to open.",
             "Save the dataset with chunks of single recordings.",
         )
-    return name, item
-
-
-def _small_values(archive, datasets: dict) -> dict:
-    """Attributes of the file and its single-valued or text datasets, by lower-case name."""
-    values = {key.lower(): value for key, value in archive.attrs.items()}
-    for name, item in datasets.items():
-        key = name.rsplit("/", 1)[-1].lower()
-        if key in RATE_KEYS + LEAD_KEYS + UNIT_KEYS and item.size <= 64:
-            values[key] = item[()]
-    return values
-
-
-def _first_number(facts: dict) -> float | None:
-    for key in RATE_KEYS:
-        value = np.asarray(facts.get(key, ""))
-        if value.size == 1 and value.dtype.kind in "fiu":
-            return float(value.ravel()[0])
-    return None
-
-
-def _texts(value) -> list[str]:
-    return [item.decode("utf-8", "replace") if isinstance(item, bytes) else str(item)
-            for item in np.asarray(value).ravel().tolist()]  # fmt: skip
-
-
-def _names(facts: dict) -> list[str]:
-    return next((_texts(facts[key]) for key in LEAD_KEYS if key in facts), [])
-
-
-def _unit(facts: dict) -> str:
-    return next((_texts(facts[key])[0] for key in UNIT_KEYS if key in facts and np.size(facts[key])), "")
 
 
 def _trim(channels: Channels) -> None:

@@ -1,6 +1,6 @@
 """NumPy files (.npy, .npz). Nothing is ever unpickled; large .npy files on disk are read through a memory map.
 
-In an .npz the largest array with a lead axis is the ECG; names such as fs, leads and units beside it are used.
+In an .npz the largest array with a lead axis is the ECG, with those that are called like it (containers.py).
 """
 
 import io
@@ -11,7 +11,8 @@ import numpy as np
 
 from echo2ecg_core.ecg.channels import NOTHING_TOLD, Channels, Told
 from echo2ecg_core.ecg.files import EcgFile, check_unpacked_size
-from echo2ecg_core.ecg.formats.array_layout import flat_shape, lead_axis, named_arrays, recordings
+from echo2ecg_core.ecg.formats.array_layout import flat_shape, lead_axis, recordings
+from echo2ecg_core.ecg.formats.containers import Container
 from echo2ecg_core.errors import ReadError
 
 
@@ -59,7 +60,7 @@ def read_npz(file: EcgFile, told: Told = NOTHING_TOLD) -> Iterator[Channels]:
     check_unpacked_size(file)
     with zipfile.ZipFile(io.BytesIO(file.read())) as archive:
         arrays = {name.removesuffix(".npy"): _member(archive, name, file.name) for name in archive.namelist()}
-    yield from named_arrays(arrays, told.sampling_rate_hz, file.name, "NPZ", told=told)
+    yield from Container(arrays, file.name).recordings("NPZ", told=told)
 
 
 def _member(archive: zipfile.ZipFile, name: str, file_name: str) -> np.ndarray:

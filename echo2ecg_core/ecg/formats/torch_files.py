@@ -10,8 +10,10 @@ import numpy as np
 
 from echo2ecg_core.ecg.channels import MAX_VALUES, NOTHING_TOLD, Channels, Told
 from echo2ecg_core.ecg.files import EcgFile, check_unpacked_size
-from echo2ecg_core.ecg.formats.array_layout import named_arrays
+from echo2ecg_core.ecg.formats.containers import Container
 from echo2ecg_core.errors import ReadError, SignalError
+
+MAX_DEPTH = 4
 
 
 def recognises(names: list[str]) -> bool:
@@ -20,7 +22,7 @@ def recognises(names: list[str]) -> bool:
 
 
 def read(file: EcgFile, told: Told = NOTHING_TOLD) -> Iterator[Channels]:
-    """The recordings of the largest fitting tensor.
+    """The recordings of the largest fitting tensor and those like it.
 
     Raises:
         ReadError: If the file holds anything but tensors, numbers and texts.
@@ -38,28 +40,30 @@ def read(file: EcgFile, told: Told = NOTHING_TOLD) -> Iterator[Channels]:
             f"“{file.name}” holds Python objects besides tensors, which are never loaded.",
             "Save the tensors alone: torch.save(tensor, path).",
         ) from error
-    yield from named_arrays(_arrays(content), told.sampling_rate_hz, file.name, "PyTorch", told=told)
+    yield from Container(_arrays(content), file.name).recordings("PyTorch", told=told)
 
 
-def _arrays(content) -> dict[str, np.ndarray]:
-    """Tensors, numbers and texts of a loaded object as arrays by name; nested containers are flattened once."""
+def _arrays(content, path: str = "", depth: int = 0) -> dict[str, np.ndarray]:
+    """Tensors, numbers and texts of a loaded object as arrays by path."""
     if isinstance(content, dict):
-        items = {str(key): value for key, value in content.items()}
-    elif isinstance(content, list | tuple):
+        items = {str(key).replace("/", "_"): value for key, value in content.items()}
+    elif isinstance(content, list | tuple) and not _values_alone(content):
         items = {str(index): value for index, value in enumerate(content)}
+    elif hasattr(content, "numpy"):
+        return {path or "tensor": _as_array(content)}
     else:
-        items = {"tensor": content}
-    arrays = {}
-    for name, value in items.items():
-        if (
-            isinstance(value, int | float | str)
-            or isinstance(value, list | tuple)
-            and all(isinstance(item, str) for item in value)
-        ):
-            arrays[name] = np.asarray(value)
-        elif hasattr(value, "numpy"):
-            arrays[name] = _as_array(value)
-    return arrays
+        is_value = isinstance(content, int | float | str) or _values_alone(content)
+        return {path or "value": np.asarray(content)} if is_value else {}
+    found: dict[str, np.ndarray] = {}
+    for key, value in items.items() if depth < MAX_DEPTH else ():
+        found |= _arrays(value, f"{path}/{key}" if path else key, depth + 1)
+    return found
+
+
+def _values_alone(content) -> bool:
+    """Whether a list holds texts alone, or numbers alone."""
+    is_list = isinstance(content, list | tuple) and len(content) > 1
+    return is_list and any(all(isinstance(item, kind) for item in content) for kind in (str, (int, float)))
 
 
 def _as_array(tensor) -> np.ndarray:
