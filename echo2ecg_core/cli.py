@@ -135,6 +135,7 @@ def predict(
 def search(
     file: Path,
     k: Annotated[int, typer.Option("-k", min=1, help="How many studies.")] = 10,
+    cohort: Annotated[str | None, typer.Option(help="Among the studies of this cohort only.")] = None,
     sampling_rate_hz: Annotated[float | None, typer.Option(help="For a file that does not hold its rate.")] = None,
     unit: UnitOption = None,
     leads: LeadsOption = None,
@@ -144,16 +145,18 @@ def search(
     """Find the echo studies nearest to an ECG."""
     from echo2ecg_core.answers.loaded_model import load_active_model
     from echo2ecg_core.answers.predict import predict as predict_record
+    from echo2ecg_core.answers.search import Filters, search_report
     from echo2ecg_core.answers.search import search as search_studies
-    from echo2ecg_core.answers.search import search_report
     from echo2ecg_core.ecg.readers import read_ecg
     from echo2ecg_core.intake.demo import open_workspace
+    from echo2ecg_core.store.kept_cohorts import members
 
     record = read_ecg(file, None, sampling_rate_hz, unit, leads)
     place = named_workspace(workspace)
     open_workspace(place)
+    members(place, [cohort] if cohort else [])  # a name that is not there is refused before anything is computed
     prediction = predict_record(record, load_active_model(place), place)
-    hits = search_studies(prediction, place, k)
+    hits = search_studies(prediction, place, k, Filters(cohort=cohort))
     if as_json:
         print_json(search_report(prediction, hits))
     else:

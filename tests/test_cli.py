@@ -218,6 +218,23 @@ def test_check_approves_the_demo_and_finds_a_changed_file(terminal, demo_workspa
 
 
 @pytest.mark.slow
+def test_search_looks_among_the_studies_of_a_cohort_and_refuses_one_that_is_not_there(
+    terminal, demo_workspace, tmp_path
+):
+    from echo2ecg_core.store import kept_cohorts
+    from echo2ecg_core.store.database import Workspace
+
+    copy = Workspace(shutil.copytree(demo_workspace.folder, tmp_path / "copy"))
+    status, out, _ = terminal("search", DICOM_ECG, "-k", "5", "--json", workspace=copy.folder)
+    chosen = [hit["study_id"] for hit in json.loads(out)["hits"]][3:]
+    kept_cohorts.keep(copy, "two far ones", (), chosen, who="", made_from="a test")
+    status, out, _ = terminal("search", DICOM_ECG, "--cohort", "two far ones", "--json", workspace=copy.folder)
+    assert status == 0 and [hit["study_id"] for hit in json.loads(out)["hits"]] == chosen
+    status, _, told = terminal("search", DICOM_ECG, "--cohort", "nobody", workspace=copy.folder)
+    assert status == 2 and "no cohort 'nobody'" in told and "two far ones" in told
+
+
+@pytest.mark.slow
 def test_search_gives_the_pages_hits_and_view_writes_a_clip_that_plays(terminal, demo_workspace, tmp_path):
     import av
 

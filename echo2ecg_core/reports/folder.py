@@ -8,13 +8,14 @@ import io
 import json
 import zipfile
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import cache
 from pathlib import Path
 
 import numpy as np
 
 from echo2ecg_core.errors import Echo2ECGError, StoreError
+from echo2ecg_core.evaluation.readers import precision_by_readers
 from echo2ecg_core.figures.chart import COLUMNS_MM, Frame
 from echo2ecg_core.figures.export import FIGURE_FORMATS, RESEARCH_ONLY, figure_file, provenance_line
 from echo2ecg_core.figures.latex import latex_document, table_latex
@@ -31,6 +32,7 @@ from echo2ecg_core.store.catalog import Catalog
 from echo2ecg_core.store.database import Workspace
 from echo2ecg_core.store.model_registry import ModelRegistry
 from echo2ecg_core.store.paths import PREDICTIONS_FILE, ready_path, report_path
+from echo2ecg_core.store.reader_marks import marks
 from echo2ecg_core.store.splits import JUDGED_SPLITS
 from echo2ecg_core.version import program_version
 
@@ -84,7 +86,8 @@ def load_report(workspace: Workspace, model_id: str, split: str = "test") -> Rep
         raise StoreError(f"The model {model_id} has no report on {split} patients yet.", command) from error
     data = parse_report(content, f"model {model_id}")
     ready = _ready(workspace, model_id) if split == "test" else {}
-    return Report(data | {"page_readout": _page_readout(workspace, model_id), "ready": ready})
+    readers = [asdict(row) for row in precision_by_readers(marks(workspace, model_id))]
+    return Report(data | {"page_readout": _page_readout(workspace, model_id), "ready": ready, "readers": readers})
 
 
 def _ready(workspace: Workspace, model_id: str) -> dict:

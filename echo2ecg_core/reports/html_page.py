@@ -5,6 +5,7 @@ It is made to be mailed, printed and archived, so it has no script, no font of i
 
 from html import escape
 
+from echo2ecg_core.evaluation.readers import FEWEST_ECGS
 from echo2ecg_core.figures.chart import ON_PAGE, inline_svg
 from echo2ecg_core.figures.export import RESEARCH_ONLY
 from echo2ecg_core.figures.notation import THIN
@@ -57,6 +58,10 @@ READY_WORDS = (
     "Published models of others on the same test patients, on the findings that their output asks in the same words. "
     "Scores are called scores until they are recalibrated on this workspace."
 )
+READERS_WORDS = (
+    "What readers said on Similar studies, of any ECG they opened there, not of this split alone. A hit that several "
+    f"marked counts once. 95{THIN}% intervals resample ECGs; below {FEWEST_ECGS} ECGs there is none."
+)
 
 
 def html_page(report: Report) -> str:
@@ -75,6 +80,7 @@ def html_page(report: Report) -> str:
         _values(report),
         _one_chart("Retrieval", charts.recall_chart(report), tables.retrieval_table(report), ""),
         _likeness(report),
+        _one_chart("Readers", None, tables.readers_table(report), READERS_WORDS),
         _one_chart("Intervals", charts.coverage_chart(report), tables.intervals_table(report), outside_words(report)),
         _one_chart("Leakage checks", None, tables.checks_table(report), ""),
         f"<h2>Tasks</h2>{_table(tables.tasks_table(report))}",

@@ -6,9 +6,7 @@ Each is a `Table`, so that the page, the HTML report, the CSV and the LaTeX file
 
 from dataclasses import replace
 
-import pandas as pd
-
-from echo2ecg_core.evaluation.readers import precision_by_readers
+from echo2ecg_core.evaluation.readers import ReaderPrecision
 from echo2ecg_core.figures.notation import THIN, number, with_unit
 from echo2ecg_core.figures.scores import count, score_label
 from echo2ecg_core.figures.tables import SCORE_PARTS, Cell, Column, Table, number_cell, text_cell
@@ -261,12 +259,8 @@ def likeness_table(report: Report) -> Table:
     return Table("likeness", "Studies of like phenotype", columns, tuple(rows))
 
 
-def readers_table(marks: pd.DataFrame) -> Table:
-    """Precision by readers: how many of the studies ranked first readers called similar; empty without marks.
-
-    Args:
-        marks: Of one model, as `store.reader_marks.marks` gives them.
-    """
+def readers_table(report: Report) -> Table:
+    """Precision by readers: how many of the studies ranked first readers called similar; empty without marks."""
     columns = (
         Column("Among the first", "k", True),
         Column("Called similar", "precision", True, SCORE_PARTS),
@@ -275,7 +269,7 @@ def readers_table(marks: pd.DataFrame) -> Table:
         Column("Readers", "readers", True),
     )
     rows = []
-    for row in precision_by_readers(marks):
+    for row in (ReaderPrecision(**row) for row in report.section("readers") or []):
         low, high = row.interval or (None, None)
         shown = number(row.precision, 2)
         if row.interval:
@@ -389,6 +383,6 @@ def all_tables(report: Report) -> list[Table]:
         intervals_table(report),
         checks_table(report),
         tasks_table(report),
-        *([ready] if (ready := ready_table(report)).rows else []),
+        *(table for table in (ready_table(report), readers_table(report)) if table.rows),
         *(table for kind in ("classification", "regression") if (table := cohorts_table(report, kind)).rows),
     ]

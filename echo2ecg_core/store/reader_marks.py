@@ -59,6 +59,15 @@ def marks(workspace: Workspace, model_id: str | None = None) -> pd.DataFrame:
     return pd.DataFrame([tuple(row) for row in rows], columns=COLUMNS).astype({"is_similar": bool})
 
 
+def marks_state(workspace: Workspace, model_id: str) -> int:
+    """A key that changes whenever `marks` of a model would give something else."""
+    if not workspace.exists():
+        return 0
+    with workspace.connect() as db:
+        said = "SELECT ecg_hash, study_id, reader, is_similar, rank FROM reader_marks WHERE model_id = ?"
+        return hash(tuple(map(tuple, db.execute(said, (model_id,)))))
+
+
 def marks_of(workspace: Workspace, hit: Hit) -> dict[str, bool]:
     """Reader -> what they said of a hit."""
     with workspace.connect() as db:

@@ -20,6 +20,7 @@ from echo2ecg_core.settings import settings
 from echo2ecg_core.store.catalog import Catalog
 from echo2ecg_core.store.database import Workspace
 from echo2ecg_core.store.model_registry import ModelCard, ModelRegistry
+from echo2ecg_core.store.reader_marks import marks_state
 from echo2ecg_core.store.snapshot import snapshot
 from pages.ui.kept_readings import KeptReadings
 from pages.ui.session import ReadFile
@@ -438,7 +439,8 @@ def report(model_id: str, split: str):
     Raises:
         StoreError: there is none, or it is damaged.
     """
-    return _report(str(workspace().folder), model_id, split, report_state(model_id, split))
+    state = report_state(model_id, split), marks_state(workspace(), model_id)
+    return _report(str(workspace().folder), model_id, split, state)
 
 
 @st.cache_data(max_entries=16, show_spinner=False)
@@ -505,9 +507,13 @@ def bullseye_svg(scores: tuple[int | None, ...], dark: bool) -> str:
 
 
 @st.cache_data(max_entries=2, show_spinner=False)
-def report_zip(key: tuple, kinds: tuple[str, ...], column: str, dpi: int, _report) -> bytes:
-    """The folder of a report as a zip, made once per state of its reports and choice of figures."""
+def _report_zip(key: tuple, kinds: tuple[str, ...], column: str, dpi: int, _report) -> bytes:
     from echo2ecg_core.reports.folder import Print
     from echo2ecg_core.reports.folder import report_zip as make
 
     return make(_report, kinds, Print(column, dpi))
+
+
+def report_zip(state: tuple, kinds: tuple[str, ...], column: str, dpi: int, report) -> bytes:
+    """The folder of a report as a zip, made once per state of its reports, what readers said and choice of figures."""
+    return _report_zip((*state, marks_state(workspace(), report.model["id"])), kinds, column, dpi, report)

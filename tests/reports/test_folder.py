@@ -100,7 +100,11 @@ class Tags(HTMLParser):
 def test_a_report_is_read_back_as_it_was_written(workspace):
     document = made_up_report()
     write_report(workspace, document)
-    assert reports.load_report(workspace, document["model"]["id"]).data == document | {"page_readout": {}, "ready": {}}
+    assert reports.load_report(workspace, document["model"]["id"]).data == document | {
+        "page_readout": {},
+        "ready": {},
+        "readers": [],
+    }
     assert reports.evaluated_models(workspace) == [document["model"]["id"]]
 
 

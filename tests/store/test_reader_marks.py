@@ -4,9 +4,13 @@ import numpy as np
 import pytest
 
 from echo2ecg_core.evaluation.readers import FEWEST_ECGS, precision_by_readers
+from echo2ecg_core.figures.tables import table_csv
 from echo2ecg_core.intake.removal import remove
-from echo2ecg_core.reports.tables import readers_table
-from echo2ecg_core.store.reader_marks import Hit, mark, marks, marks_of, unmark
+from echo2ecg_core.reports.folder import load_report
+from echo2ecg_core.reports.html_page import html_page
+from echo2ecg_core.reports.tables import all_tables
+from echo2ecg_core.store.reader_marks import Hit, mark, marks, marks_of, marks_state, unmark
+from tests.report_fixture import made_up_report, write_report
 from tests.small_workspace import MODEL_ID, record_of, small_workspace
 
 
@@ -61,5 +65,20 @@ def test_two_readers_of_one_hit_count_once_and_few_ecgs_have_no_interval(workspa
         mark(workspace, Hit("abc", "S-0000", MODEL_ID), reader, word, rank=1, similarity=0.9)
     (row, *_) = precision_by_readers(marks(workspace))
     assert (row.hits, row.readers, row.interval) == (1, 3, None) and row.precision == pytest.approx(2 / 3)
-    assert FEWEST_ECGS > 1 and readers_table(marks(workspace)).rows[0][1].text == "0.67"
-    assert readers_table(marks(workspace, "another")).rows == ()
+    assert FEWEST_ECGS > 1
+
+
+def test_the_folder_of_a_report_tells_what_readers_said_of_its_model(workspace):
+    write_report(workspace, made_up_report(MODEL_ID))
+    assert all(table.name != "readers" for table in all_tables(load_report(workspace, MODEL_ID)))
+    states = {marks_state(workspace, MODEL_ID)}
+    for reader, word in (("Kern", True), ("Roth", False), ("Voss", True)):
+        mark(workspace, Hit("abc", "S-0000", MODEL_ID), reader, word, rank=1, similarity=0.9)
+        states.add(marks_state(workspace, MODEL_ID))
+    mark(workspace, Hit("abc", "S-0001", "another"), "Kern", False, rank=2, similarity=0.9)
+    assert len(states) == 4 and marks_state(workspace, MODEL_ID) in states
+    report = load_report(workspace, MODEL_ID)
+    lines = table_csv(next(t for t in all_tables(report) if t.name == "readers")).lstrip("\ufeff").splitlines()
+    assert [line.split(",")[:2] for line in lines[1:]] == [[str(k), str(2 / 3)] for k in (1, 3, 5, 10)]
+    page = html_page(report)
+    assert "Precision by readers" in page and page.count(">0.67<") == 4 and "Kern" not in page

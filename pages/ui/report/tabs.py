@@ -9,18 +9,20 @@ from echo2ecg_core.reports import charts, comparison, tables
 from echo2ecg_core.reports.charts import Chart
 from echo2ecg_core.reports.document import Report
 from echo2ecg_core.reports.folder import evaluated_models
-from echo2ecg_core.reports.html_page import READY_WORDS, likeness_words, outside_words, provenance_rows, readout_note
-from echo2ecg_core.store.reader_marks import marks
+from echo2ecg_core.reports.html_page import (
+    READERS_WORDS,
+    READY_WORDS,
+    likeness_words,
+    outside_words,
+    provenance_rows,
+    readout_note,
+)
 from pages.ui import panels, resources
 from pages.ui.errors import sentence
 from pages.ui.report import report_session
 from pages.ui.report.charts.show import show_charts
 
 TABS = ("Classification", "Regression", "Retrieval", "Intervals", "Leakage checks", "Provenance")
-READERS = (
-    "What readers said on Similar studies, of any ECG they opened there, not of this split alone. A hit that several "
-    "marked counts once. 95 % intervals resample ECGs; below five ECGs there is none."
-)
 ALWAYS = "on the same patients; random initialisation and hand-made features are always listed"
 
 
@@ -121,10 +123,10 @@ def retrieval(report: Report, state: tuple) -> list[Chart]:
     if (alike := tables.likeness_table(report)).rows:
         _table(alike)
         st.caption(likeness_words(report))
-    readers = tables.readers_table(marks(resources.workspace(), report.model["id"]))
+    readers = tables.readers_table(report)
     if readers.rows:
         _table(readers)
-        st.caption(READERS)
+        st.caption(READERS_WORDS)
     return drawn
 
 
