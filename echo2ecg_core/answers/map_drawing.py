@@ -12,6 +12,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from echo2ecg_core.answers.map_clusters import find_clusters, of_the_nearest, same_numbers
 from echo2ecg_core.answers.maps import (
     N_NEIGHBOURS,
     SOLID,
@@ -161,12 +162,13 @@ def _draw(points: _Points, name: str, old: Layout | None, progress: Progress) ->
     start = None if old is None else _old_places(old, ids, vectors)
     xy = _umap(vectors, start, dimensions)
     if old is not None:
-        row_of = {id: row for row, id in enumerate(old.ids)}
-        common = [(new, row_of[id]) for new, id in enumerate(ids) if id in row_of]
-        if len(common) > dimensions:
-            xy = turned(xy, old.xy, tuple(np.array(common).T))
+        common = _common(ids, old)
+        if len(common[0]) > dimensions:
+            xy = turned(xy, old.xy, common)
+    clusters = {}
     if name != SOLID:  # of which the sample is all that is shown
-        ids, xy, fitted = points.ids, _with_others(points, fitted, vectors, xy, progress), fitted
+        ids, xy = points.ids, _with_others(points, fitted, vectors, xy, progress)
+        clusters = {"clusters": _clusters(ids, xy, fitted, old)}
     else:
         fitted = np.arange(len(ids))
     return {
@@ -175,7 +177,23 @@ def _draw(points: _Points, name: str, old: Layout | None, progress: Progress) ->
         "fitted": fitted,
         "centre": points.centre,
         "xy": xy.astype(np.float32),
+        **clusters,
     }
+
+
+def _clusters(ids: list[str], xy: np.ndarray, fitted: np.ndarray, old: Layout | None) -> np.ndarray:
+    """The cluster of every point, (n,) int16: found among those that were fitted, numbered as on the old map."""
+    clusters, others = np.empty(len(ids), np.int16), np.setdiff1d(np.arange(len(ids)), fitted, assume_unique=True)
+    clusters[fitted] = find_clusters(xy[fitted])
+    clusters[others] = of_the_nearest(xy[fitted], clusters[fitted], xy[others])
+    return clusters if old is None else same_numbers(clusters, old.clusters, _common(ids, old))
+
+
+def _common(ids: list[str], old: Layout) -> tuple[np.ndarray, np.ndarray]:
+    """Rows of the same points among these and in an old layout."""
+    row_of = {id: row for row, id in enumerate(old.ids)}
+    rows = np.array([row_of.get(id, -1) for id in ids])
+    return np.flatnonzero(rows >= 0), rows[rows >= 0]
 
 
 def _with_others(

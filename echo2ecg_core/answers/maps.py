@@ -42,6 +42,7 @@ class Layout:
         centre: (d,) float32, what is taken off a normalised ECG vector before it is compared.
         xy: (n, 2) float32, of the solid layout (n, 3).
         fitted: (m,) rows of the points that UMAP was fitted to; the others were placed among them.
+        clusters: (n,) int16, the cluster of every point, -1 outside (map_clusters.py).
     """
 
     ids: tuple[str, ...]
@@ -49,6 +50,7 @@ class Layout:
     centre: np.ndarray
     xy: np.ndarray
     fitted: np.ndarray
+    clusters: np.ndarray
 
     @cached_property
     def is_ecg(self) -> np.ndarray:
@@ -94,8 +96,8 @@ def load_map(workspace: Workspace, model_id: str, layout: str = "together") -> p
 
     Returns:
         One row a point: id, modality ("ECG" or "study"), study_id (an ECG: the patient's study nearest in time),
-        patient_id, sex, age_years, rhythm, conduction, split, cohort, synthetic, x, y (in the solid layout z) and one
-        column a phenotype (ECGs: of that study; NaN: not known).
+        patient_id, sex, age_years, rhythm, conduction, split, cohort, synthetic, x, y (in the solid layout z), cluster
+        (a number, <NA> outside) and one column a phenotype (ECGs: of that study; NaN: not known).
 
     Raises:
         StoreError: The map has not been drawn yet, or its file is damaged.
@@ -109,6 +111,8 @@ def load_map(workspace: Workspace, model_id: str, layout: str = "together") -> p
     is_ecg, rows = is_ecg[here], rows[here]
     points = {"x": drawn.xy[here, 0], "y": drawn.xy[here, 1]}
     points |= {"z": drawn.xy[here, 2]} if layout == SOLID else {}
+    clusters = drawn.clusters[here]
+    points |= {"cluster": pd.arrays.IntegerArray(clusters, clusters < 0)}
     return pd.DataFrame(points | _facts(known, is_ecg, rows))
 
 
@@ -135,11 +139,20 @@ def of_cohort(points: pd.DataFrame, workspace: Workspace, cohort: str) -> pd.Dat
     Raises:
         StoreError: there is no such cohort, or none of its points is among these.
     """
-    ids, is_ecg = members(workspace, [cohort]), points.modality == "ECG"
-    inside = (is_ecg & points.id.isin(ids.ecgs)) | (~is_ecg & points.id.isin(ids.studies))
+    inside = is_in_cohort(points, workspace, cohort)
     if not inside.any():
         raise StoreError(f"No point of the cohort {cohort!r} is on this map.", "Choose another cohort or layout.")
     return points[inside].reset_index(drop=True)
+
+
+def is_in_cohort(points: pd.DataFrame, workspace: Workspace, cohort: str) -> np.ndarray:
+    """(n,) bool: which points (as `load_map` gives them) belong to a cohort that came in or was kept under this name.
+
+    Raises:
+        StoreError: there is no such cohort.
+    """
+    ids, is_ecg = members(workspace, [cohort]), points.modality == "ECG"
+    return ((is_ecg & points.id.isin(ids.ecgs)) | (~is_ecg & points.id.isin(ids.studies))).to_numpy()
 
 
 def map_state(workspace: Workspace, model_id: str) -> tuple:
@@ -237,9 +250,11 @@ def _placing(path: Path, model_id: str, layout: str, version: tuple) -> tuple[La
             vectors, centre, xy = (archive[f"{layout}_{name}"] for name in ("vectors", "centre", "xy"))
             is_sample = f"{layout}_fitted" in archive  # maps of earlier versions were fitted whole
             fitted = archive[f"{layout}_fitted"] if is_sample else np.arange(len(ids))
+            has_clusters = f"{layout}_clusters" in archive  # maps of earlier versions and in 3-D have none
+            clusters = archive[f"{layout}_clusters"] if has_clusters else np.full(len(ids), -1, np.int16)
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
         raise StoreError(f"The file of the map of model {model_id} is damaged.", "Draw the map again.") from error
-    drawn = Layout(ids, vectors, centre, xy, fitted)
+    drawn = Layout(ids, vectors, centre, xy, fitted, clusters)
     return drawn, VectorSet("study_aligned", model_id, tuple(ids[row] for row in drawn.fitted), drawn.vectors)
 
 

@@ -6,6 +6,7 @@ only nearness means something.
 """
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -35,6 +36,8 @@ MODALITY = "modality"
 GROUPS = {"sex": "Sex", "rhythm": "Rhythm", "conduction": "Conduction", "split": "Split", "cohort": "Cohort"}
 GROUP_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#882255", "#44AA99")  # Okabe-Ito
 MOST_GROUPS = len(GROUP_COLOURS)  # the rarest beyond these share the colour of what is not known
+OTHERS = "others"  # on a map coloured by a kept cohort
+_KEPT = "kept:"
 HEIGHT_PX = 716
 
 
@@ -63,6 +66,15 @@ class YourEcg:
     z: float | None = None
 
 
+@dataclass(frozen=True)
+class Label:
+    """Lines of words and the place over which they stand."""
+
+    lines: tuple[str, ...]
+    x: float
+    y: float
+
+
 def colour_choices(points: pd.DataFrame) -> dict[str, str]:
     """What the points can be coloured by: column -> name with unit; only columns that hold a value."""
     measured = {n: f"{p.short}, measured" for n, p in PHENOTYPES.items() if _holds(points, n)}
@@ -71,13 +83,25 @@ def colour_choices(points: pd.DataFrame) -> dict[str, str]:
     return measured | age | groups | {MODALITY: "ECG or study"}
 
 
+def kept_column(cohort: str) -> str:
+    """The column that colours a map by a kept cohort; it holds the cohort's name or `OTHERS`."""
+    return _KEPT + cohort
+
+
+def is_group(colour: str) -> bool:
+    """True when a group colours the points, not a number nor their kind."""
+    return colour in GROUPS or colour.startswith(_KEPT)
+
+
 def _holds(points: pd.DataFrame, name: str) -> bool:
     """True when there is such a column with a value in it; most have one among the first."""
     return name in points and bool(points[name][:1000].notna().any() or points[name].notna().any())
 
 
 def group_colours(points: pd.DataFrame, colour: str) -> dict[str, str]:
-    """Group -> its colour, the commonest first; at most `MOST_GROUPS` have one."""
+    """Group -> its colour, the commonest first; at most `MOST_GROUPS` have one, of a kept cohort its members only."""
+    if colour.startswith(_KEPT):
+        return {colour.removeprefix(_KEPT): GROUP_COLOURS[1]}
     return dict(zip(points[colour].value_counts().index.astype(str), GROUP_COLOURS, strict=False))
 
 
@@ -88,16 +112,18 @@ def map_figure(
     dark: bool = False,
     found: tuple[str, str] | None = None,
     shown: pd.DataFrame | None = None,
+    labels: Sequence[Label] = (),
 ) -> go.Figure:
     """Draw a map.
 
     Args:
         points: id, modality ("ECG", "study"), x, y (z) and the column to colour by (answers.maps.load_map).
-        colour: A phenotype, "age_years", one of `GROUPS` or "modality".
+        colour: A phenotype, "age_years", one of `GROUPS`, a kept cohort (`kept_column`) or "modality".
         you: The open ECG, drawn as a ringed cross.
         dark: For a dark page.
         found: (id, modality) of a point that was looked for, drawn in a ring.
         shown: Those of the points that are drawn; None: all.
+        labels: What stands over places of the map.
 
     Returns:
         A figure whose points name themselves in `customdata`.
@@ -114,6 +140,8 @@ def map_figure(
     if found is not None:
         _add_ring(figure, points[(points.id == found[0]) & (points.modality == found[1])], look)
     _lay_out(figure, points, colour, look)
+    if "z" not in points:
+        _add_labels(figure, labels, look)
     return figure
 
 
@@ -126,7 +154,7 @@ def _add_points(
     marker: dict[str, Any]
     if colour == MODALITY:
         marker = {"color": look.modalities[modality]}
-    elif colour in GROUPS:
+    elif is_group(colour):
         inks = group_colours(points, colour)
         marker = {"color": [inks.get(str(group), look.muted) for group in own[colour][known]]}
     else:
@@ -173,9 +201,10 @@ def _add_legend(figure: go.Figure, points: pd.DataFrame, colour: str, look: Look
         for m, symbol in SYMBOLS.items()
         if m in counts
     ]
-    if colour in GROUPS:
+    if is_group(colour):
         sizes = points[colour].astype(str).value_counts()
-        entries += [(f"{group} {sizes[group]}", "square", ink) for group, ink in group_colours(points, colour).items()]
+        inks = group_colours(points, colour) | ({OTHERS: look.muted} if colour.startswith(_KEPT) else {})
+        entries += [(f"{group} {sizes.get(group, 0)}", "square", ink) for group, ink in inks.items()]
     if colour != MODALITY and points[colour].isna().any():
         entries.append(("not known", "circle-open", look.muted))
     for name, symbol, ink in entries:
@@ -191,8 +220,10 @@ def _hover(rows: pd.DataFrame, colour: str) -> list[str]:
     for name in names:
         phenotype = PHENOTYPES[name]
         lines.append([f"{phenotype.short} {measured_with_unit(phenotype, v)}" for v in rows[name]])
-    if colour in GROUPS:
-        lines.append([f"{GROUPS[colour]}: {v if isinstance(v, str) else 'not known'}" for v in rows[colour]])
+    if is_group(colour):
+        lines.append(
+            [f"{GROUPS.get(colour, 'Cohort')}: {v if isinstance(v, str) else 'not known'}" for v in rows[colour]]
+        )
     return ["<br>".join(parts) for parts in zip(*lines, strict=True)]
 
 
@@ -232,6 +263,24 @@ def _add_you(figure: go.Figure, you: YourEcg, look: Look) -> None:
     else:
         figure.add_trace(go.Scatter(x=[you.x], y=[you.y], **told, marker=cross, unselected={"marker": {"opacity": 1}}))
         figure.add_annotation(x=you.x, y=you.y, **label)
+
+
+def _add_labels(figure: go.Figure, labels: Sequence[Label], look: Look) -> None:
+    """Quiet words over the points, a line each, on a ground that lets the points shine through."""
+    for label in labels:
+        red, green, blue = (int(look.page[i : i + 2], 16) for i in (1, 3, 5))
+        figure.add_annotation(
+            x=label.x,
+            y=label.y,
+            text="<br>".join(label.lines),
+            showarrow=False,
+            name="cluster",
+            align="center",
+            bgcolor=f"rgba({red},{green},{blue},0.82)",
+            borderpad=2,
+            font={"color": look.text, "size": 11.5},
+            captureevents=False,
+        )
 
 
 def _lay_out(figure: go.Figure, points: pd.DataFrame, colour: str, look: Look) -> None:
@@ -290,14 +339,14 @@ def _lay_out(figure: go.Figure, points: pd.DataFrame, colour: str, look: Look) -
 
 def has_scale(colour: str) -> bool:
     """True when a number colours the points, not a group."""
-    return colour != MODALITY and colour not in GROUPS
+    return colour != MODALITY and not is_group(colour)
 
 
-def map_picture(points: pd.DataFrame, colour: str, frame: Frame = ON_PAGE):
+def map_picture(points: pd.DataFrame, colour: str, frame: Frame = ON_PAGE, labels: Sequence[Label] = ()):
     """The map as a matplotlib Figure for papers: the same points, shapes and colours as on the page, 500 x 500 pixels.
 
     Args:
-        points, colour: As for `map_figure`.
+        points, colour, labels: As for `map_figure`.
         frame: Title above and provenance below.
     """
     from matplotlib.colors import ListedColormap
@@ -306,7 +355,7 @@ def map_picture(points: pd.DataFrame, colour: str, frame: Frame = ON_PAGE):
     axes, look = canvas.axes(12, 46, 12, 12), canvas.look
     axes.set(xticks=[], yticks=[], aspect="equal")
     size = float(np.clip(3000 / max(len(points), 1), 2, 26))
-    inks = group_colours(points, colour) if colour in GROUPS else {}
+    inks = group_colours(points, colour) if is_group(colour) else {}
     low, high = colour_limits(points, colour) if has_scale(colour) else (0.0, 1.0)
     for modality, shape in MARKERS.items():
         own = points[points.modality == modality]
@@ -316,7 +365,7 @@ def map_picture(points: pd.DataFrame, colour: str, frame: Frame = ON_PAGE):
         shown = own[known]
         if has_scale(colour):
             ink = {"c": shown[colour], "cmap": ListedColormap(VIRIDIS_CUT), "vmin": low, "vmax": high}
-        elif colour in GROUPS:
+        elif is_group(colour):
             ink = {"c": [inks.get(str(group), look.muted) for group in shown[colour]]}
         else:
             ink = {"c": LIGHT.modalities[modality]}
@@ -325,6 +374,10 @@ def map_picture(points: pd.DataFrame, colour: str, frame: Frame = ON_PAGE):
         scale = canvas.figure.colorbar(drawn, cax=canvas.axes(320, 14, 20, 478), orientation="horizontal")
         scale.ax.tick_params(labelsize=8, length=2, labelcolor=look.muted)
         scale.ax.set_title(re.sub("<br>", " ", re.sub("</?b>", "", _title(colour))), fontsize=8, color=look.text, pad=3)
+    for label in labels:
+        ground = {"facecolor": look.page, "alpha": 0.82, "edgecolor": "none", "pad": 1.5}
+        words = {"ha": "center", "va": "center", "fontsize": 7.5, "color": look.text, "bbox": ground}
+        axes.text(label.x, label.y, "\n".join(label.lines), **words)
     _picture_legend(axes, points, colour, inks, look)
     return canvas.figure
 
@@ -339,7 +392,8 @@ def _picture_legend(axes, points: pd.DataFrame, colour: str, inks: dict[str, str
         for m in MARKERS
         if m in counts
     ]
-    entries += [(f"{group} {sizes[group]}", "s", ink) for group, ink in inks.items()]
+    inks = inks | ({OTHERS: look.muted} if colour.startswith(_KEPT) else {})
+    entries += [(f"{group} {sizes.get(group, 0)}", "s", ink) for group, ink in inks.items()]
     handles = [Line2D([], [], linestyle="", marker=m, color=ink, markersize=4, label=n) for n, m, ink in entries]
     axes.legend(
         handles=handles, loc="lower left", bbox_to_anchor=(0, 1), ncols=4, fontsize=8, frameon=False, handletextpad=0.1

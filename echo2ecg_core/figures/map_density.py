@@ -7,6 +7,7 @@ more points it holds, by the logarithm. numpy counts a million points in some te
 
 import base64
 import io
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -15,15 +16,16 @@ import plotly.graph_objects as go
 
 from echo2ecg_core.figures.map import (
     DARK,
-    GROUPS,
     LIGHT,
     MODALITY,
     VIRIDIS_CUT,
+    Label,
     Look,
     YourEcg,
     colour_limits,
     group_colours,
     has_scale,
+    is_group,
     map_figure,
 )
 
@@ -88,18 +90,19 @@ def density_figure(
     you: YourEcg | None = None,
     dark: bool = False,
     found: tuple[str, str] | None = None,
+    labels: Sequence[Label] = (),
 ) -> go.Figure:
     """Draw a large map.
 
     Args:
-        points, colour, you, dark, found: As for `map_figure`.
+        points, colour, you, dark, found, labels: As for `map_figure`.
         picture: `density_picture` of the view.
         view: What the reader sees; None: all.
     """
     seen = view or whole(points)
     single = seen.holds(points)
     shown = points[single] if single.sum() <= MOST_IN_VIEW else points[:0]
-    figure = map_figure(points, colour, you, dark, found, shown)
+    figure = map_figure(points, colour, you, dark, found, shown, labels)
     if has_scale(colour):  # plotly shows a scale only where a trace has it
         scaled = {"color": [0.0], "coloraxis": "coloraxis"}
         figure.add_trace(go.Scatter(x=[None], y=[None], mode="markers", marker=scaled, showlegend=False))
@@ -132,7 +135,7 @@ def _levels(points: pd.DataFrame, colour: str, look: Look) -> tuple[np.ndarray, 
         return _with(np.stack(inks, 1), look), np.clip(share, 0, 1) * (LEVELS - 1)
     chosen = look.modalities if colour == MODALITY else group_colours(points, colour)
     names = {name: number for number, name in enumerate(chosen)}
-    level = points[colour].astype(str).map(names) if colour in GROUPS else points[MODALITY].map(names)
+    level = points[colour].astype(str).map(names) if is_group(colour) else points[MODALITY].map(names)
     return _with(np.array([_rgb(ink) for ink in chosen.values()], float).reshape(-1, 3), look), level.to_numpy(float)
 
 

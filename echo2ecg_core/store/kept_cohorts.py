@@ -40,6 +40,14 @@ def names(workspace: Workspace) -> list[str]:
         ]
 
 
+def kept_names(workspace: Workspace) -> list[str]:
+    """Names of the kept cohorts alone."""
+    if not workspace.exists():
+        return []
+    with workspace.connect() as db:
+        return [row[0] for row in db.execute("SELECT name FROM kept_cohorts ORDER BY 1")]
+
+
 def is_kept(workspace: Workspace, name: str) -> bool:
     """True for a cohort that was kept under this name."""
     with workspace.connect() as db:

@@ -10,6 +10,7 @@ import importlib
 import logging
 import threading
 
+import numpy as np
 import streamlit as st
 
 from echo2ecg_core.ecg.record import EcgRecord
@@ -328,6 +329,26 @@ def workspace_name() -> str:
     return "Demo (phantom cohort)" if synthetic else workspace().folder.name
 
 
+@st.cache_resource(max_entries=4, show_spinner=False)
+def _with_kept(state: tuple, layout: str, cohort: str, column: str):
+    from echo2ecg_core.answers.maps import is_in_cohort
+    from echo2ecg_core.figures.map import OTHERS, kept_column
+
+    points, name = _map_points(state, layout, cohort), column.removeprefix(kept_column(""))
+    return points.assign(**{column: np.where(is_in_cohort(points, Workspace(state[0]), name), name, OTHERS)})
+
+
+def with_kept(model_id: str, layout: str, cohort: str, column: str):
+    """The points of `map_points` with the column of a kept cohort (figures.map.kept_column), looked up once.
+
+    Raises:
+        StoreError: there is no such cohort any more.
+    """
+    from echo2ecg_core.answers.maps import map_state
+
+    return _with_kept(map_state(workspace(), model_id), layout, cohort, column)
+
+
 @st.cache_resource(max_entries=6, show_spinner=False)
 def _map_points(state: tuple, layout: str, cohort: str):
     from echo2ecg_core.answers.maps import load_map, of_cohort
@@ -349,11 +370,27 @@ def map_points(model_id: str, layout: str, cohort: str = ""):
     return _map_points(map_state(workspace(), model_id), layout, cohort)
 
 
+@st.cache_data(max_entries=6, show_spinner=False)
+def _map_clusters(state: tuple, layout: str):
+    from echo2ecg_core.answers.map_clusters import describe
+
+    return describe(_map_points(state, layout, ""))
+
+
+def map_clusters(model_id: str, layout: str):
+    """The clusters of a whole map with words (answers.map_clusters.Cluster), read once per drawing and catalogue."""
+    from echo2ecg_core.answers.maps import map_state
+
+    return _map_clusters(map_state(workspace(), model_id), layout)
+
+
 @st.cache_data(max_entries=64, show_spinner=False)
 def _map_picture(state: tuple, layout: str, cohort: str, colour: str, view: tuple, dark: bool) -> bytes:
     from echo2ecg_core.figures.map_density import View, density_picture
 
-    return density_picture(_map_points(state, layout, cohort), colour, View(*view), dark)
+    points = _map_points(state, layout, cohort)
+    shown = points if colour in points else _with_kept(state, layout, cohort, colour)
+    return density_picture(shown, colour, View(*view), dark)
 
 
 def map_picture(model_id: str, layout: str, cohort: str, colour: str, view: tuple, dark: bool) -> bytes:

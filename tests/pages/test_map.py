@@ -114,6 +114,43 @@ def test_colour_and_points_can_be_changed(page, workspace):
     assert not page.exception and "0 ECGs and 25 studies" in words(page)
 
 
+def test_a_kept_cohort_colours_the_map_and_the_others_are_grey(page, workspace, monkeypatch):
+    map_drawing.build_map(workspace, MODEL_ID)
+    kept_cohorts.keep(workspace, "weak hearts", ["E-0001", "E-0002"], ["S-0001"], who="", made_from="a test")
+    page.run()
+    page.selectbox(key="colour").select("kept:weak hearts").run()
+    assert not page.exception and not page.error
+    traces = {t["name"]: t for t in figure(page)["data"]}
+    assert {"weak hearts 3", "others 47"} <= set(traces)
+    ecgs = traces["ECG"]
+    inks = {tuple(id): ink for id, ink in zip(ecgs["customdata"], ecgs["marker"]["color"], strict=True)}
+    members = {inks["E-0001", "ECG"], inks["E-0002", "ECG"]}
+    assert len(members) == 1 and inks["E-0003", "ECG"] == traces["others 47"]["marker"]["color"] != members.pop()
+    monkeypatch.setattr(map_density, "MOST_IN_VIEW", 10)
+    monkeypatch.setattr(map_panels, "MOST_SINGLE", 10)
+    page.run()
+    assert not page.exception and figure(page)["layout"]["images"][0]["source"].startswith("data:image/png")
+
+
+def test_clusters_are_named_by_what_sets_them_apart_and_the_names_can_be_switched_off(page, workspace):
+    map_drawing.build_map(workspace, MODEL_ID)
+    page.run()
+    assert not page.toggle and not figure(page)["layout"].get("annotations")  # no structure, no names
+    lvef = explore.load_map(workspace, MODEL_ID).groupby("patient_id").lvef.mean()
+    drawn, points = explore.stored_layout(workspace, MODEL_ID, "together"), explore.load_map(workspace, MODEL_ID)
+    low = (points.patient_id.map(lvef) < lvef.median()).to_numpy()
+    path = workspace.maps / f"{MODEL_ID}.npz"
+    with np.load(path) as archive:
+        arrays = {**archive, "together_clusters": low.astype(np.int16)}
+    np.savez(path, **arrays | {"together_xy": drawn.xy + np.where(low, 100, 0)[:, None]})
+    page.run()
+    labels = {a["text"]: a["x"] for a in figure(page)["layout"]["annotations"]}
+    assert {text.split("<br>")[0] for text in labels} == {"larger LVEDV", "smaller LVEDV"}
+    assert labels[next(text for text in labels if "larger LVEDV" in text)] > 50
+    page.toggle(key="clusters").set_value(False).run()
+    assert not figure(page)["layout"].get("annotations")
+
+
 @pytest.mark.parametrize(
     ("chosen", "expected"),
     [

@@ -1,5 +1,6 @@
 """The panels of the map: head, controls, the job that draws it, the chart, and what a click or a lasso holds."""
 
+import re
 from html import escape
 
 import numpy as np
@@ -12,12 +13,12 @@ from echo2ecg_core.answers.predict import Prediction
 from echo2ecg_core.evaluation.groups import FEWEST_PATIENTS, GroupRow, compare
 from echo2ecg_core.figures import export
 from echo2ecg_core.figures.chart import Frame
-from echo2ecg_core.figures.map import HEIGHT_PX, YourEcg, colour_choices, map_figure, map_picture
+from echo2ecg_core.figures.map import HEIGHT_PX, Label, YourEcg, colour_choices, kept_column, map_figure, map_picture
 from echo2ecg_core.figures.map_density import MOST_IN_VIEW, MOST_SINGLE, View, density_figure, whole
 from echo2ecg_core.figures.notation import THIN, grades_in_words, interval, measured_with_unit, number, p_value
 from echo2ecg_core.figures.tables import csv_of
 from echo2ecg_core.phenotypes import PHENOTYPES
-from echo2ecg_core.store import jobs
+from echo2ecg_core.store import jobs, kept_cohorts
 from echo2ecg_core.store.catalog import Catalog
 from echo2ecg_core.store.model_registry import ModelCard
 from echo2ecg_core.version import program_version
@@ -39,6 +40,10 @@ CHART = {
 MOST_LISTED = 2000  # members of a lasso
 COMPARED = ("lvef", "lvedv", "lavi", "ivsd")
 ASK_AN_ADMIN = "A researcher or an admin can have it drawn: everybody sees the same map."
+CLUSTERS_HELP = (
+    "Groups that lie apart on the map (HDBSCAN), and in what their patients differ most from all others: effects of at "
+    "least half a standard deviation that hold after Bonferroni. A map without such groups has no labels."
+)
 CAPTION = "UMAP: 15 neighbours, min. distance 0.1, seed 7. Near means similar; distances between groups mean little."
 DENSE_CAPTION = (
     "The darker a place, the more points; its colour is their mean (of groups: the commonest). Zoom in to see single "
@@ -117,17 +122,22 @@ def layout_control(layouts: tuple[str, ...]) -> str:
     )
 
 
-def colour_control(points: pd.DataFrame) -> str:
-    """What the points are coloured by."""
-    choices = colour_choices(points)
-    return st.selectbox(
+def coloured(points: pd.DataFrame, model_id: str, layout: str) -> tuple[pd.DataFrame, str]:
+    """What the points are coloured by, and the points with that column: of a kept cohort it comes from its members."""
+    kept = kept_cohorts.kept_names(resources.workspace())
+    choices = colour_choices(points) | {kept_column(name): f"Cohort “{name}”" for name in kept}
+    colour = st.selectbox(
         "Colour",
         list(choices),
         format_func=choices.get,
         key=browse_session.COLOUR_KEY,
         label_visibility="collapsed",
         width=190,
+        bind="query-params",
     )
+    if colour not in points:
+        points = resources.with_kept(model_id, layout, browse_session.map_cohort(), colour)
+    return points, colour
 
 
 def find_control(points: pd.DataFrame) -> tuple[str, str] | None:
@@ -151,9 +161,20 @@ def find_control(points: pd.DataFrame) -> tuple[str, str] | None:
     return None
 
 
-def export_menu(points: pd.DataFrame, colour: str, card: ModelCard) -> None:
+def cluster_control(model_id: str, layout: str) -> list[Label]:
+    """The switch of the words over the clusters, and the words; nothing where the map has no clusters with words."""
+    found = [] if layout == explore.SOLID else resources.map_clusters(model_id, layout)
+    if not found or not st.toggle(
+        "Clusters", value=True, key=browse_session.CLUSTERS_KEY, bind="query-params", help=CLUSTERS_HELP
+    ):
+        return []
+    return [Label(cluster.words, cluster.x, cluster.y) for cluster in found]
+
+
+def export_menu(points: pd.DataFrame, colour: str, card: ModelCard, labels: list[Label]) -> None:
     """The map as a figure for papers and as a table."""
-    what, stem = colour_choices(points)[colour], f"map-{card.model_id}-{colour}"
+    what = colour_choices(points).get(colour, f"cohort {colour.removeprefix(kept_column(''))}")
+    stem = re.sub(r"[^\w.-]+", "-", f"map-{card.model_id}-{colour}")
     provenance = export.provenance_line(
         {"model": {"name": card.name, "id": card.model_id, "synthetic": card.synthetic}},
         f"{resources.workspace_name()}, {len(points)} points, program version {program_version()}",
@@ -161,7 +182,7 @@ def export_menu(points: pd.DataFrame, colour: str, card: ModelCard) -> None:
     title = f"Map of ECGs and echo studies: {what}"
 
     def make(kind: str):
-        picture = map_picture(points, colour, Frame(title=title, footer=f"{provenance} · {CAPTION}"))
+        picture = map_picture(points, colour, Frame(title=title, footer=f"{provenance} · {CAPTION}"), labels)
         return export.figure_file(picture, kind, title=title, provenance=provenance)
 
     with st.popover("Export", icon=":material/download:"), st.container(key="export_list"):
@@ -224,19 +245,22 @@ def chart(
     colour: str,
     you: YourEcg | None,
     found: tuple[str, str] | None,
+    labels: list[Label],
     drawing: tuple[str, str],
 ) -> np.ndarray:
     """Draw the map; returns which points are clicked or lassoed, (n,) bool.
 
     Args:
-        points, colour, you, found: As for `map_figure`.
+        points, colour, you, found, labels: As for `map_figure`.
         drawing: Model id and layout.
     """
     dark = st.context.theme.type == "dark"
     is_dense = len(points) > MOST_SINGLE and "z" not in points
     key = f"map_{browse_session.map_round()}"
     event = st.plotly_chart(
-        _dense(points, colour, you, found, drawing, dark) if is_dense else map_figure(points, colour, you, dark, found),
+        _dense(points, colour, you, found, labels, drawing, dark)
+        if is_dense
+        else map_figure(points, colour, you, dark, found, labels=labels),
         theme=None,
         height=HEIGHT_PX,
         config=CHART | {"modeBarButtonsToRemove": [*CHART["modeBarButtonsToRemove"], *["resetScale2d"] * is_dense]},
@@ -262,6 +286,7 @@ def _dense(
     colour: str,
     you: YourEcg | None,
     found: tuple[str, str] | None,
+    labels: list[Label],
     drawing: tuple[str, str],
     dark: bool,
 ) -> go.Figure:
@@ -269,7 +294,7 @@ def _dense(
     everything, kept = whole(points), browse_session.map_view()
     view = View(*kept) if kept and not View(*kept).covers(everything) else None
     picture = resources.map_picture(*drawing, browse_session.map_cohort(), colour, tuple(view or everything), dark)
-    return density_figure(points, colour, picture, view, you, dark, found)
+    return density_figure(points, colour, picture, view, you, dark, found, labels)
 
 
 def _caption(drawing: tuple[str, str], is_dense: bool) -> None:

@@ -10,6 +10,7 @@ LAYOUT_KEY = "points"
 FIND_KEY = "find"
 COLOUR_KEY = "colour"
 MAP_COHORT_KEY = "cohort"
+CLUSTERS_KEY = "clusters"
 
 READER_KEY = "reader_name"
 
