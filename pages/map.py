@@ -20,21 +20,21 @@ with errors_in_words():
         points = resources.map_points(card.model_id, layout, kept.map_cohort())
         points, colour = map_panels.coloured(points, card.model_id, layout)
         found = map_panels.find_control(points)
-        labels = map_panels.cluster_control(card.model_id, layout)
+        clusters = map_panels.cluster_control(card.model_id, layout)
         map_panels.whole_map()
         st.space("stretch")
         map_panels.redraw(resources.undrawn(card))
-        map_panels.export_menu(points, colour, card, labels)
+        map_panels.export_menu(points, colour, card, clusters)
     left, right = st.columns((716, 434), gap=24)
     with left, errors_in_words():
         prediction = resources.prediction(record, card, insist=session.insists()) if record is not None else None
         you = map_panels.your_ecg(prediction, card, layout)
-        inside = map_panels.chart(points, colour, you, found, labels, (card.model_id, layout))
+        inside = map_panels.chart(points, colour, you, found, clusters, (card.model_id, layout))
     with right, st.container(key="map_selection"):
         if not inside.any() and found is not None:
             map_panels.one_point(points[(points.id == found[0]) & (points.modality == found[1])].iloc[0])
         elif not inside.any():
-            map_panels.nothing_selected(points)
+            map_panels.nothing_selected(points, clusters)
         elif inside.sum() == 1:
             map_panels.one_point(points[inside].iloc[0])
         else:

@@ -30,7 +30,7 @@ HIGHER = {"thickness": ("thinner", "thicker"), "volume": ("smaller", "larger"), 
 
 @dataclass(frozen=True)
 class Cluster:
-    """One cluster: its number, what sets its patients apart, how many they are, and the point in its middle."""
+    """One cluster: its number, what sets its patients apart, how many they are, and where it ends above."""
 
     number: int
     words: tuple[str, ...]
@@ -106,17 +106,16 @@ def describe(points: pd.DataFrame) -> list[Cluster]:
     opposite = {more: less for less, more, _ in columns}
     told = {number: _words(values, opposite, home == number) for number in np.unique(cluster)}
     return [
-        Cluster(int(number), words, int((home == number).sum()), *_middle(points[inside][cluster == number]))
+        Cluster(int(number), words, int((home == number).sum()), *_top(points[inside][cluster == number]))
         for number, words in told.items()
         if words
     ]
 
 
-def _middle(own: pd.DataFrame) -> tuple[float, float]:
-    """The point nearest to the median of a cluster's points."""
-    x, y = own.x.to_numpy(float), own.y.to_numpy(float)
-    row = np.argmin(np.hypot(x - np.median(x), y - np.median(y)))
-    return float(x[row]), float(y[row])
+def _top(own: pd.DataFrame) -> tuple[float, float]:
+    """Over the highest tenth of a cluster's points: a place for words that hide few of them."""
+    highest = own.nlargest(max(1, len(own) // 10), "y")
+    return float(highest.x.median()), float(highest.y.max())
 
 
 def _columns(points: pd.DataFrame) -> Iterator[tuple[str, str, pd.Series]]:

@@ -38,7 +38,7 @@ GROUP_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9
 MOST_GROUPS = len(GROUP_COLOURS)  # the rarest beyond these share the colour of what is not known
 OTHERS = "others"  # on a map coloured by a kept cohort
 _KEPT = "kept:"
-HEIGHT_PX = 716
+HEIGHT_PX, SCALE_PX, LEGEND_PX = 716, 56, 34
 
 
 @dataclass(frozen=True)
@@ -68,7 +68,7 @@ class YourEcg:
 
 @dataclass(frozen=True)
 class Label:
-    """Lines of words and the place over which they stand."""
+    """Lines of words and the place above which they stand."""
 
     lines: tuple[str, ...]
     x: float
@@ -135,13 +135,13 @@ def map_figure(
         if len(own):
             _add_points(figure, points, own, modality, symbol, colour, look)
     _add_legend(figure, points, colour, look)
+    if "z" not in points:
+        _add_labels(figure, labels, look)
     if you is not None:
         _add_you(figure, you, look)
     if found is not None:
         _add_ring(figure, points[(points.id == found[0]) & (points.modality == found[1])], look)
     _lay_out(figure, points, colour, look)
-    if "z" not in points:
-        _add_labels(figure, labels, look)
     return figure
 
 
@@ -266,7 +266,7 @@ def _add_you(figure: go.Figure, you: YourEcg, look: Look) -> None:
 
 
 def _add_labels(figure: go.Figure, labels: Sequence[Label], look: Look) -> None:
-    """Quiet words over the points, a line each, on a ground that lets the points shine through."""
+    """Quiet words above places, a line each, on a ground that lets points shine through."""
     for label in labels:
         red, green, blue = (int(look.page[i : i + 2], 16) for i in (1, 3, 5))
         figure.add_annotation(
@@ -274,6 +274,8 @@ def _add_labels(figure: go.Figure, labels: Sequence[Label], look: Look) -> None:
             y=label.y,
             text="<br>".join(label.lines),
             showarrow=False,
+            yanchor="bottom",
+            yshift=4,
             name="cluster",
             align="center",
             bgcolor=f"rgba({red},{green},{blue},0.82)",
@@ -288,7 +290,7 @@ def _lay_out(figure: go.Figure, points: pd.DataFrame, colour: str, look: Look) -
     is_solid = "z" in points
     figure.update_layout(
         height=HEIGHT_PX,
-        margin={"l": 8, "r": 8, "t": 8, "b": 8},
+        margin={"l": 8, "r": 8, "t": SCALE_PX * has_scale(colour) + LEGEND_PX, "b": 8},  # nothing lies over points
         paper_bgcolor=look.page,
         plot_bgcolor=look.page,
         dragmode="orbit" if is_solid else "lasso",
@@ -302,7 +304,8 @@ def _lay_out(figure: go.Figure, points: pd.DataFrame, colour: str, look: Look) -
         newselection={"line": {"color": "#1B5E9B", "dash": "dash", "width": 2}},
         legend={
             "x": 0.008,
-            "y": 0.872 if has_scale(colour) else 0.988,
+            "y": 1,
+            "yanchor": "bottom",
             "orientation": "h",
             "bgcolor": look.page,
             "font": {"color": look.muted},
@@ -315,7 +318,8 @@ def _lay_out(figure: go.Figure, points: pd.DataFrame, colour: str, look: Look) -
         bar = {
             "orientation": "h",
             "x": 0.005,
-            "y": 0.995,
+            "y": 1 - 2 / HEIGHT_PX,
+            "yref": "container",
             "xanchor": "left",
             "xpad": 12,
             "ypad": 4,
@@ -373,10 +377,10 @@ def map_picture(points: pd.DataFrame, colour: str, frame: Frame = ON_PAGE, label
     if has_scale(colour):
         scale = canvas.figure.colorbar(drawn, cax=canvas.axes(320, 14, 20, 478), orientation="horizontal")
         scale.ax.tick_params(labelsize=8, length=2, labelcolor=look.muted)
-        scale.ax.set_title(re.sub("<br>", " ", re.sub("</?b>", "", _title(colour))), fontsize=8, color=look.text, pad=3)
+        scale.ax.set_title(re.sub("</?b>", "", _title(colour)), fontsize=8, color=look.text, pad=3)
     for label in labels:
         ground = {"facecolor": look.page, "alpha": 0.82, "edgecolor": "none", "pad": 1.5}
-        words = {"ha": "center", "va": "center", "fontsize": 7.5, "color": look.text, "bbox": ground}
+        words = {"ha": "center", "va": "bottom", "fontsize": 7.5, "color": look.text, "bbox": ground}
         axes.text(label.x, label.y, "\n".join(label.lines), **words)
     _picture_legend(axes, points, colour, inks, look)
     return canvas.figure
@@ -414,4 +418,4 @@ def _title(colour: str) -> str:
         return "<b>Age, years</b>"
     phenotype = PHENOTYPES[colour]
     unit = f", {phenotype.unit}" if phenotype.unit else ""
-    return f"<b>{phenotype.short}{unit}</b> measured;<br>ECGs: of their own study"
+    return f"<b>{phenotype.short}{unit}</b>, measured"

@@ -88,7 +88,7 @@ def test_a_valve_grade_is_named_in_words_on_the_scale_and_on_hovering(points):
     ]
     assert (
         figure.data[0].text[1] == "<b>E-2</b> ECG<br>LVEF –<br>TR moderate"
-        and "TR</b> measured" in scale.colorbar.title.text
+        and "TR</b>, measured" in scale.colorbar.title.text
     )
 
 

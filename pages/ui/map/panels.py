@@ -9,6 +9,7 @@ import plotly.graph_objects as go
 import streamlit as st
 
 from echo2ecg_core.answers import maps as explore
+from echo2ecg_core.answers.map_clusters import Cluster
 from echo2ecg_core.answers.predict import Prediction
 from echo2ecg_core.evaluation.groups import FEWEST_PATIENTS, GroupRow, compare
 from echo2ecg_core.figures import export
@@ -45,6 +46,7 @@ CLUSTERS_HELP = (
     "least half a standard deviation that hold after Bonferroni. A map without such groups has no labels."
 )
 CAPTION = "UMAP: 15 neighbours, min. distance 0.1, seed 7. Near means similar; distances between groups mean little."
+OF_ITS_STUDY = " An ECG has the value that was measured on its patient’s study nearest in time."
 DENSE_CAPTION = (
     "The darker a place, the more points; its colour is their mean (of groups: the commonest). Zoom in to see single "
     f"points, once at most {MOST_IN_VIEW} are in view. A lasso takes all points, drawn or not."
@@ -161,17 +163,21 @@ def find_control(points: pd.DataFrame) -> tuple[str, str] | None:
     return None
 
 
-def cluster_control(model_id: str, layout: str) -> list[Label]:
-    """The switch of the words over the clusters, and the words; nothing where the map has no clusters with words."""
+def cluster_control(model_id: str, layout: str) -> list[Cluster]:
+    """The switch of the words over the clusters, and these; none where it is off or the map has none with words."""
     found = [] if layout == explore.SOLID else resources.map_clusters(model_id, layout)
     if not found or not st.toggle(
         "Clusters", value=True, key=browse_session.CLUSTERS_KEY, bind="query-params", help=CLUSTERS_HELP
     ):
         return []
-    return [Label(cluster.words, cluster.x, cluster.y) for cluster in found]
+    return found
 
 
-def export_menu(points: pd.DataFrame, colour: str, card: ModelCard, labels: list[Label]) -> None:
+def _labels(clusters: list[Cluster]) -> list[Label]:
+    return [Label(cluster.words, cluster.x, cluster.y) for cluster in clusters]
+
+
+def export_menu(points: pd.DataFrame, colour: str, card: ModelCard, clusters: list[Cluster]) -> None:
     """The map as a figure for papers and as a table."""
     what = colour_choices(points).get(colour, f"cohort {colour.removeprefix(kept_column(''))}")
     stem = re.sub(r"[^\w.-]+", "-", f"map-{card.model_id}-{colour}")
@@ -182,7 +188,9 @@ def export_menu(points: pd.DataFrame, colour: str, card: ModelCard, labels: list
     title = f"Map of ECGs and echo studies: {what}"
 
     def make(kind: str):
-        picture = map_picture(points, colour, Frame(title=title, footer=f"{provenance} · {CAPTION}"), labels)
+        picture = map_picture(
+            points, colour, Frame(title=title, footer=f"{provenance} · {_read(colour)}"), _labels(clusters)
+        )
         return export.figure_file(picture, kind, title=title, provenance=provenance)
 
     with st.popover("Export", icon=":material/download:"), st.container(key="export_list"):
@@ -245,16 +253,18 @@ def chart(
     colour: str,
     you: YourEcg | None,
     found: tuple[str, str] | None,
-    labels: list[Label],
+    clusters: list[Cluster],
     drawing: tuple[str, str],
 ) -> np.ndarray:
     """Draw the map; returns which points are clicked or lassoed, (n,) bool.
 
     Args:
-        points, colour, you, found, labels: As for `map_figure`.
+        points, colour, you, found: As for `map_figure`.
+        clusters: Those whose words stand over them.
         drawing: Model id and layout.
     """
     dark = st.context.theme.type == "dark"
+    labels = _labels(clusters)
     is_dense = len(points) > MOST_SINGLE and "z" not in points
     key = f"map_{browse_session.map_round()}"
     event = st.plotly_chart(
@@ -270,7 +280,7 @@ def chart(
         alt="Map of ECGs and studies",
     )
     listen(key, browse_session.click, browse_session.look_at if is_dense else None)
-    _caption(drawing, is_dense)
+    _caption(drawing, colour, is_dense)
     if browse_session.clicked():
         modality, point_id = browse_session.clicked()
         return (points.id == point_id).to_numpy() & (points.modality == modality).to_numpy()
@@ -297,15 +307,22 @@ def _dense(
     return density_figure(points, colour, picture, view, you, dark, found, labels)
 
 
-def _caption(drawing: tuple[str, str], is_dense: bool) -> None:
+def _read(colour: str) -> str:
+    """How a map is read."""
+    return CAPTION + (OF_ITS_STUDY if colour in PHENOTYPES else "")
+
+
+def _caption(drawing: tuple[str, str], colour: str, is_dense: bool) -> None:
     """How the map was drawn and how it is read."""
     drawn = explore.stored_layout(resources.workspace(), *drawing)
     of = f" UMAP was fitted to {len(drawn.fitted)} of {len(drawn.ids)} points; the others lie among their 15 nearest."
-    st.caption(CAPTION + (of if len(drawn.fitted) < len(drawn.ids) else "") + (f" {DENSE_CAPTION}" if is_dense else ""))
+    st.caption(
+        _read(colour) + (of if len(drawn.fitted) < len(drawn.ids) else "") + (f" {DENSE_CAPTION}" if is_dense else "")
+    )
 
 
-def nothing_selected(points: pd.DataFrame) -> None:
-    """How to use the map."""
+def nothing_selected(points: pd.DataFrame, clusters: list[Cluster]) -> None:
+    """How to use the map, and its clusters in words."""
     counts = points.modality.value_counts()
     st.html(
         f"<h2 class='e2e-section'>No selection</h2><p class='muted'>{counts.get('ECG', 0)} ECGs and "
@@ -317,6 +334,15 @@ def nothing_selected(points: pd.DataFrame) -> None:
         "Double-click on "
         "the map to let go."
     )
+    if clusters:
+        rows = "".join(
+            f"<tr><th scope='row'>{escape(', '.join(c.words))}</th><td class='num'>{c.patients}</td></tr>"
+            for c in sorted(clusters, key=lambda c: -c.patients)
+        )
+        st.html(
+            "<table class='e2e-table e2e-clusters'><caption>Clusters, and what sets each apart</caption><thead><tr>"
+            f"<th>Against all other patients</th><th class='num'>Patients</th></tr></thead><tbody>{rows}</tbody></table>"
+        )
 
 
 def one_point(row: pd.Series) -> None:
