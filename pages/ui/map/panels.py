@@ -341,7 +341,8 @@ def nothing_selected(points: pd.DataFrame, clusters: list[Cluster]) -> None:
         )
         st.html(
             "<table class='e2e-table e2e-clusters'><caption>Clusters, and what sets each apart</caption><thead><tr>"
-            f"<th>Against all other patients</th><th class='num'>Patients</th></tr></thead><tbody>{rows}</tbody></table>"
+            "<th>Against all other patients</th><th class='num'>Patients</th></tr></thead>"
+            f"<tbody>{rows}</tbody></table>"
         )
 
 
