@@ -58,7 +58,7 @@ def train_clip_encoder(
         sums = np.zeros(3)
         batches = list(_study_batches(members, parameters, rng))
         for rows in batches:
-            x = _photometric(torch.from_numpy(np.stack([pooled[r] for r in rows]).astype(np.float32)), rng)
+            x = photometric(torch.from_numpy(np.stack([pooled[r] for r in rows]).astype(np.float32)), rng)
             loss, parts = _loss(
                 network, projection, x, torch.from_numpy(views[rows]), torch.from_numpy(study[rows]), parameters
             )
@@ -144,7 +144,7 @@ def _study_batches(members: list[np.ndarray], parameters: ClipTraining, rng: np.
         yield np.concatenate([rng.permutation(members[s])[: parameters.clips_per_study] for s in chosen])
 
 
-def _photometric(x: torch.Tensor, rng: np.random.Generator) -> torch.Tensor:
+def photometric(x: torch.Tensor, rng: np.random.Generator) -> torch.Tensor:
     """Another gain, offset, shift by up to two pixels and start of the cycle for every clip, (b, 16, 56, 56)."""
     b = len(x)
     gain = torch.from_numpy(rng.normal(1, 0.12, (b, 1, 1, 1)).astype(np.float32))
