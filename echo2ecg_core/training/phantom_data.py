@@ -9,6 +9,7 @@ training patients may also give their ECGs from other bodies: the same heart in 
 
 from concurrent.futures import as_completed
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from echo2ecg_core.models.echo_encoder import PhantomVideoNet
 
 SHARD = 50
-FEW_VIEWS = 5
+FEW_CLIPS = 5
 
 
 def prepare_cohort(
@@ -39,6 +40,7 @@ def prepare_cohort(
     with_clips: bool = True,
     processes: int = 2,
     progress: Progress = silent,
+    version: int = 1,
 ) -> TrainingData:
     """Simulate what the shards in `folder` do not hold yet, then give everything.
 
@@ -47,11 +49,12 @@ def prepare_cohort(
         spec: How ECGs are prepared; must not change between runs into one folder.
         folder: Where shards are kept.
         n_whole: Only the first n_whole patients are rendered whole; of the later ones, training patients give their
-            first study in `FEW_VIEWS` views, the others nothing. None: all whole.
+            first study in `FEW_CLIPS` clips, the others nothing. None: all whole.
         encoder: The frozen `PhantomVideoNet`; None keeps pooled clips.
         with_clips: False renders no clip, for an objective that reads ECGs alone.
         processes: How many simulate at once.
         progress: Told share and message.
+        version: Of the phantom; must not change between runs into one folder.
     """
     folder.mkdir(parents=True, exist_ok=True)
     weights = None if encoder is None else {key: value.numpy() for key, value in encoder.state_dict().items()}
@@ -59,7 +62,9 @@ def prepare_cohort(
     starts = [s for s in range(0, n_patients, SHARD) if not _shard(folder, s).exists()]
     with process_pool(processes, _start_process, weights) as pool:
         tasks = [
-            pool.submit(_prepare_shard, n_patients, seed, s, spec, folder, wholes, weights is not None, with_clips)
+            pool.submit(
+                _prepare_shard, (n_patients, seed, version), s, spec, folder, wholes, weights is not None, with_clips
+            )
             for s in starts
         ]
         if starts:  # the first shard takes minutes
@@ -67,7 +72,7 @@ def prepare_cohort(
         for done, task in enumerate(as_completed(tasks), 1):
             task.result()
             progress(done / len(starts), f"Simulating hearts: {done * SHARD} of {len(starts) * SHARD}")
-    visits = [_visits(n_patients, seed, s, wholes) for s in range(0, n_patients, SHARD)]
+    visits = [_visits((n_patients, seed, version), s, wholes) for s in range(0, n_patients, SHARD)]
     parts = [_load(_shard(folder, s)) for s in range(0, n_patients, SHARD)]
     return TrainingData(
         ecgs=pd.DataFrame([_ecg_row(ecg, patient) for shard in visits for patient, _ in shard for ecg in patient.ecgs]),
@@ -77,11 +82,11 @@ def prepare_cohort(
         ),
         clips=pd.DataFrame(
             [
-                {"study_id": study.study_id, "view": list(VIEWS).index(view)}
+                {"study_id": study.study_id, "view": list(VIEWS).index(clip.view)}
                 for shard in visits
                 for _, studies in shard
-                for study, views in studies
-                for view in (views if with_clips else ())
+                for study, clips in studies
+                for clip in (clips if with_clips else ())
             ],
             columns=["study_id", "view"],
         ),
@@ -159,7 +164,7 @@ def in_another_body(ecg, body: int):
 
 def _prepare_bodies(n_patients: int, seed: int, start: int, spec: EcgInputSpec, folder: Path, n_bodies: int) -> None:
     """Simulate the other bodies of one shard in a process of its own."""
-    signals = [_prepared(ecg, spec) for _, ecg in _other_bodies(n_patients, seed, start, n_bodies)]
+    signals = [prepared_ecg(ecg, spec) for _, ecg in _other_bodies(n_patients, seed, start, n_bodies)]
     temporary = folder / f".writing-bodies-{start}.npy"
     np.save(temporary, np.stack(signals) if signals else np.zeros((0, 12, int(10 * spec.sampling_rate_hz)), np.float16))
     temporary.replace(_bodies(folder, start, n_bodies))
@@ -174,11 +179,12 @@ def _load(path: Path) -> dict:
         return {"signals": archive["signals"], "clips": archive["clips"]}
 
 
-def _visits(n_patients: int, seed: int, start: int, n_whole: int) -> list:
-    """Who is in a shard, with what: (patient, [(study, views)])."""
+def _visits(cohort_of: tuple[int, int, int], start: int, n_whole: int) -> list:
+    """Who is in a shard of a cohort (patients, seed, version), with what: (patient, [(study, clips)])."""
     from echo2ecg_core.phantom.cohort import PhantomCohort
 
-    cohort = PhantomCohort(n_patients, seed, observer_noise=True)
+    n_patients, seed, version = cohort_of
+    cohort = PhantomCohort(n_patients, seed, observer_noise=True, version=version)
     found = []
     for i in range(start, min(start + SHARD, n_patients)):
         whole = i < n_whole
@@ -188,7 +194,7 @@ def _visits(n_patients: int, seed: int, start: int, n_whole: int) -> list:
                 (
                     patient,
                     [
-                        (study, study.views if whole else _few_views(study))
+                        (study, study.clips if whole else _few_clips(study))
                         for study in patient.studies[: None if whole else 1]
                     ],
                 )
@@ -196,11 +202,12 @@ def _visits(n_patients: int, seed: int, start: int, n_whole: int) -> list:
     return found
 
 
-def _few_views(study) -> tuple[str, ...]:
-    """The apical four-chamber view and others by lot, which a study always gives the same."""
-    others = [view for view in study.views if view != "A4C"]
-    lot = np.random.default_rng([*study.seed, 7]).permutation(len(others))[: FEW_VIEWS - 1]
-    return ("A4C", *(others[i] for i in sorted(lot)))
+def _few_clips(study) -> tuple:
+    """The first apical four-chamber clip, if there is one, and others by lot, which a study always gives the same."""
+    first = [clip for clip in study.clips if clip.view == "A4C"][:1]
+    others = [clip for clip in study.clips if clip not in first]
+    lot = np.random.default_rng([*study.seed, 7]).permutation(len(others))[: FEW_CLIPS - len(first)]
+    return (*first, *(others[i] for i in sorted(lot)))
 
 
 def _ecg_row(ecg, patient) -> dict:
@@ -235,8 +242,7 @@ def _start_process(weights: dict | None) -> None:
 
 
 def _prepare_shard(
-    n_patients: int,
-    seed: int,
+    cohort_of: tuple[int, int, int],
     start: int,
     spec: EcgInputSpec,
     folder: Path,
@@ -249,18 +255,18 @@ def _prepare_shard(
 
     assert _network is not None, "_start_process comes first"
     signals, clips = [], [] if render else [np.zeros((0, 512), np.float32)]
-    for patient, studies in _visits(n_patients, seed, start, n_whole):
-        signals += [_prepared(ecg, spec) for ecg in patient.ecgs]
-        for study, views in studies if render else ():
-            pooled = np.stack([_pooled_clip(study, view) for view in views])  # (v, 16, 56, 56)
+    for patient, studies in _visits(cohort_of, start, n_whole):
+        signals += [prepared_ecg(ecg, spec) for ecg in patient.ecgs]
+        for study, chosen in studies if render else ():
+            pooled = np.stack([pooled_clip(study, clip) for clip in chosen])  # (v, 16, 56, 56)
             clips.append(vectors_of(_network, pooled) if embed else pooled)
     temporary = folder / f".writing-{start}.npz"
     np.savez(temporary, signals=np.stack(signals), clips=np.concatenate(clips))
     temporary.replace(_shard(folder, start))
 
 
-def _prepared(ecg, spec: EcgInputSpec) -> np.ndarray:
-    """A whole simulated recording (12, 5000), cleaned at the model's rate, as float16."""
+def prepared_ecg(ecg, spec: EcgInputSpec) -> np.ndarray:
+    """A whole simulated recording (12, 4000 at 400 Hz), cleaned at the model's rate, as float16."""
     from echo2ecg_core.ecg.preprocess import clean_whole
     from echo2ecg_core.phantom.cohort import ECG_RATE_HZ
 
@@ -269,13 +275,21 @@ def _prepared(ecg, spec: EcgInputSpec) -> np.ndarray:
     )
 
 
-def _pooled_clip(study, view: str) -> np.ndarray:
-    """The clip encoder's fixed first step on the 16 frames it uses, (16, 56, 56) float16."""
+def pooled_clip(study, clip) -> np.ndarray:
+    """The clip encoder's fixed first step on the 16 frames it uses of one of a `PhantomStudy`'s clips, (16, 56, 56)
+    float16."""
     import torch
 
     from echo2ecg_core.echo.preprocess import prepare_frames
 
-    frames = study.render(view, every=2).frames  # (16, 224, 224, 3): what prepare_frames would keep of 32
+    frames = study.render(clip, every=2).frames  # (16, 224, 224, 3): what prepare_frames would keep of 32
     prepared = torch.from_numpy(prepare_frames(np.repeat(frames, 2, axis=0)))
-    assert _network is not None, "_start_process comes first"
-    return _network.pooled(prepared[None])[0].numpy().astype(np.float16)
+    return _pooling().pooled(prepared[None])[0].numpy().astype(np.float16)
+
+
+@cache
+def _pooling() -> "PhantomVideoNet":
+    """A clip encoder for its first step, which has no weights."""
+    from echo2ecg_core.models.echo_encoder import PhantomVideoNet
+
+    return PhantomVideoNet()

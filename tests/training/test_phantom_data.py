@@ -23,7 +23,7 @@ def folder(tmp_path_factory):
         folder = tmp_path_factory.mktemp("cohort")
         for start in (0, 2):
             prepare_phantom._start_process(None)
-            prepare_phantom._prepare_shard(4, 5, start, SPEC, folder, 4, False)
+            prepare_phantom._prepare_shard((4, 5, 1), start, SPEC, folder, 4, False)
             prepare_phantom._prepare_bodies(4, 5, start, SPEC, folder, 2)
         yield folder
 
