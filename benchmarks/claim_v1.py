@@ -1,8 +1,8 @@
 """Does aligning ECGs with whole multi-view echo studies beat the alternatives? On the phantom, then on real ECGs.
 
-    python benchmarks/claim.py --ludb FOLDER      trains, measures, prints one JSON line; tables under runs/claim/tables
-    python benchmarks/claim.py train              only the first half, several at once if wanted
-    python benchmarks/claim.py measure            only the second
+    python benchmarks/claim_v1.py --ludb FOLDER   trains, measures, prints one JSON line; tables under runs/claim/tables
+    python benchmarks/claim_v1.py train           only the first half, several at once if wanted
+    python benchmarks/claim_v1.py measure         only the second
 
 `train` renders the phantom patients (render, embed, discard), trains every arm with every seed and stores the vectors
 of unseen patients and of the real ECGs; killed and started again it goes on. Several `train` processes may share one
@@ -31,7 +31,7 @@ import numpy as np
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "benchmarks")]
 
-import claim_measure as m  # noqa: E402
+import claim_v1_measure as m  # noqa: E402
 
 from echo2ecg_core.ecg.augment_spec import AugmentationSpec  # noqa: E402
 from echo2ecg_core.echo.clip import VIEWS  # noqa: E402

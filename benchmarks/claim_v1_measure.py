@@ -1,4 +1,4 @@
-"""The second half of claim.py: from stored vectors to tables. Arms are means over seeds; all intervals are 95 %
+"""The second half of claim_v1.py: from stored vectors to tables. Arms are means over seeds; all intervals are 95 %
 bootstraps.
 
 A resample draws patients, and seeds too; the same ones for every arm, so a difference between two arms is paired. In

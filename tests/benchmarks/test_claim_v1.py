@@ -1,11 +1,11 @@
-"""How claim.py compares arms: who is tested on, what an interval covers, and which sign means better."""
+"""How claim_v1.py compares arms: who is tested on, what an interval covers, and which sign means better."""
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from benchmarks import claim
-from benchmarks import claim_measure as m
+from benchmarks import claim_v1 as claim
+from benchmarks import claim_v1_measure as m
 from echo2ecg_core.training.data import TrainingData, nearest_pairs, paired
 
 
