@@ -1,0 +1,90 @@
+"""Do whole multi-view studies teach an ECG encoder more than one view? The comparison of PROTOCOL.md, in one command.
+
+    python -m benchmarks.claim                    everything that is not there yet, on two processes
+    python -m benchmarks.claim --until "clip vectors"      only the stages before and this one
+    python -m benchmarks.claim --status           what is done, and the processor seconds of every stage
+    python -m benchmarks.claim --small            a dry run on a hundred patients, in minutes
+
+Stages: patients, ecgs, clips, clip encoder, clip vectors, start, recipe, arms, curves, measures, tables. Killed and
+started again it goes on where it was; a training at its last epoch. Start, recipe, arms and curves share a budget of
+processor time; when it is spent no further run of them begins, and the tables are made of the whole seeds that are
+there. Tables lie in OUT/tables, everything in OUT/result.json; the last line is one line of JSON.
+"""
+
+import argparse
+import json
+from pathlib import Path
+
+from . import clip_encoder, cohorts, measures, tables, training
+from .ledger import Stage, only_runner, run_stage, seconds_by_stage, spent, tell
+from .plan import Plan, full_plan, small_plan
+
+ROOT = Path(__file__).resolve().parents[2]
+STAGES = (
+    Stage("patients", cohorts.patient_tasks),
+    Stage("ecgs", cohorts.ecg_tasks),
+    Stage("clips", cohorts.clip_tasks),
+    Stage("clip encoder", clip_encoder.encoder_tasks),
+    Stage("clip vectors", clip_encoder.vector_tasks),
+    Stage("start", training.start_tasks, is_of_the_budget=True),
+    Stage("recipe", training.recipe_tasks, is_of_the_budget=True),
+    Stage("arms", training.arm_tasks, is_of_the_budget=True),
+    Stage("curves", training.curve_tasks, is_of_the_budget=True),
+    Stage("measures", measures.measure_tasks),
+    Stage("tables", tables.table_tasks),
+)
+NEEDED = ("start", "recipe")  # without them there is nothing to measure
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--version", type=int, choices=(1, 2), default=2, help="of the phantom")
+    parser.add_argument("--small", action="store_true", help="a dry run on a hundred patients")
+    parser.add_argument("--out", type=Path, default=None, help="default: runs/claim-VERSION, with --small …-small")
+    parser.add_argument("--until", choices=[stage.name for stage in STAGES], default=STAGES[-1].name)
+    parser.add_argument("--processes", type=int, default=2, help="with one thread each")
+    parser.add_argument("--status", action="store_true")
+    options = parser.parse_args()
+    plan = (small_plan if options.small else full_plan)(options.version)
+    folder = options.out or ROOT / "runs" / f"claim-{options.version}{'-small' if options.small else ''}"
+    if options.status:
+        print(status(plan, folder))
+        return
+    run(plan, folder, options.processes, options.until)
+    if (folder / tables.RESULT).exists():
+        result = json.loads((folder / tables.RESULT).read_text())
+        print(json.dumps({"benchmark": "claim", **{k: result[k] for k in ("phantom", "seeds", "recipe", "verdict")}}))
+
+
+def run(plan: Plan, folder: Path, n_processes: int = 2, until: str = STAGES[-1].name) -> None:
+    """Do every stage up to `until` that is not done.
+
+    Raises:
+        SystemExit: another runner or another plan has the folder, or the budget ended before a recipe was chosen.
+    """
+    with only_runner(folder, plan):
+        for stage in STAGES:
+            if not run_stage(stage, STAGES, plan, folder, n_processes):
+                tell(
+                    f"{stage.name}: the budget of {plan.budget_s:.0f} processor seconds is spent; the rest is left out."
+                )
+                if stage.name in NEEDED:
+                    raise SystemExit("Without a start and a recipe nothing can be compared; the budget is too small.")
+            if stage.name == until:
+                return
+
+
+def status(plan: Plan, folder: Path) -> str:
+    """A line a stage: tasks done and in all, processor seconds; then the budget."""
+    seconds, lines = seconds_by_stage(folder), []
+    for stage in STAGES[:-1]:
+        tasks = stage.tasks(plan, folder)
+        done = sum(task.output.exists() for task in tasks)
+        lines.append(f"{stage.name:13} {done:5} of {len(tasks):5} {seconds.get(stage.name, 0.0):9.0f} s")
+    made = "made" if (folder / tables.RESULT).exists() else "not made"
+    used = spent(folder, STAGES)
+    return "\n".join([*lines, f"{'tables':13} {made}", f"budget: {used:.0f} of {plan.budget_s:.0f} s are spent"])
+
+
+if __name__ == "__main__":
+    main()

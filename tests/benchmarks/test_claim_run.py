@@ -1,0 +1,203 @@
+"""The runner of the claim, whole and tiny: every stage, arm and table; what is there is kept, what is spent counted."""
+
+import json
+import time
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from benchmarks.claim import __main__ as claim
+from benchmarks.claim import cohorts, ledger, measures, training
+from benchmarks.claim.plan import ARMS, FEATURES, LABELS, PRIMARY, Point, Recipe, full_plan, small_plan
+from echo2ecg_core.models.specs import EcgEncoderSpec
+from echo2ecg_core.training.single_clip_encoder import SingleClipTraining
+
+TINY = replace(
+    small_plan(2),
+    patients={"train": 14, "validation": 6, "test": 8},
+    clips=2,
+    shard=14,
+    encoder_clips=1,
+    encoder=SingleClipTraining(epochs=1, batch_size=14),
+    ecg_encoder=EcgEncoderSpec(width=16, depth=1, heads=2, patch=84),
+    width=32,
+    start_epochs=1,
+    arm_epochs=1,
+    batch_size=6,
+    points=(Point(7), Point(7, "best"), Point(7, "poorest")),
+    resamples=40,
+)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """A whole run in this process, in two starts."""
+    folder = tmp_path_factory.mktemp("claim")
+    claim.run(TINY, folder, 1, until="recipe")
+    assert not (folder / "arms").exists()
+    claim.run(TINY, folder, 1)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def result(folder):
+    return json.loads((folder / "result.json").read_text())
+
+
+@pytest.mark.slow
+def test_every_stage_arm_and_table_is_there(folder, result):
+    assert [path.stem for path in sorted((folder / "tables").iterdir())] == sorted(
+        ["summary", "primary", "secondary", "curves", "recipe", "views", "time"]
+    )
+    summary = (folder / "tables" / "summary.md").read_text()
+    assert all(f"| {LABELS[arm]} | " in summary for arm in (*ARMS, FEATURES))
+    assert result["seeds"] == {**dict.fromkeys(ARMS, 2), FEATURES: 1}
+    assert [(row["arm"], row["endpoint"]) for row in result["primary"]] == list(PRIMARY)
+    assert [(row["patients"], row["quality"]) for row in result["curves"]] == [
+        (7, "any"),
+        (7, "best"),
+        (7, "poorest"),
+    ]
+    assert result["verdict"] == "undecided: fewer than 3 seeds"
+    seconds = result["seconds"]
+    assert {stage.name for stage in claim.STAGES[:-1]} <= set(seconds) and seconds["clips"] >= 1
+
+
+@pytest.mark.slow
+def test_status_counts_tasks_and_the_budget(folder):
+    lines = claim.status(TINY, folder).splitlines()
+    assert lines[0].split()[:4] == ["patients", "3", "of", "3"]
+    assert next(line for line in lines if line.startswith("arms")).split()[1:4] == ["12", "of", "12"]
+    assert lines[-2].split() == ["tables", "made"]
+    spent = ledger.spent(folder, claim.STAGES)
+    assert 0 < spent < sum(ledger.seconds_by_stage(folder).values())
+    assert lines[-1] == f"budget: {spent:.0f} of 1800 s are spent"
+
+
+@pytest.mark.slow
+def test_what_is_there_is_kept_and_what_is_lost_comes_back_as_it_was(folder):
+    lost, kept = folder / "arms" / "mean-1" / "vectors.npz", folder / "arms" / "mean-0" / "vectors.npz"
+    before, of_kept = ledger.load_arrays(lost), kept.stat().st_mtime_ns
+    lost.unlink()
+    (lost.parent / "network.safetensors").unlink()
+    claim.run(TINY, folder, 1, until="arms")
+    assert kept.stat().st_mtime_ns == of_kept
+    after = ledger.load_arrays(lost)
+    assert before.keys() == after.keys() and all(np.array_equal(before[key], after[key]) for key in before)
+
+
+@pytest.mark.slow
+def test_the_figures_are_those_of_the_vectors_and_labels(folder, result):
+    """Both primary endpoints once more, by hand and by the published measure of retrieval."""
+    from echo2ecg_core.evaluation.retrieval import hits_by_phenotype, retrieval_metrics_of_vectors
+
+    test = cohorts.load_part(folder, "test")
+    lvef = test.labels.lvef.to_numpy(float)
+    truth = hits_by_phenotype(np.arange(len(test.ecg_of)), test.ecg_of, lvef[test.ecg_of])
+    errors, precisions = [], []
+    for seed in (0, 1):
+        measured = ledger.load_arrays(folder / "measured" / "arms" / f"attention-{seed}.npz")
+        errors.append(np.abs(measured["lvef"] - lvef[test.ecg_of]).mean())
+        vectors = ledger.load_arrays(folder / "arms" / f"attention-{seed}" / "vectors.npz")
+        studies = vectors["study"][truth.study_ids].astype(np.float32)
+        ecgs = vectors["ecg"].astype(np.float32)
+        found = retrieval_metrics_of_vectors(ecgs, studies, truth.studies_of_ecg)
+        precisions.append(found["precision@10"] * 10 / min(10, len(studies)))  # that measure counts ten of eight
+    assert result["measured"]["lvef error"]["attention"][0] == pytest.approx(np.mean(errors), abs=1e-3)
+    assert result["measured"]["precision@10"]["attention"][0] == pytest.approx(np.mean(precisions), abs=1e-3)
+    assert not np.allclose(test.lvef_true, lvef, atol=0.5)  # labels are those of a reader
+
+
+@pytest.mark.slow
+def test_the_recipe_is_the_best_mean_over_the_arms_and_not_the_references_own(folder, tmp_path):
+    few, many = TINY.grid
+    for recipe, of_reference, of_others in ((few, 5.0, 9.0), (many, 7.0, 8.0)):
+        for arm in ("attention", "mean", "a4c", "random_clip", "masked"):
+            own = recipe if ARMS[arm].multi else Recipe(recipe.lr, 0.0)
+            path = tmp_path / "recipe" / f"{arm}-{own.name}.json"
+            path.parent.mkdir(exist_ok=True)
+            path.write_text(json.dumps({"lvef_error": of_reference if arm == "attention" else of_others}))
+    assert training.chosen_recipe(TINY, tmp_path) == many
+    assert len(list((folder / "recipe").glob("*.json"))) == 10  # five arms, two rates
+
+
+@pytest.mark.slow
+def test_patients_have_an_ecg_within_a_week_of_their_study_and_an_a4c_where_there_is_one(folder):
+    numbers = json.loads((folder / "patients" / "train.json").read_text())
+    people = cohorts._cohort(TINY, "train")
+    train = cohorts.load_part(folder, "train")
+    for place, number in enumerate(numbers):
+        study = people.patient(number).studies[0]
+        near = [e for e in people.patient(number).ecgs if abs((e.time.date() - study.date).days) <= 7]
+        assert len(near) == (train.ecg_of == place).sum() > 0
+        assert (train.view[train.clip_of == place] == 2).any() == ("A4C" in study.views)
+    skipped = set(range(numbers[-1])) - set(numbers)
+    assert all(not cohorts.near_ecgs(people.patient(i)) for i in skipped)
+    a4c = train.pairs("a4c")
+    assert all(
+        (train.view[a4c.clips_of[patient]] == 2).all() and len(a4c.clips_of[patient]) for patient in a4c.pairs[:, 0]
+    )
+    poorest, best = (train.of_point(Point(7, quality)) for quality in ("poorest", "best"))
+    mean = np.array([train.quality[train.clip_of == i].mean() for i in range(14)])
+    assert not set(poorest) & set(best) and mean[poorest].max() <= mean[best].min()
+
+
+def test_cohorts_never_share_a_seed_and_the_test_cohort_is_as_large_as_promised():
+    plan = full_plan(2)
+    assert len(set(cohorts.COHORT_SEEDS.values())) == 3 and plan.patients["test"] >= 3000
+    assert plan.budget_s <= 4 * 3600 and len(plan.seeds) == 5
+
+
+def busy(plan, folder, meter, output):
+    began = time.process_time()
+    while time.process_time() - began < 0.03:
+        pass
+    output.write_text("done")
+
+
+def idle_stage(counted):
+    return ledger.Stage(
+        "busy", lambda plan, folder: [ledger.Task(str(i), folder / str(i), busy) for i in range(6)], counted
+    )
+
+
+def test_a_spent_budget_begins_nothing_more_and_is_counted_over_starts(tmp_path):
+    stage, plan = idle_stage(True), replace(TINY, budget_s=0.07)
+    assert not ledger.run_stage(stage, (stage,), plan, tmp_path, 1)
+    done = sum((tmp_path / str(i)).exists() for i in range(6))
+    assert 1 <= done <= 3 and ledger.spent(tmp_path, (stage,)) >= 0.07
+    assert not ledger.run_stage(stage, (stage,), plan, tmp_path, 1)
+    assert sum((tmp_path / str(i)).exists() for i in range(6)) == done
+    assert ledger.run_stage(idle_stage(False), (idle_stage(False),), plan, tmp_path, 1)
+
+
+def test_a_line_that_a_kill_left_half_written_is_passed_over(tmp_path):
+    (tmp_path / ledger.LEDGER).write_text('{"stage": "arms", "task": "x", "seconds": 2.5}\n{"stage": "ar')
+    assert ledger.seconds_by_stage(tmp_path) == {"arms": 2.5}
+
+
+def test_a_folder_is_for_one_runner_and_one_plan(tmp_path):
+    with (
+        ledger.only_runner(tmp_path, TINY),
+        pytest.raises(SystemExit, match="Another run works in"),
+        ledger.only_runner(tmp_path, TINY),
+    ):
+        pass
+    with ledger.only_runner(tmp_path, TINY):
+        pass
+    with (
+        pytest.raises(SystemExit, match="holds a comparison of other sizes or of another phantom"),
+        ledger.only_runner(tmp_path, replace(TINY, version=1)),
+    ):
+        pass
+
+
+def test_hits_lie_within_half_a_standard_deviation(tmp_path, monkeypatch):
+    import pandas as pd
+
+    labels = pd.DataFrame({"lvef": [60.0, 57.0, 30.0, np.nan]})
+    monkeypatch.setattr(measures, "load_part", lambda folder, part: type("Part", (), {"labels": labels}))
+    assert labels.lvef.std() / 2 == pytest.approx(8.26, abs=0.01)
+    found = measures.hits_of(tmp_path, "lvef", np.array([0, 2, 3]), np.broadcast_to(np.arange(4), (3, 4)))
+    assert found.tolist() == [[True, True, False, False], [False, False, True, False], [False] * 4]
