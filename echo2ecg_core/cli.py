@@ -246,6 +246,9 @@ def import_archive(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Tell what would come in; write nothing.")] = False,
     keep_ids: Annotated[bool, typer.Option("--keep-ids", help="Keep ids, dates and ages of real patients.")] = False,
     key: Annotated[Path | None, typer.Option(help="Table that leads back to the ids, outside the workspace.")] = None,
+    vectors_of: Annotated[
+        str, typer.Option(help="Id of the model whose clip encoder made stored clip vectors, or the encoder's name.")
+    ] = "",
     workspace: WorkspaceOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -261,7 +264,7 @@ def import_archive(
 
     place = named_workspace(workspace)
     told = read_mapping(map_file) if map_file else {}
-    options = Options(cohort, layout, labels, told, keep_ids, key)
+    options = Options(cohort, layout, labels, told, keep_ids, key, vectors_of)
     if dry_run or save_map:
         found = preview(folder, place, options)
         if save_map:

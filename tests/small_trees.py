@@ -269,6 +269,34 @@ echo_1014_2.avi,90,30,60,66
     return root
 
 
+def reference_vectors(root: Path, patients: int = 3, views: int = 2, seed: int = 0) -> Path:
+    """Pairs of ECGs and stored clip vectors without a video, as the published code writes them: a table a split with
+    the paths of another machine, a tensor of all vectors and the list of their files."""
+    import torch
+
+    rng = np.random.default_rng(seed)
+    vectors = rng.normal(size=(patients * views, 512)).astype(np.float32)
+    videos = [f"/data/echo/S{i}_{view}.avi" for i in range(patients) for view in range(views)]
+    torch.save(torch.tensor(vectors), root / "echoprime_echo_embeddings_unnorm.pt")
+    torch.save(videos, root / "echoprime_echo_filepaths.pt")
+    head = "ecg_study_id,echo_study_id,ecg_filepath,echo_filepath,echo_embed_idx,echo_view"
+    rows = [
+        f"E{i},S{i},/data/ecg/E{i}.pt,{videos[views * i + view]},{views * i + view},{('A4C', 'PLAX')[view % 2]}"
+        for i in range(patients)
+        for view in range(views)
+    ]
+    ends = [0, 2 * patients // 3, patients - patients // 6, patients]
+    for name, first, end in zip(("train", "val", "test"), ends, ends[1:], strict=False):
+        if end > first:
+            table(root / f"pairs_{name}.csv", "\n".join([head, *rows[views * first : views * end]]))
+    lvef = [f"S{i}_{view}.avi,{30 + 40 * i / patients:.1f}" for i in range(patients) for view in range(views)]
+    table(root / "metadata.csv", "\n".join(["filename,lvef", *lvef]))
+    (root / "ecg").mkdir()
+    for i in range(patients):
+        torch.save(torch.tensor(signal_mv(400, scale=0.5 + i / patients).T.copy()).float(), root / f"ecg/E{i}.pt")
+    return root
+
+
 def reference_splits(root: Path) -> Path:
     """Two splits: a list of four ECGs with grades 0, 3, 1, 0, and a table that names two files."""
     import torch

@@ -12,7 +12,7 @@ import time
 from collections import defaultdict, deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -30,7 +30,7 @@ from echo2ecg_core.progress import Progress, part, silent
 from echo2ecg_core.settings import settings
 from echo2ecg_core.store.catalog import Catalog
 from echo2ecg_core.store.database import Workspace, write_atomically
-from echo2ecg_core.store.model_registry import ModelCard, ModelRegistry
+from echo2ecg_core.store.model_registry import ModelCard, ModelRegistry, clip_vectors_id
 from echo2ecg_core.store.paths import refused_path
 from echo2ecg_core.store.vectors import VectorSet, append_vectors, merge_vectors, recover_vectors
 
@@ -42,6 +42,8 @@ ECG_WINDOWS = {"cpu": 32, "cuda": 512}  # of one forward pass
 CLIPS = {"cpu": 4, "cuda": 64}
 ECGS_A_PIECE, CLIPS_A_PIECE = 32, 4  # read at a time by a process beside the device
 SEGMENT_S = 10.0  # what a kill may cost
+ROWS_A_SEGMENT = 16_384
+NO_ENCODER = "This model reads stored vectors of {} and has no clip encoder: import one and train with it."
 
 
 def embed_workspace(
@@ -149,19 +151,58 @@ def embed_clips(
         ModelError: there are such clips, and the model has no clip encoder.
     """
     fabric, catalog, encoder_id = fabric or this_process(), Catalog(workspace), clip_encoder_id(model)
-    known = catalog.clips().set_index("clip_id").view
-    waiting = recover_vectors(workspace.vectors, "clip", encoder_id).missing(known.index)
+    clips = catalog.clips().set_index("clip_id")
+    known, came_as_vectors = clips.view, clips.encoder[clips.encoder.notna()]
+    if fabric.is_global_zero:
+        keep_given_vectors(workspace, encoder_id)
+    fabric.barrier()
+    waiting = recover_vectors(workspace.vectors, "clip", encoder_id).missing(
+        known.index.difference(came_as_vectors.index)
+    )
     segment = _Segment(workspace, ("clip",), encoder_id)
+    refused = [
+        {
+            "clip_id": i,
+            "reason": f"Only its vector is here, made by the clip encoder {of}; this model reads {encoder_id}.",
+        }
+        for i, of in came_as_vectors.items()
+        if of != encoder_id
+    ]
+    if waiting and model.clip_encoder is None and model.manifest.get("clip_vectors"):
+        refused += [{"clip_id": i, "reason": NO_ENCODER.format(encoder_id)} for i in waiting]
+        waiting = []
     if waiting:
         model.require_clip_encoder()
         for network in (model.clip_encoder, model.view_classifier):
             _ = network and fabric.to_device(network)
     work = _Work(workspace, model, fabric, waiting, progress, "clip")
+    work.refused += refused if fabric.is_global_zero else []
     for ids, made in work.embedded(inputs.clip_inputs, CLIPS_A_PIECE, model.clip_tensors, CLIPS[fabric.device.type]):
         segment.add(ids, made[:1])
         if made[1] is not None and (views := _unnamed(known, ids, made[1])):
             catalog.set_views(views)
     return work.finish(segment, refused_path(workspace, encoder_id, "clip"))
+
+
+def keep_given_vectors(workspace: Workspace, encoder: str) -> None:
+    """Take the vectors that clips without pictures came in as into the stored ones of their encoder.
+
+    Args:
+        encoder: Id or name of the clip encoder.
+    """
+    catalog = Catalog(workspace)
+    clips = catalog.clips()
+    stored = recover_vectors(workspace.vectors, "clip", encoder)
+    missing = stored.missing(clips.clip_id[clips.encoder == encoder])
+    for start in range(0, len(missing), ROWS_A_SEGMENT):
+        found = {}
+        for clip_id in missing[start : start + ROWS_A_SEGMENT]:
+            with suppress(StoreError):  # a damaged file: `check` names it
+                found[clip_id] = catalog.clip_vector(clip_id)
+        if found:
+            append_vectors(workspace.vectors, "clip", encoder, list(found), np.stack(list(found.values())))
+    if missing:
+        merge_vectors(workspace.vectors, "clip", encoder)
 
 
 class _Segment:
@@ -332,9 +373,8 @@ def prepared_clip(catalog: Catalog, clip_id: str, model: LoadedModel) -> np.ndar
 
 
 def clip_encoder_id(model: LoadedModel) -> str:
-    """Id of the clip encoder's weights: clip vectors are made once an encoder and shared by the models trained on
-    it."""
-    return model.manifest["weights"].get("clip_encoder", {"sha256": model.card.sha256})["sha256"][:8]
+    """Whose clip vectors a model reads."""
+    return clip_vectors_id(model.manifest)
 
 
 def _batches(items: Iterable, size: int) -> Iterator[list]:

@@ -14,7 +14,7 @@ from echo2ecg_core.models.specs import ModelSpec
 from echo2ecg_core.store.catalog import Catalog
 from echo2ecg_core.store.corrections import made_older_by
 from echo2ecg_core.store.database import Workspace
-from echo2ecg_core.store.model_registry import ModelCard
+from echo2ecg_core.store.model_registry import ModelCard, clip_vectors_id
 from echo2ecg_core.store.paths import READOUTS_FILE, refused_path, report_path
 from echo2ecg_core.store.vectors import VectorSet, load_vectors
 
@@ -151,7 +151,7 @@ def _lacks(manifest: dict) -> tuple[str, ...]:
 
 def _absent_vectors(workspace: Workspace, card: ModelCard, spec: ModelSpec) -> tuple[str, ...]:
     catalog, found = Catalog(workspace), []
-    encoder_id = card.manifest()["weights"].get("clip_encoder", {"sha256": card.sha256})["sha256"][:8]
+    encoder_id = clip_vectors_id(card.manifest())
     clips = catalog.clips()
     clips = clips[~clips.clip_id.isin(_refused(workspace, encoder_id, "clip"))]
     ecg_ids, study_ids = set(catalog.ecgs().ecg_id), set(clips.study_id)

@@ -78,7 +78,10 @@ class Hit:
 
     def as_json(self) -> dict:
         """The hit as plain JSON types."""
-        views = [{"clip_id": c.clip_id, "view": c.view, "fps": c.fps, "frames": c.n_frames} for c in self.clips]
+        views = [
+            {"clip_id": c.clip_id, "view": c.view} | ({"fps": c.fps, "frames": c.n_frames} if c.has_picture else {})
+            for c in self.clips
+        ]
         return {
             "rank": self.rank,
             "study_id": self.study_id,

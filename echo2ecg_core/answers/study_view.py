@@ -44,12 +44,24 @@ class EcgStrip:
 
 @dataclass(frozen=True)
 class StudyView:
-    """A study, its clips in the order of showing, their weights (0..1; empty: not known) and its ECG or None."""
+    """A study, its clips in the order of showing, their weights (0..1; empty: not known) and its ECG or None;
+    `vectors_of` names the clip encoder of every clip that came in as a vector, without a picture to show."""
 
     study: StudyRow
     clips: tuple[ClipRow, ...]
     weights: dict[str, float]
     ecg: EcgStrip | None
+    vectors_of: tuple[str, ...] = ()
+
+    @property
+    def no_pictures(self) -> str:
+        """What stands in place of a player, "" where there is something to play."""
+        if self.clips:
+            return ""
+        if not self.vectors_of:
+            return "No pictures for this study: no clip of it is here."
+        n = len(self.vectors_of)
+        return f"No pictures for this study: {n} clip{'s' * (n != 1)} of it came in as vectors."
 
 
 def view_study(study_id: str, workspace: Workspace, model: LoadedModel | None = None) -> StudyView:
@@ -59,14 +71,16 @@ def view_study(study_id: str, workspace: Workspace, model: LoadedModel | None = 
         StoreError: There is no such study.
     """
     catalog = Catalog(workspace)
-    study, clips = catalog.study(study_id), catalog.clips_of(study_id)
+    study, known = catalog.study(study_id), catalog.clips_of(study_id)
+    clips = [clip for clip in known if clip.has_picture]
     weights = weigh_clips(study_id, workspace, model) if model else {}
     order = {
         view: place
         for place, view in enumerate(("A4C", "A2C", "Parasternal_Long", "A3C", "Parasternal_Short", "Subcostal"))
     }
     clips.sort(key=lambda c: (-weights.get(c.clip_id, 0.0), order.get(c.view or "", len(VIEWS)), c.clip_id))
-    return StudyView(study, tuple(clips), weights, _ecg_of(study, catalog))
+    vectors_of = tuple(clip.encoder for clip in known if clip.encoder is not None)
+    return StudyView(study, tuple(clips), weights, _ecg_of(study, catalog), vectors_of)
 
 
 def weigh_clips(study_id: str, workspace: Workspace, model: LoadedModel) -> dict[str, float]:

@@ -89,8 +89,8 @@ def import_archive(workspace: Workspace, parameters: dict, progress: Progress) -
     Args:
         parameters: "folder" (path on the server) or "upload" (name from `keep_upload`), "cohort", "prepare" (queue the
             preparing of the active model afterwards), "job_id"; "layout", "labels" (path of a table), "map" (columns by
-            name, as in the YAML), "keep_ids" and "key" (path) where they are not the usual ones; "plan" where the one
-            who asks has made it.
+            name, as in the YAML), "keep_ids", "key" (path) and "vectors_of" where they are not the usual ones;
+            "plan" where the one who asks has made it.
 
     Raises:
         StoreError: the archive lacks its tables, or a patient has two splits.
@@ -144,6 +144,7 @@ def import_parameters(folder: Path, options: Options) -> dict:
         "map": told,
         "keep_ids": options.keep_ids,
         "key": str(options.key.resolve()) if options.key else None,
+        "vectors_of": options.vectors_of,
     }
 
 
@@ -157,6 +158,7 @@ def options_of(parameters: dict) -> Options:
         told={name: column_from(name, means) for name, means in (parameters.get("map") or {}).items()},
         keep_ids=bool(parameters.get("keep_ids")),
         key=Path(key) if key else None,
+        vectors_of=parameters.get("vectors_of") or "",
     )
 
 

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+from echo2ecg_core.intake.clip_vectors import settle_encoder
 from echo2ecg_core.intake.options import Names, Options
 from echo2ecg_core.intake.plan import Plan
 from echo2ecg_core.store.corrections import came_in_as
@@ -20,6 +21,7 @@ def check(plan: Plan, workspace: Workspace, options: Options) -> None:
         ImportRefused: it cannot; holds every reason.
     """
     options = replace(options, cohort=options.cohort or plan.cohort)
+    settle_encoder(plan, workspace, options.vectors_of)
     if workspace.exists():
         if is_kept(workspace, options.cohort):
             plan.problems.add(f"A selection of the map is kept as the cohort {options.cohort!r}: give another name.")

@@ -6,7 +6,7 @@ its text. Labels in a row (LVEF beside an ECG) become a study of that ECG's own,
 """
 
 import os
-from pathlib import Path
+from pathlib import Path, PureWindowsPath
 
 from echo2ecg_core.intake.labels import Labels, study_from
 from echo2ecg_core.intake.mapping import FINDINGS
@@ -96,6 +96,18 @@ def find_file(folder: Path, text: str, seen: dict[Path, dict[str, Path]]) -> tup
             return candidate, ""
     found = _in_another_case(folder, path, seen)
     return (found, "") if found else (None, ABSENT)
+
+
+def find_written(folder: Path, text: str, seen: dict[Path, dict[str, Path]]) -> tuple[Path | None, str]:
+    """`find_file` of a path that another machine may have written whole: as much of its end counts as leads to a file
+    in the folder."""
+    found = find_file(folder, text, seen)
+    parts = PureWindowsPath(text).parts
+    if found[0] is not None or not PureWindowsPath(text).root or ".." in parts:
+        return found
+    ends = (find_file(folder, "/".join(parts[start:]), seen)[0] for start in range(1, len(parts)))
+    end = next((path for path in ends if path is not None), None)
+    return (end, "") if end else (None, ABSENT)
 
 
 def _in_another_case(folder: Path, path: Path, seen: dict[Path, dict[str, Path]]) -> Path | None:

@@ -20,6 +20,7 @@ from pathlib import Path
 
 from echo2ecg_core.errors import StoreError
 from echo2ecg_core.intake.checks import check
+from echo2ecg_core.intake.clip_vectors import come_in
 from echo2ecg_core.intake.decoding import (
     AlreadyHere,
     ClipToRead,
@@ -175,6 +176,7 @@ class _Import:
             self._remember(before)
         self._add_ecgs()
         self._add_clips()
+        self._add_clip_vectors()
         now = self.catalog.counts(self.options.cohort)
         for what, count in now.items():
             setattr(self.report, what, count - before["counts"][what])
@@ -274,7 +276,7 @@ class _Import:
     def _add_clips(self) -> None:
         """Read the clips that the catalog does not hold yet; those of a study are listed together."""
         by_study: dict[str, list[PlannedClip]] = {}
-        for clip in self.plan.clips:
+        for clip in (clip for clip in self.plan.clips if clip.vector_row is None):
             by_study.setdefault(self.ids["study"][clip.study_id], []).append(clip)
         old = self.catalog.clips_without_hash()  # of studies that came in before the hashes of files were kept
         by_study = {study_id: clips for study_id, clips in by_study.items() if old.get(study_id, 0) < len(clips)}
@@ -294,6 +296,21 @@ class _Import:
                         list_put_aside(self.workspace, self.aside)
                     rows, self.aside = [], []
         self._tell(self.catalog.set_given_views(self.views))
+
+    def _add_clip_vectors(self) -> None:
+        """List the clips of which only vectors are there."""
+        clips = [(self.ids["study"][c.study_id], c) for c in self.plan.clips if c.vector_row is not None]
+        if not clips:
+            return
+        assert self.plan.encoder is not None, "the plan was checked"
+        views: dict[str, str] = {}
+        for rows, refused, given in come_in(self.workspace, clips, self.plan.encoder):
+            self.catalog.add_stored_clips(rows)
+            views |= given
+            for clip, reason in refused:
+                self._refuse(f"{self._shown(clip.path)}, row {clip.vector_row}", reason)
+            self.progress(1.0, "Reading clip vectors")
+        self._tell(self.catalog.set_given_views(views))
 
     def _clips_to_read(self, by_study: Mapping[str, Sequence[PlannedClip]]) -> Iterator[ClipToRead]:
         for study_id, clips in by_study.items():

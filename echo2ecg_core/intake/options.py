@@ -19,6 +19,7 @@ class Options:
         layout: Name of a layout's file, or "auto". labels: A table of labels beside the data.
         told: Columns that a person has mapped. cohort: Whom the ids belong to; "": what the layout calls it.
         keep_ids: Ids, dates and ages stay as they are. key: Where the table that leads back is written.
+        vectors_of: Id of the model whose clip encoder made stored clip vectors, or a name; "": told by the data set.
     """
 
     cohort: str = ""
@@ -27,6 +28,7 @@ class Options:
     told: Mapping[str, Column] = field(default_factory=dict)
     keep_ids: bool = False
     key: Path | None = None
+    vectors_of: str = ""
 
 
 class Names:

@@ -64,11 +64,13 @@ class PlannedEcg:
 
 @dataclass(slots=True)
 class PlannedClip:
-    """An echo file of a study; `view` one of echo.clip.VIEWS where the data set tells it."""
+    """An echo file of a study; `view` one of echo.clip.VIEWS where the data set tells it. One of which only the vector
+    is there tells its row in a file of clip vectors."""
 
     study_id: str
     path: Path
     view: str | None = None
+    vector_row: int | None = None
 
 
 @dataclass
@@ -86,6 +88,8 @@ class Plan:
         ignored: (what, reason) of files, columns and measurements that are not used.
         maps: The table maps by file name.
         problems: All that is wrong.
+        vectors_of: What the data set calls the clip encoder that made its clip vectors, and how long they are.
+        encoder: The clip encoder's id or name in the workspace, once that is settled.
     """
 
     layout: str
@@ -101,6 +105,8 @@ class Plan:
     maps: dict[str, TableMap] = field(default_factory=dict)
     problems: Problems = field(default_factory=Problems)
     cohort: str = "Imported"
+    vectors_of: tuple[str, int] | None = None
+    encoder: str | None = None
 
     def note(self, *sentences: str) -> None:
         """Add notes, each once."""

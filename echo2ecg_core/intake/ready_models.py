@@ -213,6 +213,7 @@ def machine_read(workspace: Workspace, model_id: str, *, all_studies: bool = Fal
     _to_accelerator(reader.network)
     catalog, done = Catalog(workspace), readings(workspace, card.model_id)
     clips = catalog.clips()
+    clips = clips[clips.encoder.isna()]
     wanted = set(clips.study_id) if all_studies else set(clips.study_id) & _unmeasured(catalog)
     waiting = sorted(wanted - done.keys())
     for i, study_id in enumerate(waiting):

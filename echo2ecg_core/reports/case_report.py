@@ -133,7 +133,7 @@ def _heart(hit: Hit, workspace: Workspace) -> Heart:
     )
     clip = _clip_to_print(hit.clips)
     if clip is None:
-        return Heart(title, observed_words(hit.phenotypes), None, "This study has no clip.")
+        return Heart(title, observed_words(hit.phenotypes), None, "No pictures for this study.")
     try:
         found = key_frames(_read(clip, workspace))
     except Echo2ECGError as error:
@@ -144,7 +144,8 @@ def _heart(hit: Hit, workspace: Workspace) -> Heart:
 
 
 def _clip_to_print(clips: tuple[ClipRow, ...]) -> ClipRow | None:
-    return next((c for view in FIRST_VIEWS for c in clips if c.view == view), clips[0] if clips else None)
+    shown = [clip for clip in clips if clip.has_picture]
+    return next((c for view in FIRST_VIEWS for c in shown if c.view == view), shown[0] if shown else None)
 
 
 def _read(row: ClipRow, workspace: Workspace):

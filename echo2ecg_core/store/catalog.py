@@ -1,6 +1,7 @@
 """What the workspace holds: patients, studies with phenotypes, clips and ECGs; rows in SQLite, contents in blobs.
 
-Blobs are content-addressed: a clip is a playable H.264 MP4, an ECG an .npz of its signal in mV with its facts.
+Blobs are content-addressed: a clip is a playable H.264 MP4 (one without a picture the .npy of its vector), an ECG an
+.npz of its signal in mV with its facts.
 Adding the same thing twice changes nothing, so an import can be stopped and started. What is added comes in lists,
 one transaction a list; several lists become one transaction inside `with workspace.write():`. A row whose file was
 found damaged (`set_aside`) is not listed, so that the next import of its archive reads it again.
@@ -11,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import astuple, dataclass, replace
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from echo2ecg_core.ecg.record import EcgRecord
@@ -29,21 +31,28 @@ from echo2ecg_core.store.blobs import MEND, read_blob, unpack_record
 from echo2ecg_core.store.corrections import standing
 from echo2ecg_core.store.database import Workspace
 from echo2ecg_core.store.new_rows import (
+    VECTOR_SUFFIX,
     NewClip,
+    NewClipVector,
     NewEcg,
     NewPatient,
     NewStudy,
     StoredClip,
     StoredEcg,
+    stored_clip_vectors,
     stored_clips,
     stored_ecgs,
+    unpack_vector,
 )
 from echo2ecg_core.store.times import nearest_in_time
 
 
 @dataclass(frozen=True)
 class ClipRow:
-    """One clip of a study; `fps` frames a second, `spacing_mm` millimetres a pixel, R waves in seconds."""
+    """One clip of a study; `fps` frames a second, `spacing_mm` millimetres a pixel, R waves in seconds.
+
+    Of a clip that came in as a vector alone `encoder` tells the clip encoder that made it; it has no frames.
+    """
 
     clip_id: str
     study_id: str
@@ -56,6 +65,12 @@ class ClipRow:
     format: str
     notes: tuple[str, ...]
     synthetic: bool
+    encoder: str | None = None
+
+    @property
+    def has_picture(self) -> bool:
+        """False where only the vector of the clip is here."""
+        return self.encoder is None
 
 
 @dataclass(frozen=True)
@@ -146,9 +161,10 @@ class Catalog:
         with self.workspace.write() as db:
             db.executemany(
                 "INSERT INTO clips (clip_id, study_id, view, view_confidence, fps, n_frames, spacing_mm,"
-                " r_wave_times_s, format, notes, blob, file_hash) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
-                " ON CONFLICT (clip_id) DO UPDATE SET file_hash = excluded.file_hash WHERE excluded.file_hash NOT NULL"
-                " AND file_hash IS NULL",
+                " r_wave_times_s, format, notes, blob, file_hash, encoder)"
+                " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+                " ON CONFLICT (clip_id) DO UPDATE SET file_hash = coalesce(file_hash, excluded.file_hash),"
+                " encoder = excluded.encoder WHERE file_hash IS NULL OR encoder IS NOT excluded.encoder",
                 [astuple(clip) for clip in clips],
             )
             db.executemany(
@@ -160,6 +176,12 @@ class Catalog:
     def add_clip(self, study_id: str, mp4: bytes, **facts) -> str:
         """Store one clip (`add_clips`) and return its id; facts: the fields of `NewClip`."""
         return self.add_clips([NewClip(study_id, mp4, **facts)])[0]
+
+    def add_clip_vectors(self, clips: Sequence[NewClipVector]) -> list[str]:
+        """Store clips without pictures, all or none; returns their ids, made from study and vector."""
+        stored = stored_clip_vectors(self.workspace, clips)
+        self.add_stored_clips(stored)
+        return [clip.clip_id for clip in stored]
 
     def set_views(self, views: Mapping[str, tuple[str | None, float]]) -> None:
         """Set view (None: not known) and classifier confidence (0..1) of clips by id, but of those whose view a person
@@ -267,7 +289,8 @@ class Catalog:
         return table.join(values.pivot(index="study_id", columns="name", values="value"), on="study_id")
 
     def clips(self) -> pd.DataFrame:
-        """One row a clip: clip_id, study_id, view, view_confidence, fps, n_frames, …"""
+        """One row a clip: clip_id, study_id, view, view_confidence, fps, n_frames, …, encoder (None: it has a
+        picture)."""
         return self._table(f"SELECT * FROM clips WHERE {_WHOLE} ORDER BY clip_id")
 
     def views_of_studies(self) -> pd.DataFrame:
@@ -357,8 +380,12 @@ class Catalog:
         return _clip_row(row)
 
     def clip_path(self, clip_id: str) -> Path:
-        """The playable MP4 of a clip, as it lies there; `clip_content` checks what is in it."""
-        path = self.workspace.blobs / self._blob("clips", "clip_id", clip_id)
+        """The playable MP4 of a clip, as it lies there; `clip_content` checks what is in it.
+
+        Raises:
+            StoreError: its file is missing, or it has no picture.
+        """
+        path = self.workspace.blobs / self._picture(clip_id)
         if not path.is_file():
             raise StoreError(f"The file of clip {clip_id!r} is missing in the workspace.", MEND)
         return path
@@ -367,9 +394,17 @@ class Catalog:
         """The playable MP4 of a clip, whole.
 
         Raises:
+            StoreError: its file is missing or damaged, or it has no picture; names the clip.
+        """
+        return read_blob(self.workspace, self._picture(clip_id), f"clip {clip_id!r}")
+
+    def clip_vector(self, clip_id: str) -> np.ndarray:
+        """The vector (d,) float32 that a clip without a picture came in as.
+
+        Raises:
             StoreError: its file is missing or damaged; names the clip.
         """
-        return read_blob(self.workspace, self._blob("clips", "clip_id", clip_id), f"clip {clip_id!r}")
+        return unpack_vector(read_blob(self.workspace, self._blob("clips", "clip_id", clip_id), f"clip {clip_id!r}"))
 
     def ecg_record(self, ecg_id: str) -> EcgRecord:
         """The stored ECG as it was read (mV), with `source` = its id, and the sex of its patient where a person
@@ -395,6 +430,12 @@ class Catalog:
             " 'ECG ' || quote(ecg_id) AS what FROM ecgs UNION ALL SELECT blob, 'clip ' || quote(clip_id) FROM clips)"
             " ORDER BY what"
         )
+
+    def _picture(self, clip_id: str) -> str:
+        blob = self._blob("clips", "clip_id", clip_id)
+        if blob.endswith(VECTOR_SUFFIX):
+            raise StoreError(f"Clip {clip_id!r} has no picture: only its vector came in.", "Import its video.")
+        return blob
 
     def _blob(self, table: str, key: str, value: str) -> str:
         with self.workspace.connect() as db:
@@ -436,6 +477,7 @@ def _clip_row(row) -> ClipRow:
         row["format"],
         tuple(json.loads(row["notes"])),
         bool(row["synthetic"]),
+        row["encoder"],
     )
 
 

@@ -175,6 +175,9 @@ MIGRATIONS = (
     CREATE INDEX clip_files_of_clip ON clip_files (clip_id);
     INSERT OR IGNORE INTO clip_files SELECT study_id, file_hash, clip_id FROM clips WHERE file_hash NOT NULL;
     """,
+    """
+    ALTER TABLE clips ADD COLUMN encoder TEXT;
+    """,  # not NULL: the clip has no picture, its blob is the vector that this clip encoder made
 )
 
 _open = threading.local()  # .transactions: database file -> the connection of this thread's open write

@@ -52,6 +52,15 @@ def read_manifest(folder: Path) -> dict:
     return manifest
 
 
+def clip_vectors_id(manifest: dict) -> str:
+    """Whose clip vectors a model reads: the id of its clip encoder's weights, or the name of an encoder that is not
+    here and whose vectors came in. Clip vectors are made once an encoder and shared by the models trained on it."""
+    encoder = manifest.get("weights", {}).get("clip_encoder")
+    if encoder is None and manifest.get("clip_vectors"):
+        return manifest["clip_vectors"]
+    return (encoder or manifest)["sha256"][:8]
+
+
 def check_room(workspace: Workspace, n_bytes: int, what: str) -> None:
     """Nothing, where the workspace's disk has room for so many bytes.
 

@@ -4,14 +4,19 @@ and the phenotype table; lists are kept as JSON.
 """
 
 import hashlib
+import io
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+
+import numpy as np
 
 from echo2ecg_core.ecg.record import EcgRecord
 from echo2ecg_core.findings import Findings
 from echo2ecg_core.store.blobs import pack_record, store_blobs
 from echo2ecg_core.store.database import Workspace
+
+VECTOR, VECTOR_SUFFIX = "clip vector", ".npy"  # format of a clip without a picture, and of its blob
 
 
 @dataclass(frozen=True)
@@ -67,6 +72,18 @@ class NewClip:
     file_hash: str | None = None
 
 
+@dataclass(frozen=True, eq=False)
+class NewClipVector:
+    """A clip without a picture to add, of a study that is there: its vector (d,) float32 as it left the clip encoder
+    whose id or name is `encoder`."""
+
+    study_id: str
+    vector: np.ndarray
+    encoder: str
+    view: str | None = None
+    notes: tuple[str, ...] = ()
+
+
 @dataclass(frozen=True)
 class StoredEcg:
     """An ECG whose content lies in the blobs: the row of the catalog, in the order of the table's columns, and the sex
@@ -86,7 +103,8 @@ class StoredEcg:
 
 @dataclass(frozen=True)
 class StoredClip:
-    """A clip whose content lies in the blobs: the row of the catalog, in the order of the table's columns."""
+    """A clip whose content (an MP4, or of an `encoder` the vector alone) lies in the blobs: the row of the catalog, in
+    the order of the table's columns."""
 
     clip_id: str
     study_id: str
@@ -100,6 +118,7 @@ class StoredClip:
     notes: str
     blob: str
     file_hash: str | None
+    encoder: str | None = None
 
 
 def stored_ecgs(workspace: Workspace, ecgs: Sequence[NewEcg]) -> list[StoredEcg]:
@@ -127,7 +146,7 @@ def stored_clips(workspace: Workspace, clips: Sequence[NewClip]) -> list[StoredC
     blobs = store_blobs(workspace, [new.mp4 for new in clips], ".mp4")
     return [
         StoredClip(
-            "C" + hashlib.sha256(f"{new.study_id}/{blob}".encode()).hexdigest()[:15],
+            _clip_id(new.study_id, blob),
             new.study_id,
             new.view,
             new.view_confidence,
@@ -142,3 +161,43 @@ def stored_clips(workspace: Workspace, clips: Sequence[NewClip]) -> list[StoredC
         )
         for new, blob in zip(clips, blobs, strict=True)
     ]
+
+
+def stored_clip_vectors(workspace: Workspace, clips: Sequence[NewClipVector]) -> list[StoredClip]:
+    """Clips without pictures with their vectors kept; the catalog does not know them yet."""
+    contents = [pack_vector(new.vector) for new in clips]
+    blobs = store_blobs(workspace, contents, VECTOR_SUFFIX)
+    return [
+        StoredClip(
+            _clip_id(new.study_id, blob),
+            new.study_id,
+            new.view,
+            None,
+            fps=0.0,
+            n_frames=0,
+            spacing_mm=None,
+            r_wave_times_s="[]",
+            format=VECTOR,
+            notes=json.dumps(list(new.notes)),
+            blob=blob,
+            file_hash=hashlib.sha256(content).hexdigest(),
+            encoder=new.encoder,
+        )
+        for new, content, blob in zip(clips, contents, blobs, strict=True)
+    ]
+
+
+def pack_vector(vector: np.ndarray) -> bytes:
+    """A vector (d,) as .npy, float32."""
+    buffer = io.BytesIO()
+    np.save(buffer, np.ascontiguousarray(vector, np.float32))
+    return buffer.getvalue()
+
+
+def unpack_vector(content: bytes) -> np.ndarray:
+    """The vector (d,) float32 that `pack_vector` made."""
+    return np.load(io.BytesIO(content), allow_pickle=False)
+
+
+def _clip_id(study_id: str, blob: str) -> str:
+    return "C" + hashlib.sha256(f"{study_id}/{blob}".encode()).hexdigest()[:15]

@@ -181,7 +181,7 @@ def workspace_data(
         if ecgs.empty or clips.empty:
             raise StoreError(
                 f"The workspace has {len(ecgs)} ECGs and {len(clips)} clips with vectors; training needs both.",
-                "Import an archive and run `embed` first.",
+                f"Import an archive and run `embed` first.{_other_encoders(catalog, clip_encoder_id)}",
             )
         clip_data = vectors.rows(list(clips.clip_id)).astype(np.float32)
     signals, lengths = cleaned_ecgs(catalog, ecgs, spec, folder, progress)
@@ -197,6 +197,12 @@ def workspace_data(
         int((~kept).sum()),
         read_at,
     )
+
+
+def _other_encoders(catalog: Catalog, encoder_id: str) -> str:
+    """Which other clip encoders' vectors came in, in a sentence."""
+    names = sorted(set(catalog.clips().encoder.dropna()) - {encoder_id})
+    return f" Stored clip vectors are here of {', '.join(names)} (clip_encoder={names[0]})." if names else ""
 
 
 def visits(workspace: Workspace, cohort: str = "") -> tuple[pd.DataFrame, pd.DataFrame]:

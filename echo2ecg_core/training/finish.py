@@ -48,7 +48,8 @@ def finish_run(
     network = _kept(network, settings)
     readouts, measured, lacks = _readouts(network, data, settings, part(progress, 0, 0.95))
     progress(0.95, "Registering the model")
-    manifest = _manifest(workspace, folder, data, settings, name, command) | measured
+    reads_vectors = clip_encoder is None and settings.run.objective != "masked"
+    manifest = _manifest(workspace, folder, data, settings, name, command, reads_vectors) | measured
     networks = {"echo2ecg": network} | ({} if clip_encoder is None else {"clip_encoder": clip_encoder})
     save_checkpoint(folder / "model", networks, network.spec, manifest, precision="float16")
     if readouts is not None:
@@ -85,9 +86,15 @@ def _readouts(network, data: TrainingData, settings: TrainingSettings, progress:
 
 
 def _manifest(
-    workspace: Workspace, folder: Path, data: TrainingData, settings: TrainingSettings, name: str, command: str
+    workspace: Workspace,
+    folder: Path,
+    data: TrainingData,
+    settings: TrainingSettings,
+    name: str,
+    command: str,
+    reads_vectors: bool,
 ) -> dict:
-    """How the model came about."""
+    """How the model came about; `reads_vectors` where its clip encoder is known by its vectors alone."""
     people = data.ecgs if settings.run.objective == "masked" else data.studies
     splits = people.groupby("split").patient_id.nunique().to_dict()
     return {
@@ -110,6 +117,7 @@ def _manifest(
         **({"unlabelled": settings.unlabelled} if settings.unlabelled else {}),
         **({} if settings.start_from == "random" else {"started_from": _origin(workspace, settings.start_from)}),
         "clip_encoder": None if settings.run.objective == "masked" else settings.clip_encoder,
+        **({"clip_vectors": settings.clip_encoder} if reads_vectors else {}),
         "training_minutes": _minutes(folder),
     }
 

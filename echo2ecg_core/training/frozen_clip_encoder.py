@@ -6,15 +6,19 @@ aligned with the clip encoder of any registered model.
 """
 
 import io
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 from echo2ecg_core.errors import Echo2ECGError, ModelError
+from echo2ecg_core.models.specs import ClipEncoderSpec
 from echo2ecg_core.progress import Progress, silent
+from echo2ecg_core.store.catalog import Catalog
 from echo2ecg_core.store.database import Workspace, write_atomically
-from echo2ecg_core.store.model_registry import ModelCard, ModelRegistry
+from echo2ecg_core.store.model_registry import ModelCard, ModelRegistry, clip_vectors_id
+from echo2ecg_core.store.vectors import load_vectors
 from echo2ecg_core.training.settings import TrainingSettings
 
 PATIENTS = 2000  # of the cohort; enough for this small network
@@ -71,15 +75,24 @@ def chosen_clip_encoder(workspace: Workspace, settings: TrainingSettings, folder
     """The frozen clip encoder of a training, and the settings with its spec and its model's id; the clips of a
     workspace that is trained on get the vectors that they lack.
 
+    Where the workspace holds the vectors of a clip encoder that is no model here, the encoder is None.
+
     Raises:
         Echo2ECGError: there is no such clip encoder.
     """
-    from echo2ecg_core.answers.embed import embed_clips
+    from echo2ecg_core.answers.embed import embed_clips, keep_given_vectors
     from echo2ecg_core.answers.loaded_model import LoadedModel
     from echo2ecg_core.models.checkpoint import load_checkpoint
 
     if settings.clip_encoder == "new":
         return new_clip_encoder(settings, folder, progress), settings
+    if name := vectors_without_encoder(workspace, _of_run(settings, folder)):
+        write_atomically(folder / CHOSEN_FILE, name.encode())
+        keep_given_vectors(workspace, name)
+        dim = load_vectors(workspace.vectors, "clip", name).dim
+        study = replace(settings.spec.study, clip_dim=dim)
+        spec = replace(settings.spec, clip_encoder=ClipEncoderSpec(dim=dim), study=study)
+        return None, replace(settings, clip_encoder=name, spec=spec)
     card = _card_of_run(workspace, settings, folder)
     found = load_checkpoint(card.folder)
     if not settings.patients:
@@ -91,6 +104,40 @@ def chosen_clip_encoder(workspace: Workspace, settings: TrainingSettings, folder
     return found.clip_encoder, replace(
         settings, clip_encoder=card.model_id, spec=replace(settings.spec, clip_encoder=found.spec.clip_encoder)
     )
+
+
+def _of_run(settings: TrainingSettings, folder: Path) -> TrainingSettings:
+    """The settings with the clip encoder that a run began with, where it began before."""
+    kept = folder / CHOSEN_FILE
+    return replace(settings, clip_encoder=kept.read_text()) if kept.exists() else settings
+
+
+def vectors_without_encoder(workspace: Workspace, settings: TrainingSettings) -> str | None:
+    """The name of the clip encoder whose stored vectors are trained on, where no model of this workspace is that
+    encoder: the one that is named, or where all clips are vectors of one that; None: a model's."""
+    if settings.patients:
+        return None
+    encoders, clips = set(), Catalog(workspace).clips().encoder
+    names = set(clips.dropna())
+    for card in ModelRegistry(workspace).models():
+        with suppress(ModelError):  # a damaged model is no clip encoder
+            if "clip_encoder" in card.manifest().get("weights", {}):
+                encoders.add(clip_vectors_id(card.manifest()))
+    names -= encoders
+    if settings.clip_encoder in names:
+        return settings.clip_encoder
+    is_only = settings.clip_encoder == "active" and len(names) == 1 and clips.isin(names).all()
+    return names.pop() if is_only else None
+
+
+def clip_vectors_of(workspace: Workspace, settings: TrainingSettings) -> str:
+    """Whose clip vectors of the workspace a training reads.
+
+    Raises:
+        Echo2ECGError: as `clip_encoder_card`.
+    """
+    name = vectors_without_encoder(workspace, settings)
+    return name or clip_vectors_id(clip_encoder_card(workspace, settings).manifest())
 
 
 def _card_of_run(workspace: Workspace, settings: TrainingSettings, folder: Path) -> ModelCard:

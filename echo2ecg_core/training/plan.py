@@ -18,7 +18,7 @@ from echo2ecg_core.store.paths import runs_folder
 from echo2ecg_core.store.splits import PATIENT_SPLITS
 from echo2ecg_core.store.times import nearest_in_time
 from echo2ecg_core.training.data import MOST_S, fills_a_window, visits
-from echo2ecg_core.training.frozen_clip_encoder import clip_encoder_card
+from echo2ecg_core.training.frozen_clip_encoder import clip_encoder_card, vectors_without_encoder
 from echo2ecg_core.training.pairs import find_pairs
 from echo2ecg_core.training.settings import TrainingSettings, training_settings
 from echo2ecg_core.training.unlabelled import count_unlabelled
@@ -215,7 +215,11 @@ def _workspace_visits(workspace: Workspace, settings: TrainingSettings):
     enough = fills_a_window(ecgs, spec)
     left_out = left_out_words(int((~enough).sum()), len(ecgs), spec.n_samples / spec.sampling_rate_hz)
     notes: tuple[str, ...] = (left_out,) if left_out else ()
-    card = None if settings.clip_encoder == "new" or alone else clip_encoder_card(workspace, settings)
+    name = None if alone else vectors_without_encoder(workspace, settings)
+    if name:
+        notes += (f"Clips are read as the stored vectors of {name}, which is no model of this workspace.",)
+    of_model = settings.clip_encoder != "new" and not alone and not name
+    card = clip_encoder_card(workspace, settings) if of_model else None
     if card is not None and not card.active:
         notes += (f"Clips are embedded by the clip encoder of {card.name} {card.model_id}.",)
     return ecgs[enough], studies, 1.0, notes

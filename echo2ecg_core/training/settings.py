@@ -25,7 +25,7 @@ class TrainingSettings:
         within_days: Largest distance between an ECG and its study.
         start_from: "random", or the id of a model whose weights are the start, as far as the sizes are the same.
         clip_encoder: "active": that of the active model, or where it has none of the newest that has; "new": trained
-            first, on the phantom cohort; or the id of a model.
+            first, on the phantom cohort; or the id of a model; or the name of an encoder whose clip vectors came in.
         patients: Size of the phantom cohort; 0: the patients of the workspace.
         whole_patients: The first so many of a phantom cohort are rendered whole (see prepare_phantom.py).
         bodies: In how many other bodies each training patient's ECGs are simulated too.

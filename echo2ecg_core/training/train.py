@@ -25,7 +25,7 @@ from echo2ecg_core.store.model_registry import ModelRegistry
 from echo2ecg_core.store.paths import prepared_folder, run_folder
 from echo2ecg_core.training.data import TrainingData
 from echo2ecg_core.training.finish import finish_run, pairs_of
-from echo2ecg_core.training.frozen_clip_encoder import chosen_clip_encoder, clip_encoder_card
+from echo2ecg_core.training.frozen_clip_encoder import chosen_clip_encoder, clip_vectors_of
 from echo2ecg_core.training.plan import TIMINGS_FILE, Phases, expected_phases, left_out_words, why_no_readouts
 from echo2ecg_core.training.plan import TrainingPlan as TrainingPlan  # what a page asks before it starts a training
 from echo2ecg_core.training.plan import plan_training as plan_training
@@ -163,9 +163,7 @@ def _data(workspace: Workspace, settings: TrainingSettings, clip_encoder, progre
         return _with_unlabelled(workspace, settings, data, part(progress, until, 1)) if settings.unlabelled else data
     from echo2ecg_core.training.data import workspace_data
 
-    encoder_id = None
-    if clip_encoder is not None:
-        encoder_id = clip_encoder_card(workspace, settings).manifest()["weights"]["clip_encoder"]["sha256"][:8]
+    encoder_id = None if settings.run.objective == "masked" else clip_vectors_of(workspace, settings)
     return workspace_data(
         workspace, settings.spec.ecg_input, encoder_id, prepared_folder(workspace), progress, settings.cohort
     )

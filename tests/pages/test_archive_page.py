@@ -143,8 +143,10 @@ def test_keeping_ids_is_said_in_the_preview_and_told_to_the_job(page, place, fol
     assert "Ids and dates will be replaced" in words(page)
     page.checkbox(key="archive_keep_ids").check().run()
     assert "Ids, dates and ages stay as they are" in words(page)
+    page.text_input(key="archive_vectors_of").set_value("echoprime").run()
     import_button(page).click().run()
-    assert jobs.jobs(place)[0].parameters["keep_ids"] is True
+    parameters = jobs.jobs(place)[0].parameters
+    assert parameters["keep_ids"] is True and parameters["vectors_of"] == "echoprime"
 
 
 def zipped(folder):

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from echo2ecg_core.errors import ReadError, StoreError
 from echo2ecg_core.intake.array_rows import ASSUMED_PT_HZ, load_tensors, pt_row
-from echo2ecg_core.intake.ecg_tables import find_file
+from echo2ecg_core.intake.ecg_tables import find_written
 from echo2ecg_core.intake.layouts.shared_steps import SPLITS, ignore_others, mapped
 from echo2ecg_core.intake.mapping import Column
 from echo2ecg_core.intake.plan import Plan, PlannedEcg, PlannedStudy
@@ -87,7 +87,7 @@ def _in_table(path: Path, name: str, plan: Plan, folder: Path) -> list[PlannedEc
     found: list[PlannedEcg | None] = []
     seen: dict[Path, dict[str, Path]] = {}
     for text in table.rows.filename:
-        place, reason = find_file(folder, text, seen)
+        place, reason = find_written(folder, text, seen)
         if place is None:
             plan.passed_over.append((text, reason))
             found.append(None)

@@ -135,7 +135,14 @@ def _how() -> dict:
             help="For data without real patients, or where you may keep them. Otherwise ids are replaced, dates moved "
             "by one number of days a patient, and ages over 89 grouped.",
         )
+        vectors_of = st.text_input(
+            "Model whose clip encoder made stored clip vectors",
+            key="archive_vectors_of",
+            placeholder="told by the data set",
+            help="For archives with clip vectors in place of videos: the id of a model, or a name for an encoder.",
+        ).strip()
     chosen = {"layout": layout if layout != "auto" else None, "labels": labels or None, "keep_ids": keep_ids or None}
+    chosen |= {"vectors_of": vectors_of or None}
     return {"cohort": cohort, "prepare": prepare} | {k: v for k, v in chosen.items() if v is not None}
 
 

@@ -42,6 +42,7 @@ def head(view: StudyView, similarity: float | None) -> None:
         who or None,
         *findings,
         f"{seen} of {len(view.clips)} clips" if len(view.clips) > seen else f"{seen} clip{'s' * (seen != 1)}",
+        f"{len(view.vectors_of)} without a picture" if view.vectors_of and view.clips else None,
         words,
         "top right: view confidence" if any(clip.view_confidence is not None for clip in view.clips) else None,
     ]
@@ -99,7 +100,12 @@ def _choose_beside(others: list[str], own_study: str | None) -> None:
 
 
 def play(view: StudyView, beside: StudyView | None, on_hit: Callable[[int], None] | None = None) -> None:
-    """The player with all clips of the study, or of two face to face."""
+    """The player with all clips of the study, or of two face to face; a sentence where one has no pictures."""
+    for one in (view, beside):
+        if one is not None and one.no_pictures:
+            st.info(f"{one.study.study_id}. {one.no_pictures}", icon=":material/hide_image:")
+    if not view.clips and (beside is None or not beside.clips):
+        return
     shown = [_player_study(view)]
     clips = [_player_clip(c, view, 0) for c in view.clips]
     if beside is not None:
