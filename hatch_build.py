@@ -1,6 +1,7 @@
 """Reads the dependencies from requirements.txt, so that every pin stands in one place.
 
-Lines above "# --- tests" are what the program needs; those below are the extra `tests`.
+Lines above "# --- tests" are what the program needs; those below are the extra `tests`, of which one is the extra
+`cluster` too.
 """
 
 from pathlib import Path
@@ -22,4 +23,5 @@ class Requirements(MetadataHookInterface):
     def update(self, metadata: dict) -> None:
         program, _, tests = (Path(self.root) / "requirements.txt").read_text().partition(TESTS)
         metadata["dependencies"] = pins(program)
-        metadata["optional-dependencies"] = {"tests": pins(tests)}
+        cluster = [pin for pin in pins(tests) if pin.startswith("distributed==")]
+        metadata["optional-dependencies"] = {"tests": pins(tests), "cluster": cluster}

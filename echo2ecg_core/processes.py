@@ -1,4 +1,5 @@
-"""Processes that help another one: they end when it does, also when it was killed and could not tell them.
+"""Processes that help another one: they end when it does, also when it was killed and could not tell them. In place of
+them may stand the workers of a cluster (cluster.py).
 
 A pool's process otherwise waits for ever on a pipe of which it holds the other end itself, with 200 MB of libraries.
 """
@@ -14,6 +15,7 @@ from itertools import chain, islice
 from multiprocessing.connection import wait
 from typing import TypeVar
 
+from echo2ecg_core.cluster import Workers
 from echo2ecg_core.errors import StoreError
 
 WORTH_PROCESSES = 16  # pieces of work; with fewer the processes start longer than they help
@@ -65,6 +67,11 @@ class Helpers:
             broken.set_exception(error)
             return broken
 
+    def lost_one(self) -> bool:
+        """Begin anew after a process was ended; whether the pieces that wait have to be handed over again: they do."""
+        self.end()
+        return True
+
     def end(self) -> None:
         """End them; the next piece begins new ones."""
         if self._pool is not None:
@@ -75,7 +82,7 @@ class Helpers:
 def in_order(
     work: Callable[[Piece], Done],
     pieces: Iterable[Piece],
-    processes: "int | Helpers",
+    processes: int | Helpers | Workers,
     setting: str,
     again: Callable[[Piece], Done] | None = None,
     worth: int = WORTH_PROCESSES,
@@ -87,24 +94,27 @@ def in_order(
 
     Args:
         work: A function of a module, or a `partial` of one.
-        processes: How many, 0 for none beside this one; or those of a caller, which stay afterwards.
+        processes: How many, 0 for none beside this one; or those of a caller, which stay afterwards (of this
+            machine, or of a cluster).
         setting: The environment variable that says how many processes there are, for the error.
         again: Makes a piece at which a process was ended; the others go on in new processes. None: that is an error.
         worth: Pieces below which all is done in this process, where no others have begun yet.
 
     Raises:
-        ProcessEnded: a process was ended; and what `work` raises.
+        ProcessEnded: a process was ended; and what `work` or `cluster.Workers` raises.
     """
-    left, shared = iter(pieces), isinstance(processes, Helpers)
-    helpers = processes if isinstance(processes, Helpers) else Helpers(processes)
+    left, shared = iter(pieces), not isinstance(processes, int)
+    helpers = Helpers(processes) if isinstance(processes, int) else processes
     first = list(islice(left, worth))
-    if not helpers.processes or (len(first) < worth and not helpers.have_begun):
+    is_alone = isinstance(helpers, Helpers) and not helpers.processes
+    if is_alone or (len(first) < worth and not helpers.have_begun):
         yield from map(work, chain(first, left))
         return
-    left, most, waiting = chain(first, left), AHEAD * helpers.processes + 1, deque[tuple[Piece, Future]]()
+    left, waiting = chain(first, left), deque[tuple[Piece, Future]]()
     try:
         while True:
-            for piece in islice(left, most - len(waiting)):
+            most = AHEAD * helpers.processes + 1  # workers of a cluster come and go
+            for piece in islice(left, max(0, most - len(waiting))):
                 waiting.append((piece, helpers.submit(work, piece)))
             if not waiting:
                 return
@@ -112,11 +122,12 @@ def in_order(
             try:
                 yield future.result()
             except BrokenProcessPool as error:
-                helpers.end()
+                is_all_lost = helpers.lost_one()
                 if again is None:
                     raise ProcessEnded(setting) from error
                 yield again(piece)
-                waiting = deque((other, helpers.submit(work, other)) for other, _ in waiting)
+                if is_all_lost:
+                    waiting = deque((other, helpers.submit(work, other)) for other, _ in waiting)
     finally:
         for _, future in waiting:
             future.cancel()

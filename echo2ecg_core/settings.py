@@ -28,6 +28,9 @@ class Settings(BaseSettings):
         None, ge=1, le=256, description="CPU threads one prediction may use; without it, as many as others leave free."
     )
     import_processes: int = Field(2, ge=1, le=256, description="Processes that read the files of an import.")
+    cluster: str = Field(
+        "", description="Dask scheduler (tcp://host:8786) whose workers read the files of an import and prepare clips."
+    )
     admin_password: SecretStr | None = Field(None, description="Password of the admin pages; prefer the hash.")
     admin_password_hash: SecretStr | None = Field(
         None, description="The same, as the line that `hash-password` prints."

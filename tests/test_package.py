@@ -62,6 +62,7 @@ def test_the_wheel_asks_for_the_pins_of_requirements_and_offers_the_command(inst
     asked = {line.removeprefix("requires-dist: ") for line in metadata.splitlines() if line.startswith("requires-dist")}
     assert {pin for pin in asked if "extra" not in pin} == pins and len(pins) > 20
     assert "pytest==" in tests and any(pin.startswith("pytest==") and "extra == 'tests'" in pin for pin in asked)
+    assert any(pin.startswith("distributed==") and "extra == 'cluster'" in pin for pin in asked)
     assert "echo2ecg = echo2ecg_core.cli:main" in (info / "entry_points.txt").read_text()
 
 

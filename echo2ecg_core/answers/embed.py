@@ -175,7 +175,8 @@ def embed_clips(
         model.require_clip_encoder()
         for network in (model.clip_encoder, model.view_classifier):
             _ = network and fabric.to_device(network)
-    work = _Work(workspace, model, fabric, waiting, progress, "clip")
+    stored = [(i, clips.blob[i]) for i in waiting]
+    work = _Work(workspace, model, fabric, stored, progress, "clip")
     work.refused += refused if fabric.is_global_zero else []
     for ids, made in work.embedded(inputs.clip_inputs, CLIPS_A_PIECE, model.clip_tensors, CLIPS[fabric.device.type]):
         segment.add(ids, made[:1])
@@ -237,10 +238,10 @@ class _Work:
     """One process's share of what waits: read beside the device, embedded in batches, told of."""
 
     def __init__(
-        self, workspace: Workspace, model: LoadedModel, fabric: "Fabric", ids: list[str], progress: Progress, what: str
+        self, workspace: Workspace, model: LoadedModel, fabric: "Fabric", stored: list, progress: Progress, what: str
     ):
         self.workspace, self.model, self.fabric, self.progress, self.what = workspace, model, fabric, progress, what
-        self.ids, self.done = ids[fabric.global_rank :: fabric.world_size], 0
+        self.stored, self.done = stored[fabric.global_rank :: fabric.world_size], 0
         self.refused: list[dict] = []
 
     def embedded(
@@ -269,7 +270,7 @@ class _Work:
     def _batches(self, read: Callable, piece: int, size: int) -> Iterator[tuple[list[str], np.ndarray]]:
         """Inputs of one shape together; the windows of a batch are at most `size`, or those of one ECG."""
         alike: dict[tuple, list[tuple[str, np.ndarray]]] = defaultdict(list)
-        for id, found, reason in inputs.inputs(read, self.workspace, self.model.spec, self.ids, piece):
+        for id, found, reason in inputs.inputs(read, self.workspace, self.model.spec, self.stored, piece):
             if found is None:
                 self.refused.append({f"{self.what.lower()}_id": id, "reason": reason})
                 self._tell(1)
@@ -295,7 +296,7 @@ class _Work:
 
     def _tell(self, more: int) -> None:
         self.done += more
-        self.progress(self.done / len(self.ids), f"Embedding {self.what}s: {self.done} of {len(self.ids)}")
+        self.progress(self.done / len(self.stored), f"Embedding {self.what}s: {self.done} of {len(self.stored)}")
 
     def finish(self, segment: _Segment, path) -> list[dict]:
         """Store the last segment, merge those of all processes, and list what all of them refused."""

@@ -6,18 +6,22 @@ Little work stays in this process, where no other one has to start first.
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 
 from echo2ecg_core.answers.loaded_model import prepared_ecg
+from echo2ecg_core.cluster import Workers
 from echo2ecg_core.errors import Echo2ECGError
 from echo2ecg_core.models.specs import ModelSpec
 from echo2ecg_core.models.threads import cores
-from echo2ecg_core.processes import in_order
+from echo2ecg_core.processes import Helpers, in_order
 from echo2ecg_core.settings import settings
+from echo2ecg_core.store.blobs import read_blob
 from echo2ecg_core.store.catalog import Catalog
 from echo2ecg_core.store.database import Workspace
 
+Stored = TypeVar("Stored")
 Found = tuple[str, np.ndarray | None, str]  # id, input or None, why there is none
 
 
@@ -27,10 +31,11 @@ def ecg_inputs(folder: Path, spec: ModelSpec, ids: Sequence[str]) -> list[Found]
     return [_tried(i, lambda i: prepared_ecg(spec, catalog.ecg_record(i))) for i in ids]
 
 
-def clip_inputs(folder: Path, spec: ModelSpec, ids: Sequence[str]) -> list[Found]:
-    """Clips (3, 16, 224, 224) of stored clips."""
-    catalog = Catalog(Workspace(folder))
-    return [_tried(i, lambda i: prepared_clip(spec, catalog.clip_content(i))) for i in ids]
+def clip_inputs(folder: Path, spec: ModelSpec, clips: Sequence[tuple[str, str]]) -> list[Found]:
+    """Clips (3, 16, 224, 224) of stored clips: ids, and names of blobs, because another machine that does this must not
+    open the catalog."""
+    workspace, blobs = Workspace(folder), dict(clips)
+    return [_tried(i, lambda i: prepared_clip(spec, read_blob(workspace, blobs[i], f"clip {i!r}"))) for i in blobs]
 
 
 def prepared_clip(spec: ModelSpec, mp4: bytes) -> np.ndarray:
@@ -42,25 +47,32 @@ def prepared_clip(spec: ModelSpec, mp4: bytes) -> np.ndarray:
 
 
 def inputs(
-    read: Callable[[Path, ModelSpec, Sequence[str]], list[Found]],
+    read: Callable[[Path, ModelSpec, Sequence[Stored]], list[Found]],
     workspace: Workspace,
     spec: ModelSpec,
-    ids: Sequence[str],
+    stored: Sequence[Stored],
     piece: int,
 ) -> Iterator[Found]:
-    """What `read` finds for every id, in the order given, made ahead of who takes it.
+    """What `read` finds for everything stored, in the order given, made ahead of who takes it.
+
+    Clips are read by the workers of a cluster where the settings name one, one at a time: a clip is 10 MB on its way.
 
     Args:
-        read: `ecg_inputs` or `clip_inputs`.
-        piece: Ids that one process reads at a time.
+        read: `ecg_inputs` of ids, or `clip_inputs` of ids and blobs.
+        piece: How many one process reads at a time.
 
     Raises:
-        StoreError: a process died.
+        StoreError: a process died, or the cluster is not there.
     """
-    pieces = [ids[start : start + piece] for start in range(0, len(ids), piece)]
-    work = partial(read, workspace.folder, spec)
-    for found in in_order(work, pieces, max(1, (settings().threads or cores()) - 1), "ECHO2ECG_THREADS"):
-        yield from found
+    told, work = settings(), partial(read, workspace.folder, spec)
+    is_far = bool(told.cluster) and read is clip_inputs
+    piece = 1 if is_far else piece
+    pieces = [stored[start : start + piece] for start in range(0, len(stored), piece)]
+    with Workers(told.cluster) if is_far else Helpers(max(1, (told.threads or cores()) - 1)) as helpers:
+        if isinstance(helpers, Workers):
+            helpers.have_to_see(workspace.folder)
+        for found in in_order(work, pieces, helpers, "ECHO2ECG_THREADS"):
+            yield from found
 
 
 def _tried(id: str, prepare: Callable[[str], np.ndarray]) -> Found:

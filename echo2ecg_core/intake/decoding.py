@@ -6,11 +6,12 @@ and never a signal or a film. Whatever is killed leaves files that no row names;
 
 import hashlib
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from contextvars import ContextVar
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from echo2ecg_core.cluster import Workers
 from echo2ecg_core.ecg.record import EcgRecord
 from echo2ecg_core.errors import Echo2ECGError, SetAside, StoreError
 from echo2ecg_core.intake.options import Names
@@ -32,7 +33,7 @@ SETTING = "ECHO2ECG_IMPORT_PROCESSES"
 WORTH = 64  # pieces, each some 70 ms of reading; a process takes a second to start
 
 
-_shared: ContextVar[Helpers | None] = ContextVar("helpers of the import", default=None)
+_shared: ContextVar[Helpers | Workers | None] = ContextVar("helpers of the import", default=None)
 
 
 @contextmanager
@@ -41,7 +42,7 @@ def one_pool() -> Iterator[None]:
     if _shared.get() is not None:
         yield
         return
-    with Helpers(_processes()) as helpers:
+    with _helpers() as helpers:
         token = _shared.set(helpers)
         try:
             yield
@@ -49,19 +50,32 @@ def one_pool() -> Iterator[None]:
             _shared.reset(token)
 
 
-def in_processes(work: Callable, pieces: Iterable, again: Callable | None = None) -> Generator:
-    """What `work` makes of every piece of an import, in order, in as many processes as this machine is told to use.
+def in_processes(
+    work: Callable,
+    pieces: Iterable,
+    again: Callable | None = None,
+    *,
+    files: Path | None,
+    workspace: Workspace | None = None,
+) -> Generator:
+    """What `work` makes of every piece of an import, in order, in as many processes as this machine is told to use, or
+    by the workers of the cluster that it is told of.
 
     Args:
         again: As for `processes.in_order`.
+        files: One of the files that are read.
+        workspace: Where `work` keeps contents.
     """
-    return in_order(work, pieces, _shared.get() or _processes(), SETTING, again, WORTH)
+    shared = _shared.get()
+    with nullcontext(shared) if shared else _helpers() as helpers:
+        if isinstance(helpers, Workers):
+            helpers.have_to_see(workspace.folder if workspace else None, files)
+        yield from in_order(work, pieces, helpers, SETTING, again, WORTH)
 
 
-def _processes() -> int:
-    """Beside this one."""
-    processes = settings().import_processes
-    return processes if processes > 1 else 0
+def _helpers() -> Helpers | Workers:
+    told = settings()
+    return Workers(told.cluster) if told.cluster else Helpers(told.import_processes if told.import_processes > 1 else 0)
 
 
 @dataclass(frozen=True)

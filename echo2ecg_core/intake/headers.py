@@ -50,7 +50,7 @@ class Header:
 def read_headers(paths: Sequence[Path]) -> Iterator[tuple[Path, Header | None]]:
     """Every file with its header, in order; of many files they are read in processes."""
     pieces = [paths[start : start + FILES_A_PIECE] for start in range(0, len(paths), FILES_A_PIECE)]
-    for piece, headers in zip(pieces, in_processes(_read_some, pieces), strict=True):
+    for piece, headers in zip(pieces, in_processes(_read_some, pieces, files=next(iter(paths), None)), strict=True):
         yield from zip(piece, headers, strict=True)
 
 
