@@ -114,6 +114,7 @@ def questions(workspace) -> dict[str, Callable[[], object]]:
     from echo2ecg_core.answers.predict import Prediction, _Labelled
     from echo2ecg_core.answers.search import Filters, candidates, nearest_ecgs, patient_of, search
     from echo2ecg_core.ecg.record import EcgRecord
+    from echo2ecg_core.reports.contents import contents
 
     card, rng = active_model_card(workspace), np.random.default_rng(1)
     record = EcgRecord(np.zeros((12, 5000), np.float32), 500.0, "made up", "new")
@@ -128,6 +129,7 @@ def questions(workspace) -> dict[str, Callable[[], object]]:
         "candidates, four filters": lambda: candidates(workspace, strict),
         "search, no filter": lambda: search(prediction, workspace),
         "search, four filters": lambda: search(prediction, workspace, filters=strict),
+        "report: what changed since": lambda: contents(workspace, card.model_id),
         "start from a study": lambda: nearest_ecgs("S0000010", workspace),
         "map: points": lambda: load_map(workspace, card.model_id),
         "map: undrawn": lambda: undrawn(workspace, card.model_id),

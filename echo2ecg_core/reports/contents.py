@@ -8,11 +8,9 @@ import hashlib
 from dataclasses import fields
 
 import numpy as np
-import pandas as pd
 
 from echo2ecg_core.figures.scores import count
 from echo2ecg_core.findings import Findings
-from echo2ecg_core.store.catalog import Catalog
 from echo2ecg_core.store.database import Workspace
 from echo2ecg_core.store.paths import PREDICTIONS_FILE, READOUTS_FILE, report_path
 from echo2ecg_core.store.snapshot import snapshot
@@ -28,43 +26,28 @@ NOT_LABELS = (
     *(f.name for f in fields(Findings)),
 )
 DIGESTS = (
-    ("ecg_digest", "ecgs", "recordings were replaced"),
-    ("ecg_visit_digest", "ecgs", "times or patients of ECGs changed"),
-    ("study_visit_digest", "studies", "times or patients of studies changed"),
-    ("label_digest", "studies", "labels changed"),
-    ("split_digest", "patients", "splits or cohorts of patients changed"),
+    ("recordings", "ecgs", "recordings were replaced"),
+    ("ecg_visits", "ecgs", "times or patients of ECGs changed"),
+    ("study_visits", "studies", "times or patients of studies changed"),
+    ("labels", "studies", "labels changed"),
+    ("splits", "patients", "splits or cohorts of patients changed"),
     ("sexes", "patients", "sexes of patients changed"),
 )
 COUNTED = {"ecgs": ("ECG was", "ECGs were"), "studies": ("study was", "studies were")}
 
 
 def contents(workspace: Workspace, model_id: str) -> dict:
-    """Counts and digests of what an evaluation of this model reads.
+    """Counts and digests of what an evaluation of this model reads; after a write this costs what was written.
 
     Returns:
-        ecgs, studies, patients: how many; …_digest: twelve characters that change with recordings, with who had an
-        ECG or a study when, with measured values, with a patient's split or cohort; sexes: likewise; readouts: of
-        the model's stored readouts, "" where it has none.
+        ecgs, studies, patients: how many; recordings, ecg_visits, study_visits, labels, splits, sexes: sixteen
+        characters that change with recordings, with who had an ECG or a study when, with measured values, with a
+        patient's split or cohort, with sexes; readouts: of the model's stored readouts, "" where it has none.
     """
-    catalog = Catalog(workspace)
-    ecgs, studies = catalog.ecgs(), catalog.studies()
-    labels = studies[["study_id", *(c for c in studies if c not in NOT_LABELS)]]
-    people = pd.concat([ecgs[["patient_id", "split", "cohort"]], studies[["patient_id", "split", "cohort"]]])
-    people = people.drop_duplicates().sort_values("patient_id")
-    sexes = pd.concat([ecgs[["patient_id", "sex"]], studies[["patient_id", "sex"]]]).drop_duplicates()
-    stored = workspace.models / model_id / READOUTS_FILE
-    return {
-        "ecgs": len(ecgs),
-        "studies": len(studies),
-        "patients": int(people.patient_id.nunique()),
-        "ecg_digest": _digest(ecgs[["ecg_id", "content_hash"]]),
-        "ecg_visit_digest": _digest(ecgs[["ecg_id", "patient_id", "ecg_time"]]),
-        "study_visit_digest": _digest(studies[["study_id", "patient_id", "study_date"]]),
-        "label_digest": _digest(labels[sorted(labels)].round(4)),
-        "split_digest": _digest(people),
-        "sexes": _digest(sexes.sort_values("patient_id")),
-        "readouts": hashlib.sha256(stored.read_bytes()).hexdigest()[:12] if stored.is_file() else "",
-    }
+    known, stored = snapshot(workspace), workspace.models / model_id / READOUTS_FILE
+    labels = sorted(name for name in known.studies if name not in NOT_LABELS)
+    readouts = hashlib.sha256(stored.read_bytes()).hexdigest()[:12] if stored.is_file() else ""
+    return known.digests(labels) | {"readouts": readouts}
 
 
 def fingerprint(workspace: Workspace) -> str:
@@ -74,7 +57,8 @@ def fingerprint(workspace: Workspace) -> str:
 
 def fingerprint_of(facts: dict) -> str:
     """`fingerprint` of a workspace with these `contents`."""
-    return hashlib.sha256("".join(v for k, v in facts.items() if k.endswith("_digest")).encode()).hexdigest()[:12]
+    used = "".join(facts[name] for name, _, _ in DIGESTS if name != "sexes")
+    return hashlib.sha256(used.encode()).hexdigest()[:12]
 
 
 def changes(then: dict, now: dict) -> str:
@@ -101,7 +85,3 @@ def judged_here(workspace: Workspace, model_id: str, split: str) -> float | None
     except (OSError, KeyError, ValueError):
         return None
     return float(np.isin(judged, snapshot(workspace).ecgs.ecg_id.to_numpy(str)).mean()) if len(judged) else None
-
-
-def _digest(table: pd.DataFrame) -> str:
-    return hashlib.sha256(table.to_csv(index=False).encode()).hexdigest()[:12]

@@ -166,8 +166,10 @@ def outdated(report: Report, workspace: Workspace) -> str:
         return f"It was made by version {version or 'unknown'} of this program; this is {program_version()}."
     if not workspace.exists() or not Catalog(workspace).counts()["ecgs"] or rests_elsewhere(report, workspace):
         return ""
-    facts = contents(workspace, report.model["id"])
-    sentence = changes(report.data.get("contents") or {}, facts)
+    then, facts = report.data.get("contents") or {}, contents(workspace, report.model["id"])
+    sentence = changes(then, facts)
+    if not sentence and then and "recordings" not in then:
+        return "An earlier state of this program made it, which took note of the workspace in another way."
     if not sentence and report.data.get("workspace") != fingerprint_of(facts):
         return "The ECGs or labels of this workspace are not those that it was made with."
     return sentence

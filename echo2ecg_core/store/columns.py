@@ -80,6 +80,21 @@ def read_views(db: sqlite3.Connection, of: Sequence[int] | None = None) -> dict[
     return found
 
 
+def read_people(db: sqlite3.Connection, of: Sequence[int] | None = None) -> tuple[pd.DataFrame, np.ndarray]:
+    """Patients with a study or a whole ECG: patient_id, split, cohort, sex; and their numbers, (n,) int64."""
+    has_one = f"""(EXISTS (SELECT 1 FROM studies s WHERE s.patient_id = p.patient_id)
+        OR EXISTS (SELECT 1 FROM ecgs e WHERE e.patient_id = p.patient_id AND {_WHOLE}))"""
+    table = _table(
+        db, "SELECT p.patient_id, p.split, p.cohort, p.sex, p.rowid AS patient FROM patients p", [has_one], of, "rowid"
+    )
+    return table, table.pop("patient").to_numpy(np.int64)
+
+
+def row_hashes(table: pd.DataFrame) -> np.ndarray:
+    """(n,) uint64 of what stands in each row, the same in every process; a missing text and None are one."""
+    return pd.util.hash_pandas_object(table, index=False, categorize=False).to_numpy()
+
+
 def rows_in(ids: np.ndarray, sought: np.ndarray) -> np.ndarray:
     """Row of each sought id among ordered ids, (n,), -1 where it is not there; of a few, without a look at every id."""
     if len(sought) * 20 > len(ids):

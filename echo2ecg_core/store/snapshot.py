@@ -7,13 +7,22 @@ parts are read when they are first asked for. Nobody changes its tables.
 
 import sqlite3
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 
-from echo2ecg_core.store.columns import merged, read_ecgs, read_studies, read_views, rows_in, written_since
+from echo2ecg_core.store.columns import (
+    merged,
+    read_ecgs,
+    read_people,
+    read_studies,
+    read_views,
+    row_hashes,
+    rows_in,
+    written_since,
+)
 from echo2ecg_core.store.database import Workspace
 from echo2ecg_core.store.times import default_days, moments, nearest_in_time
 
@@ -33,13 +42,24 @@ class _Studies(NamedTuple):
 
 
 class _Ecgs(NamedTuple):
-    """What is known of the ECGs: a table, and columns to compute with."""
+    """What is known of the ECGs: a table, and columns to compute with; hashes are of recordings, of ids with them, and
+    of ids with patients and times."""
 
     table: pd.DataFrame
     patients: np.ndarray
     own_study: np.ndarray
     days_apart: np.ndarray
-    hashes: np.ndarray
+    recordings: np.ndarray
+    stored: np.ndarray
+    visits: np.ndarray
+
+
+class _People(NamedTuple):
+    """The patients who have an ECG or a study: numbers, and hashes of ids with splits and cohorts, and with sexes."""
+
+    patients: np.ndarray
+    splits: np.ndarray
+    sexes: np.ndarray
 
 
 class _State(NamedTuple):
@@ -114,12 +134,42 @@ class Snapshot:
             patients,
             rows_in(self.studies.study_id.to_numpy(), own.to_numpy()),
             pairs.days_apart.to_numpy(float),
-            np.array([hash(one) for one in ecgs.content_hash], np.int64),
+            row_hashes(ecgs[["content_hash"]]),
+            row_hashes(ecgs[["ecg_id", "content_hash"]]),
+            row_hashes(ecgs[["ecg_id", "patient_id", "ecg_time"]]),
         )
+
+    def digests(self, labels: Sequence[str]) -> dict[str, int | str]:
+        """How many ecgs, studies and patients with one of them there are, and what changes with their rows: of
+        recordings, ecg_visits, study_visits (who, when), labels, splits (and cohorts) and sexes, 16 characters each.
+
+        Sums of hashes of rows, kept a row: after a write those of the patients that were written are made anew.
+
+        Args:
+            labels: Columns of `studies`.
+        """
+        studies, people = self.studies, self._people
+        sums = {
+            "recordings": self._ecgs.stored,
+            "ecg_visits": self._ecgs.visits,
+            "study_visits": self._once(
+                "study_visits", lambda _: row_hashes(studies[["study_id", "patient_id", "study_date"]])
+            ),
+            "labels": self._once("labels", lambda _: row_hashes(studies[["study_id", *labels]].round(4))),
+            "splits": people.splits,
+            "sexes": people.sexes,
+        }
+        counts = {"ecgs": len(self.ecgs), "studies": len(studies), "patients": len(people.patients)}
+        return counts | {name: f"{int(rows.sum(dtype=np.uint64)):016x}" for name, rows in sums.items()}
+
+    @property
+    def _people(self) -> _People:
+        return self._once("people", lambda db: _people(*read_people(db)))
 
     def ecg_of_recording(self, content_hash: str) -> int:
         """Row of the first ECG that is this very recording (`EcgRecord.content_hash`)."""
-        found = np.flatnonzero(self._ecgs.hashes == hash(content_hash))
+        sought = row_hashes(pd.DataFrame({"content_hash": [content_hash]}))
+        found = np.flatnonzero(self._ecgs.recordings == sought)
         return int(found[0]) if len(found) else -1
 
     def patient_of_recording(self, content_hash: str) -> str | None:
@@ -187,6 +237,10 @@ class Snapshot:
     def _take(self, old: dict, db: sqlite3.Connection, written: list[int]) -> dict[str, np.ndarray]:
         """Hold the parts of an earlier snapshot with the rows of these patients as they are now; returns, for each
         table, where the old rows are now."""
+        if "people" in old:
+            was, now = old["people"], _people(*read_people(db, written))
+            stays = ~np.isin(was.patients, written)
+            self._parts["people"] = _People(*(np.concatenate([a[stays], b]) for a, b in zip(was, now, strict=True)))
         if "studies" not in old:  # what everything else is made from
             return {}
         studies, patients = read_studies(db, written)
@@ -257,6 +311,12 @@ def _state(workspace: Workspace) -> _State:
     with workspace.connect() as db:
         version = db.execute("SELECT version FROM catalogue").fetchone()[0]
         return _State(version, default_days(), db.execute("PRAGMA schema_version").fetchone()[0])
+
+
+def _people(table: pd.DataFrame, patients: np.ndarray) -> _People:
+    return _People(
+        patients, row_hashes(table[["patient_id", "split", "cohort"]]), row_hashes(table[["patient_id", "sex"]])
+    )
 
 
 def _joined(was: np.ndarray, is_gone: np.ndarray, new: np.ndarray, order: np.ndarray) -> np.ndarray:

@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import re
+import shutil
 import zipfile
 from html import escape
 from html.parser import HTMLParser
@@ -489,21 +490,40 @@ CHANGES = {
     "UPDATE ecgs SET ecg_time = '2026-01-06' WHERE ecg_id = 'E-0003'": "times or patients of ECGs changed",
     "UPDATE ecgs SET content_hash = 'other' WHERE ecg_id = 'E-0003'": "recordings were replaced",
     "UPDATE patients SET split = 'train' WHERE patient_id = 'P-0003'": "splits or cohorts of patients changed",
+    "UPDATE patients SET sex = 'male' WHERE patient_id IN ('P-0003', 'P-0004')": "sexes of patients changed",
+    "UPDATE studies SET study_date = '2026-01-09' WHERE study_id = 'S-0003'": "times or patients of studies changed",
     "DELETE FROM ecgs WHERE ecg_id IN ('E-0003', 'E-0005')": "2 ECGs were removed",
     "INSERT INTO studies (study_id, patient_id) VALUES ('S-new', 'P-0003')": "1 study was added",
 }
 
 
+@pytest.fixture(scope="module")
+def small(tmp_path_factory):
+    return small_workspace(tmp_path_factory.mktemp("small") / "workspace")
+
+
 @pytest.mark.parametrize("change", CHANGES)
-def test_what_changed_in_the_workspace_since_a_report_is_told(report, tmp_path, change):
-    place = small_workspace(tmp_path / "workspace")
+def test_what_changed_in_the_workspace_since_a_report_is_told(report, small, tmp_path, change):
+    place = Workspace(shutil.copytree(small.folder, tmp_path / "workspace"))
     made = stated(report, place)
     assert reports.outdated(made, place) == ""
-    with place.connect() as db:
+    with place.write() as db:
         assert db.execute(change).rowcount > 0
     assert reports.outdated(made, place) == f"Since it was made, {CHANGES[change]}."
     without = Report({k: v for k, v in made.data.items() if k != "contents"})
-    assert "are not those that it was made with" in reports.outdated(without, place)
+    if "sexes" not in CHANGES[change]:  # of which the fingerprint says nothing
+        assert "are not those that it was made with" in reports.outdated(without, place)
+    with place.write() as db:  # of somebody in no visit: nothing that a report rests on
+        db.execute("INSERT INTO patients (patient_id, split, cohort, synthetic) VALUES ('P-X', 'test', 'small', 1)")
+    assert reports.outdated(made, place) == f"Since it was made, {CHANGES[change]}."
+
+
+def test_a_report_with_the_digests_of_before_says_so(report, small):
+    made = stated(report, small)
+    before = {"ecgs": made.data["contents"]["ecgs"], "ecg_digest": "192e59ee5411", "label_digest": "2752bf92254f"}
+    assert "took note of the workspace in another way" in reports.outdated(
+        Report(made.data | {"contents": before}), small
+    )
 
 
 def test_readouts_fitted_again_make_a_report_an_old_one(report, tmp_path):

@@ -13,7 +13,7 @@ from echo2ecg_core.store import snapshot as module
 from echo2ecg_core.store import times
 from echo2ecg_core.store.catalog import Catalog
 from echo2ecg_core.store.database import Workspace
-from echo2ecg_core.store.snapshot import KEPT_WORKSPACES, snapshot
+from echo2ecg_core.store.snapshot import KEPT_WORKSPACES, Snapshot, snapshot
 from echo2ecg_core.store.vectors import VectorSet
 from tests.small_workspace import record_of, small_workspace
 
@@ -101,11 +101,16 @@ def test_brought_up_to_date_it_is_what_a_new_one_would_be(workspace, seed):
     for _ in range(12):
         known = snapshot(workspace)
         assert len(known.own_study) and len(known.has_view("A4C")) and len(known.rows_of("ecgs", ids))  # are carried on
+        assert known.digests(["lvef"])["ecgs"] == len(known.ecgs)
         with workspace.write():
             for i in rng.integers(0, 100, 4):
                 ANY_WRITES[rng.integers(len(ANY_WRITES))](catalog, int(i))
         rows = snapshot(workspace).rows_of("ecgs", ids)
-        assert snapshot(workspace)._of_ids and "ecgs" in snapshot(workspace)._parts, "carried on, not read anew"
+        known = snapshot(workspace)
+        assert known._of_ids and {"ecgs", "people"} <= known._parts.keys(), "carried on, not read anew"
+        assert known.digests(["lvef"]) == Snapshot(workspace, known.state).digests(["lvef"])
+        people = {*catalog.ecgs().patient_id, *catalog.studies().patient_id}
+        assert known.digests(["lvef"])["patients"] == len(people)
         stored = catalog.ecgs().ecg_id.tolist()
         assert rows.tolist() == [stored.index(i) if i in stored else -1 for i in ids]
         assert_is_the_catalogue(workspace)
