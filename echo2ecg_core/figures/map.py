@@ -1,6 +1,6 @@
 """The map as a plotly figure: every ECG a circle, every study a diamond, hollow where the value is not known.
 
-WebGL traces (scattergl) carry fifty thousand points, map_density.py shows more; each point's `customdata` is [id,
+WebGL traces (scattergl) carry what a megabyte holds, map_density.py shows more; each point's `customdata` is [id,
 modality], so that a click names it. Points with a z make a figure in three dimensions. Axes have no numbers: on a UMAP
 only nearness means something.
 """
@@ -15,7 +15,7 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from echo2ecg_core.figures.chart import ON_PAGE, Canvas, Frame
-from echo2ecg_core.figures.notation import measured_with_unit
+from echo2ecg_core.figures.notation import measured_with_unit, with_unit
 from echo2ecg_core.phenotypes import GRADES, PHENOTYPES
 
 VIRIDIS_CUT = (
@@ -158,7 +158,7 @@ def _add_points(
         inks = group_colours(points, colour)
         marker = {"color": [inks.get(str(group), look.muted) for group in own[colour][known]]}
     else:
-        marker = {"color": own[colour][known], "coloraxis": "coloraxis"}
+        marker = {"color": _as_shown(own[colour][known], colour), "coloraxis": "coloraxis"}
     _trace(figure, own[known], modality, colour, {"symbol": symbol, "size": 8, "line": outline} | marker)
     if not known.all():
         _trace(
@@ -170,6 +170,13 @@ def _add_points(
         )
 
 
+def _as_shown(values: pd.Series, colour: str) -> np.ndarray:
+    """Values as they are written beside the points, in single precision: the browser writes them from these."""
+    if colour not in PHENOTYPES:
+        return values.to_numpy(np.float32)
+    return np.array([f"{value:.{PHENOTYPES[colour].decimals}f}" for value in values], np.float32)
+
+
 def _trace(figure: go.Figure, rows: pd.DataFrame, name: str, colour: str, marker: dict) -> None:
     told = {
         "mode": "markers",
@@ -177,8 +184,7 @@ def _trace(figure: go.Figure, rows: pd.DataFrame, name: str, colour: str, marker
         "marker": marker,
         "showlegend": False,
         "customdata": rows[["id", "modality"]].to_numpy(),
-        "text": _hover(rows, colour),
-        "hovertemplate": "%{text}<extra></extra>",
+        **_hover(rows, colour, isinstance(marker["color"], np.ndarray)),
     }
     if "z" in rows:
         figure.add_trace(
@@ -214,17 +220,24 @@ def _add_legend(figure: go.Figure, points: pd.DataFrame, colour: str, look: Look
         figure.add_trace(trace(**nowhere, mode="markers", name=name, hoverinfo="skip", marker=marker))
 
 
-def _hover(rows: pd.DataFrame, colour: str) -> list[str]:
-    names = dict.fromkeys([n for n in ("lvef", colour) if n in PHENOTYPES and n in rows])
-    lines = ["<b>" + rows.id + "</b> " + rows.modality]
-    for name in names:
+def _hover(rows: pd.DataFrame, colour: str, has_numbers: bool) -> dict:
+    """What is said of a point: what the browser has already (id, kind, the number that colours it) by a template, for
+    that goes to the browser once; the rest as a text a point."""
+    said, lines = ["<b>%{customdata[0]}</b> %{customdata[1]}"], []
+    for name in dict.fromkeys([n for n in ("lvef", colour) if n in PHENOTYPES and n in rows]):
         phenotype = PHENOTYPES[name]
-        lines.append([f"{phenotype.short} {measured_with_unit(phenotype, v)}" for v in rows[name]])
+        if name == colour and has_numbers and phenotype.kind == "number":
+            unit = with_unit(0, phenotype.unit).partition("0")[2]
+            said.append(f"{phenotype.short} %{{marker.color:.{phenotype.decimals}f}}{unit}")
+        else:
+            lines.append([f"{phenotype.short} {measured_with_unit(phenotype, v)}" for v in rows[name]])
     if is_group(colour):
         lines.append(
             [f"{GROUPS.get(colour, 'Cohort')}: {v if isinstance(v, str) else 'not known'}" for v in rows[colour]]
         )
-    return ["<br>".join(parts) for parts in zip(*lines, strict=True)]
+    text = {"text": ["<br>".join(parts) for parts in zip(*lines, strict=True)]} if lines else {}
+    said += ["%{text}"] * bool(lines)
+    return text | {"hovertemplate": "<br>".join(said) + "<extra></extra>"}
 
 
 def _add_ring(figure: go.Figure, row: pd.DataFrame, look: Look) -> None:

@@ -29,11 +29,16 @@ from echo2ecg_core.figures.map import (
     map_figure,
 )
 
-MOST_SINGLE = 50_000  # more are shown as a picture
-MOST_IN_VIEW = 4_000  # of them are drawn singly when so few are in view
+MOST_SINGLE = 8_000  # less than a megabyte, and four fifths of the map under their circles; more are a picture
+MOST_IN_VIEW = 8_000  # of them are drawn singly when so few are in view
 CELLS = 358  # a side; two pixels of the screen each
 LEVELS, STRENGTHS = 32, 7  # of colour and of opacity: with nothing 225 entries of a palette
 MARGIN = 0.04
+
+
+def drawn_solid(points: pd.DataFrame) -> pd.DataFrame:
+    """Those points of a map in three dimensions that are drawn: all, or MOST_SINGLE chosen by a seed."""
+    return points.sample(MOST_SINGLE, random_state=7).sort_index() if len(points) > MOST_SINGLE else points
 
 
 class View(NamedTuple):

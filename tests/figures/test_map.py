@@ -1,10 +1,13 @@
 """The map figure: which trace holds which points, what is hollow, what is said on hovering, and where your ECG lies."""
 
+import re
+
 import numpy as np
 import pandas as pd
 import pytest
 
 from echo2ecg_core.figures.map import DARK, LIGHT, YourEcg, colour_choices, group_colours, map_figure, map_picture
+from echo2ecg_core.figures.map_density import MOST_SINGLE, drawn_solid
 
 
 @pytest.fixture
@@ -42,7 +45,7 @@ def test_every_point_is_drawn_once_and_names_itself_and_unknown_values_are_hollo
 def test_points_are_webgl_and_coloured_by_the_value_on_one_scale(points):
     figure = map_figure(points, "lvef")
     assert {t.type for t in figure.data if t.customdata is not None} == {"scattergl"}
-    assert list(figure.data[0].marker.color) == [60.4, 35] and figure.data[0].marker.coloraxis == "coloraxis"
+    assert list(figure.data[0].marker.color) == [60, 35] and figure.data[0].marker.coloraxis == "coloraxis"
     assert "LVEF, %" in figure.layout.coloraxis.colorbar.title.text
     assert 35 <= figure.layout.coloraxis.cmin < figure.layout.coloraxis.cmax <= 60.4
 
@@ -59,11 +62,55 @@ def test_the_legend_counts_each_modality(points):
     assert names == ["ECG 3", "study 2", "not known"]
 
 
+def hovers(trace) -> list[str]:
+    """What the browser says of each point, from the trace's template."""
+    told = []
+    for i, (point_id, modality) in enumerate(trace.customdata):
+        line = trace.hovertemplate.removesuffix("<extra></extra>")
+        for place, value in {"customdata[0]": point_id, "customdata[1]": modality}.items():
+            line = line.replace(f"%{{{place}}}", value)
+        line = line.replace("%{text}", trace.text[i] if trace.text is not None else "")
+        for place, digits in re.findall(r"(%{marker\.color:(\.\df)})", line):
+            line = line.replace(place, format(trace.marker.color[i], digits))
+        told.append(line)
+    return told
+
+
 def test_hovering_says_id_and_value_in_the_phenotypes_decimals(points):
-    assert list(map_figure(points, "ivsd").data[0].text) == [
-        "<b>E-1</b> ECG<br>LVEF 60\u202f%<br>IVSd 0.8\u202fcm",
-        "<b>E-2</b> ECG<br>LVEF –<br>IVSd 1.0\u202fcm",
+    assert hovers(map_figure(points, "lvef").data[0]) == [
+        "<b>E-1</b> ECG<br>LVEF 60\u202f%",
+        "<b>E-3</b> ECG<br>LVEF 35\u202f%",
     ]
+    assert hovers(map_figure(points, "lvef").data[1]) == ["<b>E-2</b> ECG<br>LVEF –"]
+    assert hovers(map_figure(points, "modality").data[1])[1] == "<b>S-2</b> study<br>LVEF –"
+    assert hovers(map_figure(points.assign(lvef=57.5), "lvef").data[0])[0].endswith(f"LVEF {57.5:.0f}\u202f%")
+
+    both = ({"LVEF 60\u202f%", "IVSd 0.8\u202fcm"}, {"LVEF –", "IVSd 1.0\u202fcm"})
+    said = [line.split("<br>") for line in hovers(map_figure(points, "ivsd").data[0])]
+    assert [line[0] for line in said] == ["<b>E-1</b> ECG", "<b>E-2</b> ECG"]
+    assert tuple(set(line[1:]) for line in said) == both
+
+
+@pytest.mark.parametrize("solid", [False, True])
+@pytest.mark.parametrize("colour", ["lvef", "ivsd", "tr_grade", "age_years", "rhythm", "modality"])
+def test_the_largest_map_of_single_points_is_sent_as_less_than_a_megabyte(colour, solid):
+    rng = np.random.default_rng(0)
+    n = 3 * MOST_SINGLE if solid else MOST_SINGLE
+    many = pd.DataFrame(
+        {
+            "id": [f"ECG-{i:09d}" for i in range(n)],
+            "modality": np.where(rng.random(n) < 0.8, "ECG", "study"),
+            "lvef": np.where(rng.random(n) < 0.2, np.nan, rng.normal(50, 10, n)),
+            "ivsd": rng.normal(1, 0.1, n),
+            "tr_grade": rng.integers(0, 4, n).astype(float),
+            "age_years": rng.uniform(20, 90, n),
+            "rhythm": np.where(rng.random(n) < 0.5, "sinus rhythm", "atrial fibrillation"),
+            **{axis: rng.normal(size=n).astype(np.float32) for axis in ("xyz" if solid else "xy")},
+        }
+    )
+    figure = map_figure(many, colour, shown=drawn_solid(many) if solid else None)
+    assert len(figure.to_json()) < 1_000_000
+    assert sum(len(t.customdata) for t in figure.data if t.customdata is not None) == MOST_SINGLE
 
 
 def test_your_ecg_is_a_ringed_cross_with_its_words_and_no_point_of_the_selection(points):
@@ -87,7 +134,7 @@ def test_a_valve_grade_is_named_in_words_on_the_scale_and_on_hovering(points):
         "severe",
     ]
     assert (
-        figure.data[0].text[1] == "<b>E-2</b> ECG<br>LVEF –<br>TR moderate"
+        hovers(figure.data[0])[1] == "<b>E-2</b> ECG<br>LVEF –<br>TR moderate"
         and "TR</b>, measured" in scale.colorbar.title.text
     )
 
@@ -101,7 +148,7 @@ def test_groups_have_a_colour_each_and_the_legend_counts_them(points):
     assert list(figure.data[0].marker.color) == [inks["sinus"], inks["af"], inks["sinus"]]
     names = [t.name for t in figure.data if t.showlegend is not False]
     assert names == ["ECG 3", "study 2", "sinus 3", "af 1", "not known"]
-    assert figure.data[0].text[1].endswith("Rhythm: af")
+    assert hovers(figure.data[0])[1].endswith("Rhythm: af")
 
 
 def test_a_point_that_was_looked_for_is_ringed(points):
