@@ -157,11 +157,16 @@ def deidentified(clip: EchoClip) -> EchoClip:
         SetAside: No sector can be told from its surroundings (stills, frozen pictures, noise), it disagrees with the
             regions in the header, or letters stand inside it.
     """
-    frames = clip.frames.sample() if isinstance(clip.frames, LongFilm) else clip.frames
+    frames = some_frames(clip)
     mask = _trusted_mask(replace(clip, frames=frames))
     if letters_inside(frames, mask):
         raise SetAside("Letters seem to be burnt into the ultrasound sector of this clip.", LOOK_BY_HAND)
     return masked(clip, mask)
+
+
+def some_frames(clip: EchoClip) -> np.ndarray:
+    """The frames of a clip, (t, h, w, 3), or of a film that is too long for memory a sample of them."""
+    return clip.frames.sample() if isinstance(clip.frames, LongFilm) else clip.frames
 
 
 def masked(clip: EchoClip, mask: np.ndarray) -> EchoClip:
@@ -210,7 +215,7 @@ def suggested_outlines(clip: EchoClip) -> list[np.ndarray]:
     sector in the middle of the picture."""
     import cv2
 
-    mask = sector_mask(clip.frames)
+    mask = sector_mask(some_frames(clip))
     if mask is not None and mask.mean() <= MOST_SHARE:
         found, _ = cv2.findContours(mask.astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE)
         return [cv2.approxPolyDP(one, 0.006 * cv2.arcLength(one, True), True)[:, 0].astype(float) for one in found]

@@ -7,13 +7,18 @@ picture (view, R waves, pixel size, synthetic) travels as JSON in the container'
 
 import io
 import json
+from collections.abc import Iterable, Iterator
 from fractions import Fraction
+from functools import partial
 from itertools import islice
 from pathlib import Path
+from typing import BinaryIO, cast
 
 import numpy as np
 
+from echo2ecg_core.echo import long_film
 from echo2ecg_core.echo.clip import VIEWS, EchoClip
+from echo2ecg_core.echo.long_film import LongFilm
 from echo2ecg_core.errors import ReadError
 
 KEY_FRAME_EVERY = 8
@@ -96,19 +101,58 @@ def gif_of(mp4: bytes, said: str = "") -> bytes:
     return buffer.getvalue()
 
 
-def encode_lossless(frames: np.ndarray, fps: float) -> bytes:
-    """The frames (t, h, w, 3) uint8 as FFV1 in Matroska, from which `decode_video` gives back every pixel."""
+def write_lossless(target: Path | BinaryIO, frames: np.ndarray | LongFilm, fps: float) -> None:
+    """Write the frames (t, h, w, 3) uint8, one after another, as FFV1 in Matroska, from which `read_lossless` gives
+    back every pixel.
+
+    Raises:
+        OSError: the file cannot be written.
+    """
     import av
 
-    buffer = io.BytesIO()
-    with av.open(buffer, "w", format="matroska", options={"fflags": "+bitexact"}) as container:
+    place = str(target) if isinstance(target, Path) else target
+    with av.open(place, "w", format="matroska", options={"fflags": "+bitexact"}) as container:
         stream = container.add_stream("ffv1", rate=Fraction(fps).limit_denominator(10_000))
         codec = stream.codec_context
         codec.height, codec.width, codec.pix_fmt, codec.thread_count = *frames.shape[1:3], "bgr0", 1
         for image in frames:
             container.mux(stream.encode(av.VideoFrame.from_ndarray(np.ascontiguousarray(image), format="rgb24")))
         container.mux(stream.encode())
-    return buffer.getvalue()
+
+
+def read_lossless(path: Path, n_frames: int) -> np.ndarray:
+    """The frames (t, h, w, 3) uint8 of a file of `write_lossless`; of one that is too long for memory a `LongFilm`,
+    which stands where the array would.
+
+    Raises:
+        ReadError: it is damaged, or not there.
+    """
+    import av
+
+    try:
+        with av.open(str(path)) as container:
+            codec = container.streams.video[0].codec_context
+            shape = (n_frames, codec.height, codec.width, 3)
+    except (av.error.FFmpegError, OSError, IndexError) as fault:
+        raise ReadError("This video cannot be decoded: it is damaged or not there.") from fault
+    if np.prod(shape) > long_film.HELD_BYTES:
+        return cast(np.ndarray, LongFilm(shape, partial(_some_frames, path)))
+    return decode_video(path)[0]
+
+
+def _some_frames(path: Path, numbers: Iterable[int] | None) -> Iterator[np.ndarray]:
+    """Frames of a video by their numbers in rising order, None for all."""
+    import av
+
+    wanted = None if numbers is None else set(numbers)
+    try:
+        with av.open(str(path)) as container:
+            container.streams.video[0].codec_context.thread_count = 1
+            for number, picture in enumerate(container.decode(container.streams.video[0])):
+                if wanted is None or number in wanted:
+                    yield picture.to_ndarray(format="rgb24")
+    except (av.error.FFmpegError, OSError) as fault:
+        raise ReadError("This video cannot be decoded: it is damaged or not there.") from fault
 
 
 def decode_video(source: str | Path | bytes, most_frames: int | None = None) -> tuple[np.ndarray, float, dict]:

@@ -199,8 +199,6 @@ def read_clip_file(folder: Path, synthetic: bool, wanted: ClipToRead) -> StoredC
         try:
             clip = clip if simulated else deidentified(clip)
         except SetAside as error:
-            if is_long:
-                return Refused(planned.path, f"{error.message} It is too long to wait for a person: cut it.")
             clip = replace(clip, view=planned.view or clip.view)
             return put_aside(Workspace(folder), planned.path, wanted.study_id, file_hash, clip, error.message)
         if square and not simulated:

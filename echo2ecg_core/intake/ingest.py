@@ -38,7 +38,7 @@ from echo2ecg_core.intake.options import Names, Options
 from echo2ecg_core.intake.plan import Plan, PlannedClip, PlannedEcg, PlannedPatient, PlannedStudy
 from echo2ecg_core.intake.problems import unnamed
 from echo2ecg_core.intake.pseudonyms import write_key
-from echo2ecg_core.intake.waiting_clips import PutAside, known_files, list_put_aside
+from echo2ecg_core.intake.waiting_clips import PutAside, drop_half_pictures, known_files, list_put_aside
 from echo2ecg_core.progress import Progress, silent
 from echo2ecg_core.store.additions import Change
 from echo2ecg_core.store.blobs import drop_half_written
@@ -170,6 +170,7 @@ class _Import:
             self._refuse(name, reason)
         before = self._before()
         drop_half_written(self.workspace)
+        drop_half_pictures(self.workspace)
         self._write_key()
         with self.workspace.write():
             self._add_rows()

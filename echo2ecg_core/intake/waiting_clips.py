@@ -8,7 +8,10 @@ brings the clip into its study, or not; either way the picture is deleted, and w
 import hashlib
 import json
 import os
+import tempfile
+import time
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,11 +21,12 @@ import numpy as np
 import pandas as pd
 
 from echo2ecg_core.echo.clip import EchoClip
-from echo2ecg_core.echo.deidentify import letters_inside, masked, outline_mask
+from echo2ecg_core.echo.deidentify import letters_inside, masked, outline_mask, some_frames
 from echo2ecg_core.errors import SetAside, StoreError
 from echo2ecg_core.store import audit
+from echo2ecg_core.store.blobs import OLDEST_HALF_S
 from echo2ecg_core.store.catalog import Catalog
-from echo2ecg_core.store.database import Workspace, write_atomically
+from echo2ecg_core.store.database import HALF_WRITTEN, Workspace
 from echo2ecg_core.store.new_rows import NewClip
 
 FOLDER = "waiting-clips"
@@ -72,15 +76,30 @@ def put_aside(workspace: Workspace, path: Path, study_id: str, file_hash: str, c
         file_hash: Of that file, so that a second import need not read it.
         reason: In a sentence, without names.
     """
-    from echo2ecg_core.echo.video import encode_lossless
+    from echo2ecg_core.echo.video import write_lossless
 
     waiting_id = "W" + hashlib.sha256(f"{study_id}/{file_hash}".encode()).hexdigest()[:15]
     picture = _path(workspace, waiting_id)
     picture.parent.mkdir(parents=True, exist_ok=True)
     os.chmod(picture.parent, 0o700)
-    write_atomically(picture, encode_lossless(clip.frames, clip.fps))
+    handle, half = tempfile.mkstemp(dir=picture.parent, prefix=HALF_WRITTEN)
+    try:
+        write_lossless(Path(half), clip.frames, clip.fps)
+        os.fsync(handle)
+        os.replace(half, picture)
+    finally:
+        os.close(handle)
+        Path(half).unlink(missing_ok=True)
     facts = json.dumps({name: getattr(clip, name) for name in _FACTS})
     return PutAside(path, reason, (waiting_id, study_id, file_hash, reason, _now(), clip.n_frames, facts))
+
+
+def drop_half_pictures(workspace: Workspace) -> None:
+    """Delete pictures that a killed import has half written; what is younger than an hour may be at work."""
+    for path in (workspace.folder / FOLDER).glob(f"{HALF_WRITTEN}*"):
+        with suppress(FileNotFoundError):
+            if time.time() - path.stat().st_mtime > OLDEST_HALF_S:
+                path.unlink()
 
 
 def list_put_aside(workspace: Workspace, clips: Sequence[PutAside]) -> None:
@@ -126,22 +145,33 @@ def known_files(workspace: Workspace, study_id: str) -> dict[str, str]:
 
 
 def picture_of(workspace: Workspace, one: WaitingClip) -> EchoClip:
-    """The clip as it was read, for whoever may look at it.
+    """The clip as it was read, for whoever may look at it; a long film is read frame by frame.
 
     Raises:
         StoreError: its file is gone or damaged.
     """
-    from echo2ecg_core.echo.video import decode_video
+    from echo2ecg_core.echo.video import read_lossless
     from echo2ecg_core.errors import ReadError
 
     facts: dict[str, Any] = {k: tuple(map(_frozen, v)) if isinstance(v, list) else v for k, v in one.facts.items()}
     try:
-        frames, _, _ = decode_video(_path(workspace, one.waiting_id).read_bytes())
-    except (OSError, ReadError) as error:
+        frames = read_lossless(_path(workspace, one.waiting_id), one.n_frames)
+    except ReadError as error:
         raise StoreError(
             "The picture of this clip is not here or damaged; backups hold none.", "Import its archive again."
         ) from error
     return EchoClip(frames=frames, source=one.waiting_id, **facts)
+
+
+def shown(clip: EchoClip) -> list[np.ndarray]:
+    """First, mean and brightest picture of a clip, (h, w, 3) uint8 each; a film's frames are held one at a time."""
+    frames = iter(clip.frames)
+    first = next(frames)
+    total, brightest = first.astype(np.float32), first.copy()
+    for frame in frames:
+        total += frame
+        np.maximum(brightest, frame, out=brightest)
+    return [first, (total / clip.n_frames).astype(np.uint8), brightest]
 
 
 def accept(
@@ -164,7 +194,7 @@ def accept(
     one = _one(workspace, waiting_id)
     clip = picture_of(workspace, one)
     mask = outline_mask(outlines, clip.frames.shape[1:3])
-    if not letters_are_fine and letters_inside(clip.frames, mask):
+    if not letters_are_fine and letters_inside(some_frames(clip), mask):
         raise SetAside(LETTERS, "Draw around them, or confirm that they tell nobody's name.")
     clean = masked(clip, mask)
     new = NewClip(
@@ -201,7 +231,7 @@ def delete_pictures_without_row(workspace: Workspace) -> None:
     """Delete the pictures of clips that do not wait any longer: their study was taken out, or a decision was cut off
     between its row and its file."""
     kept = {one.waiting_id for one in waiting(workspace)}
-    for path in (workspace.folder / FOLDER).glob("W*"):
+    for path in (workspace.folder / FOLDER).glob("*"):
         if path.stem not in kept:
             path.unlink(missing_ok=True)
 

@@ -62,7 +62,7 @@ def _ecgs(folder: Path, samples: Path | None) -> dict[str, bytes]:
 
 def _clips() -> dict[str, bytes]:
     from echo2ecg_core.echo.clip import EchoClip
-    from echo2ecg_core.echo.video import encode_lossless
+    from echo2ecg_core.echo.video import write_lossless
 
     rng = np.random.default_rng(0)
     frames = rng.integers(0, 255, (5, 48, 64, 3), dtype=np.uint8)
@@ -82,8 +82,9 @@ def _clips() -> dict[str, bytes]:
     buffer = io.BytesIO()
     pydicom.dcmwrite(buffer, plain)
     found = {"plain.dcm": buffer.getvalue(), "jpeg.dcm": _jpeg(plain, frames)}
+    write_lossless(matroska := io.BytesIO(), frames, 30)
     found |= {
-        "a.mkv": encode_lossless(frames, 30),
+        "a.mkv": matroska.getvalue(),
         "b.nii": _nifti(Planter()),
         "c.mp4": _film("mp4", Planter(), still=True),
     }

@@ -1,21 +1,25 @@
 """Clips that wait for a person: kept without a header, drawn and brought in, or discarded; who and when stays."""
 
 import json
+import os
 
 import numpy as np
 import pytest
 
+from echo2ecg_core.echo import dicom as reader
+from echo2ecg_core.echo import long_film
 from echo2ecg_core.echo.clip import EchoClip
 from echo2ecg_core.echo.deidentify import outline_mask, suggested_outlines
-from echo2ecg_core.echo.video import decode_video, encode_lossless, encode_mp4
+from echo2ecg_core.echo.long_film import LongFilm
+from echo2ecg_core.echo.video import decode_video, encode_mp4, read_lossless, write_lossless
 from echo2ecg_core.errors import ReadError, SetAside, StoreError
 from echo2ecg_core.intake.ingest import ingest
 from echo2ecg_core.intake.removal import remove
-from echo2ecg_core.intake.waiting_clips import FOLDER, accept, decisions, discard, picture_of, waiting
+from echo2ecg_core.intake.waiting_clips import FOLDER, accept, decisions, discard, picture_of, shown, waiting
 from echo2ecg_core.store import audit
 from echo2ecg_core.store.backup import back_up
 from echo2ecg_core.store.catalog import Catalog
-from echo2ecg_core.store.database import Workspace
+from echo2ecg_core.store.database import HALF_WRITTEN, Workspace
 
 NAME = "MUSTERMANN"
 
@@ -48,10 +52,47 @@ def wedge() -> list[np.ndarray]:
     return [np.array([(160, 30), (60, 150), (110, 190), (210, 190), (260, 150)], float)]
 
 
-def test_every_pixel_comes_back_from_what_waits():
+def test_every_pixel_comes_back_from_what_waits(tmp_path, monkeypatch):
     frames = np.random.default_rng(0).integers(0, 256, (4, 61, 83, 3), dtype=np.uint8)
-    back, fps, _ = decode_video(encode_lossless(frames, 37.5))
-    assert np.array_equal(back, frames) and fps == pytest.approx(37.5)
+    write_lossless(tmp_path / "a.mkv", frames, 37.5)
+    assert np.array_equal(read_lossless(tmp_path / "a.mkv", 4), frames)
+    assert decode_video(tmp_path / "a.mkv")[1] == pytest.approx(37.5)
+    monkeypatch.setattr(long_film, "HELD_BYTES", 2 * 61 * 83 * 3)
+    film = read_lossless(tmp_path / "a.mkv", 4)
+    assert isinstance(film, LongFilm) and np.array_equal(np.asarray(film), frames)
+    assert np.array_equal(film.sample(), frames[[0, 3]])
+
+
+def test_a_long_film_without_a_sector_waits_is_drawn_and_comes_in(tmp_path, monkeypatch):
+    from tests.echo.test_deidentify import screen_with_name
+    from tests.echo.test_readers import dicom
+
+    monkeypatch.setattr(reader, "HELD_BYTES", 10_000)
+    monkeypatch.setattr(reader, "DEFERRED_BYTES", 1_000)
+    monkeypatch.setattr(long_film, "HELD_BYTES", 3 * 240 * 320 * 3)
+    frames = np.repeat(screen_with_name()[0][:1], 6, axis=0)
+    frames[4, 200:220, 300:310] = 255  # in one picture alone, and in none of the sample
+    folder = tmp_path / "archive" / "echo" / "P" / "S"
+    folder.mkdir(parents=True)
+    (folder / "a.dcm").write_bytes(dicom(frames))
+    (folder.parents[2] / "labels.csv").write_text("patient_id,study_id,lvef\nP,S,55\n")
+    place = Workspace(tmp_path / "w")
+    (place.folder / FOLDER).mkdir(parents=True)
+    half = place.folder / FOLDER / f"{HALF_WRITTEN}x"
+    half.write_bytes(b"a name")
+    os.utime(half, (0, 0))
+    report = ingest(folder.parents[2], place, cohort="ward")
+    assert (report.clips, report.waiting) == (0, 1) and not half.exists()
+    (one,) = waiting(place)
+    clip = picture_of(place, one)
+    assert isinstance(clip.frames, LongFilm) and np.array_equal(np.asarray(clip.frames), frames)
+    first, mean, brightest = shown(clip)
+    assert np.array_equal(first, frames[0]) and np.array_equal(brightest, frames.max(axis=0))
+    assert np.abs(mean - frames.mean(axis=0)).max() <= 1 and suggested_outlines(clip)
+    clip_id = accept(place, one.waiting_id, wedge(), who="Ida")
+    stored, _, _ = decode_video(Catalog(place).clip_content(clip_id))
+    assert len(stored) == 6 and stored[:, :20].max() < 12 and stored[:, 100:150, 150:170].mean() > 20
+    assert list((place.folder / FOLDER).iterdir()) == []
 
 
 def test_what_waits_is_a_picture_that_only_its_owner_reads(place):

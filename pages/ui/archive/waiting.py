@@ -12,6 +12,7 @@ from echo2ecg_core.intake.waiting_clips import (
     decisions,
     discard,
     picture_of,
+    shown,
     waiting,
 )
 from echo2ecg_core.store import jobs
@@ -109,9 +110,7 @@ def _pictures(folder: str, waiting_id: str, _one: WaitingClip) -> tuple[list[np.
     from echo2ecg_core.echo.deidentify import suggested_outlines
 
     clip = picture_of(Workspace(folder), _one)
-    frames = clip.frames
-    mean = (sum(frame.astype(np.float32) for frame in frames) / len(frames)).astype(np.uint8)
-    return [frames[0], mean, frames.max(axis=0)], [o.round(1).tolist() for o in suggested_outlines(clip)]
+    return shown(clip), [o.round(1).tolist() for o in suggested_outlines(clip)]
 
 
 @admin_gate.asks("settle a clip")
