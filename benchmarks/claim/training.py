@@ -36,6 +36,7 @@ def train_start(plan: Plan, folder: Path, meter: Meter, output: Path) -> None:
     network = _trained(plan, folder, meter, "masked", run, None, None, folder / "start-state.pt")
     weights = {k: v.contiguous() for k, v in network.state_dict().items() if k.startswith("ecg_encoder.")}
     write_atomically(output, save(weights))
+    (folder / "start-state.pt").unlink(missing_ok=True)
 
 
 def recipe_tasks(plan: Plan, folder: Path) -> list[Task]:

@@ -102,9 +102,10 @@ def null_of_two_arms(rng, seed_sd, n=200, n_seeds=5):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("seed_sd", "fewest", "most"), [(0.0, 0.93, 0.99), (0.05, 0.91, 0.98)])
+@pytest.mark.parametrize(("seed_sd", "fewest", "most"), [(0.0, 0.93, 0.99), (0.06, 0.90, 0.98), (0.2, 0.82, 0.94)])
 def test_the_interval_covers_no_difference_as_often_as_it_says(seed_sd, fewest, most):
-    """Unpaired it would cover every time: what a patient is like is shared by both arms."""
+    """Seeds add no variance, as much as patients, or nine tenths of all, where five are too few for what it says.
+    Unpaired it would cover every time: what a patient is like is shared by both arms."""
     rng, covered, false_alarms, n = np.random.default_rng(0), 0, 0, 200
     for i in range(n):
         owner, arms = null_of_two_arms(rng, seed_sd)
