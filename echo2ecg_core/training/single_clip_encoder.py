@@ -106,6 +106,9 @@ class _Tasks(nn.Module):
         self.order = nn.Linear(dim, len(ORDERS))
         self.still = nn.Linear(dim, DRAWN * DRAWN)
         self.motion = nn.Linear(dim, 16 * DRAWN * DRAWN)
+        for drawing in (self.still, self.motion):  # begins with the mean: motion is small beside a random drawing
+            nn.init.zeros_(drawing.weight)
+            nn.init.zeros_(drawing.bias)
 
     def forward(self, x: Tensor, view: Tensor, p: SingleClipTraining, rng: np.random.Generator):
         """Clips (b, 16, 56, 56) and their views (b,) -> the loss and metrics."""
