@@ -19,6 +19,7 @@ from pages.ui.clips_route import CLIP_ROUTES
 from pages.ui.login_return import ReturnToPage
 from pages.ui.server import uploads
 from pages.ui.server.every_request import EveryRequest
+from pages.ui.server.first_paint import FirstPaint
 from pages.ui.server.proxies import behind_proxies
 from pages.ui.server.routes import SERVER_ROUTES
 from pages.ui.server.uploads import BoundedUploads
@@ -99,5 +100,11 @@ else:
         __file__,
         lifespan=lifespan,
         routes=[*CLIP_ROUTES, *SERVER_ROUTES],
-        middleware=[*behind_proxies(), Middleware(EveryRequest), Middleware(BoundedUploads), Middleware(ReturnToPage)],
+        middleware=[
+            *behind_proxies(),
+            Middleware(EveryRequest),
+            Middleware(BoundedUploads),
+            Middleware(ReturnToPage),
+            Middleware(FirstPaint),
+        ],
     )

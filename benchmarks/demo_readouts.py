@@ -29,7 +29,7 @@ from echo2ecg_core.store.model_registry import read_manifest  # noqa: E402
 CALIBRATION_SEED, CALIBRATION_PATIENTS = 4101, 4000
 CACHE = ROOT / "runs" / "phantom-ecgs"
 LABELS = (
-    "Measured on simulated hearts with the noise of observers (standard deviations in phantom/anatomy.py, OBSERVER_SD: "
+    "Measured on simulated hearts with the noise of observers (standard deviations: "
     "LVEF 3.5 points, LVEDV 7 %; Thavendiranathan et al. 2013, Crowley et al. 2016); wall motion scores and valve "
     "grades carry none."
 )

@@ -20,17 +20,13 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from tests.browser.accessibility import serious_findings
+from tests.browser.layout_shift import paths, shifts
 from tests.browser.running_app import chromium, running_app, settled
 
 PLAYER = (
     "document.querySelector('.st-key-echo_player [data-testid=stBidiComponentIsolated]')?.shadowRoot"
     "?.querySelector('.player')"
 )
-SHIFT = """() => {
-  window.shifted = 0;
-  new PerformanceObserver((list) => list.getEntries().forEach((e) => e.hadRecentInput || (window.shifted += e.value)))
-    .observe({ type: 'layout-shift', buffered: true });
-}"""
 DRAWN = """(path) => document.querySelector('.stApp')?.dataset.testScriptState === 'notRunning'
   && location.pathname.endsWith(path) && document.querySelector('h1')
   && document.querySelector(`[data-testid=stSidebarNavLink][href$="${path}"][aria-current=page]`)
@@ -50,13 +46,6 @@ def times(values: list[float]) -> dict:
         "p50_ms": round(1000 * ordered[len(ordered) // 2]),
         "p95_ms": round(1000 * ordered[min(len(ordered) - 1, int(0.95 * len(ordered)))]),
     }
-
-
-def paths(page) -> list[str]:
-    """Addresses of all pages in the order of the sidebar."""
-    page.wait_for_selector("[data-testid=stSidebarNavLink]")
-    links = page.evaluate("() => [...document.querySelectorAll('[data-testid=stSidebarNavLink]')].map((a) => a.href)")
-    return [link.split("/", 3)[3].split("?")[0] for link in links]
 
 
 def waited(page, action, until: str, *given) -> float:
@@ -143,15 +132,8 @@ def measure_studies(page, n: int) -> None:
 
 
 def measure_shifts(page, address: str) -> None:
-    shifts, every = {}, paths(page)
-    page.add_init_script(f"({SHIFT})()")  # from here on in every document
-    for path in every:
-        page.goto(f"{address}/{path}")
-        page.wait_for_selector("h1")
-        settled(page)
-        page.wait_for_timeout(1500)
-        shifts[path or "ecg"] = round(page.evaluate("() => window.shifted"), 3)
-    told("layout shift", largest=max(shifts.values()), pages=shifts)
+    found = shifts(page, address, paths(page))
+    told("layout shift", largest=max(found.values()), pages=found)
 
 
 def measure_axe(page, scheme: str) -> None:

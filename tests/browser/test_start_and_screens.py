@@ -8,6 +8,7 @@ from playwright.sync_api import TimeoutError
 from pydicom.data import get_testdata_file
 
 from tests.browser.accessibility import serious_findings
+from tests.browser.layout_shift import MOST, paths, shifts
 from tests.browser.running_app import chromium, running_app, settled
 
 pytestmark = pytest.mark.browser
@@ -190,6 +191,13 @@ def test_a_picture_for_a_slide_holds_the_page_and_not_what_surrounds_it(visit):
     assert page.locator(".st-key-page_head").get_by_text("Load another").is_hidden()
     assert page.locator(".st-key-lvef_card").is_visible()
     assert page.locator(".st-key-page_head").get_by_text("Research use only").is_visible()
+
+
+@pytest.mark.slow
+def test_no_page_jumps_while_it_loads(visit, served):
+    page = visit()
+    found = shifts(page, served, paths(page))
+    assert len(found) == 10 and max(found.values()) < MOST, found
 
 
 @pytest.mark.slow

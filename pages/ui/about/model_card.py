@@ -5,11 +5,13 @@ from html import escape
 
 from echo2ecg_core.figures.export import RESEARCH_ONLY
 from echo2ecg_core.figures.notation import MISSING, interval, number, percent
+from echo2ecg_core.figures.scores import count
 from echo2ecg_core.phenotypes import PHENOTYPES
 from echo2ecg_core.store.model_registry import ModelCard
 from pages.ui import panels
 
 UNKNOWN = "not told by the manifest"
+WINDOWS = {"first": "the first of a recording", "all": "all of a recording, averaged"}
 
 
 def purpose(card: ModelCard) -> str:
@@ -48,7 +50,7 @@ def calibrated_on(manifest: dict) -> dict[str, str]:
     return {
         "Readouts fitted on": _of(readouts, "labelled"),
         "Intervals calibrated on": _of(readouts, "calibration"),
-        "Tested on": f"{test['ecgs']} ECGs of {test['patients']} patients" if "ecgs" in test else UNKNOWN,
+        "Tested on": f"{count(test['ecgs'])} ECGs of {count(test['patients'])} patients" if "ecgs" in test else UNKNOWN,
         "Test ECGs called outside the training data": UNKNOWN if outside is None else percent(outside),
         "Labels": manifest.get("labels") or UNKNOWN,
     }
@@ -56,11 +58,11 @@ def calibrated_on(manifest: dict) -> dict[str, str]:
 
 def _of(readouts: dict, kind: str) -> str:
     ecgs, patients = readouts.get(f"{kind}_ecgs"), readouts.get(f"{kind}_patients")
-    return UNKNOWN if ecgs is None else f"{ecgs} ECGs" + (f" of {patients} patients" if patients else "")
+    return UNKNOWN if ecgs is None else f"{count(ecgs)} ECGs" + (f" of {count(patients)} patients" if patients else "")
 
 
 def _count(n: int | None) -> str:
-    return UNKNOWN if n is None else f"{n}"
+    return UNKNOWN if n is None else count(n)
 
 
 def whom_not(manifest: dict) -> list[str]:
@@ -118,7 +120,7 @@ def _figure_row(name: str, row: dict) -> str:
     auroc = next((key for key in ("auroc_reduced", "auroc_moderate") if key in row), "auroc")
     held = "" if row.get("coverage") is None else percent(row["coverage"])
     cells = (
-        number(row.get("n")),
+        count(row.get("n")),
         MISSING if phenotype.kind == "grade" else _score(row, "r2", 2),
         MISSING if phenotype.kind == "grade" else _score(row, "mae", phenotype.decimals + 1),
         MISSING if phenotype.kind == "grade" else _score(row, "median_mae", phenotype.decimals + 1),
@@ -144,7 +146,11 @@ def weights(card: ModelCard) -> dict[str, str]:
     manifest = card.manifest()
     spec = (manifest.get("spec") or {}).get("ecg_input") or {}
     seconds = spec["n_samples"] / spec["sampling_rate_hz"] if spec else None
-    window = f"{number(seconds, 2)} s at {spec['sampling_rate_hz']:g} Hz, {spec['windows']}" if spec else UNKNOWN
+    window = (
+        f"{number(seconds, 2)} s at {spec['sampling_rate_hz']:g} Hz, {WINDOWS.get(spec['windows'], spec['windows'])}"
+        if spec
+        else UNKNOWN
+    )
     return {"Model": f"{card.name} {card.model_id}", "SHA-256": card.sha256, "Window of the ECG": window}
 
 

@@ -30,7 +30,7 @@ KINDS = {
     "waiting-clips": "Clips that wait to be looked at",
     "logs": "Logs",
 }
-SHOWN = 200
+SHOWN, MOST_ROWS = 200, 10  # lines of a table; from so many on it scrolls
 BACKUP_WORDS = (
     "A backup of this page lies in the workspace and protects from mistakes. `backup OUT` in a terminal writes one to "
     "another disk, which protects from the loss of this one; `restore` brings either back. Both may run while the app "
@@ -66,6 +66,8 @@ def _sizes(folder: str, minute: str) -> dict[str, int]:
 
 
 def _megabytes(n_bytes: int) -> str:
+    if n_bytes < 2**20 / 10:
+        return "<0.1 MB"
     return f"{n_bytes / 2**30:,.1f} GB" if n_bytes >= 2**30 else f"{n_bytes / 2**20:,.1f} MB"
 
 
@@ -82,7 +84,7 @@ def jobs_table(workspace: Workspace) -> None:
         on_select="rerun",
         selection_mode="single-row",
         row_height=29,
-        height="content" if len(found) < 10 else 300,
+        height="content" if len(found) < MOST_ROWS else 300,
         key="admin_jobs",
         alt="Jobs",
         column_config={
@@ -148,7 +150,7 @@ def backup(workspace: Workspace) -> None:
     rows = [
         {
             "Folder": f"backups/{folder.name}",
-            "Made": f"{made.made_at[:16].replace('T', ' ')} UTC",
+            "Made": f"{date(datetime.fromisoformat(made.made_at))} UTC",
             "Version": made.program,
             "Patients": number(made.patients),
             "Studies": number(made.studies),
@@ -191,7 +193,15 @@ def audit_log(workspace: Workspace) -> None:
         )
     elif lines:
         st.caption(f"{lines[0].number:,} lines, each with the hash of the one before; the chain holds.")
-    st.dataframe(_rows(lines[:SHOWN]), hide_index=True, row_height=29, height=300, alt="Audit log", key="audit_lines")
+    st.dataframe(
+        _rows(lines[:SHOWN]),
+        hide_index=True,
+        row_height=29,
+        height="content" if len(lines) < MOST_ROWS else 300,
+        alt="Audit log",
+        key="audit_lines",
+        column_config={"Line": st.column_config.NumberColumn(width=60)},
+    )
 
 
 def measured() -> None:

@@ -52,7 +52,7 @@ def counts(workspace: Workspace) -> None:
         else dict.fromkeys(("patients", "studies", "clips", "ecgs"), 0)
     )
     labels = {"patients": "Patients", "ecgs": "ECGs", "studies": "Echo studies", "clips": "Clips"}
-    with st.container(horizontal=True, gap="large"):
+    with st.container(horizontal=True, gap="large", key="import_counts"):
         for key, label in labels.items():
             st.metric(label, f"{held[key]:,}", width="content")
 

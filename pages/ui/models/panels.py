@@ -69,7 +69,7 @@ def _columns() -> dict:
     narrow = {name: st.column_config.TextColumn(width=85) for name in ("Vectors", "Map", "Readouts", "Report")}
     return narrow | {
         "Model": st.column_config.TextColumn(width=80),
-        "Name": st.column_config.TextColumn(width=190),
+        "Name": st.column_config.TextColumn(width=170),
         "What it can do": st.column_config.TextColumn(width="medium"),
         "State": st.column_config.TextColumn(width=130),
         "Trained on": st.column_config.TextColumn(width=130),
@@ -120,7 +120,7 @@ def _actions(workspace: Workspace, cards: list[ModelCard], chosen: ModelCard | N
     st.html("<h2 class='e2e-run'>Registered models</h2>", width="content")
     st.html(
         f"<div class='e2e-facts'>{len(cards)}, "
-        f"{'none chosen' if chosen is None else f'{chosen.model_id} chosen'}</div>",
+        f"{'choose one to prepare, evaluate or promote it' if chosen is None else f'{chosen.model_id} chosen'}</div>",
         width="content",
     )
     st.space("stretch")

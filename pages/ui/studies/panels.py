@@ -20,6 +20,7 @@ SHORT_VIEWS = {
     "Doppler_Parasternal_Short": "PSAX-Doppler",
 }
 ROW_HEIGHT = 29
+SAME = "same"  # patient as that of the ECG or study that was asked with; the column is narrow
 WIDTHS = {
     "#": 26,
     "Study": 76,
@@ -56,9 +57,7 @@ def hit_table(hits: list[Hit], report: dict, own_patient: str | None) -> int:
             "Similarity": [number(hit.similarity, 2) for hit in hits],
             "LVEF %": [number(hit.phenotypes.get("lvef")) for hit in hits],
             "Diff.": [signed(difference(phenotype, hit.phenotypes.get("lvef"), lvef)) for hit in hits],
-            "Patient": [
-                "the same" if hit.patient_id == own_patient else person(hit.sex, hit.age_years) for hit in hits
-            ],
+            "Patient": [SAME if hit.patient_id == own_patient else person(hit.sex, hit.age_years) for hit in hits],
             "Views": [len(hit.clips) for hit in hits],
             "Which": [view_names(hit.clips) for hit in hits],
         }
@@ -75,7 +74,7 @@ def ecg_hit_table(hits: list[EcgHit]) -> int:
             "Similarity": [number(hit.similarity, 2) for hit in hits],
             "LVEF %": [number(hit.phenotypes.get("lvef")) for hit in hits],
             "Days": [number(hit.days_apart, 1) for hit in hits],
-            "Patient": ["the same" if hit.same_patient else (hit.sex or MISSING) for hit in hits],
+            "Patient": [SAME if hit.same_patient else (hit.sex or MISSING) for hit in hits],
         }
     )
     return _choose(table, "ecgs_" + "_".join(hit.ecg_id for hit in hits), "The ECGs nearest to the study")

@@ -1,0 +1,30 @@
+"""How far pages jump while they load, as web.dev sums it: movements that no click or key explains."""
+
+from tests.browser.running_app import settled
+
+MOST = 0.1  # web.dev: good
+_WATCH = """(() => {
+  window.shifted = 0;
+  new PerformanceObserver((list) => list.getEntries().forEach((e) => e.hadRecentInput || (window.shifted += e.value)))
+    .observe({ type: 'layout-shift', buffered: true });
+})()"""
+
+
+def shifts(page, address: str, paths: list[str]) -> dict[str, float]:
+    """Layout shift of each page when its address is opened, by path."""
+    page.add_init_script(_WATCH)  # from here on in every document
+    found = {}
+    for path in paths:
+        page.goto(f"{address}/{path}")
+        page.wait_for_selector("h1")
+        settled(page)
+        page.wait_for_timeout(1500)
+        found[path or "ecg"] = round(page.evaluate("() => window.shifted"), 3)
+    return found
+
+
+def paths(page) -> list[str]:
+    """Addresses of all pages in the order of the sidebar."""
+    page.wait_for_selector("[data-testid=stSidebarNavLink]")
+    links = page.evaluate("() => [...document.querySelectorAll('[data-testid=stSidebarNavLink]')].map((a) => a.href)")
+    return [link.split("/", 3)[3].split("?")[0] for link in links]

@@ -1,0 +1,45 @@
+"""The style of the first paint is in the page that Streamlit serves, and in nothing else."""
+
+import pytest
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.middleware.gzip import GZipMiddleware
+from starlette.responses import HTMLResponse, PlainTextResponse, StreamingResponse
+from starlette.routing import Route
+from starlette.testclient import TestClient
+
+from pages.ui.server.first_paint import FirstPaint
+
+PAGE = "<html><head><title>a</title></head><body>" + "b" * 2000 + "</body></html>"
+NAVIGATES = {"Accept": "text/html,*/*", "Accept-Encoding": "gzip"}
+
+
+@pytest.fixture(scope="module")
+def client():
+    async def in_parts():
+        yield PAGE[:30]
+        yield PAGE[30:]
+
+    routes = [
+        Route("/page", lambda _: HTMLResponse(PAGE, headers={"ETag": '"x"'})),
+        Route("/parts", lambda _: StreamingResponse(in_parts(), media_type="text/html")),
+        Route("/text", lambda _: PlainTextResponse(PAGE)),
+    ]
+    middleware = [Middleware(FirstPaint), Middleware(GZipMiddleware, minimum_size=10)]
+    return TestClient(Starlette(routes=routes, middleware=middleware))
+
+
+@pytest.mark.parametrize("path", ["/page", "/parts"])
+def test_a_page_has_the_style_at_the_end_of_its_head_and_its_own_length(client, path):
+    answer = client.get(path, headers=NAVIGATES)
+    before, style = answer.text.split("</head>")[0].split("<style>")
+    assert before == "<html><head><title>a</title>" and "stAppViewContainer" in style and "--e2e-muted" in style
+    assert answer.text.endswith("</head><body>" + "b" * 2000 + "</body></html>")
+    assert int(answer.headers["content-length"]) == len(answer.content) and "etag" not in answer.headers
+
+
+def test_whatever_is_no_page_passes_as_it_is(client):
+    assert client.get("/text", headers=NAVIGATES).text == PAGE
+    script = client.get("/page", headers={"Accept": "*/*", "Accept-Encoding": "gzip"})
+    assert script.text == PAGE and script.headers["content-encoding"] == "gzip" and script.headers["etag"] == '"x"'
+    assert client.head("/page", headers=NAVIGATES).headers["etag"] == '"x"'
