@@ -505,8 +505,13 @@ def worker(workspace: WorkspaceOption = None) -> None:
 
     from echo2ecg_core import logs
     from echo2ecg_core.settings import settings
+    from echo2ecg_core.store import jobs
     from echo2ecg_core.worker import work
 
     logs.set_up(settings().log_format)
     os.nice(10)  # pages come first
-    print(f"{work(named_workspace(workspace))} jobs done.", file=sys.stderr)
+    place = named_workspace(workspace)
+    done = work(place)
+    others = [job for job in jobs.jobs(place, open_only=True) if job.state == "running"]
+    beside = "".join(f" Another worker is at work: job {job.job_id} ({job.kind})." for job in others)
+    print(f"{done} jobs done.{beside}", file=sys.stderr)

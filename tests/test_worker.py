@@ -86,6 +86,66 @@ def test_two_workers_do_two_jobs_once_each(place, start):
 
 
 @pytest.mark.slow
+def test_a_worker_that_finds_another_at_work_says_so(place):
+    jobs.queue(place, "map")
+    jobs.claim(place, f"{os.uname().nodename}:{os.getpid()}")
+    told = subprocess.run(
+        [sys.executable, "-m", "echo2ecg_core", "worker", "--workspace", place.folder],
+        cwd=ROOT, capture_output=True, text=True,
+    )  # fmt: skip
+    assert told.stderr.endswith("0 jobs done. Another worker is at work: job 1 (map).\n")
+
+
+SHARING = """
+import subprocess, sys, time
+from pathlib import Path
+from echo2ecg_core import worker
+from echo2ecg_core.intake import archives, ingest  # loaded before all begin
+from echo2ecg_core.store import jobs
+from echo2ecg_core.store.database import Workspace
+
+place, role = Workspace(sys.argv[1]), sys.argv[2]
+Path(f"{sys.argv[4]}/ready-{role}").touch()
+while not Path(f"{sys.argv[4]}/go").exists():
+    time.sleep(0.005)
+if role.startswith("server"):
+    real = subprocess.Popen
+    jobs.subprocess.Popen = lambda command, **options: print(command[3]) or real(["true"])
+    jobs.queue(place, "import", {"folder": sys.argv[3], "cohort": "c", "prepare": False})
+    jobs.tend(place)
+else:
+    while not (place.exists() and jobs.jobs(place)):
+        time.sleep(0.005)
+    print(worker.work(place))
+"""
+
+
+@pytest.mark.slow
+def test_two_servers_and_three_workers_do_one_import_once(tmp_path, place):
+    from echo2ecg_core.phantom.cohort import write_cohort
+
+    archive, roles = write_cohort(tmp_path / "a", 2, 3, ecg_only=True), ("server-1", "server-2", "w-1", "w-2", "w-3")
+    processes = [
+        subprocess.Popen(
+            [sys.executable, "-c", SHARING, str(place.folder), role, str(archive), str(tmp_path)],
+            cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        )
+        for role in roles
+    ]  # fmt: skip
+    wait_until(lambda: len(list(tmp_path.glob("ready-*"))) == 5, 120)
+    (tmp_path / "go").touch()
+    told = [process.communicate(timeout=120) for process in processes]
+    assert [process.returncode for process in processes] == [0] * 5, told
+    started, done = "".join(out for out, _ in told[:2]), sorted(int(out) for out, _ in told[2:])
+    assert done == [0, 0, 1] and started.split() in (["worker"], [])
+    (job,) = jobs.jobs(place)
+    assert job.state == "done" and jobs.log_path(place, 1).read_text().count("import begins") == 1
+    with place.connect() as db:
+        rows = [db.execute(f"SELECT count(*) FROM {table}").fetchone()[0] for table in ("patients", "ecgs")]
+    assert rows[0] == 2 and rows[1] == len(list(archive.rglob("*.hea"))) > 0
+
+
+@pytest.mark.slow
 def test_the_job_of_a_killed_worker_goes_on_where_it_was(place, start):
     number = jobs.queue(place, "map", {"file": "count", "steps": 80})
     first = start()

@@ -15,11 +15,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from echo2ecg_core.errors import Echo2ECGError
 from echo2ecg_core.store.database import Workspace
 
+SAME_CLOCK = timedelta(seconds=2)  # by which lines of several processes may come out of order
 ALLOWED_FACTS = frozenset(
     [
         "job",
@@ -80,12 +81,19 @@ def record(workspace: Workspace, action: str, **facts: str | int | float | bool 
     assert facts.keys() <= ALLOWED_FACTS, f"not for the audit log: {sorted(facts.keys() - ALLOWED_FACTS)}"
     who, role = _actor.get() or (f"terminal:{_os_user()}", "admin")
     told = json.dumps({k: v for k, v in facts.items() if v is not None}, sort_keys=True, ensure_ascii=False)
-    at = datetime.now(UTC).isoformat(timespec="milliseconds")
     with workspace.write(counts=False) as db:
+        at = moment(db).isoformat(timespec="milliseconds")
         last = db.execute("SELECT number, hash FROM audit ORDER BY number DESC LIMIT 1").fetchone()
         number, before = (last["number"] + 1, last["hash"]) if last else (1, "")
         row = (number, at, who, role, action, told)
         db.execute("INSERT INTO audit VALUES (?, ?, ?, ?, ?, ?, ?)", (*row, _hash(before, row)))
+
+
+def moment(db: sqlite3.Connection) -> datetime:
+    """Now (UTC), and never before what was recorded last: where the clock was set back, a second later than that."""
+    now, last = datetime.now(UTC), db.execute("SELECT at FROM audit ORDER BY number DESC LIMIT 1").fetchone()
+    latest = datetime.fromisoformat(last["at"]) if last else now
+    return now if now >= latest else latest if latest - now < SAME_CLOCK else latest + timedelta(seconds=1)
 
 
 def record_if_possible(workspace: Workspace, action: str, **facts: str | int | float | bool | None) -> None:

@@ -10,7 +10,6 @@ import json
 import sqlite3
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 
 import numpy as np
 import pandas as pd
@@ -93,7 +92,7 @@ def correct(
                 "The wall motion score index is the mean of the segments' scores, which are here.",
                 "Import a table with other scores.",
             )
-        made = Correction(kind, id, name, was, now, why.strip(), who, datetime.now(UTC).isoformat(timespec="seconds"))
+        made = Correction(kind, id, name, was, now, why.strip(), who, _at(db))
         _set(db, made)
         audit.record(workspace, "correct", what=kind, column=name)
         db.execute(
@@ -165,7 +164,7 @@ def made_older_by(workspace: Workspace, since: str) -> str:
 
 def remember_removal(db: sqlite3.Connection, who: str, kind: str, cohort: str, counts: dict[str, int]) -> None:
     """Keep that something was taken out: who, when and how much, but no id of it; inside its transaction."""
-    now = datetime.now(UTC).isoformat(timespec="seconds")
+    now = _at(db)
     numbers = (counts[name] for name in ("patients", "studies", "clips", "ecgs"))
     db.execute("INSERT INTO removals VALUES (?, ?, ?, ?, ?, ?, ?, ?)", (now, who, kind, cohort, *numbers))
 
@@ -175,6 +174,11 @@ def removals(workspace: Workspace) -> pd.DataFrame:
     with workspace.connect() as db:
         cursor = db.execute("SELECT * FROM removals ORDER BY removed_at DESC")
         return pd.DataFrame([tuple(r) for r in cursor.fetchall()], columns=[c[0] for c in cursor.description])
+
+
+def _at(db: sqlite3.Connection) -> str:
+    """When: later than the reports and readouts that were made before, also where the clock was set back since."""
+    return audit.moment(db).isoformat(timespec="seconds")
 
 
 _ALL = "SELECT kind, id, name, was, now, why, who, made_at FROM corrections"

@@ -21,6 +21,7 @@ from echo2ecg_core.errors import StoreError
 from echo2ecg_core.store.sqlite_errors import in_words, is_lock
 
 PATIENCE_S = 120.0  # how long a locked catalog is waited for; longer than another program's backup takes
+ANSWER_WITHIN_S = 10.0  # the same in a process that answers people, who are told that it is busy
 SIDE_BY_SIDE = 16  # fsyncs
 HALF_WRITTEN = ".writing-"  # begins the names of files that are not whole yet
 _TURN_S = 2.0  # SQLite's own waiting; then asked again, so that an old snapshot is never waited on
@@ -377,6 +378,12 @@ def _part_of(connection: sqlite3.Connection) -> Iterator[None]:
             connection.execute("RELEASE part")
         raise
     connection.execute("RELEASE part")
+
+
+def answer_people() -> None:
+    """From now on this process waits ANSWER_WITHIN_S for a locked catalog and not PATIENCE_S."""
+    global PATIENCE_S
+    PATIENCE_S = ANSWER_WITHIN_S
 
 
 def _patiently(action: Callable[[], object]) -> None:

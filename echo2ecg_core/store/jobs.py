@@ -321,12 +321,15 @@ def _held(workspace: Workspace) -> list[Job]:
 
 
 def _is_lost(row) -> bool:
-    """True when the worker of this row has been silent too long, or ran on this machine and is gone."""
+    """True when the worker of this row has been silent too long, or ran on this machine and is gone.
+
+    A sign of life from the future was given before the clock was set back: of another machine it counts as old.
+    """
     if row["heartbeat_at"] < time.time() - LOST_AFTER_S:
         return True
     host, _, process = row["worker"].rpartition(":")
     if host != os.uname().nodename or not process.isdigit():
-        return False
+        return row["heartbeat_at"] > time.time() + LOST_AFTER_S
     try:
         os.kill(int(process), 0)
     except ProcessLookupError:

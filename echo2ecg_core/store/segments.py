@@ -70,8 +70,10 @@ def state_of(path: Path) -> tuple[str, int, int, int]:
 
 
 def append_segment(whole: Path, kind: str, model_id: str, part: Part) -> Path:
-    """Store one segment under a name of its own: several processes may append at once."""
-    name = f"{time.time_ns():020d}-{os.getpid()}-{next(_count)}{SUFFIX}"
+    """Store one segment under a name of its own, behind all that are there: several processes may append at once, and
+    the clock may have been set back."""
+    earlier = max((int(path.name.partition("-")[0]) for path in segments_of(whole)), default=0)
+    name = f"{max(time.time_ns(), earlier + 1):020d}-{os.getpid()}-{next(_count)}{SUFFIX}"
     return _write(segments_folder(whole) / name, kind, model_id, part, ())
 
 

@@ -49,6 +49,7 @@ REFUSED = (
 )
 NOBODY = ("on the server", "visitor")  # whom no login names
 HOURS = 8
+_BEGAN = time.time() - time.monotonic()
 _PASSED, _SEEN = "login_passed", "login_seen"
 _attempts = passwords.Attempts()
 _NOBODY_HASH = "$argon2id$v=19$m=19456,t=2,p=1$qRcKvMzKVNMhKLK5EH4qQQ$IcvqdmiLkQEy0OHKKqu7J4HRSGywydAYMYtJsSRpB0g"
@@ -61,6 +62,11 @@ class Login:
     who: str
     role: str
     until: float = math.inf
+
+
+def _now() -> float:
+    """Seconds since 1970, which a clock that is set back does not give again: no session lasts longer by it."""
+    return max(time.time(), _BEGAN + time.monotonic())
 
 
 def login() -> Login | None:
@@ -155,7 +161,7 @@ def exporting(make: Callable[[], bytes | str], what: str, workspace) -> Callable
     who, role, until = (asked_by.who, asked_by.role, asked_by.until) if asked_by else ("visitor", VIEWER, 0.0)
 
     def checked() -> bytes | str:
-        if time.time() > until:
+        if _now() > until:
             raise Echo2ECGError("Your session has ended, so nothing was exported.", "Log in again and repeat it.")
         with audit.acting_as(who, role):
             audit.record(workspace, "export", what=what)
@@ -255,9 +261,9 @@ def _by_oidc(told: Settings) -> Login | None:
     """Who logged in by OIDC less than eight hours ago, with the highest role that their address or a claim gives."""
     if not st.user.is_logged_in:
         return None
-    began = st.user.get("iat") or st.session_state.setdefault("oidc_seen_at", time.time())
+    began = st.user.get("iat") or st.session_state.setdefault("oidc_seen_at", _now())
     until = float(began) + 3600 * HOURS
-    if time.time() >= until:
+    if _now() >= until:
         return None
     roles = {VIEWER}
     if _is_verified(told):
@@ -341,7 +347,7 @@ def _ask_for_password(told: Settings, label: str) -> None:
         person = _person_behind(told, name, given)
         _attempts.count(address, person is not None)
         if person:
-            until = time.time() + 3600 * HOURS
+            until = _now() + 3600 * HOURS
             st.session_state[_PASSED] = (person, until)
             _remember(Login(person.name, person.role, until))
             st.rerun()
@@ -382,7 +388,7 @@ def _person_behind(told: Settings, name: str | None, given: str) -> Person | Non
 def _by_password(told: Settings) -> Login | None:
     """Who gave the right password less than eight hours ago, as long as name, role and password are still the same."""
     person, until = st.session_state.get(_PASSED, (None, 0.0))
-    if person is None or time.time() >= until or person not in _people(told):
+    if person is None or _now() >= until or person not in _people(told):
         return None
     return Login(person.name, person.role, until)
 

@@ -18,6 +18,7 @@ from echo2ecg_core.errors import Echo2ECGError, ModelError
 from echo2ecg_core.figures import beats
 from echo2ecg_core.figures.beats import MedianBeat
 from echo2ecg_core.settings import settings
+from echo2ecg_core.store import database
 from echo2ecg_core.store.catalog import Catalog
 from echo2ecg_core.store.database import Workspace
 from echo2ecg_core.store.model_registry import ModelCard, ModelRegistry
@@ -448,6 +449,7 @@ def prepare() -> None:
         log.warning("Not everything could be prepared: %s", error)
         _failed.set()
     finally:
+        database.answer_people()
         gc.collect()
         gc.freeze()  # Streamlit collects garbage after every rerun; what stays need not be looked through each time
         _warming.set()

@@ -263,3 +263,15 @@ def test_a_server_open_to_others_starts_only_with_a_password_or_oidc(address, to
     why = admin_gate.why_not_open_to_all(address, Settings(_env_file=None, **told), oidc)
     assert (why == "") == may
     assert may or "no admin password and no OIDC login is set" in why
+
+
+def test_a_clock_that_is_set_back_makes_no_session_longer(page, monkeypatch):
+    app = page(admin_password=SecretStr("sesame")).run()
+    app.text_input[0].set_value("sesame")
+    app.button[0].click().run()
+    assert opens(app)
+    real = admin_gate.time.time
+    monkeypatch.setattr(admin_gate.time, "time", lambda: real() - 86400)
+    assert opens(app.run())
+    monkeypatch.setattr(admin_gate, "_BEGAN", admin_gate._BEGAN + 3601 * admin_gate.HOURS)  # eight hours later
+    assert not opens(app.run())

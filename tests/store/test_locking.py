@@ -156,6 +156,32 @@ def test_a_lock_that_stays_is_called_busy_and_sends_nobody_to_a_copy_or_to_the_d
     holding.join()
 
 
+@pytest.mark.parametrize(
+    "seconds", [pytest.param(4, marks=pytest.mark.slow), pytest.param(60, marks=pytest.mark.endurance)]
+)
+def test_a_worker_waits_for_a_program_that_keeps_the_catalog_and_loses_nothing(place, monkeypatch, seconds):
+    from echo2ecg_core import worker
+
+    def adds_people(workspace, parameters, progress):
+        for n in range(20):
+            if n == 5:
+                holding.append(hold(workspace.database, seconds))
+            Catalog(workspace).add_patient(f"P{n}", split="test", cohort="c", synthetic=True)
+            progress(n / 20, f"{n} of 20")
+        return "All are there."
+
+    holding = []
+    monkeypatch.setitem(worker.WORKFLOWS, "map", adds_people)
+    monkeypatch.setattr(worker, "HEARTBEAT_S", 0.5)
+    number, began = jobs.queue(place, "map"), time.monotonic()
+    worker.work(place)
+    assert time.monotonic() - began > seconds - 0.5
+    job = jobs.job(place, number)
+    assert (job.state, job.message, Catalog(place).counts()["patients"]) == ("done", "All are there.", 20)
+    assert jobs.log_path(place, number).read_text().count("begins at") == 1
+    holding[0].join()
+
+
 def opens(folder, go):
     go.wait()
     place = Workspace(folder)
