@@ -124,10 +124,15 @@ class _Answer(Future):
         """Whether it will not be answered."""
         return self._waiting.cancel()
 
+    def done(self) -> bool:
+        """Whether it is answered."""
+        return self._waiting.done()
+
     def result(self, timeout: float | None = None):
         """What the work gave.
 
         Raises:
+            TimeoutError: `timeout` seconds are over.
             BrokenProcessPool: the workers that had it died.
             StoreError: the scheduler is gone, there is no worker, or it lacks this program; and what the work raises.
         """
@@ -135,9 +140,11 @@ class _Answer(Future):
 
         while True:
             try:
-                return self._waiting.result(ASK_S)
+                return self._waiting.result(timeout or ASK_S)
             except TimeoutError:
                 self._workers.refuse_none()
+                if timeout is not None:
+                    raise
             except KilledWorker as error:
                 raise BrokenProcessPool("The workers that had this piece died.") from error
             except CancelledError as error:

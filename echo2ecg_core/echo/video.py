@@ -168,6 +168,7 @@ def decode_video(source: str | Path | bytes, most_frames: int | None = None) -> 
 
     Raises:
         ReadError: The file is no video, is damaged, has no frame, or is larger than MAX_DECODED_BYTES when decoded.
+        MemoryError: There is not enough memory for it.
     """
     import av
 
@@ -177,6 +178,8 @@ def decode_video(source: str | Path | bytes, most_frames: int | None = None) -> 
                 raise ReadError("This file holds no video that we know.", "Give an echo clip as MP4, AVI or DICOM.")
             metadata = {"container": container.format.name, **_player_metadata(container.metadata.get("comment"))}
             frames, fps = _decode_frames(container, most_frames)
+    except MemoryError:  # FFmpeg's own too: a lack of this process, which its caller explains
+        raise
     except (av.error.FFmpegError, ValueError) as fault:
         raise ReadError(
             "This video cannot be decoded: expected an MP4, AVI or GIF file, found something damaged or unknown.",

@@ -5,10 +5,14 @@ and never a signal or a film. Whatever is killed leaves files that no row names;
 """
 
 import hashlib
+import signal
+import sys
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from contextvars import ContextVar
 from dataclasses import dataclass, replace
+from functools import partial
+from multiprocessing import parent_process
 from pathlib import Path
 
 from echo2ecg_core.cluster import Workers
@@ -23,14 +27,24 @@ from echo2ecg_core.settings import settings
 from echo2ecg_core.store.database import Workspace
 from echo2ecg_core.store.new_rows import NewClip, NewEcg, StoredClip, StoredEcg, stored_clips, stored_ecgs
 
+try:
+    import resource
+except ImportError:  # not on Windows
+    resource = None  # type: ignore[assignment]
+
 VIEW_GIVEN = "The view was given by the data set."
 
 
 ENDED = (
-    "The process that read this file was ended by the system: the file is damaged, or needs more memory than there is."
+    "The process that read this file was ended: the file is damaged, takes far longer than others of its size, or "
+    "needs more memory than there is."
 )
+TOO_MUCH_MEMORY = "This file needs more than {:.1f} GB of memory to read: it is damaged, or has to be cut."
 SETTING = "ECHO2ECG_IMPORT_PROCESSES"
-WORTH = 64  # pieces, each some 70 ms of reading; a process takes a second to start
+WORTH = 64  # pieces, each some 70 ms of reading, below which ECGs and headers are read in this process
+SECONDS, SECONDS_A_MB = 60.0, 2.0  # of processor time for one film, and for each megabyte of its file
+WAITING = 10  # times as long on the clock: where a decoder waits for ever, or others keep the cores busy
+MEMORY_BYTES = 4 * 2**30  # beyond what its process has: three times the largest film (MAX_DECODED_BYTES)
 
 
 _shared: ContextVar[Helpers | Workers | None] = ContextVar("helpers of the import", default=None)
@@ -66,16 +80,74 @@ def in_processes(
         files: One of the files that are read.
         workspace: Where `work` keeps contents.
     """
+    return _made(work, pieces, again, files, workspace, WORTH, lambda: None)
+
+
+def films(
+    work: Callable, pieces: Iterable, meanwhile: Callable[[], None], *, files: Path | None, workspace: Workspace
+) -> Generator:
+    """What `work`, told what a film may take, makes of every clip, in order; never in this process: a film may hang its
+    decoder or take all memory.
+
+    Args:
+        meanwhile: As for `processes.in_order`: Stop of the import.
+        files, workspace: As for `in_processes`.
+    """
+    work = partial(work, None if settings().cluster else Limits(SECONDS, SECONDS_A_MB, MEMORY_BYTES))
+    return _made(work, pieces, partial(clip_again, work, meanwhile), files, workspace, 1, meanwhile)
+
+
+def _made(
+    work: Callable,
+    pieces: Iterable,
+    again: Callable | None,
+    files: Path | None,
+    workspace: Workspace | None,
+    worth: int,
+    meanwhile: Callable[[], None],
+) -> Generator:
     shared = _shared.get()
     with nullcontext(shared) if shared else _helpers() as helpers:
         if isinstance(helpers, Workers):
             helpers.have_to_see(workspace.folder if workspace else None, files)
-        yield from in_order(work, pieces, helpers, SETTING, again, WORTH)
+            yield from in_order(work, pieces, helpers, SETTING, again, worth, meanwhile)
+        else:
+            wanted = helpers if helpers.processes > 1 or worth == 1 else 0
+            yield from in_order(work, pieces, wanted, SETTING, again, worth, meanwhile)
 
 
 def _helpers() -> Helpers | Workers:
     told = settings()
-    return Workers(told.cluster) if told.cluster else Helpers(told.import_processes if told.import_processes > 1 else 0)
+    return Workers(told.cluster) if told.cluster else Helpers(told.import_processes, forked=True)
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What one film may take."""
+
+    seconds: float
+    seconds_a_mb: float
+    memory_bytes: int
+
+    @contextmanager
+    def kept(self, path: Path) -> Iterator[None]:
+        """Inside, this process is ended when it takes longer, and refused more memory; where the system can."""
+        if resource is None:
+            yield
+            return
+        seconds = self.seconds + self.seconds_a_mb * (path.stat().st_size / 1e6 if path.exists() else 0)
+        pages = int(Path("/proc/self/statm").read_text().split()[0]) if sys.platform == "linux" else 0
+        before = resource.getrlimit(resource.RLIMIT_AS)
+        if pages:
+            resource.setrlimit(resource.RLIMIT_AS, (pages * resource.getpagesize() + self.memory_bytes, before[1]))
+        signal.setitimer(signal.ITIMER_PROF, seconds)
+        signal.setitimer(signal.ITIMER_REAL, WAITING * seconds)
+        try:
+            yield
+        finally:
+            signal.setitimer(signal.ITIMER_PROF, 0)
+            signal.setitimer(signal.ITIMER_REAL, 0)
+            resource.setrlimit(resource.RLIMIT_AS, before)
 
 
 @dataclass(frozen=True)
@@ -132,15 +204,17 @@ def ecgs_again(work: Callable, wanted: Sequence[EcgToRead]) -> list[StoredEcg | 
     return [found for one in wanted for found in _apart(work, [one], one.planned.path)]
 
 
-def clip_again(work: Callable, wanted: ClipToRead) -> StoredClip | AlreadyHere | PutAside | Refused:
+def clip_again(
+    work: Callable, meanwhile: Callable[[], None], wanted: ClipToRead
+) -> StoredClip | AlreadyHere | PutAside | Refused:
     """A clip at which a process was ended, in a process of its own."""
-    found = _apart(work, wanted, wanted.planned.path)
+    found = _apart(work, wanted, wanted.planned.path, meanwhile)
     return found[0] if isinstance(found, list) else found
 
 
-def _apart(work: Callable, piece, path: Path):
+def _apart(work: Callable, piece, path: Path, meanwhile: Callable[[], None] = lambda: None):
     try:
-        return apart(work, piece, SETTING)
+        return apart(work, piece, SETTING, forked=True, meanwhile=meanwhile)
     except ProcessEnded:
         return [Refused(path, ENDED)]
 
@@ -170,7 +244,9 @@ def _record(ecg: PlannedEcg) -> EcgRecord:
     return read_ecg(ecg.path, sampling_rate_hz=ecg.sampling_rate_hz, unit=ecg.unit, lead_order=ecg.lead_order)
 
 
-def read_clip_file(folder: Path, synthetic: bool, wanted: ClipToRead) -> StoredClip | AlreadyHere | PutAside | Refused:
+def read_clip_file(
+    folder: Path, synthetic: bool, most: Limits | None, wanted: ClipToRead
+) -> StoredClip | AlreadyHere | PutAside | Refused:
     """A clip made playable and kept in the workspace, one that is here already, or why not.
 
     Of real patients everything outside the sector is blacked out first, and one whose sector cannot be told surely is
@@ -179,7 +255,16 @@ def read_clip_file(folder: Path, synthetic: bool, wanted: ClipToRead) -> StoredC
     Args:
         folder: Of the workspace.
         synthetic: The plan says that its data are of simulated hearts; the pixels have to say so too.
+        most: What the film may take; a helping process that takes longer is ended.
     """
+    try:
+        with most.kept(wanted.planned.path) if most and parent_process() else nullcontext():
+            return _clip_file(folder, synthetic, wanted)
+    except MemoryError:
+        return Refused(wanted.planned.path, TOO_MUCH_MEMORY.format((most.memory_bytes if most else MEMORY_BYTES) / 1e9))
+
+
+def _clip_file(folder: Path, synthetic: bool, wanted: ClipToRead) -> StoredClip | AlreadyHere | PutAside | Refused:
     from echo2ecg_core.echo.deidentify import deidentified
     from echo2ecg_core.echo.long_film import LongFilm
     from echo2ecg_core.echo.readers import read_clip

@@ -11,7 +11,7 @@ import hashlib
 import json
 import re
 from collections import Counter
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import asdict, dataclass, field, replace
 from functools import partial
@@ -26,8 +26,8 @@ from echo2ecg_core.intake.decoding import (
     ClipToRead,
     EcgToRead,
     Refused,
-    clip_again,
     ecgs_again,
+    films,
     in_processes,
     one_pool,
     read_clip_file,
@@ -252,7 +252,9 @@ class _Import:
         """Read the ECG files that the catalog does not hold yet, and list them a batch at a time."""
         work = partial(read_ecgs, self.workspace.folder, self.names)
         done, total = 0, len(self.waiting)
-        with closing(self._in_processes(work, self._ecgs_to_read(), ecgs_again, self.waiting)) as pieces:
+        files = self.waiting[0].path if self.waiting else None
+        again = partial(ecgs_again, work)
+        with closing(in_processes(work, self._ecgs_to_read(), again, files=files, workspace=self.workspace)) as pieces:
             for found in _batches(pieces, ECGS_A_BATCH):
                 rows = [row for row in found if self._came_in(row)]
                 with self.workspace.write():
@@ -260,12 +262,6 @@ class _Import:
                     self.catalog.set_sex_if_unknown({row.patient_id: row.sex for row in rows if row.sex})
                 done += len(found)
                 self.progress(0.2 * done / total, f"Reading ECGs: {done} of {total}")
-
-    def _in_processes(
-        self, work: Callable, pieces: Iterable, again: Callable, planned: Sequence[PlannedEcg | PlannedClip]
-    ) -> Generator:
-        files = planned[0].path if planned else None
-        return in_processes(work, pieces, partial(again, work), files=files, workspace=self.workspace)
 
     def _ecgs_to_read(self) -> Iterator[list[EcgToRead]]:
         """What is waiting, a few ECGs for a process at a time."""
@@ -291,12 +287,17 @@ class _Import:
         rows, done, total = [], 0, sum(map(len, by_study.values()))
         self.aside: list[PutAside] = []
         self.views: dict[str, str] = {}  # that the data set gives clips that are here
-        with closing(self._in_processes(work, self._clips_to_read(by_study), clip_again, self.plan.clips)) as found:
+        files = self.plan.clips[0].path if self.plan.clips else None
+
+        def tell() -> None:
+            self.progress(0.2 + 0.8 * done / total, f"Reading echo clips: {done} of {total}")
+
+        with closing(films(work, self._clips_to_read(by_study), tell, files=files, workspace=self.workspace)) as found:
             for number, clips in enumerate(by_study.values(), 1):
                 for read in islice(found, len(clips)):
                     rows += [read] if self._came_in(read) else []
                     done += 1
-                    self.progress(0.2 + 0.8 * done / total, f"Reading echo clips: {done} of {total}")
+                    tell()
                 if len(rows) + len(self.aside) >= CLIPS_A_BATCH or number == len(by_study):
                     with self.workspace.write():
                         self.catalog.add_stored_clips(rows)

@@ -133,7 +133,7 @@ def test_processes_that_read_beside_the_device_change_nothing(place, model, one_
     monkeypatch.setattr(embed, "ECGS_A_PIECE", 1)  # 21 pieces: worth a process
     started = []
     real = processes.pool
-    monkeypatch.setattr(processes, "pool", lambda n: started.append(n) or real(n))
+    monkeypatch.setattr(processes, "pool", lambda n, **how: started.append(n) or real(n, **how))
     embed_ecgs(place, model)
     assert started and len(started) == 1
     assert_same(place, one_by_one)

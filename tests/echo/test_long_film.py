@@ -113,8 +113,8 @@ from echo2ecg_core.store.new_rows import StoredClip
 dicom.HELD_BYTES = long_film.HELD_BYTES = 4_000_000
 peaks = []
 for name in ("short", "long"):
-    row = read_clip_file(Path(sys.argv[1]) / "w", False, ClipToRead(PlannedClip("S", Path(sys.argv[1]) / name), "S",
-                         frozenset(), {}))
+    wanted = ClipToRead(PlannedClip("S", Path(sys.argv[1]) / name), "S", frozenset(), {})
+    row = read_clip_file(Path(sys.argv[1]) / "w", False, None, wanted)
     assert isinstance(row, StoredClip), row
     peaks.append(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
 print(row.n_frames, peaks[1] - peaks[0])

@@ -13,6 +13,7 @@ from echo2ecg_core.phantom.cohort import PhantomCohort, write_cohort
 from echo2ecg_core.phantom.hospital import LOCAL, TABLE
 from echo2ecg_core.store.catalog import Catalog
 from echo2ecg_core.store.database import Workspace
+from tests import small_trees
 
 PATIENTS, SEED = 4, 11
 
@@ -48,6 +49,7 @@ def test_a_second_import_adds_nothing_and_reads_no_clip_again(export, tmp_path, 
     place = Workspace(tmp_path / "w")
     ingest(export, place, cohort="phantoms")
     before = Catalog(place).counts()
+    monkeypatch.setattr("echo2ecg_core.intake.ingest.films", small_trees.read_here)
     monkeypatch.setattr("echo2ecg_core.echo.readers.read_clip", lambda path: pytest.fail("a clip was read again"))
     report = ingest(export, place, cohort="phantoms")
     assert (report.ecgs, report.studies, report.clips, report.changed) == (0, 0, 0, [])

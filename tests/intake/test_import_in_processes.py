@@ -83,7 +83,7 @@ def test_processes_bring_in_the_same_as_one(archive, unbroken, tmp_path, monkeyp
     monkeypatch.setattr(intake, "ECGS_A_PIECE", 1)
     monkeypatch.setattr(decoding, "WORTH", 4)
     started, real = [], processes.pool
-    monkeypatch.setattr(processes, "pool", lambda n: started.append(n) or real(n))
+    monkeypatch.setattr(processes, "pool", lambda n, **how: started.append(n) or real(n, **how))
     place = empty(tmp_path / "w")
     report = ingest(archive, place, cohort="ward")
     assert started == [2]  # the same for ECGs and clips, as many as the setting says where nobody set it
@@ -96,7 +96,7 @@ def test_the_headers_of_an_export_are_read_by_the_processes_that_read_its_files(
     monkeypatch.setattr(intake, "ECGS_A_PIECE", 4)
     monkeypatch.setattr(decoding, "WORTH", 4)
     started, real = [], processes.pool
-    monkeypatch.setattr(processes, "pool", lambda n: started.append(n) or real(n))
+    monkeypatch.setattr(processes, "pool", lambda n, **how: started.append(n) or real(n, **how))
     folder = Workspace(tmp_path / "w").folder
     options = ["import", str(archive), "--layout", "hospital", "--cohort", "ward", "--workspace", str(folder)]
     assert CliRunner().invoke(app, options).exit_code == 0
@@ -178,6 +178,7 @@ def test_copies_of_one_film_are_one_clip_and_are_not_read_again(archive, tmp_pat
     (root / "echo/P1/S1/copy.avi").write_bytes(film.read_bytes() + b"JUNK\0\0\0\0")  # sent twice, not the same bytes
     report = ingest(root, place, cohort="ward")
     assert report.clips == STUDIES * CLIPS
+    monkeypatch.setattr(intake, "films", small_trees.read_here)
     monkeypatch.setattr("echo2ecg_core.echo.video.encode_mp4", lambda clip: pytest.fail("a clip was encoded again"))
     again = ingest(root, place, cohort="ward")
     assert again.clips == 0 and len(again.refused) == len(report.refused)

@@ -20,6 +20,7 @@ from echo2ecg_core.store import audit
 from echo2ecg_core.store.backup import back_up
 from echo2ecg_core.store.catalog import Catalog
 from echo2ecg_core.store.database import HALF_WRITTEN, Workspace
+from tests import small_trees
 
 NAME = "MUSTERMANN"
 
@@ -150,6 +151,7 @@ def test_a_discarded_clip_leaves_its_reason_and_does_not_come_back(place, archiv
 
 
 def test_a_second_import_reads_neither_what_waits_nor_what_was_accepted(place, archive, monkeypatch):
+    monkeypatch.setattr("echo2ecg_core.intake.ingest.films", small_trees.read_here)
     monkeypatch.setattr("echo2ecg_core.echo.readers.read_clip", lambda path: pytest.fail("a clip was read again"))
     assert "waits on the Import page" in ingest(archive, place, cohort="ward").refused[0]["reason"]
     accept(place, waiting(place)[0].waiting_id, wedge(), who="Ida")
