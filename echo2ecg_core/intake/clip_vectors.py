@@ -18,7 +18,7 @@ from echo2ecg_core.store.database import Workspace
 from echo2ecg_core.store.model_registry import ModelCard, ModelRegistry, clip_vectors_id
 from echo2ecg_core.store.new_rows import NewClipVector, StoredClip, stored_clip_vectors
 
-KIND = "mvit_v2_s"  # EchoPrime's network
+ECHOPRIME, KIND = "echoprime", "mvit_v2_s"  # its name in names of files, and its network
 NOT_FINITE = "Its vector holds numbers that are not finite."
 ZEROS = "Its vector holds zeros only."
 AT_ONCE = 512  # read, kept and listed together
@@ -53,6 +53,9 @@ def settle_encoder(plan: Plan, workspace: Workspace, chosen: str) -> None:
     if plan.vectors_of is None:
         return
     name, length = plan.vectors_of
+    if not chosen and name != ECHOPRIME:  # a name of a file may be anything, and it would stand on pages
+        plan.problems.add("Say with --vectors-of which clip encoder made the clip vectors: a model's id, or a name.")
+        return
     ours = {} if not workspace.exists() else _encoders(workspace)
     if chosen and chosen in ours:
         fitting = {chosen: ours[chosen]}

@@ -8,7 +8,7 @@ to 2999, because archives shift them.
 
 import re
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, time, timedelta
 
 import pandas as pd
 
@@ -25,6 +25,7 @@ _PACKED = re.compile(
     r"(?P<year>\d{4})(?P<month>\d{2})(?P<day>\d{2})"
     r"(?:[T ]?(?P<hour>\d{2})(?P<minute>\d{2})(?P<second>\d{2})?(?:\.\d+)?)?"
 )
+_SERIAL = re.compile(r"\d{5}(?:\.\d+)?")
 _NAMED = re.compile(
     r"(?:(?P<day>\d{1,2})[-. ]+(?P<word>[A-Za-zÄäéû]{3,10})\.?|(?P<word2>[A-Za-zÄäéû]{3,10})\.? (?P<day2>\d{1,2}),?)"
     r"[-. ]+(?P<year>\d{4})" + _TIME
@@ -62,6 +63,11 @@ def settle_dates(cells: pd.Series, column: str, order: str | None = None) -> Dat
         column: Its name, for the notes.
         order: "day first" or "month first" where a person has told it.
     """
+    if _all_serials(cells):
+        days = {row: datetime(1899, 12, 30) + timedelta(days=float(text)) for row, text in cells.items()}
+        told = {row: d.date().isoformat() if d.time() == time.min else _to_second(d) for row, d in days.items()}
+        note = f"The dates in {column} are numbers of days as Excel counts them; they were read so."
+        return Dates(told, "year first", notes=(note,))
     matches = {row: _match(text) for row, text in cells.items()}
     bad = [row for row, match in matches.items() if match is None]
     written = [m for m in matches.values() if m is not None and "one" in m.re.groupindex]
@@ -84,6 +90,15 @@ def settle_dates(cells: pd.Series, column: str, order: str | None = None) -> Dat
     if any(len(m["year"]) == 2 for m in written):
         notes.append(f"The years in {column} have two digits: 70 to 99 were read as 19xx, the others as 20xx.")
     return Dates(iso, order if written else "year first", tuple(sorted(bad)), notes=tuple(notes))
+
+
+def _all_serials(cells: pd.Series) -> bool:
+    """Whether a column holds dates as a spreadsheet numbers them, 1950 to 2099: no other date is such a number."""
+    return len(cells) > 0 and all(_SERIAL.fullmatch(t) and 18_264 <= float(t) < 73_051 for t in map(str, cells))
+
+
+def _to_second(moment: datetime) -> str:
+    return (moment + timedelta(milliseconds=500)).replace(microsecond=0).isoformat()
 
 
 def _match(text: str) -> re.Match | None:

@@ -68,6 +68,8 @@ def read_labels(table: Table, means: TableMap, plan: Plan) -> Labels:
         else:
             columns[column.field] = dict(cells.items())
     plan.note(*means.notes)
+    if table.above:
+        plan.note(f"{table.file} has {table.above} rows above its header; they were left out.")
     plan.maps[table.file] = means
     plan.ignored += [(f"column {name} of {table.file}", "no field is known by this name") for name in means.ignored]
     rows = pd.DataFrame({f: pd.Series(v, dtype=object) for f, v in columns.items()}, index=table.rows.index)

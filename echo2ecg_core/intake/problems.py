@@ -84,6 +84,8 @@ def without_names(error: Echo2ECGError, folder: Path, beside: Path | None = None
         beside: A table of labels that need not lie in the folder.
     """
     text = _COLUMNS_FOUND.sub("", error.message)
-    text = unnamed(text, {path.name for path in files_below(folder)} | ({beside.name} if beside else set()))
+    text = unnamed(
+        text, {path.name for path in files_below(folder, on_error=str)} | ({beside.name} if beside else set())
+    )
     told = type(error) if type(error) is not ImportRefused else StoreError
     return error if text == error.message else told(text, f"{error.hint} {NAMED_BY}".strip())

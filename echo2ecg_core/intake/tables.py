@@ -8,9 +8,11 @@ import csv
 import gzip
 import io
 import zlib
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import date, datetime
+from itertools import islice
 from pathlib import Path
 
 import pandas as pd
@@ -23,6 +25,7 @@ ENCODINGS = ("utf-8-sig", "cp1252", "latin-1")  # the last one reads anything
 MISSING = {"", "nan", "na", "n/a", "nat", "none", "null", "-", "--", "."}
 MAX_BYTES = 2**29  # of a table unpacked; a hospital's measurements of ten years have some 100 MB
 EXCEL = b"PK\x03\x04"
+LOOKED_AT = 30  # first rows that tell separator and header
 HEADER_BYTES = 2**16  # the first line of a table lies within
 UTF16 = (b"\xff\xfe", b"\xfe\xff")
 
@@ -32,12 +35,14 @@ class Table:
     """A table as text.
 
     Attributes:
-        file: Base name.
+        file: Base name, and the number of the sheet where it is not the first one.
         rows: One column a column of the file, its names as they stand there; the index is the row number in the file.
+        above: How many rows with something in them stand above the header: titles, names of groups of columns.
     """
 
     file: str
     rows: pd.DataFrame
+    above: int = 0
 
     @property
     def columns(self) -> list[str]:
@@ -54,8 +59,14 @@ class Table:
         return replace(self, rows=self.rows.assign(**columns))
 
 
+def is_table(path: Path) -> bool:
+    """Whether the name of a file is that of a table, packed or not."""
+    name = path.with_suffix("") if path.suffix.lower() == ".gz" else path
+    return name.suffix.lower() in TABLE_SUFFIXES
+
+
 def read_table(path: Path, least_columns: int = 2) -> Table:
-    """The table in a file.
+    """The table in a file; of a workbook that of its first sheet.
 
     Args:
         least_columns: With fewer it is no table.
@@ -63,26 +74,53 @@ def read_table(path: Path, least_columns: int = 2) -> Table:
     Raises:
         StoreError: it cannot be opened, or is no table.
     """
+    return _table(path.name, _sheets(path)[0], least_columns)
+
+
+def read_tables(path: Path) -> list[Table]:
+    """The tables in a file: of a workbook one a sheet that holds any.
+
+    Raises:
+        StoreError: it cannot be opened, or the first of them is no table.
+    """
+    first, *others = _sheets(path)
+    tables = [_table(path.name, first)]
+    for number, cells in enumerate(others, 2):
+        if len(cells) > 1 and max(len(row) for _, row in cells) > 1:  # a sheet of remarks is no table
+            tables.append(_table(f"{path.name}, sheet {number}", cells))
+    return tables
+
+
+def _sheets(path: Path) -> list[list[tuple[int, list[str]]]]:
+    """Numbered rows that are not empty, of every sheet that holds any; at least one list."""
     try:
         content = path.read_bytes()
         content = _unpacked(content) if content.startswith(b"\x1f\x8b") else content
-        cells = _excel_rows(content) if content.startswith(EXCEL) else _text_rows(content)
+        return (_excel_sheets(content) or [[]]) if content.startswith(EXCEL) else [_text_rows(content)]
     except (OSError, EOFError, ValueError, zlib.error, csv.Error) as error:
         raise _unreadable(path, error) from error
-    return _table(path, cells, least_columns)
 
 
-def _table(path: Path, cells: list[tuple[int, list[str]]], least_columns: int = 2) -> Table:
-    """A table of numbered rows, the first of which is its header."""
-    if not cells or len(cells[0][1]) < least_columns:
-        raise StoreError(f"{path.name} is no table: it has no header of two columns or more.", "Save it as CSV.")
-    (_, header), *body = cells
+def _header_at(cells: list[tuple[int, list[str]]], least_columns: int) -> int:
+    """Which of the rows is the header: the first in which at least half as many cells are filled as in the fullest of
+    the first rows. What stands above is a title or names groups of columns."""
+    filled = [sum(bool(cell.strip()) for cell in row) for _, row in cells[:LOOKED_AT]]
+    least = max(least_columns, max(filled, default=0) / 2)
+    return next((at for at, n in enumerate(filled) if n >= least), 0)
+
+
+def _table(file: str, cells: list[tuple[int, list[str]]], least_columns: int = 2) -> Table:
+    """A table of numbered rows, one of the first of which is its header."""
+    at = _header_at(cells, least_columns)
+    if not cells or len(cells[at][1]) < least_columns:
+        raise StoreError(f"{file} is no table: it has no header of two columns or more.", "Save it as CSV.")
+    (_, header), *body = cells[at:]
     names = _unique([name.strip().strip("\ufeff") or f"column {i + 1}" for i, name in enumerate(header)])
     width = len(names)
     for number, row in body:
         if len(row) > width and any(cell.strip() for cell in row[width:]):
             raise StoreError(
-                f"{path.name} has more cells in row {number} than in its header ({len(row)}, expected {width}).",
+                f"{file} has more cells in row {number} than in its header ({len(row)}, expected {width}).",
                 "Put texts that hold the separator into quotation marks.",
             )
     known: dict[str, str] = {}  # a text that comes again is held once: ids, days and units stand in row after row
@@ -90,7 +128,7 @@ def _table(path: Path, cells: list[tuple[int, list[str]]], least_columns: int = 
         [known.setdefault(cell, cell) for cell in map(str.strip, row[:width])] + [""] * (width - len(row))
         for _, row in body
     ]
-    return Table(path.name, pd.DataFrame(rows, columns=names, index=[n for n, _ in body], dtype=str))
+    return Table(file, pd.DataFrame(rows, columns=names, index=[n for n, _ in body], dtype=str), at)
 
 
 def read_header_row(path: Path) -> Table:
@@ -106,10 +144,12 @@ def read_header_row(path: Path) -> Table:
             head = file.read(HEADER_BYTES)
         if head.startswith(EXCEL):
             return read_table(path)
-        cells = _text_rows(head)[:1]
+        cells = _text_rows(head)
+        at = _header_at(cells, 2)
+        cells = cells[at : at + 1]
     except (OSError, EOFError, ValueError, zlib.error, csv.Error) as error:
         raise _unreadable(path, error) from error
-    return _table(path, cells)
+    return _table(path.name, cells)
 
 
 def _unreadable(path: Path, error: Exception) -> StoreError:
@@ -132,10 +172,20 @@ def _text_rows(content: bytes) -> list[tuple[int, list[str]]]:
     if b"\0" in content[:4096] and not content.startswith(UTF16):
         raise ValueError("binary")
     text = _decoded(content)
-    first = next((line for line in text.splitlines() if line.strip()), "")
-    separator = max(SEPARATORS, key=lambda s: _outside_quotes(first).count(s))
-    reader = csv.reader(io.StringIO(text), delimiter=separator)
+    reader = csv.reader(io.StringIO(text), delimiter=_separator(text))
     return [(number, row) for number, row in enumerate(reader, 1) if any(cell.strip() for cell in row)]
+
+
+def _separator(text: str) -> str:
+    """What parts the cells: it stands equally often in most of the first lines, as a decimal comma does not."""
+    lines = [_outside_quotes(line) for line in islice((x for x in text.splitlines() if x.strip()), LOOKED_AT)]
+
+    def evidence(separator: str) -> tuple[int, int]:
+        counts = Counter(n for line in lines if (n := line.count(separator)))
+        usual = max(counts, key=lambda n: (counts[n], n), default=0)
+        return counts[usual], usual
+
+    return max(SEPARATORS, key=evidence)
 
 
 def _decoded(content: bytes) -> str:
@@ -153,8 +203,8 @@ def _outside_quotes(line: str) -> str:
     return "".join(line.split('"')[::2])
 
 
-def _excel_rows(content: bytes) -> list[tuple[int, list[str]]]:
-    """The rows of the first sheet that holds any."""
+def _excel_sheets(content: bytes) -> list[list[tuple[int, list[str]]]]:
+    """The rows of every sheet that holds any."""
     import zipfile
 
     import openpyxl
@@ -164,14 +214,15 @@ def _excel_rows(content: bytes) -> list[tuple[int, list[str]]]:
             if sum(member.file_size for member in members.infolist()) > MAX_BYTES:
                 raise ValueError("too large")
         book = openpyxl.load_workbook(io.BytesIO(content), read_only=True, data_only=True)
+        sheets = []
         for sheet in book.worksheets:
             sheet.reset_dimensions()  # a file may claim a million empty rows
             rows = ((n, [_excel_cell(c) for c in row]) for n, row in enumerate(sheet.iter_rows(values_only=True), 1))
             if found := [(n, row) for n, row in rows if any(row)]:
-                return found
+                sheets.append(found)
     except Exception as error:  # whatever openpyxl, zipfile and the XML parser raise on damaged bytes
         raise ValueError("no workbook") from error
-    return []
+    return sheets
 
 
 def _excel_cell(value) -> str:

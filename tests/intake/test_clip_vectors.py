@@ -68,6 +68,7 @@ def test_vectors_come_in_as_clips_without_pictures_in_the_split_of_their_table(r
     assert (again.ecgs, again.clips, again.changed, again.refused) == (0, 0, [], [])
 
 
+@pytest.mark.slow
 def test_vectors_belong_to_the_encoder_of_a_model_that_is_here(root, place, untrained):
     card = ModelRegistry(place).register(untrained)
     report = ingest(root, place, options=Options("c", keep_ids=True, vectors_of=card.model_id))
@@ -80,6 +81,7 @@ def test_vectors_belong_to_the_encoder_of_a_model_that_is_here(root, place, untr
         ingest(root, place, options=Options("d", keep_ids=True, vectors_of=card.model_id))
 
 
+@pytest.mark.slow
 def test_vectors_that_came_in_under_a_name_are_taken_over_by_the_encoder_that_is_told_later(root, place, untrained):
     ingest(root, place, cohort="c", keep_ids=True)
     card = ModelRegistry(place).register(untrained)
@@ -144,6 +146,7 @@ def test_vectors_that_tell_nothing_are_refused_alone_and_rows_without_ids_join_n
     assert {"what": "2 rows of pairs_train.csv", "reason": "no pair: an id is missing"} in report.ignored
 
 
+@pytest.mark.slow
 def test_a_model_makes_studies_of_its_own_encoders_vectors_and_says_so_of_the_others(root, place, tmp_path, untrained):
     registry = ModelRegistry(place)
     registry.promote(registry.register(untrained).model_id)
@@ -162,6 +165,7 @@ def test_a_model_makes_studies_of_its_own_encoders_vectors_and_says_so_of_the_ot
     assert len(view_study("S0", place, model).vectors_of) == 2 and view_study("S0", place, model).clips == ()
 
 
+@pytest.mark.slow
 def test_vectors_survive_a_lost_folder_a_backup_and_go_when_they_are_removed(root, place, tmp_path, untrained):
     registry = ModelRegistry(place)
     registry.promote(registry.register(untrained).model_id)

@@ -81,6 +81,15 @@ def test_mimic_echo_follows_its_rule_of_lvef_and_tells_cm_from_mm(come_in):
     assert len(plan.passed_over) == 1  # its DICOM file is not there
 
 
+def test_a_result_of_mimic_echo_that_is_no_number_is_counted_and_not_read(tmp_path):
+    root = small_trees.mimic_echo(tmp_path)
+    path = next(root.glob("structured-measurement.csv*"))
+    rows = path.read_text().rstrip().splitlines()
+    path.write_text("\n".join([*rows, "10000078,505,2160-03-02 11:00:00,tte,lvef_3d,3D,>55,%"]) + "\n")
+    plan = plan_of(root)
+    assert ("1 results of lvef_3d", "no number") in plan.ignored and plan.studies["M505"].phenotypes == {}
+
+
 @pytest.mark.parametrize(
     ("found", "lvef"),
     [

@@ -7,8 +7,11 @@ phenotype, or with measurements and values, is one of labels; one that names fil
 named with the reason why it is not used.
 """
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterable, Mapping
 from pathlib import Path
+
+import pandas as pd
 
 from echo2ecg_core.errors import StoreError
 from echo2ecg_core.intake.ecg_tables import plan_ecgs
@@ -18,7 +21,7 @@ from echo2ecg_core.intake.labels import Labels, plan_studies, read_labels
 from echo2ecg_core.intake.layouts.ours import ECG_FIELDS, LABEL_FIELDS, is_phantom, map_of
 from echo2ecg_core.intake.mapping import Column, guess, told_for
 from echo2ecg_core.intake.plan import Plan, PlannedClip, PlannedEcg, PlannedStudy
-from echo2ecg_core.intake.tables import TABLE_SUFFIXES, Table, read_table
+from echo2ecg_core.intake.tables import Table, is_table, read_tables
 from echo2ecg_core.phenotypes import PHENOTYPES
 
 NAME = "Hospital export"
@@ -27,11 +30,17 @@ TWICE = "Another file holds an ECG of this patient and time, or of this name."
 VIDEO = "A video does not say whose it is. Put it below echo/PATIENT/STUDY/, or give the DICOM file."
 VIDEOS = {".mp4", ".avi", ".mov", ".mkv", ".wmv", ".gif"}
 COMPANIONS = {".dat", ".atr", ".xyz"}
+NO_LABELS = "a table without ids and labels that are known"
+NOT_READ = {
+    **dict.fromkeys(VIDEOS, VIDEO),
+    **dict.fromkeys((".zip", ".7z", ".rar", ".tar", ".tgz", ".gz"), "packed: unpack it beside the other files"),
+    **dict.fromkeys((".xls", ".xlsb", ".ods", ".numbers"), "a workbook of another kind: save it as .xlsx or CSV"),
+}
 
 
 def recognises(folder: Path) -> bool:
     """Whether anything in it can be read."""
-    return any(_has_header(path) or path.suffix.lower() in TABLE_SUFFIXES for path in files_below(folder))
+    return any(_has_header(path) or is_table(path) for path in files_below(folder))
 
 
 def _has_header(path: Path) -> bool:
@@ -46,10 +55,10 @@ def plan(folder: Path, told: Mapping[str, Column]) -> Plan:
     for path, header in read_headers(list(files_below(folder))):
         shown = path.relative_to(folder).as_posix()
         if header is None:
-            if path.suffix.lower() in TABLE_SUFFIXES:
+            if is_table(path):
                 tables.append(path)
             elif path.suffix.lower() not in COMPANIONS and path.name != "manifest.json":
-                reason = VIDEO if path.suffix.lower() in VIDEOS else "neither an ECG, an echo clip nor a table"
+                reason = NOT_READ.get(path.suffix.lower(), "neither an ECG, an echo clip nor a table")
                 planned.ignored.append((shown, reason))
         elif header.kind == "":
             planned.ignored.append((shown, header.reason))
@@ -58,7 +67,8 @@ def plan(folder: Path, told: Mapping[str, Column]) -> Plan:
         else:
             _add(planned, path, header, alias)
     for path in tables:
-        _add_table(planned, path, told, alias)
+        _add_tables(planned, path, told, alias)
+    planned.note(*_joins(planned))
     return planned
 
 
@@ -77,26 +87,84 @@ def _add(plan: Plan, path: Path, header: Header, alias: dict[str, str]) -> None:
     plan.ecg(PlannedEcg(ecg_id, header.patient_id, path, header.moment, age_years=header.age_years))
 
 
-def _add_table(plan: Plan, path: Path, told: Mapping[str, Column], alias: Mapping[str, str]) -> None:
+def _add_tables(plan: Plan, path: Path, told: Mapping[str, Column], alias: Mapping[str, str]) -> None:
     shown = path.relative_to(plan.root).as_posix()
     try:
-        table = read_table(path)
+        tables = read_tables(path)
     except StoreError as error:
         plan.ignored.append((shown, error.message))
         return
+    for table in tables:
+        _add_table(plan, table, shown + table.file.removeprefix(path.name), path.parent, told, alias)
+
+
+def _add_table(
+    plan: Plan, table: Table, shown: str, folder: Path, told: Mapping[str, Column], alias: Mapping[str, str]
+) -> None:
     fields = guess(table).fields() | {means.field for means in told_for(table, told).values()}
     if {"path", "patient_id"} <= fields:
-        plan_ecgs(read_labels(table, map_of(table, told, ECG_FIELDS), plan), plan, path.parent)
+        plan_ecgs(read_labels(table, map_of(table, told, ECG_FIELDS), plan), plan, folder)
     elif fields & {"patient_id", "study_id"} and (fields & set(PHENOTYPES) or {"measurement", "value"} <= fields):
         add_labels(plan, table, told, alias)
     else:
-        plan.ignored.append((shown, "a table without ids and labels that are known"))
+        plan.ignored.append((shown, NO_LABELS))
 
 
 def add_labels(plan: Plan, table: Table, told: Mapping[str, Column], alias: Mapping[str, str]) -> None:
     """Studies and labels of a table; `alias` gives the plan's id of a study for each of its names."""
     labels = read_labels(table, map_of(table, told, LABEL_FIELDS), plan)
-    if "study_id" in labels.rows:
-        rows = labels.rows.assign(study_id=labels.rows.study_id.map(lambda i: alias.get(i, i)))
-        labels = Labels(labels.file, rows, labels.map)
+    for field, known in (("patient_id", plan.patients), ("study_id", {**plan.studies, **alias})):
+        if field in labels.rows:
+            as_files = _as_files_write(labels.rows[field], known)
+            if as_files:
+                plan.note(
+                    f"{len(as_files)} ids of {table.file} ({field}) differ from those of the files in case, leading "
+                    "zeros or a spreadsheet's .0 alone; they were taken for the same."
+                )
+            ids = labels.rows[field].map(lambda i, same=as_files: same.get(i, i))
+            ids = ids.map(lambda i: alias.get(i, i)) if field == "study_id" else ids
+            labels = Labels(labels.file, labels.rows.assign(**{field: ids}), labels.map)
     plan_studies(labels, plan)
+
+
+def _as_files_write(ids: pd.Series, known: Mapping[str, object]) -> dict[str, str]:
+    """Ids of a table -> the one id of the files that means the same; none where two could be meant, on either side."""
+    there, given = _by_plain_id(known), _by_plain_id(set(ids.dropna()))
+    return {
+        mine[0]: there[plain][0]
+        for plain, mine in given.items()
+        if len(mine) == len(there.get(plain, ())) == 1 and mine != there[plain]
+    }
+
+
+def _by_plain_id(ids: Iterable[str]) -> dict[str, list[str]]:
+    """Ids by what is left of them without case, leading zeros and the .0 of a spreadsheet."""
+    found: dict[str, list[str]] = {}
+    for id in ids:
+        plain = re.sub(r"^0+(?=\d)", "", re.sub(r"(?<=\d)\.0$", "", id.strip().casefold()))
+        found.setdefault(plain, []).append(id)
+    return found
+
+
+def _joins(plan: Plan) -> list[str]:
+    """What of an export hangs together and what does not, in sentences: ids that were written otherwise in another
+    system show here."""
+    told = []
+    clips, labels = {c.study_id for c in plan.clips}, {i for i, s in plan.studies.items() if s.phenotypes}
+    ecgs, studies = {e.patient_id for e in plan.ecgs.values()}, {s.patient_id for s in plan.studies.values()}
+    for what, a, b, one, other in (
+        ("echo studies", clips, labels, "clips", "labels"),
+        ("patients", ecgs, studies, "ECGs", "echo studies"),
+    ):
+        if a and b and a != b:
+            told.append(
+                f"Of {len(a | b)} {what} {len(a & b)} have {one} and {other}, {len(a - b)} {one} alone, "
+                f"{len(b - a)} {other} alone."
+            )
+    alike = [ids for ids in _by_plain_id(plan.patients).values() if len(ids) > 1]
+    if alike:
+        told.append(
+            f"{sum(map(len, alike))} ids of patients differ from another one in case, leading zeros or a spreadsheet's "
+            ".0 alone; each counts as a patient of its own."
+        )
+    return told

@@ -9,6 +9,8 @@ clips.
 from collections.abc import Mapping
 from pathlib import Path
 
+import pandas as pd
+
 from echo2ecg_core.intake.dates import settle_dates
 from echo2ecg_core.intake.ecg_tables import find_file
 from echo2ecg_core.intake.layouts.shared_steps import ignore_others, mapped, measured, number
@@ -74,6 +76,8 @@ def _plan_labels(table: Table, study_of: Mapping[str, str], plan: Plan) -> None:
     used = rows[rows.measurement.isin([*FIELDS, "lvef", "lvef_upper", "lvef_3d", "biplane_lvef"])]
     unused = sorted(set(rows.measurement) - set(used.measurement))
     plan.ignored += [(f"measurement {name}", "no phenotype is known by this name") for name in unused]
+    words = used[(used.result != "") & pd.to_numeric(used.result, errors="coerce").isna()]
+    plan.ignored += [(f"{n} results of {name}", "no number") for name, n in words.measurement.value_counts().items()]
     dates = _dates_of(table, "measurement_datetime")
     for measurement_id, group in used.groupby("measurement_id", sort=False):
         found = {cells.measurement: cells.result for cells in group.itertuples() if cells.result}

@@ -29,7 +29,7 @@ from echo2ecg_core.intake.layouts import (
 from echo2ecg_core.intake.layouts.ours import ECG_FIELDS, map_of, phantom_cohort
 from echo2ecg_core.intake.mapping import Column, guess, told_for
 from echo2ecg_core.intake.plan import Plan
-from echo2ecg_core.intake.tables import read_table
+from echo2ecg_core.intake.tables import read_tables
 from echo2ecg_core.intake.views import add_views
 from echo2ecg_core.phenotypes import PHENOTYPES
 
@@ -110,16 +110,20 @@ def plan_of(folder: Path, layout: str = "auto", labels: Path | None = None, told
 
 def _add_labels(plan: Plan, path: Path, told: Mapping[str, Column]) -> None:
     """The labels of a table beside the data: by ECG where it names ECGs, otherwise by study or patient and day."""
-    table = read_table(path)
-    fields = guess(table).fields() | {means.field for means in told_for(table, told).values()}
-    if "view" in fields and fields & {"clip_path", "path"} and not fields & set(PHENOTYPES):
-        return  # views of clips, which are added last
-    if not fields & {"patient_id", "study_id", "ecg_id"}:
-        raise StoreError(
-            f"{table.file} names neither patients, studies nor ECGs; found {', '.join(table.columns)}.",
-            "Say with a mapping which column holds their ids.",
-        )
-    if "ecg_id" in fields and "study_id" not in fields:
-        label_ecgs(read_labels(table, map_of(table, told, ECG_FIELDS), plan), plan)
-    else:
-        hospital.add_labels(plan, table, told, {})
+    tables = read_tables(path)
+    for table in tables:
+        fields = guess(table).fields() | {means.field for means in told_for(table, told).values()}
+        if "view" in fields and fields & {"clip_path", "path"} and not fields & set(PHENOTYPES):
+            continue  # views of clips, which are added last
+        if not fields & {"patient_id", "study_id", "ecg_id"}:
+            if len(tables) > 1:
+                plan.ignored.append((table.file, hospital.NO_LABELS))
+                continue
+            raise StoreError(
+                f"{table.file} names neither patients, studies nor ECGs; found {', '.join(table.columns)}.",
+                "Say with a mapping which column holds their ids.",
+            )
+        if "ecg_id" in fields and "study_id" not in fields:
+            label_ecgs(read_labels(table, map_of(table, told, ECG_FIELDS), plan), plan)
+        else:
+            hospital.add_labels(plan, table, told, {})

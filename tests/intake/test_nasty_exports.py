@@ -1,0 +1,211 @@
+"""Hospitals' exports as they come: titles above headers, several sheets, other spellings of ids, numbers for dates,
+packed files, links, folders that cannot be opened. Each is read right or told, never left out without a word."""
+
+import gzip
+import os
+import shutil
+from pathlib import Path
+
+import openpyxl
+import pytest
+
+from echo2ecg_core.errors import StoreError
+from echo2ecg_core.intake.folders import files_below
+from echo2ecg_core.intake.ingest import Options, ingest
+from echo2ecg_core.intake.layouts.recognise import plan_of
+from echo2ecg_core.intake.tables import read_header_row, read_table, read_tables
+from echo2ecg_core.store.catalog import Catalog
+from echo2ecg_core.store.database import Workspace
+from tests.echo.test_long_film import film
+from tests.echo.test_readers import dicom
+
+FRAMES = film(20, 96)
+
+
+@pytest.fixture
+def folder(tmp_path) -> Path:
+    """Two echo studies of two patients, in a folder with blanks and umlauts."""
+    place = tmp_path / "Übergabe für Dr. Weiß"
+    place.mkdir()
+    for number, (patient, study, day) in enumerate((("P001", "2024/0017", "20240105"), ("P002", "S-b", "20240206"))):
+        tags = {"PatientID": patient, "AccessionNumber": study, "StudyDate": day, "StudyTime": "101500"}
+        (place / f"IM{number}").write_bytes(dicom(FRAMES, **tags, SOPInstanceUID=f"1.2.{number}"))
+    return place
+
+
+def values(folder: Path, *notes: str, labels: Path | None = None) -> dict:
+    """Study -> LVEF of the plan of a folder, whose notes tell these words."""
+    plan = plan_of(folder, labels=labels)
+    assert plan.problems.found == []
+    for note in notes:
+        assert any(note in told for told in plan.notes), (note, plan.notes)
+    return {i: s.phenotypes.get("lvef") for i, s in plan.studies.items()}
+
+
+def workbook(path: Path, *sheets: list[list]) -> None:
+    book = openpyxl.Workbook()
+    book.remove(book.active)
+    for rows in sheets:
+        sheet = book.create_sheet()
+        for row in rows:
+            sheet.append(row)
+    book.save(path)
+
+
+HEADER = ["Pat-ID", "Accession", "EF (%)", "TAPSE", "Arzt", "Raum"]
+
+
+def test_titles_and_names_of_groups_above_the_header_are_left_out_and_told(folder):
+    book = openpyxl.Workbook()
+    sheet = book.active
+    sheet.append(["Echo-Auswertung Station 3"])
+    sheet.append([])
+    sheet.append(["Patient", None, "Messwerte"])
+    sheet.append(HEADER)
+    sheet.append(["P001", "2024/0017", 55.5, 22, "x", "1"])
+    sheet.append(["P002", "S-b", 40, 18, "x", "1"])
+    sheet.merge_cells("A1:F1")
+    sheet.merge_cells("A3:B3")
+    for _ in range(3):
+        sheet.append([None] * 6)
+    book.save(folder / "werte.xlsx")
+    assert read_table(folder / "werte.xlsx").rows.index.tolist() == [5, 6]
+    told = "werte.xlsx has 2 rows above its header; they were left out."
+    assert values(folder, told) == {"2024/0017": 55.5, "S-b": 40}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Export vom 01.02.2024, 10:30 Uhr\n\nPat-ID;Accession;EF (%);Wanddicke\nP001;2024/0017;55,5;0,9\n"
+        "P002;S-b;40,0;1,0\n;;;\n;;;\n",
+        "Pat-ID;EF (%);Accession\nP001;55,5;2024/0017\nP002;40,0;S-b\n",
+        "\ufeffPat-ID\tAccession\tEF (%)\nP001\t2024/0017\t55,5\nP002\tS-b\t40\n",
+        '"Pat-ID","Accession","EF (%)"\n"P001","2024/0017","55,5"\n"P002","S-b","40,0"\n',
+        "Pat-ID|Accession|EF (%)\nP001|2024/0017|55.5\nP002|S-b|40\n",
+    ],
+)
+@pytest.mark.parametrize("encoding", ["utf-8", "cp1252", "utf-16"])
+def test_a_separator_is_told_by_all_first_lines_and_not_by_decimal_commas(folder, text, encoding):
+    (folder / "Größe.csv").write_bytes(text.lstrip("\ufeff" if encoding == "cp1252" else "").encode(encoding))
+    assert values(folder) == {"2024/0017": 55.5, "S-b": 40}
+    assert "Accession" in read_header_row(folder / "Größe.csv").columns
+
+
+def test_every_sheet_of_a_workbook_is_a_table(folder, tmp_path):
+    first = [["Accession", "LVEF"], ["2024/0017", 55]]
+    second = [["Accession", "LVEF"], ["S-b", 40]]
+    rooms = [["Room", "Phone"], ["3", "17"]]
+    workbook(folder / "werte.xlsx", first, second, rooms, [["only a remark"]])
+    assert [t.file for t in read_tables(folder / "werte.xlsx")] == [
+        "werte.xlsx",
+        *(f"werte.xlsx, sheet {n}" for n in (2, 3)),
+    ]
+    assert values(folder) == {"2024/0017": 55, "S-b": 40}
+    assert dict(plan_of(folder).ignored) == {"werte.xlsx, sheet 3": "a table without ids and labels that are known"}
+    (folder / "werte.xlsx").rename(tmp_path / "beside.xlsx")
+    assert values(folder, labels=tmp_path / "beside.xlsx") == {"2024/0017": 55, "S-b": 40}
+
+
+def test_a_second_sheet_that_contradicts_the_first_is_refused_with_its_row(folder, tmp_path):
+    workbook(folder / "Erna Schuh.xlsx", [["Accession", "LVEF"], ["S-b", 40]], [["Accession", "LVEF"], ["S-b", 41]])
+    with pytest.raises(StoreError, match=r"different values of lvef \(Erna Schuh.xlsx, sheet 2, row 2\)"):
+        ingest(folder, Workspace(tmp_path / "w"))
+
+
+@pytest.mark.parametrize(
+    ("written", "told"),
+    [
+        (("p001", "p002"), "2 ids of werte.csv (patient_id) differ"),
+        (("1.0", "2.0"), ""),
+        (("P001", "P002"), ""),
+    ],
+)
+def test_ids_that_a_spreadsheet_wrote_otherwise_find_their_patient(folder, written, told):
+    lines = [f"{p},{d},{v}" for p, d, v in zip(written, ("2024-01-05", "2024-02-06"), (55, 40), strict=True)]
+    (folder / "werte.csv").write_text("\n".join(["MRN,Exam date,LVEF", *lines]) + "\n")
+    found = values(folder, *([told] if told else []))
+    if written[0] == "1.0":  # another id: two studies of the table alone, and that is told
+        assert len(found) == 4
+        values(folder, "Of 4 echo studies 0 have clips and labels, 2 clips alone, 2 labels alone.")
+    else:
+        assert found == {"2024/0017": 55, "S-b": 40}
+
+
+def test_numbers_lose_their_leading_zeros_in_a_spreadsheet_and_still_find_their_patient(tmp_path):
+    for number, patient in enumerate(("00123", "00045", "7", "007")):
+        tags = {"PatientID": patient, "AccessionNumber": f"S{number}", "StudyDate": "20240105"}
+        (tmp_path / f"IM{number}").write_bytes(dicom(FRAMES, **tags, SOPInstanceUID=f"1.2.{number}"))
+    workbook(tmp_path / "werte.xlsx", [["MRN", "LVEF"], [123, 55], [45.0, 40], [7, 61]])
+    found = values(tmp_path, "2 ids of werte.xlsx (patient_id) differ", "2 ids of patients differ from another one")
+    assert found == {"S0": 55, "S1": 40, "S2": 61, "S3": None}
+
+
+@pytest.mark.parametrize(
+    ("cells", "days"),
+    [
+        (("45296", "45328"), ("2024-01-05", "2024-02-06")),
+        (("45296.427083", "45328.427083"), ("2024-01-05T10:15:00", "2024-02-06T10:15:00")),
+    ],
+)
+def test_dates_that_a_spreadsheet_numbers_are_read_and_told(folder, cells, days):
+    (folder / "werte.csv").write_text(f"MRN,Exam date,LVEF\nP001,{cells[0]},55\nP002,{cells[1]},40\n")
+    assert values(folder, "numbers of days as Excel counts them") == {"2024/0017": 55, "S-b": 40}
+    (folder / "IM0").unlink()
+    (folder / "IM1").unlink()
+    assert [s.study_date for s in plan_of(folder).studies.values()] == list(days)
+
+
+@pytest.mark.parametrize("cells", [("45296", "2024-02-06"), ("45296", "12"), ("145296", "145328"), ("45296", "99999")])
+def test_a_column_that_mixes_them_with_other_numbers_is_refused_with_its_row(folder, cells):
+    (folder / "werte.csv").write_text(f"MRN,Exam date,LVEF\nP001,{cells[0]},55\nP002,{cells[1]},40\n")
+    assert "expected: a date such as" in plan_of(folder).problems.found[0].sentence
+
+
+def test_what_is_packed_or_of_another_program_is_named_with_what_to_do(folder):
+    (folder / "more.zip").write_bytes(b"PK\x03\x04")
+    (folder / "old.xls").write_bytes(b"\xd0\xcf\x11\xe0")
+    (folder / "werte.csv.gz").write_bytes(gzip.compress(b"Accession,LVEF\nS-b,40\n"))
+    assert values(folder) == {"2024/0017": None, "S-b": 40}
+    reasons = dict(plan_of(folder).ignored)
+    assert "unpack it" in reasons["more.zip"] and "save it as .xlsx" in reasons["old.xls"]
+
+
+def test_linked_folders_come_in_once_and_a_link_to_nothing_is_named(folder, tmp_path):
+    (tmp_path / "other disk").mkdir()
+    (folder / "IM1").rename(tmp_path / "other disk" / "IM1")
+    (folder / "a").symlink_to(tmp_path / "other disk")
+    (folder / "b").symlink_to(tmp_path / "other disk")
+    (folder / "circle").symlink_to(folder)
+    (folder / "gone").symlink_to(tmp_path / "nowhere")
+    plan = plan_of(folder)
+    assert sorted(c.study_id for c in plan.clips) == ["2024/0017", "S-b"]
+    assert "cannot be opened" in dict(plan.ignored)["gone"]
+
+
+def test_a_folder_that_cannot_be_opened_is_no_empty_one(tmp_path):
+    """Deeper than a path may be long: the kernel refuses it, whoever asks."""
+    root, here = tmp_path / "deep", os.getcwd()
+    root.mkdir()
+    try:
+        os.chdir(root)
+        for _ in range(20):
+            os.mkdir("d" * 250)
+            os.chdir("d" * 250)
+    finally:
+        os.chdir(here)
+    with pytest.raises(StoreError, match="A folder of the archive cannot be opened: File name too long"):
+        list(files_below(root))
+    assert list(files_below(root, on_error=str)) == []
+    shutil.rmtree(root)
+
+
+def test_an_export_with_slashes_in_its_ids_comes_in_whole_and_names_nobody(folder, tmp_path):
+    workbook(
+        folder / "Erna Schuh.xlsx", [["Erna Schuh, Station 3"], HEADER, ["P001", "2024/0017", 55, 22, "Kurt Zahn", "1"]]
+    )
+    place = Workspace(tmp_path / "w")
+    report = ingest(folder, place, options=Options("ward", keep_ids=True))
+    assert report.clips == 2 and Catalog(place).study("2024/0017").phenotypes == {"lvef": 55, "tapse": 2.2}
+    told = str(ingest(folder, Workspace(tmp_path / "v"), options=Options("ward")).as_json())
+    assert not any(name in told for name in ("Erna", "Schuh", "Zahn", "P001", "0017"))
