@@ -92,7 +92,7 @@ def main() -> None:
 
     from echo2ecg_core.answers.embed import ECG_WINDOWS, embed_ecgs
     from echo2ecg_core.answers.loaded_model import LoadedModel
-    from echo2ecg_core.models.devices import this_process
+    from echo2ecg_core.models.devices import ThisProcess
     from echo2ecg_core.models.echo2ecg import Echo2ECG
     from echo2ecg_core.models.specs import PRESETS
     from echo2ecg_core.models.threads import cores
@@ -104,7 +104,7 @@ def main() -> None:
     parser.add_argument("--distinct", type=int, default=500)
     parser.add_argument("--preset", default="base")
     options = parser.parse_args()
-    spec, fabric = PRESETS[options.preset], this_process()
+    spec, fabric = PRESETS[options.preset], ThisProcess()
     network = fabric.to_device(Echo2ECG(spec).eval())
     size = ECG_WINDOWS[fabric.device.type]
     with tempfile.TemporaryDirectory() as folder:

@@ -306,12 +306,12 @@ def embed(workspace: WorkspaceOption = None) -> None:
     """Make the vectors that are missing for the active model. Also under torchrun and srun."""
     from echo2ecg_core.answers.embed import embed_workspace
     from echo2ecg_core.answers.loaded_model import active_model_card
-    from echo2ecg_core.models.devices import open_fabric
+    from echo2ecg_core.models.devices import launched_or_alone
 
     place = existing_workspace(workspace)
     card = active_model_card(place)
     with progress_bar() as progress:
-        refused = embed_workspace(place, card, progress, open_fabric())
+        refused = embed_workspace(place, card, progress, launched_or_alone())
     for row in refused:
         print(f"No vector for {row.get('ecg_id') or row['clip_id']}: {row['reason']}")
 

@@ -24,7 +24,7 @@ from echo2ecg_core.answers.loaded_model import LoadedModel, ecg_tensors, input_t
 from echo2ecg_core.answers.readiness import readiness
 from echo2ecg_core.echo.clip import SURE, VIEWS
 from echo2ecg_core.errors import ModelError, StoreError
-from echo2ecg_core.models.devices import this_process
+from echo2ecg_core.models.devices import ThisProcess
 from echo2ecg_core.models.threads import MOST, cores
 from echo2ecg_core.progress import Progress, part, silent
 from echo2ecg_core.settings import settings
@@ -47,7 +47,7 @@ NO_ENCODER = "This model reads stored vectors of {} and has no clip encoder: imp
 
 
 def embed_workspace(
-    workspace: Workspace, card: ModelCard, progress: Progress = silent, fabric: "Fabric | None" = None
+    workspace: Workspace, card: ModelCard, progress: Progress = silent, fabric: "Fabric | ThisProcess | None" = None
 ) -> list[dict]:
     """Make every vector that is missing for a model (of studies where it shares a space with them); returns what
     could not be embedded: rows of ecg_id or clip_id, and reason.
@@ -56,7 +56,7 @@ def embed_workspace(
         workspace: Whose ECGs and clips.
         card: The model.
         progress: Told share and message, on the first process.
-        fabric: Devices and processes (`models.devices.open_fabric`); None: one device for this process.
+        fabric: Devices and processes (`models.devices`); None: one device for this process.
 
     Raises:
         ModelError: its weights lack a part that nothing can add.
@@ -67,7 +67,7 @@ def embed_workspace(
             f"{card.name} {card.model_id} cannot be prepared: its weights hold {', '.join(lacks)}.",
             "Promote a model with an ECG encoder, or import one together with these weights.",
         )
-    fabric = fabric or this_process()
+    fabric = fabric or ThisProcess()
     progress = progress if fabric.is_global_zero else silent
     progress(0.0, "Loading the model")
     model = load_model(card, with_readouts=False)
@@ -108,14 +108,14 @@ def passed_over(refused: list[dict]) -> str:
 
 
 def embed_ecgs(
-    workspace: Workspace, model: LoadedModel, progress: Progress = silent, fabric: "Fabric | None" = None
+    workspace: Workspace, model: LoadedModel, progress: Progress = silent, fabric: "Fabric | ThisProcess | None" = None
 ) -> list[dict]:
     """Embed every ECG without a vector; returns the ones that could not be, with the reason.
 
     Vectors of ECGs that were prepared otherwise than the model's spec says, or cleaned by an earlier version, are made
     again.
     """
-    fabric, model_id, wanted = fabric or this_process(), model.card.model_id, input_text(model.spec)
+    fabric, model_id, wanted = fabric or ThisProcess(), model.card.model_id, input_text(model.spec)
     kinds = ("ecg", "ecg_aligned") if model.spec.shares_space else ("ecg",)
     waiting = _waiting(workspace, kinds, model_id, wanted)
     segment = _Segment(workspace, kinds, model_id, wanted)
@@ -142,7 +142,7 @@ def _waiting(workspace: Workspace, kinds: tuple[str, ...], model_id: str, wanted
 
 
 def embed_clips(
-    workspace: Workspace, model: LoadedModel, progress: Progress = silent, fabric: "Fabric | None" = None
+    workspace: Workspace, model: LoadedModel, progress: Progress = silent, fabric: "Fabric | ThisProcess | None" = None
 ) -> list[dict]:
     """Embed every clip without a vector, and name the view of those that came without one; returns the ones that could
     not be, with the reason.
@@ -150,7 +150,7 @@ def embed_clips(
     Raises:
         ModelError: there are such clips, and the model has no clip encoder.
     """
-    fabric, catalog, encoder_id = fabric or this_process(), Catalog(workspace), clip_encoder_id(model)
+    fabric, catalog, encoder_id = fabric or ThisProcess(), Catalog(workspace), clip_encoder_id(model)
     clips = catalog.clips().set_index("clip_id")
     known, came_as_vectors = clips.view, clips.encoder[clips.encoder.notna()]
     if fabric.is_global_zero:
@@ -238,7 +238,13 @@ class _Work:
     """One process's share of what waits: read beside the device, embedded in batches, told of."""
 
     def __init__(
-        self, workspace: Workspace, model: LoadedModel, fabric: "Fabric", stored: list, progress: Progress, what: str
+        self,
+        workspace: Workspace,
+        model: LoadedModel,
+        fabric: "Fabric | ThisProcess",
+        stored: list,
+        progress: Progress,
+        what: str,
     ):
         self.workspace, self.model, self.fabric, self.progress, self.what = workspace, model, fabric, progress, what
         self.stored, self.done = stored[fabric.global_rank :: fabric.world_size], 0
@@ -316,7 +322,7 @@ class _Work:
 
 
 @contextmanager
-def _senders(fabric: "Fabric") -> Iterator[tuple[int, Callable]]:
+def _senders(fabric: "Fabric | ThisProcess") -> Iterator[tuple[int, Callable]]:
     """How many batches are under way at once, and what starts one: gives what waits for its result."""
     import torch
 

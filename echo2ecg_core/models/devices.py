@@ -4,9 +4,11 @@ A launcher (torchrun, SLURM) says how many processes there are; without one it i
 """
 
 import os
+from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
+    import torch
     from lightning_fabric import Fabric
 
 Precision = Literal["32-true", "bf16-mixed"]
@@ -21,8 +23,7 @@ def open_fabric(precision: Precision | None = None, accelerator: str = "auto") -
     """
     from lightning_fabric import Fabric
 
-    local = int(os.environ.get("LOCAL_WORLD_SIZE") or os.environ.get("SLURM_NTASKS_PER_NODE") or 1)
-    world = int(os.environ.get("WORLD_SIZE") or os.environ.get("SLURM_NTASKS") or local)
+    local, world = _launched()
     fabric = Fabric(
         accelerator=accelerator if precision else _accelerator(),
         devices=local,
@@ -34,12 +35,40 @@ def open_fabric(precision: Precision | None = None, accelerator: str = "auto") -
     return fabric
 
 
-def this_process() -> "Fabric":
-    """One device for this process alone, whatever launched it: what one of many does for itself waits for nobody."""
-    from lightning_fabric import Fabric
-    from lightning_fabric.plugins.environments import LightningEnvironment
+class ThisProcess:
+    """One device for this process alone, whatever launched it: what one of many does for itself waits for nobody.
 
-    return Fabric(accelerator=_accelerator(), devices=1, precision=_precision(), plugins=[LightningEnvironment()])
+    Has what embedding asks of a Fabric, whose import takes longer than embedding some ECGs.
+    """
+
+    world_size, global_rank, is_global_zero = 1, 0, True
+
+    def __init__(self) -> None:
+        import torch
+
+        self.device = torch.device(_accelerator())
+
+    def to_device(self, network: "torch.nn.Module") -> "torch.nn.Module":
+        return network.to(self.device)
+
+    def autocast(self) -> AbstractContextManager:
+        import torch
+
+        return torch.autocast("cuda", torch.bfloat16) if _precision() == "bf16-mixed" else nullcontext()
+
+    def barrier(self) -> None:
+        """Nobody to wait for."""
+
+
+def launched_or_alone() -> "Fabric | ThisProcess":
+    """The processes of a launcher where one started this process among several, else this process."""
+    return open_fabric() if _launched()[1] > 1 else ThisProcess()
+
+
+def _launched() -> tuple[int, int]:
+    """How many processes a launcher started, on this machine and in all."""
+    local = int(os.environ.get("LOCAL_WORLD_SIZE") or os.environ.get("SLURM_NTASKS_PER_NODE") or 1)
+    return local, int(os.environ.get("WORLD_SIZE") or os.environ.get("SLURM_NTASKS") or local)
 
 
 def _accelerator() -> str:

@@ -100,6 +100,7 @@ def test_any_batch_size_gives_the_vectors_of_one_ecg_at_a_time(place, model, one
     assert refused_path(place, "small").exists()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("at_once", [1, 3])
 def test_batches_side_by_side_on_the_cores_give_the_same_vectors_and_leave_torch_its_threads(
     place, model, one_by_one, monkeypatch, at_once
@@ -143,6 +144,7 @@ class Stopped(Exception):
     pass
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("segment_s", [0.0, 1000.0])
 def test_stopped_at_any_moment_and_started_again_it_repeats_nothing_that_was_stored(
     place, model, one_by_one, monkeypatch, segment_s
@@ -174,6 +176,7 @@ def test_with_every_vector_there_nothing_is_written_or_told(place, model):
     assert told[-1] == "Embedding ECGs: 3 of 3"  # those that are too short are tried again
 
 
+@pytest.mark.slow
 def test_a_model_that_prepares_otherwise_makes_every_vector_again(place, model, one_by_one):
     embed_ecgs(place, model)
     first = replace(model, spec=replace(model.spec, ecg_input=replace(model.spec.ecg_input, windows="first")))
@@ -205,6 +208,30 @@ def test_a_reading_process_that_dies_is_told_in_words_and_what_was_stored_stays(
 
 def dies(folder, spec, ids):
     os._exit(9)
+
+
+ALONE = """
+import sys
+sys.path[:0] = [{root!r}, {root!r} + "/tests/answers"]
+from pathlib import Path
+from test_embed import small_model
+from echo2ecg_core.answers.embed import embed_ecgs
+from echo2ecg_core.models.devices import launched_or_alone
+from echo2ecg_core.store.database import Workspace
+place = Workspace({folder!r})
+place.vectors = Path({vectors!r})
+embed_ecgs(place, small_model(Path({vectors!r})), fabric=launched_or_alone())
+sys.exit("lightning_fabric" in sys.modules)
+"""
+
+
+@pytest.mark.slow
+def test_a_process_alone_embeds_without_loading_the_library_that_joins_several(place, one_by_one, tmp_path):
+    script = ALONE.format(root=str(ROOT), folder=str(place.folder), vectors=str(place.vectors))
+    unlaunched = {k: v for k, v in os.environ.items() if not k.startswith("SLURM")}
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, env=unlaunched)
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert_same(place, one_by_one)
 
 
 RANKS = """
