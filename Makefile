@@ -9,7 +9,9 @@ DEPLOY := .venv-deploy
 LOCK = $(DEPLOY)/bin/uv pip compile --quiet --generate-hashes --python-version 3.11 --python-platform x86_64-manylinux_2_34 \
 	--no-emit-index-url --no-emit-find-links --no-annotate --no-header
 PORT ?= 8501
-PYTEST := $(BIN)/python -m pytest -n 2 --dist worksteal
+PYTEST := $(BIN)/python -m pytest
+# Tests start hundreds of processes, and each would compile every module anew.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: app test test-fast endurance demo lint docs notebooks lock sbom clean
 
@@ -18,14 +20,14 @@ app: $(VENV)/ready
 
 test: $(VENV)/ready
 	@sh .ci/chromium
-	$(PYTEST) -rs -m "not browser and not endurance"
-	$(BIN)/python -m pytest -rs -m "browser and not endurance"
+	$(PYTEST) -n 2 --dist worksteal -rs -m "not browser and not endurance"
+	$(PYTEST) -n 3 --dist loadfile -rs -m "browser and not endurance"
 
 endurance: $(VENV)/ready
-	$(BIN)/python -m pytest -m endurance
+	$(PYTEST) -m endurance
 
 test-fast: $(VENV)/ready
-	$(PYTEST) -m "not slow and not browser and not endurance"
+	$(PYTEST) -n 2 --dist worksteal -m "not slow and not browser and not endurance"
 
 demo: $(VENV)/ready
 	$(BIN)/python -m echo2ecg_core demo

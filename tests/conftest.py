@@ -18,6 +18,11 @@ if "PYTEST_XDIST_WORKER" in os.environ:  # the processes share the cores: one th
     for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
         os.environ.setdefault(name, "1")
 
+# A write of the catalog waits for the disk, and tests make thousands: their folders lie in memory where it has room.
+MEMORY = Path("/dev/shm")
+if MEMORY.is_dir() and shutil.disk_usage(MEMORY).free >= 4 << 30:
+    os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(MEMORY))
+
 SHIPPED_GOLDENS = Path(__file__).resolve().parent / "goldens"
 SHARED = Path(os.environ.get("ECHO2ECG_SHARED", Path(__file__).resolve().parents[2] / "shared"))
 

@@ -13,6 +13,7 @@ from echo2ecg_core.ecg.record import EcgRecord
 from echo2ecg_core.echo.video import encode_mp4
 from echo2ecg_core.store.catalog import Catalog
 from echo2ecg_core.store.database import Workspace
+from echo2ecg_core.store.new_rows import NewEcg, NewPatient, NewStudy
 
 PATIENTS = {"train": 62, "validation": 60, "test": 24}
 SECONDS = 5.1
@@ -48,27 +49,29 @@ def labelled_workspace(folder: Path) -> Workspace:
     workspace = Workspace(folder)
     catalog = Catalog(workspace)
     splits = [split for split, count in PATIENTS.items() for _ in range(count)]
+    patients, studies, ecgs = [], [], []
     for i, split in enumerate(splits):
         rng = np.random.default_rng(700 + i)
         heart, sex = draw_heart(rng), "female" if i % 2 else "male"
-        catalog.add_patient(f"P-{i:04d}", split=split, cohort="labelled", synthetic=True, sex=sex)
-        catalog.add_study(
-            f"S-{i:04d}", f"P-{i:04d}", study_date="2026-01-05", age_years=40 + i % 40, phenotypes=heart.labels()
-        )
+        patients.append(NewPatient(f"P-{i:04d}", split, "labelled", True, sex))
+        studies.append(NewStudy(f"S-{i:04d}", f"P-{i:04d}", "2026-01-05", 40 + i % 40, heart.labels()))
         record = EcgRecord(simulate_ecg(heart, rng)[:, : int(500 * SECONDS)], 500.0, "CSV", f"E-{i:04d}", sex=sex)
-        catalog.add_ecg(f"E-{i:04d}", f"P-{i:04d}", record, ecg_time="2026-01-05")
+        ecgs.append(NewEcg(f"E-{i:04d}", f"P-{i:04d}", record, "2026-01-05"))
         if f"S-{i:04d}" == FILMED:
             clip = dataclasses.replace(render_clip(heart, "A4C", rng).to_clip(), view_confidence=0.9)
-            catalog.add_clip(
-                FILMED,
-                encode_mp4(clip),
-                fps=clip.fps,
-                n_frames=clip.n_frames,
-                format=clip.format,
-                view=clip.view,
-                view_confidence=clip.view_confidence,
-                r_wave_times_s=clip.r_wave_times_s,
-            )
+    catalog.add_patients(patients)
+    catalog.add_studies(studies)
+    catalog.add_ecgs(ecgs)
+    catalog.add_clip(
+        FILMED,
+        encode_mp4(clip),
+        fps=clip.fps,
+        n_frames=clip.n_frames,
+        format=clip.format,
+        view=clip.view,
+        view_confidence=clip.view_confidence,
+        r_wave_times_s=clip.r_wave_times_s,
+    )
     return workspace
 
 

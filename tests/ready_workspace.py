@@ -10,6 +10,7 @@ from echo2ecg_core.intake.weights import ImportedModel, import_model
 from echo2ecg_core.models.ready_heads import READY
 from echo2ecg_core.store.catalog import Catalog
 from echo2ecg_core.store.database import Workspace
+from echo2ecg_core.store.new_rows import NewEcg, NewPatient, NewStudy
 
 WRAPPED_IN = {"echonext": "model", "ecgfounder": "state_dict", "panecho": "weights"}
 
@@ -40,15 +41,13 @@ def ecg(seed: int = 0, **facts) -> EcgRecord:
 
 def labelled(place: Workspace, n: int, splits=("train", "validation", "test")) -> list[str]:
     """n patients with one ECG (the same signal) and one study each; LVEF and walls by the patient's number."""
-    catalog, record = Catalog(place), ecg()
-    ids = []
-    for i in range(n):
-        patient, split = f"P{i:04d}", splits[i % len(splits)]
-        catalog.add_patient(patient, split=split, cohort="c", synthetic=False, sex="male" if i % 2 else "female")
-        lvef = 30.0 if i % 4 == 0 else 60.0
-        catalog.add_study(
-            f"S{i:04d}", patient, study_date="2026-01-05", age_years=40 + i % 40, phenotypes={"lvef": lvef}
-        )
-        catalog.add_ecg(f"E{i:04d}", patient, record, ecg_time="2026-01-05")
-        ids.append(f"E{i:04d}")
-    return ids
+    catalog, record, rows = Catalog(place), ecg(), range(n)
+    catalog.add_patients(
+        [NewPatient(f"P{i:04d}", splits[i % len(splits)], "c", False, "male" if i % 2 else "female") for i in rows]
+    )
+    lvef = [30.0 if i % 4 == 0 else 60.0 for i in rows]
+    catalog.add_studies(
+        [NewStudy(f"S{i:04d}", f"P{i:04d}", "2026-01-05", 40 + i % 40, {"lvef": lvef[i]}) for i in rows]
+    )
+    catalog.add_ecgs([NewEcg(f"E{i:04d}", f"P{i:04d}", record, "2026-01-05") for i in rows])
+    return [f"E{i:04d}" for i in rows]

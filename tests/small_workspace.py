@@ -13,6 +13,7 @@ from echo2ecg_core.ecg.record import EcgRecord
 from echo2ecg_core.store.catalog import Catalog
 from echo2ecg_core.store.database import Workspace
 from echo2ecg_core.store.model_registry import ModelRegistry
+from echo2ecg_core.store.new_rows import NewClip, NewEcg, NewPatient, NewStudy
 from echo2ecg_core.store.vectors import VectorSet
 
 DIM = 16
@@ -43,30 +44,22 @@ def small_workspace(folder: Path, n_patients: int = 40, mp4: bytes = b"not a fil
     """One study and one ECG a patient; every third study has three views, the others one."""
     workspace = Workspace(folder)
     catalog, rng = Catalog(workspace), np.random.default_rng(5)
-    ecgs, studies = {}, {}
+    patients, measured, clips, recorded, ecgs, studies = [], [], [], [], {}, {}
     for i in range(n_patients):
         patient_id, study_id, ecg_id, lvef = f"P-{i:04d}", f"S-{i:04d}", f"E-{i:04d}", lvef_of(i, n_patients)
-        catalog.add_patient(patient_id, split="test", cohort="small", synthetic=True, sex="female" if i % 2 else "male")
-        catalog.add_study(
-            study_id,
-            patient_id,
-            study_date="2026-01-05",
-            age_years=40 + i,
-            phenotypes={"lvef": lvef, "lvedv": 200 - lvef, "ivsd": 0.9, "tr_grade": 2.0},
-        )
-        for view in VIEWS[: 3 if i % 3 == 0 else 1]:
-            catalog.add_clip(
-                study_id,
-                mp4 + view.encode(),
-                fps=50,
-                n_frames=32,
-                format="phantom",
-                view=view,
-                view_confidence=0.97,
-                r_wave_times_s=(0.1,),
-            )
-        catalog.add_ecg(ecg_id, patient_id, record_of(i), ecg_time="2026-01-05")
+        patients.append(NewPatient(patient_id, "test", "small", True, "female" if i % 2 else "male"))
+        labels = {"lvef": lvef, "lvedv": 200 - lvef, "ivsd": 0.9, "tr_grade": 2.0}
+        measured.append(NewStudy(study_id, patient_id, "2026-01-05", 40 + i, labels))
+        clips += [
+            NewClip(study_id, mp4 + view.encode(), 50, 32, "phantom", view, 0.97, r_wave_times_s=(0.1,))
+            for view in VIEWS[: 3 if i % 3 == 0 else 1]
+        ]
+        recorded.append(NewEcg(ecg_id, patient_id, record_of(i), "2026-01-05"))
         ecgs[ecg_id], studies[study_id] = direction(lvef, "ecg", rng), direction(lvef, "study", rng)
+    catalog.add_patients(patients)
+    catalog.add_studies(measured)
+    catalog.add_clips(clips)
+    catalog.add_ecgs(recorded)
     register_model(workspace)
     for kind, vectors in (("ecg_aligned", ecgs), ("study_aligned", studies)):
         VectorSet(kind, MODEL_ID, tuple(vectors), np.stack(list(vectors.values()))).save(workspace.vectors)

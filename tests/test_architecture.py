@@ -5,6 +5,7 @@ two rooms on one floor are strangers. Everybody may import the errors.
 """
 
 import ast
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -52,9 +53,14 @@ def module_of(path: Path) -> str:
     return ".".join(path.relative_to(ROOT).with_suffix("").parts)
 
 
+@cache
+def read(path: Path) -> ast.Module:
+    return ast.parse(path.read_text())
+
+
 def imported_modules(path: Path, *, only_at_the_top: bool = False) -> list[str]:
     """Every module a file names in an import, with the packages' members that are modules themselves."""
-    tree, names = ast.parse(path.read_text()), []
+    tree, names = read(path), []
     for node in tree.body if only_at_the_top else ast.walk(tree):
         if isinstance(node, ast.Import):
             names += [alias.name for alias in node.names]
@@ -68,7 +74,7 @@ def imported_modules(path: Path, *, only_at_the_top: bool = False) -> list[str]:
 def in_type_checking(path: Path) -> set[str]:
     """Modules that are imported for a type only: nothing is loaded for them."""
     found = set()
-    for node in ast.walk(ast.parse(path.read_text())):
+    for node in ast.walk(read(path)):
         if isinstance(node, ast.If) and getattr(node.test, "id", "") == "TYPE_CHECKING":
             for child in node.body:
                 if isinstance(child, ast.ImportFrom):
@@ -145,9 +151,5 @@ def test_no_file_has_a_name_that_says_nothing():
 
 
 def test_every_module_of_the_core_opens_with_a_docstring():
-    missing = [
-        str(p.relative_to(ROOT))
-        for p in NAMED
-        if p.name != "__main__.py" and not ast.get_docstring(ast.parse(p.read_text()))
-    ]
+    missing = [str(p.relative_to(ROOT)) for p in NAMED if p.name != "__main__.py" and not ast.get_docstring(read(p))]
     assert not missing

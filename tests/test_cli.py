@@ -187,6 +187,7 @@ def test_bad_input_is_one_sentence_exit_status_2_and_an_untouched_workspace(term
     assert not workspace.exists()
 
 
+@pytest.mark.slow
 def test_the_module_runs_as_a_program(tmp_path):
     done = subprocess.run(
         [sys.executable, "-m", "echo2ecg_core", "predict", str(tmp_path / "nothing.dcm")],
@@ -275,6 +276,7 @@ def test_search_gives_the_pages_hits_and_view_writes_a_clip_that_plays(terminal,
     assert status == 2 and "no clip 'C0'" in problem and not (tmp_path / "no.mp4").exists()
 
 
+@pytest.mark.slow
 def test_a_report_is_written_as_a_folder_and_asked_for_in_vain_is_one_sentence(terminal, tmp_path, monkeypatch):
     from echo2ecg_core.reports import folder as report
     from echo2ecg_core.store.database import Workspace

@@ -121,6 +121,7 @@ def test_a_step_of_embedding_clips_and_studies(monkeypatch):
         assert model.view_weights(vectors).shape == (2,)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("objective", ["contrastive", "masked"])
 @pytest.mark.parametrize("same_patient_negatives", [True, False])
 def test_a_step_of_training_forwards_and_backwards(monkeypatch, objective, same_patient_negatives):

@@ -44,6 +44,7 @@ def test_an_import_that_is_killed_again_and_again_brings_in_the_same(kills, tmp_
     assert line["kills"] >= 4 and line["different"] == 0, line
 
 
+@pytest.mark.slow
 def test_a_removal_that_is_killed_leaves_all_or_what_the_next_one_takes(kills, whole, tmp_path):
     unbroken = Workspace(shutil.copytree(whole.folder, tmp_path / "unbroken"))
     remove(unbroken, cohort="small")
@@ -102,6 +103,7 @@ def test_the_comparison_finds_a_lost_vector_a_lost_file_and_a_changed_row(kills,
     assert {"rows of phenotypes", "files"} <= set(found) and any(one.startswith("which vectors") for one in found)
 
 
+@pytest.mark.slow
 def test_a_killed_process_is_killed_and_its_job_goes_back_to_the_queue(kills, tmp_path):
     place = Workspace(tmp_path / "w")
     number = jobs.queue(place, "map")

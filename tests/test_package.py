@@ -66,6 +66,7 @@ def test_the_wheel_asks_for_the_pins_of_requirements_and_offers_the_command(inst
     assert "echo2ecg = echo2ecg_core.cli:main" in (info / "entry_points.txt").read_text()
 
 
+@pytest.mark.slow
 def test_installed_it_finds_the_app_and_keeps_what_people_own_in_their_home(installed, tmp_path):
     code = (
         "from echo2ecg_core.settings import PROJECT, settings\nimport json\n"
@@ -117,6 +118,7 @@ def test_every_call_of_the_api_is_documented_and_listed():
     assert public == set(e2e.__all__) - {"Echo2ECGError"}
 
 
+@pytest.mark.slow
 def test_the_api_says_of_an_ecg_what_the_terminal_says(tmp_path, monkeypatch, capsys):
     from echo2ecg_core.cli import main
 
@@ -135,6 +137,7 @@ def test_the_api_says_of_an_ecg_what_the_terminal_says(tmp_path, monkeypatch, ca
     assert [p.report["phenotypes"] for p in both] == [prediction.report["phenotypes"]] * 2
 
 
+@pytest.mark.slow
 def test_a_promotion_changes_who_answers_in_a_running_notebook(tmp_path):
     """The networks are kept by the id of the model, never as "the active one"."""
     place = e2e.open_workspace(tmp_path)

@@ -179,6 +179,7 @@ def test_a_running_job_stops_when_it_is_cancelled_and_resumes(place, start):
     )
 
 
+@pytest.mark.slow
 def test_a_worker_started_by_a_page_is_a_process_of_its_own_and_empties_the_queue(place):
     jobs.queue(place, "dance")
     pid = jobs.start_worker(place)

@@ -32,6 +32,7 @@ def notes(signal):
     return " ".join(judge_signal(signal, RATE_HZ).notes)
 
 
+@pytest.mark.slow
 def test_pacing_is_noted_in_paced_recordings_only_and_no_swap_is_read_into_it(ludb_signals):
     paced, others = ludb_signals
     for signal, _ in paced:

@@ -129,6 +129,7 @@ def test_flat_limb_leads_are_no_contradiction():
     )
 
 
+@pytest.mark.slow
 def test_every_ludb_record_reads_in_true_microvolts(samples):
     """All headers scale each lead to 1.0 mV peak to peak; the stored 16-bit counts are microvolts."""
     headers = sorted((samples / "ecg" / "ludb_labelled").glob("*.hea"))
@@ -141,6 +142,7 @@ def test_every_ludb_record_reads_in_true_microvolts(samples):
         assert record.doubts == () and max(limb_leads.misfits(record.signal_mv, 500).values()) < 0.05
 
 
+@pytest.mark.slow
 def test_the_real_tables_of_cinc_2011_have_avf_before_avl(samples):
     """Column 5 is aVF and column 6 aVL in set-a, whatever is written about it: the equations say so."""
     read = found = 0

@@ -171,6 +171,7 @@ def blocked_hearts(conduction, count=24):
     return hearts
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("conduction", ["lbbb", "rbbb"])
 def test_the_wide_complexes_of_simulated_bundle_branch_blocks_are_measured(conduction):
     from echo2ecg_core.phantom.ecg import simulate_ecg
@@ -183,6 +184,7 @@ def test_the_wide_complexes_of_simulated_bundle_branch_blocks_are_measured(condu
     assert np.mean([abs(measured - drawn) <= 15 for drawn, measured in pairs]) >= 0.8, pairs
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("rhythm_name", ["sinus", "af"])
 def test_the_rate_of_the_simulated_beats_is_recovered_in_sinus_rhythm_and_in_fibrillation(monkeypatch, rhythm_name):
     """The truth is the mean rate of this recording's own beats, not the heart's: in fibrillation ten seconds

@@ -100,6 +100,7 @@ def test_a_long_recording_is_judged_minute_by_minute_and_its_bad_minutes_are_lef
     np.testing.assert_array_equal(part.signal_mv, record.signal_mv[:, :30_000])
 
 
+@pytest.mark.slow
 def test_a_long_recording_is_measured_in_its_first_usable_minute():
     record = EcgRecord(long_ecg([1], 3), 500.0, "NPY", "long.npy")
     found, clean = measure_ecg(record), measure_signal(record.signal_mv[:, 30_000:60_000], 500.0)
@@ -117,6 +118,7 @@ def test_a_flat_first_minute_does_not_refuse_the_rest():
     assert [part.n_samples for part in parts] == [120_000]
 
 
+@pytest.mark.slow
 def test_a_long_good_recording_is_good_and_used_as_a_whole():
     quality = judge_signal(long_ecg([]), RATE_HZ)
     assert (quality.verdict, quality.reason) == ("good", "") and len(quality.minutes) == 5
@@ -311,6 +313,7 @@ def test_scores_tell_recordings_from_damaged_copies(ludb_signals, clean_scores):
     assert area_under_curve(clean_scores, scores) >= 0.95
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 def test_scores_tell_each_kind_of_damage(kind, ludb_signals, clean_scores):
     rng = np.random.default_rng(7)

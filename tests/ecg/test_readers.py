@@ -91,6 +91,7 @@ def test_frank_leads_are_left_out_and_comments_give_age_and_sex(ecg_samples):
     assert flat.notes == ("Leads V2, V4 and V6 are flat.",)
 
 
+@pytest.mark.slow
 def test_pydicoms_own_sample_equals_its_waveform_array():
     record = read_ecg(PYDICOM_SAMPLE)
     theirs = pydicom.dcmread(PYDICOM_SAMPLE).waveform_array(0)  # (10000, 12) in µV, in standard order

@@ -158,6 +158,7 @@ def test_a_normalised_array_stays_as_it_is_and_is_called_so():
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("content", [
     torch.tensor(wave()), torch.tensor(wave()).T, {"ecg": torch.tensor(wave()), "fs": RATE}, [torch.tensor(wave()), 0],
     {"signal": torch.tensor(wave() * 1000), "units": "uV", "leads": list(LEADS)}, torch.tensor(wave()).double(),

@@ -75,6 +75,7 @@ OUTSIDE = (
 )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("content", "error", "message"),
     [

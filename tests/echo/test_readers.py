@@ -407,6 +407,7 @@ def test_the_jpeg_and_the_uncompressed_copy_of_one_recording_look_the_same(sampl
     assert plain.fps == pytest.approx(7 / 0.31, rel=0.001)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("path", "form", "shape", "fps"),
     [

@@ -37,6 +37,7 @@ def test_a_model_beside_itself_differs_by_exactly_nothing(people):
     assert found["differences"]["b"]["auroc"] == [0.0, 0.0, 0.0]
 
 
+@pytest.mark.slow
 def test_a_mix_of_two_halves_of_the_truth_helps_and_a_mix_with_noise_does_not():
     rng = np.random.default_rng(2)
     one, two, noise = rng.normal(size=(3, 4000))

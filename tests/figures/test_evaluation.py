@@ -99,6 +99,7 @@ def test_inline_svg_is_one_element_that_names_no_address_and_says_what_it_shows(
     assert len(ids) == len(set(ids)) and all(f"#{i}" in svg for i in ids)
 
 
+@pytest.mark.slow
 def test_both_themes_draw_the_same_words():
     light, dark = (
         re.findall(

@@ -4,6 +4,7 @@ where a LaTeX is installed, the compiler's own verdict."""
 import re
 import shutil
 import subprocess
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -72,12 +73,19 @@ def printed(words: str) -> str:
     return re.sub(r"\\([&%$#_{}])", r"\1", words)
 
 
-def measured_pt(words: str) -> float:
+@cache
+def cmr10():
     from matplotlib import get_data_path
     from matplotlib.ft2font import FT2Font
 
     font = FT2Font(str(Path(get_data_path()) / "fonts" / "ttf" / "cmr10.ttf"))
     font.set_size(100, 72)
+    return font
+
+
+@cache
+def measured_pt(words: str) -> float:
+    font = cmr10()
     font.set_text(words, 0)
     return font.get_width_height()[0] / 64 * 8 / 100 * CMR8_WIDER
 

@@ -45,6 +45,7 @@ def test_an_export_comes_in_with_the_patients_times_and_labels_of_its_cohort(exp
     assert catalog.ecgs().synthetic.all() and set(catalog.ecgs().sex) <= {"male", "female"}
 
 
+@pytest.mark.slow
 def test_a_second_import_adds_nothing_and_reads_no_clip_again(export, tmp_path, monkeypatch):
     place = Workspace(tmp_path / "w")
     ingest(export, place, cohort="phantoms")

@@ -121,6 +121,7 @@ def test_how_many_processes_read_is_a_setting_of_the_machine(monkeypatch):
     assert Settings().import_processes == 5
 
 
+@pytest.mark.slow
 def test_a_stopped_import_goes_on_and_reports_what_all_attempts_added(archive, unbroken, tmp_path, monkeypatch):
     monkeypatch.setattr(intake, "ECGS_A_BATCH", 4)
     monkeypatch.setattr(intake, "ECGS_A_PIECE", 4)
@@ -163,6 +164,7 @@ def test_what_a_stopped_import_changed_is_told_by_the_attempt_that_ends(archive,
     assert (report.ecgs, report.clips, report.studies) == (1, 0, 0)
 
 
+@pytest.mark.slow
 def test_an_import_of_another_cohort_counts_only_its_own(archive, tmp_path):
     place = empty(tmp_path / "w")
     ingest(archive, place, cohort="ward")

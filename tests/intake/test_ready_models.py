@@ -28,6 +28,7 @@ def place(tmp_path):
     return Workspace(tmp_path / "w")
 
 
+@pytest.mark.slow
 def test_stored_ecgs_are_scored_once_with_age_and_sex_of_the_catalogue(place, tmp_path, monkeypatch):
     card = imported("echonext", place, tmp_path).card
     ids = labelled(place, 3)

@@ -32,6 +32,7 @@ def release(tmp_path, goldens):
     return path
 
 
+@pytest.mark.slow
 def test_the_same_file_twice_is_one_inactive_model(release, tmp_path):
     place = Workspace(tmp_path / "w")
     first, second = (import_model([release], place) for _ in range(2))

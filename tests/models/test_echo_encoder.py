@@ -41,6 +41,7 @@ def attention_with_loops(module, q, k, v, q_grid, k_grid):
     return torch.stack(out)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("q_stride, kv_stride", [(1, 1), (2, 1), (1, 2)])
 def test_relative_positions_as_extra_channels_equal_loops(q_stride, kv_stride):
     module = PooledAttention(12, 16, heads=2, q_stride=q_stride, kv_stride=kv_stride, size=4).eval()
@@ -127,6 +128,7 @@ def test_clips_of_another_shape_are_refused_in_words(network):
         encoder(torch.zeros(1, 3, 32, 112, 112))
 
 
+@pytest.mark.slow
 def test_frames_of_another_shape_are_refused_in_words():
     with torch.device("meta"):
         classifier = ViewClassifier()

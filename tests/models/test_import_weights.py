@@ -158,6 +158,7 @@ def test_a_video_encoder_beside_the_towers_joins_the_model(tmp_path, state):
     assert imported.spec.clip_encoder.padding == "before_normalising"
 
 
+@pytest.mark.slow
 def test_the_video_encoder_as_training_writes_it_is_recognised_too(tmp_path):
     torch.save({"model": published_echo_encoder(MViT()), "cfg": {}, "epoch": 3}, tmp_path / "echo_multimodal.ckpt")
     imported = import_weights(tmp_path / "echo_multimodal.ckpt")

@@ -83,6 +83,7 @@ def test_echonext_gives_the_published_logits_features_and_steps(others, filling)
     assert sum(p.numel() for p in network.parameters()) == 1_046_080
 
 
+@pytest.mark.slow
 def test_ecgfounder_gives_the_published_embedding_logits_and_steps(others, filling):
     golden = others.arrays("ecgfounder", filling)
     network = ecgfounder_from(others.state("ecgfounder", filling))
@@ -134,6 +135,7 @@ def test_panecho_tasks_say_what_the_published_table_says(others):
             assert task.of_first == told["one_minus_sigmoid"]
 
 
+@pytest.mark.slow
 def test_panecho_takes_the_table_of_positions_of_the_file_and_does_not_read_it(others):
     state = others.state("panecho", "hash")
     odd = state | {"encoder.time_encoder.pe": torch.full((1, 16, 768), 7.0)}
@@ -142,6 +144,7 @@ def test_panecho_takes_the_table_of_positions_of_the_file_and_does_not_read_it(o
     assert all(torch.equal(found[key], expected[key]) for key in expected)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", FROM)
 @pytest.mark.parametrize("fault", ["missing", "unknown", "shape", "not finite", "no tensor"])
 def test_a_weight_that_does_not_fit_is_refused_in_words(others, name, fault):
@@ -226,6 +229,7 @@ def test_ecgfounder_pads_an_odd_length_with_a_zero_before_taking_pairs():
     assert skip[0, 0].tolist() == [-1.0, -1.0, 0.0]
 
 
+@pytest.mark.slow
 def test_ecgfounder_accepts_all_batchnorm_tensors_or_none_but_not_some():
     state = randomised(EcgFounder())
     norms = {key: torch.ones(shape) for key, shape in unused_shapes().items()}

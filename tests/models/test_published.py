@@ -223,6 +223,7 @@ def test_view_scores_are_the_published_ones(published_numbers, filling):
 # --- the way back, and refusals ---
 
 
+@pytest.mark.slow
 def test_a_model_written_back_in_the_published_layout_is_the_same_model(published_numbers, filling, model_state):
     network = echo2ecg_from(model_state)
     back = published_echo2ecg(network)

@@ -99,6 +99,7 @@ def test_value_interval_and_chances_agree_with_one_distribution(fitted):
             assert chance == pytest.approx(estimate.chance_at_most(limit), abs=1e-3)
 
 
+@pytest.mark.slow
 def test_an_interval_leaves_out_less_on_the_side_of_the_disease_and_covers_the_diseased():
     rng = np.random.default_rng(4)
 
@@ -141,6 +142,7 @@ def test_the_strength_of_the_ridge_is_chosen_by_patient_not_by_row():
         np.testing.assert_allclose(residuals[out, 0], left_out, atol=1e-8)
 
 
+@pytest.mark.slow
 def test_of_two_ecgs_with_one_prediction_the_less_sure_one_has_the_wider_interval_and_both_are_covered():
     rng = np.random.default_rng(9)
 

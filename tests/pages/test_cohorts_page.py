@@ -77,6 +77,7 @@ def test_cohorts_and_patients_are_counted_and_the_first_patient_is_open(place):
     assert list(page.dataframe[1].value.Patient) == ["P-0012", "P-0013", "P-0014"]
 
 
+@pytest.mark.slow
 def test_a_patient_is_found_by_the_id_of_a_study_and_what_is_missing_lists_whom_it_concerns(place):
     page = opened(cohort="small")
     page.text_input(key="cohort_sought").set_value("S-0013").run()
@@ -122,6 +123,7 @@ def test_a_visitor_reads_corrections_and_sees_no_way_to_make_one(place, monkeypa
     )  # fmt: skip
 
 
+@pytest.mark.slow
 def test_an_admin_corrects_a_value_and_it_is_marked_with_who_and_what_it_was(place, admin):
     page = opened(cohort="small", patient="P-0002")
     page.text_input(key="correct_ecg_E-0002_ecg_time").set_value("2026-01-07").run()

@@ -21,6 +21,8 @@ from pages.ui.report.charts import show
 from tests.ecg_only_workspace import FILMED, PATIENTS
 from tests.report_fixture import made_up_report, write_report
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).resolve().parents[2]
 N = sum(PATIENTS.values())
 PAGES = ("ecg", "studies", "map", "report", "archive", "training", "models")

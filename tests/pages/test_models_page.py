@@ -114,6 +114,7 @@ def test_a_damaged_model_is_a_row_with_its_reason_and_hides_no_other(page, place
     assert "no readable manifest.json" in page.dataframe[0].value.set_index("Name").loc["broken", "What it can do"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("parts", "expected"),
     [

@@ -133,6 +133,7 @@ def test_the_page_imports_neither_torch_nor_lightning(workspace):
     assert done.stdout.strip() == "[]"
 
 
+@pytest.mark.slow
 def test_finding_and_readout_change_what_is_shown(page, workspace, drawn):
     write_report(workspace, made_up_report(MODEL_ID))
     page.run()
@@ -317,6 +318,7 @@ def test_an_older_report_is_shown_with_a_way_to_renew_it(page, workspace, drawn,
     )
 
 
+@pytest.mark.slow
 def test_when_only_another_model_has_a_report_the_active_one_can_be_evaluated(page, workspace, drawn):
     write_report(workspace, made_up_report("bbbb0000", "Other model"))
     page.run()

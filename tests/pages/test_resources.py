@@ -52,6 +52,7 @@ def test_what_is_said_of_the_workspace_follows_the_catalog(place):
     assert resources.workspace_name() == "w" and not resources.holds_phantoms_only()
 
 
+@pytest.mark.slow
 def test_what_a_started_server_holds_is_not_looked_through_after_every_rerun(place, monkeypatch):
     monkeypatch.setattr(resources, "LATER", ())
     held = [[number] for number in range(20_000)]

@@ -79,6 +79,7 @@ def written(app) -> str:
     return "".join(h.proto.body for h in app.sidebar.get("html"))
 
 
+@pytest.mark.slow
 def test_a_failed_demo_can_be_tried_again_on_every_page_and_goes_on_under_its_number(workspace, monkeypatch):
     started = []
     monkeypatch.setattr(jobs, "start_worker", started.append)
@@ -91,6 +92,7 @@ def test_a_failed_demo_can_be_tried_again_on_every_page_and_goes_on_under_its_nu
     assert "failed" not in written(app) and "waiting" in app.sidebar.get("progress")[0].proto.text
 
 
+@pytest.mark.slow
 def test_a_demo_is_not_tried_again_where_somebody_has_brought_data_of_his_own(workspace):
     failed(workspace, "demo", {}, "The disk is full.")
     Catalog(workspace).add_patient("P1", split="test", cohort="Ward 7", synthetic=False)
@@ -109,6 +111,7 @@ def test_an_admin_puts_a_failure_away_for_everybody_and_a_visitor_for_himself(wo
     assert jobs.last_failure(workspace) is None and jobs.job(workspace, number).state == "failed"
 
 
+@pytest.mark.slow
 def test_a_visitor_reads_no_folder_of_the_server_and_an_admin_reads_all(workspace, monkeypatch):
     failed(
         workspace,

@@ -310,6 +310,7 @@ def test_studies_can_be_filtered_by_every_measured_phenotype(page, workspace):
     assert page.session_state["study_filters"].phenotypes == {"lvedv": (100.0, float(lvedv.axis[1]))}
 
 
+@pytest.mark.slow
 def test_a_reader_marks_the_open_hit_under_their_name_and_the_marks_are_exported(page, workspace, monkeypatch):
     from echo2ecg_core.store.reader_marks import Hit, marks_of
     from pages.ui import admin_gate

@@ -170,6 +170,7 @@ def test_a_masked_run_shows_nothing_about_a_search(page, place, curves):
     assert "Throughput" in machine and "Temperature" not in machine
 
 
+@pytest.mark.slow
 def test_stop_cancels_the_run_and_keeps_it_for_resume(page, place, curves):
     made_run(place, done=4)
     page.run()

@@ -123,6 +123,7 @@ def test_the_picture_agrees_with_the_contours(view):
         assert brightness[0] > 1.5 * brightness[1] + 8
 
 
+@pytest.mark.slow
 def test_every_second_frame_is_the_same_picture_as_without_skipping():
     heart = heart_with()
     for view in PHANTOM_VIEWS:
@@ -199,6 +200,7 @@ def test_speckle_moves_with_the_wall():
     assert with_tissue > in_place + 0.15
 
 
+@pytest.mark.slow
 def test_some_apical_views_are_foreshortened_and_say_so():
     heart = heart_with()
     clips = [render_clip(heart, "A4C", np.random.default_rng(seed), n_frames=2, size=48) for seed in range(60)]

@@ -70,6 +70,7 @@ def test_the_pdf_has_three_pages_with_embedded_fonts_and_says_where_it_comes_fro
     assert cases.case_report(record, prediction_of(record), workspace, now=NOW) == pdf  # the same case, the same bytes
 
 
+@pytest.mark.slow
 def test_every_page_carries_model_weights_workspace_version_date_and_marks(record, workspace):
     for page in pages_of(record, prediction_of(record), workspace):
         words = words_of(page)
@@ -152,6 +153,7 @@ def test_the_third_page_shows_the_nearest_studies_of_others_with_measured_values
     assert len(pictures) == 8 and "ED at the R wave" in words
 
 
+@pytest.mark.slow
 def test_a_dollar_in_the_name_of_a_model_breaks_no_page(record, workspace):
     prediction = prediction_of(record)
     prediction.report["model"]["name"] = r"$\frac{"

@@ -17,6 +17,8 @@ from echo2ecg_core.reports.compare import compare, summary_lines
 from echo2ecg_core.store.database import Workspace
 from tests.ready_workspace import labelled, published_file
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory):
@@ -58,7 +60,6 @@ def test_findings_without_enough_labels_say_so(place, tmp_path):
     assert found["left_out"]["aortic_stenosis"].startswith("patients with it: 0, without: 0")
 
 
-@pytest.mark.slow
 def test_a_recalibrated_model_answers_in_chances(place, tmp_path):
     workspace, cards = place
     curve = {"curve": {"method": "platt", "x": [1.0, -1.0], "y": []}}
@@ -85,7 +86,6 @@ def test_the_command_takes_models_one_after_the_other(place, tmp_path):
     assert json.loads(done.stdout)["findings"]["lvef_le_45"]["patients"] == 30
 
 
-@pytest.mark.slow
 def test_a_model_of_ours_answers_in_chances_beside_a_ready_one_and_gets_its_report(tmp_path, monkeypatch):
     from echo2ecg_core.reports import compare as compare_module
     from echo2ecg_core.store.catalog import Catalog

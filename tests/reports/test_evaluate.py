@@ -378,6 +378,7 @@ def test_what_cannot_be_evaluated_is_said_in_words(catalog_only, arguments, word
     assert error.value.message == words
 
 
+@pytest.mark.slow
 def test_an_external_cohort_is_judged_with_readouts_fitted_on_the_whole_workspace(tmp_path):
     place = small_workspace(tmp_path / "workspace")
     with place.connect() as db:
@@ -407,6 +408,7 @@ def test_an_external_cohort_is_judged_with_readouts_fitted_on_the_whole_workspac
     assert any("1 of 40 labelled ECGs could not be embedded" in note for note in notes)
 
 
+@pytest.mark.slow
 def test_ecgs_far_from_any_echo_or_without_a_date_are_counted_in_a_note(tmp_path):
     place = small_workspace(tmp_path / "workspace")
     with place.connect() as db:

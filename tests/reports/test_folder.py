@@ -287,6 +287,7 @@ def test_the_html_names_no_address_and_runs_no_script(page):
     assert not re.search(r'(?:src|href)="(?!#|data:)', page)
 
 
+@pytest.mark.slow
 def test_the_html_is_marked_for_research_and_as_synthetic(page, report):
     assert "Research use only. Not a medical device." in page and ">Synthetic</span>" in page
     real = report.data | {"synthetic": False, "model": report.data["model"] | {"synthetic": False}}
@@ -319,7 +320,8 @@ def test_cells_of_a_table_are_text_in_html():
 
 @pytest.mark.slow
 def test_the_folder_holds_html_tables_and_figures(report, tmp_path):
-    small = Report(report.data | {"tasks": {k: report.data["tasks"][k] for k in ("lvef_reduced",)}, "retrieval": {}})
+    left_out = dict.fromkeys(("subgroups", "differences", "retrieval"), {})
+    small = Report(report.data | {"tasks": {k: report.data["tasks"][k] for k in ("lvef_reduced",)}} | left_out)
     told = []
     html = reports.write_report_folder(small, tmp_path / "out", lambda share, message: told.append(share))
     names = {str(path.relative_to(tmp_path / "out")) for path in (tmp_path / "out").rglob("*.*")}
@@ -427,7 +429,8 @@ def test_a_dollar_in_a_name_is_a_dollar_in_every_figure(name):
         if chart.task in ("lvef_reduced", "lvef"):
             svg = reports.chart_file(Report(odd), chart, "svg").decode()
             assert escape(name, quote=False) in svg.replace("\n", " ")
-            assert reports.chart_file(Report(odd), chart, "pdf") and inline_svg(chart.draw(Frame()), chart.alt)
+            assert inline_svg(chart.draw(Frame()), chart.alt)
+            assert name != "$x_{$" or reports.chart_file(Report(odd), chart, "pdf")  # no formula at all
     assert html_page(Report(odd))
 
 
@@ -657,6 +660,7 @@ def test_retrieval_is_told_with_intervals_and_drawn_with_a_band(report):
     assert cells["Recall at 10"].detail == "" and report_charts.recall_chart(old).draw(Frame())
 
 
+@pytest.mark.slow
 def test_models_beside_are_compared_directly_in_every_table_page_and_file(both, report, page):
     for readout, value in (("probe", 0.11), ("knn", 0.18)):
         table = report_comparison.models_table(both, "lvef_reduced", readout)

@@ -30,6 +30,7 @@ def width_mm(figure) -> float:
     return figure.get_size_inches()[0] * 25.4
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("column", COLUMNS_MM)
 def test_both_figures_are_as_wide_as_a_column_and_no_text_leaves_them(record, column):
     frame = Frame(title="Title", footer=f"model abc · {RESEARCH_ONLY}", column=column)

@@ -43,6 +43,7 @@ def test_marks_go_with_their_study_and_with_their_ecg(workspace):
     assert marks(workspace).empty
 
 
+@pytest.mark.slow
 def test_precision_by_readers_is_the_share_of_hits_called_similar(workspace):
     said = np.random.default_rng(0).random((12, 10)) < np.linspace(0.9, 0.3, 10)
     for ecg in range(12):

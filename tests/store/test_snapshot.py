@@ -179,6 +179,7 @@ def test_two_pages_at_once_read_once(workspace, monkeypatch):
     assert len(read) == 1 and all(one is found[0] for one in found)
 
 
+@pytest.mark.slow
 def test_of_many_workspaces_a_few_are_kept(tmp_path):
     for number in range(KEPT_WORKSPACES + 3):
         place = small_workspace(tmp_path / str(number), n_patients=2)

@@ -162,6 +162,7 @@ def test_of_one_file_the_newest_version_alone_stays_in_memory_and_of_many_files_
     assert seen[-1]() is None and all(other() is not None for other in others)
 
 
+@pytest.mark.slow
 def test_a_file_that_was_taken_away_is_forgotten(tmp_path):
     path = made().save(tmp_path)
     kept = weakref.ref(load_vectors(tmp_path, "study_aligned", "m1"))

@@ -26,6 +26,8 @@ from echo2ecg_core.store.model_registry import ModelRegistry
 from echo2ecg_core.store.vectors import load_vectors, vectors_path
 from tests.ecg_only_workspace import FILMED, PATIENTS, released_file
 
+pytestmark = pytest.mark.slow
+
 N = sum(PATIENTS.values())
 WHY = (
     r"echo2ecg \w{8} has no alignment of ECGs with studies and no echo side, so it cannot compare ECGs with echo "
@@ -70,7 +72,6 @@ def ecg_file(active, tmp_path):
     return tmp_path / "e3.csv"
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     ("aligned", "absent"), [(False, "no alignment of ECGs with studies and no echo side"), (True, "no echo side")]
 )
@@ -188,7 +189,6 @@ def test_a_new_ecg_makes_the_model_one_to_prepare_and_a_new_study_does_not(activ
     assert readiness(place, card).missing == (f"no vectors of 1 of {N + 1} ECGs",)
 
 
-@pytest.mark.slow
 def test_its_evaluation_judges_phenotypes_and_says_why_retrieval_is_left_out(active, monkeypatch, capsys):
     card = ModelRegistry(active).active()
     status, out, _ = terminal(monkeypatch, capsys, active, "evaluate", "--model", card.model_id, "--json")
@@ -212,7 +212,6 @@ def test_its_evaluation_judges_phenotypes_and_says_why_retrieval_is_left_out(act
     assert status == 0 and "Retrieval is left out" in (active.folder / "out" / "report.html").read_text()
 
 
-@pytest.mark.slow
 def test_the_alignment_that_the_sentence_advises_can_be_trained_with_the_clip_encoder_of_another_model(
     active, tmp_path, monkeypatch
 ):

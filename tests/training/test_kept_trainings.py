@@ -97,6 +97,7 @@ def test_readouts_see_as_many_windows_as_each_ecg_holds(windows):
     assert found == {place: list(range(1, 10 * count + 1)) for place, count in counts.items()}
 
 
+@pytest.mark.slow
 def test_the_plan_of_a_training_on_ecgs_alone_counts_ecgs_and_says_what_the_model_will_lack(tmp_path):
     workspace = ecgs_alone(tmp_path / "w")
     plan = plan_training(workspace, "demo", MASKED)
@@ -186,6 +187,7 @@ def test_every_phase_has_a_share_of_the_bar_that_follows_its_seconds():
     assert 0.02 < short.shares[0] < 0.04 and 0.96 < short.shares[1] < 0.98 and short.seconds == 1000
 
 
+@pytest.mark.slow
 def test_the_plan_uses_what_an_earlier_run_of_this_machine_measured(tmp_path):
     workspace = ecgs_alone(tmp_path / "w")
     before = plan_training(workspace, "demo", MASKED).phases

@@ -81,6 +81,7 @@ def test_linked_pairs_are_learnt_and_found_again_in_new_patients():
     assert after["recall@10"] > 0.5 > 0.25 > before["recall@10"]  # 10 of 96 by chance
 
 
+@pytest.mark.slow
 def test_a_stopped_run_ends_where_an_unbroken_one_does(tmp_path):
     torch.set_num_threads(1)
     parameters = RunParameters(epochs=4, batch_size=32, lr=1e-3, warmup_epochs=1, augmentation=MILD)
@@ -121,7 +122,7 @@ def test_a_run_killed_in_the_middle_of_an_epoch_ends_with_the_same_weights_bit_f
     state = tmp_path / "state.pt"
     script = RUN.format(root=str(ROOT), parameters=values, state=str(state))
     process = subprocess.Popen([sys.executable, "-c", script])
-    place = wait_for_a_checkpoint_inside_an_epoch(state, process)
+    place = wait_for_a_checkpoint_inside_an_epoch(state, lambda: process.poll() is not None)
     process.kill()  # SIGKILL: no handler, no clean-up
     process.wait()
     assert place["epoch"] < 30 and place["step_in_epoch"] > 0
@@ -130,9 +131,9 @@ def test_a_run_killed_in_the_middle_of_an_epoch_ends_with_the_same_weights_bit_f
     same_weights(pretrain(SPEC, linked_pairs(0), linked_pairs(1), parameters), resumed)
 
 
-def wait_for_a_checkpoint_inside_an_epoch(state, process):
+def wait_for_a_checkpoint_inside_an_epoch(state, has_ended):
     for _ in range(6000):
-        assert process.poll() is None, "the run ended before it could be killed"
+        assert not has_ended(), "the run ended before it could be killed"
         if state.exists():
             place = torch.load(state, weights_only=True)["place"]
             if place["epoch"] >= 1 and place["step_in_epoch"] > 0:
@@ -229,6 +230,7 @@ class CountsReads(TorchDispatchMode):
         return func(*args, **(kwargs or {}))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("objective", ["contrastive", "masked"])
 def test_the_host_waits_for_the_device_no_oftener_with_more_steps(monkeypatch, objective):
     monkeypatch.setattr(training_loop, "validate", lambda *arguments: {})
@@ -356,56 +358,68 @@ def assert_is_the_same_step(one, many):
         torch.testing.assert_close(many[i]["exp_avg"], one[i]["exp_avg"], rtol=1e-4, atol=1e-8)
 
 
-EIGHT = """
-import os, sys
+SIMULATED = """
+import sys
 sys.path[:0] = [{root!r}, {root!r} + "/tests/training"]
 from pathlib import Path
-from test_pretrain import one_step
-state, ranks, pairs = Path({state!r}), 8, {pairs}
-one_step(state.with_name("one.pt"), pairs)
-os.environ.update(WORLD_SIZE=str(ranks), LOCAL_WORLD_SIZE=str(ranks), MASTER_ADDR="127.0.0.1", MASTER_PORT="{port}",
-                  GROUP_RANK="0", TORCHELASTIC_RUN_ID="simulated")
-children = []
-for rank in range(ranks):  # forked: the libraries are loaded once
-    if not (child := os.fork()):
-        os.environ.update(RANK=str(rank), LOCAL_RANK=str(rank))
-        try:
-            one_step(state, pairs)
-        except BaseException as error:
-            print(rank, repr(error), file=sys.stderr, flush=True)
-            os._exit(1)
-        os._exit(0)
-    children.append(child)
-sys.exit(max(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) for child in children))
+import test_pretrain
+test_pretrain.{run}(Path({folder!r}))
 """
+
+
+def simulated(run, folder):
+    """A process that calls run(folder) of this module and may fork: a fork of one that has used threads may hang."""
+    script = SIMULATED.format(root=str(ROOT), run=run.__name__, folder=str(folder))
+    single = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS"), "1")
+    return subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, timeout=500, env={**os.environ, **single}
+    )
+
+
+def forked(ranks, run, *arguments):
+    """Starts `ranks` processes as a launcher does, but forked, so that the libraries are loaded once; gives their
+    numbers."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    count = {"WORLD_SIZE": str(ranks), "LOCAL_WORLD_SIZE": str(ranks), "GROUP_RANK": "0"}
+    where = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "TORCHELASTIC_RUN_ID": "simulated"}
+    children = []
+    for rank in range(ranks):
+        if not (child := os.fork()):
+            os.environ.update(count | where | {"RANK": str(rank), "LOCAL_RANK": str(rank)})
+            try:
+                run(*arguments)
+            except BaseException as error:
+                print(rank, repr(error), file=sys.stderr, flush=True)
+                os._exit(1)
+            os._exit(0)
+        children.append(child)
+    return children
+
+
+def ended_well(children):
+    endings = [os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) for child in children]
+    return not any(endings)
+
+
+PAIRS = 4096
+
+
+def one_step_of_one_and_of_eight(folder):
+    one_step(folder / "one.pt", PAIRS)
+    assert ended_well(forked(8, one_step, folder / "eight.pt", PAIRS))
 
 
 @pytest.mark.slow
 def test_eight_simulated_ranks_give_the_loss_and_the_gradients_of_one_with_4096_pairs(tmp_path):
-    script, state = tmp_path / "eight.py", tmp_path / "eight.pt"
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    script.write_text(EIGHT.format(root=str(ROOT), state=str(state), port=port, pairs=4096))
-    single = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS"), "1")
-    done = subprocess.run(
-        [sys.executable, str(script)], capture_output=True, text=True, timeout=500, env={**os.environ, **single}
-    )
+    done = simulated(one_step_of_one_and_of_eight, tmp_path)
     assert done.returncode == 0, done.stderr[-2000:]
-    assert_is_the_same_step(tmp_path / "one.pt", state)
-
-
-BOTH = """
-import sys, time
-sys.path[:0] = [{root!r}, {root!r} + "/tests/training"]
-from pathlib import Path
-from test_pretrain import whole_run
-whole_run(Path({folder!r}))
-"""
+    assert_is_the_same_step(tmp_path / "one.pt", tmp_path / "eight.pt")
 
 
 def whole_run(folder):
-    """Four epochs of two processes, as a launcher starts them: the first one alone is told of the checkpoint. While a
+    """Four epochs of one of two processes: the first one alone is told of the checkpoint. While a
     file `slow` is there every line of the log takes a moment, so that the run can be killed inside an epoch."""
     torch.set_num_threads(1)
     parameters = RunParameters(epochs=4, batch_size=16, lr=1e-3, warmup_epochs=1, augmentation=MILD)
@@ -425,23 +439,21 @@ def whole_run(folder):
     torch.save(network.state_dict(), folder / f"rank-{fabric.global_rank}.pt")
 
 
-def launched(folder):
-    """Two processes under torch's launcher, in a session of their own."""
-    (folder / "run.py").write_text(BOTH.format(root=str(ROOT), folder=str(folder)))
-    return subprocess.Popen(
-        [
-            sys.executable,
-            "-m",
-            "torch.distributed.run",
-            "--standalone",
-            "--nproc-per-node",
-            "2",
-            str(folder / "run.py"),
-        ],
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
-        stderr=(folder / "errors.txt").open("w"),
-        start_new_session=True,
+def unbroken_and_broken_runs(folder):
+    """Two processes run to the end in `unbroken`; in `broken` two are killed inside an epoch, and two go on."""
+    broken = folder / "broken"
+    assert ended_well(forked(2, whole_run, folder / "unbroken"))
+    (broken / "slow").touch()
+    children = forked(2, whole_run, broken)
+    place = wait_for_a_checkpoint_inside_an_epoch(
+        broken / "state.pt", lambda: any(os.waitpid(child, os.WNOHANG)[0] for child in children)
     )
+    for child in children:
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
+    assert 1 <= place["epoch"] < 4 and place["step_in_epoch"] > 0 and not (broken / "rank-0.pt").exists()
+    (broken / "slow").unlink()
+    assert ended_well(forked(2, whole_run, broken))
 
 
 @pytest.mark.slow
@@ -449,15 +461,8 @@ def test_two_processes_killed_inside_an_epoch_and_started_again_end_like_an_unbr
     unbroken, broken = tmp_path / "unbroken", tmp_path / "broken"
     for folder in (unbroken, broken):
         folder.mkdir()
-    assert launched(unbroken).wait() == 0, (unbroken / "errors.txt").read_text()[-2000:]
-    (broken / "slow").touch()
-    process = launched(broken)
-    place = wait_for_a_checkpoint_inside_an_epoch(broken / "state.pt", process)
-    os.killpg(process.pid, signal.SIGKILL)  # the launcher and both processes, which share its session
-    process.wait()
-    assert 1 <= place["epoch"] < 4 and place["step_in_epoch"] > 0 and not (broken / "rank-0.pt").exists()
-    (broken / "slow").unlink()
-    assert launched(broken).wait() == 0, (broken / "errors.txt").read_text()[-2000:]
+    done = simulated(unbroken_and_broken_runs, tmp_path)
+    assert done.returncode == 0, done.stderr[-2000:]
     expected = torch.load(unbroken / "rank-0.pt", weights_only=True)
     for weights in (torch.load(broken / f"rank-{rank}.pt", weights_only=True) for rank in (0, 1)):
         for key, value in expected.items():

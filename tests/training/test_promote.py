@@ -25,6 +25,8 @@ from echo2ecg_core.training.prepare import prepare_model
 from echo2ecg_core.training.promote import promote
 from tests.journey_workspace import untrained_model
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def model_folder(tmp_path_factory):
@@ -176,7 +178,6 @@ def test_a_model_that_reads_ecgs_otherwise_than_its_vectors_were_made_is_refused
         registry.register(model_folder)
 
 
-@pytest.mark.slow
 def test_readouts_are_fitted_calibrated_and_tested_where_a_model_has_none(model_folder, place, tmp_path, monkeypatch):
     monkeypatch.setattr(readouts, "LEAST", {"train": 12, "validation": 1, "test": 10})
     bare = changed(model_folder, tmp_path / "bare", lambda manifest: manifest.update(name="bare"))

@@ -130,6 +130,7 @@ def test_a_stopped_run_is_resumed_under_its_name(place):
         runs.resume(place, "run-0077")
 
 
+@pytest.mark.slow
 def test_reading_runs_needs_no_torch():
     import subprocess
     import sys

@@ -2,6 +2,8 @@
 refusals."""
 
 import json
+from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -15,9 +17,10 @@ from echo2ecg_core.store import jobs
 from echo2ecg_core.store.catalog import Catalog
 from echo2ecg_core.store.database import Workspace
 from echo2ecg_core.store.model_registry import ModelRegistry
+from echo2ecg_core.store.new_rows import NewClip, NewEcg, NewPatient, NewStudy
 from echo2ecg_core.store.paths import run_folder
 from echo2ecg_core.store.vectors import VectorSet
-from echo2ecg_core.training.settings import KEYS, training_settings
+from echo2ecg_core.training.settings import KEYS, TRAINING_PRESETS, training_settings
 from echo2ecg_core.training.train import plan_training, run_training, training_parameters
 
 SMALL = {"patients": 0, "epochs": 2, "batch_size": 16, "precision": "32-true"}
@@ -25,47 +28,49 @@ N_PATIENTS = 170
 
 
 @pytest.fixture(scope="module")
-def labelled(tmp_path_factory) -> Workspace:
+def labelled(built_once) -> Workspace:
+    return built_once("train", labelled_workspace)
+
+
+def labelled_workspace(folder: Path) -> Workspace:
     """Phantom ECGs and labels in a workspace, with made-up clip vectors that tell the LVEF; no clip is rendered."""
-    workspace = Workspace(tmp_path_factory.mktemp("train"))
+    workspace = Workspace(folder / "workspace")
     card = open_workspace(workspace)
     catalog, rng = Catalog(workspace), np.random.default_rng(3)
     directions = rng.normal(size=(2, 512))
-    ids, vectors = [], []
+    patients, studies, clips, ecgs, vectors = [], [], [], [], []
     for i in range(N_PATIENTS):
         patient = PhantomCohort(N_PATIENTS, 5).patient(i)
-        catalog.add_patient(
-            patient.patient_id, split=patient.split, cohort="made", synthetic=True, sex=patient.heart.sex
-        )
+        patients.append(NewPatient(patient.patient_id, patient.split, "made", True, patient.heart.sex))
         for study in patient.studies:
-            catalog.add_study(study.study_id, patient.patient_id, study_date=str(study.date), phenotypes=study.labels())
+            studies.append(NewStudy(study.study_id, patient.patient_id, str(study.date), phenotypes=study.labels()))
             for view in ("A4C", "A2C"):
-                ids.append(
-                    catalog.add_clip(
-                        study.study_id,
-                        f"{study.study_id}{view}".encode(),
-                        fps=50,
-                        n_frames=32,
-                        format="phantom",
-                        view=view,
-                    )
-                )
+                clips.append(NewClip(study.study_id, f"{study.study_id}{view}".encode(), 50, 32, "phantom", view))
                 vectors.append(
                     directions[0] * study.heart.lvef / 10 + directions[1] * study.heart.lavi / 10 + rng.normal(size=512)
                 )
         for ecg in patient.ecgs:
-            catalog.add_ecg(
-                ecg.ecg_id,
-                patient.patient_id,
-                EcgRecord(ecg.signal_mv(), 500.0, "phantom", ecg.ecg_id),
-                ecg_time=str(ecg.time),
-            )
+            record = EcgRecord(ecg.signal_mv(), 500.0, "phantom", ecg.ecg_id)
+            ecgs.append(NewEcg(ecg.ecg_id, patient.patient_id, record, str(ecg.time)))
+    catalog.add_patients(patients)
+    catalog.add_studies(studies)
+    catalog.add_ecgs(ecgs)
     encoder_id = card.manifest()["weights"]["clip_encoder"]["sha256"][:8]
-    VectorSet("clip", encoder_id, tuple(ids), np.stack(vectors).astype(np.float32)).save(workspace.vectors)
+    ids = tuple(catalog.add_clips(clips))
+    VectorSet("clip", encoder_id, ids, np.stack(vectors).astype(np.float32)).save(workspace.vectors)
     return workspace
 
 
+@pytest.fixture
+def small_networks(monkeypatch):
+    """The demo preset with one block a network."""
+    demo = TRAINING_PRESETS["demo"]
+    small = replace(demo.spec, ecg_encoder=replace(demo.spec.ecg_encoder, depth=1))
+    monkeypatch.setitem(TRAINING_PRESETS, "demo", replace(demo, spec=small))
+
+
 @pytest.mark.slow
+@pytest.mark.usefixtures("small_networks")
 def test_a_run_leaves_settings_metrics_and_a_registered_inactive_model(labelled):
     active = ModelRegistry(labelled).active().model_id
     said = []
@@ -92,6 +97,7 @@ def test_a_run_leaves_settings_metrics_and_a_registered_inactive_model(labelled)
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("small_networks")
 def test_a_cancelled_run_goes_on_to_the_same_weights(labelled):
     parameters = {"preset": "demo", "set": {**SMALL, "epochs": 3, "seed": 9}}
     run_training(labelled, parameters, job_id=20)
@@ -111,6 +117,7 @@ def test_a_cancelled_run_goes_on_to_the_same_weights(labelled):
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("small_networks")
 def test_masked_pretraining_registers_an_ecg_encoder_only_and_others_start_from_it(labelled):
     run_training(
         labelled, {"preset": "demo", "set": {**SMALL, "objective": "masked", "epochs": 1}, "name": "masked"}, job_id=30
@@ -134,6 +141,7 @@ def test_masked_pretraining_registers_an_ecg_encoder_only_and_others_start_from_
         run_training(labelled, {"preset": "paper", "set": {"start_from": card.model_id, "batch_size": 8}}, job_id=32)
 
 
+@pytest.mark.slow
 def test_the_plan_counts_pairs_patients_and_steps(labelled):
     plan = plan_training(labelled, "demo", SMALL)
     assert plan.pairs >= plan.patients > 70 and plan.validation_patients > 10
@@ -148,6 +156,7 @@ def test_an_empty_workspace_has_nothing_to_plan(tmp_path):
         plan_training(Workspace(tmp_path), "paper")
 
 
+@pytest.mark.slow
 def test_without_clip_vectors_training_says_what_to_do(labelled, tmp_path):
     workspace = Workspace(tmp_path)
     open_workspace(workspace)

@@ -50,6 +50,7 @@ def test_a_cohort_adds_its_training_and_validation_ecgs_and_none_of_its_test_pat
     assert counts == added.split.value_counts().to_dict()
 
 
+@pytest.mark.slow
 def test_their_patients_are_nobody_of_the_simulated_cohort(tmp_path):
     both = with_unlabelled(simulated(), ecgs_alone(tmp_path / "w", 12), COHORT, SPEC, tmp_path / "prepared")
     labelled = both.ecgs.merge(both.studies[["patient_id"]], on="patient_id")
