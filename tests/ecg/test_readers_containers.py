@@ -127,7 +127,11 @@ def test_a_gain_with_two_meanings_is_a_doubt_and_one_with_none_is_not_used():
     ) and found.notes[0].startswith("The file's gain, 32,")  # fmt: skip
     unused = read(npz(ecg=np.round(hearts() * 1000), fs=RATE, leads=LEADS, gain=3e7))
     np.testing.assert_allclose(unused.signal_mv, hearts(), atol=1e-3)
-    assert unused.doubts[0] == "The file's gain, 3e+07, makes no ECG of its values in any unit; it was not used."
+    assert unused.notes[0] == "The file's gain, 3e+07, makes no ECG of its values in any unit; it was not used."
+    for told in ({"gain": "10 mm/mV"}, {"resolution": "16 bit"}, {"gain": np.array(["x"])}):
+        other = read(npz(ecg=np.round(hearts() * 1000), fs=RATE, leads=LEADS, **told))
+        np.testing.assert_allclose(other.signal_mv, hearts(), atol=1e-3)
+        assert not any("gain" in note or "count," in note for note in other.notes)
 
 
 def test_the_gain_of_an_amplifier_beside_microvolts_is_left_alone():

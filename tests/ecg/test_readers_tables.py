@@ -166,7 +166,7 @@ def test_the_rate_in_the_file_wins_over_a_given_one():
         (text(wave(2), "I,II"), SignalError,
          "The file holds 2 of the 12 leads (I and II); V1, V2, V3, V4, V5 and V6 are missing."),
         (text(wave(), ",".join(LEADS)) + b"1,2,3,four,5,6,7,8,9,10,11,12\n", ReadError,
-         "The table “x.dcm” has cells that are not numbers."),
+         "The table “x.dcm” has words where numbers are expected, first in line 1,002, column 4."),
         (text(wave(), ",".join(LEADS)) + b"1,2,3,4,5,6,7,8,9,10,11,12,13,14\n", ReadError,
          "The lines of “x.dcm” do not have the same number of columns."),
         (b"I,1,2,3,4,5,6,7,8,9\nII,1,2,3,4,5,6,7,8\n", ReadError,

@@ -56,6 +56,18 @@ class Scale:
     note: str = ""
     doubt: str = ""
 
+    def used_on(self, channels: Channels) -> bool:
+        """Brings channels of (leads, n) values to mV, with a note; False where what the file tells makes no ECG."""
+        channels.notes += [self.note or self.doubt] if self.note or self.doubt else []
+        channels.doubts += [self.doubt] if self.doubt else []
+        if self.mv_per_value is None:
+            return False
+        signal = np.asarray(channels.samples_mv)
+        channels.samples_mv = (signal - self.zero[:, None]) * self.mv_per_value[:, None]
+        if self.mv_per_value.size > 1:
+            channels.counts_per_mv = tuple(1 / self.mv_per_value)
+        return True
+
 
 def needed_rate(sampling_rate_hz: float | None, name: str) -> float:
     """The sampling rate a person gave.
@@ -263,15 +275,8 @@ def _to_millivolts(
     scale: Scale | None = None,
 ) -> None:
     """Scale to mV by what the file tells or by amplitude; normalised values stay as they are and are called so."""
-    if scale is not None:
-        channels.notes += [scale.note] if scale.note else []
-        channels.doubts += [scale.doubt] if scale.doubt else []
-        if scale.mv_per_value is not None:
-            signal = np.asarray(channels.samples_mv)
-            channels.samples_mv = (signal - scale.zero[:, None]) * scale.mv_per_value[:, None]
-            if scale.mv_per_value.size > 1:
-                channels.counts_per_mv = tuple(1 / scale.mv_per_value)
-            return
+    if scale is not None and scale.used_on(channels):
+        return
     factor = mv_per_unit(unit) if unit else None
     if factor is None and told_unit:
         factor = needed_factor(told_unit)

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from echo2ecg_core.ecg.formats.facts import lead_names, period_rate, plain
 from echo2ecg_core.ecg.record import canonical_lead
 from echo2ecg_core.ecg.units import mv_per_unit
 from echo2ecg_core.errors import ReadError
@@ -58,6 +59,7 @@ class Layout:
         units: Unit texts in the order of the names, "" where unknown.
         leads_in_rows: Whether each line holds one lead.
         sampling_rate_hz: From a line above the table, else None.
+        told_above: Other names and values from lines above the table, such as a gain (names as in facts.py).
     """
 
     delimiter: str
@@ -70,6 +72,7 @@ class Layout:
     thousands: str = ""
     text_columns: tuple[int, ...] = ()
     unit: str = ""
+    told_above: tuple[tuple[str, str], ...] = ()
 
 
 def cells(line: str, delimiter: str) -> list[str]:
@@ -113,7 +116,19 @@ def judge_layout(lines: list[str], name: str) -> Layout:
         above = [line for line in lines[:first] if line.strip()]
         rate, unit = _told_above([*comments, *above])
         decimal, thousands = number_style(labelled, delimiter)
-        return Layout(delimiter, decimal, first, names, _units(names), True, rate, thousands, (), unit)
+        return Layout(
+            delimiter,
+            decimal,
+            first,
+            names,
+            _units(names),
+            True,
+            rate,
+            thousands,
+            (),
+            unit,
+            _pairs([*comments, *above]),
+        )
     text_columns = _text_columns([row for _, row in rows])
     numeric = [(index, row) for index, row in rows if len(row) > 1 and _is_numeric_row(row, text_columns)]
     if not numeric:
@@ -121,17 +136,24 @@ def judge_layout(lines: list[str], name: str) -> Layout:
             f"“{name}” is text, but not an ECG: it holds no table of numbers.",
             "Give a table with one column a lead, or the ECG file itself.",
         )
-    numeric = _without_rate_line(numeric)
+    numeric = _without_column_numbers(_without_rate_line(numeric))
     header = [row for index, row in rows if index < numeric[0][0]]
     in_rows = len(body) <= MAX_COLUMNS < len(numeric[0][1])
+    above = [*comments, *lines[: numeric[0][0]]]
+    pairs = _pairs(above)
     names, units = ((), ()) if in_rows else _header_names(header, len(numeric[0][1]))
+    n_leads = len(numeric) if in_rows else len(numeric[0][1])
+    told = next((row for _, text in pairs if (row := lead_names([text], (n_leads, n_leads - 1)))), ())
+    if sum(map(bool, map(canonical_lead, told))) > sum(map(bool, map(canonical_lead, names))):  # "Leads: V1, V2, ..."
+        names, units = ("",) * (n_leads - len(told)) + told, ("",) * n_leads
     looked_at, table = [row for _, row in numeric], lines[numeric[0][0] : numeric[0][0] + STYLE_LINES]
     plain = any(_PLAIN_DECIMAL.fullmatch(cell) for row in looked_at for cell in row)
     if not plain or _BOTH_SIGNS.search("\n".join(table)):
         looked_at = [cells(line, delimiter) for line in table]
     decimal, thousands = number_style(looked_at, delimiter)
-    rate, unit = _told_above([*comments, *lines[: numeric[0][0]]])
-    return Layout(delimiter, decimal, numeric[0][0], names, units, in_rows, rate, thousands, text_columns, unit)
+    rate, unit = _told_above(above)
+    first = numeric[0][0]
+    return Layout(delimiter, decimal, first, names, units, in_rows, rate, thousands, text_columns, unit, pairs)
 
 
 def _told_above(lines: list[str]) -> tuple[float | None, str]:
@@ -147,7 +169,24 @@ def _told_above(lines: list[str]) -> tuple[float | None, str]:
         named = _UNIT_TOLD.search(line)
         if not unit and named and mv_per_unit(named[1]) is not None:
             unit = named[1]
+        if rate is None:
+            steps = (period_rate(key, np.array(text)) for key, text in _pairs([line]))
+            rate = next((step for step in steps if step), None)
     return rate, unit
+
+
+def _pairs(lines: list[str]) -> tuple[tuple[str, str], ...]:
+    """Names and values of the lines above a table: "Gain: 200 adu/mV" or "Resolution (uV/LSB),2.5"."""
+    pairs = [re.split(r"\s*[:=;,\t]\s*", line.strip(" #%/\t"), maxsplit=1) for line in lines]
+    return tuple((plain(pair[0]), pair[1].strip(" ;,\"'")) for pair in pairs if len(pair) == 2)
+
+
+def _without_column_numbers(numeric: list[tuple[int, list[str]]]) -> list[tuple[int, list[str]]]:
+    """The rows of numbers without a first one that only counts the columns, as a table without names is saved."""
+    first = numeric[0][1][1:] if not numeric[0][1][0] else numeric[0][1]
+    start = first[0] if first else ""
+    counts = start in ("0", "1") and first == [str(int(start) + place) for place in range(len(first))]
+    return numeric[1:] if counts and len(first) >= 8 and len(numeric) > 1 else numeric
 
 
 def _without_rate_line(numeric: list[tuple[int, list[str]]]) -> list[tuple[int, list[str]]]:

@@ -13,8 +13,15 @@ import numpy as np
 
 from echo2ecg_core.ecg.channels import NOTHING_TOLD, Channels, Told, check_size
 from echo2ecg_core.ecg.files import EcgFile
-from echo2ecg_core.ecg.formats.array_layout import judge_channels, needed_rate, recordings, without_missing_marks
-from echo2ecg_core.ecg.formats.table_layout import MAX_COLUMNS, Layout, cells, judge_layout, time_columns
+from echo2ecg_core.ecg.formats.array_layout import (
+    Scale,
+    judge_channels,
+    needed_rate,
+    recordings,
+    without_missing_marks,
+)
+from echo2ecg_core.ecg.formats.facts import gain_of, scale_of, zeros_of
+from echo2ecg_core.ecg.formats.table_layout import MAX_COLUMNS, Layout, cells, is_number, judge_layout, time_columns
 from echo2ecg_core.ecg.record import canonical_lead
 from echo2ecg_core.ecg.units import factors_to_mv, mv_per_unit
 from echo2ecg_core.errors import ReadError, SignalError
@@ -79,15 +86,24 @@ def read(file: EcgFile, told: Told = NOTHING_TOLD) -> Iterator[Channels]:
     doubts = [RATE_CONTRADICTED.format(layout.sampling_rate_hz, rate)] if contradicted else []
     rate = needed_rate(rate or layout.sampling_rate_hz or told.sampling_rate_hz, file.name)
     file_format = _FORMATS[layout.delimiter]
+    scale = _scale(values, layout, rate)
     if any(canonical_lead(name) for name in names):
-        found = iter([_named(values, names, units, layout.unit, rate, file_format, told)])
+        found = iter([_named(values, names, units, layout.unit, rate, file_format, told, scale)])
     else:
-        found = _unnamed(values, names, layout.unit, rate, file_format, file.name, told)
+        found = _unnamed(values, names, layout.unit, rate, file_format, file.name, told, scale)
     for channels in found:
         channels.doubts += doubts
         channels.notes += notes + doubts
         _note_style(channels, layout)
         yield channels
+
+
+def _scale(values: np.ndarray, layout: Layout, rate: float) -> Scale | None:
+    """What a gain in a line above the table makes of its counts."""
+    told = [(name, np.array(text)) for name, text in layout.told_above]
+    gains = next((gain for name, text in told if (gain := gain_of(name, text, 1))), None)
+    zeros = next((zero for name, text in told if (zero := zeros_of(name, text, 1))), None)
+    return scale_of(gains, zeros, values, rate, layout.unit) if gains else None
 
 
 def _note_style(channels: Channels, layout: Layout) -> None:
@@ -98,10 +114,15 @@ def _note_style(channels: Channels, layout: Layout) -> None:
 
 
 def _named(
-    values: np.ndarray, names: list[str], units: list[str], unit: str, rate: float, file_format: str, told: Told
-) -> Channels:
-    """Channels of a table with lead names; units from the header, a line above, the person, or the amplitude."""
+    values: np.ndarray, names: list[str], units: list[str], unit: str, rate: float, file_format: str, told: Told,
+    scale: Scale | None,
+) -> Channels:  # fmt: skip
+    """Channels of a table with lead names; units from the header, lines above, the person, or the amplitude."""
     is_lead = [canonical_lead(name) is not None for name in names]
+    if scale is not None and not any(mv_per_unit(text) for text in units):
+        channels = Channels(names, values, rate, file_format)
+        if scale.used_on(channels):
+            return channels
     own = [mv_per_unit(text) or mv_per_unit(unit) for text in units]
     lacking = [row for row, factor in enumerate(own) if factor is None and is_lead[row]]
     if not lacking:
@@ -128,8 +149,9 @@ def _named(
 
 
 def _unnamed(
-    values: np.ndarray, names: list[str], unit: str, rate: float, file_format: str, file_name: str, told: Told
-) -> Iterator[Channels]:
+    values: np.ndarray, names: list[str], unit: str, rate: float, file_format: str, file_name: str, told: Told,
+    scale: Scale | None,
+) -> Iterator[Channels]:  # fmt: skip
     """Channels of a table without lead names: 12 or 8 columns, in the order of the person or of the data."""
     if len(values) not in (8, 12) and len(told.lead_order) != len(values):
         raise SignalError(
@@ -137,7 +159,7 @@ def _unnamed(
             "Add a header line with the lead names, or give all 12 leads.",
         )
     order = told.lead_order if len(told.lead_order) == len(values) else ()
-    for channels in recordings(values, rate, file_name, file_format, order, unit, told=told):
+    for channels in recordings(values, rate, file_name, file_format, order, unit, told=told, scale=scale):
         if order:
             channels.told_used |= {"leads"}
         elif names:
@@ -190,7 +212,7 @@ def _rows(lines: list[str], layout: Layout, name: str) -> np.ndarray:
     try:
         return np.array([[_number(cell.strip(" \"'"), layout) for cell in row] for row in rows])
     except ValueError as error:
-        raise _not_numbers(name) from error
+        raise _not_numbers(lines, layout, name) from error
 
 
 def _number(cell: str, layout: Layout) -> float:
@@ -221,7 +243,7 @@ def _columns(lines: list[str], layout: Layout, name: str) -> np.ndarray:
     try:
         return np.ascontiguousarray(frame.to_numpy(dtype=np.float64).T)
     except (ValueError, TypeError) as error:
-        raise _not_numbers(name) from error
+        raise _not_numbers(lines, layout, name) from error
 
 
 def _clock_seconds(column):
@@ -237,7 +259,22 @@ def _clock_seconds(column):
     return column if stamps.isna().any() else (stamps - stamps.iloc[0]).dt.total_seconds()
 
 
-def _not_numbers(name: str) -> ReadError:
+def _not_numbers(lines: list[str], layout: Layout, name: str) -> ReadError:
+    """The refusal of a table with words among its numbers; says in which line, not which words."""
+    first = 1 if layout.leads_in_rows else 0
+    for number, line in enumerate(lines, start=layout.n_header + 1):
+        row = cells(line, layout.delimiter)
+        wrong = [
+            column
+            for column, cell in enumerate(row)
+            if column >= first and column not in layout.text_columns and not is_number(cell)
+        ]
+        if wrong and not (wrong == [0] and len(row) > 1 and number == layout.n_header + 1):
+            where = f"line {number:,}, column {wrong[0] + 1}"
+            return ReadError(
+                f"The table “{name}” has words where numbers are expected, first in {where}.",
+                "Remove that line or column, or give the leads alone.",
+            )
     return ReadError(
         f"The table “{name}” has cells that are not numbers.", "Remove text from the columns of the leads."
     )
