@@ -184,7 +184,7 @@ def gain_of(name: str, value: Any, n_leads: int) -> Gains | None:
     if per_count is None and not is_gain and not re.fullmatch(_SIZE, name):
         return None
     if per_count is None:  # "200 adu/mV", "4.88 µV"
-        behind = [unit for text in texts(value) if (unit := _NUMBER.sub("", text, count=1).strip())]
+        behind = [rest for text in texts(value) if (rest := _NUMBER.sub("", text, count=1).strip())]
         unit = mv_per_unit(behind[0]) if behind else None
         per_count = (1, unit) if unit is not None else _mv_per_count(plain(behind[0])) if behind else None
         if behind and per_count is None:
