@@ -10,6 +10,7 @@ from echo2ecg_core.store.database import write_atomically
 from echo2ecg_core.training.clip_encoder import vectors_of
 from echo2ecg_core.training.single_clip_encoder import train_on_single_clips
 
+from .cohorts import shard_tasks
 from .ledger import Meter, Task, save_arrays, tell
 from .plan import Plan
 
@@ -61,14 +62,10 @@ def load_encoder(folder: Path) -> PhantomVideoNet:
 
 
 def vector_tasks(plan: Plan, folder: Path) -> list[Task]:
-    return [
-        Task(path.stem, folder / "clip-vectors" / path.name, embed_clips, (path,))
-        for path in sorted((folder / "clips").glob("*.npz"))
-        if not path.name.startswith(".")
-    ]
+    return shard_tasks(plan, folder, "clip-vectors", embed_clips)
 
 
-def embed_clips(plan: Plan, folder: Path, meter: Meter, output: Path, shard: Path) -> None:
+def embed_clips(plan: Plan, folder: Path, meter: Meter, output: Path, part: str, start: int) -> None:
     """Clip vectors of one shard."""
-    with np.load(shard, allow_pickle=False) as archive:
+    with np.load(folder / "clips" / output.name, allow_pickle=False) as archive:
         save_arrays(output, vectors=vectors_of(load_encoder(folder), archive["pooled"]).astype(np.float32))

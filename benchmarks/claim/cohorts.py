@@ -6,6 +6,7 @@ over. Of a study some clips are drawn by lot. Each part (training, validation, t
 
 import io
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -51,12 +52,12 @@ def near_ecgs(patient: PhantomPatient) -> list[PhantomEcg]:
 
 def ecg_tasks(plan: Plan, folder: Path) -> list[Task]:
     """ECGs, measured features and labels, a shard a task."""
-    return _shards(plan, folder, "ecgs", simulate_ecgs)
+    return shard_tasks(plan, folder, "ecgs", simulate_ecgs)
 
 
 def clip_tasks(plan: Plan, folder: Path) -> list[Task]:
     """Pooled clips, a shard a task."""
-    return _shards(plan, folder, "clips", render_clips)
+    return shard_tasks(plan, folder, "clips", render_clips)
 
 
 def simulate_ecgs(plan: Plan, folder: Path, meter: Meter, output: Path, part: str, start: int) -> None:
@@ -124,7 +125,8 @@ def _people(plan: Plan, folder: Path, part: str, start: int):
         yield place, cohort.patient(i)
 
 
-def _shards(plan: Plan, folder: Path, kind: str, work) -> list[Task]:
+def shard_tasks(plan: Plan, folder: Path, kind: str, work: Callable) -> list[Task]:
+    """A task a shard, told its part and first patient, for files in the folder `kind`."""
     return [
         Task(f"{part}-{start}", folder / kind / f"{part}-{start:05d}.npz", work, (part, start))
         for part in PARTS
