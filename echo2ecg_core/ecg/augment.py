@@ -3,10 +3,14 @@
 Every recording of a batch gets draws of its own; crop, phases, gain and flips are shared by its twelve leads, only the
 jitter is drawn per lead and sample. All randomness comes from the given generator. The published crop may also change
 the length (crop fraction), but every published configuration sets that to 1, so windows are cut, never stretched.
+
+What a recording is not to undergo is not computed for it, and its gain and sign are one factor. Who undergoes what is
+drawn on the generator's device, the CPU, so a GPU is never waited for.
 """
 
 from math import pi
 
+import numpy as np
 import torch
 
 from echo2ecg_core.ecg.augment_spec import AugmentationSpec
@@ -23,14 +27,18 @@ def augment(batch: torch.Tensor, generator: torch.Generator, spec: AugmentationS
     Returns:
         (b, 12, min(t, spec.n_samples)) float32 on the device of `batch`.
     """
-    spec = spec or AugmentationSpec()
+    spec, n = spec or AugmentationSpec(), len(batch)
     windows = random_crop(batch, spec.n_samples, generator)
-    shifted = shift_phases(windows, spec.phase_noise, generator)
-    windows = _for_some(spec.surrogate_probability, shifted, windows, generator)
+    phases = _phases(windows, spec.phase_noise, generator)
+    shifted = _some(spec.surrogate_probability, n, generator, batch.device)
+    if len(shifted):  # there is no transform of nothing
+        windows[shifted] = _with_phases(windows[shifted], phases[shifted])
     windows = jitter(windows, spec.jitter_strength, spec.jitter_std, generator)
-    windows = rescale(windows, spec.gain_std, generator)
-    windows = _for_some(spec.time_flip_probability, windows.flip(-1), windows, generator)
-    return _for_some(spec.sign_flip_probability, -windows, windows, generator)
+    gains = _gains(windows, spec.gain_std, generator)
+    flipped = _some(spec.time_flip_probability, n, generator, batch.device)
+    windows[flipped] = windows[flipped].flip(-1)
+    gains[_some(spec.sign_flip_probability, n, generator, batch.device)] *= -1
+    return windows.mul_(gains)
 
 
 def random_crop(batch: torch.Tensor, n_samples: int, generator: torch.Generator) -> torch.Tensor:
@@ -67,9 +75,17 @@ def shift_phases(batch: torch.Tensor, phase_noise: float, generator: torch.Gener
     Returns:
         (b, leads, n) of the same dtype; computed in float64.
     """
+    return _with_phases(batch, _phases(batch, phase_noise, generator))
+
+
+def _phases(batch: torch.Tensor, phase_noise: float, generator: torch.Generator) -> torch.Tensor:
+    """(b, 1, frequencies), float64, in [0, 2 pi * phase_noise)."""
+    return 2 * pi * phase_noise * _uniform((len(batch), 1, (batch.shape[-1] - 1) // 2), generator).to(batch.device)
+
+
+def _with_phases(batch: torch.Tensor, phases: torch.Tensor) -> torch.Tensor:
     n = batch.shape[-1]
     spectrum = torch.fft.rfft(batch.double())  # (b, leads, n // 2 + 1); the negative half follows by symmetry
-    phases = 2 * pi * phase_noise * _uniform((len(batch), 1, (n - 1) // 2), batch.device, generator)
     spectrum[..., 1 : 1 + phases.shape[-1]] *= torch.polar(torch.ones_like(phases), phases)
     return torch.fft.irfft(spectrum, n).to(batch.dtype)
 
@@ -87,7 +103,7 @@ def jitter(batch: torch.Tensor, strength: float, std: float, generator: torch.Ge
         (b, leads, n).
     """
     noise = torch.randn(batch.shape, generator=generator, device=generator.device, dtype=batch.dtype)
-    return batch * (1 + strength * std * noise.to(batch.device))
+    return noise.to(batch.device).mul_(strength * std).add_(1).mul_(batch)
 
 
 def rescale(batch: torch.Tensor, std: float, generator: torch.Generator) -> torch.Tensor:
@@ -101,16 +117,20 @@ def rescale(batch: torch.Tensor, std: float, generator: torch.Generator) -> torc
     Returns:
         (b, leads, n).
     """
+    return batch * _gains(batch, std, generator)
+
+
+def _gains(batch: torch.Tensor, std: float, generator: torch.Generator) -> torch.Tensor:
+    """(b, 1, 1) drawn from N(1, std^2)."""
     gains = torch.randn((len(batch), 1, 1), generator=generator, device=generator.device, dtype=batch.dtype)
-    return batch * (1 + std * gains.to(batch.device))
+    return 1 + std * gains.to(batch.device)
 
 
-def _for_some(
-    probability: float, changed: torch.Tensor, unchanged: torch.Tensor, generator: torch.Generator
-) -> torch.Tensor:
-    """Takes whole recordings from `changed` with the given probability, else from `unchanged`."""
-    return torch.where(_uniform((len(changed), 1, 1), changed.device, generator) < probability, changed, unchanged)
+def _some(probability: float, n: int, generator: torch.Generator, device: torch.device) -> torch.Tensor:
+    """Numbers of the recordings, of n, that the lot with this probability falls on, on the device."""
+    lot = _uniform((n, 1, 1), generator).cpu().numpy().ravel()
+    return torch.from_numpy(np.flatnonzero(lot < probability)).to(device, non_blocking=True)
 
 
-def _uniform(shape: tuple[int, ...], device: torch.device, generator: torch.Generator) -> torch.Tensor:
-    return torch.rand(shape, generator=generator, device=generator.device, dtype=torch.float64).to(device)
+def _uniform(shape: tuple[int, ...], generator: torch.Generator) -> torch.Tensor:
+    return torch.rand(shape, generator=generator, device=generator.device, dtype=torch.float64)

@@ -21,6 +21,31 @@ def batch(n_recordings=3, n=1200, seed=0):
     return torch.randn((n_recordings, 12, n), generator=generator(seed))
 
 
+def step_by_step(windows, generator, spec):
+    """The augmentations one after the other, each for all recordings and then taken for some."""
+
+    def for_some(probability, changed, unchanged):
+        lot = torch.rand((len(changed), 1, 1), generator=generator, dtype=torch.float64)
+        return torch.where(lot < probability, changed, unchanged)
+
+    windows = random_crop(windows, spec.n_samples, generator)
+    windows = for_some(spec.surrogate_probability, shift_phases(windows, spec.phase_noise, generator), windows)
+    noise = torch.randn(windows.shape, generator=generator)
+    windows = windows * (1 + spec.jitter_strength * spec.jitter_std * noise)
+    windows = windows * (1 + spec.gain_std * torch.randn((len(windows), 1, 1), generator=generator))
+    windows = for_some(spec.time_flip_probability, windows.flip(-1), windows)
+    return for_some(spec.sign_flip_probability, -windows, windows)
+
+
+@pytest.mark.parametrize("n", [1200, 1007])
+@pytest.mark.parametrize("seed", range(3))
+def test_what_is_computed_for_some_alone_is_what_each_step_for_all_gives(n, seed):
+    windows, kept = batch(16, n, seed), batch(16, n, seed)
+    together = augment(windows, generator(seed), AugmentationSpec())
+    torch.testing.assert_close(together, step_by_step(kept, generator(seed), AugmentationSpec()), atol=1e-6, rtol=0)
+    torch.testing.assert_close(windows, kept, atol=0, rtol=0)  # what was given is not written to
+
+
 def numbered(n_recordings, n):
     """Every sample holds its own place in time, so crops show where they start."""
     return torch.arange(n, dtype=torch.float32).expand(n_recordings, 12, n)
