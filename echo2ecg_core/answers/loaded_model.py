@@ -4,13 +4,12 @@ Also one place that turns a record into vectors, so that page, terminal, embeddi
 """
 
 import json
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from echo2ecg_core.answers.embed_together import EmbedTogether
 from echo2ecg_core.ecg.preprocess import CLEANING
 from echo2ecg_core.ecg.record import EcgRecord
 from echo2ecg_core.errors import ModelError
@@ -119,8 +118,7 @@ def load_readouts(folder: Path) -> "Readouts":
 
 @dataclass(frozen=True, eq=False)
 class LoadedModel:
-    """Networks in eval mode, their spec and readouts; `towers` is None where only clips are embedded, `together` where
-    nobody else asks at the same time."""
+    """Networks in eval mode, their spec and readouts; `towers` is None where only clips are embedded."""
 
     card: ModelCard
     towers: "Echo2ECG | None"
@@ -129,11 +127,6 @@ class LoadedModel:
     spec: ModelSpec
     readouts: "Readouts | None"
     manifest: dict
-    together: "EmbedTogether | None" = None
-
-    def for_many(self) -> "LoadedModel":
-        """The same model for a server: ECGs that are sent at the same time go through the network together."""
-        return replace(self, together=EmbedTogether(self.embed_ecgs))
 
     @property
     def echo2ecg(self) -> "Echo2ECG":
@@ -152,7 +145,7 @@ class LoadedModel:
 
     def embed_ecgs(self, windows: np.ndarray) -> "EcgVectors":
         """Vectors of ECGs (b, w, 12, n) that have equally many windows."""
-        return self.together(windows) if self.together else ecg_vectors(self.echo2ecg, windows)
+        return ecg_vectors(self.echo2ecg, windows)
 
     def embed_clips(self, prepared: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
         """Prepared clips (b, 3, 16, 224, 224) -> vectors (b, 512) and view probabilities (b, 11), None without a
@@ -227,11 +220,6 @@ class EcgVectors:
     embedding: np.ndarray
     aligned: np.ndarray | None
     outside: np.ndarray
-
-    def rows(self, which: slice) -> "EcgVectors":
-        """Those of some of the ECGs."""
-        aligned = None if self.aligned is None else self.aligned[which]
-        return EcgVectors(self.embedding[which], aligned, self.outside[which])
 
 
 def ecg_vectors(network: "Echo2ECG", windows: np.ndarray) -> EcgVectors:

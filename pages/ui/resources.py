@@ -115,7 +115,7 @@ def median_beat(record: EcgRecord) -> MedianBeat | None:
 def _loaded_model(folder: str, model_id: str, state: tuple):
     from echo2ecg_core.answers.loaded_model import load_model
 
-    return load_model(ModelRegistry(Workspace(folder)).get(model_id)).for_many()
+    return load_model(ModelRegistry(Workspace(folder)).get(model_id))
 
 
 def loaded_model(card: ModelCard):
