@@ -2,10 +2,10 @@
 
 import importlib.util
 import os
-import random
 import shutil
 import signal
 import sqlite3
+import time
 from pathlib import Path
 
 import pytest
@@ -40,7 +40,7 @@ def test_an_import_that_is_killed_again_and_again_brings_in_the_same(kills, tmp_
     act = kills.job("import", lambda place: {"folder": str(archive), "cohort": "imported", "prepare": False})
     unbroken = Workspace(tmp_path / "unbroken")
     assert kills.in_a_process(act, unbroken)
-    line = kills.killed("import", act, tmp_path / "nothing", kills.state(unbroken), 1.5, 4, random.Random(1), tmp_path)
+    line = kills.killed("import", act, tmp_path / "nothing", kills.state(unbroken), 1.5, 4, 1, tmp_path, False)
     assert line["kills"] >= 4 and line["different"] == 0, line
 
 
@@ -89,6 +89,27 @@ def test_a_removal_that_is_killed_at_any_step_is_finished_by_the_next(kills, who
     remove(place, patient="P-0002")
     found, _ = kills.differences(kills.state(wanted), kills.state(place))
     assert not found and not list(place.folder.glob(".removing-*"))
+
+
+@pytest.mark.slow
+def test_a_first_start_that_is_killed_ends_with_one_model_one_report_and_one_demo(kills, tmp_path):
+    unbroken = Workspace(tmp_path / "unbroken")
+    assert kills.in_a_process(kills.first_start, unbroken)
+    after = kills.state(unbroken)
+    assert kills.not_whole(unbroken) == [] and [kind for kind, _, _ in after["jobs"]] == ["demo"] and after["reports"]
+    line = kills.killed("start", kills.first_start, tmp_path / "nothing", after, 0.3, 3, 1, tmp_path)
+    assert line["kills"] == 3 and line["different"] == 0, line
+
+
+def test_a_series_that_was_ended_goes_on_where_it_was(kills, tmp_path):
+    def never(place):
+        raise AssertionError("the step was done once more")
+
+    after = kills.state(small_workspace(tmp_path / "w", n_patients=3))
+    shutil.copytree(tmp_path / "w", tmp_path / "before")
+    first = kills.killed("map", lambda place: time.sleep(0.2), tmp_path / "before", after, 0.1, 2, 1, tmp_path, False)
+    again = kills.killed("map", never, tmp_path / "before", after, 0.1, 2, 1, tmp_path, False)
+    assert again == first and first["kills"] == 2
 
 
 def test_the_comparison_finds_a_lost_vector_a_lost_file_and_a_changed_row(kills, whole, tmp_path):

@@ -7,6 +7,7 @@ import errno
 import json
 import shutil
 import tempfile
+import time
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -14,7 +15,10 @@ from pathlib import Path
 
 from echo2ecg_core.errors import ModelError
 from echo2ecg_core.store import audit
+from echo2ecg_core.store.blobs import OLDEST_HALF_S
 from echo2ecg_core.store.database import Workspace
+
+COPYING = ".copying-"  # begins the names of folders that are not whole yet
 
 
 @dataclass(frozen=True)
@@ -126,7 +130,11 @@ class ModelRegistry:
         )
         replaces = target.exists()
         self.workspace.models.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=self.workspace.models, prefix=".copying-") as temporary:
+        for left in self.workspace.models.glob(f"{COPYING}*"):
+            with suppress(FileNotFoundError):
+                if time.time() - left.stat().st_mtime > OLDEST_HALF_S:  # of a process that was killed
+                    shutil.rmtree(left, ignore_errors=True)
+        with tempfile.TemporaryDirectory(dir=self.workspace.models, prefix=COPYING) as temporary:
             made = Path(temporary) / "new"
             shutil.copytree(folder, made)
             if replaces:

@@ -34,6 +34,17 @@ FLAGS = [
 def running_app(workspace: Path, secrets: Path | None = None, **environment: str) -> Iterator[str]:
     """Serve the app on this workspace, where asked with a secrets.toml and more environment variables; gives its
     address."""
+    server, address = started_app(workspace, secrets, **environment)
+    try:
+        _wait_until_healthy(address)
+        yield address
+    finally:
+        server.terminate()
+        server.wait(20)
+
+
+def started_app(workspace: Path, secrets: Path | None = None, **environment: str) -> tuple[subprocess.Popen, str]:
+    """The server as a process that has just begun, and the address where it will answer."""
     with socket.socket() as free:
         free.bind(("localhost", 0))
         port = free.getsockname()[1]
@@ -61,13 +72,7 @@ def running_app(workspace: Path, secrets: Path | None = None, **environment: str
             **environment,
         },
     )
-    try:
-        address = f"http://localhost:{port}"
-        _wait_until_healthy(address)
-        yield address
-    finally:
-        server.terminate()
-        server.wait(20)
+    return server, f"http://localhost:{port}"
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 import json
 import multiprocessing
+import os
 
 import pytest
 
@@ -52,6 +53,16 @@ def test_a_folder_without_a_manifest_is_refused(tmp_path):
     (tmp_path / "empty").mkdir()
     with pytest.raises(ModelError, match="no readable manifest"):
         ModelRegistry(Workspace(tmp_path / "w")).register(tmp_path / "empty")
+
+
+def test_what_a_killed_copy_has_left_goes_with_a_later_one_unless_it_is_young(tmp_path):
+    place = Workspace(tmp_path / "w")
+    old, young = place.models / ".copying-old", place.models / ".copying-young"
+    for left in (old, young):
+        (left / "new").mkdir(parents=True)
+    os.utime(old, (0, 0))
+    ModelRegistry(place).register(model_folder(tmp_path, "a", "ab" * 32))
+    assert not old.exists() and young.exists() and (place.models / "abababab").is_dir()
 
 
 def test_processes_that_register_the_same_model_at_once_leave_one_whole_folder(tmp_path):
