@@ -16,6 +16,7 @@ from echo2ecg_core.intake.layouts.recognise import plan_of
 from echo2ecg_core.intake.tables import read_header_row, read_table, read_tables
 from echo2ecg_core.store.catalog import Catalog
 from echo2ecg_core.store.database import Workspace
+from tests import small_trees
 from tests.echo.test_long_film import film
 from tests.echo.test_readers import dicom
 
@@ -130,6 +131,16 @@ def test_ids_that_a_spreadsheet_wrote_otherwise_find_their_patient(folder, writt
         values(folder, "Of 4 echo studies 0 have clips and labels, 2 clips alone, 2 labels alone.")
     else:
         assert found == {"2024/0017": 55, "S-b": 40}
+
+
+def test_patients_of_our_own_tables_whose_ids_do_not_meet_are_told(folder):
+    (folder / "ecg").mkdir()
+    for name in ("a", "b"):
+        small_trees.write_record(folder / f"ecg/{name}")
+    (folder / "ecgs.csv").write_text("ecg_id,patient_id,path\nE1,p001,ecg/a\nE2,P002,ecg/b\n")
+    (folder / "labels.csv").write_text("patient_id,study_id,lvef\nP001,S1,50\nP002,S2,60\n")
+    told = "Of 3 patients 1 have ECGs and echo studies, 1 ECGs alone, 1 echo studies alone."
+    values(folder, told, "2 ids of patients differ from another one")
 
 
 def test_numbers_lose_their_leading_zeros_in_a_spreadsheet_and_still_find_their_patient(tmp_path):

@@ -68,7 +68,6 @@ def plan(folder: Path, told: Mapping[str, Column]) -> Plan:
             _add(planned, path, header, alias)
     for path in tables:
         _add_tables(planned, path, told, alias)
-    planned.note(*_joins(planned))
     return planned
 
 
@@ -146,8 +145,8 @@ def _by_plain_id(ids: Iterable[str]) -> dict[str, list[str]]:
     return found
 
 
-def _joins(plan: Plan) -> list[str]:
-    """What of an export hangs together and what does not, in sentences: ids that were written otherwise in another
+def joins(plan: Plan) -> list[str]:
+    """What of a plan hangs together and what does not, in sentences: ids that were written otherwise in another
     system show here."""
     told = []
     clips, labels = {c.study_id for c in plan.clips}, {i for i, s in plan.studies.items() if s.phenotypes}

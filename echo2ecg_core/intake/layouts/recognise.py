@@ -105,6 +105,8 @@ def plan_of(folder: Path, layout: str = "auto", labels: Path | None = None, told
     if labels is not None:
         _add_labels(plan, labels, told)
     add_views(plan, told, labels)
+    if labels is not None or LAYOUTS[name] in (ours, hospital):  # ids by people and systems, not of one data set
+        plan.note(*hospital.joins(plan))
     return plan
 
 
