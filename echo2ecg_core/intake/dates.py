@@ -68,7 +68,8 @@ def settle_dates(cells: pd.Series, column: str, order: str | None = None) -> Dat
         told = {row: d.date().isoformat() if d.time() == time.min else _to_second(d) for row, d in days.items()}
         note = f"The dates in {column} are numbers of days as Excel counts them; they were read so."
         return Dates(told, "year first", notes=(note,))
-    matches = {row: _match(text) for row, text in cells.items()}
+    match_of = {text: _match(text) for text in cells.unique()}  # visits have many rows a day
+    matches = {row: match_of[text] for row, text in cells.items()}
     bad = [row for row, match in matches.items() if match is None]
     written = [m for m in matches.values() if m is not None and "one" in m.re.groupindex]
     written = [m for m in written if min(int(m["one"]), int(m["two"])) <= 12]  # the others are no dates in any order

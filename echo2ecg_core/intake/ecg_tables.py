@@ -11,6 +11,7 @@ from pathlib import Path, PureWindowsPath
 from echo2ecg_core.intake.labels import Labels, study_from
 from echo2ecg_core.intake.mapping import FINDINGS
 from echo2ecg_core.intake.plan import Plan, PlannedEcg
+from echo2ecg_core.intake.tables import numbered_rows
 from echo2ecg_core.phenotypes import PHENOTYPES
 
 OUTSIDE = "It names a file outside the archive. Use paths relative to the folder of the table."
@@ -21,7 +22,7 @@ def plan_ecgs(labels: Labels, plan: Plan, folder: Path) -> None:
     """The ECGs of a table, with the patients and labels in its rows."""
     carries = [name for name in (*PHENOTYPES, *FINDINGS) if name in labels.rows]
     seen: dict[Path, dict[str, Path]] = {}
-    for number, row in labels.rows.to_dict("index").items():
+    for number, row in numbered_rows(labels.rows):
         patient_id, ecg_id = row.get("patient_id"), row.get("ecg_id") or _name_of(row.get("path"))
         if patient_id is None or ecg_id is None:
             continue
@@ -62,8 +63,8 @@ def _name_of(path: str | None) -> str | None:
 
 def label_ecgs(labels: Labels, plan: Plan) -> None:
     """The labels of a table with a row an ECG, for ECGs that the plan holds already."""
-    for number, row in labels.rows.to_dict("index").items():
-        ecg = plan.ecgs.get(row.get("ecg_id"))
+    for number, row in numbered_rows(labels.rows):
+        ecg = plan.ecgs.get(row.get("ecg_id") or "")
         if ecg is None:
             plan.problems.add(
                 f"{labels.file} names an ECG in row {number} that is not among the data.",

@@ -22,7 +22,7 @@ from echo2ecg_core.intake.dates import EXPECTED, settle_dates
 from echo2ecg_core.intake.mapping import DATES, FINDINGS, IDS, TableMap, field_of
 from echo2ecg_core.intake.plan import Plan, PlannedStudy
 from echo2ecg_core.intake.problems import Problems
-from echo2ecg_core.intake.tables import Table
+from echo2ecg_core.intake.tables import Table, numbered_rows
 from echo2ecg_core.intake.units import factors, settle_unit, unit_named
 from echo2ecg_core.phenotypes import GRADES, PHENOTYPES, Phenotype
 
@@ -54,7 +54,7 @@ class Labels:
 
 def read_labels(table: Table, means: TableMap, plan: Plan) -> Labels:
     """All cells of a table's mapped columns, checked; what is wrong goes to the plan's problems."""
-    columns: dict[str, dict[int, Any]] = {}
+    columns: dict[str, dict[int, Any] | pd.Series] = {}
     for name, column in means.columns.items():
         cells = table.rows[name] if column.field in IDS else table.cells(name)
         if column.field in IDS:
@@ -66,7 +66,7 @@ def read_labels(table: Table, means: TableMap, plan: Plan) -> Labels:
         elif column.field in _READERS:
             columns[column.field] = _each(cells, table.file, name, _READERS[column.field], plan.problems)
         else:
-            columns[column.field] = dict(cells.items())
+            columns[column.field] = cells
     plan.note(*means.notes)
     if table.above:
         plan.note(f"{table.file} has {table.above} rows above its header; they were left out.")
@@ -80,7 +80,7 @@ def read_labels(table: Table, means: TableMap, plan: Plan) -> Labels:
 def plan_studies(labels: Labels, plan: Plan) -> None:
     """The patients and studies of a table with a row a study."""
     made, days = False, _studies_by_day(plan)
-    for number, row in labels.rows.to_dict("index").items():
+    for number, row in numbered_rows(labels.rows):
         patient_id, study_id = row.get("patient_id"), row.get("study_id")
         if patient_id is None and study_id in plan.studies:
             patient_id = plan.studies[study_id].patient_id
@@ -159,10 +159,10 @@ def _widened(labels: Labels, plan: Plan) -> Labels:
     return Labels(file, wide.astype(object).where(wide.notna(), None), labels.map)
 
 
-def _ids(cells: pd.Series, file: str, column: str, problems: Problems) -> dict[int, str]:
+def _ids(cells: pd.Series, file: str, column: str, problems: Problems) -> pd.Series:
     for number in cells.index[cells == ""]:
         problems.add(f"{file} has no id in row {number}, column {column}.", file, int(number), column)
-    return {number: text for number, text in cells.items() if text}
+    return cells[cells != ""]
 
 
 def _dates(cells: pd.Series, file: str, column: str, order: str | None, plan: Plan) -> dict[int, str]:

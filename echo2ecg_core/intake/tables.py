@@ -8,12 +8,14 @@ import csv
 import gzip
 import io
 import zlib
+from array import array
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
+from typing import Any, TypeVar
 
 import pandas as pd
 
@@ -28,6 +30,8 @@ EXCEL = b"PK\x03\x04"
 LOOKED_AT = 30  # first rows that tell separator and header
 HEADER_BYTES = 2**16  # the first line of a table lies within
 UTF16 = (b"\xff\xfe", b"\xfe\xff")
+Row = tuple[int, list[str]]  # its number in the file, and its cells
+Read = TypeVar("Read")
 
 
 @dataclass(frozen=True)
@@ -74,7 +78,7 @@ def read_table(path: Path, least_columns: int = 2) -> Table:
     Raises:
         StoreError: it cannot be opened, or is no table.
     """
-    return _table(path.name, _sheets(path)[0], least_columns)
+    return _in_words(path, lambda: _table(path.name, _sheets(path)[0], least_columns))
 
 
 def read_tables(path: Path) -> list[Table]:
@@ -83,52 +87,72 @@ def read_tables(path: Path) -> list[Table]:
     Raises:
         StoreError: it cannot be opened, or the first of them is no table.
     """
+    return _in_words(path, lambda: _tables(path))
+
+
+def _tables(path: Path) -> list[Table]:
     first, *others = _sheets(path)
     tables = [_table(path.name, first)]
     for number, cells in enumerate(others, 2):
-        if len(cells) > 1 and max(len(row) for _, row in cells) > 1:  # a sheet of remarks is no table
+        if isinstance(cells, list) and len(cells) > 1 and max(len(row) for _, row in cells) > 1:  # no mere remarks
             tables.append(_table(f"{path.name}, sheet {number}", cells))
     return tables
 
 
-def _sheets(path: Path) -> list[list[tuple[int, list[str]]]]:
-    """Numbered rows that are not empty, of every sheet that holds any; at least one list."""
+def _in_words(path: Path, read: Callable[[], Read]) -> Read:
+    """What is read of a file, or why it cannot be."""
     try:
-        content = path.read_bytes()
-        content = _unpacked(content) if content.startswith(b"\x1f\x8b") else content
-        return (_excel_sheets(content) or [[]]) if content.startswith(EXCEL) else [_text_rows(content)]
+        return read()
     except (OSError, EOFError, ValueError, zlib.error, csv.Error) as error:
         raise _unreadable(path, error) from error
 
 
-def _header_at(cells: list[tuple[int, list[str]]], least_columns: int) -> int:
-    """Which of the rows is the header: the first in which at least half as many cells are filled as in the fullest of
-    the first rows. What stands above is a title or names groups of columns."""
-    filled = [sum(bool(cell.strip()) for cell in row) for _, row in cells[:LOOKED_AT]]
+def _sheets(path: Path) -> Sequence[Iterable[Row]]:
+    """Numbered rows that are not empty, of every sheet that holds any; at least one. Those of a text are parsed when
+    they are asked for: of a million rows none is held twice."""
+    content = path.read_bytes()
+    content = _unpacked(content) if content.startswith(b"\x1f\x8b") else content
+    return (_excel_sheets(content) or [[]]) if content.startswith(EXCEL) else [_text_rows(content)]
+
+
+def _header_at(cells: list[Row], least_columns: int) -> int:
+    """Which of the first rows is the header: the first in which at least half as many cells are filled as in the
+    fullest of them. What stands above is a title or names groups of columns."""
+    filled = [sum(bool(cell.strip()) for cell in row) for _, row in cells]
     least = max(least_columns, max(filled, default=0) / 2)
     return next((at for at, n in enumerate(filled) if n >= least), 0)
 
 
-def _table(file: str, cells: list[tuple[int, list[str]]], least_columns: int = 2) -> Table:
+def _table(file: str, rows: Iterable[Row], least_columns: int = 2) -> Table:
     """A table of numbered rows, one of the first of which is its header."""
-    at = _header_at(cells, least_columns)
-    if not cells or len(cells[at][1]) < least_columns:
+    left = iter(rows)
+    first = list(islice(left, LOOKED_AT))
+    at = _header_at(first, least_columns)
+    if not first or len(first[at][1]) < least_columns:
         raise StoreError(f"{file} is no table: it has no header of two columns or more.", "Save it as CSV.")
-    (_, header), *body = cells[at:]
+    header = first[at][1]
     names = _unique([name.strip().strip("\ufeff") or f"column {i + 1}" for i, name in enumerate(header)])
-    width = len(names)
-    for number, row in body:
+    width, numbers = len(names), array("q")
+    columns: list[list[str]] = [[] for _ in names]
+    known: dict[str, str] = {}  # a text that comes again is held once: ids, days and units stand in row after row
+    for number, row in chain(first[at + 1 :], left):
         if len(row) > width and any(cell.strip() for cell in row[width:]):
             raise StoreError(
                 f"{file} has more cells in row {number} than in its header ({len(row)}, expected {width}).",
                 "Put texts that hold the separator into quotation marks.",
             )
-    known: dict[str, str] = {}  # a text that comes again is held once: ids, days and units stand in row after row
-    rows = [
-        [known.setdefault(cell, cell) for cell in map(str.strip, row[:width])] + [""] * (width - len(row))
-        for _, row in body
-    ]
-    return Table(file, pd.DataFrame(rows, columns=names, index=[n for n, _ in body], dtype=str), at)
+        numbers.append(number)
+        for column, cell in zip(columns, row[:width] + [""] * (width - len(row)), strict=True):
+            cell = cell.strip()
+            column.append(known.setdefault(cell, cell))
+    return Table(file, pd.DataFrame(dict(zip(names, columns, strict=True)), index=list(numbers), dtype=str), at)
+
+
+def numbered_rows(rows: pd.DataFrame) -> Iterator[tuple[int, dict[str, Any]]]:
+    """Every row as a dict, with its number in the file; one at a time."""
+    names = list(rows.columns)
+    for number, cells in zip(rows.index.tolist(), rows.itertuples(index=False, name=None), strict=True):
+        yield number, dict(zip(names, cells, strict=True))
 
 
 def read_header_row(path: Path) -> Table:
@@ -144,7 +168,7 @@ def read_header_row(path: Path) -> Table:
             head = file.read(HEADER_BYTES)
         if head.startswith(EXCEL):
             return read_table(path)
-        cells = _text_rows(head)
+        cells = list(islice(_text_rows(head), LOOKED_AT))
         at = _header_at(cells, 2)
         cells = cells[at : at + 1]
     except (OSError, EOFError, ValueError, zlib.error, csv.Error) as error:
@@ -167,13 +191,13 @@ def _unpacked(content: bytes) -> bytes:
     return unpacked
 
 
-def _text_rows(content: bytes) -> list[tuple[int, list[str]]]:
+def _text_rows(content: bytes) -> Iterator[Row]:
     """Numbered rows that are not empty."""
     if b"\0" in content[:4096] and not content.startswith(UTF16):
         raise ValueError("binary")
     text = _decoded(content)
     reader = csv.reader(io.StringIO(text), delimiter=_separator(text))
-    return [(number, row) for number, row in enumerate(reader, 1) if any(cell.strip() for cell in row)]
+    yield from ((number, row) for number, row in enumerate(reader, 1) if any(cell.strip() for cell in row))
 
 
 def _separator(text: str) -> str:
@@ -203,7 +227,7 @@ def _outside_quotes(line: str) -> str:
     return "".join(line.split('"')[::2])
 
 
-def _excel_sheets(content: bytes) -> list[list[tuple[int, list[str]]]]:
+def _excel_sheets(content: bytes) -> list[list[Row]]:
     """The rows of every sheet that holds any."""
     import zipfile
 

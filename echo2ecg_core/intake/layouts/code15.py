@@ -13,7 +13,7 @@ from echo2ecg_core.intake.array_rows import code15_row
 from echo2ecg_core.intake.layouts.shared_steps import ignore_others, mapped, number
 from echo2ecg_core.intake.mapping import Column
 from echo2ecg_core.intake.plan import Plan, PlannedEcg
-from echo2ecg_core.intake.tables import read_table
+from echo2ecg_core.intake.tables import numbered_rows, read_table
 
 NAME = "CODE-15 %"
 TABLE = "exams.csv"
@@ -30,7 +30,7 @@ def plan(folder: Path, told: Mapping[str, Column]) -> Plan:
     planned, table = Plan(NAME, folder), read_table(folder / TABLE)
     mapped(table, {"exam_id": "ecg_id", "patient_id": "patient_id", "trace_file": "path"})
     rows = {p.name: _rows(p) for p in sorted(folder.glob("exams_part*.hdf5"))}
-    for row, cells in table.rows.to_dict("index").items():
+    for row, cells in numbered_rows(table.rows):
         file, exam_id = cells["trace_file"], cells["exam_id"]
         if exam_id not in rows.get(file, {}):
             planned.passed_over.append((exam_id, "The part that holds it is not in the folder."))

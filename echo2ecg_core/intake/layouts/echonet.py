@@ -11,7 +11,7 @@ from pathlib import Path
 from echo2ecg_core.intake.layouts.shared_steps import SPLITS, ignore_others, mapped, measured, number
 from echo2ecg_core.intake.mapping import Column
 from echo2ecg_core.intake.plan import Plan, PlannedClip, PlannedStudy
-from echo2ecg_core.intake.tables import Table, read_table
+from echo2ecg_core.intake.tables import Table, numbered_rows, read_table
 
 NAME = "EchoNet"
 LIST, MEASUREMENTS = "FileList.csv", "MeasurementsList.csv"
@@ -49,7 +49,7 @@ def plan(folder: Path, told: Mapping[str, Column]) -> Plan:
 def _plan_list(table: Table, folder: Path, view: str, prefix: str, plan: Plan) -> None:
     mapped(table, {"FileName": "clip_path", "Split": "split"})
     videos = {p.stem: p for p in sorted((folder / "Videos").glob("*")) if p.is_file()}
-    for row, cells in table.rows.to_dict("index").items():
+    for row, cells in numbered_rows(table.rows):
         name = cells["FileName"].removesuffix(".avi")
         split = SPLITS.get(cells["Split"].lower()) or FOLDS.get(cells["Split"].removesuffix(".0"))
         values = {field: measured(plan, field, number(cells.get(column, ""))) for column, field in VALUES.items()}

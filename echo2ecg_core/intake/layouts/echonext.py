@@ -13,7 +13,7 @@ from echo2ecg_core.intake.labels import OLDEST_TOLD
 from echo2ecg_core.intake.layouts.shared_steps import SPLITS, ignore_others, mapped, measured, number
 from echo2ecg_core.intake.mapping import Column
 from echo2ecg_core.intake.plan import Plan, PlannedEcg, PlannedStudy
-from echo2ecg_core.intake.tables import read_table
+from echo2ecg_core.intake.tables import numbered_rows, read_table
 from echo2ecg_core.phenotypes import GRADES
 
 NAME = "EchoNext"
@@ -46,7 +46,7 @@ def plan(folder: Path, told: Mapping[str, Column]) -> Plan:
     mapped(table, {"ecg_key": "ecg_id", "patient_key": "patient_id", "split": "split"})
     arrays = {p.name.lower(): p for p in folder.iterdir()}
     row_of: dict[str, int] = {}
-    for number_of_row, cells in table.rows.to_dict("index").items():
+    for number_of_row, cells in numbered_rows(table.rows):
         split = cells["split"]
         row = row_of[split] = row_of.get(split, -1) + 1
         path = arrays.get(f"echonext_{split}_waveforms.npy".lower())

@@ -16,7 +16,7 @@ from echo2ecg_core.intake.ecg_tables import find_file
 from echo2ecg_core.intake.layouts.shared_steps import ignore_others, mapped, measured, number
 from echo2ecg_core.intake.mapping import Column
 from echo2ecg_core.intake.plan import Plan, PlannedClip, PlannedStudy
-from echo2ecg_core.intake.tables import Table, read_table
+from echo2ecg_core.intake.tables import Table, numbered_rows, read_table
 
 NAME = "MIMIC-IV-ECHO"
 STUDIES, RECORDS = "echo-study-list.csv", "echo-record-list.csv"
@@ -55,7 +55,7 @@ def _plan_studies(table: Table, plan: Plan) -> dict[str, str]:
     """Plan the studies of the list; returns the study of each measurement."""
     mapped(table, {"study_id": "study_id", "subject_id": "patient_id"})
     dates, study_of = _dates_of(table, "study_datetime"), {}
-    for row, cells in table.rows.to_dict("index").items():
+    for row, cells in numbered_rows(table.rows):
         plan.patient(cells["subject_id"])
         study = PlannedStudy(cells["study_id"], cells["subject_id"], dates.get(row))
         plan.study(study, file=table.file, row=row)
@@ -115,7 +115,7 @@ def _plan_clips(table: Table, folder: Path, plan: Plan) -> None:
     mapped(table, {"subject_id": "patient_id", "study_id": "study_id", "dicom_filepath": "clip_path"})
     dates = _dates_of(table, "acquisition_datetime")
     seen: dict[Path, dict[str, Path]] = {}
-    for row, cells in table.rows.to_dict("index").items():
+    for row, cells in numbered_rows(table.rows):
         plan.patient(cells["subject_id"])
         if cells["study_id"] not in plan.studies:
             study = PlannedStudy(cells["study_id"], cells["subject_id"], dates.get(row))

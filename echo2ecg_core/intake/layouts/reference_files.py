@@ -27,7 +27,7 @@ from echo2ecg_core.intake.ecg_tables import find_written
 from echo2ecg_core.intake.layouts.shared_steps import SPLITS, ignore_others, mapped, measured, number
 from echo2ecg_core.intake.mapping import Column
 from echo2ecg_core.intake.plan import Plan, PlannedClip, PlannedEcg, PlannedStudy
-from echo2ecg_core.intake.tables import Table, read_table
+from echo2ecg_core.intake.tables import Table, numbered_rows, read_table
 from echo2ecg_core.intake.views import view_named
 
 NAME = "Echo2ECG's own files"
@@ -71,7 +71,7 @@ class _Pairs:
             nobody = (table.rows[list(PAIRED[:2])] == "").any(axis=1)
             if nobody.any():
                 self.planned.ignored.append((f"{nobody.sum()} rows of {table.file}", "no pair: an id is missing"))
-            for row, cells in table.rows[~nobody].to_dict("index").items():
+            for row, cells in numbered_rows(table.rows[~nobody]):
                 self._add(table.file, row, cells, SPLITS.get(cells.get("split", "").lower(), split))
         self._set_values()
         planned = self.planned

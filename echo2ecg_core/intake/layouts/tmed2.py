@@ -12,7 +12,7 @@ from echo2ecg_core.intake.folders import files_below
 from echo2ecg_core.intake.layouts.shared_steps import SPLITS, mapped
 from echo2ecg_core.intake.mapping import Column
 from echo2ecg_core.intake.plan import Plan, PlannedClip, PlannedStudy
-from echo2ecg_core.intake.tables import read_table
+from echo2ecg_core.intake.tables import numbered_rows, read_table
 
 NAME = "TMED-2"
 VIEWS = {"PLAX": "Parasternal_Long", "PSAX": "Parasternal_Short", "A2C": "A2C", "A4C": "A4C"}
@@ -32,7 +32,7 @@ def plan(folder: Path, told: Mapping[str, Column]) -> Plan:
     table = read_table(path)
     mapped(table, {"query_key": "clip_path", "view_label": "view", "diagnosis_label": "as_grade"})
     pictures = {p.name: p for p in files_below(folder) if p.suffix == ".png"}
-    for row, cells in table.rows.to_dict("index").items():
+    for row, cells in numbered_rows(table.rows):
         key = _KEY.fullmatch(cells["query_key"])
         if key is None:
             planned.problems.label(table.file, row, "query_key", "PATIENTsSTUDY_NUMBER.png")
