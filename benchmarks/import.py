@@ -10,7 +10,7 @@ two files have the same content and none is drawn twice. Without `--synthetic` i
 pseudonyms, masks. Every import runs in a fresh process: the archive in one process and in `--processes`, then one
 `--times` as large. Prints one JSON line. Seconds are those of the clock, of an archive in the disk's cache; on a busy
 machine believe `processor_ms` (all processes together) and the ratio to the serial rate. `peak_mb` is the largest
-resident size of the process that imports, `reader_peak_mb` that of one that reads.
+resident size of the process that imports (`plan_peak_mb` up to its plan), `reader_peak_mb` that of one that reads.
 
 `--patients 57200 --clips 0 --no-serial --times 1` is an archive of 100,000 ECGs: 11 GB, and 24 GB in the workspace.
 `--half-rate` writes them at 250 Hz, as many MUSE systems do (half of either); `--drop-files` deletes what the
@@ -61,8 +61,9 @@ def archive(out: Path, layout: str, patients: int, distinct: int, clips: int, ha
                 target.write_bytes(_repeated(content, path, k))
     for table in source.glob("*.csv"):
         head, *rows = table.read_text("cp1252").splitlines()
-        known = [row for row in rows if int(re.search(r"P(\d{5})", row)[1]) <= distinct]
-        lines = (_renamed(row, k) for k in range(rounds) for row in known)
+        numbered = [(int(re.search(r"P(\d{5})", row)[1]), row) for row in rows]
+        known = [(number, row) for number, row in numbered if number <= distinct]
+        lines = (_renamed(row, k) for k in range(rounds) for n, row in known if k * distinct + n <= patients)
         (out / table.name).write_text("\n".join([head, *lines]) + "\n", "cp1252")
     return out
 
@@ -140,6 +141,7 @@ def one(folder: Path, workspace: Path, synthetic: bool, drop_files: bool) -> Non
     from echo2ecg_core.store.database import Workspace
 
     took: dict[str, float] = {}
+    peak_mb: dict[str, int] = {}
 
     def timed(owner, name: str) -> None:
         real = getattr(owner, name)
@@ -150,6 +152,7 @@ def one(folder: Path, workspace: Path, synthetic: bool, drop_files: bool) -> Non
                 return real(*arguments, **named)
             finally:
                 took[name] = time.perf_counter() - begun
+                peak_mb[name] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
 
         setattr(owner, name, measured)
 
@@ -169,6 +172,7 @@ def one(folder: Path, workspace: Path, synthetic: bool, drop_files: bool) -> Non
         "clips": report.clips,
         "refused": len(report.refused),
         "plan_s": round(took["plan_of"], 2),
+        "plan_peak_mb": peak_mb["plan_of"],
         "rows_s": round(took["_add_rows"], 2),
         "ecgs_per_s": round(report.ecgs / took["_add_ecgs"], 1),
         "clips_per_s": round((report.clips + len(report.refused)) / took["_add_clips"], 2),
