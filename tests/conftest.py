@@ -8,6 +8,7 @@ ship, which are thinned out (tests/goldens/README.md).
 import os
 import shutil
 import sys
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -52,6 +53,13 @@ def goldens() -> Path:
 @pytest.fixture(scope="session")
 def samples(shared) -> Path:
     return shared / "data" / "samples"
+
+
+@pytest.fixture
+def disk_path():
+    """As `tmp_path`, on the disk: a write holds its lock while it waits for it, in memory next to no time."""
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
+        yield Path(folder)
 
 
 @pytest.fixture(scope="session")

@@ -110,17 +110,17 @@ def first_start(folder, monkeypatch, map_maker):
         pytest.param(10, "UMAP", marks=pytest.mark.endurance),
     ],
 )
-def test_every_first_start_on_a_busy_machine_is_complete(tmp_path, monkeypatch, starts, map_maker):
+def test_every_first_start_on_a_busy_machine_is_complete(disk_path, monkeypatch, starts, map_maker):
     with busy_cores():
         for number in range(starts):
-            first_start(tmp_path / str(number), monkeypatch, map_maker)
+            first_start(disk_path / str(number), monkeypatch, map_maker)
 
 
 @pytest.mark.slow
-def test_servers_that_start_at_the_same_moment_on_one_empty_folder_share_one_demo(tmp_path):
+def test_servers_that_start_at_the_same_moment_on_one_empty_folder_share_one_demo(disk_path):
     servers = [
         subprocess.Popen(
-            [sys.executable, "-c", SERVER, str(tmp_path / "w")],
+            [sys.executable, "-c", SERVER, str(disk_path / "w")],
             cwd=ROOT,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -135,7 +135,7 @@ def test_servers_that_start_at_the_same_moment_on_one_empty_folder_share_one_dem
         server.stdin.flush()
     told = [server.communicate(timeout=300) for server in servers]
     assert [server.returncode for server in servers] == [0] * 3, told
-    place = Workspace(tmp_path / "w")
+    place = Workspace(disk_path / "w")
     model_id = demo.open_workspace(place).model_id
     assert [out.split() for out, _ in told] == [[model_id, "3"]] * 3
     assert [job.kind for job in jobs.jobs(place)] == ["demo"] and [p.name for p in place.models.iterdir()] == [model_id]
@@ -152,9 +152,9 @@ def terminal(*arguments) -> subprocess.Popen:
 
 
 @pytest.mark.slow
-def test_two_imports_at_once_on_an_empty_folder_are_both_complete_and_one_waits_for_the_other(tmp_path):
-    archives = [write_cohort(tmp_path / name, 2, seed, ecg_only=True) for name, seed in (("a", 3), ("b", 4))]
-    place = Workspace(tmp_path / "w")
+def test_two_imports_at_once_on_an_empty_folder_are_both_complete_and_one_waits_for_the_other(disk_path):
+    archives = [write_cohort(disk_path / name, 2, seed, ecg_only=True) for name, seed in (("a", 3), ("b", 4))]
+    place = Workspace(disk_path / "w")
     with busy_cores():
         running = [
             terminal("import", archive, "--cohort", archive.name, "--workspace", place.folder) for archive in archives
@@ -168,9 +168,9 @@ def test_two_imports_at_once_on_an_empty_folder_are_both_complete_and_one_waits_
 
 
 @pytest.mark.slow
-def test_an_import_says_in_the_terminal_what_it_waits_for(tmp_path):
-    archive = write_cohort(tmp_path / "a", 1, 3, ecg_only=True)
-    place = Workspace(tmp_path / "w")
+def test_an_import_says_in_the_terminal_what_it_waits_for(disk_path):
+    archive = write_cohort(disk_path / "a", 1, 3, ecg_only=True)
+    place = Workspace(disk_path / "w")
     other = jobs.queue(place, "demo")
     jobs.claim(place, jobs.this_worker(), other)
     jobs.report(place, other, 0.4, "Simulating echo studies: 4 of 10")
@@ -185,10 +185,10 @@ def test_an_import_says_in_the_terminal_what_it_waits_for(tmp_path):
 
 
 def test_a_demo_that_failed_goes_on_at_the_next_start_and_one_that_was_stopped_or_replaced_does_not(
-    tmp_path, monkeypatch
+    disk_path, monkeypatch
 ):
     monkeypatch.setattr(jobs, "start_worker", lambda workspace: None)
-    place = Workspace(tmp_path)
+    place = Workspace(disk_path)
     demo.ensure_demo(place)
     (job,) = jobs.jobs(place)
     jobs.finish(place, job.job_id, "failed", "The disk is full.")

@@ -33,24 +33,24 @@ def whole(tmp_path_factory):
 
 
 @pytest.mark.slow
-def test_an_import_that_is_killed_again_and_again_brings_in_the_same(kills, tmp_path):
+def test_an_import_that_is_killed_again_and_again_brings_in_the_same(kills, disk_path):
     from echo2ecg_core.phantom.cohort import write_cohort
 
-    archive = write_cohort(tmp_path / "archive", 8, 5, ecg_only=True)
+    archive = write_cohort(disk_path / "archive", 8, 5, ecg_only=True)
     act = kills.job("import", lambda place: {"folder": str(archive), "cohort": "imported", "prepare": False})
-    unbroken = Workspace(tmp_path / "unbroken")
+    unbroken = Workspace(disk_path / "unbroken")
     assert kills.in_a_process(act, unbroken)
-    line = kills.killed("import", act, tmp_path / "nothing", kills.state(unbroken), 1.5, 4, 1, tmp_path, False)
+    line = kills.killed("import", act, disk_path / "nothing", kills.state(unbroken), 1.5, 4, 1, disk_path, False)
     assert line["kills"] >= 4 and line["different"] == 0, line
 
 
 @pytest.mark.slow
-def test_a_removal_that_is_killed_leaves_all_or_what_the_next_one_takes(kills, whole, tmp_path):
-    unbroken = Workspace(shutil.copytree(whole.folder, tmp_path / "unbroken"))
+def test_a_removal_that_is_killed_leaves_all_or_what_the_next_one_takes(kills, whole, disk_path):
+    unbroken = Workspace(shutil.copytree(whole.folder, disk_path / "unbroken"))
     remove(unbroken, cohort="small")
     wanted, seen = kills.state(unbroken), set()
     for number in range(6):
-        place = Workspace(shutil.copytree(whole.folder, tmp_path / f"killed-{number}"))
+        place = Workspace(shutil.copytree(whole.folder, disk_path / f"killed-{number}"))
         kills.in_a_process(lambda where: remove(where, cohort="small"), place, 0.01 * number)
         with sqlite3.connect(place.database) as db:
             seen.add(db.execute("SELECT count(*) FROM patients").fetchone()[0])

@@ -164,7 +164,8 @@ class Catalog:
                 " r_wave_times_s, format, notes, blob, file_hash, encoder)"
                 " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
                 " ON CONFLICT (clip_id) DO UPDATE SET file_hash = coalesce(file_hash, excluded.file_hash),"
-                " encoder = excluded.encoder WHERE file_hash IS NULL OR encoder IS NOT excluded.encoder",
+                " encoder = excluded.encoder WHERE (file_hash IS NULL AND excluded.file_hash NOT NULL)"
+                " OR encoder IS NOT excluded.encoder",
                 [astuple(clip) for clip in clips],
             )
             db.executemany(

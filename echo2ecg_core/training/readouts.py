@@ -187,21 +187,25 @@ def _signal_features(workspace: Workspace, card: ModelCard, rows: pd.DataFrame, 
 
 
 def tested_retrieval(network, data: TrainingData, within_days: float) -> dict:
-    """How test ECGs find studies of test patients, by cosine.
+    """How test ECGs find studies of test patients, by cosine; a study without clips is none that can be found.
 
     Returns:
         studies; recall@10 of the paired study; top10_lvef_ratio: mean LVEF difference between a query's own study and
-        the ten nearest of other patients, over that of all studies of other patients.
+        the ten nearest of other patients, over that of all studies of other patients. {} where none has clips.
     """
     import torch
 
     from echo2ecg_core.evaluation.retrieval_both_ways import retrieval_report
 
-    rows = nearest_pairs(data, "test", within_days)
-    own = labelled_vectors(network, data, "test", within_days)
-    ids, rows_of = list(dict.fromkeys(rows.study_id)), data.clips.groupby("study_id").indices
+    rows, rows_of = _by_lot(nearest_pairs(data, "test", within_days)), data.clips.groupby("study_id").indices
+    has_clips = rows.study_id.isin(list(rows_of)).to_numpy()
+    own = labelled_vectors(network, data, "test", within_days).embedding[has_clips]
+    rows = rows[has_clips]
+    ids = list(dict.fromkeys(rows.study_id))
+    if not ids:
+        return {}
     with torch.inference_mode():
-        ecgs = network.align_ecg(torch.from_numpy(own.embedding)).numpy()
+        ecgs = network.align_ecg(torch.from_numpy(own)).numpy()
         studies = np.concatenate(
             [
                 network.align_study(

@@ -21,8 +21,8 @@ SPAWN = multiprocessing.get_context("spawn")
 
 
 @pytest.fixture
-def place(tmp_path):
-    return Workspace(tmp_path / "w")
+def place(disk_path):
+    return Workspace(disk_path / "w")
 
 
 def add_people(folder, name, n):
@@ -236,10 +236,10 @@ def test_every_write_to_the_catalog_raises_its_version_and_jobs_and_repeats_do_n
     assert changed()
 
 
-def test_the_version_of_a_folder_made_anew_is_none_that_was_before(place, tmp_path):
+def test_the_version_of_a_folder_made_anew_is_none_that_was_before(place, disk_path):
     Catalog(place).add_patient("P1", split="test", cohort="c", synthetic=True)
     before = place.version()
-    again = Workspace(tmp_path / "again")
+    again = Workspace(disk_path / "again")
     Catalog(again).add_patient("P1", split="test", cohort="c", synthetic=True)
     assert again.version() > before
 

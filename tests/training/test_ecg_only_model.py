@@ -225,7 +225,8 @@ def test_the_alignment_that_the_sentence_advises_can_be_trained_with_the_clip_en
     place = Workspace(shutil.copytree(active.folder, tmp_path / "w"))
     catalog, encoder = Catalog(place), ModelRegistry(place).active()
     clip = catalog.clip_path(catalog.clips_of(FILMED)[0].clip_id).read_bytes()
-    for i in range(1, N):
+    filmed = range(1, N, 3)
+    for i in filmed:
         catalog.add_clip(f"S-{i:04d}", clip, fps=50, n_frames=32, format="phantom", view="A4C")
     paper = training_settings.TRAINING_PRESETS["paper"]
     small = replace(
@@ -247,4 +248,6 @@ def test_the_alignment_that_the_sentence_advises_can_be_trained_with_the_clip_en
     run_training(place, advised, job_id=1)
     trained = next(card for card in ModelRegistry(place).models() if card.name == "aligned")
     assert set(trained.manifest()["spec"]["parts"]) == set(PARTS) and not why_no_studies(trained)
+    judged = [i for i in filmed if i >= N - PATIENTS["test"]]
+    assert trained.manifest()["test"]["retrieval"]["studies"] == len(judged)  # the others have no clips to be found by
     assert trained.manifest()["start_from"] == encoder.model_id and trained.manifest()["clip_encoder"] == other.model_id
