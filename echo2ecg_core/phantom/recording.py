@@ -71,6 +71,9 @@ PLANS = {
 }
 
 
+SWEEP_S = 2.4  # of spectral Doppler, the width of the screen
+
+
 def render_study_clip(
     heart: Heart, clip: StudyClip, rng: np.random.Generator, n_frames: int = 32, every: int = 1, size: int = 224
 ) -> PhantomClip:
@@ -98,7 +101,7 @@ def render_study_clip(
     ventricle = CutVentricle(heart, _draw_cut(plan, clip.quality, rng))
     seen = _as_seen(heart, plan, clip.quality, rng)
     whole = plan.scene(seen, ventricle, states.with_rest())
-    whole.jets = _of_one_clip(whole.jets, rng)
+    whole.jets = _of_one_clip(whole.jets, np.random.default_rng(rng.integers(2**63)))  # their number draws nothing else
     whole = hold_in_window(whole, plan.place, heart, rng, np.concatenate([[0.0], times_s]), clip.quality)
     machine = machines.draw_machine(rng, size, depth_mm(whole, rng))
     machine = machines.through_window(machine, clip.quality, rng, plan.box is not None)
@@ -183,15 +186,15 @@ def _zoomed(scene: Scene, machine: machines.Machine, plan: Plan, rng: np.random.
 
 
 def _spectral(heart, clip, rng, times_s, states, r_waves_s, every, size, fps) -> PhantomClip:
-    """A clip of spectral Doppler."""
+    """A clip of spectral Doppler: the first part of a sweep of SWEEP_S, over that of the sweep before."""
     machine = machines.draw_machine(rng, size, 160.0)
     duration_s = len(times_s) / fps
-    sweep_s = np.linspace(0, duration_s, 2 * size)
+    sweep_s = np.linspace(0, SWEEP_S, 2 * size)
     strength = uneven_beats(heart, r_waves_s, rng)
     velocity = velocity_m_s(clip.kind, heart, cycle_states(heart, sweep_s, r_waves_s, strength), rng)
     times_s = times_s[::every]
-    frames = spectral_frames(machine, velocity, times_s / duration_s, clip.quality, rng)
-    burn_in(frames, machine, heart, times_s, duration_s, r_waves_s)
+    frames = spectral_frames(machine, velocity, times_s / SWEEP_S % 1, clip.quality, rng)
+    burn_in(frames, machine, heart, times_s % SWEEP_S, SWEEP_S, r_waves_s)
     none = np.zeros((len(frames), 0, 2), np.float32)
     return _finished(clip, frames, machine, states.contraction[::every], times_s, r_waves_s, duration_s, fps / every,
                      none, none)  # fmt: skip

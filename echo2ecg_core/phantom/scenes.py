@@ -144,13 +144,14 @@ def arch(heart: Heart, lv: LeftVentricle, states: CycleStates) -> Scene:
     """
     size = float(np.sqrt(heart.bsa_m2 / 1.9)) * (1 + 0.003 * (heart.age_years - 60))
     swell = 1 + 0.03 * states.ejecting[:, None]
-    outer_arch = _stadium(27.0 * size * swell, 92.0, top=np.zeros_like(swell[:, 0]))
-    core = _stadium(9.0 * size * (2 - swell), 92.0, top=25.0 * size * swell[:, 0])
+    outer_arch = _stadium(36.0 * size * swell, 26.0, top=np.zeros_like(swell[:, 0]))
+    core = _stadium(13.0 * size * (2 - swell), 60.0, top=24.0 * size * swell[:, 0])
     middle = core.mean(axis=1, keepdims=True)
-    tissue = Chamber(middle + 0.04 * (core - middle), core, np.linspace(0, 140, core.shape[1]),
-                     np.full(core.shape[1], 10.0), wall=0.45)  # fmt: skip
+    tissue = Chamber(
+        middle + 0.02 * (core - middle), core, arc_length(core[0]), np.full(core.shape[1], 26.0), wall=0.35
+    )
     lumen = _walled(outer_arch, 2.0, wall=1.1)
-    artery = disc(np.broadcast_to([0.0, 25 * size + 16.0], (len(swell), 2)), 6.5 + 0.05 * max(0.0, heart.rvsp - 30),
+    artery = disc(np.broadcast_to([0.0, 24 * size + 14.0], (len(swell), 2)), 6.5 + 0.05 * max(0.0, heart.rvsp - 30),
                   wall=0.9, wall_mm=1.6)  # fmt: skip
     return Scene([artery, tissue, lumen], [], lumen.inner, lumen.outer)
 

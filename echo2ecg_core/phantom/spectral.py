@@ -33,7 +33,7 @@ def velocity_m_s(kind: str, heart: Heart, states: CycleStates, rng: np.random.Ge
 def spectral_frames(
     machine: Machine, velocity: np.ndarray, shown: np.ndarray, quality: float, rng: np.random.Generator
 ) -> np.ndarray:
-    """The trace as it is swept across the screen.
+    """The trace as it is swept across the screen, over the same beats of the sweep before.
 
     Args:
         machine: Whose screen it is.
@@ -55,7 +55,7 @@ def spectral_frames(
     inside = (speed * np.sign(edge) > 0.04 * scale) & (np.abs(speed) < np.abs(edge))
     bright = 0.35 + 0.55 * (np.abs(speed) / np.maximum(np.abs(edge), 0.05)).clip(0, 1) ** 2
     strength = 0.25 + 0.75 * quality
-    grain = rng.gamma(1.6, 0.6, (len(rows), size))
+    grain = rng.gamma(3.0, 0.33, (len(rows), size))
     noise = rng.gamma(1.0, 0.03 + 0.09 * (1 - quality), (len(rows), size))
     level = np.clip(strength * bright * inside * grain + noise, 0, 1)
     picture = np.zeros((size, size), np.float32)
@@ -64,6 +64,6 @@ def spectral_frames(
     colours[round(base)] = (120, 120, 90)
     frames = np.zeros((len(shown), size, size, 3), np.uint8)
     for frame, until in zip(frames, np.rint(shown * size).astype(int), strict=True):
-        frame[:, :until] = colours[:, :until]
-        frame[:, until : until + 2] = 0
+        frame[:] = colours
+        frame[:, until : until + max(2, size // 40)] = 0
     return frames

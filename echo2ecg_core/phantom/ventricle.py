@@ -47,11 +47,11 @@ def biplane_volume_ml(a4c: np.ndarray, a2c: np.ndarray) -> np.ndarray:
     Returns:
         (t,) volumes.
     """
-    (wide, length), (narrow, other_length) = _disc_diameters(a4c), _disc_diameters(a2c)
+    (wide, length), (narrow, other_length) = disc_diameters(a4c), disc_diameters(a2c)
     return np.pi / 4 * (wide * narrow).sum(axis=1) * np.maximum(length, other_length) / DISCS / 1000
 
 
-def _disc_diameters(contour: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def disc_diameters(contour: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Diameters (t, DISCS) across the long axis of each contour and the axis length (t,)."""
     base = (contour[:, 0] + contour[:, -1]) / 2
     axis = contour[:, APEX] - base
