@@ -1,6 +1,7 @@
 """What one clip of a phantom study tells, view by view, and what the studies are made of.
 
     python benchmarks/phantom_views.py --version 2 --patients 240     prints one JSON line, kept in results/
+    python benchmarks/phantom_views.py --table                        that line as the table of docs/evidence.md
 
 Of every patient's first study one clip of each kind is rendered at 112 x 112 (16 frames) and embedded by two frozen
 encoders: the shipped one ("shipped", trained on version 1 to name views and to recognise clips of one study) and one
@@ -36,6 +37,7 @@ from echo2ecg_core.phantom.echo import PhantomClip  # noqa: E402
 from echo2ecg_core.phantom.protocol import CORE_KINDS, StudyClip  # noqa: E402
 from echo2ecg_core.phantom.ventricle import disc_diameters  # noqa: E402
 
+RESULT = ROOT / "benchmarks" / "results" / "phantom_views.json"
 SEED, SIZE, COUNTED = 4107, 112, 1000
 PHENOTYPES = ("lvef", "lvedv", "rv_basal_diameter", "tapse", "rvsp", "lavi", "ivsd", "as_grade", "ar_grade", "mr_grade",
               "tr_grade")  # fmt: skip
@@ -52,8 +54,12 @@ def main(given: Sequence[str] | None = None) -> None:
     parser.add_argument("--cache", type=Path, default=Path(tempfile.gettempdir()) / "echo2ecg-phantom-views")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--epochs", type=int, default=6, help="of the encoder that is trained to name kinds")
-    parser.add_argument("--out", type=Path, default=None, help="file that the JSON line is added to")
+    parser.add_argument("--table", action="store_true", help="print the table of the kept result, measure nothing")
+    parser.add_argument("--out", type=Path, default=None, help="file for the JSON line")
     options = parser.parse_args(given)
+    if options.table:
+        print(table_of(json.loads(RESULT.read_text())))
+        return
     import torch
 
     torch.set_num_threads(options.threads)
@@ -75,8 +81,7 @@ def main(given: Sequence[str] | None = None) -> None:
     line = json.dumps(found)
     print(line)
     if options.out:
-        with open(options.out, "a") as file:
-            file.write(line + "\n")
+        options.out.write_text(line + "\n")
 
 
 def first_of_each_kind(study: PhantomStudy) -> list[StudyClip]:
@@ -258,7 +263,7 @@ def told(x: np.ndarray, patients: np.ndarray, truths: pd.DataFrame, phenotypes: 
     model = make_pipeline(StandardScaler(), RidgeCV(alphas=np.logspace(0, 5, 11), alpha_per_target=True))
     written = truths[list(phenotypes)].to_numpy(float)[patients]
     heart = truths[[f"{name}_heart" for name in phenotypes]].to_numpy(float)[patients]
-    guess = cross_val_predict(model, x, written, cv=KFold(5, shuffle=True, random_state=0))
+    guess = cross_val_predict(model, x, written, cv=KFold(5, shuffle=True, random_state=0)).reshape(written.shape)
     found: dict = {"clips": len(x)}
     for k, name in enumerate(phenotypes):
         found[name] = {
@@ -299,10 +304,10 @@ def study_means(table: pd.DataFrame, vectors: np.ndarray) -> tuple[np.ndarray, n
     return np.stack([x[(table.patient == p).to_numpy()].mean(0) for p in patients]), patients
 
 
-def what_studies_hold(version: int) -> dict:
+def what_studies_hold(version: int, patients: int = COUNTED) -> dict:
     """Clips a study, shares of views, of poor windows, and of studies that lack a core view or show it poorly."""
-    cohort = PhantomCohort(COUNTED, SEED + 1, version=version)
-    studies = [study for i in range(COUNTED) for study in cohort.patient(i).studies]
+    cohort = PhantomCohort(patients, SEED + 1, version=version)
+    studies = [study for i in range(patients) for study in cohort.patient(i).studies]
     clips = pd.DataFrame(
         [{"study": n, "view": c.view, "kind": c.kind, "poor": c.poor} for n, s in enumerate(studies) for c in s.clips]
     )
@@ -321,6 +326,25 @@ def what_studies_hold(version: int) -> dict:
         "core_view_missing": {v: round(1 - of.study.nunique() / len(studies), 3) for v, of in core.items()},
         "core_view_poor": {v: round(float(of.groupby("study").poor.all().mean()), 3) for v, of in core.items()},
     }  # fmt: skip
+
+
+def table_of(found: dict) -> str:
+    """A Markdown table, a row a kind of clip: R² against the written label, and the errors of LVEF in points."""
+    others = PHENOTYPES[2:5] + PHENOTYPES[7:]
+    head = ["one clip of", "LVEF, shipped", "LVEF, views", "error", "traced", "error of one traced plane", *others]
+    lines = ["| " + " | ".join(head) + " |", "|---" * len(head) + "|"]
+    for kind, shipped in found["shipped"].items():
+        if "lvef" not in shipped:
+            continue
+        views, traced = found["views"][kind], found["traced"].get(kind)
+        best = max(shipped, views, key=lambda told: told["lvef"]["r2"])
+        cells = [shipped["lvef"]["r2"], views["lvef"]["r2"], best["lvef"]["mae"], traced and traced["lvef"]["r2"],
+                 found["traced_lvef_mae"].get(kind, {}).get("mae")]  # fmt: skip
+        cells += [max(shipped[name]["r2"], views[name]["r2"]) for name in others]
+        digits = (2, 2, 1, 2, 1, *[2] * len(others))
+        shown = ["–" if c is None else f"{c + 0.0:.{d}f}".replace("-", "−") for c, d in zip(cells, digits, strict=True)]
+        lines.append("| " + " | ".join(["mean of all" if kind == "study" else kind, *shown]) + " |")
+    return "\n".join(lines)
 
 
 if __name__ == "__main__":

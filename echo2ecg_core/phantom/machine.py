@@ -103,37 +103,36 @@ def draw_machine(rng: np.random.Generator, size: int, depth_mm: float) -> Machin
     )
 
 
-def through_window(machine: Machine, quality: float, rng: np.random.Generator, in_colour: bool) -> Machine:
-    """Version 2: the same machine behind a window of this quality, 0 ... 1, with the gain a sonographer left it at.
+def through_window(machine: Machine, harm: float, rng: np.random.Generator, in_colour: bool) -> Machine:
+    """Version 2: the same machine behind a window that does this `harm`, 0 ... 1, with the gain a sonographer chose.
 
     The worse the window, the more the depth is dimmed, the more reverberation lies over the near and middle field, the
     more sectors lungs and ribs cast into shadow (walls drop out), the more noise, the wider the beam. In colour the
     tissue is shown darker, so that the flow stands out.
     """
-    worse = 1.0 - quality
     n_beams, n_depths = machine.gain.shape
     angle, depth = np.linspace(-1, 1, n_beams)[:, None], np.linspace(0, 1, n_depths)[None]
-    loss_db = DIMMED_DB * worse**1.5 * rng.uniform(0.6, 1.4) * depth**1.2 + 4.0 * in_colour
-    for _ in range(rng.poisson(SHADOWS * worse)):
+    loss_db = DIMMED_DB * harm * rng.uniform(0.6, 1.4) * depth**1.2 + 4.0 * in_colour
+    for _ in range(rng.poisson(SHADOWS * harm)):
         at = float(np.clip(rng.normal(0, 0.65), -1, 1))
         reach = np.exp(-0.5 * ((angle - at) / rng.uniform(0.08, 0.25)) ** 2)
         start = rng.uniform(0.0, 0.45)
-        loss_db = loss_db + rng.uniform(8, 26) * worse**0.5 * reach * np.clip((depth - start) / 0.12, 0, 1)
+        loss_db = loss_db + rng.uniform(8, 26) * harm**0.5 * reach * np.clip((depth - start) / 0.12, 0, 1)
     side = rng.choice((-1, 1))  # a rib or the lung at one edge
-    loss_db = loss_db + 30 * worse**2 * np.clip(side * angle - rng.uniform(0.35, 1.0), 0, 1)
-    clutter = HAZE * worse**1.5 * rng.uniform(0.3, 1.7) * _smooth_field(rng, n_beams, n_depths, 0.8)
+    loss_db = loss_db + 30 * harm * np.clip(side * angle - rng.uniform(0.35, 1.0), 0, 1)
+    clutter = HAZE * harm * rng.uniform(0.3, 1.7) * _smooth_field(rng, n_beams, n_depths, 0.8)
     return replace(
         machine,
         gain=(machine.gain * 10 ** (-loss_db / 20)).astype(np.float32),
         haze=(machine.haze + clutter * np.exp(-rng.uniform(0.8, 3.0) * depth)).astype(np.float32),
-        noise=machine.noise * np.float32(1 + 3 * worse**2),
-        floor_db=machine.floor_db - float(rng.normal(0, 2.5)) + 0.35 * DIMMED_DB * worse**1.5 * rng.uniform(-1, 0.4),
-        lateral=_spread(rng.uniform(0.9, 1.35) * (1 + 0.7 * worse) * n_beams / 124, 3),
+        noise=machine.noise * np.float32(1 + 3 * harm),
+        floor_db=machine.floor_db - float(rng.normal(0, 2.5)) + 0.35 * DIMMED_DB * harm * rng.uniform(-1, 0.4),
+        lateral=_spread(rng.uniform(0.9, 1.35) * (1 + 0.7 * harm) * n_beams / 124, 3),
     )
 
 
 # Of the worst window: loss at the lower edge in dB, number of shadows, reverberation over heart muscle.
-DIMMED_DB, SHADOWS, HAZE = 26.0, 4.0, 0.55
+DIMMED_DB, SHADOWS, HAZE = 24.0, 4.0, 0.45
 
 
 def _smooth_field(rng: np.random.Generator, n_beams: int, n_depths: int, contrast: float) -> np.ndarray:

@@ -109,13 +109,14 @@ def _around(angle: float, values: dict[int, float]) -> float:
 def _uneven_motion(heart: Heart, rng: np.random.Generator) -> tuple[float, ...]:
     """The wall motion with what differs from heart to heart without being a finding: base against apex, one diameter
     against the other, and segment by segment; its mean stays."""
-    level = {"basal": 1.0, "mid": 0.0, "apical": -1.0, "apex": -1.2}
+    level = dict(zip(("basal", "mid", "apical"), rng.normal(0, LEVEL_SD), strict=True))
+    level["apex"] = level["apical"]
     angle = {**SHORT_AXIS, **{name.removeprefix("apical_"): a for name, a in APICAL_SEGMENTS.items()}, "apex": 0}
-    gradient, pinch, at = rng.normal(0, GRADIENT_SD), rng.normal(0, PINCH_SD), rng.uniform(0, 180)
+    pinch, at = rng.normal(0, PINCH_SD), rng.uniform(0, 180)
     factor = np.array(
         [
             1
-            + gradient * level[name.split("_")[0]]
+            + level[name.split("_")[0]]
             + pinch * np.cos(2 * np.radians(angle[name.split("_", 1)[-1]] - at)) * (name != "apex")
             + rng.normal(0, SEGMENT_SD)
             for name in SEGMENTS
@@ -125,8 +126,9 @@ def _uneven_motion(heart: Heart, rng: np.random.Generator) -> tuple[float, ...]:
     return tuple((motion * np.mean(heart.wall_motion) / max(motion.mean(), 1e-6)).tolist())
 
 
-# How unevenly a heart contracts (shares of the mean) and how oval its cross-section is, standard deviations.
-GRADIENT_SD, PINCH_SD, SEGMENT_SD, OVAL_SD = 0.20, 0.12, 0.08, 0.06
+# How unevenly a heart contracts (shares of the mean; base, middle, apex) and how oval its cross-section is, standard
+# deviations.
+LEVEL_SD, PINCH_SD, SEGMENT_SD, OVAL_SD = (0.28, 0.14, 0.24), 0.10, 0.08, 0.05
 
 
 def _cut_beside(line: np.ndarray, base_y: np.ndarray, base_mm: np.ndarray, apex_mm: np.ndarray) -> np.ndarray:

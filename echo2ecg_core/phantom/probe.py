@@ -41,17 +41,17 @@ def hold_probe(
 
 
 def hold_in_window(
-    scene: Scene, place: str, heart: Heart, rng: np.random.Generator, times_s: np.ndarray, quality: float
+    scene: Scene, place: str, heart: Heart, rng: np.random.Generator, times_s: np.ndarray, harm: float
 ) -> Scene:
-    """Version 2: the scene as seen from a window, the further off the worse the window; times_s holds the rest row.
+    """Version 2: the scene as seen from a window, the further off the more harm it does (0 ... 1).
 
     Args:
+        times_s: (t,) with the rest row.
         place: "A4C", "A2C", "A3C", "A5C", "rv_focused", "Parasternal_Long", "Parasternal_Short", "aortic", "Subcostal",
             "cava" or "arch".
     """
-    worse = 1.0 - quality
-    tilt, shift = rng.normal(0, 4 + 6 * worse), rng.normal(0, 3 + 5 * worse, 2)
-    breath, size, rate = rng.uniform(0, 2 * np.pi), rng.gamma(2.0, 0.5 + 0.8 * worse), rng.uniform(1.2, 2.2)
+    tilt, shift = rng.normal(0, 4 + 6 * harm), rng.normal(0, 3 + 5 * harm, 2)
+    breath, size, rate = rng.uniform(0, 2 * np.pi), rng.gamma(2.0, 0.5 + 0.8 * harm), rng.uniform(1.2, 2.2)
     drift = size * np.stack([0.5 * np.sin(rate * times_s + breath), np.sin(rate * times_s + breath + 1)], axis=1)
     wander = np.concatenate([[[0.0, 0.0]], drift[1:]]) + shift
     chest = 8.0 * (heart.bsa_m2 - 1.87)  # a larger body keeps the heart further away

@@ -20,6 +20,7 @@ import numpy as np
 from echo2ecg_core.phantom.heart import Heart
 
 POOR_BELOW = 0.35  # quality below which a window is called poor
+UNHARMED_FROM = 0.70
 FEWEST, MOST = 20, 60  # clips of a study
 MISSED_BELOW = 0.16  # a view whose window is worse is often given up
 CORE_KINDS = ("plax", "psax_mid", "a4c", "a2c")
@@ -47,6 +48,11 @@ class StudyClip:
     def poor(self) -> bool:
         """Whether the window is poor."""
         return self.quality < POOR_BELOW
+
+    @property
+    def harm(self) -> float:
+        """What the window does to the picture, 0 (nothing, as in the better half of them) ... 1."""
+        return max(0.0, 1 - self.quality / UNHARMED_FROM) ** 1.6
 
 
 @dataclass(frozen=True)
@@ -89,7 +95,7 @@ KINDS = {
     "a2c_zoom": Kind("A2C", "apical", 0.8, 0.25),
     "a3c": Kind("A3C", "apical", 1.9, 0.35),
     "a3c_colour": Kind("Apical_Doppler", "apical", 0.9, 0.30),
-    "subcostal": Kind("Subcostal", "subcostal", 1.8, -0.15),
+    "subcostal": Kind("Subcostal", "subcostal", 1.8, -0.35),
     "ivc": Kind("Subcostal", "subcostal", 1.6, 0.10),
     "arch": Kind("SSN", "suprasternal", 0.8, -0.20),
 }

@@ -34,7 +34,8 @@ class Plan:
         height: Of a short axis, share of the length.
         shows_right: Whether the right heart is seen as it is.
         box: Colour box, or None.
-        zoom: (share of the long axis from the apex, screen shift in mm, factor), or None.
+        zoom: How much the part of interest is enlarged.
+        stray: How much further than in an apical window the plane lies from the standard one.
     """
 
     scene: Callable
@@ -44,12 +45,13 @@ class Plan:
     shows_right: bool = False
     box: ColourBox | None = None
     zoom: float = 1.0
+    stray: float = 1.0
 
 
 PLANS = {
-    "plax": Plan(scenes.long_axis, "Parasternal_Long"),
-    "plax_zoom": Plan(scenes.long_axis, "Parasternal_Long", zoom=1.7),
-    "plax_colour": Plan(scenes.long_axis, "Parasternal_Long", box=ColourBox((2,), left_rad=0.25)),
+    "plax": Plan(scenes.long_axis, "Parasternal_Long", stray=2.4),
+    "plax_zoom": Plan(scenes.long_axis, "Parasternal_Long", zoom=1.7, stray=2.4),
+    "plax_colour": Plan(scenes.long_axis, "Parasternal_Long", box=ColourBox((2,), left_rad=0.25), stray=2.4),
     "psax_base": Plan(scenes.aortic_short_axis, "aortic", "none", shows_right=True),
     "psax_base_colour": Plan(scenes.aortic_short_axis, "aortic", "none", shows_right=True, box=ColourBox((2,))),
     "psax_mid": Plan(scenes.short_axis, "Parasternal_Short", "short", 0.5, shows_right=True),
@@ -65,7 +67,7 @@ PLANS = {
     "a2c_zoom": Plan(scenes.two_chamber, "A2C", zoom=1.45),
     "a3c": Plan(scenes.long_axis, "A3C"),
     "a3c_colour": Plan(scenes.long_axis, "A3C", box=ColourBox((1, 2))),
-    "subcostal": Plan(scenes.four_chamber, "Subcostal", shows_right=True),
+    "subcostal": Plan(scenes.four_chamber, "Subcostal", shows_right=True, stray=2.8),
     "ivc": Plan(scenes.cava, "cava", "none", shows_right=True),
     "arch": Plan(scenes.arch, "arch", "none"),
 }
@@ -98,13 +100,13 @@ def render_study_clip(
     if clip.kind.startswith("spectral"):
         return _spectral(on_the_day, clip, rng, times_s, states, r_waves_s, every, size, fps)
     plan = PLANS[clip.kind]
-    ventricle = CutVentricle(heart, _draw_cut(plan, clip.quality, rng))
-    seen = _as_seen(heart, plan, clip.quality, rng)
+    ventricle = CutVentricle(heart, _draw_cut(plan, clip.harm, rng))
+    seen = _as_seen(heart, plan, clip.harm, rng)
     whole = plan.scene(seen, ventricle, states.with_rest())
     whole.jets = _of_one_clip(whole.jets, np.random.default_rng(rng.integers(2**63)))  # their number draws nothing else
-    whole = hold_in_window(whole, plan.place, heart, rng, np.concatenate([[0.0], times_s]), clip.quality)
+    whole = hold_in_window(whole, plan.place, heart, rng, np.concatenate([[0.0], times_s]), clip.harm)
     machine = machines.draw_machine(rng, size, depth_mm(whole, rng))
-    machine = machines.through_window(machine, clip.quality, rng, plan.box is not None)
+    machine = machines.through_window(machine, clip.harm, rng, plan.box is not None)
     if plan.zoom > 1:
         whole, machine = _zoomed(whole, machine, plan, rng)
     scene, times_s, duration_s = whole.frames(every), times_s[::every], n_frames / fps
@@ -131,29 +133,22 @@ def _finished(clip, frames, machine, contraction, times_s, r_waves_s, duration_s
     )  # fmt: skip
 
 
-def _draw_cut(plan: Plan, quality: float, rng: np.random.Generator) -> Cut:
+def _draw_cut(plan: Plan, harm: float, rng: np.random.Generator) -> Cut:
     """How far the plane lies from the standard one; the worse the window, the further."""
-    worse = 1.0 - quality
-    rotation, base = rng.normal(0, 6 + 14 * worse), rng.normal(0, 2 + 4 * worse)
-    apex = rng.normal(0, 4 + 8 * worse)  # most foreshortened views come from here
-    systolic, height, oval = (
-        rng.normal(0, 1.5 + 1.5 * worse),
-        rng.normal(0, 0.06),
-        abs(rng.normal(0, 0.05 + 0.1 * worse)),
-    )
+    rotation, base = plan.stray * rng.normal(0, 5 + 14 * harm), plan.stray * rng.normal(0, 1.5 + 5 * harm)
+    apex = plan.stray * rng.normal(0, 3 + 9 * harm)  # foreshortening
+    systolic, height = plan.stray * rng.normal(0, 1.2 + 2 * harm), rng.normal(0, 0.06)
+    oval = abs(rng.normal(0, 0.05 + 0.1 * harm))
     if plan.cut == "short":
         return Cut(height=float(np.clip(plan.height + height, 0.1, 0.92)), oval=1 + oval)
-    if plan.place == "Subcostal":
-        rotation, base, apex = 1.8 * rotation, 1.8 * base, 1.8 * apex
     return Cut(rotation, base, apex, systolic)
 
 
-def _as_seen(heart: Heart, plan: Plan, quality: float, rng: np.random.Generator) -> Heart:
+def _as_seen(heart: Heart, plan: Plan, harm: float, rng: np.random.Generator) -> Heart:
     """The heart with the sizes that this plane happens to show; what it does not show is anybody's."""
-    worse = 1.0 - quality
     lvef = float(np.clip(heart.lvef + rng.normal(0, 8), 10, 80))  # of the valves' opening and tethering
-    around = rng.normal(0, 0.06 + 0.12 * worse, 4)
-    right = heart.rv_basal_diameter * np.exp(around[0])
+    around = rng.normal(0, 0.035 + 0.14 * harm, 4)
+    right = heart.rv_basal_diameter * np.exp(around[0] * (0.5 if plan.place == "rv_focused" else 1.0))
     changes = {
         "lvesv": heart.lvedv * (1 - lvef / 100), "lavi": heart.lavi * np.exp(2 * around[1]),
         "ra_area": heart.ra_area * np.exp(2 * around[2]), "tapse": heart.tapse * np.exp(around[3]),
@@ -193,7 +188,7 @@ def _spectral(heart, clip, rng, times_s, states, r_waves_s, every, size, fps) ->
     strength = uneven_beats(heart, r_waves_s, rng)
     velocity = velocity_m_s(clip.kind, heart, cycle_states(heart, sweep_s, r_waves_s, strength), rng)
     times_s = times_s[::every]
-    frames = spectral_frames(machine, velocity, times_s / SWEEP_S % 1, clip.quality, rng)
+    frames = spectral_frames(machine, clip.kind, velocity, times_s / SWEEP_S % 1, clip.quality, rng)
     burn_in(frames, machine, heart, times_s % SWEEP_S, SWEEP_S, r_waves_s)
     none = np.zeros((len(frames), 0, 2), np.float32)
     return _finished(clip, frames, machine, states.contraction[::every], times_s, r_waves_s, duration_s, fps / every,

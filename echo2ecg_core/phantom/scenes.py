@@ -151,6 +151,8 @@ def arch(heart: Heart, lv: LeftVentricle, states: CycleStates) -> Scene:
         middle + 0.02 * (core - middle), core, arc_length(core[0]), np.full(core.shape[1], 26.0), wall=0.35
     )
     lumen = _walled(outer_arch, 2.0, wall=1.1)
+    lower = outer_arch[..., 1:] > outer_arch[..., 1:].max(axis=1, keepdims=True) - 4  # the tubes leave the plane
+    lumen = replace(lumen, outer=np.where(lower, lumen.inner, lumen.outer))
     artery = disc(np.broadcast_to([0.0, 24 * size + 14.0], (len(swell), 2)), 6.5 + 0.05 * max(0.0, heart.rvsp - 30),
                   wall=0.9, wall_mm=1.6)  # fmt: skip
     return Scene([artery, tissue, lumen], [], lumen.inner, lumen.outer)

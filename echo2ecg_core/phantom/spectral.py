@@ -12,6 +12,7 @@ from echo2ecg_core.phantom.cycle import CycleStates
 from echo2ecg_core.phantom.heart import Heart
 from echo2ecg_core.phantom.machine import Machine
 
+SCALE_M_S = {"spectral_mitral": 1.6, "spectral_aortic": 5.5, "spectral_tricuspid": 5.0}
 AORTIC_PEAK_M_S = (1.25, 2.5, 3.5, 4.6)  # by grade
 
 
@@ -27,16 +28,17 @@ def velocity_m_s(kind: str, heart: Heart, states: CycleStates, rng: np.random.Ge
         return 0.0 * states.systole
     atrial = 5.0 + 5.0 * (heart.ra_area > 20)
     peak = np.sqrt(max(heart.rvsp - atrial, 4.0) / 4) * rng.uniform(0.88, 1.0)  # the beam is rarely in line
-    return -peak * np.sin(np.pi / 2 * np.clip(states.systole, 0, 1)) ** 0.7
+    return -peak * (0.4 * states.systole + 0.6 * states.ejecting)
 
 
 def spectral_frames(
-    machine: Machine, velocity: np.ndarray, shown: np.ndarray, quality: float, rng: np.random.Generator
+    machine: Machine, kind: str, velocity: np.ndarray, shown: np.ndarray, quality: float, rng: np.random.Generator
 ) -> np.ndarray:
     """The trace as it is swept across the screen, over the same beats of the sweep before.
 
     Args:
         machine: Whose screen it is.
+        kind: Key of `SCALE_M_S`.
         velocity: (w,) largest velocity over the whole clip, m/s.
         shown: (t,) share of the sweep that each frame shows.
         quality: Of the window: a poor one leaves a pale, ragged trace.
@@ -46,9 +48,8 @@ def spectral_frames(
     """
     size = machine.size
     top, bottom = round(0.16 * size), round(0.86 * size)
-    scale = max(1.2, 1.25 * float(np.abs(velocity).max()))
-    share = (0.25, 0.75)[bool(velocity.sum() < 0)]  # flow away from the probe is drawn downwards
-    base = top + (bottom - top) * (0.8 if share < 0.5 else 0.2)
+    scale = SCALE_M_S[kind] * rng.uniform(0.95, 1.1)
+    base = top + (bottom - top) * (0.8 if kind == "spectral_mitral" else 0.2)  # flow away from the probe goes down
     rows = np.arange(top, bottom)[:, None]
     speed = (base - rows) / (0.75 * (bottom - top)) * scale  # (h, 1), up is towards the probe
     edge = np.interp(np.linspace(0, 1, size), np.linspace(0, 1, len(velocity)), velocity)[None]
