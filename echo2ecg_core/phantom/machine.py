@@ -126,13 +126,13 @@ def through_window(machine: Machine, harm: float, rng: np.random.Generator, in_c
         gain=(machine.gain * 10 ** (-loss_db / 20)).astype(np.float32),
         haze=(machine.haze + clutter * np.exp(-rng.uniform(0.8, 3.0) * depth)).astype(np.float32),
         noise=machine.noise * np.float32(1 + 3 * harm),
-        floor_db=machine.floor_db - float(rng.normal(0, 2.5)) + 0.35 * DIMMED_DB * harm * rng.uniform(-1, 0.4),
+        floor_db=machine.floor_db - float(rng.normal(0, 1.5)) + 0.35 * DIMMED_DB * harm * rng.uniform(-1, 0.4),
         lateral=_spread(rng.uniform(0.9, 1.35) * (1 + 0.7 * harm) * n_beams / 124, 3),
     )
 
 
 # Of the worst window: loss at the lower edge in dB, number of shadows, reverberation over heart muscle.
-DIMMED_DB, SHADOWS, HAZE = 24.0, 4.0, 0.45
+DIMMED_DB, SHADOWS, HAZE = 24.0, 4.0, 0.30
 
 
 def _smooth_field(rng: np.random.Generator, n_beams: int, n_depths: int, contrast: float) -> np.ndarray:

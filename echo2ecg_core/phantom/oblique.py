@@ -55,7 +55,7 @@ class CutVentricle(LeftVentricle):
 
     def contours(self, plane: str, contraction: np.ndarray, septal_flash: np.ndarray | None = None):
         """As `LeftVentricle.contours`, in the cut plane."""
-        endocardium, epicardium, thickness = super().contours(plane, contraction, septal_flash)
+        endocardium, epicardium, _ = super().contours(plane, contraction, septal_flash)
         oval = 1 + self._oval * np.cos(2 * np.radians(SIDES[plane][1] + self._cut.rotation_deg - self._oval_at))
         cut = self._cut
         beside = [cut.base_mm + cut.systolic_mm * contraction, cut.apex_mm + cut.systolic_mm * contraction]
@@ -63,7 +63,7 @@ class CutVentricle(LeftVentricle):
         endocardium, epicardium = (
             _cut_beside(line * np.array([oval, 1.0]), base_y, *beside) for line in (endocardium, epicardium)
         )
-        return endocardium, epicardium, thickness
+        return endocardium, epicardium, np.linalg.norm(epicardium[0] - endocardium[0], axis=1)
 
     def short_axis(self, contraction: np.ndarray, angles: np.ndarray):
         """As `LeftVentricle.short_axis`, at the cut's height and as oval as it is tilted."""
@@ -128,7 +128,7 @@ def _uneven_motion(heart: Heart, rng: np.random.Generator) -> tuple[float, ...]:
 
 # How unevenly a heart contracts (shares of the mean; base, middle, apex) and how oval its cross-section is, standard
 # deviations.
-LEVEL_SD, PINCH_SD, SEGMENT_SD, OVAL_SD = (0.28, 0.14, 0.24), 0.10, 0.08, 0.05
+LEVEL_SD, PINCH_SD, SEGMENT_SD, OVAL_SD = (0.18, 0.10, 0.15), 0.08, 0.06, 0.05
 
 
 def _cut_beside(line: np.ndarray, base_y: np.ndarray, base_mm: np.ndarray, apex_mm: np.ndarray) -> np.ndarray:

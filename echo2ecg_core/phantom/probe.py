@@ -50,7 +50,7 @@ def hold_in_window(
         place: "A4C", "A2C", "A3C", "A5C", "rv_focused", "Parasternal_Long", "Parasternal_Short", "aortic", "Subcostal",
             "cava" or "arch".
     """
-    tilt, shift = rng.normal(0, 4 + 6 * harm), rng.normal(0, 3 + 5 * harm, 2)
+    tilt, shift = rng.normal(0, 3.0 + 7 * harm), rng.normal(0, 2.0 + 6 * harm, 2)
     breath, size, rate = rng.uniform(0, 2 * np.pi), rng.gamma(2.0, 0.5 + 0.8 * harm), rng.uniform(1.2, 2.2)
     drift = size * np.stack([0.5 * np.sin(rate * times_s + breath), np.sin(rate * times_s + breath + 1)], axis=1)
     wander = np.concatenate([[[0.0, 0.0]], drift[1:]]) + shift
@@ -69,7 +69,7 @@ def hold_in_window(
         return scene.moved(tilt, np.array([4.0, 22 + 0.5 * chest]) + wander)
     if place == "Parasternal_Long":
         depth = 38 + chest + 10 * heart.ivsd + 5 * heart.lvidd
-        return _turned_to(scene, -80 + tilt, 0.75 * length, np.array([-10.0, depth]) + wander)
+        return _turned_to(scene, -80 + tilt, 0.75 * length, np.array([-18.0, depth]) + wander)
     if place == "cava":
         return scene.moved(-4 + tilt, np.array([10.0, 72 + chest]) + wander)
     depth = 84 + chest + 5 * heart.lvidd

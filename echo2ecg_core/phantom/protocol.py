@@ -19,10 +19,10 @@ import numpy as np
 
 from echo2ecg_core.phantom.heart import Heart
 
-POOR_BELOW = 0.35  # quality below which a window is called poor
+POOR_BELOW = 0.42  # quality below which a window is called poor
 UNHARMED_FROM = 0.70
 FEWEST, MOST = 20, 60  # clips of a study
-MISSED_BELOW = 0.16  # a view whose window is worse is often given up
+MISSED_BELOW = 0.2  # a view whose window is worse is often given up
 CORE_KINDS = ("plax", "psax_mid", "a4c", "a2c")
 
 
@@ -52,7 +52,7 @@ class StudyClip:
     @property
     def harm(self) -> float:
         """What the window does to the picture, 0 (nothing, as in the better half of them) ... 1."""
-        return max(0.0, 1 - self.quality / UNHARMED_FROM) ** 1.6
+        return max(0.0, 1 - self.quality / UNHARMED_FROM) ** 1.8
 
 
 @dataclass(frozen=True)
@@ -74,30 +74,30 @@ class Kind:
 
 # In the order in which they are recorded.
 KINDS = {
-    "plax": Kind("Parasternal_Long", "parasternal", 3.2, 0.55),
-    "plax_zoom": Kind("Parasternal_Long", "parasternal", 1.6, 0.55),
-    "plax_colour": Kind("Doppler_Parasternal_Long", "parasternal", 1.8, 0.45),
-    "psax_base": Kind("Parasternal_Short", "parasternal", 1.8, 0.40),
-    "psax_base_colour": Kind("Doppler_Parasternal_Short", "parasternal", 2.2, 0.30),
-    "psax_mid": Kind("Parasternal_Short", "parasternal", 2.3, 0.40),
-    "psax_apex": Kind("Parasternal_Short", "parasternal", 1.2, 0.10),
-    "a4c": Kind("A4C", "apical", 3.2, 0.60),
-    "a4c_zoom": Kind("A4C", "apical", 2.0, 0.60),
-    "rv_focused": Kind("A4C", "apical", 1.6, 0.40),
-    "a4c_mitral_colour": Kind("Apical_Doppler", "apical", 1.6, 0.50),
-    "a4c_tricuspid_colour": Kind("Apical_Doppler", "apical", 1.3, 0.40),
-    "spectral_mitral": Kind("Apical_Doppler", "apical", 1.4, 0.60),
-    "a5c": Kind("A5C", "apical", 1.0, 0.45),
-    "a5c_colour": Kind("Apical_Doppler", "apical", 0.9, 0.40),
-    "spectral_aortic": Kind("Apical_Doppler", "apical", 1.5, 0.50),
-    "spectral_tricuspid": Kind("Apical_Doppler", "apical", 1.4, 0.40),
-    "a2c": Kind("A2C", "apical", 2.6, 0.25),
-    "a2c_zoom": Kind("A2C", "apical", 0.8, 0.25),
-    "a3c": Kind("A3C", "apical", 1.9, 0.35),
-    "a3c_colour": Kind("Apical_Doppler", "apical", 0.9, 0.30),
-    "subcostal": Kind("Subcostal", "subcostal", 1.8, -0.35),
-    "ivc": Kind("Subcostal", "subcostal", 1.6, 0.10),
-    "arch": Kind("SSN", "suprasternal", 0.8, -0.20),
+    "plax": Kind("Parasternal_Long", "parasternal", 3.2, 0.85),
+    "plax_zoom": Kind("Parasternal_Long", "parasternal", 1.6, 0.85),
+    "plax_colour": Kind("Doppler_Parasternal_Long", "parasternal", 1.8, 0.75),
+    "psax_base": Kind("Parasternal_Short", "parasternal", 1.8, 0.70),
+    "psax_base_colour": Kind("Doppler_Parasternal_Short", "parasternal", 2.2, 0.60),
+    "psax_mid": Kind("Parasternal_Short", "parasternal", 2.3, 0.70),
+    "psax_apex": Kind("Parasternal_Short", "parasternal", 1.2, 0.40),
+    "a4c": Kind("A4C", "apical", 3.2, 1.05),
+    "a4c_zoom": Kind("A4C", "apical", 2.0, 1.05),
+    "rv_focused": Kind("A4C", "apical", 1.6, 0.85),
+    "a4c_mitral_colour": Kind("Apical_Doppler", "apical", 1.6, 0.95),
+    "a4c_tricuspid_colour": Kind("Apical_Doppler", "apical", 1.3, 0.85),
+    "spectral_mitral": Kind("Apical_Doppler", "apical", 1.4, 1.05),
+    "a5c": Kind("A5C", "apical", 1.0, 0.90),
+    "a5c_colour": Kind("Apical_Doppler", "apical", 0.9, 0.85),
+    "spectral_aortic": Kind("Apical_Doppler", "apical", 1.5, 0.95),
+    "spectral_tricuspid": Kind("Apical_Doppler", "apical", 1.4, 0.85),
+    "a2c": Kind("A2C", "apical", 2.6, 0.70),
+    "a2c_zoom": Kind("A2C", "apical", 0.8, 0.70),
+    "a3c": Kind("A3C", "apical", 1.9, 0.80),
+    "a3c_colour": Kind("Apical_Doppler", "apical", 0.9, 0.75),
+    "subcostal": Kind("Subcostal", "subcostal", 1.8, -0.10),
+    "ivc": Kind("Subcostal", "subcostal", 1.6, 0.35),
+    "arch": Kind("SSN", "suprasternal", 0.8, 0.10),
 }
 
 

@@ -49,9 +49,9 @@ class Plan:
 
 
 PLANS = {
-    "plax": Plan(scenes.long_axis, "Parasternal_Long", stray=2.4),
-    "plax_zoom": Plan(scenes.long_axis, "Parasternal_Long", zoom=1.7, stray=2.4),
-    "plax_colour": Plan(scenes.long_axis, "Parasternal_Long", box=ColourBox((2,), left_rad=0.25), stray=2.4),
+    "plax": Plan(scenes.long_axis, "Parasternal_Long", stray=5.5),
+    "plax_zoom": Plan(scenes.long_axis, "Parasternal_Long", zoom=1.7, stray=5.5),
+    "plax_colour": Plan(scenes.long_axis, "Parasternal_Long", box=ColourBox((2,), left_rad=0.25), stray=5.5),
     "psax_base": Plan(scenes.aortic_short_axis, "aortic", "none", shows_right=True),
     "psax_base_colour": Plan(scenes.aortic_short_axis, "aortic", "none", shows_right=True, box=ColourBox((2,))),
     "psax_mid": Plan(scenes.short_axis, "Parasternal_Short", "short", 0.5, shows_right=True),
@@ -67,7 +67,7 @@ PLANS = {
     "a2c_zoom": Plan(scenes.two_chamber, "A2C", zoom=1.45),
     "a3c": Plan(scenes.long_axis, "A3C"),
     "a3c_colour": Plan(scenes.long_axis, "A3C", box=ColourBox((1, 2))),
-    "subcostal": Plan(scenes.four_chamber, "Subcostal", shows_right=True, stray=2.8),
+    "subcostal": Plan(scenes.four_chamber, "Subcostal", shows_right=True, stray=6.0),
     "ivc": Plan(scenes.cava, "cava", "none", shows_right=True),
     "arch": Plan(scenes.arch, "arch", "none"),
 }
@@ -134,19 +134,23 @@ def _finished(clip, frames, machine, contraction, times_s, r_waves_s, duration_s
 
 
 def _draw_cut(plan: Plan, harm: float, rng: np.random.Generator) -> Cut:
-    """How far the plane lies from the standard one; the worse the window, the further."""
-    rotation, base = plan.stray * rng.normal(0, 5 + 14 * harm), plan.stray * rng.normal(0, 1.5 + 5 * harm)
-    apex = plan.stray * rng.normal(0, 3 + 9 * harm)  # foreshortening
-    systolic, height = plan.stray * rng.normal(0, 1.2 + 2 * harm), rng.normal(0, 0.06)
-    oval = abs(rng.normal(0, 0.05 + 0.1 * harm))
+    """How far the plane lies from the standard one: the worse the window, the further, as far as a sonographer lets
+    pass."""
+    rotation, base, apex, systolic = plan.stray * rng.normal(0, 1, 4) * (STRAY_SD + harm * STRAY_SD_OF_HARM)
+    height, oval = rng.normal(0, 0.06), abs(rng.normal(0, 0.05 + 0.1 * harm))
     if plan.cut == "short":
         return Cut(height=float(np.clip(plan.height + height, 0.1, 0.92)), oval=1 + oval)
-    return Cut(rotation, base, apex, systolic)
+    limits = np.array([45.0, 8.0, 13.0, 6.5])
+    return Cut(*(limits * np.tanh(np.array([rotation, base, apex, systolic]) / limits)).tolist())
+
+
+# Rotation in degrees; distance of the plane at the base, at the apex (foreshortening) and gained in systole, mm.
+STRAY_SD, STRAY_SD_OF_HARM = np.array([4.0, 1.2, 2.5, 1.0]), np.array([14.0, 5.0, 9.0, 2.0])
 
 
 def _as_seen(heart: Heart, plan: Plan, harm: float, rng: np.random.Generator) -> Heart:
     """The heart with the sizes that this plane happens to show; what it does not show is anybody's."""
-    lvef = float(np.clip(heart.lvef + rng.normal(0, 8), 10, 80))  # of the valves' opening and tethering
+    lvef = float(np.clip(heart.lvef + rng.normal(0, 14), 10, 80))  # of the valves' opening and tethering
     around = rng.normal(0, 0.035 + 0.14 * harm, 4)
     right = heart.rv_basal_diameter * np.exp(around[0] * (0.5 if plan.place == "rv_focused" else 1.0))
     changes = {
