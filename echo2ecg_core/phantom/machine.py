@@ -131,7 +131,7 @@ def through_window(machine: Machine, harm: float, rng: np.random.Generator, in_c
     )
 
 
-# Of the worst window: loss at the lower edge in dB, number of shadows, reverberation over heart muscle.
+# Of the worst window: loss at the lower edge in dB, number of shadows, reverberation over heart muscle; frozen.
 DIMMED_DB, SHADOWS, HAZE = 24.0, 4.0, 0.30
 
 

@@ -50,6 +50,7 @@ class CutVentricle(LeftVentricle):
         uneven = np.random.default_rng([heart.body_seed, 32])
         self._oval, self._oval_at = float(uneven.normal(0, OVAL_SD)), float(uneven.uniform(0, 180))
         self._cut = Cut()
+        self._lengthwise = float(np.exp(uneven.normal(0, LENGTHWISE_SD)))
         super().__init__(replace(heart, wall_motion=_uneven_motion(heart, uneven)))
         self._cut = cut
 
@@ -80,6 +81,9 @@ class CutVentricle(LeftVentricle):
         turned = np.radians(self._oval_at)
         oval = np.sqrt(np.cos(angles - turned) ** 2 * self._cut.oval + np.sin(angles - turned) ** 2 / self._cut.oval)
         return inner * oval, outer * oval, thickness
+
+    def _strain(self, motion: np.ndarray) -> np.ndarray:
+        return np.clip(self._lengthwise * super()._strain(motion), 0, 0.4)
 
     def _walls(self, plane: str) -> Walls:
         left, right = (angle + self._cut.rotation_deg for angle in SIDES[plane])
@@ -126,9 +130,10 @@ def _uneven_motion(heart: Heart, rng: np.random.Generator) -> tuple[float, ...]:
     return tuple((motion * np.mean(heart.wall_motion) / max(motion.mean(), 1e-6)).tolist())
 
 
-# How unevenly a heart contracts (shares of the mean; base, middle, apex) and how oval its cross-section is, standard
-# deviations.
+# Standard deviations, frozen: how unevenly a heart contracts (shares of the mean; base, middle, apex), how oval its
+# cross-section is, and by how much its lengthwise shortening differs from that of other hearts of its LVEF (log).
 LEVEL_SD, PINCH_SD, SEGMENT_SD, OVAL_SD = (0.18, 0.10, 0.15), 0.08, 0.06, 0.05
+LENGTHWISE_SD = 0.15
 
 
 def _cut_beside(line: np.ndarray, base_y: np.ndarray, base_mm: np.ndarray, apex_mm: np.ndarray) -> np.ndarray:
