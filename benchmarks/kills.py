@@ -371,13 +371,14 @@ def killed(
         shutil.rmtree(folder, ignore_errors=True)
         if before.exists():
             shutil.copytree(before, folder)
-        place, moments, n = Workspace(folder), [], 0
+        place, moments, n, ended = Workspace(folder), [], 0, False
         for _ in range(1 if name == "server remove" else min(MOST_KILLS, n_kills - kills)):
             moments.append(round(chance.uniform(0, took_s), 3))
-            if attempt(name, act, place, moments[-1], too=len(runs) % 2 == 1):
+            if ended := attempt(name, act, place, moments[-1], too=len(runs) % 2 == 1):
                 break
             n += 1
-        attempt(name, act, place, None, too=False)
+        if not ended:
+            attempt(name, act, place, None, too=False)
         found, largest = differences(after, state(place))
         found += [f"check: {what}" for what in not_whole(place)] if checked else []
         runs.append(

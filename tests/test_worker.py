@@ -265,26 +265,29 @@ def test_every_kind_of_job_is_known_by_name_to_the_worker():
 POOLING = """
 import sys, time
 from pathlib import Path
+from multiprocessing import forkserver
 from echo2ecg_core.processes import pool
 
 if __name__ == "__main__":
-    with pool(2) as helpers:
+    with pool(2, forked=sys.argv[3] == "forked") as helpers:
         futures = [helpers.submit(time.sleep, 300) for _ in range(2)]
         time.sleep(float(sys.argv[2]))
-        Path(sys.argv[1]).write_text(" ".join(str(pid) for pid in helpers._processes))
+        others = [forkserver._forkserver._forkserver_pid] if sys.argv[3] == "forked" else []
+        Path(sys.argv[1]).write_text(" ".join(str(pid) for pid in [*helpers._processes, *others]))
         [future.result() for future in futures]
 """
 
 
 @pytest.mark.slow
-def test_the_helpers_of_a_killed_worker_end_with_it(tmp_path):
+@pytest.mark.parametrize(("how", "n"), [("spawned", 2), ("forked", 3)])
+def test_the_helpers_of_a_killed_worker_end_with_it(tmp_path, how, n):
     """A pool of the standard library waits for ever: its processes hold the other end of their own pipe."""
     script, told = tmp_path / "pooling.py", tmp_path / "pids"
     script.write_text(POOLING)
     parent = subprocess.Popen(
-        [sys.executable, str(script), str(told), "3"], env={**os.environ, "PYTHONPATH": str(ROOT)}
+        [sys.executable, str(script), str(told), "3", how], env={**os.environ, "PYTHONPATH": str(ROOT)}
     )
-    wait_until(lambda: told.exists() and len(told.read_text().split()) == 2, 60)
+    wait_until(lambda: told.exists() and len(told.read_text().split()) == n, 60)
     pids = [int(pid) for pid in told.read_text().split()]
     assert all(is_alive(pid) for pid in pids)
     parent.kill()
