@@ -7,7 +7,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from echo2ecg_core.store.database import Workspace
-from tests.browser.running_app import chromium, running_app
+from tests.browser.accessibility import serious_findings
+from tests.browser.running_app import chromium, running_app, settled
 from tests.training_runs import epoch_line, made_run
 
 pytestmark = pytest.mark.browser
@@ -53,3 +54,14 @@ def test_behind_a_proxy_the_admin_pages_stay_closed(address, headers):
         page.goto(f"{address}/models")
         page.get_by_text("Admin pages are closed to other computers.").wait_for()
         assert not page.get_by_text("Registered models").count() and not page.get_by_text("Import weights").count()
+
+
+def test_a_run_under_way_breaks_no_serious_rule_of_accessibility_in_light_or_dark(address):
+    with chromium() as page:
+        page.goto(f"{address}/training")
+        page.get_by_role("progressbar", name="Progress").first.wait_for()
+        settled(page)
+        for scheme in ("light", "dark"):
+            page.emulate_media(color_scheme=scheme)
+            page.wait_for_timeout(300)
+            assert serious_findings(page) == [], scheme
