@@ -191,6 +191,29 @@ def test_a_drag_measures_millimetres_of_the_stored_picture(page, workspace):
     assert page.evaluate(f"() => {PLAYER}.querySelectorAll('.lines line').length") == 0
 
 
+def test_keys_measure_millimetres_of_the_stored_picture(page, workspace):
+    clip_id = page.evaluate(PICTURES)[0]["clip"]
+    spacing_mm = Catalog(workspace).clip(clip_id).spacing_mm
+    lines = f"() => {PLAYER}.querySelectorAll('.lines line:not(.cross)').length"
+    crossed = f"() => {PLAYER}.querySelectorAll('.lines .cross').length"
+    page.evaluate(f"() => {PLAYER}.focus()")
+    frame = page.evaluate(f"() => {PLAYER}.dataset.frame")
+    for key in ("m", "Enter", "ArrowUp", "Enter", *["Shift+ArrowRight"] * 3, *["ArrowDown"] * 4, "Enter", "ArrowLeft"):
+        page.keyboard.press(key)
+    told = page.evaluate(f"() => {PLAYER}.querySelector('.measured').textContent")
+    assert float(told.split(": ")[1].split("\u202f")[0]) == pytest.approx(np.hypot(30, 4) * spacing_mm, abs=0.51)
+    assert (page.evaluate(lines), page.evaluate(crossed)) == (1, 2)  # the last arrow moved the cross alone
+    assert page.evaluate(f"() => {PLAYER}.dataset.frame") == frame  # nothing stepped
+    for key in ("Delete", "Escape"):
+        page.keyboard.press(key)
+    assert (page.evaluate(lines), page.evaluate(crossed)) == (0, 0)
+    page.keyboard.press("ArrowRight")  # the arrows are the player's again
+    assert page.evaluate(f"() => {PLAYER}.dataset.frame") != frame
+    page.keyboard.press("ArrowLeft")
+    page.keyboard.press("Escape")
+    assert page.evaluate(f"() => {PLAYER}.dataset.measuring") == "false"
+
+
 def test_the_wheel_zooms_about_the_pointer_shift_drag_sets_the_window_and_z_takes_both_back(page):
     picture = f"{PLAYER}.querySelector('.panel canvas')"
     page.evaluate(f"() => {PLAYER}.focus()")

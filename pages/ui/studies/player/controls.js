@@ -6,6 +6,7 @@ const TYPING = "input:not([type=range], [type=radio], [type=checkbox]), textarea
 // arrows belong to these whenever they have the focus, to the others only when the Tab key brought it there
 const KEEPS_ARROWS = "select, input[type=range], [role=slider], [role=option], [role=combobox], [role=listbox] *";
 const OWN_ARROWS = "input, canvas, [role=radio], [role=tab], [role=grid] *, [data-testid=stDataFrame] *";
+const FAR_PX = 10; // of the picture, a step of the measuring cross with Shift
 const PRESSABLE = "button, a, summary, input:not([type=range]), [role=radio], [role=tab], [role=option], [role=combobox]";
 
 function onClick(player, event) {
@@ -45,13 +46,19 @@ function verbOf(player, event, byMouse) {
     e: () => player.setStills(!player.stills),
     m: () => player.setMeasuring(!player.measuring),
     z: () => player.resetImage(),
-    escape: player.measuring ? () => player.setMeasuring(false) : null,
+    escape: player.measuring ? () => (player.crossed ? dropCross(player) : player.setMeasuring(false)) : null,
     delete: player.measuring ? () => player.forgetLine() : null,
   };
   if (letters[event.key.toLowerCase()] !== undefined) return letters[event.key.toLowerCase()];
   const by = { ArrowLeft: -1, ArrowRight: 1, ArrowUp: -1, ArrowDown: 1 }[event.key];
+  const pressesOther = matches(PRESSABLE) && !byMouse;
+  if (player.measuring && event.key === "Enter" && !pressesOther) return () => setEnd(player);
   if (!by || (matches(KEEPS_ARROWS) && target !== player.scrub)) return null;
   if (!own && !byMouse && matches(OWN_ARROWS)) return null;
+  if (player.crossed && target !== player.scrub) {
+    const far = by * (event.shiftKey ? FAR_PX : 1);
+    return /Left|Right/.test(event.key) ? () => moveCross(player, far, 0) : () => moveCross(player, 0, far);
+  }
   if (event.key === "ArrowUp" || event.key === "ArrowDown") return () => player.askForHit(by);
   return event.shiftKey ? () => player.jump(by) : () => player.step(by);
 }

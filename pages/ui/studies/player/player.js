@@ -57,6 +57,7 @@ class Player {
     this.sides.replaceChildren(...(isPair ? studies : []).map((study) => element("b", { text: study.label })));
     this.saved.replaceChildren(...savedClips(this.panels));
     this.measured.textContent = "";
+    Object.assign(this, { crossed: null, openLine: null });
   }
 
   /** Clips of one study with their bars and their heart's clock. */
@@ -215,6 +216,7 @@ class Player {
   enlarge(number) {
     const chosen = this.panels.filter((panel) => panel.row === number);
     this.large = number === this.large || !chosen.length ? 0 : number;
+    if (this.crossed) dropCross(this);
     this.grid.classList.toggle("one", this.large > 0);
     this.panels.forEach(({ figure, row }) => figure.classList.toggle("large", row === this.large));
     if (this.large) chosen.forEach((panel) => this.load(panel));
@@ -234,13 +236,17 @@ class Player {
     this.measuring = value;
     this.measureButton.setAttribute("aria-pressed", String(value));
     this.root.dataset.measuring = String(value);
-    this.measured.textContent = value ? "Drag over a picture; Delete takes the last line off" : "";
+    this.measured.textContent = value
+      ? "Drag over a picture, or press Enter for a cross that arrows move; Delete takes the last line off"
+      : "";
+    if (value) this.root.focus({ preventScroll: true });
+    else dropCross(this);
   }
 
   /** Take the distance off that was measured last. */
   forgetLine() {
     const panel = this.panels.findLast(({ lines }) => lines.length);
-    panel?.lines.pop();
+    if (panel?.lines.pop() === this.openLine) this.openLine = null;
     if (panel) drawLines(panel);
     this.measured.textContent = "";
   }

@@ -48,7 +48,7 @@ function distanceMm(clip, size, from, to) {
   return Math.hypot((to[0] - from[0]) * size[0], (to[1] - from[1]) * size[1]) * clip.spacing_mm;
 }
 
-/** Draw the distances that were measured on the frames a panel shows. */
+/** Draw the distances that were measured on the frames a panel shows, and the cross that keys move. */
 function drawLines(panel) {
   for (const half of panel.halves) {
     const { width: w, height: h } = half.canvas;
@@ -59,6 +59,11 @@ function drawLines(panel) {
       const label = { x: Math.max(from[0], to[0]) * w + w / 50, y: ((from[1] + to[1]) / 2) * h, "font-size": w / 16 };
       return [svgElement("line", ends), svgElement("text", label, `${mm.toFixed(0)}\u202fmm`)];
     }));
+    if (panel.cross && half === panel.halves[0]) {
+      const [x, y, arm] = [panel.cross[0] * w, panel.cross[1] * h, w / 24];
+      const arms = [{ x1: x - arm, y1: y, x2: x + arm, y2: y }, { x1: x, y1: y - arm, x2: x, y2: y + arm }];
+      half.lines.append(...arms.map((ends) => svgElement("line", { ...ends, class: "cross" })));
+    }
   }
 }
 
@@ -83,7 +88,12 @@ function dragOf(player, panel, half, down) {
 }
 
 function measuringDrag(player, panel, half, down) {
-  const from = placeIn(half, down);
+  const line = beginLine(player, panel, half, placeIn(half, down));
+  return line && ((event) => endLine(player, panel, line, placeIn(half, event) ?? line.to));
+}
+
+/** A distance that begins at a place of a half, or null, with words where the clip tells no pixel size. */
+function beginLine(player, panel, half, from) {
   if (!panel.clip.spacing_mm || !panel.size) {
     player.measured.textContent = `${panel.clip.name} tells no pixel size: no distance.`;
     return null;
@@ -92,12 +102,50 @@ function measuringDrag(player, panel, half, down) {
   player.pause();
   const line = { frame: half.frame, from, to: from, mm: 0 };
   panel.lines.push(line);
-  return (event) => {
-    line.to = placeIn(half, event) ?? line.to;
-    line.mm = distanceMm(panel.clip, panel.size, line.from, line.to);
-    player.measured.textContent = `${panel.clip.name}, frame ${line.frame + 1}: ${line.mm.toFixed(0)}\u202fmm`;
+  return line;
+}
+
+function endLine(player, panel, line, to) {
+  line.to = to;
+  line.mm = distanceMm(panel.clip, panel.size, line.from, line.to);
+  player.measured.textContent = `${panel.clip.name}, frame ${line.frame + 1}: ${line.mm.toFixed(0)}\u202fmm`;
+  drawLines(panel);
+}
+
+/** Take out a cross that keys move, in the middle of the enlarged picture, else of the first. */
+function takeOutCross(player) {
+  const panel = player.panels.find(({ row, size }) => size && row === (player.large || 1));
+  if (!panel) return;
+  panel.cross = [0.5, 0.5];
+  player.crossed = panel;
+  player.measured.textContent = "Arrows move the cross (Shift: far); Enter begins and ends a distance, Escape puts the cross away";
+  drawLines(panel);
+}
+
+/** Move the cross by pixels of the picture; an open distance follows it. */
+function moveCross(player, dx, dy) {
+  const panel = player.crossed;
+  const [w, h] = panel.size;
+  panel.cross = [between(0, panel.cross[0] + dx / w, 1), between(0, panel.cross[1] + dy / h, 1)];
+  if (player.openLine) endLine(player, panel, player.openLine, panel.cross);
+  else drawLines(panel);
+}
+
+/** Take the cross out, begin a distance at it, or end the open one there. */
+function setEnd(player) {
+  const panel = player.crossed;
+  if (!panel) return takeOutCross(player);
+  player.openLine = player.openLine ? null : beginLine(player, panel, panel.halves[0], panel.cross);
+  drawLines(panel);
+}
+
+function dropCross(player) {
+  const panel = player.crossed;
+  Object.assign(player, { crossed: null, openLine: null });
+  if (panel) {
+    panel.cross = null;
     drawLines(panel);
-  };
+  }
 }
 
 function onPointerDown(player, down) {
