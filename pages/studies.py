@@ -5,7 +5,7 @@ import dataclasses
 
 import streamlit as st
 
-from echo2ecg_core.answers.search import candidates, nearest_ecgs, patient_of, search
+from echo2ecg_core.answers.search import candidates, nearest_ecgs, patient_of
 from echo2ecg_core.answers.study_view import own_study
 from pages.ui import resources, session
 from pages.ui.errors import errors_in_words
@@ -48,7 +48,7 @@ with errors_in_words(), left, st.container(key="hits"):
         chosen = dataclasses.replace(browse_session.filters(), not_patient=left_out)
         left_over = candidates(workspace, chosen)
         study_words.search_facts(facts_place, report, left_over)
-        hits = search(prediction, workspace, filters=chosen)
+        hits = resources.hits(prediction, chosen)
         if hits:
             study_words.export_hits(export_place, record, prediction, hits)
             row = study_panels.hit_table(hits, report, own)

@@ -224,6 +224,29 @@ def stored_ecg(ecg_id: str) -> EcgRecord:
 
 
 @st.cache_data(max_entries=64, show_spinner=False)
+def _hits(key: tuple, filters, _prediction):
+    from echo2ecg_core.answers.search import search
+
+    return search(_prediction, workspace(), filters=filters)
+
+
+def hits(prediction, filters):
+    """The studies nearest to a predicted ECG (answers.search.search), looked up once per vector, and state of what is
+    searched.
+
+    Raises:
+        Echo2ECGError: as for `search`.
+    """
+    from echo2ecg_core.store.vectors import vectors_state
+
+    place, model_id = workspace(), prediction.model_id
+    state = vectors_state(place.vectors, "study_aligned", model_id), place.version()
+    vector = None if prediction.aligned is None else prediction.aligned.tobytes()
+    key = (str(place.folder), vector, model_id, state)
+    return _hits(key, filters, prediction)
+
+
+@st.cache_data(max_entries=64, show_spinner=False)
 def _study_view(key: tuple, study_id: str, _model):
     from echo2ecg_core.answers.study_view import view_study
 
@@ -383,6 +406,24 @@ def map_clusters(model_id: str, layout: str):
     from echo2ecg_core.answers.maps import map_state
 
     return _map_clusters(map_state(workspace(), model_id), layout)
+
+
+@st.cache_resource(max_entries=32, show_spinner=False)
+def _map_chart(state: tuple, layout: str, cohort: str, colour: str, dark: bool, you, found, labels: tuple):
+    from echo2ecg_core.figures.map import map_figure
+    from echo2ecg_core.figures.map_density import drawn_solid
+
+    points = _map_points(state, layout, cohort)
+    shown = points if colour in points else _with_kept(state, layout, cohort, colour)
+    drawn = drawn_solid(shown) if "z" in shown else None
+    return map_figure(shown, colour, you, dark, found, drawn, labels)
+
+
+def map_chart(model_id: str, layout: str, cohort: str, colour: str, dark: bool, you, found, labels):
+    """A map as a figure (figures.map.map_figure), built once per drawing, catalogue and choice; not to be changed."""
+    from echo2ecg_core.answers.maps import map_state
+
+    return _map_chart(map_state(workspace(), model_id), layout, cohort, colour, dark, you, found, tuple(labels))
 
 
 @st.cache_data(max_entries=64, show_spinner=False)

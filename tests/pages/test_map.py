@@ -132,6 +132,22 @@ def test_a_kept_cohort_colours_the_map_and_the_others_are_grey(page, workspace, 
     assert not page.exception and figure(page)["layout"]["images"][0]["source"].startswith("data:image/png")
 
 
+def test_a_rerun_draws_the_map_anew_only_for_another_choice_or_drawing(page, workspace, monkeypatch):
+    from echo2ecg_core.figures import map as figures
+
+    drawn, real = [], figures.map_figure
+    monkeypatch.setattr(figures, "map_figure", lambda *args: drawn.append(args[1]) or real(*args))
+    map_drawing.build_map(workspace, MODEL_ID)
+    page.run()
+    page.run()
+    assert drawn == ["lvef"]
+    page.selectbox(key="colour").select("modality").run()
+    assert drawn == ["lvef", "modality"]
+    map_drawing.build_map(workspace, MODEL_ID)
+    page.run()
+    assert drawn == ["lvef", "modality", "modality"]
+
+
 def test_clusters_are_named_by_what_sets_them_apart_and_the_names_can_be_switched_off(page, workspace):
     map_drawing.build_map(workspace, MODEL_ID)
     page.run()

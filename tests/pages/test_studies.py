@@ -100,11 +100,37 @@ def test_the_players_clips_come_from_the_apps_own_route_with_a_key_and_no_path(p
 
 def test_the_ecgs_own_patient_is_marked_and_can_be_left_out(page):
     table = with_ecg(page, record_of(12)).dataframe[0].value.set_index("Study")
-    assert table["Patient"]["S-0012"] == "the same" and (table["Patient"] == "the same").sum() == 1
+    assert table["Patient"]["S-0012"] == "same" and (table["Patient"] == "same").sum() == 1
     page.session_state["others_only"] = True
     page.run()
     assert "39 of 40 studies searched" in words(page)
     assert "S-0012" not in set(page.dataframe[0].value["Study"]) and len(page.dataframe[0].value) == 10
+
+
+def test_a_rerun_searches_once_more_only_for_another_vector_filter_or_catalogue(page, workspace, monkeypatch):
+    from echo2ecg_core.answers import search as answers
+
+    asked, real = [], answers.search
+
+    def counted(prediction, place, k=10, filters=None):
+        asked.append(filters)
+        return real(prediction, place, k, filters)
+
+    monkeypatch.setattr(answers, "search", counted)
+    monkeypatch.setattr(resources, "prediction", lambda record, card, insist=False: prediction(47.0))
+    with_ecg(page)
+    page.run()
+    assert len(asked) == 1
+    page.session_state["study_filters"] = Filters(sex="female")
+    page.run()
+    assert len(asked) == 2
+    with workspace.write() as db:
+        db.execute("UPDATE patients SET split = split")
+    page.run()
+    assert len(asked) == 3
+    monkeypatch.setattr(resources, "prediction", lambda record, card, insist=False: prediction(52.0))
+    page.run()
+    assert len(asked) == 4
 
 
 def test_page_and_terminal_list_the_same_studies_with_the_same_similarity(page, workspace):

@@ -14,8 +14,8 @@ from echo2ecg_core.answers.predict import Prediction
 from echo2ecg_core.evaluation.groups import FEWEST_PATIENTS, GroupRow, compare
 from echo2ecg_core.figures import export
 from echo2ecg_core.figures.chart import Frame
-from echo2ecg_core.figures.map import HEIGHT_PX, Label, YourEcg, colour_choices, kept_column, map_figure, map_picture
-from echo2ecg_core.figures.map_density import MOST_IN_VIEW, MOST_SINGLE, View, density_figure, drawn_solid, whole
+from echo2ecg_core.figures.map import HEIGHT_PX, Label, YourEcg, colour_choices, kept_column, map_picture
+from echo2ecg_core.figures.map_density import MOST_IN_VIEW, MOST_SINGLE, View, density_figure, whole
 from echo2ecg_core.figures.notation import THIN, grades_in_words, interval, measured_with_unit, number, p_value
 from echo2ecg_core.figures.tables import csv_of
 from echo2ecg_core.phenotypes import PHENOTYPES
@@ -270,7 +270,7 @@ def chart(
     event = st.plotly_chart(
         _dense(points, colour, you, found, labels, drawing, dark)
         if is_dense
-        else map_figure(points, colour, you, dark, found, drawn_solid(points) if "z" in points else None, labels),
+        else resources.map_chart(*drawing, browse_session.map_cohort(), colour, dark, you, found, labels),
         theme=None,
         height=HEIGHT_PX,
         config=CHART | {"modeBarButtonsToRemove": [*CHART["modeBarButtonsToRemove"], *["resetScale2d"] * is_dense]},
