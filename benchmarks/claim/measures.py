@@ -16,6 +16,7 @@ from echo2ecg_core.evaluation.rows import Split, unanswerable
 from echo2ecg_core.evaluation.tasks import TASKS
 
 from . import statistics
+from .clip_encoder import load_encoder
 from .cohorts import load_part
 from .ledger import Meter, Task, load_arrays, save_arrays
 from .plan import CLASSES, FEATURES, PARTS, VALUES, Plan
@@ -157,6 +158,17 @@ def chance_of_a_hit(folder: Path, name: str) -> float:
     """Precision of a random order."""
     everyone = np.arange(len(load_part(folder, "test").labels))
     return float(hits_of(folder, name, everyone, np.broadcast_to(everyone, (len(everyone), len(everyone)))).mean())
+
+
+def views_named_right(folder: Path) -> dict[str, float]:
+    """Share of the test clips whose view the clip encoder names, and the share of the commonest view."""
+    import torch
+
+    test = load_part(folder, "test")
+    with torch.inference_mode():
+        named = load_encoder(folder).view_logits(torch.from_numpy(test.vectors)).argmax(1).numpy()
+    commonest = np.bincount(test.view).max() / len(test.view)
+    return {"views_named_right": float((named == test.view).mean()), "commonest_view": float(commonest)}
 
 
 @lru_cache

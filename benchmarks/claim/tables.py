@@ -73,7 +73,7 @@ def write_tables(plan: Plan, folder: Path, meter: Meter, output: Path) -> None:
         "patients": plan.patients,
         "seeds": {arm: len(runs) for arm, runs in arms.items()},
         "recipe": chosen_recipe(plan, folder).name,
-        "clip_encoder": json.loads((folder / LOG).read_text()),
+        "clip_encoder": json.loads((folder / LOG).read_text()) | measures.views_named_right(folder),
         "verdict": verdict_of(compared, arms),
         "primary": [{key: value for key, value in row.items() if key != "difference"} for row in compared],
         "measured": {

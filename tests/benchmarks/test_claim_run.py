@@ -60,6 +60,8 @@ def test_every_stage_arm_and_table_is_there(folder, result):
         (7, "poorest"),
     ]
     assert result["verdict"] == "undecided: fewer than 3 seeds"
+    test_views = cohorts.load_part(folder, "test").view
+    assert result["clip_encoder"]["commonest_view"] == max(np.mean(test_views == view) for view in test_views)
     seconds = result["seconds"]
     assert {stage.name for stage in claim.STAGES[:-1]} <= set(seconds) and seconds["clips"] >= 1
 
