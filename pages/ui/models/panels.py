@@ -66,14 +66,14 @@ def table(workspace: Workspace) -> ModelCard | None:
 
 
 def _columns() -> dict:
-    narrow = {name: st.column_config.TextColumn(width=85) for name in ("Vectors", "Map", "Readouts", "Report")}
+    narrow = {name: st.column_config.TextColumn(width=75) for name in ("Vectors", "Map", "Readouts", "Report")}
     return narrow | {
         "Model": st.column_config.TextColumn(width=80),
         "Name": st.column_config.TextColumn(width=170),
         "What it can do": st.column_config.TextColumn(width="medium"),
-        "State": st.column_config.TextColumn(width=130),
+        "State": st.column_config.TextColumn(width=115),
         "Trained on": st.column_config.TextColumn(width=130),
-        "Registered": st.column_config.TextColumn(width=125),
+        "Registered": st.column_config.TextColumn(width=160),
     }
 
 

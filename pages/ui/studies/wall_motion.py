@@ -23,7 +23,7 @@ def show(study: StudyRow) -> None:
         if "wall_motion_score_index" in study.phenotypes:
             st.caption(ONLY_INDEX)
         return
-    left, right = st.container(key="wall_motion").columns((390, 390), gap=16, vertical_alignment="center")
+    left, right = st.container(key="wall_motion").columns((380, 400), gap=8, vertical_alignment="center")
     with left:
         svg = resources.bullseye_svg(scores, st.context.theme.type == "dark")
         show_charts([(HEADING, "17 segments, seen from the apex", svg)], key="bullseye")
