@@ -1,5 +1,6 @@
 """The benchmark of single phantom clips on made numbers, on outlines of known size, and stopped and started."""
 
+import json
 from types import SimpleNamespace
 
 import numpy as np
@@ -54,3 +55,9 @@ def test_studies_of_both_versions_are_counted():
     assert one["clips_a_study"]["mean"] < 9 < 20 <= two["clips_a_study"]["0%"]
     assert sum(two["views"].values()) == pytest.approx(1, abs=0.001) and one["poor"]["all"] == 0 < two["poor"]["all"]
     assert set(one["core_view_missing"].values()) == {0.0}
+
+
+def test_the_docs_show_the_kept_result():
+    kept = json.loads(views.RESULT.read_text())
+    assert views.table_of(kept) in (views.ROOT / "docs" / "evidence.md").read_text()
+    assert kept["version"] == 2 and kept["patients"] >= 150
