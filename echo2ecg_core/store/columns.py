@@ -7,16 +7,21 @@ objects with None. Beside each table stands the number of every row's patient (`
 
 import json
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import pandas as pd
 
 from echo2ecg_core.store.database import EVERYBODY
 
+ROWS_AT_ONCE = 131_072  # whatever goes with a row is freed before the next ones come
 _REPEATED = ("sex", "split", "cohort", "rhythm", "conduction")
 _OF = "p.rowid IN (SELECT value FROM json_each(?))"
 _WHOLE = "blob NOT IN (SELECT blob FROM damaged_blobs)"
+_ECGS = (
+    "SELECT e.ecg_id, e.patient_id, e.ecg_time, e.own_study_id, e.content_hash, p.split, p.cohort, p.synthetic, p.sex,"
+    " p.rowid AS patient FROM patients p JOIN ecgs e USING (patient_id)"
+)
 
 
 def written_since(db: sqlite3.Connection, version: int) -> list[int] | None:
@@ -35,14 +40,16 @@ def read_ecgs(db: sqlite3.Connection, of: Sequence[int] | None = None) -> tuple[
     Args:
         of: Numbers of the patients; None: all.
     """
-    table = _table(
-        db,
-        "SELECT e.ecg_id, e.patient_id, e.ecg_time, e.own_study_id, e.content_hash, p.split, p.cohort, p.synthetic,"
-        " p.sex, p.rowid AS patient FROM patients p JOIN ecgs e USING (patient_id)",
-        [_WHOLE],
-        of,
-        "ecg_id",
-    ).astype({"synthetic": "int64", "patient": "int64"})
+    return _with_patients(_table(db, _ECGS, [_WHOLE], of, "ecg_id"))
+
+
+def read_all_ecgs(db: sqlite3.Connection) -> Iterator[tuple[pd.DataFrame, np.ndarray]]:
+    """What `read_ecgs` gives of all, in blocks."""
+    yield from map(_with_patients, _blocks(db, f"{_ECGS} WHERE {_WHOLE} ORDER BY ecg_id", None))
+
+
+def _with_patients(table: pd.DataFrame) -> tuple[pd.DataFrame, np.ndarray]:
+    table = table.astype({"synthetic": "int64", "patient": "int64"})
     return table, table.pop("patient").to_numpy()
 
 
@@ -137,16 +144,22 @@ def _table(
     db: sqlite3.Connection, select: str, conditions: list[str], of: Sequence[int] | None, key: str
 ) -> pd.DataFrame:
     where = " AND ".join([*conditions, *([_OF] if of is not None else [])])
-    cursor = _plain(db, f"{select} {f'WHERE {where} ' if where else ''}ORDER BY {key}", of)
-    names, rows = [c[0] for c in cursor.description], cursor.fetchall()
-    columns = zip(*rows, strict=True) if rows else [()] * len(names)
-    table = {}
-    for name, values in zip(names, columns, strict=True):
-        seen: dict = {}  # one text for all rows that say the same, where SQLite gives each row its own
-        told = [seen.setdefault(one, one) for one in values] if name in _REPEATED else values
-        table[name] = np.empty(len(rows), object)
-        table[name][:] = told
-    return pd.DataFrame(table)
+    return pd.concat(_blocks(db, f"{select} {f'WHERE {where} ' if where else ''}ORDER BY {key}", of), ignore_index=True)
+
+
+def _blocks(db: sqlite3.Connection, asked: str, of: Sequence[int] | None) -> Iterator[pd.DataFrame]:
+    """A table in blocks of ROWS_AT_ONCE, at least one."""
+    cursor = _plain(db, asked, of)
+    names, rows = [c[0] for c in cursor.description], cursor.fetchmany(ROWS_AT_ONCE)
+    seen: dict = {}  # one text for all rows that say the same, where SQLite gives each row its own
+    while True:
+        table = {name: np.empty(len(rows), object) for name in names}
+        for name, values in zip(names, zip(*rows, strict=True), strict=False):
+            table[name][:] = [seen.setdefault(one, one) for one in values] if name in _REPEATED else values
+        yield pd.DataFrame(table)
+        rows = cursor.fetchmany(ROWS_AT_ONCE)
+        if not rows:
+            return
 
 
 def _plain(db: sqlite3.Connection, asked: str, of: Sequence[int] | None) -> sqlite3.Cursor:

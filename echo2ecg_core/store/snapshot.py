@@ -15,6 +15,7 @@ import pandas as pd
 
 from echo2ecg_core.store.columns import (
     merged,
+    read_all_ecgs,
     read_ecgs,
     read_people,
     read_studies,
@@ -123,7 +124,13 @@ class Snapshot:
 
     @property
     def _ecgs(self) -> _Ecgs:
-        return self._once("ecgs", lambda db: self._labelled(*read_ecgs(db), self.studies))
+        return self._once("ecgs", self._read_ecgs)
+
+    def _read_ecgs(self, db: sqlite3.Connection) -> _Ecgs:
+        """All of them, in blocks: texts that do not stay would otherwise leave holes as large as themselves."""
+        blocks = [self._labelled(*block, self.studies) for block in read_all_ecgs(db)]
+        tables, *columns = zip(*blocks, strict=True)
+        return _Ecgs(pd.concat(tables, ignore_index=True), *map(np.concatenate, columns))
 
     def _labelled(self, ecgs: pd.DataFrame, patients: np.ndarray, studies: pd.DataFrame) -> _Ecgs:
         """ECGs with the rows, in `self.studies`, of those of these studies that they are labelled by."""

@@ -5,6 +5,7 @@ have no vector" (`missing`), therefore a damaged file is set aside and its vecto
 exact (faiss, flat, half precision): approximate indexes pay above two million.
 """
 
+import mmap
 import os
 import re
 import threading
@@ -117,6 +118,7 @@ class VectorSet:
         index.train(_normalised(self.matrix[:1]))  # half precision has nothing to learn
         for begin in range(0, len(self), ROWS_AT_ONCE):  # a copy of all would be twice the index
             index.add(_normalised(self.matrix[begin : begin + ROWS_AT_ONCE]))
+            _let_go(self.matrix)
         return index
 
     def nearest(
@@ -356,6 +358,12 @@ def _check(ids: Sequence[str], matrix: np.ndarray, dim: int | None) -> None:
         raise StoreError(
             f"The vector of {ids[row]} holds numbers that are not finite.", "Check that input and that model."
         )
+
+
+def _let_go(matrix: np.ndarray) -> None:
+    """The pages of a mapped file that were read so far no longer count as this process's memory."""
+    if isinstance(matrix.base, mmap.mmap):
+        matrix.base.madvise(mmap.MADV_DONTNEED)
 
 
 def _normalised(matrix: np.ndarray) -> np.ndarray:

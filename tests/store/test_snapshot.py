@@ -164,8 +164,8 @@ def test_vectors_are_matched_to_rows_and_those_of_nobody_to_none(workspace):
 
 
 def test_two_pages_at_once_read_once(workspace, monkeypatch):
-    read, real, begin, found = [], module.read_ecgs, threading.Barrier(6), []
-    monkeypatch.setattr(module, "read_ecgs", lambda db: read.append(1) or real(db))
+    read, real, begin, found = [], module.read_all_ecgs, threading.Barrier(6), []
+    monkeypatch.setattr(module, "read_all_ecgs", lambda db: read.append(1) or real(db))
 
     def page():
         begin.wait()
