@@ -43,7 +43,8 @@ def prepared_clip(spec: ModelSpec, mp4: bytes) -> np.ndarray:
     from echo2ecg_core.echo.preprocess import N_FRAMES, STRIDE, prepare_frames
     from echo2ecg_core.echo.video import decode_video
 
-    return prepare_frames(decode_video(mp4, STRIDE * N_FRAMES)[0], padding=spec.clip_encoder.padding)
+    frames = decode_video(mp4, STRIDE * N_FRAMES, every=STRIDE)[0]
+    return prepare_frames(frames, spec.clip_encoder.padding, stride=1)
 
 
 def inputs(

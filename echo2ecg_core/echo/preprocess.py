@@ -19,22 +19,23 @@ PANECHO_MEAN = np.array([0.485, 0.456, 0.406], dtype=np.float32)  # constants me
 PANECHO_STD = np.array([0.229, 0.224, 0.225], dtype=np.float32)  # put on blue, green, red by the authors
 
 
-def prepare_frames(frames: np.ndarray, padding: str = "before_normalising") -> np.ndarray:
+def prepare_frames(frames: np.ndarray, padding: str = "before_normalising", stride: int = STRIDE) -> np.ndarray:
     """The clip encoder's input.
 
     Args:
         frames: RGB, (t, h, w, 3) uint8.
         padding: Missing frames are black "before_normalising" or zero "after_normalising".
+        stride: Frames from one that is used to the next; 1 where those between them were left out already.
 
     Returns:
-        (3, 16, 224, 224) float32: every second frame, the first 16 of them.
+        (3, 16, 224, 224) float32: every second frame of the film, the first 16 of them.
 
     Raises:
         ReadError: If the frames are no (t, h, w, 3) bytes, **or** there is none, **or** they are too small to crop.
     """
     frames = _checked(frames)
     assert padding in PADDINGS, padding
-    chosen = frames[::STRIDE][:N_FRAMES]
+    chosen = frames[::stride][:N_FRAMES]
     resized = np.stack([crop_and_scale(frame) for frame in chosen])  # (f, 224, 224, 3)
     standardised = (resized.astype(np.float32) - MEAN) / STD
     missing = -MEAN / STD if padding == "before_normalising" else np.zeros(3, dtype=np.float32)

@@ -155,12 +155,15 @@ def _some_frames(path: Path, numbers: Iterable[int] | None) -> Iterator[np.ndarr
         raise ReadError("This video cannot be decoded: it is damaged or not there.") from fault
 
 
-def decode_video(source: str | Path | bytes, most_frames: int | None = None) -> tuple[np.ndarray, float, dict]:
+def decode_video(
+    source: str | Path | bytes, most_frames: int | None = None, every: int = 1
+) -> tuple[np.ndarray, float, dict]:
     """Frames, frame rate and player metadata of a video file of any container FFmpeg knows (MP4, AVI, GIF ...).
 
     Args:
         source: Path or the file's bytes.
         most_frames: The first ones only; None for all.
+        every: Of those, only every so manieth, from the first on; the rate stays that of the video.
 
     Returns:
         frames (t, h, w, 3) uint8 RGB; frames per second; a dict with "container" (FFmpeg's short name) and, for files
@@ -177,7 +180,7 @@ def decode_video(source: str | Path | bytes, most_frames: int | None = None) -> 
             if not container.streams.video or container.streams.video[0].codec_context is None:
                 raise ReadError("This file holds no video that we know.", "Give an echo clip as MP4, AVI or DICOM.")
             metadata = {"container": container.format.name, **_player_metadata(container.metadata.get("comment"))}
-            frames, fps = _decode_frames(container, most_frames)
+            frames, fps = _decode_frames(container, most_frames, every)
     except MemoryError:  # FFmpeg's own too: a lack of this process, which its caller explains
         raise
     except (av.error.FFmpegError, ValueError) as fault:
@@ -188,12 +191,13 @@ def decode_video(source: str | Path | bytes, most_frames: int | None = None) -> 
     return frames, fps, metadata
 
 
-def _decode_frames(container, most_frames: int | None) -> tuple[np.ndarray, float]:
-    """All pictures of the first video stream as RGB, and the frame rate from their times."""
+def _decode_frames(container, most_frames: int | None, every: int) -> tuple[np.ndarray, float]:
+    """The wanted pictures of the first video stream as RGB, and the frame rate from their times."""
     stream = container.streams.video[0]
     stream.codec_context.thread_count = 1
     images: list[np.ndarray] = []
-    times, decoded = [], 0
+    times: list[float | None] = []
+    decoded = 0
     for picture in islice(container.decode(stream), most_frames):
         decoded += picture.width * picture.height * 3
         if decoded > MAX_DECODED_BYTES:
@@ -202,7 +206,8 @@ def _decode_frames(container, most_frames: int | None) -> tuple[np.ndarray, floa
                 f"({picture.width} x {picture.height}, over {len(images)} frames).",
                 "Cut it to a few heart beats or scale it down.",
             )
-        images.append(picture.to_ndarray(format="rgb24"))
+        if len(times) % every == 0:
+            images.append(picture.to_ndarray(format="rgb24"))
         times.append(picture.time)
     if not images:
         raise ReadError("This video holds no frame.", "Export the clip again.")

@@ -8,6 +8,7 @@ found damaged (`set_aside`) is not listed, so that the next import of its archiv
 """
 
 import json
+import sqlite3
 from collections.abc import Mapping, Sequence
 from dataclasses import astuple, dataclass, replace
 from pathlib import Path
@@ -414,12 +415,10 @@ class Catalog:
         Raises:
             StoreError: there is none, or its file is missing or damaged; names the ECG.
         """
-        record = unpack_record(
-            read_blob(self.workspace, self._blob("ecgs", "ecg_id", ecg_id), f"ECG {ecg_id!r}"), ecg_id
-        )
-        with self.workspace.connect() as db:
-            patient_id = db.execute("SELECT patient_id FROM ecgs WHERE ecg_id = ?", (ecg_id,)).fetchone()[0]
+        with self.workspace.connect() as db:  # one: it costs more than what is asked
+            blob, patient_id = self._of(db, "blob, patient_id", "ecgs", "ecg_id", ecg_id)
             corrected = standing(db, "patient", patient_id).get("sex")
+        record = unpack_record(read_blob(self.workspace, blob, f"ECG {ecg_id!r}"), ecg_id)
         if corrected is None:
             return record
         return replace(record, sex=None if corrected.now is None else str(corrected.now))
@@ -440,10 +439,13 @@ class Catalog:
 
     def _blob(self, table: str, key: str, value: str) -> str:
         with self.workspace.connect() as db:
-            row = db.execute(f"SELECT blob FROM {table} WHERE {key} = ?", (value,)).fetchone()
+            return self._of(db, "blob", table, key, value)["blob"]
+
+    def _of(self, db: sqlite3.Connection, columns: str, table: str, key: str, value: str) -> sqlite3.Row:
+        row = db.execute(f"SELECT {columns} FROM {table} WHERE {key} = ?", (value,)).fetchone()
         if row is None:
             raise StoreError(f"There is no {table[:-1]} {value!r} in this workspace.", "Choose one from the list.")
-        return row["blob"]
+        return row
 
     def _table(self, sql: str, values: tuple = ()) -> pd.DataFrame:
         with self.workspace.connect() as db:

@@ -9,8 +9,8 @@ import pytest
 from echo2ecg_core.findings import Findings
 from echo2ecg_core.intake import removal
 from echo2ecg_core.settings import Settings
+from echo2ecg_core.store import columns, times
 from echo2ecg_core.store import snapshot as module
-from echo2ecg_core.store import times
 from echo2ecg_core.store.catalog import Catalog
 from echo2ecg_core.store.database import Workspace
 from echo2ecg_core.store.snapshot import KEPT_WORKSPACES, Snapshot, snapshot
@@ -48,6 +48,21 @@ def assert_is_the_catalogue(workspace) -> None:
     clips = catalog.clips()
     for view in [*clips.view.dropna().unique(), "A5C"]:
         assert known.has_view(view).tolist() == studies.study_id.isin(clips.study_id[clips.view == view]).tolist()
+
+
+@pytest.mark.parametrize("rows", [1, 7, 100_000])
+def test_read_in_blocks_it_is_the_catalogue_too(workspace, monkeypatch, rows):
+    monkeypatch.setattr(columns, "ROWS_AT_ONCE", rows)
+    assert_is_the_catalogue(workspace)
+    assert snapshot(workspace).digests(["lvef"]) == Snapshot(workspace, snapshot(workspace).state).digests(["lvef"])
+    assert {type(one) for one in snapshot(workspace).ecgs.split} == {str}
+
+
+def test_of_an_empty_workspace_it_is_empty(tmp_path):
+    place = Workspace(tmp_path / "w")
+    with place.write():
+        pass
+    assert len(snapshot(place).ecgs) == len(snapshot(place).studies) == len(snapshot(place).own_study) == 0
 
 
 WRITES = {

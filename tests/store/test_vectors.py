@@ -2,7 +2,9 @@
 
 import gc
 import os
+import re
 import weakref
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -170,3 +172,20 @@ def test_a_file_that_was_taken_away_is_forgotten(tmp_path):
     assert len(load_vectors(tmp_path, "study_aligned", "m1")) == 0
     gc.collect()
     assert kept() is None
+
+
+@pytest.mark.skipif(not Path("/proc/self/smaps").exists(), reason="Linux tells what of a mapped file is in memory")
+def test_once_indexed_the_mapped_file_is_let_go(tmp_path):
+    matrix = np.random.default_rng(0).normal(size=(20_000, 128)).astype(np.float32)
+    path = VectorSet("ecg", "m", tuple(f"E{i}" for i in range(len(matrix))), matrix).save(tmp_path)
+    stored = load_vectors(tmp_path, "ecg", "m")
+
+    def in_memory_kb() -> int:
+        own = Path("/proc/self/smaps").read_text().partition(str(path))[2]
+        return int(re.search(r"Rss:\s+(\d+) kB", own)[1])
+
+    assert float(stored.matrix.sum()) == pytest.approx(float(matrix.sum()), abs=1)
+    assert in_memory_kb() > 8_000
+    ids, cosines = stored.nearest(matrix[77], 1, model_id="m")
+    assert ids == ["E77"] and cosines[0] == pytest.approx(1, abs=1e-3)
+    assert in_memory_kb() < 1_000
