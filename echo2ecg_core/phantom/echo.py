@@ -51,7 +51,8 @@ class PhantomClip:
         contours: (t, k, 2) LV endocardium, x and y in pixels; apical and long-axis views run from one end of the
             annulus over the apex to the other, the short axis goes round.
         epicardium: (t, k, 2) outer surface of the LV wall in pixels, point by point beside `contours`.
-        foreshortened: True when the cut misses the apex on purpose; volumes are then too small.
+        foreshortened: True when the cut misses the apex on purpose; volumes are then too small. Never in version 2,
+            where every plane misses it by a little or more.
         sector: Probe position (x, y), radius in pixels, half angle in radians.
         name: Within its study; empty for a clip that was rendered without one.
     """

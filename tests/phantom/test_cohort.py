@@ -229,3 +229,23 @@ def test_dicom_cohorts_hold_one_readable_file_a_view_with_burnt_in_names_in_some
         assert read_clip(paths[0]).n_frames == 32
         burnt_in[study.study_id] = pydicom.dcmread(paths[0]).BurnedInAnnotation
     assert set(burnt_in.values()) == {"YES", "NO"}
+
+
+@pytest.mark.slow
+def test_a_study_of_version_2_is_written_clip_by_clip_under_names_of_their_own(tmp_path):
+    from typer.testing import CliRunner
+
+    from echo2ecg_core.cli import app
+    from echo2ecg_core.echo.readers import read_clip
+
+    out = tmp_path / "cohort"
+    asked = ["phantom", "--out", str(out), "--patients", "1", "--seed", "5", "--version", "2"]
+    assert CliRunner().invoke(app, asked).exit_code == 0
+    study = PhantomCohort(1, 5, version=2).patient(0).studies[0]
+    paths = sorted((out / "echo" / study.patient_id / study.study_id).iterdir())
+    assert [path.stem for path in paths] == [clip.name for clip in study.clips] and len(paths) >= 20
+    clip = read_clip(paths[0])
+    assert clip.synthetic and clip.view is None and clip.n_frames == 32
+    manifest = json.loads((out / "manifest.json").read_text())
+    assert (manifest["version"], manifest["observer_noise"], manifest["synthetic"]) == (2, True, True)
+    assert float(rows(out / "labels.csv")[0]["lvef"]) == pytest.approx(study.labels()["lvef"], abs=0.001)

@@ -9,6 +9,7 @@ import pytest
 
 from echo2ecg_core.echo.deidentify import deidentified
 from echo2ecg_core.echo.readers import read_clip
+from echo2ecg_core.phantom.cohort import PhantomCohort
 from echo2ecg_core.phantom.dicom import FictitiousPatient, encode_dicom
 from echo2ecg_core.phantom.echo import PHANTOM_VIEWS, render_clip
 from echo2ecg_core.phantom.heart import complete_heart
@@ -93,3 +94,12 @@ def test_burnt_in_identifiers_are_seen_before_and_not_after_de_identification(cl
     middle = (slice(None), slice(60, 200), slice(width // 2 - 50, width // 2 + 50))
     assert clean.frames[middle].sum() > 0.99 * read.frames[middle].sum()
     assert (clean.frames[:, height // 2, :20] == 0).all()
+
+
+def test_repeats_of_a_view_in_one_study_are_files_of_their_own():
+    study = PhantomCohort(1, 3, version=2).patient(0).studies[0]
+    repeats = [clip for clip in study.clips if clip.view == "A4C"][:2]
+    files = [encode_dicom(study.render(c, n_frames=2, size=64), ERIKA, study.study_id, study.date) for c in repeats]
+    one, two = (pydicom.dcmread(io.BytesIO(file)) for file in files)
+    assert one.SOPInstanceUID != two.SOPInstanceUID and one.StudyInstanceUID == two.StudyInstanceUID
+    assert one.SeriesDescription == two.SeriesDescription == "A4C"
