@@ -1,12 +1,12 @@
 """How much of the echo the phantom's ECG tells: gradient boosting on measured ECG features against the labels.
 
-Run: python benchmarks/phantom_difficulty.py [--train 2000] [--test 700] [--seed 7] [--observer-noise]. Prints one JSON
-line: for two sets of features the LVEF mean absolute error and its ratio to the median predictor, other phenotypes,
-AUROC of LVEF <= 40 and of LV hypertrophy; and the speed of the simulator. "printed" are the twelve numbers that a cart
-prints (rate, its spread, PR, QRS, QT, axis, P wave, Sokolow-Lyon and Cornell voltage); "all" adds the amplitudes and
-times of every lead. The phantom is meant to be as hard as life: from printed measurements LVEF error 6-9 points, AUROC
-0.80-0.92; from all the ECG holds, what networks reach (Attia et al., Nat Med 2019: 0.93 with 45,000 patients and raw
-ECGs). All are measured on the signal by evaluation/features.py, so that no phantom latent leaks in.
+Run: python benchmarks/phantom_difficulty.py [--train 2000] [--test 700] [--seed 7] [--observer-noise] [--version 1].
+Prints one JSON line: for two sets of features the LVEF mean absolute error and its ratio to the median predictor, other
+phenotypes, AUROC of LVEF <= 40 and of LV hypertrophy; and the speed of the simulator. "printed" are the twelve numbers
+that a cart prints (rate, its spread, PR, QRS, QT, axis, P wave, Sokolow-Lyon and Cornell voltage); "all" adds the
+amplitudes and times of every lead. The phantom is meant to be as hard as life: from printed measurements LVEF error 6-9
+points, AUROC 0.80-0.92; from all the ECG holds, what networks reach (Attia et al., Nat Med 2019: 0.93 with 45,000
+patients and raw ECGs). All are measured on the signal by evaluation/features.py, so that no phantom latent leaks in.
 """
 
 import argparse
@@ -29,12 +29,13 @@ from echo2ecg_core.phantom.heart import draw_heart  # noqa: E402
 RATE_HZ = 500.0
 
 
-def cohort(count: int, seed: int, observer_noise: bool) -> tuple[np.ndarray, list[dict[str, float]]]:
+def cohort(count: int, seed: int, observer_noise: bool, version: int) -> tuple[np.ndarray, list[dict[str, float]]]:
     """Features (n, f) and labels of `count` patients."""
     features, labels = [], []
     for index in range(count):
         heart = draw_heart(np.random.default_rng([seed, index]))
-        features.append(ecg_features(simulate_ecg(heart, np.random.default_rng([seed, index, 1])), RATE_HZ))
+        signal = simulate_ecg(heart, np.random.default_rng([seed, index, 1]), version=version)
+        features.append(ecg_features(signal, RATE_HZ))
         observer = np.random.default_rng([seed, index, 2]) if observer_noise else None
         labels.append(heart.labels(observer) | {"male": float(heart.sex == "male")})
     return np.array(features), labels
@@ -64,8 +65,9 @@ def main() -> None:
     parser.add_argument("--test", type=int, default=700)
     parser.add_argument("--seed", type=int, default=7)
     parser.add_argument("--observer-noise", action="store_true", help="labels with inter-observer noise")
+    parser.add_argument("--version", type=int, default=1, help="of the phantom's ECG")
     arguments = parser.parse_args()
-    x, labels = cohort(arguments.train + arguments.test, arguments.seed, arguments.observer_noise)
+    x, labels = cohort(arguments.train + arguments.test, arguments.seed, arguments.observer_noise, arguments.version)
     fit, held = slice(0, arguments.train), slice(arguments.train, None)
     column = {name: np.array([row[name] for row in labels]) for name in labels[0]}
     printed = x[:, : len(RHYTHM + VOLTAGES)]
@@ -74,7 +76,7 @@ def main() -> None:
     heart = draw_heart(np.random.default_rng(0))
     start = time.perf_counter()
     for index in range(200):
-        simulate_ecg(heart, np.random.default_rng(index))
+        simulate_ecg(heart, np.random.default_rng(index), version=arguments.version)
     results["ecgs_per_second"] = round(200 / (time.perf_counter() - start))
     print(json.dumps(results | vars(arguments)))
 

@@ -9,12 +9,19 @@ gave LVEF error 7.2 points and AUROC 0.92 for LVEF <= 40.
 
 import numpy as np
 
-from echo2ecg_core.phantom import activation, rhythm, torso
+from echo2ecg_core.errors import Echo2ECGError
+from echo2ecg_core.phantom import activation, ecg_second, rhythm, torso
 from echo2ecg_core.phantom.heart import Heart
+
+VERSIONS = (1, 2)
 
 
 def simulate_ecg(
-    heart: Heart, rng: np.random.Generator, duration_s: float = 10.0, sampling_rate_hz: float = 500.0
+    heart: Heart,
+    rng: np.random.Generator,
+    duration_s: float = 10.0,
+    sampling_rate_hz: float = 500.0,
+    version: int = 1,
 ) -> np.ndarray:
     """One recording.
 
@@ -23,10 +30,21 @@ def simulate_ecg(
         rng: Generator of this recording: electrode places, beats, noise.
         duration_s: Length in seconds.
         sampling_rate_hz: Samples a second.
+        version: 1, which stays as it is bit for bit, or 2 (ecg_second.py), harder and truer.
 
     Returns:
         (12, n) float32 in mV, leads I, II, III, aVR, aVL, aVF, V1 ... V6.
+
+    Raises:
+        Echo2ECGError: There is no such version.
     """
+    if version not in VERSIONS:
+        raise Echo2ECGError(
+            f"There is no version {version} of the phantom's ECG; there are {', '.join(map(str, VERSIONS))}.",
+            "Choose one of these.",
+        )
+    if version == 2:
+        return (torso.TWELVE @ ecg_second.simulate(heart, rng, duration_s, sampling_rate_hz)).astype(np.float32)
     n_samples = round(duration_s * sampling_rate_hz)
     body = np.random.default_rng(heart.body_seed)
     turn = _position(heart, body)
@@ -62,7 +80,7 @@ def _ventricles(
     fascicular = body.random() < 0.04 + 0.0025 * max(0.0, heart.age_years - 50) + 0.20 * heart.fibrosis
     wave = activation.depolarisation(heart, sizes, body, fascicular)
     primary, secondary = activation.t_wave_area(heart, sizes, wave, body)
-    qt_ms = _qt_ms(heart, body)
+    qt_ms = activation.qt_ms(heart, body)
     conducted = _beat_template(wave, primary, secondary, heart.qrs_ms, qt_ms, vectors, sampling_rate_hz)
     leads = np.zeros((8, n_samples))
     ectopic = None
@@ -84,20 +102,8 @@ def _ventricles(
                 )
             template = ectopic
         breath = 1 + swing * np.sin(2 * np.pi * (beats.breath_hz * onset + sway))
-        _lay(leads, breath * template, round(onset * sampling_rate_hz))
+        rhythm.lay(leads, breath * template, round(onset * sampling_rate_hz))
     return leads
-
-
-def _qt_ms(heart: Heart, body: np.random.Generator) -> float:
-    """QT at the mean rate by Fridericia's cube root: QTc 398 (men) / 410 ms (women) +- 15, longer in failure and with a
-    wide QRS.
-
-    Healthy women 413 +- 14 ms (rate-adjusted, 36,299 of the Women's Health Initiative, PMC3825808); in failure 471
-    against 421 ms in controls at rest (Davey et al., Clin Sci 98:603-610, 2000).
-    """
-    corrected = body.normal(398 if heart.sex == "male" else 410, 15)
-    corrected += 0.55 * max(0.0, 55 - heart.lvef) + 0.6 * max(0.0, heart.qrs_ms - 100) + 20 * heart.fibrosis
-    return float(corrected * (60.0 / heart.heart_rate_bpm) ** (1 / 3))
 
 
 def _beat_template(
@@ -110,18 +116,11 @@ def _beat_template(
     strengths = torso.near_field(vectors, directions) * np.linalg.norm(wave.moments, axis=1)
     qrs = strengths @ wave.pulses(milliseconds)
     peak_ms = qrs_ms + 0.66 * (qt_ms - qrs_ms)
-    dome = _t_shape(milliseconds, peak_ms, 0.27 * (qt_ms - qrs_ms), 0.155 * (qt_ms - qrs_ms))
-    slope = _t_shape(milliseconds, peak_ms, 0.33 * (qt_ms - qrs_ms), 0.125 * (qt_ms - qrs_ms))
+    dome = activation.bell(milliseconds, peak_ms, 0.27 * (qt_ms - qrs_ms), 0.155 * (qt_ms - qrs_ms))
+    slope = activation.bell(milliseconds, peak_ms, 0.33 * (qt_ms - qrs_ms), 0.125 * (qt_ms - qrs_ms))
     slope *= 1 / (1 + np.exp(-(milliseconds - 0.95 * qrs_ms) / (0.06 * qrs_ms)))
     recovery = np.outer(primary, dome) + np.outer(secondary, slope)
     return qrs + vectors @ recovery
-
-
-def _t_shape(milliseconds: np.ndarray, peak_ms: float, rise_ms: float, fall_ms: float) -> np.ndarray:
-    """Bell with a slow upstroke and a fast downstroke, unit area in ms."""
-    width = np.where(milliseconds < peak_ms, rise_ms, fall_ms)
-    bell = np.exp(-0.5 * ((milliseconds - peak_ms) / width) ** 2)
-    return bell / (np.sqrt(np.pi / 2) * (rise_ms + fall_ms))
 
 
 def _add_p_waves(
@@ -150,11 +149,4 @@ def _add_p_waves(
     template = vectors @ p_wave
     for onset, is_ectopic in zip(beats.onsets_s, beats.ectopic, strict=True):
         if not is_ectopic:
-            _lay(leads, template, round((onset - heart.pr_ms / 1000) * sampling_rate_hz))
-
-
-def _lay(leads: np.ndarray, template: np.ndarray, start: int) -> None:
-    """Adds a template to (8, n) from sample `start`, cut at both ends."""
-    first, last = max(0, start), min(leads.shape[1], start + template.shape[1])
-    if first < last:
-        leads[:, first:last] += template[:, first - start : last - start]
+            rhythm.lay(leads, template, round((onset - heart.pr_ms / 1000) * sampling_rate_hz))

@@ -29,8 +29,18 @@ class Beats:
     breath_hz: float
 
 
-def draw_beats(heart: Heart, rng: np.random.Generator, duration_s: float) -> Beats:
-    """Beats from one second before the recording to its end; their mean rate is `heart.heart_rate_bpm`."""
+def draw_beats(
+    heart: Heart, rng: np.random.Generator, duration_s: float, sinus_share: float = 0.040, sinus_spread: float = 0.4
+) -> Beats:
+    """Beats from one second before the recording to its end; their mean rate is `heart.heart_rate_bpm`.
+
+    Args:
+        heart: Rhythm, rate, age and function.
+        rng: Generator of this recording.
+        duration_s: Length in seconds.
+        sinus_share: Respiratory swing of the RR interval at 40 years, as a share of it.
+        sinus_spread: How that differs among people, log scale.
+    """
     mean_rr = 60.0 / heart.heart_rate_bpm
     count = int((duration_s + 2.5) / (0.45 * mean_rr)) + 4
     breath_hz = float(rng.uniform(0.18, 0.32))
@@ -39,7 +49,7 @@ def draw_beats(heart: Heart, rng: np.random.Generator, duration_s: float) -> Bea
     else:
         age_share = np.exp(-0.016 * (heart.age_years - 40))
         failing = 0.75 if heart.lvef < 45 else 1.0
-        sinus_s = 0.040 * age_share * failing * np.exp(rng.normal(0, 0.4)) * mean_rr
+        sinus_s = sinus_share * age_share * failing * np.exp(rng.normal(0, sinus_spread)) * mean_rr
         clock = np.arange(count) * mean_rr
         rr = mean_rr + sinus_s * np.sin(2 * np.pi * (breath_hz * clock + rng.random()))
         rr += 0.6 * sinus_s * np.sin(2 * np.pi * (0.1 * clock + rng.random())) + rng.normal(0, 0.25 * sinus_s, count)
@@ -92,3 +102,10 @@ def fibrillation(rng: np.random.Generator, n_samples: int, sampling_rate_hz: flo
     size = rng.uniform(0.018, 0.055)
     front, foot = waves[0] + 0.5 * waves[1], 0.6 * waves[0] + 0.8 * waves[1]
     return size * np.stack([0.3 * waves[1], 0.8 * foot, -0.95 * front])
+
+
+def lay(leads: np.ndarray, template: np.ndarray, start: int) -> None:
+    """Adds a template to (8, n) from sample `start`, cut at both ends."""
+    first, last = max(0, start), min(leads.shape[1], start + template.shape[1])
+    if first < last:
+        leads[:, first:last] += template[:, first - start : last - start]

@@ -7,20 +7,20 @@ electrodes, so Einthoven's and Goldberger's equations hold exactly. Parameters a
 import numpy as np
 
 # I, II, V1 ... V6 from Frank X, Y, Z.
-_DOWER = np.array(
+DOWER = np.array(
     [
         (0.632, -0.235, 0.059), (0.235, 1.066, -0.132),
         (-0.515, 0.157, -0.917), (0.044, 0.164, -1.387), (0.882, 0.098, -1.277),
         (1.213, 0.127, -0.601), (1.125, 0.127, -0.086), (0.831, 0.076, 0.230),
     ]
 )  # fmt: skip
-_ELECTRODES = 9  # RA, LA, LL, V1 ... V6
+ELECTRODES = 9  # RA, LA, LL, V1 ... V6
 # I, II, V1 ... V6 from the nine electrodes, precordial ones against Wilson's central terminal.
-_FROM_ELECTRODES = np.zeros((8, _ELECTRODES))
-_FROM_ELECTRODES[0, [1, 0]] = 1, -1
-_FROM_ELECTRODES[1, [2, 0]] = 1, -1
-_FROM_ELECTRODES[2:, 3:] = np.eye(6)
-_FROM_ELECTRODES[2:, :3] = -1 / 3
+FROM_ELECTRODES = np.zeros((8, ELECTRODES))
+FROM_ELECTRODES[0, [1, 0]] = 1, -1
+FROM_ELECTRODES[1, [2, 0]] = 1, -1
+FROM_ELECTRODES[2:, 3:] = np.eye(6)
+FROM_ELECTRODES[2:, :3] = -1 / 3
 # The twelve leads from I, II, V1 ... V6.
 TWELVE = np.zeros((12, 8))
 TWELVE[0, 0] = TWELVE[1, 1] = 1
@@ -41,7 +41,10 @@ def rotation(angles_deg: np.ndarray) -> np.ndarray:
     return about_z @ about_y @ about_x
 
 
-def lead_vectors(bsa_m2: float, sex: str, body: np.random.Generator, rng: np.random.Generator) -> np.ndarray:
+def lead_vectors(
+    bsa_m2: float, sex: str, body: np.random.Generator, rng: np.random.Generator, attenuation_sd: float = 0.17,
+    shape_sd: float = 0.09, place_shift: float = 0.0,
+) -> np.ndarray:  # fmt: skip
     """(8, 3) lead vectors of I, II, V1 ... V6 for one recording of one person.
 
     A larger body attenuates, most in front (fat, lungs, breast); electrodes miss their place by about 1.5 cm sideways
@@ -49,26 +52,31 @@ def lead_vectors(bsa_m2: float, sex: str, body: np.random.Generator, rng: np.ran
     are ours). Place counts in electrode distances, about 4.5 cm.
 
     Args:
+        bsa_m2: Body surface area.
+        sex: "male" or "female".
         body: Generator of the person: attenuation and chest shape, equal in every recording.
         rng: Generator of this recording: where the electrodes were stuck.
+        attenuation_sd: Of all leads together, from person to person, log scale.
+        shape_sd: Of each lead.
+        place_shift: How far all chest electrodes lie from their place, to the left, in electrode distances.
     """
-    attenuation = np.exp(-0.30 * (bsa_m2 - 1.88) + body.normal(0, 0.17))
-    shape = np.exp(body.normal(0, 0.09, 8)) * np.array([1, 1, *([0.93 if sex == "female" else 1.0] * 6)])
-    place = np.arange(6) + rng.normal(0, 0.16) + rng.normal(0, 0.20, 6)
-    precordial = np.stack([np.interp(place, np.arange(6), _DOWER[2:, axis]) for axis in range(3)], axis=1)
+    attenuation = np.exp(-0.30 * (bsa_m2 - 1.88) + body.normal(0, attenuation_sd))
+    shape = np.exp(body.normal(0, shape_sd, 8)) * np.array([1, 1, *([0.93 if sex == "female" else 1.0] * 6)])
+    place = np.arange(6) + place_shift + rng.normal(0, 0.16) + rng.normal(0, 0.20, 6)
+    precordial = np.stack([np.interp(place, np.arange(6), DOWER[2:, axis]) for axis in range(3)], axis=1)
     height = rng.normal(0, 0.3) + rng.normal(0, 0.15, 6) - np.array([0.2, 0.2, 0.05, 0, 0, 0]) * rng.random()
     precordial[:, 1] += 0.28 * height
     precordial[:, 2] *= 1 + 0.10 * height
-    return attenuation * shape[:, None] * np.vstack([_DOWER[:2], precordial])
+    return attenuation * shape[:, None] * np.vstack([DOWER[:2], precordial])
 
 
-def near_field(vectors: np.ndarray, directions: np.ndarray) -> np.ndarray:
+def near_field(vectors: np.ndarray, directions: np.ndarray, gain: float = 0.25) -> np.ndarray:
     """(8, r) lead strengths of regional dipoles of unit size: each chest electrode hears the regions below it
     louder."""
     fields = vectors @ directions.T
     closeness = np.clip(fields / np.linalg.norm(vectors, axis=1, keepdims=True), 0, 1) ** 2
     closeness[:2] = 0
-    return fields * (1 + 0.25 * closeness)
+    return fields * (1 + gain * closeness)
 
 
 def electrode_noise(rng: np.random.Generator, n_samples: int, sampling_rate_hz: float) -> np.ndarray:
@@ -79,27 +87,27 @@ def electrode_noise(rng: np.random.Generator, n_samples: int, sampling_rate_hz: 
     """
     frequencies = np.fft.rfftfreq(n_samples, 1 / sampling_rate_hz)
     bins = len(frequencies)
-    muscle_mv = np.exp(rng.normal(np.log(0.008), 0.45, _ELECTRODES))[:, None]
-    wander_mv = np.exp(rng.normal(np.log(0.035), 0.5) + rng.normal(0, 0.35, _ELECTRODES))[:, None]
+    muscle_mv = np.exp(rng.normal(np.log(0.008), 0.45, ELECTRODES))[:, None]
+    wander_mv = np.exp(rng.normal(np.log(0.035), 0.5) + rng.normal(0, 0.35, ELECTRODES))[:, None]
     muscle = (frequencies / 40) ** 2 / (1 + (frequencies / 40) ** 2) / (1 + (frequencies / 150) ** 4)
     wander = np.where((frequencies > 0) & (frequencies < 1.5), np.exp(-frequencies / 0.22), 0.0)
     level = muscle_mv * (muscle / np.sqrt((muscle**2).mean())) + wander_mv * (
         wander / np.sqrt((wander**2).sum() / bins)
     )
-    spectrum = rng.standard_normal((2, _ELECTRODES, bins), dtype=np.float32)
+    spectrum = rng.standard_normal((2, ELECTRODES, bins), dtype=np.float32)
     spectrum = (spectrum[0] + 1j * spectrum[1]) * (level * np.sqrt(n_samples / 4)).astype(np.float32)
     mains_hz = 50.0 if rng.random() < 0.5 else 60.0
-    mains_mv = 0.004 * rng.exponential(1.0, _ELECTRODES) * (rng.random() < 0.6)
+    mains_mv = 0.004 * rng.exponential(1.0, ELECTRODES) * (rng.random() < 0.6)
     spectrum[:, np.argmin(np.abs(frequencies - mains_hz))] += (
         mains_mv * n_samples / 2 * np.exp(2j * np.pi * rng.random())
     )
     noise = np.fft.irfft(spectrum, n_samples)
     if rng.random() < 1 / 12:
-        noise[rng.integers(_ELECTRODES)] += _motion(rng, n_samples, sampling_rate_hz)
-    return _FROM_ELECTRODES @ noise
+        noise[rng.integers(ELECTRODES)] += motion(rng, n_samples, sampling_rate_hz)
+    return FROM_ELECTRODES @ noise
 
 
-def _motion(rng: np.random.Generator, n_samples: int, sampling_rate_hz: float) -> np.ndarray:
+def motion(rng: np.random.Generator, n_samples: int, sampling_rate_hz: float) -> np.ndarray:
     """(n,) one electrode slips: a 0.2-0.6 mV jump that decays within a second."""
     seconds = np.arange(n_samples) / sampling_rate_hz - rng.uniform(0.1, 0.9) * n_samples / sampling_rate_hz
     rise = 1 / (1 + np.exp(-seconds / 0.03))
