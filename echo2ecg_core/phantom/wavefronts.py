@@ -20,7 +20,7 @@ PATCHES = 6
 FOOT = {
     "normal": 2.75,
     "lbbb": 1.95,
-    "rbbb": 2.85,
+    "rbbb": 2.2,
 }  # widths from a front's centre to where a reader sees it begin or end
 _APICAL = np.array(["apical" in name or name == "apex" for name in REGIONS])
 _POSTEROBASAL = np.array([name in ("basal_inferolateral", "basal_inferior", "basal_anterolateral") for name in REGIONS])
