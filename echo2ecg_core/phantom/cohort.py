@@ -46,6 +46,7 @@ class PhantomEcg:
         time: When it was recorded.
         heart: The heart on that day.
         seed: Of electrode places, beats and noise.
+        version: Of the phantom.
     """
 
     ecg_id: str
@@ -53,10 +54,12 @@ class PhantomEcg:
     time: datetime
     heart: Heart
     seed: tuple[int, ...]
+    version: int = 1
 
     def signal_mv(self) -> np.ndarray:
         """(12, 5000) float32 in mV at `ECG_RATE_HZ`, simulated afresh and always the same."""
-        return simulate_ecg(self.heart, np.random.default_rng(self.seed), ECG_DURATION_S, ECG_RATE_HZ)
+        rng = np.random.default_rng(self.seed)
+        return simulate_ecg(self.heart, rng, ECG_DURATION_S, ECG_RATE_HZ, version=self.version)
 
 
 @dataclass(frozen=True)
@@ -164,7 +167,7 @@ class PhantomCohort:
         rng = np.random.default_rng([self.seed, i])
         heart = draw_heart(rng)
         studies = _draw_studies(rng, heart, i, self)
-        return PhantomPatient(_patient_id(i), self.split_of(i), heart, studies, _draw_ecgs(rng, studies, i, self.seed))
+        return PhantomPatient(_patient_id(i), self.split_of(i), heart, studies, _draw_ecgs(rng, studies, i, self))
 
 
 def _patient_id(i: int) -> str:
@@ -205,7 +208,7 @@ def _a_clip_a_view(views: tuple[str, ...]) -> tuple[StudyClip, ...]:
 
 
 def _draw_ecgs(
-    rng: np.random.Generator, studies: tuple[PhantomStudy, ...], i: int, seed: int
+    rng: np.random.Generator, studies: tuple[PhantomStudy, ...], i: int, cohort: PhantomCohort
 ) -> tuple[PhantomEcg, ...]:
     """One to three ECGs, each around a study: mostly within a week, some up to three months apart.
 
@@ -221,7 +224,9 @@ def _draw_ecgs(
         visits.append((when, replace(study.heart, heart_rate_bpm=rate)))
     visits.sort(key=lambda visit: visit[0])
     return tuple(
-        PhantomEcg(f"{_patient_id(i)}-E{number + 1}", _patient_id(i), when, heart, (seed, i, 2, number))
+        PhantomEcg(
+            f"{_patient_id(i)}-E{number + 1}", _patient_id(i), when, heart, (cohort.seed, i, 2, number), cohort.version
+        )
         for number, (when, heart) in enumerate(visits)
     )
 

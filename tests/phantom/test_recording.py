@@ -41,6 +41,12 @@ def test_both_versions_show_the_same_hearts_on_the_same_days():
         ]
 
 
+def test_each_version_has_its_own_ecgs():
+    one, two = (PhantomCohort(3, 11, version=version).patient(0).ecgs[0] for version in (1, 2))
+    assert (one.ecg_id, one.time, one.seed) == (two.ecg_id, two.time, two.seed)
+    assert (one.signal_mv() != two.signal_mv()).any()
+
+
 @pytest.mark.slow
 def test_every_kind_of_clip_is_drawn_marked_and_named_as_a_known_view(studies):
     heart = studies[0].heart
