@@ -278,6 +278,7 @@ def ludb(samples):
     return pairs
 
 
+@pytest.mark.slow
 def test_the_rate_of_the_marked_beats_is_right_within_two_beats_a_minute(ludb):
     right = 0
     for manual, measured in ludb:
@@ -287,6 +288,7 @@ def test_the_rate_of_the_marked_beats_is_right_within_two_beats_a_minute(ludb):
     assert right == 100
 
 
+@pytest.mark.slow
 def test_the_rate_of_the_whole_recording_differs_only_by_beats_that_nobody_marked(ludb):
     """Over the marked span 100 of 100 rates agree; over all ten seconds 95.
 
@@ -308,6 +310,7 @@ def test_the_rate_of_the_whole_recording_differs_only_by_beats_that_nobody_marke
         assert np.all((np.diff(found_s) > 0.9 * rr_s.min()) & (np.diff(found_s) < 1.1 * rr_s.max()))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name, limit_ms", [("qrs_ms", 7), ("qt_ms", 8), ("pr_ms", 6)])
 def test_intervals_agree_with_manual_marks(ludb, name, limit_ms):
     pairs = [(manual[name], getattr(measured, name)) for manual, measured in ludb if math.isfinite(manual[name])]
@@ -316,17 +319,20 @@ def test_intervals_agree_with_manual_marks(ludb, name, limit_ms):
     assert np.median([abs(manual - measured) for manual, measured in found]) <= limit_ms
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name, sure", [("pr_ms", 0.9), ("qrs_ms", 0.7), ("qt_ms", 0.6)])
 def test_no_interval_is_far_from_the_marks_and_sure(ludb, name, sure):
     row = measurements.interval_row(name, ludb)
     assert row["far_though_sure"] == 0 and row["sure"] >= sure * row["measured"], row
 
 
+@pytest.mark.slow
 def test_the_definition_of_qrs_is_without_bias_against_the_earliest_onset_and_latest_end_of_ii_and_v5(ludb):
     errors = [measured.qrs_ms - manual["qrs_ms"] for manual, measured in ludb]
     assert abs(np.mean(errors)) <= 2
 
 
+@pytest.mark.slow
 def test_wide_complexes_are_found_and_few_others_called_so(ludb):
     """Of the two that are missed, lead II is marked 118 and 134 ms wide and V5 88 and 92."""
     wide = [measured.qrs_ms for manual, measured in ludb if manual["qrs_ms"] >= 120]
@@ -336,6 +342,7 @@ def test_wide_complexes_are_found_and_few_others_called_so(ludb):
     assert all(m.confidence["qrs_ms"] <= 0.5 or m.qrs_ms - marked <= 10 for marked, m in called)
 
 
+@pytest.mark.slow
 def test_complete_bundle_branch_blocks_are_wide_and_sure_ones_as_wide_as_they_are_marked(ludb):
     blocked = [(manual["qrs_ms"], measured) for manual, measured in ludb if "Complete" in manual["comments"]]
     assert len(blocked) == 3
@@ -344,6 +351,7 @@ def test_complete_bundle_branch_blocks_are_wide_and_sure_ones_as_wide_as_they_ar
         assert measured.confidence["qrs_ms"] < 0.5 or measured.qrs_ms == pytest.approx(manual, abs=15)
 
 
+@pytest.mark.slow
 def test_p_waves_are_seen_where_they_are_marked_and_never_called_surely_absent(ludb):
     marked = [measured for manual, measured in ludb if math.isfinite(manual["pr_ms"])]
     assert len(marked) == 88
@@ -351,6 +359,7 @@ def test_p_waves_are_seen_where_they_are_marked_and_never_called_surely_absent(l
     assert not [m for m in marked if m.p_present is False]
 
 
+@pytest.mark.slow
 def test_p_waves_are_not_seen_in_most_fibrillation(ludb):
     """One of eight has waves at a fixed distance before its beats, which its marks leave out; another is paced."""
     fibrillating = [measured for manual, measured in ludb if "Atrial fibrillation" in manual["comments"]]
@@ -383,6 +392,7 @@ def test_right_bundle_branch_block_is_not_measured_narrow_and_sure(rate_hz):
         assert measured.qrs_ms >= heart.qrs_ms - 20 or measured.confidence["qrs_ms"] <= 0.5, (i, heart.qrs_ms)
 
 
+@pytest.mark.slow
 def test_confident_qt_intervals_are_the_better_ones(ludb):
     errors = [(measured.confidence["qt_ms"], abs(measured.qt_ms - manual["qt_ms"])) for manual, measured in ludb]
     unsure = [error for confidence, error in errors if confidence < 0.5]

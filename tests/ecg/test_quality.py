@@ -321,6 +321,7 @@ def test_scores_tell_each_kind_of_damage(kind, ludb_signals, clean_scores):
     assert area_under_curve(clean_scores, scores) >= 0.95
 
 
+@pytest.mark.slow
 def test_real_recordings_are_rarely_called_limited_and_never_unusable(clean_qualities):
     verdicts = [quality.verdict for quality in clean_qualities]
     assert verdicts.count("unusable") == 0

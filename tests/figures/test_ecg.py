@@ -128,6 +128,7 @@ def test_a_lead_with_a_gap_is_drawn_as_it_is():
     assert np.array_equal(remove_wander(signal, RATE)[8], signal[8], equal_nan=True)
 
 
+@pytest.mark.slow
 def test_files_carry_provenance_and_keep_their_size_in_millimetres():
     from PIL import Image
 

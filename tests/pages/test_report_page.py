@@ -170,6 +170,7 @@ def test_the_address_holds_model_finding_readout_and_tab(page, workspace, drawn)
     ) == ("bbbb0000", "structural", "knn")
 
 
+@pytest.mark.slow
 def test_validation_patients_are_shown_when_asked_for_and_clearly_said_to_be_no_test_patients(page, workspace, drawn):
     write_report(workspace, made_up_report(MODEL_ID, auroc=0.91))
     write_report(workspace, made_up_report(MODEL_ID, auroc=0.97) | {"split": "validation"})

@@ -99,6 +99,7 @@ def test_a_demo_is_not_tried_again_where_somebody_has_brought_data_of_his_own(wo
     assert "failed" in written(foot()) and "Retry" not in buttons(foot())
 
 
+@pytest.mark.slow
 def test_an_admin_puts_a_failure_away_for_everybody_and_a_visitor_for_himself(workspace, monkeypatch):
     number = failed(workspace, "import", {"folder": "/data/St Mary/echoes"}, "There is no folder 'echoes' in St Mary.")
     visitor, other = foot(), foot()

@@ -34,11 +34,11 @@ def test_every_step_of_the_tour_names_a_page_of_the_app_by_its_title():
 
 def test_the_card_tells_what_the_manifest_tells():
     trained, calibrated = model_card.trained_on(SHIPPED), model_card.calibrated_on(SHIPPED)
-    assert trained["Patients"] == str(SHIPPED["cohort"]["patients"]["train"])
+    assert trained["Patients"] == f"{SHIPPED['cohort']['patients']['train']:,}"
     assert trained["Hearts"] == "simulated hearts only" and "7 days" in trained.values()
     calibration = SHIPPED["readouts"]
     assert calibrated["Intervals calibrated on"] == (
-        f"{calibration['calibration_ecgs']} ECGs of {calibration['calibration_patients']} patients"
+        f"{calibration['calibration_ecgs']:,} ECGs of {calibration['calibration_patients']:,} patients"
     )
     table = model_card.figures(SHIPPED)
     lvef = SHIPPED["test"]["phenotypes"]["lvef"]

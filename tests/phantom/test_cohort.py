@@ -56,6 +56,7 @@ def test_version_1_is_drawn_as_it_always_was():
     assert tables.hexdigest() == VERSION_1_TABLES
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(platform.machine() != "x86_64", reason="other processors round the last bit differently")
 def test_version_1_clips_are_the_same_bit_for_bit():
     pixels, study = hashlib.sha256(), PhantomCohort(40, 11).patient(0).studies[0]

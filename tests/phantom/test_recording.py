@@ -67,6 +67,7 @@ def test_the_same_seed_gives_the_same_clip_and_repeats_of_a_view_differ(studies)
     assert (frames != study.render(second, n_frames=2, size=64).frames).any()
 
 
+@pytest.mark.slow
 def test_every_second_frame_is_the_same_picture_as_without_skipping(studies):
     for kind in ("a4c", "a5c_colour", "spectral_aortic"):
         whole, half = (clip_of(studies[1].heart, kind, seed=3, n_frames=6, every=every) for every in (1, 2))

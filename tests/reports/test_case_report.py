@@ -141,6 +141,7 @@ def test_a_case_without_estimate_still_has_three_pages_that_say_why(record, work
     ).replace("\n", " ")
 
 
+@pytest.mark.slow
 def test_the_third_page_shows_the_nearest_studies_of_others_with_measured_values_and_key_frames(record, workspace):
     stored = Catalog(workspace).ecg_record("E-0005")
     page = pages_of(stored, prediction_of(stored, lvef=20 + 50 * 5 / 11), workspace)[2]

@@ -65,6 +65,7 @@ def test_what_a_killed_copy_has_left_goes_with_a_later_one_unless_it_is_young(tm
     assert not old.exists() and young.exists() and (place.models / "abababab").is_dir()
 
 
+@pytest.mark.slow
 def test_processes_that_register_the_same_model_at_once_leave_one_whole_folder(tmp_path):
     """Two servers that start on one empty folder: both take the shipped model."""
     go, place = SPAWN.Event(), tmp_path / "w"

@@ -69,6 +69,7 @@ def test_two_readers_of_one_hit_count_once_and_few_ecgs_have_no_interval(workspa
     assert FEWEST_ECGS > 1
 
 
+@pytest.mark.slow
 def test_the_folder_of_a_report_tells_what_readers_said_of_its_model(workspace):
     write_report(workspace, made_up_report(MODEL_ID))
     assert all(table.name != "readers" for table in all_tables(load_report(workspace, MODEL_ID)))

@@ -142,6 +142,7 @@ def wait_for_a_checkpoint_inside_an_epoch(state, has_ended):
     raise AssertionError("no checkpoint inside an epoch was written")
 
 
+@pytest.mark.slow
 def test_a_checkpoint_that_cannot_be_written_leaves_the_last_one(tmp_path, monkeypatch):
     torch.set_num_threads(1)
     parameters = RunParameters(epochs=2, batch_size=32, augmentation=MILD)
