@@ -57,14 +57,14 @@ MADE = {"created_at"}  # of a report: when it was made
 
 
 def job(kind: str, parameters: Callable[[Workspace], dict] = lambda place: {}) -> Callable[[Workspace], None]:
-    """What a page does: queue a job and let a worker do it."""
+    """What a page does: queue a job and let a worker do it; nobody queues again what a killed worker had just done."""
 
     def act(place: Workspace) -> None:
         from echo2ecg_core.worker import work
 
         given = parameters(place)
-        waiting = [one for one in jobs.jobs(place, open_only=True) if one.kind == kind]
-        number = waiting[0].job_id if waiting else jobs.queue(place, kind, given)
+        earlier = [one.job_id for one in jobs.jobs(place) if one.kind == kind and (one.is_open or one.state == "done")]
+        number = max(earlier) if earlier else jobs.queue(place, kind, given)
         work(place)
         ended = jobs.job(place, number)
         if ended.state != "done":

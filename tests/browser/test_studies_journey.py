@@ -356,7 +356,7 @@ def test_a_lasso_on_the_map_lists_points_as_a_table_with_a_download(page, worksp
     with page.expect_download() as download:
         page.locator(".stDownloadButton button").click()
     rows = Path(download.value.path()).read_text().splitlines()
-    assert rows[0].startswith("x,y,modality,id") and 2 <= len(rows) - 1 <= 24
+    assert rows[0].startswith("x,y,cluster,modality,id") and 2 <= len(rows) - 1 <= 24
     assert {row.split(",")[3][:2] for row in rows[1:]} <= {"E-", "S-"}
 
 
