@@ -4,6 +4,7 @@ The clips carry their frame number: the journey compares canvases with the decod
 """
 
 import base64
+import csv
 import io
 from pathlib import Path
 
@@ -355,9 +356,10 @@ def test_a_lasso_on_the_map_lists_points_as_a_table_with_a_download(page, worksp
     page.get_by_text("Selection", exact=True).first.wait_for()
     with page.expect_download() as download:
         page.locator(".stDownloadButton button").click()
-    rows = Path(download.value.path()).read_text().splitlines()
-    assert rows[0].startswith("x,y,cluster,modality,id") and 2 <= len(rows) - 1 <= 24
-    assert {row.split(",")[3][:2] for row in rows[1:]} <= {"E-", "S-"}
+    with Path(download.value.path()).open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert list(rows[0])[:5] == ["x", "y", "cluster", "modality", "id"] and 2 <= len(rows) <= 24
+    assert {row["id"][:2] for row in rows} <= {"E-", "S-"}
 
 
 def test_a_click_opens_a_point_with_the_lasso_in_hand_and_leads_to_its_study(page):
