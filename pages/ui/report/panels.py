@@ -268,4 +268,4 @@ def headline_strip(report: Report, finding: str, readout: str) -> None:
         f"<dl><dt>{escape(h.label)}</dt><dd><b>{escape(h.value)}</b><span>{escape(h.interval)}</span><small>{escape(h.note)}</small></dd></dl>"
         for h in headlines(report, finding, readout)
     )
-    st.html(f"<div class='e2e-headlines'>{blocks}</div>")
+    st.container(key="report_headlines").html(f"<div class='e2e-headlines'>{blocks}</div>")

@@ -1,5 +1,8 @@
 """Puts the style of the first paint into Streamlit's page: without it what is there moves when the sidebar and the
-page's own style arrive, 0.15 to 0.25 of layout shift on every page."""
+page's own style arrive, 0.15 to 0.45 of layout shift on every page.
+
+It stands at the beginning of the body: of equal rules the later one holds, so it wins over those that Streamlit adds to
+the head while it starts, and yields to those of the page."""
 
 from functools import cache
 from pathlib import Path
@@ -7,13 +10,15 @@ from pathlib import Path
 from starlette.datastructures import Headers, MutableHeaders
 
 ASSETS = Path(__file__).parents[3] / "assets"
-HEAD_ENDS = b"</head>"
+# A page's own style comes a moment after what it shapes, so all are here from the beginning.
+STYLES = ("style", "explore", "cohorts", "report", "training", "first")
+BODY_BEGINS = b"<body>"
 OF_STREAMLIT_ALONE = ("accept-encoding", "if-none-match", "if-modified-since", "range")  # its file packed, or as it was
 
 
 @cache
 def _style() -> bytes:
-    return b"<style>" + b"".join((ASSETS / name).read_bytes() for name in ("style.css", "first.css")) + b"</style>"
+    return b"<style>" + b"".join((ASSETS / f"{name}.css").read_bytes() for name in STYLES) + b"</style>"
 
 
 class FirstPaint:
@@ -23,7 +28,7 @@ class FirstPaint:
         self.app = app
 
     async def __call__(self, scope, receive, send) -> None:
-        """Pass the request on and put the style at the end of the head of a page."""
+        """Pass the request on and put the style at the beginning of the body of a page."""
         asked = Headers(scope=scope).get("accept", "") if scope["type"] == "http" and scope["method"] == "GET" else ""
         if "text/html" not in asked:
             await self.app(scope, receive, send)
@@ -44,7 +49,7 @@ class FirstPaint:
             parts.append(message.get("body", b""))
             if message.get("more_body"):
                 return
-            body = b"".join(parts).replace(HEAD_ENDS, _style() + HEAD_ENDS, 1)
+            body = b"".join(parts).replace(BODY_BEGINS, BODY_BEGINS + _style(), 1)
             headers = MutableHeaders(scope=start)
             headers["content-length"] = str(len(body))
             for name in ("etag", "last-modified", "accept-ranges"):
