@@ -2,17 +2,19 @@
 
     python -m benchmarks.claim                    everything that is not there yet, on two processes
     python -m benchmarks.claim --until "clip vectors"      only the stages before and this one
+    python -m benchmarks.claim --stop-at 09:40    no training begins after this time of day; tables of what is there
     python -m benchmarks.claim --status           what is done, and the processor seconds of every stage
     python -m benchmarks.claim --small            a dry run on a hundred patients, in minutes
 
 Stages: patients, ecgs, clips, clip encoder, clip vectors, start, recipe, arms, curves, measures, tables. Killed and
 started again it goes on where it was; a training at its last epoch. Start, recipe, arms and curves share a budget of
-processor time; when it is spent no further run of them begins, and the tables are made of the whole seeds that are
-there. Tables lie in OUT/tables, everything in OUT/result.json; the last line is one line of JSON.
+processor time; when it is spent, or the clock says so, no further run of them begins, and the tables are made of the
+whole seeds that are there. Tables lie in OUT/tables, everything in OUT/result.json; the last line is one line of JSON.
 """
 
 import argparse
 import json
+from datetime import datetime, timedelta
 from pathlib import Path
 
 from . import clip_encoder, cohorts, measures, tables, training
@@ -43,6 +45,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=None, help="default: runs/claim-VERSION, with --small …-small")
     parser.add_argument("--until", choices=[stage.name for stage in STAGES], default=STAGES[-1].name)
     parser.add_argument("--processes", type=int, default=2, help="with one thread each")
+    parser.add_argument("--stop-at", type=time_of_day, default=None, help="HH:MM; trainings begun before are finished")
     parser.add_argument("--status", action="store_true")
     options = parser.parse_args()
     plan = (small_plan if options.small else full_plan)(options.version)
@@ -50,26 +53,41 @@ def main() -> None:
     if options.status:
         print(status(plan, folder))
         return
-    run(plan, folder, options.processes, options.until)
+    run(plan, folder, options.processes, options.until, options.stop_at)
     if (folder / tables.RESULT).exists():
         result = json.loads((folder / tables.RESULT).read_text())
         print(json.dumps({"benchmark": "claim", **{k: result[k] for k in ("phantom", "seeds", "recipe", "verdict")}}))
 
 
-def run(plan: Plan, folder: Path, n_processes: int = 2, until: str = STAGES[-1].name) -> None:
-    """Do every stage up to `until` that is not done.
+def time_of_day(text: str) -> datetime:
+    """The next moment at which a clock shows HH:MM."""
+    now = datetime.now()
+    at = datetime.combine(now, datetime.strptime(text, "%H:%M").time())
+    return at if at > now else at + timedelta(days=1)
+
+
+def run(
+    plan: Plan,
+    folder: Path,
+    n_processes: int = 2,
+    until: str = STAGES[-1].name,
+    stop_at: datetime | None = None,
+) -> None:
+    """Do every stage up to `until` that is not done; no training begins after `stop_at`.
 
     Raises:
-        SystemExit: another runner or another plan has the folder, or the budget ended before a recipe was chosen.
+        SystemExit: another runner or another plan has the folder, or budget or clock ended before a recipe was chosen.
     """
     with only_runner(folder, plan):
         for stage in STAGES:
-            if not run_stage(stage, STAGES, plan, folder, n_processes):
-                tell(
-                    f"{stage.name}: the budget of {plan.budget_s:.0f} processor seconds is spent; the rest is left out."
+            if not run_stage(stage, STAGES, plan, folder, n_processes, stop_at):
+                is_spent = spent(folder, STAGES) >= plan.budget_s
+                why = (
+                    f"the budget of {plan.budget_s:.0f} processor seconds is spent" if is_spent else "the hour has come"
                 )
+                tell(f"{stage.name}: {why}; the rest is left out.")
                 if stage.name in NEEDED:
-                    raise SystemExit("Without a start and a recipe nothing can be compared; the budget is too small.")
+                    raise SystemExit("Without a start and a recipe nothing can be compared; this needs more time.")
             if stage.name == until:
                 return
 

@@ -3,6 +3,7 @@
 import json
 import time
 from dataclasses import replace
+from datetime import datetime, timedelta
 
 import numpy as np
 import pytest
@@ -178,6 +179,16 @@ def test_a_spent_budget_begins_nothing_more_and_is_counted_over_starts(tmp_path)
     assert not ledger.run_stage(stage, (stage,), plan, tmp_path, 1)
     assert sum((tmp_path / str(i)).exists() for i in range(6)) == done
     assert ledger.run_stage(idle_stage(False), (idle_stage(False),), plan, tmp_path, 1)
+
+
+def test_after_the_hour_no_training_begins_and_the_stages_that_the_budget_does_not_count_go_on(tmp_path):
+    past = datetime.now() - timedelta(seconds=1)
+    counted, other = idle_stage(True), idle_stage(False)
+    assert not ledger.run_stage(counted, (counted,), TINY, tmp_path, 1, past)
+    assert not any((tmp_path / str(i)).exists() for i in range(6))
+    assert ledger.run_stage(other, (other,), TINY, tmp_path, 1, past)
+    assert ledger.run_stage(counted, (counted,), TINY, tmp_path, 1, past)  # nothing was left to begin
+    assert timedelta(0) < claim.time_of_day(f"{past:%H:%M}") - datetime.now() <= timedelta(days=1)
 
 
 def test_a_line_that_a_kill_left_half_written_is_passed_over(tmp_path):
