@@ -1,6 +1,6 @@
 """Whether the shipped model's estimates hold on simulated patients that nothing has seen, three cohorts of 1,880.
 
-    python benchmarks/honesty.py [--cache FOLDER of vectors] [--real FOLDER of ECG files] [--out FILE]
+    python benchmarks/honesty.py [--model FOLDER] [--cache FOLDER of vectors] [--real FOLDER of ECG files] [--out FILE]
     python benchmarks/honesty.py --table [FILE]     the Markdown table of docs/evidence.md
 
 Against labels as an observer writes them down (and against the heart itself: `of: "heart"`): how often the 90 %
@@ -18,7 +18,9 @@ import argparse
 import json
 import os
 import sys
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
@@ -27,16 +29,18 @@ sys.path.insert(0, str(ROOT))
 
 import numpy as np  # noqa: E402
 
+from benchmarks.demo_readouts import CACHE, demo_cohort, prepared_folder, vectors_folder  # noqa: E402
 from echo2ecg_core.errors import Echo2ECGError  # noqa: E402
 from echo2ecg_core.evaluation.held_out import is_diseased  # noqa: E402
 from echo2ecg_core.intake.demo import SHIPPED_MODEL  # noqa: E402
 from echo2ecg_core.phenotypes import disease_words  # noqa: E402
+from echo2ecg_core.store.model_registry import read_manifest  # noqa: E402
 
 SEEDS, PATIENTS = (5201, 6301, 7417), 1880
 DAMAGED_SEEDS, DAMAGED_PATIENTS = SEEDS[:2], 200
 LOTS = 2000  # draws of outcomes from the told chances
 REDUCED, PRESERVED = 40.5, 49.5
-CACHE, RESULTS = ROOT / "runs" / "phantom-ecgs", ROOT / "benchmarks" / "results" / "honesty.jsonl"
+RESULTS = ROOT / "benchmarks" / "results" / "honesty.jsonl"
 BLOCKS = {"lbbb": "left bundle branch block", "rbbb": "right bundle branch block"}
 SHOWN = ("everybody", "LVEF ≤ 40 %", "LVEF 41 to 49 %", "LVEF ≥ 50 %", *BLOCKS.values())
 LARGEST = "chance of LVEF <= 40, largest difference"
@@ -62,6 +66,7 @@ DAMAGES = {
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--model", type=Path, default=SHIPPED_MODEL)
     parser.add_argument("--cache", type=Path, default=CACHE)
     parser.add_argument("--real", type=Path, default=None)
     parser.add_argument("--out", type=Path, default=RESULTS, help="JSON lines here too")
@@ -73,16 +78,22 @@ def main() -> None:
     from echo2ecg_core.answers.loaded_model import load_readouts
     from echo2ecg_core.models.checkpoint import load_checkpoint
 
-    readouts, network = load_readouts(SHIPPED_MODEL), load_checkpoint(SHIPPED_MODEL).echo2ecg
-    lines, chances = [], []
+    readouts, network = load_readouts(options.model), load_checkpoint(options.model).echo2ecg
+    manifest, lines, chances = read_manifest(options.model), [], []
+    of = Cohorts(
+        network,
+        demo_cohort(manifest).version,
+        vectors_folder(options.cache, manifest),
+        prepared_folder(options.cache, manifest),
+    )
     for seed in SEEDS:
-        whole = embedded(network, seed, PATIENTS, options.cache / f"fresh-{seed}")
+        whole = of.embedded(seed, PATIENTS)
         told = readouts.chances_at_most("lvef", whole.embedding["own"], REDUCED)
         chances.append((told, whole.labels["lvef"] <= REDUCED))
         lines += [{"seed": seed, **line} for line in (*covers(readouts, whole), *calibration(*chances[-1]))]
         lines.append({"seed": seed, **outside_line(readouts, "unchanged", whole)})
         if seed in DAMAGED_SEEDS:
-            lines += [{"seed": seed, **line} for line in damaged(readouts, network, seed, whole, options.cache)]
+            lines += [{"seed": seed, **line} for line in damaged(readouts, of, seed, whole)]
     together = calibration(*(np.concatenate(part) for part in zip(*chances, strict=True)))
     lines += [{"seed": "all", **line} for line in together]
     if options.real:
@@ -126,18 +137,35 @@ def table(lines: list[dict]) -> str:
     )
 
 
-def embedded(network, seed: int, patients: int, folder: Path, change=None):
-    """ECGs of the first patients of a cohort, embedded by the shipped network."""
-    from echo2ecg_core.training.phantom_ecgs import embedded_ecgs
+@dataclass(frozen=True, eq=False)
+class Cohorts:
+    """Fresh cohorts of a version of the phantom as one network sees them; vectors and prepared recordings are kept."""
 
-    return embedded_ecgs(
-        {"own": network},
-        seed,
-        range(patients),
-        folder,
-        change=change,
-        progress=lambda share, message: print(f"{share:4.0%} {folder.name}: {message}", file=sys.stderr, flush=True),
-    )
+    network: Any
+    version: int
+    vectors: Path
+    prepared: Path
+
+    def embedded(self, seed: int, patients: int, damage: str = ""):
+        """ECGs of the first patients of a cohort, damaged or not."""
+        from echo2ecg_core.training.phantom_ecgs import embedded_ecgs
+
+        name = folder_name(seed, damage)
+        return embedded_ecgs(
+            {"own": self.network},
+            seed,
+            range(patients),
+            self.vectors / name,
+            version=self.version,
+            change=DAMAGES.get(damage),
+            prepared=self.prepared / name,
+            progress=lambda share, message: print(f"{share:4.0%} {name}: {message}", file=sys.stderr, flush=True),
+        )
+
+
+def folder_name(seed: int, damage: str = "") -> str:
+    """Of what is kept of a cohort."""
+    return "-".join(["fresh", str(seed), *damage.split()])
 
 
 def covers(readouts, ecgs) -> list[dict]:
@@ -183,24 +211,23 @@ def calibration(told: np.ndarray, seen: np.ndarray) -> list[dict]:
     return [*lines, {"figure": LARGEST, "ecgs": len(told), **rounded}]
 
 
-def damaged(readouts, network, seed: int, whole, cache: Path) -> list[dict]:
+def damaged(readouts, of: Cohorts, seed: int, whole) -> list[dict]:
     """Share of the first patients' ECGs that are told to be unlike the others, unchanged and by kind of damage, and how
     far the damage moves the LVEF."""
     plain = readouts.values("lvef", whole.embedding["own"])
     first = int((whole.patients < DAMAGED_PATIENTS).sum())
-    doubts = lead_doubts(seed, whole.ecg_ids[:first], cache / f"fresh-{seed}")
+    doubts = lead_doubts(seed, whole.ecg_ids[:first], of.prepared / folder_name(seed), of.version)
     found = [outside_line(readouts, "unchanged", whole, doubts)]
     for damage, change in DAMAGES.items():
-        folder = cache / f"fresh-{seed}-{damage.replace(' ', '-')}"
-        ecgs = embedded(network, seed, DAMAGED_PATIENTS, folder, change)
+        ecgs = of.embedded(seed, DAMAGED_PATIENTS, damage)
         assert ecgs.ecg_ids == whole.ecg_ids[:first], "the first patients of the same cohort"
         moved = np.abs(readouts.values("lvef", ecgs.embedding["own"]) - plain[:first]).mean()
-        doubts = lead_doubts(seed, ecgs.ecg_ids, folder, change)
+        doubts = lead_doubts(seed, ecgs.ecg_ids, of.prepared / folder_name(seed, damage), of.version, change)
         found.append(outside_line(readouts, damage, ecgs, doubts) | {"lvef_moved": round(float(moved), 2)})
     return found
 
 
-def lead_doubts(seed: int, ecg_ids: list[str], folder: Path, change=None) -> np.ndarray:
+def lead_doubts(seed: int, ecg_ids: list[str], folder: Path, version: int, change=None) -> np.ndarray:
     """(n,) bool: whether something beside the estimate says that an ECG's leads are not what they are called: the
     equations of the limb leads (a doubt of every reader), or electrodes and lead order (the quality verdict)."""
     path = folder / f"lead-doubts-{len(ecg_ids)}.npy"
@@ -210,7 +237,7 @@ def lead_doubts(seed: int, ecg_ids: list[str], folder: Path, change=None) -> np.
         from echo2ecg_core.ecg.quality import judge_signal
         from echo2ecg_core.phantom.cohort import ECG_RATE_HZ, PhantomCohort
 
-        people, found = PhantomCohort(DAMAGED_PATIENTS, seed), {}
+        people, found = PhantomCohort(DAMAGED_PATIENTS, seed, version=version), {}
         for ecg in (ecg for i in range(DAMAGED_PATIENTS) for ecg in people.patient(i).ecgs if ecg.ecg_id in ecg_ids):
             signal = ecg.signal_mv()
             signal = signal if change is None else change(signal, np.random.default_rng([*ecg.seed, 31]))

@@ -29,7 +29,7 @@ def main() -> None:
 
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--patients", type=int, default=2000)
-    people, rows = demo.cohort(), {"train": [], "test": []}
+    people, rows = demo.shipped_cohort().people(), {"train": [], "test": []}
     with tempfile.TemporaryDirectory() as folder:
         demo.open_workspace(Workspace(folder))
         model = load_active_model(Workspace(folder))

@@ -188,7 +188,7 @@ def view(
 @app.command()
 def demo(workspace: WorkspaceOption = None, as_json: JsonOption = False) -> None:
     """Build the phantom demo workspace; returns when it is complete."""
-    from echo2ecg_core.intake.demo import is_complete, open_workspace
+    from echo2ecg_core.intake.demo import earlier_demo, is_complete, open_workspace
     from echo2ecg_core.store.catalog import Catalog
 
     place = named_workspace(workspace)
@@ -204,6 +204,8 @@ def demo(workspace: WorkspaceOption = None, as_json: JsonOption = False) -> None
             "clips "
             f"of {counts['patients']} simulated patients."
         )
+        if words := earlier_demo(place):
+            print(words)
 
 
 @app.command()

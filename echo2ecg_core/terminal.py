@@ -79,7 +79,7 @@ def print_report(report: dict) -> None:
         print(f"  {report['error']}")
         return
     outside = report["out_of_distribution"]
-    if outside and outside["flag"]:
+    if outside and outside["message"]:
         print(f"  {outside['message']}")
     for sentence in told_beside(report):
         print(f"  {sentence}")

@@ -3,6 +3,7 @@
 import streamlit as st
 
 from echo2ecg_core.answers.readiness import older_readouts
+from echo2ecg_core.intake.demo import earlier_demo
 from pages.ui import panels, resources
 from pages.ui.about import model_card
 from pages.ui.errors import plain
@@ -18,6 +19,8 @@ manifest = card.manifest()
 st.html(model_card.purpose(card))
 if older := older_readouts(resources.workspace(), card):
     st.warning(f"**Older readouts.** {plain(older)}", icon=":material/history:")
+if earlier := earlier_demo(resources.workspace()):
+    st.info(earlier, icon=":material/deployed_code:")
 left, right = st.container(key="about_cards").columns(2, gap="medium")
 left.html(model_card.facts("Trained on", model_card.trained_on(manifest)))
 right.html(model_card.facts("Calibrated and tested on", model_card.calibrated_on(manifest)))

@@ -69,13 +69,22 @@ class Meter:
 
 def seconds_by_stage(folder: Path) -> dict[str, float]:
     """Processor seconds that each stage has taken so far."""
+    return _seconds(folder, "stage")
+
+
+def seconds_by_task(folder: Path) -> dict[str, float]:
+    """Processor seconds that each task has taken so far, by its name."""
+    return _seconds(folder, "task")
+
+
+def _seconds(folder: Path, of: str) -> dict[str, float]:
     found: dict[str, float] = {}
     for line in (folder / LEDGER).read_text().splitlines() if (folder / LEDGER).exists() else ():
         try:
             entry = json.loads(line)
         except json.JSONDecodeError:  # the process was killed while it wrote
             continue
-        found[entry["stage"]] = found.get(entry["stage"], 0.0) + entry["seconds"]
+        found[entry[of]] = found.get(entry[of], 0.0) + entry["seconds"]
     return found
 
 

@@ -24,6 +24,10 @@ OUTSIDE_WORDS = {
     "embedding": "What the network sees in this ECG (shapes, and how leads go together) is unlike the training ECGs",
     "both": "Both the signal of this ECG and what the network sees in it are unlike the training ECGs",
 }
+DEMONSTRATION = (
+    "The demo model has seen simulated hearts only: read the numbers as a demonstration, not as an estimate for this "
+    "person."
+)
 GRADE_LIMITS = tuple(grade + 0.5 for grade in range(len(GRADES) - 1))
 
 
@@ -93,7 +97,7 @@ def predict_batch(
         if found is not None:
             report["neighbours"] = labelled.nearest(found.embedding, record) if labelled else []
             report["phenotypes"] = _phenotypes(found.embedding, record.sex, model, len(report["neighbours"]))
-            report["out_of_distribution"] = _outside(found, model)
+            report["out_of_distribution"] = _outside(found, model, report["ecg"]["synthetic"])
         embedding, aligned = (None, None) if found is None else (found.embedding, found.aligned)
         predictions.append(Prediction(report, embedding, aligned, card.model_id))
     return predictions
@@ -129,7 +133,7 @@ def ecg_facts(record: EcgRecord) -> dict:
         "device": record.device,
         "recorded_at": record.recorded_at.isoformat() if record.recorded_at else None,
         "statements": list(record.statements),
-        "synthetic": any("synthetic" in note.lower() for note in record.notes),
+        "synthetic": record.is_simulated,
     }
 
 
@@ -325,8 +329,9 @@ class _Labelled:
         }
 
 
-def _outside(found: EcgVectors, model: LoadedModel) -> dict:
-    """Whether this ECG is unlike those the model was trained on: in which of two ways, how far, in words."""
+def _outside(found: EcgVectors, model: LoadedModel, is_simulated: bool) -> dict:
+    """Whether this ECG is unlike those the model was trained on: in which of two ways, how far, in words; and that a
+    model of simulated hearts demonstrates only, whether or not an ECG of a person looks like one of theirs."""
     from echo2ecg_core.models.outside import LIMIT_PERCENTILE
 
     percentiles = _readouts(model).outside.percentiles(found.outside[None], found.embedding[None])
@@ -336,28 +341,23 @@ def _outside(found: EcgVectors, model: LoadedModel) -> dict:
     }
     because = [name for name, measure in measures.items() if measure["flag"]]
     farthest = max(measure["percentile"] for measure in measures.values())
+    demonstrates = DEMONSTRATION if model.card.synthetic and (because or not is_simulated) else ""
     return {
         "flag": bool(because),
         "because": because,
         "percentile": farthest,
         "limit_percentile": LIMIT_PERCENTILE,
         "measures": measures,
-        "message": _outside_words(because, farthest, model.card.synthetic),
+        "message": " ".join(filter(None, (_outside_words(because, farthest), demonstrates))),
     }
 
 
-def _outside_words(because: list[str], farthest: float, synthetic: bool) -> str:
+def _outside_words(because: list[str], farthest: float) -> str:
     """In what the ECG differs, and what that means for the numbers; "" within the training data."""
     if not because:
         return ""
     where = OUTSIDE_WORDS[because[0] if len(because) == 1 else "both"]
-    message = (
+    return (
         f"Outside the training data. {where}: it lies farther from them than "
         f"{min(99, int(farthest))} % of the ECGs kept aside to set this limit. Its intervals may be too narrow."
     )
-    if synthetic:
-        message += (
-            " The demo model has seen simulated hearts only: read the numbers as a demonstration, not as an estimate "
-            "for this person."
-        )
-    return message

@@ -96,6 +96,12 @@ class EcgRecord:
         return self.n_samples / self.sampling_rate_hz
 
     @property
+    def is_simulated(self) -> bool:
+        """True when the file says that its ECG was simulated."""
+        said = (*self.notes, *self.statements, self.device or "", self.format)
+        return any("synthetic" in text.lower() for text in said)
+
+    @property
     def content_hash(self) -> str:
         """SHA-256 (hex) of the signal and its sampling rate; equal for the same recording in two files of equal
         precision."""

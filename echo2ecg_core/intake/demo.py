@@ -1,14 +1,16 @@
 """The phantom demo: the shipped model and a sample of its cohort, written as real files and read back like anyone's.
 
-The workspace holds patients of all three splits, most of them never seen by the model. Everything is made by the same
-readers, catalog and networks as real data; stopping and starting repeats nothing.
+The workspace holds patients of all three splits of the cohort that the shipped manifest names. Everything is made by
+the same readers, catalog and networks as real data; stopping and starting repeats nothing. A workspace that an earlier
+version filled keeps its patients and its model, and says so.
 """
 
 import json
 import tempfile
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from echo2ecg_core.errors import ModelError, StoreError
 from echo2ecg_core.progress import Progress, silent
@@ -19,16 +21,40 @@ from echo2ecg_core.store.database import Workspace, write_atomically
 from echo2ecg_core.store.model_registry import ModelCard, ModelRegistry, read_manifest
 from echo2ecg_core.store.paths import READOUTS_FILE, report_path
 
+if TYPE_CHECKING:
+    from echo2ecg_core.phantom.cohort import PhantomCohort
+
 SHIPPED_MODEL = PROJECT / "assets" / "models" / "demo-multiview"
 SHIPPED_REPORT = PROJECT / "assets" / "models" / "demo-multiview-report"  # made by benchmarks/demo_report.py
 COHORT = "Phantom demo"
-COHORT_PATIENTS, COHORT_SEED = 4000, 2026
+ARCHIVE = "demo"  # folder of its files in the workspace
 DEMO_PATIENTS = {"test": 130, "validation": 55, "train": 55}
 EXAMPLES = (
     ("sinus", "Sinus rhythm", "regular rhythm, narrow QRS"),
     ("lbbb", "Left bundle branch block", "wide QRS, simulated conduction delay"),
     ("af", "Atrial fibrillation", "no P waves, irregular"),
 )
+
+
+@dataclass(frozen=True)
+class DemoCohort:
+    """The phantom cohort that a demo is a sample of; `clips`: as many of a study at most, None: all."""
+
+    n_patients: int = 4000
+    seed: int = 2026
+    version: int = 1
+    clips: int | None = None
+
+    def people(self) -> "PhantomCohort":
+        """Its patients, with labels as observers write them down."""
+        from echo2ecg_core.phantom.cohort import PhantomCohort
+
+        return PhantomCohort(observer_noise=True, **asdict(self))
+
+
+EARLIER = {  # what earlier versions shipped: SHA-256 of the model -> its cohort
+    "b3c76aa8c56f2055d7f61ce284b4a6e1f153f25accaa5e9056f36621276fae2c": DemoCohort(),
+}
 
 
 @dataclass(frozen=True)
@@ -125,17 +151,41 @@ def is_complete(workspace: Workspace) -> bool:
     )
 
 
-def cohort():
-    """The phantom cohort that the shipped model was trained, calibrated and tested on, by split."""
-    from echo2ecg_core.phantom.cohort import PhantomCohort
-
-    return PhantomCohort(COHORT_PATIENTS, COHORT_SEED, observer_noise=True)
+def shipped_cohort() -> DemoCohort:
+    """The cohort that the shipped model is shown and judged on."""
+    return DemoCohort(**read_manifest(SHIPPED_MODEL).get("demo", {}))
 
 
-def demo_patients() -> list[int]:
+def cohort_of(workspace: Workspace) -> DemoCohort:
+    """The cohort of a workspace's demo: what its archive holds, else what belongs to its model."""
+    try:
+        found = json.loads((workspace.folder / ARCHIVE / "manifest.json").read_bytes())
+        return DemoCohort(found["n_patients"], found["seed"], found.get("version", 1), found.get("clips"))
+    except (OSError, ValueError, KeyError):
+        pass
+    with suppress(ModelError):
+        return EARLIER.get(ModelRegistry(workspace).active().sha256, shipped_cohort())
+    return shipped_cohort()
+
+
+def earlier_demo(workspace: Workspace) -> str:
+    """That a workspace holds the demo of an earlier version, and how to get the one of this, in two sentences; "" where
+    it does not."""
+    with suppress(ModelError):
+        active = ModelRegistry(workspace).active()
+        if active.sha256 in EARLIER and active.sha256 != read_manifest(SHIPPED_MODEL)["sha256"]:
+            return (
+                f"This workspace holds the demo of an earlier version: phantom {cohort_of(workspace).version} and the "
+                f"model {active.model_id}, which keep working. For the present one, start in an empty folder: "
+                "`echo2ecg demo --workspace NEW`, then `ECHO2ECG_WORKSPACE=NEW`."
+            )
+    return ""
+
+
+def demo_patients(cohort: DemoCohort) -> list[int]:
     """Numbers of the cohort's patients that the demo workspace holds: the first of every split."""
-    wanted, chosen, people = dict(DEMO_PATIENTS), [], cohort()
-    for i in range(COHORT_PATIENTS):
+    wanted, chosen, people = dict(DEMO_PATIENTS), [], cohort.people()
+    for i in range(len(people)):
         split = people.split_of(i)
         if wanted[split] > 0:
             wanted[split] -= 1
@@ -152,30 +202,14 @@ def build_demo(workspace: Workspace, progress: Progress = silent) -> str:
     from echo2ecg_core.phantom.cohort import write_cohort
 
     card = open_workspace(workspace)
-    archive = workspace.folder / "demo"
-    patients = demo_patients()
-    step = _steps(progress)
-    write_cohort(
-        archive,
-        COHORT_PATIENTS,
-        COHORT_SEED,
-        patients=patients,
-        ecg_only=True,
-        observer_noise=True,
-        progress=step(0.00, 0.03, "Simulating ECGs"),
-    )
+    archive, cohort = workspace.folder / ARCHIVE, cohort_of(workspace)
+    patients, step = demo_patients(cohort), _steps(progress)
+    of_cohort = {**asdict(cohort), "observer_noise": True, "patients": patients}
+    write_cohort(archive, **of_cohort, ecg_only=True, progress=step(0.00, 0.03, "Simulating ECGs"))
     ingest(archive, workspace, cohort=COHORT, synthetic=True, progress=step(0.03, 0.08))
     model = load_model(card)
     embed_ecgs(workspace, model, step(0.08, 0.15))
-    write_cohort(
-        archive,
-        COHORT_PATIENTS,
-        COHORT_SEED,
-        patients=patients,
-        jobs=2,
-        observer_noise=True,
-        progress=step(0.15, 0.60, "Simulating echo studies"),
-    )
+    write_cohort(archive, **of_cohort, jobs=2, progress=step(0.15, 0.60, "Simulating echo studies"))
     ingest(archive, workspace, cohort=COHORT, synthetic=True, progress=step(0.60, 0.70))
     embed_clips(workspace, model, step(0.70, 0.90))
     embed_studies(workspace, model)
@@ -189,12 +223,14 @@ def build_demo(workspace: Workspace, progress: Progress = silent) -> str:
 
 def example_ecgs(workspace: Workspace) -> list[Example]:
     """Three simulated ECGs of test patients to try, written once into the workspace."""
+    cohort = cohort_of(workspace)
     return [
-        Example(title, text, _example_file(workspace.folder / "examples" / key, key)) for key, title, text in EXAMPLES
+        Example(title, text, _example_file(workspace.folder / "examples" / key, key, cohort))
+        for key, title, text in EXAMPLES
     ]
 
 
-def _example_file(folder: Path, key: str) -> Path:
+def _example_file(folder: Path, key: str, cohort: DemoCohort) -> Path:
     """The WFDB header of the first test patient's ECG that shows `key`."""
     found = sorted(folder.glob("*.hea"))
     if found:
@@ -206,10 +242,8 @@ def _example_file(folder: Path, key: str) -> Path:
         "lbbb": lambda h: h.conduction == "lbbb" and h.rhythm == "sinus" and h.lvef < 40,
         "af": lambda h: h.rhythm == "af" and h.conduction == "normal",
     }[key]
-    people = cohort()
-    patient = next(
-        p for p in (people.patient(i) for i in range(COHORT_PATIENTS)) if p.split == "test" and fits(p.heart)
-    )
+    people = cohort.people()
+    patient = next(p for p in (people.patient(i) for i in range(len(people))) if p.split == "test" and fits(p.heart))
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder.parent) as temporary:
         write_ecg(patient.ecgs[0], Path(temporary))

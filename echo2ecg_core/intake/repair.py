@@ -6,7 +6,7 @@ from pathlib import Path
 
 from echo2ecg_core.errors import Echo2ECGError
 from echo2ecg_core.intake.archives import import_archive
-from echo2ecg_core.intake.demo import COHORT
+from echo2ecg_core.intake.demo import ARCHIVE, COHORT
 from echo2ecg_core.progress import Progress, part, silent
 from echo2ecg_core.store import jobs
 from echo2ecg_core.store.blobs import is_whole
@@ -58,7 +58,7 @@ def _archives(workspace: Workspace) -> list[dict]:
         folder = job.parameters.get("folder")
         if job.kind == "import" and folder and Path(folder).is_dir():
             found.setdefault((folder, job.parameters["cohort"]), {**job.parameters, "prepare": False})
-    demo = workspace.folder / "demo"
+    demo = workspace.folder / ARCHIVE
     if demo.is_dir():
         found[(str(demo), COHORT)] = {"folder": str(demo), "cohort": COHORT}
     return list(found.values())

@@ -138,18 +138,26 @@ class PhantomCohort:
         seed: Of the whole cohort; patient i of two cohorts with one seed is the same whatever their sizes.
         observer_noise: Give labels inter-observer noise; None: in version 2, not in version 1.
         version: Of the phantom, one of `VERSIONS`.
+        clips: A study keeps at most so many (`some_clips`); None: all. What is kept is the same pixel by pixel.
 
     Raises:
         Echo2ECGError: There is no such version.
     """
 
-    def __init__(self, n_patients: int, seed: int, observer_noise: bool | None = None, version: int = 1):
+    def __init__(
+        self,
+        n_patients: int,
+        seed: int,
+        observer_noise: bool | None = None,
+        version: int = 1,
+        clips: int | None = None,
+    ):
         if version not in VERSIONS:
             raise Echo2ECGError(
                 f"There is no version {version} of the phantom; there are {', '.join(map(str, VERSIONS))}.",
                 "Choose one of these.",
             )
-        self.n_patients, self.seed, self.version = n_patients, seed, version
+        self.n_patients, self.seed, self.version, self.clips = n_patients, seed, version, clips
         self.observer_noise = version > 1 if observer_noise is None else observer_noise
 
     def __len__(self) -> int:
@@ -187,6 +195,8 @@ def _draw_studies(rng: np.random.Generator, heart: Heart, i: int, cohort: Phanto
         seed, patient_id = (cohort.seed, i, 1, number), _patient_id(i)
         views = _draw_views(rng)  # by version 2 as well: one draw of hearts and visits for both
         clips = _a_clip_a_view(views) if cohort.version == 1 else draw_clips(heart, np.random.default_rng([*seed, 5]))
+        if cohort.clips is not None:
+            clips = some_clips(clips, cohort.clips, np.random.default_rng([*seed, 43]))
         study_id = f"{patient_id}-S{number + 1}"
         studies.append(
             PhantomStudy(study_id, patient_id, day, heart, clips, seed, cohort.observer_noise, cohort.version)
@@ -199,6 +209,16 @@ def _draw_views(rng: np.random.Generator) -> tuple[str, ...]:
     optional = [view for view in PHANTOM_VIEWS if view not in CORE_VIEWS]
     taken = [view for view in optional if rng.random() < 0.75] or [optional[int(rng.integers(len(optional)))]]
     return tuple(view for view in PHANTOM_VIEWS if view in CORE_VIEWS or view in taken)
+
+
+def some_clips(clips: tuple[StudyClip, ...], n: int, rng: np.random.Generator) -> tuple[StudyClip, ...]:
+    """`n` clips in their order, by lot: first one of each core view that is there, then one of each other view, then
+    any."""
+    lot = [clips[i] for i in rng.permutation(len(clips))]
+    views = dict.fromkeys((*CORE_VIEWS, *(clip.view for clip in lot)))
+    first = [clip for view in views if (clip := next((c for c in lot if c.view == view), None))]
+    taken = [*first, *(clip for clip in lot if clip not in first)][:n]
+    return tuple(sorted(taken, key=lambda clip: clip.number))
 
 
 def _a_clip_a_view(views: tuple[str, ...]) -> tuple[StudyClip, ...]:
@@ -239,14 +259,14 @@ def write_ecg(ecg: PhantomEcg, folder: Path) -> Path:
 def write_cohort(
     out: Path, n_patients: int, seed: int, format: str = "mp4", ecg_only: bool = False, jobs: int = 1,
     progress: Callable[[int, int, str], None] | None = None, patients: Sequence[int] | None = None,
-    observer_noise: bool | None = None, version: int = 1,
+    observer_noise: bool | None = None, version: int = 1, clips: int | None = None,
 ) -> Path:  # fmt: skip
     """A cohort as files: manifest, ECGs of everybody, tables, then echo clips. What is there already is kept.
 
     Args:
         out: Folder; holds `ecg/PATIENT/`, `echo/PATIENT/STUDY/`, `labels.csv`, `ecgs.csv`, `latents.csv`,
             `manifest.json`.
-        n_patients, seed, observer_noise, version: Of the cohort.
+        n_patients, seed, observer_noise, version, clips: Of the cohort.
         format: "mp4" or "dicom", of the clips; "hospital": everything as a hospital exports it (hospital.py), in other
             folders than these.
         ecg_only: Leave the clips out.
@@ -261,10 +281,11 @@ def write_cohort(
         Echo2ECGError: The format or the version is unknown, or the folder holds another cohort.
     """
     out = Path(out)
-    cohort = PhantomCohort(n_patients, seed, observer_noise, version)
+    cohort = PhantomCohort(n_patients, seed, observer_noise, version, clips)
     chosen = list(range(n_patients)) if patients is None else sorted(patients)
     facts = {"n_patients": n_patients, "seed": seed, "format": format, "observer_noise": cohort.observer_noise}
-    files.claim_folder(out, facts | ({"version": version} if version > 1 else {}))
+    facts |= ({"version": version} if version > 1 else {}) | ({} if clips is None else {"clips": clips})
+    files.claim_folder(out, facts)
     drawn = [cohort.patient(i) for i in chosen]
     writer = hospital if format == "hospital" else files
     tasks = [partial(writer.write_patient_ecgs, out, cohort, i) for i in chosen]

@@ -96,7 +96,7 @@ FORMATS = (*CLIP_WRITERS, "hospital")  # the last one is written by hospital.py
 def claim_folder(out: Path, facts: dict) -> None:
     """Makes the folder and its manifest, or checks that the folder belongs to the same cohort.
 
-    A manifest without "version" is of version 1.
+    A manifest without "version" is of version 1, one without "clips" has all clips of every study.
 
     Raises:
         Echo2ECGError: Another cohort lives there, or the format of its clips is unknown.
@@ -113,8 +113,9 @@ def claim_folder(out: Path, facts: dict) -> None:
             found = json.loads(path.read_text())
         except ValueError:
             found = {}
-        found = {"version": 1, **found} if isinstance(found, dict) else {}
-        differing = [key for key, value in {"version": 1, **manifest}.items() if found.get(key) != value]
+        usual = {"version": 1, "clips": None}
+        found = usual | found if isinstance(found, dict) else {}
+        differing = [key for key, value in (usual | manifest).items() if found.get(key) != value]
         if differing:
             raise Echo2ECGError(
                 f"The folder {out.name} holds another cohort: its {', '.join(differing)} differ from what was asked "

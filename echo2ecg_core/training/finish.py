@@ -105,6 +105,7 @@ def _manifest(
         "cohort": {
             "patients": splits,
             "seed": settings.cohort_seed,
+            "phantom": settings.phantom,
             "simulated": settings.patients,
             "whole": settings.whole_patients,
             "name": settings.cohort,

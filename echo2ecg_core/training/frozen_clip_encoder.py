@@ -50,6 +50,7 @@ def new_clip_encoder(settings: TrainingSettings, folder: Path, progress: Progres
         settings.cohort_seed,
         settings.spec.ecg_input,
         folder / "clips",
+        version=settings.phantom,
         progress=progress,
     )
     study = data.clips.study_id.astype("category").cat.codes.to_numpy().astype(np.int64)

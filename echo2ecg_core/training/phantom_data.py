@@ -24,9 +24,10 @@ from echo2ecg_core.training.data import TrainingData
 
 if TYPE_CHECKING:
     from echo2ecg_core.models.echo_encoder import PhantomVideoNet
+    from echo2ecg_core.phantom.cohort import PhantomCohort
 
 SHARD = 50
-FEW_CLIPS = 5
+FEW_CLIPS, MOST_CLIPS = 5, 10
 
 
 def prepare_cohort(
@@ -48,8 +49,9 @@ def prepare_cohort(
         n_patients, seed: Of the cohort.
         spec: How ECGs are prepared; must not change between runs into one folder.
         folder: Where shards are kept.
-        n_whole: Only the first n_whole patients are rendered whole; of the later ones, training patients give their
-            first study in `FEW_CLIPS` clips, the others nothing. None: all whole.
+        n_whole: Only the first n_whole patients are rendered whole, in version 2 with `MOST_CLIPS` of a study; of the
+            later ones, training patients give their first study in `FEW_CLIPS` clips, the others nothing. None: all
+            whole.
         encoder: The frozen `PhantomVideoNet`; None keeps pooled clips.
         with_clips: False renders no clip, for an objective that reads ECGs alone.
         processes: How many simulate at once.
@@ -102,6 +104,7 @@ def with_more_bodies(
     folder: Path,
     *,
     n_bodies: int,
+    version: int = 1,
     processes: int = 2,
     progress: Progress = silent,
 ) -> TrainingData:
@@ -115,14 +118,15 @@ def with_more_bodies(
     starts = range(0, n_patients, SHARD)
     with process_pool(processes) as pool:
         tasks = {
-            pool.submit(_prepare_bodies, n_patients, seed, s, spec, folder, n_bodies): s
+            pool.submit(_prepare_bodies, (n_patients, seed, version), s, spec, folder, n_bodies): s
             for s in starts
             if not _bodies(folder, s, n_bodies).exists()
         }
         for done, task in enumerate(as_completed(tasks), 1):
             task.result()
             progress(done / len(tasks), f"Simulating more ECGs: {done * SHARD} of {len(tasks) * SHARD} patients")
-    rows = [[_ecg_row(ecg, patient) for patient, ecg in _other_bodies(n_patients, seed, s, n_bodies)] for s in starts]
+    of = (n_patients, seed, version)
+    rows = [[_ecg_row(ecg, patient) for patient, ecg in _other_bodies(of, s, n_bodies)] for s in starts]
     kept = [np.array([row["patient_id"] in known for row in of_shard], bool) for of_shard in rows]
     signals = np.empty(
         (len(data.signals) + sum(k.sum() for k in kept), *data.signals.shape[1:]), data.signals.dtype
@@ -140,13 +144,11 @@ def _bodies(folder: Path, start: int, n_bodies: int) -> Path:
     return folder / f"bodies-{n_bodies}-{start:05d}.npy"
 
 
-def _other_bodies(n_patients: int, seed: int, start: int, n_bodies: int) -> list:
+def _other_bodies(cohort_of: tuple[int, int, int], start: int, n_bodies: int) -> list:
     """(patient, ECG) for every other body of the training patients of one shard."""
-    from echo2ecg_core.phantom.cohort import PhantomCohort
-
-    cohort = PhantomCohort(n_patients, seed)
+    cohort = _cohort(cohort_of)
     patients = [
-        cohort.patient(i) for i in range(start, min(start + SHARD, n_patients)) if cohort.split_of(i) == "train"
+        cohort.patient(i) for i in range(start, min(start + SHARD, len(cohort))) if cohort.split_of(i) == "train"
     ]
     return [
         (patient, in_another_body(ecg, body))
@@ -162,9 +164,11 @@ def in_another_body(ecg, body: int):
     return replace(ecg, ecg_id=f"{ecg.ecg_id}-B{body}", heart=heart, seed=(*ecg.seed, body))
 
 
-def _prepare_bodies(n_patients: int, seed: int, start: int, spec: EcgInputSpec, folder: Path, n_bodies: int) -> None:
+def _prepare_bodies(
+    cohort_of: tuple[int, int, int], start: int, spec: EcgInputSpec, folder: Path, n_bodies: int
+) -> None:
     """Simulate the other bodies of one shard in a process of its own."""
-    signals = [prepared_ecg(ecg, spec) for _, ecg in _other_bodies(n_patients, seed, start, n_bodies)]
+    signals = [prepared_ecg(ecg, spec) for _, ecg in _other_bodies(cohort_of, start, n_bodies)]
     temporary = folder / f".writing-bodies-{start}.npy"
     np.save(temporary, np.stack(signals) if signals else np.zeros((0, 12, int(10 * spec.sampling_rate_hz)), np.float16))
     temporary.replace(_bodies(folder, start, n_bodies))
@@ -181,12 +185,8 @@ def _load(path: Path) -> dict:
 
 def _visits(cohort_of: tuple[int, int, int], start: int, n_whole: int) -> list:
     """Who is in a shard of a cohort (patients, seed, version), with what: (patient, [(study, clips)])."""
-    from echo2ecg_core.phantom.cohort import PhantomCohort
-
-    n_patients, seed, version = cohort_of
-    cohort = PhantomCohort(n_patients, seed, observer_noise=True, version=version)
-    found = []
-    for i in range(start, min(start + SHARD, n_patients)):
+    cohort, found = _cohort(cohort_of), []
+    for i in range(start, min(start + SHARD, len(cohort))):
         whole = i < n_whole
         if whole or cohort.split_of(i) == "train":
             patient = cohort.patient(i)
@@ -200,6 +200,15 @@ def _visits(cohort_of: tuple[int, int, int], start: int, n_whole: int) -> list:
                 )
             )
     return found
+
+
+def _cohort(of: tuple[int, int, int]) -> "PhantomCohort":
+    """The cohort of (patients, seed, version), with what is rendered of a study."""
+    from echo2ecg_core.phantom.cohort import PhantomCohort
+
+    n_patients, seed, version = of
+    clips = None if version == 1 else MOST_CLIPS
+    return PhantomCohort(n_patients, seed, observer_noise=True, version=version, clips=clips)
 
 
 def _few_clips(study) -> tuple:

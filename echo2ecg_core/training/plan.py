@@ -174,7 +174,7 @@ def _phantom_visits(settings: TrainingSettings):
     quick."""
     from echo2ecg_core.phantom.cohort import PhantomCohort
 
-    cohort = PhantomCohort(settings.patients, settings.cohort_seed)
+    cohort = PhantomCohort(settings.patients, settings.cohort_seed, version=settings.phantom)
     n_whole = settings.whole_patients or settings.patients
     chosen = np.unique(np.linspace(0, settings.patients - 1, min(settings.patients, PLANNED)).astype(int))
     patients = [(cohort.patient(int(i)), i < n_whole) for i in chosen]

@@ -30,6 +30,7 @@ class TrainingSettings:
         whole_patients: The first so many of a phantom cohort are rendered whole (see prepare_phantom.py).
         bodies: In how many other bodies each training patient's ECGs are simulated too.
         cohort_seed: Of the phantom cohort.
+        phantom: Its version, 1 or 2.
         cohort: Learn from the ECGs of this cohort of the workspace only, one that came in or a kept one; "": all.
         unlabelled: More ECGs for an objective that reads no echo: cohorts of the workspace, `deepfake:N`
             (unlabelled.py).
@@ -45,6 +46,7 @@ class TrainingSettings:
     whole_patients: int = 0
     bodies: int = 0
     cohort_seed: int = 0
+    phantom: int = 1
     cohort: str = ""
     unlabelled: str = ""
 
@@ -72,6 +74,7 @@ TRAINING_PRESETS = {
         cohort_seed=2026,
     ),
 }
+PHANTOMS = (1, 2)
 RUN_KEYS = tuple(f.name for f in fields(RunParameters) if f.name != "augmentation")
 SPEC_KEYS = ("temperature", "learnable_temperature", "pooling", "windows")
 OWN_KEYS = (
@@ -82,6 +85,7 @@ OWN_KEYS = (
     "whole_patients",
     "bodies",
     "cohort_seed",
+    "phantom",
     "cohort",
     "unlabelled",
 )
@@ -105,6 +109,11 @@ def training_settings(preset: str, overrides: Mapping[str, object] | None = None
     settings = TRAINING_PRESETS[preset]
     for key, value in (overrides or {}).items():
         settings = _with(settings, key, value)
+    if settings.phantom not in PHANTOMS:
+        raise Echo2ECGError(
+            f"phantom={settings.phantom}: there is no such version of the simulated hearts.",
+            f"Choose one of {', '.join(map(str, PHANTOMS))}.",
+        )
     if settings.unlabelled and settings.run.objective != "masked":
         raise Echo2ECGError(
             f"unlabelled={settings.unlabelled}: ECGs without labels are learnt from by masking only.",

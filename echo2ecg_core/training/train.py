@@ -174,7 +174,9 @@ def _phantom_cohort(workspace: Workspace, settings: TrainingSettings, clip_encod
     from echo2ecg_core.training.phantom_data import prepare_cohort, with_more_bodies
 
     of_clips = "ecgs" if clip_encoder is None else weights_id(clip_encoder)
-    shards = prepared_folder(workspace) / f"phantom-{settings.cohort_seed}-{settings.whole_patients}-{of_clips}"
+    version = "" if settings.phantom == 1 else f"-version-{settings.phantom}"
+    name = f"phantom-{settings.cohort_seed}-{settings.whole_patients}-{of_clips}{version}"
+    shards = prepared_folder(workspace) / name
     processes, until = os.cpu_count() or 1, 0.9 if settings.bodies else 1.0
     data = prepare_cohort(
         settings.patients,
@@ -185,6 +187,7 @@ def _phantom_cohort(workspace: Workspace, settings: TrainingSettings, clip_encod
         encoder=clip_encoder,
         with_clips=clip_encoder is not None,
         n_whole=settings.whole_patients or None,
+        version=settings.phantom,
         progress=part(progress, 0, until),
     )
     if not settings.bodies:
@@ -196,6 +199,7 @@ def _phantom_cohort(workspace: Workspace, settings: TrainingSettings, clip_encod
         settings.spec.ecg_input,
         shards,
         n_bodies=settings.bodies,
+        version=settings.phantom,
         processes=processes,
         progress=part(progress, until, 1),
     )

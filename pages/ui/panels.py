@@ -14,16 +14,10 @@ ASSETS = Path(__file__).parents[2] / "assets"
 def badges(synthetic: bool, record: EcgRecord | None = None) -> None:
     """Research use only, and the synthetic marks of the open ECG and of the active model."""
     st.badge("Research use only", icon=":material/experiment:", color="gray")
-    if record is not None and is_synthetic(record):
+    if record is not None and record.is_simulated:
         st.badge("Synthetic", icon=":material/ecg_heart:", help="A simulated ECG: there is no patient.")
     if synthetic:
         st.badge("Synthetic model", icon=":material/deployed_code:", help="Trained on simulated hearts only.")
-
-
-def is_synthetic(record: EcgRecord) -> bool:
-    """True when the file says that its ECG was simulated."""
-    said = (*record.notes, *record.statements, record.device or "", record.format)
-    return any("synthetic" in text.lower() for text in said)
 
 
 def title(heading: str, name: str = "") -> None:

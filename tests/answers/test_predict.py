@@ -16,7 +16,7 @@ from sklearn.metrics import roc_auc_score
 
 from echo2ecg_core.answers.embed import embed_ecgs
 from echo2ecg_core.answers.loaded_model import load_active_model
-from echo2ecg_core.answers.predict import predict, predict_batch
+from echo2ecg_core.answers.predict import DEMONSTRATION, predict, predict_batch
 from echo2ecg_core.answers.predict_files import as_row, ecg_files, predict_files
 from echo2ecg_core.ecg.readers import read_ecg
 from echo2ecg_core.ecg.record import LEADS, EcgRecord
@@ -33,6 +33,7 @@ from echo2ecg_core.store.database import Workspace
 from echo2ecg_core.terminal import print_report
 from pages.ui.ecg.lvef_card import lvef_card
 from pages.ui.ecg.phenotype_table import phenotype_table
+from pages.ui.ecg.surroundings import _notice_words
 
 
 @pytest.fixture(scope="module")
@@ -49,8 +50,8 @@ def model(place):
 
 @pytest.fixture(scope="module")
 def phantoms():
-    people = demo.cohort()
-    tests = [i for i in range(demo.COHORT_PATIENTS) if people.split_of(i) == "test"]
+    people = demo.shipped_cohort().people()
+    tests = [i for i in range(len(people)) if people.split_of(i) == "test"]
     return [
         (ecg, EcgRecord(signal_mv=ecg.signal_mv(), sampling_rate_hz=500.0, format="phantom", source=ecg.ecg_id))
         for i in tests[:4]
@@ -88,8 +89,8 @@ def test_the_report_is_plain_json_and_agrees_with_itself(model, phantoms):
 
 @pytest.mark.slow
 def test_the_figures_of_the_manifest_come_out_again_on_the_test_patients(model):
-    people, rows = demo.cohort(), []
-    for i in range(demo.COHORT_PATIENTS):
+    people, rows = demo.shipped_cohort().people(), []
+    for i in range(len(people)):
         if people.split_of(i) != "test":
             continue
         patient = people.patient(i)
@@ -280,6 +281,21 @@ def test_an_inverted_ecg_is_outside_by_what_the_network_sees_and_a_noisy_one_by_
     assert "signal" in humming["because"] and humming["percentile"] > humming["limit_percentile"]
 
 
+def test_a_model_of_simulated_hearts_says_so_before_the_numbers_of_a_person_however_like_a_phantom(
+    model, phantoms, capsys
+):
+    record = phantoms[0][1]
+    of_person = predict(record, model).as_json()
+    assert not of_person["out_of_distribution"]["flag"] and of_person["out_of_distribution"]["message"] == DEMONSTRATION
+    print_report(of_person)
+    assert capsys.readouterr().out.splitlines()[2].strip() == DEMONSTRATION
+    assert "Demonstration only" in lvef_card(of_person) and DEMONSTRATION in _notice_words(of_person)
+    simulated = predict(replace(record, notes=("synthetic phantom, no real patient",)), model).as_json()
+    assert simulated["out_of_distribution"]["message"] == "" and "Demonstration only" not in lvef_card(simulated)
+    trained_on_people = replace(model, card=replace(model.card, synthetic=False))
+    assert predict(record, trained_on_people).as_json()["out_of_distribution"]["message"] == ""
+
+
 def test_readouts_of_before_the_embedding_was_measured_tell_the_signal_alone(model, phantoms):
     old = Readouts(model.readouts.kernel, model.readouts.heads, Outside(model.readouts.outside.signal))
     found = predict(phantoms[0][1], replace(model, readouts=old)).as_json()["out_of_distribution"]
@@ -291,7 +307,7 @@ def neighbourhood(model, tmp_path_factory):
     """Twelve patients with three ECGs each, embedded; the first ECG of patient 0 has a copy under another name."""
     place = Workspace(tmp_path_factory.mktemp("n"))
     demo.open_workspace(place)
-    catalog, people = Catalog(place), demo.cohort()
+    catalog, people = Catalog(place), demo.shipped_cohort().people()
     records = {}
     for i in range(12):
         patient = people.patient(i)

@@ -63,11 +63,11 @@ def test_chances_that_hold_stray_as_by_lot_and_those_that_do_not_stray_farther()
 
 
 def test_shuffled_leads_are_doubted_and_unchanged_ones_are_not(tmp_path):
-    people = PhantomCohort(4, 8811)
+    people = PhantomCohort(4, 8811, version=2)
     ids = [ecg.ecg_id for i in range(4) for ecg in people.patient(i).ecgs]
-    assert not honesty.lead_doubts(8811, ids, tmp_path).any()
+    assert not honesty.lead_doubts(8811, ids, tmp_path, 2).any()
     (tmp_path / "shuffled").mkdir()
-    assert honesty.lead_doubts(8811, ids, tmp_path / "shuffled", honesty.DAMAGES["shuffled leads"]).all()
+    assert honesty.lead_doubts(8811, ids, tmp_path / "shuffled", 2, honesty.DAMAGES["shuffled leads"]).all()
 
 
 def test_the_table_of_the_evidence_is_that_of_the_kept_results():

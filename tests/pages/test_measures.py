@@ -8,7 +8,6 @@ import pytest
 from echo2ecg_core.ecg.record import LEADS, EcgRecord
 from pages.ui.ecg.measures import measures_strip
 from pages.ui.ecg.signal_tables import lead_table, measurement_table
-from pages.ui.panels import is_synthetic
 from tests.pages.prediction_fixture import report_of
 
 
@@ -71,4 +70,4 @@ def test_every_lead_has_a_row_with_its_verdict_and_reasons(report):
 )
 def test_an_ecg_is_synthetic_when_its_file_says_so(note, synthetic):
     record = EcgRecord(np.zeros((12, 500), np.float32), 500.0, "WFDB", "a.hea", notes=(note,))
-    assert is_synthetic(record) is synthetic
+    assert record.is_simulated is synthetic

@@ -233,6 +233,26 @@ def test_dicom_cohorts_hold_one_readable_file_a_view_with_burnt_in_names_in_some
 
 
 @pytest.mark.slow
+def test_a_cohort_of_few_clips_a_study_keeps_core_views_and_changes_no_pixel(tmp_path):
+    whole, few = (PhantomCohort(40, 5, version=2, clips=n) for n in (None, 6))
+    for i in range(40):
+        for study, kept in zip(whole.patient(i).studies, few.patient(i).studies, strict=True):
+            assert len(kept.clips) == 6 and set(kept.clips) < set(study.clips)
+            assert [clip.number for clip in kept.clips] == sorted(clip.number for clip in kept.clips)
+            assert set(kept.views) >= set(CORE_VIEWS) & set(study.views)
+            assert len(kept.views) >= min(6, len(study.views)) and kept.labels() == study.labels()
+    study, kept = whole.patient(0).studies[0], few.patient(0).studies[0]
+    pictures = [each.render(kept.clips[-1], n_frames=2, size=56).frames for each in (study, kept)]
+    np.testing.assert_array_equal(*pictures)
+    assert kept == PhantomCohort(40, 5, version=2, clips=6).patient(0).studies[0]
+    assert [e.seed for e in few.patient(0).ecgs] == [e.seed for e in whole.patient(0).ecgs]
+    write_cohort(tmp_path / "few", 2, 5, ecg_only=True, version=2, clips=6)
+    assert json.loads((tmp_path / "few" / "manifest.json").read_text())["clips"] == 6
+    for clips in (None, 5):
+        with pytest.raises(Echo2ECGError, match="its clips differ"):
+            write_cohort(tmp_path / "few", 2, 5, ecg_only=True, version=2, clips=clips)
+
+
 def test_a_study_of_version_2_is_written_clip_by_clip_under_names_of_their_own(tmp_path):
     from typer.testing import CliRunner
 

@@ -24,7 +24,7 @@ def folder(tmp_path_factory):
         for start in (0, 2):
             prepare_phantom._start_process(None)
             prepare_phantom._prepare_shard((4, 5, 1), start, SPEC, folder, 4, False)
-            prepare_phantom._prepare_bodies(4, 5, start, SPEC, folder, 2)
+            prepare_phantom._prepare_bodies((4, 5, 1), start, SPEC, folder, 2)
         yield folder
 
 
@@ -59,6 +59,17 @@ def test_other_bodies_add_ecgs_of_training_patients_only_and_leave_the_rest_as_i
         added.split
     ) == {"train"}
     assert len(more.signals) == len(more.ecgs)
+
+
+def test_a_cohort_of_version_2_gives_some_clips_of_every_study_and_ecgs_of_its_own(monkeypatch):
+    monkeypatch.setattr(prepare_phantom, "MOST_CLIPS", 3)
+    two, one = (prepare_phantom._visits((4, 5, version), 0, 4) for version in (2, 1))
+    assert all(len(clips) == 3 for _, studies in two for _, clips in studies)
+    ecgs = [{ecg.ecg_id: ecg for patient, _ in visits for ecg in patient.ecgs} for visits in (two, one)]
+    assert list(ecgs[0]) == list(ecgs[1]) and {ecg.version for ecg in ecgs[0].values()} == {2}
+    (patient, other), *_ = prepare_phantom._other_bodies((4, 5, 2), 0, 1)
+    own = next(ecg for ecg in patient.ecgs if other.ecg_id == f"{ecg.ecg_id}-B1")
+    assert other.version == 2 and not np.allclose(other.signal_mv(), own.signal_mv(), atol=0.1)
 
 
 def test_an_ecg_from_another_body_is_another_recording_that_pairs_with_the_same_studies(data, folder):

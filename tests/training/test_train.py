@@ -151,6 +151,12 @@ def test_the_plan_counts_pairs_patients_and_steps(labelled):
         plan_training(labelled, "demo", {**SMALL, "accumulate": 100})
 
 
+def test_a_training_on_a_version_of_the_phantom_that_is_not_there_is_refused_in_words():
+    assert training_settings("demo", {"phantom": "2"}).phantom == 2
+    with pytest.raises(Echo2ECGError, match="phantom=3: there is no such version"):
+        training_settings("demo", {"phantom": 3})
+
+
 def test_an_empty_workspace_has_nothing_to_plan(tmp_path):
     with pytest.raises(Echo2ECGError, match="0 ECGs and 0 studies"):
         plan_training(Workspace(tmp_path), "paper")

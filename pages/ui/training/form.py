@@ -44,6 +44,7 @@ PLANNED_BY = (
     "whole_patients",
     "bodies",
     "cohort_seed",
+    "phantom",
     "cohort",
 )
 LIMITS = {
