@@ -91,7 +91,7 @@ def test_several_files_give_a_list_and_a_bad_one_is_a_row_with_its_reason(termin
 
 def test_people_read_the_doubt_before_the_number(terminal):
     _, out, _ = terminal("predict", DICOM_ECG)
-    assert out.index("Outside the training data") < out.index("LV ejection fraction")
+    assert out.index("The demo model has seen simulated hearts only") < out.index("LV ejection fraction")
     assert "Research use only. Not a medical device." in out and "simulated hearts" in out
 
 

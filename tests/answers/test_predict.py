@@ -125,7 +125,7 @@ def test_the_figures_of_the_manifest_come_out_again_on_the_test_patients(model):
 
 
 @pytest.mark.slow
-def test_at_least_four_of_five_real_ecgs_are_marked_as_outside(model, samples):
+def test_real_ecgs_are_told_apart_from_simulated_hearts_and_most_are_marked_as_outside(model, samples):
     folder = samples / "ecg"
     files = [
         *sorted((folder / "ludb_labelled").glob("*.hea"))[:40],
@@ -135,20 +135,17 @@ def test_at_least_four_of_five_real_ecgs_are_marked_as_outside(model, samples):
         *(folder / "csv").glob("*.csv"),
     ]
     reports = [predict(read_ecg(path), model).as_json() for path in files]
-    flags = [r["out_of_distribution"]["flag"] for r in reports if r["out_of_distribution"]]
-    assert len(flags) > 50 and np.mean(flags) >= 0.8
-    assert all(
-        "simulated hearts only" in r["out_of_distribution"]["message"]
-        for r in reports
-        if r["out_of_distribution"] and r["out_of_distribution"]["flag"]
-    )
+    told = [r["out_of_distribution"] for r in reports if r["out_of_distribution"]]
+    assert len(told) > 50 and all(DEMONSTRATION in each["message"] for each in told)
+    if demo.shipped_cohort().version == 1:  # version 2 was made to be like such ECGs
+        assert np.mean([each["flag"] for each in told]) >= 0.8
 
 
-def test_pydicoms_ecg_is_marked_as_outside(model):
+def test_the_mark_of_an_ecg_and_its_words_say_the_same(model):
     outside = predict(read_ecg(get_testdata_file("waveform_ecg.dcm")), model).as_json()["out_of_distribution"]
-    assert (
-        outside["flag"] and outside["percentile"] > 96 and outside["message"].startswith("Outside the training data.")
-    )
+    assert outside["flag"] is (outside["percentile"] > outside["limit_percentile"])
+    assert outside["message"].startswith("Outside the training data.") is outside["flag"]
+    assert outside["message"].endswith(DEMONSTRATION)
 
 
 def test_a_wall_motion_score_index_is_never_below_one_and_has_no_chance_above_a_limit_on_which_most_hearts_lie(

@@ -1,6 +1,7 @@
 """The demo workspace: enough of everything, all of it synthetic, made through the readers, never twice."""
 
 import json
+from collections import Counter
 from dataclasses import asdict, replace
 
 import numpy as np
@@ -186,11 +187,13 @@ def test_a_finished_demo_is_whole_synthetic_and_embedded(demo_workspace):
 @pytest.mark.slow
 def test_the_view_classifier_names_most_phantom_views_right(demo_workspace):
     people, catalog = demo.cohort_of(demo_workspace).people(), Catalog(demo_workspace)
-    right = []
+    right, clips = 0, 0
     for study_id in catalog.studies().study_id:
         study = next(s for s in people.patient(int(study_id[1:6]) - 1).studies if s.study_id == study_id)
-        right.append(sorted(study.views) == sorted(c.view for c in catalog.clips_of(study_id)))
-    assert np.mean(right) > 0.7
+        shown = Counter(clip.view for clip in study.clips)
+        right += (shown & Counter(clip.view for clip in catalog.clips_of(study_id))).total()
+        clips += shown.total()
+    assert right / clips > 0.85
 
 
 @pytest.mark.slow
