@@ -338,7 +338,7 @@ def _lay_out(figure: go.Figure, points: pd.DataFrame, colour: str, look: Look) -
             "ypad": 4,
             "yanchor": "top",
             "lenmode": "pixels",  # so that its title fits a phone, too
-            "len": 238,
+            "len": 212,
             "thickness": 11,
             "title": {"text": _title(colour), "side": "top", "font": {"size": 12.5}},
             "outlinewidth": 0,

@@ -3,6 +3,7 @@
 from tests.browser.running_app import settled
 
 MOST = 0.1  # web.dev: good
+PHONE = {"width": 390, "height": 844}
 _WATCH = """(() => {
   window.shifted = 0;
   new PerformanceObserver((list) => list.getEntries().forEach((e) => e.hadRecentInput || (window.shifted += e.value)))
@@ -10,16 +11,20 @@ _WATCH = """(() => {
 })()"""
 
 
-def shifts(page, address: str, paths: list[str]) -> dict[str, float]:
-    """Layout shift of each page when its address is opened, by path."""
-    page.add_init_script(_WATCH)  # from here on in every document
+def shifts(windows: list, address: str, paths: list[str]) -> dict[str, list[float]]:
+    """Layout shift of each page when its address is opened, by path: a number a window, which are opened together so
+    that they wait together."""
+    for window in windows:
+        window.add_init_script(_WATCH)  # from here on in every document
     found = {}
     for path in paths:
-        page.goto(f"{address}/{path}")
-        page.wait_for_selector("h1")
-        settled(page)
-        page.wait_for_timeout(1500)
-        found[path or "ecg"] = round(page.evaluate("() => window.shifted"), 3)
+        for window in windows:
+            window.goto(f"{address}/{path}")
+        for window in windows:
+            window.wait_for_selector("h1")
+            settled(window)
+        windows[-1].wait_for_timeout(1500)
+        found[path or "ecg"] = [round(window.evaluate("() => window.shifted"), 3) for window in windows]
     return found
 
 

@@ -71,15 +71,18 @@ def test_a_dropped_ecg_becomes_a_prediction_and_no_request_leaves_this_machine(t
         tab.screenshot(path=SCREENSHOT)
 
 
-@pytest.mark.parametrize(("width", "pixels"), [(1440, 3), (1024, 2), (1800, 4)])
-def test_a_millimetre_of_paper_is_a_whole_number_of_pixels(tab, served, width, pixels):
+@pytest.mark.parametrize(("width", "pixels"), [(1440, 15), (1320, 12), (1024, 14), (1800, 21)])
+def test_five_millimetres_of_paper_are_whole_pixels_and_ten_seconds_fill_the_sheet(tab, served, width, pixels):
     tab.set_viewport_size({"width": width, "height": 900})
     open_ecg(tab, served)
-    assert [float(tile.get_attribute("width")) for tile in tab.locator(PAPER + "pattern").all()] == [pixels, 5 * pixels]
+    tile = tab.locator(PAPER + "pattern")
+    assert [tile.get_attribute(side) for side in ("width", "height")] == [str(pixels)] * 2
     pulse = tab.locator(PULSE).first.evaluate("path => { const b = path.getBBox(); return [b.width, b.height] }")
-    assert pulse == pytest.approx([7 * pixels, 10 * pixels])  # 200 ms and a foot on each side; 1 mV
-    height = tab.locator(SHEET).bounding_box()["height"]
-    assert height >= 104 * pixels and height % pixels == 0  # taller where a trace needs the room
+    assert pulse == pytest.approx([1.4 * pixels, 2 * pixels], abs=0.02)  # 200 ms and a foot on each side; 1 mV
+    sheet = tab.locator(SHEET).bounding_box()
+    assert sheet["height"] >= 104 * pixels / 5 - 1  # taller where a trace needs the room
+    ends = max(trace["x"] + trace["width"] for trace in (one.bounding_box() for one in tab.locator(TRACES).all()))
+    assert ends > sheet["x"] + 0.9 * sheet["width"]
 
 
 def test_the_calipers_measure_what_the_paper_says(tab, served):

@@ -119,7 +119,7 @@ def _state(workspace: Workspace, card: ModelCard) -> tuple[Readiness | None, str
 def _actions(workspace: Workspace, cards: list[ModelCard], chosen: ModelCard | None) -> None:
     st.html("<h2 class='e2e-run'>Registered models</h2>", width="content")
     st.html(
-        f"<div class='e2e-facts'>{len(cards)}, "
+        f"<div class='e2e-facts'>{len(cards)} · "
         f"{'choose one to prepare, evaluate or promote it' if chosen is None else f'{chosen.model_id} chosen'}</div>",
         width="content",
     )

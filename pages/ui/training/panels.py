@@ -39,7 +39,7 @@ MOST_POINTS = 300
 def no_runs(workspace: Workspace) -> None:
     """What stands where the curves will be."""
     st.info(
-        "No run yet. Choose a preset on the left: the box above Start run tells how long it takes on this machine.",
+        "No run yet. Choose a preset in the form: the box above Start run tells how long it takes on this machine.",
         icon=":material/model_training:",
     )
     _machine(workspace, pd.DataFrame())

@@ -1,4 +1,5 @@
-// ECG paper: draws the sheet that Python planned in millimetres on whole pixels per millimetre; calipers measure on it.
+// ECG paper: draws the sheet that Python planned in millimetres as wide as there is room, five millimetres on whole pixels so
+// that the bold lines are sharp; calipers measure on it.
 // One Paper lives as long as the element; a rerun hands it new data and redraws only when something has changed.
 
 const WIDTH_MM = 262; // the 10 s sheet at 25 mm/s decides how many pixels a millimetre gets
@@ -66,7 +67,7 @@ class Paper {
   }
 
   pixelsPerMm() {
-    return Math.max(2, Math.floor(this.frame.clientWidth / WIDTH_MM));
+    return Math.max(2, Math.floor((5 * this.frame.clientWidth) / WIDTH_MM) / 5);
   }
 
   draw() {
@@ -78,7 +79,7 @@ class Paper {
     if (state === this.drawn) return;
     this.drawn = state;
     this.k = k;
-    const height = plan.height_mm * k;
+    const height = Math.round(plan.height_mm * k);
     const svg = element("svg", {
       width, height, viewBox: `0 0 ${width} ${height}`, role: "img", "aria-label": this.data.alt, "data-px-per-mm": k,
     });
@@ -102,14 +103,14 @@ class Paper {
 
   drawGrid(svg, k, width, height) {
     const definitions = element("defs", {}, svg);
-    for (const [id, step] of [["fine", 1], ["bold", 5]]) {
-      const size = step * k;
-      const tile = { id, width: size, height: size, patternUnits: "userSpaceOnUse" };
-      const pattern = element("pattern", tile, definitions);
-      element("rect", { class: id, width: size, height: 1, "shape-rendering": "crispEdges" }, pattern);
-      element("rect", { class: id, width: 1, height: size, "shape-rendering": "crispEdges" }, pattern);
-      element("rect", { width, height, fill: `url(#${id})` }, svg);
+    const size = Math.round(5 * k);
+    const pattern = element("pattern", { id: "grid", width: size, height: size, patternUnits: "userSpaceOnUse" }, definitions);
+    for (const mm of [1, 2, 3, 4, 0]) {
+      const line = { class: mm ? "fine" : "bold", "shape-rendering": "crispEdges" };
+      element("rect", { ...line, y: Math.round(mm * k), width: size, height: 1 }, pattern);
+      element("rect", { ...line, x: Math.round(mm * k), width: 1, height: size }, pattern);
     }
+    element("rect", { width, height, fill: "url(#grid)" }, svg);
   }
 
   drawTint(svg, [x, y, width, height, value], k) {

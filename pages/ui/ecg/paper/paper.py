@@ -1,6 +1,6 @@
 """The ECG on the page: a Streamlit component that draws the planned paper with an exact grid, and its calipers.
 
-The plan (millimetres) is the one the printed figures use; the browser only chooses whole pixels per millimetre.
+The plan (millimetres) is the one the printed figures use; the browser only chooses pixels per millimetre.
 Script and style are read from the files beside this one; nothing is fetched from elsewhere.
 """
 

@@ -99,7 +99,7 @@ function segments(name, label, options, chosen) {
 function buildStrip(reference, study) {
   const length = duration(reference);
   const marks = marksOf(reference).map(([t, what]) => {
-    const side = t / length < 0.04 ? "mark" : "mark before";
+    const side = t / length < 0.92 ? "mark" : "mark before"; // above the trace, within the strip
     const mark = element("span", { class: `${side} ${what}`, style: `left:${(100 * t) / length}%` }, element("small", { text: what }));
     mark.title = what === "ED" ? "End-diastole, taken at the R wave" : "End-systole, from the heart rate (Weissler)";
     return mark;
