@@ -5,6 +5,7 @@ worker that does not see the workspace would otherwise make one of its own. A wo
 however many threads it has: readers of files are not made for threads.
 """
 
+import multiprocessing.util
 import os
 import pickle
 import re
@@ -150,10 +151,36 @@ class _Answer(Future):
             except CancelledError as error:
                 raise _gone() from error
             except (ModuleNotFoundError, AttributeError, pickle.UnpicklingError) as error:
-                raise StoreError(
-                    "A worker of the cluster cannot load this program or a package of it.",
-                    "Start the workers with the Python environment that this program runs in.",
-                ) from error
+                raise _strange("A worker") from error
+            except RuntimeError as error:
+                if "deserialization" not in str(error):  # else it is the work's own
+                    raise
+                raise _strange("The scheduler") from error
+
+
+def refuse_unwanted() -> None:
+    """Runs on a worker, within a piece of work.
+
+    Raises:
+        CancelledError: who asked for this piece was stopped, or is gone.
+    """
+    from distributed import get_worker
+
+    worker = get_worker()
+    task = worker.state.tasks.get(worker.get_current_task())
+    if task is None or task.state == "cancelled":
+        raise CancelledError
+
+
+def may_have_children(ended_by: Callable[[], object]) -> None:
+    """Runs on a worker: Dask starts workers as daemons, which multiprocessing allows no processes of their own.
+
+    Args:
+        ended_by: Ends them, before a worker that ends waits for them; those of a killed one end by
+            `processes.end_with_parent`.
+    """
+    multiprocessing.current_process()._config["daemon"] = False  # type: ignore[attr-defined]
+    multiprocessing.util.Finalize(None, ended_by, exitpriority=1)
 
 
 def _client(address: str) -> "Client":
@@ -176,6 +203,13 @@ def _client(address: str) -> "Client":
             f"No Dask scheduler answers at the address that {SETTING} names.",
             "Start it (`dask scheduler`, or as docs/scale.md shows), mend the address, or take the setting out.",
         ) from error
+
+
+def _strange(who: str) -> StoreError:
+    return StoreError(
+        f"{who} of the cluster cannot load this program or a package of it.",
+        "Start scheduler and workers with the Python environment that this program runs in.",
+    )
 
 
 def _gone() -> StoreError:

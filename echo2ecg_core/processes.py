@@ -128,7 +128,7 @@ def in_order(
                 return
             piece, future = waiting.popleft()
             try:
-                yield _patiently(future, meanwhile)
+                yield patiently(future, meanwhile)
             except BrokenProcessPool as error:
                 is_all_lost = helpers.lost_one()
                 if again is None:
@@ -143,7 +143,8 @@ def in_order(
             helpers.__exit__(*sys.exc_info())
 
 
-def _patiently(future: "Future[Done]", meanwhile: Callable[[], None]) -> Done:
+def patiently(future: "Future[Done]", meanwhile: Callable[[], None]) -> Done:
+    """What a process answers; `meanwhile` is called now and then while it is waited for."""
     while True:
         try:
             return future.result(LOOK_UP_S)
@@ -177,7 +178,7 @@ def apart(
     """
     with Helpers(1, forked) as helper:
         try:
-            return _patiently(helper.submit(work, piece), meanwhile)
+            return patiently(helper.submit(work, piece), meanwhile)
         except BrokenProcessPool as error:
             raise ProcessEnded(setting) from error
 

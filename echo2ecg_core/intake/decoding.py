@@ -8,21 +8,22 @@ import hashlib
 import signal
 import sys
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager, nullcontext
 from contextvars import ContextVar
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import cache, partial
 from multiprocessing import parent_process
 from pathlib import Path
 
-from echo2ecg_core.cluster import Workers
+from echo2ecg_core.cluster import Workers, may_have_children, refuse_unwanted
 from echo2ecg_core.ecg.record import EcgRecord
 from echo2ecg_core.errors import Echo2ECGError, SetAside, StoreError
 from echo2ecg_core.intake.options import Names
 from echo2ecg_core.intake.plan import PlannedClip, PlannedEcg
 from echo2ecg_core.intake.waiting_clips import PutAside, put_aside
 from echo2ecg_core.phantom.mark import marked_square, with_mark
-from echo2ecg_core.processes import Helpers, ProcessEnded, apart, in_order
+from echo2ecg_core.processes import Helpers, ProcessEnded, apart, in_order, patiently
 from echo2ecg_core.settings import settings
 from echo2ecg_core.store.database import Workspace
 from echo2ecg_core.store.new_rows import NewClip, NewEcg, StoredClip, StoredEcg, stored_clips, stored_ecgs
@@ -93,8 +94,9 @@ def films(
         meanwhile: As for `processes.in_order`: Stop of the import.
         files, workspace: As for `in_processes`.
     """
-    work = partial(work, None if settings().cluster else Limits(SECONDS, SECONDS_A_MB, MEMORY_BYTES))
-    return _made(work, pieces, partial(clip_again, work, meanwhile), files, workspace, 1, meanwhile)
+    work = partial(work, Limits(SECONDS, SECONDS_A_MB, MEMORY_BYTES))
+    there = partial(guarded, work) if settings().cluster else work
+    return _made(there, pieces, partial(clip_again, work, meanwhile), files, workspace, 1, meanwhile)
 
 
 def _made(
@@ -210,6 +212,28 @@ def clip_again(
     """A clip at which a process was ended, in a process of its own."""
     found = _apart(work, wanted, wanted.planned.path, meanwhile)
     return found[0] if isinstance(found, list) else found
+
+
+def guarded(work: Callable, wanted: ClipToRead) -> StoredClip | AlreadyHere | PutAside | Refused:
+    """Runs on a worker of the cluster: a clip read in a process beside the worker, which is ended where the film takes
+    too much and when its import is over; the worker goes on."""
+    helper = _beside_worker()
+    try:
+        return patiently(helper.submit(work, wanted), refuse_unwanted)
+    except BrokenProcessPool:
+        helper.end()
+        return Refused(wanted.planned.path, ENDED)
+    except BaseException:
+        helper.end(at_once=True)
+        raise
+
+
+@cache
+def _beside_worker() -> Helpers:
+    """The process that a worker of the cluster has films read in."""
+    helper = Helpers(1, forked=True)
+    may_have_children(ended_by=partial(helper.end, at_once=True))
+    return helper
 
 
 def _apart(work: Callable, piece, path: Path, meanwhile: Callable[[], None] = lambda: None):

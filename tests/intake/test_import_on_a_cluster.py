@@ -1,12 +1,15 @@
 """An import whose files are read by the workers of a Dask scheduler: the same catalogue, and every loss in words."""
 
 import os
+import time
+from concurrent.futures import Future
 from functools import partial
 from pathlib import Path
 
 import dask
+import psutil
 import pytest
-from distributed import LocalCluster
+from distributed import Client, LocalCluster
 
 from echo2ecg_core import cluster, processes
 from echo2ecg_core.answers import inputs
@@ -18,9 +21,12 @@ from echo2ecg_core.intake.ingest import ingest
 from echo2ecg_core.models.specs import ModelSpec
 from echo2ecg_core.settings import Settings, settings
 from echo2ecg_core.store.catalog import Catalog
+from echo2ecg_core.store.database import Workspace
+from tests.intake.test_hostile_films import archive as films
+from tests.intake.test_hostile_films import came_in
 from tests.intake.test_import_in_processes import archive, empty, held, unbroken
 
-__all__ = ["archive", "unbroken"]
+__all__ = ["archive", "films", "unbroken"]
 
 
 @pytest.fixture(scope="module")
@@ -84,6 +90,47 @@ def on(scheduler: str, **places: Path) -> list[int]:
 
 
 @pytest.mark.slow
+def test_a_film_that_takes_too_much_is_refused_and_its_worker_reads_on(
+    films, on_cluster, scheduler, tmp_path, monkeypatch
+):
+    with Client(scheduler) as client:
+        before = set(client.scheduler_info()["workers"])
+        with monkeypatch.context() as less:
+            less.setattr(decoding, "MEMORY_BYTES", 150 * 2**20)
+            refused = decoding.TOO_MUCH_MEMORY.format(150 * 2**20 / 1e9)
+            assert came_in(films, Workspace(tmp_path / "memory")) == (2, {"b.mp4": refused})
+        monkeypatch.setattr(decoding, "SECONDS", 0.7)
+        monkeypatch.setattr(decoding, "SECONDS_A_MB", 0.0)
+        assert came_in(films, Workspace(tmp_path / "time")) == (2, {"b.mp4": decoding.ENDED})
+        assert set(client.scheduler_info()["workers"]) == before
+
+
+def read_for_ever(begun: Path) -> None:  # as a film that hangs its decoder
+    begun.write_text(str(os.getpid()))
+    time.sleep(600)
+
+
+@pytest.mark.slow
+def test_stop_ends_the_reading_of_films_by_workers(scheduler, tmp_path):
+    begun = [tmp_path / "1", tmp_path / "2"]
+
+    class Stopped(Exception):
+        pass
+
+    def stop_once_both_are_read():
+        if all(path.exists() and path.read_text() for path in begun):
+            raise Stopped
+
+    with pytest.raises(Stopped), Workers(scheduler) as workers:
+        work = partial(decoding.guarded, read_for_ever)
+        list(processes.in_order(work, begun, workers, "", worth=1, meanwhile=stop_once_both_are_read))
+    with Workers(scheduler) as workers:  # both workers are free for others
+        assert workers.processes == 2
+        assert [workers.submit(told, n).result(60) for n in range(4)] == [0, 1, 2, 3]
+    assert not any(psutil.pid_exists(int(path.read_text())) for path in begun)
+
+
+@pytest.mark.slow
 def test_what_ends_its_worker_is_made_again_here_and_the_others_by_workers(scheduler):
     with Workers(scheduler) as workers:
         found = list(processes.in_order(told, range(5, 15), workers, "", lambda n: -n, 1))
@@ -144,6 +191,17 @@ def test_what_is_no_address_and_a_missing_package_are_told(monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "distributed", None)
     with pytest.raises(StoreError, match=r"echo2ecg-explorer\[cluster\]"):
         on("tcp://host:8786")
+
+
+def test_a_scheduler_without_this_program_is_told_and_an_error_of_the_work_stays_its_own():
+    asked, workers = Future(), Workers("tcp://host:8786")
+    asked.set_exception(RuntimeError("Error during deserialization of the task graph. This frequently occurs if …"))
+    with pytest.raises(StoreError, match="The scheduler of the cluster cannot load this program"):
+        cluster._Answer(workers, asked).result()
+    own = Future()
+    own.set_exception(RuntimeError("of the work"))
+    with pytest.raises(RuntimeError, match="of the work"):
+        cluster._Answer(workers, own).result()
 
 
 def test_the_cluster_is_a_setting_of_the_machine_and_none_by_default(monkeypatch):
