@@ -198,10 +198,11 @@ def evaluate(
     """
     from echo2ecg_core.answers.loaded_model import active_model_card
     from echo2ecg_core.reports.compare import judge
+    from echo2ecg_core.reports.evaluate import Scope
 
     place = workspace or open_workspace()
     files = {name: Path(path) for name, path in (vectors or {}).items()}
-    return judge(place, model_id or active_model_card(place).model_id, cohorts, split, files)
+    return judge(place, model_id or active_model_card(place).model_id, Scope(cohorts, split, vectors=files))
 
 
 def write_report(

@@ -14,6 +14,7 @@ import typer
 
 from echo2ecg_core.cli_cohorts import cohorts, correct, corrections, table_one
 from echo2ecg_core.cli_models import models_app
+from echo2ecg_core.cli_training import compare, evaluate, promote, report, train
 from echo2ecg_core.cli_upkeep import audit, backup, restore
 from echo2ecg_core.errors import Echo2ECGError
 from echo2ecg_core.failures import sentence_of_disk
@@ -39,7 +40,7 @@ app = typer.Typer(
     help="Echo2ECG Explorer: from a 12-lead ECG to heart phenotypes and similar echo studies. Research use only.",
 )
 app.add_typer(models_app, name="models")
-for command in (audit, backup, restore, correct, corrections, cohorts):
+for command in (train, evaluate, report, compare, promote, audit, backup, restore, correct, corrections, cohorts):
     app.command()(command)
 app.command("table-one")(table_one)
 
@@ -80,8 +81,7 @@ def predict(
 ) -> None:
     """Predict phenotypes from ECG files."""
     from echo2ecg_core.answers.loaded_model import load_active_model
-    from echo2ecg_core.answers.predict_files import as_row, ecg_files, predict_files
-    from echo2ecg_core.ecg.readers import read_ecg
+    from echo2ecg_core.answers.predict_files import ecg_files, predict_files
     from echo2ecg_core.intake.demo import open_workspace
 
     place = named_workspace(workspace)
@@ -95,40 +95,34 @@ def predict(
     found = ecg_files(files)
     if pdf and not single:
         raise Echo2ECGError("A case report is of one ECG.", "Name one file with --pdf.")
+    read = partial(predict_files, insist=insist, sampling_rate_hz=sampling_rate_hz, unit=unit, lead_order=leads)
     with progress_bar(shown=len(found) > 1) as progress:
-        reports = list(
-            predict_files(
-                found,
-                load,
-                place,
-                insist=insist,
-                sampling_rate_hz=sampling_rate_hz,
-                sex=sex,
-                age_years=age_years,
-                unit=unit,
-                lead_order=leads,
-                progress=progress,
-            )
-        )
+        reports = list(read(found, load, place, sex=sex, age_years=age_years, progress=progress))
     if single and "error" in reports[0]:
         raise Echo2ECGError(reports[0]["error"])
     if pdf:
+        from echo2ecg_core.ecg.readers import read_ecg
         from echo2ecg_core.reports.case_report import write_case_report
 
         write_case_report(pdf, read_ecg(found[0], None, sampling_rate_hz, unit, leads), load(), place, insist)
     if csv:
-        import pandas as pd
-
-        from echo2ecg_core.figures.tables import csv_of
-
-        print(csv_of(pd.DataFrame([as_row(report) for report in reports])), end="")
+        _print_csv(reports)
     elif as_json:
         print_json(reports[0] if single else reports)
     else:
-        for report in reports:
-            print_report(report)
-    if any("error" in report for report in reports):
+        for one in reports:
+            print_report(one)
+    if any("error" in one for one in reports):
         raise typer.Exit(2)
+
+
+def _print_csv(reports: list[dict]) -> None:
+    import pandas as pd
+
+    from echo2ecg_core.answers.predict_files import as_row
+    from echo2ecg_core.figures.tables import csv_of
+
+    print(csv_of(pd.DataFrame([as_row(one) for one in reports])), end="")
 
 
 @app.command()
@@ -319,112 +313,6 @@ def embed(workspace: WorkspaceOption = None) -> None:
 
 
 @app.command()
-def train(
-    preset: Annotated[str, typer.Option(help="demo or paper")] = "demo",
-    set_values: Annotated[
-        list[str], typer.Option("--set", help="key=value, as often as needed; a wrong key lists all.")
-    ] = [],  # noqa: B006
-    name: Annotated[str, typer.Option(help="Name of the model.")] = "",
-    workspace: WorkspaceOption = None,
-    as_json: JsonOption = False,
-) -> None:
-    """Train a model and register it, inactive; killed and started again it goes on. Also under torchrun and srun."""
-    from echo2ecg_core.intake.demo import open_workspace
-    from echo2ecg_core.training.train import run_training, training_parameters
-
-    place, parameters = named_workspace(workspace), training_parameters(preset, set_values, name)
-    if int(os.environ.get("RANK") or os.environ.get("SLURM_PROCID") or 0) > 0:  # the first process keeps the books
-        run_training(place, parameters)
-        return
-    open_workspace(place)
-    job = run_here(place, "train", parameters)
-    if as_json:
-        print_json({"run": f"run-{job.job_id:04d}", "message": job.message})
-    else:
-        print(job.message)
-
-
-@app.command()
-def evaluate(
-    model: Annotated[str, typer.Option(help="Id of a registered model.")],
-    cohort: Annotated[list[str], typer.Option(help="Judge patients of this cohort only; may be repeated.")] = [],  # noqa: B006
-    split: Annotated[str, typer.Option(help="test or validation")] = "test",
-    vectors: Annotated[
-        list[str],
-        typer.Option(help="NAME=FILE.npy: another encoder's vectors, ids in FILE.ids.txt, size in FILE.json."),
-    ] = [],  # noqa: B006
-    within_days: Annotated[
-        float | None, typer.Option(min=0, help="Days that an ECG and the echo it is labelled by may lie apart.")
-    ] = None,
-    workspace: WorkspaceOption = None,
-    as_json: JsonOption = False,
-) -> None:
-    """Judge a model on test patients, beside a random encoder, hand-made features and imported encoders."""
-    from echo2ecg_core.intake.vectors_of_others import named_files
-    from echo2ecg_core.reports.compare import judge
-    from echo2ecg_core.reports.evaluate import summary_lines
-
-    with progress_bar() as progress:
-        report = judge(
-            existing_workspace(workspace),
-            model,
-            cohort or None,
-            split,
-            named_files(vectors),
-            progress,
-            within_days=within_days,
-        )
-    if as_json:
-        print_json(report)
-    else:
-        print("\n".join(summary_lines(report)))
-
-
-@app.command()
-def report(
-    model: Annotated[str, typer.Option(help="Id of an evaluated model.")],
-    out: Annotated[Path, typer.Option(help="Folder to write: report.html, tables/, figures/.")],
-    beside: Annotated[
-        list[str], typer.Option(help="Another evaluated model in the same tables; may be repeated.")
-    ] = [],  # noqa: B006
-    split: Annotated[str, typer.Option(help="test or validation: which evaluation")] = "test",
-    width: Annotated[str, typer.Option(help="Of figures: single (85 mm) or double (174 mm) column.")] = "single",
-    dpi: Annotated[int, typer.Option(help="Of PNG figures: 300 or 600, as the journal asks.")] = 300,
-    workspace: WorkspaceOption = None,
-) -> None:
-    """Write the report of a model as one HTML file, CSV, Excel and LaTeX tables, and figures for a journal."""
-    from echo2ecg_core.reports.folder import Print, direct_difference, load_report, set_beside, write_report_folder
-    from echo2ecg_core.store.model_registry import ModelRegistry
-
-    print_as, place = Print(width, dpi), existing_workspace(workspace)
-    own, *others = (load_report(place, ModelRegistry(place).get(name).model_id, split) for name in (model, *beside))
-    with progress_bar() as progress:
-        found = set_beside(own, others, partial(direct_difference, place))
-        print(write_report_folder(found, out, progress, print_as))
-
-
-@app.command()
-def compare(
-    models: Annotated[list[str], typer.Option(help="Ids of two or more models, ours or second readers: A B C.")],
-    out: Annotated[Path, typer.Option(help="Folder to write: findings, report.html, tables/, figures/.")],
-    more: Annotated[list[str] | None, typer.Argument(hidden=True)] = None,
-    cohort: Annotated[str | None, typer.Option(help="Judge test patients of this cohort; without it, of all.")] = None,
-    workspace: WorkspaceOption = None,
-    as_json: JsonOption = False,
-) -> None:
-    """Compare models on the same test patients: findings, retrieval, sizes and speed, with paired differences."""
-    from echo2ecg_core.reports.compare import compare as compare_models
-    from echo2ecg_core.reports.compare import summary_lines
-
-    with progress_bar() as progress:
-        found = compare_models(existing_workspace(workspace), [*models, *(more or ())], cohort, out, progress)
-    if as_json:
-        print_json(found)
-    else:
-        print("\n".join(summary_lines(found)))
-
-
-@app.command()
 def phantom(
     out: Annotated[Path, typer.Option(help="Folder to write.")],
     patients: Annotated[int, typer.Option()] = 20,
@@ -448,27 +336,6 @@ def phantom(
             progress=lambda done, total, message: progress(done / max(total, 1), message),
             version=version,
         )
-
-
-@app.command()
-def promote(
-    model: str,
-    prepare: Annotated[bool, typer.Option("--prepare", help="Make missing vectors, readouts and map first.")] = False,
-    workspace: WorkspaceOption = None,
-) -> None:
-    """Make a registered model the active one; an older one is rolled back to like this."""
-    from echo2ecg_core.answers.readiness import worth
-    from echo2ecg_core.training.prepare import prepare_model
-    from echo2ecg_core.training.promote import promote as make_active
-
-    place = existing_workspace(workspace)
-    if prepare:
-        with progress_bar() as progress:
-            print(prepare_model(place, model, progress), file=sys.stderr)
-    card = make_active(place, model)
-    for sentence in worth(place, card):
-        print(sentence, file=sys.stderr)
-    print(f"{card.name} {card.model_id} is active.")
 
 
 @app.command("app")

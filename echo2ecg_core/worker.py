@@ -187,15 +187,10 @@ def _train(workspace: Workspace, parameters: dict, progress) -> str:
 
 def _evaluate(workspace: Workspace, parameters: dict, progress) -> str:
     from echo2ecg_core.reports.compare import judge
+    from echo2ecg_core.reports.evaluate import Scope
 
-    report = judge(
-        workspace,
-        parameters["model"],
-        parameters.get("cohorts"),
-        parameters.get("split", "test"),
-        progress=progress,
-        within_days=parameters.get("within_days"),
-    )
+    scope = Scope(parameters.get("cohorts"), parameters.get("split", "test"), parameters.get("within_days"))
+    report = judge(workspace, parameters["model"], scope, progress)
     return (
         f"The report of {report['model']['name']} {report['model']['id']} on {report['counts']['patients']} "
         f"{report['split']} patients is ready."

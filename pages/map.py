@@ -6,6 +6,7 @@ from echo2ecg_core.answers import maps as explore
 from pages.ui import resources, session
 from pages.ui.cohorts import kept
 from pages.ui.errors import errors_in_words
+from pages.ui.map import looked_up
 from pages.ui.map import panels as map_panels
 
 record, card, workspace = session.current_ecg(), resources.active_model(), resources.workspace()
@@ -17,13 +18,13 @@ if card is None or not explore.map_exists(workspace, card.model_id):
 with errors_in_words():
     with st.container(key="map_controls", horizontal=True, gap="small", vertical_alignment="center"):
         layout = map_panels.layout_control(explore.layouts(card))
-        points = resources.map_points(card.model_id, layout, kept.map_cohort())
+        points = looked_up.map_points(card.model_id, layout, kept.map_cohort())
         points, colour = map_panels.coloured(points, card.model_id, layout)
         found = map_panels.find_control(points)
         clusters = map_panels.cluster_control(card.model_id, layout)
         map_panels.whole_map()
         st.space("stretch")
-        map_panels.redraw(resources.undrawn(card))
+        map_panels.redraw(looked_up.undrawn(card))
         map_panels.export_menu(points, colour, card, clusters)
     left, right = st.columns((716, 434), gap=24)
     with left, errors_in_words():

@@ -5,7 +5,7 @@ import streamlit as st
 from echo2ecg_core.reports.folder import set_beside
 from pages.ui import resources
 from pages.ui.errors import errors_in_words
-from pages.ui.report import downloads
+from pages.ui.report import downloads, looked_up
 from pages.ui.report import panels as report_panels
 from pages.ui.report import tabs as report_tabs
 from pages.ui.report.report_session import TAB_KEY
@@ -25,7 +25,7 @@ with controls:
     split = report_panels.split_control()
 evaluated = report_panels.is_evaluated(model_id, split)
 with errors_in_words():
-    report = resources.report(model_id, split) if evaluated else None
+    report = looked_up.report(model_id, split) if evaluated else None
 with top:
     actions = report_panels.head((report or card).synthetic if report or card else False, report)
 if report is None:
@@ -35,9 +35,9 @@ if report is None:
         report_panels.no_split(model_id, names[model_id], split)
     st.stop()
 with errors_in_words():
-    report = set_beside(report, report_tabs.beside(report), resources.direct_difference)
+    report = set_beside(report, report_tabs.beside(report), looked_up.direct_difference)
 
-state = tuple(resources.report_state(i, split) for i in (model_id, *(r.model["id"] for r in report.beside)))
+state = tuple(looked_up.report_state(i, split) for i in (model_id, *(r.model["id"] for r in report.beside)))
 with tasks:
     finding, readout = report_panels.task_controls(report)
 with controls:

@@ -32,6 +32,7 @@ FLOORS: dict[str, float] = dict.fromkeys(GROUND, 0) | {
     "worker": 7,
     "terminal": 8,
     "cli_models": 9,
+    "cli_training": 9,
     "cli_cohorts": 9,
     "cli_upkeep": 9,
     "cli": 10,

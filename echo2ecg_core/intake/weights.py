@@ -8,10 +8,15 @@ import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from echo2ecg_core.errors import ModelError
 from echo2ecg_core.store.database import Workspace
 from echo2ecg_core.store.model_registry import ModelCard, ModelRegistry, check_room
+
+if TYPE_CHECKING:
+    from echo2ecg_core.models.import_weights import ImportedWeights
+    from echo2ecg_core.models.specs import ModelSpec
 
 KINDS = (
     "auto", "echo2ecg", "otis", "echoprime", "echoprime_video_encoder", "echoprime_view_classifier",
@@ -76,7 +81,6 @@ def import_model(
     """
     from echo2ecg_core.models.checkpoint import save_checkpoint
     from echo2ecg_core.models.import_weights import import_weights
-    from echo2ecg_core.models.ready_heads import READY
     from echo2ecg_core.models.specs import EcgInputSpec
 
     if kind not in KINDS:
@@ -91,6 +95,16 @@ def import_model(
     told = {"sampling_rate_hz": sampling_rate_hz, "order": order}
     told = {key: value for key, value in told.items() if value is not None}
     spec = replace(found.spec, ecg_input=EcgInputSpec.from_dict(found.spec.ecg_input.to_dict() | told))
+    with tempfile.TemporaryDirectory() as folder:
+        save_checkpoint(folder, found.networks, spec, _manifest(found, spec, list(told), _files_in(files)))
+        card = ModelRegistry(workspace).register(Path(folder))
+    return ImportedModel(card, found.kind, found.missing, found.unexpected, found.placeholders, found.notes)
+
+
+def _manifest(found: "ImportedWeights", spec: "ModelSpec", told: list[str], files: list[Path]) -> dict:
+    """What the registry keeps of weights beside them; `told`: facts of the ECG input that the person confirmed."""
+    from echo2ecg_core.models.ready_heads import READY
+
     head = READY.get(found.kind)
     manifest = {
         "name": head.name if head else found.kind.replace("_", "-"),
@@ -100,7 +114,7 @@ def import_model(
         "ecg_input": {
             "sampling_rate_hz": spec.ecg_input.sampling_rate_hz,
             "order": spec.ecg_input.order,
-            "confirmed": list(told),
+            "confirmed": told,
         },
         "missing": list(found.missing),
         "unexpected": list(found.unexpected),
@@ -110,11 +124,8 @@ def import_model(
     }
     if head is not None:
         del manifest["ecg_input"]
-        manifest["ready"] = _about(head, _files_in(files))
-    with tempfile.TemporaryDirectory() as folder:
-        save_checkpoint(folder, found.networks, spec, manifest)
-        card = ModelRegistry(workspace).register(Path(folder))
-    return ImportedModel(card, found.kind, found.missing, found.unexpected, found.placeholders, found.notes)
+        manifest["ready"] = _about(head, files)
+    return manifest
 
 
 def _about(head, files: list[Path]) -> dict:

@@ -7,7 +7,7 @@ and its speed. Only findings that a model's output asks in the same words are co
 
 import json
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -24,7 +24,7 @@ from echo2ecg_core.figures.scores import score_value
 from echo2ecg_core.figures.tables import table_csv
 from echo2ecg_core.intake.ready_models import embed_as_encoder, score_ecgs
 from echo2ecg_core.progress import Progress, part, silent
-from echo2ecg_core.reports.evaluate import evaluate
+from echo2ecg_core.reports.evaluate import EVERYBODY, Scope, evaluate
 from echo2ecg_core.reports.findings_table import findings_table
 from echo2ecg_core.reports.folder import direct_difference, load_report, set_beside, write_report_folder
 from echo2ecg_core.store.catalog import Catalog
@@ -65,7 +65,7 @@ def compare(
         if (ready_facts(card) or {}).get("kind") == "ecgfounder":
             embed_as_encoder(workspace, card.model_id, part(progress, 0.0, 0.2))
     for card in ours:
-        evaluate(workspace, card.model_id, [cohort] if cohort else None, progress=part(progress, 0.2, 0.5))
+        evaluate(workspace, card.model_id, Scope([cohort] if cohort else None), part(progress, 0.2, 0.5))
     table = _table(workspace, [cohort] if cohort else None)
     answerers = [_of_ours(workspace, card, table) for card in ours]
     answerers += [_of_ready(workspace, card, table, part(progress, 0.5, 0.8)) for card in ready]
@@ -79,24 +79,14 @@ def compare(
     return found
 
 
-def judge(
-    workspace: Workspace,
-    model_id: str,
-    cohorts: Sequence[str] | None = None,
-    split: str = "test",
-    vectors: Mapping[str, Path] | None = None,
-    progress: Progress = silent,
-    *,
-    within_days: float | None = None,
-) -> dict:
+def judge(workspace: Workspace, model_id: str, scope: Scope = EVERYBODY, progress: Progress = silent) -> dict:
     """`evaluate` a model and, on test patients, set every ready model that reads ECGs beside it, where there is one.
 
     Args and Raises: as `evaluate`.
     """
-    begun = part(progress, 0.0, 0.9)
-    report = evaluate(workspace, model_id, cohorts, split, vectors, begun, within_days=within_days)
-    if split == "test":
-        _keep_ready(workspace, report["model"]["id"], cohorts, part(progress, 0.9, 1.0))
+    report = evaluate(workspace, model_id, scope, part(progress, 0.0, 0.9))
+    if scope.split == "test":
+        _keep_ready(workspace, report["model"]["id"], scope.cohorts, part(progress, 0.9, 1.0))
     return report
 
 

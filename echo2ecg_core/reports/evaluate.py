@@ -9,7 +9,7 @@ their report says so.
 import io
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -53,27 +53,35 @@ ENCODER_WORDS = {
 }
 
 
-def evaluate(
-    workspace: Workspace,
-    model_id: str,
-    cohorts: Sequence[str] | None = None,
-    split: str = "test",
-    vectors: Mapping[str, Path] | None = None,
-    progress: Progress = silent,
-    *,
-    within_days: float | None = None,
-) -> dict:
+@dataclass(frozen=True)
+class Scope:
+    """Who is judged, and beside what.
+
+    Args:
+        cohorts: Names of cohorts whose patients are judged; None = all.
+        split: "test" or "validation".
+        within_days: Days that an ECG and the study it is labelled by may lie apart; None: the machine's setting.
+        vectors: Name -> .npy file of another encoder's vectors of the same ECGs (ids, and what is known of it, beside
+            it); those of earlier evaluations are kept in the workspace and need not be named again.
+    """
+
+    cohorts: Sequence[str] | None = None
+    split: str = "test"
+    within_days: float | None = None
+    vectors: Mapping[str, Path] = field(default_factory=dict)
+
+
+EVERYBODY = Scope()
+
+
+def evaluate(workspace: Workspace, model_id: str, scope: Scope = EVERYBODY, progress: Progress = silent) -> dict:
     """Evaluate a registered model and write its report; returns the report as in report.json.
 
     Args:
         workspace: Where model, ECGs and studies are.
         model_id: Of a registered model, or the beginning of one id.
-        cohorts: Names of cohorts whose patients are judged; None = all.
-        split: "test" or "validation".
-        vectors: Name -> .npy file of another encoder's vectors of the same ECGs (ids, and what is known of it, beside
-            it); those of earlier evaluations are kept in the workspace and need not be named again.
+        scope: Who is judged, and beside what.
         progress: Told how far it is.
-        within_days: Days that an ECG and the study it is labelled by may lie apart; None: the machine's setting.
 
     Raises:
         ModelError: no such model, or it has no ECG encoder.
@@ -82,9 +90,9 @@ def evaluate(
     card = ModelRegistry(workspace).get(model_id)
     model = _embedded(workspace, card, part(progress, 0.0, 0.3))
     stored = load_vectors(workspace.vectors, "ecg", card.model_id)
-    within_days = default_days() if within_days is None else within_days
-    table, notes = labelled_table(workspace, stored.ids, cohorts, split, within_days)
-    imported, left_out = all_imported(workspace, vectors or {}, list(table.ecg_id))
+    split, within_days = scope.split, default_days() if scope.within_days is None else scope.within_days
+    table, notes = labelled_table(workspace, stored.ids, scope.cohorts, split, within_days)
+    imported, left_out = all_imported(workspace, scope.vectors, list(table.ecg_id))
     random, features, outside, groups = measure_records(
         table, Catalog(workspace), model, _random_network(model.spec), part(progress, 0.3, 0.7)
     )
@@ -110,7 +118,7 @@ def evaluate(
         encoders, rows, parts["test"], groups[is_test]
     )
     report |= {
-        "chosen_cohorts": sorted(cohorts or ()),
+        "chosen_cohorts": sorted(scope.cohorts or ()),
         "retrieval": _retrieval(workspace, card, model, table[is_test]),
         **_readouts(card, parts["test"], outside[is_test]),
         "leakage": _leakage(table, split),

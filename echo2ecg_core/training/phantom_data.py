@@ -7,7 +7,7 @@ the model's rate; a clip as the vector of a frozen clip encoder, or, while there
 training patients may also give their ECGs from other bodies: the same heart in another chest, with other electrodes.
 """
 
-from concurrent.futures import as_completed
+from concurrent.futures import Future, as_completed
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
@@ -62,18 +62,9 @@ def prepare_cohort(
     weights = None if encoder is None else {key: value.numpy() for key, value in encoder.state_dict().items()}
     wholes = n_patients if n_whole is None else n_whole
     starts = [s for s in range(0, n_patients, SHARD) if not _shard(folder, s).exists()]
+    whose, how = (n_patients, seed, version), (spec, folder, wholes, weights is not None, with_clips)
     with process_pool(processes, _start_process, weights) as pool:
-        tasks = [
-            pool.submit(
-                _prepare_shard, (n_patients, seed, version), s, spec, folder, wholes, weights is not None, with_clips
-            )
-            for s in starts
-        ]
-        if starts:  # the first shard takes minutes
-            progress(0.0, f"Simulating hearts: 0 of {len(starts) * SHARD}, told every {SHARD}")
-        for done, task in enumerate(as_completed(tasks), 1):
-            task.result()
-            progress(done / len(starts), f"Simulating hearts: {done * SHARD} of {len(starts) * SHARD}")
+        _all_done([pool.submit(_prepare_shard, whose, s, *how) for s in starts], progress)
     visits = [_visits((n_patients, seed, version), s, wholes) for s in range(0, n_patients, SHARD)]
     parts = [_load(_shard(folder, s)) for s in range(0, n_patients, SHARD)]
     return TrainingData(
@@ -94,6 +85,14 @@ def prepare_cohort(
         ),
         clip_data=np.concatenate([p["clips"] for p in parts]),
     )
+
+
+def _all_done(shards: list[Future], progress: Progress) -> None:
+    if shards:  # the first one takes minutes
+        progress(0.0, f"Simulating hearts: 0 of {len(shards) * SHARD}, told every {SHARD}")
+    for done, shard in enumerate(as_completed(shards), 1):
+        shard.result()
+        progress(done / len(shards), f"Simulating hearts: {done * SHARD} of {len(shards) * SHARD}")
 
 
 def with_more_bodies(

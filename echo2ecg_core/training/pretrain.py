@@ -58,11 +58,7 @@ def pretrain(
         Echo2ECGError: the loss is no longer a number, or there are fewer training pairs than one batch needs.
     """
     fabric = fabric or open_fabric(parameters.precision)
-    torch.manual_seed(parameters.seed)
-    network = Echo2ECG(spec)
-    if start_from:
-        missing = network.load_state_dict(start_from, strict=False).unexpected_keys
-        assert not missing, missing
+    network = _network(spec, parameters.seed, start_from)
     task = _Task(network, parameters)
     optimizer = torch.optim.AdamW(
         parameter_groups(network if task.masked is None else task.masked, spec.ecg_encoder.depth, parameters),
@@ -81,9 +77,7 @@ def pretrain(
         began, first = time.monotonic(), run.step_in_epoch
         _train_epoch(fabric, module, wrapped, run, spec, save, log, checkpoint_every_s)
         metrics = run.epoch_metrics() | (validate(task, validation, parameters) if fabric.is_global_zero else {})
-        whole_epoch = (
-            (time.monotonic() - began) * run.steps / max(run.steps - first, 1)
-        )  # validation and checkpoints too
+        whole_epoch = (time.monotonic() - began) * run.steps / max(run.steps - first, 1)  # all that is done in one
         metrics["eta_s"] = (parameters.epochs - run.epoch - 1) * whole_epoch
         run.next_epoch()
         save()
@@ -91,6 +85,16 @@ def pretrain(
             log({"kind": "epoch", **metrics})
         fabric.barrier()
     return network.cpu().eval()
+
+
+def _network(spec: ModelSpec, seed: int, start_from: dict[str, Tensor] | None) -> Echo2ECG:
+    """A network of random weights, or of those to start from where it has them."""
+    torch.manual_seed(seed)
+    network = Echo2ECG(spec)
+    if start_from:
+        strange = network.load_state_dict(start_from, strict=False).unexpected_keys
+        assert not strange, strange
+    return network
 
 
 def parameter_groups(module: nn.Module, depth: int, parameters: RunParameters) -> list[dict]:

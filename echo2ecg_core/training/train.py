@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import asdict
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -68,9 +69,11 @@ def run_training(
         data = _data(workspace, settings, clip_encoder, part(progress, prepared / 3, prepared))
     seconds_preparing = time.monotonic() - began
     train, validation = (pairs_of(data, split, settings) for split in ("train", "validation"))
-    start_from = _start(workspace, settings)
+    fit = partial(
+        pretrain, settings.spec, train, validation, settings.run, fabric=fabric, start_from=_start(workspace, settings)
+    )
     if not fabric.is_global_zero:  # goes on from the first process's checkpoint, where there is one
-        pretrain(settings.spec, train, validation, settings.run, fabric=fabric, start_from=start_from)
+        fit()
         return ""
     name = parameters.get("name") or f"{settings.preset}-{settings.spec.study.pooling}-{folder.name}"
     notes = _notes(data, settings)
@@ -80,27 +83,10 @@ def run_training(
         progress(prepared, note)
     with ExitStack() as stack:
         tell = _log(folder, settings, part(progress, prepared, trained), stack)
-        network = pretrain(
-            settings.spec,
-            train,
-            validation,
-            settings.run,
-            fabric=fabric,
-            start_from=start_from,
-            state_file=folder / "state.pt",
-            log=tell,
-        )
-    began = time.monotonic()
+        network = fit(state_file=folder / "state.pt", log=tell)
+    began, command = time.monotonic(), command_of(parameters)
     card, lacks = finish_run(
-        workspace,
-        folder,
-        network,
-        clip_encoder,
-        data,
-        settings,
-        name,
-        command_of(parameters),
-        part(progress, trained, 1),
+        workspace, folder, network, clip_encoder, data, settings, name, command, part(progress, trained, 1)
     )
     _write_timings(folder, seconds_preparing, time.monotonic() - began, len(data.ecgs))
     return (

@@ -10,7 +10,6 @@ import importlib
 import logging
 import threading
 
-import numpy as np
 import streamlit as st
 
 from echo2ecg_core.ecg.record import EcgRecord
@@ -22,7 +21,6 @@ from echo2ecg_core.store import database
 from echo2ecg_core.store.catalog import Catalog
 from echo2ecg_core.store.database import Workspace
 from echo2ecg_core.store.model_registry import ModelCard, ModelRegistry
-from echo2ecg_core.store.reader_marks import marks_state
 from echo2ecg_core.store.snapshot import snapshot
 from pages.ui.kept_readings import KeptReadings
 from pages.ui.session import ReadFile
@@ -353,109 +351,6 @@ def workspace_name() -> str:
     return "Demo (phantom cohort)" if synthetic else workspace().folder.name
 
 
-@st.cache_resource(max_entries=4, show_spinner=False)
-def _with_kept(state: tuple, layout: str, cohort: str, column: str):
-    from echo2ecg_core.answers.maps import is_in_cohort
-    from echo2ecg_core.figures.map import OTHERS, kept_column
-
-    points, name = _map_points(state, layout, cohort), column.removeprefix(kept_column(""))
-    return points.assign(**{column: np.where(is_in_cohort(points, Workspace(state[0]), name), name, OTHERS)})
-
-
-def with_kept(model_id: str, layout: str, cohort: str, column: str):
-    """The points of `map_points` with the column of a kept cohort (figures.map.kept_column), looked up once.
-
-    Raises:
-        StoreError: there is no such cohort any more.
-    """
-    from echo2ecg_core.answers.maps import map_state
-
-    return _with_kept(map_state(workspace(), model_id), layout, cohort, column)
-
-
-@st.cache_resource(max_entries=6, show_spinner=False)
-def _map_points(state: tuple, layout: str, cohort: str):
-    from echo2ecg_core.answers.maps import load_map, of_cohort
-
-    if cohort:
-        return of_cohort(_map_points(state, layout, ""), Workspace(state[0]), cohort)
-    return load_map(Workspace(state[0]), state[1], layout)
-
-
-def map_points(model_id: str, layout: str, cohort: str = ""):
-    """The points of a model's map (answers.maps.load_map), of one cohort or all, read once per drawing and version of
-    the catalog; not to be changed.
-
-    Raises:
-        StoreError: the map has not been drawn yet, or is damaged, or holds no point of the cohort.
-    """
-    from echo2ecg_core.answers.maps import map_state
-
-    return _map_points(map_state(workspace(), model_id), layout, cohort)
-
-
-@st.cache_data(max_entries=6, show_spinner=False)
-def _map_clusters(state: tuple, layout: str):
-    from echo2ecg_core.answers.map_clusters import describe
-
-    return describe(_map_points(state, layout, ""))
-
-
-def map_clusters(model_id: str, layout: str):
-    """The clusters of a whole map with words (answers.map_clusters.Cluster), read once per drawing and catalogue."""
-    from echo2ecg_core.answers.maps import map_state
-
-    return _map_clusters(map_state(workspace(), model_id), layout)
-
-
-@st.cache_resource(max_entries=32, show_spinner=False)
-def _map_chart(state: tuple, layout: str, cohort: str, colour: str, dark: bool, you, found, labels: tuple):
-    from echo2ecg_core.figures.map import map_figure
-    from echo2ecg_core.figures.map_density import drawn_solid
-
-    points = _map_points(state, layout, cohort)
-    shown = points if colour in points else _with_kept(state, layout, cohort, colour)
-    drawn = drawn_solid(shown) if "z" in shown else None
-    return map_figure(shown, colour, you, dark, found, drawn, labels)
-
-
-def map_chart(model_id: str, layout: str, cohort: str, colour: str, dark: bool, you, found, labels):
-    """A map as a figure (figures.map.map_figure), built once per drawing, catalogue and choice; not to be changed."""
-    from echo2ecg_core.answers.maps import map_state
-
-    return _map_chart(map_state(workspace(), model_id), layout, cohort, colour, dark, you, found, tuple(labels))
-
-
-@st.cache_data(max_entries=64, show_spinner=False)
-def _map_picture(state: tuple, layout: str, cohort: str, colour: str, view: tuple, dark: bool) -> bytes:
-    from echo2ecg_core.figures.map_density import View, density_picture
-
-    points = _map_points(state, layout, cohort)
-    shown = points if colour in points else _with_kept(state, layout, cohort, colour)
-    return density_picture(shown, colour, View(*view), dark)
-
-
-def map_picture(model_id: str, layout: str, cohort: str, colour: str, view: tuple, dark: bool) -> bytes:
-    """The picture of a part of a large map (figures.map_density), drawn once per drawing, catalogue and choice."""
-    from echo2ecg_core.answers.maps import map_state
-
-    return _map_picture(map_state(workspace(), model_id), layout, cohort, colour, view, dark)
-
-
-@st.cache_data(max_entries=6, show_spinner=False)
-def _undrawn(state: tuple) -> int:
-    from echo2ecg_core.answers.maps import undrawn
-
-    return undrawn(Workspace(state[0]), state[1])
-
-
-def undrawn(card: ModelCard) -> int:
-    """How many ECGs and studies got vectors after the map was drawn; counted once per state of both."""
-    from echo2ecg_core.answers.maps import undrawn_state
-
-    return _undrawn(undrawn_state(workspace(), card.model_id))
-
-
 def holds_phantoms_only() -> bool:
     """True when there are studies and every one is simulated."""
     return _studies()[1]
@@ -506,63 +401,6 @@ def could_load() -> bool:
     return not _failed.is_set()
 
 
-@st.cache_resource(max_entries=8, show_spinner=False)
-def _report(folder: str, model_id: str, split: str, state: tuple):
-    from echo2ecg_core.reports.folder import load_report
-
-    return load_report(Workspace(folder), model_id, split)
-
-
-def report(model_id: str, split: str):
-    """The evaluation report of a model on a split (evaluation.evaluated.Report), read once per version of its file.
-
-    Raises:
-        StoreError: there is none, or it is damaged.
-    """
-    state = report_state(model_id, split), marks_state(workspace(), model_id)
-    return _report(str(workspace().folder), model_id, split, state)
-
-
-@st.cache_data(max_entries=16, show_spinner=False)
-def _outdated(folder: str, state: tuple, catalogue: tuple, _report) -> str:
-    from echo2ecg_core.reports.folder import outdated
-
-    return outdated(_report, Workspace(folder))
-
-
-def outdated(report) -> str:
-    """Why a report may no longer hold, in one sentence, "" while it does; asked once per state of the catalogue."""
-    place, model_id = workspace(), report.model["id"]
-    model = place.models / model_id
-    catalogue = place.version(), model.stat().st_mtime_ns if model.exists() else None
-    return _outdated(str(place.folder), report_state(model_id, report.split), catalogue, report)
-
-
-def direct_difference(split: str, task: str, row: tuple[str, str], other: tuple[str, str]):
-    """One row of a report minus another on the same ECGs (metric, value with its interval), or None; once per version
-    of both reports."""
-    return _direct_difference(
-        str(workspace().folder), split, task, row, other, report_state(row[0], split), report_state(other[0], split)
-    )
-
-
-@st.cache_data(show_spinner=False, max_entries=4096)
-def _direct_difference(
-    folder: str, split: str, task: str, row: tuple[str, str], other: tuple[str, str], *states: tuple
-):
-    from echo2ecg_core.reports.folder import direct_difference as measure
-
-    return measure(Workspace(folder), split, task, row, other)
-
-
-def report_state(model_id: str, split: str) -> tuple:
-    """Changes whenever the report of a model on a split does: its file is only ever replaced."""
-    from echo2ecg_core.store.paths import report_path
-
-    path = report_path(workspace(), model_id, split)
-    return model_id, split, path.stat().st_mtime_ns if path.exists() else None
-
-
 @st.cache_data(max_entries=512, show_spinner=False)
 def chart_svg(key: tuple, dark: bool, _chart) -> str:
     """A chart of a report as inline SVG, drawn once per report, choice and theme.
@@ -584,16 +422,3 @@ def bullseye_svg(scores: tuple[int | None, ...], dark: bool) -> str:
     from echo2ecg_core.figures.wall_motion import bullseye_figure, bullseye_words
 
     return inline_svg(bullseye_figure(scores, Frame(DARK if dark else LIGHT)), bullseye_words(scores))
-
-
-@st.cache_data(max_entries=2, show_spinner=False)
-def _report_zip(key: tuple, kinds: tuple[str, ...], column: str, dpi: int, _report) -> bytes:
-    from echo2ecg_core.reports.folder import Print
-    from echo2ecg_core.reports.folder import report_zip as make
-
-    return make(_report, kinds, Print(column, dpi))
-
-
-def report_zip(state: tuple, kinds: tuple[str, ...], column: str, dpi: int, report) -> bytes:
-    """The folder of a report as a zip, made once per state of its reports, what readers said and choice of figures."""
-    return _report_zip((*state, marks_state(workspace(), report.model["id"])), kinds, column, dpi, report)

@@ -20,7 +20,7 @@ from echo2ecg_core.errors import Echo2ECGError
 from echo2ecg_core.evaluation.rows import Row, Split, paired_differences, row_of
 from echo2ecg_core.intake.demo import cohort
 from echo2ecg_core.intake.vectors_of_others import all_imported, named_files, read_vectors
-from echo2ecg_core.reports.evaluate import evaluate, fingerprint, summary_lines
+from echo2ecg_core.reports.evaluate import Scope, evaluate, fingerprint, summary_lines
 from echo2ecg_core.reports.folder import load_report
 from echo2ecg_core.reports.labelled_ecgs import labelled_table
 from echo2ecg_core.store.catalog import Catalog
@@ -45,7 +45,7 @@ def report(workspace, tmp_path_factory):
     np.save(path, table[["lvef"]].to_numpy() + np.zeros((1, 4)))
     path.with_suffix(".ids.txt").write_text("\n".join(table.ecg_id))
     path.with_suffix(".json").write_text('{"parameters": 95000000, "label": "Oracle, 95 M"}')
-    return evaluate(workspace, ModelRegistry(workspace).active().model_id, vectors={"oracle": path})
+    return evaluate(workspace, ModelRegistry(workspace).active().model_id, Scope(vectors={"oracle": path}))
 
 
 @pytest.fixture(scope="module")
@@ -293,7 +293,7 @@ def test_one_cohort_is_judged_alone_and_several_as_named(workspace):
 @pytest.mark.slow
 def test_validation_patients_are_evaluated_beside_the_test_patients(workspace, report):
     model_id = report["model"]["id"]
-    judged = evaluate(workspace, model_id, split="validation")
+    judged = evaluate(workspace, model_id, Scope(split="validation"))
     for split, written in (("test", report), ("validation", judged)):
         read = load_report(workspace, model_id, split).data
         assert {key: value for key, value in read.items() if key not in ("page_readout", "ready", "readers")} == written

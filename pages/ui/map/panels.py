@@ -27,6 +27,7 @@ from pages.ui import admin_gate, panels, resources, session
 from pages.ui.cohorts.kept import keep_button
 from pages.ui.ecg.paper_panel import MIME
 from pages.ui.ecg.surroundings import STUDIES_PAGE
+from pages.ui.map import looked_up
 from pages.ui.map.clicks.clicks import listen
 from pages.ui.studies import browse_session
 from pages.ui.studies.words import ECG_PAGE, EXPLORE_STYLE
@@ -138,7 +139,7 @@ def coloured(points: pd.DataFrame, model_id: str, layout: str) -> tuple[pd.DataF
         bind="query-params",
     )
     if colour not in points:
-        points = resources.with_kept(model_id, layout, browse_session.map_cohort(), colour)
+        points = looked_up.with_kept(model_id, layout, browse_session.map_cohort(), colour)
     return points, colour
 
 
@@ -165,7 +166,7 @@ def find_control(points: pd.DataFrame) -> tuple[str, str] | None:
 
 def cluster_control(model_id: str, layout: str) -> list[Cluster]:
     """The switch of the words over the clusters, and these; none where it is off or the map has none with words."""
-    found = [] if layout == explore.SOLID else resources.map_clusters(model_id, layout)
+    found = [] if layout == explore.SOLID else looked_up.map_clusters(model_id, layout)
     if not found or not st.toggle(
         "Clusters", value=True, key=browse_session.CLUSTERS_KEY, bind="query-params", help=CLUSTERS_HELP
     ):
@@ -270,7 +271,7 @@ def chart(
     event = st.plotly_chart(
         _dense(points, colour, you, found, labels, drawing, dark)
         if is_dense
-        else resources.map_chart(*drawing, browse_session.map_cohort(), colour, dark, you, found, labels),
+        else looked_up.map_chart(*drawing, browse_session.map_cohort(), colour, dark, you, found, labels),
         theme=None,
         height=HEIGHT_PX,
         config=CHART | {"modeBarButtonsToRemove": [*CHART["modeBarButtonsToRemove"], *["resetScale2d"] * is_dense]},
@@ -305,7 +306,7 @@ def _dense(
     """The map as a picture, or its points where few are in view."""
     everything, kept = whole(points), browse_session.map_view()
     view = View(*kept) if kept and not View(*kept).covers(everything) else None
-    picture = resources.map_picture(*drawing, browse_session.map_cohort(), colour, tuple(view or everything), dark)
+    picture = looked_up.map_picture(*drawing, browse_session.map_cohort(), colour, tuple(view or everything), dark)
     return density_figure(points, colour, picture, view, you, dark, found, labels)
 
 

@@ -7,8 +7,7 @@ from echo2ecg_core.reports.charts import Chart
 from echo2ecg_core.reports.document import Report
 from echo2ecg_core.reports.folder import Print, chart_file, file_stem
 from pages.ui import print_as as print_as_controls
-from pages.ui import resources
-from pages.ui.report import report_session
+from pages.ui.report import looked_up, report_session
 
 ZIP_WORDS = "One HTML file, tables as CSV, Excel and LaTeX, figures as chosen here."
 
@@ -30,7 +29,7 @@ def actions(place, report: Report, state: tuple, charts: list[Chart]) -> None:
         )
         st.download_button(
             "Whole report (ZIP)",
-            lambda: resources.report_zip(state, tuple(kinds), print_as.column, print_as.dpi, report),
+            lambda: looked_up.report_zip(state, tuple(kinds), print_as.column, print_as.dpi, report),
             f"{stem}.zip",
             "application/zip",
             key="report_zip",

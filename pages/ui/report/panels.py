@@ -15,7 +15,7 @@ from echo2ecg_core.store.model_registry import ModelCard, ModelRegistry
 from echo2ecg_core.store.splits import JUDGED_SPLITS
 from pages.ui import admin_gate, panels, resources
 from pages.ui.errors import plain
-from pages.ui.report import report_session
+from pages.ui.report import looked_up, report_session
 
 STYLE = panels.ASSETS / "report.css"
 PURPOSE = "How well the model reads echo findings from an ECG, on patients it has never seen."
@@ -57,7 +57,7 @@ def model_names() -> dict[str, str]:
     known = {c.model_id: c.name for c in ModelRegistry(workspace).models()} if ids else {}
     names = {
         i: known.get(i)
-        or next(resources.report(i, split).model["name"] for split in JUDGED_SPLITS if is_evaluated(i, split))
+        or next(looked_up.report(i, split).model["name"] for split in JUDGED_SPLITS if is_evaluated(i, split))
         for i in ids
     }
     double = {name for name in names.values() if list(names.values()).count(name) > 1}
@@ -151,7 +151,7 @@ def notices(report: Report, card: ModelCard | None) -> None:
         card_of_report = _card(report.model["id"])
         if card_of_report is not None:
             evaluate_button(card_of_report, "Evaluate on all cohorts", report.split)
-    stale = resources.outdated(report)
+    stale = looked_up.outdated(report)
     if stale:
         st.warning(f"**An older report.** {stale} Its numbers may no longer hold.", icon=":material/history:")
         evaluate_again(report.model["id"], report.split)

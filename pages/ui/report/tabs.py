@@ -19,7 +19,7 @@ from echo2ecg_core.reports.html_page import (
 )
 from pages.ui import panels, resources
 from pages.ui.errors import sentence
-from pages.ui.report import report_session
+from pages.ui.report import looked_up, report_session
 from pages.ui.report.charts.show import show_charts
 
 TABS = ("Classification", "Regression", "Retrieval", "Intervals", "Leakage checks", "Provenance")
@@ -187,7 +187,7 @@ def beside(report: Report) -> list[Report]:
     """Reports of the models that the visitor set beside this one."""
     known = evaluated_models(resources.workspace(), report.split)
     return [
-        resources.report(i, report.split) for i in report_session.beside() if i in known and i != report.model["id"]
+        looked_up.report(i, report.split) for i in report_session.beside() if i in known and i != report.model["id"]
     ]
 
 

@@ -165,45 +165,34 @@ def _curves(run: Run, metrics: pd.DataFrame, epochs: pd.DataFrame) -> list[str]:
     ]
     if not masked:  # an ECG alone is not searched with
         figures.append(_recall(epochs, recall, x_max))
-    exponent = math.floor(math.log10(max([*series["lr"][1], 1e-12])) + 1e-9) if len(series["lr"][1]) else -4
-    unit = 10.0**exponent
-    shown = number(series["lr"][1][-1] / unit, 1) if len(series["lr"][1]) else "–"
-    figures.append(
-        _figure(
-            f"Learning rate, 10{_superscript(exponent)}",
-            f"<b>{shown}</b>",
-            [Curve(*series["lr"])],
-            x_max,
-            height=150,
-            from_zero=True,
-            unit=unit,
-            alt=f"Learning rate, now {shown} times ten to the {exponent}",
-        )
-    )
-    figures.append(
-        _figure(
-            "Gradient norm",
-            f"<b>{_last(series['grad_norm'], 2)}</b>",
-            [Curve(*series["grad_norm"])],
-            x_max,
-            height=150,
-            from_zero=True,
-            alt=f"Gradient norm, now {_last(series['grad_norm'], 2)}",
-        )
-    )
+    figures += [_learning_rate(series["lr"], x_max), _single("Gradient norm", series["grad_norm"], 2, x_max)]
     if run.settings.get("spec", {}).get("learnable_temperature"):
-        figures.append(
-            _figure(
-                "Temperature",
-                f"<b>{_last(series['temperature'], 3)}</b>",
-                [Curve(*series["temperature"])],
-                x_max,
-                height=150,
-                from_zero=True,
-                alt=f"Temperature, now {_last(series['temperature'], 3)}",
-            )
-        )
+        figures.append(_single("Temperature", series["temperature"], 3, x_max))
     return figures
+
+
+def _learning_rate(rates: tuple, x_max: float) -> str:
+    """In the power of ten of its largest value."""
+    exponent = math.floor(math.log10(max([*rates[1], 1e-12])) + 1e-9) if len(rates[1]) else -4
+    unit = 10.0**exponent
+    shown = number(rates[1][-1] / unit, 1) if len(rates[1]) else "–"
+    return _figure(
+        f"Learning rate, 10{_superscript(exponent)}",
+        f"<b>{shown}</b>",
+        [Curve(*rates)],
+        x_max,
+        height=150,
+        from_zero=True,
+        unit=unit,
+        alt=f"Learning rate, now {shown} times ten to the {exponent}",
+    )
+
+
+def _single(title: str, values: tuple, decimals: int, x_max: float) -> str:
+    """One curve from zero up, with its last value."""
+    last = _last(values, decimals)
+    alt = f"{title}, now {last}"
+    return _figure(title, f"<b>{last}</b>", [Curve(*values)], x_max, height=150, from_zero=True, alt=alt)
 
 
 def _recall(epochs: pd.DataFrame, recall: tuple, x_max: float) -> str:

@@ -1,0 +1,113 @@
+"""What the Map page looks up once a drawing and version of the catalogue: points, clusters, figures, pictures."""
+
+import numpy as np
+import streamlit as st
+
+from echo2ecg_core.store.database import Workspace
+from echo2ecg_core.store.model_registry import ModelCard
+from pages.ui import resources
+
+
+@st.cache_resource(max_entries=4, show_spinner=False)
+def _with_kept(state: tuple, layout: str, cohort: str, column: str):
+    from echo2ecg_core.answers.maps import is_in_cohort
+    from echo2ecg_core.figures.map import OTHERS, kept_column
+
+    points, name = _map_points(state, layout, cohort), column.removeprefix(kept_column(""))
+    return points.assign(**{column: np.where(is_in_cohort(points, Workspace(state[0]), name), name, OTHERS)})
+
+
+def with_kept(model_id: str, layout: str, cohort: str, column: str):
+    """The points of `map_points` with the column of a kept cohort (figures.map.kept_column), looked up once.
+
+    Raises:
+        StoreError: there is no such cohort any more.
+    """
+    from echo2ecg_core.answers.maps import map_state
+
+    return _with_kept(map_state(resources.workspace(), model_id), layout, cohort, column)
+
+
+@st.cache_resource(max_entries=6, show_spinner=False)
+def _map_points(state: tuple, layout: str, cohort: str):
+    from echo2ecg_core.answers.maps import load_map, of_cohort
+
+    if cohort:
+        return of_cohort(_map_points(state, layout, ""), Workspace(state[0]), cohort)
+    return load_map(Workspace(state[0]), state[1], layout)
+
+
+def map_points(model_id: str, layout: str, cohort: str = ""):
+    """The points of a model's map (answers.maps.load_map), of one cohort or all, read once per drawing and version of
+    the catalog; not to be changed.
+
+    Raises:
+        StoreError: the map has not been drawn yet, or is damaged, or holds no point of the cohort.
+    """
+    from echo2ecg_core.answers.maps import map_state
+
+    return _map_points(map_state(resources.workspace(), model_id), layout, cohort)
+
+
+@st.cache_data(max_entries=6, show_spinner=False)
+def _map_clusters(state: tuple, layout: str):
+    from echo2ecg_core.answers.map_clusters import describe
+
+    return describe(_map_points(state, layout, ""))
+
+
+def map_clusters(model_id: str, layout: str):
+    """The clusters of a whole map with words (answers.map_clusters.Cluster), read once per drawing and catalogue."""
+    from echo2ecg_core.answers.maps import map_state
+
+    return _map_clusters(map_state(resources.workspace(), model_id), layout)
+
+
+@st.cache_resource(max_entries=32, show_spinner=False)
+def _map_chart(state: tuple, layout: str, cohort: str, colour: str, dark: bool, you, found, labels: tuple):
+    from echo2ecg_core.figures.map import map_figure
+    from echo2ecg_core.figures.map_density import drawn_solid
+
+    points = _map_points(state, layout, cohort)
+    shown = points if colour in points else _with_kept(state, layout, cohort, colour)
+    drawn = drawn_solid(shown) if "z" in shown else None
+    return map_figure(shown, colour, you, dark, found, drawn, labels)
+
+
+def map_chart(model_id: str, layout: str, cohort: str, colour: str, dark: bool, you, found, labels):
+    """A map as a figure (figures.map.map_figure), built once per drawing, catalogue and choice; not to be changed."""
+    from echo2ecg_core.answers.maps import map_state
+
+    return _map_chart(
+        map_state(resources.workspace(), model_id), layout, cohort, colour, dark, you, found, tuple(labels)
+    )
+
+
+@st.cache_data(max_entries=64, show_spinner=False)
+def _map_picture(state: tuple, layout: str, cohort: str, colour: str, view: tuple, dark: bool) -> bytes:
+    from echo2ecg_core.figures.map_density import View, density_picture
+
+    points = _map_points(state, layout, cohort)
+    shown = points if colour in points else _with_kept(state, layout, cohort, colour)
+    return density_picture(shown, colour, View(*view), dark)
+
+
+def map_picture(model_id: str, layout: str, cohort: str, colour: str, view: tuple, dark: bool) -> bytes:
+    """The picture of a part of a large map (figures.map_density), drawn once per drawing, catalogue and choice."""
+    from echo2ecg_core.answers.maps import map_state
+
+    return _map_picture(map_state(resources.workspace(), model_id), layout, cohort, colour, view, dark)
+
+
+@st.cache_data(max_entries=6, show_spinner=False)
+def _undrawn(state: tuple) -> int:
+    from echo2ecg_core.answers.maps import undrawn
+
+    return undrawn(Workspace(state[0]), state[1])
+
+
+def undrawn(card: ModelCard) -> int:
+    """How many ECGs and studies got vectors after the map was drawn; counted once per state of both."""
+    from echo2ecg_core.answers.maps import undrawn_state
+
+    return _undrawn(undrawn_state(resources.workspace(), card.model_id))
