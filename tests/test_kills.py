@@ -14,6 +14,7 @@ from echo2ecg_core.intake import removal
 from echo2ecg_core.intake.removal import remove
 from echo2ecg_core.store import jobs
 from echo2ecg_core.store.database import Workspace
+from tests import evaluation_workspace
 from tests.small_workspace import small_workspace
 
 SCRIPT = Path(__file__).resolve().parents[1] / "benchmarks" / "kills.py"
@@ -99,6 +100,60 @@ def test_a_first_start_that_is_killed_ends_with_one_model_one_report_and_one_dem
     assert kills.not_whole(unbroken) == [] and [kind for kind, _, _ in after["jobs"]] == ["demo"] and after["reports"]
     line = kills.killed("start", kills.first_start, tmp_path / "nothing", after, 0.3, 3, 1, tmp_path)
     assert line["kills"] == 3 and line["different"] == 0, line
+
+
+@pytest.fixture(scope="module")
+def evaluated(kills, tmp_path_factory):
+    """A workspace of a few patients in which nothing was evaluated yet, and what an unbroken evaluation leaves."""
+    folder = tmp_path_factory.mktemp("evaluated")
+    with pytest.MonkeyPatch.context() as fewer:
+        fewer.setattr(evaluation_workspace, "PATIENTS", {"train": 8, "validation": 4, "test": 6})
+        before = evaluation_workspace.evaluation_workspace(folder / "before").folder
+    unbroken = Workspace(shutil.copytree(before, folder / "unbroken"))
+    assert kills.in_a_process(kills.evaluate, unbroken)
+    after = kills.state(unbroken)
+    assert after["reports"] != kills.state(Workspace(before))["reports"]  # the one that the model comes with
+    return before, after
+
+
+def until_at_work(place: Workspace) -> int:
+    """The id of the process that works on the evaluation, once there is one."""
+    for _ in range(3000):
+        if workers := [one.worker for one in jobs.jobs(place) if one.kind == "evaluate" and one.state == "running"]:
+            return int(workers[0].rpartition(":")[2])
+        time.sleep(0.02)
+    raise AssertionError("nobody began with the evaluation")
+
+
+@pytest.mark.slow
+def test_an_evaluation_that_is_killed_at_work_ends_with_the_same_report(kills, evaluated, tmp_path):
+    before, after = evaluated
+    place = Workspace(shutil.copytree(before, tmp_path / "w"))
+    pid = os.fork()
+    if pid == 0:
+        kills.evaluate(place)
+        os._exit(0)
+    assert until_at_work(place) == pid
+    time.sleep(0.5)  # it loads the model, embeds, fits
+    os.kill(pid, signal.SIGKILL)
+    os.waitpid(pid, 0)
+    assert kills.state(place)["reports"] == kills.state(Workspace(before))["reports"]
+    assert kills.in_a_process(kills.evaluate, place)
+    assert kills.differences(after, kills.state(place)) == ([], 0.0)
+
+
+@pytest.mark.slow
+def test_a_server_that_is_killed_with_its_worker_ends_the_evaluation_at_its_next_start(kills, evaluated, tmp_path):
+    before, after = evaluated
+    place = Workspace(shutil.copytree(before, tmp_path / "w"))
+    jobs.queue(place, "evaluate", {"model": kills._active(place)})
+    with kills.served(place) as (server, _):
+        worker = until_at_work(place)
+        server.kill()
+        os.kill(worker, signal.SIGKILL)
+    assert kills.state(place)["reports"] == kills.state(Workspace(before))["reports"]
+    assert kills.serve_until_evaluated(place)
+    assert kills.differences(after, kills.state(place)) == ([], 0.0)
 
 
 def test_a_series_that_was_ended_goes_on_where_it_was(kills, tmp_path):
