@@ -13,7 +13,7 @@ PYTEST := $(BIN)/python -m pytest
 # Tests start hundreds of processes, and each would compile every module anew.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: app test test-fast endurance demo lint docs notebooks lock sbom clean
+.PHONY: app test test-fast endurance demo lint docs notebooks lock lint-deploy sbom clean
 
 app: $(VENV)/ready
 	$(BIN)/streamlit run app.py --server.port $(PORT)
@@ -53,6 +53,10 @@ lock: $(DEPLOY)/ready
 	sed 's/^torch==[0-9.]*/&+cpu/' $(DEPLOY)/cuda.in > $(DEPLOY)/cpu.in
 	$(LOCK) $(DEPLOY)/cuda.in -o deploy/requirements.cuda.lock
 	$(LOCK) $(DEPLOY)/cpu.in --find-links $(TORCH_WHEELS) -o deploy/requirements.cpu.lock
+
+# What hadolint finds in the Dockerfile.
+lint-deploy: $(DEPLOY)/ready
+	$(DEPLOY)/bin/hadolint deploy/Dockerfile
 
 # Bill of materials (CycloneDX) and licences of what is installed here.
 sbom: $(VENV)/ready $(DEPLOY)/ready

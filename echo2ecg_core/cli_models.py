@@ -106,8 +106,9 @@ def second_reader(
     from echo2ecg_core.answers.second_readers import switch
     from echo2ecg_core.store.model_registry import ModelRegistry
 
-    card = ModelRegistry(existing_workspace(workspace)).get(model)
-    switch(card, on)
+    place = existing_workspace(workspace)
+    card = ModelRegistry(place).get(model)
+    switch(place, card, on)
     print(f"{card.name} {card.model_id} is {'on' if on else 'off'}.")
 
 

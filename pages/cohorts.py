@@ -23,7 +23,7 @@ if not found:
     st.stop()
 
 left, right = st.columns((470, 682), gap=28)
-cohort = patient_id = None
+cohort, patient_id = found[0].name, None
 with left, st.container(key="cohort_lists"), errors_in_words():
     cohort = lists.cohort_table(found)
     patient_id = lists.patient_table(cohort)

@@ -2,6 +2,7 @@
 
 import streamlit as st
 
+from echo2ecg_core.reports.document import Report
 from echo2ecg_core.reports.folder import set_beside
 from pages.ui import resources
 from pages.ui.errors import errors_in_words
@@ -10,7 +11,8 @@ from pages.ui.report import panels as report_panels
 from pages.ui.report import tabs as report_tabs
 from pages.ui.report.report_session import TAB_KEY
 
-card, names, report = resources.active_model(), report_panels.model_names(), None
+card, names = resources.active_model(), report_panels.model_names()
+own: Report | None = None
 top = st.container(key="report_top")
 if not names:
     with top:
@@ -25,17 +27,19 @@ with controls:
     split = report_panels.split_control()
 evaluated = report_panels.is_evaluated(model_id, split)
 with errors_in_words():
-    report = looked_up.report(model_id, split) if evaluated else None
+    own = looked_up.report(model_id, split) if evaluated else None
 with top:
-    actions = report_panels.head((report or card).synthetic if report or card else False, report)
-if report is None:
+    shown = own or card
+    actions = report_panels.head(shown is not None and shown.synthetic, own)
+if own is None:
     if evaluated:
         report_panels.evaluate_again(model_id, split)
     else:
         report_panels.no_split(model_id, names[model_id], split)
     st.stop()
+report = own
 with errors_in_words():
-    report = set_beside(report, report_tabs.beside(report), looked_up.direct_difference)
+    report = set_beside(own, report_tabs.beside(own), looked_up.direct_difference)
 
 state = tuple(looked_up.report_state(i, split) for i in (model_id, *(r.model["id"] for r in report.beside)))
 with tasks:

@@ -42,7 +42,7 @@ with errors_in_words(), left, st.container(key="hits"):
             ecgs = nearest_ecgs(start, workspace)
             listed = [hit.study_id for hit in ecgs if hit.study_id]
             study_words.ecgs_of_study(ecgs, study_panels.ecg_hit_table(ecgs))
-    elif prediction:
+    elif record is not None and prediction:
         filters.controls(own)
         left_out = own if browse_session.leaves_out_own_patient() else None
         chosen = dataclasses.replace(browse_session.filters(), not_patient=left_out)
@@ -67,7 +67,7 @@ if study_id:
         open_study.head(view, similarity)
         with st.container(key="beside", horizontal=True, gap="xsmall", vertical_alignment="center"):
             beside = open_study.beside_controls(study_id, own_echo, listed)
-            if hits:
+            if hits and record is not None:
                 st.space("stretch")
                 marks_panel.controls(record, hits[row], card.model_id)
         open_study.play(

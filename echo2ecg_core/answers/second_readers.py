@@ -17,6 +17,7 @@ from echo2ecg_core.ecg.record import EcgRecord
 from echo2ecg_core.errors import Echo2ECGError, ModelError
 from echo2ecg_core.evaluation.finding_map import QUESTIONS, label_of, our_chance, question_of
 from echo2ecg_core.evaluation.recalibrate import Curve
+from echo2ecg_core.store import audit
 from echo2ecg_core.store.database import Workspace, write_atomically
 from echo2ecg_core.store.model_registry import ModelCard, ModelRegistry
 
@@ -65,7 +66,7 @@ def state_of(card: ModelCard) -> str | None:
     return "machine reader" if facts["reads"] != "ECG" else f"second reader, {'on' if is_on(card) else 'off'}"
 
 
-def switch(card: ModelCard, on: bool) -> None:
+def switch(workspace: Workspace, card: ModelCard, on: bool) -> None:
     """Switch a second reader on or off.
 
     Raises:
@@ -77,6 +78,7 @@ def switch(card: ModelCard, on: bool) -> None:
             "Promote it instead.",
         )
     write_atomically(card.folder / SWITCH_FILE, json.dumps({"on": bool(on)}).encode())
+    audit.record(workspace, "switch a second reader", model=card.model_id, state="on" if on else "off")
 
 
 def curves_of(folder: Path) -> dict[str, dict]:

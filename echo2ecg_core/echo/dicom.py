@@ -32,7 +32,7 @@ DEFERRED_BYTES = 1_000_000  # pixels of a file on disk stay there until they are
 CENTIMETRES, TWO_DIMENSIONAL = 3, 1  # PhysicalUnits and RegionSpatialFormat of C.8.5.5
 REGION_WORDS = {2: "an M-mode", 3: "a spectral Doppler", 4: "a trace", 5: "graphics"}  # RegionSpatialFormat
 VOLUME_CLASSES = {f"1.2.840.10008.5.1.4.1.1.6.{end}" for end in (2, 3)}  # enhanced ultrasound volumes
-FRAME_TIME, FRAME_TIME_VECTOR = 0x00181063, 0x00181065  # what FrameIncrementPointer may name
+FRAME_TIME_VECTOR = 0x00181065  # what FrameIncrementPointer may name
 SQUARE = 0.02  # how far the sides of a pixel may differ
 
 

@@ -34,13 +34,11 @@ from echo2ecg_core.store.database import Workspace
 from echo2ecg_core.store.new_rows import (
     VECTOR_SUFFIX,
     NewClip,
-    NewClipVector,
     NewEcg,
     NewPatient,
     NewStudy,
     StoredClip,
     StoredEcg,
-    stored_clip_vectors,
     stored_clips,
     stored_ecgs,
     unpack_vector,
@@ -179,12 +177,6 @@ class Catalog:
         """Store one clip (`add_clips`) and return its id; facts: the fields of `NewClip`."""
         return self.add_clips([NewClip(study_id, mp4, **facts)])[0]
 
-    def add_clip_vectors(self, clips: Sequence[NewClipVector]) -> list[str]:
-        """Store clips without pictures, all or none; returns their ids, made from study and vector."""
-        stored = stored_clip_vectors(self.workspace, clips)
-        self.add_stored_clips(stored)
-        return [clip.clip_id for clip in stored]
-
     def set_views(self, views: Mapping[str, tuple[str | None, float]]) -> None:
         """Set view (None: not known) and classifier confidence (0..1) of clips by id, but of those whose view a person
         corrected."""
@@ -294,10 +286,6 @@ class Catalog:
         """One row a clip: clip_id, study_id, view, view_confidence, fps, n_frames, …, encoder (None: it has a
         picture)."""
         return self._table(f"SELECT * FROM clips WHERE {_WHOLE} ORDER BY clip_id")
-
-    def views_of_studies(self) -> pd.DataFrame:
-        """The named views (view) that a study (study_id) has clips of, each once."""
-        return self._table(f"SELECT DISTINCT study_id, view FROM clips WHERE view NOT NULL AND {_WHOLE}")
 
     def file_hashes(self, study_id: str) -> dict[str, str]:
         """Hash of every file that a clip of a study was read from -> the clip; copies of one film are one clip."""

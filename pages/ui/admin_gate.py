@@ -10,11 +10,12 @@ which role is the table of echo2ecg_core/roles.py; whoever acts is written into 
 
 import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import wraps
 from html import escape
 from ipaddress import ip_address
+from typing import Literal
 from urllib.parse import urlsplit
 
 import streamlit as st
@@ -261,7 +262,9 @@ def _by_oidc(told: Settings) -> Login | None:
     """Who logged in by OIDC less than eight hours ago, with the highest role that their address or a claim gives."""
     if not st.user.is_logged_in:
         return None
-    began = st.user.get("iat") or st.session_state.setdefault("oidc_seen_at", _now())
+    began = st.user.get("iat")
+    if not began or not isinstance(began, str | int | float):
+        began = st.session_state.setdefault("oidc_seen_at", _now())
     until = float(began) + 3600 * HOURS
     if _now() >= until:
         return None
@@ -270,7 +273,8 @@ def _by_oidc(told: Settings) -> Login | None:
         roles |= {role for role in (RESEARCHER, ADMIN) if _is_listed(told, role)}
     if told.role_claim:
         given = st.user.get(told.role_claim) or ()
-        values = {given} if isinstance(given, str) else {str(value) for value in given}
+        several = given if isinstance(given, Iterable) and not isinstance(given, str) else (given,)
+        values = {str(value) for value in several}
         pairs = (pair.partition("=") for pair in told.role_values.split(",") if "=" in pair)
         roles |= {role.strip() for value, _, role in pairs if value.strip() in values and role.strip() in ROLES}
     found = Login(str(st.user.get("email") or st.user.get("sub") or "somebody"), max(roles, key=ROLES.index), until)
@@ -289,7 +293,7 @@ def _is_verified(told: Settings) -> bool:
     return st.user.get("email_verified") is True or told.trust_unverified_email
 
 
-def _who(place: str) -> None:
+def _who(place: Literal["left", "right"]) -> None:
     """Who is logged in, and the way out."""
     found = login()
     with st.container(key="logged_in", horizontal=True, horizontal_alignment=place, vertical_alignment="center"):

@@ -40,7 +40,9 @@ _lock = threading.Lock()
 
 def clip_url(clip_id: str, workspace: Workspace) -> str:
     """Where the browser of this session gets a clip; the same text at every rerun."""
-    session_id = get_script_run_ctx().session_id
+    context = get_script_run_ctx()
+    assert context is not None, "a page asks"
+    session_id = context.session_id
     wanted = _Grant(session_id, workspace)
     with _lock:
         for key in [key for key, grant in _grants.items() if not _connected(grant.session_id)]:

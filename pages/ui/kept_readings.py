@@ -4,12 +4,12 @@ import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Generic, TypeVar
 
 T = TypeVar("T")
 
 
-class KeptReadings:
+class KeptReadings(Generic[T]):
     """The newest values by key.
 
     Args:
@@ -19,7 +19,7 @@ class KeptReadings:
 
     def __init__(self, most_bytes: int, seconds: float, clock: Callable[[], float] = time.monotonic):
         self.most_bytes, self.seconds, self.clock = most_bytes, seconds, clock
-        self._kept: OrderedDict[str, tuple[object, int, float]] = OrderedDict()
+        self._kept: OrderedDict[str, tuple[T, int, float]] = OrderedDict()
         self._lock = threading.Lock()
 
     def get(self, key: str, make: Callable[[], T], size_of: Callable[[T], int]) -> T:

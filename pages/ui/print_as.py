@@ -1,6 +1,7 @@
 """How figures leave a page for a journal: width of one or two columns, resolution of a PNG, and the buttons."""
 
 from collections.abc import Callable
+from functools import partial
 
 import streamlit as st
 
@@ -39,7 +40,7 @@ def buttons(stem: str, make: Callable[[str], bytes], key: str) -> None:
     for kind in FIGURE_FORMATS:
         st.download_button(
             kind.upper(),
-            lambda kind=kind: make(kind),
+            partial(make, kind),
             f"{stem}.{kind}",
             MIME[kind],
             key=f"{key}_{kind}",

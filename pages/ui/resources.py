@@ -28,7 +28,7 @@ from pages.ui.session import ReadFile
 LATER = ("faiss", "plotly.graph_objects", "echo2ecg_core.answers.maps", "echo2ecg_core.answers.study_view")
 log = logging.getLogger(__name__)
 _loading = threading.Lock()
-_readings = KeptReadings(most_bytes=128 * 2**20, seconds=600)
+_readings = KeptReadings[tuple[ReadFile, ...]](most_bytes=128 * 2**20, seconds=600)
 _warming, _failed = threading.Event(), threading.Event()
 
 

@@ -95,6 +95,7 @@ def open_upload(
     read: tuple[ReadFile, ...], chosen: ReadFile, content: dict[str, bytes], sampling_rate_hz: float | None
 ) -> None:
     """Open one recording of an upload; its files stay for a correction of what was assumed, unless they are large."""
+    assert chosen.record is not None, "one that could be read is opened"
     set_files_read(read if len(read) > 1 else ())
     open_ecg(chosen.record)
     small = sum(map(len, content.values())) <= MOST_KEPT_BYTES

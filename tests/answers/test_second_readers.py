@@ -27,6 +27,7 @@ from echo2ecg_core.ecg.preprocess import echonext_tabular, prepare_echonext
 from echo2ecg_core.errors import ModelError
 from echo2ecg_core.evaluation.finding_map import QUESTIONS, our_chance
 from echo2ecg_core.models.readouts import Estimate
+from echo2ecg_core.store import audit
 from echo2ecg_core.store.database import Workspace
 from echo2ecg_core.store.model_registry import ModelRegistry
 from echo2ecg_core.training.promote import promote
@@ -60,10 +61,13 @@ def test_an_imported_ready_model_is_a_second_reader_and_can_never_be_promoted(pl
 def test_second_readers_are_on_from_their_import_and_can_be_switched(place):
     card = card_of(place, "ECGFounder")
     assert is_on(card) and {c.name for c in ready_cards(place, "ECG")} == {"EchoNext-Mini", "ECGFounder"}
-    switch(card, False)
+    switch(place, card, False)
     assert not is_on(card) and [r.card.name for r in load_readers(place)] == ["EchoNext-Mini"]
-    switch(card, True)
+    switch(place, card, True)
     assert is_on(card) and len(load_readers(place)) == 2
+    assert [(line.action, line.facts["state"]) for line in audit.entries(place, last=2)] == [
+        ("switch a second reader", "on"), ("switch a second reader", "off"),
+    ]  # fmt: skip
 
 
 def test_the_answer_is_the_network_on_the_prepared_ecg_and_its_numbers(place):

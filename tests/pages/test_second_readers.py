@@ -75,11 +75,11 @@ def test_a_switched_off_second_reader_says_how_to_get_one(page, place):
     from echo2ecg_core.store.model_registry import ModelRegistry
 
     (card,) = ModelRegistry(place).models()
-    switch(card, False)
+    switch(place, card, False)
     try:
         text = words(page.run())
     finally:
-        switch(card, True)
+        switch(place, card, True)
     assert not page.exception and "No second reader is switched on" in text
 
 

@@ -11,6 +11,7 @@ from echo2ecg_core.errors import StoreError
 from echo2ecg_core.intake.check import check_workspace
 from echo2ecg_core.intake.removal import remove
 from echo2ecg_core.store import audit, jobs
+from echo2ecg_core.store.corrections import correct
 from echo2ecg_core.store.database import Workspace
 from echo2ecg_core.store.model_registry import ModelRegistry
 from tests.small_workspace import MODEL_ID, small_workspace
@@ -33,6 +34,21 @@ def test_what_is_done_is_recorded_with_who_did_it_and_in_their_role(tmp_path):
     ]
     audit.record(place, "back up")
     assert told(place)[-1][0].startswith("terminal:")
+
+
+def test_import_promotion_correction_and_removal_leave_a_line_each_without_what_they_are_of(tmp_path):
+    place = small_workspace(tmp_path / "w", n_patients=3)
+    before = len(told(place))
+    with audit.acting_as("chief", "admin"):
+        jobs.queue(place, "import", {"folder": "/data/Müller", "cohort": "ward"})
+        ModelRegistry(place).promote(MODEL_ID)
+        correct(place, "study", "S-0001", "lvef", "51.5", who="chief", why="read again")
+        remove(place, patient="P-0002")
+    lines = told(place)[before:]
+    assert [line[:3] for line in lines] == [
+        ("chief", "admin", action) for action in ("queue import", "promote", "correct", "remove")
+    ]
+    assert not any(word in str(lines) for word in ("Müller", "S-0001", "51.5", "read again", "P-0002"))
 
 
 def test_no_statement_changes_or_deletes_a_line(tmp_path):

@@ -136,7 +136,7 @@ def _figure_row(name: str, row: dict) -> str:
 
 
 def _score(row: dict, key: str, decimals: int) -> str:
-    ends = row.get(f"{key}_interval")
+    ends: tuple[float, float] | None = row.get(f"{key}_interval")
     beside = f" <small>({interval(*ends, decimals)})</small>" if ends else ""
     return f"{number(row.get(key), decimals)}{beside}"
 

@@ -116,7 +116,7 @@ def _pictures(folder: str, waiting_id: str, _one: WaitingClip) -> tuple[list[np.
 @admin_gate.asks("settle a clip")
 def _accept(workspace: Workspace, one: WaitingClip, outlines: list, looked: bool) -> None:
     try:
-        accept(workspace, one.waiting_id, outlines, who=admin_gate.login().who, letters_are_fine=looked)
+        accept(workspace, one.waiting_id, outlines, who=admin_gate.name(), letters_are_fine=looked)
     except SetAside:
         import_session.ask_about_letters(one.waiting_id)
         st.rerun()
@@ -125,7 +125,7 @@ def _accept(workspace: Workspace, one: WaitingClip, outlines: list, looked: bool
 
 @admin_gate.asks("settle a clip")
 def _discard(workspace: Workspace, one: WaitingClip) -> None:
-    discard(workspace, one.waiting_id, who=admin_gate.login().who)
+    discard(workspace, one.waiting_id, who=admin_gate.name())
     _went_on(workspace, "The picture was deleted.")
 
 

@@ -1,6 +1,7 @@
 """Two cohorts side by side: Table 1 of a paper with effect sizes, both distributions over one axis, and the files."""
 
 from dataclasses import replace
+from functools import partial
 from html import escape
 
 import streamlit as st
@@ -57,12 +58,14 @@ def _downloads(found: Comparison) -> None:
     if not admin_gate.allows("export a cohort"):
         return
     place = resources.workspace()
+
+    def make(file: str) -> bytes | str:
+        return table_files(found, resources.workspace_name())[file]
+
     for label, (file, mime) in KINDS.items():
         st.download_button(
             label,
-            admin_gate.exporting(
-                lambda file=file: table_files(found, resources.workspace_name())[file], "table of two cohorts", place
-            ),
+            admin_gate.exporting(partial(make, file), "table of two cohorts", place),
             file,
             mime,
             icon=":material/download:",
@@ -85,9 +88,7 @@ def _effects(found: Comparison) -> None:
                 for suffix in FIGURE_FORMATS:
                     st.download_button(
                         suffix.upper(),
-                        lambda kind=kind, suffix=suffix: figure_of_effects(
-                            found, kind, suffix, resources.workspace_name()
-                        ),
+                        partial(figure_of_effects, found, kind, suffix, resources.workspace_name()),
                         f"effects-{kind}.{suffix}",
                         MIME[suffix],
                         type="tertiary",

@@ -13,6 +13,7 @@ from pages.ui import admin_gate, resources
 from pages.ui.cohorts import cohort_session
 from pages.ui.cohorts.words import field_words, value_words
 from pages.ui.errors import errors_in_words
+from pages.ui.in_words import in_words
 
 MOST_SHOWN = 200
 CHOICES = {"sex": {"male": "male", "female": "female"}, "rhythm": RHYTHMS, "conduction": CONDUCTIONS, "view": VIEWS}
@@ -71,7 +72,7 @@ def _asked(name: str, now: object, key: str) -> object:
     """The control for a new value."""
     if name in CHOICES:
         known = CHOICES[name]
-        return st.selectbox("Is", list(known), None, format_func=known.get, key=key, placeholder="not known")
+        return st.selectbox("Is", list(known), None, format_func=in_words(known), key=key, placeholder="not known")
     phenotype = PHENOTYPES.get(name)
     if phenotype is not None and phenotype.kind == "grade":
         return st.selectbox("Is", GRADES, None, key=key, placeholder="not known")

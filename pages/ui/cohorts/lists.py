@@ -43,7 +43,8 @@ def nothing_here() -> None:
 def cohort_table(found: list[Cohort]) -> str:
     """The cohorts as a table; a click chooses one, whose name is returned."""
     names = [cohort.name for cohort in found]
-    chosen = cohort_session.cohort() if cohort_session.cohort() in names else names[0]
+    asked = cohort_session.cohort()
+    chosen = asked if asked in names else names[0]
     rows = [
         {
             "Cohort": f"{c.name} ✎" if c.is_kept else c.name,

@@ -1,5 +1,6 @@
 """One patient in time: the picture, ECGs and studies in their order, and the chosen one with its way on."""
 
+from collections.abc import Collection
 from html import escape
 
 import pandas as pd
@@ -155,7 +156,7 @@ def _study(found: PatientRow, chosen: pd.Series) -> None:
         removing.button("study", chosen.Id, "Take this study out")
 
 
-def _pairs(chosen: pd.Series, facts: dict, names: dict[str, str], clips: set[str] = frozenset()) -> None:
+def _pairs(chosen: pd.Series, facts: dict, names: dict[str, str], clips: Collection[str] = ()) -> None:
     """What is known of the chosen one; a mark where a person corrected it, with who, when and what it was."""
     made = corrections(resources.workspace(), of=[chosen.Id, *clips])
     last = made.drop_duplicates("name").set_index("name") if len(made) else made

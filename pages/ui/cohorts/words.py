@@ -39,7 +39,7 @@ def reference_words(phenotype: Phenotype, sex: str | None = None) -> str:
     ranges = phenotype.reference
     if not ranges:
         return "graded" if phenotype.kind == "grade" else "no guideline range"
-    if sex in ranges:
+    if sex is not None and sex in ranges:
         return interval(*ranges[sex], phenotype.decimals)
     if len(set(ranges.values())) == 1:
         return interval(*next(iter(ranges.values())), phenotype.decimals)
@@ -51,7 +51,8 @@ def beyond_reference(phenotype: Phenotype, value: float, sex: str | None) -> str
 
     While the sex is unknown the value has to lie beyond the ranges of both.
     """
-    ranges = [phenotype.reference[sex]] if sex in phenotype.reference else list(phenotype.reference.values())
+    references = dict(phenotype.reference)
+    ranges = [references[sex]] if sex in references else list(references.values())
     shown = round(value, phenotype.decimals)
     if ranges and all(high is not None and shown > high for _, high in ranges):
         return "above"

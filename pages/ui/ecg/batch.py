@@ -7,6 +7,7 @@ The order is chosen beside the table and not by its headings alone, so that Prev
 import io
 import time
 from collections.abc import Callable
+from functools import partial
 
 import pandas as pd
 import streamlit as st
@@ -139,7 +140,7 @@ def _downloads(rows: list[dict]) -> None:
     for kind, make, mime in (("XLSX", batch_xlsx, XLSX), ("CSV", batch_csv, "text/csv")):
         st.download_button(
             kind,
-            lambda make=make: make(rows),
+            partial(make, rows),
             f"estimates.{kind.lower()}",
             mime,
             icon=":material/download:",

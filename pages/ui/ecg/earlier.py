@@ -81,11 +81,11 @@ def difference_table(now: dict, then: dict, name: str) -> str:
 
 def _measure(row: Row, now: dict, then: dict) -> str:
     sex = now["ecg"].get("sex")
-    values = [report["measurements"].get(row.field) for report in (now, then)]
+    value_now, value_then = (report["measurements"].get(row.field) for report in (now, then))
     unsure = any((r["measurements"].get("confidence") or {}).get(row.field, 1) < FAIR for r in (now, then))
-    words = difference_words(row, *values, sex)
+    words = difference_words(row, value_now, value_then, sex)
     words += " (measured with low confidence)" if unsure and words != MISSING else ""
-    return _cells(row.label, [with_unit(value, row.unit) for value in values], words)
+    return _cells(row.label, [with_unit(value, row.unit) for value in (value_now, value_then)], words)
 
 
 def difference_words(row: Row, now: float | None, then: float | None, sex: str | None) -> str:
@@ -110,7 +110,7 @@ def difference_words(row: Row, now: float | None, then: float | None, sex: str |
 
 
 def _lvef(now: dict, then: dict) -> str:
-    rows = [next((p for p in report["phenotypes"] if p["name"] == "lvef"), {}) for report in (now, then)]
+    rows: list[dict] = [next((p for p in report["phenotypes"] if p["name"] == "lvef"), {}) for report in (now, then)]
     texts = []
     for row in rows:
         ends = f" ({interval(*row['interval'])})" if row.get("interval") else ""

@@ -24,7 +24,8 @@ def lvef_card(report: dict) -> str:
     words = "Outside training data" if outside.get("flag") else "Demonstration only" if outside.get("message") else ""
     badge = f'<span class="e2e-badge amber">{words}</span>' if words else ""
     head = f'<div class="e2e-card-head"><h2>LV ejection fraction</h2>{badge}</div>{_caution(report["quality"])}'
-    if reason := why_no_value(report):
+    reason = why_no_value(report)
+    if row is None or reason:
         return f'{head}<div class="e2e-value"><b>{MISSING}</b></div><p class="e2e-muted">{escape(reason)}</p>'
     measured = [n["phenotypes"]["lvef"] for n in report["neighbours"] if "lvef" in n.get("phenotypes", {})]
     level = percent(row["interval_level"]) if row["interval"] else None
@@ -80,7 +81,8 @@ def lvef_axis(value: float, ends: tuple[float, float] | None, measured: list[flo
     parts.append('<div class="rule"></div>')
     parts += [f'<div class="tick" style="left:{_at(tick)}">{tick}</div>' for tick in range(int(LOW), int(HIGH) + 1, 10)]
     if ends:
-        parts.append(interval_bar(*map(_inside, ends), capped=[LOW <= end <= HIGH for end in ends]))
+        low, high = ends
+        parts.append(interval_bar(_inside(low), _inside(high), [LOW <= end <= HIGH for end in ends]))
     parts.append(f'<div class="estimate" style="left:{_at(value)}"></div>')
     seen: Counter = Counter()
     for lvef in sorted(measured):
@@ -127,8 +129,8 @@ def _legend(level: str | None, n: int) -> str:
 
 def _chances(row: dict) -> str:
     """Class probabilities, preserved first; the likeliest in bold."""
-    classes = row.get("classes") or {}
-    likeliest = max(classes, key=classes.get, default=None)
+    classes: dict[str, float] = row.get("classes") or {}
+    likeliest = max(classes, key=classes.__getitem__, default=None)
     lines = "".join(
         f"<li{' class=likeliest' if name == likeliest else ''}><span>{LVEF_CLASS_LABELS[name]}</span>"
         f'<div class="bar"><div class="{name}" style="width:{100 * classes[name]:.1f}%"></div></div>'

@@ -48,9 +48,14 @@ def ecg_panel(record: EcgRecord) -> None:
 
 def _scale_controls(unit: str) -> None:
     """Layout, speed and gain; their keys are names in the address, so that it holds the view."""
-    shared = {"required": True, "bind": "query-params", "label_visibility": "collapsed"}
     st.segmented_control(
-        "Layout", list(figures.LAYOUTS), default=session.DEFAULT_LAYOUT, key=session.LAYOUT_KEY, **shared
+        "Layout",
+        list(figures.LAYOUTS),
+        default=session.DEFAULT_LAYOUT,
+        key=session.LAYOUT_KEY,
+        required=True,
+        bind="query-params",
+        label_visibility="collapsed",
     )
     st.segmented_control(
         "Paper speed, mm/s",
@@ -58,7 +63,9 @@ def _scale_controls(unit: str) -> None:
         default=session.DEFAULT_SPEED,
         key=session.SPEED_KEY,
         format_func=lambda speed: "25 mm/s" if speed == session.DEFAULT_SPEED else str(speed),
-        **shared,
+        required=True,
+        bind="query-params",
+        label_visibility="collapsed",
     )
     st.segmented_control(
         f"Gain, mm/{unit}",
@@ -66,7 +73,9 @@ def _scale_controls(unit: str) -> None:
         default=session.DEFAULT_GAIN,
         key=session.GAIN_KEY,
         format_func=lambda gain: f"10 mm/{unit}" if gain == session.DEFAULT_GAIN else str(gain),
-        **shared,
+        required=True,
+        bind="query-params",
+        label_visibility="collapsed",
     )
 
 

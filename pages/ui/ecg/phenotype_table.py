@@ -133,7 +133,7 @@ def _bar_words(row: dict) -> str:
 
 
 def _reference(row: dict, sex: str | None, decimals: int) -> str:
-    ranges = row["reference"] or {}
+    ranges: dict[str, tuple[float | None, float | None]] = row["reference"] or {}
     if not ranges:
         return "no guideline range"
     if sex in ranges:
@@ -152,7 +152,7 @@ def _chance(chance: dict | None) -> str:
             '<span class="muted" title="Needs a reference range, where it differs the sex, and a limit above the '
             f'smallest value there can be.">{MISSING}</span>'
         )
-    side = max(sides, key=sides.get)
+    side = max(sides, key=sides.__getitem__)
     return f"{percent(sides[side])} {side}"
 
 

@@ -57,7 +57,7 @@ def uploader(place: str) -> None:
     with errors.errors_in_words():
         content = {file.name: file.getvalue() for file in files}
         read = _read(content, None)
-        rateless = next((item for item in read if isinstance(item.problem, SamplingRateNeeded)), None)
+        rateless = next((item.problem for item in read if isinstance(item.problem, SamplingRateNeeded)), None)
         rate = _ask_for_rate(place, rateless) if rateless else None
         if rate:
             read = _read(content, rate)
@@ -89,9 +89,9 @@ def _tell_what_is_open(place: str) -> None:
         )
 
 
-def _ask_for_rate(place: str, item: ReadFile) -> float | None:
+def _ask_for_rate(place: str, why: SamplingRateNeeded) -> float | None:
     """The rate in Hz once the person has given it; a guess would stretch every interval."""
-    errors.show_error(item.problem)
+    errors.show_error(why)
     with (
         st.form(f"rate_{place}", border=False),
         st.container(horizontal=True, vertical_alignment="bottom", gap="small"),

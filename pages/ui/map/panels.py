@@ -1,6 +1,7 @@
 """The panels of the map: head, controls, the job that draws it, the chart, and what a click or a lasso holds."""
 
 import re
+from functools import partial
 from html import escape
 
 import numpy as np
@@ -27,18 +28,15 @@ from pages.ui import admin_gate, panels, resources, session
 from pages.ui.cohorts.kept import keep_button
 from pages.ui.ecg.paper_panel import MIME
 from pages.ui.ecg.surroundings import STUDIES_PAGE
+from pages.ui.in_words import in_words
 from pages.ui.map import looked_up
 from pages.ui.map.clicks.clicks import listen
 from pages.ui.studies import browse_session
 from pages.ui.studies.words import ECG_PAGE, EXPLORE_STYLE
 
 LAYOUTS = {"together": "Together", "ecgs": "ECGs", "studies": "Studies", explore.SOLID: "3-D"}
-CHART = {
-    "displaylogo": False,
-    "displayModeBar": True,
-    "scrollZoom": True,
-    "modeBarButtonsToRemove": ["select2d", "zoomIn2d", "zoomOut2d", "autoScale2d", "toImage"],
-}
+CHART = {"displaylogo": False, "displayModeBar": True, "scrollZoom": True}
+NO_BUTTONS = ("select2d", "zoomIn2d", "zoomOut2d", "autoScale2d", "toImage")  # of the bar over the map
 MOST_LISTED = 2000  # members of a lasso
 COMPARED = ("lvef", "lvedv", "lavi", "ivsd")
 ASK_AN_ADMIN = "A researcher or an admin can have it drawn: everybody sees the same map."
@@ -121,7 +119,7 @@ def layout_control(layouts: tuple[str, ...]) -> str:
         key=browse_session.LAYOUT_KEY,
         bind="query-params",
         label_visibility="collapsed",
-        format_func=LAYOUTS.get,
+        format_func=in_words(LAYOUTS),
     )
 
 
@@ -132,7 +130,7 @@ def coloured(points: pd.DataFrame, model_id: str, layout: str) -> tuple[pd.DataF
     colour = st.selectbox(
         "Colour",
         list(choices),
-        format_func=choices.get,
+        format_func=in_words(choices),
         key=browse_session.COLOUR_KEY,
         label_visibility="collapsed",
         width=190,
@@ -198,7 +196,7 @@ def export_menu(points: pd.DataFrame, colour: str, card: ModelCard, clusters: li
         for kind in export.FIGURE_FORMATS:
             st.download_button(
                 f"Map ({kind.upper()})",
-                lambda kind=kind: make(kind),
+                partial(make, kind),
                 f"{stem}.{kind}",
                 MIME[kind],
                 key=f"download_map_{kind}",
@@ -274,7 +272,7 @@ def chart(
         else looked_up.map_chart(*drawing, browse_session.map_cohort(), colour, dark, you, found, labels),
         theme=None,
         height=HEIGHT_PX,
-        config=CHART | {"modeBarButtonsToRemove": [*CHART["modeBarButtonsToRemove"], *["resetScale2d"] * is_dense]},
+        config=CHART | {"modeBarButtonsToRemove": [*NO_BUTTONS, *["resetScale2d"] * is_dense]},
         key=key,
         on_select=browse_session.forget_click,
         selection_mode=("points", "box", "lasso"),
@@ -284,8 +282,8 @@ def chart(
     _caption(drawing, colour, is_dense)
     if "z" in points and len(points) > MOST_SINGLE:
         st.caption(f"{MOST_SINGLE} of {len(points)} points are drawn, chosen by chance.")
-    if browse_session.clicked():
-        modality, point_id = browse_session.clicked()
+    if clicked := browse_session.clicked():
+        modality, point_id = clicked
         return (points.id == point_id).to_numpy() & (points.modality == modality).to_numpy()
     selection = event.selection
     if regions := [(region["x"], region["y"]) for region in [*selection.lasso, *selection.box]]:

@@ -14,6 +14,7 @@ from echo2ecg_core.store.database import Workspace
 from echo2ecg_core.store.model_registry import ModelCard, ModelRegistry
 from pages.ui.admin_gate import asks
 from pages.ui.errors import errors_in_words, plain, sentence
+from pages.ui.in_words import in_words
 from pages.ui.models import actions as model_actions
 from pages.ui.models import second_readers
 
@@ -38,6 +39,7 @@ ORDERS = {
     "resample_then_clean": "Resample, then clean",
 }
 YES, NO = "yes", "no"
+HELD = ("Vectors", "Map", "Readouts", "Report")
 
 
 def table(workspace: Workspace) -> ModelCard | None:
@@ -66,7 +68,7 @@ def table(workspace: Workspace) -> ModelCard | None:
 
 
 def _columns() -> dict:
-    narrow = {name: st.column_config.TextColumn(width=75) for name in ("Vectors", "Map", "Readouts", "Report")}
+    narrow = {name: st.column_config.TextColumn(width=75) for name in HELD}
     return narrow | {
         "Model": st.column_config.TextColumn(width=80),
         "Name": st.column_config.TextColumn(width=170),
@@ -81,6 +83,7 @@ def _row(workspace: Workspace, card: ModelCard) -> dict:
     state, can = _state(workspace, card)
     words = {True: YES, False: NO, None: DASH}
     ready = state if state is None or not state.lacks else None
+    held = (None,) * len(HELD) if ready is None else (ready.vectors, ready.map, ready.readouts, ready.report)
     return {
         "Model": card.model_id,
         "Name": card.name,
@@ -91,10 +94,7 @@ def _row(workspace: Workspace, card: ModelCard) -> dict:
         else "real hearts"
         if ready_facts(card)
         else "real or not known",
-        "Vectors": words[ready and ready.vectors],
-        "Map": words[ready and ready.map],
-        "Readouts": words[ready and ready.readouts],
-        "Report": words[ready and ready.report],
+        **{name: words[one] for name, one in zip(HELD, held, strict=True)},
         "Registered": date(pd.Timestamp(card.registered_at).to_pydatetime()),
     }
 
@@ -125,23 +125,26 @@ def _actions(workspace: Workspace, cards: list[ModelCard], chosen: ModelCard | N
     )
     st.space("stretch")
     usable = chosen is not None and _can_prepare(workspace, chosen)
-    if st.button(
+    to_prepare = st.button(
         "Prepare", icon=":material/build:", disabled=not usable, help="Make missing vectors, readouts and the map"
-    ):
+    )
+    if to_prepare and chosen is not None:
         model_actions.prepare(workspace, chosen.model_id)
-    if st.button(
+    to_evaluate = st.button(
         "Evaluate",
         icon=":material/query_stats:",
         disabled=not usable,
         help="Score it on test patients; the Report page shows the result",
-    ):
+    )
+    if to_evaluate and chosen is not None:
         model_actions.evaluate(workspace, chosen.model_id)
-    if st.button(
+    to_promote = st.button(
         "Promote",
         icon=":material/publish:",
         disabled=chosen is None or chosen.active or bool(ready_facts(chosen)),
         help="Make it the active model; the older one too: that rolls back",
-    ):
+    )
+    if to_promote and chosen is not None:
         model_actions.promote(workspace, chosen.model_id)
 
 
@@ -186,7 +189,7 @@ def import_form(workspace: Workspace) -> None:
         files = st.file_uploader("Weight files of one model", accept_multiple_files=True, key="weights_files")
         paths = st.text_area("or paths on this server, one a line", key="weights_paths", height=72)
         left, middle, right = st.columns(3)
-        kind = left.selectbox("They are", list(KINDS), format_func=KINDS.get, key="weights_kind")
+        kind = left.selectbox("They are", list(KINDS), format_func=in_words(KINDS), key="weights_kind")
         rate = middle.number_input(
             "Sampling rate they were trained at, Hz",
             50.0,
@@ -196,7 +199,7 @@ def import_form(workspace: Workspace) -> None:
             key="weights_rate",
         )
         order = right.selectbox(
-            "Order of cleaning and resampling", list(ORDERS), format_func=ORDERS.get, key="weights_order"
+            "Order of cleaning and resampling", list(ORDERS), format_func=in_words(ORDERS), key="weights_order"
         )
         partial = st.checkbox(
             "Accept incomplete weights (what is missing stays random and is listed)", key="weights_partial"

@@ -13,7 +13,7 @@ from echo2ecg_core.store.model_registry import ModelCard
 from pages.ui.admin_gate import asks
 from pages.ui.errors import errors_in_words, plain
 
-JOBS = {  # kind of ready model -> (job, button, help)
+JOBS: dict[str, tuple[tuple[str, str, str], ...]] = {  # kind of ready model -> (job, button, help)
     "echonext": (("recalibrate", "Recalibrate", "Make chances of its scores on the labelled ECGs here"),),
     "ecgfounder": (("ready_embed", "Embed ECGs", "Its vectors become a row of every later report"),),
     "panecho": (("machine_read", "Read studies", "Values for studies without a measured one, marked as machine-read"),),
@@ -23,11 +23,12 @@ JOBS = {  # kind of ready model -> (job, button, help)
 def panel(workspace: Workspace, card: ModelCard) -> None:
     """Switch, jobs, facts, licence and recalibration of a ready model."""
     facts = ready_facts(card)
+    assert facts is not None, "a ready model"
     with errors_in_words(), st.container(horizontal=True, vertical_alignment="center", gap="small"):
         if facts["reads"] == "ECG":
             on = st.toggle("Answers beside the active model", value=is_on(card), key=f"second_{card.model_id}")
             if on != is_on(card):
-                asks("second reader")(switch)(card, on)
+                asks("second reader")(switch)(workspace, card, on)
                 st.rerun()
         for kind, label, told in JOBS.get(facts["kind"], ()):
             if st.button(label, help=told, key=f"{kind}_{card.model_id}"):

@@ -7,6 +7,7 @@ from echo2ecg_core.reports.charts import Chart
 from echo2ecg_core.reports.document import Report
 from echo2ecg_core.reports.folder import Print, chart_file, file_stem
 from pages.ui import print_as as print_as_controls
+from pages.ui.in_words import in_words
 from pages.ui.report import looked_up, report_session
 
 ZIP_WORDS = "One HTML file, tables as CSV, Excel and LaTeX, figures as chosen here."
@@ -42,7 +43,7 @@ def actions(place, report: Report, state: tuple, charts: list[Chart]) -> None:
 
 def _figure(report: Report, charts: list[Chart], stem: str, print_as: Print) -> None:
     titles = {chart.name: chart.full_title for chart in charts}
-    name = st.selectbox("Figure", list(titles), format_func=titles.get, key=report_session.FIGURE_KEY)
+    name = st.selectbox("Figure", list(titles), format_func=in_words(titles), key=report_session.FIGURE_KEY)
     chart = next((c for c in charts if c.name == name), None)
     if chart:
         print_as_controls.buttons(

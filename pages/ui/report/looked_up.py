@@ -3,6 +3,7 @@ as a zip."""
 
 import streamlit as st
 
+from echo2ecg_core.reports.document import Report
 from echo2ecg_core.store.database import Workspace
 from echo2ecg_core.store.reader_marks import marks_state
 from pages.ui import resources
@@ -15,8 +16,8 @@ def _report(folder: str, model_id: str, split: str, state: tuple):
     return load_report(Workspace(folder), model_id, split)
 
 
-def report(model_id: str, split: str):
-    """The evaluation report of a model on a split (evaluation.evaluated.Report), read once per version of its file.
+def report(model_id: str, split: str) -> Report:
+    """The evaluation report of a model on a split, read once per version of its file.
 
     Raises:
         StoreError: there is none, or it is damaged.

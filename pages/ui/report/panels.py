@@ -15,6 +15,7 @@ from echo2ecg_core.store.model_registry import ModelCard, ModelRegistry
 from echo2ecg_core.store.splits import JUDGED_SPLITS
 from pages.ui import admin_gate, panels, resources
 from pages.ui.errors import plain
+from pages.ui.in_words import in_words
 from pages.ui.report import looked_up, report_session
 
 STYLE = panels.ASSETS / "report.css"
@@ -222,7 +223,7 @@ def task_controls(report: Report) -> tuple[str, str]:
         readouts,
         default=readouts[0],
         key=report_session.READOUT_KEY,
-        format_func=READOUTS.get,
+        format_func=in_words(READOUTS),
         required=True,
         bind="query-params",
         label_visibility="collapsed",

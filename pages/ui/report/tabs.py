@@ -19,6 +19,7 @@ from echo2ecg_core.reports.html_page import (
 )
 from pages.ui import panels, resources
 from pages.ui.errors import sentence
+from pages.ui.in_words import in_words
 from pages.ui.report import looked_up, report_session
 from pages.ui.report.charts.show import show_charts
 
@@ -71,7 +72,7 @@ def _models_head(report: Report, readout: str, names: dict[str, str]) -> None:
             disabled=not others,
             help=None if others else "No other model of this workspace has a report.",
         ):
-            st.multiselect("Models beside this one", others, key=report_session.BESIDE_KEY, format_func=names.get)
+            st.multiselect("Models beside this one", others, key=report_session.BESIDE_KEY, format_func=in_words(names))
             absent = [
                 names[i]
                 for i in report_session.beside()

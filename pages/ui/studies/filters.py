@@ -12,6 +12,7 @@ from echo2ecg_core.phenotypes import GRADES, PHENOTYPES
 from echo2ecg_core.store import kept_cohorts
 from echo2ecg_core.store.splits import PATIENT_SPLITS
 from pages.ui import resources
+from pages.ui.in_words import in_words
 from pages.ui.studies import browse_session
 
 OWN_PATIENT = "Not the same patient"
@@ -65,7 +66,7 @@ def _take_off(words: str, active: dict[str, Filters]) -> None:
 
 def _form(chosen: Filters, own_patient: str | None) -> None:
     with st.form("filter_form", border=False):
-        views = st.multiselect("Has the views", list(VIEWS), default=chosen.views, format_func=VIEWS.get)
+        views = st.multiselect("Has the views", list(VIEWS), default=chosen.views, format_func=in_words(VIEWS))
         sex = _one_of("Sex", {"male": "male", "female": "female"}, chosen.sex)
         age = st.slider("Age, years", *AGES, value=chosen.age_years or AGES)
         ranges = _range("lvef", chosen)
@@ -97,9 +98,9 @@ def _days(chosen: Filters) -> tuple[date | None, date | None] | None:
     """First and last day of the echo, either left open; None while both are."""
     first, last = chosen.dates or (None, None)
     left, right = st.columns(2)
-    bounds = {"min_value": date(1900, 1, 1), "max_value": date(2100, 12, 31), "format": "YYYY-MM-DD"}
-    first = left.date_input("Echo from", first, **bounds)
-    last = right.date_input("Echo until", last, **bounds)
+    earliest, latest, form = date(1900, 1, 1), date(2100, 12, 31), "YYYY-MM-DD"
+    first = left.date_input("Echo from", first, earliest, latest, format=form)
+    last = right.date_input("Echo until", last, earliest, latest, format=form)
     return (first, last) if first or last else None
 
 
@@ -119,10 +120,6 @@ def _range(name: str, chosen: Filters) -> dict[str, tuple[float, float]]:
 
 def _one_of(label: str, words: Mapping[str, str], chosen: str | None) -> str | None:
     """A choice of one key by its words, or none."""
-    return st.selectbox(
-        label,
-        list(words),
-        index=list(words).index(chosen) if chosen in words else None,
-        format_func=words.get,
-        placeholder="any",
-    )
+    options = list(words)
+    index = options.index(chosen) if chosen in options else None
+    return st.selectbox(label, options, index=index, format_func=in_words(words), placeholder="any")

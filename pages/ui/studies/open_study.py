@@ -107,7 +107,7 @@ def play(view: StudyView, beside: StudyView | None, on_hit: Callable[[int], None
     if not view.clips and (beside is None or not beside.clips):
         return
     shown = [_player_study(view)]
-    clips = [_player_clip(c, view, 0) for c in view.clips]
+    clips: list[PlayerClip | None] = [_player_clip(c, view, 0) for c in view.clips]
     if beside is not None:
         shown.append(_player_study(beside))
         clips = [
@@ -124,7 +124,7 @@ def _player_study(view: StudyView) -> PlayerStudy:
     facts = [study.study_id, study.study_date and study.study_date[:10], study.sex]
     facts += [None if study.age_years is None else with_unit(study.age_years, "y")]
     facts += [None if lvef is None else f"LVEF {number(lvef)}{THIN}%"]
-    return PlayerStudy(study.study_id, " · ".join(filter(None, facts)), view.ecg and _player_ecg(view.ecg))
+    return PlayerStudy(study.study_id, " · ".join(filter(None, facts)), _player_ecg(view.ecg) if view.ecg else None)
 
 
 def _player_ecg(ecg: EcgStrip) -> PlayerEcg:

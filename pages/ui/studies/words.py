@@ -25,7 +25,7 @@ from pages.ui.studies import browse_session, reader_marks
 
 ECG_PAGE = "pages/ecg.py"
 EXPLORE_STYLE = panels.ASSETS / "explore.css"
-NO_REPORT = {"phenotypes": []}
+NO_REPORT: dict[str, list] = {"phenotypes": []}
 MOST_LISTED = 2000
 SIMILARITY = (
     "Similarity is a cosine, not a probability: it ranks the studies and says nothing about how sure the model is."

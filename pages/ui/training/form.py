@@ -22,6 +22,7 @@ from echo2ecg_core.training.settings import TRAINING_PRESETS, TrainingSettings, 
 from pages.ui import resources
 from pages.ui.admin_gate import asks
 from pages.ui.errors import plain
+from pages.ui.in_words import in_words
 
 POOLINGS = {
     "attention": "Attention over all views",
@@ -131,32 +132,34 @@ def _values(told: TrainingSettings) -> dict:
 
 def _fields(workspace: Workspace) -> None:
     starts, limits = _starts(workspace), st.session_state[_KEY + "limits"]
+    whole: dict[str, tuple[int, int]] = limits
+    real: dict[str, tuple[float, float]] = limits
     if st.session_state[_KEY + "start_from"] not in starts:
         st.session_state[_KEY + "start_from"] = "random"
-    st.selectbox("Start ECG encoder from", list(starts), format_func=starts.get, key=_KEY + "start_from")
-    st.selectbox("Learns from", list(OBJECTIVES), format_func=OBJECTIVES.get, key=_KEY + "objective")
-    st.selectbox("Studies pooled by", list(POOLINGS), format_func=POOLINGS.get, key=_KEY + "pooling")
+    st.selectbox("Start ECG encoder from", list(starts), format_func=in_words(starts), key=_KEY + "start_from")
+    st.selectbox("Learns from", list(OBJECTIVES), format_func=in_words(OBJECTIVES), key=_KEY + "objective")
+    st.selectbox("Studies pooled by", list(POOLINGS), format_func=in_words(POOLINGS), key=_KEY + "pooling")
     st.slider(
         "Clips left out of a step, at random",
-        *limits["view_dropout"],
+        *real["view_dropout"],
         key=_KEY + "view_dropout",
         format="percent",
         step=0.05,
     )
-    st.slider("ECG and echo at most apart, days", *limits["within_days"], key=_KEY + "within_days", format="± %d")
+    st.slider("ECG and echo at most apart, days", *whole["within_days"], key=_KEY + "within_days", format="± %d")
     left, right = st.columns(2, gap="small")
-    left.number_input("Batch, pairs", *limits["batch_size"], key=_KEY + "batch_size")
-    right.number_input("Epochs", *limits["epochs"], key=_KEY + "epochs")
-    left.number_input("Learning rate", *limits["lr"], key=_KEY + "lr", format="%.1e", step=1e-4)
+    left.number_input("Batch, pairs", *whole["batch_size"], key=_KEY + "batch_size")
+    right.number_input("Epochs", *whole["epochs"], key=_KEY + "epochs")
+    left.number_input("Learning rate", *real["lr"], key=_KEY + "lr", format="%.1e", step=1e-4)
     heat = (*((t, False) for t in TEMPERATURES), (0.07, True))
     options = list(dict.fromkeys((*heat, st.session_state[_KEY + "heat"])))
     right.selectbox(
         "Temperature", options, key=_KEY + "heat", format_func=lambda o: f"{o[0]:g} {'learnt' if o[1] else 'fixed'}"
     )
-    left.selectbox("Precision", list(PRECISIONS), format_func=PRECISIONS.get, key=_KEY + "precision")
-    right.number_input("Seed", *limits["seed"], key=_KEY + "seed")
+    left.selectbox("Precision", list(PRECISIONS), format_func=in_words(PRECISIONS), key=_KEY + "precision")
+    right.number_input("Seed", *whole["seed"], key=_KEY + "seed")
     if training_settings(st.session_state[_PRESET]).patients:
-        st.number_input("Simulated patients", *limits["patients"], key=_KEY + "patients", step=100)
+        st.number_input("Simulated patients", *whole["patients"], key=_KEY + "patients", step=100)
     else:
         cohorts = ["", *kept_cohorts.names(workspace)]
         if st.session_state[_KEY + "cohort"] not in cohorts:  # of a cloned run, gone since

@@ -4,6 +4,7 @@ import math
 import shutil
 import time
 from html import escape
+from typing import Literal
 
 import pandas as pd
 import streamlit as st
@@ -25,7 +26,8 @@ PURPOSE = (
     "Align the ECG encoder with whole echo studies. Runs go on when this page or the server closes; a finished "
     "model stays inactive until you promote it."
 )
-STATES = {
+Colour = Literal["gray", "blue", "orange"]
+STATES: dict[str, tuple[str, str, Colour]] = {
     "queued": ("Waiting", ":material/hourglass_empty:", "gray"),
     "running": ("Running", ":material/progress_activity:", "blue"),
     "stopping": ("Stopping", ":material/stop_circle:", "gray"),
@@ -126,12 +128,12 @@ def _progress(run: Run, metrics: pd.DataFrame, epochs: pd.DataFrame) -> None:
         left = escape(run.job.message if run.job else "")
     if run.job and (not done or run.is_open and run.job.progress):
         share = run.job.progress  # of the whole work: preparing, epochs, readouts
-    right = ""
-    if run.state == "running":
-        gone = f"{duration(time.time() - run.job.started_at)} gone · " if run.job.started_at else ""
+    right, job = "", run.job
+    if run.state == "running" and job:
+        gone = f"{duration(time.time() - job.started_at)} gone · " if job.started_at else ""
         left_s = runs.left_s(metrics, float(run.settings.get("readouts_s", 0.0)))
-        if metrics.empty and run.job.started_at and run.job.progress > 0.02:  # shares follow expected seconds
-            left_s = (time.time() - run.job.started_at) * (1 - run.job.progress) / run.job.progress
+        if metrics.empty and job.started_at and job.progress > 0.02:  # shares follow expected seconds
+            left_s = (time.time() - job.started_at) * (1 - job.progress) / job.progress
         right = gone + (f"<b>{duration(left_s)} left</b>" if left_s else "time left not known yet")
     elif len(epochs) and "seconds" in epochs:
         right = f"{duration(float(epochs.seconds.sum()))} in training"

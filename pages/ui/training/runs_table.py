@@ -124,27 +124,30 @@ def _actions(workspace: Workspace, listed: pd.DataFrame, chosen: pd.DataFrame) -
         help="Curves, settings that differ, results",
     ):
         compare(workspace, list(chosen.run))
-    if st.button(
+    to_clone = st.button(
         "Clone", icon=":material/content_copy:", disabled=one is None, help="Put the settings of this run into the form"
-    ):
+    )
+    if to_clone and one is not None:
         st.session_state[_CLONED] = one.run
         st.rerun()
     _note(workspace, None if one is None else one.run)
     resumable = one is not None and one.state in ("failed", "cancelled")
-    if st.button(
+    to_resume = st.button(
         "Resume",
         key="resume_chosen",
         icon=":material/resume:",
         disabled=not resumable,
         help="Go on from the last checkpoint",
-    ):
+    )
+    if to_resume and one is not None:
         with errors_in_words():
             resume(workspace, one.run)
             st.rerun()
     promotable = one is not None and one.model_id is not None and not one.active
-    if st.button(
+    to_promote = st.button(
         "Promote", icon=":material/publish:", disabled=not promotable, help="Make the model of this run the active one"
-    ):
+    )
+    if to_promote and one is not None:
         model_actions.promote(workspace, one.model_id)
 
 
