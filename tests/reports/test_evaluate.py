@@ -626,7 +626,7 @@ def test_an_unknown_model_ends_the_command_with_one_sentence(catalog_only, monke
 @pytest.mark.slow
 def test_command_and_job_tell_what_the_workflow_found(workspace, report, monkeypatch, capsys):
     asked = []
-    monkeypatch.setattr("echo2ecg_core.reports.compare.evaluate", lambda *a, **_: asked.append(a[1:5]) or report)
+    monkeypatch.setattr("echo2ecg_core.reports.compare.evaluate", lambda *a, **_: asked.append(a[1:3]) or report)
     command = [
         "evaluate",
         "--model",
@@ -644,7 +644,7 @@ def test_command_and_job_tell_what_the_workflow_found(workspace, report, monkeyp
     assert (
         status == 0
         and json.loads(out) == report
-        and asked[0] == ("4caf", ["North", "South"], "test", {"otis": Path("o.npy")})
+        and asked[0] == ("4caf", Scope(["North", "South"], "test", None, {"otis": Path("o.npy")}))
     )
     assert in_terminal(monkeypatch, capsys, *command)[1].splitlines() == summary_lines(report)
     sentence = workflow_of("evaluate")(workspace, {"model": "4caf", "job_id": 1}, lambda share, message: None)
