@@ -3,7 +3,8 @@
     python -m benchmarks.demo_from_claim --claim FOLDER [--arm attention] [--seed 0] [--out FOLDER]
     python -m benchmarks.demo_from_claim --claim FOLDER --simulate     only what needs no network, while that is trained
 
-Nothing is trained here: an arm that knows studies (attention, mean) and the frozen clip encoder are taken as they are.
+Nothing is trained here: an arm that knows studies (attention, mean) and the frozen clip encoder are taken as they are,
+rounded to 16 bits.
 Readouts are fitted, calibrated and measured by demo_readouts.py, the report is made by demo_report.py, both on patients
 of whom the networks saw none but those that fit the readouts. Killed and started again it goes on; what simulating
 costs is kept for another network. Half an hour of processor time, ten minutes after `--simulate`. Prints JSON lines.
@@ -86,7 +87,8 @@ def patients_of(plan: Plan, claim: Path) -> dict:
 
 
 def assemble(plan: Plan, claim: Path, arm: str, seed: int, out: Path) -> str:
-    """Write networks and manifest into `out`, where older ones are replaced; gives the hash of the weights.
+    """Write networks, rounded to 16 bits, and manifest into `out`, where older ones are replaced; gives the hash of the
+    weights.
 
     Raises:
         SystemExit: the networks are not there yet.
@@ -103,7 +105,7 @@ def assemble(plan: Plan, claim: Path, arm: str, seed: int, out: Path) -> str:
     network = Echo2ECG(plan.spec(arm))
     network.load_state_dict(load_file(file))
     networks = {"echo2ecg": network.eval(), "clip_encoder": load_encoder(claim)}
-    return save_checkpoint(out, networks, plan.spec(arm), manifest_of(plan, claim, arm, seed))
+    return save_checkpoint(out, networks, plan.spec(arm), manifest_of(plan, claim, arm, seed), "float16")
 
 
 def manifest_of(plan: Plan, claim: Path, arm: str, seed: int) -> dict:

@@ -9,8 +9,8 @@ out (probe and kNN, as claim_v1_measure.py); of the estimates that the page show
 thick walls for hypertrophy, a large atrium for its enlargement, a low LVEF for infarct or ischaemia and for bundle
 branch blocks. Beside that the share of records called outside the training data, and the LVEFs told. 95 % intervals
 by bootstrap over records, the same for both models, so that differences are paired. Not corrected for their number.
-Phantom 2 was fitted to every fourth of these records (phantom/ecg_parameters.py), the first half of the comparison
-with the old model therefore stands beside that of the others ("held": numbers not 1, 5, 9, ...).
+Phantom 2 was fitted to records 1, 5, 9, ... (phantom/ecg_parameters.py), so the difference stands beside that on the
+other records alone ("held").
 """
 
 import argparse

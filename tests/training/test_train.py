@@ -218,6 +218,7 @@ def test_everything_settable_can_be_set_as_text():
         "mask_ratio": "0.5",
         "min_lr_factor": "0.2",
         "view_dropout": "0.5",
+        "phantom": "2",
     }
     for key in KEYS:
         others = {"objective": "masked", "patients": "40"} if key == "unlabelled" else {}  # which alone may have it
