@@ -25,6 +25,7 @@ ABOVE_NOISE = 2.0  # times the noise of the still parts of the picture
 LETTER_SHARE = 0.016  # stroke width that is still a letter, share of the picture's smaller side
 INSIDE_REGIONS = 0.8  # of the mask that lies in the regions of the header
 LETTER_CONTRAST = 45.0  # gray levels between a letter and what lies around it
+LASTING_CONTRAST = 22.0  # of a dark letter in the mean over time: valves are bright around a dark gap for moments
 LETTERS_OF_A_WORD = 4
 SHORT = (
     16  # frames: in fewer, tissue that moves is not dark at some moment everywhere, and its speckle looks like letters
@@ -113,21 +114,40 @@ def letters_inside(frames: np.ndarray, mask: np.ndarray) -> bool:
         frames: (t, h, w, 3) uint8. mask: (h, w) bool.
 
     A word is a row of at least four thin marks of about the same height, brighter than the darkest or darker than the
-    brightest moment around them; in a short clip they have to stand still.
+    brightest moment around them; dark ones are so in the mean, too, or what valves sweep over would be a word. In a
+    short clip they have to stand still.
     """
     gray = _brightest(frames)
-    spread = _spread(gray) if len(frames) < SHORT else np.zeros(mask.shape)
-    return any(_has_word(picture, mask, spread) for picture in (gray.min(axis=0), 255 - gray.max(axis=0)))
+    still = _spread(gray) <= STILL_SD if len(frames) < SHORT else np.ones(mask.shape, bool)
+    dark = still & (_thin(255 - _mean(gray)) > LASTING_CONTRAST)
+    return _has_word(gray.min(axis=0), mask, still) or _has_word(255 - gray.max(axis=0), mask, dark)
 
 
-def _has_word(picture: np.ndarray, mask: np.ndarray, spread: np.ndarray) -> bool:
-    """A row of letters in a (h, w) picture in which letters are bright and what moves is dark; `spread` over time."""
+def _mean(gray: np.ndarray) -> np.ndarray:
+    """(h, w) uint8: the mean of (t, h, w) over time."""
+    return np.rint(gray.mean(axis=0)).astype(np.uint8)
+
+
+def _tallest(picture: np.ndarray) -> int:
+    """Pixels of the largest letters that are looked for."""
+    return max(9, round(0.09 * min(picture.shape)))
+
+
+def _thin(picture: np.ndarray) -> np.ndarray:
+    """How much brighter than what lies around it everything is that is as thin as the stroke of a letter."""
     import cv2
 
-    tallest = max(9, round(0.09 * min(picture.shape)))
-    stroke = cv2.getStructuringElement(cv2.MORPH_RECT, (2 * (tallest // 4) + 1, 2 * (tallest // 4) + 1))
-    thin = cv2.morphologyEx(picture, cv2.MORPH_TOPHAT, stroke)
-    marks = (thin > LETTER_CONTRAST) & (spread <= STILL_SD)
+    side = 2 * (_tallest(picture) // 4) + 1
+    return cv2.morphologyEx(picture, cv2.MORPH_TOPHAT, cv2.getStructuringElement(cv2.MORPH_RECT, (side, side)))
+
+
+def _has_word(picture: np.ndarray, mask: np.ndarray, possible: np.ndarray) -> bool:
+    """A row of letters in a (h, w) picture in which letters are bright and what moves is dark; `possible` (h, w) bool
+    tells where letters can be."""
+    import cv2
+
+    tallest = _tallest(picture)
+    marks = (_thin(picture) > LETTER_CONTRAST) & possible
     count, _, facts, centres = cv2.connectedComponentsWithStats(marks.astype(np.uint8))
     letters = [
         (facts[i, 0], facts[i, 1], facts[i, 2], facts[i, 3])

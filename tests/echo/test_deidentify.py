@@ -107,6 +107,34 @@ def test_a_name_inside_the_sector_is_found_and_the_clip_set_aside(seed):
         deidentified(EchoClip(frames, 30.0, "AVI", "clip.avi"))
 
 
+@pytest.mark.parametrize("seed", [201, 204])
+def test_a_dark_name_on_bright_tissue_is_found_like_a_bright_one(seed):
+    from benchmarks.deidentify import clip
+
+    frames, _, _ = clip(seed, True, dark=True)
+    with pytest.raises(SetAside, match="Letters"):
+        deidentified(EchoClip(frames, 30.0, "AVI", "clip.avi"))
+
+
+def test_gaps_that_valves_leave_dark_for_moments_are_no_letters():
+    from benchmarks.deidentify import clip
+
+    frames, sector, _ = clip(203, False)
+    y, x = (int(v.mean()) for v in np.nonzero(sector))
+    blood = frames[:, y - 30 : y + 30, x - 40 : x + 40]
+    blood[:] = np.random.default_rng(0).normal(20, 6, blood.shape).clip(5, 40)
+    blood[5:8] = 140  # leaflets pass
+    for left in (8, 24, 40, 56):
+        blood[5:8, 20:32, left : left + 5] = 25
+    passed = deidentified(EchoClip(frames, 30.0, "AVI", "clip.avi"))
+    assert (passed.frames[:, sector] == frames[:, sector]).mean() > 0.98
+    blood[:, 20:32, 8:61] = 140  # the same marks on tissue that is there all the time
+    for left in (8, 24, 40, 56):
+        blood[:, 20:32, left : left + 5] = 10
+    with pytest.raises(SetAside, match="Letters"):
+        deidentified(EchoClip(frames, 30.0, "AVI", "clip.avi"))
+
+
 @pytest.mark.parametrize("n_frames", [5, 8])
 @pytest.mark.parametrize("seed", [301, 302])
 def test_a_short_clip_passes_when_no_name_stands_in_it_and_waits_when_one_does(n_frames, seed):
