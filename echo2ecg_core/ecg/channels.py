@@ -15,7 +15,7 @@ import numpy as np
 from echo2ecg_core.ecg import limb_leads
 from echo2ecg_core.ecg.preprocess import without_offset
 from echo2ecg_core.ecg.record import LEADS, EcgRecord, canonical_lead
-from echo2ecg_core.ecg.units import judge_counts
+from echo2ecg_core.ecg.units import HIGHEST_MV, LOWEST_MV, judge_counts, typical_amplitude
 from echo2ecg_core.errors import ReadError, SignalError
 
 MIN_DURATION_S = 2.5
@@ -23,6 +23,7 @@ MAX_VALUES = 40_000_000  # samples times channels of one recording: 12 leads at 
 MIN_RATE_HZ, MAX_RATE_HZ = 50.0, 32_000.0
 FLAT_MV = 1e-3
 IMPOSSIBLE_MV = 1e6
+IMPLAUSIBLE_MV = (0.02, 20.0)  # a typical second of an ECG is higher, and lower
 OFFSET_MV = 3.0  # counts of an unknown unit that rest further from zero hold the zero of a converter
 SAME_GAIN = 1.01
 EIGHT_LEADS = ("I", "II", "V1", "V2", "V3", "V4", "V5", "V6")
@@ -145,7 +146,7 @@ def twelve_lead_record(channels: Channels, source: str) -> EcgRecord:
     if channels.order_assumed:
         channels = _in_fitting_order(channels)
     notes = channels.notes
-    found = _standard_leads(channels, notes)
+    found = _possible(_standard_leads(channels, notes), notes)
     signal, derived = _complete(found, notes)
     duration_s = signal.shape[1] / rate
     if duration_s < MIN_DURATION_S:
@@ -153,10 +154,11 @@ def twelve_lead_record(channels: Channels, source: str) -> EcgRecord:
             f"The recording lasts {duration_s:.2g} s; at least {MIN_DURATION_S:g} s are needed.",
             "Choose a longer recording, usually 10 seconds.",
         )
-    _clear_impossible(signal, notes)
     signal, units = _check_limb_leads(signal, channels)
     if channels.unit_judged:
         _take_offsets_off(signal, notes)
+    elif units == "mV" and "unit" not in channels.told_used:
+        channels.doubts += _implausible_unit(signal, rate)
     _note_flat_and_missing(signal, notes)
     return EcgRecord(
         signal_mv=signal, sampling_rate_hz=rate, format=channels.format, source=source, derived_leads=derived,
@@ -173,16 +175,18 @@ def _in_fitting_order(channels: Channels) -> Channels:
         channels.doubts.append(f"The order {', '.join(channels.names)} of the leads is assumed.")
         return channels
     signal = np.stack([np.asarray(samples, dtype=np.float64) for samples in channels.samples_mv])
-    standard = limb_leads.misfits(signal, channels.sampling_rate_hz)
+    possible = _without_impossible(signal)
+    standard = limb_leads.misfits(possible, channels.sampling_rate_hz)
     if standard and max(standard.values()) <= limb_leads.TOLERANCE:
         return channels
-    order = limb_leads.best_order(signal, channels.sampling_rate_hz)
+    order = limb_leads.best_order(possible, channels.sampling_rate_hz)
     if order is None:
         channels.doubts.append(
             "The order of the leads is assumed, and the equations of the limb leads hold in no order."
         )
         return channels
-    columns = [*order.columns, *(column for column in range(n) if column not in order.columns)]
+    chest = [column for column in range(n) if column not in order.columns]
+    columns = [*order.columns, *chest]
     names = [LEADS[columns.index(column)] for column in range(n)]
     if order.negative_avr:
         signal[order.columns[3]] *= -1
@@ -191,6 +195,11 @@ def _in_fitting_order(channels: Channels) -> Channels:
         f"The equations of the limb leads do not hold in this order; they hold in the order {', '.join(names)}"
         f"{turned}, which was taken (chest leads in the file's order)."
     )
+    if chest[-1] - chest[0] > 5 or list(order.columns) == sorted(order.columns, reverse=True):
+        channels.doubts.append(
+            "The limb leads lie in an unusual order, so the chest leads may, too; that these run from V1 to V6 is "
+            "assumed."
+        )
     return replace(channels, names=names, samples_mv=signal)
 
 
@@ -238,7 +247,7 @@ def _as_counts(channels: Channels) -> np.ndarray | None:
     gains = channels.counts_per_mv
     if gains is None or not min(gains) > 0 or max(gains) < SAME_GAIN * min(gains):
         return None
-    counts = [np.asarray(samples) * gain for samples, gain in zip(channels.samples_mv, gains, strict=True)]
+    counts = [_without_impossible(samples) * gain for samples, gain in zip(channels.samples_mv, gains, strict=True)]
     return _complete(_standard_leads(replace(channels, samples_mv=counts), []), [])[0]
 
 
@@ -252,6 +261,18 @@ def _take_offsets_off(signal: np.ndarray, notes: list[str]) -> None:
         low, high = offsets[far].min(), offsets[far].max()
         size = f"{low:.3g} mV" if f"{low:.3g}" == f"{high:.3g}" else f"{low:.3g} to {high:.3g} mV"
         notes.append(f"A constant of {size} was taken off {listing([LEADS[row] for row in far])}.")
+
+
+def _implausible_unit(signal: np.ndarray, rate: float) -> list[str]:
+    """What (12, n) mV that no heart makes say of the unit or the gain that the file tells."""
+    height = typical_amplitude(signal, rate)
+    if height <= 0 or IMPLAUSIBLE_MV[0] <= height <= IMPLAUSIBLE_MV[1]:
+        return []
+    any_fits = any(LOWEST_MV <= height * factor <= HIGHEST_MV for factor in (1e-3, 1e3))
+    return [
+        f"A typical second of the recording is {height:.4g} mV high, as no ECG is: the unit or gain that the file "
+        f"tells looks wrong{', by a factor of 1,000' * any_fits}, and voltages mean nothing."
+    ]
 
 
 def _checked_rate(rate_hz: float) -> float:
@@ -294,6 +315,7 @@ def _standard_leads(channels: Channels, notes: list[str]) -> dict[str, np.ndarra
 def _complete(found: dict[str, np.ndarray], notes: list[str]) -> tuple[np.ndarray, tuple[str, ...]]:
     """All twelve leads as (12, n) float64, and the names of those that had to be derived."""
     missing = [lead for lead in LEADS if lead not in found]
+    found, source = _with_i_and_ii(found)
     needed = [lead for lead in EIGHT_LEADS if lead not in found]
     if needed:
         have = f"{len(found)} of the 12 leads ({listing(list(found))})" if found else "no standard ECG lead"
@@ -308,16 +330,33 @@ def _complete(found: dict[str, np.ndarray], notes: list[str]) -> tuple[np.ndarra
     }  # fmt: skip
     if missing:
         be = "was" if len(missing) == 1 else "were"
-        notes.append(f"{listing(missing)} {be} not in the file and {be} derived from leads I and II.")
+        notes.append(f"{listing(missing)} {be} not in the file and {be} derived from leads {source}.")
     rows = [found[lead] if lead in found else formulas[lead]() for lead in LEADS]
     return np.stack(rows), tuple(missing)
 
 
-def _clear_impossible(signal: np.ndarray, notes: list[str]) -> None:
-    impossible = np.abs(signal) > IMPOSSIBLE_MV
-    if impossible.any():
-        signal[impossible] = np.nan
-        notes.append(f"{int(impossible.sum())} impossible samples (infinite or beyond 1 kV) were marked as missing.")
+def _with_i_and_ii(found: dict[str, np.ndarray]) -> tuple[dict[str, np.ndarray], str]:
+    """The leads with I and II, which any two limb leads tell, and from which leads others are derived, in words."""
+    two = [lead for lead in limb_leads.LIMB_LEADS if lead in found][:2]
+    if len(two) < 2 or two == ["I", "II"]:
+        return found, "I and II"
+    one_and_two = np.linalg.inv([limb_leads.OF_I_AND_II[lead] for lead in two]) @ np.stack(
+        [found[lead] for lead in two]
+    )
+    return dict(zip(("I", "II"), one_and_two, strict=True)) | found, listing(two)
+
+
+def _possible(found: dict[str, np.ndarray], notes: list[str]) -> dict[str, np.ndarray]:
+    """The leads with NaN for impossible samples, which are noted; before anything is computed from them."""
+    count = sum(int((np.abs(samples) > IMPOSSIBLE_MV).sum()) for samples in found.values())
+    if count:
+        notes.append(f"{count} impossible samples (infinite or beyond 1 kV) were marked as missing.")
+    return {lead: _without_impossible(samples) for lead, samples in found.items()} if count else found
+
+
+def _without_impossible(signal: np.ndarray) -> np.ndarray:
+    """Values in mV with NaN where they are infinite or beyond 1 kV."""
+    return np.where(np.abs(signal) > IMPOSSIBLE_MV, np.nan, signal)
 
 
 def _note_flat_and_missing(signal: np.ndarray, notes: list[str]) -> None:

@@ -15,6 +15,7 @@ from echo2ecg_core.ecg.record import LEADS
 LIMB_LEADS = LEADS[:6]
 # what lead I and lead II contribute to each of the other limb leads
 FORMULAS = {"III": (-1.0, 1.0), "aVR": (-0.5, -0.5), "aVL": (1.0, -0.5), "aVF": (-0.5, 1.0)}
+OF_I_AND_II = {"I": (1.0, 0.0), "II": (0.0, 1.0), **FORMULAS}
 IN_WORDS = {"III": "II − I", "aVR": "−(I + II)/2", "aVL": "I − II/2", "aVF": "II − I/2"}
 BLOCK_S = 2.0
 TOLERANCE = 0.1  # of the size of leads I, II and III; devices filter and round each lead by itself (seen: 0.035)

@@ -6,6 +6,7 @@ Lead names are matched through one table, because no two formats spell them alik
 
 import hashlib
 import re
+import unicodedata
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -28,12 +29,12 @@ def canonical_lead(text: str) -> str | None:
     """The standard name of a lead however a file spells it, or None when it is no standard lead.
 
     Args:
-        text: A channel name such as "AVR", "Lead I (Einthoven)", "MDC_ECG_LEAD_V1", "i", "DII", "V1 (mV)".
+        text: A channel name such as "AVR", "Lead I (Einthoven)", "MDC_ECG_LEAD_V1", "i", "DII", "V1 (mV)", "V₁".
 
     Returns:
         One of `LEADS`, or None (modified, inverted, right-sided or Frank leads are not standard leads).
     """
-    name = _EPONYMS.sub("", str(text)).strip().strip("\"'").strip()
+    name = _EPONYMS.sub("", unicodedata.normalize("NFKC", str(text))).strip().strip("\"'").strip()
     name = _UNIT_TAIL.sub("", name).strip()
     name = _PREFIX.sub("", name, count=1)
     if name.startswith(("-", "−")):

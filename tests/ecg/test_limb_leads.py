@@ -1,14 +1,18 @@
 """The equations of the limb leads as a judge: order found, scales undone, contradictions told beside the estimate."""
 
+import io
 import itertools
+import warnings
 
 import numpy as np
 import pytest
 
 from echo2ecg_core.ecg import limb_leads
 from echo2ecg_core.ecg.channels import Channels, twelve_lead_record
+from echo2ecg_core.ecg.quality import judge_quality
 from echo2ecg_core.ecg.readers import read_ecg
 from echo2ecg_core.ecg.record import LEADS
+from echo2ecg_core.errors import SignalError
 
 RATE_HZ = 500
 
@@ -53,6 +57,36 @@ def test_a_table_without_names_is_read_in_the_order_in_which_the_equations_hold(
         assert record.doubts == ()
         standard = exchanged == list(range(12))
         assert any("equations of the limb leads" in note for note in record.notes) is not standard
+
+
+@pytest.mark.parametrize("place", [list(range(12))[::-1], [6, 0, 7, 1, 8, 2, 9, 3, 10, 4, 11, 5]])
+def test_limb_leads_in_an_unusual_order_leave_that_of_the_chest_leads_in_doubt(place):
+    record = read_ecg(as_table(heart()[place]), sampling_rate_hz=RATE_HZ)
+    assert np.abs(record.signal_mv[:6] - heart()[:6]).max() < 1e-3
+    assert any("so the chest leads may, too" in doubt for doubt in record.doubts)
+
+
+@pytest.mark.parametrize("two", [(0, 2), (1, 2), (3, 5), (4, 2)])
+def test_any_two_limb_leads_tell_the_others(two):
+    truth = heart(noise_mv=0.0)
+    rows = [*two, *range(6, 12)]
+    record = read_ecg(as_table(truth[rows], [LEADS[row] for row in rows]), sampling_rate_hz=RATE_HZ)
+    assert np.abs(record.signal_mv - truth).max() < 1e-3
+    assert f"derived from leads {LEADS[min(two)]} and {LEADS[max(two)]}." in " ".join(record.notes)
+
+
+@pytest.mark.parametrize(("unit", "scale"), [("mV", 1000.0), ("V", 1.0), ("mV", 200.0), ("µV", 1.0)])
+def test_a_unit_that_makes_no_ecg_of_the_values_is_a_doubt(unit, scale):
+    names = [f"{lead} ({unit})" for lead in LEADS]
+    record = read_ecg(as_table(heart(), names, scale), sampling_rate_hz=RATE_HZ)
+    assert any("as no ECG is" in doubt for doubt in record.doubts)
+    assert not any("as no ECG is" in doubt for doubt in read_ecg(as_table(heart(), LEADS), sampling_rate_hz=500).doubts)
+
+
+@pytest.mark.parametrize("scaled", [lambda x: x / np.abs(x).max(), lambda x: (x - x.min()) / np.ptp(x)])
+def test_values_that_end_at_exactly_one_may_have_been_scaled_to_it(scaled):
+    record = read_ecg(as_table(scaled(heart()), LEADS), sampling_rate_hz=RATE_HZ)
+    assert any("scaled to it" in doubt for doubt in record.doubts)
 
 
 def test_the_cabrera_sequence_with_its_inverted_avr_is_read():
@@ -156,3 +190,35 @@ def test_the_real_tables_of_cinc_2011_have_avf_before_avl(samples):
         found += any("aVR, aVF, aVL, V1" in note for note in record.notes)
         assert max(limb_leads.misfits(record.signal_mv, 500).values()) < 0.05
     assert read >= 9 and found == read
+
+
+def damaged(how) -> np.ndarray:
+    signal = heart()
+    with np.errstate(all="ignore"):
+        how(signal)
+    return signal
+
+
+DAMAGE = {
+    "a lead of infinities": lambda x: x.__setitem__(1, np.inf),
+    "infinities of both signs": lambda x: x.__setitem__((slice(0, 2), slice(0, None, 7)), [[np.inf], [-np.inf]]),
+    "a lead beyond any number": lambda x: x.__setitem__(0, 1e300),
+    "all beyond any number": lambda x: x.__imul__(1e308),
+    "one sample": lambda x: x.__setitem__((slice(None), slice(1, None)), np.nan),
+    "gaps everywhere": lambda x: x.__setitem__((slice(None), slice(0, None, 2)), np.nan),
+}
+
+
+@pytest.mark.parametrize("how", DAMAGE.values(), ids=DAMAGE)
+@pytest.mark.parametrize("rows", [list(range(12)), [0, 1, *range(6, 12)]], ids=["twelve", "eight"])
+def test_damaged_samples_bring_no_warning_of_a_library_to_the_terminal(how, rows):
+    array = io.BytesIO()
+    np.save(array, damaged(how)[rows])
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        for unit in (None, "mV"):
+            try:
+                record = read_ecg(array.getvalue(), sampling_rate_hz=RATE_HZ, unit=unit)
+            except SignalError:
+                continue
+            judge_quality(record)

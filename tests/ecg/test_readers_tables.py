@@ -39,7 +39,7 @@ def check(content: bytes, rate: float | None = None, file_format: str = "CSV", n
     ("header", "step"),
     [("time (s)", 0.004), ("time", 0.004), ("Time_ms", 4), ("t [ms]", 4), ("time", 4), ("Elapsed time", 0.004),
     ("seconds", 0.004),
-     ("time (µs)", 4000)],
+     ("time (µs)", 4000), ("time_ns", 4e6), ("Zeit [min]", 0.004 / 60), ("Temps (s)", 0.004), ("Sekunden", 0.004)],
 )  # fmt: skip
 def test_the_sampling_rate_comes_from_a_time_column(header, step):
     check(text(with_time(step, wave()), ",".join([header, *LEADS])))
@@ -54,7 +54,22 @@ def test_any_delimiter_and_decimal_sign_is_understood(delimiter, decimal, file_f
 
 
 @pytest.mark.parametrize(
-    "comment", ["# sampling rate: 250 Hz", "# fs=250", "% Sampling frequency (Hz): 250.0", "// sample_rate 250"]
+    "comment",
+    [
+        "# sampling rate: 250 Hz",
+        "# fs=250",
+        "% Sampling frequency (Hz): 250.0",
+        "// sample_rate 250",
+        "# Frequency: 250 Hz",
+        "Hz;250",
+        "# 250 Hz",
+        "Samples per second,250",
+        "sps 250",
+        "Abtastfrequenz [Hz]: 2,5E+02",
+        "Fréquence d'échantillonnage : 250 Hz",
+        "Abtastintervall: 4 ms",
+        "Sampling period 4 ms",
+    ],
 )
 def test_the_sampling_rate_comes_from_a_comment(comment):
     check(comment.encode() + b"\n" + text(wave(), ",".join(LEADS)))
@@ -189,7 +204,7 @@ def test_a_minus_as_word_processors_write_it_is_a_minus(minus):
     np.testing.assert_array_equal(found.signal_mv, read_ecg(plain, name="x.csv", sampling_rate_hz=RATE).signal_mv)
 
 
-@pytest.mark.parametrize("mark", ["#N/A", "#NV", "#DIV/0!", "-999", "-32768"])
+@pytest.mark.parametrize("mark", ["#N/A", "#NV", "#DIV/0!", "?", "*", ".", "-999", "-32768", "32767", "29999", "999"])
 def test_what_stands_for_a_missing_number_is_missing_in_its_own_lead_only(mark):
     columns = wave()
     lines = text(columns, ",".join(LEADS)).decode().splitlines()
@@ -202,7 +217,70 @@ def test_what_stands_for_a_missing_number_is_missing_in_its_own_lead_only(mark):
     expected[7, 100:120] = np.nan
     np.testing.assert_allclose(found.signal_mv, expected, atol=1e-6)
     assert any("V2 has 20 missing samples" in note for note in found.notes)
-    assert mark.startswith("#") or f"20 values of {mark} were taken as missing." in found.notes
+    assert not mark.lstrip("-").isdigit() or f"20 values of {mark} were taken as missing." in found.notes
+
+
+@pytest.mark.parametrize("lines", ["Line frequency: 60 Hz", "Heart rate: 100", "Filter frequency 150 Hz", "Rate: 100"])
+def test_a_rate_of_something_else_is_no_sampling_rate(lines):
+    with pytest.raises(SamplingRateNeeded):
+        read_ecg(f"{lines}\n".encode() + text(wave(), ",".join(LEADS)))
+
+
+def stamped(*stamps: str, header: str = "") -> bytes:
+    rows = text(wave()).decode().splitlines()
+    lines = [",".join([header or "time", *LEADS]), *(f"{s},{row}" for s, row in zip(stamps, rows, strict=True))]
+    return "\n".join(lines).encode()
+
+
+@pytest.mark.parametrize(
+    ("form", "header"),
+    [
+        ("05.01.2024 10:11:{:06.3f}", ""),
+        ("01/05/2024 10:11:{:06.3f} AM", ""),
+        ("2024-01-05,10:11:{:06.3f}", "Date,Time"),
+    ],
+)
+def test_dates_and_hours_beside_the_samples_give_the_rate(form, header):
+    check(stamped(*(form.format(12 + i / RATE) for i in range(1000)), header=header))
+
+
+def test_a_clock_coarser_than_the_samples_gives_the_rate_where_every_second_holds_as_many():
+    seconds = [f"{(i + 100) // RATE}" for i in range(1000)]
+    check(stamped(*seconds, header="time (s)"))
+    with pytest.raises(SamplingRateNeeded):
+        read_ecg(stamped(*seconds[:300], *["9"] * 700, header="time (s)"))
+
+
+@pytest.mark.parametrize(
+    ("second", "told"),
+    [(lambda t: t + 3 * (t > 2), "jumps once, by 3 s in all"), (lambda t: t % 2, "goes back or stands still (once)")],
+)
+def test_a_time_column_with_jumps_gives_the_rate_and_tells_them_beside_the_estimate(second, told):
+    record = check(stamped(*(f"{second(i / RATE):.3f}" for i in range(1000)), header="time (s)"))
+    assert any(told in doubt for doubt in record.doubts) and any(told in note for note in record.notes)
+
+
+@pytest.mark.parametrize("mark", ["'", "’", "\u202f", "\u00a0"])
+def test_thousands_may_be_parted_as_in_switzerland_or_france(mark):
+    rows = "\n".join(";".join(f"{v:,.0f}".replace(",", mark) for v in row) for row in (wave() * 1e6).T)
+    check(f"{';'.join(f'{lead} (nV)' for lead in LEADS)}\n{rows}".encode(), RATE)
+
+
+def test_exponents_may_be_those_of_fortran():
+    rows = "\n".join(",".join(f"{v:.4e}".replace("e", "D") for v in row) for row in wave().T)
+    check(f"{','.join(LEADS)}\n{rows}".encode(), RATE)
+
+
+@pytest.mark.parametrize("cell", ["{:.3f} mV", "({:.3f})", "{:.3f} 1"])
+def test_cells_that_are_no_numbers_below_names_of_leads_are_told_by_their_place(cell):
+    rows = "\n".join(",".join(cell.format(v) for v in row) for row in wave().T)
+    with pytest.raises(ReadError, match="names leads, but below them a cell holds no number: line 2, column 1"):
+        read_ecg(f"{','.join(LEADS)}\n{rows}".encode(), sampling_rate_hz=RATE)
+
+
+@pytest.mark.parametrize("names", ["Ⅰ,Ⅱ,Ⅲ,aVR,aVL,aVF,V₁,V₂,V₃,V₄,V₅,V₆", "I,II,III,aVR,aVL,aVF,Ｖ１,V2,V3,V4,V5,V6"])
+def test_names_of_leads_may_be_written_with_other_forms_of_letters_and_digits(names):
+    check(text(wave(), names), RATE)
 
 
 def test_a_large_negative_number_among_others_like_it_is_a_number():

@@ -38,7 +38,9 @@ def test_a_gain_above_a_table_of_counts_is_used(line, counts):
     assert "The order" not in " ".join(read(table(stored, line, "fs: 400", shape="{:.0f}")).doubts)
 
 
-@pytest.mark.parametrize("line", ["Gain: 10 mm/mV", "Resolution: 16 bit", "Gain: 1000", "Speed: 25 mm/s"])
+@pytest.mark.parametrize(
+    "line", ["Gain: 10 mm/mV", "Gain 10 mm/mV", "Resolution: 16 bit", "Gain: 1000", "Speed: 25 mm/s"]
+)
 def test_the_gain_of_paper_or_amplifier_changes_no_microvolts(line):
     same(read(table(hearts() * 1000, line, "Units: uV", "fs: 400", NAMES, shape="{:.0f}")), atol=6e-4)
 

@@ -33,8 +33,10 @@ ECHONEXT_RATE_HZ = 250.0
 MAX_PLAUSIBLE_MV = 3.0
 MAX_NORMALISED = 60.0
 JUDGED_RECORDINGS = 8
-MISSING_MARKS = (-32768.0, -99999.0, -9999.0, -999.0)  # what devices and tables write where nothing was recorded
+# what devices and tables write where nothing was recorded; 29999 is MIMIC-IV-ECG's
+MISSING_MARKS = (-32768.0, 32767.0, -99999.0, 99999.0, 29999.0, -9999.0, 9999.0, -999.0, 999.0)
 MARK_STANDS_OUT = 10.0  # times as far from zero as everything else
+SCALED_TO_ONE = "The largest value is exactly 1: the values may have been scaled to it, and then voltages mean nothing."
 MAX_EMPTY = 100  # empty recordings in a row before a file is given up
 
 # CODE-15 documents 1e-4 V, but excerpts in mV circulate
@@ -121,7 +123,7 @@ def without_missing_marks(signal: np.ndarray, notes: list[str]) -> np.ndarray:
         if not marked.any() or marked.all():
             continue
         others = np.abs(signal, where=~marked, out=np.zeros(signal.shape))
-        if np.nan_to_num(others).max() * MARK_STANDS_OUT < -mark:
+        if np.nan_to_num(others).max() * MARK_STANDS_OUT < abs(mark):
             notes.append(f"{int(marked.sum()):,} values of {mark:.0f} were taken as missing.")
             signal = np.where(marked, np.nan, signal)
     return signal
@@ -313,6 +315,8 @@ def judge_channels(
     amplitude = typical_amplitude(looked_at, channels.sampling_rate_hz)
     if factor in possible.values() and is_ambiguous(amplitude, possible):
         channels.doubts.append(note)
+    if np.nanmax(np.abs(looked_at), initial=0.0) == 1.0:
+        channels.doubts.append(SCALED_TO_ONE)
     channels.samples_mv = np.asarray(channels.samples_mv) * factor
     channels.unit_judged = True
 

@@ -20,12 +20,16 @@ MOST_TEXTS = 64
 EVEN_STEPS = 0.01
 
 _RATES = ("fs", "sf", "sr", "srate", "sfreq", "samplingrate", "samplerate", "samplingfrequency", "samplefrequency",
-          "samplingfreq", "samplefreq", "currsamplerate", "sampfrequency")  # fmt: skip
+          "samplingfreq", "samplefreq", "currsamplerate", "sampfrequency", "samplespersecond", "sps",
+          "abtastrate", "abtastfrequenz")  # fmt: skip
 _RATE_NAMES = {f"{before}{name}{after}" for name in _RATES for before in ("", "ecg") for after in ("", "hz", "ecg")}
 _WEAK_RATE_NAMES = {"rate", "frequency", "freq", "hz"}  # a heart rate is called so, too
 _USUAL_RATES_HZ = (100, 120, 125, 128, 150, 200, 240, 250, 256, 257, 300, 320, 360, 400, 480, 500, 512, 600, 800, 960,
                    977, 1000, 1024, 1200, 1600, 2000, 2048, 4000, 8000)  # fmt: skip
-_PERIOD = re.compile(r"(?:dt|deltat|ts|(?:sampl(?:e|ing)|time)(?:interval|period|step))(?:in)?(s|sec|seconds|ms|us)?")
+_PERIOD = re.compile(
+    r"(?:dt|deltat|ts|(?:sampl(?:e|ing)|time)(?:interval|period|step)|abtast(?:intervall|periode)|zeitschritt)"
+    r"(?:in)?(s|sec|seconds|ms|us)?"
+)
 _TIME = re.compile(r"(?:t|time|times|timestamps?|timeaxis|timevector|elapsed|elapsedtime)(s|sec|seconds|ms|us)?")
 _NUMBER = re.compile(r"\s*([+-]?\d+(?:[.,]\d*)?(?:e[+-]?\d+)?)", re.IGNORECASE)
 _SECONDS = {"s": 1.0, "sec": 1.0, "seconds": 1.0, "ms": 1e-3, "us": 1e-6}

@@ -21,26 +21,41 @@ STYLE_LINES = 5000  # thousands are rare in an ECG: the whole of ten seconds is 
 RATES_HZ = (50.0, 32_000.0)
 MAX_COLUMNS = 64
 _COMMENT = ("#", "%", "//")
-_MISSING = {"", "nan", "na", "n/a", "null", "none", "-"}
+MISSING = ("", "nan", "na", "n/a", "null", "none", "-", "?", "*", ".")  # in lower case
 _NUMBER = re.compile(r"[-+]?(\d{1,3}([.,]\d{3})+|\d+)?([.,]\d*)?(e[+-]?\d+)?|[-+]?inf", re.IGNORECASE)
 _DECIMAL_COMMA = re.compile(r"[-+]?\d*,\d+(e[+-]?\d+)?", re.IGNORECASE)
 _PLAIN_DECIMAL = re.compile(r"[-+]?0?[.,]\d+(e[+-]?\d+)?", re.IGNORECASE)  # below one: never with thousands
 _BOTH_SIGNS = re.compile(r"\d\.\d{3},\d|\d,\d{3}\.\d")
 _CLOCK = re.compile(r"\[?\d+:\d{1,2}(:\d{1,2})?([.,]\d+)?\]?")
 _RATE = re.compile(
-    r"\b(?:fs|sfreq|sampl\w*[ _-]*(?:rate|freq\w*)|abtastrate|abtastfrequenz)(?:[ _]*\(?hz\)?)?\b"
-    r"[^0-9\n]{0,12}(\d{1,5}(?:[.,]\d+)?)[ ]*(khz)?",
+    r"(?:\b(?:fs|sfreq|sps|sampl\w*[ _-]*(?:rate|freq\w*|per[ _]second)|abtastrate|(?:abtast|sampling)frequenz"
+    r"|fr[ée]quence d.[ée]chantillonnage|frecuencia de muestreo|frequenza di campionamento)"
+    r"|^[\s#%/]*(?:hz|(?:freq\w*|rate)(?=\W{0,3}\d{2,5}\s?k?hz)))(?:[ _]*\(?hz\)?)?\b"
+    r"[^0-9\n]{0,12}(\d{1,5}(?:[.,]\d+)?(?:e\+?\d+)?)[ ]*(khz)?",
     re.IGNORECASE,
 )
-_STAMP = re.compile(r"\d{4}-\d{2}-\d{2}[T ]\d{1,2}:\d{2}(:\d{2}([.,]\d+)?)?(Z|[+-]\d{2}:?\d{2})?")
-_UNIT_TOLD = re.compile(
-    r"\b(?:units?|einheit(?:en)?|unit[ée]s?|unidad(?:es)?)\b\W{0,5}([a-zµμ]{1,12})\b", re.IGNORECASE
+_RATE_ALONE = re.compile(r"\s*(\d{2,5}(?:[.,]\d+)?)(?:\s+0)*\s*|[\s#%/]*(\d{2,5}(?:[.,]\d+)?)\s?hz\s*", re.IGNORECASE)
+_TIME_OF_DAY = r"\d{1,2}:\d{2}(?::\d{2}(?:[.,]\d+)?)?(?: ?[ap]m)?"
+_ZONE = r"(?:Z|[+-]\d{2}:?\d{2})"
+_STAMP = re.compile(
+    rf"(?:\d{{4}}-\d\d-\d\d|\d{{1,2}}([./-])\d{{1,2}}\1\d{{2,4}})(?:[T ]{_TIME_OF_DAY}{_ZONE}?)?", re.IGNORECASE
 )
-_TIME = re.compile(r"^(elapsed\s*)?(time(stamp)?|zeit|t|s|secs?|seconds?|ms|msecs?|milliseconds?)(\b|_)", re.IGNORECASE)
+_UNIT_TOLD = re.compile(
+    r"\b(?:units?|einheit(?:en)?|unit[ée]s?|unidad(?:es)?)\b[^\w.,]{0,5}((?:\d+(?:[.,]\d+)?\s*)?[a-zµμ]{1,12})\b",
+    re.IGNORECASE,
+)
+_TIME = re.compile(
+    r"^(elapsed\s*)?(time(stamp)?|zeit|temps|tiempo|tempo|uhrzeit|date|datum|t|s|secs?|se[ck]und(en?|i|os)?|seconds?|secondes?"
+    r"|ms|msecs?|milliseconds?|millisekunden)(\b|_)",
+    re.IGNORECASE,
+)
 _COUNTER = re.compile(r"^(index|idx|samples?|sample[ _]*(number|no|nr|index)|n|nr|no|#|unnamed.*)?$", re.IGNORECASE)
 _IN_MS = re.compile(r"(\bms\b|_ms\b|milli|msec)", re.IGNORECASE)
 _IN_US = re.compile(r"(\b[uµμ]s\b|_us\b|micro|usec)", re.IGNORECASE)
-_IN_S = re.compile(r"(\bs\b|_s\b|\bsecs?\b|seconds?)", re.IGNORECASE)
+_IN_NS = re.compile(r"(\bns\b|_ns\b|nano)", re.IGNORECASE)
+_IN_MIN = re.compile(r"(\bmin\b|_min\b|minut)", re.IGNORECASE)
+_IN_S = re.compile(r"(\bs\b|_s\b|\bsecs?\b|seconde?s?|sekunde|segundo)", re.IGNORECASE)
+REGULAR = 0.9  # of the steps of a time column are alike: the others are jumps
 _UNIT_TAIL = re.compile(r"[\s_(\[/-]+([a-zµμ]{0,9}v(?:olts?)?)[)\]]?$", re.IGNORECASE)
 
 
@@ -89,7 +104,7 @@ def cells(line: str, delimiter: str) -> list[str]:
 
 def is_number(cell: str) -> bool:
     """Whether a cell holds a number (decimal point or comma), or stands for a missing one."""
-    if cell.lower() in _MISSING:
+    if cell.lower() in MISSING:
         return True
     return _NUMBER.fullmatch(cell) is not None
 
@@ -132,10 +147,7 @@ def judge_layout(lines: list[str], name: str) -> Layout:
     text_columns = _text_columns([row for _, row in rows])
     numeric = [(index, row) for index, row in rows if len(row) > 1 and _is_numeric_row(row, text_columns)]
     if not numeric:
-        raise ReadError(
-            f"“{name}” is text, but not an ECG: it holds no table of numbers.",
-            "Give a table with one column a lead, or the ECG file itself.",
-        )
+        raise _no_numbers(rows, name)
     numeric = _without_column_numbers(_without_rate_line(numeric))
     header = [row for index, row in rows if index < numeric[0][0]]
     in_rows = len(body) <= MAX_COLUMNS < len(numeric[0][1])
@@ -156,28 +168,50 @@ def judge_layout(lines: list[str], name: str) -> Layout:
     return Layout(delimiter, decimal, first, names, units, in_rows, rate, thousands, text_columns, unit, pairs)
 
 
+def _no_numbers(rows: list[tuple[int, list[str]]], name: str) -> ReadError:
+    """The refusal of a text without a row of numbers; says where the first of them is missing below names of leads."""
+    names = [at for at, (_, row) in enumerate(rows) if sum(canonical_lead(cell) is not None for cell in row) > 2]
+    for index, row in rows[names[-1] + 1 :] if names else []:
+        column = next((c for c, cell in enumerate(row, 1) if not is_number(cell) and not _is_moment(row, c - 1)), 0)
+        if column:
+            return ReadError(
+                f"“{name}” names leads, but below them a cell holds no number: line {index + 1}, column {column}.",
+                "Save plain numbers such as -0.125, one a cell; units belong into the header.",
+            )
+    return ReadError(
+        f"“{name}” is text, but not an ECG: it holds no table of numbers.",
+        "Give a table with one column a lead, or the ECG file itself.",
+    )
+
+
 def _told_above(lines: list[str]) -> tuple[float | None, str]:
-    """Sampling rate and unit from the lines above a table; a line that holds one number alone is the rate."""
+    """Sampling rate and unit from the lines above a table."""
     rate, unit = None, ""
     for line in lines:
-        found, alone = _RATE.search(line), re.fullmatch(r"\s*(\d{2,5}(?:[.,]\d+)?)(\s+0)*\s*", line)
-        told = found or alone
-        if rate is None and told:
-            number = float(told[1].replace(",", "."))
-            rate = number * 1000 if found and found[2] else number
-            rate = rate if RATES_HZ[0] <= rate <= RATES_HZ[1] else None
+        rate = rate or _rate_in(line)
         named = _UNIT_TOLD.search(line)
         if not unit and named and mv_per_unit(named[1]) is not None:
             unit = named[1]
-        if rate is None:
-            steps = (period_rate(key, np.array(text)) for key, text in _pairs([line]))
-            rate = next((step for step in steps if step), None)
     return rate, unit
 
 
+def _rate_in(line: str) -> float | None:
+    """The sampling rate in Hz that a line tells: a rate, one number alone, or a step of time."""
+    alone, found = _RATE_ALONE.fullmatch(line), _RATE.search(line)
+    text, kilo = (alone[1] or alone[2], None) if alone else found.groups() if found else ("", None)
+    if text:
+        number = float(text.replace(",", ".")) * (1000 if kilo else 1)
+        if number < RATES_HZ[0] and not kilo and re.fullmatch(r"\d{1,2}[.,]\d{3}", text):  # 1,000 Hz
+            number *= 1000
+        if RATES_HZ[0] <= number <= RATES_HZ[1]:
+            return number
+    steps = (period_rate(key, np.array(text)) for key, text in _pairs([line]))
+    return next((step for step in steps if step), None)
+
+
 def _pairs(lines: list[str]) -> tuple[tuple[str, str], ...]:
-    """Names and values of the lines above a table: "Gain: 200 adu/mV" or "Resolution (uV/LSB),2.5"."""
-    pairs = [re.split(r"\s*[:=;,\t]\s*", line.strip(" #%/\t"), maxsplit=1) for line in lines]
+    """Names and values of the lines above a table: "Gain: 200 adu/mV", "Resolution (uV/LSB),2.5" or "Gain 200"."""
+    pairs = [re.split(r"\s*[:=;,\t]\s*|\s+(?=\d)", line.strip(" #%/\t"), maxsplit=1) for line in lines]
     return tuple((plain(pair[0]), pair[1].strip(" ;,\"'")) for pair in pairs if len(pair) == 2)
 
 
@@ -201,16 +235,20 @@ def _text_columns(rows: list[list[str]]) -> tuple[int, ...]:
     """Columns after the first that hold words in nearly every row, though most of the table are numbers."""
     width = Counter(map(len, rows)).most_common(1)[0][0] if rows else 0
     body = [row for row in rows if len(row) == width]
-    words = [sum(not is_number(row[column]) for row in body) for column in range(width)]
+    words = [sum(not (is_number(row[column]) or _is_moment(row, column)) for row in body) for column in range(width)]
     found = tuple(column for column in range(1, width) if words[column] > 0.8 * len(body) > 2)
     return found if len(found) * 2 < width else ()
 
 
 def _is_numeric_row(row: list[str], text_columns: tuple[int, ...] = ()) -> bool:
-    """A row of numbers; the first cell may be a time of day or a date with time."""
-    first = is_number(row[0]) or _CLOCK.fullmatch(row[0]) is not None or _STAMP.fullmatch(row[0]) is not None
-    others = [cell for column, cell in enumerate(row[1:], start=1) if column not in text_columns]
-    return first and all(map(is_number, others)) and any(cell.lower() not in _MISSING for cell in others)
+    """A row of numbers; the first two cells may be a date and a time of day."""
+    others = [cell for column, cell in enumerate(row) if column not in text_columns and not _is_moment(row, column)]
+    return all(map(is_number, others)) and any(cell.lower() not in MISSING for cell in others)
+
+
+def _is_moment(row: list[str], column: int) -> bool:
+    """Whether a cell holds a date or a time of day, which only the first two columns may."""
+    return column < 2 and any(form.fullmatch(row[column]) for form in (_CLOCK, _STAMP))
 
 
 def _delimiter(lines: list[str]) -> str:
@@ -236,7 +274,7 @@ def number_style(rows: list[list[str]], delimiter: str) -> tuple[str, str]:
         rows: Cells of rows of numbers.
         delimiter: What parts the cells; a comma inside unquoted cells cannot be.
     """
-    numbers = [cell for row in rows for cell in row if is_number(cell) and cell.lower() not in _MISSING]
+    numbers = [cell for row in rows for cell in row if is_number(cell) and cell.lower() not in MISSING]
     with_comma = [cell for cell in numbers if "," in cell]
     with_point = [cell for cell in numbers if "." in cell]
     both = [cell for cell in numbers if "," in cell and "." in cell]
@@ -271,47 +309,82 @@ def _units(names: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(tail[1] if tail and mv_per_unit(tail[1]) is not None else "" for tail in tails)
 
 
-def time_columns(names: tuple[str, ...], values: np.ndarray) -> tuple[set[int], float | None]:
-    """Which of the first two columns are no leads but time or a counter, and the sampling rate they tell.
+def time_columns(names: tuple[str, ...], values: np.ndarray) -> tuple[set[int], float | None, str]:
+    """Which columns are no leads but time or a counter, and the sampling rate they tell.
 
     Args:
-        names: Column names, empty without any.
+        names: Column names, empty without any; without a name only the first two columns can be time.
         values: (columns, n) numbers of the table.
 
     Returns:
-        Indices of those columns; sampling rate in Hz, or None when nothing but a counter is there.
+        Indices of those columns; sampling rate in Hz, or None when nothing but a counter is there; a sentence where the
+        time jumps.
     """
     clocks: set[int] = set()
-    for index in range(min(2, len(values))):
-        if len(clocks) < index:
-            break
-        is_clock, rate = _clock(names[index] if names else None, values[index])
+    for index, column in enumerate(values):
+        if len(clocks) < index and not (names and _TIME.match(names[index])):
+            continue
+        is_clock, rate, jumps = _clock(names[index] if names else None, column)
         if is_clock:
             clocks.add(index)
         if rate is not None:
-            return clocks, rate
-    return clocks, None
+            return clocks, rate, jumps
+    return clocks, None, ""
 
 
-def _clock(name: str | None, values: np.ndarray) -> tuple[bool, float | None]:
-    """Whether a column is time or a counter rather than a lead, and its sampling rate if it is time."""
+def _clock(name: str | None, values: np.ndarray) -> tuple[bool, float | None, str]:
+    """Whether a column is time or a counter rather than a lead, its sampling rate if it is time, and where it jumps."""
     if name is not None and canonical_lead(name):
-        return False, None
+        return False, None, ""
     steps = np.diff(values)
-    rises = steps.size > 0 and bool((steps > 0).all()) and bool(np.ptp(steps) <= 0.75 * np.median(steps))
+    usual = float(np.median(steps)) if steps.size else 0.0
     is_time = name is not None and _TIME.match(name) is not None
-    if not rises or not (is_time or name is None or _COUNTER.match(name)):
-        return is_time, None
-    step = float((values[-1] - values[0]) / steps.size)
-    if name and _IN_US.search(name):
-        seconds = 1e-6
-    elif name and _IN_MS.search(name):
-        seconds = 1e-3
-    elif is_time and (_IN_S.search(name or "") or step < 0.1):
-        seconds = 1.0
-    elif is_time or step != 1.0:
-        seconds = 1e-3 if step >= 0.5 else 1.0
+    if is_time and usual == 0:
+        return True, _rate_of_equal_stamps(name or "", values), ""
+    if not usual > 0 or not (is_time or name is None or _COUNTER.match(name)):
+        return is_time, None, ""
+    jumps = np.abs(steps - usual) > 0.4 * usual
+    if (steps > 0).all() and np.ptp(steps) <= 0.75 * usual:
+        step, jumps = float((values[-1] - values[0]) / steps.size), np.zeros_like(jumps)
+    elif is_time and jumps.mean() <= 1 - REGULAR:
+        step = float(steps[~jumps].mean())
     else:
-        return True, None
+        return is_time, None, ""
+    if not is_time and step == 1.0:
+        return True, None, ""
+    seconds = _seconds(name or "", step, is_time)
     rate = 1 / (step * seconds)
-    return True, float(round(rate)) if abs(rate - round(rate)) <= 1e-4 * rate else rate
+    rate = float(round(rate)) if abs(rate - round(rate)) <= 1e-4 * rate else rate
+    return True, rate, _jumps_told(steps[jumps] * seconds, step * seconds) if jumps.any() else ""
+
+
+def _rate_of_equal_stamps(name: str, values: np.ndarray) -> float | None:
+    """The rate of a clock coarser than the samples, by how many of them share a stamp; None where that varies."""
+    stamps, counts = np.unique(values, return_counts=True)
+    whole = counts[1:-1]  # the first and the last may be cut
+    if len(whole) < 3 or np.ptp(whole) > 1 or (np.diff(values) < 0).any():
+        return None
+    step = float(np.median(np.diff(stamps)))
+    rate = float(np.median(whole)) / (step * _seconds(name, step, is_time=True))
+    return rate if RATES_HZ[0] <= rate <= RATES_HZ[1] else None
+
+
+def _seconds(name: str, step: float, is_time: bool) -> float:
+    """How long one unit of a time column is, by its name, else by its step."""
+    for unit, seconds in ((_IN_NS, 1e-9), (_IN_US, 1e-6), (_IN_MS, 1e-3), (_IN_MIN, 60.0)):
+        if unit.search(name):
+            return seconds
+    if is_time:
+        return 1.0 if _IN_S.search(name) or step < 0.1 else 1e-3
+    return 1e-3 if step >= 0.5 else 1.0
+
+
+def _jumps_told(jumps_s: np.ndarray, step_s: float) -> str:
+    """What a time column with jumps says of the recording."""
+    times = "once" if len(jumps_s) == 1 else f"{len(jumps_s)} times"
+    if (jumps_s <= 0).any():
+        return f"The time column goes back or stands still ({times}): the table may hold more than one recording."
+    return (
+        f"The time column jumps {times}, by {float((jumps_s - step_s).sum()):.3g} s in all: samples are missing there, "
+        "and the others were read as if they followed one another."
+    )

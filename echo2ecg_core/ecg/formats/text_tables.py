@@ -21,7 +21,15 @@ from echo2ecg_core.ecg.formats.array_layout import (
     without_missing_marks,
 )
 from echo2ecg_core.ecg.formats.facts import gain_of, scale_of, zeros_of
-from echo2ecg_core.ecg.formats.table_layout import MAX_COLUMNS, Layout, cells, is_number, judge_layout, time_columns
+from echo2ecg_core.ecg.formats.table_layout import (
+    MAX_COLUMNS,
+    MISSING,
+    Layout,
+    cells,
+    is_number,
+    judge_layout,
+    time_columns,
+)
 from echo2ecg_core.ecg.record import canonical_lead
 from echo2ecg_core.ecg.units import factors_to_mv, mv_per_unit
 from echo2ecg_core.errors import ReadError, SignalError
@@ -31,6 +39,8 @@ MAX_LINES = 1_000_000
 RATES_DIFFER = 0.01
 RATE_CONTRADICTED = "A line above the table tells {:g} Hz, but the time column {:g} Hz, which was taken."
 _MINUS = str.maketrans("−﹣－", "---")  # as word processors and web pages write it
+_GROUPS = re.compile(r"(?<=\d)['’\u00a0\u2009\u202f](?=\d{3}(?!\d))")  # between thousands, as in Switzerland and France
+_FORTRAN = re.compile(r"(?<=\d)[dD](?=[+-]\d)")  # its exponents
 _SHEET_ERROR = re.compile(r"#(N/A|NV|NUM!|ZAHL!|VALUE!|WERT!|DIV/0!|REF!|BEZUG!|NAME\?)")
 _FORMATS = {",": "CSV", ";": "CSV", "\t": "TSV", "|": "TXT", "": "TXT"}
 
@@ -68,11 +78,12 @@ def read(file: EcgFile, told: Told = NOTHING_TOLD) -> Iterator[Channels]:
             f"“{file.name}” has {n_lines:,} lines; at most {MAX_LINES:,} are read.",
             "Export a shorter section, for example 10 seconds.",
         )
-    lines = _SHEET_ERROR.sub("nan", _decode(content).translate(_MINUS)).splitlines()
+    text = _SHEET_ERROR.sub("nan", _decode(content).translate(_MINUS))
+    lines = _FORTRAN.sub("e", _GROUPS.sub("", text)).splitlines()
     layout = judge_layout(lines, file.name)
     values = _values(lines, layout, file.name)  # (columns, n)
     names, units = list(layout.names), list(layout.units)
-    clocks, rate = time_columns(layout.names, values)
+    clocks, rate, jumps = time_columns(layout.names, values)
     dropped = clocks | set(layout.text_columns)
     kept = [index for index in range(len(values)) if index not in dropped and not _is_blank(values, names, index)]
     values = values[kept]
@@ -84,6 +95,7 @@ def read(file: EcgFile, told: Told = NOTHING_TOLD) -> Iterator[Channels]:
         values[is_lead] = without_missing_marks(values[is_lead], notes)
     contradicted = rate and layout.sampling_rate_hz and abs(rate / layout.sampling_rate_hz - 1) > RATES_DIFFER
     doubts = [RATE_CONTRADICTED.format(layout.sampling_rate_hz, rate)] if contradicted else []
+    doubts += [jumps] if jumps else []
     rate = needed_rate(rate or layout.sampling_rate_hz or told.sampling_rate_hz, file.name)
     file_format = _FORMATS[layout.delimiter]
     scale = _scale(values, layout, rate)
@@ -217,7 +229,7 @@ def _rows(lines: list[str], layout: Layout, name: str) -> np.ndarray:
 
 def _number(cell: str, layout: Layout) -> float:
     plain = cell.replace(layout.thousands, "") if layout.thousands else cell
-    return float(plain.replace(",", ".") or "nan")
+    return float("nan") if plain.lower() in MISSING else float(plain.replace(",", "."))
 
 
 def _columns(lines: list[str], layout: Layout, name: str) -> np.ndarray:
@@ -229,15 +241,16 @@ def _columns(lines: list[str], layout: Layout, name: str) -> np.ndarray:
             io.StringIO("\n".join(lines)), sep=layout.delimiter or r"\s+", header=None, decimal=layout.decimal,
             thousands=layout.thousands or None,
             quotechar="'" if "'" in lines[0] else '"', skipinitialspace=True, comment="#", low_memory=False,
-            na_values=["-", "none", "None"], index_col=False,
+            na_values=[*MISSING, "None"], index_col=False,
         )  # fmt: skip
     except (pd.errors.ParserError, ValueError) as error:
         raise ReadError(
             f"The lines of “{name}” do not have the same number of columns.",
             "Save the table again with one value a column in every line.",
         ) from error
-    if frame[0].dtype == object or pd.api.types.is_string_dtype(frame[0]):
-        frame[0] = _clock_seconds(frame[0])
+    for column in frame.columns[:2]:
+        if frame[column].dtype == object or pd.api.types.is_string_dtype(frame[column]):
+            frame[column] = _clock_seconds(frame[column])
     for column in layout.text_columns:
         frame[column] = np.nan
     try:
@@ -247,16 +260,21 @@ def _columns(lines: list[str], layout: Layout, name: str) -> np.ndarray:
 
 
 def _clock_seconds(column):
-    """Times of day ("0:00.002", "[12:30:01.500]") as seconds; anything else stays as it is."""
+    """Times of day ("0:00.002", "[12:30:01.500]", with a date before or AM behind) as seconds, dates alone as days in
+    seconds; anything else stays as it is."""
     import pandas as pd
 
     text = column.astype(str).str.strip("[]' \"").str.replace(",", ".")
+    days = pd.to_datetime(text.where(text.str.count(":") == 0), errors="coerce", format="mixed", utc=True)
+    if not days.isna().any():
+        return (days - days.iloc[0]).dt.total_seconds()
+    stamps = pd.to_datetime(text, errors="coerce", format="ISO8601", utc=True)
+    if not stamps.isna().any():
+        return (stamps - stamps.iloc[0]).dt.total_seconds()
+    text = text.str.replace(r"^\d{1,2}[./-]\d{1,2}[./-]\d{2,4} |\s*[apAP][mM]$", "", regex=True)
     text = text.where(text.str.count(":") != 1, "0:" + text)
     seconds = pd.to_timedelta(text, errors="coerce").dt.total_seconds()
-    if not seconds.isna().any():
-        return seconds
-    stamps = pd.to_datetime(column, errors="coerce", format="ISO8601", utc=True)
-    return column if stamps.isna().any() else (stamps - stamps.iloc[0]).dt.total_seconds()
+    return column if seconds.isna().any() else seconds
 
 
 def _not_numbers(lines: list[str], layout: Layout, name: str) -> ReadError:
