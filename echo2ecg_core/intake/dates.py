@@ -1,7 +1,8 @@
 """The dates of a column, settled from all of it and given as one ISO form: YYYY-MM-DD, with THH:MM:SS where known.
 
 05/01/2024 is January or May. One value above 12 proves the order for its whole column; without proof dots mean day
-first (as in Central Europe, where alone they are written) and everything else is asked. A time zone is left off: the
+first (as in Central Europe, where alone they are written) and everything else is asked. Dates with dots and with
+slashes in one column come from two sources: each kind has to prove the same order. A time zone is left off: the
 hour as the clock on the wall showed it is what a study's date can be compared with. Years may lie anywhere from 1900
 to 2999, because archives shift them.
 """
@@ -15,6 +16,8 @@ import pandas as pd
 ORDERS = ("day first", "month first", "year first")
 EXPECTED = "a date such as 2024-01-31 or 2024-01-31T10:30:00"
 FIRST_YEAR, LAST_YEAR = 1900, 2999
+NO_DATES = ("1900-01-01", "1970-01-01")  # what systems write where they have none
+MIXED = "mixed"
 _TIME = (
     r"(?:[T ,]\s*(?P<hour>\d{1,2}):(?P<minute>\d{2})(?::(?P<second>\d{2})(?:[.,]\d+)?)?\s*(?P<half>[AaPp]\.?[Mm]\.?)?"
     r"\s*(?P<zone>Z|UTC|[+-]\d{2}(?::?\d{2})?)?)?"
@@ -26,13 +29,14 @@ _PACKED = re.compile(
     r"(?:[T ]?(?P<hour>\d{2})(?P<minute>\d{2})(?P<second>\d{2})?(?:\.\d+)?)?"
 )
 _SERIAL = re.compile(r"\d{5}(?:\.\d+)?")
+_DAY = r"{1,2})(?:st|nd|rd|th)?"
 _NAMED = re.compile(
-    r"(?:(?P<day>\d{1,2})[-. ]+(?P<word>[A-Za-zÄäéû]{3,10})\.?|(?P<word2>[A-Za-zÄäéû]{3,10})\.? (?P<day2>\d{1,2}),?)"
-    r"[-. ]+(?P<year>\d{4})" + _TIME
+    rf"(?:(?P<day>\d{_DAY}[-. ]+(?:de )?(?P<word>[A-Za-zÄäéû]{{3,10}})\.?"
+    rf"|(?P<word2>[A-Za-zÄäéû]{{3,10}})\.? (?P<day2>\d{_DAY},?)[-. ]+(?:de )?(?P<year>\d{{4}})" + _TIME
 )
 _MONTHS = (
-    ("jan",), ("feb", "fév"), ("mar", "mär", "mrz"), ("apr", "avr"), ("may", "mai"), ("jun", "juin"), ("jul", "juil"),
-    ("aug", "aoû"), ("sep",), ("oct", "okt"), ("nov",), ("dec", "dez", "déc"),
+    ("jan", "ene"), ("feb", "fév"), ("mar", "mär", "mrz"), ("apr", "avr", "abr"), ("may", "mai"), ("jun", "juin"),
+    ("jul", "juil"), ("aug", "aoû", "ago"), ("sep",), ("oct", "okt"), ("nov",), ("dec", "dez", "déc", "dic"),
 )  # fmt: skip
 
 
@@ -45,6 +49,7 @@ class Dates:
         order: "day first", "month first", "year first", or None where nothing settles it.
         bad: Rows whose cell is no date.
         asked: True where the order has to be told: `iso` is empty then.
+        mixed: True where it is asked because the values prove both orders.
         notes: What was settled or left off, in sentences.
     """
 
@@ -52,6 +57,7 @@ class Dates:
     order: str | None
     bad: tuple[int, ...] = ()
     asked: bool = False
+    mixed: bool = False
     notes: tuple[str, ...] = ()
 
 
@@ -76,9 +82,9 @@ def settle_dates(cells: pd.Series, column: str, order: str | None = None) -> Dat
     notes: list[str] = []
     if written and order not in ORDERS[:2]:
         order, note = _proved_order(written, column)
-        notes += [note] if note else []
+        notes += [note] if note and order else []
         if order is None:
-            return Dates({}, None, tuple(bad), asked=True)
+            return Dates({}, None, tuple(bad), asked=True, mixed=note == MIXED)
     iso: dict[int, str] = {}
     for row, match in matches.items():
         moment = _moment(match, order) if match is not None else None
@@ -86,6 +92,9 @@ def settle_dates(cells: pd.Series, column: str, order: str | None = None) -> Dat
             bad.append(row) if row not in bad else None
         else:
             iso[row] = moment
+    if len(kept := {row: day for row, day in iso.items() if day[:10] not in NO_DATES}) < len(iso):
+        notes.append(f"{len(iso) - len(kept)} dates in {column} are 1900-01-01 or 1970-01-01, which stand for none.")
+        iso = kept
     if any(m is not None and m.groupdict().get("zone") for m in matches.values()):
         notes.append(f"The times in {column} carry a time zone: the hour as written was kept.")
     if any(len(m["year"]) == 2 for m in written):
@@ -108,16 +117,24 @@ def _match(text: str) -> re.Match | None:
 
 
 def _proved_order(written: list[re.Match], column: str) -> tuple[str | None, str]:
-    """The order of day and month that the values allow, and a note where a convention settled it."""
+    """The order of day and month that the values allow, and a note where a convention settled it; None and `MIXED`
+    where they prove both orders."""
     if any(len(m["year"]) == 2 and m["mark"] != "." for m in written):
         return None, ""  # 24-01-05 may begin with its year
-    day_first = all(int(m["two"]) <= 12 for m in written)
-    month_first = all(int(m["one"]) <= 12 for m in written)
-    if day_first != month_first:
-        return ("day first", "") if day_first else ("month first", "")
-    if day_first and all(m["mark"] == "." for m in written):
-        return "day first", f"The dates in {column} are written with dots and were read with the day first."
-    return None, ""
+    orders, note = set(), ""
+    for mark in sorted({m["mark"] for m in written}):
+        alike = [m for m in written if m["mark"] == mark]
+        day_first = all(int(m["two"]) <= 12 for m in alike)
+        month_first = all(int(m["one"]) <= 12 for m in alike)
+        if not (day_first or month_first):
+            return None, MIXED
+        if day_first and month_first and mark == ".":
+            month_first = False
+            note = f"The dates in {column} are written with dots and were read with the day first."
+        orders.add(None if day_first and month_first else "day first" if day_first else "month first")
+    if len(orders) == 1:
+        return orders.pop(), note
+    return None, MIXED if None not in orders else ""
 
 
 def _moment(match: re.Match, order: str | None) -> str | None:

@@ -28,13 +28,22 @@ from echo2ecg_core.phenotypes import GRADES, PHENOTYPES, Phenotype
 
 INDEX = "wall_motion_score_index"
 _YES_NO = {"true": True, "false": False, "1": True, "0": False, "1.0": True, "0.0": False}
-_SEXES = {
-    "male": "male", "female": "female", "m": "male", "f": "female", "w": "female", "männlich": "male",
-    "weiblich": "female", "u": None, "unknown": None, "o": None, "other": None,
-}  # fmt: skip
+_SEXES = dict.fromkeys(["male", "m", "männlich", "man", "mann", "herr", "homme", "masculin", "hombre"], "male")
+_SEXES |= dict.fromkeys(["female", "f", "w", "weiblich", "woman", "frau", "femme", "féminin", "mujer"], "female")
+_UNTOLD = ("u", "unknown", "unk", "unbekannt", "o", "other", "d", "divers", "x", "?")
 _SPLITS = {"train": "train", "validation": "validation", "test": "test", "val": "validation", "valid": "validation"}
 _OLDEST = 130  # years
+_PER_YEAR = {"M": 12, "W": 52.1775, "D": 365.2425}
 _ROUNDING = 0.01  # of a wall motion score index that is written beside its scores
+_GRADE_WORDS = {
+    "none": "no absent keine kein nil aucune ninguna nessuna",
+    "mild": "leicht leichtgradig gering geringgradig légère leve lieve",
+    "moderate": "mod mittel mittelgradig mäßig modérée moderada moderata",
+    "severe": "sev schwer schwergradig hochgradig sévère severa grave",
+}
+_NO_ID = {"", "nan", "nat", "none", "null", "<na>"}  # "NA" may be one
+_ROUNDED_ID = re.compile(r"\d([.,]\d+)?E\+\d+", re.IGNORECASE)
+_WITH_UNIT = re.compile(r"(.*?\d)\s*([^\d\s.,+-].*)")
 _NUMBER = re.compile(r"[+-]?(\d+([.,]\d+)?|[.,]\d+)([eE][+-]?\d+)?")
 OLDEST_TOLD = 90  # years: what ">89" and "90+" stand for
 
@@ -160,9 +169,16 @@ def _widened(labels: Labels, plan: Plan) -> Labels:
 
 
 def _ids(cells: pd.Series, file: str, column: str, problems: Problems) -> pd.Series:
-    for number in cells.index[cells == ""]:
+    missing = cells.str.lower().isin(_NO_ID)
+    for number in cells.index[missing]:
         problems.add(f"{file} has no id in row {number}, column {column}.", file, int(number), column)
-    return cells[cells != ""]
+    rounded = cells.index[cells.map(lambda text: _ROUNDED_ID.fullmatch(text) is not None)]
+    if len(rounded):
+        problems.add(
+            f"{file} has ids in the column {column} that a spreadsheet has rounded (from row {rounded[0]}), so that "
+            "different people may have one. Export the column as text.", file, int(rounded[0]), column,
+        )  # fmt: skip
+    return cells[~missing]
 
 
 def _dates(cells: pd.Series, file: str, column: str, order: str | None, plan: Plan) -> dict[int, str]:
@@ -171,10 +187,12 @@ def _dates(cells: pd.Series, file: str, column: str, order: str | None, plan: Pl
         plan.problems.label(file, number, column, EXPECTED)
     if dates.asked:
         first = int(cells.index[0])
-        plan.problems.add(
-            f"{file}: the dates in the column {column} (from row {first}) can be read with the day or the month first; "
-            "say which with a mapping (dates: day first).", file, first, column,
-        )  # fmt: skip
+        why = (
+            "some have the day first and some the month; write all in one form such as 2024-01-31"
+            if dates.mixed
+            else "they can be read with the day or the month first; say which with a mapping (dates: day first)"
+        )
+        plan.problems.add(f"{file}: the dates in the column {column} (from row {first}): {why}.", file, first, column)
     plan.note(*dates.notes)
     return dates.iso
 
@@ -184,14 +202,20 @@ def _phenotype(
 ) -> dict[int, float]:
     """Numbers in the phenotype's own unit, by row."""
     if phenotype.kind == "grade":
+        if any(_NUMBER.fullmatch(text) for text in cells):
+            words = ", ".join(f"{i} {word}" for i, word in enumerate(GRADES))
+            plan.note(f"Numbers in the column {shown or column} of {file} were read as {words}.")
         return _each(cells, file, column, _grade(phenotype), plan.problems)
+    in_cells, cells = _with_units(cells, phenotype)
     numbers, expected = {}, _expected(phenotype.lowest, phenotype.highest)
     if told is None and not cells.empty and cells.str.endswith("%").all():
         told = "%" if "%" in factors(phenotype) else None
     for number, text in cells.items():
         value = _number(text)
         inside = [u for u, f in factors(phenotype).items() if phenotype.lowest <= value * f <= phenotype.highest]
-        if not inside or not math.isfinite(value):
+        if not math.isfinite(value):
+            plan.problems.label(file, number, column, f"{expected}, without words, signs or a range")
+        elif not inside:
             plan.problems.label(file, number, column, expected)
         else:
             numbers[number] = value
@@ -200,7 +224,26 @@ def _phenotype(
     for number in unit.odd:
         plan.problems.label(file, int(number), column, unit.expected)
     plan.note(unit.note)
-    return {number: round(value * unit.factor, 9) for number, value in numbers.items() if number not in unit.odd}
+    own = {number: value * unit.factor for number, value in numbers.items() if number not in unit.odd}
+    for number, (value, name) in in_cells.items():
+        told_unit = settle_unit(pd.Series({number: value}), phenotype.name, shown or column, name)
+        if told_unit.odd or not phenotype.lowest <= value * told_unit.factor <= phenotype.highest:
+            plan.problems.label(file, number, column, told_unit.expected or expected)
+        else:
+            own[number] = value * told_unit.factor
+            plan.note(told_unit.note)
+    return {number: round(value, 9) for number, value in own.items()}
+
+
+def _with_units(cells: pd.Series, phenotype: Phenotype) -> tuple[dict[int, tuple[float, str]], pd.Series]:
+    """Numbers of cells that name their unit ("22 mm"), by row, and the other cells; "%" is left to these."""
+    found = {}
+    for number, text in cells.items():
+        match = _WITH_UNIT.fullmatch(text)
+        unit = unit_named(phenotype, match[2]) if match else None
+        if match and unit not in (None, "%") and math.isfinite(value := _number(match[1])):
+            found[number] = (value, unit)
+    return found, cells[~cells.index.isin(list(found))]
 
 
 def _each(cells: pd.Series, file: str, column: str, read: Callable[[str], Any], problems: Problems) -> dict[int, Any]:
@@ -234,17 +277,25 @@ def _between(lowest: float, highest: float) -> Callable[[str], float]:
 
 
 def _grade(phenotype: Phenotype) -> Callable[[str], float]:
-    words = {word: float(i) for i, word in enumerate(GRADES)}
-    number = _between(phenotype.lowest, phenotype.highest)
-    return lambda text: words[text.lower()] if text.lower() in words else number(text)
+    grades = {word: float(i) for i, word in enumerate(GRADES)}
+    grades |= {word: grades[grade] for grade, words in _GRADE_WORDS.items() for word in words.split()}
+
+    def read(text: str) -> float:
+        value = grades.get(text.lower(), _number(text))
+        if not phenotype.lowest <= value <= phenotype.highest:
+            raise ValueError(f"{', '.join(GRADES)}, or their numbers 0 to {phenotype.highest:g}")
+        return value
+
+    return read
 
 
 def _age(text: str) -> float:
-    """Years; DICOM's 061Y is read, and ">89" or "90+" as the group of the oldest."""
-    if re.fullmatch(r"> ?89|90 ?\+", text):
+    """Years, as DICOM writes them (061Y, 018M) or with their word; ">89" or "90+" is the group of the oldest."""
+    if re.fullmatch(r"> ?89|(≥|>=) ?90|90 ?\+", text):
         return float(OLDEST_TOLD)
-    if re.fullmatch(r"\d{3}Y", text):
-        text = text[:3]
+    named = re.fullmatch(r"(\d{1,3}) ?(y|yrs?|years?|j|jahre|ans|años)|(\d{3})([MWD])", text, re.IGNORECASE)
+    if named:
+        return float(named[1]) if named[1] else int(named[3]) / _PER_YEAR[named[4].upper()]
     return _between(0, _OLDEST)(text)
 
 
@@ -274,7 +325,7 @@ _READERS: dict[str, Callable[[str], Any]] = {
     "rhythm": _one_of({word: word for word in RHYTHMS}),
     "conduction": _one_of({word: word for word in CONDUCTIONS}),
     "first_degree_block": _one_of(_YES_NO, "true or false"),
-    "sex": _one_of(_SEXES, "male, female"),
+    "sex": _one_of({**_SEXES, **dict.fromkeys(_UNTOLD)}, "male, female"),
     "age_years": _age,
     "split": _one_of(_SPLITS, "train, validation, test"),
     "sampling_rate_hz": _between(50, 32_000),

@@ -107,6 +107,7 @@ class Plan:
     cohort: str = "Imported"
     vectors_of: tuple[str, int] | None = None
     encoder: str | None = None
+    _owner_of: dict[Path, str] = field(default_factory=dict)
 
     def note(self, *sentences: str) -> None:
         """Add notes, each once."""
@@ -162,9 +163,12 @@ class Plan:
 
     def ecg(self, ecg: PlannedEcg, *, file: str = "", row: int | None = None) -> None:
         """Add an ECG; an id that comes twice is a problem."""
+        where = f" ({file}, row {row})" if row else ""
+        if ecg.read is None and self._owner_of.setdefault(ecg.path, ecg.patient_id) != ecg.patient_id:
+            self.problems.add(f"An ECG file would belong to two patients{where}.", file, row, "path")
+            return
         known = self.ecgs.setdefault(ecg.ecg_id, ecg)
         if known is ecg or (known.patient_id, known.path) == (ecg.patient_id, ecg.path):
             return
         what = "to two patients" if known.patient_id != ecg.patient_id else "to two files"
-        where = f" ({file}, row {row})" if row else ""
         self.problems.add(f"An ECG id would belong {what}{where}.", file, row, "ecg_id")

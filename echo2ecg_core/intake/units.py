@@ -74,7 +74,7 @@ def settle_unit(values: pd.Series, name: str, column: str, told: str | None = No
         values: Numbers by row, none missing.
         name: Field name of the phenotype.
         column: Its name in the table, for the note.
-        told: The unit that the header or a person gives; believed unless every value contradicts it.
+        told: The unit that the header, a cell or a person gives; values that cannot be in it are odd.
     """
     phenotype, band = PHENOTYPES[name], BANDS.get(name)
     known = factors(phenotype)
@@ -84,10 +84,11 @@ def settle_unit(values: pd.Series, name: str, column: str, told: str | None = No
     fits = {u: (values * known[u]).between(*band) for u in candidates}
     if told:
         other = next((u for u in candidates if u != told and fits[u].all()), None)
-        if fits[told].any() or other is None:
-            return Unit(told, known[told], _note(phenotype, column, told) if told != phenotype.unit else "")
-        expected = f"values in {told}, as the table says; these would be possible in {other}"
-        return Unit(told, known[told], odd=tuple(values.index), expected=expected)
+        note = _note(phenotype, column, told) if told != phenotype.unit else ""
+        expected = f"a number from {band[0] / known[told]:g} to {band[1] / known[told]:g} {told}, as the table says"
+        if other is not None and not fits[told].any():
+            expected = f"values in {told}, as the table says; these would be possible in {other}"
+        return Unit(told, known[told], note, odd=tuple(values.index[~fits[told]]), expected=expected)
     for unit in candidates:  # the phenotype's own first
         if fits[unit].all():
             return Unit(unit, known[unit], _note(phenotype, column, unit) if unit != phenotype.unit else "")

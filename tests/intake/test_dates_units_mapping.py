@@ -9,6 +9,7 @@ import pytest
 from echo2ecg_core.errors import Echo2ECGError, StoreError
 from echo2ecg_core.intake.dates import settle_dates
 from echo2ecg_core.intake.ingest import Options, ingest
+from echo2ecg_core.intake.layouts.recognise import plan_of
 from echo2ecg_core.intake.mapping import FIELDS, Column, field_of, guess, read_mapping, save_mapping
 from echo2ecg_core.intake.preview import mapping_in, preview
 from echo2ecg_core.intake.tables import read_table
@@ -33,6 +34,7 @@ def column(*cells, start=2):
         (("2180-02-29", "2300-12-31"), ("2180-02-29", "2300-12-31")),
         (("20240605", "20240605083000", "20240605 0830"), ("2024-06-05", "2024-06-05T08:30:00", "2024-06-05T08:30:00")),
         (("2024-06-05T23:30:00+02:00", "2024-06-05T23:30:00Z"), ("2024-06-05T23:30:00",) * 2),
+        (("January 5th, 2024", "1 de mayo de 2024"), ("2024-01-05", "2024-05-01")),
         (("5 June 2024", "5-Mai-2024", "Dec 1, 2024"), ("2024-06-05", "2024-05-05", "2024-12-01")),
         (("31/12/2024 12:05 AM", "1/2/2024 1:00 pm"), ("2024-12-31T00:05:00", "2024-02-01T13:00:00")),
     ],
@@ -51,6 +53,77 @@ def test_an_order_that_nothing_proves_or_that_contradicts_itself_is_asked(cells)
     if cells[0] == "05/06/2024":
         assert settle_dates(column(*cells), "when", "day first").iso[2] == "2024-06-05"
         assert settle_dates(column(*cells), "when", "month first").iso[2] == "2024-05-06"
+
+
+@pytest.mark.parametrize(
+    "cells", [("13/05/2024", "05/13/2024"), ("05.01.2024", "05/13/2024"), ("20.05.2024", "05-13-2024")]
+)
+def test_a_column_that_proves_both_orders_is_asked_and_said_to(cells):
+    dates = settle_dates(column(*cells), "when")
+    assert dates.asked and dates.mixed and dates.iso == {}
+
+
+def test_dots_prove_nothing_for_slashes():
+    dates = settle_dates(column("20.05.2024", "01/02/2024"), "when")
+    assert dates.asked and not dates.mixed
+
+
+@pytest.mark.parametrize("empty", ["1900-01-01", "1970-01-01T00:00:00"])
+def test_a_date_that_stands_for_none_is_left_out_and_told(empty):
+    dates = settle_dates(column(empty, "2024-06-05"), "when")
+    assert list(dates.iso.values()) == ["2024-06-05"] and "1 dates in when" in dates.notes[0]
+
+
+def planned(tmp_path, column: str, *cells: str):
+    """The plan of an archive with one column of labels, a study a cell."""
+    rows = "".join(f"P{i};S{i};{cell}\n" for i, cell in enumerate(cells))
+    return plan_of(archive(tmp_path / "a", f"patient_id;study_id;{column}\n{rows}"))
+
+
+@pytest.mark.parametrize(
+    ("name", "cells", "values"),
+    [
+        ("ivsd", ("1.1 cm", "11 mm", "0,9cm"), [1.1, 1.1, 0.9]),
+        ("tapse", ("22 mm", "2.2"), [2.2, 2.2]),
+        ("lvedv", ("120 mL", "0.15 L", "90"), [120, 150, 90]),
+        ("rvsp", ("4 kPa", "30 mmHg"), [30.002464, 30]),
+        ("mr_grade", ("leicht", "SEVERE", "keine", "modérée", "2"), [1, 3, 0, 2, 2]),
+    ],
+)
+def test_cells_that_name_their_unit_and_grades_in_other_languages_are_read(tmp_path, name, cells, values):
+    plan = planned(tmp_path, name, *cells)
+    assert not plan.problems.found
+    assert [study.phenotypes[name] for study in plan.studies.values()] == values
+    graded = any("were read as 0 none, 1 mild, 2 moderate, 3 severe" in note for note in plan.notes)
+    assert graded == (name == "mr_grade")
+
+
+@pytest.mark.parametrize(
+    ("name", "cell", "expected"),
+    [
+        ("lvef", ">55", "without words, signs or a range"), ("lvef", "55-60", "without words, signs or a range"),
+        ("lvef", "normal", "without words, signs or a range"), ("ivsd", "60 cm", "a number from 0.4 to 3.9 cm"),
+        ("mr_grade", "moderate to severe", "none, mild, moderate, severe, or their numbers 0 to 3"),
+        ("mr_grade", "4", "none, mild, moderate, severe, or their numbers 0 to 3"),
+    ],
+)  # fmt: skip
+def test_a_label_that_cannot_be_is_refused_with_what_was_expected_and_never_quoted(tmp_path, name, cell, expected):
+    found = planned(tmp_path, name, cell, "1").problems.found
+    assert (found[0].row, found[0].column) == (2, name)
+    assert expected in found[0].sentence and cell not in found[0].sentence.split("expected")[0]
+
+
+@pytest.mark.parametrize(
+    ("text", "years"), [("61Y", 61), ("61 years", 61), ("61 Jahre", 61), ("018M", 1.5), ("≥90", 90), ("90+", 90)]
+)
+def test_ages_as_dicom_and_people_write_them(tmp_path, text, years):
+    assert [s.age_years for s in planned(tmp_path, "age_years", text).studies.values()] == [years]
+
+
+@pytest.mark.parametrize("text, sex", [("Frau", "female"), ("homme", "male"), ("mujer", "female"), ("divers", None)])
+def test_sex_in_words_of_other_languages(tmp_path, text, sex):
+    plan = planned(tmp_path, "sex", text)
+    assert not plan.problems.found and [p.sex for p in plan.patients.values()] == [sex]
 
 
 @pytest.mark.parametrize("cell", ["unknown", "2024-13-01", "2023-02-29", "32.01.2024", "12", "2024", "3024-01-01"])
@@ -87,6 +160,15 @@ def test_a_unit_that_the_table_tells_is_believed_unless_every_value_contradicts_
     assert settle_unit(column(1.1, 0.9), "ivsd", "x", "mm").odd == (2, 3)
     assert settle_unit(column(11, 9), "ivsd", "x", "mm").factor == 0.1
     assert settle_unit(column(4.2), "rvsp", "x", "kPa").factor == pytest.approx(7.500616)
+
+
+@pytest.mark.parametrize(
+    ("name", "values", "told", "odd"),
+    [("lvef", (55, 0.55), "%", (3,)), ("ivsd", (11, 1.1, 9), "mm", (3,)), ("ivsd", (60,), "cm", (2,))],
+)
+def test_a_value_that_cannot_be_in_the_unit_of_its_header_is_odd(name, values, told, odd):
+    found = settle_unit(column(*values), name, "x", told)
+    assert (found.name, found.odd) == (told, odd) and f"{told}, as the table says" in found.expected
 
 
 def test_bands_of_confused_units_do_not_meet():

@@ -119,6 +119,8 @@ def test_a_second_sheet_that_contradicts_the_first_is_refused_with_its_row(folde
     ("written", "told"),
     [
         (("p001", "p002"), "2 ids of werte.csv (patient_id) differ"),
+        (("\u200bP001", "'P002'"), "2 ids of werte.csv (patient_id) differ"),
+        (("Ｐ００１", "P002\ufeff"), "2 ids of werte.csv (patient_id) differ"),
         (("1.0", "2.0"), ""),
         (("P001", "P002"), ""),
     ],
@@ -132,6 +134,28 @@ def test_ids_that_a_spreadsheet_wrote_otherwise_find_their_patient(folder, writt
         values(folder, "Of 4 echo studies 0 have clips and labels, 2 clips alone, 2 labels alone.")
     else:
         assert found == {"2024/0017": 55, "S-b": 40}
+
+
+@pytest.mark.parametrize("cell", ["1.23457E+12", "1,2e+05"])
+def test_ids_that_a_spreadsheet_has_rounded_are_refused(folder, cell):
+    (folder / "t.csv").write_text(f"patient_id;study_id;lvef\n{cell};2024/0017;50\n")
+    found = plan_of(folder).problems.found
+    assert "rounded (from row 2)" in found[0].sentence and cell not in found[0].sentence
+
+
+@pytest.mark.parametrize("cell", ["nan", "None", "<NA>", "NULL"])
+def test_an_id_that_a_program_wrote_for_none_is_no_patient(folder, cell):
+    (folder / "t.csv").write_text(f"patient_id,study_id,lvef\n{cell},2024/0017,50\n")
+    assert "no id in row 2, column patient_id" in plan_of(folder).problems.found[0].sentence
+
+
+def test_one_ecg_file_under_two_patients_is_refused(tmp_path):
+    (tmp_path / "e").mkdir()
+    (tmp_path / "e" / "one.csv").write_text("I,II\n")
+    rows = "E1,P1,e/one.csv\nE2,P1,e/one.csv\nE3,P2,e/one.csv\n"
+    (tmp_path / "ecgs.csv").write_text(f"ecg_id,patient_id,path\n{rows}")
+    sentences = [problem.sentence for problem in plan_of(tmp_path).problems.found]
+    assert sentences == ["An ECG file would belong to two patients (ecgs.csv, row 4)."]
 
 
 def test_patients_of_our_own_tables_whose_ids_do_not_meet_are_told(folder):

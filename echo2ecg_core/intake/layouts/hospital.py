@@ -8,6 +8,7 @@ named with the reason why it is not used.
 """
 
 import re
+import unicodedata
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
@@ -137,10 +138,12 @@ def _as_files_write(ids: pd.Series, known: Mapping[str, object]) -> dict[str, st
 
 
 def _by_plain_id(ids: Iterable[str]) -> dict[str, list[str]]:
-    """Ids by what is left of them without case, leading zeros and the .0 of a spreadsheet."""
+    """Ids by what is left of them without case, leading zeros, the .0 of a spreadsheet, quotation marks and signs that
+    nobody sees; letters and digits in one form."""
     found: dict[str, list[str]] = {}
     for id in ids:
-        plain = re.sub(r"^0+(?=\d)", "", re.sub(r"(?<=\d)\.0$", "", id.strip().casefold()))
+        seen = re.sub(r"[\u00ad\u200b-\u200f\u2060\ufeff]", "", unicodedata.normalize("NFKC", id)).strip("'\" ")
+        plain = re.sub(r"^0+(?=\d)", "", re.sub(r"(?<=\d)\.0$", "", seen.casefold()))
         found.setdefault(plain, []).append(id)
     return found
 
