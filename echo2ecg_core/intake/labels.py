@@ -283,7 +283,7 @@ def _grade(phenotype: Phenotype) -> Callable[[str], float]:
     def read(text: str) -> float:
         value = grades.get(text.lower(), _number(text))
         if not phenotype.lowest <= value <= phenotype.highest:
-            raise ValueError(f"{', '.join(GRADES)}, or their numbers 0 to {phenotype.highest:g}")
+            raise ValueError(f"{_expected(phenotype.lowest, phenotype.highest)}, or {', '.join(GRADES)}")
         return value
 
     return read

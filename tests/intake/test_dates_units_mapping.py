@@ -103,8 +103,8 @@ def test_cells_that_name_their_unit_and_grades_in_other_languages_are_read(tmp_p
     [
         ("lvef", ">55", "without words, signs or a range"), ("lvef", "55-60", "without words, signs or a range"),
         ("lvef", "normal", "without words, signs or a range"), ("ivsd", "60 cm", "a number from 0.4 to 3.9 cm"),
-        ("mr_grade", "moderate to severe", "none, mild, moderate, severe, or their numbers 0 to 3"),
-        ("mr_grade", "4", "none, mild, moderate, severe, or their numbers 0 to 3"),
+        ("mr_grade", "moderate to severe", "a number from 0 to 3, or none, mild, moderate, severe"),
+        ("mr_grade", "4", "a number from 0 to 3, or none, mild, moderate, severe"),
     ],
 )  # fmt: skip
 def test_a_label_that_cannot_be_is_refused_with_what_was_expected_and_never_quoted(tmp_path, name, cell, expected):
