@@ -188,6 +188,14 @@ def test_on_a_phone_the_sidebar_is_closed_and_the_page_never_scrolls_sideways(vi
     assert table.evaluate("t => t.scrollLeft") > 0
 
 
+def test_what_has_the_keyboard_is_ringed_in_the_sidebar_too(visit):
+    page = visit()
+    ring = "() => { const a = document.activeElement; return [a.dataset.testid, getComputedStyle(a).outlineStyle] }"
+    for _ in range(3):
+        page.keyboard.press("Tab")
+    assert page.evaluate(ring) == ["stSidebarNavLink", "solid"]
+
+
 def test_a_picture_for_a_slide_holds_the_page_and_not_what_surrounds_it(visit):
     page = visit("/?screenshot=1")
     open_example(page)

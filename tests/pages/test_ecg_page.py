@@ -338,3 +338,13 @@ def test_a_swapped_recording_is_offered_with_its_electrodes_put_back_and_the_est
     assert "as if left arm and right arm had not been swapped" in after.doubts[-1] and not page.exception
     next(b for b in page.button if b.label == "Show it as it was recorded").click().run()
     assert (page.session_state["ecg_record"].signal_mv == before).all()
+
+
+def test_the_numbers_of_the_device_are_named_as_cardiologists_write_them():
+    from pages.ui.ecg.evidence import device_words
+
+    told = {"heart_rate_bpm": 48.0, "rr_ms": 1242.0, "pr_ms": 138.0, "qtc_fridericia_ms": 419.0, "p_axis_deg": 51.0}
+    assert device_words(told).replace("\u202f", " ") == (
+        "heart rate 48 bpm, RR 1242 ms, PR 138 ms, QTc Fridericia 419 ms, P axis 51°"
+    )
+    assert device_words({}) == "–"

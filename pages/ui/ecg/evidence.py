@@ -1,17 +1,23 @@
 """Why this estimate, and where everything came from: neighbours, method, model, file, notes."""
 
+from collections.abc import Mapping
 from html import escape
 
 import streamlit as st
 
 from echo2ecg_core.ecg.record import EcgRecord
 from echo2ecg_core.figures.notation import MISSING, THIN, held_words, measured, number, percent
+from echo2ecg_core.figures.scores import count
 from echo2ecg_core.phenotypes import PHENOTYPES
 from echo2ecg_core.store.model_registry import ModelCard
 from echo2ecg_core.store.times import default_days
 from pages.ui import panels
 from pages.ui.errors import plain
 
+# words of the fields of a device's measurements, where they are not written small
+AS_WRITTEN = {"pr": "PR", "rr": "RR", "qrs": "QRS", "qt": "QT", "qtc": "QTc", "p": "P", "t": "T"} | {
+    name.lower(): name for name in ("Bazett", "Fridericia")
+}
 MOST_COLUMNS = 7  # phenotypes that fit beside the words; the others are on the study itself
 NEIGHBOURS_WORDS = """The nearest labelled ECGs of other patients by distance of their embeddings, one of each patient,
 and what their echo measured, at most {days:g} days apart. They illustrate the estimate and do not enter it."""
@@ -37,8 +43,10 @@ def why(report: dict) -> None:
 def _method(report: dict) -> list[str]:
     row = report["phenotypes"][0]
     source, level, name = row["source"], percent(row["interval_level"]), plain(report["model"]["name"])
-    fitted = f" It was fitted on {source['labelled_ecgs']} labelled ECGs." if source.get("labelled_ecgs") else ""
-    calibrated = f" ({source['calibration_ecgs']} ECGs of other patients)" if source.get("calibration_ecgs") else ""
+    fitted = f" It was fitted on {count(source['labelled_ecgs'])} labelled ECGs." if source.get("labelled_ecgs") else ""
+    calibrated = (
+        f" ({count(source['calibration_ecgs'])} ECGs of other patients)" if source.get("calibration_ecgs") else ""
+    )
     held = held_words(row)
     mark = " It has seen simulated hearts only." if report["model"]["synthetic"] else ""
     return [
@@ -86,7 +94,7 @@ def provenance(record: EcgRecord, report: dict | None, card: ModelCard | None) -
                 ("Derived leads", ", ".join(record.derived_leads) or "none"),
                 ("Device", record.device or MISSING),
                 ("Device statements", " · ".join(record.statements) or MISSING),
-                ("Device measurements", _device(record)),
+                ("Device measurements", device_words(record.device_measurements)),
                 ("Notes of the reader", " ".join(record.notes) or "none"),
                 ("Content hash", record.content_hash[:16]),
             ],
@@ -108,12 +116,13 @@ def _model_facts(report: dict | None, card: ModelCard) -> list[tuple[str, str]]:
     return facts
 
 
-def _device(record: EcgRecord) -> str:
-    words = {"bpm": "bpm", "ms": "ms", "deg": "°"}
+def device_words(measurements: Mapping[str, float]) -> str:
+    """ "PR 138 ms, QTc Fridericia 419 ms, P axis 51°" of the device's own numbers by their field names."""
     parts = []
-    for name, value in record.device_measurements.items():
+    for name, value in measurements.items():
         stem, _, unit = name.rpartition("_")
-        parts.append(f"{stem.replace('_', ' ')} {number(value)}{THIN}{words.get(unit, unit)}")
+        words = " ".join(AS_WRITTEN.get(word, word) for word in stem.split("_"))
+        parts.append(f"{words} {number(value)}{'°' if unit == 'deg' else f'{THIN}{unit}'}")
     return ", ".join(parts) or MISSING
 
 

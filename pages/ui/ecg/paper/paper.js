@@ -90,7 +90,7 @@ class Paper {
     }
     for (const strip of plan.strips) this.drawStrip(svg, strip, k);
     for (const strip of plan.strips) this.drawLabel(svg, strip, k);
-    for (const mark of plan.marks) this.drawMark(svg, mark, k, height);
+    plan.marks.forEach((mark, i) => this.drawMark(svg, mark, k, height, height - 5 - 12 * (i % 2)));
     this.measured = element("g", {}, svg);
     this.svg = svg;
     this.listen(svg);
@@ -144,11 +144,12 @@ class Paper {
     element("text", { class: "lead", x, y }, svg).textContent = strip.label;
   }
 
-  drawMark(svg, mark, k, height) {
+  /** A line and its name at the height `y`; neighbours stand at two heights, for a short PR leaves no room beside. */
+  drawMark(svg, mark, k, height, y) {
     const x = Math.round(mark.x_mm * k) + 0.5;
     element("path", { class: "mark", d: `M${x} 0V${height}` }, svg);
     const side = mark.before ? { x: x - 3, "text-anchor": "end" } : { x: x + 3 };
-    element("text", { class: "mark-label", y: height - 5, ...side }, svg).textContent = mark.label;
+    element("text", { class: "mark-label", y, ...side }, svg).textContent = mark.label;
   }
 
   polyline(points) {
