@@ -7,7 +7,12 @@ Nothing is trained here: an arm that knows studies (attention, mean) and the fro
 rounded to 16 bits.
 Readouts are fitted, calibrated and measured by demo_readouts.py, the report is made by demo_report.py, both on patients
 of whom the networks saw none but those that fit the readouts. Killed and started again it goes on; what simulating
-costs is kept for another network. Half an hour of processor time, ten minutes after `--simulate`. Prints JSON lines.
+costs is kept for another network. Half an hour of processor time, less after `--simulate`. Prints JSON lines.
+
+Then, with MODEL the folder of the model before (kept aside first): `python benchmarks/demo_model.py --table`,
+`python benchmarks/honesty.py --real LUDB`, `python -m benchmarks.windows`, `python -m benchmarks.demo_on_real --ludb LUDB
+--old MODEL --new assets/models/demo-multiview` renew what docs/evidence.md and README quote, and
+`python -m benchmarks.pictures` the pictures.
 """
 
 import argparse
