@@ -28,9 +28,9 @@ from echo2ecg_core.phenotypes import GRADES, PHENOTYPES, Phenotype
 
 INDEX = "wall_motion_score_index"
 _YES_NO = {"true": True, "false": False, "1": True, "0": False, "1.0": True, "0.0": False}
-_SEXES = dict.fromkeys(["male", "m", "männlich", "man", "mann", "herr", "homme", "masculin", "hombre"], "male")
-_SEXES |= dict.fromkeys(["female", "f", "w", "weiblich", "woman", "frau", "femme", "féminin", "mujer"], "female")
-_UNTOLD = ("u", "unknown", "unk", "unbekannt", "o", "other", "d", "divers", "x", "?")
+_SEXES = dict.fromkeys(["male", "m", "männlich", "mann", "herr", "homme", "masculin", "hombre"], "male")
+_SEXES |= dict.fromkeys(["female", "f", "w", "weiblich", "frau", "femme", "féminin", "mujer"], "female")
+_UNTOLD = ("u", "unknown", "unk", "unbekannt", "o", "other", "divers", "?")
 _SPLITS = {"train": "train", "validation": "validation", "test": "test", "val": "validation", "valid": "validation"}
 _OLDEST = 130  # years
 _PER_YEAR = {"M": 12, "W": 52.1775, "D": 365.2425}
