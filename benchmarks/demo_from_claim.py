@@ -10,8 +10,8 @@ of whom the networks saw none but those that fit the readouts. Killed and starte
 costs is kept for another network. Half an hour of processor time, less after `--simulate`. Prints JSON lines.
 
 Then, with MODEL the folder of the model before (kept aside first): `python benchmarks/demo_model.py --table`,
-`python benchmarks/honesty.py --real LUDB`, `python -m benchmarks.windows`, `python -m benchmarks.demo_on_real --ludb LUDB
---old MODEL --new assets/models/demo-multiview` renew what docs/evidence.md and README quote, and
+`python benchmarks/honesty.py --real LUDB`, `python -m benchmarks.windows` and `python -m benchmarks.demo_on_real
+--ludb LUDB --old MODEL --new assets/models/demo-multiview` renew what docs/evidence.md and README quote, and
 `python -m benchmarks.pictures` the pictures.
 """
 
