@@ -209,6 +209,7 @@ def test_a_missing_gain_is_assumed_and_noted(pair):
     assert record.notes == (
         "The header gives no gain for some channels; WFDB's default of 200 counts per mV was assumed.",
     )
+    assert record.notes[0] in record.doubts
 
 
 @pytest.mark.parametrize(("unit", "factor"), [("mV", 1.0), ("uV", 0.001), ("V", 1000.0)])

@@ -27,6 +27,7 @@ _BARE_NAME = re.compile(r"~?[-\w]+(\.\w+)?")
 # stored bits a sample in each WFDB signal format that has a fixed size
 _BITS = {"8": 8, "16": 16, "24": 24, "32": 32, "61": 16, "80": 8, "160": 16, "212": 12, "310": 32 / 3, "311": 32 / 3}
 _FORMATS = {*_BITS, "0", "508", "516", "524"}
+DEFAULT_GAIN = "The header gives no gain for some channels; WFDB's default of 200 counts per mV was assumed."
 
 
 def recognises(head: bytes) -> bool:
@@ -67,8 +68,9 @@ def read(header: EcgFile, told: Told = NOTHING_TOLD) -> Iterator[Channels]:
         claims.fs = _rate(content, claims, header.name, told)
         notes: list[str] = []
         n_samples = _available_samples(claims, signals, notes)
-        if any(_has_no_gain(line) for line in _significant_lines(content.decode("latin-1"))[1:]):
-            notes.append("The header gives no gain for some channels; WFDB's default of 200 counts per mV was assumed.")
+        assumed = any(_has_no_gain(line) for line in _significant_lines(content.decode("latin-1"))[1:])
+        if assumed:
+            notes.append(DEFAULT_GAIN)
         for name, signal in signals.items():
             (Path(folder) / name).write_bytes(signal.read())
         plain = max(claims.samps_per_frame or [1]) == 1  # otherwise wfdb averages within frames, and no sum is told
@@ -78,6 +80,8 @@ def read(header: EcgFile, told: Told = NOTHING_TOLD) -> Iterator[Channels]:
         record.dac(inplace=True)
     record.fs = claims.fs
     channels = _channels(record, content.decode("latin-1"), notes, told)
+    if assumed:
+        channels.doubts.append(DEFAULT_GAIN)
     if damaged:
         channels.notes.append(
             f"The checksum of {listing(damaged)} in the header does not fit the signal file: it is damaged or altered."
