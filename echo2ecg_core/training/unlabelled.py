@@ -136,7 +136,7 @@ def _generated(_workspace: Workspace, name: str, spec: EcgInputSpec, folder: Pat
     file = folder / f"{GENERATOR}-{hashlib.sha256(told.encode()).hexdigest()[:12]}.npy"
     if not file.exists():
         folder.mkdir(parents=True, exist_ok=True)
-        write_atomically(file, npy_bytes(_drawn(n, spec, progress)))
+        write_atomically(file, npy_bytes(generated_ecgs(n, spec, progress)))
     signals = np.load(file, mmap_mode="r")
     ids = [f"{GENERATOR}-{i:06d}" for i in range(n)]
     split = np.where(np.arange(n) < _trained(n), "train", "validation")
@@ -144,8 +144,12 @@ def _generated(_workspace: Workspace, name: str, spec: EcgInputSpec, folder: Pat
     return table, signals, np.full(n, signals.shape[2])
 
 
-def _drawn(n: int, spec: EcgInputSpec, progress: Progress) -> np.ndarray:
-    """n recordings, cleaned at the model's rate, (n, 12, t) float16; the same every time."""
+def generated_ecgs(n: int, spec: EcgInputSpec, progress: Progress = silent) -> np.ndarray:
+    """n recordings of the generator, cleaned at the model's rate, (n, 12, t) float16; the same every time.
+
+    Raises:
+        Echo2ECGError: the generator is not installed.
+    """
     import torch
 
     from echo2ecg_core.ecg.preprocess import clean_whole
