@@ -3,6 +3,7 @@
     python -m benchmarks.claim                    everything that is not there yet, on two processes
     python -m benchmarks.claim --until "clip vectors"      only the stages before and this one
     python -m benchmarks.claim --stop-at 09:40    no training begins after this time of day; tables of what is there
+    python -m benchmarks.claim --begin-with benchmarks/results/claim-2    with the small files that an earlier run left
     python -m benchmarks.claim --status           what is done, and the processor seconds of every stage
     python -m benchmarks.claim --small            a dry run on a hundred patients, in minutes
 
@@ -14,6 +15,7 @@ whole seeds that are there. Tables lie in OUT/tables, everything in OUT/result.j
 
 import argparse
 import json
+import shutil
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -46,10 +48,13 @@ def main() -> None:
     parser.add_argument("--until", choices=[stage.name for stage in STAGES], default=STAGES[-1].name)
     parser.add_argument("--processes", type=int, default=2, help="with one thread each")
     parser.add_argument("--stop-at", type=time_of_day, default=None, help="HH:MM; trainings begun before are finished")
+    parser.add_argument("--begin-with", type=Path, help="folder of which files are taken that are not there yet")
     parser.add_argument("--status", action="store_true")
     options = parser.parse_args()
     plan = (small_plan if options.small else full_plan)(options.version)
     folder = options.out or ROOT / "runs" / f"claim-{options.version}{'-small' if options.small else ''}"
+    if options.begin_with:
+        take_over(options.begin_with, folder)
     if options.status:
         print(status(plan, folder))
         return
@@ -64,6 +69,15 @@ def time_of_day(text: str) -> datetime:
     now = datetime.now()
     at = datetime.combine(now, datetime.strptime(text, "%H:%M").time())
     return at if at > now else at + timedelta(days=1)
+
+
+def take_over(source: Path, folder: Path) -> None:
+    """Copy what another folder of the same plan holds and this one does not: what is there counts as done."""
+    for path in sorted(source.rglob("*")):
+        target = folder / path.relative_to(source)
+        if path.is_file() and not target.exists():
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(path, target)
 
 
 def run(

@@ -1,6 +1,7 @@
 """The runner of the claim, whole and tiny: every stage, arm and table; what is there is kept, what is spent counted."""
 
 import json
+import shutil
 import time
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -65,6 +66,25 @@ def test_every_stage_arm_and_table_is_there(folder, result):
     assert result["clip_encoder"]["commonest_view"] == max(np.mean(test_views == view) for view in test_views)
     seconds = result["seconds"]
     assert {stage.name for stage in claim.STAGES[:-1]} <= set(seconds) and seconds["clips"] >= 1
+
+
+@pytest.mark.slow
+def test_a_run_goes_on_with_the_small_files_of_another(folder, tmp_path):
+    for name in ("plan.json", "ledger.jsonl", "patients", "clip-encoder.safetensors", "start.safetensors", "recipe"):
+        copy = shutil.copytree if (folder / name).is_dir() else shutil.copyfile
+        copy(folder / name, tmp_path / name)
+    own = tmp_path / "own"
+    (own / "patients").mkdir(parents=True)
+    (own / "patients" / "test.json").write_text("[7]")
+    claim.take_over(tmp_path, own)
+    lines = {line[:13].strip(): line.split() for line in claim.status(TINY, own).splitlines()}
+    done = {stage: words[-5:-2] for stage, words in lines.items()}
+    assert done["start"] == ["1", "of", "1"] and done["clip encoder"] == ["1", "of", "1"]
+    assert done["recipe"][0] == done["recipe"][2] and done["clips"][0] == "0"
+    assert training.chosen_recipe(TINY, own) == training.chosen_recipe(TINY, folder)
+    assert (own / "patients" / "test.json").read_text() == "[7]", "what is there is kept"
+    with ledger.only_runner(own, TINY):
+        pass
 
 
 @pytest.mark.slow
