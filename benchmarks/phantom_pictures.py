@@ -20,7 +20,7 @@ from echo2ecg_core.ecg.record import EcgRecord
 from echo2ecg_core.echo.clip import VIEWS
 from echo2ecg_core.figures.ecg import ecg_figure, plan_paper
 from echo2ecg_core.figures.export import figure_file
-from echo2ecg_core.intake.demo import cohort
+from echo2ecg_core.intake.demo import DemoCohort
 from echo2ecg_core.phantom.cohort import ECG_RATE_HZ
 from echo2ecg_core.phantom.echo import PHANTOM_VIEWS
 from echo2ecg_core.phantom.heart import Heart
@@ -41,7 +41,7 @@ HEARTS = ("Healthy", "Dilated", "Hypertrophic")
 
 def ecg_print(number: int, words: str) -> Image.Image:
     """One print on ECG paper, titled with what the heart has."""
-    ecg = cohort().patient(number).ecgs[0]
+    ecg = DemoCohort().people().patient(number).ecgs[0]
     record = EcgRecord(ecg.signal_mv(), ECG_RATE_HZ, format="phantom", source=ecg.ecg_id)
     title = f"{words.format_map(_Fields(ecg.heart))} · synthetic phantom"
     provenance = f"Phantom patient {ecg.patient_id} of the demo cohort · simulated, not a recording of a person"

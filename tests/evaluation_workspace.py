@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from echo2ecg_core.ecg.record import EcgRecord
-from echo2ecg_core.intake.demo import cohort, open_workspace
+from echo2ecg_core.intake.demo import open_workspace, shipped_cohort
 from echo2ecg_core.store.catalog import Catalog
 from echo2ecg_core.store.database import Workspace
 from echo2ecg_core.store.new_rows import NewEcg, NewPatient, NewStudy
@@ -22,7 +22,7 @@ SHORT_S = 5.1
 def evaluation_workspace(folder: Path) -> Workspace:
     """The first patients of each split of the shipped model's cohort, with two cohorts by name."""
     workspace = Workspace(folder)
-    card, people, wanted = open_workspace(workspace), cohort(), dict(PATIENTS)
+    card, people, wanted = open_workspace(workspace), shipped_cohort().people(), dict(PATIENTS)
     patients, measured, recorded, studies = [], [], [], {}
     for i in range(len(people)):
         split = people.split_of(i)

@@ -18,7 +18,7 @@ from echo2ecg_core.answers.loaded_model import load_readouts
 from echo2ecg_core.cli import main
 from echo2ecg_core.errors import Echo2ECGError
 from echo2ecg_core.evaluation.rows import Row, Split, paired_differences, row_of
-from echo2ecg_core.intake.demo import cohort
+from echo2ecg_core.intake.demo import shipped_cohort
 from echo2ecg_core.intake.vectors_of_others import all_imported, named_files, read_vectors
 from echo2ecg_core.reports.evaluate import Scope, evaluate, fingerprint, summary_lines
 from echo2ecg_core.reports.folder import load_report
@@ -97,7 +97,7 @@ def test_the_report_on_disk_is_the_one_returned_and_holds_every_row(workspace, r
 
 def patients_with_an_ecg_within(days):
     """Patients a split, straight from the simulated cohort."""
-    people, left, counts = cohort(), dict(PATIENTS), dict.fromkeys(PATIENTS, 0)
+    people, left, counts = shipped_cohort().people(), dict(PATIENTS), dict.fromkeys(PATIENTS, 0)
     for i in range(len(people)):
         split = people.split_of(i)
         if left[split]:
