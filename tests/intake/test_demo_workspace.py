@@ -117,6 +117,7 @@ def test_a_workspace_with_an_earlier_demo_keeps_its_model_and_patients_and_says_
     assert told.exit_code == 0 and " ".join(words.split()) in " ".join(told.output.split())
 
 
+@pytest.mark.slow
 def test_a_demo_that_an_earlier_version_began_goes_on_with_its_own_patients(tmp_path, later_version):
     place = Workspace(tmp_path / "w")
     demo.open_workspace(place)
