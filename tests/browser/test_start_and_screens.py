@@ -7,9 +7,7 @@ import pytest
 from playwright.sync_api import TimeoutError
 from pydicom.data import get_testdata_file
 
-from tests.browser.accessibility import serious_findings
-from tests.browser.layout_shift import MOST, PHONE, paths, shifts
-from tests.browser.running_app import chromium, running_app, settled
+from tests.browser.running_app import settled
 
 pytestmark = pytest.mark.browser
 
@@ -53,36 +51,6 @@ FAINT = """() => {
   }
   return found;
 }""".replace("LEAST", str(LEAST_CONTRAST))
-
-
-@pytest.fixture(scope="module")
-def served(demo_workspace):
-    with running_app(demo_workspace.folder) as address:
-        yield address
-
-
-@pytest.fixture(scope="module")
-def browser():
-    with chromium() as page:
-        yield page.context.browser
-
-
-@pytest.fixture
-def visit(browser, served):
-    """Open an address as a new visitor: visit(query, width, scheme)."""
-    pages = []
-
-    def open_page(query: str = "", width: int = 1440, scheme: str = "light"):
-        page = browser.new_page(viewport={"width": width, "height": 900}, color_scheme=scheme)
-        page.set_default_timeout(60_000)
-        page.goto(served + query)
-        page.wait_for_selector("input[type=file]", state="attached")
-        pages.append(page)
-        return page
-
-    yield open_page
-    for page in pages:
-        page.close()
 
 
 def open_example(page) -> None:
@@ -203,25 +171,3 @@ def test_a_picture_for_a_slide_holds_the_page_and_not_what_surrounds_it(visit):
     assert page.locator(".st-key-page_head").get_by_text("Load another").is_hidden()
     assert page.locator(".st-key-lvef_card").is_visible()
     assert page.locator(".st-key-page_head").get_by_text("Research use only").is_visible()
-
-
-@pytest.mark.slow
-def test_no_page_jumps_while_it_loads(visit, served):
-    desk, phone = visit(), visit(width=PHONE["width"])
-    found = shifts([desk, phone], served, paths(desk))
-    assert len(found) == 10 and max(max(both) for both in found.values()) < MOST, found
-
-
-@pytest.mark.slow
-def test_no_page_breaks_a_serious_rule_of_accessibility_in_light_or_dark(visit):
-    page = visit()
-    page.set_input_files("input[type=file]", DICOM)
-    page.get_by_text("LV ejection fraction").first.wait_for()
-    links = page.locator("[data-testid=stSidebarNavLink]")
-    for i in range(links.count()):
-        links.nth(i).click()
-        settled(page)
-        for scheme in ("light", "dark"):
-            page.emulate_media(color_scheme=scheme)
-            page.wait_for_timeout(300)
-            assert serious_findings(page) == [], (links.nth(i).inner_text(), scheme)
