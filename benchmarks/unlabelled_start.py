@@ -22,7 +22,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from echo2ecg_core.evaluation.phenotypes import bootstrap, interval, weighted_auroc
+from echo2ecg_core.evaluation.phenotypes import bootstrap, interval
 from echo2ecg_core.evaluation.probes import probe
 from echo2ecg_core.training.pairs import PreparedPairs
 from echo2ecg_core.training.unlabelled import generated_ecgs
@@ -34,8 +34,8 @@ from .claim.plan import REFERENCE, WORTH_HAVING, Plan, Recipe, full_plan
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from claim_v1 import ludb_windows  # noqa: E402
-from claim_v1_measure import N_RESAMPLES, ludb_findings, ludb_scores  # noqa: E402
+from claim_v1 import ludb_records, ludb_windows  # noqa: E402
+from claim_v1_measure import N_RESAMPLES, ludb_findings, ludb_of  # noqa: E402
 
 SEEDS = (0, 1)
 STARTS = ("phantoms", "phantoms and generated")
@@ -62,7 +62,7 @@ def main() -> None:
     }
     spec = plan.spec(REFERENCE)
     windows = ludb_windows(options.ludb, spec)
-    findings = ludb_findings(sorted(options.ludb.rglob("*.hea"), key=lambda path: int(path.stem)))
+    findings = ludb_findings(ludb_records(options.ludb))
     real = {name: [auroc_draws(network, windows, findings) for network in own] for name, own in networks.items()}
     errors = {name: lvef_errors(options.claim, own) for name, own in networks.items()}
     print(json.dumps(judged(real, errors, load_part(options.claim, "test").ecg_of, options.generated)))
@@ -155,15 +155,8 @@ def aligned_network(plan: Plan, claim: Path, own: Path, start: Path, seed: int):
 def auroc_draws(network, windows: np.ndarray, findings: dict[str, np.ndarray]) -> dict[tuple[str, str], np.ndarray]:
     """(finding, readout) -> AUROC over the real records, all and then in resamples, (1 + w,)."""
     x, _ = training.embedded(network, windows, windows=None)
-    found = {}
-    for finding, positive in findings.items():
-        for readout, scores in ludb_scores(x, positive).items():
-            draws = bootstrap(
-                lambda w, s=scores, p=positive: {"auroc": weighted_auroc(s, p, w)}, np.arange(len(x)), N_RESAMPLES, 0
-            )["auroc"]
-            whole = weighted_auroc(scores, positive, np.ones((1, len(x))))
-            found[finding, readout] = np.concatenate([whole, draws])
-    return found
+    measured = ludb_of(x, findings)
+    return {(finding, readout): np.concatenate([[m.value], m.draws]) for (readout, finding), m in measured.items()}
 
 
 def lvef_errors(claim: Path, networks: list) -> np.ndarray:

@@ -124,12 +124,10 @@ def run_stage(
     n_processes: int,
     stop_at: datetime | None = None,
 ) -> bool:
-    """Do what a stage lacks, with one thread a process, or all for a stage of one task; False when the budget or
-    the clock ended it before all was done."""
-    tasks = stage.tasks(plan, folder)
-    waiting = [task for task in tasks if not task.output.exists()]
+    """Do what a stage lacks, with one thread a process; False when the budget or the clock ended it before all was
+    done."""
+    waiting = [task for task in stage.tasks(plan, folder) if not task.output.exists()]
     total, running = len(waiting), dict[Future, Task]()
-    n_threads = n_processes if len(tasks) == 1 else 1
 
     def may_begin() -> bool:
         if waiting and stage.is_of_the_budget:
@@ -138,14 +136,14 @@ def run_stage(
 
     if n_processes == 1:
         while may_begin():
-            do_task(stage.name, waiting.pop(0), plan, folder, n_threads)
+            do_task(stage.name, waiting.pop(0), plan, folder)
             tell(f"{stage.name}: {total - len(waiting)} of {total}")
         return not waiting
     with processes.pool(n_processes) as pool:
         while running or may_begin():
             while len(running) < n_processes and may_begin():
                 task = waiting.pop(0)
-                running[pool.submit(do_task, stage.name, task, plan, folder, n_threads)] = task
+                running[pool.submit(do_task, stage.name, task, plan, folder)] = task
             for future in wait(running, return_when=FIRST_COMPLETED).done:
                 future.result()
                 del running[future]
@@ -153,11 +151,11 @@ def run_stage(
     return not waiting
 
 
-def do_task(stage: str, task: Task, plan: Plan, folder: Path, n_threads: int) -> None:
-    """One task, in this process."""
+def do_task(stage: str, task: Task, plan: Plan, folder: Path) -> None:
+    """One task on one thread, in this process."""
     import torch
 
-    torch.set_num_threads(n_threads)
+    torch.set_num_threads(1)
     meter = Meter(folder, stage, task.name)
     task.output.parent.mkdir(parents=True, exist_ok=True)
     task.work(plan, folder, meter, task.output, *task.arguments)

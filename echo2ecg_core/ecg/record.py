@@ -98,9 +98,9 @@ class EcgRecord:
 
     @property
     def is_simulated(self) -> bool:
-        """True when the file says that its ECG was simulated."""
-        said = (*self.notes, *self.statements, self.device or "", self.format)
-        return any("synthetic" in text.lower() for text in said)
+        """True when a reader found the phantom's own words in the file; statements and device can say "synthetic" of
+        anything, a graft or a valve."""
+        return any("synthetic phantom" in note.lower() for note in self.notes)
 
     @property
     def content_hash(self) -> str:

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 import pytest
 from pydicom.data import get_testdata_file
 
-from tests.browser.running_app import ROOT, chromium, running_app, settled
+from tests.browser.running_app import ROOT, chromium, settled
 
 pytestmark = pytest.mark.browser
 
@@ -17,13 +17,6 @@ DICOM = get_testdata_file("waveform_ecg.dcm")
 SCREENSHOT = ROOT / "assets" / "screenshots" / "ecg.png"
 PAPER = ".st-key-ecg_paper "
 SHEET, TRACES, PULSE, READING = (PAPER + css for css in ("svg", ".trace", ".pulse", ".reading"))
-
-
-@pytest.fixture(scope="module")
-def served(demo_workspace):
-    """Address of the app over the small demo workspace."""
-    with running_app(demo_workspace.folder) as address:
-        yield address
 
 
 @pytest.fixture(scope="module")

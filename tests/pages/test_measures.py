@@ -1,6 +1,7 @@
 """The strip of measurements: limits by sex, doubt marked, a missing value with its reason; and the marks of an ECG."""
 
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -71,3 +72,5 @@ def test_every_lead_has_a_row_with_its_verdict_and_reasons(report):
 def test_an_ecg_is_synthetic_when_its_file_says_so(note, synthetic):
     record = EcgRecord(np.zeros((12, 500), np.float32), 500.0, "WFDB", "a.hea", notes=(note,))
     assert record.is_simulated is synthetic
+    person = replace(record, notes=(), device="Synthetic Inc.", statements=("Synthetic aortic graft.",))
+    assert not person.is_simulated
