@@ -174,7 +174,7 @@ def _images(dataset, syntax: str, path: Path | None, wanted: Iterable[int] | Non
     Raises:
         ReadError: one cannot be decoded, or the file is cut short.
     """
-    count = _number_of_frames(dataset)
+    count, *shape = _shape(dataset)
     numbers = range(count) if wanted is None else list(wanted)
     if syntax in JPEG_SYNTAXES:
         images = _jpeg_images(dataset, _stored_frames(dataset, path, numbers))
@@ -187,7 +187,7 @@ def _images(dataset, syntax: str, path: Path | None, wanted: Iterable[int] | Non
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # pydicom quotes values in its warnings
                 image = next(images, None)
-                frame = None if image is None else np.broadcast_to(image, _shape(dataset)[1:])
+                frame = None if image is None else np.broadcast_to(image, shape)
         except Exception as fault:
             raise ReadError(
                 f"The picture in this DICOM file cannot be decoded (frame {number + 1} of {count}; "
@@ -240,11 +240,11 @@ def _jpeg_images(dataset, stored: Iterable[bytes]) -> Iterator[np.ndarray]:
         untold = not {"jfif", "adobe_transform"} & image.info.keys() and _component_ids(frame) != b"RGB"
         if labelled_rgb and untold:
             image.draft("YCbCr", image.size)  # hands the stored numbers through
-            stored = np.asarray(image)
-            converted = np.asarray(Image.fromarray(stored, "YCbCr").convert("RGB"))
-            yield max((stored, converted), key=_gray_share)
+            as_stored = np.asarray(image)
+            converted = np.asarray(Image.fromarray(as_stored, "YCbCr").convert("RGB"))
+            yield max((as_stored, converted), key=_gray_share)
         else:
-            yield np.asarray(image.convert("RGB"))
+            yield np.asarray(image if image.mode == "RGB" else image.convert("RGB"))
 
 
 def _gray_share(image: np.ndarray) -> float:
