@@ -5,7 +5,7 @@
 
 FOLDER holds wfdb records of LUDB; readers put their amplitudes right (limb-lead equations). LUDB has no echo, so an
 estimate is judged by what cardiologists wrote of the ECG: of frozen embeddings, the AUROC of each finding, leave one
-out (probe and kNN, as claim_v1_measure.py); of the estimates that the page shows, nothing fitted, the AUROC of
+out (probe and kNN, as ludb.py); of the estimates that the page shows, nothing fitted, the AUROC of
 thick walls for hypertrophy, a large atrium for its enlargement, a low LVEF for infarct or ischaemia and for bundle
 branch blocks. Beside that the share of records called outside the training data, and the LVEFs told. 95 % intervals
 by bootstrap over records, the same for both models, so that differences are paired. Not corrected for their number.
@@ -20,7 +20,7 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.claim_v1_measure import Measured, ludb_findings, ludb_of
+from benchmarks.ludb import N_RESAMPLES, Measured, ludb_findings, ludb_of, ludb_records
 from echo2ecg_core.evaluation.phenotypes import bootstrap, weighted_auroc
 
 RESULTS = Path(__file__).resolve().parent / "results" / "demo_on_real.json"
@@ -30,7 +30,6 @@ ESTIMATES = {  # finding of the header -> phenotype, sign of the estimate that s
     "infarct or ischaemia": ("lvef", -1),
     "bundle branch block, any": ("lvef", -1),
 }
-N_RESAMPLES = 1000
 FITTED = 4  # phantom 2 was fitted to records 1, 5, 9, ...
 
 
@@ -45,7 +44,7 @@ def main() -> None:
     if options.table:
         print(table(json.loads(options.table.read_text())))
         return
-    headers = sorted(options.ludb.glob("*.hea"), key=lambda path: int(path.stem))
+    headers = ludb_records(options.ludb)
     if not headers:
         print(f"Skipped: {options.ludb} holds no wfdb records (*.hea). Give LUDB's folder.", file=sys.stderr)
         return

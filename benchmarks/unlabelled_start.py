@@ -5,7 +5,7 @@
 Beside the start of the comparison (`benchmarks/claim`: masked, the ECGs of 2,000 phantom patients) another one is
 trained that sees as many steps over the same ECGs and `--generated` more of `unlabelled=deepfake:N`, a generator
 trained on ECGs of people. From each the multi-view arm is trained with the comparison's recipe and its first seeds.
-Both are judged on the records of LUDB (leave one out, `benchmarks/claim_v1_measure.py`), and on the comparison's test
+Both are judged on the records of LUDB (leave one out, `benchmarks/ludb.py`), and on the comparison's test
 patients.
 
 Rule: the other start is worth shipping when the mean AUROC of the five findings by probe is higher on LUDB with a
@@ -31,11 +31,7 @@ from .claim import training
 from .claim.cohorts import ECG_INPUT, Part, load_part
 from .claim.ledger import save_arrays
 from .claim.plan import REFERENCE, WORTH_HAVING, Plan, Recipe, full_plan
-
-sys.path.insert(0, str(Path(__file__).parent))
-
-from claim_v1 import ludb_records, ludb_windows  # noqa: E402
-from claim_v1_measure import N_RESAMPLES, ludb_findings, ludb_of  # noqa: E402
+from .ludb import N_RESAMPLES, ludb_findings, ludb_of, ludb_records, ludb_windows
 
 SEEDS = (0, 1)
 STARTS = ("phantoms", "phantoms and generated")
