@@ -184,6 +184,47 @@ def test_a_heart_rate_a_count_and_uneven_times_tell_no_sampling_rate(told):
         read(npz(ecg=hearts(), leads=LEADS, **told))
 
 
+TIME_S = np.arange(2000) / RATE
+
+
+@pytest.mark.parametrize(
+    ("told", "taken_hz", "doubt"),
+    [
+        ({"fs": 200.0, "t": TIME_S}, 400, "A value for the rate tells 200 Hz, but the axis of time 400 Hz"),
+        ({"fs": 200.0, "dt": 0.0025}, 200, "A step of time tells 400 Hz, but a value for the rate 200 Hz"),
+        ({"fs": 200.0, "ecg_sampling_rate": 400.0}, 200, "A value for the rate tells 400 Hz"),
+        ({"fs": 200.0, "duration": 5.0}, 200, "it lasts 5 s, but at its 200 Hz it lasts 10 s"),
+        ({"fs": RATE, "t": TIME_S + 3 * (TIME_S > 2)}, 400, "The time axis jumps once, by 3 s in all"),
+        ({"fs": RATE, "t_ms": TIME_S * 1000, "dt": 0.0025, "duration_s": "5"}, 400, None),
+        ({"fs": RATE, "rate": 100, "duration": "86 ms"}, 400, None),
+    ],
+    ids=lambda value: ", ".join(value) if isinstance(value, dict) else "",
+)
+def test_rates_that_contradict_each_other_are_told_beside_the_estimate(told, taken_hz, doubt):
+    found = read(npz(ecg=hearts(), leads=LEADS, unit="mV", **told))
+    assert found.sampling_rate_hz == taken_hz
+    assert [text for text in found.doubts if not doubt or doubt not in text] == []
+    assert len(found.doubts) == (doubt is not None)
+
+
+@pytest.mark.parametrize("container", [npz, mat, hdf5_datasets, pt_nested])
+@pytest.mark.parametrize(
+    "other", [{"t": TIME_S}, {"dt": 0.0025}, {"duration": 5.0}], ids=lambda other: next(iter(other))
+)
+def test_the_rate_that_a_person_gives_settles_what_a_file_contradicts(container, other):
+    found = read(container(ecg=hearts(), leads=" ".join(LEADS), unit="mV", fs=200.0, **other), sampling_rate_hz=RATE)
+    assert found.sampling_rate_hz == RATE and not found.doubts
+    assert any("contradicts itself" in note for note in found.notes)
+
+
+def test_two_lists_of_leads_or_units_are_a_doubt():
+    exchanged = np.array(["II", "I", *LEADS[2:]])
+    found = read(npz(ecg=hearts(), fs=RATE, unit="mV", leads=np.array(LEADS), channels=exchanged))
+    assert "2 different lists of leads" in found.doubts[0]
+    found = read(npz(ecg=hearts(), fs=RATE, leads=np.array(LEADS), unit="mV", ecg_units="uV"))
+    assert "2 different units" in found.doubts[0]
+
+
 @each_container
 def test_every_lead_may_be_an_array_of_its_own(container):
     leads = dict(zip(NAMES, hearts()[SHUFFLED] * 1000, strict=True))

@@ -299,3 +299,20 @@ def test_a_rate_above_the_table_that_the_time_column_contradicts_is_told(told_hz
     found = read_ecg(table.encode(), name="x.csv")
     assert found.sampling_rate_hz == RATE
     assert any("500 Hz, but the time column 250 Hz" in doubt for doubt in found.doubts) == doubtful
+
+
+@pytest.mark.parametrize(
+    ("above", "given", "doubt"),
+    [
+        (["fs 500", "Sampling rate: 250 Hz"], None, "tells 250 Hz, but a line above the table 500 Hz"),
+        (["fs 500", "Sampling rate: 250 Hz"], 250, None),
+        (["fs 500", "Duration: 8 s"], None, "it lasts 8 s, but at its 500 Hz it lasts 4 s"),
+        (["fs 250", "Dauer;8", "QRS duration: 86 ms"], None, None),
+    ],
+)
+def test_lines_above_a_table_that_contradict_each_other_are_told(above, given, doubt):
+    rows = text(wave(n_samples=2000), ",".join(LEADS)).decode()
+    found = read_ecg("\n".join([*(f"# {line}" for line in above), rows]).encode(), sampling_rate_hz=given)
+    told = [text for text in found.doubts if " Hz" in text]
+    assert len(told) == bool(doubt) and all(doubt in text for text in told)
+    assert found.sampling_rate_hz == (given or float(above[0].split()[1]))

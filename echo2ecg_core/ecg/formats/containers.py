@@ -7,7 +7,7 @@ number whose meaning the name leaves open (a gain, a step of time) by the one me
 """
 
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
 from typing import Any, TypeVar
@@ -29,6 +29,8 @@ from echo2ecg_core.ecg.formats.array_layout import (
 from echo2ecg_core.ecg.formats.facts import (
     gain_of,
     lead_names,
+    length_of,
+    likely_rate,
     period_rate,
     plain,
     rate_of,
@@ -39,7 +41,9 @@ from echo2ecg_core.ecg.formats.facts import (
     unit_of,
     zeros_of,
 )
+from echo2ecg_core.ecg.formats.rates import SettledRate, settled_rate
 from echo2ecg_core.ecg.record import canonical_lead
+from echo2ecg_core.ecg.units import mv_per_unit
 from echo2ecg_core.errors import SignalError
 
 FEW_GROUPS = 3  # as many groups of different names are versions of one recording rather than recordings
@@ -112,7 +116,8 @@ class Container:
                 tracing.load(), told_here.rate_hz, self.file_name, file_format, told_here.names, told_here.unit,
                 candidates, told, scale, judged_on, number, total,
             ):  # fmt: skip
-                channels.notes[:0] = _told_of(tracing, others)
+                channels.notes[:0] = [*_told_of(tracing, others), *told_here.notes, *told_here.doubts]
+                channels.doubts += told_here.doubts
                 yield channels
             number += tracing.n_recordings
 
@@ -185,27 +190,47 @@ class Container:
         names = tracing.names or self._lead_names(tracing.path, tracing.shape)
         axis = lead_axis(tracing.shape, len(names))
         n_leads, n_samples = tracing.shape[axis], tracing.shape[-3 - axis]
-        rate = self._told(tracing.path, rate_of) or self._told(tracing.path, period_rate)
-        rate = rate or self._told(tracing.path, lambda name, value: time_rate(name, value, n_samples))
-        unit = self._told(tracing.path, unit_of)
-        return _Facts(rate or usual_rate_hz or told.sampling_rate_hz, names, unit or "", n_leads)
+        settled, jumps = self._rate(tracing.path, n_samples, told, usual_rate_hz)
+        units = dict.fromkeys(self._all_told(tracing.path, unit_of))
+        doubts = [text for text in (settled.doubt, jumps, _several(units, "units", mv_per_unit)) if text]
+        lists = {} if tracing.names else dict.fromkeys(self._lists_of_leads(tracing.path, tracing.shape))
+        doubts += [_several(lists, "lists of leads", lambda leads: tuple(map(canonical_lead, leads)))]
+        notes, doubts = [settled.note] if settled.note else [], [text for text in doubts if text]
+        return _Facts(settled.rate_hz, names, next(iter(units), ""), n_leads, notes, doubts)
+
+    def _rate(self, path: str, n_samples: int, told: Told, usual_rate_hz: float | None) -> tuple[SettledRate, str]:
+        """What the container and the person tell of the rate of one array, and where its axis of time jumps."""
+        axes = self._all_told(path, lambda name, value: time_rate(name, value, n_samples))
+        rates = self._all_told(path, rate_of) or self._all_told(path, likely_rate)
+        found = [("the axis of time", rate) for rate, _ in axes]
+        found += [("a value for the rate", rate) for rate in rates]
+        found += [("a step of time", rate) for rate in self._all_told(path, period_rate)]
+        found = found or ([("the layout", usual_rate_hz)] if usual_rate_hz else [])
+        settled = settled_rate(found, told.sampling_rate_hz, n_samples, self._all_told(path, length_of))
+        return settled, axes[0][1].replace("column", "axis") if axes else ""
 
     def _lead_names(self, path: str, shape: Sequence[int]) -> tuple[str, ...]:
         """Texts that are names of leads, as many as an axis has."""
 
-        return self._told(path, lambda _, value: lead_names(texts(value), shape[-2:])) or ()
+        return next(iter(self._lists_of_leads(path, shape)), ())
+
+    def _lists_of_leads(self, path: str, shape: Sequence[int]) -> list[tuple[str, ...]]:
+        return self._all_told(path, lambda _, value: lead_names(texts(value), shape[-2:]))
 
     def _told(self, path: str, read: Callable[[str, Any], T | None]) -> T | None:
-        """The first value that `read` makes something of, from the scope of a path outwards; else what all other
-        scopes agree on."""
+        """The first of what `_all_told` finds."""
+        return next(iter(self._all_told(path, read)), None)
+
+    def _all_told(self, path: str, read: Callable[[str, Any], T | None]) -> list[T]:
+        """The values that `read` makes something of in the nearest scope that has any, from that of a path outwards;
+        else what all other scopes agree on."""
         scope: str | None = path
         seen = set()
         while scope is not None:
             seen.add(scope)
-            for name, value in self._scopes.get(scope, {}).items():
-                found = read(name, value)
-                if found is not None:
-                    return found
+            here = [read(name, value) for name, value in self._scopes.get(scope, {}).items()]
+            if any(value is not None for value in here):
+                return [value for value in here if value is not None]
             scope = None if not scope else scope.rpartition("/")[0]
         elsewhere = {
             found
@@ -214,7 +239,7 @@ class Container:
             for name, value in values.items()
             if (found := read(name, value)) is not None
         }
-        return elsewhere.pop() if len(elsewhere) == 1 else None
+        return list(elsewhere) if len(elsewhere) == 1 else []
 
     def _scale(self, tracing: _Tracing, facts: "_Facts") -> Scale | None:
         """What a gain beside the ECG makes of its counts; None where there is none, or the unit alone will do."""
@@ -242,12 +267,20 @@ class Container:
 
 @dataclass(frozen=True)
 class _Facts:
-    """What is told of one array: rate, lead names, unit; and how many leads it has."""
+    """What is told of one array: rate, lead names, unit; how many leads it has; and what is told in two ways."""
 
     rate_hz: float | None
     names: tuple[str, ...]
     unit: str
     n_leads: int
+    notes: list[str]
+    doubts: list[str]
+
+
+def _several(told: Iterable[T], what: str, meaning: Callable[[T], Any]) -> str:
+    """The doubt where values that were told mean different things, "" where they agree."""
+    found = {meaning(value) for value in told} - {None}
+    return f"{len(found)} different {what} are told beside the ECG; the first was taken." if len(found) > 1 else ""
 
 
 def _told_of(tracing: _Tracing, others: list[_Tracing]) -> list[str]:

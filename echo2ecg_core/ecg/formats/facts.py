@@ -11,13 +11,15 @@ from typing import Any
 
 import numpy as np
 
-from echo2ecg_core.ecg.channels import MAX_RATE_HZ, MAX_VALUES, MIN_RATE_HZ
+from echo2ecg_core.ecg.channels import MAX_RATE_HZ, MAX_VALUES, MIN_DURATION_S, MIN_RATE_HZ
 from echo2ecg_core.ecg.formats.array_layout import Scale
+from echo2ecg_core.ecg.formats.rates import REGULAR, jumps_told
 from echo2ecg_core.ecg.record import canonical_lead
 from echo2ecg_core.ecg.units import HIGHEST_MV, LOWEST_MV, mv_per_unit, typical_amplitude
 
 MOST_TEXTS = 64
 EVEN_STEPS = 0.01
+LONGEST_S = 7 * 86400.0
 
 _RATES = ("fs", "sf", "sr", "srate", "sfreq", "samplingrate", "samplerate", "samplingfrequency", "samplefrequency",
           "samplingfreq", "samplefreq", "currsamplerate", "sampfrequency", "samplespersecond", "sps",
@@ -31,8 +33,13 @@ _PERIOD = re.compile(
     r"(?:in)?(s|sec|seconds|ms|us)?"
 )
 _TIME = re.compile(r"(?:t|time|times|timestamps?|timeaxis|timevector|elapsed|elapsedtime)(s|sec|seconds|ms|us)?")
+_LENGTH = re.compile(
+    r"(?:(?:recording|record|ecg|signal)?duration|dauer|aufnahmedauer|duree|duracion|durata)"
+    r"(?:in)?(s|sec|seconds|ms|min)?"
+)
 _NUMBER = re.compile(r"\s*([+-]?\d+(?:[.,]\d*)?(?:e[+-]?\d+)?)", re.IGNORECASE)
 _SECONDS = {"s": 1.0, "sec": 1.0, "seconds": 1.0, "ms": 1e-3, "us": 1e-6}
+_MINUTES = {"min": 60.0, "minutes": 60.0}
 _UNIT = re.compile(r"(?:physical|amplitude|signal|sig|ecg|voltage|y|p)?(?:units?|unitofmeasure)")
 _COUNT = "(?:counts?|lsb|adus?|adc|bits?|units?|digits?|steps?)"
 _VOLT = "(mv|uv|nv|v|millivolts?|microvolts?|nanovolts?|volts?)"
@@ -125,12 +132,20 @@ def floats(value: Any, n_most: int) -> tuple[float, ...]:
 
 
 def rate_of(name: str, value: Any) -> float | None:
-    """A sampling rate in Hz that is called one."""
-    numbers = floats(value, 1) if name in _RATE_NAMES | _WEAK_RATE_NAMES else ()
+    """A sampling rate in Hz that is surely called one."""
+    numbers = floats(value, 1) if name in _RATE_NAMES else ()
     if not numbers or numbers[0] <= 0:
         return None
-    rate = numbers[0] * (1000 if any(re.search(r"\d\s*khz", text, re.I) for text in texts(value)) else 1)
-    return rate if name in _RATE_NAMES or rate in _USUAL_RATES_HZ else None
+    return numbers[0] * (1000 if any(re.search(r"\d\s*khz", text, re.I) for text in texts(value)) else 1)
+
+
+def likely_rate(name: str, value: Any) -> float | None:
+    """A number that is called like a rate of anything, where it is a usual sampling rate in Hz."""
+    numbers = floats(value, 1) if name in _WEAK_RATE_NAMES else ()
+    rate = (
+        numbers[0] * (1000 if any(re.search(r"\d\s*khz", text, re.I) for text in texts(value)) else 1) if numbers else 0
+    )
+    return rate if rate in _USUAL_RATES_HZ else None
 
 
 def _rate_of_step(step: float, unit: str | None) -> float | None:
@@ -151,16 +166,31 @@ def period_rate(name: str, value: Any) -> float | None:
     return _rate_of_step(numbers[0], match[1] or (behind[0] if behind else None))
 
 
-def time_rate(name: str, value: Any, n_samples: int) -> float | None:
-    """The rate of an axis of time with even steps; a count of samples tells none."""
+def time_rate(name: str, value: Any, n_samples: int) -> tuple[float, str] | None:
+    """The rate of an axis of time, and a sentence where its steps, else even, jump; a count of samples tells none."""
     match = _TIME.fullmatch(name)
     if not match or value.dtype.kind not in "fiu" or value.size != n_samples or not 2 < n_samples <= MAX_VALUES:
         return None
     steps = np.diff(np.asarray(value[()], dtype=np.float64).ravel())
     step = float(np.median(steps))
-    if step <= 0 or np.abs(steps - step).max() > max(EVEN_STEPS * step, 1e-4) or (step == 1 and not match[1]):
+    jumps = ~(np.abs(steps - step) <= max(EVEN_STEPS * step, 1e-4))
+    if step <= 0 or jumps.mean() > 1 - REGULAR or (step == 1 and not match[1]):
         return None
-    return _rate_of_step(float(f"{steps.mean():.6g}"), match[1])
+    step = float(f"{steps[~jumps].mean():.6g}")
+    rate = _rate_of_step(step, match[1])
+    return (rate, jumps_told(steps[jumps] / step / rate, 1 / rate)) if rate else None
+
+
+def length_of(name: str, value: Any) -> float | None:
+    """How long a recording is said to be, in seconds; None for what is too short for one, such as that of a QRS."""
+    match = _LENGTH.fullmatch(name)
+    numbers = floats(value, 1) if match else ()
+    if not match or not numbers:
+        return None
+    units = {**_SECONDS, **_MINUTES}
+    behind = [unit for text in texts(value) for unit in units if re.search(rf"\d\s*{unit}$", plain(text))]
+    seconds = numbers[0] * units[match[1] or (behind[0] if behind else "s")]
+    return seconds if MIN_DURATION_S <= seconds <= LONGEST_S else None
 
 
 def unit_of(name: str, value: Any) -> str | None:

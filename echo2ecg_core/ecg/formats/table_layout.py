@@ -11,7 +11,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from echo2ecg_core.ecg.formats.facts import lead_names, period_rate, plain
+from echo2ecg_core.ecg.formats.facts import lead_names, length_of, period_rate, plain
+from echo2ecg_core.ecg.formats.rates import REGULAR, jumps_told
 from echo2ecg_core.ecg.record import canonical_lead
 from echo2ecg_core.ecg.units import mv_per_unit
 from echo2ecg_core.errors import ReadError
@@ -55,7 +56,6 @@ _IN_US = re.compile(r"(\b[uµμ]s\b|_us\b|micro|usec)", re.IGNORECASE)
 _IN_NS = re.compile(r"(\bns\b|_ns\b|nano)", re.IGNORECASE)
 _IN_MIN = re.compile(r"(\bmin\b|_min\b|minut)", re.IGNORECASE)
 _IN_S = re.compile(r"(\bs\b|_s\b|\bsecs?\b|seconde?s?|sekunde|segundo)", re.IGNORECASE)
-REGULAR = 0.9  # of the steps of a time column are alike: the others are jumps
 _UNIT_TAIL = re.compile(r"[\s_(\[/-]+([a-zµμ]{0,9}v(?:olts?)?)[)\]]?$", re.IGNORECASE)
 
 
@@ -73,7 +73,7 @@ class Layout:
         names: Column names (row names when leads lie in rows), empty without any.
         units: Unit texts in the order of the names, "" where unknown.
         leads_in_rows: Whether each line holds one lead.
-        sampling_rate_hz: From a line above the table, else None.
+        rates_hz: From lines above the table.
         told_above: Other names and values from lines above the table, such as a gain (names as in facts.py).
     """
 
@@ -83,11 +83,17 @@ class Layout:
     names: tuple[str, ...]
     units: tuple[str, ...]
     leads_in_rows: bool
-    sampling_rate_hz: float | None
+    rates_hz: tuple[float, ...]
     thousands: str = ""
     text_columns: tuple[int, ...] = ()
     unit: str = ""
     told_above: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def lengths_s(self) -> list[float]:
+        """How long lines above the table say that the recording is."""
+        found = [length_of(name, np.array(text)) for name, text in self.told_above]
+        return [length for length in found if length]
 
 
 def cells(line: str, delimiter: str) -> list[str]:
@@ -129,7 +135,7 @@ def judge_layout(lines: list[str], name: str) -> Layout:
         first = next(index for index, row in rows if row in labelled)
         names = tuple(row[0] for row in labelled)
         above = [line for line in lines[:first] if line.strip()]
-        rate, unit = _told_above([*comments, *above])
+        rates, unit = _told_above([*comments, *above])
         decimal, thousands = number_style(labelled, delimiter)
         return Layout(
             delimiter,
@@ -138,7 +144,7 @@ def judge_layout(lines: list[str], name: str) -> Layout:
             names,
             _units(names),
             True,
-            rate,
+            rates,
             thousands,
             (),
             unit,
@@ -163,9 +169,9 @@ def judge_layout(lines: list[str], name: str) -> Layout:
     if not plain or _BOTH_SIGNS.search("\n".join(table)):
         looked_at = [cells(line, delimiter) for line in table]
     decimal, thousands = number_style(looked_at, delimiter)
-    rate, unit = _told_above(above)
+    rates, unit = _told_above(above)
     first = numeric[0][0]
-    return Layout(delimiter, decimal, first, names, units, in_rows, rate, thousands, text_columns, unit, pairs)
+    return Layout(delimiter, decimal, first, names, units, in_rows, rates, thousands, text_columns, unit, pairs)
 
 
 def _no_numbers(rows: list[tuple[int, list[str]]], name: str) -> ReadError:
@@ -184,15 +190,15 @@ def _no_numbers(rows: list[tuple[int, list[str]]], name: str) -> ReadError:
     )
 
 
-def _told_above(lines: list[str]) -> tuple[float | None, str]:
-    """Sampling rate and unit from the lines above a table."""
-    rate, unit = None, ""
+def _told_above(lines: list[str]) -> tuple[tuple[float, ...], str]:
+    """Sampling rates and unit from the lines above a table."""
+    rates, unit = [], ""
     for line in lines:
-        rate = rate or _rate_in(line)
+        rates += [rate] if (rate := _rate_in(line)) else []
         named = _UNIT_TOLD.search(line)
         if not unit and named and mv_per_unit(named[1]) is not None:
             unit = named[1]
-    return rate, unit
+    return tuple(dict.fromkeys(rates)), unit
 
 
 def _rate_in(line: str) -> float | None:
@@ -355,7 +361,7 @@ def _clock(name: str | None, values: np.ndarray) -> tuple[bool, float | None, st
     seconds = _seconds(name or "", step, is_time)
     rate = 1 / (step * seconds)
     rate = float(round(rate)) if abs(rate - round(rate)) <= 1e-4 * rate else rate
-    return True, rate, _jumps_told(steps[jumps] * seconds, step * seconds) if jumps.any() else ""
+    return True, rate, jumps_told(steps[jumps] * seconds, step * seconds)
 
 
 def _rate_of_equal_stamps(name: str, values: np.ndarray) -> float | None:
@@ -377,14 +383,3 @@ def _seconds(name: str, step: float, is_time: bool) -> float:
     if is_time:
         return 1.0 if _IN_S.search(name) or step < 0.1 else 1e-3
     return 1e-3 if step >= 0.5 else 1.0
-
-
-def _jumps_told(jumps_s: np.ndarray, step_s: float) -> str:
-    """What a time column with jumps says of the recording."""
-    times = "once" if len(jumps_s) == 1 else f"{len(jumps_s)} times"
-    if (jumps_s <= 0).any():
-        return f"The time column goes back or stands still ({times}): the table may hold more than one recording."
-    return (
-        f"The time column jumps {times}, by {float((jumps_s - step_s).sum()):.3g} s in all: samples are missing there, "
-        "and the others were read as if they followed one another."
-    )

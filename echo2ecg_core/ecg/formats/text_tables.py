@@ -21,6 +21,7 @@ from echo2ecg_core.ecg.formats.array_layout import (
     without_missing_marks,
 )
 from echo2ecg_core.ecg.formats.facts import gain_of, scale_of, zeros_of
+from echo2ecg_core.ecg.formats.rates import settled_rate
 from echo2ecg_core.ecg.formats.table_layout import (
     MAX_COLUMNS,
     MISSING,
@@ -36,8 +37,6 @@ from echo2ecg_core.errors import ReadError, SignalError
 
 MAX_TEXT_BYTES = 64 * 2**20
 MAX_LINES = 1_000_000
-RATES_DIFFER = 0.01
-RATE_CONTRADICTED = "A line above the table tells {:g} Hz, but the time column {:g} Hz, which was taken."
 _MINUS = str.maketrans("−﹣－", "---")  # as word processors and web pages write it
 _GROUPS = re.compile(r"(?<=\d)['’\u00a0\u2009\u202f](?=\d{3}(?!\d))")  # between thousands, as in Switzerland and France
 _FORTRAN = re.compile(r"(?<=\d)[dD](?=[+-]\d)")  # its exponents
@@ -93,10 +92,11 @@ def read(file: EcgFile, told: Told = NOTHING_TOLD) -> Iterator[Channels]:
     if any(canonical_lead(name) for name in names):  # without names `recordings` does so
         is_lead = np.array([canonical_lead(name) is not None for name in names])
         values[is_lead] = without_missing_marks(values[is_lead], notes)
-    contradicted = rate and layout.sampling_rate_hz and abs(rate / layout.sampling_rate_hz - 1) > RATES_DIFFER
-    doubts = [RATE_CONTRADICTED.format(layout.sampling_rate_hz, rate)] if contradicted else []
-    doubts += [jumps] if jumps else []
-    rate = needed_rate(rate or layout.sampling_rate_hz or told.sampling_rate_hz, file.name)
+    by_column = [("the time column", rate)] if rate else []
+    by_lines = [("a line above the table", rate) for rate in layout.rates_hz]
+    settled = settled_rate(by_column + by_lines, told.sampling_rate_hz, values.shape[-1], layout.lengths_s)
+    rate = needed_rate(settled.rate_hz, file.name)
+    doubts = [text for text in (settled.doubt, jumps) if text]
     file_format = _FORMATS[layout.delimiter]
     scale = _scale(values, layout, rate)
     if any(canonical_lead(name) for name in names):
@@ -105,7 +105,7 @@ def read(file: EcgFile, told: Told = NOTHING_TOLD) -> Iterator[Channels]:
         found = _unnamed(values, names, layout.unit, rate, file_format, file.name, told, scale)
     for channels in found:
         channels.doubts += doubts
-        channels.notes += notes + doubts
+        channels.notes += [*notes, *([settled.note] if settled.note else []), *doubts]
         _note_style(channels, layout)
         yield channels
 

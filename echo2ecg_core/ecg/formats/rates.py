@@ -1,0 +1,84 @@
+"""The sampling rate of a file that tells it more than once: in words, by a step, an axis of time or a length.
+
+Where these agree there is nothing to say. Where they do not, the rate that the person gives settles it; without one
+the surest is taken and both stand as a doubt. What a time axis with jumps says of the recording is worded here, too.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+RATES_DIFFER = 0.01
+LENGTHS_DIFFER, LENGTH_ROUNDED_S = 0.05, 1.0  # a length may be rounded to whole seconds
+REGULAR = 0.9  # of the steps of an axis of time are alike: the others are jumps
+
+
+@dataclass(frozen=True)
+class SettledRate:
+    """The rate that was taken, None where none is known; a note where several are told, a doubt where nothing chose."""
+
+    rate_hz: float | None
+    note: str = ""
+    doubt: str = ""
+
+
+def settled_rate(
+    told: Sequence[tuple[str, float]], given_hz: float | None, n_samples: int = 0, lengths_s: Sequence[float] = ()
+) -> SettledRate:
+    """The sampling rate of a recording.
+
+    Args:
+        told: What tells a rate ("the time column") and the rate in Hz, the surest first.
+        given_hz: The rate that the person gives.
+        n_samples: Samples a lead.
+        lengths_s: How long the file says that the recording is.
+    """
+    if not told:
+        return SettledRate(given_hz)
+    name, rate_hz = told[0]
+    others = [pair for pair in told if not _alike(pair[1], rate_hz)]
+    unfit = [length for length in lengths_s if not _lasts(length, n_samples, rate_hz)]
+    if not others and not unfit:
+        return SettledRate(rate_hz)
+    fits_told = next((rate for _, rate in told if given_hz and _alike(rate, given_hz)), None)
+    fits_length = given_hz if given_hz and any(_lasts(length, n_samples, given_hz) for length in unfit) else None
+    if chosen := fits_told or fits_length:
+        return SettledRate(
+            chosen, note=f"The file contradicts itself about its rate; the given {chosen:g} Hz were used."
+        )
+    if others:
+        other, other_hz = others[0]
+        first = f"{other[0].upper()}{other[1:]}"
+        return SettledRate(rate_hz, doubt=f"{first} tells {other_hz:g} Hz, but {name} {rate_hz:g} Hz, which was taken.")
+    return SettledRate(
+        rate_hz,
+        doubt=f"The file says that it lasts {unfit[0]:g} s, but at its {rate_hz:g} Hz it lasts "
+        f"{n_samples / rate_hz:.4g} s: one of the two is wrong, and with the rate every interval.",
+    )
+
+
+def _alike(one_hz: float, other_hz: float) -> bool:
+    return abs(one_hz / other_hz - 1) <= RATES_DIFFER
+
+
+def _lasts(length_s: float, n_samples: int, rate_hz: float) -> bool:
+    return abs(n_samples / rate_hz - length_s) <= max(LENGTHS_DIFFER * length_s, LENGTH_ROUNDED_S)
+
+
+def jumps_told(jumps_s: np.ndarray, step_s: float) -> str:
+    """What an axis of time with jumps says of the recording, "" without any.
+
+    Args:
+        jumps_s: The steps that are no usual ones, in seconds.
+        step_s: The usual step.
+    """
+    if not jumps_s.size:
+        return ""
+    times = "once" if len(jumps_s) == 1 else f"{len(jumps_s)} times"
+    if (jumps_s <= 0).any():
+        return f"The time column goes back or stands still ({times}): the table may hold more than one recording."
+    return (
+        f"The time column jumps {times}, by {float((jumps_s - step_s).sum()):.3g} s in all: samples are missing there, "
+        "and the others were read as if they followed one another."
+    )
