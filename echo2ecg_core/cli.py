@@ -370,15 +370,14 @@ def hash_password(
 @app.command()
 def worker(workspace: WorkspaceOption = None) -> None:
     """Work through the queued jobs of a workspace, then stop."""
-    import os
-
     from echo2ecg_core import logs
+    from echo2ecg_core.processes import let_others_first
     from echo2ecg_core.settings import settings
     from echo2ecg_core.store import jobs
     from echo2ecg_core.worker import work
 
     logs.set_up(settings().log_format)
-    os.nice(10)  # pages come first
+    let_others_first()
     place = named_workspace(workspace)
     done = work(place)
     others = [job for job in jobs.jobs(place, open_only=True) if job.state == "running"]

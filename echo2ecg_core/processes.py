@@ -12,8 +12,10 @@ from collections import deque
 from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import suppress
 from itertools import chain, islice
 from multiprocessing.connection import wait
+from pathlib import Path
 from typing import TypeVar
 
 from echo2ecg_core.cluster import Workers
@@ -22,6 +24,7 @@ from echo2ecg_core.errors import StoreError
 WORTH_PROCESSES = 16  # pieces of work; with fewer the processes start longer than they help
 AHEAD = 3  # pieces a process that may wait for who takes them
 LOOK_UP_S = 0.5  # while somebody waits for a piece
+STEP_BACK = 10  # of 19
 PRELOADED = ["echo2ecg_core.intake.decoding", "echo2ecg_core.echo.readers", "echo2ecg_core.echo.deidentify", "av",
              "pydicom", "cv2"]  # fmt: skip
 Piece = TypeVar("Piece")
@@ -197,6 +200,20 @@ def pool(processes: int, initializer=None, *arguments, forked: bool = False) -> 
         main = getattr(sys.modules["__main__"], "__spec__", None)  # which every process imports
         context.set_forkserver_preload([*PRELOADED, *([main.parent] if main and main.parent else [])])
     return ProcessPoolExecutor(processes, context, initializer=_begin, initargs=(initializer, arguments))
+
+
+def let_others_first() -> None:
+    """For work that nobody waits for: from now on this process has the cores that others leave.
+
+    Where Linux shares them between sessions (autogroup, sched(7)), nice counts only within one; a process that leads
+    its session, as one that a page started, steps back with it.
+    """
+    if os.name != "posix":
+        return
+    os.nice(STEP_BACK)
+    if os.getsid(0) == os.getpid():
+        with suppress(OSError):  # another system, or a kernel without
+            Path("/proc/self/autogroup").write_text(str(STEP_BACK))
 
 
 def end_with_parent() -> None:
