@@ -14,6 +14,7 @@ from echo2ecg_core.store.jobs import Job, dismiss, jobs, last_failure, tend
 from echo2ecg_core.training import runs
 from pages.ui import admin_gate, resources, session
 from pages.ui.errors import errors_in_words, plain
+from pages.ui.scheme import scheme
 
 POLL_S = 2
 PHONE_MENU = """
@@ -53,6 +54,7 @@ def draw() -> None:
     """Draw the foot of the sidebar; while a job is open its progress renews itself every two seconds."""
     with st.sidebar.container(key="sidebar_foot"):
         _phone_menu()(key="phone_menu")
+        scheme.follow("scheme")
         busy = _is_busy(_open_jobs())
         st.fragment(_progress, run_every=POLL_S if busy else None)(busy)
         st.html(_facts())

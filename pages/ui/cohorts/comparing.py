@@ -16,6 +16,7 @@ from pages.ui.cohorts.distributions import pair
 from pages.ui.ecg.paper_panel import MIME
 from pages.ui.errors import plain
 from pages.ui.report.charts.show import show_charts
+from pages.ui.scheme import scheme
 
 XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 KINDS = {
@@ -77,7 +78,7 @@ def _downloads(found: Comparison) -> None:
 
 def _effects(found: Comparison) -> None:
     """Both forests, which leave as figures."""
-    dark = st.context.theme.type == "dark"
+    dark = scheme.is_dark()
     key = f"{found.first.name} {found.second.name}"
     kinds = {kind: words for kind, words in FIGURES.items() if effects(found, kind)}
     drawn = [(words, "95 % intervals", looked_up.effects_svg(key, kind, dark, found)) for kind, words in kinds.items()]

@@ -20,6 +20,7 @@ from pages.ui.cohorts.lists import when
 from pages.ui.cohorts.words import beyond_reference, reference_words, value_words
 from pages.ui.ecg.surroundings import STUDIES_PAGE
 from pages.ui.report.charts.show import show_charts
+from pages.ui.scheme import scheme
 from pages.ui.studies.browse_session import STUDY_PARAMETER
 from pages.ui.studies.panels import ROW_HEIGHT, SHORT_VIEWS
 from pages.ui.studies.words import ECG_PAGE
@@ -73,7 +74,7 @@ def _timeline(found: PatientRow) -> None:
     ]
     if ecgs or studies:
         key = (found.patient_id, found.sex, tuple(ecgs), tuple(studies))
-        svg = looked_up.timeline_svg(key, st.context.theme.type == "dark", ecgs, studies, found.sex)
+        svg = looked_up.timeline_svg(key, scheme.is_dark(), ecgs, studies, found.sex)
         show_charts([("In time", "", svg)], key="patient_timeline")
 
 

@@ -31,6 +31,7 @@ from pages.ui.ecg.surroundings import STUDIES_PAGE
 from pages.ui.in_words import in_words
 from pages.ui.map import looked_up
 from pages.ui.map.clicks.clicks import listen
+from pages.ui.scheme import scheme
 from pages.ui.studies import browse_session
 from pages.ui.studies.words import ECG_PAGE, EXPLORE_STYLE
 
@@ -262,7 +263,7 @@ def chart(
         clusters: Those whose words stand over them.
         drawing: Model id and layout.
     """
-    dark = st.context.theme.type == "dark"
+    dark = scheme.is_dark()
     labels = _labels(clusters)
     is_dense = len(points) > MOST_SINGLE and "z" not in points
     key = f"map_{browse_session.map_round()}"

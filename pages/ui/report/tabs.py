@@ -22,6 +22,7 @@ from pages.ui.errors import sentence
 from pages.ui.in_words import in_words
 from pages.ui.report import looked_up, report_session
 from pages.ui.report.charts.show import show_charts
+from pages.ui.scheme import scheme
 
 TABS = ("Classification", "Regression", "Retrieval", "Intervals", "Leakage checks", "Provenance")
 WORD_JOINER = "\u2060"
@@ -194,7 +195,7 @@ def beside(report: Report) -> list[Report]:
 
 def _show(drawn: list[Chart], key: tuple, name: str) -> None:
     if drawn:
-        dark = st.context.theme.type == "dark"
+        dark = scheme.is_dark()
         show_charts(
             [(c.title, c.note, resources.chart_svg((*key, c.name), dark, c)) for c in drawn], key=f"charts_{name}"
         )

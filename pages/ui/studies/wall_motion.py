@@ -11,6 +11,7 @@ from echo2ecg_core.store.catalog import StudyRow
 from pages.ui import resources
 from pages.ui.ecg.paper_panel import MIME
 from pages.ui.report.charts.show import show_charts
+from pages.ui.scheme import scheme
 
 HEADING = "Wall motion, measured"
 ONLY_INDEX = "Wall motion: this study came with its score index only, without the scores of the segments."
@@ -25,7 +26,7 @@ def show(study: StudyRow) -> None:
         return
     left, right = st.container(key="wall_motion").columns((380, 400), gap=8, vertical_alignment="center")
     with left:
-        svg = resources.bullseye_svg(scores, st.context.theme.type == "dark")
+        svg = resources.bullseye_svg(scores, scheme.is_dark())
         show_charts([(HEADING, "17 segments, seen from the apex", svg)], key="bullseye")
     with right:
         st.html(f"<ul class='e2e-segments'>{''.join(_lines(scores))}</ul>")

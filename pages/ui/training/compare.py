@@ -14,6 +14,7 @@ from echo2ecg_core.version import program_version
 from pages.ui import print_as
 from pages.ui.errors import errors_in_words
 from pages.ui.report.charts.show import show_charts
+from pages.ui.scheme import scheme
 from pages.ui.training import form as training_form
 
 TITLE = "Learning curves"
@@ -22,6 +23,7 @@ TITLE = "Learning curves"
 @st.dialog("Runs side by side", width="large")
 def compare(workspace: Workspace, names: list[str]) -> None:
     """Open the comparison of some runs, as they are now."""
+    scheme.follow("compared_scheme")
     with errors_in_words():
         table = runs.compare(workspace, names)
         lines = run_curves(workspace, names)
@@ -61,7 +63,7 @@ def _curves(lines: list[RunCurves]) -> None:
         return
     if len(lines) > MOST_RUNS:
         st.caption(f"The first {MOST_RUNS} of {len(lines)} are drawn.")
-    dark = st.context.theme.type == "dark"
+    dark = scheme.is_dark()
     figure = learning_curves_figure(lines[:MOST_RUNS], Frame(DARK if dark else LIGHT))
     alt = f"Learning curves of {', '.join(line.label.partition(':')[0] for line in lines)}"
     show_charts([(TITLE, "by epoch, one line a run", inline_svg(figure, alt))], key="learning_curves_chart")
