@@ -28,7 +28,7 @@ def phenotype_table(report: dict) -> str:
         for h, c in (
             ("Phenotype", ""),
             ("Estimate", ' class="num"'),
-            ("", ""),
+            ("", ' class="unit"'),
             (f"{level} interval", ' class="num"'),
             ("Interval on the reference range", ' class="range"'),
             (reference, ""),
