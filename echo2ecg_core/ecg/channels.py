@@ -26,6 +26,7 @@ IMPOSSIBLE_MV = 1e6
 IMPLAUSIBLE_MV = (0.02, 20.0)  # a typical second of an ECG is higher, and lower
 OFFSET_MV = 3.0  # counts of an unknown unit that rest further from zero hold the zero of a converter
 SAME_GAIN = 1.01
+LENGTHS_ALIKE = 1.01
 EIGHT_LEADS = ("I", "II", "V1", "V2", "V3", "V4", "V5", "V6")
 
 
@@ -107,6 +108,23 @@ class Channels:
     units: str = "mV"
 
 
+def named_as_told(channels: Channels, lead_order: tuple[str, ...]) -> Channels:
+    """The channels under the names that a person gives, where their own are not those of an ECG.
+
+    Raises:
+        SignalError: If the person names more or fewer leads than the file has channels.
+    """
+    own = {canonical_lead(name) for name in channels.names} - {None}
+    if not lead_order or channels.order_assumed or "leads" in channels.told_used or len(own) >= len(EIGHT_LEADS):
+        return channels
+    if len(lead_order) != len(channels.names):
+        raise SignalError(
+            f"The given order names {len(lead_order)} leads, but the file holds {len(channels.names)} channels.",
+            "Name every channel, with - for one to leave out.",
+        )
+    return replace(channels, names=lead_order, told_used=channels.told_used | {"leads"})
+
+
 def listing(names: Sequence[str]) -> str:
     """Names as an enumeration in a sentence: "V1", "V1 and V2", "V1, V2 and V3"."""
     names = [str(name)[:40] for name in names]
@@ -146,7 +164,7 @@ def twelve_lead_record(channels: Channels, source: str) -> EcgRecord:
     if channels.order_assumed:
         channels = _in_fitting_order(channels)
     notes = channels.notes
-    found = _possible(_standard_leads(channels, notes), notes)
+    found = _possible(_standard_leads(channels, notes, channels.doubts), notes)
     signal, derived = _complete(found, notes)
     duration_s = signal.shape[1] / rate
     if duration_s < MIN_DURATION_S:
@@ -248,7 +266,7 @@ def _as_counts(channels: Channels) -> np.ndarray | None:
     if gains is None or not min(gains) > 0 or max(gains) < SAME_GAIN * min(gains):
         return None
     counts = [_without_impossible(samples) * gain for samples, gain in zip(channels.samples_mv, gains, strict=True)]
-    return _complete(_standard_leads(replace(channels, samples_mv=counts), []), [])[0]
+    return _complete(_standard_leads(replace(channels, samples_mv=counts), [], []), [])[0]
 
 
 def _take_offsets_off(signal: np.ndarray, notes: list[str]) -> None:
@@ -291,16 +309,23 @@ def _plausible_age(age_years: float | None) -> float | None:
     return float(age_years)
 
 
-def _standard_leads(channels: Channels, notes: list[str]) -> dict[str, np.ndarray]:
-    """The file's channels by standard name, cut to one length; extra and repeated channels are dropped and noted."""
+def _standard_leads(channels: Channels, notes: list[str], doubts: list[str]) -> dict[str, np.ndarray]:
+    """The file's channels by standard name, cut to one length; extra and repeated channels are dropped and noted, a
+    lead that stands there twice with two signals is doubted."""
     found: dict[str, np.ndarray] = {}
-    extra = []
+    extra, twice = [], []
     for name, samples in zip(channels.names, channels.samples_mv, strict=True):
-        lead = canonical_lead(name)
-        if lead is None or lead in found:
-            extra.append(str(name).strip() or "unnamed")
-        else:
-            found[lead] = np.asarray(samples, dtype=np.float64).ravel()
+        lead, samples = canonical_lead(name), np.asarray(samples, dtype=np.float64).ravel()
+        if lead is not None and lead not in found:
+            found[lead] = samples
+            continue
+        extra.append(str(name).strip() or "unnamed")
+        again = canonical_lead(re.sub(r"_\d+$", "", str(name)))  # as parsers number what is there twice
+        if again and again in found and not _alike(found[again], samples):
+            twice.append(again)
+    if twice:
+        be = "Lead {} is" if len(twice) == 1 else "Leads {} are"
+        doubts.append(f"{be.format(listing(twice))} in the file twice, with different signals; the first was taken.")
     if extra:
         what, be = ("channel", "was") if len(extra) == 1 else ("channels", "were")
         notes.append(f"The {what} {listing(extra)} of the file {be} left out.")
@@ -309,7 +334,13 @@ def _standard_leads(channels: Channels, notes: list[str]) -> dict[str, np.ndarra
         shortest = min(lengths)
         found = {lead: samples[:shortest] for lead, samples in found.items()}
         notes.append(f"The leads have different lengths; all were cropped to the shortest ({shortest} samples).")
+        if max(lengths) > LENGTHS_ALIKE * shortest:
+            doubts.append(f"{notes[-1]} That they begin together is assumed.")
     return found
+
+
+def _alike(one: np.ndarray, other: np.ndarray) -> bool:
+    return one.shape == other.shape and bool(np.allclose(one, other, atol=FLAT_MV, equal_nan=True))
 
 
 def _complete(found: dict[str, np.ndarray], notes: list[str]) -> tuple[np.ndarray, tuple[str, ...]]:
@@ -321,7 +352,8 @@ def _complete(found: dict[str, np.ndarray], notes: list[str]) -> tuple[np.ndarra
         have = f"{len(found)} of the 12 leads ({listing(list(found))})" if found else "no standard ECG lead"
         raise SignalError(
             f"The file holds {have}; {listing(needed)} {'is' if len(needed) == 1 else 'are'} missing.",
-            "Give a 12-lead ECG, or at least the leads I, II and V1 to V6.",
+            "Give a 12-lead ECG, or at least the leads I, II and V1 to V6"
+            + ("." if found else "; where the file names no leads, give their order."),
         )
     one, two = found["I"], found["II"]
     formulas = {

@@ -11,7 +11,7 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-from echo2ecg_core.ecg.channels import Channels, Told, lead_order_of, twelve_lead_record
+from echo2ecg_core.ecg.channels import Channels, Told, lead_order_of, named_as_told, twelve_lead_record
 from echo2ecg_core.ecg.files import EcgFile, base_name, file_on_disk, files_in_memory, files_in_zip, zip_names
 from echo2ecg_core.ecg.formats import devices as read_ecgdatakit
 from echo2ecg_core.ecg.formats import dicom as read_dicom
@@ -200,7 +200,8 @@ def _reader_of(head: bytes) -> Callable[..., Iterator[Channels]] | None:
 
 def _records(file: EcgFile, told: Told) -> Iterator[EcgRecord]:
     """The records of one file."""
-    for channels in _channels_in(file, told):
+    for found in _channels_in(file, told):
+        channels = named_as_told(found, told.lead_order)
         rate = told.sampling_rate_hz
         if rate is not None and abs(channels.sampling_rate_hz - rate) > 1e-6:
             channels.notes.append(

@@ -22,6 +22,7 @@ _SPELLINGS |= {f"C{number}": f"V{number}" for number in range(1, 7)}
 
 _EPONYMS = re.compile(r"\((einthoven|goldberger|wilson)[^)]*\)", re.IGNORECASE)
 _UNIT_TAIL = re.compile(r"[\s_(\[/-]+(mv|uv|µv|μv|nv|v|millivolts?|microvolts?|adu)[)\]]?$", re.IGNORECASE)
+_REFERENCE = re.compile(r"[\s_-]+ref(erence)?$", re.IGNORECASE)  # "EKG I-REF", as EEG machines write it
 _PREFIX = re.compile(r"^(mdc[\s_]*ecg[\s_]*lead|ecg[\s_:-]*lead|lead|ecg|ekg)[\s_:-]*", re.IGNORECASE)
 
 
@@ -35,7 +36,7 @@ def canonical_lead(text: str) -> str | None:
         One of `LEADS`, or None (modified, inverted, right-sided or Frank leads are not standard leads).
     """
     name = _EPONYMS.sub("", unicodedata.normalize("NFKC", str(text))).strip().strip("\"'").strip()
-    name = _UNIT_TAIL.sub("", name).strip()
+    name = _REFERENCE.sub("", _UNIT_TAIL.sub("", name).strip()).strip()
     name = _PREFIX.sub("", name, count=1)
     if name.startswith(("-", "−")):
         return None  # an inverted lead, as the Cabrera layout prints it

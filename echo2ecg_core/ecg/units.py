@@ -8,6 +8,7 @@ cannot draw an ECG.
 import math
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -57,44 +58,68 @@ def needed_factor(unit: str) -> float:
     return factor
 
 
+@dataclass(frozen=True)
+class Factors:
+    """How channels become mV.
+
+    Attributes:
+        values: One factor a channel.
+        notes, doubts: What was assumed, and what of it nothing settled.
+        judged: Whether the unit of all channels was judged by amplitude.
+        told_used: {"unit"} where the person's unit was used.
+    """
+
+    values: list[float]
+    notes: list[str]
+    doubts: list[str]
+    judged: bool
+    told_used: frozenset[str]
+
+
+def is_count_size(unit: str | None) -> bool:
+    """Whether a person told the size of a count ("4.88 µV") rather than a unit ("µV")."""
+    return bool(unit) and str(unit).strip()[:1].isdigit()
+
+
 def factors_to_mv(
     units: Sequence[str], signals: Sequence[np.ndarray], sampling_rate_hz: float, told_unit: str | None = None
-) -> tuple[list[float], list[str], bool]:
+) -> Factors:
     """One factor to mV for each channel: its own unit, else the told one, else one judgement for all that name none.
 
-    Channels without a unit beside channels with one are brought to the height of those.
+    Channels without a unit beside channels with one are brought to the height of those, which is a doubt.
 
     Args:
         units: Unit of each channel, "" or another name where it is no voltage.
         signals: The channels in those units.
         sampling_rate_hz: Samples a second.
         told_unit: What the person says of channels without a unit.
-
-    Returns:
-        Factors, notes, and whether the unit of all channels was judged by amplitude.
     """
     factors = [mv_per_unit(unit) for unit in units]
     open_rows = [row for row, factor in enumerate(factors) if factor is None]
     if not open_rows:
-        return [factor for factor in factors if factor is not None], [], False
+        return Factors([factor for factor in factors if factor is not None], [], [], False, frozenset())
     shortest = min(len(signal) for signal in signals)
     unknown = np.stack([np.asarray(signals[row], dtype=np.float64)[:shortest] for row in open_rows])
+    none_told = len(open_rows) == len(factors) and not told_unit
     notes: list[str] = []
     if told_unit:
-        factor = needed_factor(told_unit)
-    elif len(open_rows) == len(factors):
+        factor, is_open = needed_factor(told_unit), False
+    elif none_told:
         factor, note = judge_unit(unknown, sampling_rate_hz)
+        is_open = is_ambiguous(typical_amplitude(unknown, sampling_rate_hz), COUNT_CANDIDATES)
         notes.append(note)
     else:
         known = np.stack([signals[r][:shortest] * f for r, f in enumerate(factors) if f is not None])
         height = typical_amplitude(known, sampling_rate_hz) or TYPICAL_MV
         found = typical_amplitude(unknown, sampling_rate_hz) or 1.0
         name = min(FLOAT_CANDIDATES, key=lambda unit: abs(math.log(found * FLOAT_CANDIDATES[unit] / height)))
-        factor = FLOAT_CANDIDATES[name]
+        factor, is_open = FLOAT_CANDIDATES[name], True
         notes.append(
             f"{len(open_rows)} of {len(factors)} channels name no unit; taken as {name}, as high as the others."
         )
-    return [factor if f is None else f for f in factors], notes, len(open_rows) == len(factors) and not told_unit
+    filled = [factor if own is None else own for own in factors]
+    used = frozenset({"unit"}) if told_unit else frozenset[str]()
+    return Factors(filled, notes, notes[:] if is_open else [], none_told, used)
 
 
 def is_ambiguous(amplitude: float, candidates: dict[str, float]) -> bool:

@@ -114,7 +114,7 @@ OUTSIDE = (
         (b"<html><body>404</body></html>", ReadError, "“x.dcm” is a web page, not an ECG recording."),
         (b"<CardiologyXML></CardiologyXML>", ReadError, "The CardioSoft file has no resting ECG (StripData section)."),
         (b"<CardiologyXML><StripData/></CardiologyXML>", ReadError,
-         "The CardioSoft file does not say the sampling rate or the resolution of its leads."),
+         "The CardioSoft file has no resting ECG (StripData section)."),
         (b"\xffBIOSEMI" + b" " * 300, ReadError, "“x.dcm” is a BDF file (24-bit EDF), which is not supported."),
     ],
 )  # fmt: skip

@@ -128,7 +128,8 @@ def test_flat_and_missing_leads_are_read_and_noted():
          "Give a 12-lead ECG, or at least the leads I, II and V1 to V6."),
         (channels_with(["a", "b"]), "The file holds no standard ECG lead; I, II, V1, V2, V3, V4, V5 and V6 are "
 "missing. "
-                                    "Give a 12-lead ECG, or at least the leads I, II and V1 to V6."),
+                                    "Give a 12-lead ECG, or at least the leads I, II and V1 to V6; where the file "
+                                    "names no leads, give their order."),
         (channels_with(samples=spikes(seconds=0.2)), "The recording lasts 0.2 s; at least 2.5 s are needed. "
                                                      "Choose a longer recording, usually 10 seconds."),
         (channels_with(samples=np.ones((12, 2000))),

@@ -8,8 +8,10 @@ from xml.etree.ElementTree import Element
 
 import numpy as np
 
-from echo2ecg_core.ecg.channels import Channels
+from echo2ecg_core.ecg.channels import NOTHING_TOLD, Channels, Told
+from echo2ecg_core.ecg.formats.array_layout import needed_rate
 from echo2ecg_core.ecg.statements import without_people
+from echo2ecg_core.ecg.units import factors_to_mv
 from echo2ecg_core.errors import ReadError
 
 _MEASUREMENTS = {
@@ -21,33 +23,37 @@ _MV_PER_COUNT_UNIT = {"uvperlsb": 1e-3, "µvperlsb": 1e-3, "mvperlsb": 1.0, "nvp
 _YEARS = {"YEARS": 1.0, "MONTHS": 12.0, "WEEKS": 52.18, "DAYS": 365.25}
 
 
-def channels(root: Element) -> Channels:
+def channels(root: Element, file_name: str, told: Told = NOTHING_TOLD) -> Channels:
     """The resting ECG of a CardioSoft document.
 
     Args:
         root: The CardiologyXML element, parsed safely.
+        file_name: For error texts.
+        told: Rate and unit that the person gives, where the document has none.
 
     Raises:
-        ReadError: If it has no StripData section, or its leads cannot be scaled.
+        ReadError: If it has no StripData section with leads.
+        SamplingRateNeeded: If neither document nor person tells the sampling rate.
     """
     strip = root.find("StripData")
-    if strip is None:
+    if strip is None or strip.find("WaveformData") is None:
         raise ReadError("The CardioSoft file has no resting ECG (StripData section).", "Export the resting ECG as XML.")
-    rate = _number(strip, "SampleRate")
+    rate = _number(strip, "SampleRate") or needed_rate(told.sampling_rate_hz, file_name)
     resolution = strip.find("Resolution")
     unit = (resolution.get("units") or "").lower() if resolution is not None else ""
     factor = _MV_PER_COUNT_UNIT.get(unit)
-    if rate is None or factor is None:
-        raise ReadError(
-            "The CardioSoft file does not say the sampling rate or the resolution of its leads.",
-            "Export the ECG again.",
-        )
-    factor *= _number(strip, "Resolution") or 1.0
-    names, samples = [], []
+    size = _number(strip, "Resolution")
+    names, counts = [], []
     for lead in strip.findall("WaveformData"):
         names.append(lead.get("lead") or "unnamed")
-        samples.append(np.array([float(count) for count in (lead.text or "").replace(",", " ").split()]) * factor)
-    return Channels(names, samples, rate, "GE CardioSoft XML", **_facts(root))
+        counts.append(np.array([float(count) for count in (lead.text or "").replace(",", " ").split()]))
+    if factor is not None and size:
+        return Channels(names, [one * factor * size for one in counts], rate, "GE CardioSoft XML", **_facts(root))
+    scale = factors_to_mv([""] * len(counts), counts, rate, told.unit)
+    return Channels(
+        names, [one * factor for one, factor in zip(counts, scale.values, strict=True)], rate, "GE CardioSoft XML",
+        scale.notes, scale.doubts, unit_judged=scale.judged, told_used=scale.told_used, **_facts(root),
+    )  # fmt: skip
 
 
 def _number(element: Element | None, path: str) -> float | None:

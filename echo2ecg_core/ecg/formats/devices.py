@@ -13,7 +13,7 @@ from echo2ecg_core.ecg.channels import NOTHING_TOLD, Channels, Told
 from echo2ecg_core.ecg.files import EcgFile
 from echo2ecg_core.ecg.record import canonical_lead
 from echo2ecg_core.ecg.statements import without_people
-from echo2ecg_core.ecg.units import COUNT_CANDIDATES, factors_to_mv, is_ambiguous, typical_amplitude
+from echo2ecg_core.ecg.units import factors_to_mv, is_count_size
 from echo2ecg_core.errors import ReadError, SignalError
 
 MAX_BINARY_BYTES = 32 * 2**20
@@ -58,11 +58,13 @@ def read_edf(file: EcgFile, told: Told = NOTHING_TOLD) -> Iterator[Channels]:
     if head.startswith(b"\xffBIOSEMI"):
         raise ReadError(f"“{file.name}” is a BDF file (24-bit EDF), which is not supported.", "Convert it to EDF.")
     record = parse(file, "EDFParser")
+    exact = record.raw_metadata.get("exact_sampling_rates") or {}
+    leads = [lead for lead in record.leads if canonical_lead(lead.label)] or record.leads
+    rates = {float(exact.get(lead.label, lead.sampling_rate)) for lead in leads}
+    if len(rates) > 1:
+        raise _several_rates(len(rates))
     channels = channels_of(record, "EDF", told)
-    exact = {rate for label, rate in (record.raw_metadata.get("exact_sampling_rates") or {}).items()
-             if canonical_lead(label)}  # fmt: skip
-    if len(exact) == 1:
-        channels.sampling_rate_hz = float(exact.pop())
+    channels.sampling_rate_hz = rates.pop()
     stored, announced = record.raw_metadata["num_records"], int(head[236:244])
     if stored < announced:
         channels.notes.append(f"The file is cut short: {stored} of {announced} data records could be read.")
@@ -70,6 +72,7 @@ def read_edf(file: EcgFile, told: Told = NOTHING_TOLD) -> Iterator[Channels]:
     steps = np.diff(onsets)
     if steps.size and np.abs(steps - float(record.raw_metadata["record_duration"])).max() > 1e-3:
         channels.notes.append("The recording has gaps; its pieces were joined end to end.")
+        channels.doubts.append(channels.notes[-1])
     yield channels
 
 
@@ -108,30 +111,38 @@ def channels_of(record, file_format: str, told: Told = NOTHING_TOLD) -> Channels
         told: Unit that the person gives, for leads without one.
     """
     leads = [lead for lead in record.leads if canonical_lead(lead.label)] or record.leads
-    extra = [lead for lead in record.leads if not canonical_lead(lead.label)]
+    extra = [lead for lead in record.leads if not any(lead is one for one in leads)]
     rates = {lead.sampling_rate for lead in leads}
     if len(rates) != 1:
-        raise SignalError(
-            f"The leads have {len(rates)} different sampling rates; one is needed.",
-            "Export the ECG with one sampling rate for all leads.",
-        )
+        raise _several_rates(len(rates))
     rate = float(rates.pop())
-    samples = [np.asarray(lead.samples, dtype=np.float64) for lead in [*leads, *extra]]
+    as_counts = is_count_size(told.unit)
+    samples = [_values(lead, as_counts) for lead in [*leads, *extra]]
     units = ["" if lead.is_raw or lead.units != "mV" else "mV" for lead in leads]
-    raw = samples[: len(leads)]
-    factors, notes, judged = factors_to_mv(units, raw, rate, told.unit)
-    shortest = min(len(values) for values in raw)
-    amplitude = typical_amplitude(np.stack([values[:shortest] for values in raw]), rate)
-    doubts = [*notes] if judged and is_ambiguous(amplitude, COUNT_CANDIDATES) else []
-    samples = [values * f for values, f in zip(samples, factors + [factors[0]] * len(extra), strict=True)]
+    scale = factors_to_mv(units, samples[: len(leads)], rate, told.unit)
+    factors = scale.values + [scale.values[0]] * len(extra)
+    notes, doubts = scale.notes, scale.doubts
     if record.raw_metadata.get("checksum_valid") is False:
         notes.append("A checksum in the file does not match its content; the signal may have been altered.")
         doubts.append(notes[-1])
-    names = [lead.label for lead in [*leads, *extra]]
-    used = frozenset({"unit"}) if told.unit and "" in units else frozenset()
     return Channels(
-        names, samples, rate, file_format, notes, doubts, unit_judged=judged, told_used=used, **_facts(record)
+        [lead.label for lead in [*leads, *extra]], [one * f for one, f in zip(samples, factors, strict=True)], rate,
+        file_format, notes, doubts, unit_judged=scale.judged, told_used=scale.told_used, **_facts(record),
+    )  # fmt: skip
+
+
+def _several_rates(n_rates: int) -> SignalError:
+    return SignalError(
+        f"The leads have {n_rates} different sampling rates; one is needed.",
+        "Export the ECG with one sampling rate for all leads.",
     )
+
+
+def _values(lead, as_counts: bool) -> np.ndarray:
+    """The samples of a lead; of one without a unit in the numbers that the file scales its counts to, or in counts."""
+    samples = np.asarray(lead.samples, dtype=np.float64)
+    scales = lead.is_raw and lead.resolution > 0 and not as_counts
+    return samples * lead.resolution + lead.offset if scales else samples
 
 
 def without_calibration(channels: Channels) -> Channels:

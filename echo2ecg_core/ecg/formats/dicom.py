@@ -18,9 +18,10 @@ import numpy as np
 
 from echo2ecg_core.ecg.channels import EIGHT_LEADS, MIN_DURATION_S, NOTHING_TOLD, Channels, Told, check_size
 from echo2ecg_core.ecg.files import MAX_FILE_BYTES, EcgFile, inflates_beyond
+from echo2ecg_core.ecg.formats.array_layout import needed_rate
 from echo2ecg_core.ecg.record import canonical_lead
 from echo2ecg_core.ecg.statements import without_people
-from echo2ecg_core.ecg.units import COUNT_CANDIDATES, factors_to_mv, is_ambiguous, mv_per_unit, typical_amplitude
+from echo2ecg_core.ecg.units import factors_to_mv, mv_per_unit
 from echo2ecg_core.errors import ReadError, SignalError
 
 FORMAT = "DICOM"
@@ -29,6 +30,7 @@ MAX_GROUPS = 64
 MAX_CHANNELS = 256
 DEFLATED = b"1.2.840.10008.1.2.1.99"
 PADDING_RUN_S = 0.1
+SKEW_S = 0.005
 PRINT_S = 5.0  # a column of a 3x4 print lasts 2.5 s
 MAX_DICOM_BYTES = 32 * 2**20
 # everything else, such as names and identifiers, is skipped while parsing
@@ -82,7 +84,10 @@ def read(file: EcgFile, told: Told = NOTHING_TOLD) -> Iterator[Channels]:
             "Give a DICOM ECG (Modality ECG), not an image or a report.",
         )
     byte_order: ByteOrder = ">" if dataset.original_encoding[1] is False else "<"
-    channels = _joined([_Group(group, byte_order) for group in list(groups)[:MAX_GROUPS]], told)
+    found = [_Group(group, byte_order, told.sampling_rate_hz) for group in list(groups)[:MAX_GROUPS]]
+    if not any(group.rate for group in found):
+        needed_rate(None, file.name)
+    channels = _joined(found, told)
     yield replace(channels, **_facts(dataset))
 
 
@@ -98,31 +103,51 @@ def _check_inflation(file: EcgFile, content: bytes) -> None:
         )
 
 
-def _lead_name(channel) -> str:
-    """The lead of a channel definition by meaning, code or label, else whatever the file calls it."""
+def _lead_names(channel) -> list[str]:
+    """What a channel definition calls its lead by meaning, label and code; else whatever the file calls it."""
     sources = channel.get("ChannelSourceSequence") or []
     texts = [str(source.get("CodeMeaning", "")) for source in sources] + [str(channel.get("ChannelLabel", ""))]
-    for text in texts:
-        if canonical_lead(text):
-            return text
+    found = [text for text in texts if canonical_lead(text)]
     for source in sources:
         code = str(source.get("CodeValue", ""))
         number = re.fullmatch(r"(?:2:|5\.6\.3-9-)(\d+)", code)
         lead = _LEAD_NUMBERS.get(int(number[1])) if number else canonical_lead(code)
-        if lead:
-            return lead
-    return next((text for text in texts if text.strip()), "unnamed")
+        found += [lead] if lead else []
+    return found or [next((text for text in texts if text.strip()), "unnamed")]
+
+
+def _misnamed(definitions: list) -> list[str]:
+    """A doubt where meaning, label and code of a channel name different leads."""
+    named = [list(dict.fromkeys(map(canonical_lead, _lead_names(channel)))) for channel in definitions]
+    twice = [leads for leads in named if len(leads) > 1]
+    if not twice:
+        return []
+    first, other = twice[0][:2]
+    return [f"{len(twice)} channels are named as two leads each (the first as {first} and {other}); {first} was taken."]
+
+
+def _apart(definitions: list, rate: float) -> list[str]:
+    """A doubt where the leads were not recorded at the same moment."""
+    skews = [
+        float(channel.get("ChannelTimeSkew") or 0) + float(channel.get("ChannelSampleSkew") or 0) / (rate or 1.0)
+        for channel in definitions
+    ]
+    apart_s = max(skews, default=0.0) - min(skews, default=0.0)
+    if apart_s <= SKEW_S:
+        return []
+    return [f"The leads begin up to {apart_s * 1000:.0f} ms after one another; they were read as of one moment."]
 
 
 class _Group:
     """A multiplex group with what decides whether it is read: its leads, length and whether it is as recorded."""
 
-    def __init__(self, group, byte_order: ByteOrder):
+    def __init__(self, group, byte_order: ByteOrder, told_hz: float | None):
         self.group, self.byte_order = group, byte_order
         self.definitions = list(group.get("ChannelDefinitionSequence") or [])[:MAX_CHANNELS]
-        leads = (canonical_lead(_lead_name(channel)) for channel in self.definitions)
+        self.names = [_lead_names(channel)[0] for channel in self.definitions]
+        leads = map(canonical_lead, self.names)
         self.leads = {lead for lead in leads if lead is not None}
-        self.rate = float(group.get("SamplingFrequency") or 0)
+        self.rate = float(group.get("SamplingFrequency") or told_hz or 0)
         self.duration_s = int(group.get("NumberOfWaveformSamples") or 0) / self.rate if self.rate > 0 else 0.0
         self.moment = (self.rate, self.duration_s, float(group.get("MultiplexGroupTimeOffset") or 0))
         self.is_original = str(group.get("WaveformOriginality", "")).upper() == "ORIGINAL"
@@ -137,7 +162,7 @@ def _joined(groups: list[_Group], told: Told) -> Channels:
     originals = [group for group in groups if group.is_original]
     if not originals:
         notes.append("The file marks no waveform as original; the first group with enough leads was read.")
-    groups = originals or groups
+    groups = _with_all_leads(originals, groups, notes)
     long_enough = [group for group in groups if group.duration_s >= MIN_DURATION_S] or groups
     # the first of the groups with the most of the leads that are needed
     main = max(long_enough, key=lambda group: len(group.leads.intersection(EIGHT_LEADS)))
@@ -148,6 +173,9 @@ def _joined(groups: list[_Group], told: Told) -> Channels:
             have |= group.leads
     in_pieces = len(chosen) > 2 and main.duration_s < PRINT_S  # limb and chest leads may lie apart, columns may not
     _refuse_print(have, [group for group in long_enough if group not in chosen], in_pieces)
+    like_it = [g for g in long_enough if g not in chosen and set(EIGHT_LEADS) <= have & g.leads]
+    if like_it:
+        notes.append(f"{len(like_it) + 1} waveforms of the file hold these leads; the first was read.")
     parts = [_channels_of(group, notes, told) for group in chosen]
     if len(parts) > 1:
         notes.append(f"{len(parts)} groups of the same length were joined.")
@@ -157,6 +185,16 @@ def _joined(groups: list[_Group], told: Told) -> Channels:
         whole.samples_mv = [*whole.samples_mv, *part.samples_mv]
         whole.doubts += part.doubts
     return whole
+
+
+def _with_all_leads(originals: list[_Group], groups: list[_Group], notes: list[str]) -> list[_Group]:
+    """The original groups; all of them where only a derived one is an ECG."""
+    needed = set(EIGHT_LEADS)
+    whole = any(needed <= group.leads and group.duration_s >= MIN_DURATION_S for group in groups)
+    if originals and whole and not needed <= set().union(*(group.leads for group in originals)):
+        notes.append("No original waveform of the file holds all leads; a derived one was read.")
+        return groups
+    return originals or groups
 
 
 def _refuse_print(have: set[str], others: list[_Group], in_pieces: bool) -> None:
@@ -188,19 +226,20 @@ def _channels_of(group: _Group, notes: list[str], told: Told) -> Channels:
         notes.append(f"The waveform is cut short: {len(counts)} of {n_claimed} samples a channel could be read.")
     padding = _padding_value(group.group, counts.dtype)
     counts = _signed(counts, group.definitions, notes)
-    names = [_lead_name(channel) for channel in group.definitions]
     samples = [_scaled(counts[:, i], channel) for i, channel in enumerate(group.definitions)]
     units = [_unit_of(channel) for channel in group.definitions]
-    factors, unit_notes, judged = factors_to_mv(units, samples, rate, told.unit)
-    doubts = unit_notes if judged and is_ambiguous(typical_amplitude(np.stack(samples), rate), COUNT_CANDIDATES) else []
-    notes += unit_notes
+    scale = factors_to_mv(units, samples, rate, told.unit)
+    doubts = [*_misnamed(group.definitions), *_apart(group.definitions, rate)]
+    notes += [*scale.notes, *doubts]
     shortest_run = max(2, round(PADDING_RUN_S * rate))
-    for i, factor in enumerate(factors):
+    for i, factor in enumerate(scale.values):
         samples[i] = samples[i] * factor
         if padding is not None:
             samples[i][_is_padding(counts[:, i], padding, shortest_run)] = np.nan
-    used = frozenset({"unit"}) if told.unit and any(mv_per_unit(unit) is None for unit in units) else frozenset()
-    return Channels(names, samples, rate, FORMAT, notes, list(doubts), unit_judged=judged, told_used=used)
+    return Channels(
+        group.names, samples, rate, FORMAT, notes, scale.doubts + doubts, unit_judged=scale.judged,
+        told_used=scale.told_used,
+    )  # fmt: skip
 
 
 def _signed(counts: np.ndarray, definitions: list, notes: list[str]) -> np.ndarray:
@@ -253,7 +292,10 @@ def _scaled(counts: np.ndarray, channel) -> np.ndarray:
 
 
 def _unit_of(channel) -> str:
-    """The unit of a channel's sensitivity by code, else by meaning; "" without any."""
+    """The unit of a channel's sensitivity by code, else by meaning; "" without any, and without a sensitivity."""
+    correction = channel.get("ChannelSensitivityCorrectionFactor")
+    if not channel.get("ChannelSensitivity") or (correction is not None and not correction):
+        return ""
     units = channel.get("ChannelSensitivityUnitsSequence") or []
     texts = [str(units[0].get(keyword) or "") for keyword in ("CodeValue", "CodeMeaning")] if units else []
     return next((text for text in texts if mv_per_unit(text) is not None), "")

@@ -148,10 +148,10 @@ def likely_rate(name: str, value: Any) -> float | None:
     return rate if rate in _USUAL_RATES_HZ else None
 
 
-def _rate_of_step(step: float, unit: str | None) -> float | None:
+def rate_of_step(step: float | None, unit: str | None) -> float | None:
     """The rate of a step of time, in the unit told or the only one in which it can be the step of an ECG."""
-    units = [_SECONDS[unit]] if unit else [1.0, 1e-3, 1e-6]
-    rates = [1 / (step * seconds) for seconds in units if step > 0]
+    units = [_SECONDS[unit]] if unit in _SECONDS else [1.0, 1e-3, 1e-6]
+    rates = [1 / (step * seconds) for seconds in units if step and step > 0]
     possible = [rate for rate in rates if MIN_RATE_HZ / 1.0001 <= rate <= MAX_RATE_HZ]
     return float(f"{possible[0]:.6g}") if len(possible) == 1 else None
 
@@ -163,7 +163,7 @@ def period_rate(name: str, value: Any) -> float | None:
     if not match or not numbers:
         return None
     behind = [unit for text in texts(value) for unit in _SECONDS if re.search(rf"\d\s*{unit}$", plain(text))]
-    return _rate_of_step(numbers[0], match[1] or (behind[0] if behind else None))
+    return rate_of_step(numbers[0], match[1] or (behind[0] if behind else None))
 
 
 def time_rate(name: str, value: Any, n_samples: int) -> tuple[float, str] | None:
@@ -177,7 +177,7 @@ def time_rate(name: str, value: Any, n_samples: int) -> tuple[float, str] | None
     if step <= 0 or jumps.mean() > 1 - REGULAR or (step == 1 and not match[1]):
         return None
     step = float(f"{steps[~jumps].mean():.6g}")
-    rate = _rate_of_step(step, match[1])
+    rate = rate_of_step(step, match[1])
     return (rate, jumps_told(steps[jumps] / step / rate, 1 / rate)) if rate else None
 
 

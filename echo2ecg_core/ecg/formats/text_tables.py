@@ -148,16 +148,15 @@ def _named(
         channels.names += others
         channels.samples_mv = [*channels.samples_mv, *values[~np.array(is_lead)]]
         return channels
-    factors, notes, _ = factors_to_mv(
+    factors = factors_to_mv(
         [text or unit for text, lead in zip(units, is_lead, strict=True) if lead],
         list(values[is_lead]),
         rate,
         told.unit,
     )
-    remaining = iter(factors)
+    remaining = iter(factors.values)
     samples = [row * (next(remaining) if lead else 1.0) for row, lead in zip(values, is_lead, strict=True)]
-    used = frozenset({"unit"}) if told.unit else frozenset()
-    return Channels(names, samples, rate, file_format, notes, told_used=used)
+    return Channels(names, samples, rate, file_format, factors.notes, factors.doubts, told_used=factors.told_used)
 
 
 def _unnamed(

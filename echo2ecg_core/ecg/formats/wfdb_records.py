@@ -16,7 +16,7 @@ import numpy as np
 from echo2ecg_core.ecg.channels import MIN_DURATION_S, NOTHING_TOLD, Channels, Told, check_size, listing
 from echo2ecg_core.ecg.files import HEAD_BYTES, EcgFile
 from echo2ecg_core.ecg.formats.array_layout import needed_rate
-from echo2ecg_core.ecg.units import mv_per_unit, needed_factor
+from echo2ecg_core.ecg.units import is_count_size, mv_per_unit, needed_factor
 from echo2ecg_core.errors import ReadError
 
 FORMAT = "WFDB"
@@ -68,7 +68,8 @@ def read(header: EcgFile, told: Told = NOTHING_TOLD) -> Iterator[Channels]:
         claims.fs = _rate(content, claims, header.name, told)
         notes: list[str] = []
         n_samples = _available_samples(claims, signals, notes)
-        assumed = any(_has_no_gain(line) for line in _significant_lines(content.decode("latin-1"))[1:])
+        ungained = [_has_no_gain(line) for line in _significant_lines(content.decode("latin-1"))[1:]]
+        assumed = any(ungained) and not is_count_size(told.unit)
         if assumed:
             notes.append(DEFAULT_GAIN)
         for name, signal in signals.items():
@@ -79,7 +80,7 @@ def read(header: EcgFile, told: Told = NOTHING_TOLD) -> Iterator[Channels]:
     if plain:
         record.dac(inplace=True)
     record.fs = claims.fs
-    channels = _channels(record, content.decode("latin-1"), notes, told)
+    channels = _channels(record, content.decode("latin-1"), notes, told, ungained)
     if assumed:
         channels.doubts.append(DEFAULT_GAIN)
     if damaged:
@@ -225,14 +226,17 @@ def _stored_samples(claims, name: str, n_bytes: int) -> int | None:
     return int(payload_bits // (_BITS[formats.pop()] * frame))
 
 
-def _channels(record, text: str, notes: list[str], told: Told) -> Channels:
-    """Channels in mV from what wfdb decoded."""
+def _channels(record, text: str, notes: list[str], told: Told, ungained: list[bool]) -> Channels:
+    """Channels in mV from what wfdb decoded; those without a gain in counts of the size that the person tells."""
     signal = np.asarray(record.p_signal, dtype=np.float64)  # (n, channels)
     scales = [mv_per_unit(unit) for unit in record.units]
     used: frozenset[str] = frozenset()
-    if told.unit and None in scales:
+    counts = [is_open and is_count_size(told.unit) for is_open in ungained]
+    if told.unit and (None in scales or any(counts)):
         factor, used = needed_factor(told.unit), frozenset({"unit"})
         scales = [factor if scale is None else scale for scale in scales]
+        scales = [factor * gain if is_count else scale
+                  for scale, gain, is_count in zip(scales, record.adc_gain, counts, strict=True)]  # fmt: skip
     unknown = [str(name) for name, scale in zip(record.sig_name, scales, strict=True) if scale is None]
     if unknown:
         notes.append(f"The unit of {listing(unknown)} is no voltage; that channel was not converted.")

@@ -6,11 +6,17 @@ The document is changed in memory before the foreign parser, which reads the fir
 
 import base64
 import binascii
-from xml.etree.ElementTree import Element
+from xml.etree.ElementTree import Element, SubElement
 
 from echo2ecg_core.ecg.channels import EIGHT_LEADS
+from echo2ecg_core.ecg.formats.array_layout import needed_rate
+from echo2ecg_core.ecg.formats.facts import rate_of_step
 from echo2ecg_core.ecg.record import canonical_lead
 from echo2ecg_core.errors import SignalError
+
+BEATS = ("REPRESENTATIVE_BEAT",)
+STEP_UNITS = ("s", "ms", "us", "µs")
+STEP_NAMES = {"s": "s", "sec": "sec", "seconds": "seconds", "ms": "ms", "msec": "ms", "us": "us", "µs": "us"}
 
 
 def keep_longest_rhythm(root: Element, notes: list[str]) -> bool:
@@ -40,6 +46,36 @@ def keep_longest_rhythm(root: Element, notes: list[str]) -> bool:
     return bool(others)
 
 
+def muse_rate(root: Element, told_hz: float | None, file_name: str) -> tuple[float | None, bool]:
+    """The exact rate of a MUSE document's rhythm, and whether the one that the person gives was written into it.
+
+    Raises:
+        SamplingRateNeeded: If neither document nor person tells it.
+    """
+    rhythm = next((w for w in root.iter("Waveform") if w.findtext("WaveformType", "Rhythm").lower() == "rhythm"), None)
+    if rhythm is None:
+        return None, False
+    base, exponent = (_number(rhythm.findtext(tag)) for tag in ("SampleBase", "SampleExponent"))
+    if base and base > 0:
+        return base * 10 ** (exponent or 0.0), False
+    rate = needed_rate(told_hz, file_name)
+    for tag, text in (("SampleBase", f"{rate:g}"), ("SampleExponent", "0")):
+        element = rhythm.find(tag)
+        (SubElement(rhythm, tag) if element is None else element).text = text
+    return rate, True
+
+
+def _number(text: str | None) -> float | None:
+    try:
+        return float((text or "").replace(",", "."))
+    except ValueError:
+        return None
+
+
+def _size(element: Element) -> float | None:
+    return _number(element.get("value"))
+
+
 def _muse_leads(waveform: Element) -> set[str | None]:
     return {canonical_lead(lead.findtext("LeadID") or "") for lead in waveform.iter("LeadData")}
 
@@ -55,6 +91,55 @@ def _muse_bytes(waveform: Element) -> int:
     return max(sizes)
 
 
+def keep_longest_series(root: Element, notes: list[str]) -> bool:
+    """Leave one rhythm series in an aECG: most of the needed leads, then the longest; whether anything changed."""
+    found = [series for series in root.iter() if _local(series) == "series" and _series_code(series) not in BEATS]
+    if len(found) < 2:
+        return False
+    best = max(found, key=lambda one: (len(_leads(one) & set(EIGHT_LEADS)), _longest(one)))
+    for parent in list(root.iter()):
+        for child in list(parent):
+            if any(child is one for one in found) and child is not best:
+                parent.remove(child)
+    notes.append(f"{len(found)} rhythm series are in the file; the longest with all leads was read.")
+    return True
+
+
+def _series_code(series: Element) -> str:
+    code = next((child for child in series if _local(child) == "code"), None)
+    return "" if code is None else str(code.get("code") or "").upper()
+
+
+def _longest(series: Element) -> int:
+    """Samples of the longest lead."""
+    return max((len((e.text or "").split()) for e in series.iter() if _local(e) == "digits"), default=0)
+
+
+def settle_steps(root: Element, notes: list[str], told_hz: float | None, file_name: str) -> bool:
+    """Give the time steps of an aECG that name no usable unit or size the only one that an ECG can have; whether
+    anything changed.
+
+    Raises:
+        SamplingRateNeeded: If neither document nor person tells the rate.
+    """
+    changed = False
+    for series in [element for element in root.iter() if _local(element) == "series"]:
+        if _series_code(series) in BEATS:
+            continue
+        changed |= _tidy([element for element in series.iter() if _local(element) == "sequenceset"], notes)
+        for step in [element for element in series.iter() if _local(element) == "increment"]:
+            size, unit = _size(step), str(step.get("unit") or "").strip()
+            if size and size > 0 and unit in STEP_UNITS:
+                continue
+            rate = rate_of_step(size, STEP_NAMES.get(unit.lower())) or needed_rate(told_hz, file_name)
+            step.set("value", f"{1 / rate:.9g}")
+            step.set("unit", "s")
+            note = f"The time step is not told in a unit that is known; it was taken as that of {rate:g} Hz."
+            notes += [note] if note not in notes else []
+            changed = True
+    return changed
+
+
 def join_sequence_sets(root: Element, notes: list[str]) -> bool:
     """Put the leads of an aECG's sequence sets that share their moment and length into one; whether anything changed.
 
@@ -64,14 +149,14 @@ def join_sequence_sets(root: Element, notes: list[str]) -> bool:
     changed = False
     for series in [element for element in root.iter() if _local(element) == "series"]:
         sets = [element for element in series.iter() if _local(element) == "sequenceset"]
-        changed |= _tidy(sets, notes)
         if len(sets) > 1:
             changed |= _join(series, sets, notes)
     return changed
 
 
 def _tidy(sets: list[Element], notes: list[str]) -> bool:
-    """Commas between digits become blanks, a time step without a unit gets that of the time it begins at."""
+    """Commas between digits become blanks, a time step without a unit gets that of the time it begins at, and a scale
+    without a size loses its unit."""
     changed = False
     for one in sets:
         unit = None
@@ -79,9 +164,12 @@ def _tidy(sets: list[Element], notes: list[str]) -> bool:
             kind = _local(element)
             if kind == "digits" and element.text and "," in element.text:
                 element.text, changed = element.text.replace(",", " "), True
+            elif kind == "scale" and not _size(element) and element.get("unit"):
+                element.set("unit", "")  # a unit without a size says nothing of the counts
+                changed = True
             elif kind == "head":
                 unit = element.get("unit")
-            elif kind == "increment" and not element.get("unit") and unit:
+            elif kind == "increment" and unit and not element.get("unit") and rate_of_step(_size(element), unit):
                 element.set("unit", unit)
                 notes.append(f"The time step names no unit; it was taken in {unit}, as the time it begins at.")
                 changed = True

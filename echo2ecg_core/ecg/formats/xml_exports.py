@@ -13,13 +13,21 @@ from xml.etree.ElementTree import Element, ParseError, TreeBuilder
 from echo2ecg_core.ecg.channels import NOTHING_TOLD, Channels, Told
 from echo2ecg_core.ecg.files import EcgFile
 from echo2ecg_core.ecg.formats import cardiosoft as read_cardiosoft
+from echo2ecg_core.ecg.formats.array_layout import needed_rate
 from echo2ecg_core.ecg.formats.devices import channels_of, parse, without_calibration
-from echo2ecg_core.ecg.formats.xml_containers import join_sequence_sets, keep_longest_rhythm
+from echo2ecg_core.ecg.formats.xml_containers import (
+    join_sequence_sets,
+    keep_longest_rhythm,
+    keep_longest_series,
+    muse_rate,
+    settle_steps,
+)
 from echo2ecg_core.errors import ReadError
 
 MAX_XML_BYTES = 16 * 2**20
 MAX_ELEMENTS, MAX_DEPTH = 200_000, 100
 MAX_SIERRA_BYTES = 4 * 2**20  # all leads of one Philips recording, unpacked
+_SIERRA_FACTS = ("parsedwaveforms", "samplingrate", "acquisitiontype", "leadset", "numberchannelsallocated")
 _START = re.compile(r"\s*<[?!A-Za-z_]")
 
 
@@ -40,10 +48,17 @@ def read(file: EcgFile, told: Told = NOTHING_TOLD) -> Iterator[Channels]:
     root, content, notes = _root(file)
     kind = _local_name(root)
     if kind == "restingecg":
-        content = _written(root) if keep_longest_rhythm(root, notes) else content
-        record = parse(file, "GEMuseXMLParser", content)
+        changed = keep_longest_rhythm(root, notes)
+        rate, filled = muse_rate(root, told.sampling_rate_hz, file.name)
+        record = parse(file, "GEMuseXMLParser", _written(root) if changed or filled else content)
         channels = channels_of(record, "GE MUSE XML", told)
+        channels.sampling_rate_hz = rate or channels.sampling_rate_hz
         channels.notes += notes
+        if record.raw_metadata.get("LeadOffsetFirstSample"):
+            channels.doubts.append(
+                "Some leads begin later than others by the file's words; they were read as of one moment."
+            )
+            channels.notes.append(channels.doubts[-1])
         if record.raw_metadata.get("FirstSampleBaseline"):
             channels.notes.append(
                 "The file gives a first-sample baseline for some leads; it is undocumented and was "
@@ -52,9 +67,14 @@ def read(file: EcgFile, told: Told = NOTHING_TOLD) -> Iterator[Channels]:
         yield channels
     elif kind == "restingecgdata":
         _check_sierra(file, root)
-        yield without_calibration(channels_of(parse(file, "SierraXMLParser", content), "Philips Sierra XML", told))
+        content, used = _completed_sierra(root, content, told, file.name)
+        channels = channels_of(parse(file, "SierraXMLParser", content), "Philips Sierra XML", told)
+        channels.told_used |= used
+        yield without_calibration(channels)
     elif kind == "annotatedecg":
-        content = _written(root) if join_sequence_sets(root, notes) else content
+        changed = keep_longest_series(root, notes) | settle_steps(root, notes, told.sampling_rate_hz, file.name)
+        changed |= join_sequence_sets(root, notes)
+        content = _written(root) if changed else content
         record = parse(file, "HL7aECGParser", content)
         channels = channels_of(record, "HL7 aECG", told)
         channels.notes += notes
@@ -62,7 +82,7 @@ def read(file: EcgFile, told: Told = NOTHING_TOLD) -> Iterator[Channels]:
         channels.sampling_rate_hz = float(exact or channels.sampling_rate_hz)
         yield channels
     elif kind == "cardiologyxml":
-        yield read_cardiosoft.channels(root)
+        yield read_cardiosoft.channels(root, file.name, told)
     else:
         raise ReadError(
             f"“{file.name}” is XML (<{kind[:40]}>), but no ECG export that is known.",
@@ -151,6 +171,29 @@ def _root(file: EcgFile) -> tuple[Element, bytes, list[str]]:
 
 def _local_name(element: Element) -> str:
     return str(element.tag).rsplit("}", 1)[-1].lower()
+
+
+def _completed_sierra(root: Element, content: bytes, told: Told, file_name: str) -> tuple[bytes, frozenset[str]]:
+    """A Philips document with the rate and the names of leads that the person gives where it has none, and whether
+    these ("leads") were written into it.
+
+    Raises:
+        SamplingRateNeeded: If neither document nor person tells the rate.
+    """
+    found = {name: [e for e in root.iter() if _local_name(e) == name] for name in _SIERRA_FACTS}
+    waveforms = found["parsedwaveforms"]
+    rates = [*(one.get("samplespersecond") for one in waveforms), *(one.text for one in found["samplingrate"])]
+    sets = {(one.text or "").strip() for name in ("acquisitiontype", "leadset") for one in found[name]}
+    added, used = "", frozenset[str]()
+    if waveforms and not any((text or "").strip().strip("0") for text in rates):
+        added += f' samplespersecond="{needed_rate(told.sampling_rate_hz, file_name):.0f}"'
+    as_many = all((one.text or "").strip() == f"{len(told.lead_order)}" for one in found["numberchannelsallocated"])
+    unnamed = waveforms and not waveforms[0].get("leadlabels") and not sets & {"STD-12", "10-WIRE"}
+    if unnamed and told.lead_order and as_many:
+        added, used = added + f' leadlabels="{" ".join(told.lead_order)}"', frozenset({"leads"})
+    if not added:
+        return content, used
+    return _as_text(content).replace("<parsedwaveforms", f"<parsedwaveforms{added}", 1).encode(), used
 
 
 def _check_sierra(file: EcgFile, root: Element) -> None:

@@ -1,0 +1,192 @@
+"""What a device's file leaves open or tells in two ways: settled by its data, asked, told by the person, or a doubt."""
+
+import numpy as np
+import pytest
+
+from echo2ecg_core.ecg.readers import read_ecg
+from echo2ecg_core.ecg.record import LEADS
+from echo2ecg_core.errors import SamplingRateNeeded, SignalError
+from tests.ecg import device_files as files
+
+CHANNELS = [f"CH{number}" for number in range(12)]
+IN_ORDER = ",".join(LEADS)
+COUNTS = files.heart_uv() / 4.88
+
+
+def is_the_heart(record, counts_of_uv: float = 0.0) -> None:
+    """Whether a record is the heart in mV, as exactly as counts of a size are."""
+    np.testing.assert_allclose(record.signal_mv, files.heart_uv() / 1000, atol=2e-5 + counts_of_uv / 1000)
+    assert record.sampling_rate_hz == files.RATE
+
+
+COMPLETE = {
+    "DICOM": files.dicom(files.dicom_group()), "EDF": files.edf(), "MUSE": files.muse(),
+    "aECG": files.aecg(files.series()), "CardioSoft": files.cardiosoft(), "Philips": files.philips(),
+    "SCP": files.scp(), "WFDB": files.wfdb_files(),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("content", COMPLETE.values(), ids=COMPLETE)
+def test_what_a_person_tells_against_the_file_is_refused_in_words(content):
+    record = read_ecg(content, sampling_rate_hz=250, unit="V", lead_order="II,I,III,aVR,aVL,aVF,V1-V6")
+    is_the_heart(record)
+    for what in ("sampling rate (500 Hz) was used, not the given 250 Hz", "unit was used", "lead order was used"):
+        assert any(f"The file's own {what}" in note for note in record.notes)
+
+
+WITHOUT_NAMES = {
+    "DICOM": files.dicom(files.dicom_group(names=CHANNELS)), "EDF": files.edf(labels=CHANNELS),
+    "MUSE": files.muse(names=CHANNELS), "CardioSoft": files.cardiosoft(names=CHANNELS),
+    "Philips": files.philips(leads=""), "WFDB": files.wfdb_files(CHANNELS),
+    "WFDB, nothing": files.wfdb_files([""] * 12),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("content", WITHOUT_NAMES.values(), ids=WITHOUT_NAMES)
+def test_a_file_without_names_of_leads_takes_the_order_of_the_person(content):
+    with pytest.raises(SignalError, match=r"no standard ECG lead.*give their order"):
+        read_ecg(content)
+    record = read_ecg(content, lead_order=IN_ORDER)
+    is_the_heart(record)
+    assert not record.doubts and not any("lead order" in note for note in record.notes)
+    with pytest.raises(SignalError, match="The given order names 8 leads"):
+        read_ecg(content, lead_order="I,II,V1-V6")
+
+
+WITHOUT_RATE = {
+    "DICOM": files.dicom(files.dicom_group(rate="0")), "MUSE": files.muse(base=""),
+    "CardioSoft": files.cardiosoft(rate=""),
+    "aECG": files.aecg(files.series(step="")), "Philips": files.philips(rate=""), "WFDB": files.wfdb_files(rate=""),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("content", WITHOUT_RATE.values(), ids=WITHOUT_RATE)
+def test_a_file_without_a_rate_asks_for_it_and_takes_that_of_the_person(content):
+    with pytest.raises(SamplingRateNeeded):
+        read_ecg(content)
+    is_the_heart(read_ecg(content, sampling_rate_hz=500))
+
+
+WITHOUT_UNIT = {
+    "DICOM": files.dicom(files.dicom_group(COUNTS, sensitivity=None)), "EDF": files.edf(COUNTS, unit=""),
+    "MUSE": files.muse(COUNTS, per_bit=""), "aECG": files.aecg(files.series(COUNTS, scale='unit="uV"')),
+    "DICOM of zero": files.dicom(files.dicom_group(COUNTS, sensitivity="0")),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("content", WITHOUT_UNIT.values(), ids=WITHOUT_UNIT)
+def test_counts_of_an_unknown_size_are_a_doubt_or_of_the_size_that_the_person_tells(content):
+    assert any("names no unit" in doubt for doubt in read_ecg(content).doubts)
+    record = read_ecg(content, unit="4.88 uV")
+    is_the_heart(record, 4.88)
+    assert not record.doubts
+
+
+def test_counts_without_a_gain_are_of_the_size_that_the_person_tells():
+    content = files.wfdb_files(gain="0", counts=COUNTS)
+    assert "200 counts per mV" in read_ecg(content).doubts[0] and "200 counts" in read_ecg(content, unit="mV").doubts[0]
+    record = read_ecg(content, unit="4.88uV")
+    is_the_heart(record, 4.88)
+    assert not record.doubts
+
+
+@pytest.mark.parametrize(
+    "content",
+    [files.edf(files.heart_uv() * 5, unit="", physical=(-6.5536, 6.5534)), files.muse(COUNTS, unit="", per_bit="4.88"),
+     files.aecg(files.series(COUNTS, scale='value="4.88"'))],
+    ids=["EDF in mV", "MUSE", "aECG"],
+)  # fmt: skip
+def test_a_scale_without_a_unit_is_used_and_its_unit_settled_by_the_amplitude(content):
+    record = read_ecg(content)
+    is_the_heart(record, 4.88)
+    assert any("names no unit" in note for note in record.notes) and not record.doubts
+
+
+def named_twice():
+    group = files.dicom_group()
+    for channel, label in zip(group.ChannelDefinitionSequence, (LEADS[1], LEADS[0], *LEADS[2:]), strict=True):
+        channel.ChannelLabel = label
+    return group
+
+
+def skewed(keyword: str, step: str):
+    group = files.dicom_group()
+    setattr(group.ChannelDefinitionSequence[11], keyword, step)
+    return group
+
+
+def one_without_size():
+    group = files.dicom_group()
+    del group.ChannelDefinitionSequence[8].ChannelSensitivity
+    return group
+
+
+HEART = files.heart_uv()
+V1_AGAIN = {"names": [*LEADS, "V1"], "counts": np.vstack([HEART, HEART[8]])}
+OPEN = {
+    "channels under two names": (files.dicom(named_twice()), "(the first as I and II)"),
+    "time skew": (files.dicom(skewed("ChannelTimeSkew", "0.05")), "begin up to 50 ms after one another"),
+    "sample skew": (files.dicom(skewed("ChannelSampleSkew", "10")), "begin up to 20 ms after one another"),
+    "one sensitivity missing": (files.dicom(one_without_size()), "1 of 12 channels name no unit"),
+    "V1 twice in DICOM": (files.dicom(files.dicom_group(**V1_AGAIN)), "V1 is in the file twice"),
+    "V1 twice in MUSE": (files.muse(**V1_AGAIN), "V1 is in the file twice"),
+    "V1 twice in WFDB": (files.wfdb_files(**V1_AGAIN), "V1 is in the file twice"),
+    "leads that begin later": (files.muse(offset="40"), "begin later than others"),
+    "gaps": (files.edf(onsets=(0, 1, 2, 7, 8)), "has gaps"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("content", "doubt"), OPEN.values(), ids=OPEN)
+def test_what_nothing_settles_stands_beside_the_estimate(content, doubt):
+    record = read_ecg(content)
+    is_the_heart(record)
+    assert len(record.doubts) == 1 and doubt in record.doubts[0]
+
+
+def test_leads_of_different_lengths_are_a_doubt():
+    longer = files.series(names=LEADS[:6], counts=HEART[:6])
+    shorter = files.series(names=LEADS[6:], counts=HEART[6:, :2000])
+    whole = longer.replace(
+        "</sequenceSet>",
+        shorter[shorter.index("</sequence></component>") + 23 :].split("</sequenceSet>")[0] + "</sequenceSet>",
+    )
+    record = read_ecg(files.aecg(whole))
+    assert record.n_samples == 2000 and "begin together is assumed" in record.doubts[0]
+
+
+BACKWARDS = HEART[:, ::-1]
+SEVERAL = {
+    "DICOM, two alike": (files.dicom(files.dicom_group(), files.dicom_group(BACKWARDS)), "2 waveforms of the file"),
+    "DICOM, one lead and all derived": (
+        files.dicom(files.dicom_group(HEART[1:2], ["II"]), files.dicom_group(original="DERIVED")),
+        "a derived one was read",
+    ),
+    "aECG, beat first": (files.aecg(files.series(HEART[:, :600], code=""), files.series()), "2 rhythm series"),
+    "aECG, two alike": (files.aecg(files.series(), files.series(BACKWARDS)), "2 rhythm series"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("content", "note"), SEVERAL.values(), ids=SEVERAL)
+def test_which_of_several_waveforms_was_read_is_told(content, note):
+    record = read_ecg(content)
+    is_the_heart(record)
+    assert any(note in text for text in record.notes)
+
+
+@pytest.mark.parametrize(
+    "step", ['value="2000" unit="us"', 'value="2" unit="ms"', 'value="0.002"', 'value="2" unit="msec"']
+)
+def test_a_step_of_time_is_read_in_any_unit_in_which_it_can_be_one(step):
+    is_the_heart(read_ecg(files.aecg(files.series(step=step))))
+
+
+def test_rates_that_are_no_whole_numbers_stay_exact():
+    assert read_ecg(files.muse(base="4995", exponent="-1")).sampling_rate_hz == 499.5
+    assert read_ecg(files.dicom(files.dicom_group(rate="499.5"))).sampling_rate_hz == 499.5
+    with pytest.raises(SignalError, match="2 different sampling rates"):
+        read_ecg(files.edf(rate=[500] * 6 + [499] * 6))
+
+
+@pytest.mark.parametrize("label", ["ECG {}", "EKG {}-REF", "Lead {} Ref", "{}_ref"])
+def test_a_reference_behind_the_name_of_a_lead_is_no_part_of_it(label):
+    is_the_heart(read_ecg(files.edf(labels=[label.format(lead) for lead in LEADS])))
