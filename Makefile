@@ -9,7 +9,7 @@ DEPLOY := .venv-deploy
 LOCK = $(DEPLOY)/bin/uv pip compile --quiet --generate-hashes --python-version 3.11 --python-platform x86_64-manylinux_2_34 \
 	--no-emit-index-url --no-emit-find-links --no-annotate --no-header
 PORT ?= 8501
-PYTEST := $(BIN)/python -m pytest
+PYTEST := $(BIN)/python -m pytest -p no:nbmake
 # Tests start hundreds of processes, and each would compile every module anew.
 unexport PYTHONDONTWRITEBYTECODE
 
@@ -20,14 +20,14 @@ app: $(VENV)/ready
 
 test: $(VENV)/ready
 	@sh .ci/chromium
-	$(PYTEST) -n 2 --dist worksteal -rs -m "not browser and not endurance"
-	$(PYTEST) -n 3 --dist loadfile -rs -m "browser and not endurance"
+	$(PYTEST) -n 2 --dist worksteal -rs --ignore tests/browser -m "not endurance"
+	$(PYTEST) -n 3 --dist loadfile -rs tests/browser -m "not endurance"
 
 endurance: $(VENV)/ready
 	$(PYTEST) -m endurance
 
 test-fast: $(VENV)/ready
-	$(PYTEST) -n 2 --dist worksteal -m "not slow and not browser and not endurance"
+	$(PYTEST) -n 2 --dist worksteal --ignore tests/browser -m "not slow and not endurance"
 
 demo: $(VENV)/ready
 	$(BIN)/python -m echo2ecg_core demo

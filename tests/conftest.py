@@ -5,6 +5,8 @@ It is not part of the project: tests that use it skip, by name, where it is abse
 ship, which are thinned out (tests/goldens/README.md).
 """
 
+import functools
+import gc
 import os
 import shutil
 import sys
@@ -18,6 +20,20 @@ from filelock import FileLock
 if "PYTEST_XDIST_WORKER" in os.environ:  # the processes share the cores: one thread each, set before numpy is imported
     for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
         os.environ.setdefault(name, "1")
+
+gc.disable()  # while the test files are collected: what their imports make stays
+
+
+def pytest_collection_finish(session):
+    """What was imported is never looked through for garbage again, and the metadata of the installed packages are read
+    once: every AppTest would look through all of them for components, which takes longer than most pages."""
+    gc.freeze()
+    gc.enable()
+    if "streamlit.testing.v1" in sys.modules:
+        from streamlit.components.v2 import manifest_scanner
+
+        manifest_scanner.scan_component_manifests = functools.cache(manifest_scanner.scan_component_manifests)
+
 
 # A write of the catalog waits for the disk, and tests make thousands: their folders lie in memory where it has room.
 MEMORY = Path("/dev/shm")

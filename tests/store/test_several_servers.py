@@ -12,7 +12,6 @@ from echo2ecg_core.store.catalog import Catalog
 from echo2ecg_core.store.database import Workspace
 from echo2ecg_core.store.snapshot import snapshot
 from echo2ecg_core.store.vectors import append_vectors, load_vectors, merge_vectors
-from tests.browser.running_app import chromium, running_app, settled
 from tests.small_workspace import MODEL_ID, direction, prediction, record_of, small_workspace
 
 SPAWN = multiprocessing.get_context("spawn")
@@ -84,16 +83,3 @@ def test_three_servers_see_whole_states_while_a_worker_writes_and_all_of_them_th
     assert min(states for states, *_ in answers) > 1, "no server waited for the worker's end"
     assert {(studies, new) for _, studies, new, _ in answers} == {(12 + ADDED, 2 * ADDED)}
     assert len({tuple(ids) for *_, ids in answers}) == 1
-
-
-@pytest.mark.slow
-@pytest.mark.browser
-def test_two_servers_show_what_a_third_process_wrote(workspace):
-    with running_app(workspace.folder) as one, running_app(workspace.folder) as other, chromium() as page:
-        for number, address in enumerate((one, other, one, other)):
-            Catalog(workspace).add_study(f"X-{number}", "P-0001", study_date="2026-01-06")
-            page.goto(f"{address}/studies")
-            page.get_by_role("button", name="Start from a study").click()
-            page.get_by_placeholder(f"one of {13 + number}").wait_for()
-            settled(page)
-        assert not page.problems and page.hosts - {None} == {"localhost"}
