@@ -53,6 +53,7 @@ def frame() -> None:
     """Draw what surrounds every page, then the page the visitor chose."""
     from pages.ui import admin_gate, session, sidebar, tour
     from pages.ui.errors import errors_in_words
+    from pages.ui.reopen import reopen
 
     logs.session_id.set(session.short_id())
     st.set_page_config(
@@ -66,6 +67,8 @@ def frame() -> None:
     admin_gate.require_login()
     with errors_in_words():
         sidebar.draw()
+        with st.sidebar:
+            reopen.across_reloads()
     with errors_in_words():
         tour.band(page)
         page.run()

@@ -7,6 +7,7 @@ import streamlit as st
 
 from echo2ecg_core.answers.search import candidates, nearest_ecgs, patient_of
 from echo2ecg_core.answers.study_view import own_study
+from echo2ecg_core.store.catalog import Catalog
 from pages.ui import resources, session
 from pages.ui.errors import errors_in_words
 from pages.ui.studies import browse_session, filters, open_study
@@ -32,9 +33,10 @@ with errors_in_words(), right, st.spinner("Reading the ECG …"):
         own, own_echo = patient_of(record, workspace), own_study(record, workspace)
 report = prediction.as_json() if prediction else study_words.NO_REPORT
 
-hits, listed, similarity, study_id = [], [], None, start
+hits, listed, similarity, study_id = [], [], None, None
 with errors_in_words(), left, st.container(key="hits"):
     if start:
+        study_id = Catalog(workspace).study(start).study_id
         study_words.start_facts(facts_place, start, why)
         if why:
             study_words.no_studies(why)

@@ -1,4 +1,4 @@
-"""What was read of uploads, kept by content for some minutes and up to so many bytes in all, whoever asks for it."""
+"""What was read of uploads, kept for some minutes and up to so many bytes in all, whoever asks for it."""
 
 import threading
 import time
@@ -31,13 +31,23 @@ class KeptReadings(Generic[T]):
                 self._kept[key] = (value, size, self.clock())
                 return value
         value = make()
-        size = size_of(value)
+        self.put(key, value, size_of(value))
+        return value
+
+    def put(self, key: str, value: T, size: int) -> None:
+        """Keep a value of so many bytes as the newest, in the place of the one before."""
         with self._lock:
+            self._kept.pop(key, None)
             if size <= self.most_bytes / 4:
                 self._kept[key] = (value, size, self.clock())
             while self.held_bytes() > self.most_bytes:
                 self._kept.popitem(last=False)
-        return value
+
+    def take(self, key: str) -> T | None:
+        """The value of a key, which is forgotten by that; None where it is not kept."""
+        self.forget_old()
+        with self._lock:
+            return self._kept.pop(key, (None,))[0]
 
     def held_bytes(self) -> int:
         """Bytes of what is kept."""

@@ -1,7 +1,7 @@
 """What one visitor holds: the open ECG and the choices on the page, each session key behind a typed function.
 
-Only inputs live here. Predictions are cached per input (resources.py), jobs and results lie on disk, so a reload of
-the browser loses the open file and nothing else. Keys of bound controls are also their names in the address.
+Only inputs live here. Predictions are cached per input (resources.py), jobs and results lie on disk, and what is open
+is opened again after a reload (reopen/). Keys of bound controls are also their names in the address.
 """
 
 import hashlib
@@ -32,6 +32,7 @@ _AS_RECORDED = "as_recorded"
 MOST_KEPT_BYTES = 16 * 2**20  # an upload above this is not kept for reading it again
 _ROUND = "upload_round"
 _HIDDEN = "hidden_failures"
+_HANDLE = "handle"
 
 
 @dataclass(frozen=True)
@@ -41,6 +42,45 @@ class ReadFile:
     name: str
     record: EcgRecord | None
     problem: Echo2ECGError | None
+
+
+@dataclass(frozen=True)
+class Opened:
+    """What is open: the ECG, what it was corrected from, the upload it came with, and sex and age as given for it."""
+
+    record: EcgRecord
+    as_recorded: EcgRecord | None
+    read: tuple[ReadFile, ...]
+    uploaded: tuple[dict[str, bytes], float | None]
+    given: tuple[str | None, float | None]
+
+    def nbytes(self) -> int:
+        """Memory that it takes."""
+        records = [self.record, self.as_recorded, *(file.record for file in self.read)]
+        signals = {id(record): record.signal_mv.nbytes for record in records if record is not None}
+        return sum(signals.values()) + sum(map(len, self.uploaded[0].values()))
+
+
+def opened() -> Opened | None:
+    """What this visitor has open, None before an ECG is."""
+    record = current_ecg()
+    return None if record is None else Opened(record, as_recorded(), files_read(), uploaded(), given_sex_and_age())
+
+
+def open_again(opened: Opened) -> None:
+    """Open what was open before the browser loaded the page anew."""
+    set_files_read(opened.read)
+    open_ecg(opened.record)
+    st.session_state[_AS_RECORDED] = opened.as_recorded
+    st.session_state[_UPLOADED] = opened.uploaded
+    for key, value in zip(given_keys(), opened.given, strict=True):
+        if value is not None:
+            st.session_state[key] = value
+
+
+def handle(fresh: str) -> str:
+    """The name under which the server keeps what this session has open: the first fresh one that came."""
+    return st.session_state.setdefault(_HANDLE, fresh)
 
 
 def short_id() -> str:

@@ -141,7 +141,9 @@ def _facts() -> str:
     record, card = session.current_ecg(), resources.active_model()
     blocks = []
     if record is not None:
-        blocks.append(("Current ECG", f"<b>{escape(record.source).replace('_', '_<wbr>')}</b>"))
+        blocks.append(
+            ("Current ECG", f"<b title='{escape(record.source)}'>{escape(record.source).replace('_', '_<wbr>')}</b>")
+        )
     blocks.append(("Workspace", f"<b>{escape(resources.workspace_name())}</b>"))
     if kept := resources.cohorts_with_ids():
         blocks.append(("Real ids", f"<b>{escape(', '.join(kept))}</b><br>ids, dates and ages as they were given"))

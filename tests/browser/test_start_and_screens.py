@@ -98,6 +98,23 @@ def test_an_upload_of_several_is_a_table_with_estimates_and_next_opens_the_next(
     assert len(lines) == 4 and re.match(r"a\.dcm,,DICOM", lines[1].replace('"', "")) and "c.dcm" in lines[3]
 
 
+def test_a_reload_keeps_the_open_ecg_and_the_address_opens_it_for_nobody(served, browser):
+    context = browser.new_context()
+    page = context.new_page()
+    page.goto(served)
+    open_example(page)
+    page.reload()
+    page.get_by_role("tab", name="Phenotypes").wait_for()
+    page.reload()  # a handle counts once, and the next is there
+    page.get_by_role("tab", name="Phenotypes").wait_for()
+    other = context.new_page()  # of the same browser
+    other.goto(page.url)
+    other.get_by_text("No ECG yet.").wait_for()
+    settled(other)
+    assert other.get_by_text("No ECG yet.").is_visible()
+    context.close()
+
+
 def test_the_tint_lies_under_the_traces_and_its_words_name_the_check(visit):
     page = visit("/?tab=Why+this+estimate")
     open_example(page)
@@ -146,6 +163,8 @@ def test_on_a_phone_the_sidebar_is_closed_and_the_page_never_scrolls_sideways(vi
         page.wait_for_function(closed)
         page.wait_for_timeout(2000)
         assert page.evaluate(sideways) <= 0, name
+        if name == "Similar studies":
+            assert max(page.locator(".verdicts tr").evaluate_all("rows => rows.map((r) => r.offsetHeight)")) < 70
         if name == "Map":
             assert page.locator(".stPlotlyChart").bounding_box()["height"] < 500  # no white above and below the points
     table = page.locator(".e2e-scroll", has=page.locator(".phenotypes")).first
@@ -154,6 +173,21 @@ def test_on_a_phone_the_sidebar_is_closed_and_the_page_never_scrolls_sideways(vi
     page.keyboard.press("ArrowRight")
     page.wait_for_timeout(400)
     assert table.evaluate("t => t.scrollLeft") > 0
+
+
+def test_a_heading_over_numbers_ends_where_they_end(visit):
+    page = visit()
+    open_example(page)
+    ends = """() => [...document.querySelectorAll('.phenotypes thead th.num')].map((heading) => {
+      const end = (cell) => {
+        const text = document.createRange();
+        text.selectNodeContents(cell);
+        return text.getBoundingClientRect().right;
+      };
+      return end(heading) - end(document.querySelector('.phenotypes tbody tr').cells[heading.cellIndex]);
+    })"""
+    off = page.evaluate(ends)
+    assert len(off) == 2 and max(map(abs, off)) < 1, off
 
 
 def test_what_has_the_keyboard_is_ringed_in_the_sidebar_too(visit):

@@ -305,10 +305,11 @@ def test_cohort_split_and_day_of_the_echo_filter_the_studies(page, workspace):
         assert label in {box.label for box in page.selectbox}
 
 
-def test_a_study_that_does_not_exist_is_told_in_words(page):
+def test_a_study_that_does_not_exist_is_told_in_words_and_once(page):
     page.query_params["study"] = "S-<b>9999"
     page.run()
-    assert not page.exception and "There is no study" in page.error[0].value
+    assert not page.exception and ["There is no study" in error.value for error in page.error] == [True]
+    assert "ECGs nearest to the study" not in words(page)
 
 
 def test_vectors_that_are_missing_are_told_in_words(page, workspace, monkeypatch):

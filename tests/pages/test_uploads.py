@@ -98,3 +98,15 @@ def test_readings_are_kept_up_to_a_size_and_a_time():
     now[0] = 61.0
     kept.forget_old()
     assert kept.held_bytes() == 0
+
+
+def test_what_is_taken_is_given_once_and_what_is_put_again_counts_once():
+    now = [0.0]
+    kept = KeptReadings(1000, 60, clock=lambda: now[0])
+    for value, size in (("first", 100), ("second", 200)):
+        kept.put("handle", value, size)
+    assert kept.held_bytes() == 200
+    assert (kept.take("handle"), kept.take("handle"), kept.held_bytes()) == ("second", None, 0)
+    kept.put("handle", "third", 100)
+    now[0] = 61.0
+    assert kept.take("handle") is None  # too late

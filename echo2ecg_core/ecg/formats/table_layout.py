@@ -184,6 +184,11 @@ def _no_numbers(rows: list[tuple[int, list[str]]], name: str) -> ReadError:
                 f"“{name}” names leads, but below them a cell holds no number: line {index + 1}, column {column}.",
                 "Save plain numbers such as -0.125, one a cell; units belong into the header.",
             )
+    if 2 * sum(is_number(row[0]) for _, row in rows if len(row) == 1 and row[0]) > len(rows):
+        return ReadError(
+            f"“{name}” holds one column of numbers, which is one lead; 12 (or the 8 leads I, II, V1 to V6) are needed.",
+            "Save all leads of the recording in one table, one column a lead.",
+        )
     return ReadError(
         f"“{name}” is text, but not an ECG: it holds no table of numbers.",
         "Give a table with one column a lead, or the ECG file itself.",

@@ -91,9 +91,11 @@ def forget_old(older_than_s: float = KEPT_S) -> None:
 def forget_now_and_then() -> None:
     """For a thread that lives as long as the server: forget old uploads and old readings."""
     from pages.ui import resources
+    from pages.ui.reopen import reopen
 
     while True:
         time.sleep(LOOK_EVERY_S)
         if Runtime.exists():
             forget_old()
         resources.forget_old_readings()
+        reopen.forget_old()
