@@ -195,7 +195,13 @@ def test_a_failed_run_states_cause_and_remedy(page, place, curves):
     assert not page.exception and "Start again with a batch of 2,048 pairs or less." in page.warning[0].value.replace(
         "\\", ""
     )
-    assert "Failed" in words(page)
+    assert "Failed" in words(page) and sum("batch of 2,048" in html.proto.body for html in page.get("html")) == 0
+
+
+def test_a_learning_rate_has_a_power_of_ten_once_there_is_one():
+    none, some = (training_panels._learning_rate(rates, 40.0) for rates in (([], []), ([1.0, 2.0], [1e-4, 5e-4])))
+    assert "10⁻⁴" in some and ">5.0<" in some
+    assert "10⁻" not in none and ">10000<" not in none and ">1.0<" in none
 
 
 def test_the_table_lists_runs_newest_first_with_what_came_out(page, place, curves):

@@ -35,6 +35,7 @@ STATES: dict[str, tuple[str, str, Colour]] = {
     "failed": ("Failed", ":material/error:", "orange"),
     "cancelled": ("Stopped", ":material/stop_circle:", "gray"),
 }
+ENDED_BADLY = ("failed", "cancelled")
 MOST_POINTS = 300
 
 
@@ -64,7 +65,7 @@ def _panel(workspace: Workspace, name: str, state: str, epochs_before: int) -> N
             st.rerun()
         _head(workspace, run)
         _progress(run, metrics, epochs)
-        if run.state in ("failed", "cancelled") and run.job:
+        if run.state in ENDED_BADLY and run.job:
             st.warning(
                 plain(run.job.message), icon=":material/error:" if run.state == "failed" else ":material/stop_circle:"
             )
@@ -97,7 +98,7 @@ def _head(workspace: Workspace, run: Run) -> None:
                 args=(workspace, run.job.job_id),
                 help="The last checkpoint is kept; Resume goes on from there.",
             )
-        elif run.state in ("failed", "cancelled") and run.job:
+        elif run.state in ENDED_BADLY and run.job:
             st.button("Resume", icon=":material/resume:", on_click=resume, args=(workspace, run.name))
 
 
@@ -125,7 +126,7 @@ def _progress(run: Run, metrics: pd.DataFrame, epochs: pd.DataFrame) -> None:
     share = min(1.0, done / planned) if planned else 0.0
     left = f"Epoch <b>{math.ceil(done)}</b> of {planned:g} · {percent(share) if share < 1 else f'100{THIN}%'}"
     if not done or not planned or (run.is_open and share == 1):  # data are prepared, or readouts fitted
-        left = escape(run.job.message if run.job else "")
+        left = escape(run.job.message if run.job and run.state not in ENDED_BADLY else "")  # else told below
     if run.job and (not done or run.is_open and run.job.progress):
         share = run.job.progress  # of the whole work: preparing, epochs, readouts
     right, job = "", run.job
@@ -174,12 +175,12 @@ def _curves(run: Run, metrics: pd.DataFrame, epochs: pd.DataFrame) -> list[str]:
 
 
 def _learning_rate(rates: tuple, x_max: float) -> str:
-    """In the power of ten of its largest value."""
-    exponent = math.floor(math.log10(max([*rates[1], 1e-12])) + 1e-9) if len(rates[1]) else -4
+    """In the power of ten of its largest value, once there is one."""
+    exponent = math.floor(math.log10(max([*rates[1], 1e-12])) + 1e-9) if len(rates[1]) else 0
     unit = 10.0**exponent
     shown = number(rates[1][-1] / unit, 1) if len(rates[1]) else "–"
     return _figure(
-        f"Learning rate, 10{_superscript(exponent)}",
+        f"Learning rate, 10{_superscript(exponent)}" if exponent else "Learning rate",
         f"<b>{shown}</b>",
         [Curve(*rates)],
         x_max,
