@@ -6,10 +6,8 @@ from concurrent.futures import Future
 from functools import partial
 from pathlib import Path
 
-import dask
 import psutil
 import pytest
-from distributed import Client, LocalCluster
 
 from echo2ecg_core import cluster, processes
 from echo2ecg_core.answers import inputs
@@ -32,6 +30,9 @@ __all__ = ["archive", "films", "unbroken"]
 @pytest.fixture(scope="module")
 def scheduler():
     """The address of a scheduler with two workers; a piece at which one of them dies is not tried on the other."""
+    import dask  # here: it takes a second, and every test process reads this file
+    from distributed import LocalCluster
+
     with (
         dask.config.set({"distributed.scheduler.allowed-failures": 0}),
         LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None) as two,
@@ -93,6 +94,8 @@ def on(scheduler: str, **places: Path) -> list[int]:
 def test_a_film_that_takes_too_much_is_refused_and_its_worker_reads_on(
     films, on_cluster, scheduler, tmp_path, monkeypatch
 ):
+    from distributed import Client
+
     with Client(scheduler) as client:
         before = set(client.scheduler_info()["workers"])
         with monkeypatch.context() as less:
@@ -169,6 +172,8 @@ def test_workers_of_another_version_are_refused(scheduler, monkeypatch):
 
 @pytest.mark.slow
 def test_a_scheduler_without_workers_or_gone_is_told(monkeypatch):
+    from distributed import LocalCluster
+
     monkeypatch.setattr(cluster, "ASK_S", 0.1)
     monkeypatch.setattr(cluster, "CONNECT_S", 0.5)
     with LocalCluster(n_workers=0, dashboard_address=None, processes=True) as none:
