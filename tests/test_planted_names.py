@@ -1,14 +1,19 @@
 """Over 700 names and numbers of people in every place that a file has for them: none of them stays anywhere."""
 
+import io
 import json
+import re
 from pathlib import Path
 
+import h5py
 import numpy as np
 import pytest
+import scipy.io
 from streamlit.testing.v1 import AppTest
 from typer.testing import CliRunner
 
 from echo2ecg_core.ecg.readers import read_ecg
+from echo2ecg_core.ecg.record import LEADS
 from echo2ecg_core.echo.video import decode_video
 from echo2ecg_core.errors import Echo2ECGError
 from echo2ecg_core.intake.archives import import_report, keep_upload
@@ -19,6 +24,7 @@ from echo2ecg_core.store.blobs import pack_record
 from echo2ecg_core.store.catalog import Catalog
 from echo2ecg_core.store.database import Workspace
 from echo2ecg_core.worker import work
+from tests.ecg import device_files
 from tests.planted_names import WORD, Planter, found_in, plant_device, plant_hospital, plant_ours, zipped
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -136,3 +142,41 @@ def test_none_of_a_devices_file_is_in_the_record_that_is_kept_or_in_its_refusal(
         planted += planter.n
         assert found_in(said) == [], path.name
     assert planted > 0 and read > 0
+
+
+def named_channels(planter: Planter) -> dict[str, bytes | dict[str, bytes]]:
+    """ECGs whose channels, columns, arrays or groups bear names, beside the leads or in their place."""
+    heart, leads = device_files.heart_uv(), list(LEADS)
+    more, names = np.vstack([heart, heart[:1]]), [*leads, planter.word()]
+    others = [planter.word() for _ in leads]
+    table = [",".join(names), *(",".join(map(str, row)) for row in more.T)]
+    unnamed = [",".join(others), *(",".join(map(str, row)) for row in heart.T)]
+    unit = device_files.wfdb_files(names, counts=more)
+    lines = unit["a.hea"].decode().splitlines()
+    wrong_sum = {"a.hea": "\n".join(lines).replace(" 0 0 ", " 7 0 ").encode(), "a.dat": unit["a.dat"]}
+    lines[-1] = lines[-1].replace("1000/mV", "1000/mmHg")
+    buffers = io.BytesIO(), io.BytesIO(), io.BytesIO()
+    np.savez(buffers[0], **{planter.word(): heart, planter.word(): heart[:, :2000]}, fs=500)
+    with h5py.File(buffers[1], "w") as archive:
+        archive[f"{planter.word()}/{planter.word()}"] = heart[:3]
+    scipy.io.savemat(buffers[2], {planter.word(): heart, "fs": 500, planter.word(): heart[:, :1000]})
+    return {
+        "csv": "\n".join(table).encode(), "csv without leads": "\n".join(unnamed).encode(), "sums": wrong_sum,
+        "wfdb": {"a.hea": "\n".join([*lines, ""]).encode(), "a.dat": unit["a.dat"]},
+        "dicom": device_files.dicom(device_files.dicom_group(more, names)), "muse": device_files.muse(more, names),
+        "muse without data": device_files.muse(more[:, :0], names), "edf": device_files.edf(labels=others),
+        "edf shifted": device_files.edf(physical=(planter.word(), 1)), "cardiosoft": device_files.cardiosoft(others),
+        "npz": buffers[0].getvalue(), "hdf5": buffers[1].getvalue(), "mat": buffers[2].getvalue(),
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", named_channels(Planter()))
+def test_a_name_in_the_place_of_a_lead_a_column_or_an_array_is_not_kept(kind):
+    planter = Planter()
+    content = named_channels(planter)[kind]
+    try:
+        record = read_ecg(content, name="x", sampling_rate_hz=500)
+        said = repr(Pseudonyms(b"x" * 32, "ward").record(record, "P"))
+    except Echo2ECGError as error:
+        said = re.sub("“[^”]*”", "", f"{error.message}")  # as an import writes a reason down
+    assert planter.n > 10 and found_in(said.encode()) == []

@@ -27,6 +27,10 @@ IMPLAUSIBLE_MV = (0.02, 20.0)  # a typical second of an ECG is higher, and lower
 OFFSET_MV = 3.0  # counts of an unknown unit that rest further from zero hold the zero of a converter
 SAME_GAIN = 1.01
 LENGTHS_ALIKE = 1.01
+_ANY_LEAD = re.compile(
+    r"(?:lead |ecg )?-?(?:[vc]\d{1,2}r?|i{1,3}|d[i123]{1,3}|av[rlf]|v?[xyz]|mlii|ch(?:annel)? ?\d{1,2})(_\d+)?",
+    re.IGNORECASE,
+)
 EIGHT_LEADS = ("I", "II", "V1", "V2", "V3", "V4", "V5", "V6")
 
 
@@ -131,6 +135,12 @@ def listing(names: Sequence[str]) -> str:
     if len(names) > 12:
         names = [*names[:12], f"{len(names) - 12} more"]
     return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
+
+
+def as_written(names: Sequence[str]) -> str:
+    """Words of a file as an enumeration: in quotation marks, by which an import knows what may name a person, unless
+    they are those of leads."""
+    return listing([text if _ANY_LEAD.fullmatch(text) else f"“{text}”" for text in (str(name)[:40] for name in names)])
 
 
 def check_size(n_channels: int, n_samples: int) -> None:
@@ -328,7 +338,7 @@ def _standard_leads(channels: Channels, notes: list[str], doubts: list[str]) -> 
         doubts.append(f"{be.format(listing(twice))} in the file twice, with different signals; the first was taken.")
     if extra:
         what, be = ("channel", "was") if len(extra) == 1 else ("channels", "were")
-        notes.append(f"The {what} {listing(extra)} of the file {be} left out.")
+        notes.append(f"The {what} {as_written(extra)} of the file {be} left out.")
     lengths = {len(samples) for samples in found.values()}
     if len(lengths) > 1:
         shortest = min(lengths)

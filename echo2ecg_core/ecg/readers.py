@@ -258,6 +258,8 @@ def _reason(error: Exception) -> str:
         return ""  # texts of other parsers quote the file
     words = re.sub(r"\s*\b(in|of)?\s*/\S+", "", str(error)).split(": could not")[0].strip(" .:")
     words = re.sub(r"\becg\w{8}\b", "it", words)  # the name of the parser's private copy
+    words = re.sub(r"(?<!\w)(['\"]).*?\1(?!\w)", "…", words)  # a value of the file
+    words = re.sub(r"\b[Ll]ead (?!\d).*?(?= \((?:rhythm|median)\)| has no digits|: \d)", "a lead", words)
     return f" ({words[:120]})" if words else ""
 
 

@@ -85,7 +85,7 @@ class Pseudonyms:
 
     def record(self, record: EcgRecord, patient_id: str) -> EcgRecord:
         """The record without what may tell who it is: moved time, grouped age, known maker and statements,
-        notes without names of files."""
+        notes and doubts without words of the file."""
         moved = record.recorded_at and record.recorded_at + timedelta(days=self.days(patient_id))
         return replace(
             record,
@@ -94,7 +94,8 @@ class Pseudonyms:
             age_years=grouped_age(record.age_years),
             device=known_maker(record.device or ""),
             statements=tuple(s for s in record.statements if is_plain_statement(s)),
-            notes=tuple(_QUOTED.sub("the file", note) for note in record.notes),
+            notes=tuple(_QUOTED.sub("…", note) for note in record.notes),
+            doubts=tuple(_QUOTED.sub("…", doubt) for doubt in record.doubts),
         )
 
     def _digest(self, kind: str, given: str) -> bytes:

@@ -313,5 +313,5 @@ def test_counts_that_stand_for_missing_samples_are_missing():
 def test_of_two_arrays_that_could_be_the_ecg_the_one_that_was_read_is_told():
     found = read_ecg(npz(raw=wave(), filtered=0.9 * wave(), fs=400), name="x.npz")
     np.testing.assert_array_equal(found.signal_mv, wave())
-    assert found.notes[0] == "The array raw was read; filtered could be an ECG, too."
+    assert found.notes[0] == "The array “raw” was read; “filtered” could be an ECG, too."
     assert not any("could be" in note for note in read_ecg(npz(raw=wave(), fs=400), name="x.npz").notes)

@@ -241,7 +241,7 @@ def test_every_lead_may_be_an_array_of_its_own(container):
                 archive.create_dataset(f"median/{name}", data=lead[:600])
         record = read(buffer.getvalue())
         same(record)
-        assert record.notes == ("The array rhythm was read; median could be an ECG, too.",)
+        assert record.notes == ("The array “rhythm” was read; “median” could be an ECG, too.",)
 
 
 def several() -> dict[str, tuple[np.ndarray, float, list[str]]]:

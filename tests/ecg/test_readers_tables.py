@@ -137,7 +137,7 @@ def test_headerless_columns_are_taken_in_the_standard_order():
 def test_column_names_that_are_no_leads_are_mentioned():
     record = check(text(wave(), ",".join(f"ch{index}" for index in range(12))), RATE)
     assert record.notes[0] == (
-        "The column names (ch0, ch1, ch2, ch3, ch4, ch5, ch6, ch7, ch8, ch9, ch10, ch11) are no lead names."
+        "The column names (ch0, ch1, ch2, ch3, ch4, ch5, ch6, ch7, ch8, ch9, ch10 and ch11) are no lead names."
     )
 
 

@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from echo2ecg_core.ecg.channels import MIN_RATE_HZ, NOTHING_TOLD, Channels, Told, check_size
+from echo2ecg_core.ecg.channels import MIN_RATE_HZ, NOTHING_TOLD, Channels, Told, as_written, check_size
 from echo2ecg_core.ecg.formats.array_layout import (
     JUDGED_RECORDINGS,
     Scale,
@@ -144,7 +144,8 @@ class Container:
         """The largest array with an axis of leads and those like it, in natural order; and the other arrays."""
         found = self._matrices() + self._single_leads()
         if not found:
-            shapes = ", ".join(f"{path} {tuple(value.shape)}" for path, value in list(self.values.items())[:5])[:200]
+            arrays = list(self.values.items())[:5]
+            shapes = ", ".join(f"“{path[:40]}” {tuple(value.shape)}" for path, value in arrays)
             raise SignalError(
                 f"No array in “{self.file_name}” has an axis of 12 leads: {shapes or 'it holds none'}.",
                 "Save the ECG as 12 rows or 12 columns.",
@@ -286,8 +287,8 @@ def _several(told: Iterable[T], what: str, meaning: Callable[[T], Any]) -> str:
 def _told_of(tracing: _Tracing, others: list[_Tracing]) -> list[str]:
     if not others:
         return []
-    also = ", ".join(other.path for other in others)[:80]
-    return [f"The array {tracing.path[:80]} was read; {also} could be an ECG, too."]
+    also = as_written([other.path for other in others])
+    return [f"The array {as_written([tracing.path])} was read; {also} could be an ECG, too."]
 
 
 def _numbers(path: str) -> list[str]:

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from echo2ecg_core.ecg.channels import NOTHING_TOLD, Channels, Told, check_size
+from echo2ecg_core.ecg.channels import NOTHING_TOLD, Channels, Told, as_written, check_size
 from echo2ecg_core.ecg.files import EcgFile
 from echo2ecg_core.ecg.formats.array_layout import (
     Scale,
@@ -174,7 +174,7 @@ def _unnamed(
         if order:
             channels.told_used |= {"leads"}
         elif names:
-            channels.notes.insert(0, f"The column names ({', '.join(names)[:80]}) are no lead names.")
+            channels.notes.insert(0, f"The column names ({as_written(names)}) are no lead names.")
         yield channels
 
 

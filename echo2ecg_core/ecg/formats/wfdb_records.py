@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from echo2ecg_core.ecg.channels import MIN_DURATION_S, NOTHING_TOLD, Channels, Told, check_size, listing
+from echo2ecg_core.ecg.channels import MIN_DURATION_S, NOTHING_TOLD, Channels, Told, as_written, check_size
 from echo2ecg_core.ecg.files import HEAD_BYTES, EcgFile
 from echo2ecg_core.ecg.formats.array_layout import needed_rate
 from echo2ecg_core.ecg.units import is_count_size, mv_per_unit, needed_factor
@@ -85,7 +85,8 @@ def read(header: EcgFile, told: Told = NOTHING_TOLD) -> Iterator[Channels]:
         channels.doubts.append(DEFAULT_GAIN)
     if damaged:
         channels.notes.append(
-            f"The checksum of {listing(damaged)} in the header does not fit the signal file: it is damaged or altered."
+            f"The checksum of {as_written(damaged)} in the header does not fit the signal file: "
+            "it is damaged or altered."
         )
         channels.doubts.append(channels.notes[-1])
     yield channels
@@ -239,7 +240,7 @@ def _channels(record, text: str, notes: list[str], told: Told, ungained: list[bo
                   for scale, gain, is_count in zip(scales, record.adc_gain, counts, strict=True)]  # fmt: skip
     unknown = [str(name) for name, scale in zip(record.sig_name, scales, strict=True) if scale is None]
     if unknown:
-        notes.append(f"The unit of {listing(unknown)} is no voltage; that channel was not converted.")
+        notes.append(f"The unit of {as_written(unknown)} is no voltage; that channel was not converted.")
     samples = [signal[:, index] * (1.0 if scale is None else scale) for index, scale in enumerate(scales)]
     names = [
         f"{name} (no voltage)" if scale is None else name for name, scale in zip(record.sig_name, scales, strict=True)
