@@ -272,8 +272,8 @@ def endless_hdf5() -> bytes:
 "samples."),
         (npy(np.zeros((12, 2000), "U3")), ReadError, "“x” holds text, not numbers."),
         (npy(np.zeros((12, 2000), "c8")), ReadError, "“x” holds no numbers: its array is of type complex64."),
-        (npz(a=np.zeros(3)), SignalError, "No array in “x” has an axis of 12 leads: a (3,)."),
-        (hdf5({"a": np.zeros(3)}), SignalError, "No array in “x” has an axis of 12 leads: a (3,)."),
+        (npz(a=np.zeros(3)), SignalError, "No array in “x” has an axis of 12 leads: “a” (3,)."),
+        (hdf5({"a": np.zeros(3)}), SignalError, "No array in “x” has an axis of 12 leads: “a” (3,)."),
         (huge_npy(), ReadError, "“x” is cut short: its header announces 48,000,000,128 bytes, it has 608."),
         (huge_hdf5(), SignalError, "The file claims 12 channels of 1,000,000,000 samples (96.0 GB in memory); "
                                    "one ECG may have at most 40,000,000 values."),
