@@ -35,6 +35,8 @@ class Header:
         ids: Names of the study or ECG, the best first (accession number, UID; the file's name where there is none).
         moment: ISO text; sex, age_years; None where not told.
         is_unique: The first id is given to no other ECG (a UID).
+        accession, uid: Of a clip's study, "" where not told.
+        born, issuer: Date of birth and who gave the patient's id, compared within an archive and kept nowhere.
     """
 
     kind: str
@@ -45,6 +47,10 @@ class Header:
     age_years: float | None = None
     reason: str = ""
     is_unique: bool = False
+    accession: str = ""
+    uid: str = ""
+    born: str = ""
+    issuer: str = ""
 
 
 def read_headers(paths: Sequence[Path]) -> Iterator[tuple[Path, Header | None]]:
@@ -86,7 +92,8 @@ def _dicom(path: Path) -> Header:
     import pydicom
 
     tags = ["SOPClassUID", "SOPInstanceUID", "Modality", "PatientID", "PatientSex", "PatientAge", "PatientBirthDate",
-            "StudyInstanceUID", "AccessionNumber", "StudyDate", "StudyTime", "AcquisitionDateTime"]  # fmt: skip
+            "StudyInstanceUID", "AccessionNumber", "IssuerOfPatientID", "StudyDate", "StudyTime",
+            "AcquisitionDateTime"]  # fmt: skip
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # pydicom quotes values in its warnings
@@ -110,6 +117,10 @@ def _dicom(path: Path) -> Header:
         _SEXES.get(told["PatientSex"].upper()),
         _age(told["PatientAge"], told["PatientBirthDate"], moment),
         is_unique=is_ecg,
+        accession="" if is_ecg else told["AccessionNumber"],
+        uid="" if is_ecg else told["StudyInstanceUID"],
+        born=told["PatientBirthDate"],
+        issuer=told["IssuerOfPatientID"],
     )
 
 
@@ -154,6 +165,7 @@ def _device(path: Path, parser: str) -> Header:
         when.replace(tzinfo=None, microsecond=0).isoformat() if when else None,
         _SEXES.get(str(record.patient.sex or "").upper()),
         record.patient.age,
+        born=f"{record.patient.birth_date:%Y%m%d}" if record.patient.birth_date else "",
     )
 
 
@@ -193,5 +205,6 @@ def _muse(path: Path, told: dict[str, str]) -> Header:
     years = float(age) if age.isdigit() and told.get("ageunits", "YEARS").upper() == "YEARS" else None
     moment = _iso(f"{day} {time}".strip(), "month first")
     return Header(
-        "ecg", told.get("patientid", ""), (path.stem,), moment, _SEXES.get(told.get("gender", "").upper()), years
-    )
+        "ecg", told.get("patientid", ""), (path.stem,), moment, _SEXES.get(told.get("gender", "").upper()), years,
+        born=(_iso(told.get("dateofbirth", ""), "month first") or "").replace("-", "")[:8],
+    )  # fmt: skip

@@ -76,7 +76,7 @@ def read_labels(table: Table, means: TableMap, plan: Plan) -> Labels:
             columns[column.field] = _each(cells, table.file, name, _READERS[column.field], plan.problems)
         else:
             columns[column.field] = cells
-    plan.note(*means.notes)
+    plan.note(*means.notes, *table.notes)
     if table.above:
         plan.note(f"{table.file} has {table.above} rows above its header; they were left out.")
     plan.maps[table.file] = means

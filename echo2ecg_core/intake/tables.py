@@ -7,6 +7,7 @@ each row keeps the number it has in the file. Dates that Excel stores as dates c
 import csv
 import gzip
 import io
+import re
 import zlib
 from array import array
 from collections import Counter
@@ -29,6 +30,11 @@ MAX_BYTES = 2**29  # of a table unpacked; a hospital's measurements of ten years
 EXCEL = b"PK\x03\x04"
 LOOKED_AT = 30  # first rows that tell separator and header
 HEADER_BYTES = 2**16  # the first line of a table lies within
+_FORMULA_ALONE = re.compile(rb"<f(?:\s[^>]*)?(?:/>|>[^<]*</f>)\s*(?:<v\s*/>|<v></v>)?\s*</c>")
+_HIDDEN = {
+    f"{what}s": re.compile(rb"<(?:\w+:)?%s\s[^>]*hidden=.(?:1|true)" % tag)
+    for what, tag in (("row", b"row"), ("column", b"col"))
+}
 UTF16 = (b"\xff\xfe", b"\xfe\xff")
 Row = tuple[int, list[str]]  # its number in the file, and its cells
 Read = TypeVar("Read")
@@ -42,11 +48,13 @@ class Table:
         file: Base name, and the number of the sheet where it is not the first one.
         rows: One column a column of the file, its names as they stand there; the index is the row number in the file.
         above: How many rows with something in them stand above the header: titles, names of groups of columns.
+        notes: What a spreadsheet hides of it: formulas without values, hidden rows, columns and sheets.
     """
 
     file: str
     rows: pd.DataFrame
     above: int = 0
+    notes: tuple[str, ...] = ()
 
     @property
     def columns(self) -> list[str]:
@@ -78,7 +86,7 @@ def read_table(path: Path, least_columns: int = 2) -> Table:
     Raises:
         StoreError: it cannot be opened, or is no table.
     """
-    return _in_words(path, lambda: _table(path.name, _sheets(path)[0], least_columns))
+    return _in_words(path, lambda: _tables(path, least_columns)[0])
 
 
 def read_tables(path: Path) -> list[Table]:
@@ -90,13 +98,18 @@ def read_tables(path: Path) -> list[Table]:
     return _in_words(path, lambda: _tables(path))
 
 
-def _tables(path: Path) -> list[Table]:
-    first, *others = _sheets(path)
-    tables = [_table(path.name, first)]
-    for number, cells in enumerate(others, 2):
+def _tables(path: Path, least_columns: int = 2) -> list[Table]:
+    (first, hidden), *others = _sheets(path)
+    tables = [replace(_table(path.name, first, least_columns), notes=_notes(path.name, hidden))]
+    for number, (cells, hidden) in enumerate(others, 2):
         if isinstance(cells, list) and len(cells) > 1 and max(len(row) for _, row in cells) > 1:  # no mere remarks
-            tables.append(_table(f"{path.name}, sheet {number}", cells))
+            name = f"{path.name}, sheet {number}"
+            tables.append(replace(_table(name, cells), notes=_notes(name, hidden)))
     return tables
+
+
+def _notes(name: str, hidden: Sequence[str]) -> tuple[str, ...]:
+    return tuple(f"{name}: {text}" for text in hidden)
 
 
 def _in_words(path: Path, read: Callable[[], Read]) -> Read:
@@ -107,12 +120,12 @@ def _in_words(path: Path, read: Callable[[], Read]) -> Read:
         raise _unreadable(path, error) from error
 
 
-def _sheets(path: Path) -> Sequence[Iterable[Row]]:
-    """Numbered rows that are not empty, of every sheet that holds any; at least one. Those of a text are parsed when
-    they are asked for: of a million rows none is held twice."""
+def _sheets(path: Path) -> Sequence[tuple[Iterable[Row], Sequence[str]]]:
+    """Numbered rows that are not empty, of every sheet that holds any, and what is hidden in it; at least one. Those of
+    a text are parsed when they are asked for: of a million rows none is held twice."""
     content = path.read_bytes()
     content = _unpacked(content) if content.startswith(b"\x1f\x8b") else content
-    return (_excel_sheets(content) or [[]]) if content.startswith(EXCEL) else [_text_rows(content)]
+    return (_excel_sheets(content) or [([], ())]) if content.startswith(EXCEL) else [(_text_rows(content), ())]
 
 
 def _header_at(cells: list[Row], least_columns: int) -> int:
@@ -227,8 +240,8 @@ def _outside_quotes(line: str) -> str:
     return "".join(line.split('"')[::2])
 
 
-def _excel_sheets(content: bytes) -> list[list[Row]]:
-    """The rows of every sheet that holds any."""
+def _excel_sheets(content: bytes) -> list[tuple[list[Row], list[str]]]:
+    """The rows of every sheet that holds any, and what a person who looks at it does not see."""
     import zipfile
 
     import openpyxl
@@ -241,15 +254,31 @@ def _excel_sheets(content: bytes) -> list[list[Row]]:
         sheets = []
         for sheet in book.worksheets:
             sheet.reset_dimensions()  # a file may claim a million empty rows
-            rows = ((n, [_excel_cell(c) for c in row]) for n, row in enumerate(sheet.iter_rows(values_only=True), 1))
+            rows = ((n, [_excel_cell(c) for c in row]) for n, row in enumerate(sheet.iter_rows(), 1))
             if found := [(n, row) for n, row in rows if any(row)]:
-                sheets.append(found)
+                sheets.append((found, _hidden(sheet)))
     except Exception as error:  # whatever openpyxl, zipfile and the XML parser raise on damaged bytes
         raise ValueError("no workbook") from error
     return sheets
 
 
-def _excel_cell(value) -> str:
+def _hidden(sheet) -> list[str]:
+    """What a sheet holds that is not seen, or shows that is not there, in sentences."""
+    with sheet._get_source() as source:  # openpyxl reads this member of the zip; it tells none of these when read-only
+        xml = source.read()
+    n_formulas = len(_FORMULA_ALONE.findall(xml))
+    told = []
+    if n_formulas:
+        told = [f"formulas without values, which count as empty: {n_formulas}. Save it in a spreadsheet program."]
+    hidden = [what for what, pattern in _HIDDEN.items() if pattern.search(xml)]
+    hidden += ["the whole sheet"] if sheet.sheet_state != "visible" else []
+    return told + ([f"hidden in the workbook and read all the same: {' and '.join(hidden)}."] if hidden else [])
+
+
+def _excel_cell(cell) -> str:
+    value = cell.value
+    if isinstance(value, int | float) and not isinstance(value, bool) and "%" in str(cell.number_format):
+        return f"{value * 100:.10g}%"  # 0.55 that is shown as 55%
     if value is None:
         return ""
     if isinstance(value, datetime):

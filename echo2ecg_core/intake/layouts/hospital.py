@@ -11,6 +11,7 @@ import re
 import unicodedata
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import NamedTuple
 
 import pandas as pd
 
@@ -52,7 +53,8 @@ def _has_header(path: Path) -> bool:
 def plan(folder: Path, told: Mapping[str, Column]) -> Plan:
     """Everything below the folder."""
     planned, tables = Plan(NAME, folder, synthetic=is_phantom(folder)), []
-    alias: dict[str, str] = {}
+    visits: dict[Visit, list[PlannedClip]] = {}
+    people: dict[str, set[tuple[str, str]]] = {}
     for path, header in read_headers(list(files_below(folder))):
         shown = path.relative_to(folder).as_posix()
         if header is None:
@@ -66,25 +68,101 @@ def plan(folder: Path, told: Mapping[str, Column]) -> Plan:
         elif not header.patient_id or not header.ids:
             planned.passed_over.append((shown, header.reason or NOBODY))
         else:
-            _add(planned, path, header, alias)
+            people.setdefault(header.patient_id, set()).update({("born", header.born), ("issuer", header.issuer)})
+            _add(planned, path, header, visits)
+    alias = _add_studies(planned, visits)
     for path in tables:
         _add_tables(planned, path, told, alias)
+    _tell_what_is_open(planned, people)
     return planned
 
 
-def _add(plan: Plan, path: Path, header: Header, alias: dict[str, str]) -> None:
+class Visit(NamedTuple):
+    """What the header of a clip tells of its study."""
+
+    accession: str
+    uid: str
+    patient_id: str
+    moment: str | None
+    age_years: float | None
+
+    @property
+    def day(self) -> tuple[str, str]:
+        """Whose and when."""
+        return self.patient_id, (self.moment or "")[:10]
+
+
+def _add(plan: Plan, path: Path, header: Header, visits: dict[Visit, list[PlannedClip]]) -> None:
     plan.patient(header.patient_id, header.sex)
     if header.kind == "clip":
-        study_id = header.ids[0]
-        alias.update(dict.fromkeys(header.ids, study_id))
-        plan.study(PlannedStudy(study_id, header.patient_id, header.moment, header.age_years))
-        plan.clips.append(PlannedClip(study_id, path))
+        clip = PlannedClip("", path)  # its study is named when all headers are read
+        visit = Visit(header.accession, header.uid, header.patient_id, header.moment, header.age_years)
+        visits.setdefault(visit, []).append(clip)
+        plan.clips.append(clip)
         return
     ecg_id = header.ids[0] if header.is_unique or not header.moment else f"{header.patient_id} {header.moment}"
     if ecg_id in plan.ecgs:
         plan.passed_over.append((path.relative_to(plan.root).as_posix(), TWICE))
         return
     plan.ecg(PlannedEcg(ecg_id, header.patient_id, path, header.moment, age_years=header.age_years))
+
+
+def _add_studies(plan: Plan, visits: Mapping[Visit, list[PlannedClip]]) -> dict[str, str]:
+    """The studies of all clips; accession numbers and UIDs -> the study's id."""
+    alias = names_of_studies(visits, plan)
+    for visit, clips in visits.items():
+        study_id = alias.get(visit.uid) or alias.get(visit.accession) or visit.accession or visit.uid
+        if visit.uid and visit.uid not in alias:  # one that stands in several studies
+            study_id = visit.accession
+        plan.study(PlannedStudy(study_id, visit.patient_id, visit.moment, visit.age_years))
+        for clip in clips:
+            clip.study_id = study_id
+    return alias
+
+
+def names_of_studies(visits: Iterable[Visit], plan: Plan) -> dict[str, str]:
+    """Accession numbers and UIDs -> the study's id, whatever the order of the files.
+
+    A study goes by its accession number where any file of its UID tells one. Of two that differ, that one names no
+    study which stands beside several of the other kind in studies of different patients or days.
+    """
+    of_uid: dict[str, list[Visit]] = {}
+    of_accession: dict[str, list[Visit]] = {}
+    for visit in visits:
+        of_uid.setdefault(visit.uid, []).append(visit)
+        of_accession.setdefault(visit.accession, []).append(visit)
+    two_uids = {a for a, held in of_accession.items() if a and len({v.uid for v in held} - {""}) > 1}
+    two_numbers = {u for u, held in of_uid.items() if u and len({v.accession for v in held} - {""}) > 1}
+    shared = {a for a in two_uids if len({v.day for v in of_accession[a]}) > 1}
+    copied = {u for u in two_numbers if len({v.day for v in of_uid[u]}) > 1} - {
+        v.uid for a in shared for v in of_accession[a]
+    }
+    alias = {a: a for a in of_accession if a and a not in shared}
+    for uid in sorted(set(of_uid) - copied - {""}):
+        numbers = sorted({v.accession for v in of_uid[uid]} - shared - {""})
+        alias |= dict.fromkeys([uid, *numbers], numbers[0] if numbers else uid)
+    for found, words in (
+        (two_numbers - copied, "Studies with several accession numbers for one UID, each counted as one study"),
+        (copied, "UIDs in studies of different patients or days, which go by their accession numbers"),
+        (shared, "Accession numbers in studies of different patients or days, which go by their UIDs"),
+        (two_uids - shared, "Accession numbers with several UIDs of one patient and day, each counted as one study"),
+    ):
+        plan.note(f"{words}: {len(found)}." if found else "")
+    return alias
+
+
+def _tell_what_is_open(plan: Plan, people: Mapping[str, set[tuple[str, str]]]) -> None:
+    """Notes on studies without a date, and on patient ids that two people may share."""
+    undated = sum(study.study_date is None for study in plan.studies.values())
+    if undated:
+        plan.note(f"Studies without a date, with which no ECG is paired: {undated} of {len(plan.studies)}.")
+    kinds = [[kind for kind, value in facts if value] for facts in people.values()]
+    doubtful = sum(len(kind) > len(set(kind)) for kind in kinds)
+    if doubtful:
+        plan.note(
+            f"Patient ids with several dates of birth or issuers: {doubtful}. Two people may share one; import each "
+            "source as a cohort of its own if so."
+        )
 
 
 def _add_tables(plan: Plan, path: Path, told: Mapping[str, Column], alias: Mapping[str, str]) -> None:

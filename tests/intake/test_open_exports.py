@@ -1,0 +1,141 @@
+"""Exports whose headers contradict each other or leave something out, and workbooks that hide something: settled the
+same way whatever the order of the files, and told."""
+
+import io
+import itertools
+import re
+import zipfile
+from pathlib import Path
+
+import openpyxl
+import pytest
+
+from echo2ecg_core.intake.layouts.recognise import plan_of
+from echo2ecg_core.intake.plan import Plan
+from tests.echo.test_long_film import film
+from tests.echo.test_readers import dicom
+
+FRAMES = film(20, 96)
+A = {"PatientID": "A", "StudyDate": "20240105", "StudyTime": "101500"}
+B = {"PatientID": "B", "StudyDate": "20240206", "StudyTime": "111500"}
+
+
+def export(folder: Path, clips: list[dict], order=None) -> Plan:
+    """The plan of a folder of clips with these tags; `order` gives the files' names."""
+    folder.mkdir(exist_ok=True)
+    for number, tags in enumerate(clips):
+        content = dicom(FRAMES, **tags, SOPInstanceUID=f"1.2.{number}")
+        (folder / f"IM{(order or range(9))[number]}").write_bytes(content)
+    return plan_of(folder)
+
+
+STUDIES = [  # patient and day, UID and accession number of two files, then their studies
+    (A, A, ("1.5", ""), ("1.5", "N1"), ["N1", "N1"], ""),
+    (A, A, ("1.5", "N2"), ("1.5", "N1"), ["N1", "N1"], "accession numbers for one UID, each counted as one study: 1"),
+    (A, A, ("1.5", "N1"), ("1.6", "N1"), ["N1", "N1"], "UIDs of one patient and day, each counted as one study: 1"),
+    (A, B, ("1.5", "0"), ("1.6", "0"), ["1.5", "1.6"], "which go by their UIDs: 1"),
+    (A, B, ("1.5", "N1"), ("1.5", "N2"), ["N1", "N2"], "which go by their accession numbers: 1"),
+]
+
+
+@pytest.mark.parametrize(("one", "other", "first", "second", "studies", "note"), STUDIES)
+def test_which_clips_are_one_study_hangs_on_their_headers_and_not_on_their_order(
+    tmp_path, one, other, first, second, studies, note
+):
+    clips = [
+        tags | {"StudyInstanceUID": uid, "AccessionNumber": number}
+        for tags, (uid, number) in ((one, first), (other, second))
+    ]
+    for run, order in enumerate(itertools.permutations(range(2))):
+        plan = export(tmp_path / str(run), clips, order)
+        found = {clip.path.name: clip.study_id for clip in plan.clips}
+        assert [found[f"IM{number}"] for number in order] == studies
+        assert plan.problems.found == [] and set(plan.studies) == set(studies)
+        assert len(plan.notes) == bool(note) and all(note in told for told in plan.notes)
+
+
+def test_one_uid_under_two_patients_is_refused_where_nothing_tells_them_apart(tmp_path):
+    plan = export(tmp_path / "a", [tags | {"StudyInstanceUID": "1.5", "AccessionNumber": ""} for tags in (A, B)])
+    assert [p.sentence for p in plan.problems.found] == ["An echo study would belong to two patients."]
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "told"),
+    [
+        ({"PatientBirthDate": "19500101"}, {"PatientBirthDate": "19800101"}, True),
+        ({"IssuerOfPatientID": "North"}, {"IssuerOfPatientID": "South"}, True),
+        ({"PatientBirthDate": "19500101"}, {"PatientBirthDate": ""}, False),
+        ({"PatientBirthDate": "19500101"}, {"PatientBirthDate": "", "IssuerOfPatientID": "South"}, False),
+    ],
+)
+def test_a_patient_id_that_two_people_may_share_is_told(tmp_path, one, other, told):
+    clips = [A | {"AccessionNumber": "N1"} | one, A | {"AccessionNumber": "N2"} | other]
+    notes = export(tmp_path / "a", clips).notes
+    assert any("dates of birth or issuers: 1" in note for note in notes) == told
+    assert not any(word in " ".join(notes) for word in ("1950", "North", "South"))
+
+
+def test_studies_without_a_date_are_counted(tmp_path):
+    notes = export(tmp_path / "a", [A | {"AccessionNumber": "N1"}, {"PatientID": "B", "AccessionNumber": "N2"}]).notes
+    assert notes == ["Studies without a date, with which no ECG is paired: 1 of 2."]
+
+
+ROWS = [["Patient", "Accession", "Date", "EF (%)"], ["1", "N1", "2024-01-02", 0.55], ["2", "N2", "2024-01-03", 60]]
+
+
+def workbook(path: Path | io.BytesIO, change, rows=ROWS) -> None:
+    book = openpyxl.Workbook()
+    for row in rows:
+        book.active.append(row)
+    book.active["D2"].number_format = "0.0%"
+    change(book, book.active)
+    book.save(path)
+
+
+def formula(book, sheet):
+    sheet["D3"] = "=50+10"
+
+
+def column(book, sheet):
+    sheet.column_dimensions["C"].hidden = True
+
+
+def row(book, sheet):
+    sheet.row_dimensions[3].hidden = True
+
+
+def sheet_of_before(book, sheet):
+    more = book.create_sheet("before")
+    for cells in (ROWS[0], ["3", "N3", "2023-01-02", 44]):
+        more.append(cells)
+    more.sheet_state = "hidden"
+
+
+@pytest.mark.parametrize(
+    ("change", "note"),
+    [
+        (lambda book, sheet: None, ""),
+        (formula, "t.xlsx: formulas without values, which count as empty: 1"),
+        (column, "t.xlsx: hidden in the workbook and read all the same: columns"),
+        (row, "t.xlsx: hidden in the workbook and read all the same: rows"),
+        (sheet_of_before, "t.xlsx, sheet 2: hidden in the workbook and read all the same: the whole sheet"),
+    ],
+)
+def test_what_a_workbook_hides_is_told_and_percent_signs_that_it_only_shows_are_read(tmp_path, change, note):
+    workbook(tmp_path / "t.xlsx", change)
+    plan = plan_of(tmp_path)
+    assert plan.studies["N1"].phenotypes == {"lvef": 55.0} and plan.problems.found == []
+    assert plan.studies["N2"].phenotypes == ({} if change is formula else {"lvef": 60.0})
+    assert [told for told in plan.notes if "t.xlsx" in told and (not note or note not in told)] == []
+    assert any(note in told for told in plan.notes) or not note
+
+
+def test_a_formula_with_its_value_is_a_value(tmp_path):
+    """openpyxl writes no values beside formulas, spreadsheet programs do."""
+    buffer = io.BytesIO()
+    workbook(buffer, formula)
+    with zipfile.ZipFile(buffer) as old, zipfile.ZipFile(tmp_path / "t.xlsx", "w") as new:
+        for name in old.namelist():
+            new.writestr(name, re.sub(rb"(<f>50\+10</f>)<v ?(/>|></v>)", rb"\1<v>60</v>", old.read(name)))
+    plan = plan_of(tmp_path)
+    assert plan.studies["N2"].phenotypes == {"lvef": 60.0} and not any("formula" in note for note in plan.notes)
