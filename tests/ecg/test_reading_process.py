@@ -9,7 +9,6 @@ import pytest
 
 from echo2ecg_core.ecg import reading_process
 from echo2ecg_core.ecg.files import files_in_memory
-from echo2ecg_core.ecg.formats import hdf5
 from echo2ecg_core.ecg.readers import read_ecg, read_ecgs
 from echo2ecg_core.errors import Echo2ECGError, ReadError, SignalError
 
@@ -35,26 +34,6 @@ def test_a_file_reads_the_same_apart_and_the_process_is_used_again(tmp_path):
     (waiting,) = reading_process._idle["arrays"]
     read_ecg(content)
     assert reading_process._idle["arrays"] == [waiting]
-
-
-def test_a_warm_process_costs_less_than_twenty_milliseconds_more():
-    content, _ = recordings()
-    (file,) = files_in_memory({"x.h5": content})
-
-    def best_of_five(read):
-        times = []
-        for _ in range(5):
-            begin = time.perf_counter()
-            assert len(list(read())) == 1
-            times.append(time.perf_counter() - begin)
-        return min(times)
-
-    list(reading_process.read_apart("arrays", file))
-    apart, here = (
-        best_of_five(lambda: reading_process.read_apart("arrays", file)),
-        best_of_five(lambda: hdf5.read(file)),
-    )
-    assert apart - here < 0.02
 
 
 def test_a_process_that_breaks_down_is_a_sentence_and_the_next_file_is_read():
