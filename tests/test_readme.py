@@ -1,6 +1,7 @@
 """README and docs tell the truth: figures are the manifest's, commands, settings and pages exist and are all there."""
 
 import importlib.util
+import json
 import re
 import subprocess
 import sys
@@ -36,6 +37,12 @@ def test_the_figures_are_those_of_the_shipped_model():
 def test_the_tables_of_the_claim_are_those_that_were_measured():
     for name in ("summary", "wins"):
         assert (ROOT / f"benchmarks/results/claim/{name}.md").read_text().strip() in DOCS["evidence.md"]
+    of_phantom_2 = ROOT / "benchmarks/results/claim-2"
+    for name in ("summary", "primary", "views"):
+        assert (of_phantom_2 / f"tables/{name}.md").read_text().strip() in DOCS["evidence.md"]
+    verdict = json.loads((of_phantom_2 / "result.json").read_text())["verdict"]
+    for text in (DOCS["evidence.md"], README[README.index("## How good is it") :]):
+        assert f"**{verdict}**" in text[: 2 * len(text.partition(".")[0])].lower()
 
 
 def test_the_readme_fits_a_screen_or_two_and_leads_to_every_page_of_the_docs():
