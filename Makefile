@@ -20,7 +20,8 @@ app: $(VENV)/ready
 
 test: $(VENV)/ready
 	@sh .ci/chromium
-	$(PYTEST) -n 2 --dist worksteal -rs --ignore tests/browser -m "not endurance"
+	@built=$$(mktemp -d) && trap 'rm -rf "$$built"' EXIT && export BUILT_WORKSPACES="$$built" && set -x && \
+	$(PYTEST) -n 2 --dist worksteal -rs --ignore tests/browser -m "not endurance" && \
 	$(PYTEST) -n 3 --dist loadfile -rs tests/browser -m "not endurance"
 
 endurance: $(VENV)/ready

@@ -80,14 +80,16 @@ def disk_path():
 
 @pytest.fixture(scope="session")
 def built_once(tmp_path_factory, worker_id):
-    """Gives a workspace that one test process builds and every test process has a copy of: built_once(name, build)."""
+    """Gives a workspace that one test process builds and every test process has a copy of: built_once(name, build); the
+    next test run, too, where BUILT_WORKSPACES names a folder for both."""
     from echo2ecg_core.store.database import Workspace
 
     def workspace(name: str, build: Callable[[Path], Workspace]) -> Workspace:
         own = tmp_path_factory.mktemp(name)
         if worker_id == "master":
             return build(own)
-        built = tmp_path_factory.getbasetemp().parent / f"built-{name}"
+        kept = os.environ.get("BUILT_WORKSPACES")
+        built = (Path(kept) if kept else tmp_path_factory.getbasetemp().parent) / f"built-{name}"
         with FileLock(f"{built}.lock"):
             if not built.is_dir():
                 half = built.with_name(f"half-{built.name}")
