@@ -34,7 +34,7 @@ KINDS = {
     "panecho": "PanEcho (machine reading of echo studies)",
 }
 ORDERS = {
-    None: "Not known",
+    "": "Not known",  # not None: a choice of nothing could be cleared
     "clean_then_resample": "Clean, then resample",
     "resample_then_clean": "Resample, then clean",
 }
@@ -210,7 +210,7 @@ def import_form(workspace: Workspace) -> None:
                     workspace,
                     files,
                     paths,
-                    {"kind": kind, "sampling_rate_hz": rate, "order": order, "allow_partial": partial},
+                    {"kind": kind, "sampling_rate_hz": rate, "order": order or None, "allow_partial": partial},
                 )
 
 
