@@ -120,3 +120,16 @@ def prediction(lvef: float, model_id: str = MODEL_ID) -> Prediction:
         "out_of_distribution": {"flag": False, "percentile": 50.0, "limit_percentile": 95, "message": ""},
     }
     return Prediction(report, aligned, aligned, model_id)
+
+
+def mapped_workspace(folder: Path) -> Workspace:
+    """A small workspace of twelve patients with its map, laid out by the first coordinates of the vectors."""
+    import pytest
+
+    from echo2ecg_core.answers import map_drawing
+
+    made = small_workspace(folder, n_patients=12)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(map_drawing, "_umap", lambda vectors, start, dimensions: vectors[:, :dimensions])
+        map_drawing.build_map(made, MODEL_ID)
+    return made

@@ -40,9 +40,14 @@ def test_the_tables_of_the_claim_are_those_that_were_measured():
     of_phantom_2 = ROOT / "benchmarks/results/claim-2"
     for name in ("summary", "primary", "views"):
         assert (of_phantom_2 / f"tables/{name}.md").read_text().strip() in DOCS["evidence.md"]
-    verdict = json.loads((of_phantom_2 / "result.json").read_text())["verdict"]
+    result = json.loads((of_phantom_2 / "result.json").read_text())
     for text in (DOCS["evidence.md"], README[README.index("## How good is it") :]):
-        assert f"**{verdict}**" in text[: 2 * len(text.partition(".")[0])].lower()
+        assert f"**{result['verdict']}**" in text[: 2 * len(text.partition(".")[0])].lower()
+    by, low, high = next(
+        row["better_by"] for row in result["primary"] if (row["arm"], row["endpoint"]) == ("random_clip", "lvef error")
+    )
+    assert f"by {by:.2f} points, {low:.2f} to {high:.2f})" in README.replace("\n", " ")
+    assert f"(by {by:.2f} points, {low:.2f} to {high:.2f})" in DOCS["evidence.md"]
 
 
 def test_the_readme_fits_a_screen_or_two_and_leads_to_every_page_of_the_docs():

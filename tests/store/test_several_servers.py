@@ -12,20 +12,15 @@ from echo2ecg_core.store.catalog import Catalog
 from echo2ecg_core.store.database import Workspace
 from echo2ecg_core.store.snapshot import snapshot
 from echo2ecg_core.store.vectors import append_vectors, load_vectors, merge_vectors
-from tests.small_workspace import MODEL_ID, direction, prediction, record_of, small_workspace
+from tests.small_workspace import MODEL_ID, direction, mapped_workspace, prediction, record_of
 
 SPAWN = multiprocessing.get_context("spawn")
 ADDED = 30
 
 
 @pytest.fixture
-def workspace(tmp_path, monkeypatch):
-    from echo2ecg_core.answers import map_drawing
-
-    made = small_workspace(tmp_path / "w", n_patients=12)
-    monkeypatch.setattr(map_drawing, "_umap", lambda vectors, start, dimensions: vectors[:, :dimensions])
-    map_drawing.build_map(made, MODEL_ID)
-    return made
+def workspace(tmp_path):
+    return mapped_workspace(tmp_path / "w")
 
 
 def work(folder, begin) -> None:
