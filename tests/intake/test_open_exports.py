@@ -54,6 +54,15 @@ def test_which_clips_are_one_study_hangs_on_their_headers_and_not_on_their_order
         assert len(plan.notes) == bool(note) and all(note in told for told in plan.notes)
 
 
+def test_a_clip_of_a_copied_uid_without_a_number_is_a_study_of_its_own(tmp_path):
+    clips = [
+        tags | {"StudyInstanceUID": "1.5", "AccessionNumber": number}
+        for tags, number in ((A, "N1"), (B, "N2"), (A, ""))
+    ]
+    plan = export(tmp_path / "a", clips)
+    assert [clip.study_id for clip in plan.clips] == ["N1", "N2", "1.5"] and set(plan.studies) == {"N1", "N2", "1.5"}
+
+
 def test_one_uid_under_two_patients_is_refused_where_nothing_tells_them_apart(tmp_path):
     plan = export(tmp_path / "a", [tags | {"StudyInstanceUID": "1.5", "AccessionNumber": ""} for tags in (A, B)])
     assert [p.sentence for p in plan.problems.found] == ["An echo study would belong to two patients."]

@@ -113,7 +113,7 @@ def _add_studies(plan: Plan, visits: Mapping[Visit, list[PlannedClip]]) -> dict[
     for visit, clips in visits.items():
         study_id = alias.get(visit.uid) or alias.get(visit.accession) or visit.accession or visit.uid
         if visit.uid and visit.uid not in alias:  # one that stands in several studies
-            study_id = visit.accession
+            study_id = visit.accession or visit.uid
         plan.study(PlannedStudy(study_id, visit.patient_id, visit.moment, visit.age_years))
         for clip in clips:
             clip.study_id = study_id
