@@ -8,9 +8,10 @@
     python -m benchmarks.claim --small            a dry run on a hundred patients, in minutes
 
 Stages: patients, ecgs, clips, clip encoder, clip vectors, start, recipe, arms, curves, measures, tables. Killed and
-started again it goes on where it was; a training at its last epoch. Start, recipe, arms and curves share a budget of
-processor time; when it is spent, or the clock says so, no further run of them begins, and the tables are made of the
-whole seeds that are there. Tables lie in OUT/tables, everything in OUT/result.json; the last line is one line of JSON.
+started again it goes on where it was; a training at its last epoch. Start, recipe and arms share a budget of processor
+time, the curves have their own; when it is spent, or the clock says so, no further run of them begins, and the tables
+are made of the whole seeds that are there. Tables lie in OUT/tables, everything in OUT/result.json; the last line is
+one line of JSON.
 """
 
 import argparse
@@ -30,10 +31,10 @@ STAGES = (
     Stage("clips", cohorts.clip_tasks),
     Stage("clip encoder", clip_encoder.encoder_tasks),
     Stage("clip vectors", clip_encoder.vector_tasks),
-    Stage("start", training.start_tasks, is_of_the_budget=True),
-    Stage("recipe", training.recipe_tasks, is_of_the_budget=True),
-    Stage("arms", training.arm_tasks, is_of_the_budget=True),
-    Stage("curves", training.curve_tasks, is_of_the_budget=True),
+    Stage("start", training.start_tasks, budget="arms"),
+    Stage("recipe", training.recipe_tasks, budget="arms"),
+    Stage("arms", training.arm_tasks, budget="arms"),
+    Stage("curves", training.curve_tasks, budget="curves"),
     Stage("measures", measures.measure_tasks),
     Stage("tables", tables.table_tasks),
 )
@@ -95,10 +96,9 @@ def run(
     with only_runner(folder, plan):
         for stage in STAGES:
             if not run_stage(stage, STAGES, plan, folder, n_processes, stop_at):
-                is_spent = spent(folder, STAGES) >= plan.budget_s
-                why = (
-                    f"the budget of {plan.budget_s:.0f} processor seconds is spent" if is_spent else "the hour has come"
-                )
+                seconds = plan.budgets_s[stage.budget]
+                is_spent = spent(folder, STAGES, stage.budget) >= seconds
+                why = f"the budget of {seconds:.0f} processor seconds is spent" if is_spent else "the hour has come"
                 tell(f"{stage.name}: {why}; the rest is left out.")
                 if stage.name in NEEDED:
                     raise SystemExit("Without a start and a recipe nothing can be compared; this needs more time.")
@@ -107,15 +107,17 @@ def run(
 
 
 def status(plan: Plan, folder: Path) -> str:
-    """A line a stage: tasks done and in all, processor seconds; then the budget."""
+    """A line a stage: tasks done and in all, processor seconds; then the budgets."""
     seconds, lines = seconds_by_stage(folder), []
     for stage in STAGES[:-1]:
         tasks = stage.tasks(plan, folder)
         done = sum(task.output.exists() for task in tasks)
         lines.append(f"{stage.name:13} {done:5} of {len(tasks):5} {seconds.get(stage.name, 0.0):9.0f} s")
     made = "made" if (folder / tables.RESULT).exists() else "not made"
-    used = spent(folder, STAGES)
-    return "\n".join([*lines, f"{'tables':13} {made}", f"budget: {used:.0f} of {plan.budget_s:.0f} s are spent"])
+    lines.append(f"{'tables':13} {made}")
+    for budget, seconds in plan.budgets_s.items():
+        lines.append(f"budget of the {budget}: {spent(folder, STAGES, budget):.0f} of {seconds:.0f} s are spent")
+    return "\n".join(lines)
 
 
 if __name__ == "__main__":

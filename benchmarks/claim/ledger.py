@@ -44,12 +44,12 @@ class Stage:
     Attributes:
         name: As `--status` shows it.
         tasks: Of plan and folder.
-        is_of_the_budget: Whether its seconds count, and whether it is cut short when they are spent.
+        budget: Of which its seconds are ("arms" or "curves"), so that it is cut short when they are spent.
     """
 
     name: str
     tasks: Callable[[Plan, Path], list[Task]]
-    is_of_the_budget: bool = False
+    budget: str | None = None
 
 
 class Meter:
@@ -88,10 +88,10 @@ def _seconds(folder: Path, of: str) -> dict[str, float]:
     return found
 
 
-def spent(folder: Path, stages: tuple[Stage, ...]) -> float:
-    """Processor seconds of the budget that are used up."""
+def spent(folder: Path, stages: tuple[Stage, ...], budget: str) -> float:
+    """Processor seconds of a budget that are used up."""
     seconds = seconds_by_stage(folder)
-    return sum(seconds.get(stage.name, 0.0) for stage in stages if stage.is_of_the_budget)
+    return sum(seconds.get(stage.name, 0.0) for stage in stages if stage.budget == budget)
 
 
 @contextmanager
@@ -130,8 +130,9 @@ def run_stage(
     total, running = len(waiting), dict[Future, Task]()
 
     def may_begin() -> bool:
-        if waiting and stage.is_of_the_budget:
-            return spent(folder, stages) < plan.budget_s and (stop_at is None or datetime.now() < stop_at)
+        if waiting and stage.budget:
+            is_left = spent(folder, stages, stage.budget) < plan.budgets_s[stage.budget]
+            return is_left and (stop_at is None or datetime.now() < stop_at)
         return bool(waiting)
 
     if n_processes == 1:

@@ -58,11 +58,18 @@ def try_recipe(plan: Plan, folder: Path, meter: Meter, output: Path, arm: str, r
     network = _trained(plan, folder, meter, arm, run, None, folder / START, output.with_suffix(".pt"))
     train, validation = load_part(folder, "train"), load_part(folder, "validation")
     (x, _), (test_x, _) = (embedded(network, part.signals, windows=1) for part in (train, validation))
+    error = validation_error(train, x, validation, test_x)
+    write_atomically(output, json.dumps({"lvef_error": error}).encode())
+    output.with_suffix(".pt").unlink(missing_ok=True)
+
+
+def validation_error(train: Part, x: np.ndarray, validation: Part, test_x: np.ndarray) -> float:
+    """LVEF error (points) on validation patients of a linear probe on embeddings (e, width) of both parts; every fifth
+    training patient chooses its strength."""
     y, test_y = (part.labels.lvef.to_numpy(float)[part.ecg_of] for part in (train, validation))
     held_out = train.ecg_of % HELD_OUT == 0
     told = probe("regression", x[~held_out], y[~held_out], x[held_out], y[held_out], test_x)
-    write_atomically(output, json.dumps({"lvef_error": float(np.abs(told - test_y).mean())}).encode())
-    output.with_suffix(".pt").unlink(missing_ok=True)
+    return float(np.abs(told - test_y).mean())
 
 
 def recipe_errors(plan: Plan, folder: Path) -> dict[Recipe, dict[str, float]]:

@@ -24,6 +24,7 @@ OUTSIDE_WORDS = {
     "embedding": "What the network sees in this ECG (shapes, and how leads go together) is unlike the training ECGs",
     "both": "Both the signal of this ECG and what the network sees in it are unlike the training ECGs",
 }
+OUTSIDE = "Outside the training data."
 DEMONSTRATION = (
     "The demo model has seen simulated hearts only: read the numbers as a demonstration, not as an estimate for this "
     "person."
@@ -330,8 +331,8 @@ class _Labelled:
 
 
 def _outside(found: EcgVectors, model: LoadedModel, is_simulated: bool) -> dict:
-    """Whether this ECG is unlike those the model was trained on: in which of two ways, how far, in words; and that a
-    model of simulated hearts demonstrates only, whether or not an ECG of a person looks like one of theirs."""
+    """Whether this ECG is unlike those the model was trained on: in which of two ways, how far, in words. To a model of
+    simulated hearts every ECG of a person is outside, also one that looks like theirs."""
     from echo2ecg_core.models.outside import LIMIT_PERCENTILE
 
     percentiles = _readouts(model).outside.percentiles(found.outside[None], found.embedding[None])
@@ -339,25 +340,25 @@ def _outside(found: EcgVectors, model: LoadedModel, is_simulated: bool) -> dict:
         name: {"flag": bool(value[0] > LIMIT_PERCENTILE), "percentile": round(float(value[0]), 1)}
         for name, value in percentiles.items()
     }
-    because = [name for name, measure in measures.items() if measure["flag"]]
+    unlike = [name for name, measure in measures.items() if measure["flag"]]
     farthest = max(measure["percentile"] for measure in measures.values())
-    demonstrates = DEMONSTRATION if model.card.synthetic and (because or not is_simulated) else ""
+    because = [*unlike, "person"] if model.card.synthetic and not is_simulated else unlike
     return {
         "flag": bool(because),
         "because": because,
         "percentile": farthest,
         "limit_percentile": LIMIT_PERCENTILE,
         "measures": measures,
-        "message": " ".join(filter(None, (_outside_words(because, farthest), demonstrates))),
+        "message": _outside_words(unlike, farthest, model.card.synthetic) if because else "",
     }
 
 
-def _outside_words(because: list[str], farthest: float) -> str:
-    """In what the ECG differs, and what that means for the numbers; "" within the training data."""
-    if not because:
-        return ""
-    where = OUTSIDE_WORDS[because[0] if len(because) == 1 else "both"]
-    return (
-        f"Outside the training data. {where}: it lies farther from them than "
-        f"{min(99, int(farthest))} % of the ECGs kept aside to set this limit. Its intervals may be too narrow."
-    )
+def _outside_words(unlike: list[str], farthest: float, is_demonstration: bool) -> str:
+    """In what an ECG outside the training data differs from it, if in anything that is measured, and what that means
+    for the numbers."""
+    farther = f"farther from them than {min(99, int(farthest))} % of the ECGs kept aside to set "
+    if not unlike:
+        return f"{OUTSIDE} {DEMONSTRATION} Its signal and shapes are like theirs: it lies {farther}the limit."
+    where = OUTSIDE_WORDS[unlike[0] if len(unlike) == 1 else "both"]
+    words = f"{OUTSIDE} {where}: it lies {farther}this limit. Its intervals may be too narrow."
+    return f"{words} {DEMONSTRATION}" if is_demonstration else words

@@ -88,14 +88,15 @@ def test_a_run_goes_on_with_the_small_files_of_another(folder, tmp_path):
 
 
 @pytest.mark.slow
-def test_status_counts_tasks_and_the_budget(folder):
+def test_status_counts_tasks_and_the_budgets(folder):
     lines = claim.status(TINY, folder).splitlines()
     assert lines[0].split()[:4] == ["patients", "3", "of", "3"]
     assert next(line for line in lines if line.startswith("arms")).split()[1:4] == ["12", "of", "12"]
-    assert lines[-2].split() == ["tables", "made"]
-    spent = ledger.spent(folder, claim.STAGES)
-    assert 0 < spent < sum(ledger.seconds_by_stage(folder).values())
-    assert lines[-1] == f"budget: {spent:.0f} of 1800 s are spent"
+    assert lines[-3].split() == ["tables", "made"]
+    arms, curves = (ledger.spent(folder, claim.STAGES, budget) for budget in ("arms", "curves"))
+    assert curves > 0 and arms > 0 and arms + curves < sum(ledger.seconds_by_stage(folder).values())
+    assert lines[-2] == f"budget of the arms: {arms:.0f} of 1500 s are spent"
+    assert lines[-1] == f"budget of the curves: {curves:.0f} of 500 s are spent"
 
 
 @pytest.mark.slow
@@ -169,7 +170,7 @@ def test_patients_have_an_ecg_within_a_week_of_their_study_and_an_a4c_where_ther
 def test_cohorts_never_share_a_seed_and_the_test_cohort_is_as_large_as_promised():
     plan = full_plan(2)
     assert len(set(cohorts.COHORT_SEEDS.values())) == 3 and plan.patients["test"] >= 3000
-    assert plan.budget_s <= 4 * 3600 and len(plan.seeds) == 5
+    assert plan.budgets_s["arms"] <= 4 * 3600 and len(plan.seeds) == 5
 
 
 def test_boosting_which_has_no_seeds_is_compared_with_every_seed_of_the_reference_and_an_arm_seed_by_seed():
@@ -185,25 +186,29 @@ def busy(plan, folder, meter, output):
     output.write_text("done")
 
 
-def idle_stage(counted):
+def idle_stage(budget):
     return ledger.Stage(
-        "busy", lambda plan, folder: [ledger.Task(str(i), folder / str(i), busy) for i in range(6)], counted
+        budget or "free", lambda plan, folder: [ledger.Task(str(i), folder / str(i), busy) for i in range(6)], budget
     )
 
 
 def test_a_spent_budget_begins_nothing_more_and_is_counted_over_starts(tmp_path):
-    stage, plan = idle_stage(True), replace(TINY, budget_s=0.07)
+    stage, plan = idle_stage("arms"), replace(TINY, budgets_s={"arms": 0.07, "curves": 9.0})
     assert not ledger.run_stage(stage, (stage,), plan, tmp_path, 1)
     done = sum((tmp_path / str(i)).exists() for i in range(6))
-    assert 1 <= done <= 3 and ledger.spent(tmp_path, (stage,)) >= 0.07
+    assert 1 <= done <= 3 and ledger.spent(tmp_path, (stage,), "arms") >= 0.07
     assert not ledger.run_stage(stage, (stage,), plan, tmp_path, 1)
     assert sum((tmp_path / str(i)).exists() for i in range(6)) == done
-    assert ledger.run_stage(idle_stage(False), (idle_stage(False),), plan, tmp_path, 1)
+    own, free = idle_stage("curves"), idle_stage(None)
+    (tmp_path / "5").unlink(missing_ok=True)
+    assert ledger.run_stage(own, (stage, own), plan, tmp_path, 1), "what one budget has spent is not taken from another"
+    (tmp_path / "5").unlink()
+    assert ledger.run_stage(free, (stage, free), plan, tmp_path, 1)
 
 
 def test_after_the_hour_no_training_begins_and_the_stages_that_the_budget_does_not_count_go_on(tmp_path):
     past = datetime.now() - timedelta(seconds=1)
-    counted, other = idle_stage(True), idle_stage(False)
+    counted, other = idle_stage("arms"), idle_stage(None)
     assert not ledger.run_stage(counted, (counted,), TINY, tmp_path, 1, past)
     assert not any((tmp_path / str(i)).exists() for i in range(6))
     assert ledger.run_stage(other, (other,), TINY, tmp_path, 1, past)

@@ -1,10 +1,13 @@
 """The model that ships, assembled from a folder of the comparison: its weights, who it was made of, nobody twice."""
 
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 
@@ -20,6 +23,7 @@ from echo2ecg_core.models.echo_encoder import PhantomVideoNet
 from echo2ecg_core.store.model_registry import read_manifest
 
 BETTER = 7.5
+ERRORS = {"attention": {0: 9.5}, "mean": {0: 9.25}}
 
 
 @pytest.fixture(scope="module")
@@ -54,7 +58,7 @@ def test_networks_are_taken_as_they_are_and_the_manifest_tells_how_they_came_abo
     from safetensors.torch import load_file
 
     plan = demo_from_claim.plan_of(claim)
-    sha256 = demo_from_claim.assemble(plan, claim, "attention", 0, tmp_path)
+    sha256 = demo_from_claim.assemble(plan, claim, "attention", 0, ERRORS, tmp_path)
     made, manifest = load_checkpoint(tmp_path), read_manifest(tmp_path)
     for network, file in (
         (made.echo2ecg, "arms/attention-0/network.safetensors"),
@@ -65,7 +69,31 @@ def test_networks_are_taken_as_they_are_and_the_manifest_tells_how_they_came_abo
     assert made.sha256 == sha256 and made.spec == plan.spec("attention") and manifest["synthetic"]
     assert manifest["cohort"]["patients"] == {"train": 55, "validation": 3} and manifest["pairs"]["train"] == 70
     assert manifest["run"]["lr"] == plan.grid[1].lr and manifest["arm"]["recipe"] == plan.grid[1].name
+    assert manifest["arm"]["validation_lvef_error"] == {"attention": {"0": 9.5}, "mean": {"0": 9.25}}
     assert (manifest["training_minutes"], manifest["started_from"]["training_minutes"]) == (2.0, 1.0)
+
+
+def test_arm_and_seed_are_chosen_on_validation_patients_and_test_patients_choose_nothing(claim, tmp_path, monkeypatch):
+    rng, n = np.random.default_rng(3), 60
+    lvef = rng.normal(55.0, 10.0, (2, n))
+    part = {
+        name: SimpleNamespace(labels=pd.DataFrame({"lvef": of_part}), ecg_of=np.arange(n))
+        for name, of_part in zip(("train", "validation"), lvef, strict=True)
+    }
+    monkeypatch.setattr(demo_from_claim, "load_part", lambda folder, name: part[name])
+    for arm, seed, noise in (("attention", 0, 2.0), ("attention", 1, 9.0), ("mean", 0, 4.0), ("mean", 1, 3.0)):
+        noisy = {name: (of_part + rng.normal(0.0, noise, n))[:, None] for name, of_part in zip(part, lvef, strict=True)}
+        own = tmp_path / "arms" / f"{arm}-{seed}"
+        own.mkdir(parents=True)
+        np.savez(own / "vectors.npz", **noisy, test=np.full((n, 1), np.nan))
+    errors = demo_from_claim.validation_errors(tmp_path)
+    assert sorted(errors) == ["attention", "mean"] and errors["attention"][1] > 5 > errors["attention"][0]
+    assert demo_from_claim.choice(errors) == ("mean", 1), "by the mean over seeds, though one seed of the other is best"
+    assert demo_from_claim.choice(errors, "attention") == ("attention", 0)
+    shutil.rmtree(tmp_path / "arms" / "mean-0")
+    shutil.rmtree(tmp_path / "arms" / "mean-1")
+    with pytest.raises(SystemExit, match="^mean: not trained yet"):
+        demo_from_claim.validation_errors(tmp_path)
 
 
 def test_nobody_trains_calibrates_and_tests_at_once(claim):
@@ -85,7 +113,7 @@ def test_readouts_are_fitted_and_measured_and_a_second_network_simulates_nothing
 
     monkeypatch.setattr(demo_readouts, "CALIBRATION_PATIENTS", 40)
     model, cache = tmp_path / "model", tmp_path / "cache"
-    demo_from_claim.assemble(demo_from_claim.plan_of(claim), claim, "attention", 0, model)
+    demo_from_claim.assemble(demo_from_claim.plan_of(claim), claim, "attention", 0, ERRORS, model)
     manifest = read_manifest(model)
     manifest["demo"]["n_patients"] = 120
     (model / "manifest.json").write_text(json.dumps(manifest))
@@ -101,7 +129,7 @@ def test_readouts_are_fitted_and_measured_and_a_second_network_simulates_nothing
 def test_what_is_not_there_yet_is_said_in_words(claim, tmp_path):
     plan = demo_from_claim.plan_of(claim)
     with pytest.raises(SystemExit, match="mean-1.*is not there yet. `python -m benchmarks.claim"):
-        demo_from_claim.assemble(plan, claim, "mean", 1, tmp_path / "model")
+        demo_from_claim.assemble(plan, claim, "mean", 1, ERRORS, tmp_path / "model")
     assert not (tmp_path / "model").exists()
     with pytest.raises(SystemExit, match="holds no comparison"):
         demo_from_claim.plan_of(tmp_path)

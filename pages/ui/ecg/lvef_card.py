@@ -21,8 +21,7 @@ def lvef_card(report: dict) -> str:
     """HTML of the card for a prediction report; with words instead of numbers when nothing was predicted."""
     row = next((p for p in report["phenotypes"] if p["name"] == "lvef"), None)
     outside = report["out_of_distribution"] or {}
-    words = "Outside training data" if outside.get("flag") else "Demonstration only" if outside.get("message") else ""
-    badge = f'<span class="e2e-badge amber">{words}</span>' if words else ""
+    badge = '<span class="e2e-badge amber">Outside training data</span>' if outside.get("flag") else ""
     head = f'<div class="e2e-card-head"><h2>LV ejection fraction</h2>{badge}</div>{_caution(report["quality"])}'
     reason = why_no_value(report)
     if row is None or reason:

@@ -57,7 +57,7 @@ def _facts(record: EcgRecord) -> list[str]:
 def notice(report: dict) -> None:
     """The line before the numbers: no estimate and why, outside the training data, or within it; of one height."""
     outside, unusable = report["out_of_distribution"], report["quality"]["verdict"] == "unusable"
-    amber = unusable or outside is None or bool(outside["message"]) or bool(report["ecg"].get("doubts"))
+    amber = unusable or outside is None or outside["flag"] or bool(report["ecg"].get("doubts"))
     key = "notice_amber" if amber else "notice_quiet"
     with st.container(key=key, horizontal=True, vertical_alignment="center", gap="medium"):
         _notice_line(_notice_words(report))
@@ -100,7 +100,7 @@ def _distance_words(outside: dict, synthetic: bool) -> str:
     if outside["flag"]:
         lead, _, rest = outside["message"].partition(". ")
         return f"<b>{escape(lead)}.</b> {escape(rest)}".replace(" %", f"{THIN}%")
-    seen = f" {outside['message'] or SIMULATED_ONLY}" if synthetic else ""
+    seen = f" {SIMULATED_ONLY}" if synthetic else ""
     return (
         f"<b>Within the training data.</b> {number(outside['percentile'])}{THIN}% of the ECGs kept aside to set the "
         "limit lie nearer to the training ECGs than this one; "
