@@ -3,8 +3,8 @@
     python benchmarks/demo_model.py            one JSON line
     python benchmarks/demo_model.py --table    the Markdown table of docs/evidence.md
 
-The numbers were measured by `python -m echo2ecg_core train --preset demo` at the end of training, on patients that
-neither trained nor calibrated the model, and stand in the model's manifest; nothing is computed here. Intervals are 95
+The numbers were measured by `python -m benchmarks.demo_from_claim`, on patients that neither trained nor calibrated
+the model, and stand in the model's manifest; nothing is computed here. Intervals are 95
 % patient bootstraps. Baselines: the same encoder randomly initialised, with the same readouts; the median of the
 training patients.
 """

@@ -84,11 +84,11 @@ def view_study(study_id: str, workspace: Workspace, model: LoadedModel | None = 
 
 
 def weigh_clips(study_id: str, workspace: Workspace, model: LoadedModel) -> dict[str, float]:
-    """Share (0..1) of each clip in its study's vector; empty when the clips have no vectors yet or the model no echo
-    side."""
+    """Share (0..1) of each clip in its study's vector; empty when they have no vectors yet, the model has no echo side,
+    or takes their mean."""
     from echo2ecg_core.answers.embed import clip_encoder_id
 
-    if "study" not in model.spec.parts:
+    if "study" not in model.spec.parts or model.spec.study.pooling == "mean":
         return {}
     vectors = load_vectors(workspace.vectors, "clip", clip_encoder_id(model))
     ids = [clip.clip_id for clip in Catalog(workspace).clips_of(study_id)]

@@ -30,7 +30,7 @@ REFERENCE_S = {  # seconds an ECG, likewise
     "demo": {"prepare": 0.015, "readouts": 0.03},
     "paper": {"prepare": 0.015, "readouts": 0.2},
 }
-PATIENT_S = 0.25  # to simulate one patient with all clips
+PATIENT_S = {1: 0.25, 2: 0.4}  # to simulate one patient of a phantom with the clips that train, likewise
 LEAST_READOUTS_S = 30.0  # bootstraps and solvers, however few ECGs
 
 
@@ -229,7 +229,7 @@ def _phases(workspace: Workspace, settings: TrainingSettings, pairs: int, ecgs: 
     """Seconds of every phase, and whether this machine has measured the epochs."""
     speed, known = _pairs_per_s(workspace, settings)
     of_ecg = REFERENCE_S[settings.preset] | _timings(workspace, settings)
-    rendered = settings.patients * PATIENT_S if settings.patients and settings.run.objective != "masked" else 0.0
+    rendered = 0.0 if settings.run.objective == "masked" else settings.patients * PATIENT_S[settings.phantom]
     return (
         Phases(
             rendered + ecgs * of_ecg["prepare"],

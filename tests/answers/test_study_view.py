@@ -1,5 +1,7 @@
 """What the player shows of a study: the order by weight, the patient's own ECG, two studies face to face, refusals."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
@@ -8,6 +10,7 @@ from echo2ecg_core.answers.study_view import ecg_strip, face_to_face, own_study,
 from echo2ecg_core.ecg.record import LEADS, EcgRecord
 from echo2ecg_core.errors import StoreError
 from echo2ecg_core.store.catalog import Catalog
+from echo2ecg_core.store.vectors import VectorSet
 from tests.small_workspace import record_of, small_workspace
 
 
@@ -34,6 +37,19 @@ def test_the_heaviest_clip_comes_first(workspace, monkeypatch):
     monkeypatch.setattr(study_view, "weigh_clips", lambda *_: weights)
     shown = view_study("S-0003", workspace, model=object())
     assert [shown.weights[clip.clip_id] for clip in shown.clips] == [0.7, 0.2, 0.1]
+
+
+@pytest.mark.parametrize(("pooling", "n"), [("attention", 3), ("mean", 0)])
+def test_a_model_that_takes_the_mean_of_the_clips_weighs_none(workspace, monkeypatch, pooling, n):
+    ids = [clip.clip_id for clip in Catalog(workspace).clips_of("S-0003")]
+    vectors = VectorSet("clip", "encoder", tuple(ids), np.eye(len(ids), 8, dtype=np.float32))
+    monkeypatch.setattr(study_view, "load_vectors", lambda *_: vectors)
+    monkeypatch.setattr("echo2ecg_core.answers.embed.clip_encoder_id", lambda _: "encoder")
+    model = SimpleNamespace(
+        spec=SimpleNamespace(parts=("ecg", "study"), study=SimpleNamespace(pooling=pooling)),
+        view_weights=lambda of_study: np.full(len(of_study), 1 / len(of_study)),
+    )
+    assert len(study_view.weigh_clips("S-0003", workspace, model)) == n
 
 
 def test_a_study_that_does_not_exist_is_told_in_words(workspace):

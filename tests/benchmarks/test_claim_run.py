@@ -5,6 +5,7 @@ import shutil
 import time
 from dataclasses import replace
 from datetime import datetime, timedelta
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,8 +14,10 @@ from benchmarks.claim import __main__ as claim
 from benchmarks.claim import cohorts, ledger, measures, tables, training
 from benchmarks.claim.plan import ARMS, FEATURES, LABELS, PRIMARY, Point, Recipe, full_plan, small_plan
 from echo2ecg_core.models.specs import EcgEncoderSpec
+from echo2ecg_core.training.settings import training_settings
 from echo2ecg_core.training.single_clip_encoder import SingleClipTraining
 
+RESULTS = Path(claim.__file__).parents[1] / "results" / "claim-2"
 TINY = replace(
     small_plan(2),
     patients={"train": 14, "validation": 5, "test": 7},
@@ -171,6 +174,14 @@ def test_cohorts_never_share_a_seed_and_the_test_cohort_is_as_large_as_promised(
     plan = full_plan(2)
     assert len(set(cohorts.COHORT_SEEDS.values())) == 3 and plan.patients["test"] >= 3000
     assert plan.budgets_s["arms"] <= 4 * 3600 and len(plan.seeds) == 5
+
+
+def test_the_demo_preset_trains_as_the_arms_of_the_comparison_with_the_recipe_that_was_chosen():
+    demo, chosen = training_settings("demo"), json.loads((RESULTS / "result.json").read_text())["recipe"]
+    recipe = next(recipe for recipe in full_plan(2).grid if recipe.name == chosen)
+    arm = full_plan(2).run("mean", recipe, full_plan(2).arm_epochs, 0)
+    assert replace(demo.run, seed=arm.seed) == arm
+    assert demo.phantom == 2 and demo.patients == full_plan(2).patients["train"]
 
 
 def test_boosting_which_has_no_seeds_is_compared_with_every_seed_of_the_reference_and_an_arm_seed_by_seed():

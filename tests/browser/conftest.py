@@ -5,7 +5,7 @@ import pytest
 from tests.browser.running_app import chromium, running_app
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def served(demo_workspace):
     with running_app(demo_workspace.folder) as address:
         yield address

@@ -3,7 +3,7 @@
 import pytest
 
 from tests.browser import running_app as browser
-from tests.browser.running_app import chromium, running_app, settled
+from tests.browser.running_app import chromium, settled
 
 pytestmark = pytest.mark.browser
 
@@ -11,19 +11,13 @@ PAGES = ("map", "report", "training", "admin")  # those with components and char
 WEBGL = ["--use-angle=swiftshader", "--enable-unsafe-swiftshader", "--ignore-gpu-blocklist"]
 
 
-@pytest.fixture(scope="module")
-def address(demo_workspace):
-    with running_app(demo_workspace.folder) as address:
-        yield address
-
-
-def test_no_page_needs_what_the_policy_forbids_and_the_map_draws_by_webgl(address, monkeypatch):
+def test_no_page_needs_what_the_policy_forbids_and_the_map_draws_by_webgl(served, monkeypatch):
     monkeypatch.setattr(browser, "FLAGS", [flag for flag in browser.FLAGS if flag != "--disable-gpu"] + WEBGL)
     with chromium() as page:
         refused = []
         page.on("console", lambda line: refused.append(line.text) if "Content Security Policy" in line.text else None)
         for name in PAGES:
-            page.goto(f"{address}/{name}")
+            page.goto(f"{served}/{name}")
             page.get_by_role("heading", level=1).first.wait_for()
             settled(page)
             if name == "map":
@@ -33,9 +27,9 @@ def test_no_page_needs_what_the_policy_forbids_and_the_map_draws_by_webgl(addres
         assert not refused and not page.problems
 
 
-def test_a_script_that_got_into_a_page_is_not_run_and_no_other_host_is_asked(address):
+def test_a_script_that_got_into_a_page_is_not_run_and_no_other_host_is_asked(served):
     with chromium() as page:
-        page.goto(address)
+        page.goto(served)
         page.get_by_role("heading", level=1).first.wait_for()
         stopped = {}
         page.on("requestfailed", lambda request: stopped.update({request.url: request.failure}))
