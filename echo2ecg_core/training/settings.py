@@ -46,7 +46,7 @@ class TrainingSettings:
     whole_patients: int = 0
     bodies: int = 0
     cohort_seed: int = 0
-    phantom: int = 1
+    phantom: int = 2
     cohort: str = ""
     unlabelled: str = ""
 

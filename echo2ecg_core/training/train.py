@@ -30,7 +30,7 @@ from echo2ecg_core.training.frozen_clip_encoder import chosen_clip_encoder, clip
 from echo2ecg_core.training.plan import TIMINGS_FILE, Phases, expected_phases, left_out_words, why_no_readouts
 from echo2ecg_core.training.plan import TrainingPlan as TrainingPlan  # what a page asks before it starts a training
 from echo2ecg_core.training.plan import plan_training as plan_training
-from echo2ecg_core.training.settings import TrainingSettings, training_settings
+from echo2ecg_core.training.settings import OWN_KEYS, TrainingSettings, training_settings
 
 log = logging.getLogger(__name__)
 
@@ -51,7 +51,8 @@ def run_training(
         job_id: Number of the run; only the first process has to know it.
 
     Raises:
-        Echo2ECGError: settings that cannot be, too little data, or a loss that is no number.
+        Echo2ECGError: settings that cannot be or are not those the run began with, too little data, or a loss that is
+            no number.
     """
     from echo2ecg_core.training.pretrain import open_fabric, pretrain
 
@@ -60,6 +61,7 @@ def run_training(
     number = fabric.broadcast(job_id)
     assert number is not None, "the first process knows the number of the run"
     folder = run_folder(workspace, number)
+    _refuse_other_settings(folder, settings)
     phases = expected_phases(workspace, settings.preset, parameters.get("set"))
     prepared, trained = phases.shares
     progress(0.0, f"Preparing the data, about {phases.prepare:.0f} s of {phases.seconds:.0f} s in all")
@@ -93,6 +95,32 @@ def run_training(
         f"{card.name} {card.model_id} is trained and registered; it is not active until it is prepared and promoted."
         + (f" {lacks}" if lacks else "")
     )
+
+
+def _refuse_other_settings(folder: Path, settings: TrainingSettings) -> None:
+    """A run goes on as it began, or not at all: what a preset means can change from version to version.
+
+    Raises:
+        Echo2ECGError: it began with other settings.
+    """
+    try:
+        began = json.loads((folder / "settings.json").read_bytes())
+    except FileNotFoundError:
+        return
+    now = json.loads(json.dumps(_kept(settings)))
+    then = began.get("parameters", {}) | {k: began[k] for k in ("within_days", "start_from")} | began.get("data", {})
+    other = [f"{key}={value}, now {now[key]}" for key, value in then.items() if key in now and value != now[key]]
+    if other:
+        raise Echo2ECGError(
+            f"{folder.name} began with other settings ({'; '.join(other)}), and a run does not change them on its way.",
+            "Begin a new run with those settings. What this one has learnt so far stays in its folder.",
+        )
+
+
+def _kept(settings: TrainingSettings) -> dict:
+    """What a run keeps from its beginning to its end."""
+    own = {key: getattr(settings, key) for key in OWN_KEYS if key != "clip_encoder"}  # which its folder keeps
+    return asdict(settings.run) | own
 
 
 def _clip_encoder(workspace: Workspace, settings: TrainingSettings, folder: Path, progress: Progress):
@@ -247,6 +275,7 @@ def _write_settings(
         "spec": settings.spec.to_dict(),
         "within_days": settings.within_days,
         "start_from": settings.start_from,
+        "data": {key: getattr(settings, key) for key in OWN_KEYS},
         "started_at": datetime.now(UTC).isoformat(timespec="seconds"),
         "pairs": len(train),
         "patients": train.n_patients,
