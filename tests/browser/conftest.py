@@ -4,6 +4,20 @@ import pytest
 
 from tests.browser.running_app import chromium, running_app
 
+LONGEST = (
+    "test_studies_journey",
+    "test_layout_shift",
+    "test_import_page",
+    "test_accessibility",
+    "test_cohorts_journey",
+)
+
+
+def pytest_collection_modifyitems(items):
+    """The longest files first, so that none is left over for one process at the end."""
+    place = {name: i for i, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: place.get(item.path.stem.removeprefix("test_"), len(place)))
+
 
 @pytest.fixture(scope="session")
 def served(demo_workspace):
