@@ -4,13 +4,7 @@ import pytest
 
 from tests.browser.running_app import chromium, running_app
 
-LONGEST = (
-    "test_studies_journey",
-    "test_layout_shift",
-    "test_import_page",
-    "test_accessibility",
-    "test_cohorts_journey",
-)
+LONGEST = ("studies_journey", "layout_shift", "import_page", "accessibility", "cohorts_journey", "scripts_in_names")
 
 
 def pytest_collection_modifyitems(items):
