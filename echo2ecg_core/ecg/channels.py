@@ -143,6 +143,19 @@ def as_written(names: Sequence[str]) -> str:
     return listing([text if _ANY_LEAD.fullmatch(text) else f"“{text}”" for text in (str(name)[:40] for name in names)])
 
 
+def as_a_print(how: str) -> SignalError:
+    """The refusal of a file whose leads were recorded a few at a time.
+
+    Args:
+        how: What of the file is apart, "one group after the other".
+    """
+    return SignalError(
+        f"The file holds its leads a few at a time, {how} (the layout of a print, such as 3x4); all leads of the same "
+        "moment are needed.",
+        "Export the ECG with all 12 leads recorded together (10 s rhythm).",
+    )
+
+
 def check_size(n_channels: int, n_samples: int) -> None:
     """Refuse a recording whose header claims more than the program will hold in memory.
 

@@ -246,6 +246,11 @@ def read_next(recordings: Iterator[Channels], file_name: str) -> Channels | None
     except Echo2ECGError:
         raise
     except Exception as error:
+        if type(error).__name__ == "UnsupportedFormatError":
+            raise ReadError(
+                f"“{file_name}” is an ECG in a variant of its format that is not read{_reason(error)}.",
+                "Export it in another format or version, without compression.",
+            ) from error
         raise ReadError(
             f"“{file_name}” begins like an ECG file but is damaged and cannot be read{_reason(error)}.",
             "Export or copy the file again from its source.",

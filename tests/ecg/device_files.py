@@ -1,6 +1,7 @@
 """Small files as electrocardiographs write them, from one artificial heart of whole microvolts: 5 s at 500 Hz."""
 
 import base64
+import binascii
 import io
 import struct
 
@@ -67,7 +68,7 @@ def dicom(*groups: Dataset) -> bytes:
     return buffer.getvalue()
 
 
-def edf(counts=None, labels=LEADS, unit="uV", physical=(-32768, 32767), rate=RATE, onsets=()) -> bytes:
+def edf(counts=None, labels=LEADS, unit="uV", physical=(-32768, 32767), rate=RATE, onsets=(), record_s=1) -> bytes:
     """EDF of records of a second; with onsets EDF+D, a record beginning at each of them."""
     counts = np.round(heart_uv() if counts is None else counts).astype("<i2")
     rates = list(np.broadcast_to(rate, len(counts)))
@@ -80,7 +81,8 @@ def edf(counts=None, labels=LEADS, unit="uV", physical=(-32768, 32767), rate=RAT
         fields = [(*one, more) for one, more in zip(fields, extra, strict=True)]
     n_signals = len(signals)
     head = [("0", 8), ("X X X X", 80), ("Startdate X X X X", 80), ("05.01.24", 8), ("10.11.12", 8),
-            (256 * (n_signals + 1), 8), ("EDF+D" if onsets else "", 44), (5, 8), (1, 8), (n_signals, 4)]  # fmt: skip
+            (256 * (n_signals + 1), 8), ("EDF+D" if onsets else "", 44), (5, 8), (record_s, 8),
+            (n_signals, 4)]  # fmt: skip
     widths = (16, 80, 8, 8, 8, 8, 8, 80, 8, 32)
     head += [(text, width) for texts, width in zip(fields, widths, strict=True) for text in texts]
     header = b"".join(str(text).ljust(width).encode() for text, width in head)
@@ -140,7 +142,7 @@ def philips(
     ).encode()
 
 
-def scp(names=LEADS, size_nv=1000) -> bytes:
+def scp(names=LEADS, size_nv=1000, interval_us=2000) -> bytes:
     """SCP-ECG of plain counts (sections 0, 1, 3 and 6)."""
 
     def section(number: int, body: bytes) -> bytes:
@@ -153,7 +155,7 @@ def scp(names=LEADS, size_nv=1000) -> bytes:
         1: section(1, b"\xff\0\0"),
         3: section(3, struct.pack("<BB", len(names), 4 | len(names) << 3)
                    + b"".join(struct.pack("<IIB", 1, N, SCP_LEADS[name]) for name in names)),
-        6: section(6, struct.pack("<HHBB", size_nv, 2000, 0, 0) + struct.pack("<H", 2 * N) * len(names)
+        6: section(6, struct.pack("<HHBB", size_nv, interval_us, 0, 0) + struct.pack("<H", 2 * N) * len(names)
                    + counts.tobytes()),
     }  # fmt: skip
     at, entries = 7 + 136, [struct.pack("<HII", 0, 136, 7)]
@@ -168,12 +170,7 @@ def scp(names=LEADS, size_nv=1000) -> bytes:
 
 
 def _crc(data: bytes) -> int:
-    found = 0xFFFF
-    for byte in data:
-        found ^= byte << 8
-        for _ in range(8):
-            found = (found << 1 ^ 0x1021 if found & 0x8000 else found << 1) & 0xFFFF
-    return found
+    return binascii.crc_hqx(data, 0xFFFF)
 
 
 def wfdb_files(names=LEADS, gain="1000/mV", rate=" 500 2500", counts=None) -> dict[str, bytes]:

@@ -57,14 +57,49 @@ WITHOUT_RATE = {
     "DICOM": files.dicom(files.dicom_group(rate="0")), "MUSE": files.muse(base=""),
     "CardioSoft": files.cardiosoft(rate=""),
     "aECG": files.aecg(files.series(step="")), "Philips": files.philips(rate=""), "WFDB": files.wfdb_files(rate=""),
+    "EDF": files.edf(record_s=""),
+}  # fmt: skip
+OF_ZERO = {
+    "DICOM": files.dicom(files.dicom_group(rate="0.0")), "MUSE": files.muse(base="0"),
+    "CardioSoft": files.cardiosoft(rate="<SampleRate>0</SampleRate>"),
+    "aECG": files.aecg(files.series(step='value="0" unit="s"')),
+    "Philips": files.philips(rate="<samplingrate>0.0</samplingrate>"),
+    "Philips, an attribute": files.philips(rate="").replace(b"dataencoding", b'samplespersecond="0" dataencoding'),
+    "WFDB": files.wfdb_files(rate=" 0 2500"), "EDF": files.edf(record_s=0), "SCP": files.scp(interval_us=0),
+}  # fmt: skip
+OF_NO_ECG = {
+    "DICOM": files.dicom(files.dicom_group(rate="5")), "MUSE": files.muse(base="5"),
+    "CardioSoft": files.cardiosoft(rate="<SampleRate>5</SampleRate>"),
+    "aECG": files.aecg(files.series(step='value="200" unit="ms"')),
+    "Philips": files.philips(rate="<samplingrate>5</samplingrate>"),
+    "WFDB": files.wfdb_files(rate=" 5 2500"), "EDF": files.edf(record_s=100),
+    "table": b"time (s)," + ",".join(LEADS).encode() + b"\n" + b"\n".join(
+        f"{n / 5:.1f},{','.join(f'{value / 1000:.4f}' for value in row)}".encode()
+        for n, row in enumerate(files.heart_uv().T)),
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("content", WITHOUT_RATE.values(), ids=WITHOUT_RATE)
+@pytest.mark.parametrize(
+    "content", [*WITHOUT_RATE.values(), *OF_ZERO.values()], ids=[*WITHOUT_RATE, *(f"{name} of 0" for name in OF_ZERO)]
+)
 def test_a_file_without_a_rate_asks_for_it_and_takes_that_of_the_person(content):
-    with pytest.raises(SamplingRateNeeded):
+    with pytest.raises(SamplingRateNeeded, match="does not say its sampling rate"):
         read_ecg(content)
-    is_the_heart(read_ecg(content, sampling_rate_hz=500))
+    record = read_ecg(content, sampling_rate_hz=500)
+    is_the_heart(record)
+    assert not record.doubts
+    record = read_ecg(content, sampling_rate_hz=499.5)
+    assert record.sampling_rate_hz == 499.5 and record.n_samples == files.N
+    assert not any("was used" in note for note in record.notes)
+
+
+@pytest.mark.parametrize("content", OF_NO_ECG.values(), ids=OF_NO_ECG)
+def test_a_rate_at_which_no_ecg_is_recorded_is_asked_for_and_that_of_the_person_taken_with_a_note(content):
+    with pytest.raises(SamplingRateNeeded, match="tells a sampling rate of 5 Hz; that of an ECG lies between 50 and"):
+        read_ecg(content)
+    record = read_ecg(content, sampling_rate_hz=500)
+    is_the_heart(record)
+    assert any("The file tells a rate of 5 Hz, which none of an ECG is" in note for note in record.notes)
 
 
 WITHOUT_UNIT = {

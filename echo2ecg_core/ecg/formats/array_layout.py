@@ -13,6 +13,7 @@ from itertools import islice
 import numpy as np
 
 from echo2ecg_core.ecg.channels import EIGHT_LEADS, NOTHING_TOLD, Channels, Told, check_size
+from echo2ecg_core.ecg.formats.rates import needed_rate
 from echo2ecg_core.ecg.record import LEADS
 from echo2ecg_core.ecg.units import (
     COUNT_CANDIDATES,
@@ -22,7 +23,7 @@ from echo2ecg_core.ecg.units import (
     needed_factor,
     typical_amplitude,
 )
-from echo2ecg_core.errors import SamplingRateNeeded, SignalError
+from echo2ecg_core.errors import SignalError
 
 # EchoNext 1.0.0, models/echonext_multilabel_minimodel/waveform_normalization_params.json, in counts of 4.88 µV
 ECHONEXT_MEAN = np.array([5.44, 4.39, -0.88, -4.9, 3.18, 1.72, -4.39, -1.5, -0.24, 3.62, 5.4, 5.66])
@@ -69,19 +70,6 @@ class Scale:
         if self.mv_per_value.size > 1:
             channels.counts_per_mv = tuple(1 / self.mv_per_value)
         return True
-
-
-def needed_rate(sampling_rate_hz: float | None, name: str) -> float:
-    """The sampling rate a person gave.
-
-    Raises:
-        SamplingRateNeeded: If none was given for a file that names none.
-    """
-    if sampling_rate_hz is None:
-        raise SamplingRateNeeded(
-            f"“{name}” does not say its sampling rate.", "Give the sampling rate in Hz, for example 500."
-        )
-    return float(sampling_rate_hz)
 
 
 def lead_axis(shape: tuple[int, ...], n_names: int = 0) -> int:

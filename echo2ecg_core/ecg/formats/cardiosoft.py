@@ -9,7 +9,7 @@ from xml.etree.ElementTree import Element
 import numpy as np
 
 from echo2ecg_core.ecg.channels import NOTHING_TOLD, Channels, Told
-from echo2ecg_core.ecg.formats.array_layout import needed_rate
+from echo2ecg_core.ecg.formats.rates import header_rate
 from echo2ecg_core.ecg.statements import without_people
 from echo2ecg_core.ecg.units import factors_to_mv
 from echo2ecg_core.errors import ReadError
@@ -38,7 +38,8 @@ def channels(root: Element, file_name: str, told: Told = NOTHING_TOLD) -> Channe
     strip = root.find("StripData")
     if strip is None or strip.find("WaveformData") is None:
         raise ReadError("The CardioSoft file has no resting ECG (StripData section).", "Export the resting ECG as XML.")
-    rate = _number(strip, "SampleRate") or needed_rate(told.sampling_rate_hz, file_name)
+    notes: list[str] = []
+    rate = header_rate(_number(strip, "SampleRate"), told.sampling_rate_hz, file_name, notes)
     resolution = strip.find("Resolution")
     unit = (resolution.get("units") or "").lower() if resolution is not None else ""
     factor = _MV_PER_COUNT_UNIT.get(unit)
@@ -48,11 +49,13 @@ def channels(root: Element, file_name: str, told: Told = NOTHING_TOLD) -> Channe
         names.append(lead.get("lead") or "unnamed")
         counts.append(np.array([float(count) for count in (lead.text or "").replace(",", " ").split()]))
     if factor is not None and size:
-        return Channels(names, [one * factor * size for one in counts], rate, "GE CardioSoft XML", **_facts(root))
+        return Channels(
+            names, [one * factor * size for one in counts], rate, "GE CardioSoft XML", notes, **_facts(root)
+        )
     scale = factors_to_mv([""] * len(counts), counts, rate, told.unit)
     return Channels(
         names, [one * factor for one, factor in zip(counts, scale.values, strict=True)], rate, "GE CardioSoft XML",
-        scale.notes, scale.doubts, unit_judged=scale.judged, told_used=scale.told_used, **_facts(root),
+        notes + scale.notes, scale.doubts, unit_judged=scale.judged, told_used=scale.told_used, **_facts(root),
     )  # fmt: skip
 
 

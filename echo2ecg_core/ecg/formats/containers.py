@@ -208,6 +208,8 @@ class Container:
         found += [("a step of time", rate) for rate in self._all_told(path, period_rate)]
         found = found or ([("the layout", usual_rate_hz)] if usual_rate_hz else [])
         settled = settled_rate(found, told.sampling_rate_hz, n_samples, self._all_told(path, length_of))
+        if settled.impossible_hz is not None:
+            settled.needed(self.file_name)
         return settled, axes[0][1].replace("column", "axis") if axes else ""
 
     def _lead_names(self, path: str, shape: Sequence[int]) -> tuple[str, ...]:

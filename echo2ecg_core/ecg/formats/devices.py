@@ -4,13 +4,16 @@ ecgdatakit rounds sampling rates to whole Hz; where a file gives the exact inter
 599.88 Hz) the exact rate is used. Philips files end with a calibration pulse after 10 s, which is cut off.
 """
 
+import binascii
+import struct
 import tempfile
 from collections.abc import Iterator
 
 import numpy as np
 
-from echo2ecg_core.ecg.channels import NOTHING_TOLD, Channels, Told
+from echo2ecg_core.ecg.channels import MIN_DURATION_S, NOTHING_TOLD, Channels, Told, as_a_print
 from echo2ecg_core.ecg.files import EcgFile
+from echo2ecg_core.ecg.formats.rates import header_rate
 from echo2ecg_core.ecg.record import canonical_lead
 from echo2ecg_core.ecg.statements import without_people
 from echo2ecg_core.ecg.units import factors_to_mv, is_count_size
@@ -43,13 +46,79 @@ def recognises_edf(head: bytes) -> bool:
 
 def read_scp(file: EcgFile, told: Told = NOTHING_TOLD) -> Iterator[Channels]:
     """The rhythm leads of an SCP-ECG file, with the exact sampling rate."""
-    record = parse(file, "SCPECGParser")
+    content, notes = file.read(MAX_BINARY_BYTES), list[str]()
+    sections = scp_sections(content)
+    interval_us = _interval_us(content, sections)
+    own = 1e6 / interval_us if interval_us else None
+    rate = header_rate(own, told.sampling_rate_hz, file.name, notes)
+    if not interval_us:
+        content = _with_interval(content, sections, min(max(round(1e6 / rate), 1), 0xFFFF))
+    record = parse(file, "SCPECGParser", content)
+    _take_common_stretch(record, rate, notes)
     channels = channels_of(record, "SCP-ECG", told)
-    interval_us = float(record.raw_metadata.get("rhythm_sample_interval_us") or 0)
-    if interval_us > 0 and abs(1e6 / interval_us - channels.sampling_rate_hz) > 1e-6:
-        channels.sampling_rate_hz = 1e6 / interval_us
-        channels.notes.append(f"The file gives {interval_us:g} µs a sample, that is {1e6 / interval_us:.2f} Hz.")
+    if rate == own and abs(rate - channels.sampling_rate_hz) > 1e-6:
+        notes.append(f"The file gives {interval_us:g} µs a sample, that is {rate:.2f} Hz.")
+    channels.sampling_rate_hz = rate
+    channels.notes += notes
     yield channels
+
+
+def _take_common_stretch(record, rate_hz: float, notes: list[str]) -> None:
+    """Cut leads that begin at different samples to the stretch that all of them hold.
+
+    Raises:
+        SignalError: If they share too little.
+    """
+    leads = [lead for lead in record.leads if canonical_lead(lead.label)]
+    begins = [int(lead.annotations.get("start_sample", 1)) for lead in leads]
+    if len(set(begins)) < 2:
+        return
+    begin = max(begins)
+    length = min(at + len(lead.samples) for at, lead in zip(begins, leads, strict=True)) - begin
+    if length < MIN_DURATION_S * rate_hz:
+        raise as_a_print("some after the others")
+    for at, lead in zip(begins, leads, strict=True):
+        lead.samples = lead.samples[begin - at :][:length]
+    apart_ms = (begin - min(begins)) / rate_hz * 1000
+    notes.append(
+        f"The leads begin up to {apart_ms:.0f} ms after one another; the {length / rate_hz:.3g} s that all hold "
+        "were read."
+    )
+
+
+def scp_sections(content: bytes) -> dict[int, tuple[int, int]]:
+    """Where the sections of an SCP-ECG record begin and end, by number; what lies outside the record is left out."""
+    found = {}
+    for at in range(22, min(6 + int.from_bytes(content[10:14], "little"), len(content)) - 9, 10):
+        number, length, index = struct.unpack_from("<HII", content, at)
+        if number and length >= 22 and index > 0 and index - 1 + length <= len(content):
+            found[number] = (index - 1, index - 1 + length)
+    return found
+
+
+def _interval_us(content: bytes, sections: dict[int, tuple[int, int]]) -> int:
+    """The time between two samples of the rhythm in µs, 0 where it is not told."""
+    return int.from_bytes(content[sections[6][0] + 18 : sections[6][0] + 20], "little") if 6 in sections else 0
+
+
+def _with_interval(content: bytes, sections: dict[int, tuple[int, int]], interval_us: int) -> bytes:
+    """An SCP-ECG record with a time between samples where it has none; checksums that did fit do so again."""
+    changed, touched = bytearray(content), []
+    for begin, end in (sections[number] for number in (5, 6) if number in sections):
+        if changed[begin + 18 : begin + 20] == b"\0\0":
+            touched.append((begin, end))
+    touched.append((0, int.from_bytes(content[2:6], "little")))
+    fitting = [(begin, end) for begin, end in touched if changed[begin : begin + 2] == _checksum(changed, begin, end)]
+    for begin, _ in touched[:-1]:
+        struct.pack_into("<H", changed, begin + 18, interval_us)
+    for begin, end in fitting:
+        changed[begin : begin + 2] = _checksum(changed, begin, end)
+    return bytes(changed)
+
+
+def _checksum(content: bytearray, begin: int, end: int) -> bytes:
+    """CRC-CCITT of a section, as its first two bytes hold it."""
+    return struct.pack("<H", binascii.crc_hqx(bytes(content[begin + 2 : end]), 0xFFFF))
 
 
 def read_edf(file: EcgFile, told: Told = NOTHING_TOLD) -> Iterator[Channels]:
@@ -57,14 +126,17 @@ def read_edf(file: EcgFile, told: Told = NOTHING_TOLD) -> Iterator[Channels]:
     head = file.head()
     if head.startswith(b"\xffBIOSEMI"):
         raise ReadError(f"“{file.name}” is a BDF file (24-bit EDF), which is not supported.", "Convert it to EDF.")
-    record = parse(file, "EDFParser")
+    content, rate = _with_duration(file, told)
+    record = parse(file, "EDFParser", content)
     exact = record.raw_metadata.get("exact_sampling_rates") or {}
     leads = [lead for lead in record.leads if canonical_lead(lead.label)] or record.leads
     rates = {float(exact.get(lead.label, lead.sampling_rate)) for lead in leads}
     if len(rates) > 1:
         raise _several_rates(len(rates))
     channels = channels_of(record, "EDF", told)
-    channels.sampling_rate_hz = rates.pop()
+    notes: list[str] = []
+    channels.sampling_rate_hz = rate or header_rate(rates.pop(), told.sampling_rate_hz, file.name, notes)
+    channels.notes += notes
     stored, announced = record.raw_metadata["num_records"], int(head[236:244])
     if stored < announced:
         channels.notes.append(f"The file is cut short: {stored} of {announced} data records could be read.")
@@ -74,6 +146,33 @@ def read_edf(file: EcgFile, told: Told = NOTHING_TOLD) -> Iterator[Channels]:
         channels.notes.append("The recording has gaps; its pieces were joined end to end.")
         channels.doubts.append(channels.notes[-1])
     yield channels
+
+
+def _with_duration(file: EcgFile, told: Told) -> tuple[bytes, float | None]:
+    """An EDF file of which the records last as long as at the rate that the person gives, where its header does not say
+    how long that is, and that rate; else the file as it is and None.
+
+    Raises:
+        SamplingRateNeeded: If neither file nor person tells it.
+    """
+    content = file.read(MAX_BINARY_BYTES)
+    n_signals = int(content[252:256])
+    try:
+        if float(content[244:252]) > 0:
+            return content, None
+    except ValueError:
+        pass  # blank, or no number
+    labels = [content[at : at + 16].decode("latin-1").strip() for at in range(256, 256 + 16 * n_signals, 16)]
+    counts = [content[at : at + 8].strip() for at in range(256 + 216 * n_signals, 256 + 224 * n_signals, 8)]
+    stored = [
+        (canonical_lead(label) is not None, int(count))
+        for label, count in zip(labels, counts, strict=True)
+        if count.isdigit() and label != "EDF Annotations"
+    ]
+    rate = header_rate(None, told.sampling_rate_hz, file.name, [])
+    _, per_record = max(stored, default=(False, 1))  # of a lead, where one is named
+    duration = f"{per_record / rate:.6f}"[:8].ljust(8).encode()
+    return content[:244] + duration + content[252:], rate
 
 
 def parse(file: EcgFile, parser: str, content: bytes | None = None):

@@ -16,13 +16,13 @@ from typing import Literal
 
 import numpy as np
 
-from echo2ecg_core.ecg.channels import EIGHT_LEADS, MIN_DURATION_S, NOTHING_TOLD, Channels, Told, check_size
+from echo2ecg_core.ecg.channels import EIGHT_LEADS, MIN_DURATION_S, NOTHING_TOLD, Channels, Told, as_a_print, check_size
 from echo2ecg_core.ecg.files import MAX_FILE_BYTES, EcgFile, inflates_beyond
-from echo2ecg_core.ecg.formats.array_layout import needed_rate
+from echo2ecg_core.ecg.formats.rates import header_rate, is_possible
 from echo2ecg_core.ecg.record import canonical_lead
 from echo2ecg_core.ecg.statements import without_people
 from echo2ecg_core.ecg.units import factors_to_mv, mv_per_unit
-from echo2ecg_core.errors import ReadError, SignalError
+from echo2ecg_core.errors import ReadError
 
 FORMAT = "DICOM"
 ByteOrder = Literal["<", ">"]
@@ -84,10 +84,13 @@ def read(file: EcgFile, told: Told = NOTHING_TOLD) -> Iterator[Channels]:
             "Give a DICOM ECG (Modality ECG), not an image or a report.",
         )
     byte_order: ByteOrder = ">" if dataset.original_encoding[1] is False else "<"
-    found = [_Group(group, byte_order, told.sampling_rate_hz) for group in list(groups)[:MAX_GROUPS]]
-    if not any(group.rate for group in found):
-        needed_rate(None, file.name)
+    notes: list[str] = []
+    found = [_Group(group, byte_order) for group in list(groups)[:MAX_GROUPS]]
+    if not any(is_possible(group.rate) for group in found):
+        rate = header_rate(found[0].rate, told.sampling_rate_hz, file.name, notes)
+        found = [_Group(group.group, byte_order, rate) for group in found]
     channels = _joined(found, told)
+    channels.notes += notes
     yield replace(channels, **_facts(dataset))
 
 
@@ -141,13 +144,13 @@ def _apart(definitions: list, rate: float) -> list[str]:
 class _Group:
     """A multiplex group with what decides whether it is read: its leads, length and whether it is as recorded."""
 
-    def __init__(self, group, byte_order: ByteOrder, told_hz: float | None):
+    def __init__(self, group, byte_order: ByteOrder, told_hz: float | None = None):
         self.group, self.byte_order = group, byte_order
         self.definitions = list(group.get("ChannelDefinitionSequence") or [])[:MAX_CHANNELS]
         self.names = [_lead_names(channel)[0] for channel in self.definitions]
         leads = map(canonical_lead, self.names)
         self.leads = {lead for lead in leads if lead is not None}
-        self.rate = float(group.get("SamplingFrequency") or told_hz or 0)
+        self.rate = told_hz or float(group.get("SamplingFrequency") or 0)
         self.duration_s = int(group.get("NumberOfWaveformSamples") or 0) / self.rate if self.rate > 0 else 0.0
         self.moment = (self.rate, self.duration_s, float(group.get("MultiplexGroupTimeOffset") or 0))
         self.is_original = str(group.get("WaveformOriginality", "")).upper() == "ORIGINAL"
@@ -205,11 +208,7 @@ def _refuse_print(have: set[str], others: list[_Group], in_pieces: bool) -> None
     """
     needed = set(EIGHT_LEADS) - have
     if in_pieces or needed and needed <= set().union(*(group.leads for group in others)):
-        raise SignalError(
-            "The file holds its leads a few at a time, one group after the other (the layout of a print, such as 3x4); "
-            "all leads of the same moment are needed.",
-            "Export the ECG with all 12 leads recorded together (10 s rhythm).",
-        )
+        raise as_a_print("one group after the other")
 
 
 def _channels_of(group: _Group, notes: list[str], told: Told) -> Channels:

@@ -1,13 +1,17 @@
-"""The sampling rate of a file that tells it more than once: in words, by a step, an axis of time or a length.
+"""The sampling rate of a file: what it tells in words, by a step, an axis of time or a length, and what a person gives.
 
-Where these agree there is nothing to say. Where they do not, the rate that the person gives settles it; without one
-the surest is taken and both stand as a doubt. What a time axis with jumps says of the recording is worded here, too.
+Where a file tells it more than once and contradicts itself, the rate that the person gives settles it; without one the
+surest is taken and both stand as a doubt. A rate of zero, or one at which no ECG is recorded, is none: it is asked for
+and given in every format alike. What a time axis with jumps says of the recording is worded here, too.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+
+from echo2ecg_core.ecg.channels import MAX_RATE_HZ, MIN_RATE_HZ
+from echo2ecg_core.errors import SamplingRateNeeded
 
 RATES_DIFFER = 0.01
 LENGTHS_DIFFER, LENGTH_ROUNDED_S = 0.05, 1.0  # a length may be rounded to whole seconds
@@ -16,11 +20,62 @@ REGULAR = 0.9  # of the steps of an axis of time are alike: the others are jumps
 
 @dataclass(frozen=True)
 class SettledRate:
-    """The rate that was taken, None where none is known; a note where several are told, a doubt where nothing chose."""
+    """The rate that was taken, None where none is known; a note where several are told, a doubt where nothing chose;
+    and the rate of the file that none of an ECG is."""
 
     rate_hz: float | None
     note: str = ""
     doubt: str = ""
+    impossible_hz: float | None = None
+
+    def needed(self, file_name: str) -> float:
+        """The rate that was taken.
+
+        Raises:
+            SamplingRateNeeded: If neither file nor person tells one.
+        """
+        if self.rate_hz is None and self.impossible_hz is not None:
+            raise SamplingRateNeeded(
+                f"“{file_name}” tells a sampling rate of {self.impossible_hz:.4g} Hz; that of an ECG lies between "
+                f"{MIN_RATE_HZ:g} and {MAX_RATE_HZ:,.0f} Hz.",
+                "Give the sampling rate in Hz, for example 500.",
+            )
+        return needed_rate(self.rate_hz, file_name)
+
+
+def needed_rate(sampling_rate_hz: float | None, file_name: str) -> float:
+    """The sampling rate that is known.
+
+    Raises:
+        SamplingRateNeeded: If none is: the file names none, and nobody gave one.
+    """
+    if sampling_rate_hz is None:
+        raise SamplingRateNeeded(
+            f"“{file_name}” does not say its sampling rate.", "Give the sampling rate in Hz, for example 500."
+        )
+    return float(sampling_rate_hz)
+
+
+def is_possible(rate_hz: float | None) -> bool:
+    """Whether an ECG can be recorded at a rate."""
+    return rate_hz is not None and MIN_RATE_HZ / 1.0001 <= rate_hz <= MAX_RATE_HZ
+
+
+def header_rate(own_hz: float | None, given_hz: float | None, file_name: str, notes: list[str]) -> float:
+    """The rate that the header of a device's file tells, else the one that the person gives.
+
+    Args:
+        own_hz: The file's; None, zero, or one at which no ECG is recorded where it is none.
+        given_hz: The person's.
+        file_name: For the error.
+        notes: Gets a sentence where the person's stands in the place of the file's.
+
+    Raises:
+        SamplingRateNeeded: If neither is a rate.
+    """
+    settled = settled_rate([("the header", own_hz)] if own_hz else [], given_hz)
+    notes += [settled.note] if settled.note and settled.note not in notes else []
+    return settled.needed(file_name)
 
 
 def settled_rate(
@@ -34,8 +89,13 @@ def settled_rate(
         n_samples: Samples a lead.
         lengths_s: How long the file says that the recording is.
     """
+    impossible = next((rate for _, rate in told if not is_possible(rate)), None)
+    told = [(name, rate) for name, rate in told if is_possible(rate)]
+    if not told and impossible is not None and impossible > 0 and given_hz is not None:
+        note = f"The file tells a rate of {impossible:.4g} Hz, which none of an ECG is; the given one was used."
+        return SettledRate(given_hz, note)
     if not told:
-        return SettledRate(given_hz)
+        return SettledRate(given_hz, impossible_hz=impossible if impossible and impossible > 0 else None)
     name, rate_hz = told[0]
     others = [pair for pair in told if not _alike(pair[1], rate_hz)]
     unfit = [length for length in lengths_s if not _lasts(length, n_samples, rate_hz)]

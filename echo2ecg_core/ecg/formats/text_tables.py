@@ -16,7 +16,6 @@ from echo2ecg_core.ecg.files import EcgFile
 from echo2ecg_core.ecg.formats.array_layout import (
     Scale,
     judge_channels,
-    needed_rate,
     recordings,
     without_missing_marks,
 )
@@ -95,7 +94,7 @@ def read(file: EcgFile, told: Told = NOTHING_TOLD) -> Iterator[Channels]:
     by_column = [("the time column", rate)] if rate else []
     by_lines = [("a line above the table", rate) for rate in layout.rates_hz]
     settled = settled_rate(by_column + by_lines, told.sampling_rate_hz, values.shape[-1], layout.lengths_s)
-    rate = needed_rate(settled.rate_hz, file.name)
+    rate = settled.needed(file.name)
     doubts = [text for text in (settled.doubt, jumps) if text]
     file_format = _FORMATS[layout.delimiter]
     scale = _scale(values, layout, rate)

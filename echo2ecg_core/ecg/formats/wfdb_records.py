@@ -15,7 +15,7 @@ import numpy as np
 
 from echo2ecg_core.ecg.channels import MIN_DURATION_S, NOTHING_TOLD, Channels, Told, as_written, check_size
 from echo2ecg_core.ecg.files import HEAD_BYTES, EcgFile
-from echo2ecg_core.ecg.formats.array_layout import needed_rate
+from echo2ecg_core.ecg.formats.rates import header_rate
 from echo2ecg_core.ecg.units import is_count_size, mv_per_unit, needed_factor
 from echo2ecg_core.errors import ReadError
 
@@ -65,8 +65,8 @@ def read(header: EcgFile, told: Told = NOTHING_TOLD) -> Iterator[Channels]:
         record_path = str(Path(folder) / "header_of_record")
         Path(record_path + ".hea").write_bytes(content)
         claims = wfdb.rdheader(record_path)
-        claims.fs = _rate(content, claims, header.name, told)
         notes: list[str] = []
+        claims.fs = _rate(content, claims, header.name, told, notes)
         n_samples = _available_samples(claims, signals, notes)
         ungained = [_has_no_gain(line) for line in _significant_lines(content.decode("latin-1"))[1:]]
         assumed = any(ungained) and not is_count_size(told.unit)
@@ -103,14 +103,14 @@ def _plain_units(header: bytes) -> bytes:
     return b"\n".join(lines)
 
 
-def _rate(content: bytes, claims, name: str, told: Told) -> float:
+def _rate(content: bytes, claims, name: str, told: Told, notes: list[str]) -> float:
     """The sampling rate of a header; a record line may end before it, and then WFDB's 250 Hz are nobody's word.
 
     Raises:
         SamplingRateNeeded: If neither header nor person tells it.
     """
     fields = _significant_lines(content.decode("latin-1"))[0].split()
-    return float(claims.fs) if len(fields) > 2 else needed_rate(told.sampling_rate_hz, name)
+    return header_rate(float(claims.fs) if len(fields) > 2 else None, told.sampling_rate_hz, name, notes)
 
 
 def _damaged(record, claims, n_samples: int | None) -> list[str]:

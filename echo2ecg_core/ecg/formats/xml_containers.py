@@ -8,14 +8,13 @@ import base64
 import binascii
 from xml.etree.ElementTree import Element, SubElement
 
-from echo2ecg_core.ecg.channels import EIGHT_LEADS
-from echo2ecg_core.ecg.formats.array_layout import needed_rate
+from echo2ecg_core.ecg.channels import EIGHT_LEADS, as_a_print
 from echo2ecg_core.ecg.formats.facts import rate_of_step
+from echo2ecg_core.ecg.formats.rates import header_rate
 from echo2ecg_core.ecg.record import canonical_lead
-from echo2ecg_core.errors import SignalError
 
 BEATS = ("REPRESENTATIVE_BEAT",)
-STEP_UNITS = ("s", "ms", "us", "µs")
+STEP_UNITS = {"s": 1.0, "ms": 1e-3, "us": 1e-6, "µs": 1e-6}
 STEP_NAMES = {"s": "s", "sec": "sec", "seconds": "seconds", "ms": "ms", "msec": "ms", "us": "us", "µs": "us"}
 
 
@@ -31,11 +30,7 @@ def keep_longest_rhythm(root: Element, notes: list[str]) -> bool:
     best = max(rhythms, key=lambda w: (len(_muse_leads(w) & set(EIGHT_LEADS)), _muse_bytes(w)))
     offsets = {(lead.findtext("LeadTimeOffset") or "0").strip() for lead in best.iter("LeadData")}
     if len(offsets) > 1:
-        raise SignalError(
-            "The leads of this MUSE file begin at different times (the layout of a print, such as 3x4); all leads of "
-            "the same moment are needed.",
-            "Export the 10 s rhythm of all leads.",
-        )
+        raise as_a_print("each beginning at a time of its own")
     others = [w for w in rhythms if w is not best]
     for parent in list(root.iter()):
         for waveform in others:
@@ -46,7 +41,7 @@ def keep_longest_rhythm(root: Element, notes: list[str]) -> bool:
     return bool(others)
 
 
-def muse_rate(root: Element, told_hz: float | None, file_name: str) -> tuple[float | None, bool]:
+def muse_rate(root: Element, told_hz: float | None, file_name: str, notes: list[str]) -> tuple[float | None, bool]:
     """The exact rate of a MUSE document's rhythm, and whether the one that the person gives was written into it.
 
     Raises:
@@ -56,10 +51,11 @@ def muse_rate(root: Element, told_hz: float | None, file_name: str) -> tuple[flo
     if rhythm is None:
         return None, False
     base, exponent = (_number(rhythm.findtext(tag)) for tag in ("SampleBase", "SampleExponent"))
-    if base and base > 0:
-        return base * 10 ** (exponent or 0.0), False
-    rate = needed_rate(told_hz, file_name)
-    for tag, text in (("SampleBase", f"{rate:g}"), ("SampleExponent", "0")):
+    own = (base or 0.0) * 10 ** (exponent or 0.0)
+    rate = header_rate(own, told_hz, file_name, notes)
+    if rate == own:
+        return rate, False
+    for tag, text in (("SampleBase", repr(rate)), ("SampleExponent", "0")):
         element = rhythm.find(tag)
         (SubElement(rhythm, tag) if element is None else element).text = text
     return rate, True
@@ -129,10 +125,12 @@ def settle_steps(root: Element, notes: list[str], told_hz: float | None, file_na
         changed |= _tidy([element for element in series.iter() if _local(element) == "sequenceset"], notes)
         for step in [element for element in series.iter() if _local(element) == "increment"]:
             size, unit = _size(step), str(step.get("unit") or "").strip()
-            if size and size > 0 and unit in STEP_UNITS:
+            known = 1 / (size * STEP_UNITS[unit]) if size and size > 0 and unit in STEP_UNITS else None
+            own = known or rate_of_step(size, STEP_NAMES.get(unit.lower()))
+            rate = header_rate(own, told_hz, file_name, notes)
+            if rate == known:
                 continue
-            rate = rate_of_step(size, STEP_NAMES.get(unit.lower())) or needed_rate(told_hz, file_name)
-            step.set("value", f"{1 / rate:.9g}")
+            step.set("value", repr(1 / rate))
             step.set("unit", "s")
             note = f"The time step is not told in a unit that is known; it was taken as that of {rate:g} Hz."
             notes += [note] if note not in notes else []
@@ -184,11 +182,7 @@ def _join(series: Element, sets: list[Element], notes: list[str]) -> bool:
     have = {lead for one in best for lead in _leads(one)}
     missing = set(EIGHT_LEADS) - have
     if missing and missing <= {lead for one in sets for lead in _leads(one)}:
-        raise SignalError(
-            "The file holds its leads a few at a time, one set after the other (the layout of a print, such as 3x4); "
-            "all leads of the same moment are needed.",
-            "Export the ECG with all 12 leads recorded together.",
-        )
+        raise as_a_print("one set after the other")
     first, *rest = best
     for one in rest:
         for component in list(one):

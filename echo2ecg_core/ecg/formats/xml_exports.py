@@ -4,7 +4,6 @@ GE MUSE, Philips Sierra (1.03, 1.04) and HL7 aECG go through ecgdatakit, GE Card
 Entity declarations and external references are refused, sizes are bounded before anything is decompressed.
 """
 
-import base64
 import codecs
 import re
 from collections.abc import Iterator
@@ -13,7 +12,7 @@ from xml.etree.ElementTree import Element, ParseError, TreeBuilder
 from echo2ecg_core.ecg.channels import NOTHING_TOLD, Channels, Told
 from echo2ecg_core.ecg.files import EcgFile
 from echo2ecg_core.ecg.formats import cardiosoft as read_cardiosoft
-from echo2ecg_core.ecg.formats.array_layout import needed_rate
+from echo2ecg_core.ecg.formats import philips as read_philips
 from echo2ecg_core.ecg.formats.devices import channels_of, parse, without_calibration
 from echo2ecg_core.ecg.formats.xml_containers import (
     join_sequence_sets,
@@ -26,8 +25,6 @@ from echo2ecg_core.errors import ReadError
 
 MAX_XML_BYTES = 16 * 2**20
 MAX_ELEMENTS, MAX_DEPTH = 200_000, 100
-MAX_SIERRA_BYTES = 4 * 2**20  # all leads of one Philips recording, unpacked
-_SIERRA_FACTS = ("parsedwaveforms", "samplingrate", "acquisitiontype", "leadset", "numberchannelsallocated")
 _START = re.compile(r"\s*<[?!A-Za-z_]")
 
 
@@ -49,7 +46,7 @@ def read(file: EcgFile, told: Told = NOTHING_TOLD) -> Iterator[Channels]:
     kind = _local_name(root)
     if kind == "restingecg":
         changed = keep_longest_rhythm(root, notes)
-        rate, filled = muse_rate(root, told.sampling_rate_hz, file.name)
+        rate, filled = muse_rate(root, told.sampling_rate_hz, file.name, notes)
         record = parse(file, "GEMuseXMLParser", _written(root) if changed or filled else content)
         channels = channels_of(record, "GE MUSE XML", told)
         channels.sampling_rate_hz = rate or channels.sampling_rate_hz
@@ -66,10 +63,13 @@ def read(file: EcgFile, told: Told = NOTHING_TOLD) -> Iterator[Channels]:
             )
         yield channels
     elif kind == "restingecgdata":
-        _check_sierra(file, root)
-        content, used = _completed_sierra(root, content, told, file.name)
+        whole = read_philips.completed(root, told, file.name)
+        content = whole.written(_as_text(content)) if whole.attributes else content
         channels = channels_of(parse(file, "SierraXMLParser", content), "Philips Sierra XML", told)
-        channels.told_used |= used
+        channels.told_used |= whole.told_used
+        channels.sampling_rate_hz = whole.rate_hz or channels.sampling_rate_hz
+        channels.notes += whole.notes
+        channels.doubts += whole.doubts
         yield without_calibration(channels)
     elif kind == "annotatedecg":
         changed = keep_longest_series(root, notes) | settle_steps(root, notes, told.sampling_rate_hz, file.name)
@@ -171,51 +171,3 @@ def _root(file: EcgFile) -> tuple[Element, bytes, list[str]]:
 
 def _local_name(element: Element) -> str:
     return str(element.tag).rsplit("}", 1)[-1].lower()
-
-
-def _completed_sierra(root: Element, content: bytes, told: Told, file_name: str) -> tuple[bytes, frozenset[str]]:
-    """A Philips document with the rate and the names of leads that the person gives where it has none, and whether
-    these ("leads") were written into it.
-
-    Raises:
-        SamplingRateNeeded: If neither document nor person tells the rate.
-    """
-    found = {name: [e for e in root.iter() if _local_name(e) == name] for name in _SIERRA_FACTS}
-    waveforms = found["parsedwaveforms"]
-    rates = [*(one.get("samplespersecond") for one in waveforms), *(one.text for one in found["samplingrate"])]
-    sets = {(one.text or "").strip() for name in ("acquisitiontype", "leadset") for one in found[name]}
-    added, used = "", frozenset[str]()
-    if waveforms and not any((text or "").strip().strip("0") for text in rates):
-        added += f' samplespersecond="{needed_rate(told.sampling_rate_hz, file_name):.0f}"'
-    as_many = all((one.text or "").strip() == f"{len(told.lead_order)}" for one in found["numberchannelsallocated"])
-    unnamed = waveforms and not waveforms[0].get("leadlabels") and not sets & {"STD-12", "10-WIRE"}
-    if unnamed and told.lead_order and as_many:
-        added, used = added + f' leadlabels="{" ".join(told.lead_order)}"', frozenset({"leads"})
-    if not added:
-        return content, used
-    return _as_text(content).replace("<parsedwaveforms", f"<parsedwaveforms{added}", 1).encode(), used
-
-
-def _check_sierra(file: EcgFile, root: Element) -> None:
-    """Refuse compressed leads that would unpack to more than a recording can be."""
-    from ecgdatakit.parsing.codecs.lzw import LzwDecoder
-
-    unpacked = 0
-    for element in root.iter():
-        if _local_name(element) != "parsedwaveforms" or not element.text:
-            continue
-        data = base64.b64decode("".join(element.text.split())) if "," not in element.text else b""
-        position = 0
-        while 0 <= position < len(data) - 8:
-            size = int.from_bytes(data[position : position + 4], "little", signed=True)
-            if not 0 < size <= len(data) - position - 8:
-                break
-            decoder = LzwDecoder(data[position + 8 : position + 8 + size], bits=10)
-            while decoder.read() != -1:
-                unpacked += 1
-                if unpacked > MAX_SIERRA_BYTES:
-                    raise ReadError(
-                        f"The leads of “{file.name}” would unpack to more than {MAX_SIERRA_BYTES // 2**20} MB.",
-                        "Export the ECG again from its source.",
-                    )
-            position += 8 + size
