@@ -6,7 +6,7 @@ leave them. Colours are the classes of the page's style, so light and dark need 
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from html import escape
 
@@ -101,6 +101,7 @@ def curves_svg(
         f'<text x="{place(epoch, axis.low)[0]:.1f}" y="{height - 5}" class="x">{number(epoch)}</text>'
         for epoch in _epochs(x_max)
     ]
+    parts.append(_words_of_axis(place, _epochs(x_max), axis, height, is_empty=not any(len(c.x) for c in curves)))
     if level is not None:
         x0, y0 = place(0, level)
         parts.append(f'<path d="M{x0:.1f} {y0:.1f}H{WIDTH - RIGHT}" class="level"/>')
@@ -116,6 +117,16 @@ def curves_svg(
         f'<svg class="chart" viewBox="0 0 {WIDTH} {height}" role="img" '
         f'aria-label="{escape(alt, quote=True)}">{"".join(parts)}</svg>'
     )
+
+
+def _words_of_axis(place: Callable, epochs: list[float], axis: Axis, height: int, *, is_empty: bool) -> str:
+    """What the horizontal axis counts, between its first two numbers, and that there is nothing to draw yet."""
+    between = sum(place(epoch, axis.low)[0] for epoch in epochs[:2]) / 2
+    words = f'<text x="{between:.1f}" y="{height - 5}" class="x">epochs</text>'
+    if is_empty:
+        middle = (TOP + height - BOTTOM) / 2
+        words += f'<text x="{(WIDTH + LEFT) / 2:.1f}" y="{middle:.1f}" class="x">nothing measured yet</text>'
+    return words
 
 
 def _hairline(y: float, label: str, *, first: bool) -> str:

@@ -241,7 +241,7 @@ def difference_chart(report: Report, task: str, readout: str) -> Chart | None:
     ]
     limits = score_limits([*(values for _, values in found), [0.0, 0.0, 0.0]], "difference")
     alt = f"Difference to {reference}: " + "; ".join(f"{r.label} {r.text}" for r in rows) + "."
-    axis = f"Difference in {score_label(metric)} to {_fitting(reference)}"
+    axis = f"Difference in {score_label(metric)} to {_fitting(f'{reference[0].lower()}{reference[1:]}')}"
     return Chart(
         "differences",
         "Paired differences",

@@ -183,10 +183,10 @@ def rests_elsewhere(report: Report, workspace: Workspace) -> str:
         return ""
     patients = f"{count(report.data['counts'].get('patients'))} {report.split} patients of {', '.join(judged)}"
     if not set(judged) & set(here):
-        return f"It judges {patients}; this workspace holds {', '.join(here)}."
+        return f"This report judges {patients}; this workspace holds {', '.join(here)}."
     share = judged_here(workspace, report.model["id"], report.split)
     if share is not None and share < HERE:
-        return f"It judges {patients}; this workspace holds {100 * share:.0f}{THIN}% of their ECGs."
+        return f"This report judges {patients}; this workspace holds {100 * share:.0f}{THIN}% of their ECGs."
     return ""
 
 

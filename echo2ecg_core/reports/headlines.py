@@ -65,7 +65,7 @@ def _error_headline(report: Report, model: Encoder, task: str, readout: str) -> 
     if measured:
         mean = sum(measured) / len(measured)
         guess = score_value(sum(abs(m - mean) for m in measured) / len(measured), "mae", phenotype)
-        notes.append(f"guessing the mean: {guess}" if page is None else f"the mean {guess}")
+        notes.append(f"guessing the mean{':' if page is None else ''} {guess}")
     ends = score_interval(triple[1], triple[2], "mae", phenotype)
     return Headline(label, score_value(triple[0], "mae", phenotype), ends, "; ".join(notes))
 

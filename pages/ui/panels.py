@@ -22,7 +22,7 @@ def badges(synthetic: bool, record: EcgRecord | None = None) -> None:
 
 def title(heading: str, name: str = "") -> None:
     """Heading of a page and, beside it, its help and what is open."""
-    open_file = f"<span>{escape(name)}</span>" if name else ""
+    open_file = f'<span title="{escape(name)}">{escape(name)}</span>' if name else ""
     st.html(f'<div class="e2e-title"><h1>{escape(heading)}</h1>{open_file}</div>', width="content")
     help.button(heading)
 

@@ -46,6 +46,12 @@ def test_the_first_epoch_is_left_and_the_planned_last_right_whatever_has_been_do
     assert max(xs) < 70 and ">50<" in short and ">0<" in short  # two of fifty epochs take a twenty-fifth of the width
 
 
+def test_the_axis_says_what_it_counts_and_an_empty_picture_that_it_is_empty():
+    empty, begun = (curves_svg([Curve(x, x)], 20, round_axis(x), alt="loss") for x in ([], [1.0, 2.0]))
+    assert ">epochs<" in empty and ">epochs<" in begun
+    assert "nothing measured yet" in empty and "nothing measured yet" not in begun
+
+
 def test_a_value_that_is_not_finite_leaves_a_gap():
     drawn = curves_svg([Curve([1, 2, 3, 4], [5.0, math.nan, 4.0, 3.9])], 10, round_axis([3, 5]), alt="loss")
     path = re.search(r'd="([^"]+)" class="curve', drawn).group(1)

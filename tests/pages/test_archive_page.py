@@ -62,7 +62,7 @@ def test_an_empty_workspace_shows_the_layout_and_waits_for_a_place(page, place):
     assert (
         not page.exception
         and "labels.csv    patient_id, study_id" in words(page)
-        and "Nothing has been imported yet." in words(page)
+        and "No archive has been imported yet." in words(page)
     )
     assert [(m.label, m.value) for m in page.metric] == [
         ("Patients", "0"),

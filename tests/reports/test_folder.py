@@ -568,7 +568,7 @@ def test_a_report_on_patients_of_another_workspace_says_so(report, workspace):
     catalog.add_patient("A", split="test", cohort="Ward 3", synthetic=False)
     assert (
         reports.rests_elsewhere(report, workspace)
-        == "It judges 1,204 test patients of FIXTURE cohort; this workspace holds Ward 3."
+        == "This report judges 1,204 test patients of FIXTURE cohort; this workspace holds Ward 3."
     )
     catalog.add_patient("B", split="test", cohort="FIXTURE cohort", synthetic=True)
     assert reports.rests_elsewhere(report, workspace) == ""
@@ -592,7 +592,7 @@ def test_the_error_is_that_of_the_values_on_the_ecg_page_beside_the_row_where_it
     error = report_headlines.headlines(with_page, "lvef_reduced", "probe")[3]
     assert (error.value, error.interval) == ("7.4", "6.8–8.0")
     assert error.label == "LVEF error as on the ECG page, mean absolute"
-    assert error.note.startswith("points; probe 6.4; the mean ")
+    assert error.note.startswith("points; probe 6.4; guessing the mean ")
 
 
 def test_a_finding_of_three_classes_has_no_roc(report):

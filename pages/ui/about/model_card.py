@@ -71,9 +71,13 @@ def whom_not(manifest: dict) -> list[str]:
     if manifest.get("synthetic"):
         found.append("Real patients: it has seen simulated hearts only, and its figures say nothing about people.")
     tested = (manifest.get("test") or {}).get("phenotypes") or {}
-    weak = [PHENOTYPES[name].short for name, row in tested.items() if name in PHENOTYPES and _is_weak(name, row)]
+    weak = [
+        f"{PHENOTYPES[name].label} ({PHENOTYPES[name].short})"
+        for name, row in tested.items()
+        if name in PHENOTYPES and _is_weak(name, row)
+    ]
     if weak:
-        found.append(f"{', '.join(weak)}: on test patients it tells this no better than chance.")
+        found.append(f"{', '.join(weak)}: on test patients the estimate is no better than chance.")
     lvef = tested.get("lvef") or {}
     if lvef.get("coverage_disease") is not None:
         found.append(
@@ -104,7 +108,7 @@ def figures(manifest: dict) -> str:
         return f'<h2 class="e2e-section">Figures</h2><p class="e2e-muted">Figures are {UNKNOWN}.</p>'
     head = "".join(
         f"<th class='num'>{words}</th>"
-        for words in ("ECGs", "R²", "Mean error", "Median predictor", "AUROC of disease", "90 % interval held")
+        for words in ("ECGs", "R²", "Mean absolute error", "Median predictor", "AUROC of disease", "90 % interval held")
     )
     body = "".join(_figure_row(name, row) for name, row in tested.items() if name in PHENOTYPES)
     table = f'<table class="e2e-table"><thead><tr><th>Phenotype</th>{head}</tr></thead><tbody>{body}</tbody></table>'

@@ -32,7 +32,7 @@ KINDS = {
 }
 SHOWN, MOST_ROWS = 200, 10  # lines of a table; from so many on it scrolls
 BACKUP_WORDS = (
-    "A backup of this page lies in the workspace and protects from mistakes. `backup OUT` in a terminal writes one to "
+    "A backup made here lies in the workspace and protects from mistakes. `backup OUT` in a terminal writes one to "
     "another disk, which protects from the loss of this one; `restore` brings either back. Both may run while the app "
     "does."
 )
@@ -200,7 +200,10 @@ def audit_log(workspace: Workspace) -> None:
         height="content" if len(lines) < MOST_ROWS else 300,
         alt="Audit log",
         key="audit_lines",
-        column_config={"Line": st.column_config.NumberColumn(width=60)},
+        column_config={
+            "Line": st.column_config.NumberColumn(width=60),
+            "Facts": st.column_config.TextColumn(width="large"),
+        },
     )
 
 

@@ -173,7 +173,7 @@ def imports(workspace: Workspace) -> None:
     """The imports so far, the newest open; renews itself while one is under way."""
     found = [j for j in jobs.jobs(workspace) if j.kind == "import"] if workspace.exists() else []
     if not found:
-        st.caption("Nothing has been imported yet.")
+        st.caption("No archive has been imported yet.")
         return
     busy = any(j.is_open or j.is_stopping for j in found)
     st.fragment(_imports, run_every=POLL_S if busy else None)(workspace, busy)

@@ -108,6 +108,6 @@ def _distributions(cohort: str, other: str) -> None:
     )
     st.html(f"<h2 class='e2e-section'>Distributions</h2><div class='e2e-pairs'>{cells}</div>")
     st.caption(
-        f"A value a study, as shares of each cohort: {plain(cohort)} upwards, {plain(other)} downwards. Grey: the "
+        f"One value per study, as shares of each cohort: {plain(cohort)} upwards, {plain(other)} downwards. Grey: the "
         "reference range."
     )

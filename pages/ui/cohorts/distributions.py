@@ -29,8 +29,8 @@ def table(cohort: str) -> None:
     html = f"<table class='e2e-table distributions'><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
     st.html(panels.scrolling(html, "Distributions"))
     st.caption(
-        "A value a study. Grey: the reference range (upper half men, lower half women where they differ). Outside: of "
-        "studies of patients whose sex is known; of a valve, moderate or worse."
+        "One value per study. Grey: the reference range (upper half men, lower half women where they differ). Outside: "
+        "of studies of patients whose sex is known; of a valve, moderate or worse."
     )
 
 

@@ -10,13 +10,14 @@ import streamlit as st
 from echo2ecg_core.ecg.record import EcgRecord
 from echo2ecg_core.figures.notation import THIN
 from pages.ui import errors, resources, session
+from pages.ui.ecg.upload import TELL
 
 # what the readers' notes say -> chip
 SAYINGS = {
     r"names? no leads|order .* (is|was) assumed|hold in the order": "Lead order assumed",
     r"names? no unit|counts per mV was assumed": "Unit assumed",
 }
-KEPT_ELSEWHERE = "The file itself is no longer here: drop it again and tick “The file names no unit or no leads”."
+KEPT_ELSEWHERE = f"The file itself is no longer here: drop it again and tick “{TELL}”."
 
 
 def assumed(record: EcgRecord) -> dict[str, list[str]]:

@@ -79,7 +79,9 @@ def sentences(why) -> list[str]:
             break
         total += share
         leads.append(f"{lead} {percent(share)}")
-    found = [f"**Leads.** {', '.join(leads)} carry {percent(total)} of it; each of twelve would carry 8{THIN}%."]
+    found = [
+        f"**Leads.** {', '.join(leads)} carry {percent(total)} of it; with equal shares each would carry 8{THIN}%."
+    ]
     if why.part_share:
         parts = ", ".join(
             f"{part} {percent(share)} in {percent(time)} of the time"

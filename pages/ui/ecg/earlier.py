@@ -18,8 +18,8 @@ from pages.ui.ecg.paper.paper import show_pair
 from pages.ui.errors import errors_in_words
 
 NOT_KNOWN = (
-    "No other ECG to compare with. The patient is known when the open recording is one of the workspace; else "
-    "drop both recordings together."
+    "No earlier ECG to compare with. Open a recording of a patient of this workspace (Cohorts, Map), or drop both "
+    "recordings together."
 )
 WHOSE = "The other recordings of this upload are offered too: whether they are of the same patient, you know."
 # more, less

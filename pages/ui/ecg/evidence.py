@@ -53,8 +53,8 @@ def _method(report: dict) -> list[str]:
         f"**The number.** The model *{name}* turns the tracing into an embedding; a readout turns the embedding into "
         f"each phenotype.{fitted}{mark}",
         f"**The interval.** In {level} of comparable patients the measured value lies inside. Its width comes from the "
-        f"model's errors on patients kept aside{calibrated} and varies smoothly with the estimate. It leaves out less "
-        f"on the side of the disease, where an estimate errs most. {held}".rstrip(),
+        f"model's errors on patients kept aside{calibrated} and varies smoothly with the estimate. It reaches "
+        f"farther towards disease, where estimates err most. {held}".rstrip(),
         "**Chance outside** is the share of the same distribution of errors beyond the reference range.",
         "**Test R²** says how much of the difference between test patients the model explains: 1 all of it, 0 no more "
         "than the average patient.",
@@ -89,7 +89,7 @@ def provenance(record: EcgRecord, report: dict | None, card: ModelCard | None) -
                 ("File", record.source),
                 ("Format", record.format),
                 ("Sampling rate", f"{record.sampling_rate_hz:g}{THIN}Hz"),
-                ("Length", f"{number(record.duration_s, 1)}{THIN}s, {record.n_samples} samples"),
+                ("Length", f"{number(record.duration_s, 1)}{THIN}s, {record.n_samples:,} samples"),
                 ("Units", record.units),
                 ("Derived leads", ", ".join(record.derived_leads) or "none"),
                 ("Device", record.device or MISSING),
@@ -131,9 +131,9 @@ def _preprocessing(card: ModelCard) -> str:
     if not spec:
         return MISSING
     seconds = spec["n_samples"] / spec["sampling_rate_hz"]
-    windows = "the first window" if spec["windows"] == "first" else "all windows, averaged"
+    windows = "the first window" if spec["windows"] == "first" else "the average of all windows"
     return (
-        f"{spec['order'].replace('_', ' ')}, {spec['sampling_rate_hz']:g}{THIN}Hz, {windows} of {spec['n_samples']} "
+        f"{spec['order'].replace('_', ' ')}, {spec['sampling_rate_hz']:g}{THIN}Hz, {windows} of {spec['n_samples']:,} "
         f"samples ({number(seconds, 2)}{THIN}s)"
     )
 

@@ -15,7 +15,10 @@ PURPOSE = (
     "See the echo studies of hearts that look alike to the model, and where the ECG lies among all others.",
     "Every number comes with its doubt: what was assumed, how often such intervals held, for whom it is not.",
 )
-FORMATS = "WFDB (.hea with .dat), a zip of them, DICOM, CSV, NPY, NPZ, XML, SCP, EDF, TXT or MAT; several files at once"
+FORMATS = (
+    "WFDB (.hea with .dat), a zip of them, DICOM, CSV, NPY, NPZ, XML, SCP, EDF, TXT, MAT or HDF5; several files at once"
+)
+TELL = "The file does not say its unit or its leads"
 MOST_MB = 64  # an ECG has one; a zip of many has some tens
 PRIVATE = (
     "No ECG yet. Drop a file, or try one of the three below. Files are read on this machine and sent nowhere else."
@@ -73,7 +76,7 @@ def _read(content: dict[str, bytes], sampling_rate_hz: float | None) -> tuple[Re
 def _tell_what_is_open(place: str) -> None:
     """Unit and lead order, for files that name neither; kept while the session lasts."""
     is_told = bool(session.told_unit() or session.told_lead_order())
-    if not st.checkbox("The file names no unit or no leads", is_told, key=f"tell_{place}"):
+    if not st.checkbox(TELL, is_told, key=f"tell_{place}"):
         session.tell("", "")
     else:
         left, right = st.columns((1, 3))

@@ -332,9 +332,8 @@ def nothing_selected(points: pd.DataFrame, clusters: list[Cluster]) -> None:
         f"{points.patient_id.nunique()} patients.</p>"
     )
     st.caption(
-        "Draw round some points with the lasso (chosen already) to list them here. Click one point to open it. "
-        "Double-click on "
-        "the map to let go."
+        "The lasso is ready: draw round some points to list them here. Click one point to open it. Double-click on the "
+        "map to clear the selection."
     )
     if clusters:
         rows = "".join(

@@ -189,7 +189,7 @@ def import_form(workspace: Workspace) -> None:
         files = st.file_uploader("Weight files of one model", accept_multiple_files=True, key="weights_files")
         paths = st.text_area("or paths on this server, one a line", key="weights_paths", height=72)
         left, middle, right = st.columns(3)
-        kind = left.selectbox("They are", list(KINDS), format_func=in_words(KINDS), key="weights_kind")
+        kind = left.selectbox("Kind of model", list(KINDS), format_func=in_words(KINDS), key="weights_kind")
         rate = middle.number_input(
             "Sampling rate they were trained at, Hz",
             50.0,

@@ -10,8 +10,9 @@ from echo2ecg_core.ecg.record import EcgRecord
 from echo2ecg_core.echo.clip import VIEWS
 from echo2ecg_core.echo.key_frames import key_places, systole_after_r_s
 from echo2ecg_core.evaluation.agreement import Verdict, verdicts
-from echo2ecg_core.figures.notation import MISSING, THIN, measured, measured_range, number, predicted, with_unit
+from echo2ecg_core.figures.notation import MISSING, THIN, date, measured, measured_range, number, predicted, with_unit
 from echo2ecg_core.store.catalog import ClipRow
+from echo2ecg_core.store.times import moment
 from pages.ui import panels, resources
 from pages.ui.clips_route import clip_url
 from pages.ui.studies import browse_session, machine_read
@@ -121,7 +122,8 @@ def play(view: StudyView, beside: StudyView | None, on_hit: Callable[[int], None
 def _player_study(view: StudyView) -> PlayerStudy:
     study = view.study
     lvef = study.phenotypes.get("lvef")
-    facts = [study.study_id, study.study_date and study.study_date[:10], study.sex]
+    day = moment(study.study_date and study.study_date[:10])
+    facts = [study.study_id, day and date(day), study.sex]
     facts += [None if study.age_years is None else with_unit(study.age_years, "y")]
     facts += [None if lvef is None else f"LVEF {number(lvef)}{THIN}%"]
     return PlayerStudy(study.study_id, " · ".join(filter(None, facts)), _player_ecg(view.ecg) if view.ecg else None)

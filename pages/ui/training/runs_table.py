@@ -107,8 +107,8 @@ def _columns() -> dict:
     return right | {
         "Run": st.column_config.TextColumn(width=85),
         "State": st.column_config.TextColumn(width=100),
-        "Setting": st.column_config.TextColumn(width="large"),
-        "Note": st.column_config.TextColumn(width="medium"),
+        "Setting": st.column_config.TextColumn(width=230),
+        "Note": st.column_config.TextColumn(width=190),
     }
 
 

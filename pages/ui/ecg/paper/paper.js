@@ -44,6 +44,7 @@ class Paper {
     this.calls = 0;
     this.resized = new ResizeObserver(() => this.draw());
     this.resized.observe(this.frame);
+    this.scroller.addEventListener("scroll", () => this.tellMore());
     this.onKey = (event) => this.key(event);
     document.addEventListener("keydown", this.onKey);
   }
@@ -98,7 +99,13 @@ class Paper {
     this.frame.style.minHeight = `${height}px`;
     if (plan.width_mm * k > this.frame.clientWidth) this.scroller.tabIndex = 0;
     else this.scroller.removeAttribute("tabindex");
+    this.tellMore();
     this.clear();
+  }
+
+  tellMore() { // a shadow at the edge beyond which the paper goes on
+    const { scrollLeft, clientWidth, scrollWidth } = this.scroller;
+    this.frame.classList.toggle("more", scrollLeft + clientWidth < scrollWidth - 2);
   }
 
   drawGrid(svg, k, width, height) {

@@ -60,7 +60,7 @@ function buildPanel(clip, number) {
     "header",
     {},
     element("span", { class: "number", text: number }),
-    element("b", { text: clip.name }),
+    element("b", { text: clip.name, title: clip.name }),
     element("span", { class: "confidence", text: confidence, title: "Confidence of the view classifier" })
   );
   const foot = element("footer", {}, element("span", { text: rate(clip.fps), title: clip.notes.join(" ") || null }));
@@ -108,7 +108,7 @@ function buildStrip(reference, study) {
   if (study.ecg && reference.knots) svg.append(svgElement("path", { d: ecgTrace(reference, study.ecg) }));
   const text = reference.knots ? "" : "No R wave in this clip: views run on the wall clock";
   const drawn = !reference.knots ? "" : study.ecg ? study.ecg.label : `${study.study_id}: no ECG of this patient`;
-  const label = element("small", { class: "what", text: drawn });
+  const label = element("small", { class: "what", text: drawn, title: drawn || null });
   const head = element("span", { class: "head" });
   return element("div", { class: "strip" }, svg, ...marks, element("span", { class: "empty", text }), label, head);
 }
