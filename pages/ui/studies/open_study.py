@@ -123,7 +123,7 @@ def _player_study(view: StudyView) -> PlayerStudy:
     study = view.study
     lvef = study.phenotypes.get("lvef")
     day = moment(study.study_date and study.study_date[:10])
-    facts = [study.study_id, day and date(day), study.sex]
+    facts = [study.study_id, date(day) if day else None, study.sex]
     facts += [None if study.age_years is None else with_unit(study.age_years, "y")]
     facts += [None if lvef is None else f"LVEF {number(lvef)}{THIN}%"]
     return PlayerStudy(study.study_id, " · ".join(filter(None, facts)), _player_ecg(view.ecg) if view.ecg else None)
