@@ -3,8 +3,9 @@
 05/01/2024 is January or May. One value above 12 proves the order for its whole column; without proof dots mean day
 first (as in Central Europe, where alone they are written) and everything else is asked. Dates with dots and with
 slashes in one column come from two sources: each kind has to prove the same order. A time zone is left off: the
-hour as the clock on the wall showed it is what a study's date can be compared with. Years may lie anywhere from 1900
-to 2999, because archives shift them.
+hour as the clock on the wall showed it is what a study's date can be compared with. A spreadsheet that expects the
+month first turns 05/06/2024 into a date of May and leaves 13/06/2024 a text: a column of both is asked. Years may lie
+anywhere from 1900 to 2999, because archives shift them.
 """
 
 import re
@@ -17,18 +18,22 @@ ORDERS = ("day first", "month first", "year first")
 EXPECTED = "a date such as 2024-01-31 or 2024-01-31T10:30:00"
 FIRST_YEAR, LAST_YEAR = 1900, 2999
 NO_DATES = ("1900-01-01", "1970-01-01")  # what systems write where they have none
-MIXED = "mixed"
+MIXED, TURNED = "mixed", "turned"
+DAY_ZERO = datetime(1899, 12, 30)  # of a spreadsheet; 1904-01-01 in workbooks that say so
 _TIME = (
     r"(?:[T ,]\s*(?P<hour>\d{1,2}):(?P<minute>\d{2})(?::(?P<second>\d{2})(?:[.,]\d+)?)?\s*(?P<half>[AaPp]\.?[Mm]\.?)?"
     r"\s*(?P<zone>Z|UTC|[+-]\d{2}(?::?\d{2})?)?)?"
 )
-_YEAR_FIRST = re.compile(r"(?P<year>\d{4})[-/.](?P<month>\d{1,2})[-/.](?P<day>\d{1,2})" + _TIME)
+_YEAR_FIRST = re.compile(
+    r"(?P<year>\d{4})(?:[-/]|\. ?|[年년] ?)(?P<month>\d{1,2})(?:[-/]|\. ?|[月월] ?)(?P<day>\d{1,2})(?:[日일]|\.)?"
+    + _TIME
+)
 _YEAR_LAST = re.compile(r"(?P<one>\d{1,2})(?P<mark>[-/.])(?P<two>\d{1,2})(?P=mark)(?P<year>\d{4}|\d{2})" + _TIME)
 _PACKED = re.compile(
     r"(?P<year>\d{4})(?P<month>\d{2})(?P<day>\d{2})"
     r"(?:[T ]?(?P<hour>\d{2})(?P<minute>\d{2})(?P<second>\d{2})?(?:\.\d+)?)?"
 )
-_SERIAL = re.compile(r"\d{5}(?:\.\d+)?")
+_SERIAL = re.compile(r"\d{5}(?:[.,]\d+)?")
 _DAY = r"{1,2})(?:st|nd|rd|th)?"
 _NAMED = re.compile(
     rf"(?:(?P<day>\d{_DAY}[-. ]+(?:de )?(?P<word>[A-Za-zÄäéû]{{3,10}})\.?"
@@ -50,6 +55,7 @@ class Dates:
         bad: Rows whose cell is no date.
         asked: True where the order has to be told: `iso` is empty then.
         mixed: True where it is asked because the values prove both orders.
+        turned: True where it is asked because a spreadsheet seems to have turned some.
         notes: What was settled or left off, in sentences.
     """
 
@@ -58,19 +64,20 @@ class Dates:
     bad: tuple[int, ...] = ()
     asked: bool = False
     mixed: bool = False
+    turned: bool = False
     notes: tuple[str, ...] = ()
 
 
-def settle_dates(cells: pd.Series, column: str, order: str | None = None) -> Dates:
+def settle_dates(cells: pd.Series, column: str, order: str | None = None, day_zero: datetime = DAY_ZERO) -> Dates:
     """The dates in a column.
 
     Args:
         cells: Its cells that are not empty, as text, by row number.
         column: Its name, for the notes.
         order: "day first" or "month first" where a person has told it.
+        day_zero: What a spreadsheet's numbers of days count from.
     """
-    if _all_serials(cells):
-        days = {row: datetime(1899, 12, 30) + timedelta(days=float(text)) for row, text in cells.items()}
+    if days := _serials(cells, day_zero):
         told = {row: d.date().isoformat() if d.time() == time.min else _to_second(d) for row, d in days.items()}
         note = f"The dates in {column} are numbers of days as Excel counts them; they were read so."
         return Dates(told, "year first", notes=(note,))
@@ -82,9 +89,11 @@ def settle_dates(cells: pd.Series, column: str, order: str | None = None) -> Dat
     notes: list[str] = []
     if written and order not in ORDERS[:2]:
         order, note = _proved_order(written, column)
+        if order and _turned(written, [m for m in matches.values() if m is not None and m.re is _YEAR_FIRST]):
+            order, note = None, TURNED
         notes += [note] if note and order else []
         if order is None:
-            return Dates({}, None, tuple(bad), asked=True, mixed=note == MIXED)
+            return Dates({}, None, tuple(bad), asked=True, mixed=note == MIXED, turned=note == TURNED)
     iso: dict[int, str] = {}
     for row, match in matches.items():
         moment = _moment(match, order) if match is not None else None
@@ -102,9 +111,20 @@ def settle_dates(cells: pd.Series, column: str, order: str | None = None) -> Dat
     return Dates(iso, order if written else "year first", tuple(sorted(bad)), notes=tuple(notes))
 
 
-def _all_serials(cells: pd.Series) -> bool:
-    """Whether a column holds dates as a spreadsheet numbers them, 1950 to 2099: no other date is such a number."""
-    return len(cells) > 0 and all(_SERIAL.fullmatch(t) and 18_264 <= float(t) < 73_051 for t in map(str, cells))
+def _serials(cells: pd.Series, day_zero: datetime) -> dict[int, datetime]:
+    """The dates of a column that holds them all as a spreadsheet numbers them, 1950 to 2099: no other date is such a
+    number. Empty for other columns."""
+    if not all(_SERIAL.fullmatch(text) for text in map(str, cells)):
+        return {}
+    days = {row: day_zero + timedelta(days=float(text.replace(",", "."))) for row, text in cells.items()}
+    return days if all(1950 <= day.year <= 2099 for day in days.values()) else {}
+
+
+def _turned(written: list[re.Match], dated: list[re.Match]) -> bool:
+    """Whether only those dates are texts that a spreadsheet of the other order could not read, and the ones that it
+    could all have a day that may be a month."""
+    left = all(12 < max(int(m["one"]), int(m["two"])) <= 31 for m in written)
+    return bool(dated) and left and all(int(m["day"]) <= 12 for m in dated)
 
 
 def _to_second(moment: datetime) -> str:

@@ -41,8 +41,10 @@ _GRADE_WORDS = {
     "moderate": "mod mittel mittelgradig mäßig modérée moderada moderata",
     "severe": "sev schwer schwergradig hochgradig sévère severa grave",
 }
-_NO_ID = {"", "nan", "nat", "none", "null", "<na>"}  # "NA" may be one
+_NO_ID = {"", "nan", "nat", "none", "null", "<na>", "n/a", "-", "--", "?"}  # "NA" may be one
+_NO_ID |= {"#n/a", "#name?", "#ref!", "#value!", "#div/0!", "#null!", "#num!", "#nv", "#bezug!", "#wert!"}  # of Excel
 _ROUNDED_ID = re.compile(r"\d([.,]\d+)?E\+\d+", re.IGNORECASE)
+_EXACT_DIGITS = 15  # of a number in a spreadsheet; the others become zeros
 _WITH_UNIT = re.compile(r"(.*?\d)\s*([^\d\s.,+-].*)")
 _NUMBER = re.compile(r"[+-]?(\d+([.,]\d+)?|[.,]\d+)([eE][+-]?\d+)?")
 OLDEST_TOLD = 90  # years: what ">89" and "90+" stand for
@@ -69,7 +71,7 @@ def read_labels(table: Table, means: TableMap, plan: Plan) -> Labels:
         if column.field in IDS:
             columns[column.field] = _ids(cells, table.file, name, plan.problems)
         elif column.field in DATES:
-            columns[column.field] = _dates(cells, table.file, name, column.dates, plan)
+            columns[column.field] = _dates(cells, table, name, column.dates, plan)
         elif column.field in PHENOTYPES:
             columns[column.field] = _phenotype(cells, table.file, name, PHENOTYPES[column.field], column.unit, plan)
         elif column.field in _READERS:
@@ -173,6 +175,9 @@ def _ids(cells: pd.Series, file: str, column: str, problems: Problems) -> pd.Ser
     for number in cells.index[missing]:
         problems.add(f"{file} has no id in row {number}, column {column}.", file, int(number), column)
     rounded = cells.index[cells.map(lambda text: _ROUNDED_ID.fullmatch(text) is not None)]
+    long = cells[cells.str.fullmatch(rf"\d{{{_EXACT_DIGITS + 1},}}")]
+    if long.nunique() > 1 and all(set(text[_EXACT_DIGITS:]) == {"0"} for text in long):
+        rounded = rounded.union(long.index)
     if len(rounded):
         problems.add(
             f"{file} has ids in the column {column} that a spreadsheet has rounded (from row {rounded[0]}), so that "
@@ -181,8 +186,8 @@ def _ids(cells: pd.Series, file: str, column: str, problems: Problems) -> pd.Ser
     return cells[~missing]
 
 
-def _dates(cells: pd.Series, file: str, column: str, order: str | None, plan: Plan) -> dict[int, str]:
-    dates = settle_dates(cells, column, order)
+def _dates(cells: pd.Series, table: Table, column: str, order: str | None, plan: Plan) -> dict[int, str]:
+    dates, file = settle_dates(cells, column, order, table.day_zero), table.file
     for number in dates.bad:
         plan.problems.label(file, number, column, EXPECTED)
     if dates.asked:
@@ -190,6 +195,9 @@ def _dates(cells: pd.Series, file: str, column: str, order: str | None, plan: Pl
         why = (
             "some have the day first and some the month; write all in one form such as 2024-01-31"
             if dates.mixed
+            else "a spreadsheet seems to have turned day and month of those with days up to 12 and left the others as "
+            "they were; export them again as text, or say with a mapping which comes first (dates: day first)"
+            if dates.turned
             else "they can be read with the day or the month first; say which with a mapping (dates: day first)"
         )
         plan.problems.add(f"{file}: the dates in the column {column} (from row {first}): {why}.", file, first, column)

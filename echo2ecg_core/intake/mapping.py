@@ -7,8 +7,9 @@ The file is what the terminal takes with --map and the Import page saves; a colu
       EF (%): {field: lvef, unit: "%"}
       Untersuchungsdatum: {field: study_date, dates: day first}
 
-Names are matched without case, accents, blanks and punctuation. Two columns that could mean the same field are left to
-the person: the first is proposed and the other named.
+Names are matched without case, accents, blanks and punctuation, in any script. Two columns that could mean the same
+field are left to the person: the first is proposed and the other named. A header with a unit that its phenotype cannot
+have (LVEDV in mL/m²) is another measurement and not proposed.
 """
 
 import re
@@ -21,7 +22,7 @@ from typing import Any
 from echo2ecg_core.errors import StoreError
 from echo2ecg_core.intake.dates import ORDERS
 from echo2ecg_core.intake.tables import Table
-from echo2ecg_core.intake.units import unit_named
+from echo2ecg_core.intake.units import is_unit, unit_named
 from echo2ecg_core.phenotypes import PHENOTYPES
 
 IDS = ("patient_id", "study_id", "ecg_id")
@@ -95,7 +96,9 @@ _NAMES: dict[str, str] = {
     "tr_grade": "trgrade tricuspidregurgitation tricuspidregurgitationgrade tricuspidregurgitationvalue",
 }  # fmt: skip
 _FIELD_OF = {name: key for key, names in _NAMES.items() for name in names.split()}
+_FIELD_OF |= {field.replace("_", ""): field for field in FIELDS}
 _UNIT_IN_NAME = re.compile(r"[\[(]\s*([^\])]{1,8})\s*[\])]\s*$|[_ ](mm|cm|ml|pct|percent|mmhg)$", re.IGNORECASE)
+_NOT_YEARS = re.compile(r"(mo?|months?|monate|w|weeks?|wochen|d|days?|tage)", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -131,9 +134,11 @@ class TableMap:
 
 
 def plain_name(text: str) -> str:
-    """A name without case, accents, blanks and punctuation."""
-    letters = unicodedata.normalize("NFKD", text.replace("ß", "ss")).encode("ascii", "ignore").decode()
-    return re.sub(r"[^a-z0-9]", "", letters.lower())
+    """A name without case, accents, blanks and punctuation; letters and digits of every script stay, and so do the
+    vowel signs that tell words of some scripts apart. A name of signs alone is itself."""
+    decomposed = unicodedata.normalize("NFKD", text.casefold())
+    kept = (c for c in decomposed if unicodedata.category(c)[0] in "LNM" and not "\u0300" <= c <= "\u036f")
+    return "".join(kept) or text.strip()
 
 
 def field_of(name: str) -> tuple[str | None, str | None]:
@@ -141,13 +146,12 @@ def field_of(name: str) -> tuple[str | None, str | None]:
     found = _UNIT_IN_NAME.search(name)
     unit = next((g for g in found.groups() if g), None) if found else None
     for text in (name, _UNIT_IN_NAME.sub("", name) if found else name):
-        if text.strip() in FIELDS:
-            return text.strip(), unit
-        if plain_name(text) in _FIELD_OF:
-            field = _FIELD_OF[plain_name(text)]
-            return field, unit_named(PHENOTYPES[field], unit) if unit and field in PHENOTYPES else None
-        if plain_name(text) in {plain_name(f) for f in FIELDS}:
-            return next(f for f in FIELDS if plain_name(f) == plain_name(text)), unit
+        field = text.strip() if text.strip() in FIELDS else _FIELD_OF.get(plain_name(text))
+        if field in PHENOTYPES and unit:
+            known = unit_named(PHENOTYPES[field], unit)
+            return (None, None) if known is None and is_unit(unit) else (field, known)
+        if field:
+            return (None, None) if field == "age_years" and _NOT_YEARS.fullmatch(unit or "") else (field, None)
     return None, None
 
 
@@ -169,6 +173,9 @@ def guess(table: Table, wanted: Iterable[str] = FIELDS) -> TableMap:
         taken = [c for c, means in columns.items() if means.field == field]
         if field not in allowed or not _values_fit(table, name, field):
             ignored.append(name)
+            meant = field_of(_UNIT_IN_NAME.sub("", name))[0] if field is None else None
+            if meant in allowed:
+                notes.append(f"{name} in {table.file} is in a unit that {meant} cannot have; it was left out.")
         elif taken:
             ignored.append(name)
             notes.append(f"{name} in {table.file} may mean {field} too; {taken[0]} was taken.")
@@ -275,8 +282,7 @@ def apply(table: Table, told: Mapping[str, Column]) -> TableMap:
     Raises:
         StoreError: the table lacks one of them, or two mean the same field.
     """
-    by_plain = {plain_name(c): c for c in table.columns}
-    found = {by_plain.get(plain_name(name), name): means for name, means in told.items()}
+    found = {_column_named(table, name) or name: means for name, means in told.items()}
     missing = [name for name in found if name not in table.columns]
     if missing:
         raise StoreError(
@@ -292,5 +298,11 @@ def apply(table: Table, told: Mapping[str, Column]) -> TableMap:
 
 def told_for(table: Table, told: Mapping[str, Column]) -> dict[str, Column]:
     """Those of the columns a person has mapped that this table has, by their names in it."""
-    by_plain = {plain_name(c): c for c in table.columns}
-    return {by_plain[plain_name(name)]: means for name, means in told.items() if plain_name(name) in by_plain}
+    found = {name: _column_named(table, name) for name in told}
+    return {column: told[name] for name, column in found.items() if column is not None}
+
+
+def _column_named(table: Table, name: str) -> str | None:
+    """The column of this name, else the only one that differs from it in case, accents, blanks and punctuation."""
+    alike = [name] if name in table.columns else [c for c in table.columns if plain_name(c) == plain_name(name)]
+    return alike[0] if len(alike) == 1 else None

@@ -1,13 +1,17 @@
 """Any table that lies beside ECGs and clips, as text: CSV with whatever separator and encoding, gzip, Excel.
 
 Nothing is interpreted here: every cell is text without spaces at its ends, an id "NA" or "007" stays what it is, and
-each row keeps the number it has in the file. Dates that Excel stores as dates come out as ISO text.
+each row keeps the number it has in the file. Letters with accents come out in one form (NFC), however they were typed.
+Dates that Excel stores as dates come out as ISO text. Bytes that are not UTF-8 are read as Windows-1252 and that is
+told; quotation marks that do not close would swallow rows and are refused.
 """
 
+import codecs
 import csv
 import gzip
 import io
 import re
+import unicodedata
 import zlib
 from array import array
 from collections import Counter
@@ -16,18 +20,20 @@ from dataclasses import dataclass, replace
 from datetime import date, datetime
 from itertools import chain, islice
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import pandas as pd
 
 from echo2ecg_core.errors import StoreError
+from echo2ecg_core.intake.dates import DAY_ZERO
 
 TABLE_SUFFIXES = {".csv", ".tsv", ".txt", ".xlsx", ".xlsm"}
 SEPARATORS = ",;\t|"
-ENCODINGS = ("utf-8-sig", "cp1252", "latin-1")  # the last one reads anything
 MISSING = {"", "nan", "na", "n/a", "nat", "none", "null", "-", "--", "."}
 MAX_BYTES = 2**29  # of a table unpacked; a hospital's measurements of ten years have some 100 MB
 EXCEL = b"PK\x03\x04"
+OLD_EXCEL = b"\xd0\xcf\x11\xe0"  # the container of .xls, and of .xlsx under a password
+SAVE_ANEW = "Save it as CSV (UTF-8) or as an Excel workbook."
 LOOKED_AT = 30  # first rows that tell separator and header
 HEADER_BYTES = 2**16  # the first line of a table lies within
 _FORMULA_ALONE = re.compile(rb"<f(?:\s[^>]*)?(?:/>|>[^<]*</f>)\s*(?:<v\s*/>|<v></v>)?\s*</c>")
@@ -35,7 +41,10 @@ _HIDDEN = {
     f"{what}s": re.compile(rb"<(?:\w+:)?%s\s[^>]*hidden=.(?:1|true)" % tag)
     for what, tag in (("row", b"row"), ("column", b"col"))
 }
-UTF16 = (b"\xff\xfe", b"\xfe\xff")
+_LITERAL = re.compile(r"\"[^\"]*\"|\\.")  # of the format of a cell: shown, no instruction
+_MARKS = ((b"\xff\xfe\0\0", "utf-32"), (b"\0\0\xfe\xff", "utf-32"), (b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16"))
+EXACT = 10**15  # beyond it a spreadsheet rounds numbers
+_FAULTS = (OSError, EOFError, ValueError, zlib.error, csv.Error)
 Row = tuple[int, list[str]]  # its number in the file, and its cells
 Read = TypeVar("Read")
 
@@ -48,13 +57,16 @@ class Table:
         file: Base name, and the number of the sheet where it is not the first one.
         rows: One column a column of the file, its names as they stand there; the index is the row number in the file.
         above: How many rows with something in them stand above the header: titles, names of groups of columns.
-        notes: What a spreadsheet hides of it: formulas without values, hidden rows, columns and sheets.
+        notes: What a spreadsheet hides of it: formulas without values, hidden rows, columns and sheets; that the
+            encoding of a text is a guess.
+        day_zero: What dates that are numbers of days count from.
     """
 
     file: str
     rows: pd.DataFrame
     above: int = 0
     notes: tuple[str, ...] = ()
+    day_zero: datetime = DAY_ZERO
 
     @property
     def columns(self) -> list[str]:
@@ -69,6 +81,14 @@ class Table:
     def replaced(self, columns: Mapping[str, pd.Series]) -> "Table":
         """The table with other cells in some columns."""
         return replace(self, rows=self.rows.assign(**columns))
+
+
+class NoTable(ValueError):
+    """Why bytes are no table, in words without a name, and what to do."""
+
+    def __init__(self, reason: str, hint: str = SAVE_ANEW):
+        super().__init__(reason)
+        self.hint = hint
 
 
 def is_table(path: Path) -> bool:
@@ -99,12 +119,13 @@ def read_tables(path: Path) -> list[Table]:
 
 
 def _tables(path: Path, least_columns: int = 2) -> list[Table]:
-    (first, hidden), *others = _sheets(path)
-    tables = [replace(_table(path.name, first, least_columns), notes=_notes(path.name, hidden))]
-    for number, (cells, hidden) in enumerate(others, 2):
-        if isinstance(cells, list) and len(cells) > 1 and max(len(row) for _, row in cells) > 1:  # no mere remarks
-            name = f"{path.name}, sheet {number}"
-            tables.append(replace(_table(name, cells), notes=_notes(name, hidden)))
+    sheets = _sheets(path)
+    several = [s for s in sheets if isinstance(s.rows, list) and len(s.rows) > 1 and max(len(r) for _, r in s.rows) > 1]
+    tables = []
+    for sheet in several or sheets[:1]:  # the others are empty, or mere remarks
+        name = path.name if sheet.number == 1 else f"{path.name}, sheet {sheet.number}"
+        table = _table(name, sheet.rows, least_columns)
+        tables.append(replace(table, notes=_notes(name, sheet.told), day_zero=sheet.day_zero))
     return tables
 
 
@@ -116,16 +137,30 @@ def _in_words(path: Path, read: Callable[[], Read]) -> Read:
     """What is read of a file, or why it cannot be."""
     try:
         return read()
-    except (OSError, EOFError, ValueError, zlib.error, csv.Error) as error:
+    except _FAULTS as error:
         raise _unreadable(path, error) from error
 
 
-def _sheets(path: Path) -> Sequence[tuple[Iterable[Row], Sequence[str]]]:
-    """Numbered rows that are not empty, of every sheet that holds any, and what is hidden in it; at least one. Those of
-    a text are parsed when they are asked for: of a million rows none is held twice."""
+class _Sheet(NamedTuple):
+    """Numbered rows that are not empty, and what is told of them. Those of a text are parsed when they are asked for:
+    of a million rows none is held twice."""
+
+    number: int
+    rows: Iterable[Row]
+    told: Sequence[str] = ()
+    day_zero: datetime = DAY_ZERO
+
+
+def _sheets(path: Path) -> list[_Sheet]:
+    """Every sheet that holds any row; at least one."""
     content = path.read_bytes()
     content = _unpacked(content) if content.startswith(b"\x1f\x8b") else content
-    return (_excel_sheets(content) or [([], ())]) if content.startswith(EXCEL) else [(_text_rows(content), ())]
+    if content.startswith(EXCEL):
+        return _excel_sheets(content) or [_Sheet(1, [])]
+    if content.startswith(OLD_EXCEL):
+        raise NoTable("it is an old Excel workbook (.xls) or one under a password", "Save it as .xlsx or CSV (UTF-8).")
+    text, told = _decoded(content)
+    return [_Sheet(1, _text_rows(text), told)]
 
 
 def _header_at(cells: list[Row], least_columns: int) -> int:
@@ -156,7 +191,7 @@ def _table(file: str, rows: Iterable[Row], least_columns: int = 2) -> Table:
             )
         numbers.append(number)
         for column, cell in zip(columns, row[:width] + [""] * (width - len(row)), strict=True):
-            cell = cell.strip()
+            cell = cell.strip() if cell.isascii() else unicodedata.normalize("NFC", cell).strip()
             column.append(known.setdefault(cell, cell))
     return Table(file, pd.DataFrame(dict(zip(names, columns, strict=True)), index=list(numbers), dtype=str), at)
 
@@ -181,19 +216,19 @@ def read_header_row(path: Path) -> Table:
             head = file.read(HEADER_BYTES)
         if head.startswith(EXCEL):
             return read_table(path)
-        cells = list(islice(_text_rows(head), LOOKED_AT))
+        whole = len(head) < HEADER_BYTES
+        cells = list(islice(_text_rows(_decoded(head, whole)[0], whole), LOOKED_AT))
         at = _header_at(cells, 2)
         cells = cells[at : at + 1]
-    except (OSError, EOFError, ValueError, zlib.error, csv.Error) as error:
+    except _FAULTS as error:
         raise _unreadable(path, error) from error
     return _table(path.name, cells)
 
 
 def _unreadable(path: Path, error: Exception) -> StoreError:
-    return StoreError(
-        f"{path.name} cannot be read as a table ({type(error).__name__}).",
-        "Save it as CSV (UTF-8) or as an Excel workbook.",
-    )
+    if isinstance(error, NoTable):
+        return StoreError(f"{path.name} cannot be read as a table: {error}.", error.hint)
+    return StoreError(f"{path.name} cannot be read as a table ({type(error).__name__}).", SAVE_ANEW)
 
 
 def _unpacked(content: bytes) -> bytes:
@@ -204,13 +239,29 @@ def _unpacked(content: bytes) -> bytes:
     return unpacked
 
 
-def _text_rows(content: bytes) -> Iterator[Row]:
-    """Numbered rows that are not empty."""
-    if b"\0" in content[:4096] and not content.startswith(UTF16):
-        raise ValueError("binary")
-    text = _decoded(content)
-    reader = csv.reader(io.StringIO(text), delimiter=_separator(text))
-    yield from ((number, row) for number, row in enumerate(reader, 1) if any(cell.strip() for cell in row))
+def _text_rows(text: str, whole: bool = True) -> Iterator[Row]:
+    """Numbered rows that are not empty; of the beginning of a text without the last one.
+
+    Raises:
+        NoTable: a quotation mark opens and does not close in its cell.
+    """
+    source, separator, line, begun = io.StringIO(text, newline=""), _separator(text), 0, 0
+    reader = csv.reader(source, delimiter=separator)
+    for number, row in enumerate(reader, 1):
+        ended = source.tell()
+        if ended == len(text) and not whole:
+            return
+        if reader.line_num > line + 1:  # a cell of several lines, or all that follows a mark that does not close
+            try:
+                list(csv.reader(io.StringIO(text[begun:ended], newline=""), delimiter=separator, strict=True))
+            except csv.Error as error:
+                raise NoTable(
+                    f"its quotation marks do not fit together from row {number} on",
+                    "Close each quotation mark in its cell, and write two for one that belongs to a text.",
+                ) from error
+        line, begun = reader.line_num, ended
+        if any(cell.strip() for cell in row):
+            yield number, row
 
 
 def _separator(text: str) -> str:
@@ -225,26 +276,41 @@ def _separator(text: str) -> str:
     return max(SEPARATORS, key=evidence)
 
 
-def _decoded(content: bytes) -> str:
-    if content.startswith(UTF16):
-        return content.decode("utf-16")
-    for encoding in ENCODINGS:
-        try:
-            return content.decode(encoding)
-        except UnicodeDecodeError:
-            continue
-    raise ValueError("encoding")
+def _decoded(content: bytes, whole: bool = True) -> tuple[str, tuple[str, ...]]:
+    """The text of a file, or of its beginning, without the mark of its encoding, and a note where that is a guess.
+
+    Raises:
+        NoTable: it is no text, or in an encoding that cannot be told.
+    """
+    head = content[:4096]
+    marked = next((encoding for mark, encoding in _MARKS if content.startswith(mark)), "")
+    zeros = head[1::2].count(0), head[::2].count(0)
+    if not marked and min(zeros) == 0 and max(zeros) > len(head) / 4:
+        marked = "utf-16-le" if zeros[0] else "utf-16-be"  # without its mark
+    elif not marked and b"\0" in head:
+        raise NoTable("it is binary")
+    try:
+        return codecs.getincrementaldecoder(marked or "utf-8-sig")().decode(content, whole), ()
+    except UnicodeDecodeError:
+        if marked:
+            raise
+    try:
+        note = "it is not UTF-8; its letters were read as those of Windows-1252 (Western Europe)."
+        return content.decode("cp1252"), (note,)
+    except UnicodeDecodeError as error:
+        raise NoTable("its letters are neither UTF-8, UTF-16 nor Windows-1252") from error
 
 
 def _outside_quotes(line: str) -> str:
     return "".join(line.split('"')[::2])
 
 
-def _excel_sheets(content: bytes) -> list[tuple[list[Row], list[str]]]:
-    """The rows of every sheet that holds any, and what a person who looks at it does not see."""
+def _excel_sheets(content: bytes) -> list[_Sheet]:
+    """Every sheet that holds any row, with what a person who looks at it does not see."""
     import zipfile
 
     import openpyxl
+    from openpyxl.utils.datetime import WINDOWS_EPOCH
 
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as members:
@@ -252,11 +318,11 @@ def _excel_sheets(content: bytes) -> list[tuple[list[Row], list[str]]]:
                 raise ValueError("too large")
         book = openpyxl.load_workbook(io.BytesIO(content), read_only=True, data_only=True)
         sheets = []
-        for sheet in book.worksheets:
+        for number, sheet in enumerate(book.worksheets, 1):
             sheet.reset_dimensions()  # a file may claim a million empty rows
             rows = ((n, [_excel_cell(c) for c in row]) for n, row in enumerate(sheet.iter_rows(), 1))
             if found := [(n, row) for n, row in rows if any(row)]:
-                sheets.append((found, _hidden(sheet)))
+                sheets.append(_Sheet(number, found, _hidden(sheet), DAY_ZERO + (book.epoch - WINDOWS_EPOCH)))
     except Exception as error:  # whatever openpyxl, zipfile and the XML parser raise on damaged bytes
         raise ValueError("no workbook") from error
     return sheets
@@ -277,7 +343,7 @@ def _hidden(sheet) -> list[str]:
 
 def _excel_cell(cell) -> str:
     value = cell.value
-    if isinstance(value, int | float) and not isinstance(value, bool) and "%" in str(cell.number_format):
+    if isinstance(value, int | float) and not isinstance(value, bool) and "%" in _instructions(cell.number_format):
         return f"{value * 100:.10g}%"  # 0.55 that is shown as 55%
     if value is None:
         return ""
@@ -286,8 +352,13 @@ def _excel_cell(cell) -> str:
     if isinstance(value, date):
         return value.isoformat()
     if isinstance(value, float) and value.is_integer():
-        return str(int(value))
+        return str(int(value)) if abs(value) < EXACT else f"{value:.14E}"  # an id that has been rounded shows it
     return str(value)
+
+
+def _instructions(number_format: object) -> str:
+    """The format of a cell without the texts that it shows."""
+    return _LITERAL.sub("", str(number_format))
 
 
 def _unique(names: list[str]) -> list[str]:

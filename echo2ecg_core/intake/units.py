@@ -28,6 +28,7 @@ _FACTORS: dict[str, dict[str, float]] = {
     "cm²": {"cm²": 1, "mm²": 0.01},
 }
 _ONLY_WHEN_TOLD = {"kPa", "mm²"}
+_UNITS_OF_OTHERS = {"g", "m/s", "cm/s", "ms", "s", "bpm", "ml/beat", "l/min", "z", "z-score", "sd"}
 _SPELLINGS = {
     "percent": "%", "pct": "%", "prozent": "%", "ml": "mL", "cc": "mL", "cm3": "mL", "cm³": "mL", "l": "L", "liter":
     "L", "mmhg": "mmHg", "mm hg": "mmHg", "mm[hg]": "mmHg", "kpa": "kPa", "cm2": "cm²", "mm2": "mm²", "ratio":
@@ -60,6 +61,13 @@ def unit_named(phenotype: Phenotype, text: str) -> str | None:
     name = _SPELLINGS.get(text.lower(), text)
     names = {n.lower(): n for n in factors(phenotype)}
     return names.get(name.lower())
+
+
+def is_unit(text: str) -> bool:
+    """Whether a text is the unit of any measurement: of one of ours or of others, also by body surface."""
+    plain = text.strip().strip("[]()").lower().replace("^", "").replace("²", "2")
+    units = {u.lower() for p in PHENOTYPES.values() for u in factors(p)} | _SPELLINGS.keys() | _UNITS_OF_OTHERS
+    return plain.removesuffix("/m2").removesuffix("/bsa").strip() in units - {"", "none"}
 
 
 def factors(phenotype: Phenotype) -> dict[str, float]:

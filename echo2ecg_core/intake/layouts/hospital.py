@@ -170,7 +170,7 @@ def _add_tables(plan: Plan, path: Path, told: Mapping[str, Column], alias: Mappi
     try:
         tables = read_tables(path)
     except StoreError as error:
-        plan.ignored.append((shown, error.message))
+        plan.ignored.append((shown, f"{error.message} {error.hint}"))
         return
     for table in tables:
         _add_table(plan, table, shown + table.file.removeprefix(path.name), path.parent, told, alias)
@@ -185,6 +185,7 @@ def _add_table(
     elif fields & {"patient_id", "study_id"} and (fields & set(PHENOTYPES) or {"measurement", "value"} <= fields):
         add_labels(plan, table, told, alias)
     else:
+        plan.note(*table.notes)
         plan.ignored.append((shown, NO_LABELS))
 
 
