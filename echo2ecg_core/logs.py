@@ -1,7 +1,8 @@
 """Logs of the server and the worker: one JSON object a line where the settings ask for it, without patient data.
 
 A line names the request and the session of the browser it belongs to, so that what one visitor met can be put
-together. Of an error only its type and its places in the code are written: its text may quote a file.
+together. Of an error only its type and its places in the code are written: its text may quote a file. What readers of
+files of others log quotes them too, and is not written.
 """
 
 import json
@@ -13,6 +14,8 @@ from datetime import UTC, datetime
 
 request_id: ContextVar[str] = ContextVar("request_id", default="")
 session_id: ContextVar[str] = ContextVar("session_id", default="")
+
+_READERS = {"pydicom", "wfdb", "ecgdatakit", "nibabel", "openpyxl", "libav", "PIL", "py"}  # "py": py.warnings
 
 
 class JsonLines(logging.Formatter):
@@ -37,11 +40,12 @@ class JsonLines(logging.Formatter):
 
 
 def set_up(log_format: str) -> None:
-    """Let every logger of this process write to standard error in a format ("json" or "text")."""
+    """Let every logger of this process but those of readers write to standard error in a format ("json" or "text")."""
     if log_format != "json":
         return
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonLines())
+    handler.addFilter(lambda record: record.name.split(".")[0] not in _READERS)
     logging.root.handlers[:] = [handler]
     logging.root.setLevel(min(logging.root.level or logging.INFO, logging.INFO))
     for logger in list(logging.root.manager.loggerDict.values()):

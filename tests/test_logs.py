@@ -35,10 +35,12 @@ def test_an_error_is_told_by_type_and_place_and_never_by_its_text():
     assert "Müller" not in json.dumps(told, ensure_ascii=False)
 
 
-def test_with_the_setting_every_logger_of_a_process_writes_json_and_without_it_none_changes():
+def test_with_the_setting_every_logger_but_those_of_readers_writes_json_and_without_it_none_changes():
     code = (
         "import logging; from echo2ecg_core import logs; other = logging.getLogger('other');"
-        "other.addHandler(logging.StreamHandler()); logs.set_up('FORMAT'); other.warning('a'); logging.warning('b')"
+        "other.addHandler(logging.StreamHandler()); logs.set_up('FORMAT'); other.warning('a'); logging.warning('b');"
+        "logging.getLogger('pydicom').warning('Invalid value for VR UI: Erna'); logging.captureWarnings(True);"
+        "import warnings; warnings.warn('Erna')"
     )
     run = [sys.executable, "-c", code.replace("FORMAT", "json")]
     lines = subprocess.run(run, capture_output=True, text=True, check=True).stderr.splitlines()

@@ -1,10 +1,13 @@
 """Whose a file is and when it was made, read from its header alone: DICOM, and the exports of electrocardiographs.
 
 The readers of ECGs and clips leave people out on purpose; an import needs ids to join what belongs together. What is
-read here goes into a plan and through `pseudonyms.py`, never into a record.
+read here goes into a plan and through `pseudonyms.py`, never into a record. Systems write one id in several character
+sets, and not always in the one that the file tells: ids of DICOM are decoded from their bytes, UTF-8 wherever they are
+that, so that no person becomes two; what cannot be decoded keeps its bytes apart, so that no two become one.
 """
 
 import re
+import unicodedata
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -21,7 +24,9 @@ FILES_A_PIECE = 256  # read by a process at a time
 MAX_XML_BYTES = 16 * 2**20
 DICOMDIR_CLASS = "1.2.840.10008.1.3.10"
 WAVEFORMS = "1.2.840.10008.5.1.4.1.1.9."
+IDS = {"PatientID", "AccessionNumber", "IssuerOfPatientID"}  # free text in any character set
 _SEXES = {"M": "male", "F": "female", "MALE": "male", "FEMALE": "female"}
+WIDE = {"GB18030", "GBK", "GB2312", "shift_jis", "euc_kr", "euc_jp", "iso2022_jp", "iso2022_jp_2"}  # of several bytes
 _XML_PARSERS = {"restingecgdata": "SierraXMLParser", "annotatedecg": "HL7aECGParser"}
 
 
@@ -37,6 +42,7 @@ class Header:
         is_unique: The first id is given to no other ECG (a UID).
         accession, uid: Of a clip's study, "" where not told.
         born, issuer: Date of birth and who gave the patient's id, compared within an archive and kept nowhere.
+        guessed_letters: The patient's id has letters whose character set the file does not tell.
     """
 
     kind: str
@@ -51,6 +57,7 @@ class Header:
     uid: str = ""
     born: str = ""
     issuer: str = ""
+    guessed_letters: bool = False
 
 
 def read_headers(paths: Sequence[Path]) -> Iterator[tuple[Path, Header | None]]:
@@ -98,7 +105,8 @@ def _dicom(path: Path) -> Header:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # pydicom quotes values in its warnings
             ds = pydicom.dcmread(path, stop_before_pixels=True, force=True, specific_tags=tags)
-            told = {tag: str(ds.get(tag, "") or "").strip() for tag in tags}
+            ids = {tag: _id_text(ds, tag) for tag in IDS}
+            told = {tag: ids[tag][0] if tag in IDS else str(ds.get(tag, "") or "").strip() for tag in tags}
             media = str(getattr(ds.file_meta, "MediaStorageSOPClassUID", ""))
     except Exception:  # whatever the foreign parser raises on damaged bytes
         return Header("", reason="This DICOM file is damaged: its header cannot be read.")
@@ -121,12 +129,37 @@ def _dicom(path: Path) -> Header:
         uid="" if is_ecg else told["StudyInstanceUID"],
         born=told["PatientBirthDate"],
         issuer=told["IssuerOfPatientID"],
+        guessed_letters=ids["PatientID"][1],
     )
 
 
+def _id_text(ds, tag: str) -> tuple[str, bool]:
+    """An id of a DICOM data set as text in one form (NFC), and whether its character set is a guess."""
+    from pydicom.charset import CODES_TO_ENCODINGS, convert_encodings, decode_bytes
+
+    raw = getattr(ds.get_item(tag), "value", None) or b""
+    raw = raw.strip(b"\0 ") if isinstance(raw, bytes) else str(raw).encode()
+    told = ds.get("SpecificCharacterSet") or ""
+    declared = convert_encodings(told)[-1]
+    if b"\x1b" in raw:  # the escape tells the set, whatever the file declares
+        text, used = decode_bytes(raw, list(CODES_TO_ENCODINGS.values()), set()), declared
+    else:
+        wide = [declared] if declared in WIDE else []
+        text, used = next(found for e in (*wide, "utf-8", declared, "latin-1") if (found := _decoded(raw, e)))
+    guessed = not raw.isascii() and used not in (*WIDE, "utf-8") and not (told and used == declared)
+    return unicodedata.normalize("NFC", text).strip(), guessed
+
+
+def _decoded(raw: bytes, encoding: str) -> tuple[str, str] | None:
+    try:
+        return raw.decode(encoding), encoding
+    except (UnicodeDecodeError, LookupError):
+        return None
+
+
 def _moment(digits: str) -> str | None:
-    """ISO text of a DICOM date and time."""
-    found = re.match(r"(\d{8})(\d{2})?(\d{2})?(\d{2})?", digits)
+    """ISO text of a DICOM date and time, also of one with the points and colons of ACR-NEMA."""
+    found = re.match(r"(\d{8})(\d{2})?(\d{2})?(\d{2})?", re.sub(r"(?<=\d)[.:](?=\d\d(?!\d{4}))", "", digits))
     if not found:
         return None
     day, hour, minute, second = found.groups()

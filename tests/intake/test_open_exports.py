@@ -4,6 +4,7 @@ same way whatever the order of the files, and told."""
 import io
 import itertools
 import re
+import unicodedata
 import zipfile
 from pathlib import Path
 
@@ -148,3 +149,47 @@ def test_a_formula_with_its_value_is_a_value(tmp_path):
             new.writestr(name, re.sub(rb"(<f>50\+10</f>)<v ?(/>|></v>)", rb"\1<v>60</v>", old.read(name)))
     plan = plan_of(tmp_path)
     assert plan.studies["N2"].phenotypes == {"lvef": 60.0} and not any("formula" in note for note in plan.notes)
+
+
+WRITINGS = {  # one id in the character sets that systems write it in; "" where the file tells none, or a wrong one
+    "Müller-1": [("ISO_IR 100", "latin-1"), ("", "latin-1"), ("ISO_IR 192", "utf-8"), ("", "utf-8"),
+                 ("ISO_IR 100", "utf-8"), ("ISO_IR 192", "latin-1"), ("NO SUCH SET", "latin-1"),
+                 ("ISO 2022 IR 100", "latin-1")],
+    "ソ表山-1": [("ISO_IR 192", "utf-8"), ("\\ISO 2022 IR 87", "iso2022_jp"), ("", "iso2022_jp"),
+                 ("ISO_IR 13", "shift_jis")],
+    "俓乗-1": [("ISO_IR 192", "utf-8"), ("GB18030", "gb18030"), ("GBK", "gbk"), ("ISO_IR 100", "utf-8")],
+    "김희중-1": [("ISO_IR 192", "utf-8"), ("\\ISO 2022 IR 149", "euc_kr"), ("ISO 2022 IR 149", "euc_kr")],
+    "Пётр-1": [("ISO_IR 192", "utf-8"), ("ISO_IR 144", "iso8859_5"), ("\\ISO 2022 IR 144", "iso8859_5")],
+}  # fmt: skip
+ESCAPES = {"\\ISO 2022 IR 149": b"\x1b$)C", "\\ISO 2022 IR 144": b"\x1b-L"}
+
+
+@pytest.mark.filterwarnings("ignore:Unknown encoding")
+@pytest.mark.parametrize("patient", WRITINGS)
+def test_a_patient_whose_id_is_written_in_several_character_sets_is_one(tmp_path, patient):
+    clips = []
+    for number, (told, encoding) in enumerate(WRITINGS[patient]):
+        form = "NFD" if number % 2 and encoding == "utf-8" else "NFC"
+        raw = ESCAPES.get(told, b"") + unicodedata.normalize(form, patient).encode(encoding)
+        charset = {"SpecificCharacterSet": told.split("\\")} if told else {}
+        clips.append(A | charset | {"PatientID": raw, "AccessionNumber": f"N{number}"})
+    plan = export(tmp_path / "a", clips)
+    assert list(plan.patients) == [patient] and len(plan.studies) == len(clips)
+
+
+def test_ids_that_cannot_be_decoded_stay_apart_and_are_told(tmp_path):
+    raw = ["山田".encode("shift_jis"), "山本".encode("shift_jis")]
+    plan = export(tmp_path / "a", [A | {"PatientID": id, "AccessionNumber": f"N{n}"} for n, id in enumerate(raw)])
+    assert len(plan.patients) == 2
+    assert any("whose character set no file tells: 2" in note for note in plan.notes)
+
+
+@pytest.mark.filterwarnings("ignore:Invalid value for VR")
+@pytest.mark.parametrize(("day", "clock"), [("20240105", "101500"), ("2024.01.05", "10:15:00"), ("20240105", "1015")])
+def test_days_and_hours_as_old_systems_write_them(tmp_path, day, clock):
+    tags = {"PatientID": "A", "AccessionNumber": "N1", "StudyDate": day.encode(), "StudyTime": clock.encode()}
+    assert export(tmp_path / "a", [tags]).studies["N1"].study_date == "2024-01-05T10:15:00"
+
+
+def test_several_ids_in_one_tag_are_no_list_of_the_program(tmp_path):
+    assert list(export(tmp_path / "a", [A | {"PatientID": b"P1\\P2", "AccessionNumber": "N1"}]).patients) == ["P1\\P2"]

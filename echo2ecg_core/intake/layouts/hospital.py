@@ -68,7 +68,8 @@ def plan(folder: Path, told: Mapping[str, Column]) -> Plan:
         elif not header.patient_id or not header.ids:
             planned.passed_over.append((shown, header.reason or NOBODY))
         else:
-            people.setdefault(header.patient_id, set()).update({("born", header.born), ("issuer", header.issuer)})
+            facts = {("born", header.born), ("issuer", header.issuer), ("letters", "guessed" * header.guessed_letters)}
+            people.setdefault(header.patient_id, set()).update(facts)
             _add(planned, path, header, visits)
     alias = _add_studies(planned, visits)
     for path in tables:
@@ -162,6 +163,12 @@ def _tell_what_is_open(plan: Plan, people: Mapping[str, set[tuple[str, str]]]) -
         plan.note(
             f"Patient ids with several dates of birth or issuers: {doubtful}. Two people may share one; import each "
             "source as a cohort of its own if so."
+        )
+    guessed = sum(("letters", "guessed") in facts for facts in people.values())
+    if guessed:
+        plan.note(
+            f"Patient ids with letters whose character set no file tells: {guessed}. They were read as Western "
+            "European, so a person whose id other files write in another set counts twice."
         )
 
 
