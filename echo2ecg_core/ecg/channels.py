@@ -156,6 +156,18 @@ def as_a_print(how: str) -> SignalError:
     )
 
 
+def more_than_announced(n_stored: float, n_announced: float) -> list[str]:
+    """The note of a file that holds more samples than its header announces, which alone are read; [] where it does not.
+
+    Args:
+        n_stored: Samples of a lead in the file.
+        n_announced: Samples of a lead by its header.
+    """
+    if n_stored <= LENGTHS_ALIKE * n_announced or not n_announced:
+        return []
+    return [f"The file holds more than its header announces; the announced {n_announced / n_stored:.0%} were read."]
+
+
 def check_size(n_channels: int, n_samples: int) -> None:
     """Refuse a recording whose header claims more than the program will hold in memory.
 

@@ -21,6 +21,7 @@ BLOCK_S = 2.0
 TOLERANCE = 0.1  # of the size of leads I, II and III; devices filter and round each lead by itself (seen: 0.035)
 CLOSE = 0.1  # as far another order or other scales are believed
 LEAST_ENERGY = 1e-3  # of the largest
+LEAST_RECORDED = 0.5  # of a block
 SAME = 0.02  # two orders that fit as well as each other
 
 
@@ -40,7 +41,8 @@ class Order:
 
 
 def block_energies(signal: np.ndarray, sampling_rate_hz: float) -> np.ndarray | None:
-    """(blocks, leads, leads) covariance of every block without gaps; None where nothing moves or every block has gaps.
+    """(blocks, leads, leads) covariance of every block, of the moments at which all leads were recorded; None where
+    nothing moves, or where no block was recorded for half of its time.
 
     Args:
         signal: (leads, n) in any unit; NaN where nothing was recorded.
@@ -48,9 +50,12 @@ def block_energies(signal: np.ndarray, sampling_rate_hz: float) -> np.ndarray | 
     """
     length = min(signal.shape[1], max(2, int(BLOCK_S * sampling_rate_hz)))
     blocks = signal[:, : signal.shape[1] // length * length].reshape(len(signal), -1, length).swapaxes(0, 1)
-    blocks = blocks[np.isfinite(blocks).all(axis=(1, 2))].astype(np.float64)
-    blocks = blocks - blocks.mean(axis=2, keepdims=True)
-    energies = blocks @ blocks.swapaxes(1, 2) / length
+    whole = np.isfinite(blocks).all(axis=1, keepdims=True)  # (b, 1, n)
+    blocks, whole = (part[whole.mean(axis=(1, 2)) >= LEAST_RECORDED] for part in (blocks, whole))
+    n_whole = whole.sum(axis=2, keepdims=True)
+    blocks = np.where(whole, blocks, 0.0).astype(np.float64)
+    blocks = np.where(whole, blocks - blocks.sum(axis=2, keepdims=True) / n_whole, 0.0)
+    energies = blocks @ blocks.swapaxes(1, 2) / n_whole
     return energies if len(energies) and energies.any() else None
 
 
@@ -64,7 +69,8 @@ def misfits(signal: np.ndarray, sampling_rate_hz: float) -> dict[str, float]:
     Returns:
         Lead -> misfit; empty where it cannot be judged. Leads that stand still are left out.
     """
-    energies = block_energies(signal[:6], sampling_rate_hz)
+    empty = np.isnan(signal[:6]).all(axis=1, keepdims=True)
+    energies = block_energies(np.where(empty, 0.0, signal[:6]), sampling_rate_hz)
     if energies is None:
         return {}
     sizes = np.median(energies[:, range(6), range(6)], axis=0)
@@ -159,7 +165,7 @@ def own_scales(signal: np.ndarray, sampling_rate_hz: float) -> np.ndarray | None
         return None
     energy = np.median(energies, axis=0)
     height = np.sqrt(np.diag(energy))
-    if not (height > 0).all():
+    if not (height > 0).all() or not _turns(energy / np.outer(height, height)):
         return None
     alike = energy / np.outer(height, height)  # every lead equally high
     relations = np.zeros((4, 6))

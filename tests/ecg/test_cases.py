@@ -210,6 +210,22 @@ def npy(array):
     return buffer.getvalue()
 
 
+def test_marks_of_missing_samples_are_known_by_standing_still_even_near_the_signal():
+    microvolts = np.round(TRUTH * 1500)
+    microvolts[8, 1000:1100] = 9999
+    record = read_ecg(written(microvolts, form="%d", head=",".join(f"{n} (uV)" for n in NAMES)), sampling_rate_hz=500)
+    assert np.isnan(record.signal_mv[8, 1000:1100]).all() and np.isnan(record.signal_mv).sum() == 100
+    microvolts[8, 1000:1100:2] = 0  # a mark by itself may be a value
+    record = read_ecg(written(microvolts, form="%d", head=",".join(f"{n} (uV)" for n in NAMES)), sampling_rate_hz=500)
+    assert not np.isnan(record.signal_mv).any()
+
+
+@pytest.mark.parametrize("step", [0.002, 2, 2000, 2_000_000])
+def test_an_axis_of_time_without_a_unit_is_in_the_one_that_an_ecg_can_have(step):
+    head = ",".join(["time", *NAMES])
+    assert read_ecg(written(TRUTH, head=head, first=lambda i: f"{i * step:.3f}")).sampling_rate_hz == 500
+
+
 def test_counts_around_the_middle_of_a_converter_lose_their_constant():
     record = read_ecg(npy(np.round(TRUTH * 1000).astype(np.int16) + 5000), sampling_rate_hz=500)
     assert any("A constant of" in note for note in record.notes)

@@ -75,6 +75,27 @@ def test_any_two_limb_leads_tell_the_others(two):
     assert f"derived from leads {LEADS[min(two)]} and {LEADS[max(two)]}." in " ".join(record.notes)
 
 
+@pytest.mark.parametrize(
+    ("row", "samples"), [(0, slice(0, 0)), (0, slice(None, None, 500)), (5, slice(None))],
+    ids=["nothing", "a sample each second", "a lead"],
+)  # fmt: skip
+def test_missing_samples_keep_no_misnamed_lead_from_being_found(row, samples):
+    signal = heart()
+    signal[row, samples] = np.nan
+    assert not read_ecg(as_table(signal, LEADS), sampling_rate_hz=RATE_HZ).doubts
+    names = ["I", "III", "II", *LEADS[3:]]
+    assert "limb leads" in " ".join(read_ecg(as_table(signal, names), sampling_rate_hz=RATE_HZ).doubts)
+
+
+def test_leads_of_one_wave_are_not_said_to_be_scaled_one_by_one_but_to_contradict_each_other():
+    wave = heart()[0]
+    signal = np.stack([share * wave for share in (0.7, 1.0, 0.3, -0.85, 0.2, 0.65, *np.linspace(0.2, 1.2, 6))])
+    assert not read_ecg(as_table(signal, LEADS), sampling_rate_hz=RATE_HZ).doubts
+    signal[0] *= 4
+    (doubt,) = read_ecg(as_table(signal, LEADS), sampling_rate_hz=RATE_HZ).doubts
+    assert "contradict each other" in doubt
+
+
 @pytest.mark.parametrize(("unit", "scale"), [("mV", 1000.0), ("V", 1.0), ("mV", 200.0), ("µV", 1.0)])
 def test_a_unit_that_makes_no_ecg_of_the_values_is_a_doubt(unit, scale):
     names = [f"{lead} ({unit})" for lead in LEADS]

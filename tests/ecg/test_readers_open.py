@@ -156,6 +156,12 @@ def one_without_size():
     return group
 
 
+def two_units():
+    group = files.dicom_group()
+    group.ChannelDefinitionSequence[0].ChannelSensitivityUnitsSequence[0].CodeMeaning = "millivolt"
+    return group
+
+
 HEART = files.heart_uv()
 V1_AGAIN = {"names": [*LEADS, "V1"], "counts": np.vstack([HEART, HEART[8]])}
 OPEN = {
@@ -163,6 +169,7 @@ OPEN = {
     "time skew": (files.dicom(skewed("ChannelTimeSkew", "0.05")), "begin up to 50 ms after one another"),
     "sample skew": (files.dicom(skewed("ChannelSampleSkew", "10")), "begin up to 20 ms after one another"),
     "one sensitivity missing": (files.dicom(one_without_size()), "1 of 12 channels name no unit"),
+    "two units of a lead": (files.dicom(two_units()), "one code and another meaning"),
     "V1 twice in DICOM": (files.dicom(files.dicom_group(**V1_AGAIN)), "V1 is in the file twice"),
     "V1 twice in MUSE": (files.muse(**V1_AGAIN), "V1 is in the file twice"),
     "V1 twice in WFDB": (files.wfdb_files(**V1_AGAIN), "V1 is in the file twice"),
@@ -176,6 +183,33 @@ def test_what_nothing_settles_stands_beside_the_estimate(content, doubt):
     record = read_ecg(content)
     is_the_heart(record)
     assert len(record.doubts) == 1 and doubt in record.doubts[0]
+
+
+def fewer_announced():
+    group = files.dicom_group()
+    group.NumberOfWaveformSamples = 1500
+    return group
+
+
+HOLDING_MORE = {
+    "DICOM": files.dicom(fewer_announced()), "WFDB": files.wfdb_files(rate=" 500 1500"),
+    "EDF": files.edf().replace(b"5       1       12  ", b"3       1       12  "),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("content", HOLDING_MORE.values(), ids=HOLDING_MORE)
+def test_samples_beyond_those_that_the_header_announces_are_told(content):
+    record = read_ecg(content)
+    np.testing.assert_allclose(record.signal_mv, HEART[:, :1500] / 1000, atol=2e-5)
+    assert "The file holds more than its header announces; the announced 60% were read." in record.notes
+
+
+@pytest.mark.parametrize("unit", ["adu", "NU"])
+def test_leads_in_a_unit_that_is_no_voltage_are_judged_as_those_without_or_in_the_unit_of_the_person(unit):
+    content = files.wfdb_files(gain=f"1/{unit}", counts=COUNTS)
+    record = read_ecg(content)
+    assert any("names no unit" in note for note in record.notes) and record.n_samples == files.N
+    is_the_heart(read_ecg(content, unit="4.88 uV"), 4.88)
 
 
 def test_leads_of_different_lengths_are_a_doubt():

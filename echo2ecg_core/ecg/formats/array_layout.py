@@ -37,6 +37,8 @@ JUDGED_RECORDINGS = 8
 # what devices and tables write where nothing was recorded; 29999 is MIMIC-IV-ECG's
 MISSING_MARKS = (-32768.0, 32767.0, -99999.0, 99999.0, 29999.0, -9999.0, 9999.0, -999.0, 999.0)
 MARK_STANDS_OUT = 10.0  # times as far from zero as everything else
+MARK_STANDS_STILL = 3.0  # the same where it is never written for fewer samples in a row than
+MARKS_IN_A_ROW = 5
 SCALED_TO_ONE = "The largest value is exactly 1: the values may have been scaled to it, and then voltages mean nothing."
 MAX_EMPTY = 100  # empty recordings in a row before a file is given up
 
@@ -110,11 +112,19 @@ def without_missing_marks(signal: np.ndarray, notes: list[str]) -> np.ndarray:
         marked = signal == mark
         if not marked.any() or marked.all():
             continue
-        others = np.abs(signal, where=~marked, out=np.zeros(signal.shape))
-        if np.nan_to_num(others).max() * MARK_STANDS_OUT < abs(mark):
+        others = np.nan_to_num(np.abs(signal, where=~marked, out=np.zeros(signal.shape))).max()
+        times = MARK_STANDS_STILL if _stands_still(marked) else MARK_STANDS_OUT
+        if others * times < abs(mark):
             notes.append(f"{int(marked.sum()):,} values of {mark:.0f} were taken as missing.")
             signal = np.where(marked, np.nan, signal)
     return signal
+
+
+def _stands_still(marked: np.ndarray) -> bool:
+    """Whether every stretch of marked samples in (leads, n) is long."""
+    edges = np.diff(np.pad(marked.astype(np.int8), ((0, 0), (1, 1))), axis=1)
+    lengths = np.nonzero(edges == -1)[1] - np.nonzero(edges == 1)[1]
+    return bool(lengths.min(initial=MARKS_IN_A_ROW) >= MARKS_IN_A_ROW)
 
 
 def flat_shape(shape: tuple[int, ...]) -> tuple[int, ...]:

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from echo2ecg_core.ecg.channels import MIN_DURATION_S, NOTHING_TOLD, Channels, Told, as_a_print
+from echo2ecg_core.ecg.channels import MIN_DURATION_S, NOTHING_TOLD, Channels, Told, as_a_print, more_than_announced
 from echo2ecg_core.ecg.files import EcgFile
 from echo2ecg_core.ecg.formats.rates import header_rate
 from echo2ecg_core.ecg.record import canonical_lead
@@ -138,6 +138,8 @@ def read_edf(file: EcgFile, told: Told = NOTHING_TOLD) -> Iterator[Channels]:
     channels.sampling_rate_hz = rate or header_rate(rates.pop(), told.sampling_rate_hz, file.name, notes)
     channels.notes += notes
     stored, announced = record.raw_metadata["num_records"], int(head[236:244])
+    per_record = 2 * sum(_samples_a_record(content))
+    channels.notes += more_than_announced((len(content) - int(head[184:192])) / per_record, max(announced, 0))
     if stored < announced:
         channels.notes.append(f"The file is cut short: {stored} of {announced} data records could be read.")
     onsets = np.asarray(record.raw_metadata.get("record_onsets") or [0.0], dtype=float)
@@ -163,16 +165,22 @@ def _with_duration(file: EcgFile, told: Told) -> tuple[bytes, float | None]:
     except ValueError:
         pass  # blank, or no number
     labels = [content[at : at + 16].decode("latin-1").strip() for at in range(256, 256 + 16 * n_signals, 16)]
-    counts = [content[at : at + 8].strip() for at in range(256 + 216 * n_signals, 256 + 224 * n_signals, 8)]
     stored = [
-        (canonical_lead(label) is not None, int(count))
-        for label, count in zip(labels, counts, strict=True)
-        if count.isdigit() and label != "EDF Annotations"
+        (canonical_lead(label) is not None, count)
+        for label, count in zip(labels, _samples_a_record(content), strict=True)
+        if label != "EDF Annotations"
     ]
     rate = header_rate(None, told.sampling_rate_hz, file.name, [])
     _, per_record = max(stored, default=(False, 1))  # of a lead, where one is named
     duration = f"{per_record / rate:.6f}"[:8].ljust(8).encode()
     return content[:244] + duration + content[252:], rate
+
+
+def _samples_a_record(content: bytes) -> list[int]:
+    """Samples of each signal of an EDF file in a data record."""
+    n_signals = int(content[252:256])
+    counts = [content[at : at + 8].strip() for at in range(256 + 216 * n_signals, 256 + 224 * n_signals, 8)]
+    return [int(count) if count.isdigit() else 0 for count in counts]
 
 
 def parse(file: EcgFile, parser: str, content: bytes | None = None):

@@ -16,7 +16,16 @@ from typing import Literal
 
 import numpy as np
 
-from echo2ecg_core.ecg.channels import EIGHT_LEADS, MIN_DURATION_S, NOTHING_TOLD, Channels, Told, as_a_print, check_size
+from echo2ecg_core.ecg.channels import (
+    EIGHT_LEADS,
+    MIN_DURATION_S,
+    NOTHING_TOLD,
+    Channels,
+    Told,
+    as_a_print,
+    check_size,
+    more_than_announced,
+)
 from echo2ecg_core.ecg.files import MAX_FILE_BYTES, EcgFile, inflates_beyond
 from echo2ecg_core.ecg.formats.rates import header_rate, is_possible
 from echo2ecg_core.ecg.record import canonical_lead
@@ -223,12 +232,14 @@ def _channels_of(group: _Group, notes: list[str], told: Told) -> Channels:
                 "Export the ECG again.",
             )
         notes.append(f"The waveform is cut short: {len(counts)} of {n_claimed} samples a channel could be read.")
+    n_stored = len(group.group.WaveformData) / (counts.dtype.itemsize * max(1, counts.shape[1]))
+    notes += more_than_announced(n_stored, n_claimed)
     padding = _padding_value(group.group, counts.dtype)
     counts = _signed(counts, group.definitions, notes)
     samples = [_scaled(counts[:, i], channel) for i, channel in enumerate(group.definitions)]
     units = [_unit_of(channel) for channel in group.definitions]
     scale = factors_to_mv(units, samples, rate, told.unit)
-    doubts = [*_misnamed(group.definitions), *_apart(group.definitions, rate)]
+    doubts = [*_misnamed(group.definitions), *_apart(group.definitions, rate), *_two_units(group.definitions)]
     notes += [*scale.notes, *doubts]
     shortest_run = max(2, round(PADDING_RUN_S * rate))
     for i, factor in enumerate(scale.values):
@@ -298,6 +309,16 @@ def _unit_of(channel) -> str:
     units = channel.get("ChannelSensitivityUnitsSequence") or []
     texts = [str(units[0].get(keyword) or "") for keyword in ("CodeValue", "CodeMeaning")] if units else []
     return next((text for text in texts if mv_per_unit(text) is not None), "")
+
+
+def _two_units(definitions: list) -> list[str]:
+    """A doubt where code and meaning of a channel's unit are two units."""
+    for channel in definitions:
+        units = channel.get("ChannelSensitivityUnitsSequence") or []
+        told = [str(units[0].get(keyword) or "") for keyword in ("CodeValue", "CodeMeaning")] if units else []
+        if len({factor for text in told if (factor := mv_per_unit(text)) is not None}) > 1:
+            return ["The unit of the leads has one code and another meaning; that of the code was taken."]
+    return []
 
 
 def _is_padding(counts: np.ndarray, padding: int, shortest_run: int) -> np.ndarray:

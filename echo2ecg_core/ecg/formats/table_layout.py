@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from echo2ecg_core.ecg.formats.facts import lead_names, length_of, period_rate, plain
-from echo2ecg_core.ecg.formats.rates import REGULAR, jumps_told
+from echo2ecg_core.ecg.formats.rates import REGULAR, is_possible, jumps_told
 from echo2ecg_core.ecg.record import canonical_lead
 from echo2ecg_core.ecg.units import mv_per_unit
 from echo2ecg_core.errors import ReadError
@@ -385,6 +385,7 @@ def _seconds(name: str, step: float, is_time: bool) -> float:
     for unit, seconds in ((_IN_NS, 1e-9), (_IN_US, 1e-6), (_IN_MS, 1e-3), (_IN_MIN, 60.0)):
         if unit.search(name):
             return seconds
-    if is_time:
-        return 1.0 if _IN_S.search(name) or step < 0.1 else 1e-3
-    return 1e-3 if step >= 0.5 else 1.0
+    if is_time and not _IN_S.search(name):
+        possible = [seconds for seconds in (1.0, 1e-3, 1e-6, 1e-9) if is_possible(1 / (step * seconds))]
+        return possible[0] if possible else 1e-3
+    return 1.0 if is_time or step < 0.5 else 1e-3

@@ -13,10 +13,19 @@ from pathlib import Path
 
 import numpy as np
 
-from echo2ecg_core.ecg.channels import MIN_DURATION_S, NOTHING_TOLD, Channels, Told, as_written, check_size
+from echo2ecg_core.ecg.channels import (
+    MIN_DURATION_S,
+    NOTHING_TOLD,
+    Channels,
+    Told,
+    as_written,
+    check_size,
+    more_than_announced,
+)
 from echo2ecg_core.ecg.files import HEAD_BYTES, EcgFile
 from echo2ecg_core.ecg.formats.rates import header_rate
-from echo2ecg_core.ecg.units import is_count_size, mv_per_unit, needed_factor
+from echo2ecg_core.ecg.record import canonical_lead
+from echo2ecg_core.ecg.units import factors_to_mv, is_count_size, mv_per_unit, needed_factor
 from echo2ecg_core.errors import ReadError
 
 FORMAT = "WFDB"
@@ -202,6 +211,7 @@ def _available_samples(claims, signals: dict[str, EcgFile], notes: list[str]) ->
     claimed = int(claims.sig_len) if claims.sig_len else min(stored, default=0)
     per_frame = max(claims.samps_per_frame or [1])
     check_size(int(claims.n_sig), claimed * per_frame)
+    notes += more_than_announced(min(stored, default=0), claimed)
     available = min([claimed, *stored])
     if available >= claimed:
         return claims.sig_len
@@ -238,6 +248,13 @@ def _channels(record, text: str, notes: list[str], told: Told, ungained: list[bo
         scales = [factor if scale is None else scale for scale in scales]
         scales = [factor * gain if is_count else scale
                   for scale, gain, is_count in zip(scales, record.adc_gain, counts, strict=True)]  # fmt: skip
+    open_leads = [row for row, name in enumerate(record.sig_name) if canonical_lead(name)]
+    judged = factors_to_mv(
+        [record.units[row] for row in open_leads], [signal[:, row] for row in open_leads], float(record.fs)
+    ) if any(scales[row] is None for row in open_leads) else None  # fmt: skip
+    for row, factor in zip(open_leads, judged.values if judged else (), strict=judged is not None):
+        scales[row] = factor if scales[row] is None else scales[row]
+    notes += judged.notes if judged else []
     unknown = [str(name) for name, scale in zip(record.sig_name, scales, strict=True) if scale is None]
     if unknown:
         notes.append(f"The unit of {as_written(unknown)} is no voltage; that channel was not converted.")
@@ -257,6 +274,8 @@ def _channels(record, text: str, notes: list[str], told: Told, ungained: list[bo
         float(record.fs),
         FORMAT,
         notes,
+        judged.doubts if judged else [],
+        unit_judged=judged is not None and judged.judged,
         counts_per_mv=gains,
         told_used=used,
         recorded_at=recorded_at,
