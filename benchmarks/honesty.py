@@ -108,7 +108,7 @@ def table(lines: list[dict]) -> str:
     seeds = [*SEEDS, "all"]
 
     def row(words: str, wanted: dict, cell) -> str:
-        of = {line["seed"]: cell(line) for line in lines if wanted.items() <= line.items()}
+        of = {line["seed"]: cell(line) for line in lines if "seed" in line and wanted.items() <= line.items()}
         return f"| {words} | {' | '.join(of.get(seed, '') for seed in seeds)} |"
 
     def cover(line: dict) -> str:
