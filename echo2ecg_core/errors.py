@@ -11,10 +11,14 @@ MOST_QUOTED, MOST_OF_A_WORD = 80, 160  # letters between quotation marks, and wi
 MOST_ABOUT_A_FILE, MOST_LETTERS = 200, 1200  # of a message; of one that lists what was found, of a hint
 
 
-def _plain(text: str) -> str:
-    """A text on one line, printable, its quotations cut."""
-    words = " ".join(str(text).split())
-    words = "".join(letter if letter.isprintable() else "?" for letter in words)
+def printable(text: str) -> str:
+    """A text with plain blanks, without control characters and bytes that are no letters (of names of files)."""
+    return "".join(letter if letter.isprintable() else " " if letter.isspace() else "?" for letter in text)
+
+
+def one_line(text: str) -> str:
+    """A text on one line, printable, its quotations and endless words cut."""
+    words = printable(" ".join(str(text).split()))
     words = re.sub(rf"(\S{{{MOST_OF_A_WORD}}})\S+", r"\1…", words)
     return re.sub(rf"“([^”]{{{MOST_QUOTED}}})[^”]+”", r"“\1…”", words)
 
@@ -38,7 +42,7 @@ class Echo2ECGError(Exception):
     source = ""
 
     def __init__(self, message: str, hint: str = ""):
-        message, hint = _plain(message), _plain(hint)
+        message, hint = one_line(message), one_line(hint)
         message = _cut(message, MOST_ABOUT_A_FILE if self.about_a_file else MOST_LETTERS)
         hint = _cut(hint, MOST_LETTERS)
         super().__init__(message, hint)

@@ -1,13 +1,15 @@
 """Tables with a row an ECG, and the files they name.
 
-A path may be written with backslashes, in another case, or without the suffix of a WFDB header; links inside the
-folder are followed, because archives are put together from several disks, but no path may climb out of the folder by
-its text. Labels in a row (LVEF beside an ECG) become a study of that ECG's own, so that no other ECG can take them.
+A path may be written with backslashes, in another case or normal form, or without the suffix of a WFDB header; links
+inside the folder are followed, because archives are put together from several disks, but no path may climb out of the
+folder by its text. Labels in a row (LVEF beside an ECG) become a study of that ECG's own, so that no other ECG can take
+them.
 """
 
 import os
 from pathlib import Path, PureWindowsPath
 
+from echo2ecg_core.intake.folders import Listings, in_another_form
 from echo2ecg_core.intake.labels import Labels, study_from
 from echo2ecg_core.intake.mapping import FINDINGS
 from echo2ecg_core.intake.plan import Plan, PlannedEcg
@@ -21,7 +23,7 @@ ABSENT = "There is no such file in the archive."
 def plan_ecgs(labels: Labels, plan: Plan, folder: Path) -> None:
     """The ECGs of a table, with the patients and labels in its rows."""
     carries = [name for name in (*PHENOTYPES, *FINDINGS) if name in labels.rows]
-    seen: dict[Path, dict[str, Path]] = {}
+    seen: Listings = {}
     for number, row in numbered_rows(labels.rows):
         patient_id, ecg_id = row.get("patient_id"), row.get("ecg_id") or _name_of(row.get("path"))
         if patient_id is None or ecg_id is None:
@@ -79,7 +81,7 @@ def label_ecgs(labels: Labels, plan: Plan) -> None:
         plan.study(study, file=labels.file, row=number)
 
 
-def find_file(folder: Path, text: str, seen: dict[Path, dict[str, Path]]) -> tuple[Path | None, str]:
+def find_file(folder: Path, text: str, seen: Listings) -> tuple[Path | None, str]:
     """The file that a table names, and why there is none.
 
     Args:
@@ -95,11 +97,12 @@ def find_file(folder: Path, text: str, seen: dict[Path, dict[str, Path]]) -> tup
     for candidate in (path, path.with_name(f"{path.name}.hea")):
         if os.path.isfile(candidate):  # pathlib raises for names that no system could have
             return candidate, ""
-    found = _in_another_case(folder, path, seen)
-    return (found, "") if found else (None, ABSENT)
+    base = folder if path.is_relative_to(folder) else folder.resolve()
+    found = in_another_form(base, path, seen, any_case=True)
+    return (found, "") if found and found.is_file() else (None, ABSENT)
 
 
-def find_written(folder: Path, text: str, seen: dict[Path, dict[str, Path]]) -> tuple[Path | None, str]:
+def find_written(folder: Path, text: str, seen: Listings) -> tuple[Path | None, str]:
     """`find_file` of a path that another machine may have written whole: as much of its end counts as leads to a file
     in the folder."""
     found = find_file(folder, text, seen)
@@ -109,18 +112,3 @@ def find_written(folder: Path, text: str, seen: dict[Path, dict[str, Path]]) -> 
     ends = (find_file(folder, "/".join(parts[start:]), seen)[0] for start in range(1, len(parts)))
     end = next((path for path in ends if path is not None), None)
     return (end, "") if end else (None, ABSENT)
-
-
-def _in_another_case(folder: Path, path: Path, seen: dict[Path, dict[str, Path]]) -> Path | None:
-    """The file whose path differs in upper and lower case only."""
-    base = folder if path.is_relative_to(folder) else folder.resolve()
-    here = base
-    for part in path.relative_to(base).parts:
-        if here not in seen:
-            seen[here] = {p.name.lower(): p for p in here.iterdir()} if here.is_dir() else {}
-        names = seen[here]
-        found = names.get(part.lower()) or names.get(f"{part.lower()}.hea")
-        if found is None:
-            return None
-        here = found
-    return here if here.is_file() else None

@@ -1,10 +1,17 @@
-"""The files below a folder, as an import and whoever speaks of it see them."""
+"""The files below a folder, as an import and whoever speaks of it see them.
+
+One name may be written in two normal forms of Unicode (macOS decomposes accents, others do not), and a name may hold
+bytes that are no letters at all.
+"""
 
 import os
+import unicodedata
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from echo2ecg_core.errors import StoreError
+from echo2ecg_core.errors import StoreError, printable
+
+Listings = dict[Path, dict[str, Path]]  # folders looked into so far: what lies in them by plain name
 
 
 def _refuse(error: OSError) -> None:
@@ -33,3 +40,36 @@ def files_below(folder: Path, on_error: Callable[[OSError], object] = _refuse) -
         seen.add(real)
         folders[:] = sorted(f for f in folders if not f.startswith("."))
         yield from (Path(place) / name for name in sorted(files) if not name.startswith("."))
+
+
+def shown_path(path: Path, root: Path) -> str:
+    """How a person is told of a file of the folder."""
+    return printable(path.relative_to(root).as_posix() if path.is_relative_to(root) else path.name)
+
+
+def unique_stem(path: Path) -> str:
+    """The name of a file without its suffix as an id: one for every name, in one form, of letters alone."""
+    return unicodedata.normalize("NFC", path.stem.encode("utf-8", "backslashreplace").decode())
+
+
+def in_another_form(base: Path, path: Path, seen: Listings, *, any_case: bool = False) -> Path | None:
+    """What lies below the folder `base` under a path that is written in another normal form.
+
+    Args:
+        any_case: Upper and lower case may differ, too.
+        seen: Kept by the caller.
+    """
+
+    def plain(name: str) -> str:
+        composed = unicodedata.normalize("NFC", name)
+        return composed.lower() if any_case else composed
+
+    here = base
+    for part in path.relative_to(base).parts:
+        if here not in seen:
+            seen[here] = {plain(p.name): p for p in here.iterdir()} if here.is_dir() else {}
+        found = seen[here].get(plain(part)) or seen[here].get(f"{plain(part)}.hea")
+        if found is None:
+            return None
+        here = found
+    return here

@@ -19,6 +19,7 @@ from echo2ecg_core.echo.dicom import ULTRASOUND_CLASSES
 from echo2ecg_core.errors import Echo2ECGError
 from echo2ecg_core.intake.dates import settle_dates
 from echo2ecg_core.intake.decoding import in_processes
+from echo2ecg_core.intake.folders import unique_stem
 
 FILES_A_PIECE = 256  # read by a process at a time
 MAX_XML_BYTES = 16 * 2**20
@@ -85,7 +86,7 @@ def read_header(path: Path) -> Header | None:
         if xml_exports.recognises(head):
             return _xml(path)
         if wfdb_records.recognises(head) and path.suffix == ".hea":
-            return Header("ecg", ids=(path.stem,))
+            return Header("ecg", ids=(unique_stem(path),))
     except OSError as error:
         return Header("", reason=f"It cannot be opened: {error.strerror}.")
     except Echo2ECGError as error:
@@ -194,7 +195,7 @@ def _device(path: Path, parser: str) -> Header:
     return Header(
         "ecg",
         str(record.patient.patient_id or "").strip(),
-        (path.stem,),
+        (unique_stem(path),),
         when.replace(tzinfo=None, microsecond=0).isoformat() if when else None,
         _SEXES.get(str(record.patient.sex or "").upper()),
         record.patient.age,
@@ -228,7 +229,7 @@ def _xml(path: Path) -> Header | None:
                 break
     except (ParseError, DefusedXmlException, ValueError):
         return Header("ecg", reason="It begins like XML but is damaged and cannot be read.")
-    return _muse(path, told) if root == "restingecg" else Header("ecg", told.get("pid", ""), (path.stem,))
+    return _muse(path, told) if root == "restingecg" else Header("ecg", told.get("pid", ""), (unique_stem(path),))
 
 
 def _muse(path: Path, told: dict[str, str]) -> Header:
@@ -236,8 +237,8 @@ def _muse(path: Path, told: dict[str, str]) -> Header:
     day, time = told.get("acquisitiondate", ""), told.get("acquisitiontime", "")
     age = told.get("patientage", "")
     years = float(age) if age.isdigit() and told.get("ageunits", "YEARS").upper() == "YEARS" else None
-    moment = _iso(f"{day} {time}".strip(), "month first")
+    moment, sex = _iso(f"{day} {time}".strip(), "month first"), _SEXES.get(told.get("gender", "").upper())
     return Header(
-        "ecg", told.get("patientid", ""), (path.stem,), moment, _SEXES.get(told.get("gender", "").upper()), years,
+        "ecg", told.get("patientid", ""), (unique_stem(path),), moment, sex, years,
         born=(_iso(told.get("dateofbirth", ""), "month first") or "").replace("-", "")[:8],
     )  # fmt: skip

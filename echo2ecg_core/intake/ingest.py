@@ -18,7 +18,7 @@ from functools import partial
 from itertools import islice
 from pathlib import Path
 
-from echo2ecg_core.errors import StoreError
+from echo2ecg_core.errors import StoreError, printable
 from echo2ecg_core.intake.checks import check
 from echo2ecg_core.intake.clip_vectors import come_in
 from echo2ecg_core.intake.decoding import (
@@ -33,7 +33,9 @@ from echo2ecg_core.intake.decoding import (
     read_clip_file,
     read_ecgs,
 )
+from echo2ecg_core.intake.folders import shown_path
 from echo2ecg_core.intake.layouts.recognise import plan_of
+from echo2ecg_core.intake.mapping import columns_of, is_known_name
 from echo2ecg_core.intake.options import Names, Options
 from echo2ecg_core.intake.plan import Plan, PlannedClip, PlannedEcg, PlannedPatient, PlannedStudy
 from echo2ecg_core.intake.problems import unnamed
@@ -102,8 +104,9 @@ def summary_lines(report: IngestReport) -> list[str]:
     if report.waiting:
         told += [f"{report.waiting} clips wait for a person on the Import page: their sector could not be told surely."]
     told += report.notes
-    told += [f"Ignored {row['what']}: {row['reason']}." for row in report.ignored]
-    return told + [f"Passed over {row['file']}: {row['reason']}" for row in report.refused]
+    told += [f"Ignored {row['what']}: {row['reason'].removesuffix('.')}." for row in report.ignored]
+    told += [f"Passed over {row['file']}: {row['reason']}" for row in report.refused]
+    return [printable(line) for line in told]
 
 
 def _value(value: object) -> str:
@@ -163,7 +166,8 @@ class _Import:
         if self.report.pseudonyms:  # names of files and of measurements may be those of people
             reasons = Counter(unnamed(reason, [Path(what).name]) for what, reason in plan.ignored)
             self.report.ignored = [{"what": f"{n} of the import", "reason": reason} for reason, n in reasons.items()]
-            self.report.notes = [unnamed(note, plan.maps) for note in plan.notes]
+            columns = {name for means in plan.maps.values() for name in columns_of(means) if not is_known_name(name)}
+            self.report.notes = [unnamed(unnamed(note, plan.maps), columns, "a column") for note in plan.notes]
 
     def run(self) -> IngestReport:
         for name, reason in self.plan.passed_over:
@@ -338,7 +342,7 @@ class _Import:
         return isinstance(read, StoredEcg | StoredClip)
 
     def _shown(self, path: Path) -> str:
-        return path.relative_to(self.plan.root).as_posix() if path.is_relative_to(self.plan.root) else path.name
+        return shown_path(path, self.plan.root)
 
     def _refuse(self, name: str, reason: str) -> None:
         """Names of files and texts in quotation marks may hold those of people: of real patients files go by number."""

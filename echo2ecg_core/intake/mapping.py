@@ -155,6 +155,14 @@ def field_of(name: str) -> tuple[str | None, str | None]:
     return None, None
 
 
+def is_known_name(name: str) -> bool:
+    """Whether a column's name is one of ours, alone or with a unit, so that no person put anything of a person in."""
+    rest = _UNIT_IN_NAME.search(name)
+    unit = next((g for g in rest.groups() if g), "") if rest else ""
+    plain = [name, _UNIT_IN_NAME.sub("", name)] if is_unit(unit) else [name]
+    return any(text in FIELDS or plain_name(text) in _FIELD_OF for text in plain)
+
+
 def guess(table: Table, wanted: Iterable[str] = FIELDS) -> TableMap:
     """What the columns of a table seem to mean.
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from echo2ecg_core.errors import printable
 from echo2ecg_core.intake.ingest import Options, check
 from echo2ecg_core.intake.layouts.recognise import plan_of
 from echo2ecg_core.intake.mapping import Column, columns_of, joined
@@ -114,4 +115,5 @@ def lines(found: dict) -> list[str]:
     told += [f"Note: {note}" for note in found["notes"]]
     told += [f"Passed over, {n}: {reason}" for reason, n in found["passed_over"].items()]
     told += [f"Ignored: {row['what']} ({row['reason']})" for row in found["ignored"]]
-    return told + [f"Problem: {problem['sentence']}" for problem in found["problems"]]
+    told += [f"Problem: {problem['sentence']}" for problem in found["problems"]]
+    return [printable(line) for line in told]

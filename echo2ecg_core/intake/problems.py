@@ -9,13 +9,14 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from echo2ecg_core.errors import Echo2ECGError, StoreError
+from echo2ecg_core.errors import Echo2ECGError, StoreError, one_line, printable
 from echo2ecg_core.intake.folders import files_below
+from echo2ecg_core.intake.mapping import is_known_name
 
 SHOWN = 8
 OUR_NAMES = ("labels.csv", "ecgs.csv", "manifest.json")  # the layout gives these names, no person
 NAMED_BY = "The preview (Import page, --dry-run) names file and column."
-_COLUMNS_FOUND = re.compile(r"; found [^.]*")
+_COLUMNS_FOUND = re.compile(r"; found .*")  # to the end of the sentence: names of columns may hold points
 
 
 @dataclass(frozen=True)
@@ -70,10 +71,12 @@ class Problems:
             ) from None
 
 
-def unnamed(text: str, names: Iterable[str]) -> str:
-    """A sentence without the names of these tables, unless our own layout gives them."""
-    for name in sorted((n for n in names if n in text and n not in OUR_NAMES), key=len, reverse=True):
-        text = re.sub(rf"(?<!\w){re.escape(name)}(?!\w)", "a table", text)
+def unnamed(text: str, names: Iterable[str], instead: str = "a table") -> str:
+    """A sentence without these names of tables or columns, as they are or as an error tells them, unless our own
+    layout gives them."""
+    forms = {form for name in names if name not in OUR_NAMES for form in (name, printable(name), one_line(name))}
+    for name in sorted((form for form in forms if form.strip() and form in text), key=len, reverse=True):
+        text = re.sub(rf"(?<!\w){re.escape(name)}(?!\w)", instead, text)
     return text
 
 
@@ -83,9 +86,16 @@ def without_names(error: Echo2ECGError, folder: Path, beside: Path | None = None
     Args:
         beside: A table of labels that need not lie in the folder.
     """
-    text = _COLUMNS_FOUND.sub("", error.message)
-    text = unnamed(
-        text, {path.name for path in files_below(folder, on_error=str)} | ({beside.name} if beside else set())
-    )
-    told = type(error) if type(error) is not ImportRefused else StoreError
-    return error if text == error.message else told(text, f"{error.hint} {NAMED_BY}".strip())
+    found = error.problems if isinstance(error, ImportRefused) else [Problem(error.message)]
+    files = {path.name for path in files_below(folder, on_error=str)} | ({beside.name} if beside else set())
+    columns = {problem.column for problem in found if problem.column and not is_known_name(problem.column)}
+    told = []
+    for problem in found:
+        text = unnamed(_COLUMNS_FOUND.sub(".", problem.sentence), files)
+        told.append(Problem(unnamed(text, columns, "not named here")))
+    if [problem.sentence for problem in told] == [problem.sentence for problem in found]:
+        return error
+    hint = f"{error.hint} {NAMED_BY}".strip()
+    if isinstance(error, ImportRefused):
+        return StoreError(ImportRefused(told, hint).message, hint)
+    return type(error)(told[0].sentence, hint)

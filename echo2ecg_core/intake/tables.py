@@ -24,7 +24,7 @@ from typing import Any, NamedTuple, TypeVar
 
 import pandas as pd
 
-from echo2ecg_core.errors import StoreError
+from echo2ecg_core.errors import StoreError, printable
 from echo2ecg_core.intake.dates import DAY_ZERO
 
 TABLE_SUFFIXES = {".csv", ".tsv", ".txt", ".xlsx", ".xlsm"}
@@ -123,7 +123,7 @@ def _tables(path: Path, least_columns: int = 2) -> list[Table]:
     several = [s for s in sheets if isinstance(s.rows, list) and len(s.rows) > 1 and max(len(r) for _, r in s.rows) > 1]
     tables = []
     for sheet in several or sheets[:1]:  # the others are empty, or mere remarks
-        name = path.name if sheet.number == 1 else f"{path.name}, sheet {sheet.number}"
+        name = printable(path.name) + (f", sheet {sheet.number}" if sheet.number > 1 else "")
         table = _table(name, sheet.rows, least_columns)
         tables.append(replace(table, notes=_notes(name, sheet.told), day_zero=sheet.day_zero))
     return tables
@@ -222,7 +222,7 @@ def read_header_row(path: Path) -> Table:
         cells = cells[at : at + 1]
     except _FAULTS as error:
         raise _unreadable(path, error) from error
-    return _table(path.name, cells)
+    return _table(printable(path.name), cells)
 
 
 def _unreadable(path: Path, error: Exception) -> StoreError:

@@ -6,12 +6,14 @@ path, or by the name of its file where only one has it.
 """
 
 import re
+import unicodedata
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from pathlib import Path, PurePosixPath
 
 from echo2ecg_core.echo.clip import VIEWS
 from echo2ecg_core.errors import StoreError
+from echo2ecg_core.intake.folders import shown_path
 from echo2ecg_core.intake.mapping import Column, apply, guess, plain_name, told_for
 from echo2ecg_core.intake.plan import Plan, PlannedClip
 from echo2ecg_core.intake.tables import TABLE_SUFFIXES, Table, read_header_row, read_table
@@ -54,7 +56,7 @@ def add_views(plan: Plan, told: Mapping[str, Column], beside: Path | None = None
     for path in [*_tables(plan.root), *([beside] if beside else [])]:
         if _has_views(path, told):
             table = read_table(path)
-            plan.ignored = [row for row in plan.ignored if row[0] != _shown(path, plan)]
+            plan.ignored = [row for row in plan.ignored if row[0] != shown_path(path, plan.root)]
             _give(plan, table, path.parent, told)
 
 
@@ -64,10 +66,6 @@ def _tables(folder: Path) -> Iterator[Path]:
             suffixes = {suffix.lower() for suffix in path.suffixes[-2:]}
             if suffixes & TABLE_SUFFIXES and not path.name.startswith(".") and path.is_file():
                 yield path
-
-
-def _shown(path: Path, plan: Plan) -> str:
-    return path.relative_to(plan.root).as_posix() if path.is_relative_to(plan.root) else path.name
 
 
 def _has_views(path: Path, told: Mapping[str, Column]) -> bool:
@@ -98,7 +96,8 @@ def _give(plan: Plan, table: Table, folder: Path, told: Mapping[str, Column]) ->
             unknown[label] += bool(label)
             continue
         place = PurePosixPath(text.replace("\\", "/"))
-        clips = by_path.get(str(folder / place)) or by_path.get(str(plan.root / place)) or by_name.get(place.stem, [])
+        paths = (_composed(folder / place), _composed(plan.root / place))
+        clips = by_path.get(paths[0]) or by_path.get(paths[1]) or by_name.get(_composed(place.stem), [])
         if len(clips) == 1:
             clips[0].view = found
         given, absent = given + (len(clips) == 1), absent + (len(clips) != 1)
@@ -111,11 +110,16 @@ def _give(plan: Plan, table: Table, folder: Path, told: Mapping[str, Column]) ->
 
 
 def _by_path(plan: Plan) -> dict[str, list[PlannedClip]]:
-    return {key: [clip] for clip in plan.clips for key in (str(clip.path), str(clip.path.with_suffix("")))}
+    return {_composed(path): [clip] for clip in plan.clips for path in (clip.path, clip.path.with_suffix(""))}
 
 
 def _by_name(plan: Plan) -> dict[str, list[PlannedClip]]:
     found: dict[str, list[PlannedClip]] = {}
     for clip in plan.clips:
-        found.setdefault(clip.path.stem, []).append(clip)
+        found.setdefault(_composed(clip.path.stem), []).append(clip)
     return found
+
+
+def _composed(path: object) -> str:
+    """A path or name in the one form (NFC) that cells of tables have."""
+    return unicodedata.normalize("NFC", str(path))

@@ -15,9 +15,9 @@ from typing import NamedTuple
 
 import pandas as pd
 
-from echo2ecg_core.errors import StoreError
+from echo2ecg_core.errors import StoreError, printable
 from echo2ecg_core.intake.ecg_tables import plan_ecgs
-from echo2ecg_core.intake.folders import files_below
+from echo2ecg_core.intake.folders import files_below, shown_path
 from echo2ecg_core.intake.headers import Header, read_header, read_headers
 from echo2ecg_core.intake.labels import Labels, plan_studies, read_labels
 from echo2ecg_core.intake.layouts.ours import ECG_FIELDS, LABEL_FIELDS, is_phantom, map_of
@@ -56,7 +56,7 @@ def plan(folder: Path, told: Mapping[str, Column]) -> Plan:
     visits: dict[Visit, list[PlannedClip]] = {}
     people: dict[str, set[tuple[str, str]]] = {}
     for path, header in read_headers(list(files_below(folder))):
-        shown = path.relative_to(folder).as_posix()
+        shown = shown_path(path, folder)
         if header is None:
             if is_table(path):
                 tables.append(path)
@@ -103,7 +103,7 @@ def _add(plan: Plan, path: Path, header: Header, visits: dict[Visit, list[Planne
         return
     ecg_id = header.ids[0] if header.is_unique or not header.moment else f"{header.patient_id} {header.moment}"
     if ecg_id in plan.ecgs:
-        plan.passed_over.append((path.relative_to(plan.root).as_posix(), TWICE))
+        plan.passed_over.append((shown_path(path, plan.root), TWICE))
         return
     plan.ecg(PlannedEcg(ecg_id, header.patient_id, path, header.moment, age_years=header.age_years))
 
@@ -173,14 +173,14 @@ def _tell_what_is_open(plan: Plan, people: Mapping[str, set[tuple[str, str]]]) -
 
 
 def _add_tables(plan: Plan, path: Path, told: Mapping[str, Column], alias: Mapping[str, str]) -> None:
-    shown = path.relative_to(plan.root).as_posix()
+    shown = shown_path(path, plan.root)
     try:
         tables = read_tables(path)
     except StoreError as error:
         plan.ignored.append((shown, f"{error.message} {error.hint}"))
         return
     for table in tables:
-        _add_table(plan, table, shown + table.file.removeprefix(path.name), path.parent, told, alias)
+        _add_table(plan, table, shown + table.file.removeprefix(printable(path.name)), path.parent, told, alias)
 
 
 def _add_table(

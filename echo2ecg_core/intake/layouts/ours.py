@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from echo2ecg_core.intake.ecg_tables import plan_ecgs
-from echo2ecg_core.intake.folders import files_below
+from echo2ecg_core.intake.folders import Listings, files_below, in_another_form, shown_path
 from echo2ecg_core.intake.labels import plan_studies, read_labels
 from echo2ecg_core.intake.mapping import (
     FILE,
@@ -64,9 +64,11 @@ def plan(folder: Path, told: Mapping[str, Column]) -> Plan:
         means = map_of(table, told, ECG_FIELDS)
         if has_all(planned, table, means, ("ecg_id", "patient_id", "path")):
             plan_ecgs(read_labels(table, means, planned), planned, folder)
+    seen: Listings = {}
     for study in planned.studies.values():
         place = folder / "echo" / study.patient_id / study.study_id
         if place.is_relative_to(folder) and ".." not in place.parts:
+            place = place if os.path.isdir(place) else in_another_form(folder, place, seen) or place
             planned.clips += [PlannedClip(study.study_id, path) for path in clip_files(place)]
     _name_unused(planned, folder)
     return planned
@@ -77,7 +79,7 @@ def _name_unused(plan: Plan, folder: Path) -> None:
     used = {e.path.with_suffix("") for e in plan.ecgs.values()} | {c.path for c in plan.clips}
     for path in files_below(folder):
         if path not in used and path.with_suffix("") not in used and path.relative_to(folder).as_posix() not in TABLES:
-            plan.ignored.append((path.relative_to(folder).as_posix(), "neither table nor study names it"))
+            plan.ignored.append((shown_path(path, folder), "neither table nor study names it"))
 
 
 def map_of(table: Table, told: Mapping[str, Column], fields: tuple[str, ...]) -> TableMap:
