@@ -77,7 +77,7 @@ def test_the_table_of_the_evidence_is_that_of_the_kept_results():
     (held,) = [
         line["cover"]
         for line in lines
-        if (line["seed"], line.get("phenotype"), line.get("of")) == (5201, "lvef", "label")
+        if (line.get("seed"), line.get("phenotype"), line.get("of")) == (5201, "lvef", "label")
         and line["class"] == "left bundle branch block"
     ]
     (row,) = [row for row in table.splitlines() if "left bundle branch block" in row]
