@@ -26,6 +26,7 @@ IMPOSSIBLE_MV = 1e6
 IMPLAUSIBLE_MV = (0.02, 20.0)  # a typical second of an ECG is higher, and lower
 OFFSET_MV = 3.0  # counts of an unknown unit that rest further from zero hold the zero of a converter
 SAME_GAIN = 1.01
+FIRST_YEAR = 1000  # before it, two digits were meant
 LENGTHS_ALIKE = 1.01
 _ANY_LEAD = re.compile(
     r"(?:lead |ecg )?-?(?:[vc]\d{1,2}r?|i{1,3}|d[i123]{1,3}|av[rlf]|v?[xyz]|mlii|ch(?:annel)? ?\d{1,2})(_\d+)?",
@@ -213,10 +214,11 @@ def twelve_lead_record(channels: Channels, source: str) -> EcgRecord:
     elif units == "mV" and "unit" not in channels.told_used:
         channels.doubts += _implausible_unit(signal, rate)
     _note_flat_and_missing(signal, notes)
+    recorded_at = _plausible_moment(channels.recorded_at, notes)
     return EcgRecord(
         signal_mv=signal, sampling_rate_hz=rate, format=channels.format, source=source, derived_leads=derived,
         notes=tuple(notes), doubts=tuple(channels.doubts), age_years=_plausible_age(channels.age_years),
-        sex=channels.sex, recorded_at=channels.recorded_at, device=channels.device,
+        sex=channels.sex, recorded_at=recorded_at, device=channels.device,
         statements=tuple(channels.statements), device_measurements=dict(channels.device_measurements), units=units,
     )  # fmt: skip
 
@@ -336,6 +338,15 @@ def _checked_rate(rate_hz: float) -> float:
             "Check the sampling rate in the file or the one you gave.",
         )
     return rate_hz
+
+
+def _plausible_moment(moment: datetime | None, notes: list[str]) -> datetime | None:
+    """The date of a recording; one whose year was written in two digits is left out and noted. Years to come stay: data
+    sets without identities shift their dates into them."""
+    if moment is not None and moment.year < FIRST_YEAR:
+        notes.append("The year of the recording is not written in four digits in the file; its date was left out.")
+        return None
+    return moment
 
 
 def _plausible_age(age_years: float | None) -> float | None:

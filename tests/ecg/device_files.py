@@ -119,11 +119,11 @@ def aecg(*several: str) -> bytes:
 
 
 def cardiosoft(
-    names=LEADS, rate="<SampleRate>500</SampleRate>", size='<Resolution units="uVperLsb">1</Resolution>'
+    names=LEADS, rate="<SampleRate>500</SampleRate>", size='<Resolution units="uVperLsb">1</Resolution>', counts=None
 ) -> bytes:
     leads = "".join(
-        f'<WaveformData lead="{name}">{",".join(map(str, lead))}</WaveformData>'
-        for name, lead in zip(names, heart_uv(), strict=True)
+        f'<WaveformData lead="{name}">{",".join(f"{value:.0f}" for value in lead)}</WaveformData>'
+        for name, lead in zip(names, heart_uv() if counts is None else counts, strict=True)
     )
     return f"<CardiologyXML><StripData>{rate}{size}{leads}</StripData></CardiologyXML>".encode()
 

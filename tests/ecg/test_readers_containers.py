@@ -119,6 +119,16 @@ def test_a_gain_makes_millivolts_of_counts(container, told, counts):
     same(zero, atol=0.51 / counts)
 
 
+def test_gains_that_make_different_heights_or_do_not_fit_the_values_are_a_doubt():
+    counts = np.round(hearts() * 1000)
+    told = {"fs": RATE, "leads": " ".join(LEADS)}
+    same(read(npz(ecg=counts, adc_gain=1000, uV_per_LSB=1.0, **told)), atol=6e-4)
+    (doubt,) = read(npz(ecg=counts, adc_gain=1000, gain=200, **told)).doubts
+    assert "2 different gains are told" in doubt
+    uneven = read(npz(ecg=counts / 3, gain=[1000] * 11 + [500], **told))
+    assert any("gain told beside them was not used" in doubt for doubt in uneven.doubts)
+
+
 def test_a_gain_with_two_meanings_is_a_doubt_and_one_with_none_is_not_used():
     found = read(npz(ecg=np.round(hearts() * 30), fs=RATE, leads=LEADS, gain=32.0))
     np.testing.assert_allclose(found.signal_mv, np.round(hearts() * 30) / 32, atol=1e-6)

@@ -5,7 +5,7 @@ import pytest
 
 from echo2ecg_core.ecg.readers import read_ecg
 from echo2ecg_core.ecg.record import LEADS
-from echo2ecg_core.errors import SamplingRateNeeded, SignalError
+from echo2ecg_core.errors import ReadError, SamplingRateNeeded, SignalError
 from tests.ecg import device_files as files
 
 CHANNELS = [f"CH{number}" for number in range(12)]
@@ -243,10 +243,73 @@ def test_which_of_several_waveforms_was_read_is_told(content, note):
 
 
 @pytest.mark.parametrize(
-    "step", ['value="2000" unit="us"', 'value="2" unit="ms"', 'value="0.002"', 'value="2" unit="msec"']
+    "step",
+    [
+        'value="2000" unit="us"',
+        'value="2" unit="ms"',
+        'value="0.002"',
+        'value="2" unit="msec"',
+        'value="2000000" unit="ns"',
+        'value="3.3333333e-05" unit="min"',
+    ],
 )
 def test_a_step_of_time_is_read_in_any_unit_in_which_it_can_be_one(step):
     is_the_heart(read_ecg(files.aecg(files.series(step=step))))
+
+
+UNITS_IN_OTHER_WORDS = {
+    "aECG": files.aecg(files.series(COUNTS, scale='value="4.88" unit="[uV]"')),
+    "EDF": files.edf(files.heart_uv() / 5, unit="(uV)", physical=(-163840, 163835)),
+    "MUSE": files.muse(COUNTS, unit="[µV]", per_bit="4.88"),
+    "CardioSoft": files.cardiosoft(size='<Resolution units="uV/LSB">4.88</Resolution>', counts=COUNTS),
+    "CardioSoft, a comma": files.cardiosoft(size='<Resolution units="uVperLsb">4,88</Resolution>', counts=COUNTS),
+    "CardioSoft, in words": files.cardiosoft(
+        size='<Resolution units="microvolts per LSB">4.88</Resolution>', counts=COUNTS),
+    "CardioSoft, upside down": files.cardiosoft(
+        size=f'<Resolution units="LSB/mV">{1000 / 4.88}</Resolution>', counts=COUNTS),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("content", UNITS_IN_OTHER_WORDS.values(), ids=UNITS_IN_OTHER_WORDS)
+def test_the_unit_of_a_count_is_read_in_whatever_words_it_is_told(content):
+    record = read_ecg(content)
+    is_the_heart(record, 4.88)
+    assert not record.notes
+
+
+def test_the_size_of_a_count_is_used_where_its_unit_is_missing():
+    record = read_ecg(files.cardiosoft(size="<Resolution>4.88</Resolution>", counts=COUNTS))
+    is_the_heart(record, 4.88)
+    assert "names no unit" in record.notes[0]
+
+
+def told_of_the_patient(text: str) -> bytes:
+    return files.cardiosoft().replace(b"<CardiologyXML>", f"<CardiologyXML>{text}".encode())
+
+
+@pytest.mark.parametrize(
+    ("unit", "years"),
+    [("YEARS", 6.0), ("MONTHS", 0.5), ("WEEKS", 6 / 52.18), ("DAYS", 6 / 365.25), ("HOURS", 6 / 8766), ("MOONS", None)],
+)
+def test_an_age_is_in_its_own_unit_and_none_where_that_is_unknown(unit, years):
+    age = read_ecg(told_of_the_patient(f'<PatientInfo><Age units="{unit}">6</Age></PatientInfo>')).age_years
+    assert age == (None if years is None else pytest.approx(years))
+    if unit != "MOONS":
+        wfdb = files.wfdb_files()
+        wfdb["a.hea"] += f"#Age: 6 {unit.lower()}\n".encode()
+        assert read_ecg(wfdb).age_years == pytest.approx(years)
+
+
+def test_a_year_of_two_digits_is_no_date_and_one_to_come_is():
+    date = "<ObservationDateTime><Year>{}</Year><Month>1</Month><Day>5</Day></ObservationDateTime>"
+    record = read_ecg(told_of_the_patient(date.format("24")))
+    assert record.recorded_at is None and any("not written in four digits" in note for note in record.notes)
+    assert read_ecg(told_of_the_patient(date.format("2180"))).recorded_at.year == 2180
+
+
+def test_a_record_cut_short_is_told_as_that_and_not_asked_for_a_rate():
+    with pytest.raises(ReadError, match="declares .* bytes but the file has"):
+        read_ecg(files.scp()[:-3000])
 
 
 def test_rates_that_are_no_whole_numbers_stay_exact():

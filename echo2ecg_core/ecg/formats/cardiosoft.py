@@ -9,9 +9,10 @@ from xml.etree.ElementTree import Element
 import numpy as np
 
 from echo2ecg_core.ecg.channels import NOTHING_TOLD, Channels, Told
+from echo2ecg_core.ecg.formats.facts import size_unit
 from echo2ecg_core.ecg.formats.rates import header_rate
 from echo2ecg_core.ecg.statements import without_people
-from echo2ecg_core.ecg.units import factors_to_mv
+from echo2ecg_core.ecg.units import factors_to_mv, is_count_size
 from echo2ecg_core.errors import ReadError
 
 _MEASUREMENTS = {
@@ -19,8 +20,7 @@ _MEASUREMENTS = {
     "QTCInterval": "qtc_ms", "RRInterval": "rr_ms", "PAxis": "p_axis_deg", "RAxis": "qrs_axis_deg",
     "TAxis": "t_axis_deg",
 }  # fmt: skip
-_MV_PER_COUNT_UNIT = {"uvperlsb": 1e-3, "µvperlsb": 1e-3, "mvperlsb": 1.0, "nvperlsb": 1e-6}
-_YEARS = {"YEARS": 1.0, "MONTHS": 12.0, "WEEKS": 52.18, "DAYS": 365.25}
+_YEARS = {"YEARS": 1.0, "MONTHS": 12.0, "WEEKS": 52.18, "DAYS": 365.25, "HOURS": 8766.0}
 
 
 def channels(root: Element, file_name: str, told: Told = NOTHING_TOLD) -> Channels:
@@ -41,17 +41,19 @@ def channels(root: Element, file_name: str, told: Told = NOTHING_TOLD) -> Channe
     notes: list[str] = []
     rate = header_rate(_number(strip, "SampleRate"), told.sampling_rate_hz, file_name, notes)
     resolution = strip.find("Resolution")
-    unit = (resolution.get("units") or "").lower() if resolution is not None else ""
-    factor = _MV_PER_COUNT_UNIT.get(unit)
-    size = _number(strip, "Resolution")
+    unit = resolution.get("units") or "" if resolution is not None else ""
+    per_count, size = size_unit(unit), _number(strip, "Resolution") or 0.0
     names, counts = [], []
     for lead in strip.findall("WaveformData"):
         names.append(lead.get("lead") or "unnamed")
         counts.append(np.array([float(count) for count in (lead.text or "").replace(",", " ").split()]))
-    if factor is not None and size:
+    if per_count is not None and size > 0:
+        factor, size = per_count[1], size ** per_count[0]
         return Channels(
             names, [one * factor * size for one in counts], rate, "GE CardioSoft XML", notes, **_facts(root)
         )
+    if size > 0 and not is_count_size(told.unit):
+        counts = [one * size for one in counts]
     scale = factors_to_mv([""] * len(counts), counts, rate, told.unit)
     return Channels(
         names, [one * factor for one, factor in zip(counts, scale.values, strict=True)], rate, "GE CardioSoft XML",
@@ -62,7 +64,7 @@ def channels(root: Element, file_name: str, told: Told = NOTHING_TOLD) -> Channe
 def _number(element: Element | None, path: str) -> float | None:
     text = element.findtext(path) if element is not None else None
     try:
-        return float(text) if text and text.strip() else None
+        return float(text.replace(",", ".")) if text and text.strip() else None
     except ValueError:
         return None
 
@@ -75,7 +77,7 @@ def _facts(root: Element) -> dict:
     units = (age_element.get("units") or "YEARS").upper() if age_element is not None else "YEARS"
     recorded_at, born = _moment(root, "ObservationDateTime"), _moment(root, "PatientInfo/BirthDateTime")
     if age is not None:
-        age = age / _YEARS.get(units, 1.0)
+        age = age / _YEARS[units] if units in _YEARS else None
     elif recorded_at and born:
         age = float(int((recorded_at - born).days / 365.25))
     sex = (root.findtext("PatientInfo/Gender") or "").strip().lower()

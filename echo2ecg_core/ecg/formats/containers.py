@@ -8,13 +8,13 @@ number whose meaning the name leaves open (a gain, a step of time) by the one me
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from typing import Any, TypeVar
 
 import numpy as np
 
-from echo2ecg_core.ecg.channels import MIN_RATE_HZ, NOTHING_TOLD, Channels, Told, as_written, check_size
+from echo2ecg_core.ecg.channels import MIN_RATE_HZ, NOTHING_TOLD, SAME_GAIN, Channels, Told, as_written, check_size
 from echo2ecg_core.ecg.formats.array_layout import (
     JUDGED_RECORDINGS,
     Scale,
@@ -249,12 +249,14 @@ class Container:
         factors = self._told(tracing.path, lambda name, value: unit_factors(name, value, facts.n_leads))
         if factors is not None:
             return Scale(np.asarray(factors))
-        gains = self._told(tracing.path, lambda name, value: gain_of(name, value, facts.n_leads))
-        if gains is None:
+        told = self._all_told(tracing.path, lambda name, value: gain_of(name, value, facts.n_leads))
+        if not told:
             return None
         signal = next(first_recordings(tracing.load(), self.file_name, facts.names, 1))
         zeros = self._told(tracing.path, lambda name, value: zeros_of(name, value, facts.n_leads))
-        return scale_of(gains, zeros, signal, facts.rate_hz or MIN_RATE_HZ, facts.unit)
+        scales = [scale_of(gains, zeros, signal, facts.rate_hz or MIN_RATE_HZ, facts.unit) for gains in told]
+        makes_an_ecg = [one for one in scales if one is not None and one.mv_per_value is not None]
+        return _agreeing(makes_an_ecg) if makes_an_ecg else scales[0]
 
     def _judged_on(self, taken: list[_Tracing], facts: list["_Facts"]) -> np.ndarray:
         """Of the first recordings the one of median amplitude, by which the unit of all is judged."""
@@ -284,6 +286,15 @@ def _several(told: Iterable[T], what: str, meaning: Callable[[T], Any]) -> str:
     """The doubt where values that were told mean different things, "" where they agree."""
     found = {meaning(value) for value in told} - {None}
     return f"{len(found)} different {what} are told beside the ECG; the first was taken." if len(found) > 1 else ""
+
+
+def _agreeing(scales: list[Scale]) -> Scale:
+    """The first of what several gains make of an ECG, with a doubt where they make it of different heights."""
+    heights = [float(np.median(one.mv_per_value)) for one in scales if one.mv_per_value is not None]
+    if max(heights) <= SAME_GAIN * min(heights):
+        return scales[0]
+    doubt = f"{len(scales)} different gains are told beside the ECG; the first was taken."
+    return replace(scales[0], doubt=f"{scales[0].note} {doubt}".strip(), note="")
 
 
 def _told_of(tracing: _Tracing, others: list[_Tracing]) -> list[str]:

@@ -16,7 +16,7 @@ from echo2ecg_core.ecg.files import EcgFile
 from echo2ecg_core.ecg.formats.rates import header_rate
 from echo2ecg_core.ecg.record import canonical_lead
 from echo2ecg_core.ecg.statements import without_people
-from echo2ecg_core.ecg.units import factors_to_mv, is_count_size
+from echo2ecg_core.ecg.units import factors_to_mv, is_count_size, mv_per_unit
 from echo2ecg_core.errors import ReadError, SignalError
 
 MAX_BINARY_BYTES = 32 * 2**20
@@ -50,8 +50,9 @@ def read_scp(file: EcgFile, told: Told = NOTHING_TOLD) -> Iterator[Channels]:
     sections = scp_sections(content)
     interval_us = _interval_us(content, sections)
     own = 1e6 / interval_us if interval_us else None
-    rate = header_rate(own, told.sampling_rate_hz, file.name, notes)
-    if not interval_us:
+    has_rhythm = 6 in sections  # otherwise the parser says what is missing
+    rate = header_rate(own, told.sampling_rate_hz, file.name, notes) if has_rhythm else 0.0
+    if has_rhythm and not interval_us:
         content = _with_interval(content, sections, min(max(round(1e6 / rate), 1), 0xFFFF))
     record = parse(file, "SCPECGParser", content)
     _take_common_stretch(record, rate, notes)
@@ -223,9 +224,9 @@ def channels_of(record, file_format: str, told: Told = NOTHING_TOLD) -> Channels
     if len(rates) != 1:
         raise _several_rates(len(rates))
     rate = float(rates.pop())
+    units = [_unit_of(lead) for lead in leads]
     as_counts = is_count_size(told.unit)
-    samples = [_values(lead, as_counts) for lead in [*leads, *extra]]
-    units = ["" if lead.is_raw or lead.units != "mV" else "mV" for lead in leads]
+    samples = [_values(lead, as_counts and mv_per_unit(_unit_of(lead)) is None) for lead in [*leads, *extra]]
     scale = factors_to_mv(units, samples[: len(leads)], rate, told.unit)
     factors = scale.values + [scale.values[0]] * len(extra)
     notes, doubts = scale.notes, scale.doubts
@@ -243,6 +244,11 @@ def _several_rates(n_rates: int) -> SignalError:
         f"The leads have {n_rates} different sampling rates; one is needed.",
         "Export the ECG with one sampling rate for all leads.",
     )
+
+
+def _unit_of(lead) -> str:
+    """The unit of the numbers of a lead, or of the size of its counts, as the file writes it; "" without any."""
+    return (lead.resolution_unit or lead.adc_resolution_unit) if lead.is_raw else lead.units
 
 
 def _values(lead, as_counts: bool) -> np.ndarray:

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from echo2ecg_core.ecg.channels import MAX_RATE_HZ, MAX_VALUES, MIN_DURATION_S, MIN_RATE_HZ
+from echo2ecg_core.ecg.channels import MAX_RATE_HZ, MAX_VALUES, MIN_DURATION_S, MIN_RATE_HZ, SAME_GAIN
 from echo2ecg_core.ecg.formats.array_layout import Scale
 from echo2ecg_core.ecg.formats.rates import REGULAR, jumps_told
 from echo2ecg_core.ecg.record import canonical_lead
@@ -79,9 +79,11 @@ def scale_of(
         unit: Unit told beside the gain, "" for none.
     """
     finite = signal[np.isfinite(signal)]
-    if not (finite == np.round(finite)).all():
-        return None  # the gain is how it was recorded
     amplitude, unit_mv = typical_amplitude(signal, sampling_rate_hz), mv_per_unit(unit)
+    if not (finite == np.round(finite)).all():  # the gain is how it was recorded
+        text = "The values are no whole counts; the gain told beside them was not used."
+        alike = max(gains.values) <= SAME_GAIN * min(gains.values)
+        return None if alike or unit_mv is not None else Scale(None, note=text, doubt=text)
     if unit_mv is not None and LOWEST_MV <= amplitude * unit_mv <= HIGHEST_MV:
         return None
     zero = np.asarray(zeros if zeros is not None else (0.0,))
@@ -226,6 +228,13 @@ def gain_of(name: str, value: Any, n_leads: int) -> Gains | None:
     if per_count is None:
         return Gains(numbers, counts_first=is_gain)
     return Gains(numbers, tuple(per_count[1] * number ** per_count[0] for number in numbers))
+
+
+def size_unit(text: str) -> tuple[int, float] | None:
+    """How a number becomes the mV of a count by the unit beside it ("uV/LSB", "LSB per mV", "µV"): its power and the
+    factor; None where the text says not."""
+    unit = mv_per_unit(text)
+    return (1, unit) if unit is not None else _mv_per_count(plain(text))
 
 
 def _mv_per_count(name: str) -> tuple[int, float] | None:

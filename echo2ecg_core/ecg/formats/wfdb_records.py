@@ -36,6 +36,7 @@ _BARE_NAME = re.compile(r"~?[-\w]+(\.\w+)?")
 # stored bits a sample in each WFDB signal format that has a fixed size
 _BITS = {"8": 8, "16": 16, "24": 24, "32": 32, "61": 16, "80": 8, "160": 16, "212": 12, "310": 32 / 3, "311": 32 / 3}
 _FORMATS = {*_BITS, "0", "508", "516", "524"}
+_PER_YEAR = {"y": 1.0, "m": 12.0, "w": 52.18, "d": 365.25, "h": 8766.0}
 DEFAULT_GAIN = "The header gives no gain for some channels; WFDB's default of 200 counts per mV was assumed."
 
 
@@ -285,11 +286,13 @@ def _channels(record, text: str, notes: list[str], told: Told, ungained: list[bo
 
 def _facts(text: str) -> dict:
     """Age and sex from the comment lines, in the spellings of PTB, LUDB and the PhysioNet challenges."""
-    age = re.search(r"^#\s*<?age>?\s*:?\s*(\d{1,3}(?:\.\d+)?)\b", text, re.IGNORECASE | re.MULTILINE)
+    age = re.search(
+        r"^#\s*<?age>?\s*:?\s*(\d{1,3}(?:\.\d+)?)\s*(?:(y|m|w|d|h)[a-z]*\b)?", text, re.IGNORECASE | re.MULTILINE
+    )
     sex = re.search(r"^#\s*<?(?:sex|gender)>?\s*:?\s*(male|female|m|f)\b", text, re.IGNORECASE | re.MULTILINE)
     facts: dict[str, float | str] = {}
     if age:
-        facts["age_years"] = float(age[1])
+        facts["age_years"] = float(age[1]) / _PER_YEAR[(age[2] or "y").lower()]
     if sex:
         facts["sex"] = "female" if sex[1].lower().startswith("f") else "male"
     return facts

@@ -14,7 +14,8 @@ from echo2ecg_core.ecg.formats.rates import header_rate
 from echo2ecg_core.ecg.record import canonical_lead
 
 BEATS = ("REPRESENTATIVE_BEAT",)
-STEP_UNITS = {"s": 1.0, "ms": 1e-3, "us": 1e-6, "µs": 1e-6}
+STEP_UNITS = {"s": 1.0, "ms": 1e-3, "us": 1e-6, "µs": 1e-6}  # that the foreign parser knows
+OTHER_UNITS = {"ns": 1e-9, "min": 60.0, "minutes": 60.0, "milliseconds": 1e-3, "microseconds": 1e-6}
 STEP_NAMES = {"s": "s", "sec": "sec", "seconds": "seconds", "ms": "ms", "msec": "ms", "us": "us", "µs": "us"}
 
 
@@ -126,14 +127,16 @@ def settle_steps(root: Element, notes: list[str], told_hz: float | None, file_na
         for step in [element for element in series.iter() if _local(element) == "increment"]:
             size, unit = _size(step), str(step.get("unit") or "").strip()
             known = 1 / (size * STEP_UNITS[unit]) if size and size > 0 and unit in STEP_UNITS else None
-            own = known or rate_of_step(size, STEP_NAMES.get(unit.lower()))
+            other = OTHER_UNITS.get(unit.lower())
+            told = rate_of_step(size * other, "s") if size and other else None
+            own = known or (told if other else rate_of_step(size, STEP_NAMES.get(unit.lower())))
             rate = header_rate(own, told_hz, file_name, notes)
             if rate == known:
                 continue
             step.set("value", repr(1 / rate))
             step.set("unit", "s")
             note = f"The time step is not told in a unit that is known; it was taken as that of {rate:g} Hz."
-            notes += [note] if note not in notes else []
+            notes += [note] if note not in notes and not told else []
             changed = True
     return changed
 
