@@ -166,7 +166,8 @@ class _Import:
         if self.report.pseudonyms:  # names of files and of measurements may be those of people
             reasons = Counter(unnamed(reason, [Path(what).name]) for what, reason in plan.ignored)
             self.report.ignored = [{"what": f"{n} of the import", "reason": reason} for reason, n in reasons.items()]
-            columns = {name for means in plan.maps.values() for name in columns_of(means) if not is_known_name(name)}
+            columns = {name for means in plan.maps.values() for name in columns_of(means)} | set(options.told)
+            columns = {name for name in columns if not is_known_name(name)}
             self.report.notes = [unnamed(unnamed(note, plan.maps), columns, "a column") for note in plan.notes]
 
     def run(self) -> IngestReport:

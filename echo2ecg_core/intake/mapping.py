@@ -42,7 +42,7 @@ _NAMES: dict[str, str] = {
     ),
     "study_id": (
         "study studyid echoid echostudyid accession accessionnumber accessionno untersuchungsnummer examid "
-        "examinationid studykey echokey auftragsnummer"
+        "examinationid studykey echokey auftragsnummer studyinstanceuid studyuid"
     ),
     "ecg_id": "ecg ecgid ekgid ecgkey recordid recordname record",
     "study_date": (

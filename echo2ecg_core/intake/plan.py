@@ -88,6 +88,7 @@ class Plan:
         ignored: (what, reason) of files, columns and measurements that are not used.
         maps: The table maps by file name.
         problems: All that is wrong.
+        alias: Accession numbers and UIDs -> id of the study, where studies have several names.
         vectors_of: What the data set calls the clip encoder that made its clip vectors, and how long they are.
         encoder: The clip encoder's id or name in the workspace, once that is settled.
     """
@@ -105,6 +106,7 @@ class Plan:
     maps: dict[str, TableMap] = field(default_factory=dict)
     problems: Problems = field(default_factory=Problems)
     cohort: str = "Imported"
+    alias: dict[str, str] = field(default_factory=dict)
     vectors_of: tuple[str, int] | None = None
     encoder: str | None = None
     _owner_of: dict[Path, str] = field(default_factory=dict)

@@ -26,8 +26,9 @@ import pandas as pd
 
 from echo2ecg_core.errors import StoreError, printable
 from echo2ecg_core.intake.dates import DAY_ZERO
+from echo2ecg_core.intake.units import is_unit
 
-TABLE_SUFFIXES = {".csv", ".tsv", ".txt", ".xlsx", ".xlsm"}
+TABLE_SUFFIXES = {".csv", ".tsv", ".tab", ".txt", ".xls", ".xlsx", ".xlsm"}  # .xls is often a text, or .xlsx
 SEPARATORS = ",;\t|"
 MISSING = {"", "nan", "na", "n/a", "nat", "none", "null", "-", "--", "."}
 MAX_BYTES = 2**29  # of a table unpacked; a hospital's measurements of ten years have some 100 MB
@@ -41,6 +42,7 @@ _HIDDEN = {
     f"{what}s": re.compile(rb"<(?:\w+:)?%s\s[^>]*hidden=.(?:1|true)" % tag)
     for what, tag in (("row", b"row"), ("column", b"col"))
 }
+_VALUE = re.compile(r"[+-]?\d+([.,]\d+)?\s*%?|.*\d{4}.*")  # a number or a date: no name of a column
 _LITERAL = re.compile(r"\"[^\"]*\"|\\.")  # of the format of a cell: shown, no instruction
 _MARKS = ((b"\xff\xfe\0\0", "utf-32"), (b"\0\0\xfe\xff", "utf-32"), (b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16"))
 EXACT = 10**15  # beyond it a spreadsheet rounds numbers
@@ -57,8 +59,8 @@ class Table:
         file: Base name, and the number of the sheet where it is not the first one.
         rows: One column a column of the file, its names as they stand there; the index is the row number in the file.
         above: How many rows with something in them stand above the header: titles, names of groups of columns.
-        notes: What a spreadsheet hides of it: formulas without values, hidden rows, columns and sheets; that the
-            encoding of a text is a guess.
+        notes: That its header takes two rows; what a spreadsheet hides of it: formulas without values, hidden rows,
+            columns and sheets; that the encoding of a text is a guess.
         day_zero: What dates that are numbers of days count from.
     """
 
@@ -125,7 +127,7 @@ def _tables(path: Path, least_columns: int = 2) -> list[Table]:
     for sheet in several or sheets[:1]:  # the others are empty, or mere remarks
         name = printable(path.name) + (f", sheet {sheet.number}" if sheet.number > 1 else "")
         table = _table(name, sheet.rows, least_columns)
-        tables.append(replace(table, notes=_notes(name, sheet.told), day_zero=sheet.day_zero))
+        tables.append(replace(table, notes=table.notes + _notes(name, sheet.told), day_zero=sheet.day_zero))
     return tables
 
 
@@ -158,7 +160,7 @@ def _sheets(path: Path) -> list[_Sheet]:
     if content.startswith(EXCEL):
         return _excel_sheets(content) or [_Sheet(1, [])]
     if content.startswith(OLD_EXCEL):
-        raise NoTable("it is an old Excel workbook (.xls) or one under a password", "Save it as .xlsx or CSV (UTF-8).")
+        raise NoTable("it is an old Excel workbook or one under a password: save it as .xlsx or CSV (UTF-8)", "")
     text, told = _decoded(content)
     return [_Sheet(1, _text_rows(text), told)]
 
@@ -178,12 +180,12 @@ def _table(file: str, rows: Iterable[Row], least_columns: int = 2) -> Table:
     at = _header_at(first, least_columns)
     if not first or len(first[at][1]) < least_columns:
         raise StoreError(f"{file} is no table: it has no header of two columns or more.", "Save it as CSV.")
-    header = first[at][1]
+    header, taken = _header(first[at : at + 2])
     names = _unique([name.strip().strip("\ufeff") or f"column {i + 1}" for i, name in enumerate(header)])
     width, numbers = len(names), array("q")
     columns: list[list[str]] = [[] for _ in names]
     known: dict[str, str] = {}  # a text that comes again is held once: ids, days and units stand in row after row
-    for number, row in chain(first[at + 1 :], left):
+    for number, row in chain(first[at + taken :], left):
         if len(row) > width and any(cell.strip() for cell in row[width:]):
             raise StoreError(
                 f"{file} has more cells in row {number} than in its header ({len(row)}, expected {width}).",
@@ -193,7 +195,27 @@ def _table(file: str, rows: Iterable[Row], least_columns: int = 2) -> Table:
         for column, cell in zip(columns, row[:width] + [""] * (width - len(row)), strict=True):
             cell = cell.strip() if cell.isascii() else unicodedata.normalize("NFC", cell).strip()
             column.append(known.setdefault(cell, cell))
-    return Table(file, pd.DataFrame(dict(zip(names, columns, strict=True)), index=list(numbers), dtype=str), at)
+    frame = pd.DataFrame(dict(zip(names, columns, strict=True)), index=list(numbers), dtype=str)
+    return Table(file, frame, at, (f"{file} has a header of two rows.",) if taken > 1 else ())
+
+
+def _header(rows: Sequence[Row]) -> tuple[list[str], int]:
+    """The names of the columns, and how many rows they take: two where the second holds the units, or the names below
+    those of groups of columns (cells that were merged)."""
+    names = [cell.strip() for cell in rows[0][1]]
+    below = [cell.strip() for cell in rows[1][1]] if len(rows) > 1 else []
+    below += [""] * (len(names) - len(below))
+    pairs = list(zip(names, below, strict=False))
+    if not any(below) or len(below) != len(names) or any(_VALUE.fullmatch(cell) for cell in below):
+        return names, 1
+    if "" in below and all(is_unit(cell) for cell in below if cell):
+        return [f"{name} ({unit})" if unit else name for name, unit in pairs], 2
+    begins_group = [bool(name) and not after for name, after in zip(names, [*names[1:], "x"], strict=True)]
+    merged = any(begins_group) and all(bool(b) == (g or not n) for (n, b), g in zip(pairs, begins_group, strict=True))
+    repeated = len(set(names)) < len(names) and "" not in below and len(set(below)) == len(below)
+    if merged or (repeated and all(names.count(name) > 1 or name == cell for name, cell in pairs)):
+        return [cell or name for name, cell in pairs], 2
+    return names, 1
 
 
 def numbered_rows(rows: pd.DataFrame) -> Iterator[tuple[int, dict[str, Any]]]:

@@ -193,3 +193,15 @@ def test_days_and_hours_as_old_systems_write_them(tmp_path, day, clock):
 
 def test_several_ids_in_one_tag_are_no_list_of_the_program(tmp_path):
     assert list(export(tmp_path / "a", [A | {"PatientID": b"P1\\P2", "AccessionNumber": "N1"}]).patients) == ["P1\\P2"]
+
+
+@pytest.mark.parametrize("beside", [True, False])
+@pytest.mark.parametrize(("header", "names"), [("StudyInstanceUID", ("1.5", "1.6")), ("Accession", ("N1", "N2"))])
+def test_a_table_names_studies_by_uid_or_number_in_the_folder_and_beside_it(tmp_path, beside, header, names):
+    clips = [tags | {"StudyInstanceUID": f"1.{n + 5}", "AccessionNumber": f"N{n + 1}"} for n, tags in enumerate((A, B))]
+    export(tmp_path / "a", clips)
+    table = tmp_path / ("l.csv" if beside else "a/l.csv")
+    table.write_text(f"{header},LVEF\n{names[0]},55\n{names[1]},44\n")
+    plan = plan_of(tmp_path / "a", labels=table if beside else None)
+    assert {i: s.phenotypes for i, s in plan.studies.items()} == {"N1": {"lvef": 55}, "N2": {"lvef": 44}}
+    assert plan.problems.found == []

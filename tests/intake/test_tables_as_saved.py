@@ -11,7 +11,7 @@ from openpyxl.utils.datetime import MAC_EPOCH
 
 from echo2ecg_core.errors import StoreError
 from echo2ecg_core.intake.layouts.recognise import plan_of
-from echo2ecg_core.intake.mapping import Column, field_of, plain_name
+from echo2ecg_core.intake.mapping import Column, columns_of, field_of, plain_name
 from echo2ecg_core.intake.plan import Plan
 from echo2ecg_core.intake.tables import read_header_row, read_table
 
@@ -65,7 +65,7 @@ def test_a_header_is_read_whole_where_a_letter_lies_at_the_end_of_what_is_looked
 @pytest.mark.parametrize(
     ("content", "why"),
     [
-        (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(600), "an old Excel workbook (.xls) or one under a password"),
+        (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(600), "an old Excel workbook or one under a password"),
         (TEXT.encode("cp1252") + b"\x81\x8d", "neither UTF-8, UTF-16 nor Windows-1252"),
         (TEXT.encode() + bytes(9) + b"abcd" * 9, "it is binary"),
     ],
@@ -74,7 +74,7 @@ def test_what_is_no_text_is_refused_in_words_with_what_to_do(tmp_path, content, 
     (tmp_path / "t.xlsx").write_bytes(content)
     with pytest.raises(StoreError) as refused:
         read_table(tmp_path / "t.xlsx")
-    assert why in refused.value.message and "CSV (UTF-8)" in refused.value.hint
+    assert why in refused.value.message and "CSV (UTF-8)" in str(refused.value)
 
 
 @pytest.mark.parametrize("second", ['P2,S2,"y",44', "P2,S2,y,44", 'P2,S2,"y, ""z""",44'])
@@ -233,3 +233,55 @@ def test_workbooks_as_people_save_them(tmp_path, change):
     assert values(made) == LVEF
     assert [s.study_date for s in made.studies.values()] == ["2024-01-05", "2024-01-06T12:00:00"]
     assert list(made.maps) == ["t.xlsx, sheet 3" if change is cover else "t.xlsx"]
+
+
+TWO_ROWS = [
+    ("PatientID,Accession,LVEF,TAPSE", ",,%,mm"),  # units
+    ("PatientID,Accession,Echo,", ",,LVEF,TAPSE (mm)"),  # merged cells
+    ("Patient,Patient,Echo,Echo", "PatientID,Accession,LVEF,TAPSE"),  # merged cells as pandas writes them
+    ("PatientID,Accession,Echo,Echo", "PatientID,Accession,LVEF,TAPSE"),
+]
+
+
+@pytest.mark.parametrize("header", TWO_ROWS)
+def test_a_header_of_two_rows_is_one_and_told(tmp_path, header):
+    made = plan(tmp_path, "\n".join((*header, "P1,S1,55.5,22", "P2,S2,44,18")) + "\n")
+    assert values(made) == LVEF and values(made, "tapse") == {"S1": 2.2, "S2": 1.8}
+    assert "t.csv has a header of two rows." in made.notes
+
+
+@pytest.mark.parametrize(
+    ("header", "first", "found"),
+    [
+        ("patient_id,study_id,lvef,", "A,B,55.5,", {"lvef": 55.5}),
+        ("patient_id,study_id,mr_grade,note,", "A,B,mild,good,x", {"mr_grade": 1}),
+        ("patient_id,study_id,mr_grade,mr_grade", "A,B,mild,none", {"mr_grade": 1}),
+        ("patient_id,study_id,mr_grade,unit", "g,s,mild,mm", {"mr_grade": 1}),
+    ],
+)
+def test_a_first_row_of_words_is_no_header(tmp_path, header, first, found):
+    made = plan(tmp_path, f"{header}\n{first}\n")
+    assert [study.phenotypes for study in made.studies.values()] == [found]
+
+
+@pytest.mark.parametrize("name", ["t.xls", "t.tab", "t.XLS"])
+@pytest.mark.parametrize("content", ["text", "xlsx", "old"])
+def test_a_table_is_told_by_its_content_and_not_by_its_suffix(tmp_path, name, content):
+    book = openpyxl.Workbook()
+    for row in ROWS:
+        book.active.append(row)
+    book.save(tmp_path / name)
+    if content != "xlsx":
+        text = "\n".join("\t".join(map(str, row)) for row in ROWS)
+        (tmp_path / name).write_bytes(text.encode() if content == "text" else b"\xd0\xcf\x11\xe0" + bytes(9))
+    made = plan_of(tmp_path)
+    assert values(made) == ({} if content == "old" else LVEF)
+    assert any("save it as .xlsx or CSV" in reason for _, reason in made.ignored) == (content == "old")
+
+
+def test_a_table_that_nobody_knows_is_shown_to_be_mapped_and_a_column_that_no_table_has_is_told(tmp_path):
+    text = "Wer;Was;Pumpe\nP1;S1;55,5\nP2;S2;44\n"
+    assert columns_of(plan(tmp_path, text).maps["t.csv"]) == dict.fromkeys(("Wer", "Was", "Pumpe"), Column("ignored"))
+    told = {"Wer": Column("patient_id"), "was": Column("study_id"), "Pumpe": Column("lvef")}
+    made = plan(tmp_path, text, told | {"Pmupe": Column("tapse"), "Raum": Column("ignored")})
+    assert values(made) == LVEF and "Columns of the mapping that no table has: Pmupe." in made.notes

@@ -21,7 +21,7 @@ from echo2ecg_core.intake.folders import files_below, shown_path
 from echo2ecg_core.intake.headers import Header, read_header, read_headers
 from echo2ecg_core.intake.labels import Labels, plan_studies, read_labels
 from echo2ecg_core.intake.layouts.ours import ECG_FIELDS, LABEL_FIELDS, is_phantom, map_of
-from echo2ecg_core.intake.mapping import Column, guess, told_for
+from echo2ecg_core.intake.mapping import Column, TableMap, guess, told_for
 from echo2ecg_core.intake.plan import Plan, PlannedClip, PlannedEcg, PlannedStudy
 from echo2ecg_core.intake.tables import Table, is_table, read_tables
 from echo2ecg_core.phenotypes import PHENOTYPES
@@ -32,11 +32,12 @@ TWICE = "Another file holds an ECG of this patient and time, or of this name."
 VIDEO = "A video does not say whose it is. Put it below echo/PATIENT/STUDY/, or give the DICOM file."
 VIDEOS = {".mp4", ".avi", ".mov", ".mkv", ".wmv", ".gif"}
 COMPANIONS = {".dat", ".atr", ".xyz"}
+MAPS_SHOWN = 8  # tables whose columns nobody knows are shown to be mapped up to so many
 NO_LABELS = "a table without ids and labels that are known"
 NOT_READ = {
     **dict.fromkeys(VIDEOS, VIDEO),
     **dict.fromkeys((".zip", ".7z", ".rar", ".tar", ".tgz", ".gz"), "packed: unpack it beside the other files"),
-    **dict.fromkeys((".xls", ".xlsb", ".ods", ".numbers"), "a workbook of another kind: save it as .xlsx or CSV"),
+    **dict.fromkeys((".xlsb", ".ods", ".numbers"), "a workbook of another kind: save it as .xlsx or CSV"),
 }
 
 
@@ -71,9 +72,9 @@ def plan(folder: Path, told: Mapping[str, Column]) -> Plan:
             facts = {("born", header.born), ("issuer", header.issuer), ("letters", "guessed" * header.guessed_letters)}
             people.setdefault(header.patient_id, set()).update(facts)
             _add(planned, path, header, visits)
-    alias = _add_studies(planned, visits)
+    _add_studies(planned, visits)
     for path in tables:
-        _add_tables(planned, path, told, alias)
+        _add_tables(planned, path, told)
     _tell_what_is_open(planned, people)
     return planned
 
@@ -108,9 +109,9 @@ def _add(plan: Plan, path: Path, header: Header, visits: dict[Visit, list[Planne
     plan.ecg(PlannedEcg(ecg_id, header.patient_id, path, header.moment, age_years=header.age_years))
 
 
-def _add_studies(plan: Plan, visits: Mapping[Visit, list[PlannedClip]]) -> dict[str, str]:
-    """The studies of all clips; accession numbers and UIDs -> the study's id."""
-    alias = names_of_studies(visits, plan)
+def _add_studies(plan: Plan, visits: Mapping[Visit, list[PlannedClip]]) -> None:
+    """The studies of all clips, and by which accession numbers and UIDs tables may name them."""
+    plan.alias = alias = names_of_studies(visits, plan)
     for visit, clips in visits.items():
         study_id = alias.get(visit.uid) or alias.get(visit.accession) or visit.accession or visit.uid
         if visit.uid and visit.uid not in alias:  # one that stands in several studies
@@ -118,7 +119,6 @@ def _add_studies(plan: Plan, visits: Mapping[Visit, list[PlannedClip]]) -> dict[
         plan.study(PlannedStudy(study_id, visit.patient_id, visit.moment, visit.age_years))
         for clip in clips:
             clip.study_id = study_id
-    return alias
 
 
 def names_of_studies(visits: Iterable[Visit], plan: Plan) -> dict[str, str]:
@@ -172,7 +172,7 @@ def _tell_what_is_open(plan: Plan, people: Mapping[str, set[tuple[str, str]]]) -
         )
 
 
-def _add_tables(plan: Plan, path: Path, told: Mapping[str, Column], alias: Mapping[str, str]) -> None:
+def _add_tables(plan: Plan, path: Path, told: Mapping[str, Column]) -> None:
     shown = shown_path(path, plan.root)
     try:
         tables = read_tables(path)
@@ -180,26 +180,26 @@ def _add_tables(plan: Plan, path: Path, told: Mapping[str, Column], alias: Mappi
         plan.ignored.append((shown, f"{error.message} {error.hint}"))
         return
     for table in tables:
-        _add_table(plan, table, shown + table.file.removeprefix(printable(path.name)), path.parent, told, alias)
+        _add_table(plan, table, shown + table.file.removeprefix(printable(path.name)), path.parent, told)
 
 
-def _add_table(
-    plan: Plan, table: Table, shown: str, folder: Path, told: Mapping[str, Column], alias: Mapping[str, str]
-) -> None:
+def _add_table(plan: Plan, table: Table, shown: str, folder: Path, told: Mapping[str, Column]) -> None:
     fields = guess(table).fields() | {means.field for means in told_for(table, told).values()}
     if {"path", "patient_id"} <= fields:
         plan_ecgs(read_labels(table, map_of(table, told, ECG_FIELDS), plan), plan, folder)
     elif fields & {"patient_id", "study_id"} and (fields & set(PHENOTYPES) or {"measurement", "value"} <= fields):
-        add_labels(plan, table, told, alias)
+        add_labels(plan, table, told)
     else:
         plan.note(*table.notes)
         plan.ignored.append((shown, NO_LABELS))
+        if len(plan.maps) < MAPS_SHOWN:  # a person may know what its columns mean
+            plan.maps.setdefault(table.file, TableMap({}, tuple(table.columns)))
 
 
-def add_labels(plan: Plan, table: Table, told: Mapping[str, Column], alias: Mapping[str, str]) -> None:
-    """Studies and labels of a table; `alias` gives the plan's id of a study for each of its names."""
+def add_labels(plan: Plan, table: Table, told: Mapping[str, Column]) -> None:
+    """Studies and labels of a table."""
     labels = read_labels(table, map_of(table, told, LABEL_FIELDS), plan)
-    for field, known in (("patient_id", plan.patients), ("study_id", {**plan.studies, **alias})):
+    for field, known in (("patient_id", plan.patients), ("study_id", {**plan.studies, **plan.alias})):
         if field in labels.rows:
             as_files = _as_files_write(labels.rows[field], known)
             if as_files:
@@ -208,7 +208,7 @@ def add_labels(plan: Plan, table: Table, told: Mapping[str, Column], alias: Mapp
                     "zeros or a spreadsheet's .0 alone; they were taken for the same."
                 )
             ids = labels.rows[field].map(lambda i, same=as_files: same.get(i, i))
-            ids = ids.map(lambda i: alias.get(i, i)) if field == "study_id" else ids
+            ids = ids.map(lambda i: plan.alias.get(i, i)) if field == "study_id" else ids
             labels = Labels(labels.file, labels.rows.assign(**{field: ids}), labels.map)
     plan_studies(labels, plan)
 

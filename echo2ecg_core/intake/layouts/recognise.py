@@ -27,7 +27,7 @@ from echo2ecg_core.intake.layouts import (
     tmed2,
 )
 from echo2ecg_core.intake.layouts.ours import ECG_FIELDS, map_of, phantom_cohort
-from echo2ecg_core.intake.mapping import Column, guess, told_for
+from echo2ecg_core.intake.mapping import IGNORED, Column, columns_of, guess, plain_name, told_for
 from echo2ecg_core.intake.plan import Plan
 from echo2ecg_core.intake.tables import read_tables
 from echo2ecg_core.intake.views import add_views
@@ -106,8 +106,17 @@ def plan_of(folder: Path, layout: str = "auto", labels: Path | None = None, told
         _add_labels(plan, labels, told)
     add_views(plan, told, labels)
     if labels is not None or LAYOUTS[name] in (ours, hospital):  # ids by people and systems, not of one data set
+        _tell_unused(plan, told)
         plan.note(*hospital.joins(plan))
     return plan
+
+
+def _tell_unused(plan: Plan, told: Mapping[str, Column]) -> None:
+    """A note on columns of a mapping that no table has: a name that is not quite right would lose them unseen."""
+    held = {plain_name(name) for means in plan.maps.values() for name in columns_of(means)}
+    wanted = [name for name, means in told.items() if means.field not in (IGNORED, "view", "clip_path", "path")]
+    if unused := [name for name in wanted if plain_name(name) not in held]:
+        plan.note(f"Columns of the mapping that no table has: {', '.join(unused)}.")
 
 
 def _add_labels(plan: Plan, path: Path, told: Mapping[str, Column]) -> None:
@@ -128,4 +137,4 @@ def _add_labels(plan: Plan, path: Path, told: Mapping[str, Column]) -> None:
         if "ecg_id" in fields and "study_id" not in fields:
             label_ecgs(read_labels(table, map_of(table, told, ECG_FIELDS), plan), plan)
         else:
-            hospital.add_labels(plan, table, told, {})
+            hospital.add_labels(plan, table, told)
