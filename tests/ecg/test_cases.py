@@ -226,6 +226,22 @@ def test_an_axis_of_time_without_a_unit_is_in_the_one_that_an_ecg_can_have(step)
     assert read_ecg(written(TRUTH, head=head, first=lambda i: f"{i * step:.3f}")).sampling_rate_hz == 500
 
 
+@pytest.mark.parametrize(
+    ("form", "end"),
+    [("%.4f", "first number"), ("%d", "first number"), ("%.4f", "between"), ("%d", "between"), ("%.4f", "last number")],
+)
+def test_a_table_cut_inside_its_last_line_is_read_without_it_and_says_so(form, end):
+    signal = TRUTH if form == "%.4f" else np.round(TRUTH * 1000)
+    table = written(signal, form=form, head=",".join(["time (s)", *NAMES]), first=lambda i: f"{i / 500:.3f}")
+    last = table.rindex(b"\n") + 1
+    cut = {"first number": last + 2, "between": table.index(b",", last + 12) + 1, "last number": -1}[end]
+    record = read_ecg(table[:cut])
+    assert any("cut short inside its last line" in note for note in record.notes)
+    np.testing.assert_allclose(record.signal_mv, read_ecg(table).signal_mv[:, :-1])
+    assert not any("missing" in note or "time column" in note for note in record.notes)
+    assert not any("cut short" in note for note in read_ecg(table).notes)
+
+
 def test_counts_around_the_middle_of_a_converter_lose_their_constant():
     record = read_ecg(npy(np.round(TRUTH * 1000).astype(np.int16) + 5000), sampling_rate_hz=500)
     assert any("A constant of" in note for note in record.notes)

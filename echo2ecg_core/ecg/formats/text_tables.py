@@ -40,6 +40,8 @@ _MINUS = str.maketrans("−﹣－", "---")  # as word processors and web pages w
 _GROUPS = re.compile(r"(?<=\d)['’\u00a0\u2009\u202f](?=\d{3}(?!\d))")  # between thousands, as in Switzerland and France
 _FORTRAN = re.compile(r"(?<=\d)[dD](?=[+-]\d)")  # its exponents
 _SHEET_ERROR = re.compile(r"#(N/A|NV|NUM!|ZAHL!|VALUE!|WERT!|DIV/0!|REF!|BEZUG!|NAME\?)")
+ENDS_LOOKED_AT = 20  # last lines, by which a cut one is known
+_PART_OF_NUMBER = re.compile(r"[-+\d.,:eET/ ]*")  # or of a moment
 _FORMATS = {",": "CSV", ";": "CSV", "\t": "TSV", "|": "TXT", "": "TXT"}
 
 
@@ -79,6 +81,8 @@ def read(file: EcgFile, told: Told = NOTHING_TOLD) -> Iterator[Channels]:
     text = _SHEET_ERROR.sub("nan", _decode(content).translate(_MINUS))
     lines = _FORTRAN.sub("e", _GROUPS.sub("", text)).splitlines()
     layout = judge_layout(lines, file.name)
+    notes: list[str] = []
+    lines = _without_cut_line(lines, layout, text.endswith("\n"), notes)
     values = _values(lines, layout, file.name)  # (columns, n)
     names, units = list(layout.names), list(layout.units)
     clocks, rate, jumps = time_columns(layout.names, values)
@@ -87,7 +91,6 @@ def read(file: EcgFile, told: Told = NOTHING_TOLD) -> Iterator[Channels]:
     values = values[kept]
     names = [names[index] for index in kept] if names else []
     units = [units[index] for index in kept] if units else []
-    notes: list[str] = []
     if any(canonical_lead(name) for name in names):  # without names `recordings` does so
         is_lead = np.array([canonical_lead(name) is not None for name in names])
         values[is_lead] = without_missing_marks(values[is_lead], notes)
@@ -107,6 +110,32 @@ def read(file: EcgFile, told: Told = NOTHING_TOLD) -> Iterator[Channels]:
         channels.notes += [*notes, *([settled.note] if settled.note else []), *doubts]
         _note_style(channels, layout)
         yield channels
+
+
+def _without_cut_line(lines: list[str], layout: Layout, is_ended: bool, notes: list[str]) -> list[str]:
+    """The lines of a table without a last one that stops before its last column, or inside the number there.
+
+    Args:
+        lines: All lines.
+        layout: Of the table.
+        is_ended: Whether the text ends with the end of a line.
+        notes: Gets a sentence.
+    """
+    filled = [index for index, line in enumerate(lines) if line.strip()][-ENDS_LOOKED_AT:]
+    if layout.leads_in_rows or len(filled) < ENDS_LOOKED_AT or filled[0] < layout.n_header:
+        return lines
+    *before, last = (cells(lines[index], layout.delimiter) for index in filled)
+    width = min(map(len, before))
+    decimals = min(_n_decimals(row[-1], layout) for row in before)
+    is_whole = len(last) >= width and (is_ended or _n_decimals(last[-1], layout) >= decimals)
+    if is_whole or not all(map(_PART_OF_NUMBER.fullmatch, last)):
+        return lines
+    notes.append("The table is cut short inside its last line, which was left out.")
+    return lines[: filled[-1]]
+
+
+def _n_decimals(cell: str, layout: Layout) -> int:
+    return len(cell.partition(layout.decimal)[2])
 
 
 def _scale(values: np.ndarray, layout: Layout, rate: float) -> Scale | None:
