@@ -6,6 +6,7 @@ sets, and not always in the one that the file tells: ids of DICOM are decoded fr
 that, so that no person becomes two; what cannot be decoded keeps its bytes apart, so that no two become one.
 """
 
+import io
 import re
 import unicodedata
 from collections.abc import Iterator, Sequence
@@ -148,7 +149,7 @@ def _id_text(ds, tag: str) -> tuple[str, bool]:
         wide = [declared] if declared in WIDE else []
         text, used = next(found for e in (*wide, "utf-8", declared, "latin-1") if (found := _decoded(raw, e)))
     guessed = not raw.isascii() and used not in (*WIDE, "utf-8") and not (told and used == declared)
-    return unicodedata.normalize("NFC", text).strip(), guessed
+    return _one_form(text), guessed
 
 
 def _decoded(raw: bytes, encoding: str) -> tuple[str, str] | None:
@@ -184,9 +185,9 @@ def _age(age: str, born: str, moment: str | None) -> float | None:
     return float(int(days / 365.25)) if 0 <= days < 130 * 366 else None
 
 
-def _device(path: Path, parser: str) -> Header:
+def _device(path: Path, parser: str, content: bytes | None = None) -> Header:
     try:
-        record = devices.parse(file_on_disk(path), parser)
+        record = devices.parse(file_on_disk(path), parser, content)
     except Echo2ECGError:
         raise
     except Exception:  # whatever the foreign parser raises on damaged bytes
@@ -194,7 +195,7 @@ def _device(path: Path, parser: str) -> Header:
     when = record.recording.date
     return Header(
         "ecg",
-        str(record.patient.patient_id or "").strip(),
+        _one_form(str(record.patient.patient_id or "")),
         (unique_stem(path),),
         when.replace(tzinfo=None, microsecond=0).isoformat() if when else None,
         _SEXES.get(str(record.patient.sex or "").upper()),
@@ -204,32 +205,49 @@ def _device(path: Path, parser: str) -> Header:
 
 
 def _xml(path: Path) -> Header | None:
-    """The header of an XML export; MUSE's is read up to the waveforms only."""
+    """The header of an XML export."""
     from xml.etree.ElementTree import ParseError
 
     from defusedxml.common import DefusedXmlException
-    from defusedxml.ElementTree import iterparse
 
     if path.stat().st_size > MAX_XML_BYTES:
         return Header("", reason="It is XML of more than 16 MB, no ECG export.")
+    try:
+        try:
+            with path.open("rb") as file:
+                unmarked = file.read(2) in (b"<\0", b"\0<")  # the foreign parsers need UTF-16's mark
+            return _xml_header(path, xml_exports.as_text(path.read_bytes()).encode() if unmarked else None)
+        except (ParseError, ValueError, LookupError):  # in another encoding than it declares, or a rare one
+            return _xml_header(path, xml_exports.as_text(path.read_bytes()).encode())
+    except (ParseError, DefusedXmlException, ValueError, LookupError):
+        return Header("ecg", reason="It begins like XML but is damaged and cannot be read.")
+
+
+def _xml_header(path: Path, content: bytes | None) -> Header | None:
+    """The header of an XML document, which lies at the path or was made readable; MUSE's is read up to the waveforms
+    only."""
+    from defusedxml.ElementTree import iterparse
+
     told: dict[str, str] = {}
     root = ""
-    try:
-        for event, element in iterparse(path, events=("start", "end")):
-            name = element.tag.rpartition("}")[2].lower()
-            if event == "start" and not root:
-                root = name
-                if name in _XML_PARSERS:
-                    return _device(path, _XML_PARSERS[name])
-                if name not in ("restingecg", "cardiologyxml"):
-                    return None
-            if event == "end" and element.text and element.text.strip():
-                told.setdefault(name, element.text.strip())
-            if event == "start" and name in ("waveform", "stripdata"):
-                break
-    except (ParseError, DefusedXmlException, ValueError):
-        return Header("ecg", reason="It begins like XML but is damaged and cannot be read.")
+    for event, element in iterparse(path if content is None else io.BytesIO(content), events=("start", "end")):
+        name = element.tag.rpartition("}")[2].lower()
+        if event == "start" and not root:
+            root = name
+            if name in _XML_PARSERS:
+                return _device(path, _XML_PARSERS[name], content)
+            if name not in ("restingecg", "cardiologyxml"):
+                return None
+        if event == "end" and element.text and element.text.strip():
+            told.setdefault(name, _one_form(element.text))
+        if event == "start" and name in ("waveform", "stripdata"):
+            break
     return _muse(path, told) if root == "restingecg" else Header("ecg", told.get("pid", ""), (unique_stem(path),))
+
+
+def _one_form(text: str) -> str:
+    """A text in one normal form (NFC), however a system wrote it."""
+    return unicodedata.normalize("NFC", text).strip()
 
 
 def _muse(path: Path, told: dict[str, str]) -> Header:

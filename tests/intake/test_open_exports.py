@@ -11,8 +11,10 @@ from pathlib import Path
 import openpyxl
 import pytest
 
+from echo2ecg_core.ecg.readers import read_ecg
 from echo2ecg_core.intake.layouts.recognise import plan_of
 from echo2ecg_core.intake.plan import Plan
+from tests.ecg import device_files
 from tests.echo.test_long_film import film
 from tests.echo.test_readers import dicom
 
@@ -205,3 +207,30 @@ def test_a_table_names_studies_by_uid_or_number_in_the_folder_and_beside_it(tmp_
     plan = plan_of(tmp_path / "a", labels=table if beside else None)
     assert {i: s.phenotypes for i, s in plan.studies.items()} == {"N1": {"lvef": 55}, "N2": {"lvef": 44}}
     assert plan.problems.found == []
+
+
+XML = [  # what an export of an ECG declares, and the encoding it is in
+    ("UTF-8", "utf-8"), ("", "utf-8-sig"), ("UTF-16", "utf-16"), ("UTF-16", "utf-16-le"), ("UTF-16", "utf-8"),
+    ("ISO-8859-1", "latin-1"), ("UTF-8", "latin-1"), ("", "latin-1"), ("x-none", "utf-8"), ("undefined", "utf-8"),
+    ("gb18030", "gb18030"), ("Shift_JIS", "shift_jis"), ("EUC-KR", "euc_kr"), ("windows-1251", "cp1251"),
+]  # fmt: skip
+PEOPLE = {"gb18030": "山田-1", "shift_jis": "ソ表-1", "euc_kr": "김희-1", "cp1251": "Пётр-1"}
+
+
+@pytest.mark.parametrize("kind", ["muse", "aecg"])
+@pytest.mark.parametrize(("declared", "encoding"), XML)
+def test_an_xml_export_is_somebodys_in_whatever_encoding_it_is(tmp_path, declared, encoding, kind):
+    patient = PEOPLE.get(encoding, "Müller-1")
+    head = f'<?xml version="1.0" encoding="{declared}"?>' if declared else ""
+    person = f"<PatientDemographics><PatientID>{patient}</PatientID></PatientDemographics>"
+    if kind == "muse":
+        text = device_files.muse().decode().replace("<RestingECG>", f"<RestingECG>{person}")
+    else:
+        subject = f'<subject><trialSubject><id root="1" extension="{patient}"/></trialSubject></subject>'
+        place = ("componentOf", "timepointEvent", "componentOf", "subjectAssignment")
+        whose = "".join(f"<{tag}>" for tag in place) + subject + "".join(f"</{tag}>" for tag in reversed(place))
+        text = device_files.aecg(whose, device_files.series()).decode()
+    (tmp_path / "e.xml").write_bytes((head + text).encode(encoding))
+    plan = plan_of(tmp_path)
+    assert list(plan.patients) == [patient] and plan.passed_over == []
+    assert read_ecg(tmp_path / "e.xml").signal_mv.shape[0] == 12

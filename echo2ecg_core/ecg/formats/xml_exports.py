@@ -25,6 +25,7 @@ from echo2ecg_core.errors import ReadError
 
 MAX_XML_BYTES = 16 * 2**20
 MAX_ELEMENTS, MAX_DEPTH = 200_000, 100
+_DECLARATION, _ENCODING = re.compile(r"^\s*<\?xml[^>]*\?>"), re.compile(rb"<\?xml[^>]*encoding=[\"']([\w.:-]+)")
 _START = re.compile(r"\s*<[?!A-Za-z_]")
 
 
@@ -64,7 +65,7 @@ def read(file: EcgFile, told: Told = NOTHING_TOLD) -> Iterator[Channels]:
         yield channels
     elif kind == "restingecgdata":
         whole = read_philips.completed(root, told, file.name)
-        content = whole.written(_as_text(content)) if whole.attributes else content
+        content = whole.written(as_text(content)) if whole.attributes else content
         channels = channels_of(parse(file, "SierraXMLParser", content), "Philips Sierra XML", told)
         channels.told_used |= whole.told_used
         channels.sampling_rate_hz = whole.rate_hz or channels.sampling_rate_hz
@@ -119,16 +120,19 @@ def _parsed(content: bytes) -> Element:
     return parser.close()
 
 
-def _as_text(content: bytes) -> str:
-    """The document as text without its declaration, whatever encoding it is in."""
+def as_text(content: bytes) -> str:
+    """The document as text without its declaration, whatever encoding it is in: UTF-8 where it is that, else the one it
+    declares (parsers know none of several bytes, such as GB2312), else Windows-1252."""
     wide = {b"<\0": "utf-16-le", b"\0<": "utf-16-be"}.get(content.lstrip(b"\n\r\t ")[:2])
     if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         wide = "utf-16"
-    try:
-        text = content.decode(wide or "utf-8-sig")
-    except UnicodeDecodeError:
-        text = content.decode("cp1252", errors="replace")
-    return re.sub(r"^\s*<\?xml[^>]*\?>", "", text).lstrip()
+    declared = _ENCODING.search(content[:256])
+    for encoding in (wide or "utf-8-sig", declared[1].decode() if declared else "utf-8"):
+        try:
+            return _DECLARATION.sub("", content.decode(encoding)).lstrip()
+        except (UnicodeError, LookupError):
+            continue
+    return _DECLARATION.sub("", content.decode("cp1252", errors="replace")).lstrip()
 
 
 def _written(root: Element) -> bytes:
@@ -151,11 +155,11 @@ def _root(file: EcgFile) -> tuple[Element, bytes, list[str]]:
     try:
         try:
             marked = content[:2] not in (b"<\0", b"\0<")  # the foreign parsers need UTF-16's mark
-            plain = content if marked else _as_text(content).encode()
+            plain = content if marked else as_text(content).encode()
             return _parsed(plain), plain, []
         except (ParseError, ValueError, LookupError):
-            text = _as_text(content)  # not in the encoding that it declares, or with blanks before the declaration
-            notes = ["The XML is not in the encoding that it declares; it was read all the same."]
+            text = as_text(content)  # not in the encoding that it declares, or in one that parsers do not know
+            notes = ["The XML is not in the encoding that it declares, or in a rare one; it was read all the same."]
             return _parsed(text.encode()), text.encode(), notes
     except DefusedXmlException as error:
         raise ReadError(
