@@ -7,6 +7,7 @@ from echo2ecg_core.ecg.readers import read_ecg
 from echo2ecg_core.ecg.record import LEADS
 from echo2ecg_core.errors import ReadError, SamplingRateNeeded, SignalError
 from tests.ecg import device_files as files
+from tests.ecg.philips_files import philips_103, philips_104
 
 CHANNELS = [f"CH{number}" for number in range(12)]
 IN_ORDER = ",".join(LEADS)
@@ -275,6 +276,27 @@ def test_the_unit_of_a_count_is_read_in_whatever_words_it_is_told(content):
     record = read_ecg(content)
     is_the_heart(record, 4.88)
     assert not record.notes
+
+
+WITH_COMMAS = {
+    "aECG": files.aecg(files.series(COUNTS, scale='value="4,88" unit="uV"', step='value="0,002" unit="s"')),
+    "MUSE": files.muse(COUNTS, per_bit="4,88", base="500,0"),
+    "MUSE in UTF-16": files.muse(COUNTS, per_bit="4,88").decode().encode("utf-16"),
+    "Philips 1.04": philips_104(2 * files.heart_uv()).replace(b'resolution="0.5"', b'resolution="0,5"')
+    .replace(b'"500"', b'"500,0"').replace(b'"5000"', b'"5000,0"'),
+    "Philips 1.03": philips_103(2 * files.heart_uv()).replace(b">0.5<", b">0,5<").replace(b">500<", b">500,0<"),
+    "CardioSoft": files.cardiosoft(
+        rate="<SampleRate>500,0</SampleRate>", size='<Resolution units="uVperLsb">4,88</Resolution>', counts=COUNTS),
+    "EDF": files.edf(2 * files.heart_uv(), physical=("-16384,0", "16383,5"), record_s="1,0"),
+    "WFDB": files.wfdb_files(gain="204,918/mV", rate=" 500,0 2500", counts=COUNTS),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("content", WITH_COMMAS.values(), ids=WITH_COMMAS)
+def test_a_decimal_comma_in_a_header_is_a_decimal_point(content):
+    record = read_ecg(content)
+    is_the_heart(record, 4.88)
+    assert not record.notes and not record.doubts
 
 
 def test_the_size_of_a_count_is_used_where_its_unit_is_missing():

@@ -160,6 +160,8 @@ def _with_duration(file: EcgFile, told: Told) -> tuple[bytes, float | None]:
     """
     content = file.read(MAX_BINARY_BYTES)
     n_signals = int(content[252:256])
+    for begin, end in ((244, 252), (256 + 104 * n_signals, 256 + 120 * n_signals)):  # duration; physical ranges
+        content = content[:begin] + content[begin:end].replace(b",", b".") + content[end:]
     try:
         if float(content[244:252]) > 0:
             return content, None

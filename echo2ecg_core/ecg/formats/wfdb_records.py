@@ -103,13 +103,14 @@ def read(header: EcgFile, told: Told = NOTHING_TOLD) -> Iterator[Channels]:
 
 
 def _plain_units(header: bytes) -> bytes:
-    """A header whose micro signs, in UTF-8 or Latin-1, are written as u: wfdb would drop them and read volts."""
+    """A header whose micro signs, in UTF-8 or Latin-1, are written as u, and decimal commas of gains as points: wfdb
+    would drop the one and read volts, and stop at the other."""
     lines = header.split(b"\n")
     for number, line in enumerate(lines):
         if not line.lstrip().startswith(b"#"):
             for micro in (b"\xc2\xb5", b"\xce\xbc", b"\xb5"):
                 line = re.sub(rb"(?<=/)" + micro + rb"(?=[vV])", b"u", line)
-            lines[number] = line
+            lines[number] = re.sub(rb"(?<=[ \t])(\d+),(\d+)(?=[(/ \t\r]|$)", rb"\1.\2", line)
     return b"\n".join(lines)
 
 

@@ -26,6 +26,7 @@ from echo2ecg_core.errors import ReadError
 MAX_XML_BYTES = 16 * 2**20
 MAX_ELEMENTS, MAX_DEPTH = 200_000, 100
 _DECLARATION, _ENCODING = re.compile(r"^\s*<\?xml[^>]*\?>"), re.compile(rb"<\?xml[^>]*encoding=[\"']([\w.:-]+)")
+_COMMA = re.compile(rb"(?<=[\"'>])(\s*[-+]?\d+),(\d+\s*)(?=[\"'<])")
 _START = re.compile(r"\s*<[?!A-Za-z_]")
 
 
@@ -154,13 +155,14 @@ def _root(file: EcgFile) -> tuple[Element, bytes, list[str]]:
     content = file.read(MAX_XML_BYTES)
     try:
         try:
-            marked = content[:2] not in (b"<\0", b"\0<")  # the foreign parsers need UTF-16's mark
-            plain = content if marked else as_text(content).encode()
+            wide = content[:2] in (b"<\0", b"\0<", codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+            plain = _with_points(as_text(content).encode() if wide else content)
             return _parsed(plain), plain, []
         except (ParseError, ValueError, LookupError):
-            text = as_text(content)  # not in the encoding that it declares, or in one that parsers do not know
+            # not in the encoding that it declares, or in one that parsers do not know
+            plain = _with_points(as_text(content).encode())
             notes = ["The XML is not in the encoding that it declares, or in a rare one; it was read all the same."]
-            return _parsed(text.encode()), text.encode(), notes
+            return _parsed(plain), plain, notes
     except DefusedXmlException as error:
         raise ReadError(
             f"“{file.name}” declares XML entities, which are refused because they can be used to attack.",
@@ -171,6 +173,12 @@ def _root(file: EcgFile) -> tuple[Element, bytes, list[str]]:
             f"“{file.name}” begins like XML but is damaged or cut short.",
             "Export or copy the file again from its source.",
         ) from error
+
+
+def _with_points(content: bytes) -> bytes:
+    """A document whose attributes and elements that are one number have a decimal point where they have a comma: some
+    programs write numbers as their country does, and foreign parsers take such a number for none."""
+    return _COMMA.sub(rb"\1.\2", content)
 
 
 def _local_name(element: Element) -> str:
