@@ -215,7 +215,7 @@ def unpack(path: Path, target: Path) -> Path:
     if not path.is_file():
         raise StoreError("The uploaded archive is no longer there.", "Upload it again.")
     try:
-        with zipfile.ZipFile(path) as zipped:
+        with _opened(path) as zipped:
             _check_names(zipped, target)
             target.mkdir(parents=True, exist_ok=True)
             zipped.extractall(target)
@@ -235,6 +235,14 @@ def unpack(path: Path, target: Path) -> Path:
             "The zip holds no folder with labels.csv, ecgs.csv or the files of a data set that is known.",
             "Pack the folder that holds them; see docs/archives.md.",
         ) from error
+
+
+def _opened(path: Path) -> zipfile.ZipFile:
+    """A zip with its names as they were packed: many programs write UTF-8 without saying so."""
+    try:
+        return zipfile.ZipFile(path, metadata_encoding="utf-8")
+    except UnicodeDecodeError:
+        return zipfile.ZipFile(path)
 
 
 def _check_names(zipped: zipfile.ZipFile, target: Path) -> None:

@@ -18,6 +18,7 @@ ORDERS = ("day first", "month first", "year first")
 EXPECTED = "a date such as 2024-01-31 or 2024-01-31T10:30:00"
 FIRST_YEAR, LAST_YEAR = 1900, 2999
 NO_DATES = ("1900-01-01", "1970-01-01")  # what systems write where they have none
+_EMPTY = re.compile(r"0{1,4}[-/.]0{1,2}[-/.]0{1,4}\b.*|0{8}|9999[-/.]12[-/.]31\b.*|(31[-/.]12|12[-/.]31)[-/.]9999\b.*")
 MIXED, TURNED = "mixed", "turned"
 DAY_ZERO = datetime(1899, 12, 30)  # of a spreadsheet; 1904-01-01 in workbooks that say so
 _TIME = (
@@ -77,6 +78,8 @@ def settle_dates(cells: pd.Series, column: str, order: str | None = None, day_ze
         order: "day first" or "month first" where a person has told it.
         day_zero: What a spreadsheet's numbers of days count from.
     """
+    empty = cells.map(lambda text: _EMPTY.fullmatch(str(text)) is not None).astype(bool)
+    none, cells = int(empty.sum()), cells[~empty]
     if days := _serials(cells, day_zero):
         told = {row: d.date().isoformat() if d.time() == time.min else _to_second(d) for row, d in days.items()}
         note = f"The dates in {column} are numbers of days as Excel counts them; they were read so."
@@ -101,8 +104,9 @@ def settle_dates(cells: pd.Series, column: str, order: str | None = None, day_ze
             bad.append(row) if row not in bad else None
         else:
             iso[row] = moment
-    if len(kept := {row: day for row, day in iso.items() if day[:10] not in NO_DATES}) < len(iso):
-        notes.append(f"{len(iso) - len(kept)} dates in {column} are 1900-01-01 or 1970-01-01, which stand for none.")
+    kept = {row: day for row, day in iso.items() if day[:10] not in NO_DATES}
+    if none := none + len(iso) - len(kept):
+        notes.append(f"{none} dates in {column} are {', '.join(NO_DATES)}, 9999 or of zeros, which stand for none.")
         iso = kept
     if any(m is not None and m.groupdict().get("zone") for m in matches.values()):
         notes.append(f"The times in {column} carry a time zone: the hour as written was kept.")

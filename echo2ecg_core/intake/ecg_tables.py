@@ -10,6 +10,7 @@ import os
 from pathlib import Path, PureWindowsPath
 
 from echo2ecg_core.intake.folders import Listings, in_another_form
+from echo2ecg_core.intake.ids import with_known_ids
 from echo2ecg_core.intake.labels import Labels, study_from
 from echo2ecg_core.intake.mapping import FINDINGS
 from echo2ecg_core.intake.plan import Plan, PlannedEcg
@@ -24,6 +25,7 @@ def plan_ecgs(labels: Labels, plan: Plan, folder: Path) -> None:
     """The ECGs of a table, with the patients and labels in its rows."""
     carries = [name for name in (*PHENOTYPES, *FINDINGS) if name in labels.rows]
     seen: Listings = {}
+    labels = with_known_ids(labels, "patient_id", plan.patients, plan, numbers_only=True)
     for number, row in numbered_rows(labels.rows):
         patient_id, ecg_id = row.get("patient_id"), row.get("ecg_id") or _name_of(row.get("path"))
         if patient_id is None or ecg_id is None:
@@ -65,6 +67,7 @@ def _name_of(path: str | None) -> str | None:
 
 def label_ecgs(labels: Labels, plan: Plan) -> None:
     """The labels of a table with a row an ECG, for ECGs that the plan holds already."""
+    labels = with_known_ids(labels, "ecg_id", plan.ecgs, plan, numbers_only=True)
     for number, row in numbered_rows(labels.rows):
         ecg = plan.ecgs.get(row.get("ecg_id") or "")
         if ecg is None:

@@ -68,7 +68,19 @@ def test_dots_prove_nothing_for_slashes():
     assert dates.asked and not dates.mixed
 
 
-@pytest.mark.parametrize("empty", ["1900-01-01", "1970-01-01T00:00:00"])
+@pytest.mark.parametrize(
+    "empty",
+    [
+        "1900-01-01",
+        "1970-01-01T00:00:00",
+        "0000-00-00",
+        "00/00/0000",
+        "00.00.0000 00:00",
+        "00000000",
+        "9999-12-31",
+        "31.12.9999",
+    ],
+)
 def test_a_date_that_stands_for_none_is_left_out_and_told(empty):
     dates = settle_dates(column(empty, "2024-06-05"), "when")
     assert list(dates.iso.values()) == ["2024-06-05"] and "1 dates in when" in dates.notes[0]

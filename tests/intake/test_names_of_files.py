@@ -1,14 +1,17 @@
 """Names of files, folders and columns in every form: other scripts, two normal forms, blanks in a row, signs nobody
 sees, bytes that are no letters, endless ones. Files are found under them, and of real patients none is kept."""
 
+import io
 import os
+import re
 import unicodedata
+import zipfile
 from pathlib import Path
 
 import pytest
 
 from echo2ecg_core.errors import StoreError
-from echo2ecg_core.intake.archives import import_archive
+from echo2ecg_core.intake.archives import import_archive, keep_upload, unpacked_upload
 from echo2ecg_core.intake.ingest import Options, ingest, summary_lines
 from echo2ecg_core.intake.layouts.recognise import plan_of
 from echo2ecg_core.intake.preview import lines, preview
@@ -134,3 +137,32 @@ def test_a_folder_of_another_case_is_not_the_patients(tmp_path):
     (place / "a.dcm").write_bytes(dicom(film(20, 96)))
     (tmp_path / "labels.csv").write_text("patient_id,study_id,lvef\nP1,S1,55\n")
     assert plan_of(tmp_path).clips == []
+
+
+def test_a_zip_whose_names_are_utf_8_without_saying_so_is_read(tmp_path):
+    buffer = io.BytesIO()
+    small_trees.write_record(tmp_path / "x")
+    with zipfile.ZipFile(buffer, "w") as packed:
+        packed.writestr("Ärzte/ecgs.csv", "ecg_id,patient_id,path\nE1,P1,ecg/Größe\n")
+        for suffix in (".hea", ".dat"):
+            packed.writestr(f"Ärzte/ecg/Größe{suffix}", (tmp_path / f"x{suffix}").read_bytes())
+    content = buffer.getvalue()
+    silent_about_it = bytearray(content)
+    for mark, flags in ((b"PK\x03\x04", 6), (b"PK\x01\x02", 8)):
+        for found in re.finditer(mark, content):
+            silent_about_it[found.start() + flags + 1] &= ~0x08  # bit 11: names are UTF-8
+    place = Workspace(tmp_path / "w")
+    plan = plan_of(unpacked_upload(place, keep_upload(place, "a.zip", bytes(silent_about_it))))
+    assert bytes(silent_about_it) != content and list(plan.ecgs) == ["E1"] and plan.passed_over == []
+
+
+def test_a_zip_in_the_letters_of_dos_is_read_as_before(tmp_path):
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as packed:
+        packed.writestr("M_ller/labels.csv", "patient_id,study_id,lvef\nP1,S1,55\n")
+    place = Workspace(tmp_path / "w")
+    content = buffer.getvalue().replace(b"M_ller", "Müller".encode("cp437"))
+    folder = unpacked_upload(place, keep_upload(place, "a.zip", content))
+    assert [path.name for path in folder.rglob("*") if path.is_dir()] == ["Müller"] and len(
+        plan_of(folder).studies
+    ) == 1

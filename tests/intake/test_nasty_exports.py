@@ -168,6 +168,18 @@ def test_patients_of_our_own_tables_whose_ids_do_not_meet_are_told(folder):
     values(folder, told, "2 ids of patients differ from another one")
 
 
+@pytest.mark.parametrize("written", [("001", "002"), ("1.0", "2.0"), ("1", "02.0")])
+def test_numbers_that_a_spreadsheet_changed_in_one_of_our_own_tables_find_their_patient(tmp_path, written):
+    (tmp_path / "ecg").mkdir()
+    for name in ("a", "b"):
+        small_trees.write_record(tmp_path / f"ecg/{name}")
+    (tmp_path / "ecgs.csv").write_text(f"ecg_id,patient_id,path\nE1,{written[0]},ecg/a\nE2,{written[1]},ecg/b\n")
+    (tmp_path / "labels.csv").write_text("patient_id,study_id,lvef\n1,S1,50\n2,S2,60\n")
+    changed = sum(id not in ("1", "2") for id in written)
+    assert values(tmp_path, f"{changed} ids of ecgs.csv (patient_id) differ") == {"S1": 50, "S2": 60}
+    assert [ecg.patient_id for ecg in plan_of(tmp_path).ecgs.values()] == ["1", "2"]
+
+
 def test_numbers_lose_their_leading_zeros_in_a_spreadsheet_and_still_find_their_patient(tmp_path):
     for number, patient in enumerate(("00123", "00045", "7", "007")):
         tags = {"PatientID": patient, "AccessionNumber": f"S{number}", "StudyDate": "20240105"}

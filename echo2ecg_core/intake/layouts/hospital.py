@@ -7,19 +7,17 @@ phenotype, or with measurements and values, is one of labels; one that names fil
 named with the reason why it is not used.
 """
 
-import re
-import unicodedata
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
-
-import pandas as pd
 
 from echo2ecg_core.errors import StoreError, printable
 from echo2ecg_core.intake.ecg_tables import plan_ecgs
 from echo2ecg_core.intake.folders import files_below, shown_path
 from echo2ecg_core.intake.headers import Header, read_header, read_headers
-from echo2ecg_core.intake.labels import Labels, plan_studies, read_labels
+from echo2ecg_core.intake.ids import by_plain_id, with_known_ids
+from echo2ecg_core.intake.labels import plan_studies, read_labels
 from echo2ecg_core.intake.layouts.ours import ECG_FIELDS, LABEL_FIELDS, is_phantom, map_of
 from echo2ecg_core.intake.mapping import Column, TableMap, guess, told_for
 from echo2ecg_core.intake.plan import Plan, PlannedClip, PlannedEcg, PlannedStudy
@@ -200,38 +198,11 @@ def add_labels(plan: Plan, table: Table, told: Mapping[str, Column]) -> None:
     """Studies and labels of a table."""
     labels = read_labels(table, map_of(table, told, LABEL_FIELDS), plan)
     for field, known in (("patient_id", plan.patients), ("study_id", {**plan.studies, **plan.alias})):
-        if field in labels.rows:
-            as_files = _as_files_write(labels.rows[field], known)
-            if as_files:
-                plan.note(
-                    f"{len(as_files)} ids of {table.file} ({field}) differ from those of the files in case, leading "
-                    "zeros or a spreadsheet's .0 alone; they were taken for the same."
-                )
-            ids = labels.rows[field].map(lambda i, same=as_files: same.get(i, i))
-            ids = ids.map(lambda i: plan.alias.get(i, i)) if field == "study_id" else ids
-            labels = Labels(labels.file, labels.rows.assign(**{field: ids}), labels.map)
+        labels = with_known_ids(labels, field, known, plan)
+    if "study_id" in labels.rows:
+        named = labels.rows.study_id.map(lambda i: plan.alias.get(i, i))
+        labels = replace(labels, rows=labels.rows.assign(study_id=named))
     plan_studies(labels, plan)
-
-
-def _as_files_write(ids: pd.Series, known: Mapping[str, object]) -> dict[str, str]:
-    """Ids of a table -> the one id of the files that means the same; none where two could be meant, on either side."""
-    there, given = _by_plain_id(known), _by_plain_id(set(ids.dropna()))
-    return {
-        mine[0]: there[plain][0]
-        for plain, mine in given.items()
-        if len(mine) == len(there.get(plain, ())) == 1 and mine != there[plain]
-    }
-
-
-def _by_plain_id(ids: Iterable[str]) -> dict[str, list[str]]:
-    """Ids by what is left of them without case, leading zeros, the .0 of a spreadsheet, quotation marks and signs that
-    nobody sees; letters and digits in one form."""
-    found: dict[str, list[str]] = {}
-    for id in ids:
-        seen = re.sub(r"[\u00ad\u200b-\u200f\u2060\ufeff]", "", unicodedata.normalize("NFKC", id)).strip("'\" ")
-        plain = re.sub(r"^0+(?=\d)", "", re.sub(r"(?<=\d)\.0$", "", seen.casefold()))
-        found.setdefault(plain, []).append(id)
-    return found
 
 
 def joins(plan: Plan) -> list[str]:
@@ -249,7 +220,7 @@ def joins(plan: Plan) -> list[str]:
                 f"Of {len(a | b)} {what} {len(a & b)} have {one} and {other}, {len(a - b)} {one} alone, "
                 f"{len(b - a)} {other} alone."
             )
-    alike = [ids for ids in _by_plain_id(plan.patients).values() if len(ids) > 1]
+    alike = [ids for ids in by_plain_id(plan.patients).values() if len(ids) > 1]
     if alike:
         told.append(
             f"{sum(map(len, alike))} ids of patients differ from another one in case, leading zeros or a spreadsheet's "
