@@ -24,6 +24,7 @@ _MULTIPLE = re.compile(r"(\d+(?:[.,]\d+)?(?:e[+-]?\d+)?)\s*(?:x|\*)?\s*([a-z]+)"
 
 TYPICAL_MV = 1.0
 LOWEST_MV, HIGHEST_MV = 0.15, 5.0  # a typical second of an ECG, low voltage and hypertrophy included
+USUAL_MV = (0.25, 2.0)  # of nearly all: 120 annotated records lie between 0.3 and 1.4
 FLOAT_CANDIDATES = {"V": 1e3, "mV": 1.0, "µV": 1e-3}
 COUNT_CANDIDATES = {"µV": 1e-3, "counts of 5 µV": 5e-3}
 
@@ -106,7 +107,7 @@ def factors_to_mv(
         factor, is_open = needed_factor(told_unit), False
     elif none_told:
         factor, note = judge_unit(unknown, sampling_rate_hz)
-        is_open = is_ambiguous(typical_amplitude(unknown, sampling_rate_hz), COUNT_CANDIDATES)
+        is_open = is_doubtful(typical_amplitude(unknown, sampling_rate_hz), factor, COUNT_CANDIDATES)
         notes.append(note)
     else:
         known = np.stack([signals[r][:shortest] * f for r, f in enumerate(factors) if f is not None])
@@ -120,6 +121,19 @@ def factors_to_mv(
     filled = [factor if own is None else own for own in factors]
     used = frozenset({"unit"}) if told_unit else frozenset[str]()
     return Factors(filled, notes, notes[:] if is_open else [], none_told, used)
+
+
+def is_doubtful(amplitude: float, factor: float, candidates: dict[str, float]) -> bool:
+    """Whether an amplitude leaves open that the unit chosen by it is right: another would do as well, or the ECG is
+    lower or higher in it than nearly all are, as counts of 0.25 or 2 µV are that were taken as µV.
+
+    Args:
+        amplitude: In the unknown unit.
+        factor: To mV, as chosen.
+        candidates: Units to choose from.
+    """
+    other = factor in candidates.values() and is_ambiguous(amplitude, candidates)
+    return other or not USUAL_MV[0] <= amplitude * factor <= USUAL_MV[1]
 
 
 def is_ambiguous(amplitude: float, candidates: dict[str, float]) -> bool:

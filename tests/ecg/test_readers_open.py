@@ -11,7 +11,8 @@ from tests.ecg.philips_files import philips_103, philips_104
 
 CHANNELS = [f"CH{number}" for number in range(12)]
 IN_ORDER = ",".join(LEADS)
-COUNTS = files.heart_uv() / 4.88
+HEART = files.heart_uv()
+COUNTS = HEART / 4.88
 
 
 def is_the_heart(record, counts_of_uv: float = 0.0) -> None:
@@ -118,6 +119,13 @@ def test_counts_of_an_unknown_size_are_a_doubt_or_of_the_size_that_the_person_te
     assert not record.doubts
 
 
+@pytest.mark.parametrize("size_uv", [0.25, 0.4])
+def test_counts_that_are_higher_as_microvolts_than_nearly_all_ecgs_are_a_doubt(size_uv):
+    record = read_ecg(files.muse(HEART / size_uv, per_bit=""))
+    assert any("names no unit" in doubt for doubt in record.doubts)
+    assert not read_ecg(files.muse(HEART, per_bit="")).doubts
+
+
 def test_counts_without_a_gain_are_of_the_size_that_the_person_tells():
     content = files.wfdb_files(gain="0", counts=COUNTS)
     assert "200 counts per mV" in read_ecg(content).doubts[0] and "200 counts" in read_ecg(content, unit="mV").doubts[0]
@@ -163,7 +171,6 @@ def two_units():
     return group
 
 
-HEART = files.heart_uv()
 V1_AGAIN = {"names": [*LEADS, "V1"], "counts": np.vstack([HEART, HEART[8]])}
 OPEN = {
     "channels under two names": (files.dicom(named_twice()), "(the first as I and II)"),

@@ -17,7 +17,7 @@ from echo2ecg_core.ecg.formats.rates import needed_rate
 from echo2ecg_core.ecg.record import LEADS
 from echo2ecg_core.ecg.units import (
     COUNT_CANDIDATES,
-    is_ambiguous,
+    is_doubtful,
     judge_unit,
     mv_per_unit,
     needed_factor,
@@ -311,7 +311,7 @@ def judge_channels(
         note += " It was judged once for all recordings of the file."
     channels.notes.append(note)
     amplitude = typical_amplitude(looked_at, channels.sampling_rate_hz)
-    if factor in possible.values() and is_ambiguous(amplitude, possible):
+    if is_doubtful(amplitude, factor, possible):
         channels.doubts.append(note)
     if np.nanmax(np.abs(looked_at), initial=0.0) == 1.0:
         channels.doubts.append(SCALED_TO_ONE)
