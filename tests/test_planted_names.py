@@ -14,9 +14,11 @@ from typer.testing import CliRunner
 
 from echo2ecg_core.ecg.readers import read_ecg
 from echo2ecg_core.ecg.record import LEADS
+from echo2ecg_core.echo.readers import read_clip
 from echo2ecg_core.echo.video import decode_video
 from echo2ecg_core.errors import Echo2ECGError
 from echo2ecg_core.intake.archives import import_report, keep_upload
+from echo2ecg_core.intake.headers import read_header
 from echo2ecg_core.intake.pseudonyms import SECRET_FILE, Pseudonyms
 from echo2ecg_core.intake.waiting_clips import FOLDER
 from echo2ecg_core.store import jobs
@@ -25,6 +27,7 @@ from echo2ecg_core.store.catalog import Catalog
 from echo2ecg_core.store.database import Workspace
 from echo2ecg_core.worker import work
 from tests.ecg import device_files
+from tests.echo.test_readers import dicom
 from tests.planted_names import WORD, Planter, found_in, plant_device, plant_hospital, plant_ours, zipped
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -180,3 +183,32 @@ def test_a_name_in_the_place_of_a_lead_a_column_or_an_array_is_not_kept(kind):
     except Echo2ECGError as error:
         said = re.sub("“[^”]*”", "", f"{error.message}")  # as an import writes a reason down
     assert planter.n > 10 and found_in(said.encode()) == []
+
+
+WORDY_CLIPS = {
+    "modality": lambda word: dicom(SOPClassUID="1.2.840.10008.5.1.4.1.1.2", Modality=word),
+    "kind": lambda word: dicom(SOPClassUID=word.encode(), Modality="CT"),
+    "transfer syntax": lambda word: dicom().replace(b"1.2.840.10008.1.2.1\0", word.encode().ljust(20, b"1")),
+    "frames": lambda word: dicom().replace(
+        b"\x28\x00\x08\x00IS\x02\x002 ", b"\x28\x00\x08\x00IS\x0a\x00" + word.encode()
+    ),
+    "letter": lambda word: word.encode(),
+    "metaimage": lambda word: f"DimSize = {word} 2\nElementType = {word}\nElementDataFile = LOCAL\n".encode(),
+    "metaimage type": lambda word: f"DimSize = 2 2\nElementType = {word}\nElementDataFile = LOCAL\n".encode(),
+    "metaimage packed": lambda word: (
+        f"DimSize = 2 2\nElementType = MET_UCHAR\nCompressedData = True\nElementDataFile = LOCAL\n{word}".encode()
+    ),
+    "metaimage data": lambda word: f"DimSize = 2 2\nElementType = MET_UCHAR\nElementDataFile = {word}\n".encode(),
+}
+
+
+@pytest.mark.filterwarnings("ignore:Invalid value for VR")
+@pytest.mark.parametrize("kind", WORDY_CLIPS)
+def test_none_is_in_the_reason_why_a_clip_is_refused(tmp_path, kind):
+    word = WORD.format(1)
+    (tmp_path / "clip").write_bytes(WORDY_CLIPS[kind](word))
+    with pytest.raises(Echo2ECGError) as refused:
+        read_clip(tmp_path / "clip")
+    header = read_header(tmp_path / "clip")
+    said = f"{refused.value.message} {header.reason if header else ''}"
+    assert found_in(said.encode()) == [] and "QZN" not in said

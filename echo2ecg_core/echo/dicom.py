@@ -22,6 +22,11 @@ from echo2ecg_core.errors import ReadError, SetAside
 PHANTOM_MANUFACTURER = "Echo2ECG phantom"  # marks a file as synthetic
 ULTRASOUND_CLASSES = {f"1.2.840.10008.5.1.4.1.1.{end}" for end in ("3", "3.1", "6", "6.1", "6.2")}
 ULTRASOUND_MODALITIES = {"US", "IVUS"}
+MODALITIES = {  # PS3.3 C.7.3.1.1.1
+    "AU", "BI", "CR", "CT", "DG", "DOC", "DX", "ECG", "EPS", "ES", "FID", "GM", "HC", "HD", "IO", "IVOCT", "IVUS", "KO",
+    "LS", "MG", "MR", "NM", "OP", "OPT", "OT", "PR", "PT", "PX", "RF", "RG", "RTDOSE", "RTIMAGE", "RTPLAN", "RTSTRUCT",
+    "SC", "SEG", "SM", "SR", "TG", "US", "XA", "XC",
+}  # fmt: skip
 UNTOLD_MODALITIES = {"", "OT", "SC", "XC"}  # secondary captures, as archives export them
 JPEG_SYNTAXES = {"1.2.840.10008.1.2.4.50", "1.2.840.10008.1.2.4.51"}
 LOSSLESS_JPEG_SYNTAXES = {"1.2.840.10008.1.2.4.57", "1.2.840.10008.1.2.4.70"}
@@ -108,7 +113,7 @@ def _checked_kind(dataset, most_bytes: int) -> tuple[str, ...]:
     modality = str(dataset.get("Modality", "") or "").strip()
     if kind not in ULTRASOUND_CLASSES and modality not in ULTRASOUND_MODALITIES | UNTOLD_MODALITIES:
         raise ReadError(
-            f"This DICOM file is no ultrasound: expected modality US, found {modality}.",
+            f"This DICOM file is no ultrasound: expected modality US, found {modality_named(modality)}.",
             "Give a DICOM ultrasound file.",
         )
     if kind in VOLUME_CLASSES:
@@ -219,9 +224,15 @@ def _stored_frames(dataset, path: Path | None, numbers: Sequence[int]) -> Iterat
 
 
 def _syntax_name(syntax: str) -> str:
+    """The name of a transfer syntax; a UID that the standard does not know may hold anything and is not told."""
     from pydicom.uid import UID
 
-    return UID(syntax).name
+    return UID(syntax).name if UID(syntax).name != syntax else "not known"
+
+
+def modality_named(modality: str) -> str:
+    """A modality of the standard as its code; any other text may hold anything and is not told."""
+    return modality if modality in MODALITIES else "another one"
 
 
 def _jpeg_images(dataset, stored: Iterable[bytes]) -> Iterator[np.ndarray]:

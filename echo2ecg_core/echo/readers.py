@@ -13,6 +13,15 @@ from echo2ecg_core.errors import ReadError
 
 WHAT_WE_READ = "Give a DICOM ultrasound file, a clip as AVI, MP4, MKV, WMV or GIF, or NIfTI or MetaImage."
 HEAD_BYTES = 8192
+OTHER_STARTS = (
+    b"%PDF",
+    b"PK\x03\x04",
+    b"\x89PNG",
+    b"\xff\xd8\xff",
+    b"<htm",
+    b"<!DO",
+    b"<?xm",
+)  # those that hold no words
 VIDEO_STARTS = {b"\x1a\x45\xdf\xa3": "Matroska", b"\x30\x26\xb2\x75": "WMV", b"GIF8": "GIF"}
 
 
@@ -93,7 +102,8 @@ def _container(content: bytes) -> str:
         return "NIfTI"
     if is_metaimage(content):
         return "MetaImage"
-    found = "an empty file" if not content else f"a file that begins with {content[:4]!r}"
+    known = f"a file that begins with {content[:4]!r}" if content.startswith(OTHER_STARTS) else "a file of another kind"
+    found = known if content else "an empty file"
     raise ReadError(
         f"This is no echo clip we can read: expected DICOM, a video, NIfTI or MetaImage, found {found}.", WHAT_WE_READ
     )

@@ -72,13 +72,20 @@ def clip_from_metaimage(content: bytes, name: str, folder: Path | None) -> EchoC
         kind = np.dtype(ELEMENTS[header["ElementType"]])
         spacing = [float(v) for v in header.get("ElementSpacing", header.get("ElementSize", "0 0")).split()]
     except (KeyError, ValueError) as fault:
-        raise ReadError(f"This MetaImage header is incomplete or odd ({fault}).", "Export it again.") from fault
+        raise ReadError(
+            f"This MetaImage header is incomplete or odd ({type(fault).__name__}).", "Export it again."
+        ) from fault
     _check_shape(sides)
     if header["ElementDataFile"] != "LOCAL":
         data = _data_file(folder, header["ElementDataFile"])
     size = int(np.prod(sides)) * kind.itemsize
     if header.get("CompressedData", "False") == "True":
-        data = zlib.decompressobj().decompress(data, size)
+        try:
+            data = zlib.decompressobj().decompress(data, size)
+        except zlib.error as fault:
+            raise ReadError(
+                "The data of this MetaImage cannot be unpacked: they are damaged.", "Copy it again."
+            ) from fault
     if len(data) < size:
         raise ReadError(f"This MetaImage is cut short: {size} bytes announced, {len(data)} found.", "Copy it again.")
     big = header.get("BinaryDataByteOrderMSB", header.get("ElementByteOrderMSB", "False")) == "True"

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from echo2ecg_core.ecg.files import HEAD_BYTES, file_on_disk
 from echo2ecg_core.ecg.formats import devices, wfdb_records, xml_exports
-from echo2ecg_core.echo.dicom import ULTRASOUND_CLASSES
+from echo2ecg_core.echo.dicom import ULTRASOUND_CLASSES, modality_named
 from echo2ecg_core.errors import Echo2ECGError
 from echo2ecg_core.intake.dates import settle_dates
 from echo2ecg_core.intake.decoding import in_processes
@@ -116,7 +116,9 @@ def _dicom(path: Path) -> Header:
         return Header("", reason="It is the table of contents of a DICOM medium; the files themselves are read.")
     is_ecg = told["SOPClassUID"].startswith(WAVEFORMS)
     if not is_ecg and told["SOPClassUID"] not in ULTRASOUND_CLASSES and told["Modality"] not in ("US", "IVUS", ""):
-        return Header("", reason=f"It is DICOM of the modality {told['Modality'][:8]}, neither ultrasound nor ECG.")
+        return Header(
+            "", reason=f"It is DICOM of the modality {modality_named(told['Modality'])}, neither ultrasound nor ECG."
+        )
     moment = _moment(told["AcquisitionDateTime"] if is_ecg else "") or _moment(told["StudyDate"] + told["StudyTime"])
     names = ("SOPInstanceUID",) if is_ecg else ("AccessionNumber", "StudyInstanceUID")
     return Header(

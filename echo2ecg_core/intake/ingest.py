@@ -168,7 +168,9 @@ class _Import:
             self.report.ignored = [{"what": f"{n} of the import", "reason": reason} for reason, n in reasons.items()]
             columns = {name for means in plan.maps.values() for name in columns_of(means)} | set(options.told)
             columns = {name for name in columns if not is_known_name(name)}
-            self.report.notes = [unnamed(unnamed(note, plan.maps), columns, "a column") for note in plan.notes]
+            self.report.notes = [
+                unnamed(unnamed(note, {*plan.maps, *plan.tables}), columns, "a column") for note in plan.notes
+            ]
 
     def run(self) -> IngestReport:
         for name, reason in self.plan.passed_over:

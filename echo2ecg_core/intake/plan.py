@@ -88,6 +88,7 @@ class Plan:
         ignored: (what, reason) of files, columns and measurements that are not used.
         maps: The table maps by file name.
         problems: All that is wrong.
+        tables: Names of all tables that were read, which notes may tell.
         alias: Accession numbers and UIDs -> id of the study, where studies have several names.
         vectors_of: What the data set calls the clip encoder that made its clip vectors, and how long they are.
         encoder: The clip encoder's id or name in the workspace, once that is settled.
@@ -107,6 +108,7 @@ class Plan:
     problems: Problems = field(default_factory=Problems)
     cohort: str = "Imported"
     alias: dict[str, str] = field(default_factory=dict)
+    tables: set[str] = field(default_factory=set)
     vectors_of: tuple[str, int] | None = None
     encoder: str | None = None
     _owner_of: dict[Path, str] = field(default_factory=dict)

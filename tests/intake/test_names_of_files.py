@@ -97,6 +97,18 @@ def test_a_column_with_a_name_in_it_leaves_no_name_in_a_note(tmp_path):
     )
 
 
+@pytest.mark.slow
+def test_tables_that_give_no_labels_leave_no_name_in_a_note_either(tmp_path):
+    for number in range(12):
+        (tmp_path / f"Schuh {number}.csv").write_bytes("Wer;Größe\nP1;ü\n".encode("cp1252"))
+    (tmp_path / "Erna.csv").write_text("path,view\nIM1,A4C\n")
+    (tmp_path / "IM1").write_bytes(dicom(film(20, 96), StudyInstanceUID="1.5"))
+    kept = ingest(tmp_path, Workspace(tmp_path / "w"), options=Options("ward"))
+    assert without_schuh(str(kept.as_json()))
+    assert "1 views of clips are given by a table." in kept.notes
+    assert any(note.startswith("a table: it is not UTF-8") for note in kept.notes)
+
+
 def test_an_ecg_whose_name_has_bytes_that_are_no_letters_comes_in(tmp_path):
     """It is named by its file, having neither a time nor a number of its own."""
     (tmp_path / "a").mkdir()

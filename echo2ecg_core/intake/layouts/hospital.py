@@ -178,6 +178,7 @@ def _add_tables(plan: Plan, path: Path, told: Mapping[str, Column]) -> None:
         plan.ignored.append((shown, f"{error.message} {error.hint}"))
         return
     for table in tables:
+        plan.tables.add(table.file)
         _add_table(plan, table, shown + table.file.removeprefix(printable(path.name)), path.parent, told)
 
 
