@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from echo2ecg_core.ecg.record import EcgRecord
+from echo2ecg_core.errors import printable
 from echo2ecg_core.intake.mapping import Column
 from echo2ecg_core.intake.plan import Plan
 from echo2ecg_core.intake.pseudonyms import Pseudonyms, grouped_age, pseudonyms_of
@@ -29,6 +30,9 @@ class Options:
     keep_ids: bool = False
     key: Path | None = None
     vectors_of: str = ""
+
+    def __post_init__(self):
+        object.__setattr__(self, "cohort", printable(self.cohort).strip())  # a terminal may give bytes of no letters
 
 
 class Names:

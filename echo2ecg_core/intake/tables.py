@@ -307,7 +307,7 @@ def _decoded(content: bytes, whole: bool = True) -> tuple[str, tuple[str, ...]]:
     head = content[:4096]
     marked = next((encoding for mark, encoding in _MARKS if content.startswith(mark)), "")
     zeros = head[1::2].count(0), head[::2].count(0)
-    if not marked and min(zeros) == 0 and max(zeros) > len(head) / 4:
+    if not marked and min(zeros) == 0 and max(zeros) > len(head) / 4 and not any(0 < byte < 9 for byte in head):
         marked = "utf-16-le" if zeros[0] else "utf-16-be"  # without its mark
     elif not marked and b"\0" in head:
         raise NoTable("it is binary")

@@ -11,11 +11,12 @@ from pathlib import Path
 import pytest
 
 from echo2ecg_core.errors import StoreError
-from echo2ecg_core.intake.archives import import_archive, keep_upload, unpacked_upload
+from echo2ecg_core.intake.archives import import_archive, import_parameters, keep_upload, unpacked_upload
 from echo2ecg_core.intake.ingest import Options, ingest, summary_lines
 from echo2ecg_core.intake.layouts.recognise import plan_of
 from echo2ecg_core.intake.preview import lines, preview
 from echo2ecg_core.progress import silent
+from echo2ecg_core.store import jobs
 from echo2ecg_core.store.database import Workspace
 from tests import small_trees
 from tests.ecg import device_files
@@ -178,3 +179,15 @@ def test_a_zip_in_the_letters_of_dos_is_read_as_before(tmp_path):
     assert [path.name for path in folder.rglob("*") if path.is_dir()] == ["Müller"] and len(
         plan_of(folder).studies
     ) == 1
+
+
+@pytest.mark.parametrize(
+    ("given", "cohort"), [(os.fsdecode(b"W\xfcrd"), "W?rd"), ("  Ward\n7 ", "Ward 7"), ("  ", "Imported")]
+)
+def test_a_cohort_is_called_by_letters(tmp_path, given, cohort):
+    (tmp_path / "t.csv").write_text("patient_id,study_id,lvef\nP1,S1,55\n")
+    place = Workspace(tmp_path / "w")
+    assert ingest(tmp_path, place, options=Options(given)).cohort == cohort
+    options = Options(given, labels=tmp_path / "t.csv")
+    jobs.queue(place, "import", import_parameters(tmp_path, options))
+    assert jobs.jobs(place)[0].parameters["cohort"] == (cohort if given.strip() else "")
