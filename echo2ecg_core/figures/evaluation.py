@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from echo2ecg_core.figures.chart import LABEL_PX, ON_PAGE, Canvas, Frame
-from echo2ecg_core.figures.notation import THIN, number
+from echo2ecg_core.figures.notation import THIN, number, unit_of_difference
 
 WIDTH_PX, HEIGHT_PX = 373, 368
 LEFT_PX, RIGHT_PX, BOTTOM_PX = 50, 14, 46  # margins that hold the numbers and names of the axes
@@ -257,6 +257,7 @@ def _agreement(axes, canvas: Canvas, measured: Sequence[float], predicted: Seque
     look, (bias, low, high) = canvas.look, limits_of_agreement(measured, predicted)
     ours, theirs = (np.asarray(values, float) for values in (predicted, measured))
     unit = label.partition(", ")[2]
+    apart = unit_of_difference(unit)
     decimals = 1 if high - low > 4 else 2
     for value, dash in ((bias, SOLID), (low, DASHED), (high, DASHED), (0.0, DOTTED)):
         ink = look.axis if dash == DOTTED else look.series[1]
@@ -264,8 +265,8 @@ def _agreement(axes, canvas: Canvas, measured: Sequence[float], predicted: Seque
     _dots(axes, canvas, (ours + theirs) / 2, ours - theirs)
     axes.grid(axis="y", color=look.grid, linewidth=canvas.pt(1))
     ends = f"{number(low, decimals)} to {number(high, decimals)}"
-    _note(axes, canvas, f"Bias {number(bias, decimals)}{THIN}{unit}, 95{THIN}% limits {ends}".strip())
-    canvas.label(axes, f"Mean of both, {unit}".rstrip(", "), f"Predicted − measured, {unit}".rstrip(", "))
+    _note(axes, canvas, f"Bias {number(bias, decimals)}{THIN}{apart}, 95{THIN}% limits {ends}".strip())
+    canvas.label(axes, f"Mean of both, {unit}".rstrip(", "), f"Predicted − measured, {apart}".rstrip(", "))
 
 
 def _dots(axes, canvas: Canvas, x: np.ndarray, y: np.ndarray) -> None:

@@ -187,9 +187,11 @@ def _trace(figure: go.Figure, rows: pd.DataFrame, name: str, colour: str, marker
         **_hover(rows, colour, isinstance(marker["color"], np.ndarray)),
     }
     if "z" in rows:
-        figure.add_trace(
-            go.Scatter3d(**_places(rows), **told | {"marker": marker | {"size": 3.5, "line": {"width": 0}}})
-        )
+        outlined = marker | {
+            "size": 3.5,
+            "line": marker["line"] | {"width": 0.5},
+        }  # dark points stand out on a dark page
+        figure.add_trace(go.Scatter3d(**_places(rows), **told | {"marker": outlined}))
     else:
         figure.add_trace(go.Scattergl(**_places(rows), **told, unselected={"marker": {"opacity": 0.25}}))
 

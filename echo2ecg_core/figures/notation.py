@@ -113,6 +113,11 @@ def p_value(p: float | None) -> str:
     return "<0.001" if p < 0.001 else f"{p:.3f}"
 
 
+def unit_of_difference(unit: str) -> str:
+    """The unit of a difference or an error: two percentages are some points apart."""
+    return "points" if unit == "%" else unit
+
+
 def date(moment: datetime | None) -> str:
     """ "25 Jan 2013", with "10:59" when the time of day is known; month names do not follow the machine's language."""
     if moment is None:

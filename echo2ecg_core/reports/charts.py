@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from echo2ecg_core.figures import evaluation as figures
 from echo2ecg_core.figures.chart import Frame
 from echo2ecg_core.figures.evaluation import ForestRow, Series
-from echo2ecg_core.figures.notation import THIN, number
+from echo2ecg_core.figures.notation import THIN, number, unit_of_difference
 from echo2ecg_core.figures.scores import (
     count,
     difference_with_interval,
@@ -170,7 +170,8 @@ def subgroup_chart(report: Report, task: str, readout: str) -> Chart | None:
     limits = (max(limits[0], 0.4), limits[1]) if metric == "auroc" else limits
     first = report.readouts()[0]
     note = "with number of patients" + ("" if readout == first else f"; {readout_words(first)}")
-    axis = f"{score_label(metric)}, {_level(report)} interval"
+    unit = unit_of_difference(report.data["tasks"][task].get("unit") or "") if metric == "mae" else ""
+    axis = ", ".join(filter(None, (score_label(metric), unit, f"{_level(report)} interval")))
     alt = f"{score_label(metric)} by subgroup: " + "; ".join(f"{row.label} {row.text}" for row in rows) + "."
     decimals = score_decimals(metric, phenotype)
     return Chart(

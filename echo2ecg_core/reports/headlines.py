@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from echo2ecg_core.figures.notation import MISSING, THIN, interval, number
+from echo2ecg_core.figures.notation import MISSING, THIN, interval, number, unit_of_difference
 from echo2ecg_core.figures.scores import score_interval, score_label, score_value
 from echo2ecg_core.reports.comparison import task_short
 from echo2ecg_core.reports.document import Encoder, Report
@@ -59,7 +59,7 @@ def _error_headline(report: Report, model: Encoder, task: str, readout: str) -> 
     if not triple:
         return Headline(label, MISSING, "", "not measured")
     measured = report.section("scatter", task).get("measured")
-    notes = ["points" if meta["unit"] == "%" else meta["unit"]]
+    notes = [unit_of_difference(meta["unit"])]
     if page is not None and of_row:
         notes.append(f"{SHORT.get(readout, readout)} {score_value(of_row[0], 'mae', phenotype)}")
     if measured:

@@ -77,7 +77,7 @@ def test_a_folder_is_counted_before_it_is_imported(page, place, folder):
     page.run()
     page.text_input(key="archive_path").set_value(str(folder)).run()
     assert (
-        "<b>2 ECGs</b>, <b>1 studies</b> with 1 clips of 2 patients<br>real patients: clips will be de-identified"
+        "<b>2 ECGs</b>, <b>1 study</b> with 1 clip of 2 patients<br>Real patients: clips will be de-identified"
         in words(page)
     )
     page.text_input(key="archive_cohort").set_value("Ward 7").run()
@@ -162,7 +162,7 @@ def test_a_zip_is_looked_into_and_waits_under_its_hash_for_its_job(page, place, 
     page.button_group(key="archive_source").set_value("Upload a zip").run()
     assert import_button(page).disabled
     page.file_uploader(key="archive_zip").upload("doe.zip", zipped(folder), "application/zip").run()
-    assert "<b>2 ECGs</b>, <b>1 studies</b> with 1 clips of 2 patients" in words(page)
+    assert "<b>2 ECGs</b>, <b>1 study</b> with 1 clip of 2 patients" in words(page)
     import_button(page).click().run()
     name = jobs.jobs(place)[0].parameters["upload"]
     assert name.endswith(".zip") and "doe" not in name and (place.folder / "uploads" / name).is_file()
@@ -176,7 +176,7 @@ def test_an_upload_that_is_replaced_leaves_no_file_and_a_queued_one_empties_the_
     (folder / "ecgs.csv").write_text("ecg_id,patient_id,path\nE1,A,a.hea\n")
     page.file_uploader(key="archive_zip").upload("second.zip", zipped(folder), "application/zip").run()
     second = {p.name for p in (place.folder / "uploads").iterdir()}
-    assert len(first) == len(second) == 2 and not first & second and "<b>1 ECGs</b>" in words(page)
+    assert len(first) == len(second) == 2 and not first & second and "<b>1 ECG</b>" in words(page)
     import_button(page).click().run()
     assert not page.exception and import_button(page).disabled
     assert {p.name for p in (place.folder / "uploads").iterdir()} == second  # they wait for their job

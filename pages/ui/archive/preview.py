@@ -5,6 +5,7 @@ from html import escape
 import pandas as pd
 import streamlit as st
 
+from echo2ecg_core.figures.notation import MISSING
 from echo2ecg_core.intake.dates import ORDERS
 from echo2ecg_core.intake.mapping import DATES, FIELDS, IGNORED, Column, joined, write_mapping
 from echo2ecg_core.intake.units import factors
@@ -21,13 +22,19 @@ def what_lies_there(found: dict) -> None:
     """Counts, kinds of files, pairs by window; whether names are replaced."""
     files = ", ".join(f"{n:,} {escape(suffix)}" for suffix, n in found["files"].items()) or "no files"
     pairs = ", ".join(f"{n:,} within {days} {'day' if days == 1 else 'days'}" for days, n in found["pairs"].items())
-    kind = "simulated hearts" if found["synthetic"] else "real patients: clips will be de-identified"
+    kind = "Simulated hearts" if found["synthetic"] else "Real patients: clips will be de-identified"
     names = "" if found["synthetic"] else f"<br>{'Ids and dates will be replaced' if found['pseudonyms'] else KEPT}"
     st.html(
-        f"<div class='e2e-plan'><b>{escape(found['layout'])}</b>: <b>{found['ecgs']:,} ECGs</b>, "
-        f"<b>{found['studies']:,} studies</b> with {found['clips']:,} clips of {found['patients']:,} patients<br>{kind}"
+        f"<div class='e2e-plan'><b>{escape(found['layout'])}</b>: <b>{_counted(found['ecgs'], 'ECG')}</b>, "
+        f"<b>{_counted(found['studies'], 'study', 'studies')}</b> with {_counted(found['clips'], 'clip')} of "
+        f"{_counted(found['patients'], 'patient')}<br>{kind}"
         f"{names}<br>Files: {files}<br>Pairs of ECG and study: {pairs}</div>"
     )
+
+
+def _counted(n: int, one: str, several: str = "") -> str:
+    """ "1 study", "1,204 studies"."""
+    return f"{n:,} {one if n == 1 else several or f'{one}s'}"
 
 
 def what_columns_mean(found: dict) -> dict[str, Column]:
@@ -44,6 +51,7 @@ def what_columns_mean(found: dict) -> dict[str, Column]:
             hide_index=True,
             key=f"map_{file}",
             disabled=["Column"],
+            placeholder=MISSING,
             column_config={
                 "Means": st.column_config.SelectboxColumn(options=[IGNORED, *FIELDS], required=True),
                 "Unit": st.column_config.SelectboxColumn(

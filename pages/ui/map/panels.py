@@ -37,7 +37,8 @@ from pages.ui.studies.words import ECG_PAGE, EXPLORE_STYLE
 
 LAYOUTS = {"together": "Together", "ecgs": "ECGs", "studies": "Studies", explore.SOLID: "3-D"}
 CHART = {"displaylogo": False, "displayModeBar": True, "scrollZoom": True}
-NO_BUTTONS = ("select2d", "zoomIn2d", "zoomOut2d", "autoScale2d", "toImage")  # of the bar over the map
+# of the bar over the map; in three dimensions it would cover the legend of a phone
+NO_BUTTONS = ("select2d", "zoomIn2d", "zoomOut2d", "autoScale2d", "toImage", "tableRotation", "resetCameraLastSave3d")
 MOST_LISTED = 2000  # members of a lasso
 COMPARED = ("lvef", "lvedv", "lavi", "ivsd")
 ASK_AN_ADMIN = "A researcher or an admin can have it drawn: everybody sees the same map."
@@ -332,8 +333,10 @@ def nothing_selected(points: pd.DataFrame, clusters: list[Cluster]) -> None:
         f"{points.patient_id.nunique()} patients.</p>"
     )
     st.caption(
-        "The lasso is ready: draw round some points to list them here. Click one point to open it. Double-click on the "
-        "map to clear the selection."
+        "Drag to turn the map; click one point to open it. Several are chosen with the lasso on the flat maps."
+        if "z" in points
+        else "The lasso is ready: draw round some points to list them here. Click one point to open it. Double-click "
+        "on the map to clear the selection."
     )
     if clusters:
         rows = "".join(

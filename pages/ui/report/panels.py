@@ -159,7 +159,7 @@ def notices(report: Report, card: ModelCard | None) -> None:
     elif elsewhere := rests_elsewhere(report, resources.workspace()):
         st.info(
             f"**Other patients.** {plain(elsewhere)} A model of this workspace can be set beside it once this one is "
-            "evaluated here as well.",
+            "evaluated here.",
             icon=":material/groups:",
         )
         evaluate_again(report.model["id"], report.split)
