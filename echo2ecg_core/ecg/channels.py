@@ -14,7 +14,7 @@ import numpy as np
 
 from echo2ecg_core.ecg import limb_leads
 from echo2ecg_core.ecg.preprocess import without_offset
-from echo2ecg_core.ecg.record import LEADS, EcgRecord, canonical_lead
+from echo2ecg_core.ecg.record import LEADS, EcgRecord, canonical_lead, lead_words
 from echo2ecg_core.ecg.units import HIGHEST_MV, LOWEST_MV, judge_counts, typical_amplitude
 from echo2ecg_core.errors import ReadError, SignalError
 
@@ -114,11 +114,13 @@ class Channels:
 
 
 def named_as_told(channels: Channels, lead_order: tuple[str, ...]) -> Channels:
-    """The channels under the names that a person gives, where their own are not those of an ECG.
+    """The channels under the names of leads in their own names, or where there are none those that a person gives.
 
     Raises:
         SignalError: If the person names more or fewer leads than the file has channels.
     """
+    if not channels.order_assumed:
+        channels = replace(channels, names=lead_words(channels.names))
     own = {canonical_lead(name) for name in channels.names} - {None}
     if not lead_order or channels.order_assumed or "leads" in channels.told_used or len(own) >= len(EIGHT_LEADS):
         return channels

@@ -7,12 +7,15 @@ Lead names are matched through one table, because no two formats spell them alik
 import hashlib
 import re
 import unicodedata
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
 import numpy as np
 
 LEADS = ("I", "II", "III", "aVR", "aVL", "aVF", "V1", "V2", "V3", "V4", "V5", "V6")
+
+FEWEST_LEADS = 8  # of which the others follow
 
 # upper case, without separators -> standard name; D1..D3 and C1..C6 are the Romance and German spellings
 _SPELLINGS = {lead.upper(): lead for lead in LEADS}
@@ -23,6 +26,7 @@ _SPELLINGS |= {f"C{number}": f"V{number}" for number in range(1, 7)}
 _EPONYMS = re.compile(r"\((einthoven|goldberger|wilson)[^)]*\)", re.IGNORECASE)
 _UNIT_TAIL = re.compile(r"[\s_(\[/-]+(mv|uv|µv|μv|nv|v|millivolts?|microvolts?|adu)[)\]]?$", re.IGNORECASE)
 _REFERENCE = re.compile(r"[\s_-]+ref(erence)?$", re.IGNORECASE)  # "EKG I-REF", as EEG machines write it
+_INVERTED = re.compile(r"(^|[\s_.:])[-−]\w+$")  # "Abl. -aVR"
 _PREFIX = re.compile(r"^(mdc[\s_]*ecg[\s_]*lead|ecg[\s_:-]*lead|lead|ecg|ekg)[\s_:-]*", re.IGNORECASE)
 
 
@@ -41,6 +45,22 @@ def canonical_lead(text: str) -> str | None:
     if name.startswith(("-", "−")):
         return None  # an inverted lead, as the Cabrera layout prints it
     return _SPELLINGS.get(re.sub(r"[\s_.:]+", "", name).upper())
+
+
+def lead_words(names: Sequence[str]) -> tuple[str, ...]:
+    """Names of channels, or their last words where most names are no leads and those are leads, each another: "7_V1",
+    "Abl. V1 (mV)", "Signal 7: V1".
+
+    Args:
+        names: As a file has them.
+    """
+    plain = [_UNIT_TAIL.sub("", str(name).strip()).strip() for name in names]
+    words = [name if _INVERTED.search(name) else re.split(r"\W|_", name)[-1] for name in plain]
+    leads = [lead for lead in map(canonical_lead, words) if lead is not None]
+    known = sum(canonical_lead(name) is not None for name in names)
+    if known * 2 >= len(leads) or len(leads) < FEWEST_LEADS or len(set(leads)) < len(leads):
+        return tuple(names)
+    return tuple(word if canonical_lead(word) else name for word, name in zip(words, names, strict=True))
 
 
 @dataclass(frozen=True, eq=False)

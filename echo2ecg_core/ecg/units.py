@@ -24,7 +24,7 @@ _MULTIPLE = re.compile(r"(\d+(?:[.,]\d+)?(?:e[+-]?\d+)?)\s*(?:x|\*)?\s*([a-z]+)"
 
 TYPICAL_MV = 1.0
 LOWEST_MV, HIGHEST_MV = 0.15, 5.0  # a typical second of an ECG, low voltage and hypertrophy included
-USUAL_MV = (0.25, 2.0)  # of nearly all: 120 annotated records lie between 0.3 and 1.4
+USUAL_MV = (0.25, 2.0)  # of nearly all: 134 of 138 real records, the lowest 0.55, the highest 2.9
 FLOAT_CANDIDATES = {"V": 1e3, "mV": 1.0, "µV": 1e-3}
 COUNT_CANDIDATES = {"µV": 1e-3, "counts of 5 µV": 5e-3}
 

@@ -220,6 +220,28 @@ def test_marks_of_missing_samples_are_known_by_standing_still_even_near_the_sign
     assert not np.isnan(record.signal_mv).any()
 
 
+@pytest.mark.parametrize("style", ["Abl. {}", "{n}_{} (mV)", "Signal {n}: {}", "ECG channel {}", "Ableitung-{}"])
+def test_leads_named_by_the_last_word_of_a_column_are_read_as_named(style):
+    order = [0, 1, 2, 3, 4, 5, 11, 10, 9, 8, 7, 6]  # which no equation tells
+    names = [style.format(LEADS[row], n=n) for n, row in enumerate(order)]
+    record = read_ecg(written(TRUTH[order], head=",".join(names)), sampling_rate_hz=500)
+    np.testing.assert_allclose(record.signal_mv, TRUTH, atol=1e-4)
+
+
+def test_an_inverted_lead_is_not_taken_for_the_lead_by_its_last_word():
+    names = ",".join(f"Abl. {'-' if name == 'aVR' else ''}{name}" for name in NAMES)
+    record = read_ecg(written(TRUTH * np.where(np.arange(12) == 3, -1, 1)[:, None], head=names), sampling_rate_hz=500)
+    np.testing.assert_allclose(record.signal_mv, TRUTH, atol=0.02)
+    assert record.derived_leads == ("aVR",)
+
+
+@pytest.mark.parametrize("first", [0, 1])
+def test_a_counter_before_leads_in_rows_is_no_sample(first):
+    rows = "\n".join(f"{first + n}," + ",".join(f"{v:.4f}" for v in lead) for n, lead in enumerate(TRUTH))
+    record = read_ecg(rows.encode(), sampling_rate_hz=500)
+    np.testing.assert_allclose(record.signal_mv, TRUTH, atol=1e-4)
+
+
 @pytest.mark.parametrize("step", [0.002, 2, 2000, 2_000_000])
 def test_an_axis_of_time_without_a_unit_is_in_the_one_that_an_ecg_can_have(step):
     head = ",".join(["time", *NAMES])

@@ -55,6 +55,21 @@ def test_a_file_without_names_of_leads_takes_the_order_of_the_person(content):
         read_ecg(content, lead_order="I,II,V1-V6")
 
 
+LONG_NAMES = [f"Abl. {lead}" for lead in LEADS]
+BY_LAST_WORD = {
+    "DICOM": files.dicom(files.dicom_group(names=LONG_NAMES)), "EDF": files.edf(labels=LONG_NAMES),
+    "MUSE": files.muse(names=LONG_NAMES), "CardioSoft": files.cardiosoft(names=LONG_NAMES),
+    "WFDB": files.wfdb_files(LONG_NAMES),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("content", BY_LAST_WORD.values(), ids=BY_LAST_WORD)
+def test_a_lead_is_known_by_the_last_word_of_its_channel(content):
+    record = read_ecg(content)
+    is_the_heart(record)
+    assert not record.notes
+
+
 WITHOUT_RATE = {
     "DICOM": files.dicom(files.dicom_group(rate="0")), "MUSE": files.muse(base=""),
     "CardioSoft": files.cardiosoft(rate=""),

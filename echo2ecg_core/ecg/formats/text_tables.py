@@ -30,7 +30,7 @@ from echo2ecg_core.ecg.formats.table_layout import (
     judge_layout,
     time_columns,
 )
-from echo2ecg_core.ecg.record import canonical_lead
+from echo2ecg_core.ecg.record import canonical_lead, lead_words
 from echo2ecg_core.ecg.units import factors_to_mv, mv_per_unit
 from echo2ecg_core.errors import ReadError, SignalError
 
@@ -84,7 +84,7 @@ def read(file: EcgFile, told: Told = NOTHING_TOLD) -> Iterator[Channels]:
     notes: list[str] = []
     lines = _without_cut_line(lines, layout, text.endswith("\n"), notes)
     values = _values(lines, layout, file.name)  # (columns, n)
-    names, units = list(layout.names), list(layout.units)
+    names, units = list(lead_words(layout.names)), list(layout.units)
     clocks, rate, jumps = time_columns(layout.names, values)
     dropped = clocks | set(layout.text_columns)
     kept = [index for index in range(len(values)) if index not in dropped and not _is_blank(values, names, index)]
@@ -241,6 +241,9 @@ def _rows(lines: list[str], layout: Layout, name: str) -> np.ndarray:
     for line in [line for line in lines if line.strip()][: len(layout.names) or MAX_COLUMNS]:
         row = line.split(layout.delimiter or None)
         rows.append(row[1:] if layout.names else row)
+    counters = [[str(first + number) for number in range(len(rows))] for first in (0, 1)]
+    if not layout.names and [row[0].strip(" \"'") for row in rows] in counters:
+        rows = [row[1:] for row in rows]
     lengths = {len(row) for row in rows}
     if len(lengths) > 1:
         raise ReadError(
