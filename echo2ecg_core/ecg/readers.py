@@ -28,6 +28,7 @@ from echo2ecg_core.ecg.units import needed_factor
 from echo2ecg_core.errors import Echo2ECGError, ReadError
 
 MAX_RECORDS = 500
+_UNKNOWN = "No parser found"  # of a file that our recognisers know: its header is damaged
 
 # (what the first bytes look like, how such a file is read); text tables come last because any text is one
 _READERS: tuple[tuple[Callable[[bytes], bool], Callable[..., Iterator[Channels]]], ...] = (
@@ -246,7 +247,7 @@ def read_next(recordings: Iterator[Channels], file_name: str) -> Channels | None
     except Echo2ECGError:
         raise
     except Exception as error:
-        if type(error).__name__ == "UnsupportedFormatError":
+        if type(error).__name__ == "UnsupportedFormatError" and not str(error).startswith(_UNKNOWN):
             raise ReadError(
                 f"“{file_name}” is an ECG in a variant of its format that is not read{_reason(error)}.",
                 "Export it in another format or version, without compression.",
@@ -261,6 +262,8 @@ def _reason(error: Exception) -> str:
     """What a parser of device formats says is wrong, without paths and without values of the file."""
     if not type(error).__module__.startswith("ecgdatakit"):
         return ""  # texts of other parsers quote the file
+    if str(error).startswith(_UNKNOWN):
+        return ""
     words = re.sub(r"\s*\b(in|of)?\s*/\S+", "", str(error)).split(": could not")[0].strip(" .:")
     words = re.sub(r"\becg\w{8}\b", "it", words)  # the name of the parser's private copy
     words = re.sub(r"(?<!\w)(['\"]).*?\1(?!\w)", "…", words)  # a value of the file

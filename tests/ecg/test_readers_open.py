@@ -356,6 +356,12 @@ def test_a_record_cut_short_is_told_as_that_and_not_asked_for_a_rate():
         read_ecg(files.scp()[:-3000])
 
 
+def test_a_damaged_header_is_not_called_a_variant_that_is_not_read():
+    with pytest.raises(ReadError) as caught:
+        read_ecg(files.edf().replace(b"5       1       12  ", b"five    1       12  "))
+    assert "damaged and cannot be read. " in f"{caught.value} " and "parser" not in str(caught.value)
+
+
 def test_rates_that_are_no_whole_numbers_stay_exact():
     assert read_ecg(files.muse(base="4995", exponent="-1")).sampling_rate_hz == 499.5
     assert read_ecg(files.dicom(files.dicom_group(rate="499.5"))).sampling_rate_hz == 499.5
