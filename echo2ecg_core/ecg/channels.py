@@ -26,6 +26,7 @@ IMPOSSIBLE_MV = 1e6
 IMPLAUSIBLE_MV = (0.02, 20.0)  # a typical second of an ECG is higher, and lower
 OFFSET_MV = 3.0  # counts of an unknown unit that rest further from zero hold the zero of a converter
 SAME_GAIN = 1.01
+CHEST = 6  # the row of V1
 FIRST_YEAR = 1000  # before it, two digits were meant
 LENGTHS_ALIKE = 1.01
 _ANY_LEAD = re.compile(
@@ -211,6 +212,7 @@ def twelve_lead_record(channels: Channels, source: str) -> EcgRecord:
             "Choose a longer recording, usually 10 seconds.",
         )
     signal, units = _check_limb_leads(signal, channels)
+    channels.doubts += _copies(signal)
     if channels.unit_judged:
         _take_offsets_off(signal, notes)
     elif units == "mV" and "unit" not in channels.told_used:
@@ -297,6 +299,19 @@ def _check_limb_leads(signal: np.ndarray, channels: Channels) -> tuple[np.ndarra
         f"The limb leads contradict each other: {wrong}. A lead may be misnamed, damaged or rescaled."
     )
     return signal, channels.units
+
+
+def _copies(signal: np.ndarray) -> list[str]:
+    """A doubt where chest leads of (12, n) hold the very samples of another lead, which no two electrodes do."""
+    moving = [row for row in range(len(LEADS)) if np.nanmax(signal[row], initial=0) > np.nanmin(signal[row], initial=0)]
+    alike = [
+        [row for row in moving if np.array_equal(signal[row], signal[first], equal_nan=True)]
+        for first in moving
+    ]  # fmt: skip
+    groups = dict.fromkeys(tuple(rows) for rows in alike if len(rows) > 1 and max(rows) >= CHEST)
+    return [
+        f"{listing([LEADS[row] for row in rows])} hold the very same samples: copies of one lead." for rows in groups
+    ]
 
 
 def _as_counts(channels: Channels) -> np.ndarray | None:

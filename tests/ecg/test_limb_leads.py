@@ -89,11 +89,21 @@ def test_missing_samples_keep_no_misnamed_lead_from_being_found(row, samples):
 
 def test_leads_of_one_wave_are_not_said_to_be_scaled_one_by_one_but_to_contradict_each_other():
     wave = heart()[0]
-    signal = np.stack([share * wave for share in (0.7, 1.0, 0.3, -0.85, 0.2, 0.65, *np.linspace(0.2, 1.2, 6))])
+    signal = np.stack([share * wave for share in (0.7, 1.0, 0.3, -0.85, 0.2, 0.65, *np.linspace(0.25, 1.35, 6))])
     assert not read_ecg(as_table(signal, LEADS), sampling_rate_hz=RATE_HZ).doubts
     signal[0] *= 4
     (doubt,) = read_ecg(as_table(signal, LEADS), sampling_rate_hz=RATE_HZ).doubts
     assert "contradict each other" in doubt
+
+
+@pytest.mark.parametrize("copies", [(6, 7), (6, 7, 8, 9, 10, 11), (1, 11)])
+def test_chest_leads_that_are_copies_of_another_lead_are_a_doubt(copies):
+    signal = heart()
+    signal[list(copies)] = signal[copies[0]]
+    (doubt,) = read_ecg(as_table(signal, LEADS), sampling_rate_hz=RATE_HZ).doubts
+    assert "very same samples" in doubt and all(LEADS[row] in doubt for row in copies)
+    signal[list(copies)] += 1e-3 * np.arange(len(copies))[:, None] * signal[0]
+    assert not read_ecg(as_table(signal, LEADS), sampling_rate_hz=RATE_HZ).doubts
 
 
 @pytest.mark.parametrize(("unit", "scale"), [("mV", 1000.0), ("V", 1.0), ("mV", 200.0), ("µV", 1.0)])
