@@ -78,7 +78,7 @@ def settle_dates(cells: pd.Series, column: str, order: str | None = None, day_ze
         order: "day first" or "month first" where a person has told it.
         day_zero: What a spreadsheet's numbers of days count from.
     """
-    empty = cells.map(lambda text: _EMPTY.fullmatch(str(text)) is not None).astype(bool)
+    empty = cells.isin([text for text in cells.unique() if _EMPTY.fullmatch(str(text))])
     none, cells = int(empty.sum()), cells[~empty]
     if days := _serials(cells, day_zero):
         told = {row: d.date().isoformat() if d.time() == time.min else _to_second(d) for row, d in days.items()}

@@ -79,6 +79,8 @@ def read_labels(table: Table, means: TableMap, plan: Plan) -> Labels:
         else:
             columns[column.field] = cells
     plan.note(*means.notes, *table.notes)
+    if table.rows.empty:
+        plan.note(f"{table.file} has a header and no rows.")
     if table.above:
         plan.note(f"{table.file} has {table.above} rows above its header; they were left out.")
     plan.maps[table.file] = means

@@ -43,6 +43,7 @@ _HIDDEN = {
     for what, tag in (("row", b"row"), ("column", b"col"))
 }
 _VALUE = re.compile(r"[+-]?\d+([.,]\d+)?\s*%?|.*\d{4}.*")  # a number or a date: no name of a column
+_TEXT_FORMULA = re.compile(r'="((?:[^"]|"")*)"')
 _LITERAL = re.compile(r"\"[^\"]*\"|\\.")  # of the format of a cell: shown, no instruction
 _MARKS = ((b"\xff\xfe\0\0", "utf-32"), (b"\0\0\xfe\xff", "utf-32"), (b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16"))
 EXACT = 10**15  # beyond it a spreadsheet rounds numbers
@@ -283,7 +284,13 @@ def _text_rows(text: str, whole: bool = True) -> Iterator[Row]:
                 ) from error
         line, begun = reader.line_num, ended
         if any(cell.strip() for cell in row):
-            yield number, row
+            yield number, [_shown(cell) if cell.startswith("=") else cell for cell in row]
+
+
+def _shown(cell: str) -> str:
+    """What a spreadsheet shows of a formula that only keeps a text as it is: ="007" is 007."""
+    found = _TEXT_FORMULA.fullmatch(cell.strip())
+    return found[1].replace('""', '"') if found else cell
 
 
 def _separator(text: str) -> str:
@@ -312,13 +319,13 @@ def _decoded(content: bytes, whole: bool = True) -> tuple[str, tuple[str, ...]]:
     elif not marked and b"\0" in head:
         raise NoTable("it is binary")
     try:
-        return codecs.getincrementaldecoder(marked or "utf-8-sig")().decode(content, whole), ()
+        return codecs.getincrementaldecoder(marked or "utf-8-sig")().decode(content, whole).replace("\0", ""), ()
     except UnicodeDecodeError:
         if marked:
             raise
     try:
         note = "it is not UTF-8; its letters were read as those of Windows-1252 (Western Europe)."
-        return content.decode("cp1252"), (note,)
+        return content.decode("cp1252").replace("\0", ""), (note,)
     except UnicodeDecodeError as error:
         raise NoTable("its letters are neither UTF-8, UTF-16 nor Windows-1252") from error
 

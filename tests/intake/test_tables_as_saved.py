@@ -287,3 +287,19 @@ def test_a_table_that_nobody_knows_is_shown_to_be_mapped_and_a_column_that_no_ta
     told = {"Wer": Column("patient_id"), "was": Column("study_id"), "Pumpe": Column("lvef")}
     made = plan(tmp_path, text, told | {"Pmupe": Column("tapse"), "Raum": Column("ignored")})
     assert values(made) == LVEF and "Columns of the mapping that no table has: Pmupe." in made.notes
+
+
+@pytest.mark.parametrize("cell", ['="007"', '"=""007"""', "007\0", "\x00" + "007"])
+def test_an_id_that_a_system_protected_or_padded_is_the_id(tmp_path, cell):
+    rows = "P1,S1,55.5\n" * 700  # more than is looked at for a sign of a binary file
+    made = plan(tmp_path, f"patient_id,study_id,lvef\n{rows}{cell},S2,44\n")
+    assert values(made) == LVEF and list(made.patients) == ["P1", "007"]
+
+
+def test_a_formula_that_is_no_text_stays_what_it_is(tmp_path):
+    made = plan(tmp_path, "patient_id,study_id,lvef\nP1,S1,=A1+1\n")
+    assert "cannot be in row 2, column lvef" in sentence(made)
+
+
+def test_a_table_without_rows_is_told(tmp_path):
+    assert "t.csv has a header and no rows." in plan(tmp_path, "patient_id,study_id,lvef\n").notes
