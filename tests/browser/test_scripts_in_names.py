@@ -96,6 +96,8 @@ def test_streamlits_own_download_of_a_table_which_guards_no_formula_is_not_offer
     offered.first.wait_for()
     names = [one.get_attribute("aria-label") for one in offered.all() if one.is_visible()]
     assert any(name.startswith("Search") for name in names) and not any("CSV" in name for name in names)
+    table = page.locator('[data-testid="stDataFrame"]').first.bounding_box()
+    assert offered.last.bounding_box()["y"] >= table["y"] - 3  # above the table they would cover the page's own buttons
 
 
 def test_the_look_for_scripts_sees_one(served):

@@ -13,7 +13,7 @@ pytestmark = pytest.mark.browser
 
 DICOM = get_testdata_file("waveform_ecg.dcm")
 LEAST_CONTRAST = 4.5  # WCAG 2.2, AA, for text
-# every text that is seen: its colour over what is painted under it, with the opacity of all that holds it
+# every text that is seen, in popovers too: its colour over what is painted under it, with the opacity of all around it
 FAINT = """() => {
   const rgb = (text) => {
     const canvas = new OffscreenCanvas(1, 1).getContext('2d');
@@ -26,7 +26,7 @@ FAINT = """() => {
     return 0.2126 * r + 0.7152 * g + 0.0722 * b;
   };
   const found = [];
-  const walker = document.createTreeWalker(document.querySelector('.stApp'), NodeFilter.SHOW_TEXT);
+  const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
   while (walker.nextNode()) {
     const node = walker.currentNode.parentElement;
     if (!walker.currentNode.data.trim() || node.closest('style, script, [disabled], [aria-hidden=true]')) continue;
@@ -137,6 +137,12 @@ def test_every_text_stands_out_by_4_5_to_1(visit, scheme):
     open_example(page)
     settled(page)
     assert page.evaluate(FAINT) == []
+    page.get_by_role("button", name="Load another").click()
+    page.get_by_text("Or one of the examples:").wait_for()
+    settled(page)
+    assert page.evaluate(FAINT) == []
+    page.keyboard.press("Escape")
+    page.get_by_text("Or one of the examples:").wait_for(state="hidden")
     for name in ("Why this estimate", "Earlier ECG", "Provenance"):
         page.get_by_role("tab", name=name).click()
         settled(page)
