@@ -185,11 +185,11 @@ def test_previous_and_next_follow_the_order_of_the_table(page):
     drop(page, *((name, DICOM.read_bytes()) for name in page.options["lvefs"]), ("broken.dcm", b"not an ECG"))
     page.button_group(key="batch_sort").set_value("Lowest LVEF").run()
     assert list(page.dataframe[0].value["Recording"]) == ["b.dcm", "c.dcm", "a.dcm", "broken.dcm"]
-    assert "<span>a.dcm</span>" in words(page) and page.button(key="batch_next").disabled
+    assert '<span title="a.dcm">a.dcm</span>' in words(page) and page.button(key="batch_next").disabled
     page.button(key="batch_previous").click().run()
-    assert "<span>c.dcm</span>" in words(page) and "2 of 3" in words(page)
+    assert '<span title="c.dcm">c.dcm</span>' in words(page) and "2 of 3" in words(page)
     page.button(key="batch_previous").click().run()
-    assert "<span>b.dcm</span>" in words(page) and page.button(key="batch_previous").disabled
+    assert '<span title="b.dcm">b.dcm</span>' in words(page) and page.button(key="batch_previous").disabled
 
 
 def test_a_recording_that_cannot_be_used_is_a_row_with_its_reason(page, monkeypatch):
@@ -223,11 +223,18 @@ def test_files_of_the_table_hold_every_phenotype_and_no_formula():
 def test_each_row_of_an_upload_opens_its_recording_and_a_bad_one_keeps_what_is_open(page, monkeypatch):
     copy = ("second.dcm", DICOM.read_bytes())
     drop(page, (DICOM.name, DICOM.read_bytes()), copy, ("broken.dcm", b"not an ECG"))
-    assert "<span>waveform_ecg.dcm</span>" in words(page) and "1 could not be read" in page.expander[0].label
+    assert (
+        '<span title="waveform_ecg.dcm">waveform_ecg.dcm</span>' in words(page)
+        and "1 could not be read" in page.expander[0].label
+    )
     choose_row(page, 1, monkeypatch)
-    assert "<span>second.dcm</span>" in words(page) and list(page.dataframe[0].value["Open"]) == ["", "●", ""]
+    assert '<span title="second.dcm">second.dcm</span>' in words(page) and list(page.dataframe[0].value["Open"]) == [
+        "",
+        "●",
+        "",
+    ]
     choose_row(page, 2, monkeypatch)
-    assert "<span>second.dcm</span>" in words(page) and not page.exception
+    assert '<span title="second.dcm">second.dcm</span>' in words(page) and not page.exception
 
 
 @pytest.mark.parametrize("layout", ("6×2", "12×1", "Cabrera"))
