@@ -135,7 +135,7 @@ def find_beats(signal: np.ndarray) -> Beats | None:
     peaks, dominant = _align(wave * weights[:, None], peaks)
     if dominant.sum() < max(2, 0.3 * len(peaks)):
         return None
-    windows = _cut(band(signal, 0.5, 40.0), peaks[dominant])
+    windows = cut(band(signal, 0.5, 40.0), peaks[dominant])
     leads, borderline = weights > 0.05 * weights.max(), _borderline(envelope, peaks)
     return Beats(peaks, dominant, windows, _contrast(envelope, peaks), borderline, leads, spikes)
 
@@ -293,7 +293,7 @@ def _best_shifts(wide: np.ndarray, template: np.ndarray) -> np.ndarray:
     return np.argmax(fit / np.sqrt(energy + 1e-12), axis=1) - LARGEST_SHIFT
 
 
-def _cut(signal: np.ndarray, peaks: np.ndarray) -> np.ndarray:
+def cut(signal: np.ndarray, peaks: np.ndarray) -> np.ndarray:
     """Returns the beats around their peaks; those that the ends of the recording cut only where few others exist."""
     inside = (peaks >= BEFORE) & (peaks < signal.shape[1] - AFTER)
     if inside.sum() >= 3:

@@ -36,17 +36,13 @@ class MedianBeat:
 
 def median_beat(record: EcgRecord) -> MedianBeat | None:
     """The median beat of a record, or None where no repeating beat is found."""
-    from echo2ecg_core.ecg.beats import BEFORE, LOWEST_RATE_HZ, at_working_rate, find_beats
-    from echo2ecg_core.ecg.delineate import delineate
+    from echo2ecg_core.ecg.beats import BEFORE
+    from echo2ecg_core.ecg.lead_waves import common_beats
 
-    if record.sampling_rate_hz < LOWEST_RATE_HZ:
+    found = common_beats(record)
+    if found is None:
         return None
-    signal, rate_hz = at_working_rate(record.signal_mv, record.sampling_rate_hz)
-    beats = find_beats(signal)
-    if beats is None:
-        return None
-    rr_s = float(np.median(np.diff(beats.r_peaks))) / rate_hz
-    waves = delineate(beats.windows[:, beats.leads], rr_s)
+    beats, waves, rate_hz = found.beats, found.waves, found.rate_hz
     first, last = BEFORE - round(BEFORE_S * rate_hz), BEFORE + round(AFTER_S * rate_hz)
     bounds = {}
     if waves is not None:

@@ -9,6 +9,7 @@ import hashlib
 import importlib
 import logging
 import threading
+from typing import TYPE_CHECKING
 
 import streamlit as st
 
@@ -24,6 +25,9 @@ from echo2ecg_core.store.model_registry import ModelCard, ModelRegistry
 from echo2ecg_core.store.snapshot import snapshot
 from pages.ui.kept_readings import KeptReadings
 from pages.ui.session import ReadFile
+
+if TYPE_CHECKING:
+    from echo2ecg_core.ecg.lead_waves import LeadWaves
 
 LATER = ("faiss", "plotly.graph_objects", "echo2ecg_core.answers.maps", "echo2ecg_core.answers.study_view")
 log = logging.getLogger(__name__)
@@ -102,6 +106,18 @@ def example(title: str) -> EcgRecord:
 @st.cache_data(max_entries=64, show_spinner=False)
 def _median_beat(content_hash: str, _record: EcgRecord) -> MedianBeat | None:
     return beats.median_beat(_record)
+
+
+@st.cache_data(max_entries=16, show_spinner=False)
+def _lead_waves(content_hash: str, _record: EcgRecord):
+    from echo2ecg_core.ecg.lead_waves import lead_waves
+
+    return lead_waves(_record)
+
+
+def lead_waves(record: EcgRecord) -> "tuple[LeadWaves, ...]":
+    """R, S and ST of every lead, read once per signal."""
+    return _lead_waves(record.content_hash, record)
 
 
 def median_beat(record: EcgRecord) -> MedianBeat | None:

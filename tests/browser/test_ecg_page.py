@@ -87,6 +87,21 @@ def test_the_calipers_measure_what_the_paper_says(tab, served):
     tab.mouse.move(box["x"] + 275, box["y"] + 60, steps=4)
     tab.mouse.up()
     assert tab.locator(READING).inner_text() == "1000 ms · 60 bpm · 1.00 mV"
+    tab.keyboard.press("m")  # marched out over the whole paper, from edge to edge
+    marks = tab.locator(PAPER + ".march").get_attribute("d").count("M")
+    assert marks == pytest.approx(box["width"] / 75, abs=1.01)
+    tab.keyboard.press("ArrowRight")
+    tab.keyboard.press("ArrowRight")
+    assert tab.locator(READING).inner_text() == "1020 ms · 59 bpm · 1.00 mV"
+    tab.keyboard.press("Shift+ArrowDown")
+    assert tab.locator(READING).inner_text() == "1020 ms · 59 bpm · 1.00 mV"
+    tab.mouse.move(box["x"] + 200, box["y"] + 75)  # the left edge, half a second to the right
+    tab.mouse.down()
+    tab.mouse.move(box["x"] + 237.5, box["y"] + 75, steps=3)
+    tab.mouse.up()
+    assert tab.locator(READING).inner_text() == "520 ms · 115 bpm · 1.00 mV"
+    tab.keyboard.press("m")
+    assert tab.locator(PAPER + ".march").count() == 0
     tab.keyboard.press("Escape")
     tab.locator(READING).wait_for(state="hidden")
 

@@ -1,23 +1,27 @@
 """Why this estimate, and where everything came from: neighbours, method, model, file, notes."""
 
 from collections.abc import Mapping
+from contextlib import suppress
 from html import escape
 
 import streamlit as st
 
 from echo2ecg_core.ecg.record import EcgRecord
+from echo2ecg_core.errors import Echo2ECGError
 from echo2ecg_core.figures.notation import MISSING, THIN, held_words, measured, number, percent
 from echo2ecg_core.figures.scores import count
+from echo2ecg_core.figures.small_paper import small_paper
 from echo2ecg_core.phenotypes import PHENOTYPES
 from echo2ecg_core.store.model_registry import ModelCard
 from echo2ecg_core.store.times import default_days
-from pages.ui import panels
+from pages.ui import panels, resources
 from pages.ui.errors import plain
 
 # words of the fields of a device's measurements, where they are not written small
 AS_WRITTEN = {"pr": "PR", "rr": "RR", "qrs": "QRS", "qt": "QT", "qtc": "QTc", "p": "P", "t": "T"} | {
     name.lower(): name for name in ("Bazett", "Fridericia")
 }
+MOST_PAPERS = 6
 MOST_COLUMNS = 7  # phenotypes that fit beside the words; the others are on the study itself
 NEIGHBOURS_WORDS = """The nearest labelled ECGs of other patients by distance of their embeddings, one of each patient,
 and what their echo measured, at most {days:g} days apart. They illustrate the estimate and do not enter it."""
@@ -36,8 +40,27 @@ def why(report: dict) -> None:
         if report["neighbours"]:
             st.html(panels.scrolling(neighbour_table(report["neighbours"]), "Nearest labelled ECGs"))
             st.caption(NEIGHBOURS_WORDS.format(days=default_days()))
+            _papers(report["neighbours"][:MOST_PAPERS])
         else:
             st.caption("This workspace holds no labelled ECGs that this model has embedded.")
+
+
+def _papers(neighbours: list[dict]) -> None:
+    """The nearest of them as small papers, in the order of the table; one that cannot be read is left out of it."""
+    papers = ""
+    for row in neighbours:
+        with suppress(Echo2ECGError):  # its row stands in the table
+            papers += small_ecg(resources.stored_ecg(row["ecg_id"]), row)
+    if papers:
+        st.html(f'<div class="e2e-papers">{papers}</div>')
+        st.caption(f"The first 2.5{THIN}s of each as recorded, 25{THIN}mm/s and 10{THIN}mm/mV.")
+
+
+def small_ecg(record: EcgRecord, row: dict) -> str:
+    """HTML of one nearest ECG: its paper, its id, and the LVEF that its echo measured."""
+    lvef = row["phenotypes"].get("lvef")
+    words = row["ecg_id"] if lvef is None else f"{row['ecg_id']} · LVEF {number(lvef)}{THIN}% measured"
+    return f"<figure>{small_paper(record, f'ECG {words}')}<figcaption>{escape(words)}</figcaption></figure>"
 
 
 def _method(report: dict) -> list[str]:

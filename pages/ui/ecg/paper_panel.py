@@ -12,12 +12,20 @@ from echo2ecg_core.figures import export
 from echo2ecg_core.figures.beats import plan_beats
 from echo2ecg_core.figures.ecg import Paper
 from echo2ecg_core.figures.notation import THIN
-from pages.ui import resources, session
+from pages.ui import panels, resources, session
 from pages.ui.ecg.case_report import case_report_button
 from pages.ui.ecg.paper.paper import show_beat, show_paper
+from pages.ui.ecg.signal_tables import wave_table
 
 CALIPERS_HELP = (
-    "Drag on the paper: milliseconds, beats per minute, millivolt. **K** takes them out, **Esc** puts them away."
+    "Drag on the paper: milliseconds, beats per minute, millivolt. Drag an edge or the whole to move it; arrow keys "
+    "move the second edge by a quarter of a millimetre, with Shift the whole. **M** marches the distance out over the "
+    "paper. **K** takes the calipers out, **Esc** puts them away."
+)
+WAVES_WORDS = (
+    "Median of the beats that look alike, as recorded (hum taken off); the level of the 20 ms before the QRS complex "
+    "is zero. R: the highest point of the complex. S: the lowest after its first upward wave, of a QS complex the "
+    "lowest."
 )
 WANDER_HELP = "Zero-phase high-pass at 0.5 Hz, for display only: measurements and estimates use the recording itself."
 BOUNDS_WORDS = """The dashed lines are the bounds from which PR, QRS and QT are measured, over all leads at once:
@@ -139,6 +147,10 @@ def beats_panel(record: EcgRecord) -> None:
             f"{paper.speed_mm_s}{THIN}mm/s, {paper.gain_mm_mv}{THIN}mm/{unit}, 0.5–40{THIN}Hz."
         )
         st.markdown(BOUNDS_WORDS)
+    waves = resources.lead_waves(record)
+    if waves:
+        st.html(panels.scrolling(wave_table(waves, unit), "R, S and ST of every lead"))
+        st.caption(WAVES_WORDS)
 
 
 def export_menu(record: EcgRecord, report: dict | None) -> None:

@@ -1,10 +1,15 @@
-"""Two tables of the open ECG: every measurement with its confidence and normal range, and the quality of every lead."""
+"""Tables of the open ECG: every measurement with its confidence and normal range, the waves and the quality of every
+lead."""
 
 from html import escape
+from typing import TYPE_CHECKING
 
 from echo2ecg_core.ecg.record import LEADS
-from echo2ecg_core.figures.notation import MISSING, with_unit
+from echo2ecg_core.figures.notation import MISSING, number, with_unit
 from pages.ui.ecg.measures import ALL_ROWS, confidence_bar, confidence_word, limits_text
+
+if TYPE_CHECKING:
+    from echo2ecg_core.ecg.lead_waves import LeadWaves
 
 ICONS = {"good": "check", "limited": "info", "unusable": "block"}
 
@@ -34,6 +39,26 @@ def measurement_table(report: dict) -> str:
         '<table class="e2e-table signal"><caption>Measurements</caption><thead><tr><th>Median beat of all '
         'leads</th><th class="num">Value</th>'
         f"<th>Confidence</th><th>Normal</th></tr></thead><tbody>{rows}</tbody></table>"
+    )
+
+
+def wave_table(waves: "tuple[LeadWaves, ...]", unit: str) -> str:
+    """HTML table of R, S, their ratio and the ST level of every lead of the median beat."""
+    head = "".join(
+        f'<th class="num">{words}{f"<br><small>{unit}</small>" if of_unit else ""}</th>'
+        for words, of_unit in (("R", True), ("S", True), ("R/S", False), ("ST at J", True), ("ST, J + 60 ms", True))
+    )
+    rows = "".join(
+        f'<tr><th scope="row">{one.lead}</th>'
+        + "".join(f'<td class="num">{number(value, 2)}</td>' for value in (one.r, one.s))
+        + f'<td class="num">{number(one.r_to_s, 1)}</td>'
+        + "".join(f'<td class="num">{number(value, 2)}</td>' for value in (one.st_j, one.st_60))
+        + "</tr>"
+        for one in waves
+    )
+    return (
+        f'<table class="e2e-table signal"><caption>Every lead</caption><thead><tr><th>Lead</th>{head}</tr></thead>'
+        f"<tbody>{rows}</tbody></table>"
     )
 
 

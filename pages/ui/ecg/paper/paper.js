@@ -30,6 +30,10 @@ function element(name, attributes = {}, parent = null) {
   return node;
 }
 
+const NEAR_PX = 6; // how near to an edge a pointer takes hold of it
+const ARROWS = { ArrowLeft: [-0.25, 0], ArrowRight: [0.25, 0], ArrowUp: [0, -0.25], ArrowDown: [0, 0.25] }; // mm
+const OWN_ARROWS = "[role=radiogroup], [role=tablist], [role=slider], [role=listbox], [role=grid]";
+
 function decode(signal) {
   const bytes = Uint8Array.from(atob(signal.samples), (c) => c.charCodeAt(0));
   return new Int16Array(bytes.buffer);
@@ -177,7 +181,21 @@ class Paper {
     if (this.data.calipers === null) return;
     if (event.ctrlKey || event.metaKey || event.altKey || (typing && target.type !== "checkbox")) return;
     if (event.key === "k" || event.key === "K") this.toggle(!this.calipers);
-    else if (event.key === "Escape" && this.calipers) this.toggle(false);
+    else if (!this.calipers) return;
+    else if (event.key === "Escape") this.toggle(false);
+    else if (!this.span || target.closest?.(OWN_ARROWS)) return;
+    else if (event.key === "m" || event.key === "M") {
+      this.marches = !this.marches;
+      this.measure();
+    } else if (event.key in ARROWS) {
+      event.preventDefault();
+      const [x, y] = ARROWS[event.key].map((mm) => mm * this.k);
+      for (const corner of event.shiftKey ? this.span : [this.span[1]]) {
+        corner[0] += x;
+        corner[1] += y;
+      }
+      this.measure();
+    }
   }
 
   toggle(on) {
@@ -192,7 +210,8 @@ class Paper {
   }
 
   clear() {
-    this.from = null;
+    this.span = this.pull = null;
+    this.marches = false;
     this.measured?.replaceChildren();
     this.reading.hidden = !this.calipers;
     this.reading.textContent = this.calipers ? "Drag to measure · Esc leaves" : "";
@@ -201,18 +220,42 @@ class Paper {
   listen(svg) {
     svg.addEventListener("pointerdown", (event) => {
       if (!this.calipers || event.button !== 0) return;
-      this.from = this.place(event);
+      this.pull = this.grip(this.place(event));
       svg.setPointerCapture(event.pointerId);
       event.preventDefault();
     });
     svg.addEventListener("pointermove", (event) => {
-      if (this.from) this.measure(this.from, this.place(event));
+      if (!this.pull) return;
+      this.pull(this.place(event));
+      this.measure();
     });
     svg.addEventListener("pointerup", (event) => {
-      if (this.from) this.measure(this.from, this.place(event));
-      this.from = null;
+      if (!this.pull) return;
+      this.pull(this.place(event));
+      this.pull = null;
+      const { left, right, top, bottom } = this.sides();
+      if (right - left < 1 && bottom - top < 1) this.clear(); // a click beside the span puts it away
+      else this.measure();
     });
     svg.addEventListener("pointercancel", () => this.clear());
+  }
+
+  // What a pointer takes hold of: an edge of the span, the whole of it, or the second corner of a new one.
+  grip([x, y]) {
+    const { left, right, top, bottom } = this.sides();
+    const held = (this.span ?? []).filter(([at]) => Math.abs(at - x) <= NEAR_PX)[0];
+    if (held && y >= top - NEAR_PX && y <= bottom + NEAR_PX) return ([to]) => (held[0] = to);
+    if (x > left && x < right && y > top && y < bottom) {
+      const was = this.span.map((corner) => [...corner]);
+      return ([toX, toY]) => (this.span = was.map(([atX, atY]) => [atX + toX - x, atY + toY - y]));
+    }
+    this.span = [[x, y], [x, y]];
+    return (to) => (this.span[1] = to);
+  }
+
+  sides() {
+    const [[x0, y0], [x1, y1]] = this.span ?? [[NaN, NaN], [NaN, NaN]];
+    return { left: Math.min(x0, x1), right: Math.max(x0, x1), top: Math.min(y0, y1), bottom: Math.max(y0, y1) };
   }
 
   place(event) {
@@ -220,18 +263,23 @@ class Paper {
     return [event.clientX - box.left, event.clientY - box.top];
   }
 
-  measure([x0, y0], [x1, y1]) {
+  measure() {
     const { plan } = this.data;
-    const [left, right] = [Math.min(x0, x1), Math.max(x0, x1)];
-    const [top, bottom] = [Math.min(y0, y1), Math.max(y0, y1)];
-    const height = this.svg.viewBox.baseVal.height;
+    const { left, right, top, bottom } = this.sides();
+    const { width, height } = this.svg.viewBox.baseVal;
     this.measured.replaceChildren();
     element("rect", { class: "span", x: left, y: top, width: right - left, height: bottom - top }, this.measured);
     element("path", { class: "edge", d: `M${left} 0V${height}M${right} 0V${height}` }, this.measured);
     const sides = `M${left} ${top}H${right}M${left} ${bottom}H${right}`;
     element("path", { class: "edge", "stroke-dasharray": "4 3", d: sides }, this.measured);
+    if (this.marches && right - left >= NEAR_PX) {
+      const step = right - left;
+      let d = "";
+      for (let x = left - step * Math.floor(left / step); x <= width; x += step) d += `M${x.toFixed(2)} 0V${height}`;
+      element("path", { class: "edge march", d }, this.measured);
+    }
     const ms = ((right - left) / this.k / plan.speed_mm_s) * 1000;
-    const volts = (y0 - y1) / this.k / plan.gain_mm_mv;
+    const volts = (this.span[0][1] - this.span[1][1]) / this.k / plan.gain_mm_mv;
     const rate = ms >= 150 ? ` · ${Math.round(60000 / ms)} bpm` : "";
     const sign = volts < -0.005 ? "−" : "";
     this.reading.textContent = `${Math.round(ms)} ms${rate} · ${sign}${Math.abs(volts).toFixed(2)} ${this.data.unit}`;
