@@ -37,7 +37,7 @@ def small_paper(record: EcgRecord, alt: str) -> str:
     lines = "".join(f"M{x} 0V{height:g}" for x in range(0, int(width) + 1, 5))
     lines += "".join(f"M0 {at}H{width:g}" for at in range(0, int(height) + 1, 5))
     return (
-        f'<svg viewBox="0 0 {width:g} {height:g}" role="img" aria-label="{escape(alt)}">'
+        f'<svg class="ecg" viewBox="0 0 {width:g} {height:g}" role="img" aria-label="{escape(alt)}">'
         f'<path class="grid" d="{lines}"/><path class="trace" d="{"".join(paths)}"/>{"".join(labels)}</svg>'
     )
 

@@ -16,6 +16,7 @@ from echo2ecg_core.store.model_registry import ModelCard
 from echo2ecg_core.store.times import default_days
 from pages.ui import panels, resources
 from pages.ui.errors import plain
+from pages.ui.report.charts.show import show_charts
 
 # words of the fields of a device's measurements, where they are not written small
 AS_WRITTEN = {"pr": "PR", "rr": "RR", "qrs": "QRS", "qt": "QT", "qtc": "QTc", "p": "P", "t": "T"} | {
@@ -40,27 +41,24 @@ def why(report: dict) -> None:
         if report["neighbours"]:
             st.html(panels.scrolling(neighbour_table(report["neighbours"]), "Nearest labelled ECGs"))
             st.caption(NEIGHBOURS_WORDS.format(days=default_days()))
-            _papers(report["neighbours"][:MOST_PAPERS])
         else:
             st.caption("This workspace holds no labelled ECGs that this model has embedded.")
+    _papers(report["neighbours"][:MOST_PAPERS])
 
 
 def _papers(neighbours: list[dict]) -> None:
     """The nearest of them as small papers, in the order of the table; one that cannot be read is left out of it."""
-    papers = ""
+    papers = []
     for row in neighbours:
+        lvef = row["phenotypes"].get("lvef")
+        words = "" if lvef is None else f"LVEF {number(lvef)}{THIN}% measured"
         with suppress(Echo2ECGError):  # its row stands in the table
-            papers += small_ecg(resources.stored_ecg(row["ecg_id"]), row)
+            paper = small_paper(resources.stored_ecg(row["ecg_id"]), f"ECG {row['ecg_id']} {words}")
+            papers.append((row["ecg_id"], words, paper))
     if papers:
-        st.html(f'<div class="e2e-papers">{papers}</div>')
+        st.space("small")
+        show_charts(papers, key="nearest_papers")
         st.caption(f"The first 2.5{THIN}s of each as recorded, 25{THIN}mm/s and 10{THIN}mm/mV.")
-
-
-def small_ecg(record: EcgRecord, row: dict) -> str:
-    """HTML of one nearest ECG: its paper, its id, and the LVEF that its echo measured."""
-    lvef = row["phenotypes"].get("lvef")
-    words = row["ecg_id"] if lvef is None else f"{row['ecg_id']} · LVEF {number(lvef)}{THIN}% measured"
-    return f"<figure>{small_paper(record, f'ECG {words}')}<figcaption>{escape(words)}</figcaption></figure>"
 
 
 def _method(report: dict) -> list[str]:

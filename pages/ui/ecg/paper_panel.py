@@ -149,6 +149,7 @@ def beats_panel(record: EcgRecord) -> None:
         st.markdown(BOUNDS_WORDS)
     waves = resources.lead_waves(record)
     if waves:
+        st.space("small")
         st.html(panels.scrolling(wave_table(waves, unit), "R, S and ST of every lead"))
         st.caption(WAVES_WORDS)
 
