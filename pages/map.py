@@ -19,7 +19,7 @@ with errors_in_words():
     with st.container(key="map_controls", horizontal=True, gap="small", vertical_alignment="center"):
         layout = map_panels.layout_control(explore.layouts(card))
         points = looked_up.map_points(card.model_id, layout, kept.map_cohort())
-        points, colour = map_panels.coloured(points, card.model_id, layout)
+        points, colour = map_panels.coloured(points, card, layout)
         found = map_panels.find_control(points)
         clusters = map_panels.cluster_control(card.model_id, layout)
         map_panels.whole_map()

@@ -16,8 +16,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from echo2ecg_core.answers.loaded_model import spec_of
-from echo2ecg_core.errors import StoreError
+from echo2ecg_core.answers.loaded_model import load_readouts, spec_of
+from echo2ecg_core.errors import ModelError, StoreError
 from echo2ecg_core.phenotypes import PHENOTYPES
 from echo2ecg_core.store.catalog import Catalog
 from echo2ecg_core.store.database import Workspace
@@ -30,6 +30,7 @@ from echo2ecg_core.store.vectors import VectorSet, load_vectors, vectors_state
 SOLID = "solid"  # in three dimensions
 LAYOUTS = ("together", "ecgs", "studies", SOLID)
 N_NEIGHBOURS, FEWEST_POINTS = 15, 10
+PREDICTED_AT_ONCE = 20_000  # ECGs
 
 
 @dataclass(frozen=True, eq=False)
@@ -153,6 +154,29 @@ def is_in_cohort(points: pd.DataFrame, workspace: Workspace, cohort: str) -> np.
     """
     ids, is_ecg = members(workspace, [cohort]), points.modality == "ECG"
     return ((is_ecg & points.id.isin(ids.ecgs)) | (~is_ecg & points.id.isin(ids.studies))).to_numpy()
+
+
+def predicted_lvef(points: pd.DataFrame, workspace: Workspace, model_id: str) -> np.ndarray:
+    """(n,) LVEF in per cent that the model predicts for every point that is an ECG with vectors; NaN for the others.
+
+    Args:
+        points: As `load_map` gives them.
+        model_id: Of a model with readouts; its estimates of the stored embeddings, as the ECG page gives them.
+
+    Raises:
+        ModelError: it has no readout of LVEF.
+    """
+    vectors = load_vectors(workspace.vectors, "ecg", model_id)
+    readouts = load_readouts(ModelRegistry(workspace).get(model_id).folder)
+    if "lvef" not in readouts.heads:
+        raise ModelError("This model has no readout of LVEF.", "Choose another colour, or fit its readouts.")
+    ids = points.id.where(points.modality == "ECG")
+    rows = np.flatnonzero(ids.isin(set(vectors.ids)))
+    found = np.full(len(points), np.nan)
+    for part in np.array_split(rows, len(rows) // PREDICTED_AT_ONCE + 1):
+        if len(part):
+            found[part] = readouts.values("lvef", vectors.rows(ids.iloc[part].tolist()))
+    return found
 
 
 def map_state(workspace: Workspace, model_id: str) -> tuple:

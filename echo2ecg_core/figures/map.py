@@ -36,6 +36,8 @@ MODALITY = "modality"
 GROUPS = {"sex": "Sex", "rhythm": "Rhythm", "conduction": "Conduction", "split": "Split", "cohort": "Cohort"}
 GROUP_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#882255", "#44AA99")  # Okabe-Ito
 MOST_GROUPS = len(GROUP_COLOURS)  # the rarest beyond these share the colour of what is not known
+PREDICTED, ERROR = "predicted:lvef", "error:lvef"  # of ECGs, by the model whose map it is
+ESTIMATES = {PREDICTED: "LVEF, predicted", ERROR: "LVEF, predicted − measured"}
 OTHERS = "others"  # on a map coloured by a kept cohort
 _KEPT = "kept:"
 HEIGHT_PX, SCALE_PX, LEGEND_PX = 716, 56, 34
@@ -226,6 +228,9 @@ def _hover(rows: pd.DataFrame, colour: str, has_numbers: bool) -> dict:
     """What is said of a point: what the browser has already (id, kind, the number that colours it) by a template, for
     that goes to the browser once; the rest as a text a point."""
     said, lines = ["<b>%{customdata[0]}</b> %{customdata[1]}"], []
+    if colour in ESTIMATES and has_numbers:
+        unit = with_unit(0, PHENOTYPES["lvef"].unit if colour == PREDICTED else "points").partition("0")[2]
+        said.append(f"{ESTIMATES[colour]} %{{marker.color:{'.0f' if colour == PREDICTED else '+.0f'}}}{unit}")
     for name in dict.fromkeys([n for n in ("lvef", colour) if n in PHENOTYPES and n in rows]):
         phenotype = PHENOTYPES[name]
         if name == colour and has_numbers and phenotype.kind == "number":
@@ -431,6 +436,8 @@ def colour_limits(points: pd.DataFrame, colour: str) -> tuple[float, float]:
 def _title(colour: str) -> str:
     if colour == "age_years":
         return "<b>Age, years</b>"
+    if colour in ESTIMATES:
+        return "<b>LVEF, %</b>, predicted" if colour == PREDICTED else "<b>LVEF, points</b>, predicted − measured"
     phenotype = PHENOTYPES[colour]
     unit = f", {phenotype.unit}" if phenotype.unit else ""
     return f"<b>{phenotype.short}{unit}</b>, measured"

@@ -9,7 +9,7 @@ from echo2ecg_core.figures.ecg import reach_of
 
 SPEED_MM_S, GAIN_MM_MV, SECONDS = 25, 10, 2.5
 COLUMN_MM, CLEAR_MM, LABEL_MM = SPEED_MM_S * SECONDS, 2.0, 5.0
-BINS = 200  # of a lead: lowest and highest point of each are kept
+BINS = 125  # of a lead, half a millimetre each: lowest and highest point of each are kept
 
 
 def small_paper(record: EcgRecord, alt: str) -> str:
@@ -43,16 +43,18 @@ def small_paper(record: EcgRecord, alt: str) -> str:
 
 
 def _path(lead: np.ndarray, rate_hz: float, x: float, zero: float) -> str:
-    known = np.flatnonzero(np.isfinite(lead))
-    if not len(known):
-        return ""
-    path, pen = "", "M"
+    """SVG path of one lead in tenths of a millimetre, each point from the one before; a gap begins anew."""
+    path, last = "", None
     for part in np.array_split(np.arange(len(lead)), min(BINS, len(lead))):
         there = part[np.isfinite(lead[part])]
         if not len(there):
-            pen = "M"
+            last = None
             continue
         for at in sorted({int(there[lead[there].argmin()]), int(there[lead[there].argmax()])}):
-            path += f"{pen}{x + at / rate_hz * SPEED_MM_S:.1f} {zero - lead[at] * GAIN_MM_MV:.1f}"
-            pen = "L"
+            place = round(10 * (x + at / rate_hz * SPEED_MM_S)), round(10 * (zero - lead[at] * GAIN_MM_MV))
+            if last is None:
+                path += f"M{place[0] / 10:g} {place[1] / 10:g}"
+            else:
+                path += f"l{(place[0] - last[0]) / 10:g} {(place[1] - last[1]) / 10:g}"
+            last = place
     return path

@@ -108,6 +108,18 @@ def _median_beat(content_hash: str, _record: EcgRecord) -> MedianBeat | None:
     return beats.median_beat(_record)
 
 
+@st.cache_data(max_entries=64, show_spinner=False)
+def _small_paper(content_hash: str, alt: str, _record: EcgRecord) -> str:
+    from echo2ecg_core.figures.small_paper import small_paper
+
+    return small_paper(_record, alt)
+
+
+def small_paper(record: EcgRecord, alt: str) -> str:
+    """A small paper (figures.small_paper), drawn once per signal."""
+    return _small_paper(record.content_hash, alt, record)
+
+
 @st.cache_data(max_entries=16, show_spinner=False)
 def _lead_waves(content_hash: str, _record: EcgRecord):
     from echo2ecg_core.ecg.lead_waves import lead_waves

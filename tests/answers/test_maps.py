@@ -1,14 +1,16 @@
 """The map: neighbours stay neighbours, modalities mix, a known ECG is placed on itself, and all of it is quick to
 read."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
 from echo2ecg_core.answers import map_drawing
 from echo2ecg_core.answers import maps as explore
-from echo2ecg_core.errors import StoreError
+from echo2ecg_core.errors import ModelError, StoreError
 from echo2ecg_core.store.catalog import Catalog
-from echo2ecg_core.store.vectors import load_vectors
+from echo2ecg_core.store.vectors import VectorSet, load_vectors
 from tests.small_workspace import DIM, MODEL_ID, direction, record_of, small_workspace
 
 
@@ -72,6 +74,24 @@ def test_what_was_embedded_after_the_drawing_is_counted(workspace):
     vectors.add(["E-9999"], np.ones((1, DIM), np.float32)).save(workspace.vectors)
     assert explore.undrawn(workspace, MODEL_ID) == 1
     assert len(explore.load_map(workspace, MODEL_ID)) == 80
+
+
+def test_the_model_predicts_of_every_ecg_on_the_map_by_its_own_vector(workspace, monkeypatch):
+    told = SimpleNamespace(heads={"lvef": None}, values=lambda name, embeddings: 50 + 10 * embeddings[:, 0])
+    monkeypatch.setattr(explore, "load_readouts", lambda folder: told)
+    monkeypatch.setattr(explore, "PREDICTED_AT_ONCE", 7)
+    points = explore.load_map(workspace, MODEL_ID).iloc[::-1].reset_index(drop=True)
+    ids = tuple(sorted(points.id[points.modality == "ECG"]))
+    vectors = VectorSet("ecg", MODEL_ID, ids, np.random.default_rng(4).normal(size=(len(ids), 3)).astype(np.float32))
+    monkeypatch.setattr(explore, "load_vectors", lambda folder, kind, model_id: vectors)
+    points.loc[points.id == "E-0003", "id"] = "E-gone"
+    predicted = explore.predicted_lvef(points, workspace, MODEL_ID)
+    is_ecg = (points.modality == "ECG") & (points.id != "E-gone")
+    wanted = 50 + 10 * vectors.rows(points.id[is_ecg].tolist())[:, 0]
+    assert is_ecg.sum() > 20 and np.allclose(predicted[is_ecg], wanted) and np.isnan(predicted[~is_ecg]).all()
+    told.heads.clear()
+    with pytest.raises(ModelError, match="no readout of LVEF"):
+        explore.predicted_lvef(points, workspace, MODEL_ID)
 
 
 def test_before_the_job_a_map_is_missing_in_words(tmp_path):

@@ -6,7 +6,18 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from echo2ecg_core.figures.map import DARK, LIGHT, YourEcg, colour_choices, group_colours, map_figure, map_picture
+from echo2ecg_core.figures.chart import Frame
+from echo2ecg_core.figures.map import (
+    DARK,
+    ERROR,
+    LIGHT,
+    PREDICTED,
+    YourEcg,
+    colour_choices,
+    group_colours,
+    map_figure,
+    map_picture,
+)
 from echo2ecg_core.figures.map_density import MOST_SINGLE, drawn_solid
 
 
@@ -40,6 +51,23 @@ def test_every_point_is_drawn_once_and_names_itself_and_unknown_values_are_hollo
         "study": ("diamond", [["S-1", "study"]]),
         "study, not known": ("diamond-open", [["S-2", "study"]]),
     }
+
+
+@pytest.mark.parametrize(
+    ("colour", "values", "title", "told"),
+    [
+        (PREDICTED, [51.0, 49.6], "LVEF, %", "LVEF, predicted %{marker.color:.0f}"),
+        (ERROR, [-9.4, 14.6], "LVEF, points", "predicted − measured %{marker.color:+.0f}"),
+    ],
+)
+def test_ecgs_are_coloured_by_what_the_model_predicts_and_by_its_error(points, colour, values, title, told):
+    points[colour] = [values[0], np.nan, values[1], np.nan, np.nan]
+    figure = map_figure(points, colour)
+    held = {name: len(ids) for name, (_, ids) in drawn(figure).items()}
+    assert held == {"ECG": 2, "ECG, not known": 1, "study": 0, "study, not known": 2}
+    assert list(figure.data[0].marker.color) == pytest.approx(values, abs=1e-5)
+    assert title in figure.layout.coloraxis.colorbar.title.text and told in figure.data[0].hovertemplate
+    assert map_picture(points, colour, Frame(title="t", footer="f"), ()) is not None
 
 
 def test_points_are_webgl_and_coloured_by_the_value_on_one_scale(points):

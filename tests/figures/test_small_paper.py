@@ -15,7 +15,11 @@ def drawn(signal: np.ndarray) -> tuple[str, np.ndarray, tuple[float, float]]:
     """The SVG, all points of its traces (n, 2), and its size."""
     svg = small_paper(EcgRecord(signal.astype(np.float32), RATE_HZ, "made", "made"), "ECG <E-1>")
     trace = re.search(r'class="trace" d="([^"]*)"', svg).group(1)
-    points = np.array([[float(n) for n in pair.split()] for pair in re.findall(r"[ML]([^ML]+)", trace)])
+    points = []
+    for step, pair in re.findall(r"([Ml])([^Ml]+)", trace):
+        place = np.array([float(n) for n in pair.split()])
+        points.append(place if step == "M" else points[-1] + place)
+    points = np.array(points)
     return svg, points, tuple(float(n) for n in re.search(r'viewBox="0 0 ([\d.]+) ([\d.]+)"', svg).groups())
 
 

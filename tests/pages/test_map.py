@@ -3,9 +3,11 @@
 import json
 import shutil
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
+import streamlit as st
 from streamlit.testing.v1 import AppTest
 
 from echo2ecg_core.answers import map_drawing
@@ -13,6 +15,7 @@ from echo2ecg_core.answers import maps as explore
 from echo2ecg_core.figures import map_density
 from echo2ecg_core.store import jobs, kept_cohorts
 from echo2ecg_core.store.database import Workspace
+from echo2ecg_core.store.model_registry import ModelCard
 from pages.ui import admin_gate, resources
 from pages.ui.cohorts import kept as kept_panel
 from pages.ui.map import panels as map_panels
@@ -130,6 +133,24 @@ def test_a_kept_cohort_colours_the_map_and_the_others_are_grey(page, workspace, 
     monkeypatch.setattr(map_panels, "MOST_SINGLE", 10)
     page.run()
     assert not page.exception and figure(page)["layout"]["images"][0]["source"].startswith("data:image/png")
+
+
+def test_a_model_that_tells_lvef_colours_its_ecgs_by_prediction_and_by_error(page, workspace, monkeypatch):
+    map_drawing.build_map(workspace, MODEL_ID)
+    tested = {"test": {"phenotypes": {"lvef": {}}}}
+    monkeypatch.setattr(ModelCard, "manifest", lambda card: tested)
+    readouts = SimpleNamespace(heads={"lvef": None}, values=lambda name, embeddings: np.full(len(embeddings), 50.0))
+    monkeypatch.setattr(explore, "load_readouts", lambda folder: readouts)
+    page.run()
+    assert {"LVEF, predicted", "LVEF, predicted − measured"} <= set(page.selectbox(key="colour").options)
+    page.selectbox(key="colour").select("error:lvef").run()
+    assert not page.exception and not page.error
+    traces = {t["name"]: t for t in figure(page)["data"]}
+    assert "ECG" in traces and "study, not known" in traces and "nearest in time" in words(page)
+    monkeypatch.setattr(explore, "load_readouts", lambda folder: SimpleNamespace(heads={}))
+    st.cache_resource.clear()
+    page.run()
+    assert "no readout of LVEF" in words(page) and not page.exception
 
 
 def test_a_rerun_draws_the_map_anew_only_for_another_choice_or_drawing(page, workspace, monkeypatch):

@@ -10,7 +10,6 @@ from echo2ecg_core.ecg.record import EcgRecord
 from echo2ecg_core.errors import Echo2ECGError
 from echo2ecg_core.figures.notation import MISSING, THIN, held_words, measured, number, percent
 from echo2ecg_core.figures.scores import count
-from echo2ecg_core.figures.small_paper import small_paper
 from echo2ecg_core.phenotypes import PHENOTYPES
 from echo2ecg_core.store.model_registry import ModelCard
 from echo2ecg_core.store.times import default_days
@@ -53,7 +52,7 @@ def _papers(neighbours: list[dict]) -> None:
         lvef = row["phenotypes"].get("lvef")
         words = "" if lvef is None else f"LVEF {number(lvef)}{THIN}% measured"
         with suppress(Echo2ECGError):  # its row stands in the table
-            paper = small_paper(resources.stored_ecg(row["ecg_id"]), f"ECG {row['ecg_id']} {words}")
+            paper = resources.small_paper(resources.stored_ecg(row["ecg_id"]), f"ECG {row['ecg_id']} {words}")
             papers.append((row["ecg_id"], words, paper))
     if papers:
         st.space("small")

@@ -9,23 +9,28 @@ from pages.ui import resources
 
 
 @st.cache_resource(max_entries=4, show_spinner=False)
-def _with_kept(state: tuple, layout: str, cohort: str, column: str):
-    from echo2ecg_core.answers.maps import is_in_cohort
-    from echo2ecg_core.figures.map import OTHERS, kept_column
+def _with_column(state: tuple, layout: str, cohort: str, column: str):
+    from echo2ecg_core.answers.maps import is_in_cohort, predicted_lvef
+    from echo2ecg_core.figures.map import ERROR, ESTIMATES, OTHERS, kept_column
 
-    points, name = _map_points(state, layout, cohort), column.removeprefix(kept_column(""))
+    points = _map_points(state, layout, cohort)
+    if column in ESTIMATES:
+        predicted = predicted_lvef(points, Workspace(state[0]), state[1])
+        return points.assign(**{column: predicted - points.lvef if column == ERROR else predicted})
+    name = column.removeprefix(kept_column(""))
     return points.assign(**{column: np.where(is_in_cohort(points, Workspace(state[0]), name), name, OTHERS)})
 
 
-def with_kept(model_id: str, layout: str, cohort: str, column: str):
-    """The points of `map_points` with the column of a kept cohort (figures.map.kept_column), looked up once.
+def with_column(model_id: str, layout: str, cohort: str, column: str):
+    """The points of `map_points` with the column of a kept cohort (figures.map.kept_column) or of what the model
+    predicts for the ECGs (figures.map.ESTIMATES), looked up once.
 
     Raises:
-        StoreError: there is no such cohort any more.
+        Echo2ECGError: there is no such cohort any more, or no readout.
     """
     from echo2ecg_core.answers.maps import map_state
 
-    return _with_kept(map_state(resources.workspace(), model_id), layout, cohort, column)
+    return _with_column(map_state(resources.workspace(), model_id), layout, cohort, column)
 
 
 @st.cache_resource(max_entries=6, show_spinner=False)
@@ -69,7 +74,7 @@ def _map_chart(state: tuple, layout: str, cohort: str, colour: str, dark: bool, 
     from echo2ecg_core.figures.map_density import drawn_solid
 
     points = _map_points(state, layout, cohort)
-    shown = points if colour in points else _with_kept(state, layout, cohort, colour)
+    shown = points if colour in points else _with_column(state, layout, cohort, colour)
     drawn = drawn_solid(shown) if "z" in shown else None
     return map_figure(shown, colour, you, dark, found, drawn, labels)
 
@@ -88,7 +93,7 @@ def _map_picture(state: tuple, layout: str, cohort: str, colour: str, view: tupl
     from echo2ecg_core.figures.map_density import View, density_picture
 
     points = _map_points(state, layout, cohort)
-    shown = points if colour in points else _with_kept(state, layout, cohort, colour)
+    shown = points if colour in points else _with_column(state, layout, cohort, colour)
     return density_picture(shown, colour, View(*view), dark)
 
 

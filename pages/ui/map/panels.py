@@ -15,7 +15,16 @@ from echo2ecg_core.answers.predict import Prediction
 from echo2ecg_core.evaluation.groups import FEWEST_PATIENTS, GroupRow, compare
 from echo2ecg_core.figures import export
 from echo2ecg_core.figures.chart import Frame
-from echo2ecg_core.figures.map import HEIGHT_PX, Label, YourEcg, colour_choices, kept_column, map_picture
+from echo2ecg_core.figures.map import (
+    ERROR,
+    ESTIMATES,
+    HEIGHT_PX,
+    Label,
+    YourEcg,
+    colour_choices,
+    kept_column,
+    map_picture,
+)
 from echo2ecg_core.figures.map_density import MOST_IN_VIEW, MOST_SINGLE, View, density_figure, whole
 from echo2ecg_core.figures.notation import THIN, grades_in_words, interval, measured_with_unit, number, p_value
 from echo2ecg_core.figures.tables import csv_of
@@ -125,10 +134,12 @@ def layout_control(layouts: tuple[str, ...]) -> str:
     )
 
 
-def coloured(points: pd.DataFrame, model_id: str, layout: str) -> tuple[pd.DataFrame, str]:
-    """What the points are coloured by, and the points with that column: of a kept cohort it comes from its members."""
+def coloured(points: pd.DataFrame, card: ModelCard, layout: str) -> tuple[pd.DataFrame, str]:
+    """What the points are coloured by, and the points with that column: of a kept cohort it comes from its members, of
+    estimates from the model."""
     kept = kept_cohorts.kept_names(resources.workspace())
-    choices = colour_choices(points) | {kept_column(name): f"Cohort “{name}”" for name in kept}
+    estimates = ESTIMATES if "lvef" in points and _tells_lvef(card) and (points.modality == "ECG").any() else {}
+    choices = colour_choices(points) | estimates | {kept_column(name): f"Cohort “{name}”" for name in kept}
     colour = st.selectbox(
         "Colour",
         list(choices),
@@ -139,7 +150,7 @@ def coloured(points: pd.DataFrame, model_id: str, layout: str) -> tuple[pd.DataF
         bind="query-params",
     )
     if colour not in points:
-        points = looked_up.with_kept(model_id, layout, browse_session.map_cohort(), colour)
+        points = looked_up.with_column(card.model_id, layout, browse_session.map_cohort(), colour)
     return points, colour
 
 
@@ -178,9 +189,14 @@ def _labels(clusters: list[Cluster]) -> list[Label]:
     return [Label(cluster.words, cluster.x, cluster.y) for cluster in clusters]
 
 
+def _tells_lvef(card: ModelCard) -> bool:
+    """Whether the model has a readout of LVEF."""
+    return "lvef" in card.manifest().get("test", {}).get("phenotypes", {})
+
+
 def export_menu(points: pd.DataFrame, colour: str, card: ModelCard, clusters: list[Cluster]) -> None:
     """The map as a figure for papers and as a table."""
-    what = colour_choices(points).get(colour, f"cohort {colour.removeprefix(kept_column(''))}")
+    what = (colour_choices(points) | ESTIMATES).get(colour, f"cohort {colour.removeprefix(kept_column(''))}")
     stem = re.sub(r"[^\w.-]+", "-", f"map-{card.model_id}-{colour}")
     provenance = export.provenance_line(
         {"model": {"name": card.name, "id": card.model_id, "synthetic": card.synthetic}},
@@ -312,7 +328,7 @@ def _dense(
 
 def _read(colour: str) -> str:
     """How a map is read."""
-    return CAPTION + (OF_ITS_STUDY if colour in PHENOTYPES else "")
+    return CAPTION + (OF_ITS_STUDY if colour in PHENOTYPES or colour == ERROR else "")
 
 
 def _caption(drawing: tuple[str, str], colour: str, is_dense: bool) -> None:
