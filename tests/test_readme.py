@@ -41,11 +41,19 @@ def test_the_tables_of_the_claim_are_those_that_were_measured():
     for name in ("summary", "wins"):
         assert (ROOT / f"benchmarks/results/claim/{name}.md").read_text().strip() in DOCS["evidence.md"]
     of_phantom_2 = ROOT / "benchmarks/results/claim-2"
-    for name in ("summary", "primary", "views"):
+    for name in ("summary", "primary", "curves", "views"):
         assert (of_phantom_2 / f"tables/{name}.md").read_text().strip() in DOCS["evidence.md"]
     result = json.loads((of_phantom_2 / "result.json").read_text())
     for text in (DOCS["evidence.md"], README[README.index("## How good is it") :]):
         assert f"**{result['verdict']}**" in text[: 2 * len(text.partition(".")[0])].lower()
+    better = {  # the prediction of the protocol, and what evidence says of it
+        (arm, row["patients"], row["quality"]): row["attention_better_by"]["lvef error"][arm][0]
+        for row in result["curves"]
+        for arm in ("a4c", "random_clip")
+    }
+    fewer = [better[arm, 250, "any"] > better[arm, 2000, "any"] for arm in ("a4c", "random_clip")]
+    poorer = [better[arm, 660, "poorest"] > better[arm, 660, "best"] for arm in ("a4c", "random_clip")]
+    assert not any(fewer) and all(poorer) and "**The prediction that was written down failed.**" in DOCS["evidence.md"]
     by, low, high = next(
         row["better_by"] for row in result["primary"] if (row["arm"], row["endpoint"]) == ("random_clip", "lvef error")
     )
