@@ -104,5 +104,6 @@ export default function mount({ data, parentElement, setTriggerValue }) {
   player.askForHit = (by) => setTriggerValue("hit", by);
   player.open(data);
   // Streamlit also calls the cleanup of a run that was overtaken by the next one: only a page that left ends the player
+  parentElement.host?.setAttribute("data-drawn", ""); // what stands below waits for it (explore.css)
   return () => setTimeout(() => parentElement.isConnected || player.detach(), 0);
 }
