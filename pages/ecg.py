@@ -58,11 +58,15 @@ def estimate(record, card, places) -> None:
             st.html(panels.scrolling(phenotype_table.phenotype_table(report), "Phenotypes"))
         with why:
             evidence.why(report)
+            if why.open:  # drawn for who looks: with many visitors they would keep everybody waiting
+                evidence.papers(report["neighbours"])
             with st.container(key="carrying"):
                 carrying.draw(record, report, card)
         second_readers.draw(second, line_place, record, card, prediction)
         with beats:
             ecg_panel.beats_panel(record)
+            if beats.open:
+                ecg_panel.waves_panel(record)
         with before, st.container(key="earlier"):
             earlier.draw(record, report, card)
         with signal:

@@ -20,10 +20,10 @@ def test_the_nearest_ecgs_are_drawn_in_the_order_of_the_table_and_one_that_is_go
     monkeypatch.setattr(evidence, "show_charts", lambda papers, key: shown.extend(papers))
     monkeypatch.setattr(evidence.st, "caption", captions.append)
     rows = [{"ecg_id": f"E-{i}", "phenotypes": {"lvef": 40.0 + i} if i != 3 else {}} for i in (1, 2, 3)]
-    evidence._papers(rows)
+    evidence.papers(rows)
     assert [(name, words) for name, words, _ in shown] == [("E-1", "LVEF 41\u202f% measured"), ("E-3", "")]
     assert all(svg.startswith("<svg") for *_, svg in shown) and "25\u202fmm/s" in captions[0]
-    evidence._papers(rows[1:2])
+    evidence.papers(rows[1:2])
     assert len(shown) == 2 and len(captions) == 1, "nothing to draw, nothing said"
 
 

@@ -42,21 +42,20 @@ def why(report: dict) -> None:
             st.caption(NEIGHBOURS_WORDS.format(days=default_days()))
         else:
             st.caption("This workspace holds no labelled ECGs that this model has embedded.")
-    _papers(report["neighbours"][:MOST_PAPERS])
 
 
-def _papers(neighbours: list[dict]) -> None:
-    """The nearest of them as small papers, in the order of the table; one that cannot be read is left out of it."""
-    papers = []
-    for row in neighbours:
+def papers(neighbours: list[dict]) -> None:
+    """The nearest labelled ECGs as small papers, in the order of the table; one that cannot be read is left out."""
+    drawn = []
+    for row in neighbours[:MOST_PAPERS]:
         lvef = row["phenotypes"].get("lvef")
         words = "" if lvef is None else f"LVEF {number(lvef)}{THIN}% measured"
         with suppress(Echo2ECGError):  # its row stands in the table
             paper = resources.small_paper(resources.stored_ecg(row["ecg_id"]), f"ECG {row['ecg_id']} {words}")
-            papers.append((row["ecg_id"], words, paper))
-    if papers:
+            drawn.append((row["ecg_id"], words, paper))
+    if drawn:
         st.space("small")
-        show_charts(papers, key="nearest_papers")
+        show_charts(drawn, key="nearest_papers")
         st.caption(f"The first 2.5{THIN}s of each as recorded, 25{THIN}mm/s and 10{THIN}mm/mV.")
 
 

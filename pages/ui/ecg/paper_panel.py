@@ -147,10 +147,14 @@ def beats_panel(record: EcgRecord) -> None:
             f"{paper.speed_mm_s}{THIN}mm/s, {paper.gain_mm_mv}{THIN}mm/{unit}, 0.5–40{THIN}Hz."
         )
         st.markdown(BOUNDS_WORDS)
+
+
+def waves_panel(record: EcgRecord) -> None:
+    """R, S and ST of every lead of the median beat."""
     waves = resources.lead_waves(record)
     if waves:
         st.space("small")
-        st.html(panels.scrolling(wave_table(waves, unit), "R, S and ST of every lead"))
+        st.html(panels.scrolling(wave_table(waves, figures.unit_of(record)), "R, S and ST of every lead"))
         st.caption(WAVES_WORDS)
 
 
