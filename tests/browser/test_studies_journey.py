@@ -27,7 +27,7 @@ PLAYER = (
     "[data-testid=stBidiComponentIsolated]')?.shadowRoot?.querySelector('.player')"
 )
 READY = f"() => {PLAYER}?.dataset.ready === 'true'"
-PICTURES = f"""() => [...{PLAYER}.querySelectorAll('.panel')].map((panel) => ({{
+PICTURES = f"""() => [...{PLAYER}.querySelectorAll('.panel:not(.none)')].map((panel) => ({{
   clip: panel.dataset.clip, frame: Number(panel.dataset.frame),
   png: panel.querySelector('canvas').toDataURL().split(',')[1]
 }}))"""

@@ -172,9 +172,12 @@ class Player {
     this.showPlaying();
   }
 
+  /** Stop in the middle of the reference's frame, so that a step there and back shows every view the same again. */
   pause() {
+    const { playing } = this;
     this.playing = false;
     cancelAnimationFrame(this.request);
+    if (playing) this.seek(this.frame);
     this.showPlaying();
   }
 
