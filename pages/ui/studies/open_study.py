@@ -136,8 +136,8 @@ def _player_ecg(ecg: EcgStrip) -> PlayerEcg:
 
 
 def _days(days: float) -> str:
-    """ "same day", "12 days from the echo"."""
-    return "same day" if days < 1 else f"{days:.0f} day{'s' * (round(days) != 1)} from the echo"
+    """ "within a day of the echo", "12 days from the echo"."""
+    return "within a day of the echo" if days < 1 else f"{days:.0f} day{'s' * (round(days) != 1)} from the echo"
 
 
 def _player_clip(clip: ClipRow, view: StudyView, side: int) -> PlayerClip:
