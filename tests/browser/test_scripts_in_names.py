@@ -1,6 +1,7 @@
 """Whatever comes from outside is text on every page: names, labels, notes and tags that hold scripts run nothing."""
 
 import json
+import shutil
 import sqlite3
 
 import numpy as np
@@ -12,9 +13,9 @@ from echo2ecg_core.intake.waiting_clips import list_put_aside, put_aside
 from echo2ecg_core.store import audit, jobs
 from echo2ecg_core.store.catalog import Catalog
 from echo2ecg_core.store.corrections import correct
+from echo2ecg_core.store.database import Workspace
 from echo2ecg_core.store.model_registry import ModelRegistry
 from tests.browser.running_app import chromium, running_app, settled
-from tests.journey_workspace import journey_workspace
 
 pytestmark = pytest.mark.browser
 
@@ -27,10 +28,10 @@ INJECTED = """() => [window.__x, document.querySelectorAll('img[src="x"], a[href
 
 
 @pytest.fixture(scope="module")
-def served(tmp_path_factory):
+def served(tmp_path_factory, demo_workspace):
     """A workspace whose names, notes, reports and logs hold scripts, and the app on it."""
     folder = tmp_path_factory.mktemp("scripts")
-    place = journey_workspace(folder / "workspace", 4)
+    place = Workspace(shutil.copytree(demo_workspace.folder, folder / "workspace"))
     catalog = Catalog(place)
     catalog.add_patient(f"P{SCRIPT}", split="test", cohort="other", synthetic=False)
     catalog.add_study(f"S{SCRIPT}", f"P{SCRIPT}", study_date="2026-01-05", phenotypes={"lvef": 50.0})

@@ -26,8 +26,8 @@ from echo2ecg_core.store.vectors import load_vectors
 from echo2ecg_core.training.train import run_training
 from pages.ui import resources
 from tests import small_trees
-from tests.journey_workspace import untrained_model
 from tests.pages.test_studies import words
+from tests.untrained_model import untrained_model
 
 ROOT = Path(__file__).resolve().parents[2]
 FILE = "echoprime_echo_embeddings_unnorm.pt"

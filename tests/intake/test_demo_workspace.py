@@ -81,7 +81,7 @@ def test_readouts_that_an_earlier_version_brought_are_renewed_and_those_fitted_i
 @pytest.fixture
 def later_version(tmp_path, monkeypatch):
     """What a later version ships: another model, shown on phantom 2; the present one is an earlier version's."""
-    from tests.journey_workspace import untrained_model
+    from tests.untrained_model import untrained_model
 
     monkeypatch.setattr(demo, "EARLIER", {read_manifest(demo.SHIPPED_MODEL)["sha256"]: demo.shipped_cohort()})
 

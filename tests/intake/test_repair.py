@@ -22,7 +22,7 @@ from echo2ecg_core.store.database import Workspace
 from echo2ecg_core.store.model_registry import ModelRegistry
 from echo2ecg_core.store.vectors import load_vectors
 from echo2ecg_core.worker import work
-from tests.journey_workspace import untrained_model
+from tests.untrained_model import untrained_model
 
 
 @pytest.fixture(scope="module")

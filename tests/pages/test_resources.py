@@ -10,7 +10,7 @@ from echo2ecg_core.store.catalog import Catalog
 from echo2ecg_core.store.database import Workspace
 from echo2ecg_core.store.model_registry import ModelRegistry
 from pages.ui import resources
-from tests.journey_workspace import untrained_model
+from tests.untrained_model import untrained_model
 
 
 @pytest.fixture

@@ -360,8 +360,8 @@ def promoting():
 
 @pytest.mark.slow
 def test_promoting_names_old_and_new_and_asks_for_preparing_first(place, tmp_path):
-    from tests.journey_workspace import untrained_model
     from tests.small_workspace import register_model
+    from tests.untrained_model import untrained_model
 
     register_model(place)
     card = ModelRegistry(place).register(untrained_model(tmp_path / "untrained"))

@@ -220,7 +220,7 @@ def test_the_alignment_that_the_sentence_advises_can_be_trained_with_the_clip_en
 
     from echo2ecg_core.training import settings as training_settings
     from echo2ecg_core.training.train import plan_training, run_training
-    from tests.journey_workspace import untrained_model
+    from tests.untrained_model import untrained_model
 
     place = Workspace(shutil.copytree(active.folder, tmp_path / "w"))
     catalog, encoder = Catalog(place), ModelRegistry(place).active()

@@ -11,7 +11,7 @@ from echo2ecg_core.store.database import Workspace
 from echo2ecg_core.store.model_registry import ModelCard, ModelRegistry
 from echo2ecg_core.training.frozen_clip_encoder import chosen_clip_encoder, clip_encoder_card
 from echo2ecg_core.training.settings import training_settings
-from tests.journey_workspace import untrained_model
+from tests.untrained_model import untrained_model
 
 
 def registered(workspace: Workspace, first: str, weights: dict, registered_at: str) -> ModelCard:

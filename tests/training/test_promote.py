@@ -23,7 +23,7 @@ from echo2ecg_core.store.vectors import load_vectors
 from echo2ecg_core.training import readouts
 from echo2ecg_core.training.prepare import prepare_model
 from echo2ecg_core.training.promote import promote
-from tests.journey_workspace import untrained_model
+from tests.untrained_model import untrained_model
 
 pytestmark = pytest.mark.slow
 
