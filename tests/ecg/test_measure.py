@@ -327,6 +327,15 @@ def test_no_interval_is_far_from_the_marks_and_sure(ludb, name, sure):
 
 
 @pytest.mark.slow
+def test_most_far_qt_intervals_lie_where_the_marks_of_two_leads_are_as_far_from_each_other(ludb):
+    """A reader of II and one of V5 would not agree on them either."""
+    row = measurements.apart_row("qt_ms", ludb)
+    assert row["marks_apart"] + row["marks_agree"] >= 95 and row["marks_apart"] <= 20
+    assert row["far_there"] >= row["marks_apart"] / 2
+    assert row["far_though_marks_agree"] <= 0.1 * row["marks_agree"], row
+
+
+@pytest.mark.slow
 def test_the_definition_of_qrs_is_without_bias_against_the_earliest_onset_and_latest_end_of_ii_and_v5(ludb):
     errors = [measured.qrs_ms - manual["qrs_ms"] for manual, measured in ludb]
     assert abs(np.mean(errors)) <= 2
