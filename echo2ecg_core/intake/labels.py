@@ -18,6 +18,7 @@ from echo2ecg_core.ecg.channels import lead_order_of
 from echo2ecg_core.ecg.units import needed_factor
 from echo2ecg_core.errors import Echo2ECGError
 from echo2ecg_core.findings import CONDUCTIONS, RHYTHMS, Findings, read_scores, score_index
+from echo2ecg_core.intake.column_names import SEXES
 from echo2ecg_core.intake.dates import EXPECTED, settle_dates
 from echo2ecg_core.intake.mapping import DATES, FINDINGS, IDS, TableMap, field_of
 from echo2ecg_core.intake.plan import Plan, PlannedStudy
@@ -28,8 +29,7 @@ from echo2ecg_core.phenotypes import GRADES, PHENOTYPES, Phenotype
 
 INDEX = "wall_motion_score_index"
 _YES_NO = {"true": True, "false": False, "1": True, "0": False, "1.0": True, "0.0": False}
-_SEXES = dict.fromkeys(["male", "m", "männlich", "mann", "herr", "homme", "masculin", "hombre"], "male")
-_SEXES |= dict.fromkeys(["female", "f", "w", "weiblich", "frau", "femme", "féminin", "mujer"], "female")
+_SEXES = {word: sex for sex, words in SEXES.items() for word in words.split()}
 _UNTOLD = ("u", "unknown", "unk", "unbekannt", "o", "other", "divers", "?")
 _SPLITS = {"train": "train", "validation": "validation", "test": "test", "val": "validation", "valid": "validation"}
 _OLDEST = 130  # years

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from echo2ecg_core.errors import StoreError
+from echo2ecg_core.intake.column_names import NAMES, NATIVE
 from echo2ecg_core.intake.dates import ORDERS
 from echo2ecg_core.intake.tables import Table
 from echo2ecg_core.intake.units import is_unit, unit_named
@@ -35,68 +36,6 @@ LONG = ("measurement", "value", "value_unit")  # a row a measurement
 IGNORED = "ignored"  # what a person calls a column that is not to be used
 FIELDS = (*IDS, *DATES, *VISIT, *FINDINGS, *PHENOTYPES, *FILE, *VIEW, *LONG)
 
-_NAMES: dict[str, str] = {
-    "patient_id": (
-        "patient patientid patid pid subject subjectid patientkey mrn patientnumber patientennummer patnr "
-        "patientno personid medicalrecordnumber idpatient patientenid"
-    ),
-    "study_id": (
-        "study studyid echoid echostudyid accession accessionnumber accessionno untersuchungsnummer examid "
-        "examinationid studykey echokey auftragsnummer studyinstanceuid studyuid"
-    ),
-    "ecg_id": "ecg ecgid ekgid ecgkey recordid recordname record",
-    "study_date": (
-        "date studydate echodate studytime studydatetime examdate examinationdate datum untersuchungsdatum "
-        "dateofstudy dateofecho echodatetime dateexamen untersuchtam"
-    ),
-    "ecg_time": (
-        "ecgtime ecgdate ecgdatetime recordingdate recordingtime acquisitiondatetime ekgdatum acquisitiontime "
-        "recordedat acquisitiondate ekgzeit"
-    ),
-    "sex": "sex gender geschlecht sexe patientsex",
-    "age_years": "age ageyears ageatecg ageatstudy ageatecho alter patientage ageyr",
-    "split": "split set subset fold partition",
-    "wall_motion_scores": "wallmotionscores",
-    "rhythm": "rhythm rhythmus",
-    "conduction": "conduction",
-    "first_degree_block": "firstdegreeblock avblock1",
-    "path": "path file filename filepath ecgpath ecgfile waveformpath waveformfile datei",
-    "sampling_rate_hz": "samplingratehz samplingrate samplerate fs frequency samplingfrequency hz",
-    "unit": "ecgunit signalunit amplitudeunit",
-    "lead_order": "leadorder leads leadnames channelorder",
-    "clip_path": "clippath dicomfilepath videopath clip dicompath",
-    "view": "view viewlabel echoview",
-    "measurement": "measurement measurementname parameter messwert measure calc analyte messgroesse",
-    "value": "value result wert calcvalue measurementvalue ergebnis",
-    "value_unit": "unit units einheit resultunit valueunit",
-    "lvef": (
-        "lvef ef ejectionfraction lvejectionfraction leftventricularejectionfraction lvefbiplane biplanelvef "
-        "efbiplane lvefvalue fevg lvefsimpson efsimpson efbiplan lvefbp efbp lvef2d lvefpct efpct lvefpercent"
-    ),
-    "lvedv": "lvedv edv enddiastolicvolume lvenddiastolicvolume lvedvbiplane lvedvml edvml",
-    "lvesv": "lvesv esv endsystolicvolume lvendsystolicvolume lvesvbiplane lvesvml esvml",
-    "lvsv": "lvsv sv strokevolume lvstrokevolume",
-    "lvidd": "lvidd lvedd lvid lvdd lvenddiastolicdiameter lvinternaldiameterdiastole lvedddiam",
-    "lvids": "lvids lvesd lvds lvendsystolicdiameter lvinternaldiametersystole",
-    "ivsd": (
-        "ivsd ivs septalthickness septum ivsdiastole septalwallthickness interventricularseptum ivsmeasurement "
-        "septumdicke"
-    ),
-    "lvpwd": "lvpwd pwd lvpw pwt posteriorwall posteriorwallthickness inflatthickness lvpwmeasurement hinterwand",
-    "lv_mass_index": "lvmassindex lvmi lvmassi",
-    "lavi": "lavi lavolumeindex leftatrialvolumeindex",
-    "ra_area": "raarea raa rightatrialarea",
-    "rv_basal_diameter": "rvbasaldiameter rvd1 rvbasal rvdiameter",
-    "tapse": "tapse tricuspidannularexcursion tricuspidannularplanesystolicexcursion",
-    "rvsp": "rvsp pasp spap rvsystolicpressure paspvalue",
-    "wall_motion_score_index": "wallmotionscoreindex wmsi",
-    "as_grade": "asgrade aorticstenosis aorticstenosisgrade aorticstenosisvalue",
-    "ar_grade": "argrade aorticregurgitation aorticregurgitationgrade aorticregurgitationvalue",
-    "mr_grade": "mrgrade mitralregurgitation mitralregurgitationgrade mitralregurgitationvalue",
-    "tr_grade": "trgrade tricuspidregurgitation tricuspidregurgitationgrade tricuspidregurgitationvalue",
-}  # fmt: skip
-_FIELD_OF = {name: key for key, names in _NAMES.items() for name in names.split()}
-_FIELD_OF |= {field.replace("_", ""): field for field in FIELDS}
 _UNIT_IN_NAME = re.compile(r"[\[(]\s*([^\])]{1,8})\s*[\])]\s*$|[_ ](mm|cm|ml|pct|percent|mmhg)$", re.IGNORECASE)
 _NOT_YEARS = re.compile(r"(mo?|months?|monate|w|weeks?|wochen|d|days?|tage)", re.IGNORECASE)
 
@@ -139,6 +78,12 @@ def plain_name(text: str) -> str:
     decomposed = unicodedata.normalize("NFKD", text.casefold())
     kept = (c for c in decomposed if unicodedata.category(c)[0] in "LNM" and not "\u0300" <= c <= "\u036f")
     return "".join(kept) or text.strip()
+
+
+_FIELD_OF = {
+    plain_name(name): key for names in (NAMES, NATIVE) for key, known in names.items() for name in known.split()
+}
+_FIELD_OF |= {field.replace("_", ""): field for field in FIELDS}
 
 
 def field_of(name: str) -> tuple[str | None, str | None]:

@@ -2,11 +2,10 @@
 
 Nothing is interpreted here: every cell is text without spaces at its ends, an id "NA" or "007" stays what it is, and
 each row keeps the number it has in the file. Letters with accents come out in one form (NFC), however they were typed.
-Dates that Excel stores as dates come out as ISO text. Bytes that are not UTF-8 are read as Windows-1252 and that is
-told; quotation marks that do not close would swallow rows and are refused.
+Dates that Excel stores as dates come out as ISO text. Quotation marks that do not close would swallow rows and are
+refused.
 """
 
-import codecs
 import csv
 import gzip
 import io
@@ -26,6 +25,7 @@ import pandas as pd
 
 from echo2ecg_core.errors import StoreError, printable
 from echo2ecg_core.intake.dates import DAY_ZERO
+from echo2ecg_core.intake.encodings import NotText, text_of
 from echo2ecg_core.intake.units import is_unit
 
 TABLE_SUFFIXES = {".csv", ".tsv", ".tab", ".txt", ".xls", ".xlsx", ".xlsm"}  # .xls is often a text, or .xlsx
@@ -45,7 +45,6 @@ _HIDDEN = {
 _VALUE = re.compile(r"[+-]?\d+([.,]\d+)?\s*%?|.*\d{4}.*")  # a number or a date: no name of a column
 _TEXT_FORMULA = re.compile(r'="((?:[^"]|"")*)"')
 _LITERAL = re.compile(r"\"[^\"]*\"|\\.")  # of the format of a cell: shown, no instruction
-_MARKS = ((b"\xff\xfe\0\0", "utf-32"), (b"\0\0\xfe\xff", "utf-32"), (b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16"))
 EXACT = 10**15  # beyond it a spreadsheet rounds numbers
 _FAULTS = (OSError, EOFError, ValueError, zlib.error, csv.Error)
 Row = tuple[int, list[str]]  # its number in the file, and its cells
@@ -162,7 +161,7 @@ def _sheets(path: Path) -> list[_Sheet]:
         return _excel_sheets(content) or [_Sheet(1, [])]
     if content.startswith(OLD_EXCEL):
         raise NoTable("it is an old Excel workbook or one under a password: save it as .xlsx or CSV (UTF-8)", "")
-    text, told = _decoded(content)
+    text, told = text_of(content)
     return [_Sheet(1, _text_rows(text), told)]
 
 
@@ -240,7 +239,7 @@ def read_header_row(path: Path) -> Table:
         if head.startswith(EXCEL):
             return read_table(path)
         whole = len(head) < HEADER_BYTES
-        cells = list(islice(_text_rows(_decoded(head, whole)[0], whole), LOOKED_AT))
+        cells = list(islice(_text_rows(text_of(head, whole)[0], whole), LOOKED_AT))
         at = _header_at(cells, 2)
         cells = cells[at : at + 1]
     except _FAULTS as error:
@@ -249,6 +248,8 @@ def read_header_row(path: Path) -> Table:
 
 
 def _unreadable(path: Path, error: Exception) -> StoreError:
+    if isinstance(error, NotText):
+        error = NoTable(str(error))
     if isinstance(error, NoTable):
         return StoreError(f"{path.name} cannot be read as a table: {error}.", error.hint)
     return StoreError(f"{path.name} cannot be read as a table ({type(error).__name__}).", SAVE_ANEW)
@@ -303,31 +304,6 @@ def _separator(text: str) -> str:
         return counts[usual], usual
 
     return max(SEPARATORS, key=evidence)
-
-
-def _decoded(content: bytes, whole: bool = True) -> tuple[str, tuple[str, ...]]:
-    """The text of a file, or of its beginning, without the mark of its encoding, and a note where that is a guess.
-
-    Raises:
-        NoTable: it is no text, or in an encoding that cannot be told.
-    """
-    head = content[:4096]
-    marked = next((encoding for mark, encoding in _MARKS if content.startswith(mark)), "")
-    zeros = head[1::2].count(0), head[::2].count(0)
-    if not marked and min(zeros) == 0 and max(zeros) > len(head) / 4 and not any(0 < byte < 9 for byte in head):
-        marked = "utf-16-le" if zeros[0] else "utf-16-be"  # without its mark
-    elif not marked and b"\0" in head:
-        raise NoTable("it is binary")
-    try:
-        return codecs.getincrementaldecoder(marked or "utf-8-sig")().decode(content, whole).replace("\0", ""), ()
-    except UnicodeDecodeError:
-        if marked:
-            raise
-    try:
-        note = "it is not UTF-8; its letters were read as those of Windows-1252 (Western Europe)."
-        return content.decode("cp1252").replace("\0", ""), (note,)
-    except UnicodeDecodeError as error:
-        raise NoTable("its letters are neither UTF-8, UTF-16 nor Windows-1252") from error
 
 
 def _outside_quotes(line: str) -> str:

@@ -1,0 +1,172 @@
+"""The text of a table, whatever encoding it was saved in: Unicode where it is that, else what its letters look like.
+
+Bytes of Windows-1251 are letters in Windows-1252, too, and those of EUC-KR in GBK. What tells them apart is which
+letters come out: those usual in a language or rare ones, scripts that mix in a word, capitals behind small letters,
+words that such tables hold. charset-normalizer goes by the frequencies of running text: of 48 tables in 16 encodings
+(ids, numbers and a few words) it mistook 13, and as many when it had these encodings alone to choose from.
+What is not Unicode is always told, and what stays open with it.
+"""
+
+import codecs
+import re
+import unicodedata
+from collections.abc import Callable, Iterator
+from itertools import islice
+from typing import NamedTuple
+
+from echo2ecg_core.intake.column_names import WORDS
+
+LINES_LOOKED_AT = 2000  # of those that hold a letter beyond ASCII
+SURELY_ODD = 0.3  # share of odd letters from which on a text is in no encoding that is known
+_MARKS = ((b"\xff\xfe\0\0", "utf-32"), (b"\0\0\xfe\xff", "utf-32"), (b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16"))
+_LINE = re.compile(rb"[^\r\n]*[\x80-\xff][^\r\n]*")
+_WORD = re.compile(r"[0-9A-Za-z]*[^\x00-\x7f][^\x00-\x2f\x3a-\x40\x5b-\x60\x7b-\x7f]*")
+_SIGNS = frozenset("²³µ°±·×÷½¼–—‘’“”„…«»€£§®™№•≤≥\u00a0\u3000、。・（）％：／－〜～＝＋，．Ⅰ Ⅱ Ⅲ Ⅳ")
+_SMALL_SIGN = re.compile(r"[²³·÷½¼§®™€£][^\W\d_]|[^\W\d_][“”„…«»€£§®™•¿¡][^\W\d_]")  # within a word
+
+
+class NotText(ValueError):
+    """Why bytes are no text, in words."""
+
+
+def _common_in(charset: str, first: int, last: int, beyond: str = "") -> Callable[[str], bool]:
+    """Whether a character is one of the common ones of an East Asian set, those of the rows `first` to `last`."""
+
+    def is_usual(character: str) -> bool:
+        try:
+            code = character.encode(charset)
+        except UnicodeEncodeError:
+            return False
+        return len(code) == 2 and (first <= code[0] <= last or character in beyond)
+
+    return is_usual
+
+
+_KANA = "".join(map(chr, (*range(0x3041, 0x3094), *range(0x30A1, 0x30F5)))) + "ー々"
+_kanji = _common_in("euc_jp", 0xB0, 0xCF, _KANA)
+
+
+class _Encoding(NamedTuple):
+    """An encoding in words; which letters are usual in it; whether they are accented Latin ones, and whether they are
+    those of a script without blanks and capitals, of two bytes each."""
+
+    name: str
+    codec: str
+    is_usual: Callable[[str], bool]
+    is_latin: bool = False
+    is_wide: bool = False
+
+
+ENCODINGS = (  # of two that fit alike the first is taken
+    _Encoding("Windows-1252 (Western Europe)", "cp1252",
+              frozenset("äöüÄÖÜßéèêëàâçîïôùûñáíóúãõåøæœìòÉÈÊÀÂÇÑÁÍÓÚÅØÆŒºª¿¡").__contains__, True),
+    _Encoding("Windows-1254 (Turkish)", "cp1254", frozenset("çÇğĞıİöÖşŞüÜâîû").__contains__, True),
+    _Encoding("Windows-1250 (Central Europe)", "cp1250", frozenset(
+        "ąćęłńóśźżĄĆĘŁŃÓŚŹŻáčďéěíňřšťúůýžÁČĎÉĚÍŇŘŠŤÚŮÝŽäöüÄÖÜßőűŐŰôľĺđĐ").__contains__, True),
+    _Encoding("Windows-1252 (Western Europe)", "cp1252", frozenset("áéíóúýðþæöÁÉÍÓÚÝÐÞÆÖ").__contains__, True),
+    _Encoding("Windows-1255 (Hebrew)", "cp1255", lambda c: "\u05d0" <= c <= "\u05ea"),
+    _Encoding("Windows-1251 (Cyrillic)", "cp1251", frozenset(
+        "абвгдежзийклмнопрстуфхцчшщъыьэюяАБВГДЕЖЗИЙКЛМНОПРСТУФХЦЧШЩЫЬЭЮЯёЁіїєґІЇЄҐ").__contains__),
+    _Encoding("Windows-1253 (Greek)", "cp1253", frozenset(
+        "αβγδεζηθικλμνξοπρστυφχψωςάέήίόύώΑΒΓΔΕΖΗΘΙΚΛΜΝΞΟΠΡΣΤΥΦΧΨΩΆΈΉΊΌΎΏϊϋ").__contains__),
+    _Encoding("Windows-1256 (Arabic)", "cp1256", lambda c: "\u0621" <= c <= "\u064a" or c in "پچژگ"),
+    _Encoding("EUC-KR (Korean)", "cp949", _common_in("euc_kr", 0xB0, 0xC8), is_wide=True),
+    _Encoding("GB18030 (Chinese)", "gb18030", _common_in("gb2312", 0xB0, 0xD7), is_wide=True),
+    _Encoding("Shift-JIS (Japanese)", "cp932", _kanji, is_wide=True),
+    _Encoding("Big5 (Chinese)", "cp950", _common_in("big5", 0xA4, 0xC6), is_wide=True),
+    _Encoding("EUC-JP (Japanese)", "euc_jp", _kanji, is_wide=True),
+    _Encoding("Windows-874 (Thai)", "cp874", lambda c: "\u0e01" <= c <= "\u0e59"),
+)  # fmt: skip
+
+
+def text_of(content: bytes, whole: bool = True) -> tuple[str, tuple[str, ...]]:
+    """The text of a file, or of its beginning, without the mark of its encoding, and a note where that is a guess.
+
+    Raises:
+        NotText: it is binary, or in an encoding that cannot be told.
+        UnicodeDecodeError: it is not in the Unicode that its mark says.
+    """
+    unicode = _unicode(content)
+    try:
+        return _decoded(content, unicode or "utf-8-sig", whole), ()
+    except UnicodeDecodeError:
+        if unicode:
+            raise
+    best, *others = _fitting(content) or (None,)
+    for encoding in (best, *others):
+        try:
+            if encoding is None:
+                break
+            text = _decoded(content, encoding.codec, whole)
+        except UnicodeDecodeError:
+            continue
+        equal = {e.name: None for e in others if e.name != encoding.name} if encoding is best else {}
+        also = f" They may be {' or '.join(list(equal)[:2])} as well; saved as UTF-8 they are sure." if equal else ""
+        return text, (f"it is not UTF-8; its letters were read as those of {encoding.name}.{also}",)
+    raise NotText(
+        "its letters are neither UTF-8 nor UTF-16 nor those of "
+        + ", ".join(dict.fromkeys(e.name.split(" (")[0] for e in ENCODINGS))
+    )
+
+
+def _unicode(content: bytes) -> str:
+    """The Unicode encoding that a mark or zero bytes tell, "" where none do."""
+    head = content[:4096]
+    marked = next((encoding for mark, encoding in _MARKS if content.startswith(mark)), "")
+    if marked or b"\0" not in head:
+        return marked
+    for unmarked in ("utf-16-le", "utf-16-be"):
+        try:
+            text = codecs.getincrementaldecoder(unmarked)().decode(head)
+        except UnicodeDecodeError:
+            continue
+        words = all(unicodedata.category(c)[0] != "C" or c in "\t\r\n\u200e\u200f" for c in text)
+        if words and sum(map(str.isascii, text)) > len(text) / 5:  # digits, separators, line ends
+            return unmarked
+    raise NotText("it is binary")
+
+
+def _decoded(content: bytes, codec: str, whole: bool) -> str:
+    return codecs.getincrementaldecoder(codec)().decode(content, whole).replace("\0", "")
+
+
+def _fitting(content: bytes) -> list[_Encoding]:
+    """The encoding whose letters look best, and those that look as good but show other letters."""
+    sample = b"\n".join(dict.fromkeys(m[0] for m in islice(_LINE.finditer(content), LINES_LOOKED_AT)))
+    found: list[tuple[float, str, _Encoding]] = []
+    for encoding in ENCODINGS:
+        try:
+            text = _decoded(sample, encoding.codec, False)
+        except UnicodeDecodeError:
+            continue
+        found.append((_oddness(text, encoding), text, encoding))
+    least = min((odd for odd, _, _ in found), default=SURELY_ODD)
+    if least >= SURELY_ODD:
+        return []
+    alike = [(text, encoding) for odd, text, encoding in found if odd <= least]
+    return [alike[0][1], *(encoding for text, encoding in alike[1:] if text != alike[0][0])]
+
+
+def _oddness(text: str, encoding: _Encoding) -> float:
+    """Which share of the letters beyond ASCII looks odd, less than none where words are known."""
+    words = set(_WORD.findall(text))
+    n = sum(not c.isascii() for word in words for c in word)
+    odd = sum(sum(_odd(word, encoding)) for word in words)
+    known = sum(word.casefold() in WORDS for word in words)
+    return odd / max(n, 1) - (0.0 if encoding.is_latin else known)
+
+
+def _odd(word: str, encoding: _Encoding) -> Iterator[bool]:
+    """For every letter beyond ASCII of a word whether it looks odd there."""
+    if encoding.is_latin:
+        mixed = re.search(r"[^\x00-\x7f]{3}", word) is not None or _SMALL_SIGN.search(word) is not None
+    elif encoding.is_wide:
+        mixed = re.search(r"[a-z][^\x00-\x7f]{1,2}([a-z]|$)", word) is not None  # accents of a Latin word
+    else:
+        mixed = re.search(r"[A-Za-z][^\x00-\x7f]|[^\x00-\x7f][A-Za-z]", word) is not None
+    before = ""
+    for letter in word:
+        if not letter.isascii():
+            usual = encoding.is_usual(letter) or (letter in _SIGNS)
+            yield mixed or not usual or (letter.isupper() and before.islower())
+        before = letter

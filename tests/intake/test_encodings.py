@@ -1,0 +1,99 @@
+"""Tables of labels in the encodings of many countries: read as they were written, and what was taken is told."""
+
+import pytest
+
+from echo2ecg_core.errors import StoreError
+from echo2ecg_core.intake.encodings import ENCODINGS, text_of
+from echo2ecg_core.intake.layouts.recognise import plan_of
+from echo2ecg_core.intake.mapping import field_of
+from echo2ecg_core.intake.tables import read_header_row, read_table
+
+WORDS = {  # header, a man, a woman, a remark
+    "gb18030": ("患者编号,检查号,检查日期,射血分数,性别,备注", "男", "女", "左心室增大,未见室壁运动异常"),
+    "cp932": ("患者番号,検査番号,検査日,左室駆出率,性別,コメント", "男", "女", "左室拡大あり。壁運動は正常"),
+    "euc_jp": ("患者番号,検査番号,検査日,左室駆出率,性別,コメント", "男", "女", "左室拡大あり。壁運動は正常"),
+    "cp949": ("환자번호,검사번호,검사일,박출률,성별,비고", "남", "여", "좌심실 비대 소견이 보임"),
+    "cp950": ("病人編號,檢查號,檢查日期,射血分數,性別,備註", "男", "女", "左心室擴大"),
+    "cp1251": ("Пациент,Исследование,Дата,ФВ ЛЖ,Пол,Примечание", "муж", "жен", "Дилатация левого желудочка"),
+    "cp1253": ("Ασθενής,Εξέταση,Ημερομηνία,Κλάσμα εξώθησης,Φύλο,Σχόλιο", "Άνδρας", "Γυναίκα", "διάταση κοιλίας"),
+    "cp1254": ("Hasta,Çalışma,Tarih,Ejeksiyon fraksiyonu,Cinsiyet,Açıklama", "Erkek", "Kadın", "boşluklar genişlemiş"),
+    "cp1250": ("patient_id,study_id,study_date,lvef,sex,Uwagi o płucach", "m", "f", "powiększenie lewej komory, wąski"),
+    "cp1252": ("patient_id,study_id,study_date,lvef,sex,Größe", "männlich", "weiblich", "Vorhof vergrößert – l’été"),
+    "cp1255": ("מטופל,בדיקה,תאריך,מקטע פליטה,מין,הערה", "זכר", "נקבה", "הגדלת חדר שמאל"),
+    "cp1256": ("المريض,الدراسة,التاريخ,الكسر القذفي,الجنس,ملاحظة", "ذكر", "أنثى", "تضخم البطين الأيسر"),
+    "cp874": ("ผู้ป่วย,การตรวจ,วันที่,lvef,เพศ,หมายเหตุ", "ชาย", "หญิง", "หัวใจโต"),
+}
+PLAIN = "patient_id,study_id,study_date,lvef,sex,note"
+
+
+def table(encoding: str, header: bool, rows: int) -> str:
+    names, man, woman, remark = WORDS[encoding]
+    lines = [
+        f'P{i},S{i},2024-01-{i + 1:02d},{50 + i},{(man, woman)[i % 2]},"{remark if i == 3 else ""}"'
+        for i in range(rows)
+    ]
+    return "\n".join([names if header else PLAIN, *lines]) + "\n"
+
+
+@pytest.mark.parametrize("encoding", WORDS)
+def test_a_table_in_its_countrys_encoding_comes_in_and_says_which_was_taken(tmp_path, encoding):
+    text = table(encoding, header=True, rows=9)
+    (tmp_path / "t.csv").write_bytes(text.encode(encoding))
+    assert read_header_row(tmp_path / "t.csv").columns == text.splitlines()[0].split(",")
+    made = plan_of(tmp_path)
+    assert made.problems.found == []
+    assert {i: study.phenotypes for i, study in made.studies.items()} == {f"S{i}": {"lvef": 50 + i} for i in range(9)}
+    assert [p.sex for p in made.patients.values()] == ["male", "female"] * 4 + ["male"]
+    assert made.studies["S8"].study_date == "2024-01-09"
+    (name,) = {e.name for e in ENCODINGS if e.codec == encoding}
+    assert any(
+        note.startswith(f"t.csv: it is not UTF-8; its letters were read as those of {name}.") for note in made.notes
+    )
+
+
+@pytest.mark.parametrize("encoding", WORDS)
+@pytest.mark.parametrize(("header", "rows"), [(False, 2), (False, 9), (True, 0), (True, 300)])
+def test_few_letters_are_enough(encoding, header, rows):
+    text = table(encoding, header, min(rows, 28)) + "".join(table(encoding, False, 28).splitlines(True)[1:]) * (
+        rows // 28
+    )
+    found, notes = text_of(text.encode(encoding))
+    assert found == text and (text.isascii() or len(notes) == 1)
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be", "utf-8", "utf-8-sig"])
+@pytest.mark.parametrize("words", ["gb18030", "cp1251", "cp949"])
+def test_unicode_needs_no_guess(encoding, words):
+    text = table(words, header=True, rows=9)
+    assert text_of(text.encode(encoding)) == (text, ())
+
+
+def test_what_stays_open_is_said_with_what_else_it_may_be():
+    found, (note,) = text_of("patient_id,sex\nP1,Kadın\n".encode("cp1254"))
+    assert "Kadın" in found and "Windows-1254 (Turkish)" in note
+    found, (note,) = text_of("patient_id,ward\nP1,ПАО\n".encode("cp1251"))
+    assert "They may be " in note and "as well; saved as UTF-8 they are sure." in note
+
+
+@pytest.mark.parametrize("sign", ["mL/m²", "±", "µV", "°C", "≤"])
+def test_a_sign_beside_latin_letters_is_no_letter_of_another_script(sign):
+    encoding = "cp1252" if sign != "≤" else "cp949"
+    text = f"patient_id,study_id,lvef,LAVI ({sign})\nP1,S1,50,30\n"
+    found, _ = text_of(text.encode(encoding))
+    assert found == text or encoding == "cp949"
+
+
+def test_letters_of_no_encoding_are_refused_in_words(tmp_path):
+    (tmp_path / "t.csv").write_bytes(b"patient_id,lvef\nPa\xff\xfe\x81ti\x8d\x9dent\xa0x\x80y\xff,50\n")
+    with pytest.raises(StoreError) as refused:
+        read_table(tmp_path / "t.csv")
+    assert "neither UTF-8 nor UTF-16 nor those of Windows-1252" in refused.value.message
+
+
+@pytest.mark.parametrize(
+    ("name", "field"),
+    [("检查日期", "study_date"), ("ФВ ЛЖ (%)", "lvef"), ("患者ＩＤ", "patient_id"), ("Ηλικία", "age_years"),
+     ("yaş", "age_years"), ("성별", "sex"), ("Номер исследования", "study_id"), ("备注", None), ("Комментарий", None)],
+)  # fmt: skip
+def test_columns_named_in_other_scripts_are_known_or_left_to_the_person(name, field):
+    assert field_of(name)[0] == field
