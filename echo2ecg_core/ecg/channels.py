@@ -211,7 +211,7 @@ def twelve_lead_record(channels: Channels, source: str) -> EcgRecord:
             f"The recording lasts {duration_s:.2g} s; at least {MIN_DURATION_S:g} s are needed.",
             "Choose a longer recording, usually 10 seconds.",
         )
-    signal, units = _check_limb_leads(signal, channels)
+    signal, units = _check_limb_leads(signal, derived, channels)
     channels.doubts += _copies(signal)
     if channels.unit_judged:
         _take_offsets_off(signal, notes)
@@ -262,26 +262,30 @@ def _in_fitting_order(channels: Channels) -> Channels:
     return replace(channels, names=names, samples_mv=signal)
 
 
-def _check_limb_leads(signal: np.ndarray, channels: Channels) -> tuple[np.ndarray, str]:
+def _check_limb_leads(signal: np.ndarray, derived: Sequence[str], channels: Channels) -> tuple[np.ndarray, str]:
     """The leads as (12, n) and their unit, checked by the equations of the limb leads; what does not fit is doubted."""
     rate = channels.sampling_rate_hz
     found = limb_leads.misfits(signal, rate)
     if not found or max(found.values()) <= limb_leads.TOLERANCE:
         return signal, channels.units
+    wrong = limb_leads.told(found)
     counts = _as_counts(channels)
     if counts is not None and max(limb_leads.misfits(counts, rate).values(), default=1.0) <= limb_leads.TOLERANCE:
         factor, name = judge_counts(counts, rate)
         channels.notes.append(
-            f"The header scales each lead by itself, so that {limb_leads.told(found)}; the stored counts fit each "
-            f"other and were taken as {name} in all leads."
+            f"The header scales each lead by itself, so that {wrong}; the stored counts fit each other and were taken "
+            f"as {name} in all leads."
         )
         return counts * factor, channels.units
+    odd = limb_leads.odd_one_out(signal, rate, [row for row in range(CHEST) if LEADS[row] not in derived])
+    if odd is not None and odd.factor is not None:
+        return _with_odd_lead_scaled(signal, odd, derived, channels), channels.units
     order = limb_leads.best_order(signal, rate)
-    if order is not None and order.columns == tuple(range(6)):
-        signal[3] *= -1
-        channels.notes.append("Lead aVR is stored upside down; it was turned.")
+    if order is not None and order.columns == tuple(range(CHEST)):
+        if order.negative_avr:
+            signal[3] *= -1
+            channels.notes.append("Lead aVR is stored upside down; it was turned.")
         return signal, channels.units
-    wrong = limb_leads.told(found)
     if order is not None:
         fitting = ", ".join(LEADS[column] for column in order.columns)
         channels.doubts.append(
@@ -289,16 +293,27 @@ def _check_limb_leads(signal: np.ndarray, channels: Channels) -> tuple[np.ndarra
             "and aVF."
         )
         return signal, channels.units
-    if limb_leads.own_scales(signal, rate) is not None:
+    if odd is None and limb_leads.own_scales(signal, rate) is not None:
         channels.doubts.append(
             f"Every lead is scaled by itself: {wrong}. Amplitudes are not comparable between leads, and no voltage "
             "criterion holds."
         )
         return signal, "normalised"
+    which = "A lead" if odd is None else f"The others agree with one another, so lead {LEADS[odd.row]}"
     channels.doubts.append(
-        f"The limb leads contradict each other: {wrong}. A lead may be misnamed, damaged or rescaled."
+        f"The limb leads contradict each other: {wrong}. {which} may be misnamed, damaged or rescaled."
     )
     return signal, channels.units
+
+
+def _with_odd_lead_scaled(
+    signal: np.ndarray, odd: limb_leads.OddLead, derived: Sequence[str], channels: Channels
+) -> np.ndarray:
+    """The leads with the one that is a multiple of what the other limb leads say in their scale, which is told."""
+    signal[odd.row] /= odd.factor
+    channels.notes.append(odd.note)
+    channels.doubts += [odd.doubt] if odd.doubt else []
+    return _complete({lead: row for lead, row in zip(LEADS, signal, strict=True) if lead not in derived}, [])[0]
 
 
 def _copies(signal: np.ndarray) -> list[str]:
@@ -418,15 +433,13 @@ def _complete(found: dict[str, np.ndarray], notes: list[str]) -> tuple[np.ndarra
             "Give a 12-lead ECG, or at least the leads I, II and V1 to V6"
             + ("." if found else "; where the file names no leads, give their order."),
         )
-    one, two = found["I"], found["II"]
-    formulas = {
-        "III": lambda: two - one, "aVR": lambda: -(one + two) / 2,
-        "aVL": lambda: one - two / 2, "aVF": lambda: two - one / 2,
-    }  # fmt: skip
     if missing:
         be = "was" if len(missing) == 1 else "were"
         notes.append(f"{listing(missing)} {be} not in the file and {be} derived from leads {source}.")
-    rows = [found[lead] if lead in found else formulas[lead]() for lead in LEADS]
+    computed = {
+        lead: a * found["I"] + b * found["II"] for lead, (a, b) in limb_leads.FORMULAS.items() if lead in missing
+    }
+    rows = [(computed | found)[lead] for lead in LEADS]
     return np.stack(rows), tuple(missing)
 
 

@@ -23,6 +23,11 @@ CLOSE = 0.1  # as far another order or other scales are believed
 LEAST_ENERGY = 1e-3  # of the largest
 LEAST_RECORDED = 0.5  # of a block
 SAME = 0.02  # two orders that fit as well as each other
+FEWEST_RECORDED = (
+    4  # limb leads, of which one can be told to be the odd one: without it the others still check each other
+)
+CLEARLY_ODD = 2.0  # times as well do the others fit without it as without any other
+UPSIDE_DOWN = 0.05  # how near to -1 the factor of a lead is that is no more than upside down
 
 
 @dataclass(frozen=True)
@@ -177,6 +182,77 @@ def own_scales(signal: np.ndarray, sampling_rate_hz: float) -> np.ndarray | None
         return None
     found = misfits(signal[:6] * (scales / scales.mean())[:, None], sampling_rate_hz)
     return scales / scales.mean() if found and max(found.values()) < CLOSE else None
+
+
+@dataclass(frozen=True)
+class OddLead:
+    """The one limb lead that breaks the equations which the others keep.
+
+    Attributes:
+        row: Its row in standard order.
+        factor: How many times as high as the others say it is, -1 where it is upside down; None where it is another
+            signal.
+    """
+
+    row: int
+    factor: float | None
+
+    @property
+    def note(self) -> str:
+        """What is done with a multiple of what it should be."""
+        if self.factor == -1:
+            return f"Lead {LIMB_LEADS[self.row]} is stored upside down; it was turned."
+        return (
+            f"Lead {LIMB_LEADS[self.row]} is {self.factor:.3g} times what the other limb leads say, which agree with "
+            "one another; it was brought to their scale."
+        )
+
+    @property
+    def doubt(self) -> str:
+        """What a multiple leaves open; "" for aVR upside down, as the Cabrera sequence prints it."""
+        if self.factor == -1 and LIMB_LEADS[self.row] == "aVR":
+            return ""
+        what = "upside down" if self.factor == -1 else "scaled by itself"
+        return f"{self.note} Whether a chest lead is {what}, too, cannot be checked."
+
+
+def odd_one_out(signal: np.ndarray, sampling_rate_hz: float, recorded: Sequence[int]) -> OddLead | None:
+    """The one lead without which the equations hold among the others, None where it is none, or no single one.
+
+    Args:
+        signal: (6 or more, n), rows in standard order.
+        sampling_rate_hz: Its rate.
+        recorded: Rows of the limb leads that were not computed from others.
+    """
+    rows = list(recorded)
+    energies = block_energies(signal[rows], sampling_rate_hz) if len(rows) >= FEWEST_RECORDED else None
+    if energies is None:
+        return None
+    of_i_and_ii = np.array([OF_I_AND_II[LIMB_LEADS[row]] for row in rows])  # (leads, 2)
+
+    def energy(weights: np.ndarray) -> np.ndarray:
+        """(k,) energies of k sums of leads; (k, leads) weights."""
+        return np.median(np.einsum("ki,bij,kj->bk", weights, energies, weights), axis=0)
+
+    fits = []
+    for at in range(len(rows)):
+        others = [i for i in range(len(rows)) if i != at]
+        sources = np.zeros((2, len(rows)))  # I and II as the others tell them
+        sources[:, others] = np.linalg.pinv(of_i_and_ii[others])
+        size = energy(np.vstack([sources, sources[1:] - sources[:1]])).mean()
+        left_over = energy((np.eye(len(rows)) - of_i_and_ii @ sources)[others]).max()
+        fits.append((float(np.sqrt(left_over / size)) if size > 0 else np.inf, at, sources, size))
+    (misfit, at, sources, size), (next_misfit, *_) = sorted(fits, key=lambda fit: fit[0])[:2]
+    if misfit > CLOSE or next_misfit < CLEARLY_ODD * misfit:
+        return None
+    said, own = of_i_and_ii[at] @ sources, np.eye(len(rows))[at]
+    of_said, of_own, of_sum = energy(np.stack([said, own, said + own]))
+    shared = (of_sum - of_said - of_own) / 2
+    factor = shared / of_said if of_said > 0 else 0.0
+    is_scaled = factor != 0 and of_own - factor * shared <= (TOLERANCE * factor) ** 2 * size
+    if not is_scaled:
+        return OddLead(rows[at], None)
+    return OddLead(rows[at], -1.0 if abs(factor + 1) <= UPSIDE_DOWN else float(factor))
 
 
 def told(found: dict[str, float], names: Sequence[str] = tuple(FORMULAS)) -> str:

@@ -2,6 +2,7 @@
 
 import io
 import itertools
+import re
 import warnings
 
 import numpy as np
@@ -87,13 +88,16 @@ def test_missing_samples_keep_no_misnamed_lead_from_being_found(row, samples):
     assert "limb leads" in " ".join(read_ecg(as_table(signal, names), sampling_rate_hz=RATE_HZ).doubts)
 
 
-def test_leads_of_one_wave_are_not_said_to_be_scaled_one_by_one_but_to_contradict_each_other():
+def test_leads_of_one_wave_of_which_two_are_rescaled_are_not_said_to_be_scaled_one_by_one_but_to_contradict():
     wave = heart()[0]
     signal = np.stack([share * wave for share in (0.7, 1.0, 0.3, -0.85, 0.2, 0.65, *np.linspace(0.25, 1.35, 6))])
     assert not read_ecg(as_table(signal, LEADS), sampling_rate_hz=RATE_HZ).doubts
     signal[0] *= 4
     (doubt,) = read_ecg(as_table(signal, LEADS), sampling_rate_hz=RATE_HZ).doubts
-    assert "contradict each other" in doubt
+    assert "Lead I is 4 times" in doubt
+    signal[4] *= 3
+    (doubt,) = read_ecg(as_table(signal, LEADS), sampling_rate_hz=RATE_HZ).doubts
+    assert "contradict each other" in doubt and "A lead may be" in doubt
 
 
 @pytest.mark.parametrize("copies", [(6, 7), (6, 7, 8, 9, 10, 11), (1, 11)])
@@ -175,6 +179,53 @@ def test_a_contradiction_that_nothing_explains_is_told():
     signal[2] = 0.4 * np.random.default_rng(5).standard_normal(5000)
     record = read_ecg(as_table(signal, LEADS), sampling_rate_hz=RATE_HZ)
     assert record.doubts[0].startswith("The limb leads contradict each other: III differs from II − I by")
+
+
+def with_lead(row, samples, rows=range(12)):
+    """The record of a heart's leads, as they are named, with one of them changed."""
+    signal = heart()
+    signal[row] = samples
+    rows = list(rows)
+    return twelve_lead_record(Channels([LEADS[i] for i in rows], signal[rows], RATE_HZ, "CSV"), "a")
+
+
+@pytest.mark.parametrize("factor", [0.1, 0.8, 10.0, -0.5])
+@pytest.mark.parametrize("row", range(6))
+def test_one_limb_lead_of_another_scale_is_named_and_brought_to_the_scale_of_the_others(row, factor):
+    record = with_lead(row, factor * heart()[row])
+    assert record.units == "mV" and np.abs(record.signal_mv - heart()).max() < 0.02
+    (doubt,) = record.doubts
+    lead, told = re.match(r"Lead (\w+) is (\S+) times what the other limb leads say", doubt).groups()
+    assert lead == LEADS[row] and float(told) == pytest.approx(factor, rel=0.01) and "a chest lead" in doubt
+
+
+@pytest.mark.parametrize("row", [0, 1, 2, 4, 5])
+def test_any_limb_lead_that_is_upside_down_is_turned_and_told(row):
+    record = with_lead(row, -heart()[row])
+    assert np.abs(record.signal_mv - heart()).max() < 1e-6
+    assert record.doubts[0].startswith(f"Lead {LEADS[row]} is stored upside down")
+
+
+@pytest.mark.parametrize("row", range(6))
+def test_the_one_limb_lead_that_is_another_signal_is_named(row):
+    (doubt,) = with_lead(row, 0.4 * np.random.default_rng(5).standard_normal(5000)).doubts
+    assert doubt.endswith(f"so lead {LEADS[row]} may be misnamed, damaged or rescaled.")
+
+
+def test_no_lead_is_named_where_the_others_do_not_check_each_other():
+    """Leads computed from I and II agree with them whatever these are; of three leads any may be the odd one."""
+    (doubt,) = with_lead(0, 0.5 * heart()[0], [0, 1, 2, *range(6, 12)]).doubts
+    assert "A lead may be" in doubt or "Every lead is scaled" in doubt
+    record = with_lead(0, 0.5 * heart()[0], [0, 1, 2, 4, *range(6, 12)])
+    assert re.match(r"Lead I is 0\.(5|50\d|49\d) times", record.doubts[0])
+    assert np.abs(record.signal_mv - heart()).max() < 0.03
+
+
+def test_two_limb_leads_of_other_scales_are_not_blamed_on_one():
+    signal = heart()
+    signal[[2, 4]] *= [[0.5], [3.0]]
+    record = read_ecg(as_table(signal, LEADS), sampling_rate_hz=RATE_HZ)
+    assert "not comparable between leads" in record.doubts[0] and record.units == "normalised"
 
 
 def test_an_inverted_avr_is_turned():
