@@ -16,6 +16,7 @@ from typing import NamedTuple
 
 from echo2ecg_core.intake.column_names import WORDS
 
+SAVE_ANEW = "Save it as CSV (UTF-8) or as an Excel workbook."
 LINES_LOOKED_AT = 2000  # of those that hold a letter beyond ASCII
 SURELY_ODD = 0.3  # share of odd letters from which on a text is in no encoding that is known
 _MARKS = ((b"\xff\xfe\0\0", "utf-32"), (b"\0\0\xfe\xff", "utf-32"), (b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16"))
@@ -25,8 +26,12 @@ _SIGNS = frozenset("²³µ°±·×÷½¼–—‘’“”„…«»€£§®™
 _SMALL_SIGN = re.compile(r"[²³·÷½¼§®™€£][^\W\d_]|[^\W\d_][“”„…«»€£§®™•¿¡][^\W\d_]")  # within a word
 
 
-class NotText(ValueError):
-    """Why bytes are no text, in words."""
+class NoTable(ValueError):
+    """Why bytes are no table, in words without a name, and what to do."""
+
+    def __init__(self, reason: str, hint: str = SAVE_ANEW):
+        super().__init__(reason)
+        self.hint = hint
 
 
 def _common_in(charset: str, first: int, last: int, beyond: str = "") -> Callable[[str], bool]:
@@ -83,7 +88,7 @@ def text_of(content: bytes, whole: bool = True) -> tuple[str, tuple[str, ...]]:
     """The text of a file, or of its beginning, without the mark of its encoding, and a note where that is a guess.
 
     Raises:
-        NotText: it is binary, or in an encoding that cannot be told.
+        NoTable: it is binary, or in an encoding that cannot be told.
         UnicodeDecodeError: it is not in the Unicode that its mark says.
     """
     unicode = _unicode(content)
@@ -103,7 +108,7 @@ def text_of(content: bytes, whole: bool = True) -> tuple[str, tuple[str, ...]]:
         equal = {e.name: None for e in others if e.name != encoding.name} if encoding is best else {}
         also = f" They may be {' or '.join(list(equal)[:2])} as well; saved as UTF-8 they are sure." if equal else ""
         return text, (f"it is not UTF-8; its letters were read as those of {encoding.name}.{also}",)
-    raise NotText(
+    raise NoTable(
         "its letters are neither UTF-8 nor UTF-16 nor those of "
         + ", ".join(dict.fromkeys(e.name.split(" (")[0] for e in ENCODINGS))
     )
@@ -123,7 +128,7 @@ def _unicode(content: bytes) -> str:
         words = all(unicodedata.category(c)[0] != "C" or c in "\t\r\n\u200e\u200f" for c in text)
         if words and sum(map(str.isascii, text)) > len(text) / 5:  # digits, separators, line ends
             return unmarked
-    raise NotText("it is binary")
+    raise NoTable("it is binary")
 
 
 def _decoded(content: bytes, codec: str, whole: bool) -> str:

@@ -1,4 +1,4 @@
-"""Any table that lies beside ECGs and clips, as text: CSV with whatever separator and encoding, gzip, Excel.
+"""Any table that lies beside ECGs and clips, as text: CSV with whatever separator and encoding, gzip, a workbook.
 
 Nothing is interpreted here: every cell is text without spaces at its ends, an id "NA" or "007" stays what it is, and
 each row keeps the number it has in the file. Letters with accents come out in one form (NFC), however they were typed.
@@ -16,38 +16,28 @@ from array import array
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import date, datetime
+from datetime import datetime
 from itertools import chain, islice
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, TypeVar
 
 import pandas as pd
 
 from echo2ecg_core.errors import StoreError, printable
 from echo2ecg_core.intake.dates import DAY_ZERO
-from echo2ecg_core.intake.encodings import NotText, text_of
+from echo2ecg_core.intake.encodings import SAVE_ANEW, NoTable, text_of
 from echo2ecg_core.intake.units import is_unit
+from echo2ecg_core.intake.workbooks import MAX_BYTES, WORKBOOKS, Row, Sheet, sheets_of
 
-TABLE_SUFFIXES = {".csv", ".tsv", ".tab", ".txt", ".xls", ".xlsx", ".xlsm"}  # .xls is often a text, or .xlsx
+TEXTS, SPREADSHEETS = {".csv", ".tsv", ".tab", ".txt"}, {".xls", ".xlsx", ".xlsm", ".ods"}
+TABLE_SUFFIXES = TEXTS | SPREADSHEETS  # what lies behind one is told by its content: .xls is often a text, or .xlsx
 SEPARATORS = ",;\t|"
 MISSING = {"", "nan", "na", "n/a", "nat", "none", "null", "-", "--", "."}
-MAX_BYTES = 2**29  # of a table unpacked; a hospital's measurements of ten years have some 100 MB
-EXCEL = b"PK\x03\x04"
-OLD_EXCEL = b"\xd0\xcf\x11\xe0"  # the container of .xls, and of .xlsx under a password
-SAVE_ANEW = "Save it as CSV (UTF-8) or as an Excel workbook."
 LOOKED_AT = 30  # first rows that tell separator and header
 HEADER_BYTES = 2**16  # the first line of a table lies within
-_FORMULA_ALONE = re.compile(rb"<f(?:\s[^>]*)?(?:/>|>[^<]*</f>)\s*(?:<v\s*/>|<v></v>)?\s*</c>")
-_HIDDEN = {
-    f"{what}s": re.compile(rb"<(?:\w+:)?%s\s[^>]*hidden=.(?:1|true)" % tag)
-    for what, tag in (("row", b"row"), ("column", b"col"))
-}
 _VALUE = re.compile(r"[+-]?\d+([.,]\d+)?\s*%?|.*\d{4}.*")  # a number or a date: no name of a column
 _TEXT_FORMULA = re.compile(r'="((?:[^"]|"")*)"')
-_LITERAL = re.compile(r"\"[^\"]*\"|\\.")  # of the format of a cell: shown, no instruction
-EXACT = 10**15  # beyond it a spreadsheet rounds numbers
 _FAULTS = (OSError, EOFError, ValueError, zlib.error, csv.Error)
-Row = tuple[int, list[str]]  # its number in the file, and its cells
 Read = TypeVar("Read")
 
 
@@ -83,14 +73,6 @@ class Table:
     def replaced(self, columns: Mapping[str, pd.Series]) -> "Table":
         """The table with other cells in some columns."""
         return replace(self, rows=self.rows.assign(**columns))
-
-
-class NoTable(ValueError):
-    """Why bytes are no table, in words without a name, and what to do."""
-
-    def __init__(self, reason: str, hint: str = SAVE_ANEW):
-        super().__init__(reason)
-        self.hint = hint
 
 
 def is_table(path: Path) -> bool:
@@ -143,26 +125,14 @@ def _in_words(path: Path, read: Callable[[], Read]) -> Read:
         raise _unreadable(path, error) from error
 
 
-class _Sheet(NamedTuple):
-    """Numbered rows that are not empty, and what is told of them. Those of a text are parsed when they are asked for:
-    of a million rows none is held twice."""
-
-    number: int
-    rows: Iterable[Row]
-    told: Sequence[str] = ()
-    day_zero: datetime = DAY_ZERO
-
-
-def _sheets(path: Path) -> list[_Sheet]:
+def _sheets(path: Path) -> list[Sheet]:
     """Every sheet that holds any row; at least one."""
     content = path.read_bytes()
     content = _unpacked(content) if content.startswith(b"\x1f\x8b") else content
-    if content.startswith(EXCEL):
-        return _excel_sheets(content) or [_Sheet(1, [])]
-    if content.startswith(OLD_EXCEL):
-        raise NoTable("it is an old Excel workbook or one under a password: save it as .xlsx or CSV (UTF-8)", "")
+    if content.startswith(WORKBOOKS):
+        return sheets_of(content) or [Sheet(1, [])]
     text, told = text_of(content)
-    return [_Sheet(1, _text_rows(text), told)]
+    return [Sheet(1, _text_rows(text), told)]
 
 
 def _header_at(cells: list[Row], least_columns: int) -> int:
@@ -236,7 +206,7 @@ def read_header_row(path: Path) -> Table:
             packed = file.read(2) == b"\x1f\x8b"
         with gzip.open(path) if packed else path.open("rb") as file:
             head = file.read(HEADER_BYTES)
-        if head.startswith(EXCEL):
+        if head.startswith(WORKBOOKS):
             return read_table(path)
         whole = len(head) < HEADER_BYTES
         cells = list(islice(_text_rows(text_of(head, whole)[0], whole), LOOKED_AT))
@@ -248,8 +218,6 @@ def read_header_row(path: Path) -> Table:
 
 
 def _unreadable(path: Path, error: Exception) -> StoreError:
-    if isinstance(error, NotText):
-        error = NoTable(str(error))
     if isinstance(error, NoTable):
         return StoreError(f"{path.name} cannot be read as a table: {error}.", error.hint)
     return StoreError(f"{path.name} cannot be read as a table ({type(error).__name__}).", SAVE_ANEW)
@@ -308,62 +276,6 @@ def _separator(text: str) -> str:
 
 def _outside_quotes(line: str) -> str:
     return "".join(line.split('"')[::2])
-
-
-def _excel_sheets(content: bytes) -> list[_Sheet]:
-    """Every sheet that holds any row, with what a person who looks at it does not see."""
-    import zipfile
-
-    import openpyxl
-    from openpyxl.utils.datetime import WINDOWS_EPOCH
-
-    try:
-        with zipfile.ZipFile(io.BytesIO(content)) as members:
-            if sum(member.file_size for member in members.infolist()) > MAX_BYTES:
-                raise ValueError("too large")
-        book = openpyxl.load_workbook(io.BytesIO(content), read_only=True, data_only=True)
-        sheets = []
-        for number, sheet in enumerate(book.worksheets, 1):
-            sheet.reset_dimensions()  # a file may claim a million empty rows
-            rows = ((n, [_excel_cell(c) for c in row]) for n, row in enumerate(sheet.iter_rows(), 1))
-            if found := [(n, row) for n, row in rows if any(row)]:
-                sheets.append(_Sheet(number, found, _hidden(sheet), DAY_ZERO + (book.epoch - WINDOWS_EPOCH)))
-    except Exception as error:  # whatever openpyxl, zipfile and the XML parser raise on damaged bytes
-        raise ValueError("no workbook") from error
-    return sheets
-
-
-def _hidden(sheet) -> list[str]:
-    """What a sheet holds that is not seen, or shows that is not there, in sentences."""
-    with sheet._get_source() as source:  # openpyxl reads this member of the zip; it tells none of these when read-only
-        xml = source.read()
-    n_formulas = len(_FORMULA_ALONE.findall(xml))
-    told = []
-    if n_formulas:
-        told = [f"formulas without values, which count as empty: {n_formulas}. Save it in a spreadsheet program."]
-    hidden = [what for what, pattern in _HIDDEN.items() if pattern.search(xml)]
-    hidden += ["the whole sheet"] if sheet.sheet_state != "visible" else []
-    return told + ([f"hidden in the workbook and read all the same: {' and '.join(hidden)}."] if hidden else [])
-
-
-def _excel_cell(cell) -> str:
-    value = cell.value
-    if isinstance(value, int | float) and not isinstance(value, bool) and "%" in _instructions(cell.number_format):
-        return f"{value * 100:.10g}%"  # 0.55 that is shown as 55%
-    if value is None:
-        return ""
-    if isinstance(value, datetime):
-        return value.date().isoformat() if value.time() == datetime.min.time() else value.isoformat(timespec="seconds")
-    if isinstance(value, date):
-        return value.isoformat()
-    if isinstance(value, float) and value.is_integer():
-        return str(int(value)) if abs(value) < EXACT else f"{value:.14E}"  # an id that has been rounded shows it
-    return str(value)
-
-
-def _instructions(number_format: object) -> str:
-    """The format of a cell without the texts that it shows."""
-    return _LITERAL.sub("", str(number_format))
 
 
 def _unique(names: list[str]) -> list[str]:

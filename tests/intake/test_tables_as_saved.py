@@ -65,7 +65,7 @@ def test_a_header_is_read_whole_where_a_letter_lies_at_the_end_of_what_is_looked
 @pytest.mark.parametrize(
     ("content", "why"),
     [
-        (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(600), "an old Excel workbook or one under a password"),
+        (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(600), "a damaged workbook or one under a password"),
         (TEXT.encode("cp1252") + b"\x81\x8d", "neither UTF-8 nor UTF-16 nor those of Windows-1252"),
         (TEXT.encode() + bytes(9) + b"abcd" * 9, "it is binary"),
         (b"\0\1", "it is binary"),

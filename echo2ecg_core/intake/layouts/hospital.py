@@ -35,7 +35,7 @@ NO_LABELS = "a table without ids and labels that are known"
 NOT_READ = {
     **dict.fromkeys(VIDEOS, VIDEO),
     **dict.fromkeys((".zip", ".7z", ".rar", ".tar", ".tgz", ".gz"), "packed: unpack it beside the other files"),
-    **dict.fromkeys((".xlsb", ".ods", ".numbers"), "a workbook of another kind: save it as .xlsx or CSV"),
+    **dict.fromkeys((".xlsb", ".numbers"), "a workbook of another kind: save it as .xlsx or CSV"),
 }
 
 
