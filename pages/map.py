@@ -6,7 +6,8 @@ from echo2ecg_core.answers import maps as explore
 from pages.ui import resources, session
 from pages.ui.cohorts import kept
 from pages.ui.errors import errors_in_words
-from pages.ui.map import looked_up
+from pages.ui.map import chart as map_chart
+from pages.ui.map import looked_up, map_session
 from pages.ui.map import panels as map_panels
 
 record, card, workspace = session.current_ecg(), resources.active_model(), resources.workspace()
@@ -18,6 +19,7 @@ if card is None or not explore.map_exists(workspace, card.model_id):
 with errors_in_words():
     with st.container(key="map_controls", horizontal=True, gap="small", vertical_alignment="center"):
         layout = map_panels.layout_control(explore.layouts(card))
+        map_session.begin((card.model_id, layout))
         points = looked_up.map_points(card.model_id, layout, kept.map_cohort())
         points, colour = map_panels.coloured(points, card, layout)
         found = map_panels.find_control(points)
@@ -30,7 +32,7 @@ with errors_in_words():
     with left, errors_in_words():
         prediction = resources.prediction(record, card, insist=session.insists()) if record is not None else None
         you = map_panels.your_ecg(prediction, card, layout)
-        inside = map_panels.chart(points, colour, you, found, clusters, (card.model_id, layout))
+        inside = map_chart.chart(points, colour, you, found, clusters, (card.model_id, layout))
     with right, st.container(key="map_selection"):
         if not inside.any() and found is not None:
             map_panels.one_point(points[(points.id == found[0]) & (points.modality == found[1])].iloc[0])

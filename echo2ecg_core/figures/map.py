@@ -41,6 +41,9 @@ ESTIMATES = {PREDICTED: "LVEF, predicted", ERROR: "LVEF, predicted − measured"
 OTHERS = "others"  # on a map coloured by a kept cohort
 _KEPT = "kept:"
 HEIGHT_PX, SCALE_PX, LEGEND_PX = 716, 56, 34
+LASSO = {"color": "#1B5E9B", "dash": "dash", "width": 2}
+
+Region = tuple[tuple[float, ...], tuple[float, ...]]  # x and y of its corners; of two corners a box
 
 
 @dataclass(frozen=True)
@@ -145,6 +148,31 @@ def map_figure(
         _add_ring(figure, points[(points.id == found[0]) & (points.modality == found[1])], look)
     _lay_out(figure, points, colour, look)
     return figure
+
+
+def as_seen(figure: go.Figure, view: Sequence[float] | None, regions: Sequence[Region] = ()) -> None:
+    """Make a figure of `map_figure` as a reader saw it last.
+
+    Args:
+        figure: Is changed.
+        view: Left, right, bottom, top; in three dimensions the camera's eye, centre and upward direction; None: all.
+        regions: What was lassoed.
+    """
+    if view is not None and len(view) == 9:
+        parts = (view[:3], view[3:6], view[6:])
+        camera = {n: dict(zip("xyz", p, strict=True)) for n, p in zip(("eye", "center", "up"), parts, strict=True)}
+        figure.update_layout(scene={"camera": camera})
+    elif view is not None:
+        figure.update_layout(xaxis={"range": view[:2]}, yaxis={"range": view[2:]})
+    if regions:
+        figure.update_layout(selections=[_region(xs, ys) for xs, ys in regions])
+
+
+def _region(xs: Sequence[float], ys: Sequence[float]) -> dict[str, Any]:
+    drawn = {"xref": "x", "yref": "y", "line": LASSO}
+    if len(xs) == 2:
+        return drawn | {"type": "rect", "x0": xs[0], "x1": xs[1], "y0": ys[0], "y1": ys[1]}
+    return drawn | {"type": "path", "path": f"M{'L'.join(f'{x},{y}' for x, y in zip(xs, ys, strict=True))}Z"}
 
 
 def _add_points(
@@ -321,7 +349,7 @@ def _lay_out(figure: go.Figure, points: pd.DataFrame, colour: str, look: Look) -
         xaxis=axis,
         yaxis=axis | {"scaleanchor": "x"},
         scene=dict.fromkeys(("xaxis", "yaxis", "zaxis"), axis | {"showspikes": False, "showbackground": False}),
-        newselection={"line": {"color": "#1B5E9B", "dash": "dash", "width": 2}},
+        newselection={"line": LASSO},
         legend={
             "x": 0.008,
             "y": 1,

@@ -342,11 +342,7 @@ def test_a_clip_without_the_sessions_key_is_refused(page):
     assert answers == [200, 403, 403]
 
 
-def test_a_lasso_on_the_map_lists_points_as_a_table_with_a_download(page, workspace):
-    page.get_by_role("link", name="Map").click()
-    page.locator(".js-plotly-plot .plot-container").first.wait_for()
-    page.get_by_text("Your ECG").first.wait_for()
-    page.wait_for_timeout(1500)
+def lasso(page):
     box = page.locator(".js-plotly-plot").first.bounding_box()
     corners = [(0.02, 0.2), (0.98, 0.2), (0.98, 0.97), (0.02, 0.97), (0.02, 0.21)]
     at = [(box["x"] + x * box["width"], box["y"] + y * box["height"]) for x, y in corners]
@@ -356,12 +352,37 @@ def test_a_lasso_on_the_map_lists_points_as_a_table_with_a_download(page, worksp
         page.mouse.move(*corner, steps=10)
     page.mouse.up()
     page.get_by_text("Selection", exact=True).first.wait_for()
+
+
+def test_a_lasso_on_the_map_lists_points_as_a_table_with_a_download(page, workspace):
+    page.get_by_role("link", name="Map").click()
+    page.locator(".js-plotly-plot .plot-container").first.wait_for()
+    page.get_by_text("Your ECG").first.wait_for()
+    page.wait_for_timeout(1500)
+    lasso(page)
     with page.expect_download() as download:
         page.locator(".stDownloadButton button").click()
     with Path(download.value.path()).open(newline="") as file:
         rows = list(csv.DictReader(file))
     assert list(rows[0])[:5] == ["x", "y", "cluster", "modality", "id"] and 2 <= len(rows) <= 24
     assert {row["id"] for row in rows} <= {*Catalog(workspace).ecgs().ecg_id, *Catalog(workspace).studies().study_id}
+
+
+def test_the_lasso_stays_when_the_page_turns_dark_and_a_double_click_clears_it(page):
+    drawn = """() => { const { font, selections } = document.querySelector('.js-plotly-plot')._fullLayout;
+      return [font.color, selections.length] }"""
+    chosen, (light, n_lassos) = page.locator(".e2e-study").inner_text(), page.evaluate(drawn)
+    page.emulate_media(color_scheme="dark")
+    page.wait_for_function(f"(light) => ({drawn})()[0] !== light", arg=light)
+    settled(page)
+    assert n_lassos == page.evaluate(drawn)[1] == 1 and page.locator(".e2e-study").inner_text() == chosen
+    box = page.locator(".js-plotly-plot").first.bounding_box()
+    page.mouse.dblclick(box["x"] + 0.99 * box["width"], box["y"] + 0.985 * box["height"])
+    page.get_by_text("No selection").wait_for()
+    assert page.evaluate(drawn)[1] == 0
+    page.emulate_media(color_scheme="light")
+    page.wait_for_function(f"(light) => ({drawn})()[0] === light", arg=light)
+    lasso(page)
 
 
 def test_a_click_opens_a_point_with_the_lasso_in_hand_and_leads_to_its_study(page):

@@ -13,6 +13,7 @@ from echo2ecg_core.figures.map import (
     LIGHT,
     PREDICTED,
     YourEcg,
+    as_seen,
     colour_choices,
     group_colours,
     map_figure,
@@ -190,3 +191,15 @@ def test_the_picture_for_papers_holds_the_same_points_as_the_page(points, colour
     axes = map_picture(grouped, colour).axes[0]
     placed = np.concatenate([dots.get_offsets() for dots in axes.collections])
     assert sorted(map(tuple, placed)) == sorted(zip(points.x, points.y, strict=True))
+
+
+def test_a_figure_is_seen_again_as_it_was_left(points):
+    figure = map_figure(points, "lvef")
+    as_seen(figure, (0, 2, 1, 3), [((0, 1, 1), (0, 0, 1)), ((0, 1), (2, 3))])
+    assert (figure.layout.xaxis.range, figure.layout.yaxis.range) == ((0, 2), (1, 3))
+    lasso, box = figure.layout.selections
+    assert lasso.path == "M0,0L1,0L1,1Z" and (box.type, box.x0, box.x1, box.y0, box.y1) == ("rect", 0, 1, 2, 3)
+    solid = map_figure(points.assign(z=0.0), "lvef")
+    as_seen(solid, (1, 2, 3, 0, 0, 0, 0, 0, 1))
+    assert solid.layout.scene.camera.eye.to_plotly_json() == {"x": 1, "y": 2, "z": 3}
+    assert solid.layout.scene.camera.up.z == 1

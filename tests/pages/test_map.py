@@ -18,7 +18,9 @@ from echo2ecg_core.store.database import Workspace
 from echo2ecg_core.store.model_registry import ModelCard
 from pages.ui import admin_gate, resources
 from pages.ui.cohorts import kept as kept_panel
+from pages.ui.map import chart as map_chart
 from pages.ui.map import panels as map_panels
+from pages.ui.scheme import scheme
 from tests.small_workspace import MODEL_ID, prediction, record_of, small_workspace
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -130,7 +132,7 @@ def test_a_kept_cohort_colours_the_map_and_the_others_are_grey(page, workspace, 
     members = {inks["E-0001", "ECG"], inks["E-0002", "ECG"]}
     assert len(members) == 1 and inks["E-0003", "ECG"] == traces["others 47"]["marker"]["color"] != members.pop()
     monkeypatch.setattr(map_density, "MOST_IN_VIEW", 10)
-    monkeypatch.setattr(map_panels, "MOST_SINGLE", 10)
+    monkeypatch.setattr(map_chart, "MOST_SINGLE", 10)
     page.run()
     assert not page.exception and figure(page)["layout"]["images"][0]["source"].startswith("data:image/png")
 
@@ -197,7 +199,7 @@ def test_clusters_are_named_by_what_sets_them_apart_and_the_names_can_be_switche
 )
 def test_a_clicked_point_opens_with_the_way_into_it(page, workspace, monkeypatch, chosen, expected):
     map_drawing.build_map(workspace, MODEL_ID)
-    monkeypatch.setattr(map_panels, "chart", chosen_points(chosen))
+    monkeypatch.setattr(map_chart, "chart", chosen_points(chosen))
     page.run()
     assert [b.label for b in page.button] == expected and chosen[0][1] in words(page)
 
@@ -205,7 +207,7 @@ def test_a_clicked_point_opens_with_the_way_into_it(page, workspace, monkeypatch
 def test_a_lasso_lists_what_it_holds_as_a_table(page, workspace, monkeypatch):
     map_drawing.build_map(workspace, MODEL_ID)
     monkeypatch.setattr(
-        map_panels,
+        map_chart,
         "chart",
         chosen_points([("ECG", "E-0003"), ("study", "S-0003"), ("study", "S-0011")]),
     )
@@ -219,7 +221,7 @@ def test_a_lasso_lists_what_it_holds_as_a_table(page, workspace, monkeypatch):
 def test_a_large_lasso_lists_its_first_members_and_saves_all(page, workspace, monkeypatch):
     map_drawing.build_map(workspace, MODEL_ID)
     monkeypatch.setattr(map_panels, "MOST_LISTED", 3)
-    monkeypatch.setattr(map_panels, "chart", chosen_points([("ECG", f"E-{i:04d}") for i in range(8)]))
+    monkeypatch.setattr(map_chart, "chart", chosen_points([("ECG", f"E-{i:04d}") for i in range(8)]))
     page.run()
     assert list(page.dataframe[0].value["Id"]) == ["E-0000", "E-0001", "E-0002"]
     assert "The first 3 of 8; the CSV holds all." in words(page) and "8 ECGs" in words(page)
@@ -228,7 +230,7 @@ def test_a_large_lasso_lists_its_first_members_and_saves_all(page, workspace, mo
 def test_a_lasso_is_compared_with_the_rest_of_the_map(page, workspace, monkeypatch):
     map_drawing.build_map(workspace, MODEL_ID)
     weak_hearts = [(kind, f"{letter}-{i:04d}") for i in range(8) for kind, letter in (("ECG", "E"), ("study", "S"))]
-    monkeypatch.setattr(map_panels, "chart", chosen_points(weak_hearts))
+    monkeypatch.setattr(map_chart, "chart", chosen_points(weak_hearts))
     page.run()
     table = next(str(h.proto.body) for h in page.get("html") if "Against the rest of the map" in str(h.proto.body))
     assert "LVEF <span>%</span></th><td class='num'><b>27</b> <small>(24–31)</small>" in table  # 20, 22.1 … 34.6
@@ -278,7 +280,7 @@ def test_a_visitor_who_is_no_admin_cannot_have_the_map_drawn(page, workspace, mo
 
 
 def test_a_large_map_is_a_picture_and_its_points_are_drawn_where_few_are_in_view(page, workspace, monkeypatch):
-    monkeypatch.setattr(map_panels, "MOST_SINGLE", 20)
+    monkeypatch.setattr(map_chart, "MOST_SINGLE", 20)
     monkeypatch.setattr(map_density, "MOST_IN_VIEW", 8)
     map_drawing.build_map(workspace, MODEL_ID)
     page.run()
@@ -307,7 +309,7 @@ def test_in_three_dimensions_every_point_is_there_with_the_open_ecg(page, worksp
 def test_a_lasso_is_kept_as_a_cohort_that_the_map_then_shows_alone(page, workspace, monkeypatch):
     map_drawing.build_map(workspace, MODEL_ID)
     chosen = [("ECG", "E-0003"), ("study", "S-0003"), ("study", "S-0011")]
-    monkeypatch.setattr(map_panels, "chart", chosen_points(chosen))
+    monkeypatch.setattr(map_chart, "chart", chosen_points(chosen))
     opened = []
     monkeypatch.setattr(kept_panel.st, "switch_page", lambda page, query_params: opened.append(query_params))
     page.run()
@@ -318,7 +320,7 @@ def test_a_lasso_is_kept_as_a_cohort_that_the_map_then_shows_alone(page, workspa
     assert (kept.ecgs, kept.studies) == ({"E-0003"}, {"S-0003", "S-0011"})
     page.button(key="keep_now").click().run()
     assert "There is a cohort called 'weak hearts' already" in words(page).replace("\\", "")
-    monkeypatch.setattr(map_panels, "chart", chosen_points([]))
+    monkeypatch.setattr(map_chart, "chart", chosen_points([]))
     page.selectbox(key="cohort").set_value("weak hearts").run()
     assert "1 ECGs and 2 studies of 2 patients" in words(page)
 
@@ -326,6 +328,43 @@ def test_a_lasso_is_kept_as_a_cohort_that_the_map_then_shows_alone(page, workspa
 def test_who_may_not_keep_a_cohort_sees_no_way_to(page, workspace, monkeypatch):
     map_drawing.build_map(workspace, MODEL_ID)
     monkeypatch.setattr(admin_gate, "allows", lambda action: action != "keep a cohort")
-    monkeypatch.setattr(map_panels, "chart", chosen_points([("ECG", "E-0003"), ("ECG", "E-0004")]))
+    monkeypatch.setattr(map_chart, "chart", chosen_points([("ECG", "E-0003"), ("ECG", "E-0004")]))
     page.run()
     assert not page.exception and "keep_now" not in [b.key for b in page.button]
+
+
+def test_a_lasso_and_the_zoom_survive_whatever_draws_the_chart_anew(page, workspace, monkeypatch):
+    map_drawing.build_map(workspace, MODEL_ID)
+    page.run()
+    points = explore.load_map(workspace, MODEL_ID)
+    view = (points.x.min() - 1, points.x.median(), points.y.min() - 1, points.y.max() + 1)
+    corners = (view[0], view[1], view[1], view[0]), (view[2], view[2], view[3], view[3])
+    page.session_state["map_regions"], page.session_state["map_view"] = (corners,), view
+    before = figure(page.run())
+    assert "selections" not in before["layout"] and "range" not in before["layout"]["xaxis"]  # the chart has them
+    members = list(page.dataframe[0].value["Id"])
+    assert set(members) == set(points.id[explore.inside(points, [corners])])
+    monkeypatch.setattr(scheme, "is_dark", lambda: True)
+    after = figure(page.run())["layout"]
+    assert after["font"]["color"] != before["layout"]["font"]["color"]
+    assert after["selections"][0]["path"].startswith(f"M{corners[0][0]},{corners[1][0]}L")
+    assert after["xaxis"]["range"] == [view[0], view[1]] and list(page.dataframe[0].value["Id"]) == members
+    page.button_group(key="points").set_value("studies").run()  # other places
+    assert "selections" not in figure(page)["layout"] and "No selection" in words(page)
+
+
+def test_the_address_says_what_is_seen(page, workspace):
+    map_drawing.build_map(workspace, MODEL_ID)
+    page.query_params["view"] = "0.5,1.5,0.25,2"
+    assert figure(page.run())["layout"]["xaxis"]["range"] == [0.5, 1.5]
+    assert "Whole map" in [button.label for button in page.button]
+    next(button for button in page.button if button.label == "Whole map").click().run()
+    assert "range" not in figure(page)["layout"]["xaxis"]
+
+
+@pytest.mark.parametrize("view", ["", "1,2,3", "2,1,0,1", "0,nan,0,1", "a,b,c,d", "1,2,3,4,5,6,7,8,9"])
+def test_an_address_that_names_no_view_shows_the_whole_map(page, workspace, view):
+    map_drawing.build_map(workspace, MODEL_ID)
+    page.query_params["view"] = view
+    page.run()
+    assert not page.exception and not page.error and "range" not in figure(page)["layout"]["xaxis"]

@@ -10,6 +10,7 @@ from pages.ui import admin_gate, resources
 from pages.ui.cohorts import cohort_session
 from pages.ui.ecg.surroundings import STUDIES_PAGE
 from pages.ui.errors import errors_in_words, plain
+from pages.ui.map import map_session
 from pages.ui.studies import browse_session
 
 COHORTS_PAGE, MAP_PAGE, REPORT_PAGE = "pages/cohorts.py", "pages/map.py", "pages/report.py"
@@ -19,19 +20,19 @@ MADE_FROM = "A selection on the map"
 def map_cohort() -> str:
     """The cohort that the map shows alone, chosen here; "" for all. Nothing to choose where there is one cohort."""
     names = kept_cohorts.names(resources.workspace())
-    if len(names) < 2 and not browse_session.map_cohort():
+    if len(names) < 2 and not map_session.cohort():
         return ""
     st.selectbox(
         "Cohort",
         names,
         index=None,
-        key=browse_session.MAP_COHORT_KEY,
+        key=map_session.MAP_COHORT_KEY,
         placeholder="All cohorts",
         label_visibility="collapsed",
         width=150,
         bind="query-params",
     )
-    return browse_session.map_cohort()
+    return map_session.cohort()
 
 
 def keep_button(chosen: pd.DataFrame) -> None:
@@ -74,7 +75,7 @@ def use_buttons(cohort: str) -> None:
             browse_session.set_filters(replace(browse_session.filters(), cohort=cohort))
             st.switch_page(STUDIES_PAGE)
         if st.button("Map", icon=":material/scatter_plot:", type="tertiary", key="filter_map"):
-            st.switch_page(MAP_PAGE, query_params={browse_session.MAP_COHORT_KEY: cohort})
+            st.switch_page(MAP_PAGE, query_params={map_session.MAP_COHORT_KEY: cohort})
         card = resources.active_model()
         if card is not None and admin_gate.allows("evaluate"):
             st.caption(

@@ -6,6 +6,7 @@ import streamlit as st
 from echo2ecg_core.store.database import Workspace
 from echo2ecg_core.store.model_registry import ModelCard
 from pages.ui import resources
+from pages.ui.map import map_session
 
 
 @st.cache_resource(max_entries=4, show_spinner=False)
@@ -69,23 +70,26 @@ def map_clusters(model_id: str, layout: str):
 
 
 @st.cache_resource(max_entries=32, show_spinner=False)
-def _map_chart(state: tuple, layout: str, cohort: str, colour: str, dark: bool, you, found, labels: tuple):
-    from echo2ecg_core.figures.map import map_figure
+def _map_chart(state: tuple, layout: str, cohort: str, colour: str, dark: bool, you, found, labels: tuple, held: tuple):
+    from echo2ecg_core.figures.map import as_seen, map_figure
     from echo2ecg_core.figures.map_density import drawn_solid
 
     points = _map_points(state, layout, cohort)
     shown = points if colour in points else _with_column(state, layout, cohort, colour)
     drawn = drawn_solid(shown) if "z" in shown else None
-    return map_figure(shown, colour, you, dark, found, drawn, labels)
+    figure = map_figure(shown, colour, you, dark, found, drawn, labels)
+    as_seen(figure, *held)
+    return figure
 
 
-def map_chart(model_id: str, layout: str, cohort: str, colour: str, dark: bool, you, found, labels):
-    """A map as a figure (figures.map.map_figure), built once per drawing, catalogue and choice; not to be changed."""
+def map_chart(drawing: tuple[str, str], _, colour: str, dark: bool, you, found, labels):
+    """A map as a figure (figures.map.map_figure) as it was seen last, built once per drawing, catalogue and choice; not
+    to be changed."""
     from echo2ecg_core.answers.maps import map_state
 
-    return _map_chart(
-        map_state(resources.workspace(), model_id), layout, cohort, colour, dark, you, found, tuple(labels)
-    )
+    state = map_state(resources.workspace(), drawing[0])
+    base = (state, drawing[1], map_session.cohort(), colour, dark, you, found, tuple(labels))
+    return _map_chart(*base, map_session.held(base))
 
 
 @st.cache_data(max_entries=64, show_spinner=False)

@@ -6,7 +6,6 @@ from html import escape
 
 import numpy as np
 import pandas as pd
-import plotly.graph_objects as go
 import streamlit as st
 
 from echo2ecg_core.answers import maps as explore
@@ -16,16 +15,12 @@ from echo2ecg_core.evaluation.groups import FEWEST_PATIENTS, GroupRow, compare
 from echo2ecg_core.figures import export
 from echo2ecg_core.figures.chart import Frame
 from echo2ecg_core.figures.map import (
-    ERROR,
     ESTIMATES,
-    HEIGHT_PX,
-    Label,
     YourEcg,
     colour_choices,
     kept_column,
     map_picture,
 )
-from echo2ecg_core.figures.map_density import MOST_IN_VIEW, MOST_SINGLE, View, density_figure, whole
 from echo2ecg_core.figures.notation import THIN, grades_in_words, interval, measured_with_unit, number, p_value
 from echo2ecg_core.figures.tables import csv_of
 from echo2ecg_core.phenotypes import PHENOTYPES
@@ -38,28 +33,18 @@ from pages.ui.cohorts.kept import keep_button
 from pages.ui.ecg.paper_panel import MIME
 from pages.ui.ecg.surroundings import STUDIES_PAGE
 from pages.ui.in_words import in_words
-from pages.ui.map import looked_up
-from pages.ui.map.clicks.clicks import listen
-from pages.ui.scheme import scheme
+from pages.ui.map import looked_up, map_session
+from pages.ui.map.chart import how_read, labels_of
 from pages.ui.studies import browse_session
 from pages.ui.studies.words import ECG_PAGE, EXPLORE_STYLE
 
 LAYOUTS = {"together": "Together", "ecgs": "ECGs", "studies": "Studies", explore.SOLID: "3-D"}
-CHART = {"displaylogo": False, "displayModeBar": True, "scrollZoom": True}
-# of the bar over the map; in three dimensions it would cover the legend of a phone
-NO_BUTTONS = ("select2d", "zoomIn2d", "zoomOut2d", "autoScale2d", "toImage", "tableRotation", "resetCameraLastSave3d")
 MOST_LISTED = 2000  # members of a lasso
 COMPARED = ("lvef", "lvedv", "lavi", "ivsd")
 ASK_AN_ADMIN = "A researcher or an admin can have it drawn: everybody sees the same map."
 CLUSTERS_HELP = (
     "Groups that lie apart on the map (HDBSCAN), and in what their patients differ most from all others: effects of at "
     "least half a standard deviation that hold after Bonferroni. A map without such groups has no labels."
-)
-CAPTION = "UMAP: 15 neighbours, min. distance 0.1, seed 7. Near means similar; distances between groups mean little."
-OF_ITS_STUDY = " An ECG has the value that was measured on its patient’s study nearest in time."
-DENSE_CAPTION = (
-    "The darker a place, the more points; its colour is their mean (of groups: the commonest). Zoom in to see single "
-    f"points, once at most {MOST_IN_VIEW} are in view. A lasso takes all points, drawn or not."
 )
 
 
@@ -127,7 +112,7 @@ def layout_control(layouts: tuple[str, ...]) -> str:
         list(layouts),
         default=layouts[0],
         required=True,
-        key=browse_session.LAYOUT_KEY,
+        key=map_session.LAYOUT_KEY,
         bind="query-params",
         label_visibility="collapsed",
         format_func=in_words(LAYOUTS),
@@ -144,13 +129,13 @@ def coloured(points: pd.DataFrame, card: ModelCard, layout: str) -> tuple[pd.Dat
         "Colour",
         list(choices),
         format_func=in_words(choices),
-        key=browse_session.COLOUR_KEY,
+        key=map_session.COLOUR_KEY,
         label_visibility="collapsed",
         width=190,
         bind="query-params",
     )
     if colour not in points:
-        points = looked_up.with_column(card.model_id, layout, browse_session.map_cohort(), colour)
+        points = looked_up.with_column(card.model_id, layout, map_session.cohort(), colour)
     return points, colour
 
 
@@ -158,7 +143,8 @@ def find_control(points: pd.DataFrame) -> tuple[str, str] | None:
     """A field to look for an ECG, a study or a patient by id; returns (id, modality) of the first point that fits."""
     sought = st.text_input(
         "Find by id",
-        key=browse_session.FIND_KEY,
+        key=map_session.FIND_KEY,
+        on_change=map_session.look_afresh,
         placeholder="Find by id …",
         label_visibility="collapsed",
         width=150,
@@ -179,14 +165,10 @@ def cluster_control(model_id: str, layout: str) -> list[Cluster]:
     """The switch of the words over the clusters, and these; none where it is off or the map has none with words."""
     found = [] if layout == explore.SOLID else looked_up.map_clusters(model_id, layout)
     if not found or not st.toggle(
-        "Clusters", value=True, key=browse_session.CLUSTERS_KEY, bind="query-params", help=CLUSTERS_HELP
+        "Clusters", value=True, key=map_session.CLUSTERS_KEY, bind="query-params", help=CLUSTERS_HELP
     ):
         return []
     return found
-
-
-def _labels(clusters: list[Cluster]) -> list[Label]:
-    return [Label(cluster.words, cluster.x, cluster.y) for cluster in clusters]
 
 
 def _tells_lvef(card: ModelCard) -> bool:
@@ -206,7 +188,7 @@ def export_menu(points: pd.DataFrame, colour: str, card: ModelCard, clusters: li
 
     def make(kind: str):
         picture = map_picture(
-            points, colour, Frame(title=title, footer=f"{provenance} · {_read(colour)}"), _labels(clusters)
+            points, colour, Frame(title=title, footer=f"{provenance} · {how_read(colour)}"), labels_of(clusters)
         )
         return export.figure_file(picture, kind, title=title, provenance=provenance)
 
@@ -241,10 +223,9 @@ def _table(points: pd.DataFrame, what: str):
 
 
 def whole_map() -> None:
-    """The way back from a part of a large map."""
-    if browse_session.map_view() and st.button("Whole map", icon=":material/zoom_out_map:"):
-        browse_session.look_at(None)
-        st.rerun()
+    """The way back from a part of the map."""
+    if map_session.view():
+        st.button("Whole map", icon=":material/zoom_out_map:", on_click=map_session.look_at_all)
 
 
 def your_ecg(prediction: Prediction | None, card: ModelCard, layout: str) -> YourEcg | None:
@@ -263,81 +244,6 @@ def your_ecg(prediction: Prediction | None, card: ModelCard, layout: str) -> You
     if report["out_of_distribution"]["flag"]:
         label += "<br>outside the training data: place uncertain"
     return YourEcg(x, y, label, *z)
-
-
-def chart(
-    points: pd.DataFrame,
-    colour: str,
-    you: YourEcg | None,
-    found: tuple[str, str] | None,
-    clusters: list[Cluster],
-    drawing: tuple[str, str],
-) -> np.ndarray:
-    """Draw the map; returns which points are clicked or lassoed, (n,) bool.
-
-    Args:
-        points, colour, you, found: As for `map_figure`.
-        clusters: Those whose words stand over them.
-        drawing: Model id and layout.
-    """
-    dark = scheme.is_dark()
-    labels = _labels(clusters)
-    is_dense = len(points) > MOST_SINGLE and "z" not in points
-    key = f"map_{browse_session.map_round()}"
-    event = st.plotly_chart(
-        _dense(points, colour, you, found, labels, drawing, dark)
-        if is_dense
-        else looked_up.map_chart(*drawing, browse_session.map_cohort(), colour, dark, you, found, labels),
-        theme=None,
-        height=HEIGHT_PX,
-        config=CHART | {"modeBarButtonsToRemove": [*NO_BUTTONS, *["resetScale2d"] * is_dense]},
-        key=key,
-        on_select=browse_session.forget_click,
-        selection_mode=("points", "box", "lasso"),
-        alt="Map of ECGs and studies",
-    )
-    listen(key, browse_session.click, browse_session.look_at if is_dense else None)
-    _caption(drawing, colour, is_dense)
-    if "z" in points and len(points) > MOST_SINGLE:
-        st.caption(f"{MOST_SINGLE} of {len(points)} points are drawn, chosen by chance.")
-    if clicked := browse_session.clicked():
-        modality, point_id = clicked
-        return (points.id == point_id).to_numpy() & (points.modality == modality).to_numpy()
-    selection = event.selection
-    if regions := [(region["x"], region["y"]) for region in [*selection.lasso, *selection.box]]:
-        return explore.inside(points, regions)
-    named = [tuple(point["customdata"]) for point in selection.points if isinstance(point.get("customdata"), list)]
-    return pd.MultiIndex.from_frame(points[["id", "modality"]]).isin(named) if named else np.zeros(len(points), bool)
-
-
-def _dense(
-    points: pd.DataFrame,
-    colour: str,
-    you: YourEcg | None,
-    found: tuple[str, str] | None,
-    labels: list[Label],
-    drawing: tuple[str, str],
-    dark: bool,
-) -> go.Figure:
-    """The map as a picture, or its points where few are in view."""
-    everything, kept = whole(points), browse_session.map_view()
-    view = View(*kept) if kept and not View(*kept).covers(everything) else None
-    picture = looked_up.map_picture(*drawing, browse_session.map_cohort(), colour, tuple(view or everything), dark)
-    return density_figure(points, colour, picture, view, you, dark, found, labels)
-
-
-def _read(colour: str) -> str:
-    """How a map is read."""
-    return CAPTION + (OF_ITS_STUDY if colour in PHENOTYPES or colour == ERROR else "")
-
-
-def _caption(drawing: tuple[str, str], colour: str, is_dense: bool) -> None:
-    """How the map was drawn and how it is read."""
-    drawn = explore.stored_layout(resources.workspace(), *drawing)
-    of = f" UMAP was fitted to {len(drawn.fitted)} of {len(drawn.ids)} points; the others lie among their 15 nearest."
-    st.caption(
-        _read(colour) + (of if len(drawn.fitted) < len(drawn.ids) else "") + (f" {DENSE_CAPTION}" if is_dense else "")
-    )
 
 
 def nothing_selected(points: pd.DataFrame, clusters: list[Cluster]) -> None:
@@ -415,7 +321,7 @@ def selection(points: pd.DataFrame, inside: np.ndarray) -> None:
             )
         keep_button(chosen)
         if st.button("Clear", type="tertiary"):
-            browse_session.clear_selection()
+            map_session.clear_selection()
             st.rerun()
     _against_the_rest(points, inside)
     st.html("<h2 class='e2e-section'>Members</h2>")
@@ -440,7 +346,7 @@ def selection(points: pd.DataFrame, inside: np.ndarray) -> None:
         column_config=formats | {"Age": st.column_config.NumberColumn(format="%.0f")},
         on_select="rerun",
         selection_mode="single-row",
-        key=f"map_members_{browse_session.map_round()}",
+        key=f"map_members_{map_session.map_round()}",
     )
     if event.selection.rows:
         one_point(points.loc[members.index[event.selection.rows[0]]])

@@ -1,4 +1,4 @@
-"""What one visitor chose on Similar studies and on the map; each key behind a typed function, as in session.py."""
+"""What one visitor chose on Similar studies; each key behind a typed function, as in session.py."""
 
 import streamlit as st
 
@@ -6,11 +6,6 @@ from echo2ecg_core.answers.search import Filters
 
 STUDY_PARAMETER = "study"
 BESIDE_PARAMETER = "beside"
-LAYOUT_KEY = "points"
-FIND_KEY = "find"
-COLOUR_KEY = "colour"
-MAP_COHORT_KEY = "cohort"
-CLUSTERS_KEY = "clusters"
 
 READER_KEY = "reader_name"
 
@@ -18,9 +13,6 @@ _FILTERS = "study_filters"
 _OTHERS_ONLY = "others_only"
 _ROUND = "hit_round"
 _ROW = "hit_row"
-_MAP_ROUND = "map_round"
-_CLICKED = "clicked_point"
-_VIEW = "map_view"
 
 
 def start_study() -> str | None:
@@ -90,44 +82,3 @@ def move_hit(by: int, row: int, n_hits: int) -> None:
     """Open the hit `by` rows further than `row`."""
     st.session_state[_ROW] = min(n_hits - 1, max(0, row + by))
     st.session_state[_ROUND] = hit_round() + 1
-
-
-def map_cohort() -> str:
-    """The cohort that the map shows alone, as the address has it; "" for all."""
-    return st.session_state.get(MAP_COHORT_KEY) or ""
-
-
-def map_round() -> int:
-    """Number that names the map; a new number is a map without selection."""
-    return st.session_state.get(_MAP_ROUND, 0)
-
-
-def clicked() -> tuple[str, str] | None:
-    """(modality, id) of the point that was clicked after the last lasso, or None."""
-    return st.session_state.get(_CLICKED)
-
-
-def click(customdata: list[str]) -> None:
-    """Keep the clicked point, given as the chart names it: [id, modality]."""
-    st.session_state[_CLICKED] = (customdata[1], customdata[0])
-
-
-def forget_click() -> None:
-    """Let a lasso or an empty click take the place of the clicked point."""
-    st.session_state.pop(_CLICKED, None)
-
-
-def map_view() -> tuple[float, ...] | None:
-    """The part of a large map that the visitor saw last (left, right, bottom, top); None before any zoom."""
-    return st.session_state.get(_VIEW)
-
-
-def look_at(view: list[float] | None) -> None:
-    """Keep what the visitor sees of the map; None: all."""
-    st.session_state[_VIEW] = tuple(view) if view else None
-
-
-def clear_selection() -> None:
-    """Forget what was lassoed or clicked."""
-    forget_click()
-    st.session_state[_MAP_ROUND] = map_round() + 1

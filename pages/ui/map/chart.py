@@ -1,0 +1,116 @@
+"""The chart of the map, what is clicked or lassoed on it, and the lines that say how it is read."""
+
+import numpy as np
+import pandas as pd
+import plotly.graph_objects as go
+import streamlit as st
+
+from echo2ecg_core.answers import maps as explore
+from echo2ecg_core.answers.map_clusters import Cluster
+from echo2ecg_core.figures.map import ERROR, HEIGHT_PX, Label, YourEcg, as_seen
+from echo2ecg_core.figures.map_density import MOST_IN_VIEW, MOST_SINGLE, View, density_figure, whole
+from echo2ecg_core.phenotypes import PHENOTYPES
+from pages.ui import resources
+from pages.ui.map import looked_up, map_session
+from pages.ui.map.bridge.bridge import listen
+from pages.ui.scheme import scheme
+
+CHART = {"displaylogo": False, "displayModeBar": True, "scrollZoom": True}
+# of the bar over the map; "Whole map" stands above it, and in three dimensions they would cover the legend of a phone
+NO_BUTTONS = (
+    "select2d", "zoomIn2d", "zoomOut2d", "autoScale2d", "resetScale2d", "toImage", "tableRotation",
+    "resetCameraDefault3d", "resetCameraLastSave3d",
+)  # fmt: skip
+CAPTION = "UMAP: 15 neighbours, min. distance 0.1, seed 7. Near means similar; distances between groups mean little."
+OF_ITS_STUDY = " An ECG has the value that was measured on its patient’s study nearest in time."
+DENSE_CAPTION = (
+    "The darker a place, the more points; its colour is their mean (of groups: the commonest). Zoom in to see single "
+    f"points, once at most {MOST_IN_VIEW} are in view. A lasso takes all points, drawn or not."
+)
+
+
+def labels_of(clusters: list[Cluster]) -> list[Label]:
+    """The words over clusters."""
+    return [Label(cluster.words, cluster.x, cluster.y) for cluster in clusters]
+
+
+def chart(
+    points: pd.DataFrame,
+    colour: str,
+    you: YourEcg | None,
+    found: tuple[str, str] | None,
+    clusters: list[Cluster],
+    drawing: tuple[str, str],
+) -> np.ndarray:
+    """Draw the map; returns which points are clicked or lassoed, (n,) bool.
+
+    Args:
+        points, colour, you, found: As for `map_figure`.
+        clusters: Those whose words stand over them.
+        drawing: Model id and layout.
+    """
+    dark, key = scheme.is_dark(), map_session.chart_key()
+    labels = labels_of(clusters)
+    is_dense = len(points) > MOST_SINGLE and "z" not in points
+    draw = _dense if is_dense else looked_up.map_chart
+    st.plotly_chart(
+        draw(drawing, points, colour, dark, you, found, labels),
+        theme=None,
+        height=HEIGHT_PX,
+        config=CHART | {"modeBarButtonsToRemove": NO_BUTTONS},
+        key=key,
+        on_select=lambda: map_session.select(st.session_state[key]["selection"]),
+        selection_mode=("points", "box", "lasso"),
+        alt="Map of ECGs and studies",
+    )
+    listen(key, holds_selection=bool(map_session.regions()))
+    _caption(drawing, colour, is_dense)
+    if "z" in points and len(points) > MOST_SINGLE:
+        st.caption(f"{MOST_SINGLE} of {len(points)} points are drawn, chosen by chance.")
+    return _chosen(points)
+
+
+def _chosen(points: pd.DataFrame) -> np.ndarray:
+    """Which points are clicked or lassoed, (n,) bool."""
+    if clicked := map_session.clicked():
+        modality, point_id = clicked
+        return (points.id == point_id).to_numpy() & (points.modality == modality).to_numpy()
+    if regions := map_session.regions():
+        return explore.inside(points, regions)
+    named = list(map_session.named())
+    return pd.MultiIndex.from_frame(points[["id", "modality"]]).isin(named) if named else np.zeros(len(points), bool)
+
+
+def _dense(
+    drawing: tuple[str, str],
+    points: pd.DataFrame,
+    colour: str,
+    dark: bool,
+    you: YourEcg | None,
+    found: tuple[str, str] | None,
+    labels: list[Label],
+) -> go.Figure:
+    """The map as a picture, or its points where few are in view; a zoom asks for another."""
+    everything, kept, cohort = whole(points), map_session.view(), map_session.cohort()
+    view = View(*kept) if kept and not View(*kept).covers(everything) else None
+    picture = looked_up.map_picture(*drawing, cohort, colour, tuple(view or everything), dark)
+    figure = density_figure(points, colour, picture, view, you, dark, found, labels)
+    _, regions = map_session.held((drawing, cohort, colour, dark, you, found, tuple(labels), view))
+    as_seen(figure, None, regions)
+    return figure
+
+
+def how_read(colour: str) -> str:
+    """How a map is read."""
+    return CAPTION + (OF_ITS_STUDY if colour in PHENOTYPES or colour == ERROR else "")
+
+
+def _caption(drawing: tuple[str, str], colour: str, is_dense: bool) -> None:
+    """How the map was drawn and how it is read."""
+    drawn = explore.stored_layout(resources.workspace(), *drawing)
+    of = f" UMAP was fitted to {len(drawn.fitted)} of {len(drawn.ids)} points; the others lie among their 15 nearest."
+    st.caption(
+        how_read(colour)
+        + (of if len(drawn.fitted) < len(drawn.ids) else "")
+        + (f" {DENSE_CAPTION}" if is_dense else "")
+    )
