@@ -27,19 +27,19 @@ def philips_103(counts: np.ndarray, xli: bool = False, zero: int = 0, encoding: 
 
 def philips_104(
     counts: np.ndarray, xli: bool = False, version: str = "1.04", labels=LEADS, encoding: str = "Base64",
-    length_ms: float | None = None, rate: int = 500,
+    length_ms: float | None = None, rate: int = 500, stored=range(12),
 ) -> bytes:  # fmt: skip
-    """Version 1.04 and its children: what the numbers are stands in attributes."""
+    """Version 1.04 and its children: what the numbers are stands in attributes; `stored`: the order of packed leads."""
     facts = "<signalcharacteristics><leadset>12-LEAD</leadset></signalcharacteristics>"
     packing = f'compression="{"XLI" if xli else "Uncompressed"}" samplespersecond="{rate}" resolution="0.5" '
     packing += f'leadlabels="{" ".join(labels)}" numberofleads="{len(labels)}"'
-    return _document("PhilipsECG", version, facts, packing, counts, xli, 0, encoding, length_ms)
+    return _document("PhilipsECG", version, facts, packing, counts, xli, 0, encoding, length_ms, stored)
 
 
-def _document(kind, version, facts, packing, counts, xli, zero, encoding, length_ms=None) -> bytes:
+def _document(kind, version, facts, packing, counts, xli, zero, encoding, length_ms=None, order=range(12)) -> bytes:
     counts = counts.astype(int) + zero
     stored = counts.astype("<u2" if zero else "<i2")
-    text = base64.b64encode(_xli(counts) if xli else stored.tobytes()).decode()
+    text = base64.b64encode(_xli(counts, list(order)) if xli else stored.tobytes()).decode()
     if encoding == "Plain":
         text = " ".join(map(str, stored.ravel()))
     length = 2 * counts.shape[1] if length_ms is None else length_ms
@@ -52,14 +52,14 @@ def _document(kind, version, facts, packing, counts, xli, zero, encoding, length
     ).encode()
 
 
-def _xli(counts: np.ndarray) -> bytes:
+def _xli(counts: np.ndarray, order: list[int]) -> bytes:
     one, two, three = counts[:3]
     left = counts.copy()
     left[2] = two - one - three
     left[3] = -counts[3] - (one + two) // 2
     left[4] = (one - three) // 2 - counts[4]
     left[5] = (two + three) // 2 - counts[5]
-    return b"".join(map(_packed, left))
+    return b"".join(map(_packed, left[order]))
 
 
 def _packed(lead: np.ndarray) -> bytes:

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from echo2ecg_core.ecg.readers import read_ecg
+from echo2ecg_core.ecg.record import LEADS
 from echo2ecg_core.errors import ReadError, SignalError
 from tests.ecg import device_files as files
 from tests.ecg.philips_files import philips_103, philips_104
@@ -50,6 +51,58 @@ COUNTS = 2 * HEART  # of 0.5 µV
 @pytest.mark.parametrize("version", ["1.03", "1.04", "1.04.01", "1.04.02"])
 def test_philips_xml_is_decoded_sample_by_sample_in_every_version(version, xli):
     is_the_heart(read_ecg(philips_103(COUNTS, xli) if version == "1.03" else philips_104(COUNTS, xli, version)))
+
+
+ORDERS = {
+    "Cabrera": [4, 0, 3, 1, 5, 2, *range(6, 12)],
+    "chest leads first": [*range(6, 12), *range(6)],
+    "aVF before aVL": [0, 1, 2, 3, 5, 4, *range(6, 12)],
+}
+
+
+@pytest.mark.parametrize("order", ORDERS.values(), ids=ORDERS)
+def test_packed_philips_leads_that_lie_in_the_order_of_their_names_are_put_together_by_name(order):
+    record = read_ecg(philips_104(COUNTS, True, labels=[LEADS[i] for i in order], stored=order))
+    is_the_heart(record)
+    assert any("lies where they are named" in note for note in record.notes)
+
+
+@pytest.mark.parametrize("order", [ORDERS["Cabrera"], ORDERS["chest leads first"]], ids=["Cabrera", "chest first"])
+def test_packed_philips_leads_that_lie_in_the_usual_order_whatever_their_names_are_taken_so_and_doubted(order):
+    record = read_ecg(philips_104(COUNTS, True, labels=[LEADS[i] for i in order]))
+    np.testing.assert_allclose(record.signal_mv, HEART / 1000, atol=1e-6)
+    assert any("lie in the usual one, which was taken" in doubt for doubt in record.doubts)
+
+
+def test_a_flat_chest_lead_and_whole_limb_leads_do_not_change_what_the_order_of_packed_philips_leads_is_told_by():
+    order, flat = ORDERS["Cabrera"], COUNTS.copy()
+    flat[6] = 0
+    record = read_ecg(philips_104(flat, True, labels=[LEADS[i] for i in order], stored=order))
+    np.testing.assert_allclose(record.signal_mv, flat / 2000, atol=1e-6)
+    whole = packed_whole(COUNTS[order])
+    is_the_heart(read_ecg(philips_104(whole, True, labels=[LEADS[i] for i in order])))
+
+
+def packed_whole(counts: np.ndarray) -> np.ndarray:
+    """What the packer has to be given in the six first rows so that it leaves these counts there."""
+    one, two = counts[:2]
+    whole = counts.copy()
+    whole[2] = two - one - counts[2]
+    whole[3] = -counts[3] - (one + two) // 2
+    whole[4] = (one - whole[2]) // 2 - counts[4]
+    whole[5] = (two + whole[2]) // 2 - counts[5]
+    return whole
+
+
+def test_packed_philips_leads_that_fit_no_order_and_an_exchange_of_i_and_ii_are_doubted():
+    other = [0, 2, 1, *range(3, 12)]  # named as usual but for V1 and II
+    names = [LEADS[i] for i in [6, 0, 1, 2, 3, 4, 5, *range(7, 12)]]
+    doubts = read_ecg(philips_104(COUNTS, True, labels=names, stored=other)).doubts
+    assert any("neither their names nor the usual order" in doubt for doubt in doubts)
+    exchanged = [1, 0, *range(2, 12)]
+    record = read_ecg(philips_104(COUNTS, True, labels=[LEADS[i] for i in exchanged], stored=exchanged))
+    np.testing.assert_allclose(record.signal_mv, HEART / 1000, atol=1e-6)
+    assert any("the first is II and the second I" in doubt for doubt in record.doubts)
 
 
 def test_philips_numbers_in_words_or_around_the_middle_of_a_converter_are_the_same():

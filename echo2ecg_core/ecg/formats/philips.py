@@ -2,7 +2,9 @@
 
 ecgdatakit cuts the stored numbers into leads by rate and length as the document tells them, so that either being wrong
 would shift every lead after the first: here the stored numbers themselves say how many there are of each lead. Leads of
-XLI (LZW) are unpacked once to bound their size and to count them.
+XLI (LZW) are unpacked once to bound their size and to count them. Packing leaves of III, aVR, aVL and aVF only what I
+and II do not tell; ecgdatakit puts them together again where the leads are named in the usual order, this file where
+they are not: which of the stored leads hardly move tells whether they lie in the order of their names.
 """
 
 import base64
@@ -11,12 +13,18 @@ import re
 from dataclasses import dataclass, field
 from xml.etree.ElementTree import Element
 
+import numpy as np
+
 from echo2ecg_core.ecg.channels import Told
 from echo2ecg_core.ecg.formats.rates import header_rate, settled_rate
+from echo2ecg_core.ecg.limb_leads import LIMB_LEADS, block_energies
+from echo2ecg_core.ecg.record import LEADS, canonical_lead
 from echo2ecg_core.errors import ReadError
 
 MAX_UNPACKED_BYTES = 4 * 2**20  # all leads of one recording
 NAMED_SETS = {"STD-12", "10-WIRE"}  # whose order is known
+LEFT_COUNTS = 2.0  # standard deviation of what rounding leaves of a lead that I and II tell
+OTHER_ORDER = "The leads packed by XLI are not named in the usual order: "
 _FACTS = ("samplingrate", "acquisitiontype", "leadset", "numberchannelsallocated", "numberchannelsvalid")
 
 
@@ -29,6 +37,7 @@ class Completed:
     notes: list[str] = field(default_factory=list)
     doubts: list[str] = field(default_factory=list)
     told_used: frozenset[str] = frozenset()
+    is_packed: bool = False
 
     def written(self, text: str) -> bytes:
         """The document with the attributes in the place of those that it has."""
@@ -61,7 +70,7 @@ def completed(root: Element, told: Told, file_name: str) -> Completed:
     rates = [_number(text) for text in (waveforms.get("samplespersecond"), *facts["samplingrate"])]
     own = next((rate for rate in rates if rate and rate > 0), None)
     whole.rate_hz = header_rate(own, told.sampling_rate_hz, file_name, whole.notes)
-    n_leads = _n_leads(waveforms, facts)
+    n_leads, whole.is_packed = _n_leads(waveforms, facts), _is_packed(waveforms)
     n_samples, length_s = (
         _stored(waveforms, n_leads, file_name),
         (_number(waveforms.get("durationperchannel")) or 0) / 1e3,
@@ -103,11 +112,73 @@ def _stored(waveforms: Element, n_leads: int, file_name: str) -> int:
         data = base64.b64decode("".join(text.split()))
     except (binascii.Error, ValueError):
         return 0
-    packed = (waveforms.get("compression") or waveforms.get("compressmethod") or "").upper() == "XLI"
-    flag = (waveforms.get("compressflag") or "").strip().lower()
-    if packed and flag not in ("false", "no", "f", "0"):
+    if _is_packed(waveforms):
         return _unpacked(data, file_name)
     return len(data) // 2 // n_leads if n_leads and len(data) % (2 * n_leads) == 0 else 0
+
+
+def _is_packed(waveforms: Element) -> bool:
+    packing = waveforms.get("compression") or waveforms.get("compressmethod") or ""
+    flag = (waveforms.get("compressflag") or "").strip().lower()
+    return packing.upper() == "XLI" and flag not in ("false", "no", "f", "0")
+
+
+def put_together(leads: list, whole: Completed) -> None:
+    """Give packed leads of which the first six are not named I, II, III, aVR, aVL, aVF their signals and names, in
+    place, and tell what settles their order or leaves it open.
+
+    Args:
+        leads: ecgdatakit's, in mV or, without a resolution, in counts.
+        whole: What is told of the document; notes and doubts are added to it.
+    """
+    names = [canonical_lead(lead.label) or "" for lead in leads]
+    if not whole.is_packed or tuple(names[:6]) == LIMB_LEADS or not set(LIMB_LEADS) <= set(names):
+        return
+    is_scaled = leads[0].units == "mV" and leads[0].adc_resolution > 0  # else without a resolution, in counts
+    size = leads[0].adc_resolution / 1e3 if is_scaled else 1.0
+    stored = np.stack([np.rint(np.asarray(lead.samples, dtype=np.float64) / size) for lead in leads])
+    energies = block_energies(stored, whole.rate_hz)
+    if energies is None:
+        return
+    hardly_move = set(
+        np.flatnonzero(np.median(energies[:, range(len(leads)), range(len(leads))], axis=0) < LEFT_COUNTS**2)
+    )
+    limb_rows = [names.index(lead) for lead in LIMB_LEADS]
+    if hardly_move.intersection(limb_rows) == set(limb_rows[2:]):
+        whole.notes.append(
+            OTHER_ORDER + "what is left of III, aVR, aVL and aVF lies where they are named, and was put together so."
+        )
+        if limb_rows[:2] == [1, 0]:
+            whole.doubts.append(OTHER_ORDER + "that the first is II and the second I, as they are named, is assumed.")
+    elif hardly_move.intersection(range(6)) == {2, 3, 4, 5}:
+        chest = [name for name in names[6:] if name not in LIMB_LEADS]
+        names = [*LIMB_LEADS, *(names[6:] if len(chest) == len(names) - 6 else LEADS[6 : len(names)])]
+        whole.doubts.append(
+            OTHER_ORDER + "their numbers lie in the usual one, which was taken; that the chest leads do so, too, is "
+            "assumed."
+        )
+    elif not hardly_move.intersection(limb_rows):  # the equations judge them as they judge those of every file
+        whole.notes.append(OTHER_ORDER + "all of them were taken as they are stored, under their names.")
+        return
+    else:
+        whole.doubts.append(
+            OTHER_ORDER + "their numbers fit neither their names nor the usual order, so that no limb lead may be what "
+            "it is called."
+        )
+        return
+    rows = _with_what_i_and_ii_tell({name: stored[names.index(name)] for name in LIMB_LEADS})
+    for lead, name in zip(leads, names, strict=True):
+        lead.label, lead.samples = name, rows[name] * size if name in rows else lead.samples
+
+
+def _with_what_i_and_ii_tell(rows: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """The limb leads of what packing leaves of them, in whole counts."""
+    one, two = rows["I"], rows["II"]
+    three = two - one - rows["III"]
+    return {
+        "I": one, "II": two, "III": three, "aVR": -rows["aVR"] - (one + two) // 2,
+        "aVL": (one - three) // 2 - rows["aVL"], "aVF": (two + three) // 2 - rows["aVF"],
+    }  # fmt: skip
 
 
 def _unpacked(data: bytes, file_name: str) -> int:

@@ -67,7 +67,9 @@ def read(file: EcgFile, told: Told = NOTHING_TOLD) -> Iterator[Channels]:
     elif kind == "restingecgdata":
         whole = read_philips.completed(root, told, file.name)
         content = whole.written(as_text(content)) if whole.attributes else content
-        channels = channels_of(parse(file, "SierraXMLParser", content), "Philips Sierra XML", told)
+        record = parse(file, "SierraXMLParser", content)
+        read_philips.put_together(record.leads, whole)
+        channels = channels_of(record, "Philips Sierra XML", told)
         channels.told_used |= whole.told_used
         channels.sampling_rate_hz = whole.rate_hz or channels.sampling_rate_hz
         channels.notes += whole.notes
