@@ -19,7 +19,7 @@ from echo2ecg_core.ecg.units import needed_factor
 from echo2ecg_core.errors import Echo2ECGError
 from echo2ecg_core.findings import CONDUCTIONS, RHYTHMS, Findings, read_scores, score_index
 from echo2ecg_core.intake.column_names import SEXES
-from echo2ecg_core.intake.dates import EXPECTED, settle_dates
+from echo2ecg_core.intake.dates import BUDDHIST, EXPECTED, FUTURE, PERSIAN, TWO_CALENDARS, settle_dates
 from echo2ecg_core.intake.mapping import DATES, FINDINGS, IDS, TableMap, field_of
 from echo2ecg_core.intake.plan import Plan, PlannedStudy
 from echo2ecg_core.intake.problems import Problems
@@ -188,20 +188,30 @@ def _ids(cells: pd.Series, file: str, column: str, problems: Problems) -> pd.Ser
     return cells[~missing]
 
 
-def _dates(cells: pd.Series, table: Table, column: str, order: str | None, plan: Plan) -> dict[int, str]:
-    dates, file = settle_dates(cells, column, order, table.day_zero), table.file
+_WHY_ASKED = {
+    "mixed": "some have the day first and some the month; write all in one form such as 2024-01-31",
+    "turned": "a spreadsheet seems to have turned day and month of those with days up to 12 and left the others as "
+    "they were; export them again as text, or say with a mapping which comes first (dates: day first)",
+    BUDDHIST: "their years, from 2450 on, are those of the Buddhist calendar (2567 is 2024) or were shifted, and no "
+    "file of the same days tells; say which with a mapping (dates: Buddhist, or dates: Gregorian to keep them)",
+    TWO_CALENDARS: "some of their years are Gregorian ones (2024) and some Buddhist ones (2567) or shifted; write "
+    "all in one calendar",
+    PERSIAN: "their years, 1300 to 1480, are those of the Persian or the Islamic calendar; write them as Gregorian "
+    "dates such as 2024-01-31",
+    FUTURE: "their years of two digits would lie in the future; write years of four digits",
+    "": "they can be read with the day or the month first; say which with a mapping (dates: day first)",
+}
+
+
+def _dates(cells: pd.Series, table: Table, column: str, told: str | None, plan: Plan) -> dict[int, str]:
+    days = {(s.study_date or "")[:10] for s in plan.studies.values()}
+    days |= {(e.ecg_time or "")[:10] for e in plan.ecgs.values()}
+    dates, file = settle_dates(cells, column, told, table.day_zero, days - {""}), table.file
     for number in dates.bad:
         plan.problems.label(file, number, column, EXPECTED)
     if dates.asked:
         first = int(cells.index[0])
-        why = (
-            "some have the day first and some the month; write all in one form such as 2024-01-31"
-            if dates.mixed
-            else "a spreadsheet seems to have turned day and month of those with days up to 12 and left the others as "
-            "they were; export them again as text, or say with a mapping which comes first (dates: day first)"
-            if dates.turned
-            else "they can be read with the day or the month first; say which with a mapping (dates: day first)"
-        )
+        why = _WHY_ASKED["mixed" if dates.mixed else "turned" if dates.turned else dates.calendar]
         plan.problems.add(f"{file}: the dates in the column {column} (from row {first}): {why}.", file, first, column)
     plan.note(*dates.notes)
     return dates.iso

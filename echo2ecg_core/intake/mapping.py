@@ -21,7 +21,7 @@ from typing import Any
 
 from echo2ecg_core.errors import StoreError
 from echo2ecg_core.intake.column_names import NAMES, NATIVE
-from echo2ecg_core.intake.dates import ORDERS
+from echo2ecg_core.intake.dates import FORMS
 from echo2ecg_core.intake.tables import Table
 from echo2ecg_core.intake.units import is_unit, unit_named
 from echo2ecg_core.phenotypes import PHENOTYPES
@@ -47,7 +47,7 @@ class Column:
     Attributes:
         field: One of `FIELDS`.
         unit: Unit of a phenotype where it is told; None: proved by the values.
-        dates: "day first" or "month first" where it is told; None: settled from the values.
+        dates: "day first", "month first" or a calendar where it is told; None: settled from the values.
     """
 
     field: str
@@ -188,8 +188,8 @@ def column_from(name: str, means: Any) -> Column:
                 f"Its own is {PHENOTYPES[field].unit}.",
             )
         unit = known
-    if dates is not None and dates not in ORDERS:
-        raise StoreError(f"The dates of the column {name} cannot be {dates!r}.", f"Choose from {', '.join(ORDERS)}.")
+    if dates is not None and dates not in FORMS:
+        raise StoreError(f"The dates of the column {name} cannot be {dates!r}.", f"Choose from {', '.join(FORMS)}.")
     return Column(field, unit, dates)
 
 

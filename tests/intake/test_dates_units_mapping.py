@@ -10,7 +10,7 @@ from echo2ecg_core.errors import Echo2ECGError, StoreError
 from echo2ecg_core.intake.dates import settle_dates
 from echo2ecg_core.intake.ingest import Options, ingest
 from echo2ecg_core.intake.layouts.recognise import plan_of
-from echo2ecg_core.intake.mapping import FIELDS, Column, field_of, guess, read_mapping, save_mapping
+from echo2ecg_core.intake.mapping import FIELDS, Column, column_from, field_of, guess, read_mapping, save_mapping
 from echo2ecg_core.intake.preview import mapping_in, preview
 from echo2ecg_core.intake.tables import read_table
 from echo2ecg_core.intake.units import BANDS, factors, settle_unit
@@ -66,6 +66,63 @@ def test_a_column_that_proves_both_orders_is_asked_and_said_to(cells):
 def test_dots_prove_nothing_for_slashes():
     dates = settle_dates(column("20.05.2024", "01/02/2024"), "when")
     assert dates.asked and not dates.mixed
+
+
+@pytest.mark.parametrize(
+    ("cell", "iso"),
+    [("令和6年1月5日", "2024-01-05"), ("R6.1.5", "2024-01-05"), ("R06/01/05 08:30", "2024-01-05T08:30:00"),
+     ("平成31年4月30日", "2019-04-30"), ("令和元年5月1日", "2019-05-01"), ("S63-12-31", "1988-12-31"),
+     ("民國113年1月5日", "2024-01-05")],
+)  # fmt: skip
+def test_years_that_name_their_era_are_read(cell, iso):
+    assert list(settle_dates(column(cell), "when", known_days=()).iso.values()) == [iso]
+
+
+THAI = ("05/01/2567", "29/02/2567")
+
+
+@pytest.mark.parametrize(
+    ("cells", "known", "told", "iso"),
+    [
+        (THAI, {"2024-01-05"}, None, ["2024-01-05", "2024-02-29"]),  # a leap day of 2024 and not of 2567
+        (("2567-01-05", "2567-02-29"), {"2024-02-29"}, None, ["2024-01-05", "2024-02-29"]),
+        (THAI, (), "Buddhist", ["2024-01-05", "2024-02-29"]),
+        (("2567-01-05",), {"2567-01-05"}, None, ["2567-01-05"]),  # files that were shifted alike
+        (("2567-01-05",), (), "Gregorian", ["2567-01-05"]),
+        (("2180-01-05", "2300-12-31"), {"2024-01-05"}, None, ["2180-01-05", "2300-12-31"]),  # MIMIC's
+    ],
+)
+def test_buddhist_years_are_proved_by_days_of_files_or_told(cells, known, told, iso):
+    dates = settle_dates(column(*cells), "when", told, known_days=known)
+    assert list(dates.iso.values()) == iso and not dates.bad and not dates.asked
+    assert ("543 were taken off" in " ".join(dates.notes)) == (iso[0] == "2024-01-05" and told is None)
+
+
+@pytest.mark.parametrize(
+    ("cells", "why"),
+    [
+        (("2567-01-05", "2566-12-31"), "those of the Buddhist calendar (2567 is 2024) or were shifted"),
+        (THAI, "dates: Buddhist, or dates: Gregorian to keep them"),
+        (("2567-01-05", "2024-01-05"), "some of their years are Gregorian ones"),
+        (("1402/10/15", "1403/01/31"), "Persian or the Islamic calendar; write them as Gregorian"),
+        (("05/13/45", "01/02/67"), "can be read with the day or the month first"),
+        (("13.05.67",), "would lie in the future"),
+    ],
+)
+def test_years_of_another_calendar_that_nothing_proves_are_asked_or_refused_and_never_stored(tmp_path, cells, why):
+    made = planned(tmp_path, "study_date", *cells)
+    (found,) = made.problems.found
+    assert why in found.sentence and found.column == "study_date"
+    assert [study.study_date for study in made.studies.values()] == [None] * len(cells)
+
+
+def test_a_mapping_tells_the_calendar(tmp_path):
+    rows = "patient_id;study_id;study_date;lvef\nP1;S1;29/02/2567;50\n"
+    told = {"patient_id": "patient_id", "study_id": "study_id", "lvef": "lvef"}
+    columns = {name: column_from(name, field) for name, field in told.items()}
+    columns["study_date"] = column_from("study_date", {"field": "study_date", "dates": "Buddhist"})
+    made = plan_of(archive(tmp_path / "a", rows), told=columns)
+    assert not made.problems.found and [s.study_date for s in made.studies.values()] == ["2024-02-29"]
 
 
 @pytest.mark.parametrize(

@@ -92,6 +92,20 @@ def test_studies_without_a_date_are_counted(tmp_path):
     assert notes == ["Studies without a date, with which no ECG is paired: 1 of 2."]
 
 
+def test_buddhist_years_of_a_table_are_known_by_the_days_of_the_clips_and_those_of_clips_are_told(tmp_path):
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a" / "t.csv").write_text("patient_id;study_date;lvef\nA;05/01/2567;55\nB;29/02/2567;44\n")
+    made = export(tmp_path / "a", [A | {"AccessionNumber": "N1"}])
+    days = [(s.study_id, s.study_date[:10], s.phenotypes["lvef"]) for s in made.studies.values()]
+    assert days == [("N1", "2024-01-05", 55), ("B 2024-02-29", "2024-02-29", 44)] and not made.problems.found
+    assert any("are Buddhist ones, as the days of the files show: 543 were taken off" in note for note in made.notes)
+    notes = export(tmp_path / "b", [A | {"AccessionNumber": "N1", "StudyDate": "25670105"}]).notes
+    assert notes == [
+        "Files whose year lies from 2450 to 2600: 1. They keep it; a device that counts Buddhist years (2567 is 2024) "
+        "pairs with no other."
+    ]
+
+
 ROWS = [["Patient", "Accession", "Date", "EF (%)"], ["1", "N1", "2024-01-02", 0.55], ["2", "N2", "2024-01-03", 60]]
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from echo2ecg_core.errors import StoreError, printable
+from echo2ecg_core.intake.dates import BUDDHIST_YEARS
 from echo2ecg_core.intake.ecg_tables import plan_ecgs
 from echo2ecg_core.intake.folders import files_below, shown_path
 from echo2ecg_core.intake.headers import Header, read_header, read_headers
@@ -155,6 +156,13 @@ def _tell_what_is_open(plan: Plan, people: Mapping[str, set[tuple[str, str]]]) -
     undated = sum(study.study_date is None for study in plan.studies.values())
     if undated:
         plan.note(f"Studies without a date, with which no ECG is paired: {undated} of {len(plan.studies)}.")
+    first, last = BUDDHIST_YEARS
+    days = [s.study_date for s in plan.studies.values()] + [e.ecg_time for e in plan.ecgs.values()]
+    if thai := sum(first <= int(day[:4]) <= last for day in days if day):
+        plan.note(
+            f"Files whose year lies from {first} to {last}: {thai}. They keep it; a device that counts Buddhist years "
+            "(2567 is 2024) pairs with no other."
+        )
     kinds = [[kind for kind, value in facts if value] for facts in people.values()]
     doubtful = sum(len(kind) > len(set(kind)) for kind in kinds)
     if doubtful:

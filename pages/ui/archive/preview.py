@@ -6,7 +6,7 @@ import pandas as pd
 import streamlit as st
 
 from echo2ecg_core.figures.notation import MISSING
-from echo2ecg_core.intake.dates import ORDERS
+from echo2ecg_core.intake.dates import FORMS
 from echo2ecg_core.intake.mapping import DATES, FIELDS, IGNORED, Column, joined, write_mapping
 from echo2ecg_core.intake.units import factors
 from echo2ecg_core.phenotypes import PHENOTYPES
@@ -58,7 +58,7 @@ def what_columns_mean(found: dict) -> dict[str, Column]:
                     options=[NOT_TOLD, *UNITS], help="Empty: proved by the values of the whole column."
                 ),
                 "Dates": st.column_config.SelectboxColumn(
-                    options=[NOT_TOLD, *ORDERS], help="Empty: settled from the whole column."
+                    options=[NOT_TOLD, *FORMS], help="Empty: settled from the whole column."
                 ),
             },
         )
