@@ -34,11 +34,10 @@ with errors_in_words():
         you = map_panels.your_ecg(prediction, card, layout)
         inside = map_chart.chart(points, colour, you, found, clusters, (card.model_id, layout))
     with right, st.container(key="map_selection"):
-        if not inside.any() and found is not None:
-            map_panels.one_point(points[(points.id == found[0]) & (points.modality == found[1])].iloc[0])
+        row = map_chart.opened(points, inside, found)
+        if row is not None:
+            map_panels.one_point(points, row)
         elif not inside.any():
             map_panels.nothing_selected(points, clusters)
-        elif inside.sum() == 1:
-            map_panels.one_point(points[inside].iloc[0])
         else:
             map_panels.selection(points, inside)

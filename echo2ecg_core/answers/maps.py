@@ -8,7 +8,7 @@ centred too: an encoder that was never contrasted gives them a large constant. A
 """
 
 import zipfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from pathlib import Path
@@ -236,6 +236,17 @@ def inside(points: pd.DataFrame, regions: Iterable[tuple[Sequence[float], Sequen
             near = near[Polygon(np.stack([xs, ys], 1)).contains_points(np.stack([x[near], y[near]], 1))]
         found[near] = True
     return found
+
+
+def of_its_study(points: pd.DataFrame, row: Hashable) -> pd.DataFrame:
+    """The points of a map (as `load_map` gives them) that belong to one study with the point of a row: the study first,
+    where it is on the map, else the point itself, then the ECGs that it labels; without a study that point alone."""
+    own, is_own = points.loc[row], points.index == row
+    if own.study_id is None or own.study_id != own.study_id:  # NaN
+        return points[is_own]
+    found = points[points.study_id == own.study_id]
+    is_first = (found.modality == "study") if (found.modality == "study").any() else found.index == row
+    return pd.concat([found[is_first], found[~is_first]])
 
 
 def nearest_weights(cosines: np.ndarray) -> np.ndarray:

@@ -4,6 +4,7 @@ read."""
 from types import SimpleNamespace
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from echo2ecg_core.answers import map_drawing
@@ -65,6 +66,22 @@ def test_a_new_ecg_is_placed_among_ecgs_of_its_kind(workspace):
     x, y = explore.place(new, workspace, MODEL_ID)
     nearest = ((points.x - x) ** 2 + (points.y - y) ** 2).nsmallest(10).index
     assert points.lvef[nearest].median() == pytest.approx(45, abs=4)
+
+
+def test_a_point_is_linked_with_the_study_that_labels_it_and_the_other_ecgs_of_that_study():
+    points = pd.DataFrame(
+        {
+            "id": ["E-1", "E-2", "S-1", "E-3", "S-2", "E-4"],
+            "modality": ["ECG", "ECG", "study", "ECG", "study", "ECG"],
+            "study_id": ["S-1", "S-1", "S-1", "S-2", "S-2", None],
+        },
+        index=[10, 20, 30, 40, 50, 60],
+    )
+    linked = {row: list(explore.of_its_study(points, row).id) for row in points.index}
+    assert linked[30] == linked[10] == linked[20] == ["S-1", "E-1", "E-2"]
+    assert linked[50] == ["S-2", "E-3"] and linked[60] == ["E-4"]
+    without_studies = points[points.modality == "ECG"]
+    assert list(explore.of_its_study(without_studies, 20).id) == ["E-2", "E-1"]
 
 
 def test_what_was_embedded_after_the_drawing_is_counted(workspace):

@@ -385,7 +385,7 @@ def test_the_lasso_stays_when_the_page_turns_dark_and_a_double_click_clears_it(p
     lasso(page)
 
 
-def test_a_click_opens_a_point_with_the_lasso_in_hand_and_leads_to_its_study(page):
+def test_a_click_opens_a_point_with_the_lasso_in_hand_and_leads_to_its_study(page, workspace):
     page.get_by_role("button", name="Clear").click()
     page.get_by_text("No selection").wait_for()
     page.wait_for_timeout(1000)  # the chart is drawn anew and listened to
@@ -399,6 +399,13 @@ def test_a_click_opens_a_point_with_the_lasso_in_hand_and_leads_to_its_study(pag
     page.mouse.move(box["x"] + where["x"], box["y"] + where["y"])
     page.wait_for_timeout(500)
     page.mouse.click(box["x"] + where["x"], box["y"] + where["y"], delay=50)
+    rings = page.locator(".e2e-links circle.line")
+    rings.first.wait_for()
+    labelled = Catalog(workspace).labelled_ecgs()
+    assert rings.count() == 1 + (labelled.study_id == where["id"]).sum() > 1
+    opened = page.locator(".e2e-links circle.opened.line").bounding_box()
+    assert opened["x"] + opened["width"] / 2 == pytest.approx(box["x"] + where["x"], abs=1.5)
+    assert opened["y"] + opened["height"] / 2 == pytest.approx(box["y"] + where["y"], abs=1.5)
     page.get_by_role("button", name=f"Play the study {where['id']}").click()
     page.wait_for_function(READY)
     page.get_by_text(f"ECGs nearest to the study {where['id']}").wait_for()

@@ -368,3 +368,30 @@ def test_an_address_that_names_no_view_shows_the_whole_map(page, workspace, view
     page.query_params["view"] = view
     page.run()
     assert not page.exception and not page.error and "range" not in figure(page)["layout"]["xaxis"]
+
+
+@pytest.mark.parametrize(
+    ("layout", "point", "said", "n_places"),
+    [
+        ("together", ("study", "S-0004"), "Drawn: 1 ECG of this study.", 2),
+        ("solid", ("ECG", "E-0004"), "Drawn: the study S-0004 that labels it.", 2),
+        ("ecgs", ("ECG", "E-0004"), None, 1),
+    ],
+)
+def test_an_open_point_is_linked_with_the_others_of_its_study(
+    page, workspace, monkeypatch, layout, point, said, n_places
+):
+    map_drawing.build_map(workspace, MODEL_ID)
+    told = []
+    monkeypatch.setattr(map_chart, "listen", lambda key, **given: told.append(given["links"]))
+    page.run()
+    page.button_group(key="points").set_value(layout).run()
+    before = page.get("plotly_chart")[0].proto.id
+    page.session_state["clicked_point"] = point
+    page.run()
+    assert page.get("plotly_chart")[0].proto.id == before and told[-2] is None  # the chart stays as it is
+    assert said in words(page) if said else "Drawn:" not in words(page)
+    points = explore.load_map(workspace, MODEL_ID, layout).set_index(["modality", "id"])
+    axes = [axis for axis in "xyz" if axis in points]
+    assert len(told[-1].places) == n_places
+    assert told[-1].places[told[-1].opened] == pytest.approx(points.loc[point, axes].to_list())

@@ -1,5 +1,7 @@
 """The chart of the map, what is clicked or lassoed on it, and the lines that say how it is read."""
 
+from collections.abc import Hashable
+
 import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
@@ -12,7 +14,7 @@ from echo2ecg_core.figures.map_density import MOST_IN_VIEW, MOST_SINGLE, View, d
 from echo2ecg_core.phenotypes import PHENOTYPES
 from pages.ui import resources
 from pages.ui.map import looked_up, map_session
-from pages.ui.map.bridge.bridge import listen
+from pages.ui.map.bridge.bridge import Links, listen
 from pages.ui.scheme import scheme
 
 CHART = {"displaylogo": False, "displayModeBar": True, "scrollZoom": True}
@@ -63,11 +65,27 @@ def chart(
         selection_mode=("points", "box", "lasso"),
         alt="Map of ECGs and studies",
     )
-    listen(key, holds_selection=bool(map_session.regions()))
+    inside = _chosen(points)
+    row = opened(points, inside, found)
+    listen(key, holds_selection=bool(map_session.regions()), links=None if row is None else _links(points, row))
     _caption(drawing, colour, is_dense)
     if "z" in points and len(points) > MOST_SINGLE:
         st.caption(f"{MOST_SINGLE} of {len(points)} points are drawn, chosen by chance.")
-    return _chosen(points)
+    return inside
+
+
+def opened(points: pd.DataFrame, inside: np.ndarray, found: tuple[str, str] | None) -> Hashable | None:
+    """The row of the one point that is open: chosen alone, or else found; None where there is none."""
+    if not inside.any() and found is not None:
+        inside = (points.id == found[0]).to_numpy() & (points.modality == found[1]).to_numpy()
+    return points.index[inside][0] if inside.sum() == 1 else None
+
+
+def _links(points: pd.DataFrame, row: Hashable) -> Links:
+    """The open point and what links it with the others of its study."""
+    linked = explore.of_its_study(points, row)
+    axes = [axis for axis in ("x", "y", "z") if axis in linked]
+    return Links(linked[axes].to_numpy(float).tolist(), int(np.flatnonzero(linked.index == row)[0]))
 
 
 def _chosen(points: pd.DataFrame) -> np.ndarray:

@@ -1,6 +1,7 @@
 """The panels of the map: head, controls, the job that draws it, the chart, and what a click or a lasso holds."""
 
 import re
+from collections.abc import Hashable
 from functools import partial
 from html import escape
 
@@ -272,9 +273,14 @@ def nothing_selected(points: pd.DataFrame, clusters: list[Cluster]) -> None:
         )
 
 
-def one_point(row: pd.Series) -> None:
-    """The clicked point: what it is and the way into it."""
-    st.html(f"<h2 class='e2e-section'>{escape(row['id'])} · {row.modality}</h2>")
+def one_point(points: pd.DataFrame, which: Hashable, *, is_drawn: bool = True) -> None:
+    """The point of a row: what it is and the way into it; `is_drawn` where lines on the map link it with its study."""
+    row = points.loc[which]
+    drawn = _drawn(explore.of_its_study(points, which), row) if is_drawn else ""
+    st.html(
+        f"<h2 class='e2e-section'>{escape(row['id'])} · {row.modality}</h2>"
+        + (f"<p class='muted'>{escape(drawn)}</p>" if drawn else "")
+    )
     measured = [
         (p.label, measured_with_unit(p, row[n])) for n, p in PHENOTYPES.items() if n in row and pd.notna(row[n])
     ]
@@ -298,6 +304,17 @@ def one_point(row: pd.Series) -> None:
         width="stretch",
     ):
         st.switch_page(STUDIES_PAGE, query_params={browse_session.STUDY_PARAMETER: row.study_id})
+
+
+def _drawn(linked: pd.DataFrame, row: pd.Series) -> str:
+    """What the lines on the map lead to, in words; "" where there are none."""
+    others = int((linked.modality == "ECG").sum()) - (row.modality == "ECG")
+    ecgs = f"{others} ECG{'s' * (others != 1)}"
+    if row.modality == "study":
+        return f"Drawn: {ecgs} of this study." if others else ""
+    if linked.modality.iloc[0] != "study":
+        return f"Drawn: {ecgs} with the same study." if others else ""
+    return f"Drawn: the study {row.study_id} that labels it" + (f", and {ecgs} more of that study." if others else ".")
 
 
 def selection(points: pd.DataFrame, inside: np.ndarray) -> None:
@@ -349,7 +366,7 @@ def selection(points: pd.DataFrame, inside: np.ndarray) -> None:
         key=f"map_members_{map_session.map_round()}",
     )
     if event.selection.rows:
-        one_point(points.loc[members.index[event.selection.rows[0]]])
+        one_point(points, members.index[event.selection.rows[0]], is_drawn=False)
 
 
 def _against_the_rest(points: pd.DataFrame, inside: np.ndarray) -> None:

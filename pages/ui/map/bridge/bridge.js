@@ -1,6 +1,6 @@
 // Streamlit answers clicks on a plotly chart only while its hand tool is chosen. This listens to plotly itself, so
 // that a click opens a point with the lasso in hand, too, and tells what part of the map is seen after a zoom and that a
-// lasso is cleared. It shows nothing; a chart drawn anew is found again.
+// lasso is cleared. A chart drawn anew is found again.
 
 const LOOK_EVERY_MS = 300;
 const REST_MS = 200; // a zoom by the wheel is told once it rests
@@ -29,6 +29,7 @@ function attach(host) {
     const plot = document.querySelector(`${bridge.chart} .js-plotly-plot`);
     if (!plot?.on || plot === bridge.heard) return;
     bridge.heard = plot;
+    drawLinks(bridge);
     plot.on("plotly_click", ({ points }) => {
       const named = points.find((point) => point.customdata);
       if (named) bridge.send("point", Array.from(named.customdata));
@@ -48,12 +49,15 @@ function attach(host) {
 
 export default function mount({ data, parentElement, setTriggerValue }) {
   const bridge = bridges.get(parentElement) ?? attach(parentElement);
-  Object.assign(bridge, { chart: data.chart, holds: data.holds, send: setTriggerValue });
+  Object.assign(bridge, { chart: data.chart, holds: data.holds, links: data.links, send: setTriggerValue });
   tellAddress(data);
+  drawLinks(bridge);
   return () =>
     setTimeout(() => {
       if (parentElement.isConnected) return;
       clearInterval(bridge.timer);
+      bridge.links = null;
+      drawLinks(bridge);
       bridges.delete(parentElement);
     }, 0);
 }
