@@ -23,6 +23,7 @@ from echo2ecg_core.intake.dates import BUDDHIST, EXPECTED, FUTURE, PERSIAN, TWO_
 from echo2ecg_core.intake.mapping import DATES, FINDINGS, IDS, TableMap, field_of
 from echo2ecg_core.intake.plan import Plan, PlannedStudy
 from echo2ecg_core.intake.problems import Problems
+from echo2ecg_core.intake.summaries import without_summaries
 from echo2ecg_core.intake.tables import Table, numbered_rows
 from echo2ecg_core.intake.units import factors, settle_unit, unit_named
 from echo2ecg_core.phenotypes import GRADES, PHENOTYPES, Phenotype
@@ -64,7 +65,9 @@ class Labels:
 
 
 def read_labels(table: Table, means: TableMap, plan: Plan) -> Labels:
-    """All cells of a table's mapped columns, checked; what is wrong goes to the plan's problems."""
+    """All cells of a table's mapped columns, checked, without the rows that sum others up; what is wrong goes to the
+    plan's problems."""
+    table, left_out = without_summaries(table, means)
     columns: dict[str, dict[int, Any] | pd.Series] = {}
     for name, column in means.columns.items():
         cells = table.rows[name] if column.field in IDS else table.cells(name)
@@ -78,7 +81,7 @@ def read_labels(table: Table, means: TableMap, plan: Plan) -> Labels:
             columns[column.field] = _each(cells, table.file, name, _READERS[column.field], plan.problems)
         else:
             columns[column.field] = cells
-    plan.note(*means.notes, *table.notes)
+    plan.note(*means.notes, *table.notes, *left_out)
     if table.rows.empty:
         plan.note(f"{table.file} has a header and no rows.")
     if table.above:

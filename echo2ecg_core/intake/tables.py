@@ -36,6 +36,9 @@ MISSING = {"", "nan", "na", "n/a", "nat", "none", "null", "-", "--", "."}
 LOOKED_AT = 30  # first rows that tell separator and header
 HEADER_BYTES = 2**16  # the first line of a table lies within
 _VALUE = re.compile(r"[+-]?\d+([.,]\d+)?\s*%?|.*\d{4}.*")  # a number or a date: no name of a column
+_NO_UNIT = re.compile(  # what stands in a row of units where there is none: [-], unit, dd/mm/yyyy, m/f
+    r"[\[(]?(-+|units?|einheit|unité|[dmyhs]{1,4}([-/. :]+[dmyhs]{1,4}){1,5}|[mfw01]/[mfw01])[\])]?$", re.IGNORECASE
+)
 _TEXT_FORMULA = re.compile(r'="((?:[^"]|"")*)"')
 _FAULTS = (OSError, EOFError, ValueError, zlib.error, csv.Error)
 Read = TypeVar("Read")
@@ -173,13 +176,13 @@ def _header(rows: Sequence[Row]) -> tuple[list[str], int]:
     """The names of the columns, and how many rows they take: two where the second holds the units, or the names below
     those of groups of columns (cells that were merged)."""
     names = [cell.strip() for cell in rows[0][1]]
-    below = [cell.strip() for cell in rows[1][1]] if len(rows) > 1 else []
+    below = [_NO_UNIT.sub("", cell.strip()) for cell in rows[1][1]] if len(rows) > 1 else []
     below += [""] * (len(names) - len(below))
     pairs = list(zip(names, below, strict=False))
     if not any(below) or len(below) != len(names) or any(_VALUE.fullmatch(cell) for cell in below):
         return names, 1
     if "" in below and all(is_unit(cell) for cell in below if cell):
-        return [f"{name} ({unit})" if unit else name for name, unit in pairs], 2
+        return [f"{name} ({unit.strip('[]()')})" if unit else name for name, unit in pairs], 2
     begins_group = [bool(name) and not after for name, after in zip(names, [*names[1:], "x"], strict=True)]
     merged = any(begins_group) and all(bool(b) == (g or not n) for (n, b), g in zip(pairs, begins_group, strict=True))
     repeated = len(set(names)) < len(names) and "" not in below and len(set(below)) == len(below)
