@@ -18,6 +18,7 @@ from echo2ecg_core.ecg.formats import dicom as read_dicom
 from echo2ecg_core.ecg.formats import hdf5 as read_hdf5
 from echo2ecg_core.ecg.formats import matlab as read_matlab
 from echo2ecg_core.ecg.formats import numpy_files as read_arrays
+from echo2ecg_core.ecg.formats import scp as read_scp
 from echo2ecg_core.ecg.formats import text_tables as read_tables
 from echo2ecg_core.ecg.formats import torch_files as read_torch
 from echo2ecg_core.ecg.formats import wfdb_records as read_wfdb
@@ -36,7 +37,7 @@ _READERS: tuple[tuple[Callable[[bytes], bool], Callable[..., Iterator[Channels]]
     (read_arrays.recognises, read_arrays.read_npy),
     (read_hdf5.recognises, partial(read_apart, "arrays")),
     (read_matlab.recognises, read_matlab.read),
-    (read_ecgdatakit.recognises_scp, read_ecgdatakit.read_scp),
+    (read_scp.recognises, read_scp.read),
     (read_ecgdatakit.recognises_edf, read_ecgdatakit.read_edf),
     (read_xml.recognises, read_xml.read),
     (read_wfdb.recognises, read_wfdb.read),

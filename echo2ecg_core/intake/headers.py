@@ -15,7 +15,7 @@ from datetime import datetime
 from pathlib import Path
 
 from echo2ecg_core.ecg.files import HEAD_BYTES, file_on_disk
-from echo2ecg_core.ecg.formats import devices, wfdb_records, xml_exports
+from echo2ecg_core.ecg.formats import devices, scp, wfdb_records, xml_exports
 from echo2ecg_core.echo.dicom import ULTRASOUND_CLASSES, modality_named
 from echo2ecg_core.errors import Echo2ECGError
 from echo2ecg_core.intake.dates import settle_dates
@@ -80,8 +80,8 @@ def read_header(path: Path) -> Header | None:
             head = file.read(HEAD_BYTES)
         if head[128:132] == b"DICM" or head[:4] in (b"\x08\x00\x05\x00", b"\x08\x00\x08\x00", b"\x02\x00\x00\x00"):
             return _dicom(path)
-        if devices.recognises_scp(head):
-            return _device(path, "SCPECGParser")
+        if scp.recognises(head):
+            return _device(path, "SCPECGParser", scp.made_decodable(file_on_disk(path)))
         if devices.recognises_edf(head):
             return _device(path, "EDFParser")
         if xml_exports.recognises(head):

@@ -44,6 +44,7 @@ def _section(number: int, body: bytes) -> bytes:
 def compressed(
     counts_uv: np.ndarray, difference: int = 0, table: str = "", beats_at: tuple[int, ...] = (), bimodal: bool = False,
     intervals_us: tuple[int, int] = (2000, 2000), starts: tuple[int, ...] = (1,) * 12,
+    protected: tuple[int, int] = (40, 40), extra: int = 0,
 ) -> bytes:  # fmt: skip
     """A record of (12, n) whole µV.
 
@@ -52,9 +53,11 @@ def compressed(
         difference: 0 amplitudes, 1 first, 2 second differences.
         table: Huffman table: "" none, "default", or "own".
         beats_at: Fiducial samples (from one) at which the reference beat, that at the first of them, is subtracted.
-        bimodal: The flag of section 6.
+        bimodal: The flag of section 6; where its interval is the longer one, means are stored outside protected zones.
         intervals_us: Of sections 5 and 6.
         starts: First sample of each lead.
+        protected: How many samples before and after the fiducial one are protected.
+        extra: Samples that are stored behind the last one that belongs to the lead.
     """
     n = counts_uv.shape[1]
     counts, sections = counts_uv.astype(int).copy(), {1: b"\xff\0\0"}
@@ -70,15 +73,28 @@ def compressed(
             begin = at - FIDUCIAL  # from zero
             counts[:, begin : begin + length] -= beat
             zones += struct.pack("<HIII", 0, begin + 1, at, begin + length)
-        protected = b"".join(struct.pack("<II", at - 40, at + 40) for at in beats_at)
-        sections[4] = struct.pack("<HHH", BEAT_MS, FIDUCIAL, len(beats_at)) + zones + protected
+        kept = [(at - protected[0], at + protected[1]) for at in beats_at]
+        sections[4] = struct.pack("<HHH", BEAT_MS, FIDUCIAL, len(beats_at)) + zones
+        sections[4] += b"".join(struct.pack("<II", *zone) for zone in kept)
         sections[5] = _waves(beat * 2, 500, intervals_us[0], difference, 0, table)  # in counts of half a µV
         flags |= 1 if beats_at else 0
     sections[3] = struct.pack("<BB", 12, flags) + b"".join(
         struct.pack("<IIB", start, start + n - 1, SCP_LEADS[name]) for start, name in zip(starts, LEADS, strict=True)
     )
+    if intervals_us[0] != intervals_us[1]:
+        counts = np.stack([_decimated(lead, kept, intervals_us[1] // intervals_us[0], extra) for lead in counts])
     sections[6] = _waves(counts, 1000, intervals_us[1], difference, int(bimodal), table)
     return scp_record(sections)
+
+
+def _decimated(lead: np.ndarray, protected: list[tuple[int, int]], factor: int, extra: int) -> np.ndarray:
+    """What bimodal compression stores: sample by sample, one in a protected zone, else the mean of so many."""
+    stored, at = [], 1  # samples count from one
+    while at <= len(lead):
+        inside = any(first <= at <= last for first, last in protected)
+        stored.append(lead[at - 1] if inside else round(float(lead[at - 1 : at - 1 + factor].mean())))
+        at += 1 if inside else factor
+    return np.array(stored + [5, -5] * (extra // 2))
 
 
 def _waves(counts: np.ndarray, size_nv: int, interval_us: int, difference: int, flag: int, table: str) -> bytes:

@@ -26,11 +26,61 @@ def test_scp_is_decoded_sample_by_sample_in_every_compression(difference, table,
     is_the_heart(read_ecg(compressed(HEART, difference, table, beats)))
 
 
-def test_scp_flagged_bimodal_without_fewer_samples_is_read_and_one_with_fewer_refused_as_what_it_is():
+def test_scp_flagged_bimodal_without_fewer_samples_is_read():
     is_the_heart(read_ecg(compressed(HEART, 2, "default", BEATS, bimodal=True)))
+
+
+# a heart that differs from beat to beat and wanders: what is left of it when the reference beat is taken off
+WANDER = np.round(40 * np.sin(2 * np.pi * 0.3 * np.arange(HEART.shape[1]) / files.RATE))
+RESTLESS = HEART + (np.outer([2, 4, 2, -3, 0, 3, 1, 2, 3, 4, 3, 2], WANDER)).astype(int)
+QUARTER = {"bimodal": True, "intervals_us": (2000, 8000), "protected": (40, 39)}  # 161 to 240, 561 to 640, ...
+
+
+@pytest.mark.parametrize("difference, table", [(0, ""), (1, "default"), (2, "own")])
+@pytest.mark.parametrize("n", [HEART.shape[1], HEART.shape[1] - 3])
+def test_scp_with_fewer_samples_outside_the_qrs_complexes_is_exact_inside_them_and_near_outside(difference, table, n):
+    """T waves and a sine of 0.3 Hz depart from the line between means that are 8 ms apart by a few µV."""
+    record = read_ecg(compressed(RESTLESS[:, :n], difference, table, BEATS, **QUARTER))
+    assert record.sampling_rate_hz == files.RATE and record.signal_mv.shape[1] == n // 4 * 4 and not record.doubts
+    assert any("the mean of every 4 samples" in note for note in record.notes)
+    error_uv = 1000 * record.signal_mv - RESTLESS[:, : n // 4 * 4]
+    protected = np.zeros(n // 4 * 4, dtype=bool)
+    for at in BEATS:
+        protected[at - 41 : at + 39] = True
+    assert np.abs(error_uv[:, protected]).max() < 1e-2
+    near = np.ones_like(protected)  # but at the ends, and where the reference beat begins and ends: what is left leaps
+    near[:2] = near[-2:] = False
+    for at in BEATS:
+        near[at - 105 : at - 97] = near[at + 95 : at + 103] = False
+    assert near.mean() > 0.9 and np.abs(error_uv[:, near]).max() < 5
+
+
+@pytest.mark.parametrize("how", [QUARTER, {"intervals_us": (0, 0)}], ids=["bimodal", "no rate"])
+def test_what_is_read_of_scp_has_its_header_read_by_an_import(tmp_path, how):
+    from echo2ecg_core.intake.headers import read_header
+
+    path = tmp_path / "a.scp"
+    beats = BEATS if how is QUARTER else ()
+    path.write_bytes(compressed(HEART, 2, "default", beats, **how))
+    header = read_header(path)
+    assert header.kind == "ecg" and not header.reason
+    assert read_ecg(path, sampling_rate_hz=files.RATE).signal_mv.shape == HEART.shape
+
+
+UNCERTAIN = {
+    "are no multiple of the 3000 µs of its beat": {"intervals_us": (3000, 8000)},
+    "lie no whole multiples of 4 samples": {"protected": (40, 40)},
+    "it holds more samples than": {"extra": 40},
+    "the protected zones around the QRS complexes are not in the file": {"beats_at": ()},
+}
+
+
+@pytest.mark.parametrize("why", UNCERTAIN, ids=str)
+def test_bimodal_scp_whose_samples_may_belong_elsewhere_is_refused_with_the_reason(why):
     with pytest.raises(ReadError) as caught:
-        read_ecg(compressed(HEART[:, ::4], 2, "default", BEATS[:1], bimodal=True, intervals_us=(2000, 8000)))
-    assert "bimodal compression" in str(caught.value) and "damaged" not in str(caught.value)
+        read_ecg(compressed(RESTLESS, **({"beats_at": BEATS} | QUARTER | UNCERTAIN[why])))
+    assert "bimodal method" in str(caught.value) and why in str(caught.value)
+    assert "without bimodal compression" in str(caught.value) and "damaged" not in str(caught.value)
 
 
 def test_scp_leads_that_begin_at_different_samples_are_read_where_all_of_them_are():

@@ -1,17 +1,15 @@
-"""Device formats that ecgdatakit decodes: GE MUSE, Philips Sierra and HL7 aECG XML, SCP-ECG, EDF and EDF+.
+"""What ecgdatakit decodes, for all the formats that it decodes (SCP-ECG and XML have files of their own); EDF and EDF+.
 
-ecgdatakit rounds sampling rates to whole Hz; where a file gives the exact interval (SCP-ECG: 1667 µs a sample is
-599.88 Hz) the exact rate is used. Philips files end with a calibration pulse after 10 s, which is cut off.
+ecgdatakit rounds sampling rates to whole Hz; where a file gives the exact one that is used. Philips files end with a
+calibration pulse after 10 s, which is cut off.
 """
 
-import binascii
-import struct
 import tempfile
 from collections.abc import Iterator
 
 import numpy as np
 
-from echo2ecg_core.ecg.channels import MIN_DURATION_S, NOTHING_TOLD, Channels, Told, as_a_print, more_than_announced
+from echo2ecg_core.ecg.channels import NOTHING_TOLD, Channels, Told, more_than_announced
 from echo2ecg_core.ecg.files import EcgFile
 from echo2ecg_core.ecg.formats.rates import header_rate
 from echo2ecg_core.ecg.record import canonical_lead
@@ -29,11 +27,6 @@ _MEASUREMENTS = {
 _QTC_ANNOTATIONS = ("QTCorrected", "qtc", "MDC_ECG_TIME_PD_QTc")
 
 
-def recognises_scp(head: bytes) -> bool:
-    """Whether a file begins with an SCP-ECG record: section 0, whose first pointer is to itself at byte 7."""
-    return len(head) >= 32 and head[8:10] == b"\0\0" and head[22:24] == b"\0\0" and head[28:32] == b"\x07\0\0\0"
-
-
 def recognises_edf(head: bytes) -> bool:
     """Whether a file has the header of EDF, or of its 24-bit sister BDF."""
     if head.startswith(b"\xffBIOSEMI"):
@@ -42,84 +35,6 @@ def recognises_edf(head: bytes) -> bool:
         return False
     header_bytes, n_signals = head[184:192].strip(), head[252:256].strip()  # a table may begin with 0 and blanks, too
     return header_bytes.isdigit() and n_signals.isdigit() and int(header_bytes) == 256 * (1 + int(n_signals))
-
-
-def read_scp(file: EcgFile, told: Told = NOTHING_TOLD) -> Iterator[Channels]:
-    """The rhythm leads of an SCP-ECG file, with the exact sampling rate."""
-    content, notes = file.read(MAX_BINARY_BYTES), list[str]()
-    sections = scp_sections(content)
-    interval_us = _interval_us(content, sections)
-    own = 1e6 / interval_us if interval_us else None
-    has_rhythm = 6 in sections  # otherwise the parser says what is missing
-    rate = header_rate(own, told.sampling_rate_hz, file.name, notes) if has_rhythm else 0.0
-    if has_rhythm and not interval_us:
-        content = _with_interval(content, sections, min(max(round(1e6 / rate), 1), 0xFFFF))
-    record = parse(file, "SCPECGParser", content)
-    _take_common_stretch(record, rate, notes)
-    channels = channels_of(record, "SCP-ECG", told)
-    if rate == own and abs(rate - channels.sampling_rate_hz) > 1e-6:
-        notes.append(f"The file gives {interval_us:g} µs a sample, that is {rate:.2f} Hz.")
-    channels.sampling_rate_hz = rate
-    channels.notes += notes
-    yield channels
-
-
-def _take_common_stretch(record, rate_hz: float, notes: list[str]) -> None:
-    """Cut leads that begin at different samples to the stretch that all of them hold.
-
-    Raises:
-        SignalError: If they share too little.
-    """
-    leads = [lead for lead in record.leads if canonical_lead(lead.label)]
-    begins = [int(lead.annotations.get("start_sample", 1)) for lead in leads]
-    if len(set(begins)) < 2:
-        return
-    begin = max(begins)
-    length = min(at + len(lead.samples) for at, lead in zip(begins, leads, strict=True)) - begin
-    if length < MIN_DURATION_S * rate_hz:
-        raise as_a_print("some after the others")
-    for at, lead in zip(begins, leads, strict=True):
-        lead.samples = lead.samples[begin - at :][:length]
-    apart_ms = (begin - min(begins)) / rate_hz * 1000
-    notes.append(
-        f"The leads begin up to {apart_ms:.0f} ms after one another; the {length / rate_hz:.3g} s that all hold "
-        "were read."
-    )
-
-
-def scp_sections(content: bytes) -> dict[int, tuple[int, int]]:
-    """Where the sections of an SCP-ECG record begin and end, by number; what lies outside the record is left out."""
-    found = {}
-    for at in range(22, min(6 + int.from_bytes(content[10:14], "little"), len(content)) - 9, 10):
-        number, length, index = struct.unpack_from("<HII", content, at)
-        if number and length >= 22 and index > 0 and index - 1 + length <= len(content):
-            found[number] = (index - 1, index - 1 + length)
-    return found
-
-
-def _interval_us(content: bytes, sections: dict[int, tuple[int, int]]) -> int:
-    """The time between two samples of the rhythm in µs, 0 where it is not told."""
-    return int.from_bytes(content[sections[6][0] + 18 : sections[6][0] + 20], "little") if 6 in sections else 0
-
-
-def _with_interval(content: bytes, sections: dict[int, tuple[int, int]], interval_us: int) -> bytes:
-    """An SCP-ECG record with a time between samples where it has none; checksums that did fit do so again."""
-    changed, touched = bytearray(content), []
-    for begin, end in (sections[number] for number in (5, 6) if number in sections):
-        if changed[begin + 18 : begin + 20] == b"\0\0":
-            touched.append((begin, end))
-    touched.append((0, int.from_bytes(content[2:6], "little")))
-    fitting = [(begin, end) for begin, end in touched if changed[begin : begin + 2] == _checksum(changed, begin, end)]
-    for begin, _ in touched[:-1]:
-        struct.pack_into("<H", changed, begin + 18, interval_us)
-    for begin, end in fitting:
-        changed[begin : begin + 2] = _checksum(changed, begin, end)
-    return bytes(changed)
-
-
-def _checksum(content: bytearray, begin: int, end: int) -> bytes:
-    """CRC-CCITT of a section, as its first two bytes hold it."""
-    return struct.pack("<H", binascii.crc_hqx(bytes(content[begin + 2 : end]), 0xFFFF))
 
 
 def read_edf(file: EcgFile, told: Told = NOTHING_TOLD) -> Iterator[Channels]:
