@@ -14,6 +14,7 @@ from typing import cast
 
 import numpy as np
 
+from echo2ecg_core.echo.body_part import other_part
 from echo2ecg_core.echo.clip import VIEWS, EchoClip, still_note
 from echo2ecg_core.echo.long_film import HELD_BYTES, LongFilm
 from echo2ecg_core.echo.video import MAX_DECODED_BYTES, decode_video
@@ -124,6 +125,9 @@ def _checked_kind(dataset, most_bytes: int) -> tuple[str, ...]:
     if formats and TWO_DIMENSIONAL not in formats and formats & REGION_WORDS.keys():
         shown = " and ".join(REGION_WORDS[f] for f in sorted(formats & REGION_WORDS.keys()))
         raise SetAside(f"This clip shows {shown}, no two-dimensional picture of the heart.", "Leave it out.")
+    part, or_heart = other_part(dataset)
+    if part and not or_heart:
+        raise SetAside(f"This clip shows {part} by the words of its header, not the heart.", "Leave it out.")
     rows, columns = int(dataset.get("Rows") or 0), int(dataset.get("Columns") or 0)
     count = _number_of_frames(dataset)
     if min(rows, columns, count) < 1:
@@ -134,9 +138,11 @@ def _checked_kind(dataset, most_bytes: int) -> tuple[str, ...]:
             f"{most_bytes / 1e9:.0f} GB.",
             "Cut it to a few heart beats.",
         )
-    if kind not in ULTRASOUND_CLASSES and modality not in ULTRASOUND_MODALITIES:
-        return (f"The file does not say that it is ultrasound (modality {modality or 'missing'}).",)
-    return ()
+    untold = kind not in ULTRASOUND_CLASSES and modality not in ULTRASOUND_MODALITIES
+    return (
+        *((f"The file does not say that it is ultrasound (modality {modality or 'missing'}).",) if untold else ()),
+        *((f"The header names both the heart and {part}.",) if part else ()),
+    )
 
 
 def _number_of_frames(dataset) -> int:
