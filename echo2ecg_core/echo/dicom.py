@@ -14,6 +14,7 @@ from typing import cast
 
 import numpy as np
 
+from echo2ecg_core.dicom_numbers import settle_commas
 from echo2ecg_core.echo.body_part import other_part
 from echo2ecg_core.echo.clip import VIEWS, EchoClip, still_note
 from echo2ecg_core.echo.long_film import HELD_BYTES, LongFilm
@@ -39,6 +40,12 @@ CENTIMETRES, TWO_DIMENSIONAL = 3, 1  # PhysicalUnits and RegionSpatialFormat of 
 REGION_WORDS = {2: "an M-mode", 3: "a spectral Doppler", 4: "a trace", 5: "graphics"}  # RegionSpatialFormat
 VOLUME_CLASSES = {f"1.2.840.10008.5.1.4.1.1.6.{end}" for end in (2, 3)}  # enhanced ultrasound volumes
 FRAME_TIME_VECTOR = 0x00181065  # what FrameIncrementPointer may name
+NUMBERS = {  # that are read below, and what they may be
+    "FrameTime": (1, 1000), "FrameTimeVector": (0, 1000), "EffectiveDuration": (0, 900), "CineRate": (1, 1000),
+    "ActualFrameDuration": (1, 1000), "RecommendedDisplayFrameRate": (1, 1000), "PixelSpacing": (0, 100),
+    "WindowCenter": (-1e6, 1e6), "WindowWidth": (0, 1e6), "RescaleSlope": (-1e6, 1e6), "RescaleIntercept": (-1e6, 1e6),
+    "RWaveTimeVector": (0, 1e6),
+}  # fmt: skip
 SQUARE = 0.02  # how far the sides of a pixel may differ
 
 
@@ -77,6 +84,7 @@ def _clip(dataset, name: str, path: Path | None) -> EchoClip:
     dataset.file_meta.TransferSyntaxUID = syntax
     in_file = path is not None and syntax not in VIDEO_SYNTAXES
     notes = _checked_kind(dataset, MAX_FILM_BYTES if in_file else MAX_DECODED_BYTES)
+    notes = (*notes, *settle_commas(dataset, NUMBERS, dispensable=tuple(NUMBERS)))
     video_fps = None
     if syntax in VIDEO_SYNTAXES:
         frames, video_fps = _encapsulated_video(dataset)

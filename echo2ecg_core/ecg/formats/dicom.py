@@ -16,9 +16,12 @@ from typing import Literal
 
 import numpy as np
 
+from echo2ecg_core.dicom_numbers import settle_commas
 from echo2ecg_core.ecg.channels import (
     EIGHT_LEADS,
+    MAX_RATE_HZ,
     MIN_DURATION_S,
+    MIN_RATE_HZ,
     NOTHING_TOLD,
     Channels,
     Told,
@@ -47,6 +50,13 @@ _KEYWORDS = ["SpecificCharacterSet", "SOPClassUID", "StudyDate", "StudyTime", "A
              "AcquisitionDateTime", "Manufacturer", "ManufacturerModelName", "PatientBirthDate", "PatientSex",
              "PatientAge",
              "WaveformAnnotationSequence", "WaveformSequence"]  # fmt: skip
+_SIZES = (1e-12, 1e12)
+_NUMBERS = {
+    "SamplingFrequency": (MIN_RATE_HZ, MAX_RATE_HZ), "MultiplexGroupTimeOffset": _SIZES, "ChannelSensitivity": _SIZES,
+    "ChannelSensitivityCorrectionFactor": _SIZES, "ChannelBaseline": _SIZES, "ChannelTimeSkew": _SIZES,
+    "ChannelSampleSkew": _SIZES, "NumericValue": _SIZES,
+}  # fmt: skip
+_NUMBERS_IN = ("WaveformSequence", "ChannelDefinitionSequence", "WaveformAnnotationSequence")
 
 # lead numbers shared by ISO/IEEE 11073 (2:n) and SCP-ECG (5.6.3-9-n)
 _LEAD_NUMBERS = {1: "I", 2: "II", 3: "V1", 4: "V2", 5: "V3", 6: "V4", 7: "V5", 8: "V6",
@@ -93,7 +103,7 @@ def read(file: EcgFile, told: Told = NOTHING_TOLD) -> Iterator[Channels]:
             "Give a DICOM ECG (Modality ECG), not an image or a report.",
         )
     byte_order: ByteOrder = ">" if dataset.original_encoding[1] is False else "<"
-    notes: list[str] = []
+    notes = settle_commas(dataset, _NUMBERS, _NUMBERS_IN, dispensable=("NumericValue",))
     found = [_Group(group, byte_order) for group in list(groups)[:MAX_GROUPS]]
     if not any(is_possible(group.rate) for group in found):
         rate = header_rate(found[0].rate, told.sampling_rate_hz, file.name, notes)
