@@ -53,11 +53,14 @@ def settle_commas(
 
 def _texts(dataset, keywords: Mapping, sequences: Sequence[str]) -> Iterator[tuple]:
     """(data set, keyword, text) of the numbers in a data set and its sequences, as the file has them."""
+    from pydicom.datadict import dictionary_VR
     from pydicom.dataelem import RawDataElement
 
     for keyword in keywords:
         raw = dataset.get_item(keyword) if keyword in dataset else None
-        if isinstance(raw, RawDataElement) and isinstance(raw.value, bytes):
+        if not isinstance(raw, RawDataElement) or not isinstance(raw.value, bytes):
+            continue
+        if (raw.VR or dictionary_VR(raw.tag)) in ("DS", "IS"):
             yield dataset, keyword, raw.value.decode("latin-1").strip(" \0")
     for name in sequences:
         for part in dataset.get(name) or []:

@@ -44,7 +44,6 @@ NUMBERS = {  # that are read below, and what they may be
     "FrameTime": (1, 1000), "FrameTimeVector": (0, 1000), "EffectiveDuration": (0, 900), "CineRate": (1, 1000),
     "ActualFrameDuration": (1, 1000), "RecommendedDisplayFrameRate": (1, 1000), "PixelSpacing": (0, 100),
     "WindowCenter": (-1e6, 1e6), "WindowWidth": (0, 1e6), "RescaleSlope": (-1e6, 1e6), "RescaleIntercept": (-1e6, 1e6),
-    "RWaveTimeVector": (0, 1e6),
 }  # fmt: skip
 SQUARE = 0.02  # how far the sides of a pixel may differ
 

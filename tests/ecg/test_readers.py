@@ -164,8 +164,10 @@ def test_big_endian_dicom_is_read():
 @pytest.mark.parametrize(("unit", "factor"), [("mV", 1.0), ("V", 1000.0), ("uV", 0.001), ("nV", 1e-6)])
 def test_dicom_units_correction_factor_and_baseline_are_applied(unit, factor):
     dataset = pydicom.dcmread(PYDICOM_SAMPLE)
-    counts = dataset.waveform_array(0)[:, 0] / 1.25
-    channel = dataset.WaveformSequence[0].ChannelDefinitionSequence[0]
+    counts = dataset.waveform_array(0)[:, 6] / 1.25
+    channel = dataset.WaveformSequence[0].ChannelDefinitionSequence[
+        6
+    ]  # a limb lead would be brought to the scale of others
     channel.ChannelSensitivity, channel.ChannelSensitivityCorrectionFactor, channel.ChannelBaseline = (
         "0.002",
         "1.5",
@@ -173,7 +175,7 @@ def test_dicom_units_correction_factor_and_baseline_are_applied(unit, factor):
     )
     channel.ChannelSensitivityUnitsSequence[0].CodeValue = unit
     record = read_ecg(saved(dataset))
-    np.testing.assert_allclose(record.signal_mv[0], (counts * 0.002 * 1.5 + 0.25) * factor, rtol=1e-5, atol=1e-7)
+    np.testing.assert_allclose(record.signal_mv[6], (counts * 0.002 * 1.5 + 0.25) * factor, rtol=1e-5, atol=1e-7)
 
 
 @pytest.mark.parametrize("scheme", ["2:{}", "5.6.3-9-{}"])
