@@ -17,6 +17,7 @@ from echo2ecg_core import logs
 from echo2ecg_core.settings import settings
 from pages.ui.clips_route import CLIP_ROUTES
 from pages.ui.login_return import ReturnToPage
+from pages.ui.map.pictures_route import PICTURE_ROUTES
 from pages.ui.server import uploads
 from pages.ui.server.every_request import EveryRequest
 from pages.ui.server.first_paint import FirstPaint
@@ -102,7 +103,7 @@ else:
     app = st.App(
         __file__,
         lifespan=lifespan,
-        routes=[*CLIP_ROUTES, *SERVER_ROUTES],
+        routes=[*CLIP_ROUTES, *PICTURE_ROUTES, *SERVER_ROUTES],
         middleware=[
             *behind_proxies(),
             Middleware(EveryRequest),

@@ -42,6 +42,18 @@ def small_paper(record: EcgRecord, alt: str) -> str:
     )
 
 
+def small_paper_file(record: EcgRecord, alt: str, dark: bool = False) -> bytes:
+    """A small paper as an SVG file, with the colours of a light or a dark page in it."""
+    ink, ground = ("#E6EBF0", "#12161B") if dark else ("#17202A", "#FFFFFF")
+    style = (
+        f"svg{{background:{ground}}}path{{fill:none}}.grid{{stroke:#c0392b;stroke-opacity:{0.4 if dark else 0.25};"
+        f"stroke-width:.4}}.trace{{stroke:{ink};stroke-width:.8;stroke-linejoin:round}}"
+        f"text{{fill:{ink};font:600 5px sans-serif}}"
+    )
+    begin, _, rest = small_paper(record, alt).partition(">")
+    return f'{begin} xmlns="http://www.w3.org/2000/svg"><style>{style}</style>{rest}'.encode()
+
+
 def _path(lead: np.ndarray, rate_hz: float, x: float, zero: float) -> str:
     """SVG path of one lead in tenths of a millimetre, each point from the one before; a gap begins anew."""
     path, last = "", None

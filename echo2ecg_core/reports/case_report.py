@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from echo2ecg_core.answers.loaded_model import LoadedModel
+from echo2ecg_core.answers.point_pictures import clip_to_show
 from echo2ecg_core.answers.predict import Prediction, predict
 from echo2ecg_core.answers.search import Filters, Hit, patient_of, search
 from echo2ecg_core.ecg.record import EcgRecord
@@ -23,7 +24,6 @@ from echo2ecg_core.store.database import Workspace, write_atomically
 from echo2ecg_core.version import program_version
 
 TITLE = "Echo2ECG Explorer: case report"
-FIRST_VIEWS = ("A4C", "A2C", "Parasternal_Long")  # what is printed of a study, the first that it has
 KEY_FRAME_WORDS = "ED is the frame at the R wave, ES the one where systole ends on average at that heart rate."
 
 
@@ -131,7 +131,7 @@ def _heart(hit: Hit, workspace: Workspace) -> Heart:
     title = (
         f"{hit.rank}. Study {hit.study_id}, similarity {number(hit.similarity, 2)}{f' ({who})' if who else ''}{mark}"
     )
-    clip = _clip_to_print(hit.clips)
+    clip = clip_to_show(hit.clips)
     if clip is None:
         return Heart(title, observed_words(hit.phenotypes), None, "No pictures for this study.")
     try:
@@ -141,11 +141,6 @@ def _heart(hit: Hit, workspace: Workspace) -> Heart:
     caption = f"{clip.view or 'unnamed view'}, frames {found.diastole + 1} and {found.systole + 1} of {clip.n_frames}"
     pictures = (found.diastole_picture, found.systole_picture)
     return Heart(title, observed_words(hit.phenotypes), pictures, f"{caption}; ED {found.found}.")
-
-
-def _clip_to_print(clips: tuple[ClipRow, ...]) -> ClipRow | None:
-    shown = [clip for clip in clips if clip.has_picture]
-    return next((c for view in FIRST_VIEWS for c in shown if c.view == view), shown[0] if shown else None)
 
 
 def _read(row: ClipRow, workspace: Workspace):

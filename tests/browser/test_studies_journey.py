@@ -369,11 +369,11 @@ def test_a_lasso_on_the_map_lists_points_as_a_table_with_a_download(page, worksp
 
 
 def test_the_lasso_stays_when_the_page_turns_dark_and_a_double_click_clears_it(page):
-    drawn = """() => { const { font, selections } = document.querySelector('.js-plotly-plot')._fullLayout;
-      return [font.color, selections.length] }"""
+    drawn = """() => { const drawn = document.querySelector('.js-plotly-plot')?._fullLayout;
+      return [drawn?.font.color, drawn?.selections.length] }"""
     chosen, (light, n_lassos) = page.locator(".e2e-study").inner_text(), page.evaluate(drawn)
     page.emulate_media(color_scheme="dark")
-    page.wait_for_function(f"(light) => ({drawn})()[0] !== light", arg=light)
+    page.wait_for_function(f"(light) => ![light, undefined].includes(({drawn})()[0])", arg=light)
     settled(page)
     assert n_lassos == page.evaluate(drawn)[1] == 1 and page.locator(".e2e-study").inner_text() == chosen
     box = page.locator(".js-plotly-plot").first.bounding_box()
@@ -397,7 +397,11 @@ def test_a_click_opens_a_point_with_the_lasso_in_hand_and_leads_to_its_study(pag
     }""")
     box = page.locator(".js-plotly-plot").first.bounding_box()
     page.mouse.move(box["x"] + where["x"], box["y"] + where["y"])
-    page.wait_for_timeout(500)
+    page.locator(".e2e-card.frame img").wait_for()
+    card = page.locator(".e2e-card").bounding_box()
+    assert page.locator(".e2e-card img").evaluate("image => Math.max(image.naturalWidth, image.naturalHeight)") == 200
+    assert card["x"] > 0 and card["x"] + card["width"] < 1440 and card["y"] > 0 and card["y"] + card["height"] < 900
+    assert not (card["y"] <= box["y"] + where["y"] <= card["y"] + card["height"])  # not over the point
     page.mouse.click(box["x"] + where["x"], box["y"] + where["y"], delay=50)
     rings = page.locator(".e2e-links circle.line")
     rings.first.wait_for()

@@ -1,4 +1,5 @@
-"""The clip route: only with the key of a living session, by byte range, and refusals in words that name no path."""
+"""The routes of clips and pictures: only with the key of a living session, by byte range, and
+refusals in words that name no path."""
 
 import asyncio
 from dataclasses import dataclass, field
@@ -7,7 +8,9 @@ from urllib.parse import unquote
 import pytest
 from starlette.applications import Starlette
 
-from pages.ui import clips_route
+from pages.ui import session_key
+from pages.ui.clips_route import CLIP_ROUTES
+from pages.ui.map.pictures_route import PICTURE_ROUTES
 from tests.small_workspace import small_workspace
 
 FILM = bytes(range(256)) * 40
@@ -67,13 +70,13 @@ def workspace(tmp_path_factory):
 @pytest.fixture
 def browser(workspace, monkeypatch):
     """A client with two keys: "mine" of a connected session, "gone" of one that has left."""
-    monkeypatch.setattr(clips_route, "_connected", lambda session_id: session_id == "here")
+    monkeypatch.setattr(session_key, "_connected", lambda session_id: session_id == "here")
     monkeypatch.setattr(
-        clips_route,
+        session_key,
         "_grants",
-        {"mine": clips_route._Grant("here", workspace), "gone": clips_route._Grant("left", workspace)},
+        {"mine": session_key._Grant("here", workspace), "gone": session_key._Grant("left", workspace)},
     )
-    return Browser(Starlette(routes=clips_route.CLIP_ROUTES))
+    return Browser(Starlette(routes=[*CLIP_ROUTES, *PICTURE_ROUTES]))
 
 
 @pytest.fixture(scope="module")
@@ -137,3 +140,37 @@ def test_a_gif_needs_the_key_too_and_a_clip_that_cannot_be_decoded_is_told_in_wo
     assert browser.get(f"/clips/{clip_id}.gif").status_code == 403
     answer = browser.get(f"/clips/{clip_id}.gif?key=mine&save=1")  # this workspace's files are no films
     assert answer.status_code == 404 and "cannot be decoded" in answer.text
+
+
+def test_a_picture_of_an_ecg_is_served_with_words_and_kept_by_nobody_but_the_server(browser):
+    answer = browser.get("/pictures?key=mine&kind=ECG&id=E-0001")
+    assert answer.status_code == 200 and answer.content.startswith(b"<svg ")
+    assert answer.headers["content-type"] == "image/svg+xml" and answer.headers["cache-control"] == "private, no-store"
+    assert unquote(answer.headers["x-words"]) == "2.5 s of each lead, 25 mm/s, 10 mm/mV"
+    dark = browser.get("/pictures?key=mine&kind=ECG&id=E-0001&dark=1")
+    assert dark.status_code == 200 and dark.content != answer.content
+
+
+@pytest.mark.parametrize("key", ["", "key=", "key=guess", "key=gone"])
+@pytest.mark.parametrize("kind", ["ECG", "study"])
+def test_a_picture_needs_the_key_too(browser, key, kind):
+    answer = browser.get(f"/pictures?kind={kind}&id=E-0001&{key}")
+    assert answer.status_code == 403
+    assert answer.text == "This address belongs to a session that has ended. Reload the page."
+
+
+@pytest.mark.parametrize(
+    ("query", "said"),
+    [
+        ("kind=ECG&id=nobody", "no ecg 'nobody'"),
+        ("kind=ECG&id=../../catalog", "no ecg"),
+        ("kind=study&id=nobody", "no study 'nobody'"),
+        ("kind=study", "no study ''"),
+        ("", "no study ''"),
+        ("kind=study&id=S-0000", "cannot be decoded"),  # this workspace's files are no films
+    ],
+)
+def test_a_picture_that_is_not_there_is_refused_in_words_without_a_path(browser, workspace, query, said):
+    answer = browser.get(f"/pictures?key=mine&{query}")
+    assert answer.status_code == 404 and said in answer.text and str(workspace.folder) not in answer.text
+    assert answer.headers["cache-control"] == "private, no-store"

@@ -28,7 +28,9 @@ HEADERS = {
     "Cross-Origin-Opener-Policy": "same-origin",
     "Permissions-Policy": "camera=(), geolocation=(), microphone=(), payment=(), usb=()",
 }
-COUNTED = ("static", "clips", "media", "_stcore", "healthz", "metrics", "component", "auth", "oauth2callback")
+COUNTED = (
+    "static", "clips", "pictures", "media", "_stcore", "healthz", "metrics", "component", "auth", "oauth2callback",
+)  # fmt: skip
 SENT_ID = re.compile(r"[A-Za-z0-9._-]{8,64}")
 
 

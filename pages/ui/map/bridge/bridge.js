@@ -30,6 +30,7 @@ function attach(host) {
     if (!plot?.on || plot === bridge.heard) return;
     bridge.heard = plot;
     drawLinks(bridge);
+    listenForCard(bridge, plot);
     plot.on("plotly_click", ({ points }) => {
       const named = points.find((point) => point.customdata);
       if (named) bridge.send("point", Array.from(named.customdata));
@@ -49,7 +50,7 @@ function attach(host) {
 
 export default function mount({ data, parentElement, setTriggerValue }) {
   const bridge = bridges.get(parentElement) ?? attach(parentElement);
-  Object.assign(bridge, { chart: data.chart, holds: data.holds, links: data.links, send: setTriggerValue });
+  Object.assign(bridge, { chart: data.chart, holds: data.holds, links: data.links, pictures: data.pictures, send: setTriggerValue });
   tellAddress(data);
   drawLinks(bridge);
   return () =>
@@ -58,6 +59,7 @@ export default function mount({ data, parentElement, setTriggerValue }) {
       clearInterval(bridge.timer);
       bridge.links = null;
       drawLinks(bridge);
+      hideCard(bridge);
       bridges.delete(parentElement);
     }, 0);
 }

@@ -7,12 +7,14 @@ from pathlib import Path
 
 import streamlit as st
 
+from pages.ui import resources
 from pages.ui.map import map_session
+from pages.ui.map.pictures_route import pictures_url
 
 KEY = "map_bridge"
 
 # one after another they are one module
-SCRIPTS = ("links.js", "bridge.js")
+SCRIPTS = ("links.js", "card.js", "bridge.js")
 HERE = Path(__file__).parent
 
 _mount = st.components.v2.component(KEY, js="\n".join((HERE / name).read_text(encoding="utf-8") for name in SCRIPTS))
@@ -44,6 +46,7 @@ def listen(chart_key: str, *, holds_selection: bool, links: Links | None) -> Non
             "chart": f".st-key-{chart_key}",
             "holds": holds_selection,
             "links": links and asdict(links),
+            "pictures": pictures_url(resources.workspace()),
             "parameter": map_session.VIEW_PARAMETER,
             "view": map_session.view_in_address(),
         },
