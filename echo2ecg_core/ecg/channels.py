@@ -330,9 +330,13 @@ def _copies(signal: np.ndarray) -> list[str]:
 
 
 def _as_counts(channels: Channels) -> np.ndarray | None:
-    """The leads in the counts that the file stores, (12, n); None where the file has one gain or none."""
+    """The leads in the counts that the file stores, (12, n); None where the file has one gain or none, or one lead with
+    another gain than the rest."""
     gains = channels.counts_per_mv
-    if gains is None or not min(gains) > 0 or max(gains) < SAME_GAIN * min(gains):
+    if gains is None or not min(gains) > 0:
+        return None
+    ratios = np.asarray(gains) / np.median(gains)
+    if np.sum((ratios > SAME_GAIN) | (ratios < 1 / SAME_GAIN)) < 2:
         return None
     counts = [_without_impossible(samples) * gain for samples, gain in zip(channels.samples_mv, gains, strict=True)]
     return _complete(_standard_leads(replace(channels, samples_mv=counts), [], []), [])[0]

@@ -174,6 +174,16 @@ def test_gains_that_scale_each_lead_by_itself_are_undone_where_the_counts_fit_ea
     assert record.doubts == () and "each lead by itself" in record.notes[0]
 
 
+def test_one_gain_that_differs_from_the_others_leaves_these_as_the_header_has_them():
+    counts = np.round(heart(noise_mv=0.001) * 200)
+    gains = np.full(12, 200.0)
+    gains[2] = 400.0
+    header = Channels(LEADS, counts / gains[:, None], RATE_HZ, "WFDB", counts_per_mv=list(gains))
+    record = twelve_lead_record(header, "record")
+    assert np.abs(record.signal_mv - counts / 200).max() < 0.01
+    assert record.doubts[0].startswith("Lead III is 0.5 times")
+
+
 def test_a_contradiction_that_nothing_explains_is_told():
     signal = heart()
     signal[2] = 0.4 * np.random.default_rng(5).standard_normal(5000)
