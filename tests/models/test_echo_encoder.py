@@ -104,20 +104,25 @@ def beating_rings(n):
 
 
 @pytest.mark.slow
-def test_small_network_learns_size_wall_and_motion_of_a_beating_ring():
+@pytest.mark.parametrize(
+    ("steps", "clips_a_step", "learnt"),
+    [(60, 8, ("size", "motion")), pytest.param(100, 16, ("size", "wall", "motion"), marks=pytest.mark.endurance)],
+)
+def test_small_network_learns_what_a_ring_is_like_and_how_it_beats(steps, clips_a_step, learnt):
     network = torch.nn.Sequential(PhantomVideoNet(), torch.nn.Linear(512, 3))
     optimiser = torch.optim.AdamW(network.parameters(), 1e-3)
-    for step in range(100):
+    for step in range(steps):
         for group in optimiser.param_groups:
-            group["lr"] = 1e-3 * min(1, (step + 1) / 10) * (1 - step / 105)
-        clips, truth = beating_rings(16)
+            group["lr"] = 1e-3 * min(1, (step + 1) / 10) * (1 - step / (1.05 * steps))
+        clips, truth = beating_rings(clips_a_step)
         F.mse_loss(network[1](network[0].from_pooled(clips)), truth).backward()
         optimiser.step()
         optimiser.zero_grad()
     clips, truth = beating_rings(128)
     with torch.inference_mode():
         error = (network[1](network.eval()[0].from_pooled(clips)) - truth).square().mean(0)
-    assert (error < 0.4).all(), error  # a constant guess gives 1
+    told = dict(zip(("size", "wall", "motion"), error.tolist(), strict=True))
+    assert max(told[what] for what in learnt) < 0.4, told  # a constant guess gives 1
 
 
 @pytest.mark.parametrize("network", [PhantomVideoNet, MViT])
