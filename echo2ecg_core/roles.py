@@ -18,6 +18,7 @@ NEEDED = {
     "export a cohort": RESEARCHER,
     "mark a hit": RESEARCHER,
     "keep a cohort": RESEARCHER,
+    "keep a view": RESEARCHER,
     "import": ADMIN,
     "settle a clip": ADMIN,
     "import weights": ADMIN,

@@ -9,6 +9,7 @@ from pages.ui.errors import errors_in_words
 from pages.ui.map import chart as map_chart
 from pages.ui.map import looked_up, map_session
 from pages.ui.map import panels as map_panels
+from pages.ui.map import views as map_views
 
 record, card, workspace = session.current_ecg(), resources.active_model(), resources.workspace()
 map_panels.head(card)
@@ -27,7 +28,10 @@ with errors_in_words():
         map_panels.whole_map()
         st.space("stretch")
         map_panels.redraw(looked_up.undrawn(card))
+        map_views.menu(card, layout, colour)
         map_panels.export_menu(points, colour, card, clusters)
+    if told := map_session.told():
+        st.info(told, icon=":material/bookmark:")
     left, right = st.columns((716, 434), gap=24)
     with left, errors_in_words():
         prediction = resources.prediction(record, card, insist=session.insists()) if record is not None else None

@@ -31,7 +31,7 @@ def test_a_viewer_may_nothing_of_the_table_and_an_admin_everything(action):
 
 def test_researchers_evaluate_map_and_export_and_nothing_else():
     assert {a for a in NEEDED if may("researcher", a)} == {
-        "evaluate", "draw the map", "export a cohort", "keep a cohort", "mark a hit",
+        "evaluate", "draw the map", "export a cohort", "keep a cohort", "keep a view", "mark a hit",
     }  # fmt: skip
 
 

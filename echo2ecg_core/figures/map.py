@@ -93,6 +93,11 @@ def kept_column(cohort: str) -> str:
     return _KEPT + cohort
 
 
+def kept_cohort(colour: str) -> str:
+    """The kept cohort whose column (`kept_column`) a colour is; "" where it is none."""
+    return colour.removeprefix(_KEPT) if colour.startswith(_KEPT) else ""
+
+
 def is_group(colour: str) -> bool:
     """True when a group colours the points, not a number nor their kind."""
     return colour in GROUPS or colour.startswith(_KEPT)

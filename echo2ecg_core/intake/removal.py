@@ -172,6 +172,9 @@ def _delete_rows(db: sqlite3.Connection, ids: dict[str, set[str]]) -> set[str]:
     for table in ("given_ids", "corrections", "kept_members"):
         db.execute(f"DELETE FROM {table} WHERE (kind, id) IN (SELECT kind, id FROM gone)")
     db.execute("DELETE FROM kept_cohorts WHERE name NOT IN (SELECT name FROM kept_members)")
+    db.execute(
+        "UPDATE map_views SET sought = '' WHERE EXISTS (SELECT 1 FROM gone WHERE instr(lower(id), lower(sought)))"
+    )
     db.execute("DROP TABLE gone")
     return blobs
 

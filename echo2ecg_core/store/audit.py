@@ -2,8 +2,8 @@
 
 A table of the catalog, so that what was done and that it was written down are one transaction. Triggers refuse to
 change or delete a row; each row also holds the hash of the one before it with its own (SHA-256), so that a row changed
-by other means breaks the chain, which `check` and the Admin page tell. Facts are numbers, names of cohorts, ids of
-models: never ids, dates or names of patients, of studies or of files.
+by other means breaks the chain, which `check` and the Admin page tell. Facts are numbers, names of cohorts and views,
+ids of models: never ids, dates or names of patients, of studies or of files.
 """
 
 import getpass

@@ -179,6 +179,12 @@ MIGRATIONS = (
     """
     ALTER TABLE clips ADD COLUMN encoder TEXT;
     """,  # not NULL: the clip has no picture, its blob is the vector that this clip encoder made
+    """
+    CREATE TABLE map_views (
+        name TEXT PRIMARY KEY, layout TEXT NOT NULL, colour TEXT NOT NULL, cohort TEXT NOT NULL,
+        clusters INTEGER NOT NULL, sought TEXT NOT NULL, seen TEXT NOT NULL, model_id TEXT NOT NULL, who TEXT NOT NULL,
+        made_at TEXT NOT NULL);
+    """,
 )
 
 _open = threading.local()  # .transactions: database file -> the connection of this thread's open write

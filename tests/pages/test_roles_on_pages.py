@@ -12,6 +12,7 @@ from echo2ecg_core.errors import Echo2ECGError
 from echo2ecg_core.roles import NEEDED
 from echo2ecg_core.settings import Settings
 from echo2ecg_core.store import audit, jobs
+from echo2ecg_core.store.map_views import MapView
 from pages.ui import admin_gate, resources
 from pages.ui.admin_gate import Login
 from tests.small_workspace import MODEL_ID, small_workspace
@@ -31,6 +32,8 @@ GUARDED = [  # page function, what it needs, arguments after the workspace where
     ("cohorts.correcting", "_save", "correct", (("study", "S-0001", "lvef"), "50", "")),
     ("cohorts.lists", "_forget", "keep a cohort", ("mine",)),
     ("cohorts.kept", "_keep", "keep a cohort", ("mine", ["E-0001"], [])),
+    ("map.views", "_keep", "keep a view", ("mine", MapView("together", "lvef", "", True, "", (), MODEL_ID))),
+    ("map.views", "_forget", "keep a view", ("mine",)),
     ("cohorts.kept", "_evaluate", "evaluate", (MODEL_ID, "mine")),
 ]
 

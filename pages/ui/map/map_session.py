@@ -26,6 +26,7 @@ _REGIONS, _NAMED = "map_regions", "map_named"
 _VIEW = "map_view"
 _DRAWING = "map_drawing"
 _HELD = "map_held"
+_TOLD = "map_told"
 
 
 def begin(drawing: tuple[str, str]) -> None:
@@ -37,6 +38,7 @@ def begin(drawing: tuple[str, str]) -> None:
     elif before not in (None, drawing):
         look_at(None)
         forget_selection()
+        tell("")
 
 
 def _view_of_address(layout: str) -> tuple[float, ...] | None:
@@ -154,3 +156,32 @@ def held(base: tuple) -> tuple[tuple[float, ...] | None, tuple[Region, ...]]:
     if kept is None or kept[0] != base or chart_key() not in st.session_state:
         kept = st.session_state[_HELD] = (base, view(), regions())
     return kept[1:]
+
+
+def set_now() -> tuple[str, bool, str, tuple[float, ...]]:
+    """What is set beside layout and colour: the cohort, the switch of clusters, what is looked for, what is seen."""
+    clusters, sought = st.session_state.get(CLUSTERS_KEY, True), st.session_state.get(FIND_KEY) or ""
+    return cohort(), bool(clusters), sought.strip(), view() or ()
+
+
+def show(layout: str, colour: str, cohort: str, clusters: bool, sought: str, seen: Sequence[float]) -> None:
+    """Set the controls for the next run of the page, without selection; an empty colour is the first there is."""
+    clear_selection()
+    st.session_state[LAYOUT_KEY], st.session_state[CLUSTERS_KEY] = layout, clusters
+    st.session_state[MAP_COHORT_KEY], st.session_state[FIND_KEY] = cohort or None, sought
+    st.session_state.pop(COLOUR_KEY, None)
+    if colour:
+        st.session_state[COLOUR_KEY] = colour
+    look_at(seen if is_view(seen, layout) else None)
+    if before := st.session_state.get(_DRAWING):
+        st.session_state[_DRAWING] = (before[0], layout)  # so that what is seen is not forgotten
+
+
+def tell(words: str) -> None:
+    """Say this above the map until something else is said; "" for nothing."""
+    st.session_state[_TOLD] = words
+
+
+def told() -> str:
+    """What is said above the map, in Markdown."""
+    return st.session_state.get(_TOLD, "")
