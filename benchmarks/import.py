@@ -9,7 +9,8 @@ with WFDB and DICOM) and repeats it under other patients, times and frame rates 
 two files have the same content and none is drawn twice. Without `--synthetic` it comes in as the data of real patients:
 pseudonyms, masks. Every import runs in a fresh process: the archive in one process and in `--processes`, then one
 `--times` as large. Prints one JSON line. Seconds are those of the clock, of an archive in the disk's cache; on a busy
-machine believe `processor_ms` (all processes together) and the ratio to the serial rate. `peak_mb` is the largest
+machine believe `processor_s` (of the process that imports) and `readers_processor_s` (of those that read, to 0.05 s
+each), and the ratio to the serial rate. `peak_mb` is the largest
 resident size of the process that imports (`plan_peak_mb` up to its plan), `reader_peak_mb` that of one that reads.
 
 `--patients 57200 --clips 0 --no-serial --times 1` is an archive of 100,000 ECGs: 11 GB, and 24 GB in the workspace.
@@ -160,12 +161,13 @@ def one(folder: Path, workspace: Path, synthetic: bool, drop_files: bool) -> Non
     for step in ("_add_rows", "_add_ecgs", "_add_clips"):
         timed(intake._Import, step)
     peaks: dict[str, int] = {}
-    threading.Thread(target=_watch_readers, args=(peaks,), daemon=True).start()
+    seconds: dict[str, float] = {}
+    threading.Thread(target=_watch_readers, args=(peaks, seconds), daemon=True).start()
     if drop_files:
         threading.Thread(target=_drop_old, args=(workspace / "blobs",), daemon=True).start()
-    course = Course()
+    course = Course(seconds)
     report = intake.ingest(folder, Workspace(workspace), cohort="benchmark", synthetic=synthetic, progress=course)
-    use = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    use = resource.getrusage(resource.RUSAGE_SELF)
     found = {
         "ecgs": report.ecgs,
         "studies": report.studies,
@@ -176,8 +178,9 @@ def one(folder: Path, workspace: Path, synthetic: bool, drop_files: bool) -> Non
         "rows_s": round(took["_add_rows"], 2),
         "ecgs_per_s": round(report.ecgs / took["_add_ecgs"], 1),
         "clips_per_s": round((report.clips + len(report.refused)) / took["_add_clips"], 2),
-        "processor_s": round(sum(u.ru_utime + u.ru_stime for u in use), 2),
-        "peak_mb": round(use[0].ru_maxrss / 1024),
+        "processor_s": round(use.ru_utime + use.ru_stime, 2),
+        "readers_processor_s": round(sum(seconds.values()), 2),
+        "peak_mb": round(use.ru_maxrss / 1024),
         "reader_peak_mb": round(max(peaks.values(), default=0) / 1024),
         "course": course.told,
     }
@@ -187,29 +190,31 @@ def one(folder: Path, workspace: Path, synthetic: bool, drop_files: bool) -> Non
 class Course:
     """Takes the progress of an import and keeps what it has cost up to every tenth of the ECGs."""
 
-    def __init__(self):
-        self.begun, self.told = time.perf_counter(), []
+    def __init__(self, readers_s: dict[str, float]):
+        self.begun, self.told, self.readers_s = time.perf_counter(), [], readers_s
 
     def __call__(self, share: float, message: str) -> None:
         counted = re.fullmatch(r"Reading ECGs: (\d+) of (\d+)", message)
         done, total = (int(n) for n in counted.groups()) if counted else (0, 1)
         if counted and 10 * done >= (len(self.told) + 1) * total:
-            readers, gone = _children(), resource.getrusage(resource.RUSAGE_CHILDREN)
-            ended = gone.ru_utime + gone.ru_stime
             row = {
                 "ecgs": done,
                 "s": round(time.perf_counter() - self.begun),
-                "processor_s": round(time.process_time() + ended + sum(_processor_s(child) for child in readers)),
+                "processor_s": round(time.process_time() + sum(self.readers_s.values())),
                 "mb": _kb("self", "VmRSS") // 1024,
-                "readers_mb": sum(_kb(child, "VmRSS") for child in readers) // 1024,
+                "readers_mb": sum(_kb(child, "VmRSS") for child in _children()) // 1024,
             }
             self.told.append(row)
             print(json.dumps(row), file=sys.stderr, flush=True)
 
 
-def _children() -> list[str]:
-    """Processes that this one has started (Linux)."""
-    return Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()
+def _children(process: str = "self") -> list[str]:
+    """Processes that this one has started, and those that these have (Linux)."""
+    pid = str(os.getpid()) if process == "self" else process
+    with suppress(OSError):
+        mine = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+        return mine + [other for child in mine for other in _children(child)]
+    return []
 
 
 def _kb(process: str, name: str) -> int:
@@ -227,12 +232,13 @@ def _processor_s(process: str) -> float:
     return 0.0
 
 
-def _watch_readers(peaks: dict[str, int]) -> None:
-    """Keep the largest resident size, in kB, of every process that this one has started."""
+def _watch_readers(peaks: dict[str, int], seconds: dict[str, float]) -> None:
+    """Keep the largest resident size, in kB, and the processor seconds of every process that this one has started."""
     while True:
         for child in _children():
             peaks[child] = max(peaks.get(child, 0), _kb(child, "VmHWM"))
-        time.sleep(0.2)
+            seconds[child] = max(seconds.get(child, 0.0), _processor_s(child))
+        time.sleep(0.05)
 
 
 def _drop_old(blobs: Path, after_s: float = 30.0) -> None:

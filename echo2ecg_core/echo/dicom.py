@@ -260,6 +260,9 @@ def _jpeg_images(dataset, stored: Iterable[bytes]) -> Iterator[np.ndarray]:
 
     labelled_rgb = str(dataset.get("PhotometricInterpretation", "")).startswith("RGB")
     for frame in stored:
+        if (plain := _plain_jpeg(frame)) is not None:
+            yield plain
+            continue
         image = Image.open(io.BytesIO(frame), formats=("JPEG",))
         untold = not {"jfif", "adobe_transform"} & image.info.keys() and _component_ids(frame) != b"RGB"
         if labelled_rgb and untold:
@@ -269,6 +272,20 @@ def _jpeg_images(dataset, stored: Iterable[bytes]) -> Iterator[np.ndarray]:
             yield max((as_stored, converted), key=_gray_share)
         else:
             yield np.asarray(image if image.mode == "RGB" else image.convert("RGB"))
+
+
+def _plain_jpeg(jpeg: bytes) -> np.ndarray | None:
+    """The image (h, w, 3) of a whole JPEG whose JFIF marker tells its colours, by OpenCV: the pixels that Pillow gives
+    in two thirds of the time, but no error where it is cut short. None for others, and what OpenCV does not decode."""
+    import cv2
+
+    whole = jpeg.rstrip(b"\0").endswith(b"\xff\xd9")
+    if jpeg[2:4] != b"\xff\xe0" or jpeg[6:11] != b"JFIF\0" or not whole or len(_component_ids(jpeg)) not in (1, 3):
+        return None
+    try:
+        return cv2.imdecode(np.frombuffer(jpeg, np.uint8), cv2.IMREAD_COLOR_RGB | cv2.IMREAD_IGNORE_ORIENTATION)
+    except cv2.error:
+        return None
 
 
 def _gray_share(image: np.ndarray) -> float:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from echo2ecg_core.echo.clip import EchoClip
-from echo2ecg_core.echo.deidentify import deidentified, sector_mask
+from echo2ecg_core.echo.deidentify import _brightest, _ends_of_rows, _spread, deidentified, sector_mask
 from echo2ecg_core.echo.readers import read_clip
 from echo2ecg_core.errors import ReadError, SetAside
 
@@ -180,3 +180,23 @@ def test_a_header_that_says_burned_in_and_names_no_region_sets_the_clip_aside():
     frames, _ = screen_with_name()
     with pytest.raises(SetAside, match="burnt into"):
         deidentified(EchoClip(frames, 40.0, "DICOM", "x", burned_in=True))
+
+
+def test_the_ends_of_its_rows_have_the_hull_of_a_part():
+    import cv2
+
+    rng = np.random.default_rng(3)
+    for _ in range(40):
+        part = cv2.GaussianBlur(rng.random((60, 80)), (0, 0), 5) > 0.5 + 0.02 * rng.random()
+        part[rng.integers(60), rng.integers(80)] = True
+        hulls = [np.zeros(part.shape, np.uint8) for _ in range(2)]
+        for hull, points in zip(hulls, (cv2.findNonZero(part.astype(np.uint8)), _ends_of_rows(part)), strict=True):
+            cv2.fillConvexPoly(hull, cv2.convexHull(points), 1)
+        np.testing.assert_array_equal(*hulls)
+
+
+def test_brightest_channels_and_their_spread_are_those_of_the_obvious_way():
+    frames = np.random.default_rng(4).integers(0, 256, (9, 20, 30, 3), np.uint8)
+    gray = _brightest(frames)
+    np.testing.assert_array_equal(gray, frames.max(axis=3))
+    np.testing.assert_allclose(_spread(gray), gray.std(axis=0), rtol=1e-10)

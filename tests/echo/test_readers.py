@@ -431,3 +431,28 @@ def test_the_converted_videos_show_the_same_picture_as_their_dicom_source(sample
     for name in ("sonosite_a4c.avi", "sonosite_a4c.mp4"):
         copy = read_clip(samples / "echo/video_converted" / name).frames
         assert np.abs(copy.astype(int) - source).mean() < 3
+
+
+@pytest.mark.parametrize("subsampling", [0, 1, 2])
+@pytest.mark.parametrize("options", [{}, {"progressive": True}, {"optimize": True}])
+@pytest.mark.parametrize("mode", ["RGB", "L"])
+def test_a_jpeg_is_decoded_to_the_pixels_that_pillow_gives(subsampling, options, mode):
+    from PIL import Image
+
+    noise = np.random.default_rng(0).integers(0, 256, (6, 8, 3), np.uint8)
+    picture = Image.fromarray(noise).resize((97, 61), Image.Resampling.BICUBIC).convert(mode)
+    picture.getexif()[0x0112] = 6  # turned, for programs that look at it
+    buffer = io.BytesIO()
+    picture.save(buffer, "JPEG", quality=90, subsampling=subsampling, exif=picture.getexif(), **options)
+    content = buffer.getvalue()
+    wanted = np.asarray(Image.open(io.BytesIO(content)).convert("RGB"))
+    frames = np.stack([wanted, wanted])
+    clip = read_clip(dicom(frames, jpegs=[content, content], label="YBR_FULL_422", FrameTime="20"))
+    np.testing.assert_array_equal(clip.frames, frames)
+
+
+@pytest.mark.parametrize("cut", [0.3, 0.6, 0.95])
+def test_a_jpeg_frame_that_is_cut_short_is_refused(cut):
+    whole = [jpeg(image) for image in CARD]
+    with pytest.raises(ReadError, match="cannot be decoded"):
+        read_clip(dicom(jpegs=[whole[0], whole[1][: int(cut * len(whole[1]))], *whole[2:]], FrameTime="20"))
