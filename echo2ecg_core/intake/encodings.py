@@ -20,7 +20,7 @@ SAVE_ANEW = "Save it as CSV (UTF-8) or as an Excel workbook."
 LINES_LOOKED_AT = 2000  # of those that hold a letter beyond ASCII
 SURELY_ODD = 0.3  # share of odd letters from which on a text is in no encoding that is known
 _MARKS = ((b"\xff\xfe\0\0", "utf-32"), (b"\0\0\xfe\xff", "utf-32"), (b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16"))
-_LINE = re.compile(rb"[^\r\n]*[\x80-\xff][^\r\n]*")
+_BEYOND_ASCII, _LINE_END = re.compile(rb"[\x80-\xff]"), re.compile(rb"[\r\n]|\Z")
 _WORD = re.compile(r"[0-9A-Za-z]*[^\x00-\x7f][^\x00-\x2f\x3a-\x40\x5b-\x60\x7b-\x7f]*")
 _SIGNS = frozenset("²³µ°±·×÷½¼–—‘’“”„…«»€£§®™№•≤≥\u00a0\u3000、。・（）％：／－〜～＝＋，．Ⅰ Ⅱ Ⅲ Ⅳ")
 _SMALL_SIGN = re.compile(r"[²³·÷½¼§®™€£][^\W\d_]|[^\W\d_][“”„…«»€£§®™•¿¡][^\W\d_]")  # within a word
@@ -137,7 +137,7 @@ def _decoded(content: bytes, codec: str, whole: bool) -> str:
 
 def _fitting(content: bytes) -> list[_Encoding]:
     """The encoding whose letters look best, and those that look as good but show other letters."""
-    sample = b"\n".join(dict.fromkeys(m[0] for m in islice(_LINE.finditer(content), LINES_LOOKED_AT)))
+    sample = b"\n".join(dict.fromkeys(islice(_lines_beyond_ascii(content), LINES_LOOKED_AT)))
     found: list[tuple[float, str, _Encoding]] = []
     for encoding in ENCODINGS:
         try:
@@ -150,6 +150,17 @@ def _fitting(content: bytes) -> list[_Encoding]:
         return []
     alike = [(text, encoding) for odd, text, encoding in found if odd <= least]
     return [alike[0][1], *(encoding for text, encoding in alike[1:] if text != alike[0][0])]
+
+
+def _lines_beyond_ascii(content: bytes) -> Iterator[bytes]:
+    """The lines that hold a byte beyond ASCII."""
+    end = 0
+    while found := _BEYOND_ASCII.search(content, end):
+        begin = 1 + max(content.rfind(mark, end, found.start()) for mark in (b"\n", b"\r"))
+        ended = _LINE_END.search(content, found.start())
+        assert ended is not None
+        yield content[max(begin, end) : ended.start()]
+        end = ended.start()
 
 
 def _oddness(text: str, encoding: _Encoding) -> float:
