@@ -102,7 +102,7 @@ def _give(plan: Plan, table: Table, folder: Path, told: Mapping[str, Column]) ->
             clips[0].view = found
         given, absent = given + (len(clips) == 1), absent + (len(clips) != 1)
     plan.tables.add(table.file)
-    plan.note(f"{given} views of clips are given by {table.file}.")
+    plan.note(f"{given} views of clips are given by {table.file}.", *table.notes)
     if absent:
         plan.note(f"{table.file} names {absent} views of clips that are not here.")
     plan.ignored += [

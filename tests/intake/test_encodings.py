@@ -7,6 +7,7 @@ from echo2ecg_core.intake.encodings import ENCODINGS, text_of
 from echo2ecg_core.intake.layouts.recognise import plan_of
 from echo2ecg_core.intake.mapping import field_of
 from echo2ecg_core.intake.tables import read_header_row, read_table
+from tests import small_trees
 
 WORDS = {  # header, a man, a woman, a remark
     "gb18030": ("患者编号,检查号,检查日期,射血分数,性别,备注", "男", "女", "左心室增大,未见室壁运动异常"),
@@ -97,3 +98,12 @@ def test_letters_of_no_encoding_are_refused_in_words(tmp_path):
 )  # fmt: skip
 def test_columns_named_in_other_scripts_are_known_or_left_to_the_person(name, field):
     assert field_of(name)[0] == field
+
+
+def test_a_table_of_views_says_in_which_encoding_it_was_read(tmp_path):
+    small_trees.table(tmp_path / "labels.csv", "patient_id,study_id,lvef\nA,S1,55")
+    small_trees.avi(tmp_path / "echo/A/S1/сердце.avi", 1)
+    (tmp_path / "clips.csv").write_bytes("path,view\necho/A/S1/сердце.avi,A4C\n".encode("cp1251"))
+    made = plan_of(tmp_path)
+    assert [clip.view for clip in made.clips] == ["A4C"]
+    assert any("those of Windows-1251 (Cyrillic)" in note for note in made.notes)
