@@ -415,7 +415,7 @@ def prepare() -> None:
     finally:
         database.answer_people()
         gc.collect()
-        gc.freeze()  # Streamlit collects garbage after every rerun; what stays need not be looked through each time
+        gc.freeze()  # what stays need not be looked through at every collection
         _warming.set()
 
 

@@ -1,11 +1,15 @@
 """Bytes of uploads: bounded a visitor and in all, forgotten in time; what was read of them likewise."""
 
 import asyncio
+import gc
+import tomllib
+import weakref
 
 import pytest
 from streamlit.runtime.memory_uploaded_file_manager import MemoryUploadedFileManager
 from streamlit.runtime.uploaded_file_manager import UploadedFileRec
 
+from echo2ecg_core import settings
 from pages.ui.kept_readings import KeptReadings
 from pages.ui.server import uploads
 
@@ -110,3 +114,30 @@ def test_what_is_taken_is_given_once_and_what_is_put_again_counts_once():
     kept.put("handle", "third", 100)
     now[0] = 61.0
     assert kept.take("handle") is None  # too late
+
+
+def test_garbage_is_collected_now_and_then_because_streamlit_does_not_after_every_run(monkeypatch):
+    """A collection of what all visitors left took a third of a page's processor time, with everybody waiting."""
+
+    class Left:
+        pass
+
+    def awake_once(_, turns=iter([None])):
+        if next(turns, "ended") == "ended":
+            raise InterruptedError
+
+    monkeypatch.setattr(uploads.time, "sleep", awake_once)
+    options = tomllib.loads((settings.PROJECT / ".streamlit" / "config.toml").read_text())
+    assert options["runner"]["postScriptGC"] is False
+    one = Left()
+    one.itself = one
+    gone = weakref.ref(one)
+    gc.disable()
+    try:
+        del one
+        assert gone() is not None
+        with pytest.raises(InterruptedError):
+            uploads.forget_now_and_then()
+        assert gone() is None
+    finally:
+        gc.enable()

@@ -5,6 +5,7 @@ Streamlit keeps what a visitor uploads until the visitor is gone, as often as as
 page; the file itself is asked for again.
 """
 
+import gc
 import logging
 import threading
 import time
@@ -89,7 +90,10 @@ def forget_old(older_than_s: float = KEPT_S) -> None:
 
 
 def forget_now_and_then() -> None:
-    """For a thread that lives as long as the server: forget old uploads and old readings."""
+    """For a thread that lives as long as the server: forget old uploads and old readings, and collect garbage.
+
+    Streamlit would collect after every run of every visitor's script, while all others wait (`runner.postScriptGC`).
+    """
     from pages.ui import resources
     from pages.ui.reopen import reopen
 
@@ -99,3 +103,4 @@ def forget_now_and_then() -> None:
             forget_old()
         resources.forget_old_readings()
         reopen.forget_old()
+        gc.collect()
