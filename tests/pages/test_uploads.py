@@ -122,7 +122,9 @@ def test_garbage_is_collected_now_and_then_because_streamlit_does_not_after_ever
     class Left:
         pass
 
-    def awake_once(_, turns=iter([None])):
+    turns = iter([None])
+
+    def awake_once(_):
         if next(turns, "ended") == "ended":
             raise InterruptedError
 
