@@ -12,17 +12,20 @@ import re
 import unicodedata
 from collections.abc import Callable, Iterator
 from itertools import islice
+from operator import itemgetter
 from typing import NamedTuple
 
 from echo2ecg_core.intake.column_names import WORDS
 
 SAVE_ANEW = "Save it as CSV (UTF-8) or as an Excel workbook."
 LINES_LOOKED_AT = 2000  # of those that hold a letter beyond ASCII
+ALIKE = 0.03  # by which share of odd letters two encodings do not differ
 SURELY_ODD = 0.3  # share of odd letters from which on a text is in no encoding that is known
 _MARKS = ((b"\xff\xfe\0\0", "utf-32"), (b"\0\0\xfe\xff", "utf-32"), (b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16"))
 _BEYOND_ASCII, _LINE_END = re.compile(rb"[\x80-\xff]"), re.compile(rb"[\r\n]|\Z")
 _WORD = re.compile(r"[0-9A-Za-z]*[^\x00-\x7f][^\x00-\x2f\x3a-\x40\x5b-\x60\x7b-\x7f]*")
 _SIGNS = frozenset("²³µ°±·×÷½¼–—‘’“”„…«»€£§®™№•≤≥\u00a0\u3000、。・（）％：／－〜～＝＋，．Ⅰ Ⅱ Ⅲ Ⅳ")
+_AT_ENDS = frozenset("ςךםןףץ")  # forms of letters that stand at the end of a word
 _SMALL_SIGN = re.compile(r"[²³·÷½¼§®™€£][^\W\d_]|[^\W\d_][“”„…«»€£§®™•¿¡][^\W\d_]")  # within a word
 
 
@@ -60,20 +63,27 @@ class _Encoding(NamedTuple):
     is_usual: Callable[[str], bool]
     is_latin: bool = False
     is_wide: bool = False
+    vowels: str = ""  # where every word of four letters and more holds one
+    doubt: float = 0.0  # share of odd letters that it is taken to have beyond those found
 
 
 ENCODINGS = (  # of two that fit alike the first is taken
+    _Encoding("Windows-1252 (Western Europe)", "cp1252", frozenset("äöüÄÖÜßéèêëàâçîïôùûœÉÈÊÀÂÇÔŒ").__contains__, True),
     _Encoding("Windows-1252 (Western Europe)", "cp1252",
-              frozenset("äöüÄÖÜßéèêëàâçîïôùûñáíóúãõåøæœìòÉÈÊÀÂÇÑÁÍÓÚÅØÆŒºª¿¡").__contains__, True),
+              frozenset("áéíóúñãõâêôàçüìòèùÁÉÍÓÚÑÃÕÂÊÔÀÇÜºª¿¡").__contains__, True),
+    _Encoding("Windows-1252 (Western Europe)", "cp1252", frozenset("åäöæøÅÄÖÆØéü").__contains__, True),
+    _Encoding("Windows-1252 (Western Europe)", "cp1252",  # several languages in one table
+              frozenset("äöüÄÖÜßéèêëàâçîïôùûœÉÈÊÀÂÇÔŒáíóúñãõìòÁÍÓÚÑÃÕåæøÅÆØºª¿¡").__contains__, True, doubt=0.02),
     _Encoding("Windows-1254 (Turkish)", "cp1254", frozenset("çÇğĞıİöÖşŞüÜâîû").__contains__, True),
     _Encoding("Windows-1250 (Central Europe)", "cp1250", frozenset(
         "ąćęłńóśźżĄĆĘŁŃÓŚŹŻáčďéěíňřšťúůýžÁČĎÉĚÍŇŘŠŤÚŮÝŽäöüÄÖÜßőűŐŰôľĺđĐ").__contains__, True),
     _Encoding("Windows-1252 (Western Europe)", "cp1252", frozenset("áéíóúýðþæöÁÉÍÓÚÝÐÞÆÖ").__contains__, True),
-    _Encoding("Windows-1255 (Hebrew)", "cp1255", lambda c: "\u05d0" <= c <= "\u05ea"),
     _Encoding("Windows-1251 (Cyrillic)", "cp1251", frozenset(
-        "абвгдежзийклмнопрстуфхцчшщъыьэюяАБВГДЕЖЗИЙКЛМНОПРСТУФХЦЧШЩЫЬЭЮЯёЁіїєґІЇЄҐ").__contains__),
+        "абвгдежзийклмнопрстуфхцчшщъыьэюяАБВГДЕЖЗИЙКЛМНОПРСТУФХЦЧШЩЫЬЭЮЯёЁіїєґІЇЄҐ").__contains__,
+              vowels="аеиоуыэюяёіїє"),
     _Encoding("Windows-1253 (Greek)", "cp1253", frozenset(
-        "αβγδεζηθικλμνξοπρστυφχψωςάέήίόύώΑΒΓΔΕΖΗΘΙΚΛΜΝΞΟΠΡΣΤΥΦΧΨΩΆΈΉΊΌΎΏϊϋ").__contains__),
+        "αβγδεζηθικλμνξοπρστυφχψωςάέήίόύώΑΒΓΔΕΖΗΘΙΚΛΜΝΞΟΠΡΣΤΥΦΧΨΩΆΈΉΊΌΎΏϊϋ").__contains__, vowels="αεηιουωάέήίόύώϊϋ"),
+    _Encoding("Windows-1255 (Hebrew)", "cp1255", lambda c: "\u05d0" <= c <= "\u05ea"),
     _Encoding("Windows-1256 (Arabic)", "cp1256", lambda c: "\u0621" <= c <= "\u064a" or c in "پچژگ"),
     _Encoding("EUC-KR (Korean)", "cp949", _common_in("euc_kr", 0xB0, 0xC8), is_wide=True),
     _Encoding("GB18030 (Chinese)", "gb18030", _common_in("gb2312", 0xB0, 0xD7), is_wide=True),
@@ -148,7 +158,7 @@ def _fitting(content: bytes) -> list[_Encoding]:
     least = min((odd for odd, _, _ in found), default=SURELY_ODD)
     if least >= SURELY_ODD:
         return []
-    alike = [(text, encoding) for odd, text, encoding in found if odd <= least]
+    alike = [(text, encoding) for odd, text, encoding in sorted(found, key=itemgetter(0)) if odd <= least + ALIKE]
     return [alike[0][1], *(encoding for text, encoding in alike[1:] if text != alike[0][0])]
 
 
@@ -169,20 +179,25 @@ def _oddness(text: str, encoding: _Encoding) -> float:
     n = sum(not c.isascii() for word in words for c in word)
     odd = sum(sum(_odd(word, encoding)) for word in words)
     known = sum(word.casefold() in WORDS for word in words)
-    return odd / max(n, 1) - (0.0 if encoding.is_latin else known)
+    ended = [word for word in words if word[-1] in _AT_ENDS and len(word) > 2]
+    known += len(ended) >= 3 and not odd  # words of Hebrew end in them; read as Cyrillic they are к, н, п, у, х
+    return encoding.doubt + odd / max(n, 1) - (0.0 if encoding.is_latin else known)
 
 
 def _odd(word: str, encoding: _Encoding) -> Iterator[bool]:
     """For every letter beyond ASCII of a word whether it looks odd there."""
     if encoding.is_latin:
-        mixed = re.search(r"[^\x00-\x7f]{3}", word) is not None or _SMALL_SIGN.search(word) is not None
+        alone = len(word) > 2 and not re.search(r"[A-Za-z0-9]", word)  # accents without a plain letter
+        mixed = alone or _SMALL_SIGN.search(word) is not None
     elif encoding.is_wide:
         mixed = re.search(r"[a-z][^\x00-\x7f]{1,2}([a-z]|$)", word) is not None  # accents of a Latin word
     else:
         mixed = re.search(r"[A-Za-z][^\x00-\x7f]|[^\x00-\x7f][A-Za-z]", word) is not None
+        mixed |= bool(encoding.vowels) and len(word) > 3 and word.islower() and not set(word) & set(encoding.vowels)
     before = ""
-    for letter in word:
+    for at, letter in enumerate(word, 1):
         if not letter.isascii():
-            usual = encoding.is_usual(letter) or (letter in _SIGNS)
-            yield mixed or not usual or (letter.isupper() and before.islower())
+            usual = encoding.is_usual(letter) or letter in _SIGNS
+            misplaced = (letter.isupper() and before.islower()) or (letter in _AT_ENDS and word[at : at + 1].isalpha())
+            yield mixed or not usual or misplaced
         before = letter

@@ -1,8 +1,11 @@
 """Tables of labels in the encodings of many countries: read as they were written, and what was taken is told."""
 
+import random
+
 import pytest
 
 from echo2ecg_core.errors import StoreError
+from echo2ecg_core.intake.column_names import WORDS as LISTED
 from echo2ecg_core.intake.encodings import ENCODINGS, text_of
 from echo2ecg_core.intake.layouts.recognise import plan_of
 from echo2ecg_core.intake.mapping import field_of
@@ -107,3 +110,66 @@ def test_a_table_of_views_says_in_which_encoding_it_was_read(tmp_path):
     made = plan_of(tmp_path)
     assert [clip.view for clip in made.clips] == ["A4C"]
     assert any("those of Windows-1251 (Cyrillic)" in note for note in made.notes)
+
+
+@pytest.mark.parametrize(
+    ("encoding", "words"),
+    [
+        ("cp1251", "отделение первое"), ("cp1251", "ослик кот дом"), ("cp1255", "שלום ראשון חולים ילדים בנין"),
+        ("cp1253", "αλλος δευτερος τμημα"), ("cp1251", "кардиология, второй этаж"), ("cp1255", "לב כן ימין שמאלן מאמץ"),
+    ],
+)  # fmt: skip
+def test_words_that_nobody_listed_tell_the_script_by_the_forms_of_their_letters(encoding, words):
+    text = f"patient_id,lvef,ward\nP1,50,{words}\n"
+    found, (note,) = text_of(text.encode(encoding))
+    assert found == text, note
+
+
+REMARKS = {  # words of which none is one of those that tell an encoding
+    "gb18030": (
+        "心内科 急诊科 住院部 门诊 高血压病史 二尖瓣轻度反流 主动脉瓣狭窄 左房增大 室间隔增厚 心包积液 "
+        "起搏器植入术后 冠心病 糖尿病 心房颤动 老年患者 随访 复查 王医生 北京 上海 超声科 说明"
+    ),
+    "cp932": (
+        "循環器内科 救急外来 入院 外来 高血圧症 僧帽弁逆流軽度 大動脈弁狭窄症 左房拡大 心室中隔肥厚 "
+        "心嚢液貯留 ペースメーカー植込み 心房細動 糖尿病 経過観察 再検査 其他 東京 大阪 特記事項なし"
+    ),
+    "cp949": (
+        "심장내과 응급실 입원 외래 고혈압 승모판역류 대동맥판협착 좌심방확대 심실중격비후 심낭삼출 심박동기 "
+        "심방세동 당뇨병 추적관찰 재검사 비고 서울 부산 특이사항"
+    ),
+    "cp1251": (
+        "кардиология приемный покой стационар гипертония митральная регургитация аортальный стеноз "
+        "увеличение левого предсердия перикард мерцательная аритмия диабет москва повторно врач Иванов"
+    ),
+    "cp1253": (
+        "καρδιολογία επείγοντα νοσηλεία υπέρταση ανεπάρκεια μιτροειδούς στένωση αορτής διόγκωση κόλπου "
+        "κολπική μαρμαρυγή διαβήτης Αθήνα γιατρός"
+    ),
+    "cp1254": (
+        "kardiyoloji acil yatış hipertansiyon mitral yetersizliği aort darlığı sol atriyum genişlemesi "
+        "İstanbul hastası kontrol öncesi şeker hastalığı"
+    ),
+    "cp1252": (
+        "Größe Müller Vorhofflimmern für Käse août été élève señor José coração São avaliação Ærø blåbær "
+        "l’hôpital château für"
+    ),
+    "cp1250": "Wrocław Łódź żółty przedsionek lewy powiększony příjmení Dvořák šířka Kovács őr űr čas síň",
+    "cp950": "心臟內科 急診 住院 門診 高血壓 二尖瓣逆流 主動脈瓣狹窄 左心房擴大 心房顫動 糖尿病 追蹤 台北 說明",
+}
+
+
+@pytest.mark.parametrize("encoding", REMARKS)
+def test_words_that_nobody_listed_are_read_right_or_said_to_be_open(encoding):
+    words, chance = REMARKS[encoding].split(), random.Random(1)
+    assert not {word.casefold() for word in words} & LISTED
+    right = {}
+    for count in (1, 2, 4, 8, len(words)):
+        right[count] = []
+        for _ in range(12):
+            rows = enumerate(chance.sample(words, min(count, len(words))))
+            text = "patient_id,lvef,note\n" + "".join(f"P{i},50,{word}\n" for i, word in rows)
+            found, notes = text_of(text.encode(encoding))
+            right[count].append(found == text)
+            assert found == text or "They may be" in notes[0], text
+    assert all(right[len(words)]) and sum(right[8]) >= 10 and sum(map(sum, right.values())) >= 45, right
