@@ -64,11 +64,11 @@ def estimate(record, card, places) -> None:
                 carrying.draw(record, report, card)
         second_readers.draw(second, line_place, record, card, prediction)
         with beats:
-            ecg_panel.beats_panel(record)
             if beats.open:
+                ecg_panel.beats_panel(record)
                 ecg_panel.waves_panel(record)
         with before, st.container(key="earlier"):
-            earlier.draw(record, report, card)
+            earlier.draw(record, report, card, is_open=bool(before.open))
         with signal:
             left, right = st.columns(2, gap="medium")
             left.html(panels.scrolling(signal_tables.measurement_table(report), "Measurements"))

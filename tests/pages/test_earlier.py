@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from echo2ecg_core.ecg.record import EcgRecord
-from pages.ui import resources
+from pages.ui import resources, session
 from pages.ui.ecg.earlier import difference_words, lvef_words
 from pages.ui.ecg.measures import STRIP_ROWS
 from tests.pages.test_ecg_page import opened, page, words  # noqa: F401 (a fixture)
@@ -47,9 +47,24 @@ def test_an_earlier_ecg_of_the_patient_stands_in_its_tab(page, monkeypatch):  # 
     before = EcgRecord(np.random.default_rng(0).normal(0, 0.2, (12, 2500)), 250.0, "NPY", "E-0")
     monkeypatch.setattr(resources, "other_ecgs", lambda record: [OtherEcg("E-0", None, 41.0)])
     monkeypatch.setattr(resources, "stored_ecg", lambda ecg_id: before)
+    page.session_state[session.TAB_KEY] = "Earlier ECG"
     text = words(opened(page))
     assert not page.exception and page.selectbox[0].options == ["E-0, 41 days earlier"]
     assert "<td>unchanged</td>" in text and "the intervals overlap" in text
+
+
+def test_what_stands_in_a_closed_tab_and_takes_time_waits_for_who_looks(page, monkeypatch):  # noqa: F811
+    from echo2ecg_core.answers.earlier_ecgs import OtherEcg
+
+    asked = []
+    monkeypatch.setattr(resources, "other_ecgs", lambda record: [OtherEcg("E-0", None, 41.0)])
+    monkeypatch.setattr(resources, "stored_ecg", lambda ecg_id: asked.append(ecg_id))
+    monkeypatch.setattr(resources, "median_beat", lambda record: asked.append("beat"))
+    text = words(opened(page))
+    assert not page.exception and page.selectbox[0].options == ["E-0, 41 days earlier"]
+    assert not asked and "LV ejection fraction" in text
+    page.session_state[session.TAB_KEY] = "Median beats"
+    assert "No repeating beat was found" in words(page.run()) and asked == ["beat"]
 
 
 def test_without_a_known_patient_the_tab_says_how_one_becomes_known(page):  # noqa: F811

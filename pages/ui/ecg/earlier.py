@@ -27,8 +27,8 @@ DIRECTIONS = {"heart_rate_bpm": ("faster", "slower"), "axis_deg": ("further righ
 LONGER = ("longer", "shorter")
 
 
-def draw(record: EcgRecord, report: dict, card: ModelCard) -> None:
-    """The tab: which ECG, what differs, and both tracings."""
+def draw(record: EcgRecord, report: dict, card: ModelCard, *, is_open: bool) -> None:
+    """The tab: which ECG, and for who looks what differs and both tracings, which take another estimate."""
     choices = _choices(record)
     if not choices:
         st.caption(NOT_KNOWN)
@@ -36,6 +36,8 @@ def draw(record: EcgRecord, report: dict, card: ModelCard) -> None:
     chosen = st.selectbox("Compare with", list(choices), key=f"earlier_{session.upload_round()}", width=420)
     if any(isinstance(other, EcgRecord) for other in choices.values()):
         st.caption(WHOSE)
+    if not is_open:
+        return
     with errors_in_words(), st.spinner("Reading and estimating the other ECG …"):
         other = choices[chosen]
         other = other if isinstance(other, EcgRecord) else resources.stored_ecg(other.ecg_id)
