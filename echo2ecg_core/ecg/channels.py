@@ -319,11 +319,11 @@ def _with_odd_lead_scaled(
 def _copies(signal: np.ndarray) -> list[str]:
     """A doubt where chest leads of (12, n) hold the very samples of another lead, which no two electrodes do."""
     moving = [row for row in range(len(LEADS)) if np.nanmax(signal[row], initial=0) > np.nanmin(signal[row], initial=0)]
-    alike = [
-        [row for row in moving if np.array_equal(signal[row], signal[first], equal_nan=True)]
-        for first in moving
-    ]  # fmt: skip
-    groups = dict.fromkeys(tuple(rows) for rows in alike if len(rows) > 1 and max(rows) >= CHEST)
+    alike: dict[bytes, list[int]] = {}
+    for row in moving:
+        samples = np.where(np.isnan(signal[row]), np.nan, signal[row]) + 0.0  # one bit pattern for each NaN and zero
+        alike.setdefault(samples.tobytes(), []).append(row)
+    groups = [rows for rows in alike.values() if len(rows) > 1 and max(rows) >= CHEST]
     return [
         f"{listing([LEADS[row] for row in rows])} hold the very same samples: copies of one lead." for rows in groups
     ]

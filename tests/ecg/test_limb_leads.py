@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from echo2ecg_core.ecg import limb_leads
-from echo2ecg_core.ecg.channels import Channels, twelve_lead_record
+from echo2ecg_core.ecg.channels import Channels, _copies, twelve_lead_record
 from echo2ecg_core.ecg.quality import judge_quality
 from echo2ecg_core.ecg.readers import read_ecg
 from echo2ecg_core.ecg.record import LEADS
@@ -108,6 +108,18 @@ def test_chest_leads_that_are_copies_of_another_lead_are_a_doubt(copies):
     assert "very same samples" in doubt and all(LEADS[row] in doubt for row in copies)
     signal[list(copies)] += 1e-3 * np.arange(len(copies))[:, None] * signal[0]
     assert not read_ecg(as_table(signal, LEADS), sampling_rate_hz=RATE_HZ).doubts
+
+
+def test_copies_are_found_whatever_the_bits_of_a_missing_sample_or_of_a_zero():
+    signal = heart()
+    signal[6, :3], signal[6, 5] = np.nan, 0.0
+    signal[7] = signal[6]
+    signal[7, :3], signal[7, 5] = -np.float64(np.nan), -0.0
+    assert signal[6].tobytes() != signal[7].tobytes()
+    (doubt,) = _copies(signal)
+    assert doubt.startswith("V1 and V2 hold the very same samples")
+    signal[7, 3] = np.nan
+    assert _copies(signal) == []
 
 
 @pytest.mark.parametrize(("unit", "scale"), [("mV", 1000.0), ("V", 1.0), ("mV", 200.0), ("µV", 1.0)])
