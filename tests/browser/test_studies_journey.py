@@ -383,29 +383,28 @@ def test_the_lasso_stays_when_the_page_turns_dark_and_a_double_click_clears_it(p
     page.emulate_media(color_scheme="light")
     page.wait_for_function(f"(light) => ({drawn})()[0] === light", arg=light)
     lasso(page)
-    page.get_by_role("button", name="Clear").click()
-    page.get_by_text("No selection").wait_for()
-    page.wait_for_timeout(1000)  # the chart is drawn anew and listened to
 
 
 def test_a_kept_view_comes_back_with_its_zoom_and_the_address_says_it(page):
     left = "() => document.querySelector('.js-plotly-plot')?._fullLayout?.xaxis.range[0]"
     box, begin = page.locator(".js-plotly-plot").first.bounding_box(), page.evaluate(left)
     page.mouse.move(box["x"] + 0.5 * box["width"], box["y"] + 0.6 * box["height"])
-    page.mouse.wheel(0, -300)
-    page.get_by_role("button", name="Whole map").wait_for()
+    page.mouse.wheel(0, -300)  # inside the lasso
+    page.get_by_role("button", name="Whole map", disabled=False).wait_for()
     settled(page)
     zoomed = page.evaluate(left)
     assert zoomed > begin and f"view={zoomed:.3f}" in page.url
+    page.get_by_role("button", name="Clear").click()
+    page.get_by_text("No selection").wait_for()
     page.get_by_role("button", name="Views").click()
     page.get_by_label("Keep this view as").fill("the middle")
     page.get_by_role("button", name="Keep", exact=True).click()
     page.get_by_text("is kept for everybody").wait_for()
     page.get_by_role("button", name="Whole map").click()
-    page.get_by_role("button", name="Whole map").wait_for(state="detached")
+    page.get_by_role("button", name="Whole map", disabled=True).wait_for()
     page.get_by_role("button", name="Views").click()
     page.get_by_role("button", name="the middle").click()
-    page.get_by_role("button", name="Whole map").wait_for()
+    page.get_by_role("button", name="Whole map", disabled=False).wait_for()
     settled(page)
     assert page.evaluate(left) == pytest.approx(zoomed, abs=0.05 * (zoomed - begin)) and "view=" in page.url
 

@@ -201,7 +201,8 @@ def test_a_clicked_point_opens_with_the_way_into_it(page, workspace, monkeypatch
     map_drawing.build_map(workspace, MODEL_ID)
     monkeypatch.setattr(map_chart, "chart", chosen_points(chosen))
     page.run()
-    assert [b.label for b in page.button if b.key != "keep_view"] == expected and chosen[0][1] in words(page)
+    own = [b.label for b in page.button if b.key not in ("keep_view", "whole_map")]
+    assert own == expected and chosen[0][1] in words(page)
 
 
 def test_a_lasso_lists_what_it_holds_as_a_table(page, workspace, monkeypatch):
@@ -353,13 +354,25 @@ def test_a_lasso_and_the_zoom_survive_whatever_draws_the_chart_anew(page, worksp
     assert "selections" not in figure(page)["layout"] and "No selection" in words(page)
 
 
+def test_a_lasso_on_a_large_map_stays_when_it_is_zoomed(page, workspace, monkeypatch):
+    monkeypatch.setattr(map_chart, "MOST_SINGLE", 20)
+    map_drawing.build_map(workspace, MODEL_ID)
+    page.run()
+    points = explore.load_map(workspace, MODEL_ID)
+    low, middle = points.x.min() - 1, points.x.median()
+    page.session_state["map_regions"] = (((low, middle), (points.y.min() - 1, points.y.max() + 1)),)
+    page.session_state["map_view"] = (low, middle, points.y.min(), points.y.max())
+    (box,) = figure(page.run())["layout"]["selections"]
+    assert (box["type"], box["x0"], box["x1"]) == ("rect", low, middle)
+    assert set(page.dataframe[0].value["Id"]) == set(points.id[points.x <= middle])
+
+
 def test_the_address_says_what_is_seen(page, workspace):
     map_drawing.build_map(workspace, MODEL_ID)
     page.query_params["view"] = "0.5,1.5,0.25,2"
     assert figure(page.run())["layout"]["xaxis"]["range"] == [0.5, 1.5]
-    assert "Whole map" in [button.label for button in page.button]
-    next(button for button in page.button if button.label == "Whole map").click().run()
-    assert "range" not in figure(page)["layout"]["xaxis"]
+    page.button(key="whole_map").click().run()
+    assert "range" not in figure(page)["layout"]["xaxis"] and page.button(key="whole_map").disabled
 
 
 @pytest.mark.parametrize("view", ["", "1,2,3", "2,1,0,1", "0,nan,0,1", "a,b,c,d", "1,2,3,4,5,6,7,8,9"])

@@ -224,9 +224,14 @@ def _table(points: pd.DataFrame, what: str):
 
 
 def whole_map() -> None:
-    """The way back from a part of the map."""
-    if map_session.view():
-        st.button("Whole map", icon=":material/zoom_out_map:", on_click=map_session.look_at_all)
+    """The way back from a part of the map; it stands there always, so that nothing moves under who zooms."""
+    st.button(
+        "Whole map",
+        icon=":material/zoom_out_map:",
+        key="whole_map",
+        disabled=not map_session.view(),
+        on_click=map_session.look_at_all,
+    )
 
 
 def your_ecg(prediction: Prediction | None, card: ModelCard, layout: str) -> YourEcg | None:
