@@ -15,6 +15,7 @@ from concurrent.futures.process import BrokenProcessPool
 from contextlib import suppress
 from itertools import chain, islice
 from multiprocessing.connection import wait
+from multiprocessing.context import BaseContext
 from pathlib import Path
 from typing import TypeVar
 
@@ -194,12 +195,31 @@ def pool(processes: int, initializer=None, *arguments, forked: bool = False) -> 
         initializer: Called with `arguments` in every process before its first task.
         forked: As for `Helpers`, where the system can.
     """
-    forked = forked and "forkserver" in multiprocessing.get_all_start_methods()
-    context = multiprocessing.get_context("forkserver" if forked else "spawn")
-    if forked:
-        main = getattr(sys.modules["__main__"], "__spec__", None)  # which every process imports
-        context.set_forkserver_preload([*PRELOADED, *([main.parent] if main and main.parent else [])])
-    return ProcessPoolExecutor(processes, context, initializer=_begin, initargs=(initializer, arguments))
+    context = _forking() if forked else None
+    return ProcessPoolExecutor(
+        processes,
+        context or multiprocessing.get_context("spawn"),
+        initializer=_begin,
+        initargs=(initializer, arguments),
+    )
+
+
+def will_fork() -> None:
+    """Begin the process that forked ones come from, which imports what they need while this one does other things."""
+    if _forking():
+        from multiprocessing import forkserver
+
+        forkserver.ensure_running()
+
+
+def _forking() -> BaseContext | None:
+    """The context of forked processes; None where the system has none."""
+    if "forkserver" not in multiprocessing.get_all_start_methods():
+        return None
+    context = multiprocessing.get_context("forkserver")
+    main = getattr(sys.modules["__main__"], "__spec__", None)  # which every process imports
+    context.set_forkserver_preload([*PRELOADED, *([main.parent] if main and main.parent else [])])
+    return context
 
 
 def let_others_first() -> None:

@@ -23,7 +23,7 @@ from echo2ecg_core.intake.options import Names
 from echo2ecg_core.intake.plan import PlannedClip, PlannedEcg
 from echo2ecg_core.intake.waiting_clips import PutAside, put_aside
 from echo2ecg_core.phantom.mark import marked_square, with_mark
-from echo2ecg_core.processes import Helpers, ProcessEnded, apart, in_order, patiently
+from echo2ecg_core.processes import Helpers, ProcessEnded, apart, in_order, patiently, will_fork
 from echo2ecg_core.settings import settings
 from echo2ecg_core.store.database import Workspace
 from echo2ecg_core.store.new_rows import NewClip, NewEcg, StoredClip, StoredEcg, stored_clips, stored_ecgs
@@ -97,6 +97,12 @@ def films(
     work = partial(work, Limits(SECONDS, SECONDS_A_MB, MEMORY_BYTES))
     there = partial(guarded, work) if settings().cluster else work
     return _made(there, pieces, partial(clip_again, work, meanwhile), files, workspace, 1, meanwhile)
+
+
+def films_will_come() -> None:
+    """Begin what `films` needs while other things are read; a cluster has its own."""
+    if not settings().cluster:
+        will_fork()
 
 
 def _made(

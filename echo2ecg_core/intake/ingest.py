@@ -28,6 +28,7 @@ from echo2ecg_core.intake.decoding import (
     Refused,
     ecgs_again,
     films,
+    films_will_come,
     in_processes,
     one_pool,
     read_clip_file,
@@ -176,6 +177,8 @@ class _Import:
         for name, reason in self.plan.passed_over:
             self._refuse(name, reason)
         before = self._before()
+        if any(clip.vector_row is None for clip in self.plan.clips):
+            films_will_come()
         drop_half_written(self.workspace)
         drop_half_pictures(self.workspace)
         self._write_key()

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from functools import partial
+from multiprocessing import forkserver
 from pathlib import Path
 
 import pytest
@@ -250,3 +251,24 @@ def test_an_import_killed_at_random_moments_ends_with_the_same_catalogue(archive
             return
         seconds *= 0.7  # it ended before it was killed often enough
     raise AssertionError("the import ends before it can be killed")
+
+
+@pytest.mark.parametrize("clips", [True, False])
+def test_what_films_need_is_begun_before_ecgs_are_read_where_there_are_films(archive, tmp_path, monkeypatch, clips):
+    said, root = [], archive
+    if not clips:
+        root = tmp_path / "ecgs alone"
+        shutil.copytree(archive, root, ignore=shutil.ignore_patterns("echo"))
+    monkeypatch.setattr(decoding, "will_fork", lambda: said.append("begun"))
+    refused = decoding.Refused(root, "not read in this test")
+    monkeypatch.setattr(intake, "read_ecgs", lambda *_: said.append("ECGs") or [refused])
+    monkeypatch.setattr(intake, "films", lambda work, pieces, tell, **_: (refused for _ in pieces))
+    ingest(root, Workspace(tmp_path / "w"), options=Options(cohort="a", keep_ids=True))
+    assert said[0] == ("begun" if clips else "ECGs") and said.count("begun") == clips
+
+
+def test_forked_processes_come_from_the_one_that_was_begun_before(monkeypatch):
+    preloaded = []
+    monkeypatch.setattr(forkserver, "ensure_running", lambda: preloaded.extend(forkserver._forkserver._preload_modules))
+    processes.will_fork()
+    assert set(processes.PRELOADED) <= set(preloaded)

@@ -67,6 +67,7 @@ class _Pairs:
         self.without: set[str] = set()
         for table in tables:
             mapped(table, dict.fromkeys(PAIRED, "path"))
+            self.planned.tables.add(table.file)
             self.planned.note(*table.notes)
             split = _split_named(table.file)
             nobody = (table.rows[list(PAIRED[:2])] == "").any(axis=1)
