@@ -75,6 +75,7 @@ def use_buttons(cohort: str) -> None:
             browse_session.set_filters(replace(browse_session.filters(), cohort=cohort))
             st.switch_page(STUDIES_PAGE)
         if st.button("Map", icon=":material/scatter_plot:", type="tertiary", key="filter_map"):
+            map_session.look_afresh()
             st.switch_page(MAP_PAGE, query_params={map_session.MAP_COHORT_KEY: cohort})
         card = resources.active_model()
         if card is not None and admin_gate.allows("evaluate"):
