@@ -33,13 +33,13 @@ TABS = (
 def estimate(record, card, places) -> None:
     """Everything that waits for the prediction, into the places that the page kept for it."""
     export_place, notice_place, card_place, below = places
-    report = None
+    prediction = report = None
     with errors_in_words(), notice_place, st.spinner(surroundings.waiting_text(card), show_time=True):
         if card is not None:
             prediction = resources.prediction(record, card, insist=session.insists())
             report = prediction.as_json()
     with export_place:
-        ecg_panel.export_menu(record, report)
+        ecg_panel.export_menu(record, prediction)
     if report is None:
         surroundings.nothing_predicted(card_place, notice_place, card)
         return

@@ -10,6 +10,7 @@ import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import cached_property
 
 import numpy as np
 
@@ -123,10 +124,10 @@ class EcgRecord:
         anything, a graft or a valve."""
         return any("synthetic phantom" in note.lower() for note in self.notes)
 
-    @property
+    @cached_property
     def content_hash(self) -> str:
         """SHA-256 (hex) of the signal and its sampling rate; equal for the same recording in two files of equal
-        precision."""
+        precision. Found once: nobody writes into the signal of a record."""
         digest = hashlib.sha256(self.signal_mv.tobytes())
         digest.update(repr(float(self.sampling_rate_hz)).encode())
         return digest.hexdigest()

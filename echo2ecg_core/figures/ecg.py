@@ -190,8 +190,8 @@ def with_tints(paper: Paper, contribution: np.ndarray, cell_s: float) -> Paper:
 
 def reach_of(signal_mv: np.ndarray) -> dict[str, tuple[float, float]]:
     """Lowest and highest value of every lead of a drawn signal (12, n); 0 counts too, the zero line stays on paper."""
-    low = np.nanmin(np.nan_to_num(signal_mv), axis=1, initial=0.0)
-    high = np.nanmax(np.nan_to_num(signal_mv), axis=1, initial=0.0)
+    known = np.nan_to_num(signal_mv)
+    low, high = known.min(axis=1, initial=0.0), known.max(axis=1, initial=0.0)
     return {lead: (float(low[i]), float(high[i])) for i, lead in enumerate(LEADS)}
 
 

@@ -273,10 +273,17 @@ def dismiss(workspace: Workspace, job_id: int) -> None:
             audit.record(workspace, "dismiss job", job=job_id)
 
 
-def tend(workspace: Workspace) -> None:
-    """For pages and a starting server: lost jobs go back to the queue, and something waiting gets a worker; cheap."""
-    if jobs(workspace, open_only=True):
-        start_worker(workspace)
+def tend(workspace: Workspace) -> list[Job]:
+    """For pages and a starting server: lost jobs go back to the queue, and something waiting gets a worker; cheap.
+
+    Returns:
+        The open jobs, newest first.
+    """
+    found = jobs(workspace, open_only=True)
+    if not found:
+        return []
+    start_worker(workspace)
+    return jobs(workspace, open_only=True)
 
 
 def start_worker(workspace: Workspace) -> int | None:

@@ -8,7 +8,10 @@ import gc
 import hashlib
 import importlib
 import logging
+import os
 import threading
+from functools import lru_cache
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import streamlit as st
@@ -38,7 +41,12 @@ _warming, _failed = threading.Event(), threading.Event()
 
 def workspace() -> Workspace:
     """The workspace of this process (a cheap handle; nothing is open)."""
-    return Workspace(settings().workspace)
+    return _workspace(settings().workspace, os.getcwd())
+
+
+@lru_cache(maxsize=2)
+def _workspace(folder: Path, from_where: str) -> Workspace:
+    return Workspace(folder)  # its address is made absolute, which asks the disk for every folder on the way
 
 
 def active_model() -> ModelCard | None:

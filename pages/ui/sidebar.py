@@ -10,7 +10,7 @@ from echo2ecg_core.failures import without_places
 from echo2ecg_core.figures.export import RESEARCH_ONLY
 from echo2ecg_core.figures.notation import THIN, duration
 from echo2ecg_core.store.database import Workspace
-from echo2ecg_core.store.jobs import Job, dismiss, jobs, last_failure, tend
+from echo2ecg_core.store.jobs import Job, dismiss, last_failure, tend
 from echo2ecg_core.training import runs
 from pages.ui import admin_gate, resources, session
 from pages.ui.errors import errors_in_words, plain
@@ -55,16 +55,16 @@ def draw() -> None:
     with st.sidebar.container(key="sidebar_foot"):
         _phone_menu()(key="phone_menu")
         scheme.follow("scheme")
-        busy = _is_busy(_open_jobs())
-        st.fragment(_progress, run_every=POLL_S if busy else None)(busy)
+        found = _open_jobs()
+        busy = _is_busy(found)
+        st.fragment(_progress, run_every=POLL_S if busy else None)(busy, [found])
         st.html(_facts())
 
 
 def _open_jobs() -> list[Job]:
     if not resources.workspace().exists():
         return []
-    tend(resources.workspace())
-    return jobs(resources.workspace(), open_only=True)
+    return tend(resources.workspace())
 
 
 def _is_busy(open_jobs: list[Job]) -> bool:
@@ -72,10 +72,15 @@ def _is_busy(open_jobs: list[Job]) -> bool:
     return bool(open_jobs) or not resources.is_warm()
 
 
-def _progress(was_busy: bool) -> None:
+def _progress(was_busy: bool, just_read: list[list[Job]]) -> None:
     """Progress of the open jobs; the end of the last one reruns the page, because what it waited for is there now,
-    and so does the beginning of the first, because progress then renews itself."""
-    found = _open_jobs()
+    and so does the beginning of the first, because progress then renews itself.
+
+    Args:
+        was_busy: Whether jobs were open when the page was drawn.
+        just_read: The open jobs as the page has read them, taken out at the first drawing; later they are read anew.
+    """
+    found = just_read.pop() if just_read else _open_jobs()
     for job in reversed(found):
         st.progress(min(1.0, job.progress), text=_job_text(job))
     if was_busy != _is_busy(found):

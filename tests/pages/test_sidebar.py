@@ -57,6 +57,19 @@ def test_a_failed_job_leaves_its_reason(workspace):
     assert not texts and "Preparing the demo failed." in written and "The disk is full." in written
 
 
+def test_a_page_reads_the_open_jobs_once_and_what_renews_itself_reads_them_anew(workspace, monkeypatch):
+    from pages.ui import sidebar as drawn
+
+    read, asked = jobs.jobs, []
+    monkeypatch.setattr(jobs, "jobs", lambda place, **which: asked.append(which) or read(place, **which))
+    sidebar()
+    assert asked == [{"open_only": True}]
+    just_read: list = [[]]
+    for _ in range(2):
+        drawn._progress(not resources.is_warm(), just_read)
+    assert len(asked) == 2 and not just_read
+
+
 def failed(workspace, kind, parameters, message):
     number = jobs.queue(workspace, kind, parameters)
     jobs.claim(workspace, "worker")

@@ -1,17 +1,18 @@
 """The case report of the ECG on the page, as a PDF."""
 
+from typing import TYPE_CHECKING
+
 import streamlit as st
 
 from echo2ecg_core.ecg.record import EcgRecord
 from pages.ui import resources, session
 
+if TYPE_CHECKING:
+    from echo2ecg_core.answers.predict import Prediction
 
-def case_report_button(record: EcgRecord, stem: str) -> None:
+
+def case_report_button(record: EcgRecord, prediction: "Prediction", stem: str) -> None:
     """Hands over the case report; it is made when it is asked for."""
-    card = resources.active_model()
-    if card is None:
-        return
-    prediction = resources.prediction(record, card, insist=session.insists())
     workspace, without_wander = resources.workspace(), session.removes_wander()
 
     def make() -> bytes:

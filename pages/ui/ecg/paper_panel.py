@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from html import escape
 from pathlib import PurePath
+from typing import TYPE_CHECKING
 
 import streamlit as st
 
@@ -16,6 +17,9 @@ from pages.ui import panels, resources, session
 from pages.ui.ecg.case_report import case_report_button
 from pages.ui.ecg.paper.paper import show_beat, show_paper
 from pages.ui.ecg.signal_tables import wave_table
+
+if TYPE_CHECKING:
+    from echo2ecg_core.answers.predict import Prediction
 
 CALIPERS_HELP = (
     "Drag on the paper: milliseconds, beats per minute, millivolt. Drag an edge or the whole to move it; arrow keys "
@@ -158,20 +162,21 @@ def waves_panel(record: EcgRecord) -> None:
         st.caption(WAVES_WORDS)
 
 
-def export_menu(record: EcgRecord, report: dict | None) -> None:
+def export_menu(record: EcgRecord, prediction: "Prediction | None") -> None:
     """Downloads: report as JSON, phenotypes as CSV, the paper as it is set up on the page as SVG, PDF and PNG.
 
     A popover of download buttons, because a menu button would need a second click to hand over the file.
     """
-    stem = PurePath(record.source).stem or "ecg"
+    stem, report = PurePath(record.source).stem or "ecg", prediction.as_json() if prediction else None
+    paper = _paper(record)
     with st.popover("Export", icon=":material/download:"), st.container(key="export_list"):
-        if report is not None:
+        if prediction is not None and report is not None:
             _download("Report (JSON)", lambda: export.report_json(report), f"{stem}-report.json", "application/json")
-            case_report_button(record, stem)
+            case_report_button(record, prediction, stem)
         if report and report["phenotypes"]:
             _download("Phenotypes (CSV)", lambda: export.phenotypes_csv(report), f"{stem}-phenotypes.csv", "text/csv")
         for kind in export.FIGURE_FORMATS:
-            make = _paper_file(record, report, kind)
+            make = _paper_file(record, paper, report, kind)
             _download(f"ECG on paper ({kind.upper()})", make, f"{stem}-ecg.{kind}", MIME[kind])
 
 
@@ -181,8 +186,8 @@ def _download(label: str, make: Callable[[], str | bytes], name: str, mime: str)
     st.download_button(label, make, name, mime, key=key, type="tertiary", on_click="ignore", width="stretch")
 
 
-def _paper_file(record: EcgRecord, report: dict | None, kind: str) -> Callable[[], bytes]:
-    paper, without_wander = _paper(record), session.removes_wander()
+def _paper_file(record: EcgRecord, paper: Paper, report: dict | None, kind: str) -> Callable[[], bytes]:
+    without_wander = session.removes_wander()
     title, provenance = f"ECG {record.source}", export.provenance_line(report, record.source)
 
     def make() -> bytes:
