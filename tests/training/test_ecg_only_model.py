@@ -205,7 +205,7 @@ def test_its_evaluation_judges_phenotypes_and_says_why_retrieval_is_left_out(act
     assert len(flagged) == PATIENTS["test"] and report["outside"]["share"] == pytest.approx(
         np.mean(flagged), abs=1e-5
     )  # kept to six digits
-    monkeypatch.setattr(folder, "write_report_folder", partial(folder.write_report_folder, kinds=("svg",)))
+    monkeypatch.setattr(folder, "write_report_folder", partial(folder.write_report_folder, kinds=()))
     status, out, error = terminal(
         monkeypatch, capsys, active, "report", "--model", card.model_id, "--out", active.folder / "out"
     )
