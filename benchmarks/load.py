@@ -1,6 +1,7 @@
 """Many visitors at once, over Streamlit's own protocol: upload an ECG, read the report, look for studies, open the map.
 
     python benchmarks/load.py WORKSPACE [--sessions 25] [--rounds 3] [--train]
+    python benchmarks/load.py WORKSPACE --alone [--rounds 10]
 
 Serves the app on the workspace and connects as browsers do (websocket, uploads), each session with an ECG of its own
 (pydicom's, with a little noise, so that nothing is cached) under a file name of its own. Every answer is read: an error
@@ -8,6 +9,10 @@ in words, a script that crashed, or a file name of another session counts as an 
 errors, seconds from upload to report and from page to page (median, 95th percentile), memory of the server before and
 after, processor time
 of the server, load of the machine. With --train a training is queued first, so that its worker keeps the cores busy.
+
+With --alone one visitor comes, and the line tells what each action costs the server: milliseconds of processor time
+(means, which what else runs on the machine hardly changes), runs of the script and bytes sent, and processor time of a
+minute in which nobody does anything.
 """
 
 import argparse
@@ -20,6 +25,8 @@ import sys
 import time
 import urllib.error
 import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -61,14 +68,19 @@ class Visitor:
         self.uploader, self.query, self.session_id = "", "", ""
         self.page_hash = ""
         self.hashes: dict[str, str] = {}
+        self.runs = self.bytes = 0
+
+    def connection(self) -> connect:
+        """The websocket, to be entered."""
+        return connect(
+            self.address.replace("http", "ws") + "/_stcore/stream",
+            subprotocols=["streamlit"], origin=self.address, max_size=None, open_timeout=PATIENCE_S,
+        )  # fmt: skip
 
     async def live(self, rounds: int) -> tuple[list[float], list[float]]:
         """Upload and look around; returns seconds of uploads and of pages."""
         uploads, pages = [], []
-        async with connect(
-            self.address.replace("http", "ws") + "/_stcore/stream",
-            subprotocols=["streamlit"], origin=self.address, max_size=None, open_timeout=PATIENCE_S,
-        ) as self.socket:  # fmt: skip
+        async with self.connection() as self.socket:
             await self.rerun()
             self.hashes["first"] = self.page_hash
             for turn in range(rounds):
@@ -81,6 +93,32 @@ class Visitor:
                     await self.go_to(page)
                     pages.append(time.monotonic() - began)
         return uploads, pages
+
+    async def costs(self, pid: int, rounds: int) -> dict[str, dict[str, float]]:
+        """What each action costs the server, means of all rounds but the first, which fills caches."""
+        spent: dict[str, list] = {}
+
+        async def counted(what: str, action) -> None:
+            runs, sent, worked = self.runs, self.bytes, processor_s(pid)
+            await action
+            await asyncio.sleep(0.1)  # what follows the end of the script is part of it
+            spent.setdefault(what, []).append((processor_s(pid) - worked, self.runs - runs, self.bytes - sent))
+
+        async with self.connection() as self.socket:
+            await self.rerun()
+            self.hashes["first"] = self.page_hash
+            for turn in range(rounds + 1):
+                await counted("ecg", self.go_to("first"))
+                await counted("upload", self.upload(own_ecg(turn)))
+                for page in PAGES:
+                    await counted(page, self.go_to(page))
+                spent = {} if turn == 0 else spent
+            await counted("nothing for a minute", asyncio.sleep(60))
+        means = {what: np.mean(values, axis=0) for what, values in spent.items()}
+        return {
+            what: {"processor_ms": round(1000 * worked), "runs": round(runs, 1), "kb": round(sent / 1000)}
+            for what, (worked, runs, sent) in means.items()
+        }
 
     async def go_to(self, page: str) -> None:
         """Another page, by the hash that the navigation gave it."""
@@ -141,6 +179,7 @@ class Visitor:
             message = await self.message()
             kind = message.WhichOneof("type")
             if kind == "new_session":
+                self.runs += 1
                 self.session_id = message.new_session.initialize.session_id
                 self.page_hash = message.new_session.page_script_hash
                 shown = []
@@ -173,8 +212,9 @@ class Visitor:
                 self.errors.append("another visitor's file name")
 
     async def message(self) -> ForwardMsg:
-        message = ForwardMsg()
-        message.ParseFromString(await asyncio.wait_for(self.socket.recv(), PATIENCE_S))
+        message, content = ForwardMsg(), await asyncio.wait_for(self.socket.recv(), PATIENCE_S)
+        self.bytes += len(content)
+        message.ParseFromString(content)
         return message
 
 
@@ -217,10 +257,11 @@ def summary(values: list[float]) -> dict:
     return {"median": round(statistics.median(values), 2), "p95": round(float(np.percentile(values, 95)), 2)}
 
 
-def main(workspace: Path, sessions: int, rounds: int, train: bool) -> dict:
-    """Serve, let everybody come, count."""
+@contextmanager
+def served(workspace: Path) -> Iterator[tuple[str, int]]:
+    """The app with its model loaded: its address and process id."""
     with running_app(workspace) as address:
-        for _ in range(600):  # the model is loaded
+        for _ in range(600):
             try:
                 with urllib.request.urlopen(f"{address}/healthz", timeout=10) as answer:
                     break
@@ -229,7 +270,20 @@ def main(workspace: Path, sessions: int, rounds: int, train: bool) -> dict:
         with urllib.request.urlopen(f"{address}/_stcore/health", timeout=30) as answer:
             cookies = answer.headers.get_all("Set-Cookie") or []
         XSRF[address] = next((c.split("=", 1)[1].split(";")[0] for c in cookies if c.startswith("_streamlit_xsrf")), "")
-        pid = server_of(address)
+        yield address, server_of(address)
+
+
+def alone(workspace: Path, rounds: int) -> dict:
+    """One visitor: what each action costs the server."""
+    with served(workspace) as (address, pid):
+        one = Visitor(0, address, ["visitor.dcm"])
+        costs = asyncio.run(one.costs(pid, rounds))
+    return {"sessions": 1, "rounds": rounds, "errors": len(one.errors), "costs": costs}
+
+
+def main(workspace: Path, sessions: int, rounds: int, train: bool) -> dict:
+    """Serve, let everybody come, count."""
+    with served(workspace) as (address, pid):
         if train:
             from echo2ecg_core.store import jobs
             from echo2ecg_core.store.database import Workspace
@@ -266,5 +320,9 @@ if __name__ == "__main__":
     parser.add_argument("--sessions", type=int, default=25)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--train", action="store_true")
+    parser.add_argument("--alone", action="store_true")
     asked = parser.parse_args()
+    if asked.alone:
+        print(json.dumps(alone(asked.workspace, asked.rounds)))
+        sys.exit()
     print(json.dumps(main(asked.workspace, asked.sessions, asked.rounds, asked.train)))
