@@ -123,7 +123,7 @@ def _interval_worth(manifest: dict) -> list[str]:
     if lvef.get("coverage") is None:
         return []
     of_disease = lvef.get("coverage_disease")
-    ill = "" if of_disease is None else f", where {lvef['disease']} {100 * of_disease:.0f}"
+    ill = "" if of_disease is None else f"; where {lvef['disease']}, {100 * of_disease:.0f} of 100 times"
     return [f"Intervals: those of LVEF held {100 * lvef['coverage']:.0f} of 100 times{ill}."]
 
 
@@ -166,10 +166,14 @@ def _absent_vectors(workspace: Workspace, card: ModelCard, spec: ModelSpec) -> t
         )
     else:
         without = ecg_ids - set(ecgs.ids).intersection(aligned.ids) - _refused(workspace, card.model_id)
-        found += [f"no vectors of {len(without)} of {len(ecg_ids)} ECGs"] if without else []
+        found += [_without(len(without), len(ecg_ids), "ECGs")] if without else []
     without = study_ids - set(studies.ids)
-    found += [f"no vectors of {len(without)} of {len(study_ids)} studies"] if without else []
+    found += [_without(len(without), len(study_ids), "studies")] if without else []
     return tuple(found)
+
+
+def _without(n: int, of: int, several: str) -> str:
+    return f"no vectors of {n:,} of {of:,} {several}" if n < of else f"no vectors of {several}"
 
 
 def _stored(workspace: Workspace, kind: str, model_id: str) -> VectorSet:

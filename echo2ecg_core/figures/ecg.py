@@ -159,10 +159,10 @@ def plan_paper(
     )
 
 
-def plan_pair(reach_mv: Mapping[str, tuple[float, float]], gain_mm_mv: float, other: str) -> Paper:
-    """Two recordings lead by lead: this one on the left, the one named `other` on the right, each from its start."""
+def plan_pair(reach_mv: Mapping[str, tuple[float, float]], gain_mm_mv: float) -> Paper:
+    """Two recordings lead by lead: this one on the left, the other one on the right, each from its start."""
     plan = plan_paper(_PAIR_S, "pair", gain_mm_mv=gain_mm_mv, reach_mv=reach_mv)
-    strips = [replace(s, of=i % 2, label=f"{s.label} {other}" if i % 2 else s.label) for i, s in enumerate(plan.strips)]
+    strips = [replace(s, of=i % 2) for i, s in enumerate(plan.strips)]
     return replace(plan, strips=tuple(strips))
 
 

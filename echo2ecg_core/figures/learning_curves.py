@@ -15,7 +15,7 @@ METRICS = {
 }
 MOST_RUNS = 8
 WIDTH_PX, CHART_PX, LINE_PX, LEFT_PX, RIGHT_PX = 373.0, 176.0, 17.0, 44.0, 12.0
-DASHES = ("solid", (0, (5, 2)))  # four colours each
+DASHES = ("solid", "dashed", "dotted", "dashdot")
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ def learning_curves_figure(runs: Sequence[RunCurves], frame: Frame = ON_PAGE):
 
 def _style(canvas: Canvas, i: int) -> dict:
     colours = canvas.look.series
-    dash = DASHES[i // len(colours) % len(DASHES)]
+    dash = DASHES[(i + i // len(colours)) % len(DASHES)]  # of four runs each has its own, of eight each pair
     return {"color": colours[i % len(colours)], "linestyle": dash, "linewidth": canvas.pt(1.7)}
 
 

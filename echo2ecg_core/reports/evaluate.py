@@ -393,17 +393,17 @@ def _leakage(table: pd.DataFrame, split: str) -> list[dict]:
         {
             "check": "No patient is in two splits.",
             "ok": bool((roles == 1).all()),
-            "found": f"{(roles > 1).sum()} of {len(roles)} patients are.",
+            "found": f"{(roles > 1).sum():,} of {len(roles):,} patients are.",
         },
         {
             "check": "No recording is in two splits.",
             "ok": bool((signals == 1).all()),
-            "found": f"{(signals > 1).sum()} of {len(signals)} different signals are.",
+            "found": f"{(signals > 1).sum():,} of {len(signals):,} different signals are.",
         },
         {
             "check": f"No ECG of a {split} patient is among those that the rows' readouts were fitted on or chosen by.",
             "ok": shared.empty,
-            "found": f"{len(shared)} of {(table.role == 'test').sum()} {split} ECGs are.",
+            "found": f"{len(shared):,} of {(table.role == 'test').sum():,} {split} ECGs are.",
         },
         *([calibrated] if split == "validation" else []),
     ]

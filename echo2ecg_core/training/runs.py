@@ -7,6 +7,7 @@ of its job; a folder without a job (copied from elsewhere) is done when it holds
 
 import json
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
@@ -104,19 +105,46 @@ def run(workspace: Workspace, name: str) -> Run:
 def list_runs(workspace: Workspace, active_model_id: str | None = None) -> pd.DataFrame:
     """One row a run: name, state, setting in words, epochs done and planned, best recall@10, AUROC of LVEF <= 40,
     seconds, start, model, note."""
-    return pd.DataFrame([_row(workspace, found, active_model_id) for found in runs(workspace)], columns=COLUMNS)
+    found = runs(workspace)
+    words = differing_first([one.settings for one in found])
+    rows = [_row(workspace, one, active_model_id, told) for one, told in zip(found, words, strict=True)]
+    return pd.DataFrame(rows, columns=COLUMNS)
 
 
 def setting_words(settings: dict) -> str:
     """What a run does, in words: "Paper, attention pooling, batch 512, seed 7"."""
+    return _joined(_setting_parts(settings))
+
+
+def differing_first(all_settings: Sequence[dict], *, alone: bool = False) -> list[str]:
+    """What each of several runs does, in words that begin with what is not the same in all of them.
+
+    Args:
+        alone: Leave out what is the same in all, where anything differs.
+    """
+    runs_parts = [_setting_parts(settings) for settings in all_settings]
+    shared = set.intersection(*map(set, runs_parts)) if len(runs_parts) > 1 else set()
+    words = []
+    for parts in runs_parts:
+        own, rest = ([part for part in parts if (part in shared) is is_shared] for is_shared in (False, True))
+        words.append(_joined(own if alone and own else [*own, *rest]))
+    return words
+
+
+def _joined(parts: Sequence[str]) -> str:
+    words = ", ".join(parts)
+    return words[:1].upper() + words[1:]
+
+
+def _setting_parts(settings: dict) -> list[str]:
     chosen, parameters = settings.get("set", {}), {**settings.get("parameters", {}), **settings.get("set", {})}
     pooling = settings.get("spec", {}).get("study", {}).get("pooling") or chosen.get("pooling", "attention")
     what = "ECG alone, masked" if parameters.get("objective") == "masked" else POOLINGS.get(pooling, pooling)
-    words = [settings.get("preset", "").capitalize(), what]
+    words = [settings.get("preset", ""), what]
     words += [f"from {chosen['start_from']}"] if chosen.get("start_from", "random") != "random" else []
     words += [template.format(_as_number(chosen[key])) for key, template in TOLD.items() if key in chosen]
     words += [f"seed {parameters['seed']}"] if "seed" in parameters else []
-    return ", ".join(word for word in words if word)
+    return [word for word in words if word]
 
 
 def _as_number(value: str | float) -> str | float:
@@ -257,7 +285,7 @@ def _run(workspace: Workspace, name: str, job: Job | None) -> Run:
     return Run(name, folder, job, settings)
 
 
-def _row(workspace: Workspace, found: Run, active_model_id: str | None) -> tuple:
+def _row(workspace: Workspace, found: Run, active_model_id: str | None, words: str) -> tuple:
     metrics = read_metrics(found)
     epochs = metrics[metrics.kind == "epoch"]
     last = epochs.iloc[-1] if len(epochs) else {}
@@ -267,7 +295,6 @@ def _row(workspace: Workspace, found: Run, active_model_id: str | None) -> tuple
         or found.settings.get("parameters", {}).get("epochs")
         or found.settings.get("set", {}).get("epochs")
     )
-    words = setting_words(found.settings)
     if found.job and found.state == "failed":
         words += f": {found.job.message}"
     return (

@@ -121,6 +121,6 @@ def test_a_patient_goes_after_it_was_said_what_goes(page, workspace):
     assert "1 patient, 1 study, 1 clip, 1 ECG will go" in dialog.inner_text()
     assert "P-0005" in set(Catalog(workspace).ecgs().patient_id)
     dialog.get_by_role("button", name="Take out").click()
-    page.get_by_text("Removed 1 patients, 1 studies, 1 clips and 1 ECGs.").wait_for()
+    page.get_by_text("Removed 1 patient, 1 study, 1 clip and 1 ECG.").wait_for()
     assert "P-0005" not in set(Catalog(workspace).ecgs().patient_id) and list(removals(workspace).kind) == ["patient"]
     assert page.problems == [] and page.hosts <= {"localhost", None}  # None: a blob

@@ -206,10 +206,10 @@ def test_a_tint_lies_under_the_samples_that_carry_the_estimate_in_page_and_print
 
 
 def test_a_pair_shows_every_lead_twice_from_the_start_of_either_recording():
-    paper = plan_pair({"V3": (-2.5, 0.2)}, 10, "earlier")
+    paper = plan_pair({"V3": (-2.5, 0.2)}, 10)
     assert [s.lead for s in paper.strips if s.of == 0] == [s.lead for s in paper.strips if s.of == 1] == list(LEADS)
     for this, earlier in zip(paper.strips[::2], paper.strips[1::2], strict=True):
         assert this.baseline_mm == earlier.baseline_mm and (this.start_s, this.end_s) == (0, earlier.end_s)
-        assert earlier.label == f"{this.lead} earlier" and earlier.x_mm - this.x_mm > 25 * this.end_s
+        assert earlier.label == this.label == this.lead and earlier.x_mm - this.x_mm > 25 * this.end_s
     rows = {s.lead: s.baseline_mm for s in paper.strips}
     assert rows["V4"] - rows["V3"] >= 25  # room for the S wave

@@ -34,3 +34,4 @@ def test_no_two_runs_look_alike():
     many = [RunCurves(f"run-{i}", {"loss": ([1, 2], [i, i + 1.0])}) for i in range(MOST_RUNS)]
     lines = learning_curves_figure(many).axes[0].lines
     assert len({(line.get_color(), line.get_linestyle()) for line in lines}) == MOST_RUNS
+    assert len({line.get_linestyle() for line in lines[:4]}) == 4  # told apart in print without colour, too

@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 
 from echo2ecg_core.figures.notation import (
+    counted,
     date,
     duration,
     grades_in_words,
@@ -102,3 +103,8 @@ def test_a_valve_grade_is_written_in_words_and_its_prediction_as_a_chance():
 def test_a_table_of_measured_values_carries_grades_in_words():
     table = grades_in_words(pd.DataFrame({"lvef": [61.4, 40.0], "tr_grade": [2.0, np.nan]}))
     assert table.lvef.tolist() == [61.4, 40.0] and table.tr_grade[0] == "moderate" and pd.isna(table.tr_grade[1])
+
+
+def test_a_count_agrees_with_its_noun():
+    assert [counted(n, "study", "studies") for n in (0, 1, 1204)] == ["0 studies", "1 study", "1,204 studies"]
+    assert [counted(n, "clip") for n in (1, 2)] == ["1 clip", "2 clips"]

@@ -112,8 +112,9 @@ def test_the_preview_shows_labels_what_is_not_used_and_every_problem_at_once(pag
         "Phenotype": "IVSd", "Values": 2, "Lowest": 1.1, "Highest": 1.2, "Unit": "cm", "Distribution": 0,
     }  # fmt: skip
     assert "column note of labels.csv" in list(tables["What"].What)
-    problems = tables["Table"]
-    assert set(zip(problems.Row, problems.Column, strict=True)) == {(2, "study_date"), (4, "IVS")}
+    told = words(page)
+    assert "<td class='num'>2</td><td>study_date</td>" in told and "<td class='num'>4</td><td>IVS</td>" in told
+    assert "2 problems to settle before anything comes in." in told and "expected: a number" in told
     assert "IVSd in the column IVS is in mm; it was converted to cm." in words(page)
 
 
@@ -145,6 +146,7 @@ def test_keeping_ids_is_said_in_the_preview_and_told_to_the_job(page, place, fol
     assert "Ids, dates and ages stay as they are" in words(page)
     page.text_input(key="archive_vectors_of").set_value("echoprime").run()
     import_button(page).click().run()
+    assert page.text_input(key="archive_path1").value == "" and import_button(page).disabled  # no second import of it
     parameters = jobs.jobs(place)[0].parameters
     assert parameters["keep_ids"] is True and parameters["vectors_of"] == "echoprime"
 

@@ -18,6 +18,8 @@ ROWS = {row.field: row for row in STRIP_ROWS}
         ("qrs_ms", 128, 100, None, "28\u202fms longer, now above the limit of 110"),
         ("qrs_ms", 100, 128, None, "28\u202fms shorter, now within the limit of 110"),
         ("pr_ms", 160, 160.3, None, "unchanged"),
+        ("heart_rate_bpm", 75.6, 68.4, None, "8\u202fbpm faster"),  # written as 76 and 68
+        ("qrs_ms", 110.3, 100, None, "10\u202fms longer"),  # written as 110, which is not above 110
         ("heart_rate_bpm", 55, 72, None, "17\u202fbpm slower, now below the limit of 60"),
         ("qtc_fridericia_ms", 455, 440, "male", "15\u202fms longer, now above the limit of 450"),
         ("qtc_fridericia_ms", 455, 440, "female", "15\u202fms longer"),

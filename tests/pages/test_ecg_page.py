@@ -170,6 +170,13 @@ def test_a_file_without_a_sampling_rate_asks_for_it_and_opens_with_the_answer(pa
     assert not page.exception and "signal.npy" in words(page) and "500\u202fHz" in words(page)
 
 
+def test_a_recording_whose_rate_is_open_does_not_hold_up_the_others(page):
+    drop(page, (DICOM.name, DICOM.read_bytes()), ("plain.csv", unnamed(1000)))
+    next(b for b in page.button if b.label == "Read the other recording without it").click().run()
+    assert not page.exception and page.session_state["ecg_record"].source == DICOM.name
+    assert "2 recordings in this upload, 1 could not be read" in [e.label for e in page.expander]
+
+
 def test_several_recordings_become_a_table(page):
     drop(page, (DICOM.name, DICOM.read_bytes()), ("broken.dcm", b"not an ECG"))
     assert not page.exception

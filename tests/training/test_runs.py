@@ -81,7 +81,7 @@ def test_a_waiting_run_has_no_folder_yet_and_a_broken_one_is_still_listed(place)
     (place.folder / "runs" / "run-0009" / "settings.json").write_text("{")
     (place.folder / "runs" / "run-0009" / "metrics.jsonl").write_bytes(b"\xff\xfe\n[1]\n")
     broken, waiting = runs.list_runs(place).to_dict("records")
-    assert (waiting["state"], waiting["setting"], waiting["epoch"]) == ("queued", "Paper, attention pooling, seed 3", 0)
+    assert (waiting["state"], waiting["setting"], waiting["epoch"]) == ("queued", "Paper, seed 3, attention pooling", 0)
     assert (broken["run"], broken["state"]) == ("run-0009", "cancelled")
 
 
@@ -109,6 +109,17 @@ def test_runs_side_by_side_show_what_differs_and_what_came_out(place):
     assert set(table.index) - set(runs.RESULTS.values()) == {"seed", "batch_size", "pooling", "spec.study.pooling"}
     assert table.loc["batch_size"].tolist() == [256, 64] and table.loc["recall at 10", names[0]] == pytest.approx(
         0.357, abs=1e-3
+    )
+
+
+def test_words_of_several_runs_begin_with_what_differs():
+    settings = [{"preset": "demo", "set": {"lr": rate, "batch_size": 16}, "parameters": {"seed": 7}} for rate in (1, 2)]
+    both = "demo, attention pooling, batch 16, seed 7"
+    assert runs.differing_first(settings) == [f"Rate 1, {both}", f"Rate 2, {both}"]
+    assert runs.differing_first(settings, alone=True) == ["Rate 1", "Rate 2"]
+    assert (
+        runs.differing_first(settings[:1] * 2, alone=True)
+        == [runs.setting_words(settings[0] | {"set": {"batch_size": 16, "lr": 1}})] * 2
     )
 
 

@@ -35,8 +35,13 @@ def uploader_key() -> str:
     return f"archive_zip{st.session_state.get(_ROUND, '')}"
 
 
+def path_key() -> str:
+    """Key of the field for a folder; another one after every import that was queued, so that it is empty."""
+    return f"archive_path{st.session_state.get(_ROUND, '')}"
+
+
 def begin_anew() -> None:
-    """Forget what was looked into and empty the uploader: its import is queued."""
+    """Forget what was looked into and empty uploader and path: the import is queued and stands below."""
     forget()
     st.session_state[_ROUND] = int(st.session_state.get(_ROUND, 0)) + 1
 

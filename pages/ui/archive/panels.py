@@ -74,7 +74,7 @@ def form(workspace: Workspace) -> None:
             place, path = _uploaded(workspace)
         else:
             path = st.text_input(
-                "Full path of the folder", key="archive_path", placeholder="/data/echo-archive"
+                "Full path of the folder", key=import_session.path_key(), placeholder="/data/echo-archive"
             ).strip()
             place = {"folder": str(Path(path).expanduser())}
         parameters = _how()
@@ -196,8 +196,9 @@ def _one(workspace: Workspace, job: Job, *, newest: bool) -> None:
         f"{plain(job.parameters.get('cohort') or 'Import')} · {state} · {began} UTC", expanded=newest or job.is_open
     ):
         if job.state == "running":
-            left = f" · {duration(job.eta_s)} left" if job.eta_s else ""
-            st.progress(min(1.0, job.progress), text=f"{100 * job.progress:.0f}{THIN}%{left} · {plain(job.message)}")
+            left = f"{duration(job.eta_s)} left" if job.eta_s else ""
+            told = (f"{100 * job.progress:.0f}{THIN}%", left, plain(job.message))
+            st.progress(min(1.0, job.progress), text=" · ".join(filter(None, told)))
         elif job.state in ("failed", "cancelled"):
             st.warning(
                 plain(job.message), icon=":material/error:" if job.state == "failed" else ":material/stop_circle:"

@@ -5,11 +5,12 @@ from html import escape
 import pandas as pd
 import streamlit as st
 
-from echo2ecg_core.figures.notation import MISSING
+from echo2ecg_core.figures.notation import MISSING, counted
 from echo2ecg_core.intake.dates import FORMS
 from echo2ecg_core.intake.mapping import DATES, FIELDS, IGNORED, Column, joined, write_mapping
 from echo2ecg_core.intake.units import factors
 from echo2ecg_core.phenotypes import PHENOTYPES
+from pages.ui import panels
 from pages.ui.errors import plain
 
 SHOWN = 300
@@ -25,16 +26,11 @@ def what_lies_there(found: dict) -> None:
     kind = "Simulated hearts" if found["synthetic"] else "Real patients: clips will be de-identified"
     names = "" if found["synthetic"] else f"<br>{'Ids and dates will be replaced' if found['pseudonyms'] else KEPT}"
     st.html(
-        f"<div class='e2e-plan'><b>{escape(found['layout'])}</b>: <b>{_counted(found['ecgs'], 'ECG')}</b>, "
-        f"<b>{_counted(found['studies'], 'study', 'studies')}</b> with {_counted(found['clips'], 'clip')} of "
-        f"{_counted(found['patients'], 'patient')}<br>{kind}"
+        f"<div class='e2e-plan'><b>{escape(found['layout'])}</b>: <b>{counted(found['ecgs'], 'ECG')}</b>, "
+        f"<b>{counted(found['studies'], 'study', 'studies')}</b> with {counted(found['clips'], 'clip')} of "
+        f"{counted(found['patients'], 'patient')}<br>{kind}"
         f"{names}<br>Files: {files}<br>Pairs of ECG and study: {pairs}</div>"
     )
-
-
-def _counted(n: int, one: str, several: str = "") -> str:
-    """ "1 study", "1,204 studies"."""
-    return f"{n:,} {one if n == 1 else several or f'{one}s'}"
 
 
 def what_columns_mean(found: dict) -> dict[str, Column]:
@@ -53,7 +49,9 @@ def what_columns_mean(found: dict) -> dict[str, Column]:
             disabled=["Column"],
             placeholder=MISSING,
             column_config={
-                "Means": st.column_config.SelectboxColumn(options=[IGNORED, *FIELDS], required=True),
+                "Means": st.column_config.SelectboxColumn(
+                    options=[IGNORED, *FIELDS], required=True, format_func=field_words
+                ),
                 "Unit": st.column_config.SelectboxColumn(
                     options=[NOT_TOLD, *UNITS], help="Empty: proved by the values of the whole column."
                 ),
@@ -73,6 +71,11 @@ def what_columns_mean(found: dict) -> dict[str, Column]:
             on_click="ignore",
         )
     return told
+
+
+def field_words(field: str) -> str:
+    """A field with what it is: "ivsd (Septal thickness)", "patient_id"."""
+    return f"{field} ({PHENOTYPES[field].label})" if field in PHENOTYPES else field
 
 
 def column_told(row: dict) -> Column:
@@ -97,21 +100,32 @@ def what_will_happen(found: dict) -> None:
             }
             for r in found["labels"]
         ]
-        config = {"Distribution": st.column_config.BarChartColumn(help="From the lowest to the highest value.")}
+        config: dict = {name: st.column_config.Column(width=90) for name in ("Values", "Lowest", "Highest", "Unit")}
+        config["Distribution"] = st.column_config.BarChartColumn(help="From the lowest to the highest value.")
         st.dataframe(
             pd.DataFrame(labels), hide_index=True, column_config=config, key="preview_labels", height="content"
         )
     for note in found["notes"]:
         st.caption(plain(note))
-    passed = [{"What": f"{n} files", "Why": reason} for reason, n in found["passed_over"].items()]
+    passed = [{"What": counted(n, "file"), "Why": reason} for reason, n in found["passed_over"].items()]
     ignored = [{"What": row["what"], "Why": row["reason"]} for row in found["ignored"]]
     if passed or ignored:
         with st.expander(f"Not used: {sum(found['passed_over'].values())} passed over, {len(ignored)} ignored"):
             st.dataframe(pd.DataFrame([*passed, *ignored][:SHOWN]), hide_index=True, key="preview_not_used")
     if found["problems"]:
-        st.error(f"{len(found['problems'])} to settle before anything comes in.", icon=":material/error:")
-        problems = [
-            {"Table": p["file"], "Row": p["row"], "Column": p["column"], "What is wrong": p["sentence"]}
-            for p in found["problems"][:SHOWN]
-        ]
-        st.dataframe(pd.DataFrame(problems), hide_index=True, key="preview_problems")
+        st.error(
+            f"{counted(len(found['problems']), 'problem')} to settle before anything comes in.", icon=":material/error:"
+        )
+        st.html(panels.scrolling(_problems(found["problems"]), "Problems to settle"))
+
+
+def _problems(problems: list[dict]) -> str:
+    """HTML of what is wrong, in whole sentences."""
+    body = "".join(
+        f"<tr><td>{escape(p['file'])}</td><td class='num'>{p['row'] or MISSING}</td>"
+        f"<td>{escape(p['column'] or MISSING)}</td><td>{escape(p['sentence'])}</td></tr>"
+        for p in problems[:SHOWN]
+    )
+    more = f"<caption>The first {SHOWN} of {len(problems):,}</caption>" if len(problems) > SHOWN else ""
+    head = "<th>Table</th><th class='num'>Row</th><th>Column</th><th>What is wrong</th>"
+    return f"<table class='e2e-table problems'>{more}<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"

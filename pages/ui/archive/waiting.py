@@ -5,7 +5,7 @@ import pandas as pd
 import streamlit as st
 
 from echo2ecg_core.errors import SetAside
-from echo2ecg_core.figures.notation import THIN
+from echo2ecg_core.figures.notation import THIN, counted
 from echo2ecg_core.intake.waiting_clips import (
     WaitingClip,
     accept,
@@ -43,7 +43,7 @@ def waiting_clips(workspace: Workspace) -> None:
         st.success(plain(told), icon=":material/check:")
     if found:
         with st.container(border=True, key="waiting_clips"):
-            st.html(f"<h2 class='e2e-run'>{len(found)} clip{'s' * (len(found) != 1)} to look at</h2>")
+            st.html(f"<h2 class='e2e-run'>{counted(len(found), 'clip')} to look at</h2>")
             st.caption(WHAT)
             with errors_in_words():
                 _look_at(workspace, _chosen(found))
@@ -145,5 +145,5 @@ def _decided(workspace: Workspace) -> None:
     table = decisions(workspace)
     if table.empty:
         return
-    with st.expander(f"What was decided on {len(table)} clips that were set aside"):
+    with st.expander(f"What was decided on clips that were set aside: {len(table):,}"):
         st.dataframe(table[list(SHOWN)].rename(columns=SHOWN), hide_index=True, row_height=29, key="decided_clips")

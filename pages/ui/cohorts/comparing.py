@@ -106,8 +106,12 @@ def _distributions(cohort: str, other: str) -> None:
         for name, p in PHENOTYPES.items()
         if name in first or name in second
     )
-    st.html(f"<h2 class='e2e-section'>Distributions</h2><div class='e2e-pairs'>{cells}</div>")
-    st.caption(
-        f"One value per study, as shares of each cohort: {plain(cohort)} upwards, {plain(other)} downwards. Grey: the "
-        "reference range."
+    keys = "".join(
+        f"<span class='e2e-key {side}'>{escape(name)}, {words}</span>"
+        for side, name, words in (("up", cohort, "upwards"), ("down", other, "downwards"))
     )
+    st.html(
+        f"<h2 class='e2e-section'>Distributions</h2><div class='e2e-keys'>{keys}</div>"
+        f"<div class='e2e-pairs'>{cells}</div>"
+    )
+    st.caption("One value per study, as shares of each cohort. Grey: the reference range.")

@@ -51,14 +51,9 @@ def histogram(d: Distribution, p: Phenotype) -> str:
     """Bars over the axis of the phenotype, the reference ranges as grey boxes behind them."""
     bars = _bars(d, max(d.counts) / d.n)
     words = f"{p.label}: {d.n} values, half of them {measured_range(p, d.q1, d.q3)} {p.unit}".strip()
-    ends = (
-        f"<span>{GRADES[0]}</span><span>{GRADES[-1]}</span>"
-        if p.kind == "grade"
-        else f"<span>{p.axis[0]:g}</span><span>{p.axis[1]:g}</span>"
-    )
     return (
         f"<div class='e2e-hist' role='img' aria-label='{escape(words, quote=True)}'>"
-        f"<div class='bars'>{''.join(_boxes(p))}{bars}</div><div class='ends'>{ends}</div></div>"
+        f"<div class='bars'>{''.join(_boxes(p))}{bars}</div>{_ends(p)}</div>"
     )
 
 
@@ -70,7 +65,13 @@ def pair(first: Distribution | None, second: Distribution | None, p: Phenotype) 
         for side, d in (("up", first), ("down", second))
     )
     words = f"{p.label}: {first.n if first else 0} values above, {second.n if second else 0} below"
-    return f"<div class='e2e-hist pair' role='img' aria-label='{escape(words, quote=True)}'>{sides}</div>"
+    return f"<div class='e2e-hist pair' role='img' aria-label='{escape(words, quote=True)}'>{sides}{_ends(p)}</div>"
+
+
+def _ends(p: Phenotype) -> str:
+    """What the axis begins and ends with."""
+    first, last = (GRADES[0], GRADES[-1]) if p.kind == "grade" else (f"{end:g}" for end in p.axis)
+    return f"<div class='ends'><span>{first}</span><span>{last}</span></div>"
 
 
 def _bars(d: Distribution, most: float) -> str:

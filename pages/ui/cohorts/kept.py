@@ -5,6 +5,7 @@ from dataclasses import replace
 import pandas as pd
 import streamlit as st
 
+from echo2ecg_core.figures.notation import counted
 from echo2ecg_core.store import jobs, kept_cohorts
 from pages.ui import admin_gate, resources
 from pages.ui.cohorts import cohort_session
@@ -50,10 +51,11 @@ def keep_button(chosen: pd.DataFrame) -> None:
 def _words(ecgs: int, studies: int) -> str:
     """What is kept, and what goes along."""
     if not studies:
-        return f"{ecgs:,} ECGs, with the studies that they are labelled by."
+        return f"{counted(ecgs, 'ECG')}, with the studies that {'it is' if ecgs == 1 else 'they are'} labelled by."
     if not ecgs:
-        return f"{studies:,} studies, with the ECGs that they label."
-    return f"{ecgs:,} ECGs and {studies:,} studies, as they were chosen."
+        labels = "it labels" if studies == 1 else "they label"
+        return f"{counted(studies, 'study', 'studies')}, with the ECGs that {labels}."
+    return f"{counted(ecgs, 'ECG')} and {counted(studies, 'study', 'studies')}, as they were chosen."
 
 
 @admin_gate.asks("keep a cohort")
@@ -61,8 +63,9 @@ def _keep(name: str, ecgs: list[str], studies: list[str]) -> None:
     kept = kept_cohorts.keep(resources.workspace(), name, ecgs, studies, who=admin_gate.name(), made_from=MADE_FROM)
     name = " ".join(name.split())
     cohort_session.tell(
-        f"{name} is kept: {len(kept.ecgs):,} ECGs and {len(kept.studies):,} studies. It filters Similar studies and "
-        f'the map; in the terminal: evaluate --cohort "{name}", train --set cohort="{name}".'
+        f"{name} is kept: {counted(len(kept.ecgs), 'ECG')} and {counted(len(kept.studies), 'study', 'studies')}. "
+        f'It filters Similar studies and the map; in the terminal: evaluate --cohort "{name}", '
+        f'train --set cohort="{name}".'
     )
     st.switch_page(COHORTS_PAGE, query_params={cohort_session.COHORT_KEY: name})
 

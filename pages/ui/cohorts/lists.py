@@ -6,7 +6,7 @@ from html import escape
 import pandas as pd
 import streamlit as st
 
-from echo2ecg_core.figures.notation import date
+from echo2ecg_core.figures.notation import counted, date
 from echo2ecg_core.figures.tables import csv_of
 from echo2ecg_core.store import kept_cohorts
 from echo2ecg_core.store.cohorts import LACKS, Cohort
@@ -66,9 +66,9 @@ def _words(cohort: Cohort) -> str:
     """What the table has no column for."""
     facts = [cohort.told] if cohort.is_kept else []
     facts += ["simulated hearts"] if cohort.synthetic else []
-    facts += [f"{cohort.set_aside:,} files set aside"] if cohort.set_aside else []
+    facts += [f"{counted(cohort.set_aside, 'file')} set aside"] if cohort.set_aside else []
     passed_over = sum(row["cohort"] == cohort.name for row in looked_up.passed_over())
-    facts += [f"{passed_over:,} files passed over at import"] if passed_over else []
+    facts += [f"{counted(passed_over, 'file')} passed over at import"] if passed_over else []
     if at := looked_up.last_imports().get(cohort.name):
         facts.append(f"imported last on {date(datetime.fromtimestamp(at, UTC).replace(hour=0, minute=0))}")
     return f"{cohort.name}: {'; '.join(facts)}." if facts else f"{cohort.name}: every file is whole."
@@ -138,7 +138,9 @@ def _turn_pages(first: int, n: int, total: int) -> None:
                 on_click=cohort_session.go_to_page,
                 args=(to,),
             )
-        st.html(f"<span class='muted'>{first + 1:,}–{first + n:,} of {total:,} patients</span>", width="content")
+        st.html(
+            f"<span class='muted'>{first + 1:,}–{first + n:,} of {counted(total, 'patient')}</span>", width="content"
+        )
 
 
 def _clickable(table: pd.DataFrame, name: str, chosen: int | None, choose) -> None:

@@ -2,6 +2,7 @@
 
 import streamlit as st
 
+from echo2ecg_core.figures.notation import counted
 from echo2ecg_core.intake.removal import Removed, look, remove
 from pages.ui import admin_gate, resources
 from pages.ui.cohorts import cohort_session
@@ -37,9 +38,13 @@ def _remove(kind: str, id: str) -> None:
 
 
 def _words(goes: Removed) -> str:
-    told = {"patient": goes.patients, "study": goes.studies, "clip": goes.clips, "ECG": goes.ecgs}
-    plural = {"study": "studies"}
-    words = ", ".join(f"**{n:,} {one if n == 1 else plural.get(one, f'{one}s')}**" for one, n in told.items())
+    told = (
+        counted(goes.patients, "patient"),
+        counted(goes.studies, "study", "studies"),
+        counted(goes.clips, "clip"),
+        counted(goes.ecgs, "ECG"),
+    )
+    words = ", ".join(f"**{one}**" for one in told)
     return (
         f"{words} will go, with their labels, files, vectors and corrections. Maps that show them have to be drawn "
         "again; reports and readouts will say that they are older. This cannot be undone."

@@ -10,12 +10,12 @@ import streamlit as st
 
 from echo2ecg_core.answers.earlier_ecgs import OtherEcg
 from echo2ecg_core.ecg.record import EcgRecord
-from echo2ecg_core.figures.notation import MISSING, date, interval, number, with_unit
+from echo2ecg_core.figures.notation import MISSING, counted, date, interval, number, with_unit
 from echo2ecg_core.store.model_registry import ModelCard
 from pages.ui import panels, resources, session
 from pages.ui.ecg.measures import FAIR, STRIP_ROWS, Row
 from pages.ui.ecg.paper.paper import show_pair
-from pages.ui.errors import errors_in_words
+from pages.ui.errors import errors_in_words, plain
 
 NOT_KNOWN = (
     "No earlier ECG to compare with. Open a recording of a patient of this workspace (Cohorts, Map), or drop both "
@@ -43,8 +43,8 @@ def draw(record: EcgRecord, report: dict, card: ModelCard, *, is_open: bool) -> 
         other = other if isinstance(other, EcgRecord) else resources.stored_ecg(other.ecg_id)
         then = resources.prediction(other, card).as_json()
         st.html(panels.scrolling(difference_table(report, then, chosen), "Differences"))
-        name = "earlier" if "earlier" in chosen else "other"
-        show_pair(record, other, name, session.gain_mm_mv(), without_wander=session.removes_wander())
+        st.caption(f"Left: this ECG. Right: {plain(chosen)}.")
+        show_pair(record, other, session.gain_mm_mv(), without_wander=session.removes_wander())
 
 
 def _choices(record: EcgRecord) -> dict[str, OtherEcg | EcgRecord]:
@@ -64,7 +64,7 @@ def _words(other: OtherEcg) -> str:
 
 def _apart(days: float) -> str:
     side, whole = ("earlier" if days >= 0 else "later"), round(abs(days))
-    return f"the same day, {side}" if whole == 0 else f"{whole} day{'' if whole == 1 else 's'} {side}"
+    return f"the same day, {side}" if whole == 0 else f"{counted(whole, 'day')} {side}"
 
 
 def difference_table(now: dict, then: dict, name: str) -> str:
@@ -94,10 +94,11 @@ def difference_words(row: Row, now: float | None, then: float | None, sex: str |
     """The difference in words, and whether a normal limit lies between the two: "24 ms longer, now above 110"."""
     if now is None or then is None:
         return MISSING
+    now, then = round(now), round(then)  # as both are written
     change = now - then
     if row.field == "axis_deg":
         change = (change + 180) % 360 - 180  # the short way round
-    if round(change) == 0:
+    if change == 0:
         return "unchanged"
     more, less = DIRECTIONS.get(row.field, LONGER)
     words = f"{with_unit(abs(change), row.unit)} {more if change > 0 else less}"

@@ -64,7 +64,7 @@ def uploader(place: str) -> None:
         rate = _ask_for_rate(place, rateless) if rateless else None
         if rate:
             read = _read(content, rate)
-        if rate or not rateless:
+        if rate or not rateless or _leave_out(place, read):
             _take(read, content, rate)
 
 
@@ -102,6 +102,13 @@ def _ask_for_rate(place: str, why: SamplingRateNeeded) -> float | None:
         rate = st.number_input("Sampling rate (Hz)", 50.0, 5000.0, value=None, placeholder="for example 500", width=220)
         given = st.form_submit_button("Read with this rate")
     return rate if given and rate else None
+
+
+def _leave_out(place: str, read: tuple[ReadFile, ...]) -> bool:
+    """True when the person wants the recordings that can be read without those whose rate is open."""
+    others = sum(item.record is not None for item in read)
+    words = "the other recording" if others == 1 else f"the other {others:,} recordings"
+    return bool(others) and st.button(f"Read {words} without it", key=f"leave_out_{place}")
 
 
 def _take(read: tuple[ReadFile, ...], content: dict[str, bytes], rate: float | None) -> None:

@@ -63,4 +63,4 @@ def evaluate(workspace: Workspace, model_id: str) -> None:
 
 
 def _seen(card: ModelCard) -> str:
-    return ", trained on simulated hearts" if card.synthetic else ""
+    return " · trained on simulated hearts" if card.synthetic else ""

@@ -75,12 +75,11 @@ def show_beat(beat: MedianBeat, paper: Paper, unit: str, *, key: str = "beat_pap
     _component()(key=key, data={"plan": _plan(paper), "signal": signal, "unit": unit, "alt": alt, "calipers": None})
 
 
-def show_pair(record: EcgRecord, other: EcgRecord, name: str, gain_mm_mv: int, *, without_wander: bool) -> None:
+def show_pair(record: EcgRecord, other: EcgRecord, gain_mm_mv: int, *, without_wander: bool) -> None:
     """Draw two recordings lead by lead on one sheet, the other one at the rate of the first.
 
     Args:
         record, other: The recordings.
-        name: What the other one is called beside its leads.
         gain_mm_mv: Height of 1 mV.
         without_wander: Draw both without baseline wander.
     """
@@ -93,7 +92,7 @@ def show_pair(record: EcgRecord, other: EcgRecord, name: str, gain_mm_mv: int, *
         both[first : first + len(LEADS), : min(n, signal.shape[1])] = signal[:, :n]
     low_high = [reach_of(both[: len(LEADS)]), reach_of(both[len(LEADS) :])]
     reach = {lead: (min(r[lead][0] for r in low_high), max(r[lead][1] for r in low_high)) for lead in LEADS}
-    paper = plan_pair(reach, gain_mm_mv, name)
+    paper = plan_pair(reach, gain_mm_mv)
     alt = f"Every lead of {record.source} beside the same lead of {other.source}; differences stand in words above."
     data = {"plan": _plan(paper), "signal": _packed(both, rate, 0.0), "unit": unit_of(record), "alt": alt}
     _component()(key="pair_paper", data={**data, "calipers": None})
