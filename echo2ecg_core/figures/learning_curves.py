@@ -45,7 +45,8 @@ def learning_curves_figure(runs: Sequence[RunCurves], frame: Frame = ON_PAGE):
     share = canvas.width / max(len(names), 1) if side_by_side else canvas.width
     for i, name in enumerate(names):
         left, top = (i * share, 0.0) if side_by_side else (0.0, i * CHART_PX)
-        _chart(canvas, runs, name, left, top, share)
+        title = "" if len(names) == 1 and not frame.title else METRICS[name]  # a page names its only chart itself
+        _chart(canvas, runs, name, title, left, top, share)
     for i, run in enumerate(runs[:MOST_RUNS]):
         y = canvas.foot + legend - LINE_PX * (i + 1)
         _key(canvas, i, y + 4)
@@ -59,7 +60,9 @@ def _style(canvas: Canvas, i: int) -> dict:
     return {"color": colours[i % len(colours)], "linestyle": dash, "linewidth": canvas.pt(1.7)}
 
 
-def _chart(canvas: Canvas, runs: Sequence[RunCurves], name: str, left: float, top: float, width: float) -> None:
+def _chart(
+    canvas: Canvas, runs: Sequence[RunCurves], name: str, title: str, left: float, top: float, width: float
+) -> None:
     right = canvas.width - left - width + RIGHT_PX
     axes = canvas.axes(left + LEFT_PX, top + 24, right, canvas.drawing - top - CHART_PX + 30)
     for i, run in enumerate(runs[:MOST_RUNS]):
@@ -71,9 +74,8 @@ def _chart(canvas: Canvas, runs: Sequence[RunCurves], name: str, left: float, to
         axes.set_ylim(0, None)
     axes.locator_params(nbins=5)
     axes.set_xlabel("Epoch", fontsize=canvas.pt(LABEL_PX), color=canvas.look.muted, labelpad=canvas.pt(2))
-    canvas.write(
-        left + 8, canvas.foot + canvas.drawing - top - 16, METRICS[name], size_px=LABEL_PX, color=canvas.look.muted
-    )
+    y = canvas.foot + canvas.drawing - top - 16
+    canvas.write(left + 8, y, title, size_px=LABEL_PX, color=canvas.look.muted)
 
 
 def _key(canvas: Canvas, i: int, y_px: float) -> None:

@@ -181,7 +181,7 @@ def test_several_recordings_become_a_table(page):
     drop(page, (DICOM.name, DICOM.read_bytes()), ("broken.dcm", b"not an ECG"))
     assert not page.exception
     table = page.dataframe[0].value.set_index("Recording")
-    assert table.loc[DICOM.name, ["LVEF %", "Interval", "Quality", "Training data"]].tolist() == [
+    assert table.loc[DICOM.name, ["LVEF %", "Interval %", "Quality", "Training data"]].tolist() == [
         61, "49–71", "good", "outside",
     ]  # fmt: skip
     assert "broken.dcm" in table.loc["broken.dcm", "Remark"] and pd.isna(table.loc["broken.dcm", "LVEF %"])

@@ -28,7 +28,7 @@ ORDERS: dict[str, Callable[[dict], tuple]] = {
     "Worst quality": lambda row: (WORST_FIRST.index(row["quality"]) if row["quality"] else -1,),
     "Name": lambda row: (row["source"].lower(),),
 }
-WIDTHS = {"Open": 46, "Recording": 220, "LVEF %": 64, "Interval": 80, "Quality": 76, "Training data": 96}
+WIDTHS = {"Open": 46, "Recording": 220, "LVEF %": 64, "Interval %": 84, "Quality": 76, "Training data": 96}
 XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 
 
@@ -128,11 +128,18 @@ def _shown(row: dict, is_open: bool) -> dict:
         "Open": "●" if is_open else "",
         "Recording": row["source"],
         "LVEF %": None if row["lvef"] is None else round(row["lvef"]),
-        "Interval": interval(*ends) if None not in ends else MISSING,
+        "Interval %": interval(*ends) if None not in ends else MISSING,
         "Quality": row["quality"] or MISSING,
         "Training data": outside,
-        "Remark": " ".join(dict.fromkeys(filter(None, (row["why_no_lvef"], row["quality_reason"])))),
+        "Remark": _remark(row),
     }
+
+
+def _remark(row: dict) -> str:
+    """Why there is no estimate and what the quality is, without the name that stands in the same row."""
+    told = dict.fromkeys(filter(None, (row["why_no_lvef"], row["quality_reason"])))
+    remark = " ".join(one.removeprefix(f"“{row['source']}” ") for one in told)
+    return remark[:1].upper() + remark[1:]
 
 
 def _downloads(rows: list[dict]) -> None:
