@@ -13,7 +13,7 @@ with st.container(key="page_head", horizontal=True, vertical_alignment="center",
     panels.title("About this model", card.name if card else "")
     panels.badges(card is not None and card.synthetic)
 if card is None:
-    st.caption("No model yet. The sidebar shows what is being prepared.")
+    st.info(panels.why_no_model(), icon=":material/hourglass_top:")
     st.stop()
 manifest = card.manifest()
 st.html(model_card.purpose(card))

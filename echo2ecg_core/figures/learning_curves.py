@@ -74,8 +74,8 @@ def _chart(
         axes.set_ylim(0, None)
     axes.locator_params(nbins=5)
     axes.set_xlabel("Epoch", fontsize=canvas.pt(LABEL_PX), color=canvas.look.muted, labelpad=canvas.pt(2))
-    y = canvas.foot + canvas.drawing - top - 16
-    canvas.write(left + 8, y, title, size_px=LABEL_PX, color=canvas.look.muted)
+    line = canvas.foot + canvas.drawing - top - 16
+    canvas.write(left + 8, line, title, size_px=LABEL_PX, color=canvas.look.muted)
 
 
 def _key(canvas: Canvas, i: int, y_px: float) -> None:

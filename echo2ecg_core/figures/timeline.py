@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from echo2ecg_core.figures.chart import DARK, ON_PAGE, Canvas, Frame
-from echo2ecg_core.figures.notation import date
+from echo2ecg_core.figures.notation import counted, date
 from echo2ecg_core.phenotypes import PHENOTYPES
 
 WIDTH, HEIGHT = 660, 176
@@ -64,7 +64,7 @@ def timeline_words(ecgs: Sequence[datetime], studies: Sequence[tuple[datetime, f
         f"{date(when)} LVEF {'not measured' if lvef is None else f'{lvef:.0f} %'}" for when, lvef in studies
     )
     first = f", from {date(min(ecgs))} to {date(max(ecgs))}" if ecgs else ""
-    return f"{len(ecgs)} ECGs{first}; {len(studies)} echo studies{f': {seen}' if seen else ''}"
+    return f"{counted(len(ecgs), 'ECG')}{first}; {counted(len(studies), 'echo study', 'echo studies')}{f': {seen}' if seen else ''}"
 
 
 def _day(number: float, span: timedelta) -> str:

@@ -6,6 +6,7 @@ from pathlib import Path
 import streamlit as st
 
 from echo2ecg_core.ecg.record import EcgRecord
+from echo2ecg_core.store import jobs
 from pages.ui import help, resources
 
 ASSETS = Path(__file__).parents[2] / "assets"
@@ -30,6 +31,18 @@ def title(heading: str, name: str = "") -> None:
 def scrolling(table: str, name: str) -> str:
     """HTML of a table that scrolls inside itself where the page is narrow, by keyboard too."""
     return f'<div class="e2e-scroll" tabindex="0" role="region" aria-label="{escape(name)}">{table}</div>'
+
+
+def why_no_model(so: str = "") -> str:
+    """That there is no model, what follows from it, and whether one is on its way; else who can bring one."""
+    workspace = resources.workspace()
+    on_its_way = workspace.exists() and jobs.jobs(workspace, open_only=True)
+    way = (
+        "The sidebar shows what is being prepared; this page follows by itself."
+        if on_its_way
+        else "An admin can train one, import weights on the Models page, or run `echo2ecg demo` in a terminal."
+    )
+    return f"No model yet{f', {so}' if so else ''}. {way}"
 
 
 def admin_head(heading: str, purpose: str):

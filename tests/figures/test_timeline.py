@@ -45,5 +45,5 @@ def test_one_day_is_written_out_and_values_beyond_the_axis_stay_on_it():
 
 def test_the_words_tell_what_the_picture_shows():
     assert timeline_words([DAY], [(DAY, 35.4), (DAY, None)]) == (
-        "1 ECGs, from 5 Jan 2026 to 5 Jan 2026; 2 echo studies: 5 Jan 2026 LVEF 35 %, 5 Jan 2026 LVEF not measured"
+        "1 ECG, from 5 Jan 2026 to 5 Jan 2026; 2 echo studies: 5 Jan 2026 LVEF 35 %, 5 Jan 2026 LVEF not measured"
     )

@@ -64,3 +64,19 @@ def test_the_page_draws_the_card_of_the_active_model(page, name):  # noqa: F811
     page.run()
     page.switch_page(f"pages/{name}.py").run()
     assert not page.exception and "Not for" in words(page) and "Trained on" in words(page)
+
+
+def test_without_a_model_a_page_says_that_one_is_on_its_way_only_where_one_is(tmp_path, monkeypatch):
+    from echo2ecg_core.store import jobs
+    from echo2ecg_core.store.database import Workspace
+    from pages.ui import panels, resources
+
+    place = Workspace(tmp_path)
+    monkeypatch.setattr(resources, "workspace", lambda: place)
+    assert panels.why_no_model("so nothing can be told").startswith(
+        "No model yet, so nothing can be told. An admin can"
+    )
+    jobs.queue(place, "demo", {})
+    assert panels.why_no_model() == (
+        "No model yet. The sidebar shows what is being prepared; this page follows by itself."
+    )

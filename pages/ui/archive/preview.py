@@ -12,10 +12,12 @@ from echo2ecg_core.intake.units import factors
 from echo2ecg_core.phenotypes import PHENOTYPES
 from pages.ui import panels
 from pages.ui.errors import plain
+from pages.ui.in_words import in_words
 
 SHOWN = 300
 UNITS = sorted({unit for p in PHENOTYPES.values() for unit in factors(p) if unit})
 NOT_TOLD = ""
+FIELD_WORDS = {name: f"{name} ({p.label})" for name, p in PHENOTYPES.items()}
 KEPT = "<b>Ids, dates and ages stay as they are</b>"
 
 
@@ -50,7 +52,7 @@ def what_columns_mean(found: dict) -> dict[str, Column]:
             placeholder=MISSING,
             column_config={
                 "Means": st.column_config.SelectboxColumn(
-                    options=[IGNORED, *FIELDS], required=True, format_func=field_words
+                    options=[IGNORED, *FIELDS], required=True, format_func=in_words(FIELD_WORDS)
                 ),
                 "Unit": st.column_config.SelectboxColumn(
                     options=[NOT_TOLD, *UNITS], help="Empty: proved by the values of the whole column."
@@ -71,11 +73,6 @@ def what_columns_mean(found: dict) -> dict[str, Column]:
             on_click="ignore",
         )
     return told
-
-
-def field_words(field: str) -> str:
-    """A field with what it is: "ivsd (Septal thickness)", "patient_id"."""
-    return f"{field} ({PHENOTYPES[field].label})" if field in PHENOTYPES else field
 
 
 def column_told(row: dict) -> Column:

@@ -22,8 +22,7 @@ patients too, so outside they may be too narrow.
 {measures}"""
 MEASURE_WORDS = {"signal": "Signal", "embedding": "What the network sees"}
 SIMULATED_ONLY = "The model has seen simulated hearts only."
-NO_MODEL = """<b>No model yet.</b> The tracing is shown; estimates follow as soon as a model is active
-(the sidebar shows what is being prepared)."""
+NO_MODEL = "<b>No model yet.</b> The tracing is shown; estimates follow as soon as a model is active."
 
 
 def facts_line(record: EcgRecord) -> None:

@@ -74,7 +74,7 @@ def no_report(card: ModelCard | None) -> None:
     """Words and, where it can be made now, the button that queues the evaluation."""
     if card is None:
         st.info(
-            "No model yet, so there is nothing to evaluate. The sidebar shows what is being prepared.",
+            panels.why_no_model("so there is nothing to evaluate"),
             icon=":material/hourglass_top:",
         )
     elif not _running():

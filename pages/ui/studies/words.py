@@ -145,7 +145,7 @@ def nothing_open(card: ModelCard | None) -> None:
     """What to do while there is no ECG or no model."""
     if card is None:
         st.info(
-            "No model yet. The sidebar shows what is being prepared; this page follows by itself.",
+            panels.why_no_model(),
             icon=":material/hourglass_top:",
         )
         return
