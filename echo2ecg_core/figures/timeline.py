@@ -64,7 +64,8 @@ def timeline_words(ecgs: Sequence[datetime], studies: Sequence[tuple[datetime, f
         f"{date(when)} LVEF {'not measured' if lvef is None else f'{lvef:.0f} %'}" for when, lvef in studies
     )
     first = f", from {date(min(ecgs))} to {date(max(ecgs))}" if ecgs else ""
-    return f"{counted(len(ecgs), 'ECG')}{first}; {counted(len(studies), 'echo study', 'echo studies')}{f': {seen}' if seen else ''}"
+    echos = counted(len(studies), "echo study", "echo studies")
+    return f"{counted(len(ecgs), 'ECG')}{first}; {echos}{f': {seen}' if seen else ''}"
 
 
 def _day(number: float, span: timedelta) -> str:
