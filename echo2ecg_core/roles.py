@@ -12,6 +12,8 @@ from echo2ecg_core.errors import StoreError
 
 VIEWER, RESEARCHER, ADMIN = ROLES = ("viewer", "researcher", "admin")
 
+ON_THE_SERVER = "on the server"  # a browser there, whom no login names
+
 NEEDED = {
     "evaluate": RESEARCHER,
     "draw the map": RESEARCHER,
@@ -35,6 +37,11 @@ NEEDED = {
     "see the audit log": ADMIN,
     "see the metrics": ADMIN,
 }
+
+
+def by_whom(who: str) -> str:
+    """Who did something, as a part of a sentence: "by ada", "on the server"."""
+    return who if who == ON_THE_SERVER else f"by {who}"
 
 
 def may(role: str, action: str) -> bool:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from echo2ecg_core.errors import StoreError
-from echo2ecg_core.roles import NEEDED, ROLES, at_least, may, read_people
+from echo2ecg_core.roles import NEEDED, ROLES, at_least, by_whom, may, read_people
 
 ROOT = Path(__file__).resolve().parents[1]
 CHANGING = {  # functions of the core that change what others see, as the pages call them
@@ -94,3 +94,12 @@ def test_every_action_that_a_page_asks_for_is_in_the_table():
             if isinstance(node, ast.Call) and _called(node).split(".")[-1] in ("asks", "allows", "offer"):
                 asked |= {a.value for a in node.args[:1] if isinstance(a, ast.Constant)}
     assert asked and asked <= NEEDED.keys()
+
+
+def test_who_did_something_is_a_part_of_a_sentence():
+    from pages.ui.admin_gate import NOBODY
+
+    assert [f"kept {by_whom(who)} on 1 May" for who in ("ada", NOBODY[0])] == [
+        "kept by ada on 1 May",
+        "kept on the server on 1 May",
+    ]

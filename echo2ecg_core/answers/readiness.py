@@ -166,14 +166,10 @@ def _absent_vectors(workspace: Workspace, card: ModelCard, spec: ModelSpec) -> t
         )
     else:
         without = ecg_ids - set(ecgs.ids).intersection(aligned.ids) - _refused(workspace, card.model_id)
-        found += [_without(len(without), len(ecg_ids), "ECGs")] if without else []
+        found += [f"no vectors of {len(without):,} of {len(ecg_ids):,} ECGs"] if without else []
     without = study_ids - set(studies.ids)
-    found += [_without(len(without), len(study_ids), "studies")] if without else []
+    found += [f"no vectors of {len(without):,} of {len(study_ids):,} studies"] if without else []
     return tuple(found)
-
-
-def _without(n: int, of: int, several: str) -> str:
-    return f"no vectors of {n:,} of {of:,} {several}" if n < of else f"no vectors of {several}"
 
 
 def _stored(workspace: Workspace, kind: str, model_id: str) -> VectorSet:

@@ -16,6 +16,7 @@ import pandas as pd
 
 from echo2ecg_core.errors import StoreError
 from echo2ecg_core.phenotypes import GRADES, MODERATE, PHENOTYPES, Phenotype
+from echo2ecg_core.roles import by_whom
 from echo2ecg_core.store.database import Workspace
 from echo2ecg_core.store.times import moments
 
@@ -119,7 +120,7 @@ def cohorts(workspace: Workspace) -> list[Cohort]:
             for row in db.execute("SELECT cohort, max(synthetic) AS synthetic FROM patients GROUP BY cohort")
         ]
         kept = [
-            _counted(db, row["name"], None, f"{row['made_from']}, kept by {row['who']} on {row['made_at'][:10]}")
+            _counted(db, row["name"], None, f"{row['made_from']}, kept {by_whom(row['who'])} on {row['made_at'][:10]}")
             for row in db.execute("SELECT * FROM kept_cohorts ORDER BY name")
         ]
     return came_in + kept

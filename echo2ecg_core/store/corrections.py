@@ -18,6 +18,7 @@ from echo2ecg_core.echo.clip import VIEWS
 from echo2ecg_core.errors import StoreError
 from echo2ecg_core.findings import CONDUCTIONS, RHYTHMS
 from echo2ecg_core.phenotypes import GRADES, PHENOTYPES
+from echo2ecg_core.roles import by_whom
 from echo2ecg_core.store import audit
 from echo2ecg_core.store.database import Workspace
 from echo2ecg_core.store.times import moment
@@ -60,7 +61,7 @@ class Correction:
 
     def by(self) -> str:
         """Who and on which day, as a part of a sentence."""
-        return f"by {self.who} on {self.made_at[:10]}"
+        return f"{by_whom(self.who)} on {self.made_at[:10]}"
 
 
 def correct(

@@ -22,7 +22,7 @@ import streamlit as st
 
 from echo2ecg_core import passwords
 from echo2ecg_core.errors import Echo2ECGError
-from echo2ecg_core.roles import ADMIN, NEEDED, RESEARCHER, ROLES, VIEWER, Person, may, read_people
+from echo2ecg_core.roles import ADMIN, NEEDED, ON_THE_SERVER, RESEARCHER, ROLES, VIEWER, Person, may, read_people
 from echo2ecg_core.settings import Settings, settings
 from echo2ecg_core.store import audit
 from pages.ui.errors import errors_in_words
@@ -48,7 +48,7 @@ REFUSED = (
     "Your session has ended, or its role does not allow this, so nothing was done. Log in again as {role} and repeat "
     "it."
 )
-NOBODY = ("on the server", "visitor")  # whom no login names
+NOBODY = (ON_THE_SERVER, "visitor")  # whom no login names
 HOURS = 8
 _BEGAN = time.time() - time.monotonic()
 _PASSED, _SEEN = "login_passed", "login_seen"

@@ -118,7 +118,7 @@ def test_a_damaged_model_is_a_row_with_its_reason_and_hides_no_other(page, place
 @pytest.mark.parametrize(
     ("parts", "expected"),
     [
-        (PARTS, "it has no readouts yet, no vectors of ECGs"),
+        (PARTS, "it has no readouts yet, no vectors of 1 of 1 ECGs"),
         (
             ["ecg"],
             "Phenotypes and the map of ECGs only. chosen aaaaaaaa has no alignment of ECGs with studies and no echo "

@@ -388,7 +388,7 @@ def test_promoting_names_old_and_new_and_asks_for_preparing_first(place, tmp_pat
         db.execute("INSERT INTO patients VALUES ('P', NULL, 'test', 'c', 1)")
         db.execute("INSERT INTO ecgs VALUES ('E', 'P', NULL, 500, 10, 'x', 'y', 'z', NULL)")
     app.run()
-    assert "no vectors of ECGs" in words(app)
+    assert "no vectors of 1 of 1 ECGs" in words(app)
     button(app, "Prepare").click().run()
     assert [(j.kind, j.parameters) for j in jobs.jobs(place)] == [("prepare", {"model": card.model_id})]
 

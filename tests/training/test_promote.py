@@ -86,7 +86,7 @@ def test_in_an_empty_workspace_a_model_with_readouts_may_answer_at_once(model_fo
 
 def test_a_model_is_promoted_only_when_vectors_map_and_readouts_are_there(model_folder, place):
     card = ModelRegistry(place).register(model_folder)
-    with pytest.raises(ModelError, match="it has no vectors of ECGs, no map. Prepare it first"):
+    with pytest.raises(ModelError, match="it has no vectors of 12 of 12 ECGs, no map. Prepare it first"):
         promote(place, card.model_id)
     assert not ModelRegistry(place).get(card.model_id).active
     assert (

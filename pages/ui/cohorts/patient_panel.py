@@ -9,6 +9,7 @@ import streamlit as st
 from echo2ecg_core.figures.notation import MISSING, measured, measured_with_unit, number
 from echo2ecg_core.findings import CONDUCTIONS, RHYTHMS
 from echo2ecg_core.phenotypes import PHENOTYPES
+from echo2ecg_core.roles import by_whom
 from echo2ecg_core.store import cohorts
 from echo2ecg_core.store.catalog import Catalog
 from echo2ecg_core.store.cohorts import PatientRow
@@ -166,7 +167,7 @@ def _pairs(chosen: pd.Series, facts: dict, names: dict[str, str], clips: Collect
         mark = ""
         if len(last) and names.get(label) in last.index:
             c = last.loc[names[label]]
-            told = f"was {value_words(names[label], c.was)}, corrected by {c.who} on {c.made_at[:10]}" + (
+            told = f"was {value_words(names[label], c.was)}, corrected {by_whom(c.who)} on {c.made_at[:10]}" + (
                 f": {c.why}" if c.why else ""
             )
             mark = f" <span class='e2e-corrected' tabindex='0' title='{escape(told, quote=True)}'>corrected</span>"
