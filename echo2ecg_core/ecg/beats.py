@@ -149,8 +149,10 @@ def without_spikes(signal: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     Args:
         signal: (12, n) finite millivolts at the working rate.
     """
+    from scipy.ndimage import maximum_filter1d
+
     leap = np.abs(signal[:, 2:] - signal[:, :-2])  # [i] from sample i to i + 2
-    steps = np.lib.stride_tricks.sliding_window_view(np.abs(np.diff(signal, axis=1)), SPIKE_QUIET, axis=1).max(axis=2)
+    steps = maximum_filter1d(np.abs(np.diff(signal, axis=1)), SPIKE_QUIET, axis=1, origin=-(SPIKE_QUIET // 2))
     sudden = leap > SPIKE_MV
     sudden[:, :SPIKE_QUIET] = False
     sudden[:, SPIKE_QUIET:] &= leap[:, SPIKE_QUIET:] > SPIKE_SUDDEN * steps[:, : leap.shape[1] - SPIKE_QUIET]

@@ -11,6 +11,7 @@ had no part in (distributional conformal prediction: Chernozhukov, Wüthrich, Zh
 
 import math
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -139,7 +140,12 @@ class Predictive:
 
     def medians(self, predicted: np.ndarray, spread: np.ndarray | None = None) -> np.ndarray:
         """Values (n,) of predictions (n,) with spreads (n,)."""
-        return self.shape.values(predicted, np.array([np.median(self.scores)]), spread)[:, 0]
+        return self.shape.values(predicted, self._middle, spread)[:, 0]
+
+    @cached_property
+    def _middle(self) -> np.ndarray:
+        """(1,) the median score, found once: every prediction asks for it."""
+        return np.median(self.scores, keepdims=True)
 
     def intervals(self, predicted: np.ndarray, spread: np.ndarray | None = None) -> np.ndarray:
         """(n, 2) of predictions (n,) with spreads (n,)."""
