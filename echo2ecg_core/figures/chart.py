@@ -132,7 +132,7 @@ class Canvas:
 
 
 def _wrapped(words: str, width_px: float, character_px: float) -> list[str]:
-    return textwrap.wrap(words, max(12, int(width_px / character_px))) if words else []
+    return textwrap.wrap(words, max(12, int(width_px / character_px)), break_on_hyphens=False) if words else []
 
 
 def inline_svg(figure, alt: str) -> str:

@@ -142,11 +142,12 @@ def forest_figure(
     pitch = min(29, max(20, (HEIGHT_PX - 60) / max(len(rows), 1)))
     height = pitch * len(rows) + 60
     canvas = Canvas(WIDTH_PX, height, frame)
-    look, edge, text_px = canvas.look, 8 if frame.column else 0, 62
+    look, edge = canvas.look, 8 if frame.column else 0
+    text_px = 62 + edge
     name_px = edge + min((0.46 if frame.column else 0.42) * canvas.width, 240)
     axes = canvas.axes(name_px + 12, 8, text_px, height - 8 - pitch * len(rows))
     axes.set(xlim=limits, ylim=(len(rows) - 0.5, -0.5), yticks=[])
-    axes.xaxis.set_major_locator(_ticks())
+    axes.xaxis.set_major_locator(_ticks(canvas.width - name_px - 12 - text_px, decimals + 4))
     axes.xaxis.set_major_formatter(lambda value, _: number(value, decimals))
     axes.grid(axis="x", color=look.grid, linewidth=canvas.pt(1))
     if reference is not None:
@@ -380,7 +381,9 @@ def _bar_widths(at: np.ndarray) -> float:
     return 0.9 * min(10.0, float(np.min(np.diff(at)))) if len(at) > 1 and np.min(np.diff(at)) > 0.5 else 4.0
 
 
-def _ticks():
+def _ticks(width_px: float, characters: int):
+    """Round numbers below an axis, as many as stand apart in its width."""
     from matplotlib.ticker import MaxNLocator
 
-    return MaxNLocator(4, steps=[1, 2, 2.5, 5, 10])
+    apart = int(width_px / (0.62 * LABEL_PX * characters + 8))
+    return MaxNLocator(min(4, max(1, apart)), steps=[1, 2, 2.5, 5, 10])

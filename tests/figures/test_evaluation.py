@@ -69,6 +69,16 @@ def test_a_forest_names_every_row_with_number_and_value_and_marks_what_lies_beyo
     assert markers.count("s") == 2 and markers.count("<") == 1
 
 
+@pytest.mark.parametrize("column", ["", "single", "double"])
+def test_numbers_below_a_forest_stand_apart_in_every_width(column):
+    figure = figures.forest_figure(ROWS, "Difference", (-0.15, 0.05), 0.0, 2, Frame(column=column))
+    figure.canvas.draw()
+    low, high = figure.axes[0].get_xlim()
+    drawn = [t for t in figure.axes[0].get_xticklabels() if low <= t.get_position()[0] <= high]
+    boxes = [t.get_window_extent() for t in drawn]
+    assert len(boxes) >= 2 and all(b.x0 - a.x1 > 3 for a, b in zip(boxes, boxes[1:], strict=False))
+
+
 def test_predicted_against_measured_keeps_dots_beyond_the_axis_at_its_edge():
     figure = figures.scatter_figure([20, 50, 95], [25, 48, 70], "LVEF, %", (10, 80))
     assert np.allclose(figure.axes[0].collections[0].get_offsets(), [[20, 25], [50, 48], [80, 70]])

@@ -40,6 +40,7 @@ def test_two_estimates_differ_only_where_their_intervals_leave_no_room():
     low, high, near = ({"value": v, "interval": (v - 5, v + 5)} for v in (30, 60, 63))
     assert lvef_words(high, low) == "30 points higher; the intervals do not overlap"
     assert lvef_words(high, near) == "3 points lower; the intervals overlap, so no change can be told from this"
+    assert lvef_words(low, low) == "unchanged"
     assert lvef_words({"value": None}, low) == "no estimate of one of the two"
 
 
@@ -52,7 +53,7 @@ def test_an_earlier_ecg_of_the_patient_stands_in_its_tab(page, monkeypatch):  # 
     page.session_state[session.TAB_KEY] = "Earlier ECG"
     text = words(opened(page))
     assert not page.exception and page.selectbox[0].options == ["E-0, 41 days earlier"]
-    assert "<td>unchanged</td>" in text and "the intervals overlap" in text
+    assert "<td>unchanged</td>" in text and "LVEF, estimated" in text
 
 
 def test_what_stands_in_a_closed_tab_and_takes_time_waits_for_who_looks(page, monkeypatch):  # noqa: F811

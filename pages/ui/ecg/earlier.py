@@ -126,7 +126,9 @@ def lvef_words(now: dict, then: dict) -> str:
     if now.get("value") is None or then.get("value") is None:
         return "no estimate of one of the two"
     points = round(now["value"]) - round(then["value"])
-    words = "unchanged" if points == 0 else f"{abs(points)} points {'higher' if points > 0 else 'lower'}"
+    if points == 0:
+        return "unchanged"
+    words = f"{counted(abs(points), 'point')} {'higher' if points > 0 else 'lower'}"
     if not (now["interval"] and then["interval"]):
         return words
     overlap = now["interval"][0] <= then["interval"][1] and then["interval"][0] <= now["interval"][1]
