@@ -127,12 +127,13 @@ def search(prediction: Prediction, workspace: Workspace, k: int = 10, filters: F
             "Use a tracing of better quality, or predict in spite of its quality.",
         )
     vectors = study_vectors(workspace, prediction.model_id)
-    catalog, known = Catalog(workspace), snapshot(workspace)
+    known = snapshot(workspace)
     rows = known.rows_of("studies", vectors.ids)
     among = (rows >= 0) & _together(_conditions(known, filters or Filters()), len(known.studies))[rows]
     ids, cosines = vectors.nearest(prediction.aligned, k, model_id=prediction.model_id, among=among)
-    found = zip((rows[vectors.row_of[i]] for i in ids), cosines, strict=True)
-    return [_hit(catalog, rank, known.studies.iloc[row], cosine) for rank, (row, cosine) in enumerate(found, 1)]
+    studies = [known.studies.iloc[rows[vectors.row_of[i]]] for i in ids]
+    found = zip(studies, Catalog(workspace).clips_of_each(ids), cosines, strict=True)
+    return [_hit(rank, study, clips, cosine) for rank, (study, clips, cosine) in enumerate(found, 1)]
 
 
 def search_report(prediction: Prediction, hits: list[Hit]) -> dict:
@@ -224,14 +225,14 @@ def _filled(vectors: VectorSet, what: str) -> VectorSet:
     return vectors
 
 
-def _hit(catalog: Catalog, rank: int, study: pd.Series, cosine: float) -> Hit:
+def _hit(rank: int, study: pd.Series, clips: list[ClipRow], cosine: float) -> Hit:
     return Hit(
         rank,
         study.study_id,
         study.patient_id,
         round(float(cosine), 4),
         measured(study),
-        tuple(catalog.clips_of(study.study_id)),
+        tuple(clips),
         bool(study.synthetic),
         study.sex,
         float(study.age_years) if pd.notna(study.age_years) else None,

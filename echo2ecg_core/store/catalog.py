@@ -353,9 +353,14 @@ class Catalog:
 
     def clips_of(self, study_id: str) -> list[ClipRow]:
         """The clips of a study, in the order of their ids."""
+        return self.clips_of_each([study_id])[0]
+
+    def clips_of_each(self, study_ids: Sequence[str]) -> list[list[ClipRow]]:
+        """`clips_of` of several studies, asked for together."""
+        found = f"{_CLIPS} WHERE study_id = ? AND {_WHOLE} ORDER BY clip_id"
         with self.workspace.connect() as db:
-            rows = db.execute(f"{_CLIPS} WHERE study_id = ? AND {_WHOLE} ORDER BY clip_id", (study_id,)).fetchall()
-        return [_clip_row(row) for row in rows]
+            rows = [db.execute(found, (study_id,)).fetchall() for study_id in study_ids]
+        return [[_clip_row(row) for row in of_study] for of_study in rows]
 
     def clip(self, clip_id: str) -> ClipRow:
         """One clip.
