@@ -340,6 +340,7 @@ def _add_labels(figure: go.Figure, labels: Sequence[Label], look: Look) -> None:
 
 def _lay_out(figure: go.Figure, points: pd.DataFrame, colour: str, look: Look) -> None:
     axis = {"showticklabels": False, "gridcolor": look.grid, "zeroline": False, "title": {"text": ""}, "ticks": ""}
+    font = {"color": look.text, "size": 12.5, "family": "Source Sans, sans-serif"}  # hover labels have one of their own
     is_solid = "z" in points
     figure.update_layout(
         height=HEIGHT_PX,
@@ -348,9 +349,9 @@ def _lay_out(figure: go.Figure, points: pd.DataFrame, colour: str, look: Look) -
         plot_bgcolor=look.page,
         dragmode="orbit" if is_solid else "lasso",
         hovermode="closest",
-        hoverlabel={"bgcolor": look.page, "bordercolor": look.muted, "font": {"color": look.text}},
+        hoverlabel={"bgcolor": look.page, "bordercolor": look.muted, "font": font},
         uirevision="map",
-        font={"color": look.text, "size": 12.5, "family": "Source Sans, sans-serif"},
+        font=font,
         xaxis=axis,
         yaxis=axis | {"scaleanchor": "x"},
         scene=dict.fromkeys(("xaxis", "yaxis", "zaxis"), axis | {"showspikes": False, "showbackground": False}),
