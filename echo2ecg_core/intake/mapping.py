@@ -116,8 +116,9 @@ def guess(table: Table, wanted: Iterable[str] = FIELDS) -> TableMap:
     """
     columns: dict[str, Column] = {}
     ignored, notes, allowed = [], [], set(wanted)
-    exact, held = {name for name in table.columns if name in allowed}, {field_of(name)[0] for name in table.columns}
-    for name in sorted(table.columns, key=lambda n: (n not in exact, table.columns.index(n))):
+    names = table.columns
+    exact, held = {name for name in names if name in allowed}, {field_of(name)[0] for name in names}
+    for name in sorted(names, key=lambda n: n not in exact):
         field, unit = field_of(name)
         if field in ("unit", "value_unit"):  # of the measurement in a row, or of a signal
             field = "value_unit" if "value" in held else "unit"
@@ -134,8 +135,8 @@ def guess(table: Table, wanted: Iterable[str] = FIELDS) -> TableMap:
             notes.append(f"{name} in {table.file} may mean {field} too; {taken[0]} was taken.")
         else:
             columns[name] = Column(field, unit if field in PHENOTYPES else None)
-    ordered = {name: columns[name] for name in table.columns if name in columns}
-    return TableMap(ordered, tuple(n for n in table.columns if n in ignored), tuple(notes))
+    ordered, left = {name: columns[name] for name in names if name in columns}, set(ignored)
+    return TableMap(ordered, tuple(n for n in names if n in left), tuple(notes))
 
 
 def _values_fit(table: Table, name: str, field: str | None) -> bool:

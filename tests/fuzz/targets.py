@@ -12,6 +12,7 @@ import torch
 from safetensors.torch import save
 
 from echo2ecg_core.store.database import Workspace
+from tests.intake import test_workbooks
 from tests.planted_names import Planter, _arrays, _film, _muse, _nifti, _wave, _wfdb, _workbook, zipped
 
 SAMPLES = 1500  # of an ECG, 3 s at 500 Hz: small files, so that many are read in a second
@@ -123,7 +124,10 @@ def _tables(folder: Path) -> dict[str, bytes]:
     )
     ecgs = "ecg_id,patient_id,ecg_time,path,sampling_rate_hz,unit\nE1,P1,2024-01-01T10:00:00,a.hea,500,mV\n"
     return {"labels.csv": labels.encode(), "long.csv": long.encode("cp1252"), "ecgs.csv": ecgs.encode(),
-            "book.xlsx": (folder / "book.xlsx").read_bytes()}  # fmt: skip
+            "book.xlsx": (folder / "book.xlsx").read_bytes(), "book.xls": test_workbooks.old(test_workbooks.ROWS),
+            "book.ods": test_workbooks.opened(test_workbooks.ROWS),
+            "gbk.csv": "患者编号,检查号,日期,射血分数\nP1,S1,令和6年1月5日,55\n平均值,,,49\n".encode("gbk"),
+            }  # fmt: skip
 
 
 def _archive(folder: Path) -> bytes:

@@ -147,3 +147,10 @@ def test_a_workbook_under_a_password_is_refused_with_what_to_do(tmp_path):
     path.write_bytes(old(ROWS).replace(b"\x09\x08\x10\x00", b"\x2f\x00\x36\x00", 1))  # its first record: encrypted
     with pytest.raises(StoreError, match=r"under a password: save it as .xlsx or CSV"):
         read_table(path)
+
+
+def test_a_table_as_wide_as_a_sheet_can_be_is_planned(tmp_path):
+    wide = [f"c{i}" for i in range(6000)]
+    (tmp_path / "t.ods").write_bytes(opened([["patient_id", "study_id", "EF", *wide], ["A", "S", 55, *wide]]))
+    made = plan_of(tmp_path)
+    assert [study.phenotypes for study in made.studies.values()] == [{"lvef": 55}] and len(made.ignored) == 6000
