@@ -16,6 +16,7 @@ from echo2ecg_core.cli_cohorts import cohorts, correct, corrections, table_one
 from echo2ecg_core.cli_models import models_app
 from echo2ecg_core.cli_training import compare, evaluate, promote, report, train
 from echo2ecg_core.cli_upkeep import audit, backup, restore
+from echo2ecg_core.counts import counted
 from echo2ecg_core.errors import Echo2ECGError
 from echo2ecg_core.failures import sentence_of_disk
 from echo2ecg_core.terminal import (
@@ -194,9 +195,9 @@ def demo(workspace: WorkspaceOption = None, as_json: JsonOption = False) -> None
         print_json({"workspace": str(place.folder), "model": card.model_id, "synthetic": True, **counts})
     else:
         print(
-            f"The demo workspace is complete: {counts['ecgs']} ECGs, {counts['studies']} studies, {counts['clips']} "
-            "clips "
-            f"of {counts['patients']} simulated patients."
+            f"The demo workspace is complete: {counted(counts['ecgs'], 'ECG')}, "
+            f"{counted(counts['studies'], 'study', 'studies')}, {counted(counts['clips'], 'clip')} of "
+            f"{counted(counts['patients'], 'simulated patient')}."
         )
         if words := earlier_demo(place):
             print(words)

@@ -22,6 +22,7 @@ import pandas as pd
 from echo2ecg_core.answers import inputs
 from echo2ecg_core.answers.loaded_model import LoadedModel, ecg_tensors, input_text, load_model, spec_of
 from echo2ecg_core.answers.readiness import readiness
+from echo2ecg_core.counts import counted
 from echo2ecg_core.echo.clip import SURE, VIEWS
 from echo2ecg_core.errors import ModelError, StoreError
 from echo2ecg_core.models.devices import ThisProcess
@@ -95,15 +96,15 @@ def embed_job(workspace: Workspace, model_id: str | None, progress: Progress) ->
     if not counts["ecgs"] + counts["clips"]:
         raise StoreError("The workspace holds no ECG and no clip to embed.", "Import an archive first.")
     refused = embed_workspace(workspace, card, progress)
-    studies = f" and {counts['studies']} studies" if spec_of(card).shares_space else ""
+    studies = f" and {counted(counts['studies'], 'study', 'studies')}" if spec_of(card).shares_space else ""
     ecgs = counts["ecgs"] - sum("ecg_id" in row for row in refused)
-    return f"Vectors of {ecgs} ECGs{studies} are there.{passed_over(refused)}"
+    return f"Vectors of {counted(ecgs, 'ECG')}{studies} are there.{passed_over(refused)}"
 
 
 def passed_over(refused: list[dict]) -> str:
     """How many ECGs and clips could not be embedded, and why the first of them, as a closing sentence; "" for none."""
     ecgs = sum("ecg_id" in row for row in refused)
-    told = [f"{ecgs} ECGs"] * (ecgs > 0) + [f"{len(refused) - ecgs} clips"] * (len(refused) > ecgs)
+    told = [counted(n, one) for n, one in ((ecgs, "ECG"), (len(refused) - ecgs, "clip")) if n]
     return f" {' and '.join(told)} could not be embedded; the first: {refused[0]['reason']}" if refused else ""
 
 

@@ -43,11 +43,6 @@ def interval(low: float | None, high: float | None, decimals: int = 0) -> str:
     return " to ".join(ends) if min(low, high) < 0 else DASH.join(ends)
 
 
-def counted(n: int, one: str, several: str = "") -> str:
-    """A count with its noun: "1 study", "1,204 studies"; `several` where an s is not enough."""
-    return f"{n:,} {one if n == 1 else several or f'{one}s'}"
-
-
 def percent(share: float | None) -> str:
     """A share 0..1 in whole per cent; below one and above 99 it says so, because nothing here is certain."""
     if share is None or share != share:

@@ -7,8 +7,9 @@ patient's sex, of both where it is not known.
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
+from echo2ecg_core.counts import counted
 from echo2ecg_core.figures.chart import DARK, ON_PAGE, Canvas, Frame
-from echo2ecg_core.figures.notation import counted, date
+from echo2ecg_core.figures.notation import date
 from echo2ecg_core.phenotypes import PHENOTYPES
 
 WIDTH, HEIGHT = 660, 176

@@ -103,7 +103,8 @@ def summary_lines(report: IngestReport) -> list[str]:
         for row in report.kept
     ]
     if report.waiting:
-        told += [f"{report.waiting} clips wait for a person on the Import page: their sector could not be told surely."]
+        wait, their = ("clip waits", "its") if report.waiting == 1 else ("clips wait", "their")
+        told += [f"{report.waiting:,} {wait} for a person on the Import page: {their} sector could not be told surely."]
     told += report.notes
     told += [f"Ignored {row['what']}: {row['reason'].removesuffix('.')}." for row in report.ignored]
     told += [f"Passed over {row['file']}: {row['reason']}" for row in report.refused]

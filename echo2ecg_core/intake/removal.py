@@ -15,8 +15,8 @@ from pathlib import Path
 
 import numpy as np
 
+from echo2ecg_core.counts import counted, counted_contents
 from echo2ecg_core.errors import StoreError
-from echo2ecg_core.figures.notation import counted
 from echo2ecg_core.intake.ready_models import forget
 from echo2ecg_core.intake.waiting_clips import delete_pictures_without_row
 from echo2ecg_core.store import audit, corrections, jobs
@@ -44,8 +44,7 @@ class Removed:
     def sentence(self) -> str:
         """In words."""
         return (
-            f"Removed {counted(self.patients, 'patient')}, {counted(self.studies, 'study', 'studies')}, "
-            f"{counted(self.clips, 'clip')} and {counted(self.ecgs, 'ECG')}. "
+            f"Removed {counted_contents(self.patients, self.studies, self.clips, self.ecgs)}. "
             f"{counted(self.vectors, 'vector')} went with them"
             + (", and the map has to be drawn again." if self.maps else ".")
         )

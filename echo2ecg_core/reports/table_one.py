@@ -7,6 +7,7 @@ differences; counts with risk differences in percentage points; no p values, whi
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from echo2ecg_core.counts import counted
 from echo2ecg_core.errors import StoreError
 from echo2ecg_core.evaluation.effect_sizes import Effect, risk_difference, standardised_mean_difference
 from echo2ecg_core.figures.chart import ON_PAGE, Frame
@@ -71,9 +72,8 @@ class Comparison:
             "standardised, of counts in percentage points."
         ]
         if self.shared:
-            told.append(
-                f"{self.shared:,} patients are in both cohorts; the intervals take the two for different people."
-            )
+            are = counted(self.shared, "patient is", "patients are")
+            told.append(f"{are} in both cohorts; the intervals take the two for different people.")
         if self.synthetic:
             told.append("Simulated hearts are among them: these numbers say nothing about real patients.")
         return told

@@ -19,6 +19,7 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+from echo2ecg_core.counts import counted, counted_contents
 from echo2ecg_core.errors import DiskFull, StoreError
 from echo2ecg_core.progress import Progress, part, silent
 from echo2ecg_core.store import audit, jobs
@@ -51,11 +52,10 @@ class Backup:
 
     def sentence(self) -> str:
         """In words."""
-        lost = f" {self.missing} files were missing already: run `check`." if self.missing else ""
-        return (
-            f"Backed up {self.patients} patients, {self.studies} studies, {self.clips} clips and {self.ecgs} ECGs "
-            f"({self.size_mb:.1f} MB).{lost}"
-        )
+        were = "was" if self.missing == 1 else "were"
+        lost = f" {counted(self.missing, 'file')} {were} missing already: run `check`." if self.missing else ""
+        held = counted_contents(self.patients, self.studies, self.clips, self.ecgs)
+        return f"Backed up {held} ({self.size_mb:.1f} MB).{lost}"
 
 
 def back_up(workspace: Workspace, out: Path, progress: Progress = silent) -> Backup:
@@ -144,7 +144,7 @@ def restore(workspace: Workspace, source: Path, *, replace: bool = False, progre
     except OSError as error:
         raise _in_words(error) from error
     return (
-        f"Restored {facts.patients} patients, {facts.studies} studies, {facts.clips} clips and {facts.ecgs} ECGs of "
+        f"Restored {counted_contents(facts.patients, facts.studies, facts.clips, facts.ecgs)} of "
         f"{facts.made_at[:16].replace('T', ' ')} UTC.{kept}"
     )
 

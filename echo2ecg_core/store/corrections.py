@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from echo2ecg_core.counts import counted
 from echo2ecg_core.echo.clip import VIEWS
 from echo2ecg_core.errors import StoreError
 from echo2ecg_core.findings import CONDUCTIONS, RHYTHMS
@@ -156,10 +157,12 @@ def made_older_by(workspace: Workspace, since: str) -> str:
             for names in (_quoted(PHENOTYPES), _quoted(DATES))
         )
         gone = db.execute("SELECT total(patients), total(ecgs) FROM removals WHERE removed_at > ?", (since,)).fetchone()
-    told = [_counted(labels, "label was corrected", "labels were corrected")]
-    told += [_counted(dates, "date was corrected", "dates were corrected")]
-    told += [_counted(int(gone[1]), "ECG was taken out", "ECGs were taken out")]
-    told = [words for words in told if words]
+    changes = (
+        (labels, "label was corrected", "labels were corrected"),
+        (dates, "date was corrected", "dates were corrected"),
+        (int(gone[1]), "ECG was taken out", "ECGs were taken out"),
+    )
+    told = [counted(*change) for change in changes if change[0]]
     return f"Since they were fitted, {' and '.join(told)}." if told else ""
 
 
@@ -295,7 +298,3 @@ def _shown(value: Value) -> str:
 
 def _quoted(names: Iterable[str]) -> str:
     return ", ".join(f"'{name}'" for name in names)
-
-
-def _counted(n: int, one: str, many: str) -> str:
-    return f"{n:,} {one if n == 1 else many}" if n else ""

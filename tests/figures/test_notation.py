@@ -6,8 +6,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from echo2ecg_core.counts import counted
 from echo2ecg_core.figures.notation import (
-    counted,
     date,
     duration,
     grades_in_words,

@@ -90,7 +90,7 @@ def test_a_folder_is_counted_before_it_is_imported(page, place, folder):
     ("change", "expected"),
     [
         (lambda f: (f / "labels.csv").write_bytes(b"\0\1"), "labels.csv cannot be read"),
-        (lambda f: (f / "ecgs.csv").write_text("a,b\n1,2\n"), "1 to settle before anything comes in"),
+        (lambda f: (f / "ecgs.csv").write_text("a,b\n1,2\n"), "1 problem to settle before anything comes in"),
     ],
 )
 def test_a_folder_that_is_no_archive_is_said_at_once(page, place, folder, change, expected):

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 import pandas as pd
 import streamlit as st
 
+from echo2ecg_core.counts import counted
 from echo2ecg_core.figures.notation import DASH, date, duration, number
 from echo2ecg_core.figures.tables import csv_of
 from echo2ecg_core.store import audit, jobs
@@ -192,7 +193,7 @@ def audit_log(workspace: Workspace) -> None:
             icon=":material/link_off:",
         )
     elif lines:
-        st.caption(f"{lines[0].number:,} lines, each with the hash of the one before; the chain holds.")
+        st.caption(f"{counted(lines[0].number, 'line')}, each with the hash of the one before; the chain holds.")
     st.dataframe(
         _rows(lines[:SHOWN]),
         hide_index=True,

@@ -5,7 +5,8 @@ from html import escape
 import pandas as pd
 import streamlit as st
 
-from echo2ecg_core.figures.notation import MISSING, counted
+from echo2ecg_core.counts import counted
+from echo2ecg_core.figures.notation import MISSING
 from echo2ecg_core.intake.dates import FORMS
 from echo2ecg_core.intake.mapping import DATES, FIELDS, IGNORED, Column, joined, write_mapping
 from echo2ecg_core.intake.units import factors

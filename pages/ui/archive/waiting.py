@@ -4,8 +4,9 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
+from echo2ecg_core.counts import counted
 from echo2ecg_core.errors import SetAside
-from echo2ecg_core.figures.notation import THIN, counted
+from echo2ecg_core.figures.notation import THIN
 from echo2ecg_core.intake.waiting_clips import (
     WaitingClip,
     accept,

@@ -4,6 +4,7 @@ from html import escape
 
 import streamlit as st
 
+from echo2ecg_core.counts import counted
 from echo2ecg_core.figures.notation import MISSING, measured, measured_range, percent
 from echo2ecg_core.phenotypes import GRADES, PHENOTYPES, Phenotype
 from echo2ecg_core.store.cohorts import Distribution
@@ -50,7 +51,7 @@ def _row(d: Distribution) -> str:
 def histogram(d: Distribution, p: Phenotype) -> str:
     """Bars over the axis of the phenotype, the reference ranges as grey boxes behind them."""
     bars = _bars(d, max(d.counts) / d.n)
-    words = f"{p.label}: {d.n} values, half of them {measured_range(p, d.q1, d.q3)} {p.unit}".strip()
+    words = f"{p.label}: {counted(d.n, 'value')}, half of them {measured_range(p, d.q1, d.q3)} {p.unit}".strip()
     return (
         f"<div class='e2e-hist' role='img' aria-label='{escape(words, quote=True)}'>"
         f"<div class='bars'>{''.join(_boxes(p))}{bars}</div>{_ends(p)}</div>"

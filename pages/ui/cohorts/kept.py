@@ -5,7 +5,7 @@ from dataclasses import replace
 import pandas as pd
 import streamlit as st
 
-from echo2ecg_core.figures.notation import counted
+from echo2ecg_core.counts import counted
 from echo2ecg_core.store import jobs, kept_cohorts
 from pages.ui import admin_gate, resources
 from pages.ui.cohorts import cohort_session

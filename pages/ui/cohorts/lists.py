@@ -6,7 +6,8 @@ from html import escape
 import pandas as pd
 import streamlit as st
 
-from echo2ecg_core.figures.notation import counted, date
+from echo2ecg_core.counts import counted
+from echo2ecg_core.figures.notation import date
 from echo2ecg_core.figures.tables import csv_of
 from echo2ecg_core.store import kept_cohorts
 from echo2ecg_core.store.cohorts import LACKS, Cohort

@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from echo2ecg_core.figures.notation import counted
+from echo2ecg_core.counts import counted
 from echo2ecg_core.intake.removal import Removed, look, remove
 from pages.ui import admin_gate, resources
 from pages.ui.cohorts import cohort_session

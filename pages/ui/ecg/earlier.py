@@ -9,8 +9,9 @@ from html import escape
 import streamlit as st
 
 from echo2ecg_core.answers.earlier_ecgs import OtherEcg
+from echo2ecg_core.counts import counted
 from echo2ecg_core.ecg.record import EcgRecord
-from echo2ecg_core.figures.notation import MISSING, counted, date, interval, number, with_unit
+from echo2ecg_core.figures.notation import MISSING, date, interval, number, with_unit
 from echo2ecg_core.store.model_registry import ModelCard
 from pages.ui import panels, resources, session
 from pages.ui.ecg.measures import FAIR, STRIP_ROWS, Row

@@ -6,6 +6,7 @@ import streamlit as st
 from echo2ecg_core.answers.loaded_model import why_no_studies
 from echo2ecg_core.answers.readiness import Readiness, abilities, older_readouts, readiness
 from echo2ecg_core.answers.second_readers import ready_facts, state_of
+from echo2ecg_core.counts import counted
 from echo2ecg_core.errors import Echo2ECGError
 from echo2ecg_core.figures.notation import DASH, date
 from echo2ecg_core.intake.archives import import_report, keep_upload
@@ -241,5 +242,5 @@ def last_import(workspace: Workspace) -> None:
     st.success(plain(last.message), icon=":material/check:")
     for words, keys in (("Random now", report.get("missing")), ("Not used", report.get("unexpected"))):
         if keys:
-            with st.expander(f"{words}: {len(keys)} keys"):
+            with st.expander(f"{words}: {counted(len(keys), 'key')}"):
                 st.code("\n".join(keys))

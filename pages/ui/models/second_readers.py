@@ -5,6 +5,7 @@ import streamlit as st
 
 from echo2ecg_core.answers.machine_read import readings
 from echo2ecg_core.answers.second_readers import curves_of, is_on, ready_facts, switch
+from echo2ecg_core.counts import counted
 from echo2ecg_core.evaluation.finding_map import label_of
 from echo2ecg_core.figures.notation import MISSING, number
 from echo2ecg_core.store import jobs
@@ -41,7 +42,10 @@ def panel(workspace: Workspace, card: ModelCard) -> None:
         f"SHA-256 `{manifest['source_sha256']}`."
     )
     if facts["reads"] == "clip":
-        st.caption(f"{len(readings(workspace, card.model_id))} studies of this workspace are machine-read.")
+        read = len(readings(workspace, card.model_id))
+        st.caption(
+            f"{counted(read, 'study', 'studies')} of this workspace {'is' if read == 1 else 'are'} machine-read."
+        )
     if curves := curves_of(card.folder):
         st.dataframe(pd.DataFrame([_curve_row(facts["kind"], *entry) for entry in curves.items()]), hide_index=True)
     with st.expander(f"Manifest of {card.name} {card.model_id}", icon=":material/description:"):

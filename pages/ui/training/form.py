@@ -10,6 +10,7 @@ from html import escape
 import streamlit as st
 
 from echo2ecg_core.answers.readiness import abilities
+from echo2ecg_core.counts import counted
 from echo2ecg_core.errors import Echo2ECGError, ModelError
 from echo2ecg_core.figures.notation import THIN, duration
 from echo2ecg_core.store import jobs, kept_cohorts
@@ -200,10 +201,11 @@ def _plan(workspace: Workspace, preset: str, chosen: dict) -> bool:
     gigabytes = plan.disk_bytes / 1e9
     disk = f"{gigabytes:.0f}{THIN}GB" if gigabytes >= 10 else f"{gigabytes:.1f}{THIN}GB"
     notes = f"<small>{escape(' '.join(plan.notes))}</small>" if plan.notes else ""
-    things = "ECGs" if chosen.get("objective") == "masked" else "pairs"
+    thing = "ECG" if chosen.get("objective") == "masked" else "pair"
     st.html(
-        f"<div class='e2e-plan'><b>{plan.pairs:,} {things}</b> of {plan.patients:,} patients · split by patient<br>"
-        f"validation {plan.validation_pairs:,} {things}, {plan.validation_patients:,} patients<br>"
+        f"<div class='e2e-plan'><b>{counted(plan.pairs, thing)}</b> of {counted(plan.patients, 'patient')} · "
+        "split by patient<br>"
+        f"validation {counted(plan.validation_pairs, thing)}, {counted(plan.validation_patients, 'patient')}<br>"
         f"About <b>{duration(plan.seconds)}</b> on this machine · {disk} of disk{notes}</div>"
     )
     return True

@@ -9,6 +9,7 @@ from typing import Literal
 import pandas as pd
 import streamlit as st
 
+from echo2ecg_core.counts import counted
 from echo2ecg_core.figures.notation import THIN, date, duration, number, percent
 from echo2ecg_core.figures.training import Curve, curves_svg, round_axis
 from echo2ecg_core.store import jobs
@@ -207,7 +208,7 @@ def _recall(epochs: pd.DataFrame, recall: tuple, x_max: float) -> str:
         mark = (recall[0][best], recall[1][best])
         facts = f"<span><b>{number(mark[1], 2)}</b> best, epoch {mark[0]:g}"
         facts += (
-            f" · chance {number(chance, 2)}, {int(epochs.candidates.iloc[-1]):,} studies</span>"
+            f" · chance {number(chance, 2)}, {counted(int(epochs.candidates.iloc[-1]), 'study', 'studies')}</span>"
             if chance
             else "</span>"
         )

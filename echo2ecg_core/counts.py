@@ -1,0 +1,14 @@
+"""Counts in words, as every floor says them."""
+
+
+def counted(n: int, one: str, several: str = "") -> str:
+    """A count with its noun: "1 study", "1,204 studies"; `several` where an s is not enough."""
+    return f"{n:,} {one if n == 1 else several or f'{one}s'}"
+
+
+def counted_contents(patients: int, studies: int, clips: int, ecgs: int) -> str:
+    """What there is of each: "1 patient, 2 studies, 12 clips and 1 ECG"."""
+    return (
+        f"{counted(patients, 'patient')}, {counted(studies, 'study', 'studies')}, {counted(clips, 'clip')} and "
+        f"{counted(ecgs, 'ECG')}"
+    )
