@@ -12,6 +12,7 @@ from functools import cached_property
 import numpy as np
 import pandas as pd
 
+from echo2ecg_core.counts import counted
 from echo2ecg_core.errors import Echo2ECGError
 from echo2ecg_core.evaluation.phenotypes import (
     Metrics,
@@ -273,5 +274,6 @@ def _check(train: Split, validation: Split, test: Split, readouts: Sequence[str]
         shared = len(set(splits[one].patients) & set(splits[other].patients))
         if shared:
             raise Echo2ECGError(
-                f"{shared} patients are both {one} and {other} patients.", "Give every patient one split."
+                f"{counted(shared, 'patient is', 'patients are')} both in {one} and in {other}.",
+                "Give every patient one split.",
             )

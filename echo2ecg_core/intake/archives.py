@@ -14,6 +14,7 @@ import zipfile
 from dataclasses import asdict
 from pathlib import Path
 
+from echo2ecg_core.counts import counted
 from echo2ecg_core.ecg.files import UNREADABLE
 from echo2ecg_core.errors import Echo2ECGError, ReadError, StoreError
 from echo2ecg_core.failures import sentence_of_disk
@@ -121,8 +122,8 @@ def import_archive(workspace: Workspace, parameters: dict, progress: Progress) -
         jobs.queue(workspace, "prepare", {"model": active.model_id})
     refused = len(report["refused"])
     return (
-        f"Added {added['ecgs']} ECGs, {added['studies']} studies and {added['clips']} clips of {added['patients']} "
-        "new patients."
+        f"Added {counted(added['ecgs'], 'ECG')}, {counted(added['studies'], 'study', 'studies')} and "
+        f"{counted(added['clips'], 'clip')} of {counted(added['patients'], 'new patient')}."
         + (
             f" {refused} {'file was' if refused == 1 else 'files were'} passed over; the Import page lists each with "
             "its reason."

@@ -18,6 +18,7 @@ from functools import partial
 from itertools import islice
 from pathlib import Path
 
+from echo2ecg_core.counts import counted
 from echo2ecg_core.errors import StoreError, printable
 from echo2ecg_core.intake.checks import check
 from echo2ecg_core.intake.clip_vectors import come_in
@@ -91,7 +92,8 @@ class IngestReport:
 def summary_lines(report: IngestReport) -> list[str]:
     """A report for the terminal."""
     told = [
-        f"Added {report.ecgs} ECGs, {report.studies} studies, {report.clips} clips of {report.patients} new patients."
+        f"Added {counted(report.ecgs, 'ECG')}, {counted(report.studies, 'study', 'studies')}, "
+        f"{counted(report.clips, 'clip')} of {counted(report.patients, 'new patient')}."
     ]
     told += [
         f"Changed {row['name']} of {row['kind']} {row['id']}: {row['was']} is {row['now']} now."

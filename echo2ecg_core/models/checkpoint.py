@@ -20,6 +20,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
+from echo2ecg_core.counts import counted
 from echo2ecg_core.errors import ModelError
 from echo2ecg_core.models.echo2ecg import Echo2ECG
 from echo2ecg_core.models.echo_encoder import MViT, PhantomVideoNet, clip_encoder_of
@@ -281,7 +282,7 @@ def _filled(name: str, network: nn.Module, state: Mapping[str, Tensor]) -> nn.Mo
     for keys, word in ((wanted.keys() - state.keys(), "lack"), (state.keys() - wanted.keys(), "also hold")):
         if keys:
             raise ModelError(
-                f"The weights of {name} {word} {min(keys)} ({len(keys)} keys).",
+                f"The weights of {name} {word} {min(keys)} ({counted(len(keys), 'key')}).",
                 "Spec and weights do not belong together.",
             )
     for key, tensor in state.items():

@@ -168,7 +168,7 @@ def test_a_patient_in_two_splits_is_refused(splits):
     leaked = Split(
         test.vectors, test.labels, np.where(np.arange(len(test.patients)) < 4, train.patients[:1], test.patients)
     )
-    with pytest.raises(Echo2ECGError, match="1 patients are both training and test patients"):
+    with pytest.raises(Echo2ECGError, match="1 patient is both in training and in test"):
         evaluate_encoder("made", train, validation, leaked)
 
 

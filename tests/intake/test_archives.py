@@ -93,12 +93,12 @@ def test_a_zip_comes_in_like_its_folder_and_does_not_stay(folder, place, prefix)
     assert work(place) == 1
     job = jobs.job(place, number)
     assert job.message == (
-        "Added 1 ECGs, 1 studies and 0 clips of 2 new patients. 1 file was passed over; the Import page lists each "
+        "Added 1 ECG, 1 study and 0 clips of 2 new patients. 1 file was passed over; the Import page lists each "
         "with its reason."
     )
     assert Catalog(place).counts()["ecgs"] == 1 and not list((place.folder / "uploads").iterdir())
     log = jobs.log_path(place, number).read_text()
-    assert "done: Added 1 ECGs" in log and "bad.hea" not in log and "E1" not in log
+    assert "done: Added 1 ECG," in log and "bad.hea" not in log and "E1" not in log
 
 
 @pytest.mark.parametrize(("name", "content"), [("../../outside.txt", b"x"), ("/etc/outside.txt", b"x")])

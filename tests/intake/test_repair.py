@@ -83,7 +83,7 @@ def test_damaged_files_are_refused_by_name_and_everything_else_is_embedded(place
     assert set(load_vectors(place.vectors, "study_aligned", card.model_id).ids) == set(catalog.studies().study_id)
     assert not [words for words in readiness(place, card).missing if "vectors" in words]
     told = embed_job(place, None, lambda share, message: None)
-    assert "1 ECGs and 1 clips could not be embedded" in told and ecg_id in told
+    assert "1 ECG and 1 clip could not be embedded" in told and ecg_id in told
     (blobs,) = [row for row in check_workspace(place) if row["name"] == "blobs"]
     assert not blobs["ok"] and ecg_id in blobs["found"] and clip_id in blobs["found"] and "--repair" in blobs["found"]
 

@@ -215,7 +215,7 @@ FAULTS = [
     (flip_a_bit, "was changed since it was written"),
     (write_nan, "ecg_encoder.cls_token holds values that are not finite"),
     (write_another_shape, r"cls_token has the shape \(1, 1, 48\), the spec asks for \(1, 1, 24\)"),
-    (drop_a_key, r"echo2ecg lack ecg_encoder.cls_token \(1 keys\)"),
+    (drop_a_key, r"echo2ecg lack ecg_encoder.cls_token \(1 key\)"),
     (add_a_key, "echo2ecg also hold extra"),
     (not_safetensors, "is not a safetensors file"),
     (lambda f: weight_file(f).unlink(), "lacks its weight file"),

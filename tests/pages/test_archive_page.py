@@ -208,14 +208,14 @@ def test_a_running_import_tells_how_far_it_is_and_can_be_stopped_and_resumed(pag
 
 def test_every_file_that_was_passed_over_is_listed_with_its_reason(page, place):
     number = jobs.queue(place, "import", {"folder": "x", "cohort": "Ward"})
-    jobs.finish(place, number, "done", "Added 1 ECGs. 2 files were passed over.")
+    jobs.finish(place, number, "done", "Added 1 ECG. 2 files were passed over.")
     (place.folder / "imports").mkdir()
     refused = [{"file": "ecg/bad.hea", "reason": "No header."}, {"file": "echo/A/S1/b.mp4", "reason": "Not a video."}]
     (place.folder / "imports" / f"import-{number:04d}.json").write_text(
         json.dumps({"cohort": "Ward", "added": {}, "refused": refused})
     )
     page.run()
-    assert not page.exception and "Added 1 ECGs." in words(page)
+    assert not page.exception and "Added 1 ECG." in words(page)
     assert page.dataframe[0].value.to_dict("list") == {
         "File": ["ecg/bad.hea", "echo/A/S1/b.mp4"],
         "Why it was passed over": ["No header.", "Not a video."],

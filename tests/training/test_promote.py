@@ -136,7 +136,7 @@ def retrained(folder):
 def test_an_ecg_that_cannot_be_embedded_does_not_hold_a_model_back(model_folder, place):
     add_ecgs(place, 1, first=20, seconds=0.5)
     card = ModelRegistry(place).register(model_folder)
-    assert "1 ECGs could not be embedded; the first: " in prepare_model(place, card.model_id)
+    assert "1 ECG could not be embedded; the first: " in prepare_model(place, card.model_id)
     assert promote(place, card.model_id).active
     add_ecgs(place, 1, first=21)
     assert readiness(place, card).missing == ("no vectors of 1 of 14 ECGs",)
