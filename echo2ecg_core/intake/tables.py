@@ -27,7 +27,7 @@ from echo2ecg_core.errors import StoreError, printable
 from echo2ecg_core.intake.dates import DAY_ZERO
 from echo2ecg_core.intake.encodings import SAVE_ANEW, NoTable, text_of
 from echo2ecg_core.intake.units import is_unit
-from echo2ecg_core.intake.workbooks import MAX_BYTES, WORKBOOKS, Row, Sheet, sheets_of
+from echo2ecg_core.intake.workbooks import MAX_BYTES, MAX_COLUMNS, TOO_WIDE, WORKBOOKS, Row, Sheet, sheets_of
 
 TEXTS, SPREADSHEETS = {".csv", ".tsv", ".tab", ".txt"}, {".xls", ".xlsx", ".xlsm", ".ods"}
 TABLE_SUFFIXES = TEXTS | SPREADSHEETS  # what lies behind one is told by its content: .xls is often a text, or .xlsx
@@ -153,6 +153,8 @@ def _table(file: str, rows: Iterable[Row], least_columns: int = 2) -> Table:
     at = _header_at(first, least_columns)
     if not first or len(first[at][1]) < least_columns:
         raise StoreError(f"{file} is no table: it has no header of two columns or more.", "Save it as CSV.")
+    if len(first[at][1]) > MAX_COLUMNS:
+        raise NoTable(TOO_WIDE)
     header, taken = _header(first[at : at + 2])
     names = _unique([name.strip().strip("\ufeff") or f"column {i + 1}" for i, name in enumerate(header)])
     width, numbers = len(names), array("q")
@@ -214,10 +216,9 @@ def read_header_row(path: Path) -> Table:
         whole = len(head) < HEADER_BYTES
         cells = list(islice(_text_rows(text_of(head, whole)[0], whole), LOOKED_AT))
         at = _header_at(cells, 2)
-        cells = cells[at : at + 1]
+        return _table(printable(path.name), cells[at : at + 1])
     except _FAULTS as error:
         raise _unreadable(path, error) from error
-    return _table(printable(path.name), cells)
 
 
 def _unreadable(path: Path, error: Exception) -> StoreError:

@@ -16,6 +16,8 @@ from echo2ecg_core.intake.encodings import NoTable
 
 MAX_BYTES = 2**29  # of a table unpacked; a hospital's measurements of ten years have some 100 MB
 DAMAGED = "it is a damaged workbook or one under a password: save it as .xlsx or CSV (UTF-8)"
+MAX_COLUMNS = 16_384  # of a sheet, in every spreadsheet program
+TOO_WIDE = f"it has more than {MAX_COLUMNS:,} columns"
 MAX_CELLS = 20_000_000  # of an OpenDocument, in which one cell may stand for a million
 ZIPPED, CONTAINER = b"PK\x03\x04", b"\xd0\xcf\x11\xe0"  # .xlsx and .ods; .xls, and .xlsx under a password
 WORKBOOKS = (ZIPPED, CONTAINER)
@@ -138,8 +140,8 @@ def _open_row(row) -> list[str]:
         if not text:
             empty += times
             continue
-        if len(cells) + empty + times > MAX_CELLS:
-            raise NoTable(f"it has more than {MAX_CELLS:,} cells")
+        if len(cells) + empty + times > MAX_COLUMNS:
+            raise NoTable(TOO_WIDE)
         cells += [""] * empty + [text] * times
         empty = 0
     return cells

@@ -154,3 +154,12 @@ def test_a_table_as_wide_as_a_sheet_can_be_is_planned(tmp_path):
     (tmp_path / "t.ods").write_bytes(opened([["patient_id", "study_id", "EF", *wide], ["A", "S", 55, *wide]]))
     made = plan_of(tmp_path)
     assert [study.phenotypes for study in made.studies.values()] == [{"lvef": 55}] and len(made.ignored) == 6000
+
+
+@pytest.mark.parametrize("name", ["t.ods", "t.csv"])
+def test_a_table_of_more_columns_than_a_sheet_has_is_refused(tmp_path, name):
+    wide = ["a"] * 16_385
+    (tmp_path / name).write_bytes(opened([wide]) if name == "t.ods" else ",".join(wide).encode())
+    for read in (read_table, read_header_row):
+        with pytest.raises(StoreError, match="it has more than 16,384 columns"):
+            read(tmp_path / name)
