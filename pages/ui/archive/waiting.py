@@ -100,7 +100,7 @@ def _facts(one: WaitingClip) -> str:
     from html import escape
 
     return (
-        f"Study <b>{escape(one.study_id)}</b>, {escape(one.facts['format'])}, {one.n_frames} frames at "
+        f"Study <b>{escape(one.study_id)}</b>, {escape(one.facts['format'])}, {counted(one.n_frames, 'frame')} at "
         f"{one.facts['fps']:.0f}{THIN}fps<br>{escape(one.reason)}"
     )
 
