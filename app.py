@@ -52,7 +52,7 @@ def pages() -> dict[str, list]:
 
 def frame() -> None:
     """Draw what surrounds every page, then the page the visitor chose."""
-    from pages.ui import admin_gate, session, sidebar, tour
+    from pages.ui import admin_gate, resources, session, sidebar, tour
     from pages.ui.errors import errors_in_words
     from pages.ui.reopen import reopen
 
@@ -66,13 +66,14 @@ def frame() -> None:
     st.logo(str(ASSETS / "logo.svg"), size="large")
     page = st.navigation(pages())
     admin_gate.require_login()
-    with errors_in_words():
-        sidebar.draw()
-        with st.sidebar:
-            reopen.across_reloads()
-    with errors_in_words():
-        tour.band(page)
-        page.run()
+    with resources.workspace().kept_open():
+        with errors_in_words():
+            sidebar.draw()
+            with st.sidebar:
+                reopen.across_reloads()
+        with errors_in_words():
+            tour.band(page)
+            page.run()
 
 
 @asynccontextmanager

@@ -2,8 +2,8 @@
 
 WAL mode, so that pages read while a worker writes. `connect` reads a snapshot; `write` takes the one writer's place
 at once (BEGIN IMMEDIATE), because SQLite refuses, without waiting, a reader that begins to write after somebody else
-has committed (sqlite.org/isolation.html). A connection is cheap and belongs to one call: nothing is shared between
-threads. Ids are text; times are ISO 8601; lists are JSON.
+has committed (sqlite.org/isolation.html). A connection belongs to one call, or to one thread while it keeps it open:
+nothing is shared between threads. Ids are text; times are ISO 8601; lists are JSON.
 """
 
 import os
@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from pathlib import Path
+from typing import Any
 
 from echo2ecg_core.errors import StoreError
 from echo2ecg_core.store.sqlite_errors import in_words, is_lock
@@ -187,7 +188,7 @@ MIGRATIONS = (
     """,
 )
 
-_open = threading.local()  # .transactions: database file -> the connection of this thread's open write
+_open = threading.local()  # of this thread, by database file: .transactions its open write, .kept see `kept_open`
 
 
 class Workspace:
@@ -227,6 +228,23 @@ class Workspace:
             return
         with self._in_words(), self._opened("BEGIN") as connection:
             yield connection
+
+    @contextmanager
+    def kept_open(self) -> Iterator[None]:
+        """Within it what this thread reads comes over one connection that stays open, each `connect` a moment of its
+        own as ever: to open the catalog takes longer than most of what a page asks it."""
+        kept = _of_thread("kept")
+        if self.database in kept:
+            yield
+            return
+        idle: list[tuple[sqlite3.Connection, tuple]] = []
+        kept[self.database] = idle
+        try:
+            yield
+        finally:
+            del kept[self.database]
+            for connection, _ in idle:
+                connection.close()
 
     @contextmanager
     def write(self, *, counts: bool = True) -> Iterator[sqlite3.Connection]:
@@ -278,18 +296,40 @@ class Workspace:
             self.folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise in_words(error, self.folder) from error
-        place, is_uri = self._address(reads=begin == "BEGIN")
-        connection = sqlite3.connect(place, uri=is_uri, timeout=_TURN_S, isolation_level=None)
-        connection.row_factory = sqlite3.Row
+        idle = _of_thread("kept").get(self.database) if begin == "BEGIN" else None
+        if idle and idle[0][1] != self._file():  # another catalog lies there now
+            idle.pop()[0].close()
+        connection, file = idle.pop() if idle else self._connection(reads=begin == "BEGIN")
+        stays = False
         try:
             _patiently(lambda: self._begin(connection, begin))
             yield connection
             _patiently(lambda: connection.execute("COMMIT"))
+            if file is not None and idle is not None and not idle:
+                idle.append((connection, file))
+                stays = True
         finally:
-            try:
-                _roll_back(connection)
-            finally:
-                connection.close()
+            if not stays:
+                try:
+                    _roll_back(connection)
+                finally:
+                    connection.close()
+
+    def _connection(self, *, reads: bool) -> tuple[sqlite3.Connection, tuple | None]:
+        """A new connection, and which file it opened; None where there was none, or it must not stay open."""
+        file = self._file()
+        place, is_uri = self._address(reads=reads)
+        connection = sqlite3.connect(place, uri=is_uri, timeout=_TURN_S, isolation_level=None)
+        connection.row_factory = sqlite3.Row
+        return connection, None if is_uri else file
+
+    def _file(self) -> tuple[int, int] | None:
+        """Which file the catalog is, None where there is none."""
+        try:
+            state = self.database.stat()
+        except OSError:
+            return None
+        return state.st_dev, state.st_ino
 
     def _address(self, *, reads: bool) -> tuple[str, bool]:
         """What SQLite opens, and whether it is a URI; in a folder that nobody may write to, reading needs no files of
@@ -367,9 +407,11 @@ def _statements(script: str) -> Iterator[str]:
 
 
 def _transactions() -> dict[Path, sqlite3.Connection]:
-    if not hasattr(_open, "transactions"):
-        _open.transactions = {}
-    return _open.transactions
+    return _of_thread("transactions")
+
+
+def _of_thread(name: str) -> dict[Path, Any]:
+    return _open.__dict__.setdefault(name, {})
 
 
 @contextmanager

@@ -1,6 +1,7 @@
 """The workspace database: made on first use, migrated by number, all or nothing."""
 
 import sqlite3
+import threading
 
 import pytest
 
@@ -69,3 +70,54 @@ def test_a_file_is_replaced_whole_or_not_at_all(tmp_path, monkeypatch):
     with pytest.raises(OSError):
         write_atomically(target, b"new content")
     assert target.read_bytes() == b"old" and [p.name for p in tmp_path.iterdir()] == ["file"]
+
+
+def test_what_is_kept_open_reads_every_time_anew_and_is_closed_at_the_end(tmp_path, monkeypatch):
+    place, opened, connect = Workspace(tmp_path / "w"), [], sqlite3.connect
+    assert place.version() == 0
+    with place.write() as db:
+        db.execute("UPDATE catalogue SET version = 5")
+    here = threading.current_thread()
+
+    def counted(*args, **options):
+        made = connect(*args, **options)
+        opened.extend([made] if threading.current_thread() is here else [])
+        return made
+
+    monkeypatch.setattr(sqlite3, "connect", counted)
+    with place.kept_open():
+        seen = [place.version(), place.version()]
+        thread = threading.Thread(target=write_version, args=(place, 2**60))
+        thread.start()
+        thread.join()
+        with place.connect() as outer, place.connect() as inner:
+            assert outer is not inner
+        assert seen[0] == seen[1] < place.version() == 2**60
+        with pytest.raises(ZeroDivisionError), place.connect():
+            _ = 1 / 0
+        assert place.version() == 2**60
+    reads = len(opened)
+    assert reads == 3  # the one that stays, the one inside another, the one after the error
+    for connection in opened:
+        with pytest.raises(sqlite3.ProgrammingError, match="closed"):
+            connection.execute("SELECT 1")
+    place.version()
+    assert len(opened) == reads + 1
+
+
+def write_version(place, version):
+    with place.write(counts=False) as db:
+        db.execute("UPDATE catalogue SET version = ?", (version,))
+
+
+def test_what_is_kept_open_sees_the_catalog_that_takes_the_place_of_another(tmp_path):
+    place, other = Workspace(tmp_path / "w"), Workspace(tmp_path / "other")
+    for one, version in ((place, 7), (other, 8)):
+        with one.connect():
+            pass
+        write_version(one, version)
+    with place.kept_open():
+        assert place.version() == 7
+        place.folder.rename(tmp_path / "before")
+        other.folder.rename(place.folder)
+        assert place.version() == 8
