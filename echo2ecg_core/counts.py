@@ -6,6 +6,11 @@ def counted(n: int, one: str, several: str = "") -> str:
     return f"{n:,} {one if n == 1 else several or f'{one}s'}"
 
 
+def counted_days(days: float) -> str:
+    """A time in days: "1 day", "0.5 days", "7 days"."""
+    return f"{days:g} day{'' if days == 1 else 's'}"
+
+
 def counted_contents(patients: int, studies: int, clips: int, ecgs: int) -> str:
     """What there is of each: "1 patient, 2 studies, 12 clips and 1 ECG"."""
     return (

@@ -5,6 +5,7 @@ It is made to be mailed, printed and archived, so it has no script, no font of i
 
 from html import escape
 
+from echo2ecg_core.counts import counted_days
 from echo2ecg_core.evaluation.readers import FEWEST_ECGS
 from echo2ecg_core.figures.chart import ON_PAGE, inline_svg
 from echo2ecg_core.figures.export import RESEARCH_ONLY
@@ -124,7 +125,7 @@ def window_words(report: Report) -> str:
     """How far apart an ECG and the echo it is labelled by may lie, as a sentence with a space before it; "" for a
     report that does not say."""
     days = report.data.get("within_days")
-    return "" if days is None else f" Labels: the patient's echo nearest in time, at most {days:g} days apart."
+    return "" if days is None else f" Labels: the patient's echo nearest in time, at most {counted_days(days)} apart."
 
 
 def provenance_rows(report: Report) -> list[tuple[str, str]]:
@@ -163,7 +164,7 @@ def _apart(report: Report) -> str:
     if days is None:
         return "not limited: the study nearest in time, however far"
     seen = f"; median {found['median']:.1f}, most {found['most']:.1f} days" if found else ""
-    return f"at most {days:g} days{seen}"
+    return f"at most {counted_days(days)}{seen}"
 
 
 def readout_note(report: Report) -> str:

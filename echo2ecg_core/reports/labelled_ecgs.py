@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from echo2ecg_core.answers.loaded_model import LoadedModel
+from echo2ecg_core.counts import counted_days
 from echo2ecg_core.errors import StoreError
 from echo2ecg_core.evaluation.features import FEATURES, ecg_features
 from echo2ecg_core.evaluation.rows import CHOOSING, Split
@@ -106,7 +107,7 @@ def _unlabelled(workspace: Workspace, table: pd.DataFrame, within_days: float | 
     days = default_days() if within_days is None else within_days
     return [
         f"{len(left_out)} of {len(left_out) + len(table)} ECGs of patients with an echo study are left out: none lies "
-        f"within {days:g} days{f' ({undated} without a date on the ECG or the echo)' if undated else ''}."
+        f"within {counted_days(days)}{f' ({undated} without a date on the ECG or the echo)' if undated else ''}."
     ]
 
 

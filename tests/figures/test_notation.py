@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from echo2ecg_core.counts import counted
+from echo2ecg_core.counts import counted, counted_days
 from echo2ecg_core.figures.notation import (
     date,
     duration,
@@ -108,3 +108,4 @@ def test_a_table_of_measured_values_carries_grades_in_words():
 def test_a_count_agrees_with_its_noun():
     assert [counted(n, "study", "studies") for n in (0, 1, 1204)] == ["0 studies", "1 study", "1,204 studies"]
     assert [counted(n, "clip") for n in (1, 2)] == ["1 clip", "2 clips"]
+    assert [counted_days(days) for days in (0.5, 1.0, 7)] == ["0.5 days", "1 day", "7 days"]

@@ -215,7 +215,7 @@ def test_a_lasso_lists_what_it_holds_as_a_table(page, workspace, monkeypatch):
     page.run()
     assert list(page.dataframe[0].value["Id"]) == ["E-0003", "S-0003", "S-0011"]
     assert list(page.dataframe[0].value["TR"]) == ["moderate"] * 3
-    assert "1 ECGs · 2 studies · 2 patients" in words(page)
+    assert "1 ECG · 2 studies · 2 patients" in words(page)
     assert "CSV" in [b.proto.label for b in page.get("download_button")]
 
 
@@ -323,7 +323,7 @@ def test_a_lasso_is_kept_as_a_cohort_that_the_map_then_shows_alone(page, workspa
     assert "There is a cohort called 'weak hearts' already" in words(page).replace("\\", "")
     monkeypatch.setattr(map_chart, "chart", chosen_points([]))
     page.selectbox(key="cohort").set_value("weak hearts").run()
-    assert "1 ECGs and 2 studies of 2 patients" in words(page)
+    assert "1 ECG and 2 studies of 2 patients" in words(page)
 
 
 def test_who_may_not_keep_a_cohort_sees_no_way_to(page, workspace, monkeypatch):

@@ -3,6 +3,7 @@ Cards for Model Reporting, 2019). What the manifest does not tell is told to be 
 
 from html import escape
 
+from echo2ecg_core.counts import counted_days
 from echo2ecg_core.figures.export import RESEARCH_ONLY
 from echo2ecg_core.figures.notation import MISSING, interval, number, percent
 from echo2ecg_core.figures.scores import count
@@ -35,7 +36,7 @@ def trained_on(manifest: dict) -> dict[str, str]:
         else "real patients, as far as the manifest tells",
         "Patients": _count(patients),
         "ECGs paired with a study": _count(pairs.get("train")),
-        "Longest time between ECG and echo": f"{days:g} days" if days is not None else UNKNOWN,
+        "Longest time between ECG and echo": counted_days(days) if days is not None else UNKNOWN,
         "Objective": f"{run['objective']}, {run.get('epochs', MISSING)} epochs" if "objective" in run else UNKNOWN,
         "Started from": str(started) if started else "random weights or unknown",
         "Training time": f"{number(minutes)} min" if minutes is not None else UNKNOWN,

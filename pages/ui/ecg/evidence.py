@@ -6,6 +6,7 @@ from html import escape
 
 import streamlit as st
 
+from echo2ecg_core.counts import counted_days
 from echo2ecg_core.ecg.record import EcgRecord
 from echo2ecg_core.errors import Echo2ECGError
 from echo2ecg_core.figures.notation import MISSING, THIN, held_words, measured, number, percent
@@ -24,7 +25,7 @@ AS_WRITTEN = {"pr": "PR", "rr": "RR", "qrs": "QRS", "qt": "QT", "qtc": "QTc", "p
 MOST_PAPERS = 6
 MOST_COLUMNS = 7  # phenotypes that fit beside the words; the others are on the study itself
 NEIGHBOURS_WORDS = """The nearest labelled ECGs of other patients by distance of their embeddings, one of each patient,
-and what their echo measured, at most {days:g} days apart. They illustrate the estimate and do not enter it."""
+and what their echo measured, at most {days} apart. They illustrate the estimate and do not enter it."""
 
 
 def why(report: dict) -> None:
@@ -39,7 +40,7 @@ def why(report: dict) -> None:
     with right:
         if report["neighbours"]:
             st.html(panels.scrolling(neighbour_table(report["neighbours"]), "Nearest labelled ECGs"))
-            st.caption(NEIGHBOURS_WORDS.format(days=default_days()))
+            st.caption(NEIGHBOURS_WORDS.format(days=counted_days(default_days())))
         else:
             st.caption("This workspace holds no labelled ECGs that this model has embedded.")
 

@@ -12,6 +12,7 @@ import streamlit as st
 from echo2ecg_core.answers import maps as explore
 from echo2ecg_core.answers.map_clusters import Cluster
 from echo2ecg_core.answers.predict import Prediction
+from echo2ecg_core.counts import counted
 from echo2ecg_core.evaluation.groups import FEWEST_PATIENTS, GroupRow, compare
 from echo2ecg_core.figures import export
 from echo2ecg_core.figures.chart import Frame
@@ -66,10 +67,7 @@ def head(card: ModelCard | None) -> None:
 def no_map(card: ModelCard | None) -> None:
     """Words and, where it can be drawn now, the button that queues the job."""
     if card is None:
-        st.info(
-            "No model yet, so nothing can be placed. The sidebar shows what is being prepared.",
-            icon=":material/hourglass_top:",
-        )
+        st.info(panels.why_no_model("so nothing can be placed"), icon=":material/hourglass_top:")
         return
     running = {job.kind for job in jobs.jobs(resources.workspace(), open_only=True)}
     if running & {"map", "demo"}:
@@ -256,9 +254,9 @@ def nothing_selected(points: pd.DataFrame, clusters: list[Cluster]) -> None:
     """How to use the map, and its clusters in words."""
     counts = points.modality.value_counts()
     st.html(
-        f"<h2 class='e2e-section'>No selection</h2><p class='muted'>{counts.get('ECG', 0)} ECGs and "
-        f"{counts.get('study', 0)} studies of "
-        f"{points.patient_id.nunique()} patients.</p>"
+        f"<h2 class='e2e-section'>No selection</h2><p class='muted'>{counted(counts.get('ECG', 0), 'ECG')} and "
+        f"{counted(counts.get('study', 0), 'study', 'studies')} of "
+        f"{counted(points.patient_id.nunique(), 'patient')}.</p>"
     )
     st.caption(
         "Drag to turn the map; click one point to open it. Several are chosen with the lasso on the flat maps."
@@ -328,8 +326,9 @@ def selection(points: pd.DataFrame, inside: np.ndarray) -> None:
     counts = chosen.modality.value_counts()
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         st.html(
-            f"<div class='e2e-study'><b>Selection</b> {counts.get('ECG', 0)} ECGs · {counts.get('study', 0)} studies · "
-            f"{chosen.patient_id.nunique()} patients</div>",
+            f"<div class='e2e-study'><b>Selection</b> {counted(counts.get('ECG', 0), 'ECG')} · "
+            f"{counted(counts.get('study', 0), 'study', 'studies')} · {counted(chosen.patient_id.nunique(), 'patient')}"
+            "</div>",
             width="stretch",
         )
         if admin_gate.allows("export a cohort"):
