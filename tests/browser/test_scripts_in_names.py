@@ -120,7 +120,7 @@ def test_the_columns_and_files_of_an_archive_are_text_in_its_preview(served):
     path = page.get_by_label("Full path of the folder")
     path.fill(str(archive))
     path.press("Enter")
-    page.get_by_text("1 to settle before anything comes in").wait_for()
+    page.get_by_text("1 problem to settle before anything comes in").wait_for()
     nothing_ran(page)
 
 

@@ -87,7 +87,7 @@ def test_an_imported_encoder_is_refused_in_words_until_it_is_prepared_and_then_p
         card
     )
     status, _, error = terminal(monkeypatch, capsys, place, "promote", card.model_id)
-    assert status == 2 and "it has no readouts yet, no vectors of {N} of {N} ECGs, no map. Prepare it first" in error
+    assert status == 2 and f"it has no readouts yet, no vectors of {N} of {N} ECGs, no map. Prepare it first" in error
     status, out, error = terminal(monkeypatch, capsys, place, "promote", card.model_id, "--prepare")
     assert status == 0 and f"{card.model_id} is active." in out and "is prepared: it may be promoted." in error
     assert [c.model_id for c in ModelRegistry(place).models() if c.active] == [card.model_id]
