@@ -3,6 +3,7 @@
 A launcher (torchrun, SLURM) says how many processes there are; without one it is this process and one device.
 """
 
+import atexit
 import os
 from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Literal
@@ -32,7 +33,17 @@ def open_fabric(precision: Precision | None = None, accelerator: str = "auto") -
         strategy="ddp" if world > 1 else "auto",
     )
     fabric.launch()
+    if fabric.world_size > 1:
+        atexit.register(_leave_the_others)  # Fabric does so for NCCL alone
     return fabric
+
+
+def _leave_the_others() -> None:
+    """End the group of processes before the interpreter ends: threads of gloo that outlive it can abort the process."""
+    import torch.distributed
+
+    if torch.distributed.is_initialized():
+        torch.distributed.destroy_process_group()
 
 
 class ThisProcess:
