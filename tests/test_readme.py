@@ -37,6 +37,21 @@ def test_the_figures_are_those_of_the_shipped_model():
     assert f"an error of {error[0]} points (median predictor: {error[2]})" in readme
 
 
+def test_what_a_start_with_generated_ecgs_gave_is_what_was_measured():
+    found = json.loads((ROOT / "benchmarks/results/unlabelled_start.json").read_text())
+    text = DOCS["evidence.md"].replace("\n", " ")
+
+    def told(value: float, low: float, high: float, digits: int) -> str:
+        return f"{value:.{digits}f} ({low:.{digits}f} to {high:.{digits}f})".replace("-", "−")
+
+    by_probe, by_knn = (told(*found["gained_mean"][readout], 3) for readout in ("probe", "knn"))
+    assert f"rises by {by_probe.replace(' (', ' by probe (')} and {by_knn.replace(' (', ' by knn (')}" in text
+    old, new = found["lvef_error"].values()
+    more, low, high = found["lvef_error_more"]
+    assert f"from {old:.2f} to {new:.2f} points ({more:.2f} more, {low:.2f} to {high:.2f};" in text
+    assert found["worth_shipping"] is False and "**Not shipped, by the rule.**" in text
+
+
 def test_the_tables_of_the_claim_are_those_that_were_measured():
     for name in ("summary", "wins"):
         assert (ROOT / f"benchmarks/results/claim/{name}.md").read_text().strip() in DOCS["evidence.md"]
