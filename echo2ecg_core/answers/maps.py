@@ -242,7 +242,7 @@ def of_its_study(points: pd.DataFrame, row: Hashable) -> pd.DataFrame:
     """The points of a map (as `load_map` gives them) that belong to one study with the point of a row: the study first,
     where it is on the map, else the point itself, then the ECGs that it labels; without a study that point alone."""
     own, is_own = points.loc[row], points.index == row
-    if own.study_id is None or own.study_id != own.study_id:  # NaN
+    if pd.isna(own.study_id):
         return points[is_own]
     found = points[points.study_id == own.study_id]
     is_first = (found.modality == "study") if (found.modality == "study").any() else found.index == row

@@ -23,9 +23,8 @@ CLOSE = 0.1  # as far another order or other scales are believed
 LEAST_ENERGY = 1e-3  # of the largest
 LEAST_RECORDED = 0.5  # of a block
 SAME = 0.02  # two orders that fit as well as each other
-FEWEST_RECORDED = (
-    4  # limb leads, of which one can be told to be the odd one: without it the others still check each other
-)
+# limb leads, of which one can be told to be the odd one: without it the others still check each other
+FEWEST_RECORDED = 4
 CLEARLY_ODD = 2.0  # times as well do the others fit without it as without any other
 UPSIDE_DOWN = 0.05  # how near to -1 the factor of a lead is that is no more than upside down
 
