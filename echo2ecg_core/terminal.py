@@ -98,6 +98,8 @@ def print_report(report: dict) -> None:
                 print(f"  {'':<30} {words}")
     for reader in report.get("second_readers", ()):
         print_second_reader(reader)
+    for one in report.get("combined", ()):
+        print(f"  Combined, {one['label']:<35} chance {one['chance']:.0%}")
     print(
         f"  model {report['model']['name']} {report['model']['id']}"
         f"{', trained on simulated hearts' if report['model']['synthetic'] else ''}. Research use only. Not a medical "

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from echo2ecg_core.answers.loaded_model import LoadedModel
 from echo2ecg_core.answers.predict import Prediction, predict_batch
+from echo2ecg_core.answers.combined import Combinations, combinations, combined
 from echo2ecg_core.answers.second_readers import SecondReader, chances_of, load_readers, person_of, read_beside
 from echo2ecg_core.ecg.measure import unsure
 from echo2ecg_core.ecg.record import EcgRecord
@@ -75,7 +76,7 @@ def predict_files(
     lead_order_of(lead_order)  # what cannot be used is told once, not for every file
     if unit:
         needed_factor(unit)
-    model, readers = None, []
+    model, readers, mixes = None, [], Combinations()
     for start in range(0, len(files), BATCH):
         batch: list[EcgRecord | dict] = []
         for path in files[start : start + BATCH]:
@@ -85,7 +86,8 @@ def predict_files(
                 batch.append({"ecg": {"source": path.name}, "error": str(error)})
         if model is None and any(isinstance(item, EcgRecord) for item in batch):
             model, readers = load_model(), load_readers(workspace)
-        beside = _Beside(readers, model, sex, age_years)
+            mixes = combinations(workspace, model.card) if readers else mixes
+        beside = _Beside(readers, model, mixes, sex, age_years)
         yield from _reports(batch, model, workspace, insist, beside)
         progress(min(1.0, (start + BATCH) / len(files)), f"{min(start + BATCH, len(files))} of {len(files)} ECGs")
 
@@ -96,19 +98,22 @@ class _Beside:
 
     readers: list[SecondReader]
     model: LoadedModel | None
+    mixes: Combinations
     sex: str | None
     age_years: float | None
 
     def __call__(self, record: EcgRecord, prediction: Prediction) -> dict:
         report = prediction.as_json()
+        ours = chances_of(report, prediction.embedding, self.model) if self.readers else {}
         beside = read_beside(
             record,
             self.readers,
             person=person_of(record, self.sex, self.age_years),
-            our_chances=chances_of(report, prediction.embedding, self.model) if self.readers else {},
+            our_chances=ours,
             unusable=report["quality"]["verdict"] == "unusable",
         )
-        return report | {"second_readers": beside}
+        mixed = combined(self.mixes, self.model.card, ours, beside) if self.model and beside else []
+        return report | {"second_readers": beside, "combined": mixed}
 
 
 def _reports(

@@ -291,7 +291,7 @@ def _finding(kind: str, output: str, score: float, curve: Curve | None, ours: di
         "name": output,
         "label": label_of(kind, output),
         "question": question and question.name,
-        "score": round(score, 4),
+        "score": float(f"{score:.6g}"),  # of a statement it may be very small
         "chance": None if chance is None else round(chance, 4),
         "our_chance": None if our is None else round(our, 4),
         "agreement": agreement(our, score, chance),

@@ -5,6 +5,7 @@ answer in chances or in scores: rank measures do not care, calibration shows whi
 """
 
 from collections.abc import Mapping
+from dataclasses import asdict, dataclass
 
 import numpy as np
 
@@ -14,6 +15,19 @@ from echo2ecg_core.evaluation.recalibrate import lines_of, logit
 METRICS = ("auroc", "auprc", "sensitivity_at_90_specificity", "slope", "intercept")
 N_RESAMPLES = 500
 FEWEST = 5  # patients of either outcome among those who judge, and among those who choose
+
+
+@dataclass(frozen=True)
+class Mix:
+    """A logistic line of several models' log odds: weight of each model by its name, and the intercept."""
+
+    weights: Mapping[str, float]
+    intercept: float
+
+    def chances(self, answers: Mapping[str, np.ndarray]) -> np.ndarray:
+        """Answers of every model, each (n,) in [0, 1] -> chances (n,)."""
+        line = self.intercept + sum(weight * logit(answers[name]) for name, weight in self.weights.items())
+        return 1 / (1 + np.exp(-line))
 
 
 def judged(answers: Mapping[str, np.ndarray], positive: np.ndarray, patients: np.ndarray) -> dict:
@@ -56,7 +70,7 @@ def stacked(
 ) -> dict:
     """Whether a mix of all models beats the best single one on test patients.
 
-    The mix is a logistic line of the models' log odds; mix and best single one are chosen on validation patients.
+    Mix and best single one are chosen on validation patients (stacking, Wolpert 1992).
 
     Args:
         choosing: Answers and outcomes (n,) of validation patients.
@@ -64,21 +78,21 @@ def stacked(
 
     Returns:
         {"best": model, "auroc": [value, low, high] of the mix, "difference": the mix minus the best, "helps": whether
-        that interval lies above 0}.
+        that interval lies above 0, "mix": {"weights": {model: weight}, "intercept"}}.
     """
     from sklearn.linear_model import LogisticRegression
     from sklearn.metrics import roc_auc_score
 
     names = list(choosing[0])
     best = max(names, key=lambda name: roc_auc_score(choosing[1], choosing[0][name]))
-    columns = [np.stack([logit(part[name]) for name in names], 1) for part in (choosing[0], judging[0])]
-    mix = LogisticRegression(max_iter=1000).fit(columns[0], choosing[1])
-    answers = {"best": judging[0][best], "mix": mix.predict_proba(columns[1])[:, 1]}
-    found = judged(answers, judging[1], judging[2])
+    line = LogisticRegression(max_iter=1000).fit(np.stack([logit(choosing[0][n]) for n in names], 1), choosing[1])
+    mix = Mix(dict(zip(names, map(float, line.coef_[0]), strict=True)), float(line.intercept_[0]))
+    found = judged({"best": judging[0][best], "mix": mix.chances(judging[0])}, judging[1], judging[2])
     difference = found["differences"]["mix"]["auroc"]
     return {
         "best": best,
         "auroc": found["scores"]["mix"]["auroc"],
         "difference": difference,
         "helps": bool(difference[1] > 0),
+        "mix": asdict(mix),
     }

@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from echo2ecg_core.answers.combined import readouts_state
 from echo2ecg_core.answers.second_readers import chances_of, curves_of, load_reader, ready_cards, ready_facts
 from echo2ecg_core.errors import Echo2ECGError, ModelError, StoreError
 from echo2ecg_core.evaluation.finding_map import QUESTIONS, Question
@@ -25,7 +26,7 @@ from echo2ecg_core.figures.tables import table_csv
 from echo2ecg_core.intake.ready_models import embed_as_encoder, score_ecgs
 from echo2ecg_core.progress import Progress, part, silent
 from echo2ecg_core.reports.evaluate import EVERYBODY, Scope, evaluate
-from echo2ecg_core.reports.findings_table import findings_table
+from echo2ecg_core.reports.findings_table import findings_table, mixes_table
 from echo2ecg_core.reports.folder import direct_difference, load_report, set_beside, write_report_folder
 from echo2ecg_core.store.catalog import Catalog
 from echo2ecg_core.store.database import Workspace, write_atomically
@@ -39,11 +40,16 @@ TIMED = 8  # ECGs
 
 @dataclass(frozen=True, eq=False)
 class Answerer:
-    """A model that answers findings: question -> answers (n,) of the table's ECGs, NaN where it has none."""
+    """A model that answers findings: question -> answers (n,) of the table's ECGs, NaN where it has none.
+
+    `raw` is what a mix is made of: the same, but scores also where they are recalibrated, so that a mix outlives a new
+    recalibration.
+    """
 
     card: ModelCard
     name: str
     answers: dict[str, np.ndarray]
+    raw: dict[str, np.ndarray]
     is_chance: dict[str, bool]
     parameters: int
     ecgs_per_s: float | None
@@ -141,7 +147,7 @@ def _of_ours(workspace: Workspace, card: ModelCard, table: pd.DataFrame) -> Answ
     records = [Catalog(workspace).ecg_record(i) for i in table.ecg_id[:TIMED]]
     speed = _speed(lambda record: model.embed_ecgs(model.prepare(record)[None]), records)
     n = sum(p.numel() for p in model.echo2ecg.ecg_encoder.parameters())
-    return Answerer(card, f"{card.name} {card.model_id}", answers, dict.fromkeys(answers, True), n, speed)
+    return Answerer(card, f"{card.name} {card.model_id}", answers, answers, dict.fromkeys(answers, True), n, speed)
 
 
 def _of_ready(workspace: Workspace, card: ModelCard, table: pd.DataFrame, progress: Progress) -> Answerer:
@@ -150,16 +156,17 @@ def _of_ready(workspace: Workspace, card: ModelCard, table: pd.DataFrame, progre
     scores = score_ecgs(workspace, card, table.ecg_id, progress)
     columns = {output.name: i for i, output in enumerate(reader.head.outputs)}
     matrix = np.stack([scores.get(i, np.full(len(columns), np.nan)) for i in table.ecg_id])
-    answers, is_chance = {}, {}
+    answers, raw, is_chance = {}, {}, {}
     for question in QUESTIONS.values():
         if (name := question.asked_by.get(reader.head.kind)) is not None:
             values, curve = matrix[:, columns[name]].astype(float), reader.curves.get(name)
+            raw[question.name] = values
             answers[question.name] = values if curve is None else curve.chances(values)
             is_chance[question.name] = curve is not None
     records = [Catalog(workspace).ecg_record(i) for i in table.ecg_id[:TIMED]]
     speed = _speed(lambda record: reader.scores(record, {}), records)
     n = sum(p.numel() for p in reader.network.parameters())
-    return Answerer(card, f"{reader.head.name} {card.model_id}", answers, is_chance, n, speed)
+    return Answerer(card, f"{reader.head.name} {card.model_id}", answers, raw, is_chance, n, speed)
 
 
 def _speed(answer, records: list) -> float | None:
@@ -185,6 +192,7 @@ def _findings(answerers: list[Answerer], table: pd.DataFrame, cohort: str | None
                 "name": a.name,
                 "parameters": a.parameters,
                 "ecgs_per_s": a.ecgs_per_s,
+                "readouts": readouts_state(a.card),
                 "recalibrated": sorted(curves_of(a.card.folder)) if ready_facts(a.card) else None,
             }
             for a in answerers
@@ -211,8 +219,8 @@ def _one_finding(into: dict, question: Question, asked: list[Answerer], table: p
     if reason := _too_few(target, patients, rows["test"]):
         return reason
 
-    def of(role: str):
-        answers = {a.name: a.answers[question.name][rows[role]] for a in asked}
+    def of(role: str, what: str = "answers"):
+        answers = {a.name: getattr(a, what)[question.name][rows[role]] for a in asked}
         return answers, target[rows[role]].astype(int), patients[rows[role]]
 
     entry = {
@@ -225,7 +233,7 @@ def _one_finding(into: dict, question: Question, asked: list[Answerer], table: p
         "stacking": None,
     }
     if len(asked) > 1 and not _too_few(target, patients, rows["validation"]):
-        entry["stacking"] = stacked(of("validation")[:2], of("test"))
+        entry["stacking"] = stacked(of("validation", "raw")[:2], of("test", "raw"))
     into[question.name] = entry
     return ""
 
@@ -238,11 +246,12 @@ def _too_few(target: np.ndarray, patients: np.ndarray, rows: np.ndarray) -> str:
 
 
 def _write(out: Path, found: dict, answerers: list[Answerer]) -> None:
-    table = findings_table(found)
+    table, mixes = findings_table(found), mixes_table(found)
     files = {
         "findings.json": json.dumps(found, indent=1),
         "findings.csv": table_csv(table),
         "findings.tex": table_latex(table),
+        **({"combined.csv": table_csv(mixes), "combined.tex": table_latex(mixes)} if mixes.rows else {}),
         "findings.txt": "\n".join(summary_lines(found)) + "\n",
     }
     try:
@@ -289,8 +298,7 @@ def summary_lines(found: dict) -> list[str]:
         if mix := entry["stacking"]:
             value, low, high = mix["difference"]
             words = "beats" if mix["helps"] else "does not beat"
-            lines.append(
-                f"  A mix of all {words} the best single one ({mix['best']}): {value:+.3f} ({low:+.3f} to {high:+.3f})"
-            )
+            told = f"{value:+.3f} ({low:+.3f} to {high:+.3f})"
+            lines.append(f"  A mix of all {words} {mix['best']}, the best single one by validation patients: {told}")
     lines += [f"{QUESTIONS[name].label} is left out: {why}" for name, why in found["left_out"].items()]
     return lines

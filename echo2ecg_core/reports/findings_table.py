@@ -5,6 +5,10 @@ from echo2ecg_core.figures.notation import number
 from echo2ecg_core.figures.scores import parameters, score_interval, score_label, score_value
 from echo2ecg_core.figures.tables import Cell, Column, Table
 
+MIXES_WORDS = (
+    "Whether a mix of all models (a logistic line of their log odds, fitted on validation patients) beats the best single "
+    "one on test patients; 95 % intervals over patients. Only where it does is it shown beside an ECG."
+)
 NO_FINDINGS: dict = {"models": [], "findings": {}, "cohort": None}
 
 
@@ -38,6 +42,31 @@ def findings_table(found: dict) -> Table:
             )
     caption = f"Findings on test patients of {found['cohort'] or 'all cohorts'}, with 95 % intervals over patients."
     return Table("findings", caption, columns, tuple(rows))
+
+
+def mixes_table(found: dict) -> Table:
+    """One row a finding on which a mix of all models was judged: the best single one, the mix, its gain, its use."""
+    parts = ("", "_low", "_high")
+    columns = (
+        Column("Finding", "finding"),
+        Column("Best single one, by validation patients", "best"),
+        Column("AUROC of the mix", "auroc", True, parts),
+        Column("Mix minus best", "difference", True, parts),
+        Column("Combined estimate", "combined"),
+    )
+    rows = [
+        (
+            Cell(entry["label"], (entry["label"],)),
+            Cell(mix["best"], (mix["best"],)),
+            _cell(mix["auroc"], "auroc"),
+            _cell(mix["difference"], "auroc"),
+            Cell(used, (used,)),
+        )
+        for entry in found["findings"].values()
+        if (mix := entry["stacking"])
+        for used in ("shown" if mix["helps"] else "not shown: no gain beyond chance",)
+    ]
+    return Table("combined", f"{MIXES_WORDS} On {found['cohort'] or 'all cohorts'}.", columns, tuple(rows))
 
 
 def _heading(metric: str) -> str:

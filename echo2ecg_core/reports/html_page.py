@@ -14,6 +14,7 @@ from echo2ecg_core.figures.scores import count, parameters
 from echo2ecg_core.figures.tables import table_html
 from echo2ecg_core.reports import charts, comparison, tables
 from echo2ecg_core.reports.document import Report
+from echo2ecg_core.reports.findings_table import MIXES_WORDS
 from echo2ecg_core.reports.headlines import headlines
 
 DIFFERENCE_WORDS = (
@@ -78,6 +79,7 @@ def html_page(report: Report) -> str:
         parts.append(_finding(report, finding))
     parts += [
         _one_chart("Ready models", None, tables.ready_table(report), READY_WORDS),
+        _one_chart("Combined estimates", None, tables.mixes_table(report), MIXES_WORDS),
         _values(report),
         _one_chart("Retrieval", charts.recall_chart(report), tables.retrieval_table(report), ""),
         _likeness(report),

@@ -23,6 +23,7 @@ from echo2ecg_core.reports.comparison import (
 from echo2ecg_core.reports.document import PAGE_READOUT, READOUTS, Report, readout_words
 from echo2ecg_core.reports.findings_table import NO_FINDINGS
 from echo2ecg_core.reports.findings_table import findings_table as ready_findings_table
+from echo2ecg_core.reports.findings_table import mixes_table as mixes_of
 
 FINDING_SCORES = (
     "auroc",
@@ -367,6 +368,11 @@ def ready_table(report: Report) -> Table:
     return replace(table, name="ready-models", caption=f"Ready models beside it. {table.caption}")
 
 
+def mixes_table(report: Report) -> Table:
+    """Whether mixes of this model and the ready ones beat the best single one; empty where none was judged."""
+    return mixes_of({**NO_FINDINGS, **(report.data.get("ready") or {})})
+
+
 def all_tables(report: Report) -> list[Table]:
     """Every table that goes into the report folder; those of encoders and values under the first readout, the linear
     probe."""
@@ -383,6 +389,6 @@ def all_tables(report: Report) -> list[Table]:
         intervals_table(report),
         checks_table(report),
         tasks_table(report),
-        *(table for table in (ready_table(report), readers_table(report)) if table.rows),
+        *(table for table in (ready_table(report), mixes_table(report), readers_table(report)) if table.rows),
         *(table for kind in ("classification", "regression") if (table := cohorts_table(report, kind)).rows),
     ]

@@ -345,6 +345,21 @@ def _second_reads(key: tuple, _record, _card, _prediction, _person, _cards):
     return read_beside(_record, readers, person=_person, our_chances=ours, unusable=unusable), ours
 
 
+def combinations(card: ModelCard):
+    """The mixes of models that won beside the active one (answers.combined.Combinations), read again once they change."""
+    from echo2ecg_core.store.paths import READOUTS_FILE, ready_path
+
+    paths = ready_path(workspace(), card.model_id), card.folder / READOUTS_FILE
+    return _combinations((card.model_id, *(p.stat().st_mtime_ns if p.exists() else None for p in paths)), card)
+
+
+@st.cache_data(max_entries=8, show_spinner=False)
+def _combinations(key: tuple, _card: ModelCard):
+    from echo2ecg_core.answers.combined import combinations
+
+    return combinations(workspace(), _card)
+
+
 def _reader_state(card: ModelCard) -> tuple:
     """Changes whenever a second reader is recalibrated."""
     from echo2ecg_core.answers.second_readers import CURVES_FILE

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import average_precision_score, roc_auc_score
 
-from echo2ecg_core.evaluation.side_by_side import judged, stacked
+from echo2ecg_core.evaluation.side_by_side import Mix, judged, stacked
 
 
 def chances(x):
@@ -51,6 +51,9 @@ def test_a_mix_of_two_halves_of_the_truth_helps_and_a_mix_with_noise_does_not():
     halves = {"one": one, "two": two}
     helped = stacked((of(halves, first), positive[first]), (of(halves, second), positive[second], patients[second]))
     assert helped["helps"] and helped["difference"][1] > 0.05
+    mix = Mix(**helped["mix"])
+    auroc = roc_auc_score(positive[second], mix.chances(of(halves, second)))
+    assert auroc == pytest.approx(helped["auroc"][0]), "what is kept is what was judged"
     useless = {"one": one, "noise": noise}
     not_helped = stacked(
         (of(useless, first), positive[first]), (of(useless, second), positive[second], patients[second])

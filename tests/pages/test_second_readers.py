@@ -10,7 +10,7 @@ from streamlit.testing.v1 import AppTest
 from echo2ecg_core.answers.second_readers import switch
 from echo2ecg_core.store.database import Workspace
 from pages.ui import resources
-from pages.ui.ecg.second_readers import answer, facts_table, own_table, shared_table
+from pages.ui.ecg.second_readers import answer, facts_table, gain_words, own_table, shared_table
 from tests.pages.prediction_fixture import FakePrediction, model_card, report_of
 from tests.ready_workspace import imported
 
@@ -114,12 +114,26 @@ def test_a_score_is_called_a_score_and_a_chance_a_chance():
 def test_two_models_stand_side_by_side_and_a_question_nobody_else_is_asked_has_our_chance_alone():
     other = reader([finding(question="aortic_stenosis", label="AS")])
     text = shared_table(
-        [reader([finding(agreement="Both call it likely")]), other], {"lvef_le_45": 0.7, "lvef_le_40": 0.2}
+        [reader([finding(agreement="Both call it likely")]), other], {"lvef_le_45": 0.7, "lvef_le_40": 0.2}, []
     )
+    assert "Combined" not in text
     assert "Some&lt;Model&gt;" in text and "Both call it likely" in text
     rows = text.split("<tr>")
     assert any("LVEF ≤ 40" in row and "20" in row and row.count("–") == 2 for row in rows)
     assert any("Aortic stenosis" in row and "score 0.31" in row for row in rows)
+
+
+def test_a_combined_chance_has_a_column_and_says_what_it_rests_on():
+    one = {
+        "question": "lvef_le_45", "label": "LVEF ≤ 45 %", "chance": 0.34, "best": "Some<Model> abc",
+        "difference": [0.05, 0.012, 0.081], "patients": 30,
+    }  # fmt: skip
+    text = shared_table([reader([finding()])], {"lvef_le_45": 0.7, "lvef_le_40": 0.2}, [one])
+    low, other = (next(row for row in text.split("<tr>") if words in row) for words in ("≤ 45", "≤ 40"))
+    assert "<th class='num'>Combined</th>" in text and "34" in low and "34" not in other
+    assert gain_words(one) == (
+        "LVEF ≤ 45 %, combined: AUROC higher by 0.050 (0.012 to 0.081) than Some<Model> abc, on 30 test patients."
+    )
 
 
 def test_of_many_statements_the_ten_highest_stand_in_the_table():

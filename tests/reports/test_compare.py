@@ -51,7 +51,10 @@ def test_findings_are_written_with_paired_differences_sizes_and_speed(place, tmp
     assert float(rows[0]["auroc"]) == entry["scores"][names[0]]["auroc"][0] and rows[0]["answers_in"] == "scores"
     assert r"\begin{longtable}" in (tmp_path / "out" / "findings.tex").read_text()
     assert (tmp_path / "out" / "figures" / "finding-lvef_le_45.svg").read_text().lstrip().startswith("<?xml")
-    assert any("mix" in line for line in summary_lines(found))
+    assert any("A mix of all" in line for line in summary_lines(found))
+    mixed = list(csv.DictReader((tmp_path / "out" / "combined.csv").open()))
+    assert mixed[0]["finding"] == "LVEF ≤ 45 %" and mixed[0]["best"] == names[0]
+    assert mixed[0]["combined"].startswith("shown") == entry["stacking"]["helps"]
 
 
 def test_findings_without_enough_labels_say_so(place, tmp_path):
@@ -127,6 +130,7 @@ def test_an_evaluation_keeps_ready_models_beside_it_and_the_report_shows_them(pl
     assert {row[1].text for row in table.rows[:2]} == {f"EchoNext-Mini {c.model_id}" for c in cards}
     assert table.rows[0][0].text == "LVEF ≤ 45 %" and "reference" in {cell.text for cell in table.rows[0]}
     page = html_page(report)
+    assert "<h2>Combined estimates</h2>" in page
     assert "<h2>Ready models</h2>" in page and f"EchoNext-Mini {cards[1].model_id}" in page
     monkeypatch.setattr(module, "ready_cards", lambda *_: [])
     module.judge(workspace, own)

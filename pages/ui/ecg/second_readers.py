@@ -4,7 +4,9 @@ from html import escape
 
 import streamlit as st
 
+from echo2ecg_core.answers.combined import combined, mixes_words
 from echo2ecg_core.answers.second_readers import Person, person_of
+from echo2ecg_core.counts import counted
 from echo2ecg_core.ecg.record import EcgRecord
 from echo2ecg_core.evaluation.finding_map import QUESTIONS
 from echo2ecg_core.figures.notation import MISSING, number, percent
@@ -33,9 +35,11 @@ def draw(tab_place, line_place, record: EcgRecord, card: ModelCard, prediction) 
     """The tab and the line in the card, from one pass of the second readers."""
     with tab_place, errors_in_words(), st.spinner("Asking the second readers …"):
         found, ours = resources.second_reads(record, card, prediction, person(record))
-        tab(record, found, ours)
+        mixes = resources.combinations(card)
+        mixed = combined(mixes, card, ours, found)
+        tab(record, found, ours, mixed, mixes_words(mixes))
         with line_place:
-            card_line(found)
+            card_line(found, mixed)
 
 
 def person(record: EcgRecord) -> Person:
@@ -55,8 +59,8 @@ def ask(record: EcgRecord) -> None:
             st.number_input("Age in years, which the file lacks", 0, 120, value=None, key=age_key, width=220)
 
 
-def card_line(found: list[dict]) -> None:
-    """One line a second reader in the estimate's card: its answer on low LVEF beside ours."""
+def card_line(found: list[dict], mixed: list[dict]) -> None:
+    """One line a second reader in the estimate's card: its answer on low LVEF beside ours; one for a combined chance."""
     for reader in found:
         for finding in reader["findings"]:
             if finding["question"] in ("lvef_le_45", "lvef_le_40"):
@@ -66,18 +70,27 @@ def card_line(found: list[dict]) -> None:
                 agreed = f" {finding['agreement']}." if finding["agreement"] else ""
                 line = f"{reader['model']['name']} on {finding['label']}: {answer(finding)}{our}.{agreed}{mark}"
                 st.caption(plain(line))
+    for one in mixed:
+        if one["question"] in ("lvef_le_45", "lvef_le_40"):
+            st.caption(plain(f"Combined on {one['label']}: chance {percent(one['chance'])}."))
 
 
-def tab(record: EcgRecord, found: list[dict], our_chances: dict[str, float]) -> None:
-    """Every shared finding as a row, then each model's own findings, and what to know of each model."""
+def tab(
+    record: EcgRecord, found: list[dict], our_chances: dict[str, float], mixed: list[dict], mixing: str = ""
+) -> None:
+    """Every shared finding as a row, then each model's own findings, and what to know of each model.
+
+    `mixed` are the combined chances; `mixing` says whether mixing helps.
+    """
     if not found:
         st.info(NONE_YET, icon=":material/group:")
         return
     ask(record)
-    st.html(shared_table(found, our_chances))
+    st.html(shared_table(found, our_chances, mixed))
     findings = [f for reader in found for f in reader["findings"]]
     notes = [SCORES] if any(f["chance"] is None for f in findings) else []
     notes += [plain(f"{f['label']}. {f['apart']}") for f in findings if f["apart"]]
+    notes += [plain(text) for text in (mixing, *map(gain_words, mixed)) if text]
     if notes:
         st.caption("  \n".join(notes))
         st.space("small")
@@ -97,10 +110,19 @@ def answer(finding: dict) -> str:
     return f"score {number(finding['score'], 2)}"
 
 
-def shared_table(found: list[dict], our_chances: dict[str, float]) -> str:
-    """HTML table: question, our chance, each model's answer, agreement in words."""
+def gain_words(one: dict) -> str:
+    """What a combined chance rests on."""
+    value, low, high = (number(part, 3) for part in one["difference"])
+    gain = f"AUROC higher by {value} ({low} to {high}) than {one['best']}"
+    return f"{one['label']}, combined: {gain}, on {counted(one['patients'], 'test patient')}."
+
+
+def shared_table(found: list[dict], our_chances: dict[str, float], mixed: list[dict]) -> str:
+    """HTML table: question, our chance, each model's answer, the combined chance where there is one, agreement."""
     head = "<th>Finding</th><th class='num'>Our chance</th>"
-    head += "".join(f"<th class='num'>{escape(r['model']['name'])}</th>" for r in found) + "<th>Agreement</th>"
+    head += "".join(f"<th class='num'>{escape(r['model']['name'])}</th>" for r in found)
+    head += "<th class='num'>Combined</th>" * bool(mixed) + "<th>Agreement</th>"
+    chance_of = {one["question"]: percent(one["chance"]) for one in mixed}
     body = ""
     for question in QUESTIONS.values():
         asked = [next((f for f in r["findings"] if f["question"] == question.name), None) for r in found]
@@ -108,6 +130,7 @@ def shared_table(found: list[dict], our_chances: dict[str, float]) -> str:
             continue
         ours = our_chances.get(question.name)
         cells = "".join(f"<td class='num'>{answer(f) if f else MISSING}</td>" for f in asked)
+        cells += f"<td class='num'>{chance_of.get(question.name, MISSING)}</td>" * bool(mixed)
         words = "; ".join(f["agreement"] for f in asked if f and f["agreement"])
         body += (
             f"<tr><th scope='row'>{escape(question.label)}</th>"

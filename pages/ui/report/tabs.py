@@ -9,6 +9,7 @@ from echo2ecg_core.reports import charts, comparison, tables
 from echo2ecg_core.reports.charts import Chart
 from echo2ecg_core.reports.document import Report
 from echo2ecg_core.reports.folder import evaluated_models
+from echo2ecg_core.reports.findings_table import MIXES_WORDS
 from echo2ecg_core.reports.html_page import (
     READERS_WORDS,
     READY_WORDS,
@@ -46,6 +47,10 @@ def classification(report: Report, finding: str, readout: str, state: tuple, nam
         st.html("<h2 class='e2e-heading e2e-later'>Ready models</h2>")
         st.caption(READY_WORDS)
         _table(ready, "e2e-every", caption=False)
+    if (mixes := tables.mixes_table(report)).rows:
+        st.html("<h2 class='e2e-heading e2e-later'>Combined estimates</h2>")
+        st.caption(MIXES_WORDS)
+        _table(mixes, "e2e-every", caption=False)
     return [*drawn, *([differences] if differences else [])]
 
 
