@@ -120,6 +120,6 @@ def mixes_words(found: Combinations) -> str:
             "beat the best single one on none beyond chance."
         )
     return (
-        f"Combined: a mix of all models, shown on {len(found.won)} of {counted(found.judged, 'finding')}, where it beat "
-        "the best single one on test patients beyond chance."
+        f"Combined: a mix of all models, shown on {len(found.won)} of {counted(found.judged, 'finding')}, where it "
+        "beat the best single one on test patients beyond chance."
     )

@@ -5,9 +5,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from echo2ecg_core.answers.combined import Combinations, combinations, combined
 from echo2ecg_core.answers.loaded_model import LoadedModel
 from echo2ecg_core.answers.predict import Prediction, predict_batch
-from echo2ecg_core.answers.combined import Combinations, combinations, combined
 from echo2ecg_core.answers.second_readers import SecondReader, chances_of, load_readers, person_of, read_beside
 from echo2ecg_core.ecg.measure import unsure
 from echo2ecg_core.ecg.record import EcgRecord

@@ -6,8 +6,8 @@ from echo2ecg_core.figures.scores import parameters, score_interval, score_label
 from echo2ecg_core.figures.tables import Cell, Column, Table
 
 MIXES_WORDS = (
-    "Whether a mix of all models (a logistic line of their log odds, fitted on validation patients) beats the best single "
-    "one on test patients; 95 % intervals over patients. Only where it does is it shown beside an ECG."
+    "Whether a mix of all models (a logistic line of their log odds, fitted on validation patients) beats the best "
+    "single one on test patients; 95 % intervals over patients. Only where it does is it shown beside an ECG."
 )
 NO_FINDINGS: dict = {"models": [], "findings": {}, "cohort": None}
 

@@ -346,7 +346,7 @@ def _second_reads(key: tuple, _record, _card, _prediction, _person, _cards):
 
 
 def combinations(card: ModelCard):
-    """The mixes of models that won beside the active one (answers.combined.Combinations), read again once they change."""
+    """The mixes of models that won beside the active one (answers.combined.Combinations), as they are now."""
     from echo2ecg_core.store.paths import READOUTS_FILE, ready_path
 
     paths = ready_path(workspace(), card.model_id), card.folder / READOUTS_FILE

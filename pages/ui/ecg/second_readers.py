@@ -60,7 +60,7 @@ def ask(record: EcgRecord) -> None:
 
 
 def card_line(found: list[dict], mixed: list[dict]) -> None:
-    """One line a second reader in the estimate's card: its answer on low LVEF beside ours; one for a combined chance."""
+    """Lines in the estimate's card: each second reader's answer on low LVEF beside ours, and a combined chance."""
     for reader in found:
         for finding in reader["findings"]:
             if finding["question"] in ("lvef_le_45", "lvef_le_40"):

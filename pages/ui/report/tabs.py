@@ -8,8 +8,8 @@ from echo2ecg_core.figures.tables import Table, table_html
 from echo2ecg_core.reports import charts, comparison, tables
 from echo2ecg_core.reports.charts import Chart
 from echo2ecg_core.reports.document import Report
-from echo2ecg_core.reports.folder import evaluated_models
 from echo2ecg_core.reports.findings_table import MIXES_WORDS
+from echo2ecg_core.reports.folder import evaluated_models
 from echo2ecg_core.reports.html_page import (
     READERS_WORDS,
     READY_WORDS,
