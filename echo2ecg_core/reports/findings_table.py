@@ -35,7 +35,7 @@ def findings_table(found: dict) -> Table:
                     Cell(name, (name,)),
                     Cell(kind, (kind,)),
                     *(_cell(scores[m], m) for m in METRICS),
-                    Cell("reference", (None,)) if difference is None else _cell(difference, "auroc"),
+                    Cell("reference", (None,)) if difference is None else _cell(difference, "auroc", 2),
                     Cell(parameters(facts[name]["parameters"]), (facts[name]["parameters"],)),
                     Cell(number(facts[name]["ecgs_per_s"], 1), (facts[name]["ecgs_per_s"],)),
                 )
@@ -59,7 +59,7 @@ def mixes_table(found: dict) -> Table:
             Cell(entry["label"], (entry["label"],)),
             Cell(mix["best"], (mix["best"],)),
             _cell(mix["auroc"], "auroc"),
-            _cell(mix["difference"], "auroc"),
+            _cell(mix["difference"], "auroc", 3),
             Cell(used, (used,)),
         )
         for entry in found["findings"].values()
@@ -73,7 +73,11 @@ def _heading(metric: str) -> str:
     return {"slope": "Calibration slope", "intercept": "Calibration intercept"}.get(metric) or score_label(metric)
 
 
-def _cell(triple: list[float], metric: str) -> Cell:
+def _cell(triple: list[float], metric: str, decimals: int | None = None) -> Cell:
+    """A score, or with `decimals` a difference, with its interval in parentheses."""
     if metric in ("slope", "intercept"):
-        return Cell(f"{triple[0]:.2f}", tuple(triple), f"({triple[1]:.2f} to {triple[2]:.2f})")
-    return Cell(score_value(triple[0], metric), tuple(triple), score_interval(triple[1], triple[2], metric))
+        decimals = 2
+    if decimals is None:
+        return Cell(score_value(triple[0], metric), tuple(triple), f"({score_interval(triple[1], triple[2], metric)})")
+    value, low, high = (number(part, decimals) for part in triple)
+    return Cell(value, tuple(triple), f"({low} to {high})")
