@@ -1,13 +1,7 @@
 """Ready heads: published models of others that answer without readouts fitted here. One row of `READY` each.
 
-The next model is one file of network (models/), one function of input (ecg/ or echo/) and one row below. Named as the
-next, with what stands in the way:
-- EchoNet-Dynamic's R(2+1)D (LVEF from an A4C clip): the authors keep all rights, use needs their written permission
-  (LICENSE.txt of echonet/dynamic), no licence is stated for its weights, and the mean and deviation of its training
-  clips, which its input needs, are not in the file.
-- DeepECG (77 ECG statements, LVEF): distributed as TorchScript behind conditions to accept (Hugging Face, heartwise):
-  such a file brings code that runs when it is opened, and this program opens no file that brings code. It needs a
-  description of the network first, as the three here have.
+The next model is one file of network (models/), one function of input (ecg/ or echo/) and one row below.
+docs/pages/models.md names the ones to come and what stands in their way.
 """
 
 from collections.abc import Callable, Mapping
