@@ -207,7 +207,7 @@ def _write_report(workspace: Workspace, job_id: int, report: dict) -> None:
 
 
 def unpack(path: Path, target: Path) -> Path:
-    """Unpack a zip and return the folder in it that holds the data set.
+    """Unpack a zip that holds a data set.
 
     Raises:
         ReadError: it is no zip, encrypted or damaged, a name points outside, or the disk is too small for its content.
@@ -229,7 +229,8 @@ def unpack(path: Path, target: Path) -> Path:
             "Pack the archive again as a plain zip.",
         ) from error
     try:
-        return find(target)[0]
+        find(target)
+        return target
     except StoreError as error:
         shutil.rmtree(target, ignore_errors=True)
         raise StoreError(

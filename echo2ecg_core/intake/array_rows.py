@@ -20,6 +20,14 @@ RATE_HZ = 400.0  # of CODE-15
 ASSUMED_PT_HZ = 400.0  # default of the published code that writes lists of tensors
 
 
+def rows_of(path: Path) -> int | None:
+    """How many ECGs an .npy array holds; None where it cannot be read."""
+    try:
+        return len(np.load(path, mmap_mode="r", allow_pickle=False))
+    except (OSError, ValueError, TypeError):
+        return None
+
+
 def npy_row(path: Path, row: int) -> EcgRecord:
     """ECG number `row` of an .npy array (N, 1, 2500, 12) as EchoNext stores it, in mV again.
 

@@ -42,6 +42,17 @@ def files_below(folder: Path, on_error: Callable[[OSError], object] = _refuse) -
         yield from (Path(place) / name for name in sorted(files) if not name.startswith("."))
 
 
+def table_named(folder: Path, *names: str) -> Path | None:
+    """The first of these tables that lies in a folder: by its name in any case, packed with gzip or not."""
+    if not folder.is_dir():
+        return None
+    found: dict[str, Path] = {}
+    for path in sorted(folder.iterdir(), key=lambda p: (p.name not in names, p.name)):
+        found.setdefault(path.name.lower().removesuffix(".gz"), path)
+    there = (found.get(name.lower().removesuffix(".gz")) for name in names)
+    return next((path for path in there if path is not None and path.is_file()), None)
+
+
 def shown_path(path: Path, root: Path) -> str:
     """How a person is told of a file of the folder."""
     return printable(path.relative_to(root).as_posix() if path.is_relative_to(root) else path.name)

@@ -234,7 +234,7 @@ def _phenotype(
     if told is None and not cells.empty and cells.str.endswith("%").all():
         told = "%" if "%" in factors(phenotype) else None
     for number, text in cells.items():
-        value = _number(text)
+        value = number_in(text)
         inside = [u for u, f in factors(phenotype).items() if phenotype.lowest <= value * f <= phenotype.highest]
         if not math.isfinite(value):
             plan.problems.label(file, number, column, f"{expected}, without words, signs or a range")
@@ -264,7 +264,7 @@ def _with_units(cells: pd.Series, phenotype: Phenotype) -> tuple[dict[int, tuple
     for number, text in cells.items():
         match = _WITH_UNIT.fullmatch(text)
         unit = unit_named(phenotype, match[2]) if match else None
-        if match and unit not in (None, "%") and math.isfinite(value := _number(match[1])):
+        if match and unit not in (None, "%") and math.isfinite(value := number_in(match[1])):
             found[number] = (value, unit)
     return found, cells[~cells.index.isin(list(found))]
 
@@ -279,8 +279,8 @@ def _each(cells: pd.Series, file: str, column: str, read: Callable[[str], Any], 
     return found
 
 
-def _number(text: str) -> float:
-    """The number in a cell, NaN when it holds something else; a comma is a decimal comma, a % sign is left off."""
+def number_in(text: str) -> float:
+    """The number in a cell, NaN where it holds something else; a comma is a decimal comma, a % sign is left off."""
     text = text.strip().removesuffix("%").strip()
     return float(text.replace(",", ".")) if _NUMBER.fullmatch(text) else math.nan
 
@@ -291,7 +291,7 @@ def _expected(lowest: float, highest: float) -> str:
 
 def _between(lowest: float, highest: float) -> Callable[[str], float]:
     def read(text: str) -> float:
-        value = _number(text)
+        value = number_in(text)
         if not lowest <= value <= highest:
             raise ValueError(_expected(lowest, highest))
         return value
@@ -304,7 +304,7 @@ def _grade(phenotype: Phenotype) -> Callable[[str], float]:
     grades |= {word: grades[grade] for grade, words in _GRADE_WORDS.items() for word in words.split()}
 
     def read(text: str) -> float:
-        value = grades.get(text.lower(), _number(text))
+        value = grades.get(text.lower(), number_in(text))
         if not phenotype.lowest <= value <= phenotype.highest:
             raise ValueError(f"{_expected(phenotype.lowest, phenotype.highest)}, or {', '.join(GRADES)}")
         return value
@@ -312,7 +312,7 @@ def _grade(phenotype: Phenotype) -> Callable[[str], float]:
     return read
 
 
-def _age(text: str) -> float:
+def years_in(text: str) -> float:
     """Years, as DICOM writes them (061Y, 018M) or with their word; ">89" or "90+" is the group of the oldest."""
     if re.fullmatch(r"> ?89|(≥|>=) ?90|90 ?\+", text):
         return float(OLDEST_TOLD)
@@ -349,7 +349,7 @@ _READERS: dict[str, Callable[[str], Any]] = {
     "conduction": _one_of({word: word for word in CONDUCTIONS}),
     "first_degree_block": _one_of(_YES_NO, "true or false"),
     "sex": _one_of({**_SEXES, **dict.fromkeys(_UNTOLD)}, "male, female"),
-    "age_years": _age,
+    "age_years": years_in,
     "split": _one_of(_SPLITS, "train, validation, test"),
     "sampling_rate_hz": _between(50, 32_000),
     "lead_order": _as_reader(lead_order_of),

@@ -1,5 +1,6 @@
 """Public data sets come in as they are downloaded: recognised by content, with rules of their own."""
 
+import gzip
 import os
 import shutil
 from pathlib import Path
@@ -342,3 +343,64 @@ def test_what_is_not_needed_to_tell_whose_a_file_is_may_be_missing(tree, table, 
     pd.read_csv(root / table, dtype=str).drop(columns=columns).to_csv(root / table, index=False)
     found = counts(plan_of(root))
     assert (found[0], found[2], found[3]) == (wanted[0], wanted[2], wanted[3])
+
+
+def saved_anew(path: Path, change: str) -> None:
+    """A table as people save it: packed, in another case, with decimal commas, with ids as numbers with a point."""
+    text = path.read_text()
+    if change == "packed":
+        path.with_name(f"{path.name}.gz").write_bytes(gzip.compress(text.encode()))
+        path.unlink()
+    elif change == "case":
+        path.rename(path.with_name(path.name.upper()))
+    elif change == "commas":
+        path.write_text(text.replace(",", ";").replace(".", ","))
+    else:
+        table = pd.read_csv(path, dtype=str, keep_default_na=False)
+        ids = [name for name in table if name.endswith("_id") and table[name].str.isdigit().all()]
+        table[ids] += ".0"
+        table.to_csv(path, index=False)
+
+
+@pytest.mark.parametrize("change", ["packed", "case", "point"])
+@pytest.mark.parametrize("tree", ["ptbxl", "mimic_ecg", "mimic_echo", "code15", "echonet_lvh", "echonext"])
+def test_a_table_that_was_saved_anew_says_the_same(tree, change, tmp_path):
+    plans = []
+    for name in ("as downloaded", "anew"):
+        root = tmp_path / name
+        root.mkdir()
+        getattr(small_trees, tree)(root)
+        for path in sorted(root.glob("*.csv")) if name == "anew" else ():
+            saved_anew(path, change)
+        plans.append(plan_of(root))
+    first, second = plans
+    assert (second.layout, second.patients, second.studies) == (first.layout, first.patients, first.studies)
+    assert list(second.ecgs) == list(first.ecgs) and len(second.clips) == len(first.clips)
+    assert len(second.ignored) == len(first.ignored) and second.problems.found == []
+
+
+def test_numbers_of_a_public_table_are_read_with_a_decimal_comma_and_counted_where_they_are_none(tmp_path):
+    small_trees.echonet_dynamic(tmp_path)
+    path = tmp_path / "FileList.csv"
+    saved_anew(path, "commas")
+    path.write_text(path.read_text().replace("98,742884", "see report"))
+    plan = plan_of(tmp_path)
+    assert [s.phenotypes.get("lvef") for s in plan.studies.values()] == [78.498406, 59.101988]
+    assert ("1 values of LVEDV", "no number") in plan.ignored
+
+
+@pytest.mark.parametrize(("rows", "told"), [([0, 1, 2, 4], "whose array has 2"), ([0, 3, 2, 1, 4], "sorted anew")])
+def test_metadata_of_echonext_that_were_cut_or_sorted_anew_are_refused(tmp_path, rows, told):
+    path = small_trees.echonext(tmp_path) / "echonext_metadata_100k.csv"
+    lines = path.read_text().splitlines()
+    path.write_text("\n".join(lines[row] for row in rows))
+    problems = [problem.sentence for problem in plan_of(tmp_path).problems.found]
+    assert len(problems) == 1 and told in problems[0]
+
+
+def test_what_lies_beside_the_data_set_that_is_read_is_named(tmp_path):
+    small_trees.mimic_ecg(tmp_path / "up" / "ecg")
+    small_trees.mimic_echo(tmp_path / "up" / "echo")
+    (tmp_path / "up" / "notes.txt").write_text("x")
+    told = dict(plan_of(tmp_path).ignored)
+    assert "another data set, MIMIC-IV-ECHO" in told["up/echo"] and "lies beside" in told["up/notes.txt"]

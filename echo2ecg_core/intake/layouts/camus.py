@@ -8,7 +8,7 @@ not used. There are no ECGs and no dates.
 from collections.abc import Mapping
 from pathlib import Path
 
-from echo2ecg_core.intake.layouts.shared_steps import measured, number
+from echo2ecg_core.intake.layouts.shared_steps import age_told, labels_told
 from echo2ecg_core.intake.mapping import Column
 from echo2ecg_core.intake.plan import Plan, PlannedClip, PlannedStudy
 
@@ -30,10 +30,9 @@ def plan(folder: Path, told: Mapping[str, Column]) -> Plan:
     for place in sorted(p for p in folder.glob("patient*") if p.is_dir()):
         infos = [read_info(p) for p in sorted(place.glob("Info_?CH.cfg"))]
         facts = {key: value for info in infos for key, value in info.items()}
-        values = {f: measured(planned, f, number(facts[key])) for key, f in VALUES.items() if key in facts}
-        found = {field: value for field, value in values.items() if value is not None}
+        found = labels_told(planned, {f: facts[key] for key, f in VALUES.items() if key in facts})
         planned.patient(place.name, SEXES.get(facts.get("sex", "").lower()[:1]))
-        planned.study(PlannedStudy(place.name, place.name, None, number(facts.get("age", "")), found))
+        planned.study(PlannedStudy(place.name, place.name, None, age_told(planned, facts.get("age", "")), found))
         for chamber, view in VIEWS.items():
             files = [place / f"{place.name}_{chamber}_{ending}" for ending in ENDINGS]
             path = next((p for p in files if p.is_file()), None)

@@ -10,10 +10,11 @@ from pathlib import Path
 
 from echo2ecg_core.errors import StoreError
 from echo2ecg_core.intake.array_rows import code15_row
-from echo2ecg_core.intake.layouts.shared_steps import ignore_others, mapped, number
+from echo2ecg_core.intake.folders import table_named
+from echo2ecg_core.intake.layouts.shared_steps import age_told, ignore_others, known_table, mapped
 from echo2ecg_core.intake.mapping import Column
 from echo2ecg_core.intake.plan import Plan, PlannedEcg
-from echo2ecg_core.intake.tables import numbered_rows, read_table
+from echo2ecg_core.intake.tables import numbered_rows
 
 NAME = "CODE-15 %"
 TABLE = "exams.csv"
@@ -22,12 +23,12 @@ SEXES = {"true": "male", "1": "male", "false": "female", "0": "female"}
 
 def recognises(folder: Path) -> bool:
     """Whether its table and one of its parts are there."""
-    return (folder / TABLE).is_file() and any(True for _ in folder.glob("exams_part*.hdf5"))
+    return table_named(folder, TABLE) is not None and any(True for _ in folder.glob("exams_part*.hdf5"))
 
 
 def plan(folder: Path, told: Mapping[str, Column]) -> Plan:
     """ECGs by the table's rows, as far as their part is there."""
-    planned, table = Plan(NAME, folder), read_table(folder / TABLE)
+    planned, table = Plan(NAME, folder), known_table(folder, TABLE, "exam_id", "patient_id", "is_male")
     mapped(table, {"exam_id": "ecg_id", "patient_id": "patient_id", "trace_file": "path"})
     rows = {p.name: _rows(p) for p in sorted(folder.glob("exams_part*.hdf5"))}
     for row, cells in numbered_rows(table.rows):
@@ -38,7 +39,7 @@ def plan(folder: Path, told: Mapping[str, Column]) -> Plan:
         sex = SEXES.get(cells.get("is_male", "").lower())
         planned.patient(cells["patient_id"], sex, file=table.file, row=row)
         read = partial(code15_row, folder / file, rows[file][exam_id])
-        age = number(cells.get("age", ""))
+        age = age_told(planned, cells.get("age", ""))
         ecg = PlannedEcg(exam_id, cells["patient_id"], folder / file, age_years=age, read=read)
         planned.ecg(ecg, file=table.file, row=row)
     ignore_others(planned, folder, {TABLE})

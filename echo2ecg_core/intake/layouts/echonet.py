@@ -5,13 +5,22 @@ folds (0 to 7 train, 8 validation, 9 test). LVH: `MeasurementsList.csv` with a r
 mean of a video's frames is its value. No table tells which videos are of one patient: each stands for one.
 """
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 
-from echo2ecg_core.intake.layouts.shared_steps import SPLITS, ignore_others, mapped, measured, number
+from echo2ecg_core.intake.folders import table_named
+from echo2ecg_core.intake.layouts.shared_steps import (
+    SPLITS,
+    age_told,
+    ignore_others,
+    known_table,
+    labels_told,
+    mapped,
+)
 from echo2ecg_core.intake.mapping import Column
 from echo2ecg_core.intake.plan import Plan, PlannedClip, PlannedStudy
-from echo2ecg_core.intake.tables import Table, numbered_rows, read_table
+from echo2ecg_core.intake.tables import Table, numbered_rows
 
 NAME = "EchoNet"
 LIST, MEASUREMENTS = "FileList.csv", "MeasurementsList.csv"
@@ -24,23 +33,24 @@ SEXES = {"f": "female", "m": "male"}
 
 def recognises(folder: Path) -> bool:
     """Whether one of its three tables is there, beside videos."""
-    dynamic = (folder / LIST).is_file() and (folder / "Videos").is_dir()
-    return dynamic or (folder / MEASUREMENTS).is_file() or any((folder / v / LIST).is_file() for v in VIEW_FOLDERS)
+    dynamic = table_named(folder, LIST) is not None and (folder / "Videos").is_dir()
+    pediatric = any(table_named(folder / view, LIST) for view in VIEW_FOLDERS)
+    return dynamic or pediatric or table_named(folder, MEASUREMENTS) is not None
 
 
 def plan(folder: Path, told: Mapping[str, Column]) -> Plan:
     """One study a video."""
-    if (folder / MEASUREMENTS).is_file():
+    if table_named(folder, MEASUREMENTS):
         planned = Plan("EchoNet-LVH", folder)
-        _plan_lvh(read_table(folder / MEASUREMENTS), folder, planned)
-    elif (folder / LIST).is_file():
+        _plan_lvh(known_table(folder, MEASUREMENTS), folder, planned)
+    elif table_named(folder, LIST):
         planned = Plan("EchoNet-Dynamic", folder)
-        _plan_list(read_table(folder / LIST), folder, "A4C", "", planned)
+        _plan_list(known_table(folder, LIST), folder, "A4C", "", planned)
     else:
         planned = Plan("EchoNet-Pediatric", folder)
         for name, view in VIEW_FOLDERS.items():
-            if (folder / name / LIST).is_file():
-                _plan_list(read_table(folder / name / LIST), folder / name, view, f"{name} ", planned)
+            if table_named(folder / name, LIST):
+                _plan_list(known_table(folder / name, LIST), folder / name, view, f"{name} ", planned)
     planned.note(f"{planned.layout} does not say which videos are of one patient: each counts as a patient of its own.")
     ignore_others(planned, folder, {LIST, MEASUREMENTS})
     return planned
@@ -50,15 +60,19 @@ def _plan_list(table: Table, folder: Path, view: str, prefix: str, plan: Plan) -
     mapped(table, {"FileName": "clip_path", "Split": "split"})
     videos = {p.stem: p for p in sorted((folder / "Videos").glob("*")) if p.is_file()}
     for row, cells in numbered_rows(table.rows):
-        name = cells["FileName"].removesuffix(".avi")
+        name = _name(cells["FileName"])
         split = SPLITS.get(cells["Split"].lower()) or FOLDS.get(cells["Split"].removesuffix(".0"))
-        values = {field: measured(plan, field, number(cells.get(column, ""))) for column, field in VALUES.items()}
         facts = {
             "sex": SEXES.get(cells.get("Sex", "").lower()[:1]),
-            "age": number(cells.get("Age", "")),
-            "values": {k: v for k, v in values.items() if v is not None},
+            "age": age_told(plan, cells.get("Age", "")),
+            "values": labels_told(plan, {field: cells.get(column, "") for column, field in VALUES.items()}),
         }
         _add(plan, prefix + name, videos.get(name), view, split, facts, table.file, row)
+
+
+def _name(written: str) -> str:
+    """The name of a video without its suffix, which some tables write."""
+    return re.sub(r"\.avi$", "", written, flags=re.IGNORECASE)
 
 
 def _plan_lvh(table: Table, folder: Path, plan: Plan) -> None:
@@ -68,11 +82,10 @@ def _plan_lvh(table: Table, folder: Path, plan: Plan) -> None:
         values: dict[str, list[float]] = {}
         for calc, text in zip(rows.Calc, rows.CalcValue, strict=True):
             field = CALCS.get(calc.lower())
-            value = measured(plan, field, number(text)) if field else None
-            if field and value is not None:
-                values.setdefault(field, []).append(value)
+            for name_of, value in labels_told(plan, {field: text} if field else {}).items():
+                values.setdefault(name_of, []).append(value)
         facts = {"values": {field: sum(v) / len(v) for field, v in values.items()}}
-        split, stem = SPLITS.get(rows.split.iloc[0].lower()), name.removesuffix(".avi")
+        split, stem = SPLITS.get(rows.split.iloc[0].lower()), _name(name)
         _add(plan, stem, videos.get(stem), "Parasternal_Long", split, facts, table.file, rows.index[0])
 
 

@@ -1,23 +1,35 @@
 """EchoNext 1.x (Columbia): ECGs with values of the echo that followed within a year, one label row an ECG.
 
-Row i of `EchoNext_SPLIT_waveforms.npy` is the i-th row of that split in the metadata. Waveforms are z-scored; the ECG
-reader undoes that. Times are not given (a year only), so every ECG has a study of its own that holds its labels.
+Row i of `EchoNext_SPLIT_waveforms.npy` is the i-th row of that split in the metadata, so metadata that were cut to
+fewer rows or sorted anew are refused. Waveforms are z-scored; the ECG reader undoes that. Times are not given (a year
+only), so every ECG has a study of its own that holds its labels.
 """
 
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 
-from echo2ecg_core.intake.array_rows import npy_row
+import pandas as pd
+
+from echo2ecg_core.intake.array_rows import npy_row, rows_of
+from echo2ecg_core.intake.folders import table_named
 from echo2ecg_core.intake.labels import OLDEST_TOLD
-from echo2ecg_core.intake.layouts.shared_steps import SPLITS, ignore_others, mapped, measured, number
+from echo2ecg_core.intake.layouts.shared_steps import (
+    SPLITS,
+    age_told,
+    ignore_others,
+    known_table,
+    labels_told,
+    mapped,
+)
 from echo2ecg_core.intake.mapping import Column
 from echo2ecg_core.intake.plan import Plan, PlannedEcg, PlannedStudy
-from echo2ecg_core.intake.tables import numbered_rows, read_table
+from echo2ecg_core.intake.tables import Table, numbered_rows
 from echo2ecg_core.phenotypes import GRADES
 
 NAME = "EchoNext"
-TABLES = ("echonext_metadata_100k.csv", "EchoNext_metadata_100k.csv")
+TABLE = "echonext_metadata_100k.csv"
+INDEX = ("column 1", "Unnamed: 0")  # the rows as their authors number them
 VALUES = {
     "lvef_value": "lvef",
     "ivs_measurement": "ivsd",
@@ -35,16 +47,15 @@ SEXES = {"female": "female", "male": "male", "f": "female", "m": "male"}
 
 def recognises(folder: Path) -> bool:
     """Whether its metadata are there."""
-    return _table(folder) is not None
+    return table_named(folder, TABLE) is not None
 
 
 def plan(folder: Path, told: Mapping[str, Column]) -> Plan:
     """ECGs and their labels by the metadata's rows."""
-    path = _table(folder)
-    assert path is not None, "the folder was recognised"
-    planned, table = Plan(NAME, folder), read_table(path)
+    planned, table = Plan(NAME, folder), known_table(folder, TABLE)
     mapped(table, {"ecg_key": "ecg_id", "patient_key": "patient_id", "split": "split"})
     arrays = {p.name.lower(): p for p in folder.iterdir()}
+    _check_order(table, arrays, planned)
     row_of: dict[str, int] = {}
     for number_of_row, cells in numbered_rows(table.rows):
         split = cells["split"]
@@ -57,7 +68,8 @@ def plan(folder: Path, told: Mapping[str, Column]) -> Plan:
         planned.patient(
             patient_id, SEXES.get(cells.get("sex", "").lower()), SPLITS.get(split), file=table.file, row=number_of_row
         )
-        age = _age(cells.get("age_at_ecg", ""))
+        age = age_told(planned, cells.get("age_at_ecg", ""))
+        age = age if age is None else min(age, float(OLDEST_TOLD))
         labels = _labels(cells, planned)
         if labels:
             planned.study(PlannedStudy(ecg_id, patient_id, None, age, labels), file=table.file, row=number_of_row)
@@ -65,23 +77,28 @@ def plan(folder: Path, told: Mapping[str, Column]) -> Plan:
         ecg = PlannedEcg(ecg_id, patient_id, path, age_years=age, own_study_id=own, read=partial(npy_row, path, row))
         planned.ecg(ecg, file=table.file, row=number_of_row)
     planned.note("EchoNext gives a year only: labels belong to their ECG, and ECGs have no place in time.")
-    ignore_others(planned, folder, set(TABLES))
+    ignore_others(planned, folder, {TABLE})
     return planned
 
 
-def _table(folder: Path) -> Path | None:
-    return next((folder / name for name in TABLES if (folder / name).is_file()), None)
-
-
-def _age(text: str) -> float | None:
-    age = number(text)
-    return float(OLDEST_TOLD) if age is not None and age >= OLDEST_TOLD else age
+def _check_order(table: Table, arrays: Mapping[str, Path], plan: Plan) -> None:
+    """A problem where rows of the metadata cannot be those of the arrays: ECGs would get labels of others."""
+    wanted = f"{table.file} must have the rows of the data set, all of them and in their order"
+    for split, n in table.rows["split"].value_counts().items():
+        path = arrays.get(f"echonext_{split}_waveforms.npy".lower())
+        held = None if path is None else rows_of(path)
+        if held is not None and held != n:
+            plan.problems.add(f"{wanted}; found {n} of the split {split}, whose array has {held}.", table.file)
+    for name in INDEX:
+        rows = pd.to_numeric(table.rows[name], errors="coerce") if name in table.columns else pd.Series(dtype=float)
+        if not rows.is_monotonic_increasing:
+            plan.problems.add(f"{wanted}; the column {name} shows that they were sorted anew.", table.file)
 
 
 def _labels(cells: Mapping[str, str], plan: Plan) -> dict[str, float]:
-    values = {field: measured(plan, field, number(cells.get(name, ""))) for name, field in VALUES.items()}
-    values |= {field: _grade(cells.get(name, "")) for name, field in GRADED.items()}
-    return {name: value for name, value in values.items() if value is not None}
+    values = labels_told(plan, {field: cells.get(name, "") for name, field in VALUES.items()})
+    grades = {field: _grade(cells.get(name, "")) for name, field in GRADED.items()}
+    return values | {name: grade for name, grade in grades.items() if grade is not None}
 
 
 def _grade(text: str) -> float | None:

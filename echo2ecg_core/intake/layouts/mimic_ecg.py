@@ -8,11 +8,11 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from echo2ecg_core.intake.ecg_tables import plan_ecgs
+from echo2ecg_core.intake.folders import table_named
 from echo2ecg_core.intake.labels import read_labels
-from echo2ecg_core.intake.layouts.shared_steps import ignore_others, mapped
+from echo2ecg_core.intake.layouts.shared_steps import ignore_others, known_table, mapped
 from echo2ecg_core.intake.mapping import Column
 from echo2ecg_core.intake.plan import Plan
-from echo2ecg_core.intake.tables import read_table
 
 NAME = "MIMIC-IV-ECG"
 TABLE = "record_list.csv"
@@ -20,12 +20,12 @@ TABLE = "record_list.csv"
 
 def recognises(folder: Path) -> bool:
     """Whether its list of records is there."""
-    return (folder / TABLE).is_file()
+    return table_named(folder, TABLE) is not None
 
 
 def plan(folder: Path, told: Mapping[str, Column]) -> Plan:
     """ECGs by the list of records."""
-    planned, table = Plan(NAME, folder), read_table(folder / TABLE)
+    planned, table = Plan(NAME, folder), known_table(folder, TABLE, "subject_id", "study_id")
     fields = {"study_id": "ecg_id", "subject_id": "patient_id", "path": "path"}
     means = mapped(table, fields, {"ecg_time": "ecg_time"})
     plan_ecgs(read_labels(table, means, planned), planned, folder)

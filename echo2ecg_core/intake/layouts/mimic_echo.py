@@ -9,42 +9,38 @@ clips.
 from collections.abc import Mapping
 from pathlib import Path
 
-import pandas as pd
-
 from echo2ecg_core.intake.dates import settle_dates
 from echo2ecg_core.intake.ecg_tables import find_file
-from echo2ecg_core.intake.layouts.shared_steps import ignore_others, mapped, measured, number
+from echo2ecg_core.intake.folders import table_named
+from echo2ecg_core.intake.layouts.shared_steps import ignore_others, known_table, mapped, measured, number
 from echo2ecg_core.intake.mapping import Column
 from echo2ecg_core.intake.plan import Plan, PlannedClip, PlannedStudy
-from echo2ecg_core.intake.tables import Table, numbered_rows, read_table
+from echo2ecg_core.intake.tables import Table, numbered_rows
 
 NAME = "MIMIC-IV-ECHO"
 STUDIES, RECORDS = "echo-study-list.csv", "echo-record-list.csv"
-MEASUREMENTS = ("structured-measurement.csv", "structured-measurement.csv.gz")
+MEASUREMENTS = "structured-measurement.csv"
+IDS = ("subject_id", "study_id", "measurement_id")
 # measurement -> (phenotype, True where cm and mm are mixed)
 FIELDS = {"septal_thickness": ("ivsd", False), "inf_lat_thickness": ("lvpwd", False), "tapse": ("tapse", True)}
 
 
 def recognises(folder: Path) -> bool:
     """Whether its lists or its measurements are there."""
-    return (folder / STUDIES).is_file() or (folder / RECORDS).is_file() or _measurements(folder) is not None
+    return table_named(folder, STUDIES, RECORDS, MEASUREMENTS) is not None
 
 
 def plan(folder: Path, told: Mapping[str, Column]) -> Plan:
     """Studies by the list, labels by measurement, clips by the list of records."""
     planned, study_of = Plan(NAME, folder), {}
-    if (folder / STUDIES).is_file():
-        study_of = _plan_studies(read_table(folder / STUDIES), planned)
-    if path := _measurements(folder):
-        _plan_labels(read_table(path), study_of, planned)
-    if (folder / RECORDS).is_file():
-        _plan_clips(read_table(folder / RECORDS), folder, planned)
-    ignore_others(planned, folder, {STUDIES, RECORDS, *MEASUREMENTS})
+    if table_named(folder, STUDIES):
+        study_of = _plan_studies(known_table(folder, STUDIES, *IDS), planned)
+    if table_named(folder, MEASUREMENTS):
+        _plan_labels(known_table(folder, MEASUREMENTS, *IDS), study_of, planned)
+    if table_named(folder, RECORDS):
+        _plan_clips(known_table(folder, RECORDS, *IDS), folder, planned)
+    ignore_others(planned, folder, {STUDIES, RECORDS, MEASUREMENTS})
     return planned
-
-
-def _measurements(folder: Path) -> Path | None:
-    return next((folder / name for name in MEASUREMENTS if (folder / name).is_file()), None)
 
 
 def _dates_of(table: Table, column: str) -> dict[int, str]:
@@ -59,7 +55,7 @@ def _plan_studies(table: Table, plan: Plan) -> dict[str, str]:
         plan.patient(cells["subject_id"])
         study = PlannedStudy(cells["study_id"], cells["subject_id"], dates.get(row))
         plan.study(study, file=table.file, row=row)
-        if measurement := cells.get("measurement_id", "").removesuffix(".0"):
+        if measurement := cells.get("measurement_id", ""):
             study_of[measurement] = cells["study_id"]
     return study_of
 
@@ -76,13 +72,13 @@ def _plan_labels(table: Table, study_of: Mapping[str, str], plan: Plan) -> None:
     used = rows[rows.measurement.isin([*FIELDS, "lvef", "lvef_upper", "lvef_3d", "biplane_lvef"])]
     unused = sorted(set(rows.measurement) - set(used.measurement))
     plan.ignored += [(f"measurement {name}", "no phenotype is known by this name") for name in unused]
-    words = used[(used.result != "") & pd.to_numeric(used.result, errors="coerce").isna()]
+    words = used[(used.result != "") & used.result.map(number).isna()]
     plan.ignored += [(f"{n} results of {name}", "no number") for name, n in words.measurement.value_counts().items()]
     dates = _dates_of(table, "measurement_datetime")
     for measurement_id, group in used.groupby("measurement_id", sort=False):
         found = {cells.measurement: cells.result for cells in group.itertuples() if cells.result}
         subject, row = group.subject_id.iloc[0], group.index[0]
-        study_id = study_of.get(measurement_id.removesuffix(".0"), f"M{measurement_id}")
+        study_id = study_of.get(measurement_id, f"M{measurement_id}")
         plan.patient(subject)
         known = plan.studies.get(study_id)
         date = known.study_date if known and known.study_date else dates.get(row)

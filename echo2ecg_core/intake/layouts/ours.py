@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from echo2ecg_core.intake.ecg_tables import plan_ecgs
-from echo2ecg_core.intake.folders import Listings, files_below, in_another_form, shown_path
+from echo2ecg_core.intake.folders import Listings, files_below, in_another_form, shown_path, table_named
 from echo2ecg_core.intake.labels import plan_studies, read_labels
 from echo2ecg_core.intake.mapping import (
     FILE,
@@ -40,7 +40,7 @@ ECG_FIELDS = (*IDS, "ecg_time", *VISIT, *FINDINGS, *PHENOTYPES, *FILE)
 
 def recognises(folder: Path) -> bool:
     """Whether the folder holds one of the two tables; labels alone are ours where clips lie below `echo/`."""
-    return (folder / ECGS).is_file() or ((folder / LABELS).is_file() and (folder / "echo").is_dir())
+    return bool(table_named(folder, ECGS) or (table_named(folder, LABELS) and (folder / "echo").is_dir()))
 
 
 def plan(folder: Path, told: Mapping[str, Column]) -> Plan:
@@ -54,13 +54,13 @@ def plan(folder: Path, told: Mapping[str, Column]) -> Plan:
         StoreError: a table cannot be read.
     """
     planned = Plan(NAME, folder, synthetic=is_phantom(folder))
-    if (folder / LABELS).is_file():
-        table = read_table(folder / LABELS)
+    if path := table_named(folder, LABELS):
+        table = read_table(path)
         means = map_of(table, told, LABEL_FIELDS)
         if has_all(planned, table, means, ("patient_id", "study_id")):
             plan_studies(read_labels(table, means, planned), planned)
-    if (folder / ECGS).is_file():
-        table = read_table(folder / ECGS)
+    if path := table_named(folder, ECGS):
+        table = read_table(path)
         means = map_of(table, told, ECG_FIELDS)
         if has_all(planned, table, means, ("ecg_id", "patient_id", "path")):
             plan_ecgs(read_labels(table, means, planned), planned, folder)
@@ -77,8 +77,9 @@ def plan(folder: Path, told: Mapping[str, Column]) -> Plan:
 def _name_unused(plan: Plan, folder: Path) -> None:
     """What lies in the folder and no table and no study names."""
     used = {e.path.with_suffix("") for e in plan.ecgs.values()} | {c.path for c in plan.clips}
+    used |= {path for name in TABLES if (path := table_named(folder, name))}
     for path in files_below(folder):
-        if path not in used and path.with_suffix("") not in used and path.relative_to(folder).as_posix() not in TABLES:
+        if path not in used and path.with_suffix("") not in used:
             plan.ignored.append((shown_path(path, folder), "neither table nor study names it"))
 
 

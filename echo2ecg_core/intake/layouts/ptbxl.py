@@ -8,11 +8,11 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from echo2ecg_core.intake.ecg_tables import plan_ecgs
+from echo2ecg_core.intake.folders import table_named
 from echo2ecg_core.intake.labels import read_labels
-from echo2ecg_core.intake.layouts.shared_steps import ignore_others, mapped
+from echo2ecg_core.intake.layouts.shared_steps import ignore_others, known_table, mapped
 from echo2ecg_core.intake.mapping import Column
 from echo2ecg_core.intake.plan import Plan
-from echo2ecg_core.intake.tables import read_table
 
 NAME = "PTB-XL"
 TABLE = "ptbxl_database.csv"
@@ -22,12 +22,12 @@ FOLDS = {str(f): "train" for f in range(1, 9)} | {"9": "validation", "10": "test
 
 def recognises(folder: Path) -> bool:
     """Whether its table is there."""
-    return (folder / TABLE).is_file()
+    return table_named(folder, TABLE) is not None
 
 
 def plan(folder: Path, told: Mapping[str, Column]) -> Plan:
     """ECGs by the table's rows."""
-    planned, table = Plan(NAME, folder), read_table(folder / TABLE)
+    planned, table = Plan(NAME, folder), known_table(folder, TABLE)
     path = "filename_hr" if (folder / "records500").is_dir() else "filename_lr"
     means = mapped(table, {"ecg_id": "ecg_id", "patient_id": "patient_id", path: "path"}, FACTS)
     values = {"age": {"300": ">89"}, "sex": {"0": "male", "1": "female"}}

@@ -10,6 +10,7 @@ from types import ModuleType
 
 from echo2ecg_core.errors import StoreError
 from echo2ecg_core.intake.ecg_tables import label_ecgs
+from echo2ecg_core.intake.folders import shown_path
 from echo2ecg_core.intake.labels import read_labels
 from echo2ecg_core.intake.layouts import (
     camus,
@@ -76,6 +77,24 @@ def _places(folder: Path) -> list[Path]:
     return [folder, *(_places(inside[0]) if only else inside)]
 
 
+def _beside(given: Path, place: Path) -> list[tuple[str, str]]:
+    """What lies in the folder that was given and outside of the data set in it that is read, with the reason."""
+    rows = []
+    for parent in place.parents[: len(place.relative_to(given).parts)]:
+        for path in sorted(p for p in parent.iterdir() if not place.is_relative_to(p) and not p.name.startswith(".")):
+            other = next(
+                (n for n, a in LAYOUTS.items() if path.is_dir() and a is not hospital and a.recognises(path)), ""
+            )
+            what = f"another data set, {LAYOUTS[other].NAME}" if other else "it lies beside the data set that is read"
+            rows.append(
+                (
+                    shown_path(path, given),
+                    f"{what}: import it by its own path, under one cohort name if patients are shared",
+                )
+            )
+    return rows
+
+
 def plan_of(folder: Path, layout: str = "auto", labels: Path | None = None, told: Mapping[str, Column] = {}) -> Plan:
     """What an import of the folder would bring in.
 
@@ -92,6 +111,7 @@ def plan_of(folder: Path, layout: str = "auto", labels: Path | None = None, told
     folder = Path(folder).expanduser()
     if not folder.is_dir():
         raise StoreError(f"There is no folder {folder.name!r} on this server.", "Give the full path of a folder.")
+    given = folder
     folder, name = find(folder) if layout == "auto" else (folder, layout)
     if name not in LAYOUTS:
         raise StoreError(f"There is no layout {name!r}; known: auto, {', '.join(LAYOUTS)}.", "Choose one of these.")
@@ -102,6 +122,7 @@ def plan_of(folder: Path, layout: str = "auto", labels: Path | None = None, told
         )
     plan = LAYOUTS[name].plan(folder, told)
     plan.cohort = COHORTS.get(name, phantom_cohort(folder) or plan.cohort)
+    plan.ignored += _beside(given, folder)
     if labels is not None:
         _add_labels(plan, labels, told)
     add_views(plan, told, labels)

@@ -24,7 +24,7 @@ from echo2ecg_core.errors import ReadError, StoreError
 from echo2ecg_core.intake.array_rows import ASSUMED_PT_HZ, load_tensors
 from echo2ecg_core.intake.clip_vectors import load_clip_vectors
 from echo2ecg_core.intake.ecg_tables import find_written
-from echo2ecg_core.intake.layouts.shared_steps import SPLITS, ignore_others, mapped, measured, number
+from echo2ecg_core.intake.layouts.shared_steps import SPLITS, ignore_others, labels_told, mapped, number
 from echo2ecg_core.intake.mapping import Column
 from echo2ecg_core.intake.plan import Plan, PlannedClip, PlannedEcg, PlannedStudy
 from echo2ecg_core.intake.tables import Table, numbered_rows, read_table
@@ -231,8 +231,7 @@ def _values(folder: Path, plan: Plan) -> dict[str, dict[str, float]]:
     mapped(table, {"filename": "clip_path"})
     rows = [row | {"filename": _base(row["filename"])} for row in table.rows.to_dict("records")]
     named = [name for name in VALUES if name in table.columns]
-    read = {row["filename"]: {n: measured(plan, n, number(row[n])) for n in named} for row in rows}
-    return {file: {n: v for n, v in values.items() if v is not None} for file, values in read.items()}
+    return {row["filename"]: labels_told(plan, {name: row[name] for name in named}) for row in rows}
 
 
 def _patients(tables: list[Table]) -> dict[str, str]:

@@ -1,21 +1,41 @@
 """What layouts share: tables whose columns are known, files that are not used, splits.
 
-Values of a public data set that cannot be are left out and counted; nobody can correct them there.
+Values of a public data set that cannot be are left out and counted; nobody can correct them there. People save its
+tables anew: in another case, packed, with decimal commas and ids as 15709.0.
 """
 
+import math
 from collections.abc import Mapping
 from pathlib import Path
 
 import pandas as pd
 
 from echo2ecg_core.errors import StoreError
+from echo2ecg_core.intake.folders import table_named
+from echo2ecg_core.intake.labels import number_in, years_in
 from echo2ecg_core.intake.mapping import Column, TableMap
 from echo2ecg_core.intake.plan import Plan
-from echo2ecg_core.intake.tables import TABLE_SUFFIXES, Table
+from echo2ecg_core.intake.tables import MISSING, TABLE_SUFFIXES, Table, read_table
 from echo2ecg_core.intake.units import BANDS, settle_unit
 from echo2ecg_core.phenotypes import PHENOTYPES
 
 SPLITS = {"train": "train", "val": "validation", "valid": "validation", "validation": "validation", "test": "test"}
+NO_NUMBER = "no number"
+
+
+def known_table(folder: Path, name: str, *ids: str) -> Table:
+    """A table of a data set, which `table_named` finds in the folder.
+
+    Args:
+        ids: Columns of ids that are whole numbers; a program may have saved them as 15709.0.
+
+    Raises:
+        StoreError: as `read_table`.
+    """
+    path = table_named(folder, name)
+    assert path is not None, "the folder was recognised"
+    table = read_table(path)
+    return table.replaced({c: table.rows[c].str.removesuffix(".0") for c in ids if c in table.columns})
 
 
 def mapped(table: Table, fields: Mapping[str, str], optional: Mapping[str, str] = {}) -> TableMap:
@@ -39,15 +59,38 @@ def mapped(table: Table, fields: Mapping[str, str], optional: Mapping[str, str] 
 
 def ignore_others(plan: Plan, folder: Path, used: set[str]) -> None:
     """Name the tables of the folder that are not used."""
+    plain = {name.lower() for name in used}
     for path in sorted(folder.iterdir()):
-        if path.is_file() and path.name not in used and path.suffix.lower() in TABLE_SUFFIXES | {".gz"}:
+        is_used = path.name.lower().removesuffix(".gz") in plain
+        if path.is_file() and not is_used and path.suffix.lower() in TABLE_SUFFIXES | {".gz"}:
             plan.ignored.append((path.name, f"not used of {plan.layout}"))
 
 
 def number(text: str) -> float | None:
     """The number in a cell of a public data set, None where there is none."""
-    value = pd.to_numeric(text, errors="coerce")
-    return None if pd.isna(value) else float(value)
+    value = number_in(text)
+    return value if math.isfinite(value) else None
+
+
+def labels_told(plan: Plan, texts: Mapping[str, str]) -> dict[str, float]:
+    """The labels in some cells by phenotype; those that are no number or cannot be are counted."""
+    values = {}
+    for name, text in texts.items():
+        value = measured(plan, name, number(text))
+        if value is not None:
+            values[name] = value
+        elif number(text) is None and text.strip().lower() not in MISSING:
+            _count(plan, PHENOTYPES[name].short, NO_NUMBER)
+    return values
+
+
+def age_told(plan: Plan, text: str) -> float | None:
+    """The years in a cell; what is no age is counted."""
+    try:
+        return None if text.strip().lower() in MISSING else years_in(text)
+    except ValueError:
+        _count(plan, "age", NO_NUMBER)
+        return None
 
 
 def measured(plan: Plan, name: str, value: float | None, *, by_size: bool = False) -> float | None:
@@ -62,14 +105,13 @@ def measured(plan: Plan, name: str, value: float | None, *, by_size: bool = Fals
     low, high = BANDS.get(name, (PHENOTYPES[name].lowest, PHENOTYPES[name].highest))
     inside = low <= value * unit.factor <= high
     if unit.odd or not inside:
-        _count(plan, PHENOTYPES[name].short)
+        _count(plan, PHENOTYPES[name].short, "outside of what can be measured")
         return None
     return round(value * unit.factor, 9)
 
 
-def _count(plan: Plan, short: str) -> None:
+def _count(plan: Plan, short: str, reason: str) -> None:
     """One value more of a phenotype that is left out."""
-    reason = "outside of what can be measured"
     for i, (what, why) in enumerate(plan.ignored):
         if why == reason and what.endswith(f" of {short}"):
             plan.ignored[i] = (f"{int(what.split()[0]) + 1} values of {short}", reason)
