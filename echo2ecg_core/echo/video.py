@@ -185,8 +185,11 @@ def decode_video(
                 raise ReadError("This file holds no video that we know.", "Give an echo clip as MP4, AVI or DICOM.")
             metadata = {"container": container.format.name, **_player_metadata(container.metadata.get("comment"))}
             frames, fps = _decode_frames(container, most_frames, every)
-    except MemoryError:  # FFmpeg's own too: a lack of this process, which its caller explains
-        raise
+    except av.error.MemoryError as fault:  # also where damaged sizes ask for it
+        raise ReadError(
+            "This video asks for more memory than there is to decode it: it is damaged or too large.",
+            "Export the clip again, or cut it to a few heart beats.",
+        ) from fault
     except (av.error.FFmpegError, ValueError) as fault:
         raise ReadError(
             "This video cannot be decoded: expected an MP4, AVI or GIF file, found something damaged or unknown.",

@@ -7,6 +7,7 @@ what lies beside them (CAMUS: Info_4CH.cfg) has to; here it is assumed and said.
 
 import gzip
 import io
+import math
 import zlib
 from pathlib import Path
 
@@ -69,16 +70,16 @@ def clip_from_metaimage(content: bytes, name: str, folder: Path | None) -> EchoC
     header, data = _metaimage_header(content)
     try:
         sides = tuple(int(n) for n in header["DimSize"].split())
-        kind = np.dtype(ELEMENTS[header["ElementType"]])
+        kind, data_file = np.dtype(ELEMENTS[header["ElementType"]]), header["ElementDataFile"]
         spacing = [float(v) for v in header.get("ElementSpacing", header.get("ElementSize", "0 0")).split()]
     except (KeyError, ValueError) as fault:
         raise ReadError(
             f"This MetaImage header is incomplete or odd ({type(fault).__name__}).", "Export it again."
         ) from fault
     _check_shape(sides)
-    if header["ElementDataFile"] != "LOCAL":
-        data = _data_file(folder, header["ElementDataFile"])
-    size = int(np.prod(sides)) * kind.itemsize
+    if data_file != "LOCAL":
+        data = _data_file(folder, data_file)
+    size = math.prod(sides) * kind.itemsize
     if header.get("CompressedData", "False") == "True":
         try:
             data = zlib.decompressobj().decompress(data, size)
@@ -121,7 +122,7 @@ def _check_shape(sides: tuple[int, ...]) -> None:
     if len(sides) not in (2, 3) or min(sides) < 1 or max(sides[:2]) > MOST_SIDE:
         shape = " x ".join(map(str, sides))
         raise ReadError(f"This file holds an array of {shape}: expected width x height or width x height x time.")
-    if int(np.prod(sides)) * 3 > MAX_DECODED_BYTES:
+    if math.prod(sides) * 3 > MAX_DECODED_BYTES:
         raise ReadError(f"This clip is too large: it takes more than {MAX_DECODED_BYTES / 1e9:.0f} GB.", "Cut it.")
 
 

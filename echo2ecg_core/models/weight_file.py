@@ -64,7 +64,7 @@ def read_weight_file(path: Path) -> tuple[Any, tuple[str, ...]]:
         (_plain_dict if name == "collections.defaultdict" else Placeholder, name) for name in names
     ]
     try:
-        if zipfile.is_zipfile(path):
+        if _is_zip(path):
             _check_sums(path)
         with safe_globals(stand_ins):
             payload = torch.load(path, map_location="cpu", weights_only=True)
@@ -96,8 +96,16 @@ def _check_beginning(path: Path) -> None:
         raise ModelError(
             f"{path.name} is only a Git LFS pointer to the weights.", "Fetch the file with `git lfs pull`."
         )
-    if beginning.startswith(b"PK") and not zipfile.is_zipfile(path):
+    if beginning.startswith(b"PK") and not _is_zip(path):
         raise ModelError(f"{path.name} is cut short: the end of the file is missing.", FULL_DOWNLOAD)
+
+
+def _is_zip(path: Path) -> bool:
+    """True for a zip, as PyTorch's files are since 1.6; one whose end says impossible things is damaged."""
+    try:
+        return zipfile.is_zipfile(path)
+    except zipfile.BadZipFile:
+        raise ModelError(f"{path.name} is damaged: its list of parts cannot be read.", FULL_DOWNLOAD) from None
 
 
 def _check_sums(path: Path) -> None:
@@ -112,7 +120,7 @@ def _check_sums(path: Path) -> None:
 
 def _read_configuration_names(path: Path) -> tuple[str, ...]:
     """Names of configuration objects in the file, read without unpickling; refuses every other unknown name."""
-    if not zipfile.is_zipfile(path):
+    if not _is_zip(path):
         return ()  # the old format: plain tensors only
     try:
         names = sorted(get_unsafe_globals_in_checkpoint(path))

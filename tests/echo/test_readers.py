@@ -287,6 +287,18 @@ def test_a_nifti_volume_is_set_aside_and_a_damaged_one_refused(tmp_path):
         read_clip(path.read_bytes()[:2000])
 
 
+@pytest.mark.parametrize(
+    ("header", "words"),
+    [
+        ("DimSize = 24 16 5\nElementType = MET_UCHAR\nComment = no ElementDataFile\n", "incomplete or odd"),
+        (f"DimSize = 16 16 {2**60}\nElementType = MET_UCHAR\nElementDataFile = LOCAL\n", "too large"),
+    ],
+)
+def test_metaimages_without_data_or_of_impossible_length_are_refused(header, words):
+    with pytest.raises(ReadError, match=words):
+        read_clip(header.encode())
+
+
 @pytest.mark.parametrize("packed", [False, True])
 def test_metaimage_films_are_read_with_their_data_beside_or_inside(tmp_path, packed):
     import zlib

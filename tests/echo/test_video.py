@@ -63,6 +63,15 @@ def test_a_video_that_would_fill_the_memory_is_refused(moving_disc, monkeypatch)
         decode_video(encode_mp4(moving_disc))
 
 
+@pytest.mark.parametrize("box", [b"stts", b"stsz", b"stss"])
+def test_a_damaged_video_that_asks_for_gigabytes_is_refused(moving_disc, box):
+    content = bytearray(encode_mp4(moving_disc))
+    at = content.index(box) + 8
+    content[at : at + 4] = (2**29).to_bytes(4, "big")  # entries of the table
+    with pytest.raises(ReadError, match="asks for more memory than there is"):
+        decode_video(bytes(content))
+
+
 @pytest.mark.parametrize(
     ("path", "shape", "fps"),
     [

@@ -233,6 +233,12 @@ def flipped_storage_name(path):
     path.write_bytes(content.replace(b"data/3", b"data/x"))
 
 
+def of_many_disks(path):
+    content = bytearray(path.read_bytes())
+    content[content.rindex(b"PK\x06\x07") + 16] = 2  # disks in all, by the zip64 locator
+    path.write_bytes(content)
+
+
 @pytest.mark.parametrize(
     "damage, words",
     [
@@ -242,6 +248,7 @@ def flipped_storage_name(path):
         (lfs_pointer, "is only a Git LFS pointer"),
         (noise, "is no PyTorch file of plain weights|is damaged"),
         (flipped_bit, r"is damaged: the check sum of its part \d+ is wrong"),
+        (of_many_disks, "is damaged: its list of parts cannot be read"),
         (flipped_storage_name, "is damaged: its weights cannot be read"),
         (lambda path: path.unlink(), "cannot be opened: No such file or directory"),
     ],
