@@ -3,6 +3,7 @@
 Every request of the browser is recorded, so that a test can fail on any that leaves this machine.
 """
 
+import atexit
 import os
 import shutil
 import socket
@@ -12,6 +13,7 @@ import time
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -19,7 +21,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-FLAGS = [
+FLAGS = (
     "--no-sandbox",
     "--disable-gpu",
     "--disable-quic",
@@ -27,7 +29,7 @@ FLAGS = [
     "--disable-background-networking",
     "--disable-component-update",
     "--disable-sync",
-]
+)
 
 
 @contextmanager
@@ -76,23 +78,39 @@ def started_app(workspace: Path, secrets: Path | None = None, **environment: str
 
 
 @contextmanager
-def chromium(width: int = 1440, height: int = 900):
-    """A page of a fresh browser with `requests` (hosts asked) and `problems` (script errors) recorded on it."""
-    playwright = pytest.importorskip("playwright.sync_api")
+def chromium(width: int = 1440, height: int = 900, flags: tuple[str, ...] = FLAGS, **context):
+    """A page of its own, without a memory of others, with `hosts` (asked for anything) and `problems` (script errors)
+    recorded on it."""
+    pytest.importorskip("playwright.sync_api")
     if CHROMIUM is None:
         pytest.skip("needs Chromium on the path")
-    with playwright.sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        page = browser.new_page(viewport={"width": width, "height": height})
-        page.set_default_timeout(60_000)
-        page.hosts, page.problems = set(), []
-        page.on("request", lambda request: page.hosts.add(urlsplit(request.url).hostname))
-        page.on("websocket", lambda socket: page.hosts.add(urlsplit(socket.url).hostname))
-        page.on("pageerror", lambda error: page.problems.append(str(error)))
-        try:
-            yield page
-        finally:
-            browser.close()
+    page = _launched(flags).new_page(viewport={"width": width, "height": height}, **context)
+    page.set_default_timeout(60_000)
+    page.hosts, page.problems = set(), []
+    page.on("request", lambda request: page.hosts.add(urlsplit(request.url).hostname))
+    page.on("websocket", lambda socket: page.hosts.add(urlsplit(socket.url).hostname))
+    page.on("pageerror", lambda error: page.problems.append(str(error)))
+    try:
+        yield page
+    finally:
+        page.close()
+
+
+@cache
+def _launched(flags: tuple[str, ...]):
+    """Chromium with these flags, one a process: to start it takes longer than many a test."""
+    browser = _driver().chromium.launch(executable_path=CHROMIUM, args=flags)
+    atexit.register(browser.close)
+    return browser
+
+
+@cache
+def _driver():
+    from playwright.sync_api import sync_playwright
+
+    driver = sync_playwright().start()
+    atexit.register(driver.stop)
+    return driver
 
 
 def _wait_until_healthy(address: str) -> None:

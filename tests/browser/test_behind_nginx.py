@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 import pytest
 from pydicom.data import get_testdata_file
 
-from tests.browser.running_app import CHROMIUM, FLAGS, running_app
+from tests.browser.running_app import FLAGS, chromium, running_app
 
 NGINX = shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin")
 pytestmark = [
@@ -76,17 +76,11 @@ def ask(tls: int, path: str, **headers: str) -> http.client.HTTPResponse:
 
 @pytest.fixture(scope="module")
 def page(proxy):
-    sync_api = pytest.importorskip("playwright.sync_api")
-    if CHROMIUM is None:
-        pytest.skip("needs Chromium on the path")
-    named = [f"--host-resolver-rules=MAP {NAME} 127.0.0.1", "--ignore-certificate-errors"]
-    with sync_api.sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=CHROMIUM, args=FLAGS + named)
-        page = browser.new_page(ignore_https_errors=True)
+    named = (f"--host-resolver-rules=MAP {NAME} 127.0.0.1", "--ignore-certificate-errors")
+    with chromium(flags=FLAGS + named, ignore_https_errors=True) as page:
         page.set_default_timeout(90_000)
         page.goto(f"https://{NAME}:{proxy[1]}/")
         yield page
-        browser.close()
 
 
 def test_plain_http_is_sent_to_tls_and_answers_carry_the_headers(proxy):

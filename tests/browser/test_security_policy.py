@@ -2,18 +2,16 @@
 
 import pytest
 
-from tests.browser import running_app as browser
-from tests.browser.running_app import chromium, settled
+from tests.browser.running_app import FLAGS, chromium, settled
 
 pytestmark = pytest.mark.browser
 
 PAGES = ("map", "report", "training", "admin")  # those with components and charts; other browser tests visit the rest
-WEBGL = ["--use-angle=swiftshader", "--enable-unsafe-swiftshader", "--ignore-gpu-blocklist"]
+WEBGL = ("--use-angle=swiftshader", "--enable-unsafe-swiftshader", "--ignore-gpu-blocklist")
 
 
-def test_no_page_needs_what_the_policy_forbids_and_the_map_draws_by_webgl(served, monkeypatch):
-    monkeypatch.setattr(browser, "FLAGS", [flag for flag in browser.FLAGS if flag != "--disable-gpu"] + WEBGL)
-    with chromium() as page:
+def test_no_page_needs_what_the_policy_forbids_and_the_map_draws_by_webgl(served):
+    with chromium(flags=(*(flag for flag in FLAGS if flag != "--disable-gpu"), *WEBGL)) as page:
         refused = []
         page.on("console", lambda line: refused.append(line.text) if "Content Security Policy" in line.text else None)
         for name in PAGES:
