@@ -18,8 +18,8 @@ NAMES: dict[str, str] = {
         "dateofstudy dateofecho echodatetime dateexamen untersuchtam"
     ),
     "ecg_time": (
-        "ecgtime ecgdate ecgdatetime recordingdate recordingtime acquisitiondatetime ekgdatum acquisitiontime "
-        "recordedat acquisitiondate ekgzeit"
+        "ecgtime ecgdate ecgdatetime dateofecg recordingdate recordingtime acquisitiondatetime ekgdatum "
+        "acquisitiontime recordedat acquisitiondate ekgzeit"
     ),
     "sex": "sex gender geschlecht sexe patientsex",
     "age_years": "age ageyears ageatecg ageatstudy ageatecho alter patientage ageyr",

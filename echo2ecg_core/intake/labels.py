@@ -95,7 +95,7 @@ def read_labels(table: Table, means: TableMap, plan: Plan) -> Labels:
 
 def plan_studies(labels: Labels, plan: Plan) -> None:
     """The patients and studies of a table with a row a study."""
-    made, days = False, _studies_by_day(plan)
+    made, days = False, studies_by_day(plan)
     for number, row in numbered_rows(labels.rows):
         patient_id, study_id = row.get("patient_id"), row.get("study_id")
         if patient_id is None and study_id in plan.studies:
@@ -133,7 +133,7 @@ def study_from(
     return PlannedStudy(study_id, patient_id, row.get("study_date"), row.get("age_years"), values, findings)
 
 
-def _studies_by_day(plan: Plan) -> dict[tuple[str, str], set[str]]:
+def studies_by_day(plan: Plan) -> dict[tuple[str, str], set[str]]:
     """The studies of a patient on a day (ISO), and under "" all of the patient."""
     found: dict[tuple[str, str], set[str]] = {}
     for study in plan.studies.values():

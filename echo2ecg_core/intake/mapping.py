@@ -115,15 +115,18 @@ def guess(table: Table, wanted: Iterable[str] = FIELDS) -> TableMap:
         wanted: Fields that may be in it.
     """
     columns: dict[str, Column] = {}
+    wanted = tuple(wanted)
     ignored, notes, allowed = [], [], set(wanted)
     names = table.columns
     exact, held = {name for name in names if name in allowed}, {field_of(name)[0] for name in names}
-    for name in sorted(names, key=lambda n: n not in exact):
+    for name in sorted(names, key=lambda n: (_any_date(n), n not in exact)):
         field, unit = field_of(name)
         if field in ("unit", "value_unit"):  # of the measurement in a row, or of a signal
             field = "value_unit" if "value" in held else "unit"
-        if field == "study_date" and "study_date" not in allowed:
-            field = "ecg_time"
+        if _any_date(name):  # the first kind of date that is wanted
+            kinds = [f for f in wanted if f in DATES]
+            is_taken = any(means.field == kinds[0] for means in columns.values()) if kinds else True
+            field = field if is_taken and name == field else (*kinds, field)[0]
         taken = [c for c, means in columns.items() if means.field == field]
         if field not in allowed or not _values_fit(table, name, field):
             ignored.append(name)
@@ -137,6 +140,11 @@ def guess(table: Table, wanted: Iterable[str] = FIELDS) -> TableMap:
             columns[name] = Column(field, unit if field in PHENOTYPES else None)
     ordered, left = {name: columns[name] for name in names if name in columns}, set(ignored)
     return TableMap(ordered, tuple(n for n in names if n in left), tuple(notes))
+
+
+def _any_date(name: str) -> bool:
+    """Whether a name means a date and does not say of what: an echo or an ECG."""
+    return field_of(name)[0] in DATES and not re.search("echo|ecg|ekg", plain_name(name))
 
 
 def _values_fit(table: Table, name: str, field: str | None) -> bool:

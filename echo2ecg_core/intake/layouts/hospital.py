@@ -12,29 +12,33 @@ from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
+import pandas as pd
+
 from echo2ecg_core.errors import StoreError, printable
 from echo2ecg_core.intake.dates import BUDDHIST_YEARS
-from echo2ecg_core.intake.ecg_tables import plan_ecgs
+from echo2ecg_core.intake.ecg_tables import label_ecgs, names_ecgs, plan_ecgs
 from echo2ecg_core.intake.folders import files_below, shown_path
 from echo2ecg_core.intake.headers import Header, read_header, read_headers
 from echo2ecg_core.intake.ids import by_plain_id, with_known_ids
-from echo2ecg_core.intake.labels import plan_studies, read_labels
+from echo2ecg_core.intake.labels import Labels, plan_studies, read_labels, studies_by_day
 from echo2ecg_core.intake.layouts.ours import ECG_FIELDS, LABEL_FIELDS, is_phantom, map_of
-from echo2ecg_core.intake.mapping import Column, TableMap, guess, told_for
+from echo2ecg_core.intake.mapping import FIELDS, FINDINGS, Column, TableMap
 from echo2ecg_core.intake.plan import Plan, PlannedClip, PlannedEcg, PlannedStudy
-from echo2ecg_core.intake.tables import Table, is_table, read_tables
+from echo2ecg_core.intake.tables import Table, is_table, numbered_rows, read_tables
+from echo2ecg_core.intake.written_paths import SIGNALS, NamedFiles
 from echo2ecg_core.phenotypes import PHENOTYPES
 
 NAME = "Hospital export"
 NOBODY = "The file does not say whose it is. Give a table with its path and patient_id."
 TWICE = "Another file holds an ECG of this patient and time, or of this name."
-VIDEO = "A video does not say whose it is. Put it below echo/PATIENT/STUDY/, or give the DICOM file."
-VIDEOS = {".mp4", ".avi", ".mov", ".mkv", ".wmv", ".gif"}
-COMPANIONS = {".dat", ".atr", ".xyz"}
+VIDEO = "A video does not say whose it is. Give a table with its path and patient_id, or the DICOM file."
+FILMS = (".mp4", ".avi", ".mov", ".mkv", ".wmv", ".gif", ".nii", ".nii.gz", ".mhd", ".mha")
+NO_HEADER = "a signal without its header (.hea), which says how it is to be read"
+FILM_FIELDS = (*LABEL_FIELDS, "clip_path", "path", "view")
 MAPS_SHOWN = 8  # tables whose columns nobody knows are shown to be mapped up to so many
 NO_LABELS = "a table without ids and labels that are known"
 NOT_READ = {
-    **dict.fromkeys(VIDEOS, VIDEO),
+    **dict.fromkeys(SIGNALS, NO_HEADER),
     **dict.fromkeys((".zip", ".7z", ".rar", ".tar", ".tgz", ".gz"), "packed: unpack it beside the other files"),
     **dict.fromkeys((".xlsb", ".numbers"), "a workbook of another kind: save it as .xlsx or CSV"),
 }
@@ -60,9 +64,9 @@ def plan(folder: Path, told: Mapping[str, Column]) -> Plan:
         if header is None:
             if is_table(path):
                 tables.append(path)
-            elif path.suffix.lower() not in COMPANIONS and path.name != "manifest.json":
+            elif path.name != "manifest.json" and not _has_its_header(path):
                 reason = NOT_READ.get(path.suffix.lower(), "neither an ECG, an echo clip nor a table")
-                planned.ignored.append((shown, reason))
+                planned.ignored.append((shown, VIDEO if is_film(path.name) else reason))
         elif header.kind == "":
             planned.ignored.append((shown, header.reason))
         elif not header.patient_id or not header.ids:
@@ -72,10 +76,31 @@ def plan(folder: Path, told: Mapping[str, Column]) -> Plan:
             people.setdefault(header.patient_id, set()).update(facts)
             _add(planned, path, header, visits)
     _add_studies(planned, visits)
-    for path in tables:
-        _add_tables(planned, path, told)
+    waiting = [one for path in tables for one in _add_tables(planned, path, told)]
+    for table, shown, place in waiting:
+        _add_table(planned, table, shown, place, told)
+    _forget_what_came_in(planned)
     _tell_what_is_open(planned, people)
     return planned
+
+
+def is_film(name: str) -> bool:
+    """Whether a name is that of a film that does not say whose it is."""
+    return name.lower().endswith(FILMS)
+
+
+def _has_its_header(path: Path) -> bool:
+    return path.suffix.lower() in SIGNALS and any(path.with_suffix(s).exists() for s in (".hea", ".HEA"))
+
+
+def _forget_what_came_in(plan: Plan) -> None:
+    """Take back that a file says nothing of its patient, or is no table of labels, where a table names it."""
+    used = {path for e in plan.ecgs.values() for path in (e.path, e.path.with_suffix(".hea"))}
+    named = {shown_path(path, plan.root) for path in used | {clip.path for clip in plan.clips}}
+    plan.passed_over = [row for row in plan.passed_over if row[0] not in named]
+    plan.ignored = [row for row in plan.ignored if row[0] not in named]
+    for path in used:
+        plan.maps.pop(printable(path.name), None)
 
 
 class Visit(NamedTuple):
@@ -178,22 +203,36 @@ def _tell_what_is_open(plan: Plan, people: Mapping[str, set[tuple[str, str]]]) -
         )
 
 
-def _add_tables(plan: Plan, path: Path, told: Mapping[str, Column]) -> None:
+def _add_tables(plan: Plan, path: Path, told: Mapping[str, Column]) -> list[tuple[Table, str, Path]]:
+    """Add the tables in a file but those that may name ECGs of other tables, which are given back."""
     shown = shown_path(path, plan.root)
     try:
         tables = read_tables(path)
     except StoreError as error:
         plan.ignored.append((shown, f"{error.message} {error.hint}"))
-        return
+        return []
+    waiting = []
     for table in tables:
         plan.tables.add(table.file)
-        _add_table(plan, table, shown + table.file.removeprefix(printable(path.name)), path.parent, told)
+        one = table, shown + table.file.removeprefix(printable(path.name)), path.parent
+        fields = map_of(table, told, FIELDS).fields()
+        if fields & {"ecg_id", "ecg_time"} and not fields & {"path", "clip_path", "study_id"}:
+            waiting.append(one)
+        else:
+            _add_table(plan, *one, told)
+    return waiting
 
 
 def _add_table(plan: Plan, table: Table, shown: str, folder: Path, told: Mapping[str, Column]) -> None:
-    fields = guess(table).fields() | {means.field for means in told_for(table, told).values()}
-    if {"path", "patient_id"} <= fields:
+    means = map_of(table, told, FIELDS)
+    fields = means.fields()
+    file = means.column_of("clip_path") or means.column_of("path")
+    if file and fields & {"patient_id", "study_id"} and _names_films(table.rows[file], plan, folder):
+        _plan_films(read_labels(table, map_of(table, told, FILM_FIELDS), plan), plan, folder)
+    elif {"path", "patient_id"} <= fields:
         plan_ecgs(read_labels(table, map_of(table, told, ECG_FIELDS), plan), plan, folder)
+    elif is_of_ecgs(table, means, plan):
+        label_ecgs(read_labels(table, map_of(table, told, ECG_FIELDS), plan), plan, of_a_part=True)
     elif fields & {"patient_id", "study_id"} and (fields & set(PHENOTYPES) or {"measurement", "value"} <= fields):
         add_labels(plan, table, told)
     else:
@@ -201,6 +240,48 @@ def _add_table(plan: Plan, table: Table, shown: str, folder: Path, told: Mapping
         plan.ignored.append((shown, NO_LABELS))
         if len(plan.maps) < MAPS_SHOWN:  # a person may know what its columns mean
             plan.maps.setdefault(table.file, TableMap({}, tuple(table.columns)))
+
+
+def is_of_ecgs(table: Table, means: TableMap, plan: Plan) -> bool:
+    """Whether a table holds labels of ECGs that the plan has, by their names or by patient and time."""
+    fields, ecg_id = means.fields(), means.column_of("ecg_id")
+    if "study_id" in fields or not plan.ecgs or not fields & {*PHENOTYPES, *FINDINGS}:
+        return False
+    if ecg_id is not None and names_ecgs(table.rows[ecg_id].unique(), plan):
+        return True
+    return {"patient_id", "ecg_time"} <= fields and "study_date" not in fields
+
+
+def _names_films(cells: pd.Series, plan: Plan, folder: Path) -> bool:
+    """Whether most of the files that a column names are films."""
+    files, clips = NamedFiles(plan.root), {clip.path for clip in plan.clips}
+    named = cells[cells != ""]
+    films = named.map(lambda text: is_film(text) or (bool(clips) and files.find(text, folder)[0] in clips))
+    return bool(films.mean() > 0.5) if len(named) else False
+
+
+def _plan_films(labels: Labels, plan: Plan, folder: Path) -> None:
+    """The films of a table, and what it says of their studies."""
+    files, days, study_of = NamedFiles(plan.root), studies_by_day(plan), {c.path: c.study_id for c in plan.clips}
+    labels = with_known_ids(labels, "patient_id", plan.patients, plan)
+    studies: dict[int, str | None] = {}
+    films = []
+    for number, row in numbered_rows(labels.rows):
+        text = str(row.get("clip_path") or row.get("path") or "")
+        path, reason = files.find(text, folder)
+        patient_id, day = row.get("patient_id"), (row.get("study_date") or "")[:10]
+        known = days.get((patient_id or "", day), ())
+        own = next(iter(known)) if len(known) == 1 else f"{patient_id} {day or 'study'}"
+        told = row.get("study_id") or (own if patient_id else None)
+        studies[number] = study_of.get(path, told) if path else told
+        if path is None:
+            plan.passed_over.append((text, reason))
+        elif path not in study_of and told:
+            films.append(PlannedClip(told, path))
+    rows = labels.rows.assign(study_id=pd.Series(studies, dtype=object))
+    plan_studies(replace(labels, rows=rows), plan)
+    plan.clips += [clip for clip in films if clip.study_id in plan.studies]
+    files.tell(labels.file, plan)
 
 
 def add_labels(plan: Plan, table: Table, told: Mapping[str, Column]) -> None:

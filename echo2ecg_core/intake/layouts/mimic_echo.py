@@ -10,12 +10,12 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from echo2ecg_core.intake.dates import settle_dates
-from echo2ecg_core.intake.ecg_tables import find_file
 from echo2ecg_core.intake.folders import table_named
 from echo2ecg_core.intake.layouts.shared_steps import ignore_others, known_table, mapped, measured, number
 from echo2ecg_core.intake.mapping import Column
 from echo2ecg_core.intake.plan import Plan, PlannedClip, PlannedStudy
 from echo2ecg_core.intake.tables import Table, numbered_rows
+from echo2ecg_core.intake.written_paths import NamedFiles
 
 NAME = "MIMIC-IV-ECHO"
 STUDIES, RECORDS = "echo-study-list.csv", "echo-record-list.csv"
@@ -110,13 +110,13 @@ def lvef_of(found: Mapping[str, str]) -> float | None:
 def _plan_clips(table: Table, folder: Path, plan: Plan) -> None:
     mapped(table, {"subject_id": "patient_id", "study_id": "study_id", "dicom_filepath": "clip_path"})
     dates = _dates_of(table, "acquisition_datetime")
-    seen: dict[Path, dict[str, Path]] = {}
+    files = NamedFiles(folder)
     for row, cells in numbered_rows(table.rows):
         plan.patient(cells["subject_id"])
         if cells["study_id"] not in plan.studies:
             study = PlannedStudy(cells["study_id"], cells["subject_id"], dates.get(row))
             plan.study(study, file=table.file, row=row)
-        path, reason = find_file(folder, cells["dicom_filepath"], seen)
+        path, reason = files.find(cells["dicom_filepath"])
         if path is None:
             plan.passed_over.append((cells["dicom_filepath"], reason))
         else:

@@ -35,7 +35,7 @@ LABELS, ECGS = "labels.csv", "ecgs.csv"
 TABLES = {LABELS, ECGS, "latents.csv", "manifest.json"}
 STUDY_FIELDS = ("patient_id", "study_id", "study_date", *VISIT, *FINDINGS, *PHENOTYPES)
 LABEL_FIELDS = (*STUDY_FIELDS, *LONG)
-ECG_FIELDS = (*IDS, "ecg_time", *VISIT, *FINDINGS, *PHENOTYPES, *FILE)
+ECG_FIELDS = (*IDS, "ecg_time", "study_date", *VISIT, *FINDINGS, *PHENOTYPES, *FILE)
 
 
 def recognises(folder: Path) -> bool:

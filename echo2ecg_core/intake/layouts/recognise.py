@@ -28,7 +28,7 @@ from echo2ecg_core.intake.layouts import (
     tmed2,
 )
 from echo2ecg_core.intake.layouts.ours import ECG_FIELDS, map_of, phantom_cohort
-from echo2ecg_core.intake.mapping import IGNORED, Column, columns_of, guess, plain_name, told_for
+from echo2ecg_core.intake.mapping import FIELDS, IGNORED, Column, columns_of, plain_name
 from echo2ecg_core.intake.plan import Plan
 from echo2ecg_core.intake.tables import read_tables
 from echo2ecg_core.intake.views import add_views
@@ -144,7 +144,8 @@ def _add_labels(plan: Plan, path: Path, told: Mapping[str, Column]) -> None:
     """The labels of a table beside the data: by ECG where it names ECGs, otherwise by study or patient and day."""
     tables = read_tables(path)
     for table in tables:
-        fields = guess(table).fields() | {means.field for means in told_for(table, told).values()}
+        means = map_of(table, told, FIELDS)
+        fields = means.fields()
         if "view" in fields and fields & {"clip_path", "path"} and not fields & set(PHENOTYPES):
             continue  # views of clips, which are added last
         if not fields & {"patient_id", "study_id", "ecg_id"}:
@@ -155,7 +156,7 @@ def _add_labels(plan: Plan, path: Path, told: Mapping[str, Column]) -> None:
                 f"{table.file} names neither patients, studies nor ECGs; found {', '.join(table.columns)}.",
                 "Say with a mapping which column holds their ids.",
             )
-        if "ecg_id" in fields and "study_id" not in fields:
+        if ("ecg_id" in fields and not fields & {"study_id", "patient_id"}) or hospital.is_of_ecgs(table, means, plan):
             label_ecgs(read_labels(table, map_of(table, told, ECG_FIELDS), plan), plan)
         else:
             hospital.add_labels(plan, table, told)

@@ -23,12 +23,12 @@ import pandas as pd
 from echo2ecg_core.errors import ReadError, StoreError
 from echo2ecg_core.intake.array_rows import ASSUMED_PT_HZ, load_tensors
 from echo2ecg_core.intake.clip_vectors import load_clip_vectors
-from echo2ecg_core.intake.ecg_tables import find_written
 from echo2ecg_core.intake.layouts.shared_steps import SPLITS, ignore_others, labels_told, mapped, number
 from echo2ecg_core.intake.mapping import Column
 from echo2ecg_core.intake.plan import Plan, PlannedClip, PlannedEcg, PlannedStudy
 from echo2ecg_core.intake.tables import Table, numbered_rows, read_table
 from echo2ecg_core.intake.views import view_named
+from echo2ecg_core.intake.written_paths import find_written
 
 NAME = "Echo2ECG's own files"
 METADATA = "metadata.csv"

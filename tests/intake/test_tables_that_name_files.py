@@ -1,0 +1,140 @@
+"""Tables that name ECGs and films by their files, as research groups write them: an index in another folder, paths of
+another machine, names alone; pairs with the days of both; labels by ECG."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from echo2ecg_core.intake.layouts.recognise import plan_of
+from tests import small_trees
+from tests.ecg import device_files
+
+
+def muse(path: Path, patient: str, day: str) -> None:
+    """A MUSE export of a patient, the day as MM-DD-YYYY."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    told = (
+        f"<PatientDemographics><PatientID>{patient}</PatientID></PatientDemographics><TestDemographics>"
+        f"<AcquisitionDate>{day}</AcquisitionDate><AcquisitionTime>10:15:00</AcquisitionTime></TestDemographics>"
+    )
+    path.write_text(device_files.muse().decode().replace("<RestingECG>", f"<RestingECG>{told}", 1))
+
+
+@pytest.mark.parametrize(
+    ("index", "written"),
+    [
+        ("index.csv", "ecg/2019/{}"),
+        ("meta/index.csv", "ecg/2019/{}"),
+        ("meta/index.csv", "../ecg/2019/{}.hea"),
+        ("ecg/index.csv", "2019/{}.hea"),
+        ("index.csv", r"D:\Study\ecg\2019\{}.hea"),
+        ("index.csv", "/mnt/nas/ecg/2019/{}.hea"),
+        ("index.csv", "{}"),
+        ("ecgs.csv", "{}.hea"),
+    ],
+)
+def test_files_are_found_however_a_table_writes_them_and_not_told_as_left_out(tmp_path, index, written):
+    for name in ("e1", "e2"):
+        small_trees.write_record(tmp_path / f"ecg/2019/{name}")
+    rows = "\n".join(f"P{n},2024-01-0{n} 10:00,{written.format(f'e{n}')}" for n in (1, 2))
+    small_trees.table(tmp_path / index, f"patient_id,ecg_time,path\n{rows}" if index != "ecgs.csv" else
+                      f"patient_id,ecg_time,path,ecg_id\n{rows.replace('.hea', '.hea,x', 1)},y")  # fmt: skip
+    plan = plan_of(tmp_path)
+    found = {ecg.patient_id: ecg.path.name for ecg in plan.ecgs.values()}
+    assert found == {"P1": "e1.hea", "P2": "e2.hea"} and plan.passed_over == []
+    assert not [what for what, _ in plan.ignored if what.startswith("ecg/") and not what.endswith(".dat")]
+
+
+@pytest.mark.parametrize("written", ["../{}", "other/{}"])
+def test_a_path_that_climbs_out_or_leads_elsewhere_finds_no_file_of_the_same_name(tmp_path, written):
+    root = tmp_path / "archive"
+    small_trees.write_record(tmp_path / "e1")
+    small_trees.write_record(root / "ecg" / "e1")
+    small_trees.table(root / "index.csv", f"patient_id,path,x\nP1,{written.format('e1.hea')},1")
+    plan = plan_of(root)
+    assert plan.ecgs == {} and len(plan.passed_over) == 2  # the row, and the header that says nobody's name
+
+
+def test_an_ecg_that_says_whose_it_is_and_stands_in_a_table_comes_in_once(tmp_path):
+    muse(tmp_path / "xml/a.xml", "P1", "01-05-2024")
+    np.save(tmp_path / "b.npy", small_trees.signal_mv().T)
+    small_trees.table(tmp_path / "index.csv", "ecg_id,patient_id,path,LVEF\n1,P1,xml/a.xml,55\n2,P2,b.npy,35")
+    small_trees.table(tmp_path / "a first.csv", "ecg_id,TAPSE (mm)\n1,22\n2,18\n3,17")
+    plan = plan_of(tmp_path)
+    labels = {e.path.name: plan.studies[e.own_study_id].phenotypes for e in plan.ecgs.values()}
+    assert labels == {"a.xml": {"lvef": 55, "tapse": 2.2}, "b.npy": {"lvef": 35, "tapse": 1.8}}
+    assert plan.passed_over == plan.ignored == plan.problems.found == []
+    assert any("a first.csv whose ECG is not among the data: 1" in note for note in plan.notes)
+
+
+@pytest.mark.parametrize(
+    ("dates", "ecg", "study"),
+    [
+        ("ecg_date,echo_date", "2024-01-05", "2023-01-05"),
+        ("Date,Date of echo", "2024-01-05", "2023-01-05"),
+        ("ecg_time,study_date", "2024-01-05", "2023-01-05"),
+    ],
+)
+def test_labels_of_a_pair_belong_to_the_day_of_the_echo_and_not_of_the_ecg(tmp_path, dates, ecg, study):
+    small_trees.write_record(tmp_path / "e1")
+    small_trees.table(tmp_path / "pairs.csv", f"patient_id,{dates},path,LVEF\nP1,{ecg},{study},e1.hea,55")
+    plan = plan_of(tmp_path)
+    (one,), (echo,) = plan.ecgs.values(), plan.studies.values()
+    assert (one.ecg_time, one.own_study_id, echo.study_date, echo.phenotypes) == (ecg, None, study, {"lvef": 55})
+
+
+def test_the_day_of_an_echo_is_no_time_of_an_ecg(tmp_path):
+    small_trees.write_record(tmp_path / "e1")
+    small_trees.table(tmp_path / "pairs.csv", "patient_id,echo_date,path,LVEF\nP1,2023-01-05,e1.hea,55")
+    plan = plan_of(tmp_path)
+    assert [e.ecg_time for e in plan.ecgs.values()] == [None] and plan.studies["P1 2023-01-05"].phenotypes
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "patient_id,ecg_date,LVEF\nP1,2024-01-05,55\nP1,2024-02-05,35",
+        "ecg_id,patient_id,LVEF\na,P1,55\nb,P1,35",
+        "Record,EF (%)\na,55\nb,35",
+    ],
+)
+def test_labels_by_ecg_stay_with_their_ecg(tmp_path, text):
+    muse(tmp_path / "a.xml", "P1", "01-05-2024")
+    muse(tmp_path / "b.xml", "P1", "02-05-2024")
+    small_trees.table(tmp_path / "labels.csv", text)
+    plan = plan_of(tmp_path)
+    labels = {e.path.name: plan.studies[e.own_study_id].phenotypes["lvef"] for e in plan.ecgs.values()}
+    assert labels == {"a.xml": 55, "b.xml": 35} and plan.problems.found == []
+
+
+def test_a_label_by_ecg_is_not_given_to_another_patients(tmp_path):
+    muse(tmp_path / "a.xml", "P1", "01-05-2024")
+    small_trees.table(tmp_path / "labels.csv", "ecg_id,patient_id,LVEF\na,P2,55")
+    (problem,) = plan_of(tmp_path).problems.found
+    assert "to another patient in row 2" in problem.sentence
+
+
+def test_a_column_of_findings_named_ecg_makes_no_table_of_ecgs(tmp_path):
+    muse(tmp_path / "a.xml", "P1", "01-05-2024")
+    small_trees.table(tmp_path / "labels.csv", "patient_id,study_date,ECG,LVEF\nP1,2024-01-06,SR,55")
+    assert plan_of(tmp_path).studies["P1 2024-01-06"].phenotypes == {"lvef": 55}
+
+
+@pytest.mark.parametrize("column", ["filename", "video_path"])
+def test_films_come_in_with_the_patient_study_view_and_labels_of_their_table(tmp_path, column):
+    for name in ("v1.avi", "v2.AVI"):
+        (tmp_path / name).write_bytes(b"RIFF")
+    rows = "P1,S1,2024-01-05,v1.avi,A4C,55\nP1,S1,2024-01-05,v2.AVI,PLAX,55"
+    small_trees.table(tmp_path / "echo.csv", f"patient_id,study_id,study_date,{column},view,LVEF\n{rows}")
+    plan = plan_of(tmp_path)
+    found = [(c.study_id, c.path.name, c.view) for c in plan.clips]
+    assert found == [("S1", "v1.avi", "A4C"), ("S1", "v2.AVI", "Parasternal_Long")]
+    assert plan.studies["S1"].phenotypes == {"lvef": 55} and plan.ignored == [] and plan.ecgs == {}
+
+
+def test_a_signal_without_its_header_is_told(tmp_path):
+    small_trees.write_record(tmp_path / "a/e1")
+    (tmp_path / "a/e1.hea").unlink()
+    muse(tmp_path / "a.xml", "P1", "01-05-2024")
+    assert dict(plan_of(tmp_path).ignored)["a/e1.dat"].startswith("a signal without its header")
