@@ -99,6 +99,15 @@ SEXES: dict[str, str] = {
         "kadın أنثى נקבה หญิง"
     ),
 }
+SPLITS: dict[str, str] = {
+    word: split
+    for split, words in (
+        ("train", "train training"),
+        ("validation", "validation val valid validate"),
+        ("test", "test testing holdout hold-out held-out"),
+    )
+    for word in words.split()
+}
 _OFTEN = "正常 异常 異常 なし あり 정상 없음 да нет норма ναι όχι φυσιολογικό نعم לא תקין ปกติ"
 WORDS = frozenset(  # in small letters: what tells the encoding of a table
     word.casefold()

@@ -18,9 +18,9 @@ from echo2ecg_core.ecg.channels import lead_order_of
 from echo2ecg_core.ecg.units import needed_factor
 from echo2ecg_core.errors import Echo2ECGError
 from echo2ecg_core.findings import CONDUCTIONS, RHYTHMS, Findings, read_scores, score_index
-from echo2ecg_core.intake.column_names import SEXES
+from echo2ecg_core.intake.column_names import SEXES, SPLITS
 from echo2ecg_core.intake.dates import BUDDHIST, EXPECTED, FUTURE, PERSIAN, TWO_CALENDARS, settle_dates
-from echo2ecg_core.intake.mapping import DATES, FINDINGS, IDS, TableMap, field_of
+from echo2ecg_core.intake.mapping import DATES, FINDINGS, IDS, TableMap, field_of, is_known_name
 from echo2ecg_core.intake.plan import Plan, PlannedStudy
 from echo2ecg_core.intake.problems import Problems
 from echo2ecg_core.intake.summaries import without_summaries
@@ -31,8 +31,8 @@ from echo2ecg_core.phenotypes import GRADES, PHENOTYPES, Phenotype
 INDEX = "wall_motion_score_index"
 _YES_NO = {"true": True, "false": False, "1": True, "0": False, "1.0": True, "0.0": False}
 _SEXES = {word: sex for sex, words in SEXES.items() for word in words.split()}
+ISO_5218 = {"0": "unknown", "1": "male", "2": "female", "9": "unknown"}
 _UNTOLD = ("u", "unknown", "unk", "unbekannt", "o", "other", "divers", "?")
-_SPLITS = {"train": "train", "validation": "validation", "test": "test", "val": "validation", "valid": "validation"}
 _OLDEST = 130  # years
 _PER_YEAR = {"M": 12, "W": 52.1775, "D": 365.2425}
 _ROUNDING = 0.01  # of a wall motion score index that is written beside its scores
@@ -78,6 +78,7 @@ def read_labels(table: Table, means: TableMap, plan: Plan) -> Labels:
         elif column.field in PHENOTYPES:
             columns[column.field] = _phenotype(cells, table.file, name, PHENOTYPES[column.field], column.unit, plan)
         elif column.field in _READERS:
+            cells = _sexes_in_numbers(cells, table.file, name, plan) if column.field == "sex" else cells
             columns[column.field] = _each(cells, table.file, name, _READERS[column.field], plan.problems)
         else:
             columns[column.field] = cells
@@ -162,7 +163,8 @@ def _widened(labels: Labels, plan: Plan) -> Labels:
                     plan.problems.label(file, number, labels.column("value_unit"), expected)
                 continue
             cells, column = group.value.astype(str), labels.column("value")
-            read = _phenotype(cells, file, column, PHENOTYPES[field], known, plan, shown=name)
+            shown = name if is_known_name(name) else PHENOTYPES[field].short  # somebody's name may stand in it
+            read = _phenotype(cells, file, column, PHENOTYPES[field], known, plan, shown=shown)
             found.setdefault(field, {}).update(read)
     plan.ignored += [
         (f"measurement {name} of {file} ({count} rows)", "no phenotype is known by this name")
@@ -279,6 +281,15 @@ def _each(cells: pd.Series, file: str, column: str, read: Callable[[str], Any], 
     return found
 
 
+def _sexes_in_numbers(cells: pd.Series, file: str, column: str, plan: Plan) -> pd.Series:
+    """A column of sexes whose numbers a standard names, in words; 0 and 1 alone may mean either."""
+    numbers = cells.str.removesuffix(".0")
+    if not set(numbers) <= set(ISO_5218) or "2" not in set(numbers):
+        return cells
+    plan.note(f"Numbers in the column {column} of {file} were read as ISO/IEC 5218 has them: 1 male, 2 female.")
+    return numbers.map(ISO_5218)
+
+
 def number_in(text: str) -> float:
     """The number in a cell, NaN where it holds something else; a comma is a decimal comma, a % sign is left off."""
     text = text.strip().removesuffix("%").strip()
@@ -350,7 +361,7 @@ _READERS: dict[str, Callable[[str], Any]] = {
     "first_degree_block": _one_of(_YES_NO, "true or false"),
     "sex": _one_of({**_SEXES, **dict.fromkeys(_UNTOLD)}, "male, female"),
     "age_years": years_in,
-    "split": _one_of(_SPLITS, "train, validation, test"),
+    "split": _one_of(SPLITS, "train, validation, test"),
     "sampling_rate_hz": _between(50, 32_000),
     "lead_order": _as_reader(lead_order_of),
     "unit": _as_reader(lambda text: needed_factor(text) and text),

@@ -9,7 +9,8 @@ The file is what the terminal takes with --map and the Import page saves; a colu
 
 Names are matched without case, accents, blanks and punctuation, in any script. Two columns that could mean the same
 field are left to the person: the first is proposed and the other named. A header with a unit that its phenotype cannot
-have (LVEDV in mL/m²) is another measurement and not proposed.
+have (LVEDV in mL/m²), or with the name of something else in brackets (EF (RV)), is another measurement and not
+proposed.
 """
 
 import re
@@ -19,8 +20,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
+
 from echo2ecg_core.errors import StoreError
-from echo2ecg_core.intake.column_names import NAMES, NATIVE
+from echo2ecg_core.findings import CONDUCTIONS, RHYTHMS
+from echo2ecg_core.intake.column_names import NAMES, NATIVE, SPLITS
 from echo2ecg_core.intake.dates import FORMS
 from echo2ecg_core.intake.tables import Table
 from echo2ecg_core.intake.units import is_unit, unit_named
@@ -36,7 +40,15 @@ LONG = ("measurement", "value", "value_unit")  # a row a measurement
 IGNORED = "ignored"  # what a person calls a column that is not to be used
 FIELDS = (*IDS, *DATES, *VISIT, *FINDINGS, *PHENOTYPES, *FILE, *VIEW, *LONG)
 
-_UNIT_IN_NAME = re.compile(r"[\[(]\s*([^\])]{1,8})\s*[\])]\s*$|[_ ](mm|cm|ml|pct|percent|mmhg)$", re.IGNORECASE)
+_UNIT_IN_NAME = re.compile(
+    r"[\[(]\s*([^\])]{1,10})\s*[\])]\s*$|[_ /,](?:in[_ ])?(mm|cm|ml|pct|percent|mmhg|%)$", re.IGNORECASE
+)
+_ANOTHER = re.compile(  # in brackets behind a name: of another chamber, or no measurement itself
+    r"rv|ra|la|right.*|atri.*|delta|Δ|change|diff.*|sd|se|sem|ci|z|z-?scores?|pred.*|prior|prev.*|old|norm.*|ref.*|age|"
+    r"days?|grade|class|text|comment.*|method|date", re.IGNORECASE
+)  # fmt: skip
+_BARE = {"patient", "subject", "study", "ecg", "record", "clip"}  # an id, or a name, a kind, a finding
+_LISTED: dict[str, Iterable[str]] = {"split": SPLITS, "rhythm": RHYTHMS, "conduction": CONDUCTIONS}
 _NOT_YEARS = re.compile(r"(mo?|months?|monate|w|weeks?|wochen|d|days?|tage)", re.IGNORECASE)
 
 
@@ -92,6 +104,8 @@ def field_of(name: str) -> tuple[str | None, str | None]:
     unit = next((g for g in found.groups() if g), None) if found else None
     for text in (name, _UNIT_IN_NAME.sub("", name) if found else name):
         field = text.strip() if text.strip() in FIELDS else _FIELD_OF.get(plain_name(text))
+        if field in PHENOTYPES and unit and _ANOTHER.fullmatch(unit):
+            return None, None
         if field in PHENOTYPES and unit:
             known = unit_named(PHENOTYPES[field], unit)
             return (None, None) if known is None and is_unit(unit) else (field, known)
@@ -119,7 +133,7 @@ def guess(table: Table, wanted: Iterable[str] = FIELDS) -> TableMap:
     ignored, notes, allowed = [], [], set(wanted)
     names = table.columns
     exact, held = {name for name in names if name in allowed}, {field_of(name)[0] for name in names}
-    for name in sorted(names, key=lambda n: (_any_date(n), n not in exact)):
+    for name in sorted(names, key=lambda n: (_any_date(n), n not in exact, plain_name(n) in _BARE)):
         field, unit = field_of(name)
         if field in ("unit", "value_unit"):  # of the measurement in a row, or of a signal
             field = "value_unit" if "value" in held else "unit"
@@ -127,12 +141,18 @@ def guess(table: Table, wanted: Iterable[str] = FIELDS) -> TableMap:
             kinds = [f for f in wanted if f in DATES]
             is_taken = any(means.field == kinds[0] for means in columns.values()) if kinds else True
             field = field if is_taken and name == field else (*kinds, field)[0]
+        if field == "measurement" and _are_numbers(table.cells(name)):  # a Messwert is a name, or the value itself
+            field = "value"
         taken = [c for c, means in columns.items() if means.field == field]
         if field not in allowed or not _values_fit(table, name, field):
             ignored.append(name)
-            meant = field_of(_UNIT_IN_NAME.sub("", name))[0] if field is None else None
+            rest, unit = _UNIT_IN_NAME.sub("", name), _UNIT_IN_NAME.search(name)
+            meant = field or field_of(rest)[0]
+            is_another = unit is not None and bool(_ANOTHER.fullmatch(unit[1] or "")) and not is_unit(unit[1])
+            why = "names in brackets what is not {}" if is_another else "is in a unit that {} cannot have"
+            why = "holds mostly what {} cannot be" if field else why
             if meant in allowed:
-                notes.append(f"{name} in {table.file} is in a unit that {meant} cannot have; it was left out.")
+                notes.append(f"{name} in {table.file} {why.format(meant)}; it was left out.")
         elif taken:
             ignored.append(name)
             notes.append(f"{name} in {table.file} may mean {field} too; {taken[0]} was taken.")
@@ -142,17 +162,35 @@ def guess(table: Table, wanted: Iterable[str] = FIELDS) -> TableMap:
     return TableMap(ordered, tuple(n for n in names if n in left), tuple(notes))
 
 
+def with_title(table: Table, means: TableMap) -> Table:
+    """A table of one value a row with what its title says was measured: the name of its sheet, or of its file."""
+    fields = means.fields()
+    if "value" not in fields or "measurement" in fields or fields & set(PHENOTYPES):
+        return table
+    is_named = field_of(table.title)[0] in PHENOTYPES
+    return table.replaced({"measurement": pd.Series(table.title, index=table.rows.index)}) if is_named else table
+
+
 def _any_date(name: str) -> bool:
     """Whether a name means a date and does not say of what: an echo or an ECG."""
     return field_of(name)[0] in DATES and not re.search("echo|ecg|ekg", plain_name(name))
 
 
 def _values_fit(table: Table, name: str, field: str | None) -> bool:
-    """A column whose name means a number but which holds mostly other text is no such column."""
-    if field not in PHENOTYPES or name == field or PHENOTYPES[field].kind == "grade":
+    """A column whose name means a number or one of a few words but which holds mostly other text is no such column."""
+    if field is None or name == field:
         return field is not None
     cells = table.cells(name)
-    return cells.empty or bool(cells.str.contains(r"\d").mean() > 0.5)
+    if field in _LISTED:
+        return cells.empty or bool(cells.str.lower().isin(set(_LISTED[field])).mean() > 0.5)
+    if field not in PHENOTYPES or PHENOTYPES[field].kind == "grade":
+        return True
+    return cells.empty or _are_numbers(cells)
+
+
+def _are_numbers(cells: pd.Series) -> bool:
+    """Whether most cells hold a number, with a sign or a unit or without."""
+    return bool(cells.str.contains(r"^[<>~]?\s*[-+]?[.,]?\d").mean() > 0.5)
 
 
 def read_mapping(path: Path) -> dict[str, Column]:

@@ -55,6 +55,7 @@ class Table:
         notes: That its header takes two rows; what a spreadsheet hides of it: formulas without values, hidden rows,
             columns and sheets; that the encoding of a text is a guess.
         day_zero: What dates that are numbers of days count from.
+        title: The name of its sheet, of a text that of its file; it may be that of a person.
     """
 
     file: str
@@ -62,6 +63,7 @@ class Table:
     above: int = 0
     notes: tuple[str, ...] = ()
     day_zero: datetime = DAY_ZERO
+    title: str = ""
 
     @property
     def columns(self) -> list[str]:
@@ -112,7 +114,9 @@ def _tables(path: Path, least_columns: int = 2) -> list[Table]:
     for sheet in several or sheets[:1]:  # the others are empty, or mere remarks
         name = printable(path.name) + (f", sheet {sheet.number}" if sheet.number > 1 else "")
         table = _table(name, sheet.rows, least_columns)
-        tables.append(replace(table, notes=table.notes + _notes(name, sheet.told), day_zero=sheet.day_zero))
+        title = sheet.title or path.name.partition(".")[0]
+        notes = table.notes + _notes(name, sheet.told)
+        tables.append(replace(table, notes=notes, day_zero=sheet.day_zero, title=title.strip()))
     return tables
 
 

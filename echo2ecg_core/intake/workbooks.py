@@ -42,6 +42,7 @@ class Sheet(NamedTuple):
     rows: Iterable[Row]
     told: Sequence[str] = ()
     day_zero: datetime = DAY_ZERO
+    title: str = ""
 
 
 def sheets_of(content: bytes) -> list[Sheet]:
@@ -78,7 +79,7 @@ def _old_sheets(content: bytes) -> list[Sheet]:
                 hidden = ["rows"] if any(row.hidden for row in sheet.rowinfo_map.values()) else []
                 hidden += ["columns"] if any(column.hidden for column in sheet.colinfo_map.values()) else []
                 hidden += ["the whole sheet"] if sheet.visibility else []
-                sheets.append(Sheet(number, found, _told_hidden(hidden), day_zero))
+                sheets.append(Sheet(number, found, _told_hidden(hidden), day_zero, sheet.name))
     except Exception as error:  # whatever xlrd raises on damaged bytes
         raise NoTable(DAMAGED, "") from error
     return sheets
@@ -107,11 +108,11 @@ def _open_sheets(document: bytes) -> list[Sheet]:
 
     sheets: list[Sheet] = []
     rows: list[Row] = []
-    number = n_cells = 0
+    number, n_cells, title = 0, 0, ""
     try:
         for event, element in iterparse(io.BytesIO(document), events=("start", "end")):
             if event == "start" and element.tag == _TABLE + "table":
-                rows, number = [], 0
+                rows, number, title = [], 0, element.get(_TABLE + "name", "")
             elif event == "end" and element.tag == _TABLE + "table-row":
                 cells, times = _open_row(element), int(element.get(_TABLE + "number-rows-repeated", 1))
                 n_cells += times * len(cells)
@@ -121,7 +122,7 @@ def _open_sheets(document: bytes) -> list[Sheet]:
                 number += times
                 element.clear()
             elif event == "end" and element.tag == _TABLE + "table":
-                sheets.append(Sheet(len(sheets) + 1, rows))
+                sheets.append(Sheet(len(sheets) + 1, rows, title=title))
     except NoTable:
         raise
     except Exception as error:  # whatever the XML parser raises on damaged bytes
@@ -172,7 +173,8 @@ def _excel_sheets(content: bytes) -> list[Sheet]:
                 for n, row in enumerate(sheet.iter_rows(), 1)
             )
             if found := [(n, row) for n, row in rows if any(row)]:
-                sheets.append(Sheet(number, found, _hidden(sheet), DAY_ZERO + (book.epoch - WINDOWS_EPOCH)))
+                zero = DAY_ZERO + (book.epoch - WINDOWS_EPOCH)
+                sheets.append(Sheet(number, found, _hidden(sheet), zero, sheet.title))
     except Exception as error:  # whatever openpyxl, zipfile and the XML parser raise on damaged bytes
         raise ValueError("no workbook") from error
     return sheets

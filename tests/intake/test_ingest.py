@@ -119,7 +119,7 @@ def test_findings_come_in_and_the_index_follows_from_the_scores(archive, tmp_pat
         ("age_years", "sixty", "a number from 0 to 130"),
         ("age_years", "1961", "a number from 0 to 130"),
         ("sex", "woman", "male, female"),
-        ("split", "testing", "train, validation, test"),
+        ("split", "dev", "train, validation, test"),
     ],
 )
 def test_a_label_that_cannot_be_is_refused_with_its_row_and_column_and_nothing_comes_in(

@@ -11,12 +11,12 @@ from pathlib import Path
 
 from echo2ecg_core.intake.folders import table_named
 from echo2ecg_core.intake.layouts.shared_steps import (
-    SPLITS,
     age_told,
     ignore_others,
     known_table,
     labels_told,
     mapped,
+    split_told,
 )
 from echo2ecg_core.intake.mapping import Column
 from echo2ecg_core.intake.plan import Plan, PlannedClip, PlannedStudy
@@ -61,7 +61,7 @@ def _plan_list(table: Table, folder: Path, view: str, prefix: str, plan: Plan) -
     videos = {p.stem: p for p in sorted((folder / "Videos").glob("*")) if p.is_file()}
     for row, cells in numbered_rows(table.rows):
         name = _name(cells["FileName"])
-        split = SPLITS.get(cells["Split"].lower()) or FOLDS.get(cells["Split"].removesuffix(".0"))
+        split = FOLDS.get(cells["Split"].removesuffix(".0")) or split_told(plan, cells["Split"])
         facts = {
             "sex": SEXES.get(cells.get("Sex", "").lower()[:1]),
             "age": age_told(plan, cells.get("Age", "")),
@@ -85,7 +85,7 @@ def _plan_lvh(table: Table, folder: Path, plan: Plan) -> None:
             for name_of, value in labels_told(plan, {field: text} if field else {}).items():
                 values.setdefault(name_of, []).append(value)
         facts = {"values": {field: sum(v) / len(v) for field, v in values.items()}}
-        split, stem = SPLITS.get(rows.split.iloc[0].lower()), _name(name)
+        split, stem = split_told(plan, rows.split.iloc[0]), _name(name)
         _add(plan, stem, videos.get(stem), "Parasternal_Long", split, facts, table.file, rows.index[0])
 
 

@@ -15,12 +15,12 @@ from echo2ecg_core.intake.array_rows import npy_row, rows_of
 from echo2ecg_core.intake.folders import table_named
 from echo2ecg_core.intake.labels import OLDEST_TOLD
 from echo2ecg_core.intake.layouts.shared_steps import (
-    SPLITS,
     age_told,
     ignore_others,
     known_table,
     labels_told,
     mapped,
+    split_told,
 )
 from echo2ecg_core.intake.mapping import Column
 from echo2ecg_core.intake.plan import Plan, PlannedEcg, PlannedStudy
@@ -66,7 +66,11 @@ def plan(folder: Path, told: Mapping[str, Column]) -> Plan:
             continue
         ecg_id, patient_id = cells["ecg_key"], cells["patient_key"]
         planned.patient(
-            patient_id, SEXES.get(cells.get("sex", "").lower()), SPLITS.get(split), file=table.file, row=number_of_row
+            patient_id,
+            SEXES.get(cells.get("sex", "").lower()),
+            split_told(planned, split),
+            file=table.file,
+            row=number_of_row,
         )
         age = age_told(planned, cells.get("age_at_ecg", ""))
         age = age if age is None else min(age, float(OLDEST_TOLD))

@@ -22,7 +22,7 @@ from echo2ecg_core.intake.headers import Header, read_header, read_headers
 from echo2ecg_core.intake.ids import by_plain_id, with_known_ids
 from echo2ecg_core.intake.labels import Labels, plan_studies, read_labels, studies_by_day
 from echo2ecg_core.intake.layouts.ours import ECG_FIELDS, LABEL_FIELDS, is_phantom, map_of
-from echo2ecg_core.intake.mapping import FIELDS, FINDINGS, Column, TableMap
+from echo2ecg_core.intake.mapping import FIELDS, FINDINGS, Column, TableMap, with_title
 from echo2ecg_core.intake.plan import Plan, PlannedClip, PlannedEcg, PlannedStudy
 from echo2ecg_core.intake.tables import Table, is_table, numbered_rows, read_tables
 from echo2ecg_core.intake.written_paths import SIGNALS, NamedFiles
@@ -212,7 +212,7 @@ def _add_tables(plan: Plan, path: Path, told: Mapping[str, Column]) -> list[tupl
         plan.ignored.append((shown, f"{error.message} {error.hint}"))
         return []
     waiting = []
-    for table in tables:
+    for table in (with_title(t, map_of(t, told, FIELDS)) for t in tables):
         plan.tables.add(table.file)
         one = table, shown + table.file.removeprefix(printable(path.name)), path.parent
         fields = map_of(table, told, FIELDS).fields()

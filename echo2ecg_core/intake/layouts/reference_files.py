@@ -23,7 +23,8 @@ import pandas as pd
 from echo2ecg_core.errors import ReadError, StoreError
 from echo2ecg_core.intake.array_rows import ASSUMED_PT_HZ, load_tensors
 from echo2ecg_core.intake.clip_vectors import load_clip_vectors
-from echo2ecg_core.intake.layouts.shared_steps import SPLITS, ignore_others, labels_told, mapped, number
+from echo2ecg_core.intake.column_names import SPLITS
+from echo2ecg_core.intake.layouts.shared_steps import ignore_others, labels_told, mapped, number
 from echo2ecg_core.intake.mapping import Column
 from echo2ecg_core.intake.plan import Plan, PlannedClip, PlannedEcg, PlannedStudy
 from echo2ecg_core.intake.tables import Table, numbered_rows, read_table

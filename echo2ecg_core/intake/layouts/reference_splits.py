@@ -12,7 +12,8 @@ from pathlib import Path
 
 from echo2ecg_core.errors import ReadError, StoreError
 from echo2ecg_core.intake.array_rows import ASSUMED_PT_HZ, load_tensors, pt_row
-from echo2ecg_core.intake.layouts.shared_steps import SPLITS, ignore_others, mapped
+from echo2ecg_core.intake.column_names import SPLITS
+from echo2ecg_core.intake.layouts.shared_steps import ignore_others, mapped
 from echo2ecg_core.intake.mapping import Column
 from echo2ecg_core.intake.plan import Plan, PlannedEcg, PlannedStudy
 from echo2ecg_core.intake.tables import read_table

@@ -11,6 +11,7 @@ from pathlib import Path
 import pandas as pd
 
 from echo2ecg_core.errors import StoreError
+from echo2ecg_core.intake.column_names import SPLITS
 from echo2ecg_core.intake.folders import table_named
 from echo2ecg_core.intake.labels import number_in, years_in
 from echo2ecg_core.intake.mapping import Column, TableMap
@@ -19,7 +20,6 @@ from echo2ecg_core.intake.tables import MISSING, TABLE_SUFFIXES, Table, read_tab
 from echo2ecg_core.intake.units import BANDS, settle_unit
 from echo2ecg_core.phenotypes import PHENOTYPES
 
-SPLITS = {"train": "train", "val": "validation", "valid": "validation", "validation": "validation", "test": "test"}
 NO_NUMBER = "no number"
 
 
@@ -82,6 +82,14 @@ def labels_told(plan: Plan, texts: Mapping[str, str]) -> dict[str, float]:
         elif number(text) is None and text.strip().lower() not in MISSING:
             _count(plan, PHENOTYPES[name].short, NO_NUMBER)
     return values
+
+
+def split_told(plan: Plan, text: str) -> str | None:
+    """The split that a cell names; what is none is counted."""
+    plain = text.strip().lower()
+    if plain not in (*SPLITS, *MISSING, "no_split", "not_used"):
+        _count(plan, "a split", "neither train, validation nor test: split by the hash of the patient")
+    return SPLITS.get(plain)
 
 
 def age_told(plan: Plan, text: str) -> float | None:

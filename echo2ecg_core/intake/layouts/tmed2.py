@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from echo2ecg_core.intake.folders import files_below
-from echo2ecg_core.intake.layouts.shared_steps import SPLITS, mapped
+from echo2ecg_core.intake.layouts.shared_steps import mapped, split_told
 from echo2ecg_core.intake.mapping import Column
 from echo2ecg_core.intake.plan import Plan, PlannedClip, PlannedStudy
 from echo2ecg_core.intake.tables import numbered_rows, read_table
@@ -39,7 +39,7 @@ def plan(folder: Path, told: Mapping[str, Column]) -> Plan:
             continue
         patient_id, study_id = key[1], key[1] + key[2]
         grade = GRADES.get(cells["diagnosis_label"])
-        split = SPLITS.get(cells.get("diagnosis_classifier_split", "").lower())
+        split = split_told(planned, cells.get("diagnosis_classifier_split", ""))
         planned.patient(patient_id, None, split, file=table.file, row=row)
         values = {} if grade is None else {"as_grade": grade}
         planned.study(PlannedStudy(study_id, patient_id, phenotypes=values), file=table.file, row=row)

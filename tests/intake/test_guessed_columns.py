@@ -1,0 +1,82 @@
+"""What columns and sheets are taken for by names and values: what only looks like a field is left out and told."""
+
+import openpyxl
+import pytest
+
+from echo2ecg_core.intake.layouts.recognise import plan_of
+from echo2ecg_core.intake.plan import Plan
+from tests import small_trees
+
+
+def plan(folder, text: str) -> Plan:
+    small_trees.table(folder / "table.csv", text)
+    return plan_of(folder)
+
+
+def values(plan: Plan) -> list[dict]:
+    assert plan.problems.found == []
+    return [study.phenotypes for study in plan.studies.values()]
+
+
+@pytest.mark.parametrize("header", ["EF (RV)", "SV (RV)", "LVEF (change)", "LVEF (SD)", "TAPSE (z-score)", "AS (text)"])
+def test_a_header_that_names_another_thing_in_brackets_is_not_its_field(tmp_path, header):
+    made = plan(tmp_path, f"MRN,Accession,{header},LVEDV\nP1,A1,20,120")
+    assert values(made) == [{"lvedv": 120}]
+    assert (f"column {header} of table.csv", "no field is known by this name") in made.ignored
+
+
+@pytest.mark.parametrize("header", ["TAPSE/mm", "TAPSE, mm", "TAPSE in mm", "TAPSE_mm"])
+def test_a_unit_behind_a_name_is_read_however_it_is_parted(tmp_path, header):
+    text = f"MRN;Accession;{header}\nP1;A1;22" if "," in header else f"MRN,Accession,{header}\nP1,A1,22"
+    assert values(plan(tmp_path, text)) == [{"tapse": 2.2}]
+
+
+@pytest.mark.parametrize("column", ["Rhythm,Sinus rhythm", "Fold,3", "Set,A", "Conduction,incomplete RBBB"])
+def test_a_column_of_other_words_than_its_field_can_hold_is_left_out_and_told(tmp_path, column):
+    name, cell = column.split(",")
+    made = plan(tmp_path, f"MRN,Accession,{name},EF\nP1,A1,{cell},55")
+    assert values(made) == [{"lvef": 55}] and any(f"{name} in table.csv holds mostly what" in n for n in made.notes)
+
+
+def test_splits_of_authors_are_known_by_their_words(tmp_path):
+    made = plan(tmp_path, "MRN,Split,EF\nP1,Training,55\nP2,valid,50\nP3,testing,45\nP4,held-out,44")
+    assert [p.split for p in made.patients.values()] == ["train", "validation", "test", "test"]
+
+
+@pytest.mark.parametrize(
+    ("cells", "sexes"), [("1 2 2", ["male", "female", "female"]), ("1.0 2.0 9.0", ["male", "female", None])]
+)
+def test_sexes_in_the_numbers_of_the_standard_are_read_and_told(tmp_path, cells, sexes):
+    rows = "\n".join(f"P{n},{cell},55" for n, cell in enumerate(cells.split()))
+    made = plan(tmp_path, f"MRN,Sex,EF\n{rows}")
+    assert [p.sex for p in made.patients.values()] == sexes and any("ISO/IEC 5218" in note for note in made.notes)
+
+
+@pytest.mark.parametrize("cells", ["0 1", "1 1", "1 3"])
+def test_sexes_in_numbers_that_nothing_names_are_refused(tmp_path, cells):
+    rows = "\n".join(f"P{n},{cell},55" for n, cell in enumerate(cells.split()))
+    assert "column Sex; expected: male, female" in plan(tmp_path, f"MRN,Sex,EF\n{rows}").problems.found[0].sentence
+
+
+def test_an_id_comes_before_a_bare_name_of_whom_or_what_it_is_of(tmp_path):
+    made = plan(tmp_path, "Patient,MRN,Study,Accession,EF\nJane,P1,TTE,A1,55\nJohn,P2,TTE,A2,44")
+    assert set(made.patients) == {"P1", "P2"} and set(made.studies) == {"A1", "A2"}
+
+
+def test_a_sheet_or_a_file_for_each_measurement_says_by_its_name_what_was_measured(tmp_path):
+    book = openpyxl.Workbook()
+    book.remove(book.active)
+    for name, value in (("LVEF (%)", 55), ("Pulse", 70)):
+        sheet = book.create_sheet(name)
+        for row in (["Patient ID", "Date", "Value"], ["P1", "2024-01-05", value]):
+            sheet.append(row)
+    book.save(tmp_path / "labels.xlsx")
+    small_trees.table(tmp_path / "TAPSE.csv", "Patient ID,Date,Value,Unit\nP1,2024-01-05,22,mm")
+    made = plan_of(tmp_path)
+    assert values(made) == [{"tapse": 2.2, "lvef": 55}]
+    assert ("labels.xlsx, sheet 2", "a table without ids and labels that are known") in made.ignored
+
+
+def test_a_person_in_the_name_of_a_measurement_is_in_no_note(tmp_path):
+    made = plan(tmp_path, "MRN;Parameter;Messwert\nP1;LVEF (QZMuster);0,55\nP2;LVEF (QZMuster);0,4")
+    assert values(made) == [{"lvef": 55}, {"lvef": 40}] and "QZMuster" not in str(made.notes)
