@@ -146,11 +146,7 @@ def guess(table: Table, wanted: Iterable[str] = FIELDS) -> TableMap:
         taken = [c for c, means in columns.items() if means.field == field]
         if field not in allowed or not _values_fit(table, name, field):
             ignored.append(name)
-            rest, unit = _UNIT_IN_NAME.sub("", name), _UNIT_IN_NAME.search(name)
-            meant = field or field_of(rest)[0]
-            is_another = unit is not None and bool(_ANOTHER.fullmatch(unit[1] or "")) and not is_unit(unit[1])
-            why = "names in brackets what is not {}" if is_another else "is in a unit that {} cannot have"
-            why = "holds mostly what {} cannot be" if field else why
+            meant, why = _why_left_out(name, field)
             if meant in allowed:
                 notes.append(f"{name} in {table.file} {why.format(meant)}; it was left out.")
         elif taken:
@@ -160,6 +156,17 @@ def guess(table: Table, wanted: Iterable[str] = FIELDS) -> TableMap:
             columns[name] = Column(field, unit if field in PHENOTYPES else None)
     ordered, left = {name: columns[name] for name in names if name in columns}, set(ignored)
     return TableMap(ordered, tuple(n for n in names if n in left), tuple(notes))
+
+
+def _why_left_out(name: str, field: str | None) -> tuple[str | None, str]:
+    """The field that a column seems to mean and is not, and the reason in words."""
+    if field is not None:
+        return field, "holds mostly what {} cannot be"
+    behind = _UNIT_IN_NAME.search(name)
+    text = (behind[1] or "") if behind else ""
+    is_another = bool(_ANOTHER.fullmatch(text)) and not is_unit(text)
+    why = "names in brackets what is not {}" if is_another else "is in a unit that {} cannot have"
+    return field_of(_UNIT_IN_NAME.sub("", name))[0], why
 
 
 def with_title(table: Table, means: TableMap) -> Table:
