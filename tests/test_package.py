@@ -131,7 +131,7 @@ def test_the_api_says_of_an_ecg_what_the_terminal_says(tmp_path, monkeypatch, ca
     with pytest.raises(SystemExit, match="0"):
         main()
     told = json.loads(capsys.readouterr().out)
-    told.pop("second_readers")  # of other models beside ours
+    assert (told.pop("second_readers"), told.pop("combined")) == ([], [])  # of other models beside ours
     assert told == json.loads(json.dumps(prediction.report))
     both = e2e.predict_many([record, record], place)
     assert [p.report["phenotypes"] for p in both] == [prediction.report["phenotypes"]] * 2
