@@ -49,19 +49,26 @@ def canonical_lead(text: str) -> str | None:
 
 
 def lead_words(names: Sequence[str]) -> tuple[str, ...]:
-    """Names of channels, or their last words where most names are no leads and those are leads, each another: "7_V1",
-    "Abl. V1 (mV)", "Signal 7: V1".
+    """Names of channels, or one word of each where most names are no leads and the words at one place are those of
+    leads, each another: "7_V1", "Abl. V1 (mV)", "Signal 7: V1", "V1_filtered", "ch V1 raw".
 
     Args:
         names: As a file has them.
     """
     plain = [_UNIT_TAIL.sub("", str(name).strip()).strip() for name in names]
-    words = [name if _INVERTED.search(name) else re.split(r"\W|_", name)[-1] for name in plain]
-    leads = [lead for lead in map(canonical_lead, words) if lead is not None]
     known = sum(canonical_lead(name) is not None for name in names)
-    if known * 2 >= len(leads) or len(leads) < FEWEST_LEADS or len(set(leads)) < len(leads):
-        return tuple(names)
-    return tuple(word if canonical_lead(word) else name for word, name in zip(words, names, strict=True))
+    for place in (-1, 0, 1):
+        words = [_word(name, place) for name in plain]
+        leads = [lead for lead in map(canonical_lead, words) if lead is not None]
+        if len(leads) >= FEWEST_LEADS and known * 2 < len(leads) and len(set(leads)) == len(leads):
+            return tuple(word if canonical_lead(word) else name for word, name in zip(words, names, strict=True))
+    return tuple(names)
+
+
+def _word(name: str, place: int) -> str:
+    """One word of a name; the whole name of an inverted lead."""
+    words = [name] if _INVERTED.search(name) else re.split(r"\W|_", name)
+    return words[place] if place < len(words) else name
 
 
 @dataclass(frozen=True, eq=False)

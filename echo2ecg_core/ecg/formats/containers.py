@@ -31,6 +31,8 @@ from echo2ecg_core.ecg.formats.facts import (
     lead_names,
     length_of,
     likely_rate,
+    lists_unfit,
+    n_leads_named,
     period_rate,
     plain,
     rate_of,
@@ -196,18 +198,27 @@ class Container:
         doubts = [text for text in (settled.doubt, jumps, _several(units, "units", mv_per_unit)) if text]
         lists = {} if tracing.names else dict.fromkeys(self._lists_of_leads(tracing.path, tracing.shape))
         doubts += [_several(lists, "lists of leads", lambda leads: tuple(map(canonical_lead, leads)))]
+        unfit = (
+            []
+            if names or told.lead_order
+            else self._all_told(tracing.path, lambda _, value: n_leads_named(texts(value)) or None)
+        )
+        doubts += [lists_unfit(unfit[0], n_leads)] if unfit else []
         notes, doubts = [settled.note] if settled.note else [], [text for text in doubts if text]
         return _Facts(settled.rate_hz, names, next(iter(units), ""), n_leads, notes, doubts)
 
     def _rate(self, path: str, n_samples: int, told: Told, usual_rate_hz: float | None) -> tuple[SettledRate, str]:
         """What the container and the person tell of the rate of one array, and where its axis of time jumps."""
         axes = self._all_told(path, lambda name, value: time_rate(name, value, n_samples))
-        rates = self._all_told(path, rate_of) or self._all_told(path, likely_rate)
         found = [("the axis of time", rate) for rate, _ in axes]
-        found += [("a value for the rate", rate) for rate in rates]
+        found += [("a value for the rate", rate) for rate in self._all_told(path, rate_of)]
         found += [("a step of time", rate) for rate in self._all_told(path, period_rate)]
-        found = found or ([("the layout", usual_rate_hz)] if usual_rate_hz else [])
-        settled = settled_rate(found, told.sampling_rate_hz, n_samples, self._all_told(path, length_of))
+        likely = (
+            [] if found else [("a value called a rate of anything", rate) for rate in self._all_told(path, likely_rate)]
+        )
+        found = found or likely or ([("the layout", usual_rate_hz)] if usual_rate_hz else [])
+        lengths = self._all_told(path, length_of)
+        settled = settled_rate(found, told.sampling_rate_hz, n_samples, lengths, is_sure=not likely)
         if settled.impossible_hz is not None:
             settled.needed(self.file_name)
         return settled, axes[0][1].replace("column", "axis") if axes else ""

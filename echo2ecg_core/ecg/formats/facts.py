@@ -14,7 +14,7 @@ import numpy as np
 from echo2ecg_core.ecg.channels import MAX_RATE_HZ, MAX_VALUES, MIN_DURATION_S, MIN_RATE_HZ, SAME_GAIN
 from echo2ecg_core.ecg.formats.array_layout import Scale
 from echo2ecg_core.ecg.formats.rates import REGULAR, jumps_told
-from echo2ecg_core.ecg.record import canonical_lead
+from echo2ecg_core.ecg.record import FEWEST_LEADS, canonical_lead, lead_words
 from echo2ecg_core.ecg.units import HIGHEST_MV, LOWEST_MV, mv_per_unit, typical_amplitude
 
 MOST_TEXTS = 64
@@ -26,7 +26,7 @@ _RATES = ("fs", "sf", "sr", "srate", "sfreq", "samplingrate", "samplerate", "sam
           "abtastrate", "abtastfrequenz")  # fmt: skip
 _RATE_NAMES = {f"{before}{name}{after}" for name in _RATES for before in ("", "ecg") for after in ("", "hz", "ecg")}
 _WEAK_RATE_NAMES = {"rate", "frequency", "freq", "hz"}  # a heart rate is called so, too
-_USUAL_RATES_HZ = (100, 120, 125, 128, 150, 200, 240, 250, 256, 257, 300, 320, 360, 400, 480, 500, 512, 600, 800, 960,
+USUAL_RATES_HZ = (100, 120, 125, 128, 150, 200, 240, 250, 256, 257, 300, 320, 360, 400, 480, 500, 512, 600, 800, 960,
                    977, 1000, 1024, 1200, 1600, 2000, 2048, 4000, 8000)  # fmt: skip
 _PERIOD = re.compile(
     r"(?:dt|deltat|ts|(?:sampl(?:e|ing)|time)(?:interval|period|step)|abtast(?:intervall|periode)|zeitschritt)"
@@ -147,7 +147,7 @@ def likely_rate(name: str, value: Any) -> float | None:
     rate = (
         numbers[0] * (1000 if any(re.search(r"\d\s*khz", text, re.I) for text in texts(value)) else 1) if numbers else 0
     )
-    return rate if rate in _USUAL_RATES_HZ else None
+    return rate if rate in USUAL_RATES_HZ else None
 
 
 def rate_of_step(step: float | None, unit: str | None) -> float | None:
@@ -258,7 +258,22 @@ def lead_names(found: Sequence[str], counts: Sequence[int]) -> tuple[str, ...] |
         found: Texts.
         counts: How many names there can be.
     """
-    if len(found) == 1:
-        found = [part for part in re.split(r"[,;|\s]+", found[0]) if part]
-    known = sum(canonical_lead(text) is not None for text in found)
+    found = _apart(found)
+    known = sum(canonical_lead(text) is not None for text in lead_words(found))
     return tuple(found) if len(found) in counts and known >= max(3, len(found) / 2) else None
+
+
+def n_leads_named(found: Sequence[str]) -> int:
+    """How many names texts, or one text with separators, hold where they are surely those of an ECG's leads; else 0."""
+    found = _apart(found)
+    known = {lead for text in lead_words(found) if (lead := canonical_lead(text)) is not None}
+    return len(found) if len(known) >= FEWEST_LEADS and len(found) <= MOST_TEXTS else 0
+
+
+def lists_unfit(n_named: int, n_leads: int) -> str:
+    """The doubt where names of leads are told that are not as many as the leads."""
+    return f"Names of {n_named} leads are told, but there are {n_leads}: they were not used."
+
+
+def _apart(found: Sequence[str]) -> list[str]:
+    return [part for part in re.split(r"[,;|\s]+", found[0]) if part] if len(found) == 1 else list(found)

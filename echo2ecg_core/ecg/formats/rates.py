@@ -15,6 +15,9 @@ from echo2ecg_core.errors import SamplingRateNeeded
 
 RATES_DIFFER = 0.01
 LENGTHS_DIFFER, LENGTH_ROUNDED_S = 0.05, 1.0  # a length may be rounded to whole seconds
+HIGHEST_FILTER_HZ = 150.0  # cut-off of an electrocardiograph's usual filters
+ROUNDED_TIMES = 10  # a clock goes on by another number of units than usual, if that is rounding and no gap
+EVEN_OFF = 1.6  # units: how far rounded times lie apart around an even clock
 REGULAR = 0.9  # of the steps of an axis of time are alike: the others are jumps
 
 
@@ -79,7 +82,11 @@ def header_rate(own_hz: float | None, given_hz: float | None, file_name: str, no
 
 
 def settled_rate(
-    told: Sequence[tuple[str, float]], given_hz: float | None, n_samples: int = 0, lengths_s: Sequence[float] = ()
+    told: Sequence[tuple[str, float]],
+    given_hz: float | None,
+    n_samples: int = 0,
+    lengths_s: Sequence[float] = (),
+    is_sure: bool = True,
 ) -> SettledRate:
     """The sampling rate of a recording.
 
@@ -88,14 +95,18 @@ def settled_rate(
         given_hz: The rate that the person gives.
         n_samples: Samples a lead.
         lengths_s: How long the file says that the recording is.
+        is_sure: Whether what tells a rate is surely called one; a "frequency" may be that of a filter.
     """
+    if told and not is_sure:
+        return _of_likely_rate(*told[0], given_hz)
     impossible = next((rate for _, rate in told if not is_possible(rate)), None)
     told = [(name, rate) for name, rate in told if is_possible(rate)]
     if not told and impossible is not None and impossible > 0 and given_hz is not None:
         note = f"The file tells a rate of {impossible:.4g} Hz, which none of an ECG is; the given one was used."
         return SettledRate(given_hz, note)
     if not told:
-        return SettledRate(given_hz, impossible_hz=impossible if impossible and impossible > 0 else None)
+        doubt = _against_length(given_hz, "the given", n_samples, lengths_s)
+        return SettledRate(given_hz, "", doubt, impossible if impossible and impossible > 0 else None)
     name, rate_hz = told[0]
     others = [pair for pair in told if not _alike(pair[1], rate_hz)]
     unfit = [length for length in lengths_s if not _lasts(length, n_samples, rate_hz)]
@@ -111,10 +122,27 @@ def settled_rate(
         other, other_hz = others[0]
         first = f"{other[0].upper()}{other[1:]}"
         return SettledRate(rate_hz, doubt=f"{first} tells {other_hz:g} Hz, but {name} {rate_hz:g} Hz, which was taken.")
-    return SettledRate(
-        rate_hz,
-        doubt=f"The file says that it lasts {unfit[0]:g} s, but at its {rate_hz:g} Hz it lasts "
-        f"{n_samples / rate_hz:.4g} s: one of the two is wrong, and with the rate every interval.",
+    return SettledRate(rate_hz, doubt=_against_length(rate_hz, "its", n_samples, lengths_s))
+
+
+def _of_likely_rate(name: str, rate_hz: float, given_hz: float | None) -> SettledRate:
+    """The given rate, else a likely one; a doubt where that may be the cut-off of a filter."""
+    first = f"{name[0].upper()}{name[1:]}"
+    if given_hz is not None:
+        differ = "" if _alike(rate_hz, given_hz) else f"{first}, {rate_hz:g} Hz, was not taken as the sampling rate."
+        return SettledRate(given_hz, differ)
+    note = f"{first}, {rate_hz:g} Hz, was taken as the sampling rate."
+    return SettledRate(rate_hz, *(("", note) if rate_hz <= HIGHEST_FILTER_HZ else (note,)))
+
+
+def _against_length(rate_hz: float | None, whose: str, n_samples: int, lengths_s: Sequence[float]) -> str:
+    """The doubt where a recording does not last at a rate as long as the file says, "" where it does."""
+    unfit = [length for length in lengths_s if rate_hz and not _lasts(length, n_samples, rate_hz)]
+    if not unfit or not rate_hz:
+        return ""
+    return (
+        f"The file says that it lasts {unfit[0]:g} s, but at {whose} {rate_hz:g} Hz it lasts "
+        f"{n_samples / rate_hz:.4g} s: one of the two is wrong, and with the rate every interval."
     )
 
 
@@ -126,19 +154,48 @@ def _lasts(length_s: float, n_samples: int, rate_hz: float) -> bool:
     return abs(n_samples / rate_hz - length_s) <= max(LENGTHS_DIFFER * length_s, LENGTH_ROUNDED_S)
 
 
-def jumps_told(jumps_s: np.ndarray, step_s: float) -> str:
-    """What an axis of time with jumps says of the recording, "" without any.
+def rounded_step(times: np.ndarray) -> tuple[float, float] | None:
+    """The step of a clock that runs evenly but was rounded or cut to a unit not much shorter than the step, or longer;
+    and its relative error. None where the clock is finer, or its steps are not those of rounding.
+
+    Of 360 Hz in hundredths of a second three or four samples have one stamp: 2.78 ms, not a third or a quarter of 10.
 
     Args:
-        jumps_s: The steps that are no usual ones, in seconds.
-        step_s: The usual step.
+        times: (n,) in any unit.
     """
-    if not jumps_s.size:
+    steps = np.diff(times)
+    if steps.size < ROUNDED_TIMES or not np.isfinite(steps).all() or (steps < 0).any() or not steps.any():
+        return None
+    unit = steps[steps > 0].min()
+    multiples = np.rint(steps / unit)
+    if np.ptp(multiples) != 1 or np.abs(steps / unit - multiples).max() > 0.05:
+        return None
+    is_longer = multiples == multiples.max()
+    stands_still = not multiples.min() and is_longer.mean() < 0.5  # longer than the step: no sample is missing
+    places = np.flatnonzero(is_longer if is_longer.mean() < 0.5 else ~is_longer)
+    if places.size < (4 if stands_still else ROUNDED_TIMES):
+        return None
+    n_steps = int(places[-1] - places[0])
+    step = float((times[places[-1]] - times[places[0]]) / n_steps)
+    off = times - step * np.arange(len(times))
+    return (step, 1 / n_steps) if np.ptp(off) <= EVEN_OFF * unit else None
+
+
+def jumps_told(jumps: np.ndarray, step: float, what: str = "time column", unit: str = "s") -> str:
+    """What an axis of time, or a counter of samples, with jumps says of the recording, "" without any.
+
+    Args:
+        jumps: The steps that are no usual ones.
+        step: The usual step, in the same unit.
+        what: What jumps.
+        unit: Of the steps.
+    """
+    if not jumps.size:
         return ""
-    times = "once" if len(jumps_s) == 1 else f"{len(jumps_s)} times"
-    if (jumps_s <= 0).any():
-        return f"The time column goes back or stands still ({times}): the table may hold more than one recording."
+    times = "once" if len(jumps) == 1 else f"{len(jumps)} times"
+    if (jumps <= 0).any():
+        return f"The {what} goes back or stands still ({times}): the table may hold more than one recording."
     return (
-        f"The time column jumps {times}, by {float((jumps_s - step_s).sum()):.3g} s in all: samples are missing there, "
+        f"The {what} jumps {times}, by {float((jumps - step).sum()):.3g} {unit} in all: samples are missing there, "
         "and the others were read as if they followed one another."
     )

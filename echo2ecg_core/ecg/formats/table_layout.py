@@ -11,9 +11,16 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from echo2ecg_core.ecg.formats.facts import lead_names, length_of, period_rate, plain
-from echo2ecg_core.ecg.formats.rates import REGULAR, is_possible, jumps_told
-from echo2ecg_core.ecg.record import canonical_lead
+from echo2ecg_core.ecg.formats.facts import (
+    USUAL_RATES_HZ,
+    lead_names,
+    length_of,
+    lists_unfit,
+    n_leads_named,
+    period_rate,
+    plain,
+)
+from echo2ecg_core.ecg.record import canonical_lead, lead_words
 from echo2ecg_core.ecg.units import mv_per_unit
 from echo2ecg_core.errors import ReadError
 
@@ -29,12 +36,14 @@ _PLAIN_DECIMAL = re.compile(r"[-+]?0?[.,]\d+(e[+-]?\d+)?", re.IGNORECASE)  # bel
 _BOTH_SIGNS = re.compile(r"\d\.\d{3},\d|\d,\d{3}\.\d")
 _CLOCK = re.compile(r"\[?\d+:\d{1,2}(:\d{1,2})?([.,]\d+)?\]?")
 _RATE = re.compile(
-    r"(?:\b(?:fs|sfreq|sps|sampl\w*[ _-]*(?:rate|freq\w*|per[ _]second)|abtastrate|(?:abtast|sampling)frequenz"
+    r"(?:\b(?:fs|sfreq|sps|sampl\w*[ _-]*(?:rate|freq\w*|(?:per[ _]|/)s(?:ec(?:ond)?)?)|abtastrate"
+    r"|(?:abtast|sampling)frequenz|(?:sampling|abtastung)(?=\W{1,3}\d{2,5}\s?(?:k?hz|sps))"
     r"|fr[ée]quence d.[ée]chantillonnage|frecuencia de muestreo|frequenza di campionamento)"
-    r"|^[\s#%/]*(?:hz|(?:freq\w*|rate)(?=\W{0,3}\d{2,5}\s?k?hz)))(?:[ _]*\(?hz\)?)?\b"
+    r"|^[\s#%/]*hz)(?:[ _]*\(?hz\)?)?\b"
     r"[^0-9\n]{0,12}(\d{1,5}(?:[.,]\d+)?(?:e\+?\d+)?)[ ]*(khz)?",
     re.IGNORECASE,
 )
+_LIKELY_RATE = re.compile(r"[\s#%/]*(?:freq\w*|rate)\W{0,3}(\d{2,5}(?:[.,]\d+)?)\s?(k)?hz", re.IGNORECASE)
 _RATE_ALONE = re.compile(r"\s*(\d{2,5}(?:[.,]\d+)?)(?:\s+0)*\s*|[\s#%/]*(\d{2,5}(?:[.,]\d+)?)\s?hz\s*", re.IGNORECASE)
 _TIME_OF_DAY = r"\d{1,2}:\d{2}(?::\d{2}(?:[.,]\d+)?)?(?: ?[ap]m)?"
 _ZONE = r"(?:Z|[+-]\d{2}:?\d{2})"
@@ -45,17 +54,6 @@ _UNIT_TOLD = re.compile(
     r"\b(?:units?|einheit(?:en)?|unit[ée]s?|unidad(?:es)?)\b[^\w.,]{0,5}((?:\d+(?:[.,]\d+)?\s*)?[a-zµμ]{1,12})\b",
     re.IGNORECASE,
 )
-_TIME = re.compile(
-    r"^(elapsed\s*)?(time(stamp)?|zeit|temps|tiempo|tempo|uhrzeit|date|datum|t|s|secs?|se[ck]und(en?|i|os)?|seconds?|secondes?"
-    r"|ms|msecs?|milliseconds?|millisekunden)(\b|_)",
-    re.IGNORECASE,
-)
-_COUNTER = re.compile(r"^(index|idx|samples?|sample[ _]*(number|no|nr|index)|n|nr|no|#|unnamed.*)?$", re.IGNORECASE)
-_IN_MS = re.compile(r"(\bms\b|_ms\b|milli|msec)", re.IGNORECASE)
-_IN_US = re.compile(r"(\b[uµμ]s\b|_us\b|micro|usec)", re.IGNORECASE)
-_IN_NS = re.compile(r"(\bns\b|_ns\b|nano)", re.IGNORECASE)
-_IN_MIN = re.compile(r"(\bmin\b|_min\b|minut)", re.IGNORECASE)
-_IN_S = re.compile(r"(\bs\b|_s\b|\bsecs?\b|seconde?s?|sekunde|segundo)", re.IGNORECASE)
 _UNIT_TAIL = re.compile(r"[\s_(\[/-]+([a-zµμ]{0,9}v(?:olts?)?)[)\]]?$", re.IGNORECASE)
 
 
@@ -74,6 +72,8 @@ class Layout:
         units: Unit texts in the order of the names, "" where unknown.
         leads_in_rows: Whether each line holds one lead.
         rates_hz: From lines above the table.
+        likely_rates_hz: From a "frequency" there, which may be that of a filter.
+        doubt: What names of leads above the table leave open, "" for nothing.
         told_above: Other names and values from lines above the table, such as a gain (names as in facts.py).
     """
 
@@ -88,6 +88,8 @@ class Layout:
     text_columns: tuple[int, ...] = ()
     unit: str = ""
     told_above: tuple[tuple[str, str], ...] = ()
+    doubt: str = ""
+    likely_rates_hz: tuple[float, ...] = ()
 
     @property
     def lengths_s(self) -> list[float]:
@@ -134,44 +136,94 @@ def judge_layout(lines: list[str], name: str) -> Layout:
     if len(labelled) >= 2 and sum(canonical_lead(row[0]) is not None for row in labelled) * 2 > len(labelled):
         first = next(index for index, row in rows if row in labelled)
         names = tuple(row[0] for row in labelled)
-        above = [line for line in lines[:first] if line.strip()]
-        rates, unit = _told_above([*comments, *above])
+        above = _Above([*comments, *(line for line in lines[:first] if line.strip())], len(labelled))
         decimal, thousands = number_style(labelled, delimiter)
-        return Layout(
-            delimiter,
-            decimal,
-            first,
-            names,
-            _units(names),
-            True,
-            rates,
-            thousands,
-            (),
-            unit,
-            _pairs([*comments, *above]),
-        )
+        return above.layout(
+            delimiter=delimiter, decimal=decimal, n_header=first, names=names, units=_units(names), leads_in_rows=True,
+            thousands=thousands,
+        )  # fmt: skip
     text_columns = _text_columns([row for _, row in rows])
     numeric = [(index, row) for index, row in rows if len(row) > 1 and _is_numeric_row(row, text_columns)]
     if not numeric:
         raise _no_numbers(rows, name)
-    numeric = _without_column_numbers(_without_rate_line(numeric))
-    header = [row for index, row in rows if index < numeric[0][0]]
-    in_rows = len(body) <= MAX_COLUMNS < len(numeric[0][1])
-    above = [*comments, *lines[: numeric[0][0]]]
-    pairs = _pairs(above)
-    names, units = ((), ()) if in_rows else _header_names(header, len(numeric[0][1]))
-    n_leads = len(numeric) if in_rows else len(numeric[0][1])
-    told = next((row for _, text in pairs if (row := lead_names([text], (n_leads, n_leads - 1)))), ())
-    if sum(map(bool, map(canonical_lead, told))) > sum(map(bool, map(canonical_lead, names))):  # "Leads: V1, V2, ..."
-        names, units = ("",) * (n_leads - len(told)) + told, ("",) * n_leads
-    looked_at, table = [row for _, row in numeric], lines[numeric[0][0] : numeric[0][0] + STYLE_LINES]
+    numeric = _without_column_numbers(_without_rate_line(_without_short_first(numeric)))
+    first, width = numeric[0][0], len(numeric[0][1])
+    in_rows = len(body) <= MAX_COLUMNS < width
+    above = _Above([*comments, *lines[:first]], sum(map(bool, lines[first:])))
+    header = [] if in_rows else [row for index, row in rows if index < first]
+    names, units, doubt = above.names_of(header, len(numeric) if in_rows else width)
+    looked_at, table = [row for _, row in numeric], lines[first : first + STYLE_LINES]
     plain = any(_PLAIN_DECIMAL.fullmatch(cell) for row in looked_at for cell in row)
     if not plain or _BOTH_SIGNS.search("\n".join(table)):
         looked_at = [cells(line, delimiter) for line in table]
     decimal, thousands = number_style(looked_at, delimiter)
-    rates, unit = _told_above(above)
-    first = numeric[0][0]
-    return Layout(delimiter, decimal, first, names, units, in_rows, rates, thousands, text_columns, unit, pairs)
+    return above.layout(
+        delimiter=delimiter, decimal=decimal, n_header=first, names=names, units=units, leads_in_rows=in_rows,
+        thousands=thousands, text_columns=text_columns, doubt=doubt,
+    )  # fmt: skip
+
+
+class _Above:
+    """The lines above a table.
+
+    Args:
+        lines: Those lines.
+        n_rows: Rows of the table.
+    """
+
+    def __init__(self, lines: list[str], n_rows: int):
+        self.lines, self.n_rows, self.pairs = lines, n_rows, _pairs(lines)
+
+    def layout(self, **parts) -> Layout:
+        """The layout of a table with what these lines tell of it."""
+        rates = [rate for line in self.lines if (rate := self._rate_in(line))]
+        likely = [
+            rate for line in self.lines if (match := _LIKELY_RATE.match(line)) and (rate := _in_hz(*match.groups()))
+        ]
+        units = [named[1] for line in self.lines
+                 if (named := _UNIT_TOLD.search(line)) and mv_per_unit(named[1]) is not None]  # fmt: skip
+        return Layout(
+            rates_hz=tuple(dict.fromkeys(rates)), likely_rates_hz=tuple(likely), unit=next(iter(units), ""),
+            told_above=self.pairs, **parts,
+        )  # fmt: skip
+
+    def names_of(self, header: list[list[str]], n_leads: int) -> tuple[tuple[str, ...], tuple[str, ...], str]:
+        """Names and units of the columns, or of leads in rows, and what names that fit none leave open.
+
+        Args:
+            header: The cells of the lines above columns.
+            n_leads: How many columns or rows there are.
+        """
+        names, units = _header_names(header, n_leads) if header else ((), ())
+        whole = [line.strip(" #%/\t;,") for line in self.lines]
+        texts = [*whole, *(text for _, text in self.pairs)]
+        told = next((row for text in texts if (row := lead_names([text], (n_leads, n_leads - 1)))), ())
+        if _n_known(told) > _n_known(names):  # "Leads: V1, V2, ...", "# V1 V2 ..."
+            names, units = ("",) * (n_leads - len(told)) + told, ("",) * n_leads
+        unfit = [] if _n_known(names) else [n for text in whole if (n := n_leads_named([text]))]
+        return names, units, lists_unfit(unfit[0], n_leads) if unfit else ""
+
+    def _rate_in(self, line: str) -> float | None:
+        """The sampling rate in Hz that a line tells: a rate, a usual one alone that is no number of rows, or a step."""
+        alone, found = _RATE_ALONE.fullmatch(line), _RATE.search(line)
+        text, kilo = (alone[1] or alone[2], "") if alone else found.groups() if found else ("", "")
+        rate = _in_hz(text, kilo) if text else None
+        if alone and alone[1] and rate and (rate not in USUAL_RATES_HZ or abs(rate - self.n_rows) <= 1):
+            return None
+        steps = (period_rate(key, np.array(text)) for key, text in _pairs([line]))
+        return rate or next((step for step in steps if step), None)
+
+
+def _in_hz(text: str, kilo: str | None) -> float | None:
+    """A written rate in Hz, None where it is none of an ECG."""
+    number = float(text.replace(",", ".")) * (1000 if kilo else 1)
+    if number < RATES_HZ[0] and not kilo and re.fullmatch(r"\d{1,2}[.,]\d{3}", text):  # 1,000 Hz
+        number *= 1000
+    return number if RATES_HZ[0] <= number <= RATES_HZ[1] else None
+
+
+def _n_known(names: tuple[str, ...]) -> int:
+    return sum(canonical_lead(name) is not None for name in lead_words(names))
 
 
 def _no_numbers(rows: list[tuple[int, list[str]]], name: str) -> ReadError:
@@ -195,31 +247,6 @@ def _no_numbers(rows: list[tuple[int, list[str]]], name: str) -> ReadError:
     )
 
 
-def _told_above(lines: list[str]) -> tuple[tuple[float, ...], str]:
-    """Sampling rates and unit from the lines above a table."""
-    rates, unit = [], ""
-    for line in lines:
-        rates += [rate] if (rate := _rate_in(line)) else []
-        named = _UNIT_TOLD.search(line)
-        if not unit and named and mv_per_unit(named[1]) is not None:
-            unit = named[1]
-    return tuple(dict.fromkeys(rates)), unit
-
-
-def _rate_in(line: str) -> float | None:
-    """The sampling rate in Hz that a line tells: a rate, one number alone, or a step of time."""
-    alone, found = _RATE_ALONE.fullmatch(line), _RATE.search(line)
-    text, kilo = (alone[1] or alone[2], None) if alone else found.groups() if found else ("", None)
-    if text:
-        number = float(text.replace(",", ".")) * (1000 if kilo else 1)
-        if number < RATES_HZ[0] and not kilo and re.fullmatch(r"\d{1,2}[.,]\d{3}", text):  # 1,000 Hz
-            number *= 1000
-        if RATES_HZ[0] <= number <= RATES_HZ[1]:
-            return number
-    steps = (period_rate(key, np.array(text)) for key, text in _pairs([line]))
-    return next((step for step in steps if step), None)
-
-
 def _pairs(lines: list[str]) -> tuple[tuple[str, str], ...]:
     """Names and values of the lines above a table: "Gain: 200 adu/mV", "Resolution (uV/LSB),2.5" or "Gain 200"."""
     pairs = [re.split(r"\s*[:=;,\t]\s*|\s+(?=\d)", line.strip(" #%/\t"), maxsplit=1) for line in lines]
@@ -232,6 +259,13 @@ def _without_column_numbers(numeric: list[tuple[int, list[str]]]) -> list[tuple[
     start = first[0] if first else ""
     counts = start in ("0", "1") and first == [str(int(start) + place) for place in range(len(first))]
     return numeric[1:] if counts and len(first) >= 8 and len(numeric) > 1 else numeric
+
+
+def _without_short_first(numeric: list[tuple[int, list[str]]]) -> list[tuple[int, list[str]]]:
+    """The rows of numbers without one or two first ones of fewer cells, such as how many samples and leads follow."""
+    usual = Counter(len(row) for _, row in numeric).most_common(1)[0][0]
+    n_short = next((at for at, (_, row) in enumerate(numeric) if len(row) >= usual), 0)
+    return numeric[n_short:] if n_short <= 2 else numeric
 
 
 def _without_rate_line(numeric: list[tuple[int, list[str]]]) -> list[tuple[int, list[str]]]:
@@ -318,74 +352,3 @@ def _header_names(header: list[list[str]], n_columns: int) -> tuple[tuple[str, .
 def _units(names: tuple[str, ...]) -> tuple[str, ...]:
     tails = (_UNIT_TAIL.search(name) for name in names)
     return tuple(tail[1] if tail and mv_per_unit(tail[1]) is not None else "" for tail in tails)
-
-
-def time_columns(names: tuple[str, ...], values: np.ndarray) -> tuple[set[int], float | None, str]:
-    """Which columns are no leads but time or a counter, and the sampling rate they tell.
-
-    Args:
-        names: Column names, empty without any; without a name only the first two columns can be time.
-        values: (columns, n) numbers of the table.
-
-    Returns:
-        Indices of those columns; sampling rate in Hz, or None when nothing but a counter is there; a sentence where the
-        time jumps.
-    """
-    clocks: set[int] = set()
-    for index, column in enumerate(values):
-        if len(clocks) < index and not (names and _TIME.match(names[index])):
-            continue
-        is_clock, rate, jumps = _clock(names[index] if names else None, column)
-        if is_clock:
-            clocks.add(index)
-        if rate is not None:
-            return clocks, rate, jumps
-    return clocks, None, ""
-
-
-def _clock(name: str | None, values: np.ndarray) -> tuple[bool, float | None, str]:
-    """Whether a column is time or a counter rather than a lead, its sampling rate if it is time, and where it jumps."""
-    if name is not None and canonical_lead(name):
-        return False, None, ""
-    steps = np.diff(values)
-    usual = float(np.median(steps)) if steps.size else 0.0
-    is_time = name is not None and _TIME.match(name) is not None
-    if is_time and usual == 0:
-        return True, _rate_of_equal_stamps(name or "", values), ""
-    if not usual > 0 or not (is_time or name is None or _COUNTER.match(name)):
-        return is_time, None, ""
-    jumps = np.abs(steps - usual) > 0.4 * usual
-    if (steps > 0).all() and np.ptp(steps) <= 0.75 * usual:
-        step, jumps = float((values[-1] - values[0]) / steps.size), np.zeros_like(jumps)
-    elif is_time and jumps.mean() <= 1 - REGULAR:
-        step = float(steps[~jumps].mean())
-    else:
-        return is_time, None, ""
-    if not is_time and step == 1.0:
-        return True, None, ""
-    seconds = _seconds(name or "", step, is_time)
-    rate = 1 / (step * seconds)
-    rate = float(round(rate)) if abs(rate - round(rate)) <= 1e-4 * rate else rate
-    return True, rate, jumps_told(steps[jumps] * seconds, step * seconds)
-
-
-def _rate_of_equal_stamps(name: str, values: np.ndarray) -> float | None:
-    """The rate of a clock coarser than the samples, by how many of them share a stamp; None where that varies."""
-    stamps, counts = np.unique(values, return_counts=True)
-    whole = counts[1:-1]  # the first and the last may be cut
-    if len(whole) < 3 or np.ptp(whole) > 1 or (np.diff(values) < 0).any():
-        return None
-    step = float(np.median(np.diff(stamps)))
-    rate = float(np.median(whole)) / (step * _seconds(name, step, is_time=True))
-    return rate if RATES_HZ[0] <= rate <= RATES_HZ[1] else None
-
-
-def _seconds(name: str, step: float, is_time: bool) -> float:
-    """How long one unit of a time column is, by its name, else by its step."""
-    for unit, seconds in ((_IN_NS, 1e-9), (_IN_US, 1e-6), (_IN_MS, 1e-3), (_IN_MIN, 60.0)):
-        if unit.search(name):
-            return seconds
-    if is_time and not _IN_S.search(name):
-        possible = [seconds for seconds in (1.0, 1e-3, 1e-6, 1e-9) if is_possible(1 / (step * seconds))]
-        return possible[0] if possible else 1e-3
-    return 1.0 if is_time or step < 0.5 else 1e-3

@@ -7,6 +7,7 @@ standard order is assumed, without units the amplitude decides; the record's not
 import codecs
 import io
 import re
+from collections import Counter
 from collections.abc import Iterator
 
 import numpy as np
@@ -19,6 +20,7 @@ from echo2ecg_core.ecg.formats.array_layout import (
     recordings,
     without_missing_marks,
 )
+from echo2ecg_core.ecg.formats.clocks import DAY_S, several_ids, time_columns
 from echo2ecg_core.ecg.formats.facts import gain_of, scale_of, zeros_of
 from echo2ecg_core.ecg.formats.rates import settled_rate
 from echo2ecg_core.ecg.formats.table_layout import (
@@ -28,7 +30,6 @@ from echo2ecg_core.ecg.formats.table_layout import (
     cells,
     is_number,
     judge_layout,
-    time_columns,
 )
 from echo2ecg_core.ecg.record import canonical_lead, lead_words
 from echo2ecg_core.ecg.units import factors_to_mv, mv_per_unit
@@ -40,6 +41,8 @@ _MINUS = str.maketrans("−﹣－", "---")  # as word processors and web pages w
 _GROUPS = re.compile(r"(?<=\d)['’\u00a0\u2009\u202f](?=\d{3}(?!\d))")  # between thousands, as in Switzerland and France
 _FORTRAN = re.compile(r"(?<=\d)[dD](?=[+-]\d)")  # its exponents
 _SHEET_ERROR = re.compile(r"#(N/A|NV|NUM!|ZAHL!|VALUE!|WERT!|DIV/0!|REF!|BEZUG!|NAME\?)")
+FEW = 0.05  # of the lines of a table are no usual ones
+MOST_BLANK = 20  # lines between two tables
 ENDS_LOOKED_AT = 20  # last lines, by which a cut one is known
 _PART_OF_NUMBER = re.compile(r"[-+\d.,:eET/ ]*")  # or of a moment
 _FORMATS = {",": "CSV", ";": "CSV", "\t": "TSV", "|": "TXT", "": "TXT"}
@@ -83,9 +86,12 @@ def read(file: EcgFile, told: Told = NOTHING_TOLD) -> Iterator[Channels]:
     layout = judge_layout(lines, file.name)
     notes: list[str] = []
     lines = _without_cut_line(lines, layout, text.endswith("\n"), notes)
+    breaks = [] if layout.leads_in_rows else _breaks(lines[layout.n_header :])
+    lines = _with_missing_lines(lines, layout, notes)
     values = _values(lines, layout, file.name)  # (columns, n)
     names, units = list(lead_words(layout.names)), list(layout.units)
-    clocks, rate, jumps = time_columns(layout.names, values)
+    clocks, rate, doubts = time_columns(layout.names, values)
+    doubts += [*several_ids(layout.names, values), *breaks, *([layout.doubt] if layout.doubt else [])]
     dropped = clocks | set(layout.text_columns)
     kept = [index for index in range(len(values)) if index not in dropped and not _is_blank(values, names, index)]
     values = values[kept]
@@ -96,16 +102,20 @@ def read(file: EcgFile, told: Told = NOTHING_TOLD) -> Iterator[Channels]:
         values[is_lead] = without_missing_marks(values[is_lead], notes)
     by_column = [("the time column", rate)] if rate else []
     by_lines = [("a line above the table", rate) for rate in layout.rates_hz]
-    settled = settled_rate(by_column + by_lines, told.sampling_rate_hz, values.shape[-1], layout.lengths_s)
+    found = by_column + by_lines
+    likely = [("a frequency above the table", rate) for rate in layout.likely_rates_hz] if not found else []
+    settled = settled_rate(
+        found or likely, told.sampling_rate_hz, values.shape[-1], layout.lengths_s, is_sure=not likely
+    )
     rate = settled.needed(file.name)
-    doubts = [text for text in (settled.doubt, jumps) if text]
+    doubts += [settled.doubt] if settled.doubt else []
     file_format = _FORMATS[layout.delimiter]
     scale = _scale(values, layout, rate)
     if any(canonical_lead(name) for name in names):
-        found = iter([_named(values, names, units, layout.unit, rate, file_format, told, scale)])
+        recording = iter([_named(values, names, units, layout.unit, rate, file_format, told, scale)])
     else:
-        found = _unnamed(values, names, layout.unit, rate, file_format, file.name, told, scale)
-    for channels in found:
+        recording = _unnamed(values, names, layout.unit, rate, file_format, file.name, told, scale)
+    for channels in recording:
         channels.doubts += doubts
         channels.notes += [*notes, *([settled.note] if settled.note else []), *doubts]
         _note_style(channels, layout)
@@ -132,6 +142,52 @@ def _without_cut_line(lines: list[str], layout: Layout, is_ended: bool, notes: l
         return lines
     notes.append("The table is cut short inside its last line, which was left out.")
     return lines[: filled[-1]]
+
+
+def _breaks(lines: list[str]) -> list[str]:
+    """A doubt where few blank or comment lines stand between the rows of a table, as between two tables."""
+    is_row = [bool(line.strip()) and not line.lstrip().startswith("#") for line in lines]
+    ends = [at for at in range(1, len(is_row)) if is_row[at - 1] and not is_row[at] and any(is_row[at:][:MOST_BLANK])]
+    if not ends or len(ends) > FEW * sum(is_row):
+        return []
+    times = "once" if len(ends) == 1 else f"{len(ends)} times"
+    return [
+        f"Between the rows of the table stand blank or comment lines ({times}): it may hold more than one recording, "
+        "and all its rows were read as one."
+    ]
+
+
+def _with_missing_lines(lines: list[str], layout: Layout, notes: list[str]) -> list[str]:
+    """The lines of a table with missing values alone in those that hold fewer values than the others: which are missing
+    nothing tells where blanks part them, and a line that a program broke in two holds half of a number.
+
+    Args:
+        lines: All lines.
+        layout: Of the table.
+        notes: Gets a sentence.
+    """
+    if layout.leads_in_rows:
+        return lines
+    widths = {at: _width(line, layout.delimiter) for at, line in enumerate(lines[layout.n_header :], layout.n_header)
+              if line.strip() and not line.lstrip().startswith("#")}  # fmt: skip
+    usual = Counter(widths.values()).most_common(1)[0][0] if widths else 0
+    short = {at for at, width in widths.items() if width < usual and _holds_numbers(cells(lines[at], layout.delimiter))}
+    if not short or layout.delimiter and len(short) > FEW * len(widths):  # empty cells at the end were left out
+        return lines
+    what = "1 line of the table holds" if len(short) == 1 else f"{len(short):,} lines of the table hold"
+    notes.append(f"{what} fewer values than the others; as which are missing is not told, all of them were left out.")
+    empty = (layout.delimiter or " ").join(["nan"] * usual)
+    return [empty if at in short else line for at, line in enumerate(lines)]
+
+
+def _holds_numbers(row: list[str]) -> bool:
+    return all(is_number(cell) or _PART_OF_NUMBER.fullmatch(cell) for cell in row)
+
+
+def _width(line: str, delimiter: str) -> int:
+    if not delimiter:
+        return len(line.split())
+    return len(cells(line, delimiter)) if '"' in line else line.count(delimiter) + 1
 
 
 def _n_decimals(cell: str, layout: Layout) -> int:
@@ -282,7 +338,7 @@ def _columns(lines: list[str], layout: Layout, name: str) -> np.ndarray:
         if frame[column].dtype == object or pd.api.types.is_string_dtype(frame[column]):
             frame[column] = _clock_seconds(frame[column])
     for column in layout.text_columns:
-        frame[column] = np.nan
+        frame[column] = pd.factorize(frame[column])[0]  # left out, once it is known whether they are ids
     try:
         return np.ascontiguousarray(frame.to_numpy(dtype=np.float64).T)
     except (ValueError, TypeError) as error:
@@ -304,7 +360,8 @@ def _clock_seconds(column):
     text = text.str.replace(r"^\d{1,2}[./-]\d{1,2}[./-]\d{2,4} |\s*[apAP][mM]$", "", regex=True)
     text = text.where(text.str.count(":") != 1, "0:" + text)
     seconds = pd.to_timedelta(text, errors="coerce").dt.total_seconds()
-    return column if seconds.isna().any() else seconds
+    midnights = (seconds.diff() < -DAY_S / 2).cumsum()
+    return column if seconds.isna().any() else seconds + midnights * DAY_S
 
 
 def _not_numbers(lines: list[str], layout: Layout, name: str) -> ReadError:
