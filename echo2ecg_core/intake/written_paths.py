@@ -35,9 +35,10 @@ class NamedFiles:
         """
         reason = ""
         below = folder.relative_to(self.root) if folder and folder.is_relative_to(self.root) else Path()
-        whole = bool(PureWindowsPath(text).root) or not text.strip()
-        for place in dict.fromkeys((Path() if whole else below, Path())):
-            path, why = find_written(self.root, f"{place}/{text}" if place.parts else text, self._seen)
+        is_whole = bool(PureWindowsPath(text).root)  # its end counts, from either folder
+        for place in dict.fromkeys((below if text.strip() else Path(), Path())):
+            base, written = (self.root / place, text) if is_whole else (self.root, f"{place}/{text}")
+            path, why = find_written(base, written if place.parts else text, self._seen)
             if path is not None:
                 return path, ""
             reason = reason or why

@@ -30,6 +30,7 @@ def muse(path: Path, patient: str, day: str) -> None:
         ("ecg/index.csv", "2019/{}.hea"),
         ("index.csv", r"D:\Study\ecg\2019\{}.hea"),
         ("index.csv", "/mnt/nas/ecg/2019/{}.hea"),
+        ("ecg/index.csv", r"E:\Study\2019\{}.hea"),
         ("index.csv", "{}"),
         ("ecgs.csv", "{}.hea"),
     ],
