@@ -10,7 +10,7 @@ import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 import numpy as np
 
@@ -31,6 +31,7 @@ _INVERTED = re.compile(r"(^|[\s_.:])[-−]\w+$")  # "Abl. -aVR"
 _PREFIX = re.compile(r"^(mdc[\s_]*ecg[\s_]*lead|ecg[\s_:-]*lead|lead|ecg|ekg)[\s_:-]*", re.IGNORECASE)
 
 
+@lru_cache(maxsize=1024)  # an ECG asks some fifty times for a dozen names
 def canonical_lead(text: str) -> str | None:
     """The standard name of a lead however a file spells it, or None when it is no standard lead.
 

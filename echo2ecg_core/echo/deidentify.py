@@ -178,23 +178,25 @@ def _has_word(picture: np.ndarray, mask: np.ndarray, possible: np.ndarray) -> bo
     tallest = _tallest(picture)
     marks = (_thin(picture) > LETTER_CONTRAST) & possible
     count, _, facts, centres = cv2.connectedComponentsWithStats(marks.astype(np.uint8))
-    letters = [
-        (facts[i, 0], facts[i, 1], facts[i, 2], facts[i, 3])
-        for i in range(1, count)
-        if 5 <= facts[i, 3] <= tallest
-        and facts[i, 2] <= 2.5 * facts[i, 3]
-        and facts[i, 4] >= 4
-        and mask[int(centres[i][1]), int(centres[i][0])]
-    ]
-    return any(_row_length(letters, first) >= LETTERS_OF_A_WORD for first in letters)
+    left, top, width, height, area = facts[1:].T
+    column, line = centres[1:].astype(int).T
+    fits = (height >= 5) & (height <= tallest) & (width <= 2.5 * height) & (area >= 4)
+    fits &= mask[line, column]
+    letters = sorted(
+        zip(*(facts.tolist() for facts in (left[fits], top[fits], width[fits], height[fits])), strict=True)
+    )
+    return any(_row_length(letters[number:]) >= LETTERS_OF_A_WORD for number in range(len(letters)))
 
 
-def _row_length(letters: list, first: tuple) -> int:
-    """How many marks (x, y, w, h) follow one another to the right of `first` on its line."""
-    length, (x, y, w, h) = 1, first
-    for other in sorted(o for o in letters if o[0] > x):
+def _row_length(letters: list[tuple[int, int, int, int]]) -> int:
+    """How many marks (x, y, w, h), sorted, follow one another to the right of the first on its line."""
+    length, (first, y, w, h) = 1, letters[0]
+    x = first
+    for other in letters:
+        if other[0] - (x + w) > 1.2 * h:
+            break
         on_line = abs((other[1] + other[3]) - (y + h)) <= 0.3 * h and 0.6 <= other[3] / h <= 1.7
-        if on_line and other[0] - (x + w) <= 1.2 * h:
+        if other[0] > first and on_line:
             length, x, w = length + 1, other[0], other[2]
     return length
 
@@ -220,9 +222,9 @@ def some_frames(clip: EchoClip) -> np.ndarray:
 
 def masked(clip: EchoClip, mask: np.ndarray) -> EchoClip:
     """The clip with everything outside a mask (h, w) black and no file name; the mask may be one that a person drew."""
-    seen = np.repeat(mask[..., None], 3, axis=2).astype(np.uint8)  # whole rows at once, not three numbers
+    seen = np.repeat(mask[..., None], 3, axis=2).astype(np.uint8) * 255  # whole rows at once, not three numbers
     film = clip.frames
-    frames = film.changed(lambda frame: frame * seen) if isinstance(film, LongFilm) else film * seen
+    frames = film.changed(lambda frame: frame & seen) if isinstance(film, LongFilm) else np.bitwise_and(film, seen)
     note = f"Everything outside the ultrasound sector was blacked out ({100 * (1 - mask.mean()):.0f} % of the picture)."
     return replace(clip, frames=frames, notes=(*clip.notes, note), source="clip")
 

@@ -27,6 +27,7 @@ MAX_XML_BYTES = 16 * 2**20
 MAX_ELEMENTS, MAX_DEPTH = 200_000, 100
 _DECLARATION, _ENCODING = re.compile(r"^\s*<\?xml[^>]*\?>"), re.compile(rb"<\?xml[^>]*encoding=[\"']([\w.:-]+)")
 _COMMA = re.compile(rb"(?<=[\"'>])(\s*[-+]?\d+),(\d+\s*)(?=[\"'<])")
+_COMMA_AT_AN_END = re.compile(rb",\d+\s*[\"'<]")  # is looked for much faster, and most documents have none
 _START = re.compile(r"\s*<[?!A-Za-z_]")
 
 
@@ -180,7 +181,7 @@ def _root(file: EcgFile) -> tuple[Element, bytes, list[str]]:
 def _with_points(content: bytes) -> bytes:
     """A document whose attributes and elements that are one number have a decimal point where they have a comma: some
     programs write numbers as their country does, and foreign parsers take such a number for none."""
-    return _COMMA.sub(rb"\1.\2", content)
+    return _COMMA.sub(rb"\1.\2", content) if _COMMA_AT_AN_END.search(content) else content
 
 
 def _local_name(element: Element) -> str:
