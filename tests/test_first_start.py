@@ -103,17 +103,16 @@ def first_start(folder, monkeypatch, map_maker):
     assert len(load_vectors(place.vectors, "study_aligned", card.model_id)) == counts["studies"] > 0
 
 
-@pytest.mark.parametrize(
-    ("starts", "map_maker"),
-    [
-        pytest.param(1, "without UMAP", marks=pytest.mark.slow),  # it compiles for most of a start and writes nothing
-        pytest.param(10, "UMAP", marks=pytest.mark.endurance),
-    ],
-)
-def test_every_first_start_on_a_busy_machine_is_complete(disk_path, monkeypatch, starts, map_maker):
+@pytest.mark.slow
+def test_a_first_start_beside_an_open_page_is_complete(disk_path, monkeypatch):
+    first_start(disk_path, monkeypatch, "without UMAP")  # it compiles for most of a start and writes nothing
+
+
+@pytest.mark.endurance
+def test_ten_first_starts_on_a_busy_machine_are_complete(disk_path, monkeypatch):
     with busy_cores():
-        for number in range(starts):
-            first_start(disk_path / str(number), monkeypatch, map_maker)
+        for number in range(10):
+            first_start(disk_path / str(number), monkeypatch, "UMAP")
 
 
 @pytest.mark.slow

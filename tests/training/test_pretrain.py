@@ -312,17 +312,18 @@ one_step(Path({state!r}))
 """
 
 
-def one_step(state, n=32):
-    """One optimiser step on a batch of n pairs without any randomness; the loss of it on the first process."""
+def one_step(state, pairs=None):
+    """One optimiser step on a batch of all pairs without any randomness; the loss of it on the first process."""
     torch.set_num_threads(1)
     spec = replace(SPEC, ecg_encoder=replace(SPEC.ecg_encoder, drop_path=0.0), learnable_temperature=True)
+    pairs = linked_pairs(0, n=32) if pairs is None else pairs
     parameters = RunParameters(
-        epochs=1, batch_size=n, precision="32-true", augmentation=STILL, same_patient_negatives=False
+        epochs=1, batch_size=len(pairs), precision="32-true", augmentation=STILL, same_patient_negatives=False
     )
     log = []
     pretrain(
         spec,
-        linked_pairs(0, n=n),
+        pairs,
         linked_pairs(1),
         parameters,
         fabric=open_fabric("32-true", "cpu"),
@@ -333,8 +334,8 @@ def one_step(state, n=32):
         state.with_suffix(".json").write_text(json.dumps(log[-1]["loss"]))
 
 
-@pytest.mark.slow
-def test_two_processes_give_the_loss_and_the_gradients_of_one_with_the_whole_batch(tmp_path):
+@pytest.mark.endurance  # the eight below are the same to the network; torchrun itself is tests/answers/test_embed.py's
+def test_two_processes_of_torchrun_give_the_loss_and_the_gradients_of_one_with_the_whole_batch(tmp_path):
     one_step(tmp_path / "one.pt")
     script = tmp_path / "two.py"
     script.write_text(TWO.format(root=str(ROOT), state=str(tmp_path / "two.pt")))
@@ -404,12 +405,10 @@ def ended_well(children):
     return not any(endings)
 
 
-PAIRS = 4096
-
-
 def one_step_of_one_and_of_eight(folder):
-    one_step(folder / "one.pt", PAIRS)
-    assert ended_well(forked(8, one_step, folder / "eight.pt", PAIRS))
+    pairs = linked_pairs(0, n=4096)
+    one_step(folder / "one.pt", pairs)
+    assert ended_well(forked(8, one_step, folder / "eight.pt", pairs))
 
 
 @pytest.mark.slow
