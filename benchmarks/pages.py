@@ -136,7 +136,7 @@ def measure_studies(page, n: int) -> None:
 def measure_shifts(page, address: str) -> None:
     phone = page.context.browser.new_page(viewport=PHONE)
     phone.set_default_timeout(60_000)
-    found = shifts([page, phone], address, paths(page))
+    found = dict(shifts([page, phone], address, paths(page)))
     told("layout shift", largest=max(max(both) for both in found.values()), pages=found)
 
 

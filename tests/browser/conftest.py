@@ -4,7 +4,7 @@ import pytest
 
 from tests.browser.running_app import chromium, running_app
 
-LONGEST = ("studies_journey", "layout_shift", "import_page", "accessibility", "cohorts_journey", "scripts_in_names")
+LONGEST = ("every_page", "studies_journey", "import_page", "cohorts_journey", "scripts_in_names")
 
 
 def pytest_collection_modifyitems(items):

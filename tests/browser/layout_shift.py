@@ -1,5 +1,7 @@
 """How far pages jump while they load, as web.dev sums it: movements that no click or key explains."""
 
+from collections.abc import Iterator
+
 from tests.browser.running_app import settled
 
 MOST = 0.1  # web.dev: good
@@ -11,12 +13,11 @@ _WATCH = """(() => {
 })()"""
 
 
-def shifts(windows: list, address: str, paths: list[str]) -> dict[str, list[float]]:
-    """Layout shift of each page when its address is opened, by path: a number a window, which are opened together so
-    that they wait together."""
+def shifts(windows: list, address: str, paths: list[str]) -> Iterator[tuple[str, list[float]]]:
+    """Layout shift of each page when its address is opened, with its path: a number a window, which are opened together
+    so that they wait together. Each page stays open until the next is asked for."""
     for window in windows:
         window.add_init_script(_WATCH)  # from here on in every document
-    found = {}
     for path in paths:
         for window in windows:
             window.goto(f"{address}/{path}")
@@ -24,8 +25,7 @@ def shifts(windows: list, address: str, paths: list[str]) -> dict[str, list[floa
             window.wait_for_selector("h1")
             settled(window)
         windows[-1].wait_for_timeout(1500)
-        found[path or "ecg"] = [round(window.evaluate("() => window.shifted"), 3) for window in windows]
-    return found
+        yield path or "ecg", [round(window.evaluate("() => window.shifted"), 3) for window in windows]
 
 
 def paths(page) -> list[str]:
