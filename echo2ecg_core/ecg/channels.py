@@ -12,10 +12,11 @@ from datetime import datetime
 
 import numpy as np
 
+from echo2ecg_core.counts import counted
 from echo2ecg_core.ecg import limb_leads
 from echo2ecg_core.ecg.preprocess import without_offset
 from echo2ecg_core.ecg.record import LEADS, EcgRecord, canonical_lead, lead_words
-from echo2ecg_core.ecg.units import HIGHEST_MV, LOWEST_MV, judge_counts, typical_amplitude
+from echo2ecg_core.ecg.units import implausible_scale, judge_counts
 from echo2ecg_core.errors import ReadError, SignalError
 
 MIN_DURATION_S = 2.5
@@ -23,7 +24,6 @@ MAX_VALUES = 40_000_000  # samples times channels of one recording: 12 leads at 
 MIN_RATE_HZ, MAX_RATE_HZ = 50.0, 32_000.0
 FLAT_MV = 1e-3
 IMPOSSIBLE_MV = 1e6
-IMPLAUSIBLE_MV = (0.02, 20.0)  # a typical second of an ECG is higher, and lower
 OFFSET_MV = 3.0  # counts of an unknown unit that rest further from zero hold the zero of a converter
 SAME_GAIN = 1.01
 CHEST = 6  # the row of V1
@@ -215,8 +215,9 @@ def twelve_lead_record(channels: Channels, source: str) -> EcgRecord:
     channels.doubts += _copies(signal)
     if channels.unit_judged:
         _take_offsets_off(signal, notes)
-    elif units == "mV" and "unit" not in channels.told_used:
-        channels.doubts += _implausible_unit(signal, rate)
+    if units == "mV":
+        is_told = not channels.unit_judged and "unit" not in channels.told_used
+        channels.doubts += implausible_scale(signal, rate, is_told)
     _note_flat_and_missing(signal, notes)
     recorded_at = _plausible_moment(channels.recorded_at, notes)
     return EcgRecord(
@@ -354,18 +355,6 @@ def _take_offsets_off(signal: np.ndarray, notes: list[str]) -> None:
         notes.append(f"A constant of {size} was taken off {listing([LEADS[row] for row in far])}.")
 
 
-def _implausible_unit(signal: np.ndarray, rate: float) -> list[str]:
-    """What (12, n) mV that no heart makes say of the unit or the gain that the file tells."""
-    height = typical_amplitude(signal, rate)
-    if height <= 0 or IMPLAUSIBLE_MV[0] <= height <= IMPLAUSIBLE_MV[1]:
-        return []
-    any_fits = any(LOWEST_MV <= height * factor <= HIGHEST_MV for factor in (1e-3, 1e3))
-    return [
-        f"A typical second of the recording is {height:.4g} mV high, as no ECG is: the unit or gain that the file "
-        f"tells looks wrong{', by a factor of 1,000' * any_fits}, and voltages mean nothing."
-    ]
-
-
 def _checked_rate(rate_hz: float) -> float:
     rate_hz = float(rate_hz)
     if not MIN_RATE_HZ <= rate_hz <= MAX_RATE_HZ:
@@ -462,7 +451,8 @@ def _possible(found: dict[str, np.ndarray], notes: list[str]) -> dict[str, np.nd
     """The leads with NaN for impossible samples, which are noted; before anything is computed from them."""
     count = sum(int((np.abs(samples) > IMPOSSIBLE_MV).sum()) for samples in found.values())
     if count:
-        notes.append(f"{count} impossible samples (infinite or beyond 1 kV) were marked as missing.")
+        be = "was" if count == 1 else "were"
+        notes.append(f"{counted(count, 'impossible sample')} (infinite or beyond 1 kV) {be} marked as missing.")
     return {lead: _without_impossible(samples) for lead, samples in found.items()} if count else found
 
 
@@ -491,6 +481,8 @@ def _note_flat_and_missing(signal: np.ndarray, notes: list[str]) -> None:
         notes.append(
             f"{'Lead' if len(names) == 1 else 'Leads'} {listing(names)} {'is' if len(names) == 1 else 'are'} flat."
         )
-    for lead, count in zip(LEADS, missing.sum(axis=1), strict=True):
+    counts = missing.sum(axis=1)
+    alike = [("Every lead", counts[0])] if counts.min() == counts.max() else []
+    for lead, count in alike or zip([f"Lead {lead}" for lead in LEADS], counts, strict=True):
         if count:
-            notes.append(f"Lead {lead} has {int(count)} missing samples ({count / signal.shape[1]:.1%}).")
+            notes.append(f"{lead} has {counted(int(count), 'missing sample')} ({count / signal.shape[1]:.1%}).")

@@ -75,15 +75,16 @@ def read_ecg(
     told = _told(sampling_rate_hz, unit, lead_order)
     files = _files(source, name)
     first_error: Echo2ECGError | None = None
+    not_read = ""
     candidates = [file for _, file in sorted(_recordings_among(files), key=lambda pair: pair[0])]
     for candidate in candidates:
         try:
             record = next(_records(candidate, told))
         except Echo2ECGError as error:
-            first_error = first_error or error
+            first_error, not_read = first_error or error, not_read or f" “{candidate.name}” was not: {error.message}"
             continue
         if len(candidates) > 1:
-            note = f"{len(candidates)} files were given; “{candidate.name}” was read."
+            note = f"{len(candidates)} files were given; “{candidate.name}” was read.{not_read}"
             record = replace(record, notes=(*record.notes, note))
         return replace(record, source=files[0].name) if len(files) == 1 else record
     raise first_error or ReadError("There is no ECG file among the files given.", "Give an ECG file.")
@@ -171,9 +172,23 @@ def _zip_reader(file: EcgFile) -> Callable[..., Iterator[Channels]] | None:
 
 def _recordings_among(files: list[EcgFile]) -> list[tuple[int, EcgFile]]:
     """The files that stand for a recording, in their order, with the rank `_rank` gives them."""
-    ranked = [_rank(file, alone=len(files) == 1) for file in files]
+    signals = _signals_of_headers(files) if len(files) > 1 else set()
+    ranked = [_rank(file, alone=len(files) == 1) for file in files if (file.path or id(file)) not in signals]
     unique = {file.path or id(file): (rank, file) for rank, file in (pair for pair in ranked if pair is not None)}
     return list(unique.values())
+
+
+def _signals_of_headers(files: list[EcgFile]) -> set:
+    """The signal files of the WFDB headers among some files, whatever they are called."""
+    found = set()
+    for file in files:
+        try:
+            names = read_wfdb.signal_names(file) if read_wfdb.recognises(file.head()) else []
+        except ReadError:
+            continue  # reading it will tell what is wrong
+        signals = [signal for name in names if (signal := file.companion(name)) is not None]
+        found |= {signal.path or id(signal) for signal in signals if signal.name != file.name}
+    return found
 
 
 def _rank(file: EcgFile, alone: bool) -> tuple[int, EcgFile] | None:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from echo2ecg_core.ecg.record import LEADS
 from echo2ecg_core.errors import ReadError
 
 _MV_PER_UNIT = {
@@ -21,10 +22,17 @@ _MV_PER_UNIT = {
     "nv": 1e-6, "nanovolt": 1e-6, "nanovolts": 1e-6,
 }  # fmt: skip
 _MULTIPLE = re.compile(r"(\d+(?:[.,]\d+)?(?:e[+-]?\d+)?)\s*(?:x|\*)?\s*([a-z]+)", re.IGNORECASE)
-
+# names that are units of something else; "adu", "counts" or "NU" say that a voltage is not known
+_OTHER_UNIT = re.compile(
+    r"(?!(?:a\.?u\.?|adus?|adc|n\.?u\.?|raw|none|nan|null|n/?a|unknown|dimensionless|units?|bits?|lsb|counts?|digits?"
+    r"|steps?|quantum|unitless)$)[^\W\d].*|%",
+    re.IGNORECASE,
+)
 TYPICAL_MV = 1.0
 LOWEST_MV, HIGHEST_MV = 0.15, 5.0  # a typical second of an ECG, low voltage and hypertrophy included
 USUAL_MV = (0.25, 2.0)  # of nearly all: 134 of 138 real records, the lowest 0.55, the highest 2.9
+IMPLAUSIBLE_MV = (0.02, 20.0)  # a typical second of an ECG is higher, and lower
+HIGHEST_LEAD_MV, TIMES_AS_HIGH = 10.0, 5.0  # a single lead beyond both is in no scale of the others
 FLOAT_CANDIDATES = {"V": 1e3, "mV": 1.0, "µV": 1e-3}
 COUNT_CANDIDATES = {"µV": 1e-3, "counts of 5 µV": 5e-3}
 
@@ -103,12 +111,13 @@ def factors_to_mv(
     unknown = np.stack([np.asarray(signals[row], dtype=np.float64)[:shortest] for row in open_rows])
     none_told = len(open_rows) == len(factors) and not told_unit
     notes: list[str] = []
+    other_unit = any(_OTHER_UNIT.fullmatch(units[row].strip()) for row in open_rows)
     if told_unit:
         factor, is_open = needed_factor(told_unit), False
     elif none_told:
         factor, note = judge_unit(unknown, sampling_rate_hz)
-        is_open = is_doubtful(typical_amplitude(unknown, sampling_rate_hz), factor, COUNT_CANDIDATES)
-        notes.append(note)
+        is_open = other_unit or is_doubtful(typical_amplitude(unknown, sampling_rate_hz), factor, COUNT_CANDIDATES)
+        notes.append(note.replace("names no unit", "names a unit that is no voltage") if other_unit else note)
     else:
         known = np.stack([signals[r][:shortest] * f for r, f in enumerate(factors) if f is not None])
         height = typical_amplitude(known, sampling_rate_hz) or TYPICAL_MV
@@ -132,8 +141,9 @@ def is_doubtful(amplitude: float, factor: float, candidates: dict[str, float]) -
         factor: To mV, as chosen.
         candidates: Units to choose from.
     """
+    guessed = factor == COUNT_CANDIDATES["counts of 5 µV"]  # nothing tells that a count is not of another size
     other = factor in candidates.values() and is_ambiguous(amplitude, candidates)
-    return other or not USUAL_MV[0] <= amplitude * factor <= USUAL_MV[1]
+    return guessed or other or not USUAL_MV[0] <= amplitude * factor <= USUAL_MV[1]
 
 
 def is_ambiguous(amplitude: float, candidates: dict[str, float]) -> bool:
@@ -149,14 +159,39 @@ def typical_amplitude(signal: np.ndarray, sampling_rate_hz: float) -> float:
         sampling_rate_hz: Samples a second.
 
     Returns:
-        Median over the leads that move of the median over one-second windows; 0 when nothing moves.
+        Median over the leads that move of the median over one-second windows in which they do; 0 when nothing moves.
     """
     window = max(1, min(int(sampling_rate_hz), signal.shape[1]))
     n_windows = signal.shape[1] // window
     windows = np.nan_to_num(signal[:, : n_windows * window]).reshape(signal.shape[0], n_windows, window)
-    per_lead = np.median(np.ptp(windows, axis=2), axis=1)
-    moving = per_lead[per_lead > 0]
-    return float(np.median(moving)) if moving.size else 0.0
+    heights = np.ptp(windows, axis=2)  # (leads, windows)
+    moving = [np.median(lead[lead > 0]) for lead in heights if (lead > 0).any()]
+    return float(np.median(moving)) if moving else 0.0
+
+
+def implausible_scale(signal_mv: np.ndarray, sampling_rate_hz: float, is_told: bool) -> list[str]:
+    """What mV that no heart makes say of the unit or the gain of all leads, or of some.
+
+    Args:
+        signal_mv: (12, n) in standard order.
+        sampling_rate_hz: Its rate.
+        is_told: Whether the file tells the unit; of one that was judged or given more is said elsewhere.
+    """
+    height = typical_amplitude(signal_mv, sampling_rate_hz)
+    if height > 0 and not IMPLAUSIBLE_MV[0] <= height <= IMPLAUSIBLE_MV[1]:
+        any_fits = any(LOWEST_MV <= height * factor <= HIGHEST_MV for factor in (1e-3, 1e3))
+        text = (
+            f"A typical second of the recording is {height:.4g} mV high, as no ECG is: the unit or gain that the file "
+            f"tells looks wrong{', by a factor of 1,000' * any_fits}, and voltages mean nothing."
+        )
+        return [text] if is_told else []
+    heights = np.array([typical_amplitude(lead[None], sampling_rate_hz) for lead in signal_mv])
+    high = np.flatnonzero((heights > HIGHEST_LEAD_MV) & (heights > TIMES_AS_HIGH * height))
+    return [
+        f"Lead {LEADS[row]} is {heights[row]:,.0f} mV high in a typical second, {heights[row] / height:,.0f} times as "
+        "high as most leads are: its unit or gain looks wrong, or it holds noise."
+        for row in high
+    ]
 
 
 def judge_unit(

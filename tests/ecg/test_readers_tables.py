@@ -161,7 +161,7 @@ def test_blank_cells_are_missing_samples_and_blank_columns_are_nothing():
     lines[5] = lines[5].replace(lines[5].split(",")[0], "", 1)
     record = read_ecg("\n".join(line + "," for line in lines).encode(), sampling_rate_hz=RATE)
     assert np.isnan(record.signal_mv[0, 4]) and np.isnan(record.signal_mv).sum() == 1
-    assert record.notes[-1] == "Lead I has 1 missing samples (0.1%)."
+    assert record.notes[-1] == "Lead I has 1 missing sample (0.1%)."
 
 
 def test_the_rate_in_the_file_wins_over_a_given_one():
@@ -175,7 +175,7 @@ def test_the_rate_in_the_file_wins_over_a_given_one():
     [
         (b"Dear colleague,\nthe ECG is attached.\n", ReadError, "“x.dcm” is text, but not an ECG: it holds no table "
 "of numbers."),
-        (b"{\"a\": 1}", ReadError, "“x.dcm” is text, but not an ECG: it holds no table of numbers."),
+        (b"{\"a\": 1}", ReadError, "“x.dcm” is JSON, or lists in brackets, which are not read."),
         (b"II\n" + b"0.125\n" * 500, ReadError, "“x.dcm” holds one column of numbers, which is one lead; 12 (or the 8 "
 "leads I, II, V1 to V6) are needed."),
         (text(wave(5)), SignalError,

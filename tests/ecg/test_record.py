@@ -111,8 +111,8 @@ def test_flat_and_missing_leads_are_read_and_noted():
     samples[6], samples[8], samples[1, :20], samples[2, 5] = 0.4, 0.0, np.nan, np.inf
     record = twelve_lead_record(channels_with(samples=samples), "x")
     assert record.notes == (
-        "1 impossible samples (infinite or beyond 1 kV) were marked as missing.", "Leads V1 and V3 are flat.",
-        "Lead II has 20 missing samples (1.0%).", "Lead III has 1 missing samples (0.1%).",
+        "1 impossible sample (infinite or beyond 1 kV) was marked as missing.", "Leads V1 and V3 are flat.",
+        "Lead II has 20 missing samples (1.0%).", "Lead III has 1 missing sample (0.1%).",
     )  # fmt: skip
     assert np.isnan(record.signal_mv[1, :20]).all() and np.isnan(record.signal_mv[2, 5])
 

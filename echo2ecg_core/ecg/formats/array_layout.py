@@ -101,13 +101,19 @@ def has_lead_axis(shape: tuple[int, ...], n_names: int = 0) -> bool:
     return shape[-3 - axis] > shape[axis]
 
 
-def without_missing_marks(signal: np.ndarray, notes: list[str]) -> np.ndarray:
+def without_missing_marks(signal: np.ndarray, notes: list[str], told: float | None = None) -> np.ndarray:
     """The signal with NaN where a number that stands for a missing sample was written, which the notes tell.
 
     Args:
         signal: (leads, n) as stored.
         notes: Gets a sentence.
+        told: The number that the file says stands for one, taken where the signal is never on both sides of it, or
+            stands still on it.
     """
+    marked = signal == told
+    if told is not None and marked.any() and (_stands_still(marked) or _is_outermost(signal, told)):
+        notes.append(f"{int(marked.sum()):,} values of {told:g} were taken as missing, as the file says.")
+        signal = np.where(marked, np.nan, signal)
     for mark in MISSING_MARKS:
         marked = signal == mark
         if not marked.any() or marked.all():
@@ -118,6 +124,10 @@ def without_missing_marks(signal: np.ndarray, notes: list[str]) -> np.ndarray:
             notes.append(f"{int(marked.sum()):,} values of {mark:.0f} were taken as missing.")
             signal = np.where(marked, np.nan, signal)
     return signal
+
+
+def _is_outermost(signal: np.ndarray, value: float) -> bool:
+    return bool(value <= np.nanmin(signal) or value >= np.nanmax(signal))
 
 
 def _stands_still(marked: np.ndarray) -> bool:
@@ -148,6 +158,7 @@ def recordings(
     array: np.ndarray, sampling_rate_hz: float | None, file_name: str, file_format: str,
     names: Sequence[str] = (), unit: str = "", candidates: dict[str, float] | None = None, told: Told = NOTHING_TOLD,
     scale: Scale | None = None, judged_on: np.ndarray | None = None, before: int = 0, total: int | None = None,
+    missing: float | None = None,
 ) -> Iterator[Channels]:  # fmt: skip
     """The recordings of an array, one by one; empty ones (all zero) are skipped where there are several.
 
@@ -164,6 +175,7 @@ def recordings(
         scale: What the file tells of the size of its values.
         judged_on: (leads, n) by which the unit of all recordings is judged; by default chosen among these.
         before, total: Recordings of the file in arrays before this one, and in all.
+        missing: The number that the file says stands for a missing sample.
 
     Raises:
         SamplingRateNeeded: If the sampling rate is neither given nor known from the layout.
@@ -185,7 +197,7 @@ def recordings(
         judged_on = usual_recording(list(first_recordings(array, file_name, names)), rate)
     for number, signal in _tracings(array, axis, file_name, total > 1):
         notes = [f"Recording {before + number} of {total} in the file."] if total > 1 else []
-        signal = without_missing_marks(signal, notes)
+        signal = without_missing_marks(signal, notes, missing)
         taken, own = _names(names, n_leads, told.lead_order, notes)
         channels = Channels(taken, signal, rate, file_format, notes, order_assumed=not own)
         if own and len(names) != n_leads:

@@ -32,6 +32,7 @@ from echo2ecg_core.ecg.formats.facts import (
     length_of,
     likely_rate,
     lists_unfit,
+    missing_mark,
     n_leads_named,
     period_rate,
     plain,
@@ -48,6 +49,9 @@ from echo2ecg_core.ecg.record import canonical_lead
 from echo2ecg_core.ecg.units import mv_per_unit
 from echo2ecg_core.errors import SignalError
 
+LENGTHS_DIFFER = (
+    "The leads have different lengths; all were cropped to the shortest. That they begin together is assumed."
+)
 FEW_GROUPS = 3  # as many groups of different names are versions of one recording rather than recordings
 T = TypeVar("T")
 
@@ -60,13 +64,16 @@ class _Tracing:
         path: Where it is.
         shape: (..., leads, n) or (..., n, leads).
         load: Gives the array, or the dataset from which one recording at a time is read.
-        names: Its leads where the paths themselves tell them.
+        names: Its leads where the paths themselves tell them, and paths of those.
+        doubt: What putting them together leaves open.
     """
 
     path: str
     shape: tuple[int, ...]
     load: Callable[[], Any]
     names: tuple[str, ...] = ()
+    paths: tuple[str, ...] = ()
+    doubt: str = ""
 
     @property
     def size(self) -> float:
@@ -116,7 +123,7 @@ class Container:
             scale = self._scale(tracing, told_here)
             for channels in recordings(
                 tracing.load(), told_here.rate_hz, self.file_name, file_format, told_here.names, told_here.unit,
-                candidates, told, scale, judged_on, number, total,
+                candidates, told, scale, judged_on, number, total, self._told(tracing.path, missing_mark),
             ):  # fmt: skip
                 channels.notes[:0] = [*_told_of(tracing, others), *told_here.notes, *told_here.doubts]
                 channels.doubts += told_here.doubts
@@ -172,11 +179,14 @@ class Container:
     def _single_leads(self) -> list[_Tracing]:
         """Scopes in which every lead is an array of its own."""
         by_scope: dict[str, dict[str, Any]] = {}
+        paths: dict[str, list[str]] = {}
         for path, value in self.values.items():
             scope, _, name = path.rpartition("/")
             lead = canonical_lead(name)
             if lead and value.dtype.kind in "fiu" and max(value.shape, default=0) == value.size > 1:
-                by_scope.setdefault(scope, {})[lead] = value
+                if lead not in by_scope.setdefault(scope, {}):
+                    paths.setdefault(scope, []).append(path)
+                by_scope[scope][lead] = value
         found = []
         for scope, leads in by_scope.items():
             if len(leads) >= 8 and {"I", "II"} <= set(leads):
@@ -186,7 +196,9 @@ class Container:
                     check_size(len(leads), shortest)
                     return np.stack([np.asarray(value[()]).ravel()[:shortest] for value in leads.values()])
 
-                found.append(_Tracing(scope, (len(leads), shortest), load, tuple(leads)))
+                longest = max(value.size for value in leads.values())
+                doubt = LENGTHS_DIFFER if longest > shortest else ""
+                found.append(_Tracing(scope, (len(leads), shortest), load, tuple(leads), tuple(paths[scope]), doubt))
         return found
 
     def _facts(self, tracing: _Tracing, told: Told, usual_rate_hz: float | None) -> "_Facts":
@@ -203,6 +215,7 @@ class Container:
             if names or told.lead_order
             else self._all_told(tracing.path, lambda _, value: n_leads_named(texts(value)) or None)
         )
+        doubts += [tracing.doubt] if tracing.doubt else []
         doubts += [lists_unfit(unfit[0], n_leads)] if unfit else []
         notes, doubts = [settled.note] if settled.note else [], [text for text in doubts if text]
         return _Facts(settled.rate_hz, names, next(iter(units), ""), n_leads, notes, doubts)
@@ -214,7 +227,7 @@ class Container:
         found += [("a value for the rate", rate) for rate in self._all_told(path, rate_of)]
         found += [("a step of time", rate) for rate in self._all_told(path, period_rate)]
         likely = (
-            [] if found else [("a value called a rate of anything", rate) for rate in self._all_told(path, likely_rate)]
+            [] if found else [("a value called rate or frequency", rate) for rate in self._all_told(path, likely_rate)]
         )
         found = found or likely or ([("the layout", usual_rate_hz)] if usual_rate_hz else [])
         lengths = self._all_told(path, length_of)
@@ -258,6 +271,7 @@ class Container:
     def _scale(self, tracing: _Tracing, facts: "_Facts") -> Scale | None:
         """What a gain beside the ECG makes of its counts; None where there is none, or the unit alone will do."""
         factors = self._told(tracing.path, lambda name, value: unit_factors(name, value, facts.n_leads))
+        factors = factors or self._factors_of(tracing.paths)
         if factors is not None:
             return Scale(np.asarray(factors))
         told = self._all_told(tracing.path, lambda name, value: gain_of(name, value, facts.n_leads))
@@ -268,6 +282,13 @@ class Container:
         scales = [scale_of(gains, zeros, signal, facts.rate_hz or MIN_RATE_HZ, facts.unit) for gains in told]
         makes_an_ecg = [one for one in scales if one is not None and one.mv_per_value is not None]
         return _agreeing(makes_an_ecg) if makes_an_ecg else scales[0]
+
+    def _factors_of(self, paths: Sequence[str]) -> tuple[float, ...] | None:
+        """Factors to mV where each lead is an array with a unit of its own; None where one has none."""
+        told = [[unit_of(*item) for item in self._scopes.get(path, {}).items()] for path in paths]
+        units = [next((unit for unit in here if unit), "") for here in told]
+        factors = [factor for unit in units if (factor := mv_per_unit(unit)) is not None]
+        return tuple(factors) if paths and len(factors) == len(paths) else None
 
     def _judged_on(self, taken: list[_Tracing], facts: list["_Facts"]) -> np.ndarray:
         """Of the first recordings the one of median amplitude, by which the unit of all is judged."""

@@ -9,8 +9,9 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from echo2ecg_core.ecg.channels import NOTHING_TOLD, Channels, Told, more_than_announced
+from echo2ecg_core.ecg.channels import NOTHING_TOLD, Channels, Told, listing, more_than_announced
 from echo2ecg_core.ecg.files import EcgFile
+from echo2ecg_core.ecg.formats.array_layout import without_missing_marks
 from echo2ecg_core.ecg.formats.rates import header_rate
 from echo2ecg_core.ecg.record import canonical_lead
 from echo2ecg_core.ecg.statements import without_people
@@ -53,6 +54,7 @@ def read_edf(file: EcgFile, told: Told = NOTHING_TOLD) -> Iterator[Channels]:
     notes: list[str] = []
     channels.sampling_rate_hz = rate or header_rate(rates.pop(), told.sampling_rate_hz, file.name, notes)
     channels.notes += notes
+    channels.doubts += _without_range(content)
     stored, announced = record.raw_metadata["num_records"], int(head[236:244])
     per_record = 2 * sum(_samples_a_record(content))
     channels.notes += more_than_announced((len(content) - int(head[184:192])) / per_record, max(announced, 0))
@@ -92,6 +94,22 @@ def _with_duration(file: EcgFile, told: Told) -> tuple[bytes, float | None]:
     _, per_record = max(stored, default=(False, 1))  # of a lead, where one is named
     duration = f"{per_record / rate:.6f}"[:8].ljust(8).encode()
     return content[:244] + duration + content[252:], rate
+
+
+def _without_range(content: bytes) -> list[str]:
+    """A doubt where a lead of an EDF file begins and ends at one value: its header tells no size of a count."""
+    n_signals = int(content[252:256])
+    places = [(256, 16), *((256 + n_signals * at, 8) for at in (104, 112, 120, 128))]  # label, physical, digital range
+    labels, *ends = [
+        [content[at + width * i :][:width].decode("latin-1").strip() for i in range(n_signals)] for at, width in places
+    ]
+    leads = [
+        canonical_lead(label)
+        for label, low, high, first, last in zip(labels, *ends, strict=True)
+        if low == high or first == last
+    ]
+    known = [lead for lead in leads if lead]
+    return [f"The header gives {listing(known)} no range; a count was taken as one of its unit."] if known else []
 
 
 def _samples_a_record(content: bytes) -> list[int]:
@@ -144,9 +162,10 @@ def channels_of(record, file_format: str, told: Told = NOTHING_TOLD) -> Channels
     units = [_unit_of(lead) for lead in leads]
     as_counts = is_count_size(told.unit)
     samples = [_values(lead, as_counts and mv_per_unit(_unit_of(lead)) is None) for lead in [*leads, *extra]]
+    missing = _missing(leads, samples)
     scale = factors_to_mv(units, samples[: len(leads)], rate, told.unit)
     factors = scale.values + [scale.values[0]] * len(extra)
-    notes, doubts = scale.notes, scale.doubts
+    notes, doubts = missing + scale.notes, scale.doubts
     if record.raw_metadata.get("checksum_valid") is False:
         notes.append("A checksum in the file does not match its content; the signal may have been altered.")
         doubts.append(notes[-1])
@@ -173,6 +192,20 @@ def _values(lead, as_counts: bool) -> np.ndarray:
     samples = np.asarray(lead.samples, dtype=np.float64)
     scales = lead.is_raw and lead.resolution > 0 and not as_counts
     return samples * lead.resolution + lead.offset if scales else samples
+
+
+def _missing(leads: list, samples: list[np.ndarray]) -> list[str]:
+    """Put NaN where the stored count of a lead is a mark of a missing sample, in place; and the note of it."""
+    sizes = [
+        size if (size := (mv_per_unit(lead.resolution_unit) or 0.0) * lead.resolution) > 0 else 1.0 for lead in leads
+    ]
+    length = min(len(one) for one in samples[: len(leads)])
+    counts = np.stack([one[:length] / size for one, size in zip(samples, sizes, strict=False)])
+    notes: list[str] = []
+    marked = without_missing_marks(np.where(np.isfinite(counts), np.rint(counts), np.nan), notes)
+    for row, one in enumerate(samples[: len(leads)] if notes else []):
+        one[:length][np.isnan(marked[row])] = np.nan
+    return notes
 
 
 def without_calibration(channels: Channels) -> Channels:

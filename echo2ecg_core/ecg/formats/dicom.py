@@ -30,6 +30,7 @@ from echo2ecg_core.ecg.channels import (
     more_than_announced,
 )
 from echo2ecg_core.ecg.files import MAX_FILE_BYTES, EcgFile, inflates_beyond
+from echo2ecg_core.ecg.formats.array_layout import without_missing_marks
 from echo2ecg_core.ecg.formats.rates import header_rate, is_possible
 from echo2ecg_core.ecg.record import canonical_lead
 from echo2ecg_core.ecg.statements import without_people
@@ -198,15 +199,9 @@ def _joined(groups: list[_Group], told: Told) -> Channels:
     like_it = [g for g in long_enough if g not in chosen and set(EIGHT_LEADS) <= have & g.leads]
     if like_it:
         notes.append(f"{len(like_it) + 1} waveforms of the file hold these leads; the first was read.")
-    parts = [_channels_of(group, notes, told) for group in chosen]
-    if len(parts) > 1:
-        notes.append(f"{len(parts)} groups of the same length were joined.")
-    whole = parts[0]
-    for part in parts[1:]:
-        whole.names = [*whole.names, *part.names]
-        whole.samples_mv = [*whole.samples_mv, *part.samples_mv]
-        whole.doubts += part.doubts
-    return whole
+    if len(chosen) > 1:
+        notes.append(f"{len(chosen)} groups of the same length were joined.")
+    return _channels_of(chosen, notes, told)
 
 
 def _with_all_leads(originals: list[_Group], groups: list[_Group], notes: list[str]) -> list[_Group]:
@@ -230,8 +225,23 @@ def _refuse_print(have: set[str], others: list[_Group], in_pieces: bool) -> None
         raise as_a_print("one group after the other")
 
 
-def _channels_of(group: _Group, notes: list[str], told: Told) -> Channels:
-    """Channels in mV of a group; one factor for all channels that name no unit."""
+def _channels_of(groups: list[_Group], notes: list[str], told: Told) -> Channels:
+    """Channels in mV of groups of one moment; one factor for all channels that name no unit, in whichever group."""
+    rate = groups[0].rate
+    definitions = [channel for group in groups for channel in group.definitions]
+    samples = [samples for group in groups for samples in _samples_of(group, notes)]
+    scale = factors_to_mv([_unit_of(channel) for channel in definitions], samples, rate, told.unit)
+    doubts = [*_misnamed(definitions), *_apart(definitions, rate), *_two_units(definitions)]
+    notes += [*scale.notes, *doubts]
+    return Channels(
+        [name for group in groups for name in group.names],
+        [one * factor for one, factor in zip(samples, scale.values, strict=True)], rate, FORMAT, notes,
+        scale.doubts + doubts, unit_judged=scale.judged, told_used=scale.told_used,
+    )  # fmt: skip
+
+
+def _samples_of(group: _Group, notes: list[str]) -> list[np.ndarray]:
+    """The channels of a group in the units of their sensitivities; NaN for padding and marks of missing samples."""
     rate = group.rate
     counts, n_claimed = _counts(group.group, len(group.definitions), group.byte_order)
     if len(counts) < n_claimed:
@@ -246,20 +256,13 @@ def _channels_of(group: _Group, notes: list[str], told: Told) -> Channels:
     notes += more_than_announced(n_stored, n_claimed)
     padding = _padding_value(group.group, counts.dtype)
     counts = _signed(counts, group.definitions, notes)
-    samples = [_scaled(counts[:, i], channel) for i, channel in enumerate(group.definitions)]
-    units = [_unit_of(channel) for channel in group.definitions]
-    scale = factors_to_mv(units, samples, rate, told.unit)
-    doubts = [*_misnamed(group.definitions), *_apart(group.definitions, rate), *_two_units(group.definitions)]
-    notes += [*scale.notes, *doubts]
     shortest_run = max(2, round(PADDING_RUN_S * rate))
-    for i, factor in enumerate(scale.values):
-        samples[i] = samples[i] * factor
-        if padding is not None:
-            samples[i][_is_padding(counts[:, i], padding, shortest_run)] = np.nan
-    return Channels(
-        group.names, samples, rate, FORMAT, notes, scale.doubts + doubts, unit_judged=scale.judged,
-        told_used=scale.told_used,
-    )  # fmt: skip
+    values = counts.T.astype(np.float64)  # (channels, n)
+    if padding is None:
+        values = without_missing_marks(values, notes)
+    else:
+        values[np.array([_is_padding(channel, padding, shortest_run) for channel in counts.T])] = np.nan
+    return [_scaled(one, channel) for one, channel in zip(values, group.definitions, strict=True)]
 
 
 def _signed(counts: np.ndarray, definitions: list, notes: list[str]) -> np.ndarray:
@@ -308,7 +311,7 @@ def _scaled(counts: np.ndarray, channel) -> np.ndarray:
     """One channel in its own unit."""
     sensitivity = float(channel.get("ChannelSensitivity") or 1.0)
     correction = float(channel.get("ChannelSensitivityCorrectionFactor") or 1.0)
-    return counts.astype(np.float64) * (sensitivity * correction) + float(channel.get("ChannelBaseline") or 0.0)
+    return counts * (sensitivity * correction) + float(channel.get("ChannelBaseline") or 0.0)
 
 
 def _unit_of(channel) -> str:

@@ -48,6 +48,7 @@ _SIZE = ("(?:(?:amplitude|amp|voltage|adc|bit|signal)?(?:resolution|lsb|scale|sc
          "|conversionfactor|calibrationfactor|stepsize)")  # fmt: skip
 _COUNTS_PER_VOLT = re.compile(f"(?:{_GAIN}|{_SIZE})?(?:in)?{_COUNT}per{_VOLT}")
 _VOLT_PER_COUNT = re.compile(f"(?:{_GAIN}|{_SIZE})?(?:in)?{_VOLT}per{_COUNT}|(?:{_GAIN}|{_SIZE})(?:in)?{_VOLT}")
+_MISSING = re.compile(r"(?:fill|missing|nodata|invalid|nan)(?:value|data|sample|mark)?")
 _ZERO = re.compile(r"(?:adc)?(?:baselines?|zeros?|zerolevel)")
 
 
@@ -135,10 +136,12 @@ def floats(value: Any, n_most: int) -> tuple[float, ...]:
 
 def rate_of(name: str, value: Any) -> float | None:
     """A sampling rate in Hz that is surely called one."""
-    numbers = floats(value, 1) if name in _RATE_NAMES else ()
-    if not numbers or numbers[0] <= 0:
+    named = name.removesuffix("khz") if name.endswith("khz") else name
+    numbers = floats(value, MOST_TEXTS) if named in _RATE_NAMES else ()  # one, or the same for each lead
+    if not numbers or numbers[0] <= 0 or min(numbers) < max(numbers):
         return None
-    return numbers[0] * (1000 if any(re.search(r"\d\s*khz", text, re.I) for text in texts(value)) else 1)
+    is_kilo = named != name or any(re.search(r"\d\s*khz", text, re.I) for text in texts(value))
+    return numbers[0] * (1000 if is_kilo else 1)
 
 
 def likely_rate(name: str, value: Any) -> float | None:
@@ -249,6 +252,12 @@ def zeros_of(name: str, value: Any, n_leads: int) -> tuple[float, ...] | None:
     """Counts that stand for 0 mV, one or one a lead."""
     numbers = floats(value, n_leads) if _ZERO.fullmatch(name) else ()
     return numbers if len(numbers) in (1, n_leads) else None
+
+
+def missing_mark(name: str, value: Any) -> float | None:
+    """The number that stands for a missing sample."""
+    numbers = floats(value, 1) if _MISSING.fullmatch(name) else ()
+    return numbers[0] if numbers else None
 
 
 def lead_names(found: Sequence[str], counts: Sequence[int]) -> tuple[str, ...] | None:

@@ -15,6 +15,8 @@ from echo2ecg_core.ecg.formats.array_layout import flat_shape, lead_axis, record
 from echo2ecg_core.ecg.formats.containers import Container
 from echo2ecg_core.errors import ReadError
 
+_KINDS = "fiuUS"  # of arrays of numbers and texts
+
 
 def recognises(head: bytes) -> bool:
     """Whether a file is a NumPy array file."""
@@ -60,17 +62,22 @@ def read_npz(file: EcgFile, told: Told = NOTHING_TOLD) -> Iterator[Channels]:
     check_unpacked_size(file)
     with zipfile.ZipFile(io.BytesIO(file.read())) as archive:
         arrays = {name.removesuffix(".npy"): _member(archive, name, file.name) for name in archive.namelist()}
-    yield from Container(arrays, file.name).recordings("NPZ", told=told)
+    known = {name: array for name, array in arrays.items() if array.dtype.kind in _KINDS}
+    yield from Container(known, file.name).recordings("NPZ", told=told)
 
 
 def _member(archive: zipfile.ZipFile, name: str, file_name: str) -> np.ndarray:
+    """One array; moments as seconds."""
     with archive.open(name) as stream:
-        _npy_header(stream, file_name)
+        _npy_header(stream, file_name, _KINDS + "bcmMV")
     with archive.open(name) as stream:
-        return np.load(io.BytesIO(stream.read()), allow_pickle=False)
+        array = np.load(io.BytesIO(stream.read()), allow_pickle=False)
+    if array.dtype.kind == "M":
+        array = array - array.ravel()[:1]
+    return array.astype("m8[ns]").astype(np.int64) * 1e-9 if array.dtype.kind == "m" else array
 
 
-def _npy_header(stream, file_name: str) -> tuple[tuple[int, ...], np.dtype]:
+def _npy_header(stream, file_name: str, kinds: str = _KINDS) -> tuple[tuple[int, ...], np.dtype]:
     """Shape and type of the array that follows, without reading it."""
     version = np.lib.format.read_magic(stream)
     read_header = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
@@ -80,7 +87,7 @@ def _npy_header(stream, file_name: str) -> tuple[tuple[int, ...], np.dtype]:
             f"“{file_name}” holds pickled Python objects, which are never opened.",
             "Save a plain numeric array with numpy.save(..., allow_pickle=False).",
         )
-    if dtype.kind not in "fiuUS":
+    if dtype.kind not in kinds:
         raise ReadError(
             f"“{file_name}” holds no numbers: its array is of type {str(dtype)[:30]}.",
             "Save a plain numeric array with 12 rows or 12 columns.",

@@ -41,6 +41,8 @@ _MINUS = str.maketrans("−﹣－", "---")  # as word processors and web pages w
 _GROUPS = re.compile(r"(?<=\d)['’\u00a0\u2009\u202f](?=\d{3}(?!\d))")  # between thousands, as in Switzerland and France
 _FORTRAN = re.compile(r"(?<=\d)[dD](?=[+-]\d)")  # its exponents
 _SHEET_ERROR = re.compile(r"#(N/A|NV|NUM!|ZAHL!|VALUE!|WERT!|DIV/0!|REF!|BEZUG!|NAME\?)")
+WIDE_LETTERS = 1000  # by which an encoding is told
+_BRACKETS = re.compile(r"\s*(?:\{|\[\s*(?:[\[{\"]|[-+\d.eE]+\s*[,\]]))")  # and not a clock, [12:30:01.5]
 FEW = 0.05  # of the lines of a table are no usual ones
 MOST_BLANK = 20  # lines between two tables
 ENDS_LOOKED_AT = 20  # last lines, by which a cut one is known
@@ -52,9 +54,20 @@ def recognises(head: bytes) -> bool:
     """Whether a file is text."""
     if head.startswith((codecs.BOM_UTF8, codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         return True
+    if _is_wide(head):
+        return True
     control = sum(byte < 32 and byte not in b"\t\n\r\f" for byte in head)
     high = sum(byte > 126 for byte in head)
     return bool(head) and control == 0 and (high < 0.3 * len(head) or _is_utf8(head))
+
+
+def _is_wide(head: bytes) -> str:
+    """The encoding of text of two bytes a letter that has no mark, "" of another one."""
+    for first, encoding in ((1, "utf-16-le"), (0, "utf-16-be")):
+        zeros, others = head[first::2][:WIDE_LETTERS], head[1 - first :: 2][:WIDE_LETTERS]
+        if len(zeros) > 10 and zeros.count(0) > 0.9 * len(zeros) and not others.count(0) and recognises(others):
+            return encoding
+    return ""
 
 
 def _is_utf8(head: bytes) -> bool:
@@ -82,6 +95,11 @@ def read(file: EcgFile, told: Told = NOTHING_TOLD) -> Iterator[Channels]:
             "Export a shorter section, for example 10 seconds.",
         )
     text = _SHEET_ERROR.sub("nan", _decode(content).translate(_MINUS))
+    if _BRACKETS.match(text):
+        raise ReadError(
+            f"“{file.name}” is JSON, or lists in brackets, which are not read.",
+            "Save the ECG as a table with one column a lead, or as NumPy arrays (.npz).",
+        )
     lines = _FORTRAN.sub("e", _GROUPS.sub("", text)).splitlines()
     layout = judge_layout(lines, file.name)
     notes: list[str] = []
@@ -271,6 +289,8 @@ def _is_blank(values: np.ndarray, names: list[str], index: int) -> bool:
 def _decode(data: bytes) -> str:
     if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         return data.decode("utf-16", errors="replace")
+    if wide := _is_wide(data[: 2 * WIDE_LETTERS]):
+        return data.decode(wide, errors="replace")
     try:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError:

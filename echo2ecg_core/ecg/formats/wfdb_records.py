@@ -5,6 +5,7 @@ addresses) and exist beside it, and channels times samples must stay within boun
 copy, so that a header cannot make it look anywhere else.
 """
 
+import codecs
 import re
 import tempfile
 from collections.abc import Iterator
@@ -46,7 +47,7 @@ def recognises(head: bytes) -> bool:
     A table of whole numbers may look alike: a signal line begins with a file name and a known format, and there are
     as many of them as the record line says.
     """
-    lines = _significant_lines(head.decode("latin-1"))
+    lines = _significant_lines(head.removeprefix(codecs.BOM_UTF8).decode("latin-1"))
     if len(lines) < 2 or not _RECORD_LINE.match(lines[0]):
         return False
     record, n_signals = lines[0].split()[:2]
@@ -69,7 +70,7 @@ def read(header: EcgFile, told: Told = NOTHING_TOLD) -> Iterator[Channels]:
     """
     import wfdb
 
-    content = _plain_units(header.read(MAX_HEADER_BYTES))
+    content = _plain_units(header.read(MAX_HEADER_BYTES).removeprefix(codecs.BOM_UTF8))
     signals = _signal_files(header, content)
     with tempfile.TemporaryDirectory() as folder:
         record_path = str(Path(folder) / "header_of_record")

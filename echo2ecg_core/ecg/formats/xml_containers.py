@@ -8,7 +8,7 @@ import base64
 import binascii
 from xml.etree.ElementTree import Element, SubElement
 
-from echo2ecg_core.ecg.channels import EIGHT_LEADS, as_a_print
+from echo2ecg_core.ecg.channels import EIGHT_LEADS, as_a_print, listing
 from echo2ecg_core.ecg.formats.facts import rate_of_step
 from echo2ecg_core.ecg.formats.rates import header_rate
 from echo2ecg_core.ecg.record import canonical_lead
@@ -40,6 +40,16 @@ def keep_longest_rhythm(root: Element, notes: list[str]) -> bool:
     if others:
         notes.append(f"{len(others) + 1} rhythm waveforms are in the file; the longest with all leads was read.")
     return bool(others)
+
+
+def leads_off(root: Element) -> list[str]:
+    """A doubt where a MUSE document says of leads of its rhythm that an electrode was off."""
+    rhythms = [w for w in root.iter("Waveform") if (w.findtext("WaveformType") or "rhythm").strip().lower() == "rhythm"]
+    leads = [lead for waveform in rhythms for lead in waveform.iter("LeadData")]
+    is_off = [(lead.findtext("LeadOff") or "").strip().upper() in ("TRUE", "YES", "1") for lead in leads]
+    names = [canonical_lead(lead.findtext("LeadID") or "") for lead, off in zip(leads, is_off, strict=True) if off]
+    known = [name for name in dict.fromkeys(names) if name]
+    return [f"The device says that an electrode of {listing(known)} was off."] if known else []
 
 
 def muse_rate(root: Element, told_hz: float | None, file_name: str, notes: list[str]) -> tuple[float | None, bool]:

@@ -18,6 +18,7 @@ from echo2ecg_core.ecg.formats.xml_containers import (
     join_sequence_sets,
     keep_longest_rhythm,
     keep_longest_series,
+    leads_off,
     muse_rate,
     settle_steps,
 )
@@ -53,7 +54,8 @@ def read(file: EcgFile, told: Told = NOTHING_TOLD) -> Iterator[Channels]:
         record = parse(file, "GEMuseXMLParser", _written(root) if changed or filled else content)
         channels = channels_of(record, "GE MUSE XML", told)
         channels.sampling_rate_hz = rate or channels.sampling_rate_hz
-        channels.notes += notes
+        channels.doubts += leads_off(root)
+        channels.notes += [*notes, *leads_off(root)]
         if record.raw_metadata.get("LeadOffsetFirstSample"):
             channels.doubts.append(
                 "Some leads begin later than others by the file's words; they were read as of one moment."
