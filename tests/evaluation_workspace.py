@@ -19,10 +19,10 @@ PATIENTS = {"train": 40, "validation": 16, "test": 24}
 SHORT_S = 5.1
 
 
-def evaluation_workspace(folder: Path) -> Workspace:
-    """The first patients of each split of the shipped model's cohort, with two cohorts by name."""
+def evaluation_workspace(folder: Path, count: dict[str, int] = PATIENTS) -> Workspace:
+    """The first `count` patients of each split of the shipped model's cohort, with two cohorts by name."""
     workspace = Workspace(folder)
-    card, people, wanted = open_workspace(workspace), shipped_cohort().people(), dict(PATIENTS)
+    card, people, wanted = open_workspace(workspace), shipped_cohort().people(), dict(count)
     patients, measured, recorded, studies = [], [], [], {}
     for i in range(len(people)):
         split = people.split_of(i)

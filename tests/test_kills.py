@@ -16,7 +16,7 @@ from echo2ecg_core.intake import removal
 from echo2ecg_core.intake.removal import remove
 from echo2ecg_core.store import jobs
 from echo2ecg_core.store.database import Workspace
-from tests import evaluation_workspace
+from tests.evaluation_workspace import evaluation_workspace
 from tests.small_workspace import small_workspace
 
 SCRIPT = Path(__file__).resolve().parents[1] / "benchmarks" / "kills.py"
@@ -108,9 +108,7 @@ def test_a_first_start_that_is_killed_ends_with_one_model_one_report_and_one_dem
 def evaluated(kills, tmp_path_factory):
     """A workspace of a few patients in which nothing was evaluated yet, and what an unbroken evaluation leaves."""
     folder = tmp_path_factory.mktemp("evaluated")
-    with pytest.MonkeyPatch.context() as fewer:
-        fewer.setattr(evaluation_workspace, "PATIENTS", {"train": 8, "validation": 4, "test": 6})
-        before = evaluation_workspace.evaluation_workspace(folder / "before").folder
+    before = evaluation_workspace(folder / "before", {"train": 8, "validation": 4, "test": 6}).folder
     unbroken = Workspace(shutil.copytree(before, folder / "unbroken"))
     assert begun(unbroken).wait() == 0
     after = kills.state(unbroken)

@@ -82,10 +82,10 @@ def test_devices_store_whole_steps_and_filter_what_they_say():
 
 @pytest.fixture(scope="module")
 def measured_healthy() -> dict[str, np.ndarray]:
-    """What the package measures on 200 healthy people, one ECG each."""
+    """What the package measures on 100 healthy people, one ECG each."""
     rows = [
         measured(simulate_ecg(healthy(seed), np.random.default_rng([6, seed]), version=2).astype(float))
-        for seed in range(200)
+        for seed in range(100)
     ]
     return dict(zip(ALL, np.array(rows).T, strict=True))
 

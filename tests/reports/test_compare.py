@@ -95,7 +95,7 @@ def test_a_model_of_ours_answers_in_chances_beside_a_ready_one_and_gets_its_repo
     from echo2ecg_core.store.model_registry import ModelRegistry
     from tests.evaluation_workspace import evaluation_workspace
 
-    workspace = evaluation_workspace(tmp_path / "w")
+    workspace = evaluation_workspace(tmp_path / "w", {"train": 8, "validation": 8, "test": 24})
     card = import_model([published_file("echonext", tmp_path / "a.pt")], workspace).card
     ours = ModelRegistry(workspace).active()
     ids = list(Catalog(workspace).ecgs().ecg_id)

@@ -532,7 +532,7 @@ def test_masked_pretraining_learns_to_draw_hidden_patches_and_leaves_the_rest_al
     torch.set_num_threads(1)
     parameters = RunParameters(
         objective="masked",
-        epochs=25,
+        epochs=16,
         batch_size=32,
         lr=3e-3,
         layer_decay=1,
