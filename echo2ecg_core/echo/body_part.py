@@ -21,6 +21,7 @@ _HEART = (
     r"\btte\b|\btee\b|\btoe\b|\bett\b|\bete\b|transthor|trans-?o?esophag|ventric|ventrik|atri(?:um|al)|mitral|"
     r"[tb]icuspid|valv|klappe|parasternal|apical|subcostal|suprasternal|\bp[ls]ax\b|\ba[2345]c\b|\b[lr]v\b|lvef|dobutamin"
 )
+_ECHO = r"\becho\b"  # in a text that names no other organ: "Echo abdomen" is an ultrasound of the abdomen
 _UNBORN = (
     r"\bfo?etal|\bfo?etus|obstet|geburtsh|schwanger|pregnan|grossesse|embaraz|gravid|gyn(?:ae|ä|e|é)?[ck]|placenta|"
     r"nuchal|胎|産科|产科|산부인과|акушер"
@@ -75,13 +76,15 @@ def other_part(dataset) -> tuple[str, bool]:
         for region in dataset.get(name) or []:
             codes.append(str(region.get("CodeValue") or ""))
             told.append(str(region.get("CodeMeaning") or ""))
-    text = " | ".join(told).replace("_", " ")
+    told = [one.replace("_", " ") for one in told]
+    text = " | ".join(told)
     if _names(_UNBORN, text):
         return "an unborn child or the organs of its mother", False
     found = [_CODES[code] for code in codes if code in _CODES]
     part = next((shown for shown in found if shown), "")
     part = part or next((shown for shown, words in _OTHERS.items() if _names(words, text)), "")
-    return part, "" in found or _names(_HEART, text)
+    echo = any(_names(_ECHO, one) and not any(_names(words, one) for words in _OTHERS.values()) for one in told)
+    return part, "" in found or _names(_HEART, text) or echo
 
 
 def _names(words: str, text: str) -> bool:

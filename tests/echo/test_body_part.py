@@ -31,6 +31,7 @@ OTHERS = [
     ({"StudyDescription": "Fetal echocardiography"}, "an unborn child"),
     ({"SeriesDescription": "Schilddrüse quer"}, "the thyroid"),
     ({"SeriesDescription": "Écho abdominale"}, "the abdomen"),
+    ({"StudyDescription": "Echo Abdomen", "SeriesDescription": "Leber"}, "the abdomen"),
     ({"ProtocolName": "DVT_lower_ext"}, "vessels of the limbs"),
     ({"StudyDescription": "颈动脉彩超"}, "the carotid arteries"),
     ({"StudyDescription": "УЗИ брюшной полости"}, "the abdomen"),
@@ -70,6 +71,8 @@ def test_a_clip_of_the_heart_or_of_what_no_word_tells_comes_in_without_a_note(ta
         ({"StudyDescription": "TTE and carotid"}, "the carotid arteries"),
         ({"SeriesDescription": "Subcostal, abdominal aorta"}, "the abdomen"),
         ({"StudyDescription": "Echocardiogram", "SeriesDescription": "Hepatic vein"}, "the abdomen"),
+        ({"StudyDescription": "Echo complete", "SeriesDescription": "Hepatic vein"}, "the abdomen"),
+        ({"StudyDescription": "ECHO_LIMITED", "BodyPartExamined": "ABDOMEN"}, "the abdomen"),
     ],
 )
 def test_a_header_that_names_both_is_a_note_of_the_clip(tags, part):
