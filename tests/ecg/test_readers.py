@@ -5,6 +5,7 @@ import io
 import warnings
 from datetime import datetime
 from pathlib import Path
+from types import FunctionType
 
 import numpy as np
 import pydicom
@@ -14,7 +15,9 @@ import pytest
 import scipy.io
 import wfdb
 from pydicom.uid import DeflatedExplicitVRLittleEndian, ExplicitVRBigEndian, HemodynamicWaveformStorage
+from wfdb.io import _header
 
+from echo2ecg_core.ecg.formats import wfdb_records
 from echo2ecg_core.ecg.readers import read_ecg
 from echo2ecg_core.ecg.record import LEADS, canonical_lead
 
@@ -73,6 +76,23 @@ def test_wfdb_signals_equal_those_of_wfdb_itself(ecg_samples):
         record = read_ecg(header)
         np.testing.assert_allclose(record.signal_mv, theirs.p_signal.T[order], atol=1e-6, err_msg=header.name)
         assert record.sampling_rate_hz == theirs.fs and record.source == header.name
+
+
+def test_a_header_says_the_same_with_quick_look_ups_as_by_wfdb_itself(tmp_path):
+    lines = (
+        "r 3 500/1 5000 10:11:12.5 05/01/2024",
+        "r.dat 16x1:2+24 200.5(10)/mV 12 3 4 5 0 I",
+        "r.dat 16",
+        "r.dat 212 0",
+    )
+    (tmp_path / "r.hea").write_text("\n".join((*lines, "# Age: 61")))
+    parsers = (_header._parse_record_line, _header._parse_signal_lines)
+    slow = [FunctionType(parser.__code__, vars(_header)) for parser in parsers]
+    wfdb_records._wfdb()
+    quick = (_header._parse_record_line, _header._parse_signal_lines)
+    for by_table, by_dictionary, given in zip(slow, quick, (lines[0], list(lines[1:])), strict=True):
+        assert by_dictionary(given) == by_table(given)
+    assert wfdb.rdheader(str(tmp_path / "r")).adc_gain == [200.5, 200, 200]
 
 
 def test_a_wfdb_signal_file_leads_to_its_header(ecg_samples):
