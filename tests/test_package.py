@@ -45,6 +45,7 @@ def run_installed(site, code, **environment):
     return run.stdout
 
 
+@pytest.mark.slow
 def test_every_file_of_the_app_is_in_the_wheel_and_nothing_lies_loose_beside_it(installed):
     tracked = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True)
     names = [n for n in tracked.stdout.split() if n.startswith(("pages/", "assets/")) or n == "app.py"]

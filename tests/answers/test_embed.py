@@ -88,6 +88,7 @@ def assert_same(place: Workspace, slow: dict[str, dict[str, np.ndarray]]) -> Non
         np.testing.assert_allclose(found.rows(list(rows)), np.stack(list(rows.values())), atol=1e-4)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", [1, 5, 1000])
 def test_any_batch_size_gives_the_vectors_of_one_ecg_at_a_time(place, model, one_by_one, monkeypatch, size):
     monkeypatch.setattr(embed, "ECG_WINDOWS", {"cpu": size})

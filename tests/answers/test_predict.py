@@ -324,6 +324,7 @@ def neighbourhood(model, tmp_path_factory):
     return place, records
 
 
+@pytest.mark.slow
 def test_neighbours_are_of_other_patients_one_each_with_the_days_between_their_ecg_and_echo(model, neighbourhood):
     place, records = neighbourhood
     same = predict(replace(records[0, 1], source="renamed.dcm"), model, place).as_json()["neighbours"]

@@ -208,6 +208,7 @@ def test_every_output_in_the_table_of_questions_is_one_the_model_has():
             assert output in {o.name for o in READY[kind].outputs}
 
 
+@pytest.mark.slow
 def test_predict_puts_second_readers_beside_our_chance_of_the_same_finding(place, tmp_path_factory):
     import wfdb
 

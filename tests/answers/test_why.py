@@ -29,6 +29,7 @@ def found(record, model):
     return why.explain(record, model)
 
 
+@pytest.mark.slow
 def test_contributions_sum_to_the_way_from_a_flat_ecg_to_this_one(found):
     assert found.contribution.sum() == pytest.approx(found.estimate - found.flat, abs=0.05)
     assert abs(found.estimate - found.flat) > 0.5  # else the line above says nothing

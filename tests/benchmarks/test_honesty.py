@@ -62,6 +62,7 @@ def test_chances_that_hold_stray_as_by_lot_and_those_that_do_not_stray_farther()
     assert honesty.calibration(true**1.5, seen)[-1]["by_lot_as_large"] == 0
 
 
+@pytest.mark.slow
 def test_shuffled_leads_are_doubted_and_unchanged_ones_are_not(tmp_path):
     people = PhantomCohort(4, 8811, version=2)
     ids = [ecg.ecg_id for i in range(4) for ecg in people.patient(i).ecgs]

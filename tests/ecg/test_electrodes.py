@@ -46,6 +46,7 @@ def test_no_swap_is_named_in_recordings_as_they_are(ludb_signals):
     assert not [i for i, signal in enumerate(signals) if "swapped" in notes(signal)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("swap", ["right arm and left arm", "right arm and left leg"])
 def test_most_swaps_with_the_right_arm_are_named(ludb_signals, swap):
     words, change = measurements.SWAPS[swap]

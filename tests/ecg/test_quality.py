@@ -90,6 +90,7 @@ def long_ecg(bad_minutes, n_minutes=5):
     return signal
 
 
+@pytest.mark.slow
 def test_a_long_recording_is_judged_minute_by_minute_and_its_bad_minutes_are_left_out():
     quality = judge_signal(long_ecg([2, 3, 4, 5]), RATE_HZ)
     assert quality.verdict == "limited"
@@ -109,6 +110,7 @@ def test_a_long_recording_is_measured_in_its_first_usable_minute():
     np.testing.assert_allclose(found.r_times_s, np.array(clean.r_times_s) + 60)
 
 
+@pytest.mark.slow
 def test_a_flat_first_minute_does_not_refuse_the_rest():
     signal = long_ecg([])
     signal[:, :30_000] = 0.0

@@ -146,6 +146,7 @@ def test_no_error_tells_the_folder_or_the_content_of_a_file(tmp_path):
     assert "Mustermann" not in str(caught.value) and "642341" not in str(caught.value)
 
 
+@pytest.mark.slow
 def test_compressed_philips_leads_cannot_unpack_without_bound(samples):
     import base64
     import struct

@@ -36,6 +36,7 @@ def test_a_file_reads_the_same_apart_and_the_process_is_used_again(tmp_path):
     assert reading_process._idle["arrays"] == [waiting]
 
 
+@pytest.mark.slow
 def test_a_process_that_breaks_down_is_a_sentence_and_the_next_file_is_read():
     content, _ = recordings()
     (file,) = files_in_memory({"x.h5": content})

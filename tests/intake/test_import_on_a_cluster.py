@@ -209,6 +209,7 @@ def test_a_scheduler_without_this_program_is_told_and_an_error_of_the_work_stays
         cluster._Answer(workers, own).result()
 
 
+@pytest.mark.slow
 def test_the_cluster_is_a_setting_of_the_machine_and_none_by_default(monkeypatch):
     assert Settings().cluster == ""
     monkeypatch.setenv("ECHO2ECG_CLUSTER", "tcp://host:8786")

@@ -259,6 +259,7 @@ def test_an_export_with_slashes_in_its_ids_comes_in_whole_and_names_nobody(folde
     assert not any(name in told for name in ("Erna", "Schuh", "Zahn", "P001", "0017"))
 
 
+@pytest.mark.slow
 def test_no_row_of_a_large_table_is_held_twice(tmp_path):
     n = 20_000
     days = (

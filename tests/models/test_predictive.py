@@ -59,6 +59,7 @@ def test_cover_holds_where_errors_are_small_and_where_they_are_large():
         assert inside[part].mean() == pytest.approx(0.9, abs=0.025)
 
 
+@pytest.mark.slow
 def test_repeated_ecgs_of_one_patient_do_not_make_intervals_too_narrow():
     """Every patient ten times with one error: the shape of a fold must not have seen the patient it scores."""
     rng, covered = np.random.default_rng(7), []

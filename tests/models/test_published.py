@@ -65,6 +65,7 @@ def test_ecg_tokens_are_the_published_ones(published_numbers, filling, encoder_s
     assert_close(tokens.mean(1), golden[f"{filling}_tokens_mean_with_cls"], TOKENS[filling])
 
 
+@pytest.mark.slow
 def test_a_longer_window_interpolates_the_time_code(published_numbers, filling, encoder_state):
     golden = published_numbers.arrays("ecg_encoder")
     encoder = ecg_encoder_from(encoder_state, n_samples=1992)
@@ -142,6 +143,7 @@ def test_study_vectors_are_the_published_ones(published_numbers, filling, model_
         assert network.embed_study(views, torch.ones_like(is_padding)).isnan().all()
 
 
+@pytest.mark.slow
 def test_single_view_model_aligns_each_clip(published_numbers, filling):
     golden = published_numbers.arrays("echo_aggregation")
     network = echo2ecg_from(published_numbers.weights(filling, published_numbers.json("clip_keys")["single_view"]))

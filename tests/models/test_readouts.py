@@ -28,6 +28,7 @@ def fitted():
     return Readouts.fit(made(rng, 1500), made(rng, 900)), made(rng, 600)
 
 
+@pytest.mark.slow
 def test_ninety_percent_intervals_cover_ninety_percent_of_new_patients(fitted):
     readouts, test = fitted
     low, high = readouts.intervals("lvef", test.embedding).T
@@ -35,6 +36,7 @@ def test_ninety_percent_intervals_cover_ninety_percent_of_new_patients(fitted):
     assert abs(np.mean(inside) - 0.9) < 0.035  # binomial 99 % band for 600 draws, calibration noise included
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("calibration", [19, 30, 45, 300])
 def test_over_many_resplits_ninety_percent_intervals_cover_ninety_percent_however_few_calibrate(calibration):
     rng, covered = np.random.default_rng(1), []

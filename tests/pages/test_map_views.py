@@ -35,6 +35,7 @@ def layout_of(page: AppTest) -> dict:
     return json.loads(page.get("plotly_chart")[0].proto.spec)["layout"]
 
 
+@pytest.mark.slow
 def test_what_is_set_is_kept_under_a_name_and_shown_again(page, workspace):
     page.button_group(key="points").set_value("studies").run()
     page.selectbox(key="colour").select("lvedv").run()

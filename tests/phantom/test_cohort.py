@@ -253,6 +253,7 @@ def test_a_cohort_of_few_clips_a_study_keeps_core_views_and_changes_no_pixel(tmp
             write_cohort(tmp_path / "few", 2, 5, ecg_only=True, version=2, clips=clips)
 
 
+@pytest.mark.slow
 def test_a_study_of_version_2_is_written_clip_by_clip_under_names_of_their_own(tmp_path):
     from typer.testing import CliRunner
 

@@ -25,6 +25,7 @@ def hearts():
     return [draw_heart(np.random.default_rng([20, index])) for index in range(5000)]
 
 
+@pytest.mark.slow
 def test_eighteen_percent_have_reduced_and_twelve_percent_mildly_reduced_function(hearts):
     lvef = np.round([heart.lvef for heart in hearts])
     assert np.mean(lvef <= 40) == pytest.approx(0.18, abs=0.02)

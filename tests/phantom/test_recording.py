@@ -74,6 +74,7 @@ def test_every_second_frame_is_the_same_picture_as_without_skipping(studies):
         np.testing.assert_array_equal(whole.frames[::2], half.frames)
 
 
+@pytest.mark.slow
 def test_a_view_is_asked_for_by_its_name_or_clip_by_clip(studies):
     study = studies[0]
     assert study.views == tuple(dict.fromkeys(clip.view for clip in study.clips))

@@ -275,6 +275,7 @@ def test_whiskers_lie_where_the_scores_do(report):
         assert row[3].mark.low < row[3].mark.value < row[3].mark.high
 
 
+@pytest.mark.slow
 def test_every_finding_and_value_is_in_the_html_with_its_numbers(report, page):
     for task in report.findings().values():
         assert task["label"].replace("&", "&amp;") in page

@@ -33,6 +33,7 @@ def data(folder):
     return prepare_cohort(folder=folder, **OF_COHORT)
 
 
+@pytest.mark.slow
 def test_every_ecg_study_and_clip_of_the_cohort_is_there_in_the_order_of_its_table(data):
     people = [PhantomCohort(4, 5).patient(i) for i in range(4)]
     assert list(data.ecgs.ecg_id) == [e.ecg_id for p in people for e in p.ecgs] and len(data.signals) == len(data.ecgs)
