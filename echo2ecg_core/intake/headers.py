@@ -86,7 +86,7 @@ def read_header(path: Path) -> Header | None:
             return _device(path, "EDFParser")
         if xml_exports.recognises(head):
             return _xml(path)
-        if wfdb_records.recognises(head) and path.suffix == ".hea":
+        if wfdb_records.recognises(head) and path.suffix.lower() == ".hea":
             return Header("ecg", ids=(unique_stem(path),))
     except OSError as error:
         return Header("", reason=f"It cannot be opened: {error.strerror}.")

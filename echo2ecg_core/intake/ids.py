@@ -5,11 +5,11 @@ no ECG is paired. In the tables of our own layout that holds for numbers alone, 
 """
 
 import re
-import unicodedata
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 from echo2ecg_core.intake.labels import Labels
+from echo2ecg_core.intake.mapping import plain_id
 from echo2ecg_core.intake.plan import Plan
 
 
@@ -42,11 +42,8 @@ def _as_known(ids: Iterable[str], known: Iterable[str]) -> dict[str, str]:
 
 
 def by_plain_id(ids: Iterable[str]) -> dict[str, list[str]]:
-    """Ids by what is left of them without case, leading zeros, the .0 of a spreadsheet, quotation marks and signs that
-    nobody sees; letters and digits in one form."""
+    """Ids by what `plain_id` leaves of them."""
     found: dict[str, list[str]] = {}
     for id in ids:
-        seen = re.sub(r"[\u00ad\u200b-\u200f\u2060\ufeff]", "", unicodedata.normalize("NFKC", id)).strip("'\" ")
-        plain = re.sub(r"^0+(?=\d)", "", re.sub(r"(?<=\d)\.0$", "", seen.casefold()))
-        found.setdefault(plain, []).append(id)
+        found.setdefault(plain_id(id), []).append(id)
     return found

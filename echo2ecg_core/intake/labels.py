@@ -88,7 +88,10 @@ def read_labels(table: Table, means: TableMap, plan: Plan) -> Labels:
     if table.above:
         plan.note(f"{table.file} has {table.above} rows above its header; they were left out.")
     plan.maps[table.file] = means
-    plan.ignored += [(f"column {name} of {table.file}", "no field is known by this name") for name in means.ignored]
+    for name in means.ignored:
+        is_noted = any(note.startswith(f"{name} in {table.file} ") for note in means.notes)
+        reason = "a note says why" if is_noted else "no field is known by this name"
+        plan.ignored.append((f"column {name} of {table.file}", reason))
     rows = pd.DataFrame({f: pd.Series(v, dtype=object) for f, v in columns.items()}, index=table.rows.index)
     labels = Labels(table.file, rows.astype(object).where(rows.notna(), None), means)
     return _widened(labels, plan) if {"measurement", "value"} <= means.fields() else labels

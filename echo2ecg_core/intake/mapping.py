@@ -122,18 +122,21 @@ def is_known_name(name: str) -> bool:
     return any(text in FIELDS or plain_name(text) in _FIELD_OF for text in plain)
 
 
-def guess(table: Table, wanted: Iterable[str] = FIELDS) -> TableMap:
+def guess(table: Table, wanted: Iterable[str] = FIELDS, known: Mapping[str, Iterable[str]] = {}) -> TableMap:
     """What the columns of a table seem to mean.
 
     Args:
         wanted: Fields that may be in it.
+        known: Ids that are there already by field: of two columns that may hold an id, the one that holds more of
+            these is it.
     """
     columns: dict[str, Column] = {}
     wanted = tuple(wanted)
     ignored, notes, allowed = [], [], set(wanted)
     names = table.columns
     exact, held = {name for name in names if name in allowed}, {field_of(name)[0] for name in names}
-    for name in sorted(names, key=lambda n: (_any_date(n), n not in exact, plain_name(n) in _BARE)):
+    met = _met(table, known)
+    for name in sorted(names, key=lambda n: (_any_date(n), -met.get(n, 0), n not in exact, plain_name(n) in _BARE)):
         field, unit = field_of(name)
         if field in ("unit", "value_unit"):  # of the measurement in a row, or of a signal
             field = "value_unit" if "value" in held else "unit"
@@ -156,6 +159,25 @@ def guess(table: Table, wanted: Iterable[str] = FIELDS) -> TableMap:
             columns[name] = Column(field, unit if field in PHENOTYPES else None)
     ordered, left = {name: columns[name] for name in names if name in columns}, set(ignored)
     return TableMap(ordered, tuple(n for n in names if n in left), tuple(notes))
+
+
+def _met(table: Table, known: Mapping[str, Iterable[str]]) -> dict[str, int]:
+    """How many ids that are there already stand in each column that is not alone in meaning its kind of id."""
+    by_field: dict[str, list[str]] = {}
+    for name in table.columns:
+        by_field.setdefault(field_of(name)[0] or "", []).append(name)
+    met: dict[str, int] = {}
+    for field in (field for field in known if len(by_field.get(field, ())) > 1):
+        ids = set(map(plain_id, known[field]))
+        met |= {name: len(ids & set(map(plain_id, table.rows[name].unique()))) for name in by_field[field]}
+    return met
+
+
+def plain_id(id: str) -> str:
+    """What is left of an id without case, leading zeros, the .0 of a spreadsheet, quotation marks and signs that nobody
+    sees; letters and digits in one form."""
+    seen = re.sub(r"[\u00ad\u200b-\u200f\u2060\ufeff]", "", unicodedata.normalize("NFKC", id)).strip("'\" ")
+    return re.sub(r"^0+(?=\d)", "", re.sub(r"(?<=\d)\.0$", "", seen.casefold()))
 
 
 def _why_left_out(name: str, field: str | None) -> tuple[str | None, str]:

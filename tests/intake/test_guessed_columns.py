@@ -6,6 +6,10 @@ import pytest
 from echo2ecg_core.intake.layouts.recognise import plan_of
 from echo2ecg_core.intake.plan import Plan
 from tests import small_trees
+from tests.echo.test_long_film import film
+from tests.echo.test_readers import dicom
+
+FRAMES = film(6, 96)
 
 
 def plan(folder, text: str) -> Plan:
@@ -18,11 +22,13 @@ def values(plan: Plan) -> list[dict]:
     return [study.phenotypes for study in plan.studies.values()]
 
 
-@pytest.mark.parametrize("header", ["EF (RV)", "SV (RV)", "LVEF (change)", "LVEF (SD)", "TAPSE (z-score)", "AS (text)"])
+@pytest.mark.parametrize(
+    "header", ["EF (RV)", "SV (RV)", "LVEF (change)", "LVEF (SD)", "TAPSE (z-score)", "AS grade (text)"]
+)
 def test_a_header_that_names_another_thing_in_brackets_is_not_its_field(tmp_path, header):
     made = plan(tmp_path, f"MRN,Accession,{header},LVEDV\nP1,A1,20,120")
     assert values(made) == [{"lvedv": 120}]
-    assert (f"column {header} of table.csv", "no field is known by this name") in made.ignored
+    assert (f"column {header} of table.csv", "a note says why") in made.ignored
 
 
 @pytest.mark.parametrize("header", ["TAPSE/mm", "TAPSE, mm", "TAPSE in mm", "TAPSE_mm"])
@@ -80,3 +86,21 @@ def test_a_sheet_or_a_file_for_each_measurement_says_by_its_name_what_was_measur
 def test_a_person_in_the_name_of_a_measurement_is_in_no_note(tmp_path):
     made = plan(tmp_path, "MRN;Parameter;Messwert\nP1;LVEF (QZMuster);0,55\nP2;LVEF (QZMuster);0,4")
     assert values(made) == [{"lvef": 55}, {"lvef": 40}] and "QZMuster" not in str(made.notes)
+
+
+@pytest.mark.parametrize("header", ["Subject ID,MRN", "MRN,Subject ID", "Patient No,Patient ID"])
+def test_of_two_ids_the_one_that_the_files_have_is_taken(tmp_path, header):
+    mine = header.split(",").index("MRN") if "MRN" in header else 0
+    for n, (patient, accession) in enumerate((("H0007", "A1"), ("H8", "A2"))):
+        tags = {
+            "PatientID": patient,
+            "AccessionNumber": accession,
+            "StudyDate": "20240105",
+            "SOPInstanceUID": f"1.2.{n}",
+        }
+        (tmp_path / f"IM{n}").write_bytes(dicom(FRAMES, **tags))
+    rows = "\n".join(",".join((m, t) if mine == 0 else (t, m)) for m, t in (("H0007", "T1"), ("H8", "T2")))
+    rows = "\n".join(f"{row},E{n},A{n},{50 + n}" for n, row in enumerate(rows.splitlines(), 1))
+    made = plan(tmp_path, f"{header},Study ID,Accession,LVEF\n{rows}")
+    assert {s.study_id: s.phenotypes["lvef"] for s in made.studies.values()} == {"A1": 51, "A2": 52}
+    assert set(made.patients) == {"H0007", "H8"}

@@ -139,3 +139,15 @@ def test_a_signal_without_its_header_is_told(tmp_path):
     (tmp_path / "a/e1.hea").unlink()
     muse(tmp_path / "a.xml", "P1", "01-05-2024")
     assert dict(plan_of(tmp_path).ignored)["a/e1.dat"].startswith("a signal without its header")
+
+
+def test_what_lies_there_in_another_form_is_told_for_what_it_is(tmp_path):
+    muse(tmp_path / "a.xml", "P1", "01-05-2024")
+    small_trees.write_record(tmp_path / "e1")
+    (tmp_path / "e1.hea").rename(tmp_path / "e1.HEA")
+    (tmp_path / "labels.parquet").write_bytes(b"PAR1")
+    plan = plan_of(tmp_path)
+    assert dict(plan.ignored)["labels.parquet"].startswith("a table of another program")
+    assert [(file, why.split(".")[0]) for file, why in plan.passed_over] == [
+        ("e1.HEA", "The file does not say whose it is")
+    ]

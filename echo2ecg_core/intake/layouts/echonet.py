@@ -72,7 +72,7 @@ def _plan_list(table: Table, folder: Path, view: str, prefix: str, plan: Plan) -
 
 def _name(written: str) -> str:
     """The name of a video without its suffix, which some tables write."""
-    return re.sub(r"\.avi$", "", written, flags=re.IGNORECASE)
+    return re.sub(r"\.(avi|mp4|mov|mkv|wmv)$", "", written, flags=re.IGNORECASE)
 
 
 def _plan_lvh(table: Table, folder: Path, plan: Plan) -> None:

@@ -33,6 +33,7 @@ NOBODY = "The file does not say whose it is. Give a table with its path and pati
 TWICE = "Another file holds an ECG of this patient and time, or of this name."
 VIDEO = "A video does not say whose it is. Give a table with its path and patient_id, or the DICOM file."
 FILMS = (".mp4", ".avi", ".mov", ".mkv", ".wmv", ".gif", ".nii", ".nii.gz", ".mhd", ".mha")
+OTHER_TABLE = "a table of another program, if it is one: save it as CSV or .xlsx"
 NO_HEADER = "a signal without its header (.hea), which says how it is to be read"
 FILM_FIELDS = (*LABEL_FIELDS, "clip_path", "path", "view")
 MAPS_SHOWN = 8  # tables whose columns nobody knows are shown to be mapped up to so many
@@ -40,6 +41,7 @@ NO_LABELS = "a table without ids and labels that are known"
 NOT_READ = {
     **dict.fromkeys(SIGNALS, NO_HEADER),
     **dict.fromkeys((".zip", ".7z", ".rar", ".tar", ".tgz", ".gz"), "packed: unpack it beside the other files"),
+    **dict.fromkeys((".parquet", ".feather", ".json", ".sav", ".dta", ".sas7bdat", ".rds", ".rdata"), OTHER_TABLE),
     **dict.fromkeys((".xlsb", ".numbers"), "a workbook of another kind: save it as .xlsx or CSV"),
 }
 
@@ -212,10 +214,10 @@ def _add_tables(plan: Plan, path: Path, told: Mapping[str, Column]) -> list[tupl
         plan.ignored.append((shown, f"{error.message} {error.hint}"))
         return []
     waiting = []
-    for table in (with_title(t, map_of(t, told, FIELDS)) for t in tables):
+    for table in (with_title(t, map_of(t, told, FIELDS, plan)) for t in tables):
         plan.tables.add(table.file)
         one = table, shown + table.file.removeprefix(printable(path.name)), path.parent
-        fields = map_of(table, told, FIELDS).fields()
+        fields = map_of(table, told, FIELDS, plan).fields()
         if fields & {"ecg_id", "ecg_time"} and not fields & {"path", "clip_path", "study_id"}:
             waiting.append(one)
         else:
@@ -224,15 +226,15 @@ def _add_tables(plan: Plan, path: Path, told: Mapping[str, Column]) -> list[tupl
 
 
 def _add_table(plan: Plan, table: Table, shown: str, folder: Path, told: Mapping[str, Column]) -> None:
-    means = map_of(table, told, FIELDS)
+    means = map_of(table, told, FIELDS, plan)
     fields = means.fields()
     file = means.column_of("clip_path") or means.column_of("path")
     if file and fields & {"patient_id", "study_id"} and _names_films(table.rows[file], plan, folder):
-        _plan_films(read_labels(table, map_of(table, told, FILM_FIELDS), plan), plan, folder)
+        _plan_films(read_labels(table, map_of(table, told, FILM_FIELDS, plan), plan), plan, folder)
     elif {"path", "patient_id"} <= fields:
-        plan_ecgs(read_labels(table, map_of(table, told, ECG_FIELDS), plan), plan, folder)
+        plan_ecgs(read_labels(table, map_of(table, told, ECG_FIELDS, plan), plan), plan, folder)
     elif is_of_ecgs(table, means, plan):
-        label_ecgs(read_labels(table, map_of(table, told, ECG_FIELDS), plan), plan, of_a_part=True)
+        label_ecgs(read_labels(table, map_of(table, told, ECG_FIELDS, plan), plan), plan, of_a_part=True)
     elif fields & {"patient_id", "study_id"} and (fields & set(PHENOTYPES) or {"measurement", "value"} <= fields):
         add_labels(plan, table, told)
     else:
@@ -286,7 +288,7 @@ def _plan_films(labels: Labels, plan: Plan, folder: Path) -> None:
 
 def add_labels(plan: Plan, table: Table, told: Mapping[str, Column]) -> None:
     """Studies and labels of a table."""
-    labels = read_labels(table, map_of(table, told, LABEL_FIELDS), plan)
+    labels = read_labels(table, map_of(table, told, LABEL_FIELDS, plan), plan)
     for field, known in (("patient_id", plan.patients), ("study_id", {**plan.studies, **plan.alias})):
         labels = with_known_ids(labels, field, known, plan)
     if "study_id" in labels.rows:

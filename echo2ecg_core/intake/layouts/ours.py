@@ -7,7 +7,7 @@
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from echo2ecg_core.intake.ecg_tables import plan_ecgs
@@ -83,15 +83,21 @@ def _name_unused(plan: Plan, folder: Path) -> None:
             plan.ignored.append((shown_path(path, folder), "neither table nor study names it"))
 
 
-def map_of(table: Table, told: Mapping[str, Column], fields: tuple[str, ...]) -> TableMap:
+def map_of(table: Table, told: Mapping[str, Column], fields: tuple[str, ...], plan: Plan | None = None) -> TableMap:
     """What the columns mean: as a person said, otherwise guessed. A column that a
     person has set aside (`ignored`) is not guessed.
+
+    Args:
+        plan: Whose ids tell which of several columns holds them.
 
     Raises:
         StoreError: two columns are said to mean the same.
     """
     mine = {name: means for name, means in told_for(table, told).items() if means.field in (*fields, IGNORED)}
-    means = guess(table, fields)
+    known: dict[str, Iterable[str]] = {}
+    if plan is not None:
+        known = {"patient_id": plan.patients, "study_id": (*plan.studies, *plan.alias)}
+    means = guess(table, fields, known)
     if not mine:
         return means
     taken = {t.field for t in mine.values()}

@@ -143,8 +143,8 @@ def _tell_unused(plan: Plan, told: Mapping[str, Column]) -> None:
 def _add_labels(plan: Plan, path: Path, told: Mapping[str, Column]) -> None:
     """The labels of a table beside the data: by ECG where it names ECGs, otherwise by study or patient and day."""
     tables = read_tables(path)
-    for table in (with_title(t, map_of(t, told, FIELDS)) for t in tables):
-        means = map_of(table, told, FIELDS)
+    for table in (with_title(t, map_of(t, told, FIELDS, plan)) for t in tables):
+        means = map_of(table, told, FIELDS, plan)
         fields = means.fields()
         if "view" in fields and fields & {"clip_path", "path"} and not fields & set(PHENOTYPES):
             continue  # views of clips, which are added last
@@ -157,6 +157,6 @@ def _add_labels(plan: Plan, path: Path, told: Mapping[str, Column]) -> None:
                 "Say with a mapping which column holds their ids.",
             )
         if ("ecg_id" in fields and not fields & {"study_id", "patient_id"}) or hospital.is_of_ecgs(table, means, plan):
-            label_ecgs(read_labels(table, map_of(table, told, ECG_FIELDS), plan), plan)
+            label_ecgs(read_labels(table, map_of(table, told, ECG_FIELDS, plan), plan), plan)
         else:
             hospital.add_labels(plan, table, told)
