@@ -183,18 +183,13 @@ def _in_batches(many: np.ndarray) -> list[np.ndarray]:
 
 def _part_shares(record: EcgRecord, size: np.ndarray) -> dict[str, tuple[float, float]]:
     """Share of the contributions (12, cells) and of the time in each part of the beat, bounds as they are measured."""
-    from echo2ecg_core.ecg.beats import BEFORE, LOWEST_RATE_HZ, at_working_rate, find_beats
-    from echo2ecg_core.ecg.delineate import delineate
+    from echo2ecg_core.ecg.beats import BEFORE
+    from echo2ecg_core.ecg.common_beats import common_beats
 
-    if record.sampling_rate_hz < LOWEST_RATE_HZ:
+    found = common_beats(record.signal_mv, record.sampling_rate_hz)
+    if found is None or found.waves is None:
         return {}
-    signal, rate_hz = at_working_rate(record.signal_mv, record.sampling_rate_hz)
-    beats = find_beats(signal)
-    if beats is None:
-        return {}
-    waves = delineate(beats.windows[:, beats.leads], float(np.median(np.diff(beats.r_peaks))) / rate_hz)
-    if waves is None:
-        return {}
+    beats, waves, rate_hz = found.beats, found.waves, found.rate_hz
     at = (np.arange(size.shape[1]) + 0.5) * CELL_S * rate_hz  # middle of every cell at the working rate
     part = np.full(size.shape[1], PARTS.index("between beats"))
     p_onset = waves.qrs_onset if waves.p_onset is None else waves.p_onset

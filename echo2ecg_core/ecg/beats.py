@@ -8,7 +8,7 @@ Everything works at about 500 Hz; constants are in that rate's samples through `
 
 from dataclasses import dataclass
 from fractions import Fraction
-from functools import cache
+from functools import cache, cached_property
 
 import numpy as np
 
@@ -61,7 +61,7 @@ class Beats:
     leads: np.ndarray
     spikes: np.ndarray
 
-    @property
+    @cached_property
     def median(self) -> np.ndarray:
         """(12, BEFORE + AFTER) the median dominant beat."""
         return np.median(self.windows, axis=0)

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from echo2ecg_core.ecg.beats import LOWEST_RATE_HZ, Beats, at_working_rate, cut, find_beats, samples, without_spikes
-from echo2ecg_core.ecg.delineate import Waves, delineate
+from echo2ecg_core.ecg.beats import cut, samples, without_spikes
+from echo2ecg_core.ecg.common_beats import common_beats
 from echo2ecg_core.ecg.hum import without_hum
 from echo2ecg_core.ecg.record import LEADS, EcgRecord
 
@@ -41,31 +41,9 @@ class LeadWaves:
         return self.r / -self.s if -self.s >= SMALLEST else None
 
 
-@dataclass(frozen=True, eq=False)
-class CommonBeats:
-    """The beats of a record and the bounds of their waves: `signal` (12, n) at `rate_hz`, as recorded."""
-
-    signal: np.ndarray
-    rate_hz: float
-    beats: Beats
-    waves: Waves | None
-
-
-def common_beats(record: EcgRecord) -> CommonBeats | None:
-    """The beats that look alike, with the bounds of their waves; None where no repeating beat is found."""
-    if record.sampling_rate_hz < LOWEST_RATE_HZ:
-        return None
-    signal, rate_hz = at_working_rate(record.signal_mv, record.sampling_rate_hz)
-    beats = find_beats(signal)
-    if beats is None:
-        return None
-    rr_s = float(np.median(np.diff(beats.r_peaks))) / rate_hz
-    return CommonBeats(signal, rate_hz, beats, delineate(beats.windows[:, beats.leads], rr_s))
-
-
 def lead_waves(record: EcgRecord) -> tuple[LeadWaves, ...]:
     """R, S and ST of every lead that was recorded or derived; () where the bounds of QRS are not found."""
-    found = common_beats(record)
+    found = common_beats(record.signal_mv, record.sampling_rate_hz)
     if found is None or found.waves is None:
         return ()
     begin, end = found.waves.qrs_onset, found.waves.qrs_offset

@@ -9,7 +9,8 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from echo2ecg_core.ecg.beats import LOWEST_RATE_HZ, RATE_HZ, Beats, at_working_rate, find_beats, samples
+from echo2ecg_core.ecg.beats import RATE_HZ, Beats, samples
+from echo2ecg_core.ecg.common_beats import CommonBeats, common_beats
 from echo2ecg_core.ecg.delineate import P_REPEATS, Waves, delineate, unrest_after_t, wander_under_p
 from echo2ecg_core.ecg.electrodes import paced_beats
 from echo2ecg_core.ecg.quality import MINUTE_S, Quality, judge_quality
@@ -85,13 +86,15 @@ def measure_ecg(record: EcgRecord, quality: Quality | None = None) -> EcgMeasure
 
     Args:
         record: The ECG.
-        quality: Its quality where that is known already; judged here for a long one.
+        quality: Its quality where that is known already, with the beats it was judged by; judged here for a long one.
     """
-    rate_hz, start_s = record.sampling_rate_hz, 0.0
+    rate_hz, start_s, found = record.sampling_rate_hz, 0.0, None
     if record.duration_s > MINUTE_S:
         minutes = (quality or judge_quality(record)).minutes
         start_s = next((minute.start_s for minute in minutes if minute.verdict != "unusable"), 0.0)
-    measured = measure_signal(record.signal_mv[:, round(start_s * rate_hz) :], rate_hz)
+    if quality is not None and record.units == "mV":  # other units were scaled for judging
+        found = quality.found
+    measured = _measured(found or common_beats(record.signal_mv[:, round(start_s * rate_hz) :], rate_hz))
     return replace(measured, r_times_s=tuple(start_s + time_s for time_s in measured.r_times_s))
 
 
@@ -102,15 +105,15 @@ def measure_signal(signal_mv: np.ndarray, sampling_rate_hz: float) -> EcgMeasure
         signal_mv: (12, n) millivolts, NaN where nothing was recorded.
         sampling_rate_hz: Its rate.
     """
-    beats = None
-    if sampling_rate_hz >= LOWEST_RATE_HZ:
-        signal, rate_hz = at_working_rate(signal_mv, sampling_rate_hz)
-        beats = find_beats(signal)
-    if beats is None:
+    return _measured(common_beats(signal_mv, sampling_rate_hz))
+
+
+def _measured(found: CommonBeats | None) -> EcgMeasurements:
+    if found is None:
         return EcgMeasurements(confidence=dict.fromkeys((*NUMBERS, "p_present"), 0.0))
-    times_s = beats.r_peaks / rate_hz
+    beats, times_s = found.beats, found.beats.r_peaks / found.rate_hz
     rr_s = float(np.diff(times_s).mean())
-    whole, confidence = _measure_beats(beats, rr_s)
+    whole, confidence = _measure_beats(found)
     for name, exponent in CORRECTED.items():
         whole[name] = None if whole["qt_ms"] is None else whole["qt_ms"] / rr_s**exponent
         confidence[name] = min(confidence["qt_ms"], _rate_confidence(beats))
@@ -127,11 +130,11 @@ def _rate_confidence(beats: Beats) -> float:
     return min(beats.contrast, BORDERLINE_CONFIDENCE) if beats.borderline else beats.contrast
 
 
-def _measure_beats(beats: Beats, rr_s: float) -> tuple[dict, dict[str, float]]:
+def _measure_beats(found: CommonBeats) -> tuple[dict, dict[str, float]]:
     """Returns the values of the median beat and their confidences from its two halves."""
-    usual_rr_s = float(np.median(np.diff(beats.r_peaks))) / RATE_HZ
+    beats, usual_rr_s, waves = found.beats, found.rr_s, found.waves
     change_ms = usual_change_ms(np.diff(beats.r_peaks) / RATE_HZ)
-    whole, waves = measure_median(beats.windows, beats.leads, usual_rr_s, change_ms)
+    whole = _values(beats.median, beats.leads, waves, change_ms)
     if len(beats.windows) >= 4:
         halves = [measure_median(beats.windows[i::2], beats.leads, usual_rr_s, change_ms)[0] for i in (0, 1)]
         confidence = {name: _agreement(name, whole[name], [half[name] for half in halves]) for name in TOLERANCE}
@@ -173,9 +176,14 @@ def measure_median(windows: np.ndarray, leads: np.ndarray, rr_s: float, change_m
         change_ms: `usual_change_ms` of these distances.
     """
     waves = delineate(windows[:, leads], rr_s)
+    return _values(np.median(windows, axis=0), leads, waves, change_ms), waves
+
+
+def _values(beat: np.ndarray, leads: np.ndarray, waves: Waves | None, change_ms: float) -> dict:
+    """Returns what `measure_median` does of a median beat (12, n) with these bounds."""
     values = dict.fromkeys((*TOLERANCE, "p_present"))
     if waves is None:
-        return values, None
+        return values
     spans = {
         "pr_ms": (waves.p_onset, waves.qrs_onset),
         "qrs_ms": (waves.qrs_onset, waves.qrs_offset),
@@ -186,11 +194,11 @@ def measure_median(windows: np.ndarray, leads: np.ndarray, rr_s: float, change_m
             span_ms = 1000 * (end - begin) / RATE_HZ
             low, high = PLAUSIBLE_MS[name]
             values[name] = span_ms if low <= span_ms <= high else None
-    values["axis_deg"] = _axis(np.median(windows, axis=0), waves) if leads[LEAD_I] and leads[LEAD_AVF] else None
+    values["axis_deg"] = _axis(beat, waves) if leads[LEAD_I] and leads[LEAD_AVF] else None
     values["p_present"] = _p_present(waves.p_repeats, change_ms)
     if not values["p_present"]:
         values["pr_ms"] = None
-    return values, waves
+    return values
 
 
 def _axis(beat: np.ndarray, waves: Waves) -> float:

@@ -9,8 +9,8 @@ from dataclasses import asdict, dataclass, field, replace
 
 import numpy as np
 
-from echo2ecg_core.ecg.beats import LOWEST_RATE_HZ, RATE_HZ, Beats, at_working_rate, find_beats
-from echo2ecg_core.ecg.delineate import delineate
+from echo2ecg_core.ecg.beats import LOWEST_RATE_HZ, at_working_rate
+from echo2ecg_core.ecg.common_beats import CommonBeats, beats_in
 from echo2ecg_core.ecg.electrodes import MISPLACEMENTS, limb_lead_plausibility, misplaced_leads, paced_beats
 from echo2ecg_core.ecg.faults import BLOCK_S, Faults, find_faults
 from echo2ecg_core.ecg.preprocess import without_offset
@@ -66,6 +66,7 @@ class Quality:
         minutes: Of a recording longer than a minute, each minute; () of a shorter one. Unusable ones are left out of
             the estimate.
         score: 0 to 1, higher is better; ranks recordings, not a probability.
+        found: The beats of the first usable minute, for who measures it; None where there are none.
     """
 
     verdict: str
@@ -74,6 +75,7 @@ class Quality:
     notes: tuple[str, ...] = ()
     score: float = field(default=0.0)
     minutes: tuple[Minute, ...] = ()
+    found: CommonBeats | None = field(default=None, repr=False, compare=False)
 
     def as_dict(self) -> dict:
         """Returns the quality as JSON holds it."""
@@ -103,13 +105,17 @@ def judge_signal(signal_mv: np.ndarray, sampling_rate_hz: float) -> Quality:
         signal_mv: (12, n) millivolts, NaN where nothing was recorded; an offset carries nothing.
         sampling_rate_hz: Its rate.
     """
-    signal_mv = without_offset(signal_mv)
+    level = without_offset(signal_mv)
     length = int(MINUTE_S * sampling_rate_hz)
     if signal_mv.shape[1] <= length:
-        return _judge_minute(signal_mv, sampling_rate_hz)
+        return _judge_minute(signal_mv, level, sampling_rate_hz)
     starts = [0, *range(length, signal_mv.shape[1] - int(NEEDED_S * sampling_rate_hz), length)]
     ends = [*starts[1:], signal_mv.shape[1]]
-    judged = [_judge_minute(signal_mv[:, a:b], sampling_rate_hz) for a, b in zip(starts, ends, strict=True)]
+    judged: list[Quality] = []
+    for a, b in zip(starts, ends, strict=True):
+        one = _judge_minute(signal_mv[:, a:b], level[:, a:b], sampling_rate_hz)
+        is_measured = one.verdict != "unusable" and not any(earlier.found for earlier in judged)
+        judged.append(one if is_measured else replace(one, found=None))
     minutes = tuple(
         Minute(a / sampling_rate_hz, b / sampling_rate_hz, one.verdict, one.reason)
         for a, b, one in zip(starts, ends, judged, strict=True)
@@ -150,7 +156,8 @@ def _over_minutes(judged: list[Quality], minutes: tuple[Minute, ...]) -> Quality
     notes = tuple(dict.fromkeys(note for one in used for note in one.notes))
     verdict = "limited" if sentences else "good"
     score = float(np.mean([one.score for one in judged]))
-    return Quality(verdict, " ".join(sentences[:MOST_CLAUSES]), leads, notes, score, minutes)
+    found = next((one.found for one in judged if one.found), None)
+    return Quality(verdict, " ".join(sentences[:MOST_CLAUSES]), leads, notes, score, minutes, found)
 
 
 def _alike(minutes: tuple[Minute, ...]) -> dict[tuple[str, str], list[int]]:
@@ -173,21 +180,20 @@ def _minutes(numbers: list[int]) -> str:
     return f"Minutes {_join([str(number) for number in numbers])}"
 
 
-def _judge_minute(signal_mv: np.ndarray, sampling_rate_hz: float) -> Quality:
-    """The quality of at most about a minute without offsets."""
-    signal_mv = np.asarray(signal_mv, dtype=np.float64)
+def _judge_minute(signal_mv: np.ndarray, level: np.ndarray, sampling_rate_hz: float) -> Quality:
+    """The quality of at most about a minute, as recorded and without offsets."""
     duration_s = signal_mv.shape[1] / sampling_rate_hz
     if duration_s < NEEDED_S or sampling_rate_hz < LOWEST_RATE_HZ:
-        found = f"lasts {duration_s:.1f} s at {sampling_rate_hz:g} Hz"
-        reason = f"The recording {found}; at least {NEEDED_S} s at {LOWEST_RATE_HZ:g} Hz are needed."
+        size = f"lasts {duration_s:.1f} s at {sampling_rate_hz:g} Hz"
+        reason = f"The recording {size}; at least {NEEDED_S} s at {LOWEST_RATE_HZ:g} Hz are needed."
         return Quality("unusable", reason, {lead: LeadQuality("unusable", ("too short",)) for lead in LEADS})
-    working, _ = at_working_rate(signal_mv, sampling_rate_hz)
-    beats = find_beats(working)
-    faults = find_faults(signal_mv, sampling_rate_hz, working, beats)
+    working, rate_hz = at_working_rate(signal_mv, sampling_rate_hz)
+    found = beats_in(working, rate_hz)
+    faults = find_faults(level.astype(np.float64), sampling_rate_hz, working, found.beats if found else None)
     leads = {lead: _judge_lead(faults, row, duration_s) for row, lead in enumerate(LEADS)}
-    plausibility, notes = (1.0, ()) if beats is None else _electrodes(beats)
-    verdict, reason = _judge_whole(leads, beats, notes)
-    return Quality(verdict, reason, leads, notes, _score(faults, plausibility))
+    plausibility, notes = (1.0, ()) if found is None else _electrodes(found)
+    verdict, reason = _judge_whole(leads, found is not None, notes)
+    return Quality(verdict, reason, leads, notes, _score(faults, plausibility), found=found)
 
 
 def _judge_lead(faults: Faults, row: int, duration_s: float) -> LeadQuality:
@@ -209,14 +215,12 @@ def _longest_run(mask: np.ndarray) -> int:
     return int((edges[1::2] - edges[::2]).max(initial=0))
 
 
-def _electrodes(beats: Beats) -> tuple[float, tuple[str, ...]]:
+def _electrodes(found: CommonBeats) -> tuple[float, tuple[str, ...]]:
     """Returns the plausibility of the leads and notes on electrodes and pacing."""
-    notes = []
+    beats, waves, notes = found.beats, found.waves, []
     paced = paced_beats(beats)
     if paced:
         notes.append("Pacing spikes precede the complexes; intervals and estimates may not apply.")
-    usual_rr_s = float(np.median(np.diff(beats.r_peaks))) / RATE_HZ
-    waves = delineate(beats.windows[:, beats.leads], usual_rr_s)
     if waves is None or not beats.leads[[*range(6), -1]].all():
         return 1.0, tuple(notes)
     plausibility, swapped = limb_lead_plausibility(beats.median, waves, paced=paced)
@@ -230,9 +234,9 @@ def _electrodes(beats: Beats) -> tuple[float, tuple[str, ...]]:
     return plausibility, tuple(notes)
 
 
-def _judge_whole(leads: dict[str, LeadQuality], beats: Beats | None, notes: tuple[str, ...]) -> tuple[str, str]:
+def _judge_whole(leads: dict[str, LeadQuality], has_beats: bool, notes: tuple[str, ...]) -> tuple[str, str]:
     faults = _describe(leads)
-    if beats is None:
+    if not has_beats:
         return "unusable", f"No heartbeat was found. {faults} {RULE}"
     usable = [leads[lead].verdict != "unusable" for lead in LEADS]
     if sum(usable[:6]) < NEEDED_LIMB or sum(usable[6:]) < NEEDED_CHEST:

@@ -37,9 +37,9 @@ class MedianBeat:
 def median_beat(record: EcgRecord) -> MedianBeat | None:
     """The median beat of a record, or None where no repeating beat is found."""
     from echo2ecg_core.ecg.beats import BEFORE
-    from echo2ecg_core.ecg.lead_waves import common_beats
+    from echo2ecg_core.ecg.common_beats import common_beats
 
-    found = common_beats(record)
+    found = common_beats(record.signal_mv, record.sampling_rate_hz)
     if found is None:
         return None
     beats, waves, rate_hz = found.beats, found.waves, found.rate_hz

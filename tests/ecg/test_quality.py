@@ -111,6 +111,24 @@ def test_a_long_recording_is_measured_in_its_first_usable_minute():
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize(
+    ("signal", "units", "has_beats"),
+    [
+        (drawn_ecg(), "mV", True),
+        (0.02 * drawn_ecg(), "unknown", True),
+        (long_ecg([1], 2)[:, :35_000], "mV", True),
+        (long_ecg([1, 2], 2)[:, :35_000], "mV", False),
+    ],
+    ids=["short", "of another unit", "the first minute bad", "all bad"],
+)
+def test_what_quality_was_judged_by_is_measured_as_if_found_anew(signal, units, has_beats):
+    record = EcgRecord(signal, 500.0, "NPY", "x.npy", units=units)
+    quality = judge_quality(record)
+    assert (quality.found is not None) == has_beats
+    assert measure_ecg(record, quality) == measure_ecg(record)
+
+
+@pytest.mark.slow
 def test_a_flat_first_minute_does_not_refuse_the_rest():
     signal = long_ecg([])
     signal[:, :30_000] = 0.0
