@@ -142,10 +142,11 @@ def _phenotypes(embedding: np.ndarray, sex: str | None, model: LoadedModel, n_ne
     tested = model.manifest.get("test", {}).get("phenotypes", {})
     fitted = model.manifest.get("readouts", {})
     readouts, rows = _readouts(model), []
-    for name, phenotype in PHENOTYPES.items():
-        if name not in readouts.heads:
-            continue
-        found = tested.get(name, {})
+    told = {name: tested.get(name, {}) for name in PHENOTYPES if name in readouts.heads}
+    reasons = {name: why_not_shown(PHENOTYPES[name], found) for name, found in told.items()}
+    estimates = readouts.estimates([name for name, reason in reasons.items() if reason is None], embedding)
+    for name, found in told.items():
+        phenotype = PHENOTYPES[name]
         row = {
             "name": name,
             "label": phenotype.label,
@@ -161,7 +162,7 @@ def _phenotypes(embedding: np.ndarray, sex: str | None, model: LoadedModel, n_ne
             "reference": {who: list(limits) for who, limits in phenotype.reference.items()},
             "reference_source": phenotype.source,
             "test_r2": found.get("r2") if phenotype.kind == "number" else None,
-            "reason": why_not_shown(phenotype, found),
+            "reason": reasons[name],
             "source": {
                 "model": model.card.model_id,
                 "method": "kernel ridge readout of the ECG embedding, conformal interval",
@@ -170,8 +171,8 @@ def _phenotypes(embedding: np.ndarray, sex: str | None, model: LoadedModel, n_ne
                 "labelled_neighbours": n_neighbours,
             },
         }
-        if row["reason"] is None:
-            row |= _estimated(readouts.estimate(name, embedding), phenotype, sex)
+        if name in estimates:
+            row |= _estimated(estimates[name], phenotype, sex)
         rows.append(row)
     return rows
 
@@ -313,21 +314,36 @@ class _Labelled:
             rows, distance = self.vectors.by_distance(embedding, among, k)
             _, first = np.unique(patients[self.ecgs[rows]], return_index=True)
             if len(first) >= N_NEIGHBOURS or len(rows) < k:
-                return [self._row(self.ecgs[rows[i]], distance[i]) for i in np.sort(first)[:N_NEIGHBOURS]]
+                nearest = np.sort(first)[:N_NEIGHBOURS]
+                return self._told(self.ecgs[rows[nearest]], distance[nearest])
             k *= 8
 
-    def _row(self, ecg: int, distance: float) -> dict:
-        row, study = self.known.ecgs.iloc[ecg], self.known.studies.iloc[self.known.own_study[ecg]]
-        known = {name: study[name] for name in PHENOTYPES if name in study and np.isfinite(study[name])}
-        days_apart = self.known.days_apart[ecg]
-        return {
-            "ecg_id": row.ecg_id,
-            "study_id": study.study_id,
-            "distance": round(float(distance), 4),
-            "days_apart": round(float(days_apart), 1) if np.isfinite(days_apart) else None,
-            "synthetic": bool(row.synthetic),
-            "phenotypes": {name: round(float(value), 3) for name, value in known.items()},
-        }
+    def _told(self, ecgs: np.ndarray, distances: np.ndarray) -> list[dict]:
+        """What is told of ECGs (n,), rows of the snapshot, at these distances (n,)."""
+        own = self.known.own_study[ecgs]
+        studies, facts = self.known.studies.iloc[own], self.known.ecgs[["ecg_id", "synthetic"]].iloc[ecgs]
+        measured = [name for name in PHENOTYPES if name in studies]
+        return [
+            {
+                "ecg_id": ecg_id,
+                "study_id": study_id,
+                "distance": round(float(distance), 4),
+                "days_apart": round(float(days_apart), 1) if np.isfinite(days_apart) else None,
+                "synthetic": bool(synthetic),
+                "phenotypes": {
+                    name: round(value, 3) for name, value in zip(measured, values, strict=True) if np.isfinite(value)
+                },
+            }
+            for ecg_id, study_id, distance, days_apart, synthetic, values in zip(
+                facts.ecg_id.tolist(),
+                studies.study_id.tolist(),
+                distances,
+                self.known.days_apart[ecgs],
+                facts.synthetic.tolist(),
+                studies[measured].to_numpy(float).tolist(),
+                strict=True,
+            )
+        ]
 
 
 def _outside(found: EcgVectors, model: LoadedModel, is_simulated: bool) -> dict:

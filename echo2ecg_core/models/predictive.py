@@ -155,6 +155,13 @@ class Predictive:
         """(n, m) equally likely values of predictions (n,) with spreads (n,), each row sorted."""
         return self.shape.values(predicted, self.scores, spread)
 
+    def all_of(
+        self, predicted: np.ndarray, spread: np.ndarray | None = None
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """`medians`, `intervals` and `samples`, for which the table is looked up once."""
+        values = self.shape.values(predicted, np.concatenate([self._middle, self.ends, self.scores]), spread)
+        return values[:, 0], values[:, 1:3], values[:, 3:]
+
     def chance_at_most(self, predicted: np.ndarray, limit: float, spread: np.ndarray | None = None) -> np.ndarray:
         """(n,) chances that the measured value is at most `limit`."""
         scores = self.shape.scores(predicted, np.full(len(predicted), float(limit)), spread)

@@ -7,6 +7,7 @@ Everything a page shows of a phenotype (value, interval, class probabilities, ch
 from one calibrated distribution (predictive.py); with too few calibration ECGs there is a value and nothing else.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -115,7 +116,10 @@ class Readouts:
 
     def _predicted(self, name: str, embeddings: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
         """Uncalibrated predictions (n,) and spreads (n,) for embeddings (n, d)."""
-        head, features = self.heads[name], self.kernel.features(embeddings)
+        return self._of_features(name, self.kernel.features(embeddings))
+
+    def _of_features(self, name: str, features: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
+        head = self.heads[name]
         return features @ head.weight + head.bias, head.spreads(features)
 
     def values(self, name: str, embeddings: np.ndarray) -> np.ndarray:
@@ -135,11 +139,20 @@ class Readouts:
 
     def estimate(self, name: str, embedding: np.ndarray) -> Estimate:
         """Value (median), 90 % interval and distribution of one phenotype for one embedding (d,)."""
-        predictive, seen = self.heads[name].predictive, self._predicted(name, embedding[None])
-        if predictive is None:
-            return Estimate(float(seen[0][0]), None, None)
-        low, high = _whole(name, predictive.intervals(*seen))[0]
-        return Estimate(float(predictive.medians(*seen)[0]), (float(low), float(high)), predictive.samples(*seen)[0])
+        return self.estimates([name], embedding)[name]
+
+    def estimates(self, names: Iterable[str], embedding: np.ndarray) -> dict[str, Estimate]:
+        """`estimate` of several phenotypes, for which an embedding is compared with the landmarks once."""
+        features, found = self.kernel.features(embedding[None]), {}
+        for name in names:
+            predictive, seen = self.heads[name].predictive, self._of_features(name, features)
+            if predictive is None:
+                found[name] = Estimate(float(seen[0][0]), None, None)
+                continue
+            median, interval, samples = predictive.all_of(*seen)
+            low, high = _whole(name, interval)[0]
+            found[name] = Estimate(float(median[0]), (float(low), float(high)), samples[0])
+        return found
 
     def tensors(self) -> dict[str, np.ndarray]:
         """Everything as named arrays (for safetensors)."""
