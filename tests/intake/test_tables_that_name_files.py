@@ -9,6 +9,8 @@ import pytest
 from echo2ecg_core.intake.layouts.recognise import plan_of
 from tests import small_trees
 from tests.ecg import device_files
+from tests.echo.test_long_film import film
+from tests.echo.test_readers import dicom
 
 
 def muse(path: Path, patient: str, day: str) -> None:
@@ -151,3 +153,20 @@ def test_what_lies_there_in_another_form_is_told_for_what_it_is(tmp_path):
     assert [(file, why.split(".")[0]) for file, why in plan.passed_over] == [
         ("e1.HEA", "The file does not say whose it is")
     ]
+
+
+def test_clips_without_a_patient_and_ecgs_of_one_table_come_in_each_as_what_they_are(tmp_path):
+    frames = film(6, 96)
+    for n in (1, 2):
+        tags = {"PatientID": "", "StudyInstanceUID": "1.5", "StudyDate": "20240105", "SOPInstanceUID": f"1.2.{n}"}
+        (tmp_path / f"{n}.dcm").write_bytes(dicom(frames, **tags))
+    small_trees.write_record(tmp_path / "e1")
+    rows = "P1,1.dcm,55\nP1,2.dcm,55\nP1,e1,\nP1,,55"
+    small_trees.table(tmp_path / "files.csv", f"patient_id,file,LVEF\n{rows}")
+    plan = plan_of(tmp_path)
+    assert [(c.study_id, c.path.name) for c in plan.clips] == [
+        ("P1 2024-01-05", "1.dcm"),
+        ("P1 2024-01-05", "2.dcm"),
+    ]
+    assert plan.studies["P1 2024-01-05"].phenotypes == {"lvef": 55}
+    assert [e.path.name for e in plan.ecgs.values()] == ["e1.hea"] and plan.passed_over == []

@@ -12,27 +12,25 @@ from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
-import pandas as pd
-
 from echo2ecg_core.errors import StoreError, printable
 from echo2ecg_core.intake.dates import BUDDHIST_YEARS
 from echo2ecg_core.intake.ecg_tables import label_ecgs, names_ecgs, plan_ecgs
+from echo2ecg_core.intake.film_tables import is_film, plan_films, rows_of_films
 from echo2ecg_core.intake.folders import files_below, shown_path
 from echo2ecg_core.intake.headers import Header, read_header, read_headers
 from echo2ecg_core.intake.ids import by_plain_id, with_known_ids
-from echo2ecg_core.intake.labels import Labels, plan_studies, read_labels, studies_by_day
+from echo2ecg_core.intake.labels import plan_studies, read_labels
 from echo2ecg_core.intake.layouts.ours import ECG_FIELDS, LABEL_FIELDS, is_phantom, map_of
 from echo2ecg_core.intake.mapping import FIELDS, FINDINGS, Column, TableMap, with_title
 from echo2ecg_core.intake.plan import Plan, PlannedClip, PlannedEcg, PlannedStudy
-from echo2ecg_core.intake.tables import Table, is_table, numbered_rows, read_tables
-from echo2ecg_core.intake.written_paths import SIGNALS, NamedFiles
+from echo2ecg_core.intake.tables import Table, is_table, read_tables
+from echo2ecg_core.intake.written_paths import SIGNALS
 from echo2ecg_core.phenotypes import PHENOTYPES
 
 NAME = "Hospital export"
 NOBODY = "The file does not say whose it is. Give a table with its path and patient_id."
 TWICE = "Another file holds an ECG of this patient and time, or of this name."
 VIDEO = "A video does not say whose it is. Give a table with its path and patient_id, or the DICOM file."
-FILMS = (".mp4", ".avi", ".mov", ".mkv", ".wmv", ".gif", ".nii", ".nii.gz", ".mhd", ".mha")
 OTHER_TABLE = "a table of another program, if it is one: save it as CSV or .xlsx"
 NO_HEADER = "a signal without its header (.hea), which says how it is to be read"
 FILM_FIELDS = (*LABEL_FIELDS, "clip_path", "path", "view")
@@ -72,6 +70,8 @@ def plan(folder: Path, told: Mapping[str, Column]) -> Plan:
         elif header.kind == "":
             planned.ignored.append((shown, header.reason))
         elif not header.patient_id or not header.ids:
+            if header.kind == "clip":
+                planned.unowned[path] = header.moment
             planned.passed_over.append((shown, header.reason or NOBODY))
         else:
             facts = {("born", header.born), ("issuer", header.issuer), ("letters", "guessed" * header.guessed_letters)}
@@ -84,11 +84,6 @@ def plan(folder: Path, told: Mapping[str, Column]) -> Plan:
     _forget_what_came_in(planned)
     _tell_what_is_open(planned, people)
     return planned
-
-
-def is_film(name: str) -> bool:
-    """Whether a name is that of a film that does not say whose it is."""
-    return name.lower().endswith(FILMS)
 
 
 def _has_its_header(path: Path) -> bool:
@@ -229,9 +224,15 @@ def _add_table(plan: Plan, table: Table, shown: str, folder: Path, told: Mapping
     means = map_of(table, told, FIELDS, plan)
     fields = means.fields()
     file = means.column_of("clip_path") or means.column_of("path")
-    if file and fields & {"patient_id", "study_id"} and _names_films(table.rows[file], plan, folder):
-        _plan_films(read_labels(table, map_of(table, told, FILM_FIELDS, plan), plan), plan, folder)
-    elif {"path", "patient_id"} <= fields:
+    if file and fields & {"patient_id", "study_id"}:
+        films = rows_of_films(table.rows[file], plan, folder)
+        if films.any():
+            of_films = replace(table, rows=table.rows[films])
+            plan_films(read_labels(of_films, map_of(of_films, told, FILM_FIELDS, plan), plan), plan, folder)
+            table = replace(table, rows=table.rows[~films])
+    if file and table.rows.empty:
+        return
+    if {"path", "patient_id"} <= fields:
         plan_ecgs(read_labels(table, map_of(table, told, ECG_FIELDS, plan), plan), plan, folder)
     elif is_of_ecgs(table, means, plan):
         label_ecgs(read_labels(table, map_of(table, told, ECG_FIELDS, plan), plan), plan, of_a_part=True)
@@ -252,38 +253,6 @@ def is_of_ecgs(table: Table, means: TableMap, plan: Plan) -> bool:
     if ecg_id is not None and names_ecgs(table.rows[ecg_id].unique(), plan):
         return True
     return {"patient_id", "ecg_time"} <= fields and "study_date" not in fields
-
-
-def _names_films(cells: pd.Series, plan: Plan, folder: Path) -> bool:
-    """Whether most of the files that a column names are films."""
-    files, clips = NamedFiles(plan.root), {clip.path for clip in plan.clips}
-    named = cells[cells != ""]
-    films = named.map(lambda text: is_film(text) or (bool(clips) and files.find(text, folder)[0] in clips))
-    return bool(films.mean() > 0.5) if len(named) else False
-
-
-def _plan_films(labels: Labels, plan: Plan, folder: Path) -> None:
-    """The films of a table, and what it says of their studies."""
-    files, days, study_of = NamedFiles(plan.root), studies_by_day(plan), {c.path: c.study_id for c in plan.clips}
-    labels = with_known_ids(labels, "patient_id", plan.patients, plan)
-    studies: dict[int, str | None] = {}
-    films = []
-    for number, row in numbered_rows(labels.rows):
-        text = str(row.get("clip_path") or row.get("path") or "")
-        path, reason = files.find(text, folder)
-        patient_id, day = row.get("patient_id"), (row.get("study_date") or "")[:10]
-        known = days.get((patient_id or "", day), ())
-        own = next(iter(known)) if len(known) == 1 else f"{patient_id} {day or 'study'}"
-        told = row.get("study_id") or (own if patient_id else None)
-        studies[number] = study_of.get(path, told) if path else told
-        if path is None:
-            plan.passed_over.append((text, reason))
-        elif path not in study_of and told:
-            films.append(PlannedClip(told, path))
-    rows = labels.rows.assign(study_id=pd.Series(studies, dtype=object))
-    plan_studies(replace(labels, rows=rows), plan)
-    plan.clips += [clip for clip in films if clip.study_id in plan.studies]
-    files.tell(labels.file, plan)
 
 
 def add_labels(plan: Plan, table: Table, told: Mapping[str, Column]) -> None:
