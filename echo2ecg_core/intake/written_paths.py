@@ -15,6 +15,7 @@ from echo2ecg_core.intake.plan import Plan
 
 OUTSIDE = "It names a file outside the archive. Use paths relative to the folder of the table."
 ABSENT = "There is no such file in the archive."
+NO_HEADER = "a signal without its header (.hea), which says how it is to be read"
 SIGNALS = {".dat", ".atr", ".xyz"}  # beside the header that names them
 
 

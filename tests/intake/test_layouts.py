@@ -404,3 +404,14 @@ def test_what_lies_beside_the_data_set_that_is_read_is_named(tmp_path):
     (tmp_path / "up" / "notes.txt").write_text("x")
     told = dict(plan_of(tmp_path).ignored)
     assert "another data set, MIMIC-IV-ECHO" in told["up/echo"] and "lies beside" in told["up/notes.txt"]
+
+
+def test_what_lies_there_and_no_row_names_is_counted(tmp_path):
+    small_trees.avi(small_trees.echonet_dynamic(tmp_path / "dynamic") / "Videos" / "ours.avi")
+    small_trees.code15(tmp_path / "code15")
+    table = tmp_path / "code15" / "exams.csv"
+    table.write_text("\n".join(row for row in table.read_text().splitlines() if not row.startswith("2873686")))
+    (small_trees.chapman(tmp_path / "chapman") / "WFDBRecords" / "01" / "010" / "JS00003.mat").write_bytes(b"x")
+    told = [dict(plan_of(tmp_path / name).ignored) for name in ("dynamic", "code15", "chapman")]
+    assert told[0]["1 videos"] == told[1]["1 exams of the parts"] == "no row of the table names them"
+    assert "without its header" in told[2]["WFDBRecords/01/010/JS00003.mat"]

@@ -6,10 +6,11 @@ Age and sex stand in the headers, where the ECG reader finds them. Each record i
 from collections.abc import Mapping
 from pathlib import Path
 
-from echo2ecg_core.intake.folders import files_below
+from echo2ecg_core.intake.folders import files_below, shown_path
 from echo2ecg_core.intake.layouts.shared_steps import ignore_others
 from echo2ecg_core.intake.mapping import Column
 from echo2ecg_core.intake.plan import Plan, PlannedEcg
+from echo2ecg_core.intake.written_paths import NO_HEADER
 
 NAME = "Chapman-Shaoxing-Ningbo"
 
@@ -22,8 +23,11 @@ def recognises(folder: Path) -> bool:
 def plan(folder: Path, told: Mapping[str, Column]) -> Plan:
     """One ECG a header."""
     planned = Plan(NAME, folder)
-    for header in (path for path in files_below(folder / "WFDBRecords") if path.suffix == ".hea"):
+    files = list(files_below(folder / "WFDBRecords"))
+    for header in (path for path in files if path.suffix.lower() == ".hea"):
         planned.patient(header.stem)
         planned.ecg(PlannedEcg(header.stem, header.stem, header))
+    alone = {p for p in files if p.suffix.lower() == ".mat" and p.stem not in planned.ecgs}
+    planned.ignored += [(shown_path(path, folder), NO_HEADER) for path in sorted(alone)]
     ignore_others(planned, folder, set())
     return planned

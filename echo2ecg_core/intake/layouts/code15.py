@@ -11,7 +11,7 @@ from pathlib import Path
 from echo2ecg_core.errors import StoreError
 from echo2ecg_core.intake.array_rows import code15_row
 from echo2ecg_core.intake.folders import table_named
-from echo2ecg_core.intake.layouts.shared_steps import age_told, ignore_others, known_table, mapped
+from echo2ecg_core.intake.layouts.shared_steps import age_told, ignore_others, known_table, mapped, tell_unnamed
 from echo2ecg_core.intake.mapping import Column
 from echo2ecg_core.intake.plan import Plan, PlannedEcg
 from echo2ecg_core.intake.tables import numbered_rows
@@ -42,6 +42,7 @@ def plan(folder: Path, told: Mapping[str, Column]) -> Plan:
         age = age_told(planned, cells.get("age", ""))
         ecg = PlannedEcg(exam_id, cells["patient_id"], folder / file, age_years=age, read=read)
         planned.ecg(ecg, file=table.file, row=row)
+    tell_unnamed(planned, {e for part in rows.values() for e in part} - planned.ecgs.keys(), "exams of the parts")
     ignore_others(planned, folder, {TABLE})
     return planned
 

@@ -17,6 +17,7 @@ from echo2ecg_core.intake.layouts.shared_steps import (
     labels_told,
     mapped,
     split_told,
+    tell_unnamed,
 )
 from echo2ecg_core.intake.mapping import Column
 from echo2ecg_core.intake.plan import Plan, PlannedClip, PlannedStudy
@@ -68,6 +69,7 @@ def _plan_list(table: Table, folder: Path, view: str, prefix: str, plan: Plan) -
             "values": labels_told(plan, {field: cells.get(column, "") for column, field in VALUES.items()}),
         }
         _add(plan, prefix + name, videos.get(name), view, split, facts, table.file, row)
+    tell_unnamed(plan, videos.keys() - set(table.rows.FileName.map(_name)), f"{prefix}videos")
 
 
 def _name(written: str) -> str:
@@ -87,6 +89,7 @@ def _plan_lvh(table: Table, folder: Path, plan: Plan) -> None:
         facts = {"values": {field: sum(v) / len(v) for field, v in values.items()}}
         split, stem = split_told(plan, rows.split.iloc[0]), _name(name)
         _add(plan, stem, videos.get(stem), "Parasternal_Long", split, facts, table.file, rows.index[0])
+    tell_unnamed(plan, videos.keys() - set(table.rows.HashedFileName.map(_name)), "videos")
 
 
 def _add(

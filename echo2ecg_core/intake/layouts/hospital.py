@@ -24,7 +24,7 @@ from echo2ecg_core.intake.layouts.ours import ECG_FIELDS, LABEL_FIELDS, is_phant
 from echo2ecg_core.intake.mapping import FIELDS, FINDINGS, Column, TableMap, with_title
 from echo2ecg_core.intake.plan import Plan, PlannedClip, PlannedEcg, PlannedStudy
 from echo2ecg_core.intake.tables import Table, is_table, read_tables
-from echo2ecg_core.intake.written_paths import SIGNALS
+from echo2ecg_core.intake.written_paths import NO_HEADER, SIGNALS
 from echo2ecg_core.phenotypes import PHENOTYPES
 
 NAME = "Hospital export"
@@ -32,7 +32,6 @@ NOBODY = "The file does not say whose it is. Give a table with its path and pati
 TWICE = "Another file holds an ECG of this patient and time, or of this name."
 VIDEO = "A video does not say whose it is. Give a table with its path and patient_id, or the DICOM file."
 OTHER_TABLE = "a table of another program, if it is one: save it as CSV or .xlsx"
-NO_HEADER = "a signal without its header (.hea), which says how it is to be read"
 FILM_FIELDS = (*LABEL_FIELDS, "clip_path", "path", "view")
 MAPS_SHOWN = 8  # tables whose columns nobody knows are shown to be mapped up to so many
 NO_LABELS = "a table without ids and labels that are known"

@@ -5,7 +5,7 @@ tables anew: in another case, packed, with decimal commas and ids as 15709.0.
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
 import pandas as pd
@@ -64,6 +64,12 @@ def ignore_others(plan: Plan, folder: Path, used: set[str]) -> None:
         is_used = path.name.lower().removesuffix(".gz") in plain
         if path.is_file() and not is_used and path.suffix.lower() in TABLE_SUFFIXES | {".gz"}:
             plan.ignored.append((path.name, f"not used of {plan.layout}"))
+
+
+def tell_unnamed(plan: Plan, files: Collection[object], what: str) -> None:
+    """Count what lies there and no row of the table names."""
+    if files:
+        plan.ignored.append((f"{len(files)} {what}", "no row of the table names them"))
 
 
 def number(text: str) -> float | None:
