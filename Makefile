@@ -22,7 +22,7 @@ test: $(VENV)/ready
 	@sh .ci/chromium
 	@built=$$(mktemp -d) && trap 'rm -rf "$$built"' EXIT && export BUILT_WORKSPACES="$$built" && set -x && \
 	$(PYTEST) -n 3 --dist worksteal -rs --ignore tests/browser -m "not endurance" && \
-	$(PYTEST) -n 3 --dist loadfile --no-loadscope-reorder -rs tests/browser -m "not endurance"
+	$(PYTEST) -n 4 --dist loadfile --no-loadscope-reorder -rs tests/browser -m "not endurance"
 
 endurance: $(VENV)/ready
 	$(PYTEST) -m endurance
