@@ -29,10 +29,11 @@ def plan_ecgs(labels: Labels, plan: Plan, folder: Path) -> None:
         if patient_id is None or ecg_id is None:
             continue
         plan.patient(patient_id, row.get("sex"), row.get("split"), file=labels.file, row=number)
-        own = row.get("study_id")
+        own = plan.alias.get(row.get("study_id") or "", row.get("study_id"))
         if number not in dated.rows.index and any(row[name] is not None for name in carries):
             own = own or ecg_id
-            study = study_from(row | {"study_date": row.get("ecg_time")}, own, patient_id, labels, plan, number)
+            day = None if own in plan.studies else row.get("ecg_time")  # of a study that is there, as it says itself
+            study = study_from(row | {"study_date": day}, own, patient_id, labels, plan, number)
             plan.study(study, file=labels.file, row=number)
         path, reason = files.find(str(row.get("path") or ""), folder)
         if path is None:

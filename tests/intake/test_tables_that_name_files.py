@@ -170,3 +170,36 @@ def test_clips_without_a_patient_and_ecgs_of_one_table_come_in_each_as_what_they
     ]
     assert plan.studies["P1 2024-01-05"].phenotypes == {"lvef": 55}
     assert [e.path.name for e in plan.ecgs.values()] == ["e1.hea"] and plan.passed_over == []
+
+
+def test_a_row_of_an_ecg_and_a_film_brings_in_both_and_its_labels_are_of_the_echo(tmp_path):
+    small_trees.write_record(tmp_path / "e1")
+    for name in ("v1.avi", "v2.avi"):
+        (tmp_path / name).write_bytes(b"RIFF")
+    header = "patient_id,ecg_path,ecg_date,echo_date,video_path,LVEF"
+    rows = "\n".join(f"P1,e1.hea,2024-01-04,2024-01-05,{video},55" for video in ("v1.avi", "v2.avi"))
+    small_trees.table(tmp_path / "pairs.csv", f"{header}\n{rows}")
+    plan = plan_of(tmp_path)
+    (ecg,), (study,) = plan.ecgs.values(), plan.studies.values()
+    assert (ecg.ecg_time, ecg.own_study_id) == ("2024-01-04", None)
+    assert (study.study_date, study.phenotypes) == ("2024-01-05", {"lvef": 55})
+    assert [(c.study_id, c.path.name) for c in plan.clips] == [(study.study_id, f"v{n}.avi") for n in (1, 2)]
+    assert plan.ignored == plan.passed_over == [] and len(plan.maps["pairs.csv"].columns) == 6
+
+
+def test_an_ecg_of_a_study_whose_day_its_clips_tell_does_not_contradict_it(tmp_path):
+    tags = {"PatientID": "P1", "AccessionNumber": "A1", "StudyInstanceUID": "1.5", "StudyDate": "20240105"}
+    (tmp_path / "IM1").write_bytes(dicom(film(6, 96), **tags))
+    small_trees.write_record(tmp_path / "e1")
+    small_trees.table(tmp_path / "pairs.csv", "patient_id,path,ecg_date,accession,LVEF\nP1,e1,2024-01-04,1.5,55")
+    plan = plan_of(tmp_path)
+    assert plan.problems.found == [] and plan.studies["A1"].phenotypes == {"lvef": 55}
+    assert plan.ecgs["e1"].own_study_id == "A1" and plan.studies["A1"].study_date == "2024-01-05"
+
+
+def test_splits_and_sexes_in_a_table_of_their_own_are_taken_for_those_who_are_there(tmp_path):
+    muse(tmp_path / "a.xml", "0007", "01-05-2024")
+    small_trees.table(tmp_path / "a split.csv", "patient_id,split,sex\n7,testing,F\n8,train,M")
+    plan = plan_of(tmp_path)
+    assert [(p.split, p.sex) for p in plan.patients.values()] == [("test", "female")]
+    assert "Rows of a split.csv whose patient is not among the data: 1." in plan.notes

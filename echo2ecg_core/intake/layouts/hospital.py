@@ -12,6 +12,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
+import pandas as pd
+
 from echo2ecg_core.errors import StoreError, printable
 from echo2ecg_core.intake.dates import BUDDHIST_YEARS
 from echo2ecg_core.intake.ecg_tables import label_ecgs, names_ecgs, plan_ecgs
@@ -21,9 +23,9 @@ from echo2ecg_core.intake.headers import Header, read_header, read_headers
 from echo2ecg_core.intake.ids import by_plain_id, with_known_ids
 from echo2ecg_core.intake.labels import plan_studies, read_labels
 from echo2ecg_core.intake.layouts.ours import ECG_FIELDS, LABEL_FIELDS, is_phantom, map_of
-from echo2ecg_core.intake.mapping import FIELDS, FINDINGS, Column, TableMap, with_title
+from echo2ecg_core.intake.mapping import FIELDS, FILE, FINDINGS, IDS, VISIT, Column, TableMap, with_title
 from echo2ecg_core.intake.plan import Plan, PlannedClip, PlannedEcg, PlannedStudy
-from echo2ecg_core.intake.tables import Table, is_table, read_tables
+from echo2ecg_core.intake.tables import Table, is_table, numbered_rows, read_tables
 from echo2ecg_core.intake.written_paths import NO_HEADER, SIGNALS
 from echo2ecg_core.phenotypes import PHENOTYPES
 
@@ -33,6 +35,7 @@ TWICE = "Another file holds an ECG of this patient and time, or of this name."
 VIDEO = "A video does not say whose it is. Give a table with its path and patient_id, or the DICOM file."
 OTHER_TABLE = "a table of another program, if it is one: save it as CSV or .xlsx"
 FILM_FIELDS = (*LABEL_FIELDS, "clip_path", "path", "view")
+PAIRED_FIELDS = (*IDS, "ecg_time", *VISIT, *FILE)
 MAPS_SHOWN = 8  # tables whose columns nobody knows are shown to be mapped up to so many
 NO_LABELS = "a table without ids and labels that are known"
 NOT_READ = {
@@ -200,7 +203,7 @@ def _tell_what_is_open(plan: Plan, people: Mapping[str, set[tuple[str, str]]]) -
 
 
 def _add_tables(plan: Plan, path: Path, told: Mapping[str, Column]) -> list[tuple[Table, str, Path]]:
-    """Add the tables in a file but those that may name ECGs of other tables, which are given back."""
+    """Add the tables in a file but those that say more of what other tables hold, which are given back."""
     shown = shown_path(path, plan.root)
     try:
         tables = read_tables(path)
@@ -212,7 +215,8 @@ def _add_tables(plan: Plan, path: Path, told: Mapping[str, Column]) -> list[tupl
         plan.tables.add(table.file)
         one = table, shown + table.file.removeprefix(printable(path.name)), path.parent
         fields = map_of(table, told, FIELDS, plan).fields()
-        if fields & {"ecg_id", "ecg_time"} and not fields & {"path", "clip_path", "study_id"}:
+        of_people = fields & {"sex", "split"} and not fields & {*PHENOTYPES, "value", "path", "clip_path"}
+        if of_people or (fields & {"ecg_id", "ecg_time"} and not fields & {"path", "clip_path", "study_id"}):
             waiting.append(one)
         else:
             _add_table(plan, *one, told)
@@ -223,18 +227,15 @@ def _add_table(plan: Plan, table: Table, shown: str, folder: Path, told: Mapping
     means = map_of(table, told, FIELDS, plan)
     fields = means.fields()
     file = means.column_of("clip_path") or means.column_of("path")
-    if file and fields & {"patient_id", "study_id"}:
-        films = rows_of_films(table.rows[file], plan, folder)
-        if films.any():
-            of_films = replace(table, rows=table.rows[films])
-            plan_films(read_labels(of_films, map_of(of_films, told, FILM_FIELDS, plan), plan), plan, folder)
-            table = replace(table, rows=table.rows[~films])
-    if file and table.rows.empty:
-        return
-    if {"path", "patient_id"} <= fields:
+    films = rows_of_films(table.rows[file], plan, folder) if file and fields & {"patient_id", "study_id"} else None
+    if films is not None and films.any():
+        _add_films(plan, table, films, folder, told)
+    elif {"path", "patient_id"} <= fields:
         plan_ecgs(read_labels(table, map_of(table, told, ECG_FIELDS, plan), plan), plan, folder)
     elif is_of_ecgs(table, means, plan):
         label_ecgs(read_labels(table, map_of(table, told, ECG_FIELDS, plan), plan), plan, of_a_part=True)
+    elif "patient_id" in fields and fields & {"sex", "split"} and not fields & {*PHENOTYPES, "value"}:
+        _add_people(plan, table, told)
     elif fields & {"patient_id", "study_id"} and (fields & set(PHENOTYPES) or {"measurement", "value"} <= fields):
         add_labels(plan, table, told)
     else:
@@ -242,6 +243,39 @@ def _add_table(plan: Plan, table: Table, shown: str, folder: Path, told: Mapping
         plan.ignored.append((shown, NO_LABELS))
         if len(plan.maps) < MAPS_SHOWN:  # a person may know what its columns mean
             plan.maps.setdefault(table.file, TableMap({}, tuple(table.columns)))
+
+
+def _add_films(plan: Plan, table: Table, films: pd.Series, folder: Path, told: Mapping[str, Column]) -> None:
+    """The films of a table, and the ECGs that it names in other rows, or beside the films in a column of their own."""
+    of_films = replace(table, rows=table.rows[films])
+    means = map_of(table, told, FILM_FIELDS, plan)
+    beside = {"path", "clip_path"} <= means.fields()
+    if beside:
+        means = map_of(table, told, tuple(f for f in FILM_FIELDS if f != "path"), plan)
+    plan_films(read_labels(of_films, means, plan), plan, folder)
+    rest, fields = (table, PAIRED_FIELDS) if beside else (replace(table, rows=table.rows[~films]), ECG_FIELDS)
+    others = map_of(rest, told, fields, plan)
+    if rest.rows.empty or not {"patient_id", "path"} <= others.fields():
+        return
+    plan_ecgs(read_labels(rest, others, plan), plan, folder)
+    columns = means.columns | others.columns  # of both readings, as the preview shows and saves them
+    left = tuple(name for name in table.columns if name not in columns)
+    plan.maps[table.file] = TableMap(columns, left, means.notes)
+    used = {f"column {name} of {table.file}" for name in columns}
+    plan.ignored = [row for row in plan.ignored if row[0] not in used]
+
+
+def _add_people(plan: Plan, table: Table, told: Mapping[str, Column]) -> None:
+    """Sex and split of patients who are there by a table that holds no labels."""
+    labels = read_labels(table, map_of(table, told, ("patient_id", "sex", "split"), plan), plan)
+    labels = with_known_ids(labels, "patient_id", plan.patients, plan)
+    others = 0
+    for number, row in numbered_rows(labels.rows):
+        if row["patient_id"] in plan.patients:
+            plan.patient(row["patient_id"], row.get("sex"), row.get("split"), file=labels.file, row=number)
+        else:
+            others += 1
+    plan.note(f"Rows of {labels.file} whose patient is not among the data: {others}." if others else "")
 
 
 def is_of_ecgs(table: Table, means: TableMap, plan: Plan) -> bool:
