@@ -330,3 +330,23 @@ def test_a_deep_or_endless_nest_is_passed_over():
         nested = {"in": nested}
     with pytest.raises(SignalError):
         read(pt(nested), sampling_rate_hz=RATE)
+
+
+def test_texts_of_matlab_7_3_stored_as_numbers_and_references_are_read():
+    """As MATLAB's save(..., "-v7.3") writes a char array and a cell array of them."""
+    buffer = io.BytesIO()
+    with h5py.File(buffer, "w", userblock_size=512) as archive:
+
+        def letters(name: str, text: str) -> h5py.Dataset:
+            stored = archive.create_dataset(name, data=np.frombuffer(text.encode("utf-16-le"), "<u2")[:, None])
+            stored.attrs["MATLAB_class"] = np.bytes_("char")
+            return stored
+
+        archive["ecg"] = (hearts()[SHUFFLED] * 250).T
+        references = np.array([letters(f"#refs#/{row}", name).ref for row, name in enumerate(NAMES)], h5py.ref_dtype)
+        archive.create_dataset("leads", data=references[:, None], dtype=h5py.ref_dtype)
+        for name, text in (("unit", "uV"), ("fs", "400 Hz")):
+            letters(name, text)
+    record = read(buffer.getvalue())
+    np.testing.assert_allclose(record.signal_mv, hearts() / 4, atol=1e-5)
+    assert record.sampling_rate_hz == RATE and not record.doubts

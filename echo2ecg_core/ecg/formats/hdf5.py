@@ -14,9 +14,11 @@ from echo2ecg_core.ecg.channels import NOTHING_TOLD, Channels, Told
 from echo2ecg_core.ecg.files import MAX_FILE_BYTES, EcgFile
 from echo2ecg_core.ecg.formats.array_layout import CODE15_CANDIDATES
 from echo2ecg_core.ecg.formats.containers import Container
+from echo2ecg_core.ecg.formats.facts import MOST_TEXTS
 from echo2ecg_core.errors import ReadError
 
 MAX_OBJECTS = 20_000
+MOST_LETTERS = 10_000  # of a text of MATLAB's
 CODE15_RATE_HZ = 400.0
 
 
@@ -58,7 +60,8 @@ def _values(archive) -> tuple[dict[str, Any], bool]:
 
     def visit(name: str, item) -> bool | None:
         if isinstance(item, h5py.Dataset) and not item.is_virtual and not item.external and item.shape is not None:
-            values[name] = item
+            text = _matlab_text(archive, item)
+            values[name] = item if text is None else text
         for key, value in item.attrs.items():
             if not isinstance(value, h5py.Empty):
                 values[f"{name}/{key}" if name else key] = np.asarray(value)
@@ -67,6 +70,28 @@ def _values(archive) -> tuple[dict[str, Any], bool]:
     visit("", archive)
     archive.visititems(visit)
     return values, len(values) < MAX_OBJECTS
+
+
+def _matlab_text(archive, item) -> np.ndarray | None:
+    """The text, or the cell array of texts, that a dataset of MATLAB 7.3 holds as numbers or as references to such
+    datasets; None of any other dataset."""
+    import h5py
+
+    if h5py.check_ref_dtype(item.dtype) is h5py.Reference and 0 < item.size <= MOST_TEXTS:
+        found = [archive[ref] if ref else None for ref in np.asarray(item[()]).ravel()]
+        parts = [_letters(one) if isinstance(one, h5py.Dataset) else None for one in found]
+        texts = [text for text in parts if text is not None]
+        return np.array(texts) if len(texts) == item.size else None
+    text = _letters(item)
+    return None if text is None else np.array(text)
+
+
+def _letters(item) -> str | None:
+    """The row of letters in a dataset of MATLAB's class char."""
+    is_text = item.attrs.get("MATLAB_class") in (b"char", "char") and item.dtype.kind == "u"
+    if not is_text or item.size > MOST_LETTERS or item.is_virtual or item.external:
+        return None
+    return "".join(chr(code) for code in np.asarray(item[()]).ravel().tolist()).strip()
 
 
 def _check_blocks(item, file_name: str) -> None:
