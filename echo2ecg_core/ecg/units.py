@@ -33,6 +33,7 @@ LOWEST_MV, HIGHEST_MV = 0.15, 5.0  # a typical second of an ECG, low voltage and
 USUAL_MV = (0.25, 2.0)  # of nearly all: 134 of 138 real records, the lowest 0.55, the highest 2.9
 IMPLAUSIBLE_MV = (0.02, 20.0)  # a typical second of an ECG is higher, and lower
 HIGHEST_LEAD_MV, TIMES_AS_HIGH = 10.0, 5.0  # a single lead beyond both is in no scale of the others
+COARSE_MV, COARSE_S = 0.05, 10.0  # steps of rounding that hide a P wave, looked for in the first seconds
 FLOAT_CANDIDATES = {"V": 1e3, "mV": 1.0, "µV": 1e-3}
 COUNT_CANDIDATES = {"µV": 1e-3, "counts of 5 µV": 5e-3}
 
@@ -170,7 +171,7 @@ def typical_amplitude(signal: np.ndarray, sampling_rate_hz: float) -> float:
 
 
 def implausible_scale(signal_mv: np.ndarray, sampling_rate_hz: float, is_told: bool) -> list[str]:
-    """What mV that no heart makes say of the unit or the gain of all leads, or of some.
+    """What mV that no heart makes, or steps no P wave has, say of the unit or the gain of all leads, or of some.
 
     Args:
         signal_mv: (12, n) in standard order.
@@ -185,6 +186,13 @@ def implausible_scale(signal_mv: np.ndarray, sampling_rate_hz: float, is_told: b
             f"tells looks wrong{', by a factor of 1,000' * any_fits}, and voltages mean nothing."
         )
         return [text] if is_told else []
+    looked_at = signal_mv[:, : int(COARSE_S * sampling_rate_hz)]
+    steps_mv = np.diff(np.unique(np.round(looked_at[np.isfinite(looked_at)], 5)))
+    if steps_mv.size and steps_mv.min() >= COARSE_MV:
+        return [
+            f"The values come in steps of {steps_mv.min():.2g} mV, too coarse for P waves and ST segments: they were "
+            "rounded, or are in another unit."
+        ]
     heights = np.array([typical_amplitude(lead[None], sampling_rate_hz) for lead in signal_mv])
     high = np.flatnonzero((heights > HIGHEST_LEAD_MV) & (heights > TIMES_AS_HIGH * height))
     return [

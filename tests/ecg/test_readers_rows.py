@@ -13,6 +13,7 @@ from tests.ecg.test_limb_leads import RATE_HZ, heart
 
 TRUTH = np.round(heart()[:, :2000], 3)
 NAMES = ",".join(LEADS)
+GIVEN = {"sampling_rate_hz": RATE_HZ}
 TURNED = [*range(6), *range(11, 5, -1)]  # chest leads from V6 to V1, which no equation can tell
 
 
@@ -70,6 +71,14 @@ def test_midnight_is_no_jump_and_days_of_a_spreadsheet_are_a_time():
     for first in (clock, days):
         record = read([f"Time,{NAMES}", *rows(first=first)])
         assert record.sampling_rate_hz == pytest.approx(RATE_HZ, rel=1e-3) and not record.doubts
+
+
+def test_time_that_runs_backwards_is_told_and_what_fills_a_file_up_is_nothing():
+    backwards = read([f"time,{NAMES}", *rows(first=[f"{4 - row / RATE_HZ:.3f}" for row in range(2000)])], **GIVEN)
+    assert "The time column runs backwards: so may the recording." in backwards.doubts
+    for end in ("\0" * 200, "\x1a"):
+        is_the_heart(read_ecg("\n".join([NAMES, *rows(), end]).encode(), **GIVEN))
+    assert read(["Sampling rate (kHz);0.5", NAMES, *rows()]).sampling_rate_hz == RATE_HZ
 
 
 def test_a_counter_of_every_second_sample_tells_no_rate_and_a_step_without_a_name_is_told():

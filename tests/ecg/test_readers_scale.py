@@ -125,6 +125,12 @@ def test_a_size_of_counts_that_was_guessed_is_always_a_doubt():
     assert "taken as counts of 5 µV" in low.doubts[0]
 
 
+def test_values_rounded_too_coarsely_for_an_ecg_are_a_doubt():
+    whole = npz(ecg=np.round(TRUTH), unit="mV")
+    assert "in steps of 1 mV" in " ".join(read_ecg(whole, **GIVEN).doubts)
+    assert not read_ecg(npz(ecg=np.round(TRUTH, 2), unit="mV"), **GIVEN).doubts
+
+
 def test_an_electrode_that_the_device_says_was_off_is_a_doubt():
     content = files.muse().replace(b"<LeadID>V3</LeadID>", b"<LeadID>V3</LeadID><LeadOff>TRUE</LeadOff>")
     assert read_ecg(content).doubts == ("The device says that an electrode of V3 was off.",)

@@ -88,7 +88,7 @@ def _clock(name: str | None, values: np.ndarray) -> tuple[bool, float | None, st
     steps = np.diff(values)
     usual = float(np.median(steps)) if steps.size else 0.0
     if not usual > 0:
-        return is_time, None, ""
+        return is_time, None, "The time column runs backwards: so may the recording." if is_time and usual < 0 else ""
     jumps = np.abs(steps - usual) > 0.4 * usual
     if (steps > 0).all() and np.ptp(steps) <= UNEVEN * usual:
         step, jumps = float((values[-1] - values[0]) / steps.size), np.zeros_like(jumps)

@@ -19,6 +19,7 @@ from echo2ecg_core.ecg.formats.facts import (
     n_leads_named,
     period_rate,
     plain,
+    rate_of,
 )
 from echo2ecg_core.ecg.record import canonical_lead, lead_words
 from echo2ecg_core.ecg.units import mv_per_unit
@@ -210,8 +211,9 @@ class _Above:
         rate = _in_hz(text, kilo) if text else None
         if alone and alone[1] and rate and (rate not in USUAL_RATES_HZ or abs(rate - self.n_rows) <= 1):
             return None
-        steps = (period_rate(key, np.array(text)) for key, text in _pairs([line]))
-        return rate or next((step for step in steps if step), None)
+        told = [(key, np.array(text)) for key, text in _pairs([line])]
+        others = [period_rate(*pair) or (rate_of(*pair) if pair[0].endswith("khz") else None) for pair in told]
+        return rate or next((other for other in others if other), None)
 
 
 def _in_hz(text: str, kilo: str | None) -> float | None:

@@ -41,6 +41,7 @@ _MINUS = str.maketrans("−﹣－", "---")  # as word processors and web pages w
 _GROUPS = re.compile(r"(?<=\d)['’\u00a0\u2009\u202f](?=\d{3}(?!\d))")  # between thousands, as in Switzerland and France
 _FORTRAN = re.compile(r"(?<=\d)[dD](?=[+-]\d)")  # its exponents
 _SHEET_ERROR = re.compile(r"#(N/A|NV|NUM!|ZAHL!|VALUE!|WERT!|DIV/0!|REF!|BEZUG!|NAME\?)")
+_END_OF_FILE = "\0\x1a"  # as old systems fill a file up
 WIDE_LETTERS = 1000  # by which an encoding is told
 _BRACKETS = re.compile(r"\s*(?:\{|\[\s*(?:[\[{\"]|[-+\d.eE]+\s*[,\]]))")  # and not a clock, [12:30:01.5]
 FEW = 0.05  # of the lines of a table are no usual ones
@@ -94,7 +95,7 @@ def read(file: EcgFile, told: Told = NOTHING_TOLD) -> Iterator[Channels]:
             f"“{file.name}” has {n_lines:,} lines; at most {MAX_LINES:,} are read.",
             "Export a shorter section, for example 10 seconds.",
         )
-    text = _SHEET_ERROR.sub("nan", _decode(content).translate(_MINUS))
+    text = _SHEET_ERROR.sub("nan", _decode(content).rstrip(_END_OF_FILE).translate(_MINUS))
     if _BRACKETS.match(text):
         raise ReadError(
             f"“{file.name}” is JSON, or lists in brackets, which are not read.",
