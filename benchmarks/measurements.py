@@ -9,9 +9,9 @@ over 25 ms (2 beats a minute for the rate), the same share among those with a co
 ones lie where the marks of II and V5 are as far from each other; P waves; QRS >= 120 ms; swaps of limb electrodes, made
 from the same records by algebra; pacing; chest leads shuffled and recordings turned over. A swap of left arm and left
 leg is not named; a row tells how often its only sign, a P wave that begins downwards in III and is larger in I than in
-II, is there with and without it. `--stress` prints instead one line a damage (rate, noise, hum, wander, gain, lost
-leads, drawn with a fixed seed) and measurement: how many are measured and sure, the median error, and how many are far
-from the marks though sure.
+II, is there with and without it. `--stress` prints instead one line a damage (rate, noise, hum, wander, gain, clipping,
+gaps, lost leads, drawn with a fixed seed) and measurement: how many are measured and sure, the median error, and how
+many are far from the marks though sure.
 """
 
 import argparse
@@ -25,7 +25,7 @@ import numpy as np
 from echo2ecg_core.ecg.beats import at_working_rate, find_beats, samples
 from echo2ecg_core.ecg.delineate import delineate
 from echo2ecg_core.ecg.electrodes import misplaced_leads, paced_beats
-from echo2ecg_core.ecg.measure import EcgMeasurements, measure_signal
+from echo2ecg_core.ecg.measure import EcgMeasurements, distances_s, measure_signal
 from echo2ecg_core.ecg.quality import judge_signal
 
 RATE_HZ, MICROVOLTS = 500.0, 1000.0
@@ -117,11 +117,16 @@ def within(manual: dict, duration_s: float) -> dict:
     return manual | {"r_times_s": times_s, "heart_rate_bpm": 60 / np.diff(times_s).mean()}
 
 
-def measured_rate(manual: dict, measured: EcgMeasurements) -> float | None:
-    """Mean rate of the beats found between the first and the last marked one; the marks leave out the outer beats."""
+def measured_rate(
+    manual: dict, measured: EcgMeasurements, signal: np.ndarray | None = None, rate_hz: float = RATE_HZ
+) -> float | None:
+    """Mean rate of the beats found between the first and the last marked one; the marks leave out the outer beats. Of
+    a signal with gaps without the distances across them, as the package does it."""
     first_s, last_s = manual["r_times_s"][[0, -1]]
-    inside = [time_s for time_s in measured.r_times_s if first_s - 0.12 < time_s < last_s + 0.12]
-    return 60 / float(np.diff(inside).mean()) if len(inside) > 1 else None
+    inside = np.array([time_s for time_s in measured.r_times_s if first_s - 0.12 < time_s < last_s + 0.12])
+    if len(inside) < 2:
+        return None
+    return 60 / float((np.diff(inside) if signal is None else distances_s(inside, signal, rate_hz)).mean())
 
 
 def banded(values: np.ndarray, statistic: Callable) -> list[float] | None:
@@ -296,6 +301,18 @@ def without(signal: np.ndarray, *rows: int) -> np.ndarray:
     return flat
 
 
+def clipped(signal: np.ndarray, height_mv: float) -> np.ndarray:
+    """The signal with each lead held at this height above and below where it rests."""
+    centred = signal - np.median(signal, axis=1, keepdims=True)
+    return np.clip(centred, -height_mv, height_mv)
+
+
+def with_gaps(signal: np.ndarray, begins: np.ndarray) -> np.ndarray:
+    """The signal with two seconds missing in each lead, from its own sample on; one sample is that of all."""
+    places = np.arange(signal.shape[1]) - np.broadcast_to(begins, len(signal))[:, None]
+    return np.where((places >= 0) & (places < 2 * RATE_HZ), np.nan, signal)
+
+
 def resampled(signal: np.ndarray, rate_hz: float) -> np.ndarray:
     from scipy.signal import resample_poly
 
@@ -338,6 +355,9 @@ def damages() -> dict[str, Callable]:
         "II and V5 flat": changed(lambda signal, _: without(signal, 1, 10)),
         "limb leads only": changed(lambda signal, _: without(signal, *range(6, 12))),
         "I, II, V1, V5 only": changed(lambda signal, _: without(signal, 2, 3, 4, 5, 7, 8, 9, 11)),
+        "clipped at 0.5 mV": changed(lambda signal, _: clipped(signal, 0.5)),
+        "2 s missing in each lead": changed(lambda signal, rng: with_gaps(signal, rng.integers(0, 4000, 12))),
+        "2 s missing in all leads": changed(lambda signal, rng: with_gaps(signal, rng.integers(1000, 3000))),
         "5 s": changed(lambda signal, _: signal[:, : int(5 * RATE_HZ)]),
         "all at once, 250 Hz": everything,
     }
@@ -349,11 +369,12 @@ def stress_rows(signals: list[np.ndarray], manuals: list[dict], damage: str, cha
     damaged = [change(signal, rng) for signal in signals]
     measured = [measure_signal(signal, rate_hz) for signal, rate_hz in damaged]
     manuals = [within(manual, one.shape[1] / rate_hz) for manual, (one, rate_hz) in zip(manuals, damaged, strict=True)]
+    rates = [measured_rate(manual, found, *one) for manual, found, one in zip(manuals, measured, damaged, strict=True)]
     rows = []
     for name, limit in FAR.items():
         triples = [
-            (measured_rate(manual, found) if name == "heart_rate_bpm" else getattr(found, name), manual[name], found)
-            for manual, found in zip(manuals, measured, strict=True)
+            (rate if name == "heart_rate_bpm" else getattr(found, name), manual[name], found)
+            for manual, found, rate in zip(manuals, measured, rates, strict=True)
             if math.isfinite(manual[name])
         ]
         errors = np.array([value - marked for value, marked, _ in triples if value is not None])

@@ -32,6 +32,8 @@ SURELY_REPEATS, NOTHING_REPEATS = 0.7, 0.2  # shares before the complexes: surel
 REPEATS_IF_IRREGULAR = 0.6  # needed for a P wave where beats come as in fibrillation
 IRREGULAR_MS = 60.0  # usual change from beat to beat; a regular rhythm without P waves is no sure finding
 CORRECTED = {"qtc_bazett_ms": 1 / 2, "qtc_fridericia_ms": 1 / 3}  # exponent of the RR interval in seconds
+GAP_S, STILL_S = 0.1, 1.5  # without any recorded lead, and with none that moves: a beat may be missing there
+UNEVEN = 0.08  # spread of the distances between beats, as a share: of such a rhythm a gap hides something
 UNSURE_BELOW = 0.5  # a measurement with less confidence is told as one of low confidence
 NUMBERS = ("heart_rate_bpm", *PLAUSIBLE_MS, *CORRECTED, "axis_deg")
 
@@ -41,7 +43,7 @@ class EcgMeasurements:
     """What a reader of the ECG would measure; None where it cannot be measured.
 
     Attributes:
-        heart_rate_bpm: Mean ventricular rate.
+        heart_rate_bpm: Mean ventricular rate where it was recorded.
         pr_ms: P onset to QRS onset.
         qrs_ms: QRS onset to QRS end, where most leads leave and reach rest: on LUDB without bias against the earliest
             onset and latest end that cardiologists marked in II and V5.
@@ -94,7 +96,8 @@ def measure_ecg(record: EcgRecord, quality: Quality | None = None) -> EcgMeasure
         start_s = next((minute.start_s for minute in minutes if minute.verdict != "unusable"), 0.0)
     if quality is not None and record.units == "mV":  # other units were scaled for judging
         found = quality.found
-    measured = _measured(found or common_beats(record.signal_mv[:, round(start_s * rate_hz) :], rate_hz))
+    part = record.signal_mv[:, round(start_s * rate_hz) :]
+    measured = _measured(found or common_beats(part, rate_hz), part, rate_hz)
     return replace(measured, r_times_s=tuple(start_s + time_s for time_s in measured.r_times_s))
 
 
@@ -105,24 +108,51 @@ def measure_signal(signal_mv: np.ndarray, sampling_rate_hz: float) -> EcgMeasure
         signal_mv: (12, n) millivolts, NaN where nothing was recorded.
         sampling_rate_hz: Its rate.
     """
-    return _measured(common_beats(signal_mv, sampling_rate_hz))
+    return _measured(common_beats(signal_mv, sampling_rate_hz), signal_mv, sampling_rate_hz)
 
 
-def _measured(found: CommonBeats | None) -> EcgMeasurements:
+def _measured(found: CommonBeats | None, signal_mv: np.ndarray, sampling_rate_hz: float) -> EcgMeasurements:
+    """Returns what the beats of a signal measure."""
     if found is None:
         return EcgMeasurements(confidence=dict.fromkeys((*NUMBERS, "p_present"), 0.0))
     beats, times_s = found.beats, found.beats.r_peaks / found.rate_hz
-    rr_s = float(np.diff(times_s).mean())
-    whole, confidence = _measure_beats(found)
+    all_rr_s = distances_s(times_s, signal_mv, sampling_rate_hz)
+    rr_s = float(all_rr_s.mean())
+    whole, confidence = _measure_beats(found, all_rr_s)
+    of_rate = _rate_confidence(beats)
+    if len(all_rr_s) < len(times_s) - 1 and all_rr_s.std() > UNEVEN * rr_s:
+        of_rate = min(of_rate, BORDERLINE_CONFIDENCE)  # what was not recorded may have had another rate
     for name, exponent in CORRECTED.items():
         whole[name] = None if whole["qt_ms"] is None else whole["qt_ms"] / rr_s**exponent
-        confidence[name] = min(confidence["qt_ms"], _rate_confidence(beats))
+        confidence[name] = min(confidence["qt_ms"], of_rate)
     return EcgMeasurements(
         heart_rate_bpm=60 / rr_s,
         r_times_s=tuple(times_s.tolist()),
-        confidence={"heart_rate_bpm": _rate_confidence(beats)} | confidence,
+        confidence={"heart_rate_bpm": of_rate} | confidence,
         **whole,
     )
+
+
+def distances_s(times_s: np.ndarray, signal_mv: np.ndarray, sampling_rate_hz: float) -> np.ndarray:
+    """Returns the distances from beat to beat in seconds, without those across a stretch in which nothing was recorded.
+
+    What stands still in all leads for longer than any pause is such a stretch, too: zeros are written in its place.
+
+    Args:
+        times_s: (b,) of the beats.
+        signal_mv: (12, n) millivolts, NaN where nothing was recorded. sampling_rate_hz: Its rate.
+    """
+    from scipy.ndimage import binary_opening
+
+    missing = np.isnan(signal_mv).all(axis=0)
+    still = ~(np.abs(np.diff(signal_mv, axis=1, prepend=signal_mv[:, :1])) > 0).any(axis=0)
+    silent = np.zeros(signal_mv.shape[1], dtype=bool)
+    for stretch, shortest_s in ((missing, GAP_S), (still, STILL_S)):
+        if stretch.any():
+            silent |= binary_opening(stretch, np.ones(max(1, int(shortest_s * sampling_rate_hz)), dtype=bool))
+    before = np.concatenate([[0], np.cumsum(silent)])
+    is_whole = np.diff(before[np.clip((times_s * sampling_rate_hz).astype(int), 0, len(silent))]) == 0
+    return np.diff(times_s)[is_whole if is_whole.any() else slice(None)]
 
 
 def _rate_confidence(beats: Beats) -> float:
@@ -130,10 +160,10 @@ def _rate_confidence(beats: Beats) -> float:
     return min(beats.contrast, BORDERLINE_CONFIDENCE) if beats.borderline else beats.contrast
 
 
-def _measure_beats(found: CommonBeats) -> tuple[dict, dict[str, float]]:
+def _measure_beats(found: CommonBeats, rr_s: np.ndarray) -> tuple[dict, dict[str, float]]:
     """Returns the values of the median beat and their confidences from its two halves."""
     beats, usual_rr_s, waves = found.beats, found.rr_s, found.waves
-    change_ms = usual_change_ms(np.diff(beats.r_peaks) / RATE_HZ)
+    change_ms = usual_change_ms(rr_s)
     whole = _values(beats.median, beats.leads, waves, change_ms)
     if len(beats.windows) >= 4:
         halves = [measure_median(beats.windows[i::2], beats.leads, usual_rr_s, change_ms)[0] for i in (0, 1)]

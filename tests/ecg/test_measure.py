@@ -91,6 +91,21 @@ def test_an_irregular_rhythm_has_the_mean_rate():
     assert measure_signal(signal, 500).heart_rate_bpm == pytest.approx(60 / np.diff(beats_s).mean(), abs=0.5)
 
 
+@pytest.mark.parametrize("written", [np.nan, 0.0])
+def test_beats_that_were_not_recorded_do_not_slow_the_rate_and_a_pause_does(written):
+    signal, beats_s = drawn_ecg()
+    begin, end = round(500 * (beats_s[4] + 0.35)), round(500 * (beats_s[7] + 0.35))  # three beats and their distances
+    signal[:, begin:end] = written
+    assert measure_signal(signal, 500).heart_rate_bpm == pytest.approx(75, abs=0.5)
+    assert measure_signal(signal, 500).confidence["heart_rate_bpm"] > 0.5
+    uneven, beats_s = drawn_ecg(rr_s=(0.7, 0.9, 0.8))
+    assert measure_signal(uneven, 500).confidence["heart_rate_bpm"] > 0.5
+    uneven[:, round(500 * (beats_s[4] + 0.35)) : round(500 * (beats_s[7] + 0.35))] = written
+    assert measure_signal(uneven, 500).confidence["heart_rate_bpm"] < 0.5  # what was not recorded may have been faster
+    paused, _ = drawn_ecg(rr_s=(0.8, 0.8, 0.8, 3.2, 0.8), n_beats=12)
+    assert measure_signal(paused, 500).heart_rate_bpm == pytest.approx(60 / np.mean([0.8] * 9 + [3.2] * 2), abs=0.5)
+
+
 def test_noise_in_half_of_the_leads_changes_little():
     signal, beats_s = drawn_ecg()
     signal[[1, 3, 4, 7, 9, 11]] += 1.0 * np.random.default_rng(1).standard_normal((6, signal.shape[1]))
