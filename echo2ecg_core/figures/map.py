@@ -43,6 +43,7 @@ _KEPT = "kept:"
 HEIGHT_PX, SCALE_PX, LEGEND_PX = 716, 56, 34
 LASSO = {"color": "#1B5E9B", "dash": "dash", "width": 2}
 
+Trace = dict[str, Any]
 Region = tuple[tuple[float, ...], tuple[float, ...]]  # x and y of its corners; of two corners a box
 
 
@@ -139,20 +140,23 @@ def map_figure(
         A figure whose points name themselves in `customdata`.
     """
     look = DARK if dark else LIGHT
-    figure, shown = go.Figure(), points if shown is None else shown
+    shown, is_solid = points if shown is None else shown, "z" in points
+    traces: list[Trace] = []
     for modality, symbol in SYMBOLS.items():
         own = shown[shown.modality == modality]
         if len(own):
-            _add_points(figure, points, own, modality, symbol, colour, look)
-    _add_legend(figure, points, colour, look)
-    if "z" not in points:
-        _add_labels(figure, labels, look)
+            traces += _single_points(points, own, modality, symbol, colour, look)
+    traces += _legend(points, colour, look)
+    words = [] if is_solid else [_words(label, look) for label in labels]
     if you is not None:
-        _add_you(figure, you, look)
+        traces.append(_cross(you, look))
+        words.append(_words_beside(you, look))
     if found is not None:
-        _add_ring(figure, points[(points.id == found[0]) & (points.modality == found[1])], look)
-    _lay_out(figure, points, colour, look)
-    return figure
+        traces.append(_ring(points[(points.id == found[0]) & (points.modality == found[1])], look))
+    layout = _layout(points, colour, look)
+    if words:
+        (layout["scene"] if is_solid else layout)["annotations"] = words
+    return go.Figure(traces, layout)  # plotly takes three times as long to change a figure as to make it
 
 
 def as_seen(figure: go.Figure, view: Sequence[float] | None, regions: Sequence[Region] = ()) -> None:
@@ -180,9 +184,9 @@ def _region(xs: Sequence[float], ys: Sequence[float]) -> dict[str, Any]:
     return drawn | {"type": "path", "path": f"M{'L'.join(f'{x},{y}' for x, y in zip(xs, ys, strict=True))}Z"}
 
 
-def _add_points(
-    figure: go.Figure, points: pd.DataFrame, own: pd.DataFrame, modality: str, symbol: str, colour: str, look: Look
-) -> None:
+def _single_points(
+    points: pd.DataFrame, own: pd.DataFrame, modality: str, symbol: str, colour: str, look: Look
+) -> list[Trace]:
     """One trace of points with a value, one of hollow points without."""
     known = np.ones(len(own), bool) if colour == MODALITY else own[colour].notna().to_numpy()
     outline = {"width": 0.5, "color": look.text}
@@ -194,15 +198,12 @@ def _add_points(
         marker = {"color": [inks.get(str(group), look.muted) for group in own[colour][known]]}
     else:
         marker = {"color": _as_shown(own[colour][known], colour), "coloraxis": "coloraxis"}
-    _trace(figure, own[known], modality, colour, {"symbol": symbol, "size": 8, "line": outline} | marker)
+    traces = [_trace(own[known], modality, colour, {"symbol": symbol, "size": 8, "line": outline} | marker)]
     if not known.all():
-        _trace(
-            figure,
-            own[~known],
-            f"{modality}, not known",
-            colour,
-            {"symbol": f"{symbol}-open", "size": 8, "color": look.muted, "line": {"width": 1.2, "color": look.muted}},
-        )
+        line = {"width": 1.2, "color": look.muted}
+        hollow = {"symbol": f"{symbol}-open", "size": 8, "color": look.muted, "line": line}
+        traces.append(_trace(own[~known], f"{modality}, not known", colour, hollow))
+    return traces
 
 
 def _as_shown(values: pd.Series, colour: str) -> np.ndarray:
@@ -212,8 +213,8 @@ def _as_shown(values: pd.Series, colour: str) -> np.ndarray:
     return np.array([f"{value:.{PHENOTYPES[colour].decimals}f}" for value in values], np.float32)
 
 
-def _trace(figure: go.Figure, rows: pd.DataFrame, name: str, colour: str, marker: dict) -> None:
-    told = {
+def _trace(rows: pd.DataFrame, name: str, colour: str, marker: dict) -> Trace:
+    told = _places(rows) | {
         "mode": "markers",
         "name": name,
         "marker": marker,
@@ -226,17 +227,16 @@ def _trace(figure: go.Figure, rows: pd.DataFrame, name: str, colour: str, marker
             "size": 3.5,
             "line": marker["line"] | {"width": 0.5},
         }  # dark points stand out on a dark page
-        figure.add_trace(go.Scatter3d(**_places(rows), **told | {"marker": outlined}))
-    else:
-        figure.add_trace(go.Scattergl(**_places(rows), **told, unselected={"marker": {"opacity": 0.25}}))
+        return told | {"type": "scatter3d", "marker": outlined}
+    return told | {"type": "scattergl", "unselected": {"marker": {"opacity": 0.25}}}
 
 
-def _places(rows: pd.DataFrame) -> dict[str, np.ndarray]:
+def _places(rows: pd.DataFrame) -> Trace:
     """Coordinates in single precision: half the bytes."""
     return {axis: rows[axis].to_numpy(np.float32) for axis in ("x", "y", "z") if axis in rows}
 
 
-def _add_legend(figure: go.Figure, points: pd.DataFrame, colour: str, look: Look) -> None:
+def _legend(points: pd.DataFrame, colour: str, look: Look) -> list[Trace]:
     """Shapes with their counts; entries of their own, because a coloured-by-value trace has no one colour to show."""
     counts = points.modality.value_counts()
     entries = [
@@ -250,11 +250,11 @@ def _add_legend(figure: go.Figure, points: pd.DataFrame, colour: str, look: Look
         entries += [(f"{group} {sizes.get(group, 0)}", "square", ink) for group, ink in inks.items()]
     if colour != MODALITY and points[colour].isna().any():
         entries.append(("not known", "circle-open", look.muted))
-    for name, symbol, ink in entries:
-        marker = {"symbol": symbol, "size": 9, "color": ink}
-        nowhere = dict.fromkeys(("x", "y", "z") if "z" in points else ("x", "y"), [None])
-        trace = go.Scatter3d if "z" in points else go.Scatter
-        figure.add_trace(trace(**nowhere, mode="markers", name=name, hoverinfo="skip", marker=marker))
+    nowhere: Trace = dict.fromkeys(("x", "y", "z") if "z" in points else ("x", "y"), [None])
+    nowhere |= {"type": "scatter3d" if "z" in points else "scatter", "mode": "markers", "hoverinfo": "skip"}
+    return [
+        nowhere | {"name": name, "marker": {"symbol": symbol, "size": 9, "color": ink}} for name, symbol, ink in entries
+    ]
 
 
 def _hover(rows: pd.DataFrame, colour: str, has_numbers: bool) -> dict:
@@ -280,21 +280,34 @@ def _hover(rows: pd.DataFrame, colour: str, has_numbers: bool) -> dict:
     return text | {"hovertemplate": "<br>".join(said) + "<extra></extra>"}
 
 
-def _add_ring(figure: go.Figure, row: pd.DataFrame, look: Look) -> None:
+def _ring(row: pd.DataFrame, look: Look) -> Trace:
     """A ring around the point that was looked for."""
     ring = {"symbol": "circle-open", "size": 24, "color": look.text, "line": {"width": 2.6}}
-    told = {"mode": "markers", "name": "found", "showlegend": False, "hoverinfo": "skip", "marker": ring}
-    if "z" in row:
-        figure.add_trace(go.Scatter3d(**_places(row), **told))
-    else:
-        figure.add_trace(go.Scatter(**_places(row), **told, unselected={"marker": {"opacity": 1}}))
+    return _alone("found", _places(row), ring)
 
 
-def _add_you(figure: go.Figure, you: YourEcg, look: Look) -> None:
-    """A ringed cross with its label on a line."""
+def _alone(name: str, places: Trace, marker: dict) -> Trace:
+    """A mark that is in no legend, answers no pointer and does not fade when others are selected."""
+    told = places | {"name": name, "marker": marker, "mode": "markers", "showlegend": False, "hoverinfo": "skip"}
+    if "z" in places:
+        return told | {"type": "scatter3d"}
+    return told | {"type": "scatter", "unselected": {"marker": {"opacity": 1}}}
+
+
+def _cross(you: YourEcg, look: Look) -> Trace:
+    """A ringed cross."""
     cross = {"symbol": "circle-cross-open", "size": 26, "color": look.text, "line": {"width": 2.6, "color": look.text}}
-    told = {"mode": "markers", "name": "your ECG", "showlegend": False, "hoverinfo": "skip"}
-    label = {
+    if you.z is None:
+        return _alone("your ECG", {"x": [you.x], "y": [you.y]}, cross)
+    return _alone("your ECG", {"x": [you.x], "y": [you.y], "z": [you.z]}, cross | {"symbol": "cross", "size": 9})
+
+
+def _words_beside(you: YourEcg, look: Look) -> dict[str, Any]:
+    """The cross's label on a line."""
+    return {
+        "x": you.x,
+        "y": you.y,
+        **({} if you.z is None else {"z": you.z}),
         "text": you.label,
         "ax": 34,
         "ay": -58,
@@ -309,54 +322,46 @@ def _add_you(figure: go.Figure, you: YourEcg, look: Look) -> None:
         "borderpad": 6,
         "font": {"color": look.text},
     }
-    if you.z is not None:
-        cross |= {"symbol": "cross", "size": 9}
-        figure.add_trace(go.Scatter3d(x=[you.x], y=[you.y], z=[you.z], **told, marker=cross))
-        figure.update_layout(scene_annotations=[label | {"x": you.x, "y": you.y, "z": you.z}])
-    else:
-        figure.add_trace(go.Scatter(x=[you.x], y=[you.y], **told, marker=cross, unselected={"marker": {"opacity": 1}}))
-        figure.add_annotation(x=you.x, y=you.y, **label)
 
 
-def _add_labels(figure: go.Figure, labels: Sequence[Label], look: Look) -> None:
-    """Quiet words above places, a line each, on a ground that lets points shine through."""
-    for label in labels:
-        red, green, blue = (int(look.page[i : i + 2], 16) for i in (1, 3, 5))
-        figure.add_annotation(
-            x=label.x,
-            y=label.y,
-            text="<br>".join(label.lines),
-            showarrow=False,
-            yanchor="bottom",
-            yshift=4,
-            name="cluster",
-            align="center",
-            bgcolor=f"rgba({red},{green},{blue},0.82)",
-            borderpad=2,
-            font={"color": look.text, "size": 11.5},
-            captureevents=False,
-        )
+def _words(label: Label, look: Look) -> dict[str, Any]:
+    """Quiet words above a place, a line each, on a ground that lets points shine through."""
+    red, green, blue = (int(look.page[i : i + 2], 16) for i in (1, 3, 5))
+    return {
+        "x": label.x,
+        "y": label.y,
+        "text": "<br>".join(label.lines),
+        "showarrow": False,
+        "yanchor": "bottom",
+        "yshift": 4,
+        "name": "cluster",
+        "align": "center",
+        "bgcolor": f"rgba({red},{green},{blue},0.82)",
+        "borderpad": 2,
+        "font": {"color": look.text, "size": 11.5},
+        "captureevents": False,
+    }
 
 
-def _lay_out(figure: go.Figure, points: pd.DataFrame, colour: str, look: Look) -> None:
+def _layout(points: pd.DataFrame, colour: str, look: Look) -> dict[str, Any]:
     axis = {"showticklabels": False, "gridcolor": look.grid, "zeroline": False, "title": {"text": ""}, "ticks": ""}
     font = {"color": look.text, "size": 12.5, "family": "Source Sans, sans-serif"}  # hover labels have one of their own
     is_solid = "z" in points
-    figure.update_layout(
-        height=HEIGHT_PX,
-        margin={"l": 8, "r": 8, "t": SCALE_PX * has_scale(colour) + LEGEND_PX, "b": 8},  # nothing lies over points
-        paper_bgcolor=look.page,
-        plot_bgcolor=look.page,
-        dragmode="orbit" if is_solid else "lasso",
-        hovermode="closest",
-        hoverlabel={"bgcolor": look.page, "bordercolor": look.muted, "font": font},
-        uirevision="map",
-        font=font,
-        xaxis=axis,
-        yaxis=axis | {"scaleanchor": "x"},
-        scene=dict.fromkeys(("xaxis", "yaxis", "zaxis"), axis | {"showspikes": False, "showbackground": False}),
-        newselection={"line": LASSO},
-        legend={
+    layout = {
+        "height": HEIGHT_PX,
+        "margin": {"l": 8, "r": 8, "t": SCALE_PX * has_scale(colour) + LEGEND_PX, "b": 8},  # nothing lies over points
+        "paper_bgcolor": look.page,
+        "plot_bgcolor": look.page,
+        "dragmode": "orbit" if is_solid else "lasso",
+        "hovermode": "closest",
+        "hoverlabel": {"bgcolor": look.page, "bordercolor": look.muted, "font": font},
+        "uirevision": "map",
+        "font": font,
+        "xaxis": axis,
+        "yaxis": axis | {"scaleanchor": "x"},
+        "scene": dict.fromkeys(("xaxis", "yaxis", "zaxis"), axis | {"showspikes": False, "showbackground": False}),
+        "newselection": {"line": LASSO},
+        "legend": {
             "x": 0.008,
             "y": 1,
             "yanchor": "bottom",
@@ -365,34 +370,36 @@ def _lay_out(figure: go.Figure, points: pd.DataFrame, colour: str, look: Look) -
             "font": {"color": look.muted},
             "itemsizing": "constant",
         },
-    )
-    if has_scale(colour):
-        is_grade = colour in PHENOTYPES and PHENOTYPES[colour].kind == "grade"
-        low, high = colour_limits(points, colour)
-        bar = {
-            "orientation": "h",
-            "x": 0.005,
-            "y": 1 - 2 / HEIGHT_PX,
-            "yref": "container",
-            "xanchor": "left",
-            "xpad": 12,
-            "ypad": 4,
-            "yanchor": "top",
-            "lenmode": "pixels",  # so that its title fits a phone, too
-            "len": 212,
-            "thickness": 11,
-            "title": {"text": _title(colour), "side": "top", "font": {"size": 12.5}},
-            "outlinewidth": 0,
-            "bgcolor": look.page,
-            "nticks": 6,
-            "tickfont": {"color": look.muted},
-        }
-        if is_grade:
-            bar |= {"tickvals": list(range(len(GRADES))), "ticktext": list(GRADES)}
-        scale = [[i / (len(VIRIDIS_CUT) - 1), c] for i, c in enumerate(VIRIDIS_CUT)]
-        figure.update_layout(
-            coloraxis={"colorscale": scale, "cmin": low, "cmax": max(high, low + 1e-6), "colorbar": bar}
-        )
+    }
+    return layout | ({"coloraxis": _scale(points, colour, look)} if has_scale(colour) else {})
+
+
+def _scale(points: pd.DataFrame, colour: str, look: Look) -> dict[str, Any]:
+    """The scale of the numbers that colour the points."""
+    is_grade = colour in PHENOTYPES and PHENOTYPES[colour].kind == "grade"
+    low, high = colour_limits(points, colour)
+    bar = {
+        "orientation": "h",
+        "x": 0.005,
+        "y": 1 - 2 / HEIGHT_PX,
+        "yref": "container",
+        "xanchor": "left",
+        "xpad": 12,
+        "ypad": 4,
+        "yanchor": "top",
+        "lenmode": "pixels",  # so that its title fits a phone, too
+        "len": 212,
+        "thickness": 11,
+        "title": {"text": _title(colour), "side": "top", "font": {"size": 12.5}},
+        "outlinewidth": 0,
+        "bgcolor": look.page,
+        "nticks": 6,
+        "tickfont": {"color": look.muted},
+    }
+    if is_grade:
+        bar |= {"tickvals": list(range(len(GRADES))), "ticktext": list(GRADES)}
+    scale = [[i / (len(VIRIDIS_CUT) - 1), c] for i, c in enumerate(VIRIDIS_CUT)]
+    return {"colorscale": scale, "cmin": low, "cmax": max(high, low + 1e-6), "colorbar": bar}
 
 
 def has_scale(colour: str) -> bool:
