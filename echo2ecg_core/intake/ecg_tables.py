@@ -4,9 +4,10 @@ Labels in a row (LVEF beside an ECG) become a study of that ECG's own, so that n
 tells the day of the echo they are those of an echo study, which is paired by time like any other.
 """
 
+import re
 from collections.abc import Iterable
 from dataclasses import replace
-from pathlib import Path
+from pathlib import Path, PureWindowsPath
 
 from echo2ecg_core.intake.folders import unique_stem
 from echo2ecg_core.intake.ids import by_plain_id, with_known_ids
@@ -16,6 +17,8 @@ from echo2ecg_core.intake.plan import Plan, PlannedEcg
 from echo2ecg_core.intake.tables import numbered_rows
 from echo2ecg_core.intake.written_paths import NamedFiles
 from echo2ecg_core.phenotypes import PHENOTYPES
+
+_SUFFIX = re.compile(r"\.(hea|dat|mat|xml|dcm|dicom|scp|edf|csv|npy|pt|json|txt)$", re.IGNORECASE)
 
 
 def plan_ecgs(labels: Labels, plan: Plan, folder: Path) -> None:
@@ -84,7 +87,12 @@ def _name_of(path: str | None) -> str | None:
 def names_ecgs(ecg_ids: Iterable[str], plan: Plan) -> bool:
     """Whether any cell of a column is the name of an ECG of the plan."""
     plain = by_plain_id(_by_name(plan))
-    return any(name in plain for name in by_plain_id(ecg_ids))
+    return any(name in plain for i in ecg_ids for name in by_plain_id((i, _file_named(i))))
+
+
+def _file_named(text: str) -> str:
+    """The name of a file without its folder and the suffix of a recording."""
+    return _SUFFIX.sub("", PureWindowsPath(text).name)
 
 
 def label_ecgs(labels: Labels, plan: Plan, *, of_a_part: bool = False) -> None:
@@ -95,6 +103,9 @@ def label_ecgs(labels: Labels, plan: Plan, *, of_a_part: bool = False) -> None:
         of_a_part: Rows may name ECGs that are not among the data; they are counted.
     """
     by_name, by_time = _by_name(plan), _by_time(plan)
+    if "ecg_id" in labels.rows:
+        named = labels.rows.ecg_id.map(lambda i: i if i is None or i in by_name else _file_named(i))
+        labels = replace(labels, rows=labels.rows.assign(ecg_id=named))
     labels = with_known_ids(labels, "ecg_id", by_name, plan, numbers_only=True)
     labels = with_known_ids(labels, "patient_id", plan.patients, plan)
     is_named, absent = "ecg_id" in labels.rows, 0

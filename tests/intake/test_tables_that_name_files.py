@@ -203,3 +203,36 @@ def test_splits_and_sexes_in_a_table_of_their_own_are_taken_for_those_who_are_th
     plan = plan_of(tmp_path)
     assert [(p.split, p.sex) for p in plan.patients.values()] == [("test", "female")]
     assert "Rows of a split.csv whose patient is not among the data: 1." in plan.notes
+
+
+@pytest.mark.parametrize(("column", "file"), [("path", "e1.hea"), ("clip_path", "v1.avi")])
+def test_a_table_beside_the_data_names_their_files_too(tmp_path, column, file):
+    data = tmp_path / "data"
+    small_trees.write_record(data / "e1")
+    (data / "v1.avi").write_bytes(b"RIFF")
+    small_trees.table(tmp_path / "labels.csv", f"patient_id,{column},date,LVEF\nP1,{file},2024-01-05,55")
+    plan = plan_of(data, labels=tmp_path / "labels.csv")
+    found = [e.path.name for e in plan.ecgs.values()] + [c.path.name for c in plan.clips]
+    assert found == [file] and [s.phenotypes for s in plan.studies.values()] == [{"lvef": 55}]
+
+
+@pytest.mark.parametrize(
+    ("tree", "text"),
+    [
+        ("chapman", "Record,EF\nJS00001.mat,55\nWFDBRecords/01/010/JS00002.hea,44"),
+        ("mimic_ecg", "subject_id,study_id,EF\n10000032,40689238,55\n10000032,44458630,44"),
+    ],
+)
+def test_labels_beside_ecgs_name_them_as_their_data_set_does(tmp_path, tree, text):
+    getattr(small_trees, tree)(tmp_path / "data")
+    small_trees.table(tmp_path / "labels.csv", text)
+    plan = plan_of(tmp_path / "data", labels=tmp_path / "labels.csv")
+    assert [plan.studies[e.own_study_id].phenotypes["lvef"] for e in plan.ecgs.values()] == [55, 44]
+    assert plan.problems.found == []
+
+
+def test_labels_beside_a_data_set_that_no_day_pairs_are_told(tmp_path):
+    small_trees.ptbxl(tmp_path / "data")
+    small_trees.table(tmp_path / "labels.csv", "patient_id,LVEF\n15709,55")
+    notes = plan_of(tmp_path / "data", labels=tmp_path / "labels.csv").notes
+    assert "Studies without a date, with which no ECG is paired: 1 of 1." in notes

@@ -48,7 +48,7 @@ NOT_READ = {
 
 def recognises(folder: Path) -> bool:
     """Whether anything in it can be read."""
-    return any(_has_header(path) or is_table(path) for path in files_below(folder))
+    return any(_has_header(path) or is_table(path) or is_film(path.name) for path in files_below(folder))
 
 
 def _has_header(path: Path) -> bool:
@@ -82,8 +82,8 @@ def plan(folder: Path, told: Mapping[str, Column]) -> Plan:
     _add_studies(planned, visits)
     waiting = [one for path in tables for one in _add_tables(planned, path, told)]
     for table, shown, place in waiting:
-        _add_table(planned, table, shown, place, told)
-    _forget_what_came_in(planned)
+        add_table(planned, table, shown, place, told)
+    forget_what_came_in(planned)
     _tell_what_is_open(planned, people)
     return planned
 
@@ -92,7 +92,7 @@ def _has_its_header(path: Path) -> bool:
     return path.suffix.lower() in SIGNALS and any(path.with_suffix(s).exists() for s in (".hea", ".HEA"))
 
 
-def _forget_what_came_in(plan: Plan) -> None:
+def forget_what_came_in(plan: Plan) -> None:
     """Take back that a file says nothing of its patient, or is no table of labels, where a table names it."""
     used = {path for e in plan.ecgs.values() for path in (e.path, e.path.with_suffix(".hea"))}
     named = {shown_path(path, plan.root) for path in used | {clip.path for clip in plan.clips}}
@@ -175,11 +175,17 @@ def names_of_studies(visits: Iterable[Visit], plan: Plan) -> dict[str, str]:
     return alias
 
 
-def _tell_what_is_open(plan: Plan, people: Mapping[str, set[tuple[str, str]]]) -> None:
-    """Notes on studies without a date, and on patient ids that two people may share."""
-    undated = sum(study.study_date is None for study in plan.studies.values())
+def tell_undated(plan: Plan) -> None:
+    """A note on studies without a date that are not the labels of an ECG."""
+    own = {ecg.own_study_id for ecg in plan.ecgs.values()}
+    undated = sum(study.study_date is None and id not in own for id, study in plan.studies.items())
     if undated:
         plan.note(f"Studies without a date, with which no ECG is paired: {undated} of {len(plan.studies)}.")
+
+
+def _tell_what_is_open(plan: Plan, people: Mapping[str, set[tuple[str, str]]]) -> None:
+    """Notes on studies without a date, and on patient ids that two people may share."""
+    tell_undated(plan)
     first, last = BUDDHIST_YEARS
     days = [s.study_date for s in plan.studies.values()] + [e.ecg_time for e in plan.ecgs.values()]
     if thai := sum(first <= int(day[:4]) <= last for day in days if day):
@@ -219,11 +225,17 @@ def _add_tables(plan: Plan, path: Path, told: Mapping[str, Column]) -> list[tupl
         if of_people or (fields & {"ecg_id", "ecg_time"} and not fields & {"path", "clip_path", "study_id"}):
             waiting.append(one)
         else:
-            _add_table(plan, *one, told)
+            add_table(plan, *one, told)
     return waiting
 
 
-def _add_table(plan: Plan, table: Table, shown: str, folder: Path, told: Mapping[str, Column]) -> None:
+def add_table(plan: Plan, table: Table, shown: str, folder: Path, told: Mapping[str, Column]) -> None:
+    """What a table says, whatever it is of.
+
+    Args:
+        shown: What it is called where it is of nothing that is known.
+        folder: Which its paths are relative to.
+    """
     means = map_of(table, told, FIELDS, plan)
     fields = means.fields()
     file = means.column_of("clip_path") or means.column_of("path")

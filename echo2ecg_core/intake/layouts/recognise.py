@@ -9,7 +9,7 @@ from pathlib import Path
 from types import ModuleType
 
 from echo2ecg_core.errors import StoreError
-from echo2ecg_core.intake.ecg_tables import label_ecgs
+from echo2ecg_core.intake.ecg_tables import label_ecgs, names_ecgs
 from echo2ecg_core.intake.folders import shown_path
 from echo2ecg_core.intake.labels import read_labels
 from echo2ecg_core.intake.layouts import (
@@ -28,7 +28,7 @@ from echo2ecg_core.intake.layouts import (
     tmed2,
 )
 from echo2ecg_core.intake.layouts.ours import ECG_FIELDS, map_of, phantom_cohort
-from echo2ecg_core.intake.mapping import FIELDS, IGNORED, Column, columns_of, plain_name, with_title
+from echo2ecg_core.intake.mapping import FIELDS, IDS, IGNORED, Column, columns_of, plain_name, with_title
 from echo2ecg_core.intake.plan import Plan
 from echo2ecg_core.intake.tables import read_tables
 from echo2ecg_core.intake.views import add_views
@@ -125,6 +125,8 @@ def plan_of(folder: Path, layout: str = "auto", labels: Path | None = None, told
     plan.ignored += _beside(given, folder)
     if labels is not None:
         _add_labels(plan, labels, told)
+        hospital.forget_what_came_in(plan)
+        hospital.tell_undated(plan)
     add_views(plan, told, labels)
     if labels is not None or LAYOUTS[name] in (ours, hospital):  # ids by people and systems, not of one data set
         _tell_unused(plan, told)
@@ -148,6 +150,9 @@ def _add_labels(plan: Plan, path: Path, told: Mapping[str, Column]) -> None:
         fields = means.fields()
         if "view" in fields and fields & {"clip_path", "path"} and not fields & set(PHENOTYPES):
             continue  # views of clips, which are added last
+        if plan.layout == hospital.NAME and fields & {"path", "clip_path"} and fields & set(IDS):
+            hospital.add_table(plan, table, table.file, plan.root, told)
+            continue
         if not fields & {"patient_id", "study_id", "ecg_id"}:
             if len(tables) > 1:
                 plan.ignored.append((table.file, hospital.NO_LABELS))
@@ -156,7 +161,12 @@ def _add_labels(plan: Plan, path: Path, told: Mapping[str, Column]) -> None:
                 f"{table.file} names neither patients, studies nor ECGs; found {', '.join(table.columns)}.",
                 "Say with a mapping which column holds their ids.",
             )
+        study_id, mine = means.column_of("study_id"), told
+        if study_id and not plan.studies and names_ecgs(table.rows[study_id].unique(), plan):  # so MIMIC calls its ECGs
+            mine = {**told, study_id: Column("ecg_id")}
+            means = map_of(table, mine, FIELDS, plan)
+            fields = means.fields()
         if ("ecg_id" in fields and not fields & {"study_id", "patient_id"}) or hospital.is_of_ecgs(table, means, plan):
-            label_ecgs(read_labels(table, map_of(table, told, ECG_FIELDS, plan), plan), plan)
+            label_ecgs(read_labels(table, map_of(table, mine, ECG_FIELDS, plan), plan), plan)
         else:
             hospital.add_labels(plan, table, told)
