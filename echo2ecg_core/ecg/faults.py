@@ -96,7 +96,7 @@ def _saturated(signal: np.ndarray, sampling_rate_hz: float) -> np.ndarray:
     shortest = max(3, round(RAIL_RUN_S * sampling_rate_hz))
     for lead, rail in zip(signal, rails, strict=True):
         for extreme in (lead.max(), lead.min()):
-            begins, ends = _runs(lead == extreme)
+            begins, ends = runs(lead == extreme)
             steps = np.abs(np.diff(lead, prepend=lead[:1], append=lead[-1:]))
             hit = np.maximum(steps[begins], steps[ends]) > RAIL_EDGE * np.ptp(lead)
             long = (ends - begins >= shortest) & hit
@@ -107,7 +107,7 @@ def _saturated(signal: np.ndarray, sampling_rate_hz: float) -> np.ndarray:
     return maximum_filter1d(impossible | rails, max(1, int(0.5 * sampling_rate_hz)), axis=1)
 
 
-def _runs(mask: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def runs(mask: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Returns where the runs of True begin and where they end (exclusive)."""
     edges = np.flatnonzero(np.diff(np.concatenate([[0], mask.astype(np.int8), [0]])))
     return edges[::2], edges[1::2]

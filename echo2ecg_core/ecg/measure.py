@@ -13,6 +13,7 @@ from echo2ecg_core.ecg.beats import RATE_HZ, Beats, samples
 from echo2ecg_core.ecg.common_beats import CommonBeats, common_beats
 from echo2ecg_core.ecg.delineate import P_REPEATS, Waves, delineate, unrest_after_t, wander_under_p
 from echo2ecg_core.ecg.electrodes import paced_beats
+from echo2ecg_core.ecg.faults import runs
 from echo2ecg_core.ecg.quality import MINUTE_S, Quality, judge_quality
 from echo2ecg_core.ecg.record import LEADS, EcgRecord
 
@@ -142,14 +143,14 @@ def distances_s(times_s: np.ndarray, signal_mv: np.ndarray, sampling_rate_hz: fl
         times_s: (b,) of the beats.
         signal_mv: (12, n) millivolts, NaN where nothing was recorded. sampling_rate_hz: Its rate.
     """
-    from scipy.ndimage import binary_opening
-
     missing = np.isnan(signal_mv).all(axis=0)
     still = ~(np.abs(np.diff(signal_mv, axis=1, prepend=signal_mv[:, :1])) > 0).any(axis=0)
     silent = np.zeros(signal_mv.shape[1], dtype=bool)
     for stretch, shortest_s in ((missing, GAP_S), (still, STILL_S)):
-        if stretch.any():
-            silent |= binary_opening(stretch, np.ones(max(1, int(shortest_s * sampling_rate_hz)), dtype=bool))
+        begins, ends = runs(np.asarray(stretch))
+        is_long = ends - begins >= int(shortest_s * sampling_rate_hz)
+        for begin, end in zip(begins[is_long], ends[is_long], strict=True):
+            silent[begin:end] = True
     before = np.concatenate([[0], np.cumsum(silent)])
     is_whole = np.diff(before[np.clip((times_s * sampling_rate_hz).astype(int), 0, len(silent))]) == 0
     return np.diff(times_s)[is_whole if is_whole.any() else slice(None)]
