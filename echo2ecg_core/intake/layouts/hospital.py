@@ -217,10 +217,11 @@ def _add_tables(plan: Plan, path: Path, told: Mapping[str, Column]) -> list[tupl
         plan.ignored.append((shown, f"{error.message} {error.hint}"))
         return []
     waiting = []
-    for table in (with_title(t, map_of(t, told, FIELDS, plan)) for t in tables):
+    for table in tables:
         plan.tables.add(table.file)
-        one = table, shown + table.file.removeprefix(printable(path.name)), path.parent
-        fields = map_of(table, told, FIELDS, plan).fields()
+        means = map_of(table, told, FIELDS, plan)
+        one = with_title(table, means), shown + table.file.removeprefix(printable(path.name)), path.parent
+        fields = means.fields()
         of_people = fields & {"sex", "split"} and not fields & {*PHENOTYPES, "value", "path", "clip_path"}
         if of_people or (fields & {"ecg_id", "ecg_time"} and not fields & {"path", "clip_path", "study_id"}):
             waiting.append(one)
