@@ -7,11 +7,11 @@ the code were set on records 1, 5, 9, ...; `--half held` are the others. Prints 
 its 95 % band from 2,000 resamples of records: bias, median and 90th percentile of the absolute error, share of errors
 over 25 ms (2 beats a minute for the rate), the same share among those with a confidence above 0.5; how many of the far
 ones lie where the marks of II and V5 are as far from each other; P waves; QRS >= 120 ms; swaps of limb electrodes, made
-from the same records by algebra; pacing; chest leads shuffled and recordings turned over. A swap of left arm and left
-leg is not named; a row tells how often its only sign, a P wave that begins downwards in III and is larger in I than in
-II, is there with and without it. `--stress` prints instead one line a damage (rate, noise, hum, wander, gain, clipping,
-gaps, lost leads, drawn with a fixed seed) and measurement: how many are measured and sure, the median error, and how
-many are far from the marks though sure.
+from the same records by algebra; pacing; chest leads shuffled and recordings turned over; sampling rates doubted as
+recorded and told half or twice. A swap of left arm and left leg is not named; a row tells how often its only sign, a P
+wave that begins downwards in III and is larger in I than in II, is there with and without it. `--stress` prints instead
+one line a damage (rate, noise, hum, wander, gain, clipping, gaps, lost leads, drawn with a fixed seed) and measurement:
+how many are measured and sure, the median error, and how many are far from the marks though sure.
 """
 
 import argparse
@@ -25,7 +25,7 @@ import numpy as np
 from echo2ecg_core.ecg.beats import at_working_rate, find_beats, samples
 from echo2ecg_core.ecg.delineate import delineate
 from echo2ecg_core.ecg.electrodes import misplaced_leads, paced_beats
-from echo2ecg_core.ecg.measure import EcgMeasurements, distances_s, measure_signal
+from echo2ecg_core.ecg.measure import EcgMeasurements, distances_s, doubts_of_sampling_rate, measure_signal
 from echo2ecg_core.ecg.quality import judge_signal
 
 RATE_HZ, MICROVOLTS = 500.0, 1000.0
@@ -269,6 +269,15 @@ def placement_rows(signals: list[np.ndarray]) -> list[dict]:
     ]
 
 
+def sampling_rate_row(signals: list[np.ndarray]) -> dict:
+    """How many recordings are doubted for their sampling rate, as recorded and told half or twice of it."""
+    rates = {"as_recorded": RATE_HZ, "told_half": RATE_HZ / 2, "told_twice": 2 * RATE_HZ}
+    return {"row": "sampling rate doubted"} | {
+        name: sum(bool(doubts_of_sampling_rate(measure_signal(signal, rate_hz), None)) for signal in signals)
+        for name, rate_hz in rates.items()
+    }
+
+
 def muscle(rng: np.random.Generator, shape: tuple[int, int], rms_mv: float) -> np.ndarray:
     """Noise from 20 to 150 Hz in bursts of half a second."""
     from scipy.signal import butter, sosfiltfilt
@@ -412,7 +421,7 @@ def main() -> None:
     ]
     paced = np.array(["ventricular pacing" in text.lower() for text in words])
     rows = [interval_row(name, pairs) for name in FAR] + found_rows(pairs)
-    rows += [apart_row(name, pairs) for name in ("qrs_ms", "qt_ms")]
+    rows += [apart_row(name, pairs) for name in ("qrs_ms", "qt_ms")] + [sampling_rate_row(list(signals))]
     for row in (
         rows + electrode_rows(list(signals), paced) + [left_leg_row(list(signals))] + placement_rows(list(signals))
     ):

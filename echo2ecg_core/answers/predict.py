@@ -68,7 +68,7 @@ def predict_batch(
     records: list[EcgRecord], model: LoadedModel, workspace: Workspace | None = None, insist: bool = False
 ) -> list[Prediction]:
     """`predict` of several records, embedded together."""
-    from echo2ecg_core.ecg.measure import measure_ecg
+    from echo2ecg_core.ecg.measure import doubts_of_sampling_rate, measure_ecg
     from echo2ecg_core.ecg.quality import judge_quality
 
     card = model.card
@@ -77,10 +77,13 @@ def predict_batch(
     windows: dict[int, np.ndarray] = {}
     for row, record in enumerate(records):
         quality = judge_quality(record)
+        measured = measure_ecg(record, quality)
+        facts = ecg_facts(record)
+        facts["doubts"] += doubts_of_sampling_rate(measured, record.age_years)
         reports.append(
             {
-                "ecg": ecg_facts(record),
-                "measurements": measure_ecg(record, quality).as_dict(),
+                "ecg": facts,
+                "measurements": measured.as_dict(),
                 "quality": quality.as_dict(),
                 "model": identity,
                 "phenotypes": [],

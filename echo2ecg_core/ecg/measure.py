@@ -35,6 +35,7 @@ IRREGULAR_MS = 60.0  # usual change from beat to beat; a regular rhythm without 
 CORRECTED = {"qtc_bazett_ms": 1 / 2, "qtc_fridericia_ms": 1 / 3}  # exponent of the RR interval in seconds
 GAP_S, STILL_S = 0.1, 1.5  # without any recorded lead, and with none that moves: a beat may be missing there
 UNEVEN = 0.08  # spread of the distances between beats, as a share: of such a rhythm a gap hides something
+ADULT_YEARS = 12
 UNSURE_BELOW = 0.5  # a measurement with less confidence is told as one of low confidence
 NUMBERS = ("heart_rate_bpm", *PLAUSIBLE_MS, *CORRECTED, "axis_deg")
 
@@ -154,6 +155,27 @@ def distances_s(times_s: np.ndarray, signal_mv: np.ndarray, sampling_rate_hz: fl
     before = np.concatenate([[0], np.cumsum(silent)])
     is_whole = np.diff(before[np.clip((times_s * sampling_rate_hz).astype(int), 0, len(silent))]) == 0
     return np.diff(times_s)[is_whole if is_whole.any() else slice(None)]
+
+
+def doubts_of_sampling_rate(measured: EcgMeasurements, age_years: float | None) -> list[str]:
+    """Returns a doubt where rate and intervals together are those of an ECG at half or at twice its sampling rate.
+
+    A slow heart with wide complexes and long intervals exists, but all of it at once is rare: of 140 real records none
+    is doubted as recorded, 115 are at half their rate and 57 at twice (docs/evidence.md).
+
+    Args:
+        measured: Of the record.
+        age_years: A child's heart is fast with narrow complexes; None where unknown.
+    """
+    bpm, qrs_ms = measured.heart_rate_bpm, measured.qrs_ms
+    if bpm is None or qrs_ms is None:
+        return []
+    pr_ms, qtc_ms = measured.pr_ms, measured.qtc_bazett_ms
+    slow = [bpm <= 60, qrs_ms >= 130, pr_ms is None or pr_ms >= 220, qtc_ms is None or qtc_ms >= 480]
+    fast = [bpm >= 90, qrs_ms <= 72, pr_ms is None or pr_ms <= 130, qtc_ms is None or qtc_ms < 410]
+    fast.append(age_years is None or age_years >= ADULT_YEARS)
+    told = "Rate, PR, QRS and QT are together those of a usual ECG read at {} its sampling rate: check it."
+    return [told.format(which) for which, signs in (("half", slow), ("twice", fast)) if all(signs)]
 
 
 def _rate_confidence(beats: Beats) -> float:

@@ -34,6 +34,7 @@ from echo2ecg_core.terminal import print_report
 from pages.ui.ecg.lvef_card import lvef_card
 from pages.ui.ecg.phenotype_table import phenotype_table
 from pages.ui.ecg.surroundings import _notice_words
+from tests.ecg.test_measure import drawn_ecg
 
 SIMULATED = ("synthetic phantom, no real patient",)
 
@@ -69,6 +70,13 @@ def test_alone_or_together_a_record_gets_the_same_numbers(model, phantoms):
                 b["interval"], abs=0.02
             )
         assert np.allclose(one.aligned, together.aligned, atol=1e-4)
+
+
+def test_a_sampling_rate_that_the_intervals_contradict_is_told_beside_the_estimate(model):
+    record = EcgRecord(drawn_ecg(n_beats=16)[0], 500.0, format="x", source="x")
+    told = {rate: predict(replace(record, sampling_rate_hz=rate), model).as_json() for rate in (250.0, 500.0)}
+    assert "read at half its sampling rate" in told[250.0]["ecg"]["doubts"][0]
+    assert "sampling rate" in as_row(told[250.0])["not_settled"] and not told[500.0]["ecg"]["doubts"]
 
 
 def test_the_report_is_plain_json_and_agrees_with_itself(model, phantoms):

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from benchmarks import measurements
-from echo2ecg_core.ecg.measure import EcgMeasurements, measure_ecg, measure_signal
+from echo2ecg_core.ecg.measure import EcgMeasurements, doubts_of_sampling_rate, measure_ecg, measure_signal
 from echo2ecg_core.ecg.record import EcgRecord
 
 STATED = {  # file: rate (1/min), PR, QRS, QT (ms), QRS axis (degrees) as the electrocardiograph printed them
@@ -104,6 +104,15 @@ def test_beats_that_were_not_recorded_do_not_slow_the_rate_and_a_pause_does(writ
     assert measure_signal(uneven, 500).confidence["heart_rate_bpm"] < 0.5  # what was not recorded may have been faster
     paused, _ = drawn_ecg(rr_s=(0.8, 0.8, 0.8, 3.2, 0.8), n_beats=12)
     assert measure_signal(paused, 500).heart_rate_bpm == pytest.approx(60 / np.mean([0.8] * 9 + [3.2] * 2), abs=0.5)
+
+
+def test_intervals_that_are_all_of_another_sampling_rate_are_told_and_one_of_them_is_not():
+    signal, _ = drawn_ecg()
+    for told_hz, age_years, which in ((500, None, ""), (250, 5, "half"), (1000, None, "twice"), (1000, 5, "")):
+        doubts = doubts_of_sampling_rate(measure_signal(signal, told_hz), age_years)
+        assert [which in doubt for doubt in doubts] == [True] * bool(which), (told_hz, doubts)
+    for other in ({"rr_s": (1.4,)}, {"qrs_s": 0.16}, {"pr_s": 0.26}, {"rr_s": (0.5,), "pr_s": 0.12, "qt_s": 0.3}):
+        assert not doubts_of_sampling_rate(measure_signal(drawn_ecg(**other)[0], 500), None), other
 
 
 def test_noise_in_half_of_the_leads_changes_little():
