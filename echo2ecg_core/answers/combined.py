@@ -32,11 +32,11 @@ class Combination:
 
 @dataclass(frozen=True)
 class Combinations:
-    """What was judged: on how many findings, the mixes that won, and why nothing holds ("" where it does)."""
+    """What was judged: on how many findings, the mixes that won, and why nothing was judged ("" where it was)."""
 
     judged: int = 0
     won: tuple[Combination, ...] = ()
-    outdated: str = ""
+    reason: str = ""
 
 
 def readouts_state(card: ModelCard) -> str | None:
@@ -48,7 +48,7 @@ def readouts_state(card: ModelCard) -> str | None:
 
 
 def combinations(workspace: Workspace, card: ModelCard) -> Combinations:
-    """The mixes kept beside a model's report; none without a comparison, or where its file is damaged."""
+    """The mixes kept beside a model's report; none, with the reason, without a comparison or where it is damaged."""
     try:
         found = json.loads(Path(ready_path(workspace, card.model_id)).read_text(encoding="utf-8"))
         ids = {model["name"]: model["id"] for model in found["models"]}
@@ -68,11 +68,11 @@ def combinations(workspace: Workspace, card: ModelCard) -> Combinations:
         ours = next((model for model in found["models"] if model["id"] == card.model_id), None)
         outdated = ours is not None and ours["readouts"] != readouts_state(card)
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
-        return Combinations()
+        return Combinations(reason="Whether a mix of all models helps is judged when the active model is evaluated.")
     if outdated:
-        return Combinations(
-            len(mixes), (), "The readouts of the active model were fitted again since; evaluate it again."
-        )
+        return Combinations(reason="The readouts of the active model were fitted again since: evaluate it again.")
+    if not mixes:
+        return Combinations(reason="Too few labelled validation and test patients judge a mix of all models.")
     return Combinations(len(mixes), won)
 
 
@@ -109,11 +109,9 @@ def combined(found: Combinations, card: ModelCard, our_chances: dict[str, float]
 
 
 def mixes_words(found: Combinations) -> str:
-    """Whether mixing helps, in a sentence for people; "" where nobody asked."""
-    if found.outdated:
-        return f"Nothing is combined. {found.outdated}"
-    if not found.judged:
-        return ""
+    """Whether mixing helps, in a sentence for people."""
+    if found.reason:
+        return f"Nothing is combined. {found.reason}"
     if not found.won:
         return (
             f"Nothing is combined: judged on test patients by {counted(found.judged, 'finding')}, a mix of all models "

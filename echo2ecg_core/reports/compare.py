@@ -231,9 +231,13 @@ def _one_finding(into: dict, question: Question, asked: list[Answerer], table: p
         "is_chance": {a.name: a.is_chance[question.name] for a in asked},
         **judged(*of("test")),
         "stacking": None,
+        "not_mixed": "",
     }
-    if len(asked) > 1 and not _too_few(target, patients, rows["validation"]):
-        entry["stacking"] = stacked(of("validation", "raw")[:2], of("test", "raw"))
+    if len(asked) > 1:
+        if reason := _too_few(target, patients, rows["validation"]):
+            entry["not_mixed"] = f"validation {reason}"
+        else:
+            entry["stacking"] = stacked(of("validation", "raw")[:2], of("test", "raw"))
     into[question.name] = entry
     return ""
 
@@ -300,5 +304,7 @@ def summary_lines(found: dict) -> list[str]:
             words = "beats" if mix["helps"] else "does not beat"
             told = f"{value:+.3f} ({low:+.3f} to {high:+.3f})"
             lines.append(f"  A mix of all {words} {mix['best']}, the best single one by validation patients: {told}")
+        if entry["not_mixed"]:
+            lines.append(f"  A mix of all was not judged: {entry['not_mixed']}")
     lines += [f"{QUESTIONS[name].label} is left out: {why}" for name, why in found["left_out"].items()]
     return lines

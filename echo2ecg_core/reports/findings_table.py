@@ -1,7 +1,7 @@
 """The table of models that answer findings, ours and ready ones, on the same patients: of `compare` and of a report."""
 
 from echo2ecg_core.evaluation.side_by_side import METRICS
-from echo2ecg_core.figures.notation import number
+from echo2ecg_core.figures.notation import MISSING, number
 from echo2ecg_core.figures.scores import parameters, score_interval, score_label, score_value
 from echo2ecg_core.figures.tables import Cell, Column, Table
 
@@ -54,18 +54,16 @@ def mixes_table(found: dict) -> Table:
         Column("Mix minus best", "difference", True, parts),
         Column("Combined estimate", "combined"),
     )
-    rows = [
-        (
-            Cell(entry["label"], (entry["label"],)),
-            Cell(mix["best"], (mix["best"],)),
-            _cell(mix["auroc"], "auroc"),
-            _cell(mix["difference"], "auroc", 3),
-            Cell(used, (used,)),
-        )
-        for entry in found["findings"].values()
-        if (mix := entry["stacking"])
-        for used in ("shown" if mix["helps"] else "not shown: no gain beyond chance",)
-    ]
+    rows: list[tuple[Cell, ...]] = []
+    for entry in found["findings"].values():
+        label = Cell(entry["label"], (entry["label"],))
+        if mix := entry["stacking"]:
+            used = "shown" if mix["helps"] else "not shown: no gain beyond chance"
+            scores = _cell(mix["auroc"], "auroc"), _cell(mix["difference"], "auroc", 3)
+            rows.append((label, Cell(mix["best"], (mix["best"],)), *scores, Cell(used, (used,))))
+        elif reason := entry.get("not_mixed"):  # a comparison of before tells none
+            words = f"not judged: {reason}"
+            rows.append((label, *[Cell(MISSING)] * 3, Cell(words, (words,))))
     return Table("combined", f"{MIXES_WORDS} On {found['cohort'] or 'all cohorts'}.", columns, tuple(rows))
 
 

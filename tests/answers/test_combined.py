@@ -85,7 +85,7 @@ def test_readouts_fitted_again_since_end_a_mix(place, card):
     keep(place, card)
     (card.folder / READOUTS_FILE).write_bytes(b"others")
     found = combinations(place, card)
-    assert not found.won and "fitted again since; evaluate it again" in mixes_words(found)
+    assert not found.won and "fitted again since: evaluate it again" in mixes_words(found)
 
 
 @pytest.mark.parametrize("content", ["", "{}", "[]", '{"models": [{"name": "a", "id": "b"}], "findings": {"x": 3}}'])
@@ -94,4 +94,14 @@ def test_no_comparison_a_damaged_one_and_one_of_an_earlier_version_combine_nothi
     path.parent.mkdir(parents=True)
     assert not combinations(place, card).won
     path.write_text(content)
-    assert not combinations(place, card).won and mixes_words(combinations(place, card)) == ""
+    found = combinations(place, card)
+    assert not found.won and mixes_words(found).startswith("Nothing is combined. Whether a mix of all models helps is")
+
+
+def test_a_comparison_in_which_no_mix_could_be_judged_says_so(place, card):
+    keep(place, card)
+    path = ready_path(place, card.model_id)
+    found = json.loads(path.read_text())
+    found["findings"]["lvef_le_45"]["stacking"] = None
+    path.write_text(json.dumps(found))
+    assert "Too few labelled validation and test patients" in mixes_words(combinations(place, card))

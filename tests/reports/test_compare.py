@@ -63,6 +63,23 @@ def test_findings_without_enough_labels_say_so(place, tmp_path):
     assert found["left_out"]["aortic_stenosis"].startswith("patients with it: 0, without: 0")
 
 
+def test_a_mix_that_validation_patients_cannot_judge_says_why(place, tmp_path, monkeypatch):
+    from echo2ecg_core.reports import compare as module
+
+    def without_low_validation(*asked, _whole=module._table):
+        table = _whole(*asked)
+        return table[(table.split == "test") | (table.lvef > 45)].reset_index(drop=True)
+
+    monkeypatch.setattr(module, "_table", without_low_validation)
+    workspace, cards = place
+    found = compare(workspace, [c.model_id for c in cards], "c", tmp_path / "out")
+    reason = "validation patients with it: 0, without: 22; 5 of each are needed."
+    assert found["findings"]["lvef_le_45"]["stacking"] is None
+    assert f"  A mix of all was not judged: {reason}" in summary_lines(found)
+    (row,) = csv.DictReader((tmp_path / "out" / "combined.csv").open())
+    assert row["combined"] == f"not judged: {reason}"
+
+
 def test_a_recalibrated_model_answers_in_chances(place, tmp_path):
     workspace, cards = place
     curve = {"curve": {"method": "platt", "x": [1.0, -1.0], "y": []}}
