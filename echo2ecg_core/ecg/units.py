@@ -187,10 +187,12 @@ def implausible_scale(signal_mv: np.ndarray, sampling_rate_hz: float, is_told: b
         )
         return [text] if is_told else []
     looked_at = signal_mv[:, : int(COARSE_S * sampling_rate_hz)]
-    steps_mv = np.diff(np.unique(np.round(looked_at[np.isfinite(looked_at)], 5)))
-    if steps_mv.size and steps_mv.min() >= COARSE_MV:
+    step_mv = _smallest_step(looked_at[:, ::10])
+    if step_mv >= COARSE_MV:  # more values have smaller steps or the same
+        step_mv = _smallest_step(looked_at)
+    if COARSE_MV <= step_mv < math.inf:
         return [
-            f"The values come in steps of {steps_mv.min():.2g} mV, too coarse for P waves and ST segments: they were "
+            f"The values come in steps of {step_mv:.2g} mV, too coarse for P waves and ST segments: they were "
             "rounded, or are in another unit."
         ]
     heights = np.array([typical_amplitude(lead[None], sampling_rate_hz) for lead in signal_mv])
@@ -200,6 +202,11 @@ def implausible_scale(signal_mv: np.ndarray, sampling_rate_hz: float, is_told: b
         "high as most leads are: its unit or gain looks wrong, or it holds noise."
         for row in high
     ]
+
+
+def _smallest_step(signal_mv: np.ndarray) -> float:
+    """The smallest distance between two different values; inf where all are the same."""
+    return float(np.diff(np.unique(np.round(signal_mv[np.isfinite(signal_mv)], 5))).min(initial=math.inf))
 
 
 def judge_unit(
