@@ -114,7 +114,8 @@ def without_missing_marks(signal: np.ndarray, notes: list[str], told: float | No
     if told is not None and marked.any() and (_stands_still(marked) or _is_outermost(signal, told)):
         notes.append(f"{int(marked.sum()):,} values of {told:g} were taken as missing, as the file says.")
         signal = np.where(marked, np.nan, signal)
-    for mark in MISSING_MARKS:
+    low, high = np.nanmin(signal, initial=np.inf), np.nanmax(signal, initial=-np.inf)
+    for mark in [mark for mark in MISSING_MARKS if low <= mark <= high]:
         marked = signal == mark
         if not marked.any() or marked.all():
             continue
