@@ -415,3 +415,28 @@ def test_what_lies_there_and_no_row_names_is_counted(tmp_path):
     told = [dict(plan_of(tmp_path / name).ignored) for name in ("dynamic", "code15", "chapman")]
     assert told[0]["1 videos"] == told[1]["1 exams of the parts"] == "no row of the table names them"
     assert "without its header" in told[2]["WFDBRecords/01/010/JS00003.mat"]
+
+
+def test_the_shadows_of_a_macos_zip_are_no_data_set_and_not_told(tmp_path):
+    small_trees.mimic_ecg(tmp_path / "mimic" / "1.0")
+    (tmp_path / "__MACOSX" / "mimic").mkdir(parents=True)
+    (tmp_path / "__MACOSX" / "mimic" / "._1.0").write_bytes(b"x")
+    (tmp_path / ".DS_Store").write_bytes(b"x")
+    plan = plan_of(tmp_path)
+    assert plan.layout == "MIMIC-IV-ECG" and not [what for what, _ in plan.ignored if "/" in what or "MACOSX" in what]
+
+
+@pytest.mark.parametrize("others", [(), ("mimic-iv-echo/1.0",)])
+def test_a_data_set_is_found_in_what_wget_leaves_of_its_site(tmp_path, others):
+    for name in others:
+        small_trees.mimic_echo(tmp_path / "physionet.org" / "files" / name)
+    (tmp_path / "physionet.org" / "robots.txt").parent.mkdir(exist_ok=True)
+    (tmp_path / "physionet.org" / "robots.txt").write_text("x")
+    small_trees.mimic_ecg(tmp_path / "physionet.org" / "files" / "mimic-iv-ecg" / "1.0")
+    plan = plan_of(tmp_path)
+    told = {what: why for what, why in plan.ignored if "/" in what}
+    assert plan.layout == "MIMIC-IV-ECG" and set(told) == {
+        "physionet.org/robots.txt",
+        *(f"physionet.org/files/{name.split('/')[0]}" for name in others),
+    }
+    assert all("another data set, MIMIC-IV-ECHO" in why for what, why in told.items() if "echo" in what)

@@ -4,7 +4,7 @@ The data sets are tried in the order of `LAYOUTS`; each looks for the tables or 
 of them is read as a hospital's export, if there is anything to read.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import ModuleType
 
@@ -50,6 +50,7 @@ LAYOUTS: dict[str, ModuleType] = {
     "hospital": hospital,
 }
 COHORTS = {name: layout.NAME for name, layout in LAYOUTS.items() if layout not in (ours, hospital)}
+FEW_FOLDERS = 16  # of data sets; an export with a folder a patient has more
 COHORTS |= dict.fromkeys(("mimic_ecg", "mimic_echo"), "MIMIC-IV")  # they share their subjects
 
 
@@ -61,38 +62,58 @@ def find(folder: Path) -> tuple[Path, str]:
         StoreError: there is nothing in it that is known.
     """
     for place in _places(folder):
-        for name, layout in LAYOUTS.items():
-            if layout is not hospital and layout.recognises(place):
-                return place, name
+        if name := _layout_of(place):
+            return place, name
     if hospital.recognises(folder):
         return folder, "hospital"
     known = ", ".join(layout.NAME for layout in LAYOUTS.values())
     raise StoreError(f"This folder holds nothing that is known: {known}.", "Give the folder that holds the data.")
 
 
-def _places(folder: Path) -> list[Path]:
-    """The folder and those in it; where it holds a single folder, that one and those in it too."""
-    inside = sorted(p for p in folder.iterdir() if p.is_dir() and not p.name.startswith("."))
-    only = len(inside) == 1 and not any(p.is_file() for p in folder.iterdir())
-    return [folder, *(_places(inside[0]) if only else inside)]
+def _shown(folder: Path) -> list[Path]:
+    """What lies in a folder for a person: neither hidden nor a shadow that macOS packs into its zips."""
+    try:
+        return sorted(path for path in folder.iterdir() if not path.name.startswith((".", "__MACOSX")))
+    except OSError:  # whoever reads the files says so
+        return []
+
+
+def _places(folder: Path) -> Iterator[Path]:
+    """The folder and those in it, and of few what lies in each as long as that is a single folder: what wget leaves of
+    PhysioNet is physionet.org/files/mimic-iv-ecg/1.0 with a robots.txt."""
+    yield folder
+    inside = [path for path in _shown(folder) if path.is_dir()]
+    for path in inside:
+        if len(inside) <= FEW_FOLDERS:
+            yield from _places(path) if len(inside) == 1 else _chain(path)
+        else:
+            yield path
+
+
+def _chain(folder: Path) -> Iterator[Path]:
+    """The folder, and what lies in it as long as that is a single folder."""
+    yield folder
+    inside = [path for path in _shown(folder) if path.is_dir()]
+    if len(inside) == 1:
+        yield from _chain(inside[0])
 
 
 def _beside(given: Path, place: Path) -> list[tuple[str, str]]:
     """What lies in the folder that was given and outside of the data set in it that is read, with the reason."""
     rows = []
     for parent in place.parents[: len(place.relative_to(given).parts)]:
-        for path in sorted(p for p in parent.iterdir() if not place.is_relative_to(p) and not p.name.startswith(".")):
-            other = next(
-                (n for n, a in LAYOUTS.items() if path.is_dir() and a is not hospital and a.recognises(path)), ""
-            )
+        for path in (p for p in _shown(parent) if not place.is_relative_to(p)):
+            names = (_layout_of(p) for p in _chain(path)) if path.is_dir() else ()
+            other = next((name for name in names if name), "")
             what = f"another data set, {LAYOUTS[other].NAME}" if other else "it lies beside the data set that is read"
-            rows.append(
-                (
-                    shown_path(path, given),
-                    f"{what}: import it by its own path, under one cohort name if patients are shared",
-                )
-            )
+            reason = f"{what}: import it by its own path, under one cohort name if patients are shared"
+            rows.append((shown_path(path, given), reason))
     return rows
+
+
+def _layout_of(place: Path) -> str:
+    """The layout of the data set that lies in a folder itself, "" where none does."""
+    return next((name for name, a in LAYOUTS.items() if a is not hospital and a.recognises(place)), "")
 
 
 def plan_of(folder: Path, layout: str = "auto", labels: Path | None = None, told: Mapping[str, Column] = {}) -> Plan:
