@@ -162,6 +162,7 @@ def test_a_number_above_a_table_that_may_be_another_one_is_not_taken_for_the_giv
 def test_a_frequency_above_a_table_that_may_be_that_of_a_filter_is_a_doubt():
     assert "150 Hz, was taken as the sampling rate" in read(["Frequency 150 Hz", NAMES, *rows()]).doubts[0]
     assert read(["Frequency: 500 Hz", NAMES, *rows()]).sampling_rate_hz == RATE_HZ
+    assert "it lasts 8 s" in read(["Frequency: 250 Hz", "# Duration: 4 s", NAMES, *rows()]).doubts[0]
     for line in ("Samples/s: 500", "Sampling: 500 sps", "Abtastung 500 Hz"):
         assert read([line, NAMES, *rows()]).sampling_rate_hz == RATE_HZ
 

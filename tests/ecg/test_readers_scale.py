@@ -161,6 +161,22 @@ def test_a_wfdb_header_may_have_a_byte_order_mark_and_its_signal_file_another_na
     is_the_heart(found[0])
 
 
+def test_samples_of_wfdb_frames_are_read_at_their_own_rate_and_a_mean_is_told():
+    plain = files.wfdb_files()
+    text = plain["a.hea"].decode().replace(" 500 2500", " 250 1250").replace(" 16 1000", " 16x2 1000")
+    frames = np.frombuffer(plain["a.dat"], "<i2").reshape(-1, 2, 12).swapaxes(1, 2)  # both samples of a lead together
+    record = read_ecg({"a.hea": text.encode(), "a.dat": frames.tobytes()})
+    is_the_heart(record)
+    assert record.sampling_rate_hz == 500 and not record.notes
+    lines = text.splitlines()
+    lines[12] = lines[12].replace("16x2", "16")  # V6 has one sample a frame
+    stored = frames.reshape(-1, 24)[:, :23].tobytes()
+    mixed = read_ecg({"a.hea": "\n".join(lines).encode(), "a.dat": stored})
+    expected = np.vstack([TRUTH[:11].reshape(11, -1, 2).mean(axis=2), TRUTH[11:, ::2]])
+    np.testing.assert_allclose(mixed.signal_mv, expected, atol=6e-4)  # wfdb rounds means to whole counts
+    assert mixed.sampling_rate_hz == 250 and any("their mean was read" in note for note in mixed.notes)
+
+
 def test_what_was_given_and_not_read_is_told_with_its_reason():
     plain = files.wfdb_files()
     name = next(name for name in plain if name.endswith(".hea")).removesuffix(".hea")

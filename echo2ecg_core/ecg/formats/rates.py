@@ -6,7 +6,7 @@ and given in every format alike. What a time axis with jumps says of the recordi
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -98,7 +98,9 @@ def settled_rate(
         is_sure: Whether what tells a rate is surely called one; a "frequency" may be that of a filter.
     """
     if told and not is_sure:
-        return _of_likely_rate(*told[0], given_hz)
+        likely = _of_likely_rate(*told[0], given_hz)
+        against = _against_length(likely.rate_hz, "its" if given_hz is None else "the given", n_samples, lengths_s)
+        return replace(likely, doubt=against or likely.doubt)
     impossible = next((rate for _, rate in told if not is_possible(rate)), None)
     told = [(name, rate) for name, rate in told if is_possible(rate)]
     if not told and impossible is not None and impossible > 0 and given_hz is not None:

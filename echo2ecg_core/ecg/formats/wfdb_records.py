@@ -78,7 +78,10 @@ def read(header: EcgFile, told: Told = NOTHING_TOLD) -> Iterator[Channels]:
         Path(record_path + ".hea").write_bytes(content)
         claims = wfdb.rdheader(record_path)
         notes: list[str] = []
-        claims.fs = _rate(content, claims, header.name, told, notes)
+        in_frame = set(claims.samps_per_frame or [1])
+        n_each = in_frame.pop() if len(in_frame) == 1 else 0  # samples of every lead in a frame; 0 where they differ
+        claims.fs *= n_each or 1
+        claims.fs = _rate(content, claims, header.name, told, notes) / (n_each or 1)  # frames a second
         n_samples = _available_samples(claims, signals, notes)
         ungained = [_has_no_gain(line) for line in _significant_lines(content.decode("latin-1"))[1:]]
         assumed = any(ungained) and not is_count_size(told.unit)
@@ -86,12 +89,15 @@ def read(header: EcgFile, told: Told = NOTHING_TOLD) -> Iterator[Channels]:
             notes.append(DEFAULT_GAIN)
         for name, signal in signals.items():
             (Path(folder) / name).write_bytes(signal.read())
-        plain = max(claims.samps_per_frame or [1]) == 1  # otherwise wfdb averages within frames, and no sum is told
-        record = wfdb.rdrecord(record_path, sampto=n_samples, physical=not plain)
-    damaged = _damaged(record, claims, n_samples) if plain else []
-    if plain:
+        record = wfdb.rdrecord(record_path, sampto=n_samples, physical=not n_each, smooth_frames=n_each < 2)
+    damaged = _damaged(record, claims, n_samples) if n_each == 1 else []
+    if n_each > 1:
+        record.d_signal = np.stack(record.e_d_signal, axis=1)
+    if n_each:
         record.dac(inplace=True)
-    record.fs = claims.fs
+    else:
+        notes.append("The header stores several samples of some leads in each frame; their mean was read.")
+    record.fs = claims.fs * (n_each or 1)
     channels = _channels(record, content.decode("latin-1"), notes, told, ungained)
     if assumed:
         channels.doubts.append(DEFAULT_GAIN)
