@@ -110,10 +110,11 @@ def without_missing_marks(signal: np.ndarray, notes: list[str], told: float | No
         told: The number that the file says stands for one, taken where the signal is never on both sides of it, or
             stands still on it.
     """
-    marked = signal == told
-    if told is not None and marked.any() and (_stands_still(marked) or _is_outermost(signal, told)):
-        notes.append(f"{int(marked.sum()):,} values of {told:g} were taken as missing, as the file says.")
-        signal = np.where(marked, np.nan, signal)
+    if told is not None:
+        marked = signal == told
+        if marked.any() and (_stands_still(marked) or _is_outermost(signal, told)):
+            notes.append(f"{int(marked.sum()):,} values of {told:g} were taken as missing, as the file says.")
+            signal = np.where(marked, np.nan, signal)
     low, high = np.nanmin(signal, initial=np.inf), np.nanmax(signal, initial=-np.inf)
     for mark in [mark for mark in MISSING_MARKS if low <= mark <= high]:
         marked = signal == mark
