@@ -94,12 +94,13 @@ def _has_its_header(path: Path) -> bool:
 
 def forget_what_came_in(plan: Plan) -> None:
     """Take back that a file says nothing of its patient, or is no table of labels, where a table names it."""
-    used = {path for e in plan.ecgs.values() for path in (e.path, e.path.with_suffix(".hea"))}
-    named = {shown_path(path, plan.root) for path in used | {clip.path for clip in plan.clips}}
-    plan.passed_over = [row for row in plan.passed_over if row[0] not in named]
-    plan.ignored = [row for row in plan.ignored if row[0] not in named]
-    for path in used:
-        plan.maps.pop(printable(path.name), None)
+    ecgs = [ecg.path for ecg in plan.ecgs.values()]
+    used = {str(path) for path in ecgs} | {str(clip.path) for clip in plan.clips}
+    used |= {str(path.with_suffix(".hea")) for path in ecgs if path.suffix.lower() in SIGNALS}
+    plan.passed_over = [row for row in plan.passed_over if f"{plan.root}/{row[0]}" not in used]
+    plan.ignored = [row for row in plan.ignored if f"{plan.root}/{row[0]}" not in used]
+    for name in {path.name for path in ecgs if is_table(path)}:
+        plan.maps.pop(printable(name), None)
 
 
 class Visit(NamedTuple):
