@@ -268,6 +268,7 @@ def _check_limb_leads(signal: np.ndarray, derived: Sequence[str], channels: Chan
     rate = channels.sampling_rate_hz
     found = limb_leads.misfits(signal, rate)
     if not found or max(found.values()) <= limb_leads.TOLERANCE:
+        channels.doubts += limb_leads.broken_for_a_while(signal, rate)
         return signal, channels.units
     wrong = limb_leads.told(found)
     counts = _as_counts(channels)

@@ -326,3 +326,23 @@ def test_damaged_samples_bring_no_warning_of_a_library_to_the_terminal(how, rows
             except SignalError:
                 continue
             judge_quality(record)
+
+
+@pytest.mark.parametrize("share", [0.1, 0.7, 0.95])
+def test_a_lost_sample_that_shifts_the_leads_from_there_on_is_told_wherever_it_is(share):
+    frames = heart().T.ravel()
+    at = int(share * 5000) * 12 + 3
+    shifted = np.concatenate([frames[:at], frames[at + 1 :], frames[-1:]]).reshape(-1, 12).T
+    record = twelve_lead_record(Channels(LEADS, shifted, RATE_HZ, "x"), "x")
+    assert any("limb leads" in doubt for doubt in record.doubts)
+
+
+def test_leads_that_rest_or_are_missing_for_a_while_contradict_nothing():
+    for written in (np.nan, 0.0):
+        signal = heart()
+        signal[2, 1000:3000], signal[5, 4000:] = written, written
+        signal[:, 3000:3500] = written
+        assert limb_leads.broken_for_a_while(signal, RATE_HZ) == []
+    exchanged = heart()
+    exchanged[:2, 4000:] = exchanged[1::-1, 4000:]
+    assert "Between 8 and 10 s" in limb_leads.broken_for_a_while(exchanged, RATE_HZ)[0]
