@@ -236,3 +236,38 @@ def test_labels_beside_a_data_set_that_no_day_pairs_are_told(tmp_path):
     small_trees.table(tmp_path / "labels.csv", "patient_id,LVEF\n15709,55")
     notes = plan_of(tmp_path / "data", labels=tmp_path / "labels.csv").notes
     assert "Studies without a date, with which no ECG is paired: 1 of 1." in notes
+
+
+def of_two(tmp_path: Path, first: str, second: str, table: str = "{}/labels.csv", patients=("P1", "P2")):
+    for folder, patient, day in ((first, patients[0], "01-05-2024"), (second, patients[1], "02-05-2024")):
+        muse(tmp_path / folder / f"{patient}{day}.xml", patient, day)
+        small_trees.table(tmp_path / table.format(folder), f"patient_id,study_date,EF\n{patient},2024-01-05,55")
+    plan = plan_of(tmp_path)
+    return [patient.split for patient in plan.patients.values()], plan.notes
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "table", "splits"),
+    [
+        ("train", "test", "{}/labels.csv", ["test", "train"]),  # files in the order of their folders
+        ("Training set", "validation", "{}/labels.csv", ["train", "validation"]),
+        ("a", "b", "{}.csv", [None, None]),
+        ("train", "b", "{}/labels.csv", [None, None]),
+        ("old/train", "old/test", "{}/labels.csv", ["test", "train"]),
+    ],
+)
+def test_folders_that_are_named_by_splits_tell_them(tmp_path, first, second, table, splits):
+    found, notes = of_two(tmp_path, first, second, table)
+    assert found == splits and any("names of folders or tables" in note for note in notes) == (None not in splits)
+
+
+def test_tables_that_are_named_by_splits_tell_them(tmp_path):
+    for name, patient in (("pairs_train.csv", "P1"), ("pairs_val.csv", "P2")):
+        small_trees.write_record(tmp_path / "ecg" / patient)
+        small_trees.table(tmp_path / name, f"patient_id,path,EF\n{patient},ecg/{patient},55")
+    assert {p.patient_id: p.split for p in plan_of(tmp_path).patients.values()} == {"P1": "train", "P2": "validation"}
+
+
+def test_a_patient_in_two_folders_of_splits_is_told_and_no_hint_is_taken(tmp_path):
+    found, notes = of_two(tmp_path, "train", "test", patients=("P1", "P1"))
+    assert found == [None] and any("1 of 1 patients are in two of them" in note for note in notes)

@@ -25,6 +25,7 @@ from echo2ecg_core.intake.labels import plan_studies, read_labels
 from echo2ecg_core.intake.layouts.ours import ECG_FIELDS, LABEL_FIELDS, is_phantom, map_of
 from echo2ecg_core.intake.mapping import FIELDS, FILE, FINDINGS, IDS, VISIT, Column, TableMap, with_title
 from echo2ecg_core.intake.plan import Plan, PlannedClip, PlannedEcg, PlannedStudy
+from echo2ecg_core.intake.split_names import split_named, take_hints
 from echo2ecg_core.intake.tables import Table, is_table, numbered_rows, read_tables
 from echo2ecg_core.intake.written_paths import NO_HEADER, SIGNALS
 from echo2ecg_core.phenotypes import PHENOTYPES
@@ -84,6 +85,7 @@ def plan(folder: Path, told: Mapping[str, Column]) -> Plan:
     for table, shown, place in waiting:
         add_table(planned, table, shown, place, told)
     forget_what_came_in(planned)
+    take_hints(planned, planned.split_hints)
     _tell_what_is_open(planned, people)
     return planned
 
@@ -223,6 +225,9 @@ def _add_tables(plan: Plan, path: Path, told: Mapping[str, Column]) -> list[tupl
         means = map_of(table, told, FIELDS, plan)
         one = with_title(table, means), shown + table.file.removeprefix(printable(path.name)), path.parent
         fields = means.fields()
+        split, patients = split_named(f"{one[1]} {table.title}"), means.column_of("patient_id")
+        if split and patients and "split" not in fields:
+            plan.split_hints.setdefault(split, set()).update(table.rows[patients])
         of_people = fields & {"sex", "split"} and not fields & {*PHENOTYPES, "value", "path", "clip_path"}
         if of_people or (fields & {"ecg_id", "ecg_time"} and not fields & {"path", "clip_path", "study_id"}):
             waiting.append(one)

@@ -27,6 +27,7 @@ from echo2ecg_core.intake.column_names import SPLITS
 from echo2ecg_core.intake.layouts.shared_steps import ignore_others, labels_told, mapped, number
 from echo2ecg_core.intake.mapping import Column
 from echo2ecg_core.intake.plan import Plan, PlannedClip, PlannedEcg, PlannedStudy
+from echo2ecg_core.intake.split_names import split_named
 from echo2ecg_core.intake.tables import Table, numbered_rows, read_table
 from echo2ecg_core.intake.views import view_named
 from echo2ecg_core.intake.written_paths import find_written
@@ -70,7 +71,7 @@ class _Pairs:
             mapped(table, dict.fromkeys(PAIRED, "path"))
             self.planned.tables.add(table.file)
             self.planned.note(*table.notes)
-            split = _split_named(table.file)
+            split = split_named(Path(table.file).stem)
             nobody = (table.rows[list(PAIRED[:2])] == "").any(axis=1)
             if nobody.any():
                 self.planned.ignored.append((f"{nobody.sum()} rows of {table.file}", "no pair: an id is missing"))
@@ -207,11 +208,6 @@ def _encoder_named(path: Path) -> str:
 def _base(path: str) -> str:
     """The name of a file, whatever system wrote its path."""
     return PureWindowsPath(path).name
-
-
-def _split_named(file: str) -> str | None:
-    """The split that the name of a table tells: pairs_train.csv."""
-    return next((SPLITS[word] for word in re.split(r"[^a-z]+", Path(file).stem.lower()) if word in SPLITS), None)
 
 
 def _pairs_files(folder: Path) -> list[Path]:
