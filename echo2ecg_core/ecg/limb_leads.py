@@ -273,7 +273,7 @@ def odd_one_out(signal: np.ndarray, sampling_rate_hz: float, recorded: Sequence[
         sources[:, others] = np.linalg.pinv(of_i_and_ii[others])
         size = energy(np.vstack([sources, sources[1:] - sources[:1]])).mean()
         left_over = energy((np.eye(len(rows)) - of_i_and_ii @ sources)[others]).max()
-        fits.append((float(np.sqrt(left_over / size)) if size > 0 else np.inf, at, sources, size))
+        fits.append((float(np.sqrt(max(left_over, 0.0) / size)) if size > 0 else np.inf, at, sources, size))
     (misfit, at, sources, size), (next_misfit, *_) = sorted(fits, key=lambda fit: fit[0])[:2]
     if misfit > CLOSE or next_misfit < CLEARLY_ODD * misfit:
         return None

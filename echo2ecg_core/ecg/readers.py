@@ -46,6 +46,8 @@ _READERS: tuple[tuple[Callable[[bytes], bool], Callable[..., Iterator[Channels]]
 _NOT_ECG = {
     b"\x89PNG": "a picture (PNG)", b"\xff\xd8\xff": "a picture (JPEG)", b"GIF8": "a picture (GIF)",
     b"II*\0": "a picture (TIFF)", b"MM\0*": "a picture (TIFF)", b"%PDF": "a PDF document",
+    b"\xd0\xcf\x11\xe0": "an old Office document (such as .xls)", b"{\\rtf": "a text document (RTF)",
+    b"PAR1": "a Parquet table", b"SQLite format 3": "a database (SQLite)",
     b"\x1f\x8b": "a gzip archive", b"7z\xbc\xaf": "a 7-zip archive", b"Rar!": "a RAR archive",
 }  # fmt: skip
 

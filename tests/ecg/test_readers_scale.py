@@ -65,6 +65,12 @@ def test_a_lead_of_edf_without_a_range_has_no_told_size_of_a_count():
     assert "no range; a count was taken as one of its unit" in read_ecg(files.edf(physical=(0, 0))).doubts[0]
 
 
+def test_a_unit_whose_size_is_zero_is_no_unit():
+    record = read_ecg(files.muse(per_bit="0"))
+    is_the_heart(record)
+    assert any("names no unit" in note for note in record.notes)
+
+
 def test_groups_of_a_dicom_file_have_one_unit_where_one_of_them_tells_none():
     limb, chest = files.dicom_group(HEART[:6], LEADS[:6]), files.dicom_group(HEART[6:], LEADS[6:], unit="")
     record = read_ecg(files.dicom(limb, chest))
@@ -184,10 +190,17 @@ def test_what_was_given_and_not_read_is_told_with_its_reason():
     assert any("“all.hea” was not:" in note and "several segments" in note for note in read_ecg(several).notes)
 
 
-def test_text_of_two_bytes_without_a_mark_is_read_and_json_is_called_so():
+def test_text_of_two_bytes_without_a_mark_is_read_and_other_kinds_are_called_what_they_are():
     rows = "\n".join(",".join(f"{value:.4f}" for value in row) for row in TRUTH.T)
     for encoding in ("utf-16-le", "utf-16-be"):
         is_the_heart(read_ecg(f"{','.join(LEADS)}\n{rows}".encode(encoding), **GIVEN))
     for text in ('{"I": [0.1, 0.2]}', "[[0.1, 0.2], [0.3, 0.4]]", "[0.1, 0.2]\n[0.3, 0.4]"):
         with pytest.raises(ReadError, match="is JSON, or lists in brackets"):
             read_ecg(text.encode(), name="x.json")
+    for content, kind in (
+        (b"{\\rtf1 ECG}", "RTF"),
+        (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "xls"),
+        (b"PAR1\0", "Parquet"),
+    ):
+        with pytest.raises(ReadError, match=kind):
+            read_ecg(content)

@@ -183,8 +183,11 @@ def _several_rates(n_rates: int) -> SignalError:
 
 
 def _unit_of(lead) -> str:
-    """The unit of the numbers of a lead, or of the size of its counts, as the file writes it; "" without any."""
-    return (lead.resolution_unit or lead.adc_resolution_unit) if lead.is_raw else lead.units
+    """The unit of the numbers of a lead, or of the size of its counts, as the file writes it; "" without any, and where
+    that size is zero: then the unit is that of nothing."""
+    if lead.is_raw:
+        return (lead.resolution_unit or lead.adc_resolution_unit) if lead.resolution > 0 else ""
+    return lead.units
 
 
 def _values(lead, as_counts: bool) -> np.ndarray:

@@ -43,7 +43,7 @@ _FORTRAN = re.compile(r"(?<=\d)[dD](?=[+-]\d)")  # its exponents
 _SHEET_ERROR = re.compile(r"#(N/A|NV|NUM!|ZAHL!|VALUE!|WERT!|DIV/0!|REF!|BEZUG!|NAME\?)")
 _END_OF_FILE = "\0\x1a"  # as old systems fill a file up
 WIDE_LETTERS = 1000  # by which an encoding is told
-_BRACKETS = re.compile(r"\s*(?:\{|\[\s*(?:[\[{\"]|[-+\d.eE]+\s*[,\]]))")  # and not a clock, [12:30:01.5]
+_BRACKETS = re.compile(r"\s*(?:\{\s*[\"}]|\[\s*(?:[\[{\"]|[-+\d.eE]+\s*[,\]]))")  # and not a clock, [12:30:01.5]
 FEW = 0.05  # of the lines of a table are no usual ones
 MOST_BLANK = 20  # lines between two tables
 ENDS_LOOKED_AT = 20  # last lines, by which a cut one is known
