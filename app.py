@@ -22,7 +22,7 @@ from pages.ui.server import uploads
 from pages.ui.server.every_request import EveryRequest
 from pages.ui.server.first_paint import FirstPaint
 from pages.ui.server.proxies import behind_proxies
-from pages.ui.server.routes import SERVER_ROUTES
+from pages.ui.server.routes import SERVER_ROUTES, GuardedMetrics
 from pages.ui.server.uploads import BoundedUploads
 
 ASSETS = Path(__file__).parent / "assets"
@@ -108,6 +108,7 @@ else:
         middleware=[
             *behind_proxies(),
             Middleware(EveryRequest),
+            Middleware(GuardedMetrics),
             Middleware(BoundedUploads),
             Middleware(ReturnToPage),
             Middleware(FirstPaint),

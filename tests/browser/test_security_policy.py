@@ -1,6 +1,9 @@
 """The content security policy in Chromium: WebGL draws under it (every page: test_every_page.py), foreign scripts do
 not run."""
 
+import urllib.error
+import urllib.request
+
 import pytest
 
 from tests.browser.running_app import FLAGS, chromium, settled
@@ -43,3 +46,8 @@ def test_a_script_that_got_into_a_page_is_not_run_and_no_other_host_is_asked(ser
         )
         page.wait_for_timeout(1500)
         assert page.evaluate("() => window.caught") is None and stopped["http://evil.invalid/x.js"] == "csp"
+
+
+def test_streamlits_own_metrics_are_for_the_token_only(served):
+    with pytest.raises(urllib.error.HTTPError, match="403"):
+        urllib.request.urlopen(f"{served}/_stcore/metrics")

@@ -187,6 +187,21 @@ def test_validation_patients_are_shown_when_asked_for_and_clearly_said_to_be_no_
     assert "<b>0.91</b>" in words(page) and not page.warning
 
 
+def test_an_address_without_a_choice_stands_for_the_first_of_a_few():
+    def choose():
+        import streamlit as st
+
+        from pages.ui.in_words import in_words, one_of
+
+        st.text(one_of("Split", ("test", "validation"), "split", in_words({})))
+
+    chosen = AppTest.from_function(choose)
+    for address, expected in (("", "test"), ("validation", "validation")):
+        chosen.query_params["split"] = address
+        assert chosen.run().text[0].value == expected
+        chosen = AppTest.from_function(choose)
+
+
 def test_a_split_without_a_report_offers_to_evaluate_it(page, workspace, drawn, monkeypatch):
     monkeypatch.setattr(jobs, "start_worker", lambda workspace: None)
     write_report(workspace, made_up_report(MODEL_ID))

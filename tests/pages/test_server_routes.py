@@ -48,7 +48,8 @@ def place(made, monkeypatch):
 @pytest.fixture
 def browser():
     known = [*routes.SERVER_ROUTES, Route("/fails", fails), Route("/clips/{name}", plain)]
-    return Browser(Starlette(routes=known, middleware=[Middleware(EveryRequest)]))
+    known += [Route("/base/_stcore/metrics", plain)]
+    return Browser(Starlette(routes=known, middleware=[Middleware(EveryRequest), Middleware(routes.GuardedMetrics)]))
 
 
 def health(browser):
@@ -102,6 +103,8 @@ def test_metrics_are_for_the_token_only(browser, place, monkeypatch, sent, opens
     monkeypatch.setattr(routes, "settings", lambda: Settings(_env_file=None, metrics_token=SecretStr("t0ken")))
     answer = browser.get("/metrics", headers={"Authorization": sent} if sent else {})
     assert answer.status_code == (200 if opens else 403) and ("echo2ecg_jobs" in answer.text) == opens
+    streamlits = browser.get("/base/_stcore/metrics", headers={"Authorization": sent} if sent else {})
+    assert (streamlits.status_code, streamlits.text == "yes") == ((200, True) if opens else (403, False))
     monkeypatch.setattr(routes, "settings", lambda: Settings(_env_file=None))
     assert browser.get("/metrics", headers={"Authorization": sent} if sent else {}).status_code == 403
 

@@ -34,7 +34,7 @@ from pages.ui import admin_gate, panels, resources, session
 from pages.ui.cohorts.kept import keep_button
 from pages.ui.ecg.paper_panel import MIME
 from pages.ui.ecg.surroundings import STUDIES_PAGE
-from pages.ui.in_words import in_words
+from pages.ui.in_words import in_words, one_of
 from pages.ui.map import looked_up, map_session
 from pages.ui.map.chart import how_read, labels_of
 from pages.ui.studies import browse_session
@@ -106,16 +106,7 @@ def layout_control(layouts: tuple[str, ...]) -> str:
     """Which points: together, ECGs or studies; nothing to choose where the model has one layout."""
     if len(layouts) == 1:
         return layouts[0]
-    return st.segmented_control(
-        "Points",
-        list(layouts),
-        default=layouts[0],
-        required=True,
-        key=map_session.LAYOUT_KEY,
-        bind="query-params",
-        label_visibility="collapsed",
-        format_func=in_words(LAYOUTS),
-    )
+    return one_of("Points", layouts, map_session.LAYOUT_KEY, in_words(LAYOUTS))
 
 
 def coloured(points: pd.DataFrame, card: ModelCard, layout: str) -> tuple[pd.DataFrame, str]:

@@ -15,7 +15,7 @@ from echo2ecg_core.store.model_registry import ModelCard, ModelRegistry
 from echo2ecg_core.store.splits import JUDGED_SPLITS
 from pages.ui import admin_gate, panels, resources
 from pages.ui.errors import plain
-from pages.ui.in_words import in_words
+from pages.ui.in_words import in_words, one_of
 from pages.ui.report import looked_up, report_session
 
 STYLE = panels.ASSETS / "report.css"
@@ -218,31 +218,12 @@ def task_controls(report: Report) -> tuple[str, str]:
         width=230,
         format_func=lambda name: findings[name]["label"] if name in findings else name,
     )
-    readout = st.segmented_control(
-        "Readout",
-        readouts,
-        default=readouts[0],
-        key=report_session.READOUT_KEY,
-        format_func=in_words(READOUTS),
-        required=True,
-        bind="query-params",
-        label_visibility="collapsed",
-    )
-    return finding, readout
+    return finding, one_of("Readout", readouts, report_session.READOUT_KEY, in_words(READOUTS))
 
 
 def split_control() -> str:
     """Whose patients are judged; the test patients unless the visitor asks for others."""
-    return st.segmented_control(
-        "Split",
-        JUDGED_SPLITS,
-        default=JUDGED_SPLITS[0],
-        key=report_session.SPLIT_KEY,
-        format_func=str.capitalize,
-        required=True,
-        bind="query-params",
-        label_visibility="collapsed",
-    )
+    return one_of("Split", JUDGED_SPLITS, report_session.SPLIT_KEY, str.capitalize)
 
 
 def counts(report: Report, finding: str) -> None:

@@ -8,6 +8,7 @@ import hmac
 import time
 
 from starlette.concurrency import run_in_threadpool
+from starlette.datastructures import Headers
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
@@ -17,6 +18,7 @@ from echo2ecg_core.settings import settings
 from echo2ecg_core.store import jobs
 
 NOT_STORED = {"Cache-Control": "no-store"}
+STREAMLIT_METRICS = "/_stcore/metrics"
 WORKER_STARTS_S = 60.0  # a queued job gets a worker at the next visit of a page; longer is told
 NO_TOKEN = "Metrics need ECHO2ECG_METRICS_TOKEN on the server and the header `Authorization: Bearer TOKEN`.\n"
 
@@ -60,14 +62,34 @@ async def healthz(_: Request) -> Response:
 
 
 async def metrics(request: Request) -> Response:
-    """Prometheus' text, for the token only; compared in constant time."""
-    wanted = settings().metrics_token
-    given = request.headers.get("authorization", "").removeprefix("Bearer ")
-    if wanted is None or not hmac.compare_digest(given.encode(), wanted.get_secret_value().encode()):
+    """Prometheus' text, for the token only."""
+    if not _has_token(request.headers):
         return PlainTextResponse(NO_TOKEN, 403, headers=NOT_STORED)
     from pages.ui.server.metrics import as_text
 
     return PlainTextResponse(await run_in_threadpool(as_text), headers=NOT_STORED)
+
+
+def _has_token(headers: Headers) -> bool:
+    """Whether a request has the token of the settings, compared in constant time; False where none is set."""
+    wanted, given = settings().metrics_token, headers.get("authorization", "").removeprefix("Bearer ")
+    return wanted is not None and hmac.compare_digest(given.encode(), wanted.get_secret_value().encode())
+
+
+class GuardedMetrics:
+    """ASGI middleware round Streamlit's own metrics (sessions, caches, widgets of everybody), which ask nobody and look
+    through every session: they ask for the token, too."""
+
+    def __init__(self, app):
+        self.app = app
+
+    async def __call__(self, scope, receive, send) -> None:
+        """Let a request pass, but one for these metrics without the token."""
+        is_theirs = scope["type"] == "http" and scope.get("path", "").rstrip("/").endswith(STREAMLIT_METRICS)
+        if is_theirs and not _has_token(Headers(scope=scope)):
+            await PlainTextResponse(NO_TOKEN, 403, headers=NOT_STORED)(scope, receive, send)
+            return
+        await self.app(scope, receive, send)
 
 
 SERVER_ROUTES = [Route("/healthz", healthz), Route("/metrics", metrics)]
