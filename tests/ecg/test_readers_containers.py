@@ -350,3 +350,12 @@ def test_texts_of_matlab_7_3_stored_as_numbers_and_references_are_read():
     record = read(buffer.getvalue())
     np.testing.assert_allclose(record.signal_mv, hearts() / 4, atol=1e-5)
     assert record.sampling_rate_hz == RATE and not record.doubts
+
+
+@pytest.mark.parametrize("container", [npz, mat, hdf5_datasets])
+def test_of_several_arrays_the_one_that_keeps_the_equations_of_the_limb_leads_is_the_ecg(container):
+    rng = np.random.default_rng(0)
+    shapes = {"labels": rng.integers(0, 2, (12, 3000)), "features": rng.normal(size=(12, 2500))}
+    record = read(container(ecg=hearts(), fs=RATE, a_mask=np.ones((12, 2000)), **shapes))
+    same(record)
+    assert "ecg” was read" in record.notes[0] and "could be an ECG, too" in record.notes[0]

@@ -14,7 +14,9 @@ from typing import Any, TypeVar
 
 import numpy as np
 
+from echo2ecg_core.ecg import limb_leads
 from echo2ecg_core.ecg.channels import MIN_RATE_HZ, NOTHING_TOLD, SAME_GAIN, Channels, Told, as_written, check_size
+from echo2ecg_core.ecg.files import MAX_FILE_BYTES
 from echo2ecg_core.ecg.formats.array_layout import (
     JUDGED_RECORDINGS,
     Scale,
@@ -52,8 +54,15 @@ from echo2ecg_core.errors import SignalError
 LENGTHS_DIFFER = (
     "The leads have different lengths; all were cropped to the shortest. That they begin together is assumed."
 )
+MOST_KINDS, MOST_SAMPLES, JUDGED_AT_HZ = 6, 10_000, 500.0  # of which the one that is an ECG is looked for
 FEW_GROUPS = 3  # as many groups of different names are versions of one recording rather than recordings
 T = TypeVar("T")
+
+
+def block_bytes(value: Any) -> float:
+    """Bytes of the blocks in which a dataset of a file is stored, of which one is the least that can be read."""
+    chunks = getattr(value, "chunks", None)
+    return float(np.prod(chunks)) * value.dtype.itemsize if chunks else 0.0
 
 
 @dataclass(frozen=True)
@@ -114,7 +123,7 @@ class Container:
             SignalError: Nothing in it has an axis of leads.
             SamplingRateNeeded: Neither container nor person tells the sampling rate.
         """
-        taken, others = self._chosen()
+        taken, others = self._chosen
         facts = [self._facts(tracing, told, usual_rate_hz) for tracing in taken]
         total = sum(tracing.n_recordings for tracing in taken)
         judged_on = self._judged_on(taken, facts) if total > 1 else None
@@ -137,7 +146,7 @@ class Container:
         Raises:
             SignalError: Nothing has an axis of leads.
         """
-        tracing = self._chosen()[0][0]
+        tracing = self._chosen[0][0]
         return tracing.path, tracing.shape
 
     @cached_property
@@ -149,6 +158,7 @@ class Container:
             scopes.setdefault(scope, {}).setdefault(plain(name), value)
         return scopes
 
+    @cached_property
     def _chosen(self) -> tuple[list[_Tracing], list[_Tracing]]:
         """The largest array with an axis of leads and those like it, in natural order; and the other arrays."""
         found = self._matrices() + self._single_leads()
@@ -159,12 +169,36 @@ class Container:
                 f"No array in “{self.file_name}” has an axis of 12 leads: {shapes or 'it holds none'}.",
                 "Save the ECG as 12 rows or 12 columns.",
             )
-        largest = max(found, key=lambda tracing: tracing.size)
+        largest = self._likeliest(sorted(found, key=lambda tracing: -tracing.size))
         alike = [tracing for tracing in found if _leaf_kind(tracing.path) == _leaf_kind(largest.path)]
         if len(alike) <= FEW_GROUPS:
             alike = [tracing for tracing in alike if _kind(tracing.path) == _kind(largest.path)]
         alike.sort(key=lambda tracing: [int(part) if part.isdigit() else part for part in _numbers(tracing.path)])
         return alike, [tracing for tracing in found if not any(tracing is one for one in alike)]
+
+    def _likeliest(self, by_size: list[_Tracing]) -> _Tracing:
+        """The largest array in which the limb leads keep their equations, as a mask, labels or features of its shape do
+        not; the largest one where none does."""
+        kinds = {_leaf_kind(tracing.path): tracing for tracing in reversed(by_size)}
+        if len(kinds) < 2:
+            return by_size[0]
+        largest = sorted(kinds.values(), key=by_size.index)[:MOST_KINDS]
+        return next((tracing for tracing in largest if self._keeps_equations(tracing)), by_size[0])
+
+    def _keeps_equations(self, tracing: _Tracing) -> bool:
+        names = tracing.names or self._lead_names(tracing.path, tracing.shape)
+        n_leads = tracing.shape[lead_axis(tracing.shape, len(names))]
+        if n_leads < len(limb_leads.LIMB_LEADS) or block_bytes(self.values.get(tracing.path)) > MAX_FILE_BYTES:
+            return False
+        try:
+            first = next(first_recordings(tracing.load(), self.file_name, names, 1), None)
+        except SignalError:  # too large
+            return False
+        if first is None:
+            return False
+        found = limb_leads.misfits(first[:, :MOST_SAMPLES], JUDGED_AT_HZ)
+        in_order = bool(found) and max(found.values()) <= limb_leads.TOLERANCE
+        return in_order or limb_leads.best_order(first[:, :MOST_SAMPLES], JUDGED_AT_HZ) is not None
 
     def _matrices(self) -> list[_Tracing]:
         found = []

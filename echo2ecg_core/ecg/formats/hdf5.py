@@ -13,7 +13,7 @@ import numpy as np
 from echo2ecg_core.ecg.channels import NOTHING_TOLD, Channels, Told
 from echo2ecg_core.ecg.files import MAX_FILE_BYTES, EcgFile
 from echo2ecg_core.ecg.formats.array_layout import CODE15_CANDIDATES
-from echo2ecg_core.ecg.formats.containers import Container
+from echo2ecg_core.ecg.formats.containers import Container, block_bytes
 from echo2ecg_core.ecg.formats.facts import MOST_TEXTS
 from echo2ecg_core.errors import ReadError
 
@@ -96,8 +96,7 @@ def _letters(item) -> str | None:
 
 def _check_blocks(item, file_name: str) -> None:
     """Refuse a dataset of which one block is more than is read."""
-    chunks = getattr(item, "chunks", None)
-    if chunks and float(np.prod(chunks)) * item.dtype.itemsize > MAX_FILE_BYTES:
+    if block_bytes(item) > MAX_FILE_BYTES:
         raise ReadError(
             f"“{file_name}” stores its ECGs in blocks that are too large to open.",
             "Save the dataset with chunks of single recordings.",
