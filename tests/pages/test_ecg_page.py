@@ -14,8 +14,11 @@ import streamlit
 from pydicom.data import get_testdata_file
 from streamlit.testing.v1 import AppTest
 
+from echo2ecg_core.ecg.readers import read_ecg
 from echo2ecg_core.errors import ModelError
 from pages.ui import resources
+from pages.ui.ecg.assumed import SAYINGS
+from tests.ecg import device_files
 from tests.pages.prediction_fixture import FakePrediction, model_card, report_of
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -335,6 +338,14 @@ def test_what_was_assumed_is_a_chip_and_a_correction_reads_the_file_again(page):
     after = page.session_state["ecg_record"]
     assert not page.exception and not page.error
     assert abs(after.signal_mv).max() == pytest.approx(abs(before.signal_mv).max() / 2, rel=0.01)
+
+
+def test_a_unit_that_nothing_tells_has_a_chip_whatever_the_file_calls_it():
+    for unit in ("", "mm"):
+        record = read_ecg(device_files.edf(unit=unit))
+        assert [chip for saying, chip in SAYINGS.items() if re.search(saying, " ".join(record.notes))] == [
+            "Unit assumed"
+        ]
 
 
 def test_a_file_that_says_everything_has_no_chip(page):

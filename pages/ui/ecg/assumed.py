@@ -15,7 +15,7 @@ from pages.ui.ecg.upload import TELL
 # what the readers' notes say -> chip
 SAYINGS = {
     r"names? no leads|order .* (is|was) assumed|hold in the order": "Lead order assumed",
-    r"names? no unit|counts per mV was assumed": "Unit assumed",
+    r"names? (no unit|a unit that is no voltage)|counts per mV was assumed": "Unit assumed",
 }
 KEPT_ELSEWHERE = f"The file itself is no longer here: drop it again and tick “{TELL}”."
 
