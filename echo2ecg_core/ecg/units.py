@@ -33,6 +33,7 @@ LOWEST_MV, HIGHEST_MV = 0.15, 5.0  # a typical second of an ECG, low voltage and
 USUAL_MV = (0.25, 2.0)  # of nearly all: 134 of 138 real records, the lowest 0.55, the highest 2.9
 IMPLAUSIBLE_MV = (0.02, 20.0)  # a typical second of an ECG is higher, and lower
 HIGHEST_LEAD_MV, TIMES_AS_HIGH = 10.0, 5.0  # a single lead beyond both is in no scale of the others
+SMALLEST_STEP_MV = 1e-6
 COARSE_MV, COARSE_S = 0.05, 10.0  # steps of rounding that hide a P wave, looked for in the first seconds
 FLOAT_CANDIDATES = {"V": 1e3, "mV": 1.0, "µV": 1e-3}
 COUNT_CANDIDATES = {"µV": 1e-3, "counts of 5 µV": 5e-3}
@@ -186,14 +187,11 @@ def implausible_scale(signal_mv: np.ndarray, sampling_rate_hz: float, is_told: b
             f"tells looks wrong{', by a factor of 1,000' * any_fits}, and voltages mean nothing."
         )
         return [text] if is_told else []
-    looked_at = signal_mv[:, : int(COARSE_S * sampling_rate_hz)]
-    step_mv = _smallest_step(looked_at[:, ::10])
-    if step_mv >= COARSE_MV:  # more values have smaller steps or the same
-        step_mv = _smallest_step(looked_at)
-    if COARSE_MV <= step_mv < math.inf:
+    step_mv = _finest_step(signal_mv[:, : int(COARSE_S * sampling_rate_hz)])
+    if step_mv >= COARSE_MV:
         return [
-            f"The values come in steps of {step_mv:.2g} mV, too coarse for P waves and ST segments: they were "
-            "rounded, or are in another unit."
+            f"The values come in steps of {step_mv:.2g} mV, too coarse for P waves and ST segments: they were rounded, "
+            "or are in another unit."
         ]
     heights = np.array([typical_amplitude(lead[None], sampling_rate_hz) for lead in signal_mv])
     high = np.flatnonzero((heights > HIGHEST_LEAD_MV) & (heights > TIMES_AS_HIGH * height))
@@ -207,6 +205,19 @@ def implausible_scale(signal_mv: np.ndarray, sampling_rate_hz: float, is_told: b
 def _smallest_step(signal_mv: np.ndarray) -> float:
     """The smallest distance between two different values; inf where all are the same."""
     return float(np.diff(np.unique(np.round(signal_mv[np.isfinite(signal_mv)], 5))).min(initial=math.inf))
+
+
+def _finest_step(signal_mv: np.ndarray) -> float:
+    """The least change from one sample to the next in any lead, or in the first in which it is below COARSE_MV; 0 where
+    nothing moves."""
+    finest = 0.0
+    for lead in signal_mv:
+        steps = np.abs(np.diff(lead))
+        step = float(steps[steps > SMALLEST_STEP_MV].min(initial=np.inf))
+        if step < COARSE_MV:
+            return step
+        finest = min(finest or step, step) if np.isfinite(step) else finest
+    return finest
 
 
 def judge_unit(

@@ -321,7 +321,8 @@ def number_style(rows: list[list[str]], delimiter: str) -> tuple[str, str]:
         rows: Cells of rows of numbers.
         delimiter: What parts the cells; a comma inside unquoted cells cannot be.
     """
-    numbers = [cell for row in rows for cell in row if is_number(cell) and cell.lower() not in MISSING]
+    distinct = dict.fromkeys(cell for row in rows for cell in row)  # most values come many times
+    numbers = [cell for cell in distinct if is_number(cell) and cell.lower() not in MISSING]
     with_comma = [cell for cell in numbers if "," in cell]
     with_point = [cell for cell in numbers if "." in cell]
     both = [cell for cell in numbers if "," in cell and "." in cell]
