@@ -58,10 +58,13 @@ NAMES: dict[str, str] = {
     "tapse": "tapse tricuspidannularexcursion tricuspidannularplanesystolicexcursion",
     "rvsp": "rvsp pasp spap rvsystolicpressure paspvalue",
     "wall_motion_score_index": "wallmotionscoreindex wmsi",
-    "as_grade": "asgrade aorticstenosis aorticstenosisgrade aorticstenosisvalue",
-    "ar_grade": "argrade aorticregurgitation aorticregurgitationgrade aorticregurgitationvalue",
-    "mr_grade": "mrgrade mitralregurgitation mitralregurgitationgrade mitralregurgitationvalue",
-    "tr_grade": "trgrade tricuspidregurgitation tricuspidregurgitationgrade tricuspidregurgitationvalue",
+    "as_grade": "asgrade aorticstenosis aorticstenosisgrade aorticstenosisvalue asseverity aortenstenose",
+    "ar_grade": "argrade aorticregurgitation aorticregurgitationgrade aorticregurgitationvalue arseverity "
+    "aorticinsufficiency aorteninsuffizienz",
+    "mr_grade": "mrgrade mitralregurgitation mitralregurgitationgrade mitralregurgitationvalue mrseverity "
+    "mitralinsufficiency mitralinsuffizienz insuffisancemitrale insuficienciamitral",
+    "tr_grade": "trgrade tricuspidregurgitation tricuspidregurgitationgrade tricuspidregurgitationvalue "
+    "trseverity tricuspidinsufficiency trikuspidalinsuffizienz",
 }  # fmt: skip
 
 NATIVE: dict[str, str] = {  # Chinese, Japanese, Korean, Russian, Greek, Turkish, Arabic, Hebrew, Thai; _ for a blank

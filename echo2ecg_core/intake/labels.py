@@ -20,13 +20,15 @@ from echo2ecg_core.errors import Echo2ECGError
 from echo2ecg_core.findings import CONDUCTIONS, RHYTHMS, Findings, read_scores, score_index
 from echo2ecg_core.intake.column_names import SEXES, SPLITS
 from echo2ecg_core.intake.dates import BUDDHIST, EXPECTED, FUTURE, PERSIAN, TWO_CALENDARS, settle_dates
+from echo2ecg_core.intake.grades import read_grades
 from echo2ecg_core.intake.mapping import DATES, FINDINGS, IDS, TableMap, field_of, is_known_name
+from echo2ecg_core.intake.numbers import number_in, plain_numbers
 from echo2ecg_core.intake.plan import Plan, PlannedStudy
 from echo2ecg_core.intake.problems import Problems
 from echo2ecg_core.intake.summaries import without_summaries
-from echo2ecg_core.intake.tables import Table, numbered_rows
+from echo2ecg_core.intake.tables import NONE, Table, numbered_rows
 from echo2ecg_core.intake.units import factors, settle_unit, unit_named
-from echo2ecg_core.phenotypes import GRADES, PHENOTYPES, Phenotype
+from echo2ecg_core.phenotypes import PHENOTYPES, Phenotype
 
 INDEX = "wall_motion_score_index"
 _YES_NO = {"true": True, "false": False, "1": True, "0": False, "1.0": True, "0.0": False}
@@ -36,18 +38,11 @@ _UNTOLD = ("u", "unknown", "unk", "unbekannt", "o", "other", "divers", "?")
 _OLDEST = 130  # years
 _PER_YEAR = {"M": 12, "W": 52.1775, "D": 365.2425}
 _ROUNDING = 0.01  # of a wall motion score index that is written beside its scores
-_GRADE_WORDS = {
-    "none": "no absent keine kein nil aucune ninguna nessuna",
-    "mild": "leicht leichtgradig gering geringgradig légère leve lieve",
-    "moderate": "mod mittel mittelgradig mäßig modérée moderada moderata",
-    "severe": "sev schwer schwergradig hochgradig sévère severa grave",
-}
 _NO_ID = {"", "nan", "nat", "none", "null", "<na>", "n/a", "-", "--", "?"}  # "NA" may be one
 _NO_ID |= {"#n/a", "#name?", "#ref!", "#value!", "#div/0!", "#null!", "#num!", "#nv", "#bezug!", "#wert!"}  # of Excel
 _ROUNDED_ID = re.compile(r"\d([.,]\d+)?E\+\d+", re.IGNORECASE)
 _EXACT_DIGITS = 15  # of a number in a spreadsheet; the others become zeros
 _WITH_UNIT = re.compile(r"(.*?\d)\s*([^\d\s.,+-].*)")
-_NUMBER = re.compile(r"[+-]?(\d+([.,]\d+)?|[.,]\d+)([eE][+-]?\d+)?")
 OLDEST_TOLD = 90  # years: what ">89" and "90+" stand for
 
 
@@ -70,7 +65,8 @@ def read_labels(table: Table, means: TableMap, plan: Plan) -> Labels:
     table, left_out = without_summaries(table, means)
     columns: dict[str, dict[int, Any] | pd.Series] = {}
     for name, column in means.columns.items():
-        cells = table.rows[name] if column.field in IDS else table.cells(name)
+        may_say_none = column.field == "value" or column.field in PHENOTYPES
+        cells = table.rows[name] if column.field in IDS else table.cells(name, NONE if may_say_none else "")
         if column.field in IDS:
             columns[column.field] = _ids(cells, table.file, name, plan.problems)
         elif column.field in DATES:
@@ -229,11 +225,15 @@ def _phenotype(
     cells: pd.Series, file: str, column: str, phenotype: Phenotype, told: str | None, plan: Plan, shown: str = ""
 ) -> dict[int, float]:
     """Numbers in the phenotype's own unit, by row."""
+    where = f"the column {shown or column} of {file}"
     if phenotype.kind == "grade":
-        if any(_NUMBER.fullmatch(text) for text in cells):
-            words = ", ".join(f"{i} {word}" for i, word in enumerate(GRADES))
-            plan.note(f"Numbers in the column {shown or column} of {file} were read as {words}.")
-        return _each(cells, file, column, _grade(phenotype), plan.problems)
+        grades = read_grades(cells, phenotype.name, where)
+        for number, expected in grades.bad.items():
+            plan.problems.label(file, number, column, expected)
+        plan.note(*grades.notes)
+        return grades.values
+    cells, notes = plain_numbers(cells[cells.str.lower() != NONE], phenotype, where)
+    plan.note(*notes)
     in_cells, cells = _with_units(cells, phenotype)
     numbers, expected = {}, _expected(phenotype.lowest, phenotype.highest)
     if told is None and not cells.empty and cells.str.endswith("%").all():
@@ -242,7 +242,7 @@ def _phenotype(
         value = number_in(text)
         inside = [u for u, f in factors(phenotype).items() if phenotype.lowest <= value * f <= phenotype.highest]
         if not math.isfinite(value):
-            plan.problems.label(file, number, column, f"{expected}, without words, signs or a range")
+            plan.problems.label(file, number, column, f"{expected}, without words, signs or a wide range")
         elif not inside:
             plan.problems.label(file, number, column, expected)
         else:
@@ -293,12 +293,6 @@ def _sexes_in_numbers(cells: pd.Series, file: str, column: str, plan: Plan) -> p
     return numbers.map(ISO_5218)
 
 
-def number_in(text: str) -> float:
-    """The number in a cell, NaN where it holds something else; a comma is a decimal comma, a % sign is left off."""
-    text = text.strip().removesuffix("%").strip()
-    return float(text.replace(",", ".")) if _NUMBER.fullmatch(text) else math.nan
-
-
 def _expected(lowest: float, highest: float) -> str:
     return f"a number from {lowest:g} to {highest:g}" if math.isfinite(highest) else f"a number of at least {lowest:g}"
 
@@ -308,19 +302,6 @@ def _between(lowest: float, highest: float) -> Callable[[str], float]:
         value = number_in(text)
         if not lowest <= value <= highest:
             raise ValueError(_expected(lowest, highest))
-        return value
-
-    return read
-
-
-def _grade(phenotype: Phenotype) -> Callable[[str], float]:
-    grades = {word: float(i) for i, word in enumerate(GRADES)}
-    grades |= {word: grades[grade] for grade, words in _GRADE_WORDS.items() for word in words.split()}
-
-    def read(text: str) -> float:
-        value = grades.get(text.lower(), number_in(text))
-        if not phenotype.lowest <= value <= phenotype.highest:
-            raise ValueError(f"{_expected(phenotype.lowest, phenotype.highest)}, or {', '.join(GRADES)}")
         return value
 
     return read

@@ -219,7 +219,7 @@ def _values_fit(table: Table, name: str, field: str | None) -> bool:
 
 def _are_numbers(cells: pd.Series) -> bool:
     """Whether most cells hold a number, with a sign or a unit or without."""
-    return bool(cells.str.contains(r"^[<>~]?\s*[-+]?[.,]?\d").mean() > 0.5)
+    return bool(cells.str.contains(r"^(?:[<>~≈≤≥]=?|ca\.?|about)?\s*[-+]?[.,]?\d").mean() > 0.5)
 
 
 def read_mapping(path: Path) -> dict[str, Column]:

@@ -32,7 +32,8 @@ from echo2ecg_core.intake.workbooks import MAX_BYTES, MAX_COLUMNS, TOO_WIDE, WOR
 TEXTS, SPREADSHEETS = {".csv", ".tsv", ".tab", ".txt"}, {".xls", ".xlsx", ".xlsm", ".ods"}
 TABLE_SUFFIXES = TEXTS | SPREADSHEETS  # what lies behind one is told by its content: .xls is often a text, or .xlsx
 SEPARATORS = ",;\t|"
-MISSING = {"", "nan", "na", "n/a", "nat", "none", "null", "-", "--", "."}
+NONE = "none"  # no value, or the grade of a valve that is well
+MISSING = {"", "nan", "na", "n/a", "nat", NONE, "null", "-", "--", "."}
 LOOKED_AT = 30  # first rows that tell separator and header
 HEADER_BYTES = 2**16  # the first line of a table lies within
 _VALUE = re.compile(r"[+-]?\d+([.,]\d+)?\s*%?|.*\d{4}.*")  # a number or a date: no name of a column
@@ -70,10 +71,10 @@ class Table:
         """Names as they stand in the file."""
         return list(self.rows.columns)
 
-    def cells(self, column: str) -> pd.Series:
-        """The cells of a column that are not empty, by row number."""
+    def cells(self, column: str, kept: str = "") -> pd.Series:
+        """The cells of a column that are not empty, by row number; `kept` is a word that here means something."""
         cells = self.rows[column]
-        return cells[~cells.str.lower().isin(MISSING)]
+        return cells[~cells.str.lower().isin(MISSING - {kept} | {""})]
 
     def replaced(self, columns: Mapping[str, pd.Series]) -> "Table":
         """The table with other cells in some columns."""

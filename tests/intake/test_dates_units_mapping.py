@@ -170,16 +170,85 @@ def test_cells_that_name_their_unit_and_grades_in_other_languages_are_read(tmp_p
 @pytest.mark.parametrize(
     ("name", "cell", "expected"),
     [
-        ("lvef", ">55", "without words, signs or a range"), ("lvef", "55-60", "without words, signs or a range"),
-        ("lvef", "normal", "without words, signs or a range"), ("ivsd", "60 cm", "a number from 0.4 to 3.9 cm"),
-        ("mr_grade", "moderate to severe", "a number from 0 to 3, or none, mild, moderate, severe"),
+        ("lvef", "50>55", "without words, signs or a wide range"), ("lvef", "52-72", "without words, signs or a wide"),
+        ("lvef", "60-55", "without words, signs or a wide range"), ("ivsd", "0.9-1.1", "words, signs or a wide"),
+        ("lvef", "normal", "without words, signs or a wide range"), ("ivsd", "60 cm", "a number from 0.4 to 3.9 cm"),
         ("mr_grade", "4", "a number from 0 to 3, or none, mild, moderate, severe"),
+        ("mr_grade", "at least moderate", "a number from 0 to 3, or none, mild, moderate, severe"),
+        ("mr_grade", "mild to severe", "a number from 0 to 3, or none, mild, moderate, severe"),
+        ("mr_grade", "severe to mild", "a number from 0 to 3, or none, mild, moderate, severe"),
+        ("mr_grade", "mild AR", "a number from 0 to 3, or none, mild, moderate, severe"),
+        ("mr_grade", "5+", "a number from 0 to 3, or none, mild, moderate, severe"),
+        ("mr_grade", "1.3", "a number from 0 to 3, or none, mild, moderate, severe"),
+        ("mr_grade", "III", "a third step is moderate to severe where there are four, and severe where"),
+        ("tr_grade", "3+", "a third step is moderate to severe where there are four, and severe where"),
+        ("as_grade", "grade 3", "a third step is moderate to severe where there are four, and severe where"),
     ],
 )  # fmt: skip
 def test_a_label_that_cannot_be_is_refused_with_what_was_expected_and_never_quoted(tmp_path, name, cell, expected):
     found = planned(tmp_path, name, cell, "1").problems.found
     assert (found[0].row, found[0].column) == (2, name)
     assert expected in found[0].sentence and cell not in found[0].sentence.split("expected")[0]
+
+
+GRADED = {
+    "words in any form": (
+        "mr_grade", "None|NO MR|Mild|mild_MR|moderate regurgitation|VERY SEVERE|torrential", [0, 0, 1, 1, 2, 3, 3], ""
+    ),
+    "traces": ("tr_grade", "trace|Trivial TR|physiologic|minimal|mild", [0, 0, 0, 0, 1], "4 in the column tr_grade"),
+    "between two": (
+        "as_grade", "mild to moderate|mild-moderate|Moderate/Severe|mild-to-moderate AS|1.5|2-3", [1, 1, 2, 1, 1, 2],
+        "6 in the column as_grade of labels.csv lie between two grades",
+    ),
+    "other languages": (
+        "mr_grade", "leicht- bis mittelgradig|légère à modérée|leve a moderada|gering-mittel|mäßig|spur",
+        [1, 1, 1, 1, 2, 0], "4 in the column",
+    ),
+    "four steps": ("mr_grade", "0|1+|2+|3+|4+|1-2+|3+ to 4+", [0, 1, 2, 2, 3, 1, 2], "3 moderate to severe, 4 severe"),
+    "four Roman steps": ("ar_grade", "I|II|III|IV|Grad II-III", [1, 2, 2, 3, 2], "3 moderate to severe, 4 severe"),
+    "told steps": ("ar_grade", "I/IV|3/4|grade 3|4+/4+|II / IV", [1, 2, 2, 3, 2], "3 moderate to severe, 4 severe"),
+    "three steps": ("mr_grade", "I/III|III/III|III|grade 2", [1, 3, 3, 2], "2 moderate, 3 severe"),
+    "five steps": ("tr_grade", "1+|2+|3+|4+|5+", [1, 2, 3, 3, 3], "2 moderate, 3 to 5 severe"),
+    "words and numbers": ("mr_grade", "mild|2|none|severe|grade 1", [1, 2, 0, 3, 1], '1 in the column mr_grade of la'),
+    "numbers and Python's None": ("mr_grade", "1|None|2", [1, None, 2], "were read as 0 none"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("name", "cells", "values", "note"), GRADED.values(), ids=GRADED)
+def test_severities_are_read_as_laboratories_write_them_and_what_was_taken_is_told(tmp_path, name, cells, values, note):
+    plan = planned(tmp_path, name, *cells.split("|"))
+    assert not plan.problems.found
+    assert [study.phenotypes.get(name) for study in plan.studies.values()] == values
+    assert any(note in told for told in plan.notes) or not note
+
+
+def test_numbers_mean_no_grade_beside_steps_that_count_otherwise(tmp_path):
+    found = planned(tmp_path, "mr_grade", "1+", "4+", "3", "2").problems.found
+    assert [problem.row for problem in found] == [4] and "a third step" in found[0].sentence
+
+
+def test_none_is_a_grade_in_a_table_of_measurements_too(tmp_path):
+    rows = "P1;S1;MR grade;None\nP2;S2;MR grade;mild\nP1;S1;LVEF;None\nP2;S2;LVEF;55-60\n"
+    plan = plan_of(archive(tmp_path / "a", f"patient_id;study_id;measurement;value\n{rows}"))
+    assert not plan.problems.found
+    assert [s.phenotypes for s in plan.studies.values()] == [{"mr_grade": 0}, {"mr_grade": 1, "lvef": 57.5}]
+
+
+@pytest.mark.parametrize(
+    ("name", "cells", "values", "note"),
+    [
+        ("lvef", "55-60|55 to 60 %|50–55%|30 bis 35|61", [57.5, 57.5, 52.5, 32.5, 61], "4 ranges such as 55-60 in the"),
+        ("lvef", "0.55-0.60|0,60", [57.5, 60], "1 ranges"),
+        ("lvef", "~55|ca. 60|about 40 %|50", [55, 60, 40, 50], "3 numbers in the column lvef of labels.csv"),
+        ("lvef", ">60|< 20 %|≥55|50", [None, None, None, 50], "3 limits such as >60 in the column lvef of labels.csv"),
+        ("rvsp", "<25 mmHg|~30 mmHg|31", [None, 30, 31], "1 limits"),
+    ],
+)
+def test_ranges_of_lvef_are_their_middle_and_limits_no_values_and_both_are_counted(tmp_path, name, cells, values, note):
+    plan = planned(tmp_path, name, *cells.split("|"))
+    assert not plan.problems.found
+    assert [study.phenotypes.get(name) for study in plan.studies.values()] == values
+    assert any(told.startswith(note) for told in plan.notes)
 
 
 @pytest.mark.parametrize(
@@ -368,10 +437,11 @@ def cases(shared, tmp_path, monkeypatch):
         sys.modules.pop(name, None)
 
 
-REFUSED = {"slash_dates_uk", "bad_date", "id_dup_study", "id_dup_ecg", "lvef_range", "sex_codes"}
+REFUSED = {"slash_dates_uk", "bad_date", "id_dup_study", "id_dup_ecg", "sex_codes"}
 VALUES = {
     "lvef_fraction": ("lvef", [60, 35]), "wall_mm": ("ivsd", [1.1]), "tapse_mm": ("tapse", [2.2]),
     "header_LVEF": ("lvef", [60]), "header_case": ("lvef", [60]), "lvef_comma_quoted": ("lvef", [60.5]),
+    "lvef_range": ("lvef", [57.5]),
 }  # fmt: skip
 
 

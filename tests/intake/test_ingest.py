@@ -109,7 +109,7 @@ def test_findings_come_in_and_the_index_follows_from_the_scores(archive, tmp_pat
         ("rhythm", "pacemaker", "sinus, af, other"),
         ("conduction", "left bundle", "normal, lbbb, rbbb, other"),
         ("first_degree_block", "maybe", "true or false"),
-        ("lvef", "about 50", "a number from 0 to 100"),
+        ("lvef", "fifty", "a number from 0 to 100"),
         ("lvef", "-5", "a number from 0 to 100"),
         ("lvef", "101", "a number from 0 to 100"),
         ("lvedv", "inf", "a number of at least 0"),

@@ -13,6 +13,7 @@ import pandas as pd
 
 from echo2ecg_core.intake.array_rows import npy_row, rows_of
 from echo2ecg_core.intake.folders import table_named
+from echo2ecg_core.intake.grades import grade_in_words
 from echo2ecg_core.intake.labels import OLDEST_TOLD
 from echo2ecg_core.intake.layouts.shared_steps import (
     age_told,
@@ -25,7 +26,6 @@ from echo2ecg_core.intake.layouts.shared_steps import (
 from echo2ecg_core.intake.mapping import Column
 from echo2ecg_core.intake.plan import Plan, PlannedEcg, PlannedStudy
 from echo2ecg_core.intake.tables import Table, numbered_rows
-from echo2ecg_core.phenotypes import GRADES
 
 NAME = "EchoNext"
 TABLE = "echonext_metadata_100k.csv"
@@ -101,12 +101,5 @@ def _check_order(table: Table, arrays: Mapping[str, Path], plan: Plan) -> None:
 
 def _labels(cells: Mapping[str, str], plan: Plan) -> dict[str, float]:
     values = labels_told(plan, {field: cells.get(name, "") for name, field in VALUES.items()})
-    grades = {field: _grade(cells.get(name, "")) for name, field in GRADED.items()}
+    grades = {field: grade_in_words(cells.get(name, ""), field) for name, field in GRADED.items()}
     return values | {name: grade for name, grade in grades.items() if grade is not None}
-
-
-def _grade(text: str) -> float | None:
-    """A severity in words ("moderate", "Moderate to severe" counts as the milder) as its grade; None for anything
-    else."""
-    first = text.lower().replace("-", " ").split()
-    return float(GRADES.index(first[0])) if first and first[0] in GRADES else None

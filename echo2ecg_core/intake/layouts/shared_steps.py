@@ -13,8 +13,9 @@ import pandas as pd
 from echo2ecg_core.errors import StoreError
 from echo2ecg_core.intake.column_names import SPLITS
 from echo2ecg_core.intake.folders import table_named
-from echo2ecg_core.intake.labels import number_in, years_in
+from echo2ecg_core.intake.labels import years_in
 from echo2ecg_core.intake.mapping import Column, TableMap
+from echo2ecg_core.intake.numbers import number_in
 from echo2ecg_core.intake.plan import Plan
 from echo2ecg_core.intake.tables import MISSING, TABLE_SUFFIXES, Table, read_table
 from echo2ecg_core.intake.units import BANDS, settle_unit
