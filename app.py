@@ -21,6 +21,7 @@ from pages.ui.map.pictures_route import PICTURE_ROUTES
 from pages.ui.server import uploads
 from pages.ui.server.every_request import EveryRequest
 from pages.ui.server.first_paint import FirstPaint
+from pages.ui.server.messages import CheckedMessages
 from pages.ui.server.proxies import behind_proxies
 from pages.ui.server.routes import SERVER_ROUTES, GuardedMetrics
 from pages.ui.server.uploads import BoundedUploads
@@ -109,6 +110,7 @@ else:
             *behind_proxies(),
             Middleware(EveryRequest),
             Middleware(GuardedMetrics),
+            Middleware(CheckedMessages),
             Middleware(BoundedUploads),
             Middleware(ReturnToPage),
             Middleware(FirstPaint),

@@ -131,6 +131,7 @@ def test_garbage_is_collected_now_and_then_because_streamlit_does_not_after_ever
     monkeypatch.setattr(uploads.time, "sleep", awake_once)
     options = tomllib.loads((settings.PROJECT / ".streamlit" / "config.toml").read_text())
     assert options["runner"]["postScriptGC"] is False
+    assert options["server"]["maxMessageSize"] <= 32  # else anybody fills the memory by messages, as by uploads
     one = Left()
     one.itself = one
     gone = weakref.ref(one)
