@@ -187,11 +187,15 @@ def _with_missing_lines(lines: list[str], layout: Layout, notes: list[str]) -> l
     """
     if layout.leads_in_rows:
         return lines
-    widths = {at: _width(line, layout.delimiter) for at, line in enumerate(lines[layout.n_header :], layout.n_header)
-              if line.strip() and not line.lstrip().startswith("#")}  # fmt: skip
-    usual = Counter(widths.values()).most_common(1)[0][0] if widths else 0
-    short = {at for at, width in widths.items() if width < usual and _holds_numbers(cells(lines[at], layout.delimiter))}
-    if not short or layout.delimiter and len(short) > FEW * len(widths):  # empty cells at the end were left out
+    body = range(layout.n_header, len(lines))
+    n_of_width = Counter(_width(lines[at], layout.delimiter) for at in body)
+    del n_of_width[0]  # blank lines and comments
+    if len(n_of_width) < 2:
+        return lines
+    usual, n_lines = n_of_width.most_common(1)[0][0], n_of_width.total()
+    short = {at for at in body if 0 < _width(lines[at], layout.delimiter) < usual
+             and _holds_numbers(cells(lines[at], layout.delimiter))}  # fmt: skip
+    if not short or layout.delimiter and len(short) > FEW * n_lines:  # empty cells at the end were left out
         return lines
     what = "1 line of the table holds" if len(short) == 1 else f"{len(short):,} lines of the table hold"
     notes.append(f"{what} fewer values than the others; as which are missing is not told, all of them were left out.")
@@ -204,6 +208,9 @@ def _holds_numbers(row: list[str]) -> bool:
 
 
 def _width(line: str, delimiter: str) -> int:
+    """How many cells a line has, 0 of one that is no row."""
+    if not line.strip() or line.lstrip().startswith("#"):
+        return 0
     if not delimiter:
         return len(line.split())
     return len(cells(line, delimiter)) if '"' in line else line.count(delimiter) + 1
