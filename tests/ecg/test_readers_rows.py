@@ -98,6 +98,7 @@ SEVERAL = {
         [f"{NAMES},file", *(f"{line},{name}.hea" for line, name in zip(rows(), IDS, strict=True))], "2 different ones"
     ),
     "a blank line": ([NAMES, *rows()[:1000], "", *rows()[1000:]], "blank or comment lines (once)"),
+    "a row of empty cells": ([NAMES, *rows()[:1000], "," * 11, *rows()[1000:]], "blank or comment lines (once)"),
     "a comment": ([NAMES, *rows()[:1000], "# next", *rows()[1000:]], "blank or comment lines (once)"),
 }  # fmt: skip
 
@@ -105,8 +106,14 @@ SEVERAL = {
 @pytest.mark.parametrize(("lines", "told"), SEVERAL.values(), ids=SEVERAL)
 def test_rows_of_several_recordings_below_one_another_are_told_beside_the_estimate(lines, told):
     record = read(lines, sampling_rate_hz=RATE_HZ)
-    is_the_heart(record)
+    np.testing.assert_allclose(record.signal_mv[:, ~np.isnan(record.signal_mv).all(axis=0)], TRUTH, atol=1e-6)
     assert any(told in doubt for doubt in record.doubts)
+
+
+def test_rows_of_empty_cells_below_a_table_are_no_samples_and_many_among_its_rows_are_missing_ones():
+    is_the_heart(read([NAMES, *rows(), *["," * 11] * 50], **GIVEN))
+    gap = read([NAMES, *rows()[:1000], *["," * 11] * 200, *rows()[1000:]], **GIVEN)
+    assert np.isnan(gap.signal_mv).all(axis=0).sum() == 200 and not gap.doubts
 
 
 def test_one_id_blank_lines_everywhere_and_a_remark_below_are_nothing_to_tell():

@@ -105,7 +105,8 @@ def read(file: EcgFile, told: Told = NOTHING_TOLD) -> Iterator[Channels]:
     layout = judge_layout(lines, file.name)
     notes: list[str] = []
     lines = _without_cut_line(lines, layout, text.endswith("\n"), notes)
-    breaks = [] if layout.leads_in_rows else _breaks(lines[layout.n_header :])
+    lines = _without_empty_end(lines, layout)
+    breaks = [] if layout.leads_in_rows else _breaks(lines[layout.n_header :], layout.delimiter)
     lines = _with_missing_lines(lines, layout, notes)
     values = _values(lines, layout, file.name)  # (columns, n)
     names, units = list(lead_words(layout.names)), list(layout.units)
@@ -163,9 +164,18 @@ def _without_cut_line(lines: list[str], layout: Layout, is_ended: bool, notes: l
     return lines[: filled[-1]]
 
 
-def _breaks(lines: list[str]) -> list[str]:
+def _without_empty_end(lines: list[str], layout: Layout) -> list[str]:
+    """The lines of a table without last ones of delimiters alone, as a spreadsheet writes rows that once held values."""
+    end = len(lines)
+    while end > layout.n_header and layout.delimiter and not lines[end - 1].strip(f' "{layout.delimiter}'):
+        end -= 1
+    return lines[:end]
+
+
+def _breaks(lines: list[str], delimiter: str) -> list[str]:
     """A doubt where few blank or comment lines stand between the rows of a table, as between two tables."""
-    is_row = [bool(line.strip()) and not line.lstrip().startswith("#") for line in lines]
+    nothing = f' \t"{delimiter}'
+    is_row = [bool(line.strip(nothing)) and not line.lstrip().startswith("#") for line in lines]
     ends = [at for at in range(1, len(is_row)) if is_row[at - 1] and not is_row[at] and any(is_row[at:][:MOST_BLANK])]
     if not ends or len(ends) > FEW * sum(is_row):
         return []
