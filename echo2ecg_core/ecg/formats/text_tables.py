@@ -95,12 +95,7 @@ def read(file: EcgFile, told: Told = NOTHING_TOLD) -> Iterator[Channels]:
             f"“{file.name}” has {n_lines:,} lines; at most {MAX_LINES:,} are read.",
             "Export a shorter section, for example 10 seconds.",
         )
-    text = _SHEET_ERROR.sub("nan", _decode(content).rstrip(_END_OF_FILE).translate(_MINUS))
-    if _BRACKETS.match(text):
-        raise ReadError(
-            f"“{file.name}” is JSON, or lists in brackets, which are not read.",
-            "Save the ECG as a table with one column a lead, or as NumPy arrays (.npz).",
-        )
+    text = _text(content, file.name)
     lines = _FORTRAN.sub("e", _GROUPS.sub("", text)).splitlines()
     layout = judge_layout(lines, file.name)
     notes: list[str] = []
@@ -164,8 +159,23 @@ def _without_cut_line(lines: list[str], layout: Layout, is_ended: bool, notes: l
     return lines[: filled[-1]]
 
 
+def _text(content: bytes, name: str) -> str:
+    """The text of a table, with plain signs.
+
+    Raises:
+        ReadError: If it is JSON.
+    """
+    text = _SHEET_ERROR.sub("nan", _decode(content).rstrip(_END_OF_FILE).translate(_MINUS))
+    if _BRACKETS.match(text):
+        raise ReadError(
+            f"“{name}” is JSON, or lists in brackets, which are not read.",
+            "Save the ECG as a table with one column a lead, or as NumPy arrays (.npz).",
+        )
+    return text
+
+
 def _without_empty_end(lines: list[str], layout: Layout) -> list[str]:
-    """The lines of a table without last ones of delimiters alone, as a spreadsheet writes rows that once held values."""
+    """The lines of a table without last ones of delimiters alone, as spreadsheets write rows that once held values."""
     end = len(lines)
     while end > layout.n_header and layout.delimiter and not lines[end - 1].strip(f' "{layout.delimiter}'):
         end -= 1
