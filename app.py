@@ -21,9 +21,9 @@ from pages.ui.map.pictures_route import PICTURE_ROUTES
 from pages.ui.server import uploads
 from pages.ui.server.every_request import EveryRequest
 from pages.ui.server.first_paint import FirstPaint
-from pages.ui.server.messages import CheckedMessages
 from pages.ui.server.proxies import behind_proxies
 from pages.ui.server.routes import SERVER_ROUTES, GuardedMetrics
+from pages.ui.server.sockets import CheckedSockets
 from pages.ui.server.uploads import BoundedUploads
 
 ASSETS = Path(__file__).parent / "assets"
@@ -110,7 +110,7 @@ else:
             *behind_proxies(),
             Middleware(EveryRequest),
             Middleware(GuardedMetrics),
-            Middleware(CheckedMessages),
+            Middleware(CheckedSockets),
             Middleware(BoundedUploads),
             Middleware(ReturnToPage),
             Middleware(FirstPaint),

@@ -210,7 +210,7 @@ def why_not_open_to_all(address: str | None, told: Settings | None = None, oidc:
         guarded = bool(_oidc() if oidc is None else oidc) or any(p.role == ADMIN for p in _people(told))
     except Echo2ECGError as error:
         return str(error)
-    if guarded or _is_loopback(address or ""):
+    if guarded or is_loopback(address or ""):
         return ""
     return (
         f"The server would answer on {address or 'every address of this machine'}, and no admin password and no OIDC "
@@ -226,7 +226,7 @@ def is_local(peer: str | None, headers: Mapping[str, str]) -> bool:
         peer: Address of the connection; Streamlit gives None for a loopback address.
         headers: Of the request that opened the connection.
     """
-    if peer is not None and not _is_loopback(peer):
+    if peer is not None and not is_loopback(peer):
         return False
     if any(headers.get(name) is not None for name in PROXY_HEADERS):
         return False
@@ -234,10 +234,10 @@ def is_local(peer: str | None, headers: Mapping[str, str]) -> bool:
     if not host or not origin:
         return False
     asked, page = urlsplit(f"//{host}"), urlsplit(origin)
-    return _is_loopback(asked.hostname) and asked.netloc.lower() == page.netloc.lower()
+    return is_loopback(asked.hostname) and asked.netloc.lower() == page.netloc.lower()
 
 
-def _is_loopback(name: str | None) -> bool:
+def is_loopback(name: str | None) -> bool:
     if name == "localhost":
         return True
     try:
