@@ -25,6 +25,7 @@ from echo2ecg_core.errors import Echo2ECGError
 from echo2ecg_core.roles import ADMIN, NEEDED, ON_THE_SERVER, RESEARCHER, ROLES, VIEWER, Person, may, read_people
 from echo2ecg_core.settings import Settings, settings
 from echo2ecg_core.store import audit
+from pages.ui import session_key
 from pages.ui.errors import errors_in_words
 
 SET_SOMETHING = (
@@ -186,7 +187,11 @@ def offer(action: str, words: str) -> bool:
 def require_login() -> None:
     """Where the settings ask everybody: let who is logged in pass, ask anybody else and stop here."""
     told = settings()
-    if not told.ask_everybody or login() is not None:
+    if not told.ask_everybody:
+        return
+    found = login()
+    session_key.serve_for(found.until - _now() if found else 0.0)
+    if found is not None:
         return
     oidc = _oidc()
     with st.container(width=420):

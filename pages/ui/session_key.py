@@ -2,11 +2,14 @@
 
 A custom route of st.App has no login of its own. Therefore a page, which runs only for a visitor the app has let in,
 hands out a random key for its session (`address`), and a route serves only for a key whose session is still connected,
-from that session's workspace (`workspace_of`). Answers are never stored by the browser and never name a path.
+from that session's workspace (`workspace_of`), and where everybody needs a login as long as it lasts (`serve_for`).
+Answers are never stored by the browser and never name a path.
 """
 
+import math
 import secrets
 import threading
+import time
 from dataclasses import dataclass
 
 import streamlit as st
@@ -28,6 +31,7 @@ class _Grant:
 
 
 _grants: dict[str, _Grant] = {}
+_until: dict[str, float] = {}  # session -> end of its login on the monotonic clock, where everybody needs one
 _lock = threading.Lock()
 
 
@@ -51,6 +55,17 @@ def address(way: str, workspace: Workspace) -> str:
     return f"{'/' + base if base else ''}/{way}?key={key}"
 
 
+def serve_for(seconds: float) -> None:
+    """How long from now on the keys of this session count, whichever it gets: as long as its login."""
+    context = get_script_run_ctx()
+    if context is None:
+        return
+    with _lock:
+        for session_id in [session_id for session_id in _until if not _connected(session_id)]:
+            del _until[session_id]
+        _until[context.session_id] = time.monotonic() + seconds
+
+
 def _connected(session_id: str) -> bool:
     return Runtime.exists() and Runtime.instance().is_active_session(session_id)
 
@@ -58,7 +73,9 @@ def _connected(session_id: str) -> bool:
 def workspace_of(request: Request) -> Workspace | None:
     """The workspace that the session of a request's key looks at; None without a living key."""
     grant = _grants.get(request.query_params.get("key", ""))
-    return None if grant is None or not _connected(grant.session_id) else grant.workspace
+    if grant is None or not _connected(grant.session_id):
+        return None
+    return grant.workspace if time.monotonic() < _until.get(grant.session_id, math.inf) else None
 
 
 def ended() -> Response:

@@ -235,14 +235,17 @@ def everybody():
 
 
 @pytest.mark.parametrize(("given", "passes"), [("look", True), ("sesame", True), ("open", False)])
-def test_a_setting_asks_everybody_and_a_viewer_is_no_admin(page, given, passes):
+def test_a_setting_asks_everybody_and_a_viewer_is_no_admin(page, monkeypatch, given, passes):
+    served_for = []
+    monkeypatch.setattr(admin_gate.session_key, "serve_for", served_for.append)  # clips and pictures
     told = {"ask_everybody": True, "admin_password": SecretStr("sesame")}
     page(**told, viewer_password_hash=SecretStr(passwords.hashed("look")))
     app = AppTest.from_function(everybody, default_timeout=20).run()
     assert not opens(app)
     app.text_input[0].set_value(given)
     app.button[0].click().run()
-    assert opens(app) == passes
+    assert opens(app) == passes and served_for[0] == 0
+    assert served_for[-1] == (pytest.approx(3600 * admin_gate.HOURS, abs=600) if passes else 0)
     assert "admin_pass" not in app.session_state
 
 

@@ -3,6 +3,7 @@ refusals in words that name no path."""
 
 import asyncio
 from dataclasses import dataclass, field
+from types import SimpleNamespace
 from urllib.parse import unquote
 
 import pytest
@@ -103,6 +104,14 @@ def test_without_the_key_of_a_living_session_nothing_is_served(browser, clip_id,
     answer = browser.get(f"/clips/{clip_id}.mp4{query}")
     assert answer.status_code == 403
     assert answer.text == "This address belongs to a session that has ended. Reload the page."
+
+
+def test_a_key_counts_as_long_as_the_login_of_its_session(browser, clip_id, monkeypatch):
+    monkeypatch.setattr(session_key, "_until", {})
+    monkeypatch.setattr(session_key, "get_script_run_ctx", lambda: SimpleNamespace(session_id="here"))
+    for seconds, status in ((3600.0, 200), (0.0, 403), (float("inf"), 200)):  # logged in, out, and in without an end
+        session_key.serve_for(seconds)
+        assert browser.get(f"/clips/{clip_id}.mp4?key=mine").status_code == status
 
 
 @pytest.mark.parametrize("clip", ["C000000000000000", "..%2f..%2fcatalog", "' OR 1=1 --"])
