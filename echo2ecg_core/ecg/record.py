@@ -25,7 +25,9 @@ _SPELLINGS |= {f"D{number}": numeral for number, numeral in enumerate(("I", "II"
 _SPELLINGS |= {f"C{number}": f"V{number}" for number in range(1, 7)}
 
 _EPONYMS = re.compile(r"\((einthoven|goldberger|wilson)[^)]*\)", re.IGNORECASE)
-_UNIT_TAIL = re.compile(r"[\s_(\[/-]+(mv|uv|µv|μv|nv|v|millivolts?|microvolts?|adu)[)\]]?$", re.IGNORECASE)
+_UNIT_TAIL = re.compile(
+    r"[\s_(（\[/,-]+(mv|uv|µv|μv|nv|v|millivolts?|microvolts?|adu|мк?в|[毫微]伏)[)\]）]?$", re.IGNORECASE
+)
 _REFERENCE = re.compile(r"[\s_-]+ref(erence)?$", re.IGNORECASE)  # "EKG I-REF", as EEG machines write it
 _INVERTED = re.compile(r"(^|[\s_.:])[-−]\w+$")  # "Abl. -aVR"
 _PREFIX = re.compile(r"^(mdc[\s_]*ecg[\s_]*lead|ecg[\s_:-]*lead|lead|ecg|ekg)[\s_:-]*", re.IGNORECASE)

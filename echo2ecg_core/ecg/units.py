@@ -20,8 +20,9 @@ _MV_PER_UNIT = {
     "mv": 1.0, "millivolt": 1.0, "millivolts": 1.0,
     "uv": 1e-3, "microvolt": 1e-3, "microvolts": 1e-3,
     "nv": 1e-6, "nanovolt": 1e-6, "nanovolts": 1e-6,
+    "мв": 1.0, "мкв": 1e-3, "毫伏": 1.0, "微伏": 1e-3,
 }  # fmt: skip
-_MULTIPLE = re.compile(r"(\d+(?:[.,]\d+)?(?:e[+-]?\d+)?)\s*(?:x|\*)?\s*([a-z]+)", re.IGNORECASE)
+_MULTIPLE = re.compile(r"(\d+(?:[.,]\d+)?(?:e[+-]?\d+)?)\s*(?:x|\*)?\s*([^\W\d]+)", re.IGNORECASE)
 # names that are units of something else; "adu", "counts" or "NU" say that a voltage is not known
 _OTHER_UNIT = re.compile(
     r"(?!(?:a\.?u\.?|adus?|adc|n\.?u\.?|raw|none|nan|null|n/?a|unknown|dimensionless|units?|bits?|lsb|counts?|digits?"

@@ -178,3 +178,15 @@ def test_a_given_rate_at_which_the_file_does_not_last_as_long_as_it_says_is_a_do
     lines = ["# Duration: 4 s", NAMES, *rows()]
     assert not read(lines, sampling_rate_hz=RATE_HZ).doubts
     assert "at the given 250 Hz it lasts 8 s" in read(lines, sampling_rate_hz=250).doubts[0]
+
+
+@pytest.mark.parametrize(
+    ("rate", "unit"),
+    [("Частота дискретизации: 500 Гц", "мкВ"), ("采样率: 500 Hz", "微伏"), ("サンプリング周波数: 500", "µV")],
+)
+def test_rates_and_units_are_read_in_other_scripts(rate, unit):
+    counts = [",".join(f"{value:.0f}" for value in row) for row in TRUTH.T * 1000 / 4]
+    for above in ([rate, ",".join(f"{lead} ({unit})" for lead in LEADS)], [rate, f"单位: {unit}", NAMES]):
+        record = read([*above, *counts])
+        np.testing.assert_allclose(record.signal_mv, TRUTH / 4, atol=6e-4)
+        assert record.sampling_rate_hz == RATE_HZ and not record.doubts

@@ -39,6 +39,7 @@ _CLOCK = re.compile(r"\[?\d+:\d{1,2}(:\d{1,2})?([.,]\d+)?\]?")
 _RATE = re.compile(
     r"(?:\b(?:fs|sfreq|sps|sampl\w*[ _-]*(?:rate|freq\w*|(?:per[ _]|/)s(?:ec(?:ond)?)?)|abtastrate"
     r"|(?:abtast|sampling)frequenz|(?:sampling|abtastung)(?=\W{1,3}\d{2,5}\s?(?:k?hz|sps))"
+    r"|частота дискретизации|采样(?:率|频率)|サンプリング(?:周波数|レート)"
     r"|fr[ée]quence d.[ée]chantillonnage|frecuencia de muestreo|frequenza di campionamento)"
     r"|^[\s#%/]*hz)(?:[ _]*\(?hz\)?)?\b"
     r"[^0-9\n]{0,12}(\d{1,5}(?:[.,]\d+)?(?:e\+?\d+)?)[ ]*(khz)?",
@@ -52,10 +53,10 @@ _STAMP = re.compile(
     rf"(?:\d{{4}}-\d\d-\d\d|\d{{1,2}}([./-])\d{{1,2}}\1\d{{2,4}})(?:[T ]{_TIME_OF_DAY}{_ZONE}?)?", re.IGNORECASE
 )
 _UNIT_TOLD = re.compile(
-    r"\b(?:units?|einheit(?:en)?|unit[ée]s?|unidad(?:es)?)\b[^\w.,]{0,5}((?:\d+(?:[.,]\d+)?\s*)?[a-zµμ]{1,12})\b",
+    r"\b(?:units?|einheit(?:en)?|unit[ée]s?|unidad(?:es)?|единицы?|单位|単位)\b[^\w.,]{0,5}((?:\d+(?:[.,]\d+)?\s*)?[^\W\d]{1,12})\b",
     re.IGNORECASE,
 )
-_UNIT_TAIL = re.compile(r"[\s_(\[/-]+([a-zµμ]{0,9}v(?:olts?)?)[)\]]?$", re.IGNORECASE)
+_UNIT_TAIL = re.compile(r"[\s_(（\[/,-]+([a-zµμ]{0,9}v(?:olts?)?|мк?в|[毫微]伏)[)\]）]?$", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
