@@ -309,8 +309,7 @@ def _who(place: Literal["left", "right"]) -> None:
 
 def _log_out() -> None:
     found = login()
-    st.session_state.pop(_PASSED, None)
-    st.session_state.pop(_SEEN, None)
+    st.session_state.clear()  # what was open is not for whoever sits down here next
     if found:
         _write_down("log out", found)
     if _oidc() and st.user.is_logged_in:
@@ -356,6 +355,8 @@ def _ask_for_password(told: Settings, label: str) -> None:
         person = _person_behind(told, name, given)
         _attempts.count(address, person is not None)
         if person:
+            if st.session_state.get(_SEEN, (person.name,))[0] != person.name:
+                st.session_state.clear()  # another one's login had ended
             until = _now() + 3600 * HOURS
             st.session_state[_PASSED] = (person, until)
             _remember(Login(person.name, person.role, until))

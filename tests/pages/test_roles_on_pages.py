@@ -102,6 +102,7 @@ def acting():
     with st.container():
         if admin_gate.offer("evaluate", "Ask a researcher."):
             st.button("Act", key="act", on_click=admin_gate.asks("evaluate")(act))
+            st.button("Leave", key="leave", on_click=admin_gate._log_out)
 
 
 @pytest.fixture
@@ -135,6 +136,23 @@ def test_a_researcher_of_the_file_logs_in_acts_and_after_eight_hours_the_callbac
     monkeypatch.setattr(admin_gate.time, "time", lambda: later)
     app.button(key="act").click().run()
     assert app.session_state["done"] == 1 and "nothing was done" in app.toast[0].value
+
+
+@pytest.mark.parametrize(
+    ("after", "left"), [("kern", True), ("guest", False), ("", False)], ids=["the same", "another", "logged out"]
+)
+def test_what_was_open_is_left_to_nobody_else_in_the_same_tab(people, monkeypatch, after, left):
+    app = AppTest.from_function(acting, default_timeout=20)
+    app.session_state["ecg_record"] = "mine"
+    log_in(app.run(), "kern", "sesame")
+    assert app.session_state["ecg_record"] == "mine"  # of whoever looked before logging in
+    if after:
+        later = admin_gate.time.time() + 3601 * admin_gate.HOURS
+        monkeypatch.setattr(admin_gate.time, "time", lambda: later)
+        log_in(app.run(), after, "sesame")
+    else:
+        app.button(key="leave").click().run()
+    assert ("ecg_record" in app.session_state) == left
 
 
 @pytest.mark.parametrize("change", ["kern:viewer:{line}", "other:researcher:{line}", "kern:researcher:{new}"])
