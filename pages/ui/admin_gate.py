@@ -203,6 +203,14 @@ def require_login() -> None:
     st.stop()
 
 
+def end_with_login(needed: str = VIEWER) -> None:
+    """For a fragment, which Streamlit runs without the lines of the page above it: the whole page anew, which says what
+    is needed, once the visitor has this role no more."""
+    found = login()
+    if found is None or ROLES.index(found.role) < ROLES.index(needed):
+        st.rerun()
+
+
 def why_not_open_to_all(address: str | None, told: Settings | None = None, oidc: tuple[str, ...] | None = None) -> str:
     """Why a server bound to this address must not start, in one sentence; "" when it may.
 

@@ -80,6 +80,8 @@ def _progress(was_busy: bool, just_read: list[list[Job]]) -> None:
         was_busy: Whether jobs were open when the page was drawn.
         just_read: The open jobs as the page has read them, taken out at the first drawing; later they are read anew.
     """
+    if not just_read:
+        admin_gate.end_with_login()
     found = just_read.pop() if just_read else _open_jobs()
     for job in reversed(found):
         st.progress(min(1.0, job.progress), text=_job_text(job))

@@ -2,6 +2,7 @@
 down."""
 
 import importlib
+from unittest.mock import Mock
 
 import pytest
 from pydantic import SecretStr
@@ -87,6 +88,29 @@ def test_each_action_runs_in_the_name_of_who_has_the_role_and_not_after_the_sess
     monkeypatch.setattr(admin_gate, "login", lambda: Login("visitor", "viewer"))  # what login() says after eight hours
     act()
     assert len(done) == 1 and "nothing was done" in toasts[0]
+
+
+class PageAnew(Exception):
+    pass
+
+
+@pytest.mark.parametrize("who", [None, Login("visitor", "viewer")], ids=["nobody", "viewer"])
+@pytest.mark.parametrize(
+    ("module", "name", "role", "given"),
+    [
+        ("training.panels", "_panel", "admin", ("w", "run-0001", "running", 0)),
+        ("archive.panels", "_imports", "admin", ("w", True)),
+        ("sidebar", "_progress", "viewer", (True, [])),
+    ],
+)
+def test_what_renews_itself_ends_with_the_login(made, toasts, monkeypatch, module, name, role, given, who):
+    if who and who.role == role:
+        pytest.skip("this role may")
+    monkeypatch.setattr(admin_gate, "login", lambda: who)
+    monkeypatch.setattr(jobs, "tend", lambda workspace: pytest.fail("went on"))
+    monkeypatch.setattr(admin_gate.st, "rerun", Mock(side_effect=PageAnew))
+    with pytest.raises(PageAnew):
+        getattr(importlib.import_module(f"pages.ui.{module}"), name)(*(made if one == "w" else one for one in given))
 
 
 def acting():

@@ -11,11 +11,12 @@ from echo2ecg_core.figures.tables import csv_of
 from echo2ecg_core.intake.archives import discard_upload, import_report, keep_upload, options_of, unpacked_upload
 from echo2ecg_core.intake.layouts.recognise import LAYOUTS
 from echo2ecg_core.intake.preview import mapping_in, preview
+from echo2ecg_core.roles import ADMIN
 from echo2ecg_core.store import jobs
 from echo2ecg_core.store.catalog import Catalog
 from echo2ecg_core.store.database import Workspace
 from echo2ecg_core.store.jobs import Job
-from pages.ui.admin_gate import asks
+from pages.ui.admin_gate import asks, end_with_login
 from pages.ui.archive import import_session
 from pages.ui.archive.preview import what_columns_mean, what_lies_there, what_will_happen
 from pages.ui.errors import errors_in_words, plain
@@ -180,6 +181,7 @@ def imports(workspace: Workspace) -> None:
 
 
 def _imports(workspace: Workspace, was_busy: bool) -> None:
+    end_with_login(ADMIN)
     with errors_in_words():
         jobs.tend(workspace)
         found = [j for j in jobs.jobs(workspace) if j.kind == "import"]

@@ -12,11 +12,12 @@ import streamlit as st
 from echo2ecg_core.counts import counted
 from echo2ecg_core.figures.notation import THIN, date, duration, number, percent
 from echo2ecg_core.figures.training import Curve, curves_svg, round_axis
+from echo2ecg_core.roles import ADMIN
 from echo2ecg_core.store import jobs
 from echo2ecg_core.store.database import Workspace
 from echo2ecg_core.training import runs
 from echo2ecg_core.training.runs import Run
-from pages.ui.admin_gate import asks
+from pages.ui.admin_gate import asks, end_with_login
 from pages.ui.errors import errors_in_words, plain
 from pages.ui.sidebar import JOB_NAMES
 from pages.ui.training import form as training_form
@@ -57,6 +58,7 @@ def watch(workspace: Workspace, run: Run) -> None:
 
 
 def _panel(workspace: Workspace, name: str, state: str, epochs_before: int) -> None:
+    end_with_login(ADMIN)
     with errors_in_words():
         jobs.tend(workspace)
         run = runs.run(workspace, name)
