@@ -25,8 +25,14 @@ ABOVE_NOISE = 2.0  # times the noise of the still parts of the picture
 LETTER_SHARE = 0.016  # stroke width that is still a letter, share of the picture's smaller side
 INSIDE_REGIONS = 0.8  # of the mask that lies in the regions of the header
 LETTER_CONTRAST = 45.0  # gray levels between a letter and what lies around it
+BOLD_CONTRAST = 90.0  # of a letter that stands out of tissue to which a lower limit joins it
+RESTING_CONTRAST = 30.0  # of a letter that does not change at all
+RESTING = 8  # gray levels between the brightest and the darkest moment of such a letter
+MOST_RESTING = 0.5  # of a mask: a picture of which more does not change is frozen
 LASTING_CONTRAST = 22.0  # of a dark letter in the mean over time: valves are bright around a dark gap for moments
 LETTERS_OF_A_WORD = 4
+LEAST_AREA = 4  # pixels of a letter
+FAINT_LETTERS = 5  # of a word that neither stands out nor rests
 SHORT = (
     16  # frames: in fewer, tissue that moves is not dark at some moment everywhere, and its speckle looks like letters
 )
@@ -138,9 +144,10 @@ def letters_inside(frames: np.ndarray, mask: np.ndarray) -> bool:
     Args:
         frames: (t, h, w, 3) uint8. mask: (h, w) bool.
 
-    A word is a row of at least four thin marks of about the same height, brighter than the darkest or darker than the
-    brightest moment around them; dark ones are so in the mean, too, or what valves sweep over would be a word. In a
-    short clip they have to stand still.
+    A word is a row of thin marks of about the same height, brighter than the darkest or darker than the brightest
+    moment around them: four that stand out or do not change at all, five others (in a frozen picture four). Dark ones
+    that change are dark in the mean, too, or what valves sweep over would be a word. In a short clip they have to stand
+    still.
     """
     return _letters(_brightest(frames), mask)
 
@@ -148,8 +155,13 @@ def letters_inside(frames: np.ndarray, mask: np.ndarray) -> bool:
 def _letters(gray: np.ndarray, mask: np.ndarray) -> bool:
     """`letters_inside` of (t, h, w) brightest channels."""
     still = _spread(gray) <= STILL_SD if len(gray) < SHORT else np.ones(mask.shape, bool)
+    lowest, highest = gray.min(axis=0), gray.max(axis=0)
+    unchanged = highest - lowest <= RESTING
+    rests = unchanged if unchanged[mask].mean() < MOST_RESTING else None
+    if _has_word(lowest, mask, still, rests):
+        return True
     dark = still & (_thin(255 - _mean(gray)) > LASTING_CONTRAST)
-    return _has_word(gray.min(axis=0), mask, still) or _has_word(255 - gray.max(axis=0), mask, dark)
+    return _has_word(255 - highest, mask, dark, rests)
 
 
 def _mean(gray: np.ndarray) -> np.ndarray:
@@ -170,22 +182,34 @@ def _thin(picture: np.ndarray) -> np.ndarray:
     return cv2.morphologyEx(picture, cv2.MORPH_TOPHAT, cv2.getStructuringElement(cv2.MORPH_RECT, (side, side)))
 
 
-def _has_word(picture: np.ndarray, mask: np.ndarray, possible: np.ndarray) -> bool:
-    """A row of letters in a (h, w) picture in which letters are bright and what moves is dark; `possible` (h, w) bool
-    tells where letters can be."""
+def _has_word(picture: np.ndarray, mask: np.ndarray, possible: np.ndarray, rests: np.ndarray | None) -> bool:
+    """A word in a (h, w) picture in which letters are bright and what moves is dark; `possible` (h, w) bool tells where
+    letters can be, `rests` what does not change, None where nearly all of the picture does not: the speckle of a frozen
+    one is as thin and bright as letters."""
+    looks = [(LETTER_CONTRAST, possible, LETTERS_OF_A_WORD if rests is None else FAINT_LETTERS)]
+    if rests is not None:
+        looks += [(BOLD_CONTRAST, possible, LETTERS_OF_A_WORD), (RESTING_CONTRAST, rests, LETTERS_OF_A_WORD)]
+    contrast, tallest = _thin(picture), _tallest(picture)
+    return any(_has_row((contrast > limit) & where, mask, tallest, least) for limit, where, least in looks)
+
+
+def _has_row(marks: np.ndarray, mask: np.ndarray, tallest: int, least: int) -> bool:
+    """At least so many marks of the size of letters in a row, on (h, w) bool."""
     import cv2
 
-    tallest = _tallest(picture)
-    marks = (_thin(picture) > LETTER_CONTRAST) & possible
-    count, _, facts, centres = cv2.connectedComponentsWithStats(marks.astype(np.uint8))
+    if np.count_nonzero(marks & mask) < least * LEAST_AREA:
+        return False
+    fits_16_bits = np.count_nonzero(marks) < np.iinfo(np.uint16).max  # there are no more marks than pixels of them
+    labels = cv2.CV_16U if fits_16_bits else cv2.CV_32S  # the shorter take a third of the time
+    _, _, facts, centres = cv2.connectedComponentsWithStats(marks.astype(np.uint8), ltype=labels)
     left, top, width, height, area = facts[1:].T
     column, line = centres[1:].astype(int).T
-    fits = (height >= 5) & (height <= tallest) & (width <= 2.5 * height) & (area >= 4)
+    fits = (height >= 5) & (height <= tallest) & (width <= 2.5 * height) & (area >= LEAST_AREA)
     fits &= mask[line, column]
     letters = sorted(
         zip(*(facts.tolist() for facts in (left[fits], top[fits], width[fits], height[fits])), strict=True)
     )
-    return any(_row_length(letters[number:]) >= LETTERS_OF_A_WORD for number in range(len(letters)))
+    return any(_row_length(letters[number:]) >= least for number in range(len(letters)))
 
 
 def _row_length(letters: list[tuple[int, int, int, int]]) -> int:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from echo2ecg_core.echo.clip import EchoClip
-from echo2ecg_core.echo.deidentify import _brightest, _ends_of_rows, _spread, deidentified, sector_mask
+from echo2ecg_core.echo.deidentify import _brightest, _ends_of_rows, _spread, deidentified, letters_inside, sector_mask
 from echo2ecg_core.echo.readers import read_clip
 from echo2ecg_core.errors import ReadError, SetAside
 
@@ -200,3 +200,17 @@ def test_brightest_channels_and_their_spread_are_those_of_the_obvious_way():
     gray = _brightest(frames)
     np.testing.assert_array_equal(gray, frames.max(axis=3))
     np.testing.assert_allclose(_spread(gray), gray.std(axis=0), rtol=1e-10)
+
+
+@pytest.mark.slow
+def test_names_in_the_smooth_letters_of_real_fonts_are_found_on_tissue_that_lasts_and_tissue_alone_is_no_name():
+    from benchmarks.deidentify import hearts, smooth_letters, written_over
+
+    found = []
+    for number, clip in enumerate(hearts(8)):
+        rng, mask = np.random.default_rng(number), sector_mask(clip.frames)
+        covers = smooth_letters(rng, mask)
+        assert covers.any() and not letters_inside(clip.frames, mask)
+        movie = written_over(clip.frames, covers, int(rng.integers(120, 256)))
+        found.append((letters_inside(movie, mask), letters_inside(movie[:8], mask)))
+    assert np.sum(found, axis=0).min() >= 7
