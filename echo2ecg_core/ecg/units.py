@@ -203,11 +203,6 @@ def implausible_scale(signal_mv: np.ndarray, sampling_rate_hz: float, is_told: b
     ]
 
 
-def _smallest_step(signal_mv: np.ndarray) -> float:
-    """The smallest distance between two different values; inf where all are the same."""
-    return float(np.diff(np.unique(np.round(signal_mv[np.isfinite(signal_mv)], 5))).min(initial=math.inf))
-
-
 def _finest_step(signal_mv: np.ndarray) -> float:
     """The least change from one sample to the next in any lead, or in the first in which it is below COARSE_MV; 0 where
     nothing moves."""

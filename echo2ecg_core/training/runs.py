@@ -111,11 +111,6 @@ def list_runs(workspace: Workspace, active_model_id: str | None = None) -> pd.Da
     return pd.DataFrame(rows, columns=COLUMNS)
 
 
-def setting_words(settings: dict) -> str:
-    """What a run does, in words: "Paper, attention pooling, batch 512, seed 7"."""
-    return _joined(_setting_parts(settings))
-
-
 def differing_first(all_settings: Sequence[dict], *, alone: bool = False) -> list[str]:
     """What each of several runs does, in words that begin with what is not the same in all of them.
 
