@@ -27,7 +27,9 @@ INSIDE_REGIONS = 0.8  # of the mask that lies in the regions of the header
 LETTER_CONTRAST = 45.0  # gray levels between a letter and what lies around it
 BOLD_CONTRAST = 90.0  # of a letter that stands out of tissue to which a lower limit joins it
 RESTING_CONTRAST = 30.0  # of a letter that does not change at all
-RESTING = 8  # gray levels between the brightest and the darkest moment of such a letter
+CALM_CONTRAST = 60.0  # of a dark letter that compression changes a little
+CALM = 24  # gray levels between the brightest and the darkest moment of such a letter
+RESTING = 8  # gray levels between the brightest and the darkest moment of a letter that does not change
 MOST_RESTING = 0.5  # of a mask: a picture of which more does not change is frozen
 LASTING_CONTRAST = 22.0  # of a dark letter in the mean over time: valves are bright around a dark gap for moments
 LETTERS_OF_A_WORD = 4
@@ -37,6 +39,7 @@ SHORT = (
     16  # frames: in fewer, tissue that moves is not dark at some moment everywhere, and its speckle looks like letters
 )
 STILL_SD = 20.0  # gray levels over time: letters that stand in noise or behind compression stay below, tissue does not
+Look = tuple[float, np.ndarray, int]  # contrast of letters, where they can be (h, w), how many are a word
 LOOK_BY_HAND = "A person draws its sector on the Import page, or discards it."
 
 
@@ -156,12 +159,27 @@ def _letters(gray: np.ndarray, mask: np.ndarray) -> bool:
     """`letters_inside` of (t, h, w) brightest channels."""
     still = _spread(gray) <= STILL_SD if len(gray) < SHORT else np.ones(mask.shape, bool)
     lowest, highest = gray.min(axis=0), gray.max(axis=0)
-    unchanged = highest - lowest <= RESTING
-    rests = unchanged if unchanged[mask].mean() < MOST_RESTING else None
-    if _has_word(lowest, mask, still, rests):
+    change = highest - lowest
+    is_frozen = bool((change <= RESTING)[mask].mean() >= MOST_RESTING)
+    if _has_word(lowest, mask, _looks(still, change, is_frozen)):
         return True
     dark = still & (_thin(255 - _mean(gray)) > LASTING_CONTRAST)
-    return _has_word(255 - highest, mask, dark, rests)
+    calm = [] if is_frozen else [(CALM_CONTRAST, dark & (change <= CALM), LETTERS_OF_A_WORD)]
+    return _has_word(255 - highest, mask, [*_looks(dark, change, is_frozen), *calm])
+
+
+def _looks(possible: np.ndarray, change: np.ndarray, is_frozen: bool) -> list[Look]:
+    """What letters are looked for among those that are possible (h, w), by how much each pixel changes (h, w).
+
+    The speckle of a frozen picture is as thin and bright as letters that stand out or rest, so those are left there.
+    """
+    if is_frozen:
+        return [(LETTER_CONTRAST, possible, LETTERS_OF_A_WORD)]
+    return [
+        (LETTER_CONTRAST, possible, FAINT_LETTERS),
+        (BOLD_CONTRAST, possible, LETTERS_OF_A_WORD),
+        (RESTING_CONTRAST, change <= RESTING, LETTERS_OF_A_WORD),
+    ]
 
 
 def _mean(gray: np.ndarray) -> np.ndarray:
@@ -182,13 +200,8 @@ def _thin(picture: np.ndarray) -> np.ndarray:
     return cv2.morphologyEx(picture, cv2.MORPH_TOPHAT, cv2.getStructuringElement(cv2.MORPH_RECT, (side, side)))
 
 
-def _has_word(picture: np.ndarray, mask: np.ndarray, possible: np.ndarray, rests: np.ndarray | None) -> bool:
-    """A word in a (h, w) picture in which letters are bright and what moves is dark; `possible` (h, w) bool tells where
-    letters can be, `rests` what does not change, None where nearly all of the picture does not: the speckle of a frozen
-    one is as thin and bright as letters."""
-    looks = [(LETTER_CONTRAST, possible, LETTERS_OF_A_WORD if rests is None else FAINT_LETTERS)]
-    if rests is not None:
-        looks += [(BOLD_CONTRAST, possible, LETTERS_OF_A_WORD), (RESTING_CONTRAST, rests, LETTERS_OF_A_WORD)]
+def _has_word(picture: np.ndarray, mask: np.ndarray, looks: list[Look]) -> bool:
+    """A word in a (h, w) picture in which letters are bright and what moves is dark, at one of these looks."""
     contrast, tallest = _thin(picture), _tallest(picture)
     return any(_has_row((contrast > limit) & where, mask, tallest, least) for limit, where, least in looks)
 
