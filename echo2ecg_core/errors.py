@@ -59,6 +59,10 @@ class ReadError(Echo2ECGError):
     about_a_file = True
 
 
+class MemoryNeeded(ReadError, MemoryError):
+    """A film asks for more memory than there is; who reads under a limit tells that limit instead."""
+
+
 class SamplingRateNeeded(ReadError):
     """The file holds a signal but not its sampling rate; the person has to give it."""
 

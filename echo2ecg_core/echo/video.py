@@ -19,7 +19,7 @@ import numpy as np
 from echo2ecg_core.echo import long_film
 from echo2ecg_core.echo.clip import VIEWS, EchoClip
 from echo2ecg_core.echo.long_film import LongFilm
-from echo2ecg_core.errors import ReadError
+from echo2ecg_core.errors import MemoryNeeded, ReadError
 
 KEY_FRAME_EVERY = 8
 GIF_FPS = 50.0  # browsers slow a GIF down that asks for less than 2/100 s a frame
@@ -186,7 +186,7 @@ def decode_video(
             metadata = {"container": container.format.name, **_player_metadata(container.metadata.get("comment"))}
             frames, fps = _decode_frames(container, most_frames, every)
     except av.error.MemoryError as fault:  # also where damaged sizes ask for it
-        raise ReadError(
+        raise MemoryNeeded(
             "This video asks for more memory than there is to decode it: it is damaged or too large.",
             "Export the clip again, or cut it to a few heart beats.",
         ) from fault

@@ -320,6 +320,8 @@ def _clip_file(folder: Path, synthetic: bool, wanted: ClipToRead) -> StoredClip 
             clip = replace(clip, frames=with_mark(clip.frames, square))
         whole = simulated and clip.format == "MP4"
         mp4 = planned.path.read_bytes() if whole else encode_mp4(clip)
+    except MemoryError:
+        raise
     except Echo2ECGError as error:
         return Refused(planned.path, str(error))
     new = NewClip(
