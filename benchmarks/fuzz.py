@@ -19,6 +19,7 @@ from pathlib import Path
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from echo2ecg_core.memory import give_back  # noqa: E402
 from tests.fuzz.test_fuzz import fuzz, sample_files  # noqa: E402
 
 PIECE = 500
@@ -33,6 +34,7 @@ def main(inputs: int, seed: int, folder: Path) -> dict:
         before = processor_s()
         with tempfile.TemporaryDirectory() as place:
             wrong = fuzz(Path(place), sample_files(), PIECE, seed, first)
+        give_back()
         done.append({"first": first, "wrong": wrong, "processor_s": round(processor_s() - before, 1)})
         with log.open("a") as file:
             file.write(json.dumps(done[-1]) + "\n")

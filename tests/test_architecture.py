@@ -13,7 +13,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 CORE = ROOT / "echo2ecg_core"
 GROUND = {
-    "errors", "failures", "counts", "passwords", "roles", "settings", "phenotypes", "findings", "logs", "progress",
+    "errors", "failures", "counts", "passwords", "roles", "settings", "phenotypes", "findings", "logs", "memory", "progress",
     "version", "dicom_numbers",
 }  # fmt: skip
 FLOORS: dict[str, float] = dict.fromkeys(GROUND, 0) | {

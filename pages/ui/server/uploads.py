@@ -5,7 +5,6 @@ Streamlit keeps what a visitor uploads until the visitor is gone, as often as as
 page; the file itself is asked for again.
 """
 
-import gc
 import logging
 import threading
 import time
@@ -13,6 +12,8 @@ import time
 from starlette.responses import PlainTextResponse
 from streamlit.runtime import Runtime
 from streamlit.runtime.memory_uploaded_file_manager import MemoryUploadedFileManager
+
+from echo2ecg_core.memory import give_back
 
 MB = 2**20
 MOST_OF_A_VISITOR, MOST_IN_ALL = 400 * MB, 500 * MB
@@ -90,7 +91,7 @@ def forget_old(older_than_s: float = KEPT_S) -> None:
 
 
 def forget_now_and_then() -> None:
-    """For a thread that lives as long as the server: forget old uploads and old readings, and collect garbage.
+    """For a thread that lives as long as the server: forget old uploads and old readings, give free memory back.
 
     Streamlit would collect after every run of every visitor's script, while all others wait (`runner.postScriptGC`).
     """
@@ -103,4 +104,4 @@ def forget_now_and_then() -> None:
             forget_old()
         resources.forget_old_readings()
         reopen.forget_old()
-        gc.collect()
+        give_back()
