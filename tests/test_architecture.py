@@ -13,8 +13,8 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 CORE = ROOT / "echo2ecg_core"
 GROUND = {
-    "errors", "failures", "counts", "passwords", "roles", "settings", "phenotypes", "findings", "logs", "memory", "progress",
-    "version", "dicom_numbers",
+    "errors", "failures", "counts", "passwords", "roles", "settings", "phenotypes", "findings", "logs", "memory",
+    "progress", "version", "dicom_numbers",
 }  # fmt: skip
 FLOORS: dict[str, float] = dict.fromkeys(GROUND, 0) | {
     "cluster": 0.3,
