@@ -323,8 +323,7 @@ class _Labelled:
 
     def _told(self, ecgs: np.ndarray, distances: np.ndarray) -> list[dict]:
         """What is told of ECGs (n,), rows of the snapshot, at these distances (n,)."""
-        own = self.known.own_study[ecgs]
-        studies, facts = self.known.studies.iloc[own], self.known.ecgs[["ecg_id", "synthetic"]].iloc[ecgs]
+        studies, known = self.known.studies.iloc[self.known.own_study[ecgs]], self.known.ecgs
         measured = [name for name in PHENOTYPES if name in studies]
         return [
             {
@@ -338,11 +337,11 @@ class _Labelled:
                 },
             }
             for ecg_id, study_id, distance, days_apart, synthetic, values in zip(
-                facts.ecg_id.tolist(),
+                known.ecg_id.iloc[ecgs].tolist(),  # a column: of two pandas would copy all rows
                 studies.study_id.tolist(),
                 distances,
                 self.known.days_apart[ecgs],
-                facts.synthetic.tolist(),
+                known.synthetic.iloc[ecgs].tolist(),
                 studies[measured].to_numpy(float).tolist(),
                 strict=True,
             )
