@@ -252,7 +252,7 @@ def in_chromium(workspace, interactions: int) -> None:
 
         drawn = ".js-plotly-plot .imagelayer image"
         for turn in ("first", "again"):
-            for path, shows in (("map", drawn), ("studies", "h1"), ("report", "h1"), ("archive", "h1")):
+            for path, shows in (("map", drawn), ("studies", "h1"), ("report", "h1"), ("import", "h1")):
                 measured(f"{path}, {turn}", lambda path=path: page.goto(f"{address}/{path}"), shows)
         measured("map, once more", lambda: page.goto(f"{address}/map"), drawn)
         for layout in ("ECGs", "Together", "ECGs", "Together"):
