@@ -7,7 +7,6 @@ Nothing is combined for a finding on which the mix did not win, or from a model 
 import hashlib
 import json
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 
@@ -50,7 +49,7 @@ def readouts_state(card: ModelCard) -> str | None:
 def combinations(workspace: Workspace, card: ModelCard) -> Combinations:
     """The mixes kept beside a model's report; none, with the reason, without a comparison or where it is damaged."""
     try:
-        found = json.loads(Path(ready_path(workspace, card.model_id)).read_text(encoding="utf-8"))
+        found = json.loads(ready_path(workspace, card.model_id).read_text(encoding="utf-8"))
         ids = {model["name"]: model["id"] for model in found["models"]}
         mixes = {name: entry for name, entry in found["findings"].items() if entry["stacking"]}
         won = tuple(
