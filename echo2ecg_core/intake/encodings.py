@@ -23,7 +23,7 @@ ALIKE = 0.03  # by which share of odd letters two encodings do not differ
 SURELY_ODD = 0.3  # share of odd letters from which on a text is in no encoding that is known
 _MARKS = ((b"\xff\xfe\0\0", "utf-32"), (b"\0\0\xfe\xff", "utf-32"), (b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16"))
 _BEYOND_ASCII, _LINE_END = re.compile(rb"[\x80-\xff]"), re.compile(rb"[\r\n]|\Z")
-_WORD = re.compile(r"[0-9A-Za-z]*[^\x00-\x7f][^\x00-\x2f\x3a-\x40\x5b-\x60\x7b-\x7f]*")
+_WORD = re.compile(r"[^\x00-\x2f\x3a-\x40\x5b-\x60\x7b-\x7f]+")  # letters and digits of any script
 _SIGNS = frozenset("²³µ°±·×÷½¼–—‘’“”„…«»€£§®™№•≤≥\u00a0\u3000、。・（）％：／－〜～＝＋，．Ⅰ Ⅱ Ⅲ Ⅳ")
 _AT_ENDS = frozenset("ςךםןףץ")  # forms of letters that stand at the end of a word
 _SMALL_SIGN = re.compile(r"[²³·÷½¼§®™€£][^\W\d_]|[^\W\d_][“”„…«»€£§®™•¿¡][^\W\d_]")  # within a word
@@ -175,7 +175,7 @@ def _lines_beyond_ascii(content: bytes) -> Iterator[bytes]:
 
 def _oddness(text: str, encoding: _Encoding) -> float:
     """Which share of the letters beyond ASCII looks odd, less than none where words are known."""
-    words = set(_WORD.findall(text))
+    words = {word for word in _WORD.findall(text) if not word.isascii()}
     n = sum(not c.isascii() for word in words for c in word)
     odd = sum(sum(_odd(word, encoding)) for word in words)
     known = sum(word.casefold() in WORDS for word in words)

@@ -173,3 +173,10 @@ def test_words_that_nobody_listed_are_read_right_or_said_to_be_open(encoding):
             right[count].append(found == text)
             assert found == text or "They may be" in notes[0], text
     assert all(right[len(words)]) and sum(right[8]) >= 10 and sum(map(sum, right.values())) >= 45, right
+
+
+def test_a_million_digits_beside_a_letter_are_read_at_once():
+    """They took minutes: each digit began a word anew that no letter ended."""
+    content = "编号,检查\nP1,".encode("gbk") + b"0" * 1_000_000 + b"\n"
+    text, _ = text_of(content)
+    assert text.count("0") == 1_000_000
