@@ -195,7 +195,10 @@ def require_login() -> None:
         return
     oidc = _oidc()
     with st.container(width=420):
-        st.html("<h1 style='font-size:22px'>Echo2ECG Explorer</h1>")
+        st.html(
+            "<h1 style='font-size:22px'>Echo2ECG Explorer</h1><p class='e2e-facts'>From a 12-lead ECG to LVEF and other "
+            "phenotypes, and to the echo studies that look like it. Research use only. Not a medical device.</p>"
+        )
         if oidc or _people(told):
             _ways_in(told, oidc, VIEWER)
         else:
@@ -350,7 +353,7 @@ def _ask_for_password(told: Settings, label: str) -> None:
     with st.form("login_form", border=False):
         name = st.text_input("Name", autocomplete="username").strip() if told.people_file else None
         given = st.text_input(label, type="password", autocomplete="current-password")
-        entered = st.form_submit_button("Open", type="primary")
+        entered = st.form_submit_button("Log in", type="primary")
     if not (entered and given):
         return
     address = _address()

@@ -144,7 +144,7 @@ def people(tmp_path, monkeypatch, made):
 def log_in(app, name, password):
     next(t for t in app.text_input if t.label == "Name").set_value(name)
     next(t for t in app.text_input if t.label.startswith("Password")).set_value(password)
-    next(b for b in app.button if b.label == "Open").click().run()
+    next(b for b in app.button if b.label == "Log in").click().run()
     return app
 
 
