@@ -15,7 +15,6 @@ from dataclasses import dataclass
 from functools import wraps
 from html import escape
 from ipaddress import ip_address
-from typing import Literal
 from urllib.parse import urlsplit
 
 import streamlit as st
@@ -103,8 +102,6 @@ def require_admin() -> None:
     told = settings()
     oidc = _oidc()
     if is_admin():
-        if oidc or _by_password(told):
-            _who("right")
         return
     if not (oidc or _people(told)):
         st.warning(SET_SOMETHING, icon=":material/lock:")
@@ -196,8 +193,8 @@ def require_login() -> None:
     oidc = _oidc()
     with st.container(width=420):
         st.html(
-            "<h1 style='font-size:22px'>Echo2ECG Explorer</h1><p class='e2e-facts'>From a 12-lead ECG to LVEF and other "
-            "phenotypes, and to the echo studies that look like it. Research use only. Not a medical device.</p>"
+            "<h1 style='font-size:22px'>Echo2ECG Explorer</h1><p class='e2e-facts'>From a 12-lead ECG to LVEF and "
+            "other phenotypes, and to the echo studies that look like it. Research use only. Not a medical device.</p>"
         )
         if oidc or _people(told):
             _ways_in(told, oidc, VIEWER)
@@ -309,12 +306,14 @@ def _is_verified(told: Settings) -> bool:
     return st.user.get("email_verified") is True or told.trust_unverified_email
 
 
-def _who(place: Literal["left", "right"]) -> None:
-    """Who is logged in, and the way out."""
+def who_is_logged_in() -> None:
+    """Who is logged in, and the way out, which the sidebar has on every page; nothing where nobody is."""
+    if not (_by_password(settings()) or (_oidc() and st.user.is_logged_in)):
+        return
     found = login()
-    with st.container(key="logged_in", horizontal=True, horizontal_alignment=place, vertical_alignment="center"):
+    with st.container(key="logged_in"):
         if found:
-            st.html(f"<div class='e2e-facts'>Logged in as {escape(found.who)} ({found.role})</div>", width="content")
+            st.html(f"<div class='e2e-facts'>Logged in as {escape(found.who)} ({found.role})</div>")
         st.button("Log out", icon=":material/logout:", type="tertiary", on_click=_log_out)
 
 
@@ -333,14 +332,12 @@ def _ways_in(told: Settings, oidc: tuple[str, ...], wanted: str) -> None:
     if oidc and st.user.is_logged_in and found is not None:
         not_verified = _is_listed(told, wanted if wanted != VIEWER else ADMIN) and not _is_verified(told)
         st.warning(NOT_VERIFIED if not_verified else NOT_AN_ADMIN, icon=":material/lock:")
-        _who("left")
     elif _by_password(told):
         st.warning(
             f"**You are logged in as {found.role if found else VIEWER}.** This asks for the role {wanted}: whoever "
             "runs this server gives it to you.",
             icon=":material/lock:",
         )
-        _who("left")
     else:
         for name in oidc:
             label = f"Log in with {name}" if name else "Log in"

@@ -1,4 +1,5 @@
-"""The sidebar below the navigation: work in progress, current ECG, workspace, active model, research-use line."""
+"""The sidebar below the navigation: work in progress, who is logged in, current ECG, workspace, active model,
+research-use line."""
 
 import time
 from functools import lru_cache
@@ -58,6 +59,7 @@ def draw() -> None:
         found = _open_jobs()
         busy = _is_busy(found)
         st.fragment(_progress, run_every=POLL_S if busy else None)(busy, [found])
+        admin_gate.who_is_logged_in()
         st.html(_facts())
 
 

@@ -126,7 +126,7 @@ def acting():
     with st.container():
         if admin_gate.offer("evaluate", "Ask a researcher."):
             st.button("Act", key="act", on_click=admin_gate.asks("evaluate")(act))
-            st.button("Leave", key="leave", on_click=admin_gate._log_out)
+    admin_gate.who_is_logged_in()
 
 
 @pytest.fixture
@@ -151,7 +151,9 @@ def log_in(app, name, password):
 def test_a_researcher_of_the_file_logs_in_acts_and_after_eight_hours_the_callback_is_refused(people, made, monkeypatch):
     app = AppTest.from_function(acting, default_timeout=20).run()
     assert not any(b.label == "Act" for b in app.button)  # also on the server itself: a login is set
+    assert not any(b.label == "Log out" for b in app.button)
     log_in(app, "kern", "sesame")
+    assert any("Logged in as kern (researcher)" in one.proto.body for one in app.get("html"))
     app.button(key="act").click().run()
     assert app.session_state["done"] == 1
     first = next(e for e in audit.entries(made) if e.action == "log in")
@@ -175,7 +177,7 @@ def test_what_was_open_is_left_to_nobody_else_in_the_same_tab(people, monkeypatc
         monkeypatch.setattr(admin_gate.time, "time", lambda: later)
         log_in(app.run(), after, "sesame")
     else:
-        app.button(key="leave").click().run()
+        next(b for b in app.button if b.label == "Log out").click().run()
     assert ("ecg_record" in app.session_state) == left
 
 
