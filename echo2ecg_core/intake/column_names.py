@@ -58,14 +58,24 @@ NAMES: dict[str, str] = {
     "tapse": "tapse tricuspidannularexcursion tricuspidannularplanesystolicexcursion",
     "rvsp": "rvsp pasp spap rvsystolicpressure paspvalue",
     "wall_motion_score_index": "wallmotionscoreindex wmsi",
-    "as_grade": "asgrade aorticstenosis aorticstenosisgrade aorticstenosisvalue asseverity aortenstenose",
+    "as_grade": "asgrade aorticstenosis aorticstenosisgrade aorticstenosisvalue aortenstenose "
+    "asseverity aorticstenosisseverity",
     "ar_grade": "argrade aorticregurgitation aorticregurgitationgrade aorticregurgitationvalue arseverity "
-    "aorticinsufficiency aorteninsuffizienz",
+    "aorticregurgitationseverity aorticinsufficiency aorteninsuffizienz",
     "mr_grade": "mrgrade mitralregurgitation mitralregurgitationgrade mitralregurgitationvalue mrseverity "
-    "mitralinsufficiency mitralinsuffizienz insuffisancemitrale insuficienciamitral",
+    "mitralregurgitationseverity mitralinsufficiency mitralinsuffizienz insuffisancemitrale insuficienciamitral",
     "tr_grade": "trgrade tricuspidregurgitation tricuspidregurgitationgrade tricuspidregurgitationvalue "
-    "trseverity tricuspidinsufficiency trikuspidalinsuffizienz",
+    "trseverity tricuspidregurgitationseverity tricuspidinsufficiency trikuspidalinsuffizienz",
 }  # fmt: skip
+
+METHODS = (  # of measuring a ventricle, the best first, as in the rule of MIMIC-IV-ECHO; "": one that is not told
+    "biplane biplan bip bp simpson simpsons mod disks discs",
+    "3d 4d",
+    "",
+    "2d a4c a2c 4ch 2ch ap4 ap2",
+    "visual visuell visually eyeball estimated est geschätzt estimado visuelle",
+    "teichholz teich mmode cube",
+)
 
 NATIVE: dict[str, str] = {  # Chinese, Japanese, Korean, Russian, Greek, Turkish, Arabic, Hebrew, Thai; _ for a blank
     "patient_id": (

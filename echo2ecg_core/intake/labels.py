@@ -8,7 +8,7 @@ scores parted by spaces (findings.py), `rhythm` one of sinus, af, other, `conduc
 
 import math
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,7 +21,16 @@ from echo2ecg_core.findings import CONDUCTIONS, RHYTHMS, Findings, read_scores, 
 from echo2ecg_core.intake.column_names import SEXES, SPLITS
 from echo2ecg_core.intake.dates import BUDDHIST, EXPECTED, FUTURE, PERSIAN, TWO_CALENDARS, settle_dates
 from echo2ecg_core.intake.grades import read_grades
-from echo2ecg_core.intake.mapping import DATES, FINDINGS, IDS, TableMap, field_of, is_known_name
+from echo2ecg_core.intake.mapping import (
+    DATES,
+    FINDINGS,
+    IDS,
+    TableMap,
+    field_of,
+    is_known_name,
+    method_rank,
+    valve_named,
+)
 from echo2ecg_core.intake.numbers import number_in, plain_numbers
 from echo2ecg_core.intake.plan import Plan, PlannedStudy
 from echo2ecg_core.intake.problems import Problems
@@ -64,7 +73,7 @@ def read_labels(table: Table, means: TableMap, plan: Plan) -> Labels:
     plan's problems."""
     table, left_out = without_summaries(table, means)
     columns: dict[str, dict[int, Any] | pd.Series] = {}
-    for name, column in means.columns.items():
+    for name, column in means.best_first():
         may_say_none = column.field == "value" or column.field in PHENOTYPES
         cells = table.rows[name] if column.field in IDS else table.cells(name, NONE if may_say_none else "")
         if column.field in IDS:
@@ -72,7 +81,13 @@ def read_labels(table: Table, means: TableMap, plan: Plan) -> Labels:
         elif column.field in DATES:
             columns[column.field] = _dates(cells, table, name, column.dates, plan)
         elif column.field in PHENOTYPES:
-            columns[column.field] = _phenotype(cells, table.file, name, PHENOTYPES[column.field], column.unit, plan)
+            better = columns.get(column.field, {})
+            cells = cells[~cells.index.isin(list(better))]
+            read = _phenotype(cells, table.file, name, PHENOTYPES[column.field], column.unit, plan)
+            columns[column.field] = {**better, **read}
+            if read and name != means.column_of(column.field):
+                best = means.column_of(column.field)
+                plan.note(f"{len(read)} rows of {table.file} without {best} took {name}.")
         elif column.field in _READERS:
             cells = _sexes_in_numbers(cells, table.file, name, plan) if column.field == "sex" else cells
             columns[column.field] = _each(cells, table.file, name, _READERS[column.field], plan.problems)
@@ -148,8 +163,9 @@ def _widened(labels: Labels, plan: Plan) -> Labels:
     unknown: dict[str, int] = {}
     found: dict[str, dict[int, float]] = {}
     fields = {name: field_of(str(name)) for name in rows.measurement.dropna().unique()}
-    for name, (field, unit) in fields.items():
+    for name, (field, unit) in sorted(fields.items(), key=lambda f: method_rank(f[0])):
         mine = rows[(rows.measurement == name) & rows.value.notna()]
+        field = field or valve_named(name, mine.value)
         if field not in PHENOTYPES:
             unknown[name] = len(mine)
             continue
@@ -164,7 +180,7 @@ def _widened(labels: Labels, plan: Plan) -> Labels:
             cells, column = group.value.astype(str), labels.column("value")
             shown = name if is_known_name(name) else PHENOTYPES[field].short  # somebody's name may stand in it
             read = _phenotype(cells, file, column, PHENOTYPES[field], known, plan, shown=shown)
-            found.setdefault(field, {}).update(read)
+            _take_best(found.setdefault(field, {}), read, rows, name, f"{shown} in {file}", plan)
     plan.ignored += [
         (f"measurement {name} of {file} ({count} rows)", "no phenotype is known by this name")
         for name, count in unknown.items()
@@ -174,6 +190,23 @@ def _widened(labels: Labels, plan: Plan) -> Labels:
         column = pd.Series(values, index=wide.index, dtype=object)
         wide[field] = column.fillna(wide[field]) if field in wide else column
     return Labels(file, wide.astype(object).where(wide.notna(), None), labels.map)
+
+
+def _take_best(
+    found: dict[int, float], read: Mapping[int, float], rows: pd.DataFrame, name: str, what: str, plan: Plan
+) -> None:
+    """Add the values of one measurement by row, but of visits that have one by a better method."""
+    visit = ["study_id"] if "study_id" in rows else [field for field in (*IDS, *DATES) if field in rows]
+
+    def visits(of: Iterable[int]) -> list[tuple]:
+        return [tuple(str(cell)[:10] if field in DATES else cell for field, cell in zip(visit, cells, strict=True))
+                for cells in rows.loc[list(of), visit].itertuples(index=False)]  # fmt: skip
+
+    better = set(visits(row for row in found if method_rank(rows.measurement[row]) < method_rank(name)))
+    left = {row for row, seen in zip(read, visits(read), strict=True) if seen in better} if better else set()
+    found.update({row: value for row, value in read.items() if row not in left})
+    if left:
+        plan.note(f"{len(left)} values of {what} were left out: their visits have one by a better method.")
 
 
 def _ids(cells: pd.Series, file: str, column: str, problems: Problems) -> pd.Series:

@@ -8,9 +8,10 @@ The file is what the terminal takes with --map and the Import page saves; a colu
       Untersuchungsdatum: {field: study_date, dates: day first}
 
 Names are matched without case, accents, blanks and punctuation, in any script. Two columns that could mean the same
-field are left to the person: the first is proposed and the other named. A header with a unit that its phenotype cannot
-have (LVEDV in mL/m²), or with the name of something else in brackets (EF (RV)), is another measurement and not
-proposed.
+field are left to the person: the first is proposed, of one measurement by several methods (EF biplane, EF Teichholz)
+that of the best, and the other named. A person may map both: a row without the better one takes the other, as
+MIMIC-IV-ECHO's rule has it. A header with a unit that its phenotype cannot have (LVEDV in mL/m²), or with the name of
+something else in brackets (EF (RV), LVEDV (indexed)), is another measurement and not proposed.
 """
 
 import re
@@ -24,8 +25,9 @@ import pandas as pd
 
 from echo2ecg_core.errors import StoreError
 from echo2ecg_core.findings import CONDUCTIONS, RHYTHMS
-from echo2ecg_core.intake.column_names import NAMES, NATIVE, SPLITS
+from echo2ecg_core.intake.column_names import METHODS, NAMES, NATIVE, SPLITS
 from echo2ecg_core.intake.dates import FORMS
+from echo2ecg_core.intake.grades import grade_in_words
 from echo2ecg_core.intake.tables import Table
 from echo2ecg_core.intake.units import is_unit, unit_named
 from echo2ecg_core.phenotypes import PHENOTYPES
@@ -41,12 +43,19 @@ IGNORED = "ignored"  # what a person calls a column that is not to be used
 FIELDS = (*IDS, *DATES, *VISIT, *FINDINGS, *PHENOTYPES, *FILE, *VIEW, *LONG)
 
 _UNIT_IN_NAME = re.compile(
-    r"[\[(]\s*([^\])]{1,10})\s*[\])]\s*$|[_ /,](?:in[_ ])?(mm|cm|ml|pct|percent|mmhg|%)$", re.IGNORECASE
+    r"[\[(]\s*([^\])]{1,24})\s*[\])]\s*$|[_ /,](?:in[_ ])?(mm|cm|ml|pct|percent|mmhg|%)$", re.IGNORECASE
 )
-_ANOTHER = re.compile(  # in brackets behind a name: of another chamber, or no measurement itself
+_ANOTHER = re.compile(  # a word in brackets behind a name: of another chamber, size or moment, or no measurement itself
     r"rv|ra|la|right.*|atri.*|delta|Δ|change|diff.*|sd|se|sem|ci|z|z-?scores?|pred.*|prior|prev.*|old|norm.*|ref.*|age|"
-    r"days?|grade|class|text|comment.*|method|date", re.IGNORECASE
+    r"days?|grade|class|text|comment.*|method|date|i|ind|idx|index.*|indiz.*|bsa|kof|pg|grad|gradient.*|rap|stress|dse|"
+    r"exercise|dobutamine?|belastung|mri|cmr|mrt|ct|spect|pet|muga|cath.*|angio.*|nuclear", re.IGNORECASE
 )  # fmt: skip
+_VALVES = {"as": "as_grade", "ar": "ar_grade", "ai": "ar_grade", "mr": "mr_grade", "mi": "mr_grade",
+           "tr": "tr_grade", "ti": "tr_grade"}  # fmt: skip
+_OF_A_GRADE = {"grade", "class", "i"}  # what else stands in brackets there: AS (I-IV)
+_RANK = {word: rank for rank, words in enumerate(METHODS) for word in words.split()}
+_ANY_METHOD = METHODS.index("")  # the rank of a measurement that does not tell how it was made
+_LONG_WORDS = 10  # letters in brackets beyond which all of the words must be those of a method
 _BARE = {"patient", "subject", "study", "ecg", "record", "clip"}  # an id, or a name, a kind, a finding
 _LISTED: dict[str, Iterable[str]] = {"split": SPLITS, "rhythm": RHYTHMS, "conduction": CONDUCTIONS}
 _NOT_YEARS = re.compile(r"(mo?|months?|monate|w|weeks?|wochen|d|days?|tage)", re.IGNORECASE)
@@ -77,7 +86,11 @@ class TableMap:
 
     def column_of(self, name: str) -> str | None:
         """The column that holds a field."""
-        return next((column for column, means in self.columns.items() if means.field == name), None)
+        return next((column for column, means in self.best_first() if means.field == name), None)
+
+    def best_first(self) -> list[tuple[str, Column]]:
+        """The columns, of a measurement by several methods the best one first."""
+        return sorted(self.columns.items(), key=lambda c: (c[0] != c[1].field, method_rank(c[0])))
 
     def fields(self) -> set[str]:
         """The fields that the table holds."""
@@ -102,9 +115,12 @@ def field_of(name: str) -> tuple[str | None, str | None]:
     """The field that a column's name or a measurement's name means, and the unit in it."""
     found = _UNIT_IN_NAME.search(name)
     unit = next((g for g in found.groups() if g), None) if found else None
-    for text in (name, _UNIT_IN_NAME.sub("", name) if found else name):
+    rest = _UNIT_IN_NAME.sub("", name) if found else name
+    for text in (name, rest, *([bare] if (bare := _without_method(rest)) else [])):
         field = text.strip() if text.strip() in FIELDS else _FIELD_OF.get(plain_name(text))
-        if field in PHENOTYPES and unit and _ANOTHER.fullmatch(unit):
+        if text is bare and field not in PHENOTYPES:
+            return None, None
+        if field in PHENOTYPES and unit and _is_another(unit, field):
             return None, None
         if field in PHENOTYPES and unit:
             known = unit_named(PHENOTYPES[field], unit)
@@ -112,6 +128,37 @@ def field_of(name: str) -> tuple[str | None, str | None]:
         if field:
             return (None, None) if field == "age_years" and _NOT_YEARS.fullmatch(unit or "") else (field, None)
     return None, None
+
+
+def valve_named(name: str, cells: Iterable[str]) -> str | None:
+    """The valve disease that a name of two letters means, where its values are severities in words or steps."""
+    field = _VALVES.get(plain_name(name))
+    if field is None:
+        return None
+    grades = [grade_in_words(text, field) for text in set(cells) - {""}]
+    return field if any(grades) and grades.count(None) < len(grades) / 2 else None
+
+
+def _words(text: str) -> list[str]:
+    return re.findall(r"[^\W_]+", re.sub(r"\bm[- ]?mode\b", "mmode", text.casefold()))
+
+
+def _is_another(text: str, field: str) -> bool:
+    """Whether words in brackets behind a phenotype's name make it another measurement."""
+    words = set(_words(text)) - (_OF_A_GRADE if PHENOTYPES[field].kind == "grade" else set())
+    if len(text) > _LONG_WORDS and not is_unit(text):
+        return not words <= _RANK.keys()
+    return bool(_ANOTHER.fullmatch(text) and words) or any(_ANOTHER.fullmatch(word) for word in words)
+
+
+def _without_method(name: str) -> str:
+    """A name without the words that tell how it was measured: EF biplane."""
+    return " ".join(word for word in _words(name) if word not in _RANK)
+
+
+def method_rank(name: str) -> int:
+    """The place in `METHODS` of the method that a column's name tells."""
+    return min((_RANK[word] for word in _words(name) if word in _RANK), default=_ANY_METHOD)
 
 
 def is_known_name(name: str) -> bool:
@@ -136,8 +183,11 @@ def guess(table: Table, wanted: Iterable[str] = FIELDS, known: Mapping[str, Iter
     names = table.columns
     exact, held = {name for name in names if name in allowed}, {field_of(name)[0] for name in names}
     met = _met(table, known)
-    for name in sorted(names, key=lambda n: (_any_date(n), -met.get(n, 0), n not in exact, plain_name(n) in _BARE)):
+    for name in sorted(
+        names, key=lambda n: (_any_date(n), -met.get(n, 0), n not in exact, plain_name(n) in _BARE, method_rank(n))
+    ):
         field, unit = field_of(name)
+        field = field or valve_named(name, table.rows[name])
         if field in ("unit", "value_unit"):  # of the measurement in a row, or of a signal
             field = "value_unit" if "value" in held else "unit"
         if _any_date(name):  # the first kind of date that is wanted
@@ -186,9 +236,9 @@ def _why_left_out(name: str, field: str | None) -> tuple[str | None, str]:
         return field, "holds mostly what {} cannot be"
     behind = _UNIT_IN_NAME.search(name)
     text = (behind[1] or "") if behind else ""
-    is_another = bool(_ANOTHER.fullmatch(text)) and not is_unit(text)
-    why = "names in brackets what is not {}" if is_another else "is in a unit that {} cannot have"
-    return field_of(_UNIT_IN_NAME.sub("", name))[0], why
+    meant = field_of(_UNIT_IN_NAME.sub("", name))[0]
+    is_another = meant in PHENOTYPES and _is_another(text, meant) and not is_unit(text)
+    return meant, "names in brackets what is not {}" if is_another else "is in a unit that {} cannot have"
 
 
 def with_title(table: Table, means: TableMap) -> Table:
@@ -319,7 +369,7 @@ def apply(table: Table, told: Mapping[str, Column]) -> TableMap:
             "Correct the mapping.",
         )
     fields = [means.field for means in found.values()]
-    twice = sorted({f for f in fields if fields.count(f) > 1})
+    twice = sorted({f for f in fields if fields.count(f) > 1 and f not in PHENOTYPES})
     if twice:
         raise StoreError(f"Two columns of the mapping mean {', '.join(twice)}.", "Leave one of them out.")
     return TableMap(found, tuple(c for c in table.columns if c not in found))

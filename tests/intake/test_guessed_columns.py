@@ -4,6 +4,7 @@ import openpyxl
 import pytest
 
 from echo2ecg_core.intake.layouts.recognise import plan_of
+from echo2ecg_core.intake.mapping import Column
 from echo2ecg_core.intake.plan import Plan
 from tests import small_trees
 from tests.echo.test_long_film import film
@@ -23,12 +24,61 @@ def values(plan: Plan) -> list[dict]:
 
 
 @pytest.mark.parametrize(
-    "header", ["EF (RV)", "SV (RV)", "LVEF (change)", "LVEF (SD)", "TAPSE (z-score)", "AS grade (text)"]
-)
+    "header",
+    ["EF (RV)", "SV (RV)", "LVEF (change)", "LVEF (SD)", "TAPSE (z-score)", "AS grade (text)", "LVESV (indexed)",
+     "LVESV (BSA)", "RVSP (TR max PG)", "LVEF (MRI)", "LVEF (stress)"],
+)  # fmt: skip
 def test_a_header_that_names_another_thing_in_brackets_is_not_its_field(tmp_path, header):
     made = plan(tmp_path, f"MRN,Accession,{header},LVEDV\nP1,A1,20,120")
     assert values(made) == [{"lvedv": 120}]
     assert (f"column {header} of table.csv", "a note says why") in made.ignored
+
+
+@pytest.mark.parametrize(
+    "header", ["EF Teichholz,LVEF biplane", "LVEF (visual),LVEF (Simpson biplan)", "LVEF M-mode,EF 3D", "EF_teich,LVEF"]
+)
+def test_of_several_methods_the_best_is_proposed_and_a_person_may_take_the_others_too(tmp_path, header):
+    other, best = header.split(",")
+    made = plan(tmp_path, f"MRN,Accession,{header}\nP1,A1,60,55\nP2,A2,44,")
+    assert (
+        values(made) == [{"lvef": 55}, {}]
+        and f"{other} in table.csv may mean lvef too; {best} was taken." in made.notes
+    )
+    made = plan_of(tmp_path, told={other: Column("lvef"), best: Column("lvef")})
+    assert (
+        values(made) == [{"lvef": 55}, {"lvef": 44}]
+        and f"1 rows of table.csv without {best} took {other}." in made.notes
+    )
+
+
+def test_of_several_methods_in_rows_each_visit_has_its_best(tmp_path):
+    rows = "A1,EF Teichholz,60\nA1,LVEF (biplane),55\nA1,LVEF visual,50\nA2,EF Teichholz,44"
+    made = plan(tmp_path, "MRN,Accession,Measurement,Value\n" + "\n".join(f"P{row[1]},{row}" for row in rows.splitlines()))
+    assert values(made) == [{"lvef": 55}, {"lvef": 44}]
+    assert any("their visits have one by a better method" in note for note in made.notes)
+
+
+@pytest.mark.parametrize(
+    ("cells", "grades"),
+    [("mild severe", [1, 3]), ("1+ 2+", [1, 2]), ("0 1", []), ("old acute", []), ("none none", [])],
+)
+def test_two_letters_are_a_valve_where_severities_stand_below(tmp_path, cells, grades):
+    rows = "\n".join(f"P{n},A{n},{cell},55" for n, cell in enumerate(cells.split()))
+    made = plan(tmp_path, f"MRN,Accession,MR,EF\n{rows}")
+    assert [study["mr_grade"] for study in values(made) if "mr_grade" in study] == grades
+    rows = "\n".join(f"P{n},A{n},MR,{cell}" for n, cell in enumerate(cells.split()))
+    made = plan(tmp_path, f"MRN,Accession,Measurement,Value\n{rows}")
+    assert [study["mr_grade"] for study in values(made) if "mr_grade" in study] == grades
+
+
+@pytest.mark.parametrize(
+    "header", ["AS (grade)", "Aortic stenosis (grade)", "Aortic stenosis severity", "AS (severity)"]
+)
+def test_a_grade_in_brackets_is_the_grade(tmp_path, header):
+    assert values(plan(tmp_path, f"MRN,Accession,{header}\nP1,A1,mild\nP2,A2,none")) == [
+        {"as_grade": 1},
+        {"as_grade": 0},
+    ]
 
 
 @pytest.mark.parametrize("header", ["TAPSE/mm", "TAPSE, mm", "TAPSE in mm", "TAPSE_mm"])
