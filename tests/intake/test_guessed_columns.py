@@ -53,7 +53,8 @@ def test_of_several_methods_the_best_is_proposed_and_a_person_may_take_the_other
 
 def test_of_several_methods_in_rows_each_visit_has_its_best(tmp_path):
     rows = "A1,EF Teichholz,60\nA1,LVEF (biplane),55\nA1,LVEF visual,50\nA2,EF Teichholz,44"
-    made = plan(tmp_path, "MRN,Accession,Measurement,Value\n" + "\n".join(f"P{row[1]},{row}" for row in rows.splitlines()))
+    text = "\n".join(f"P{row[1]},{row}" for row in rows.splitlines())
+    made = plan(tmp_path, f"MRN,Accession,Measurement,Value\n{text}")
     assert values(made) == [{"lvef": 55}, {"lvef": 44}]
     assert any("their visits have one by a better method" in note for note in made.notes)
 
