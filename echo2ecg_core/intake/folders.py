@@ -7,6 +7,7 @@ bytes that are no letters at all.
 import os
 import unicodedata
 from collections.abc import Callable, Iterator
+from fnmatch import fnmatchcase
 from pathlib import Path
 
 from echo2ecg_core.errors import StoreError, printable
@@ -51,6 +52,16 @@ def table_named(folder: Path, *names: str) -> Path | None:
         found.setdefault(path.name.lower().removesuffix(".gz"), path)
     there = (found.get(name.lower().removesuffix(".gz")) for name in names)
     return next((path for path in there if path is not None and path.is_file()), None)
+
+
+def named_below(folder: Path, pattern: str) -> list[Path]:
+    """What lies below a folder by names that fit a pattern such as `Batch*/*`, in any case and in order; none that is
+    hidden."""
+    found = [folder]
+    for part in pattern.lower().split("/"):
+        inside = (path for place in found if place.is_dir() for path in sorted(place.iterdir()))
+        found = [path for path in inside if path.name[0] != "." and fnmatchcase(path.name.lower(), part)]
+    return found
 
 
 def shown_path(path: Path, root: Path) -> str:

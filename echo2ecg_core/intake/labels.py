@@ -19,7 +19,7 @@ from echo2ecg_core.ecg.units import needed_factor
 from echo2ecg_core.errors import Echo2ECGError
 from echo2ecg_core.findings import CONDUCTIONS, RHYTHMS, Findings, read_scores, score_index
 from echo2ecg_core.intake.column_names import SEXES, SPLITS
-from echo2ecg_core.intake.dates import BUDDHIST, EXPECTED, FUTURE, PERSIAN, TWO_CALENDARS, settle_dates
+from echo2ecg_core.intake.dates import BUDDHIST, EXPECTED, FUTURE, PERSIAN, TWO_CALENDARS, Dates, settle_dates
 from echo2ecg_core.intake.grades import read_grades
 from echo2ecg_core.intake.mapping import (
     DATES,
@@ -241,17 +241,28 @@ _WHY_ASKED = {
 
 
 def _dates(cells: pd.Series, table: Table, column: str, told: str | None, plan: Plan) -> dict[int, str]:
+    dates = dates_in(cells, table, column, told, plan)
+    for number in dates.bad:
+        plan.problems.label(table.file, number, column, EXPECTED)
+    return dates.iso
+
+
+def dates_in(cells: pd.Series, table: Table, column: str, told: str | None, plan: Plan) -> Dates:
+    """The dates of a column of a table; what has to be told about them is a problem of the plan.
+
+    Args:
+        cells: Its cells that are not empty.
+        told: Their form, where a person has told it.
+    """
     days = {(s.study_date or "")[:10] for s in plan.studies.values()}
     days |= {(e.ecg_time or "")[:10] for e in plan.ecgs.values()}
     dates, file = settle_dates(cells, column, told, table.day_zero, days - {""}), table.file
-    for number in dates.bad:
-        plan.problems.label(file, number, column, EXPECTED)
     if dates.asked:
         first = int(cells.index[0])
         why = _WHY_ASKED["mixed" if dates.mixed else "turned" if dates.turned else dates.calendar]
         plan.problems.add(f"{file}: the dates in the column {column} (from row {first}): {why}.", file, first, column)
     plan.note(*dates.notes)
-    return dates.iso
+    return dates
 
 
 def _phenotype(

@@ -8,6 +8,7 @@ not used. There are no ECGs and no dates.
 from collections.abc import Mapping
 from pathlib import Path
 
+from echo2ecg_core.intake.folders import named_below
 from echo2ecg_core.intake.layouts.shared_steps import age_told, labels_told
 from echo2ecg_core.intake.mapping import Column
 from echo2ecg_core.intake.plan import Plan, PlannedClip, PlannedStudy
@@ -21,21 +22,21 @@ SEXES = {"f": "female", "m": "male"}
 
 def recognises(folder: Path) -> bool:
     """Whether a patient's folder with its Info file is there."""
-    return any(True for _ in folder.glob("patient*/Info_?CH.cfg"))
+    return bool(named_below(folder, "patient*/Info_?CH.cfg"))
 
 
 def plan(folder: Path, told: Mapping[str, Column]) -> Plan:
     """One study a patient."""
     planned = Plan(NAME, folder)
-    for place in sorted(p for p in folder.glob("patient*") if p.is_dir()):
-        infos = [read_info(p) for p in sorted(place.glob("Info_?CH.cfg"))]
+    for place in (p for p in named_below(folder, "patient*") if p.is_dir()):
+        infos = [read_info(p) for p in named_below(place, "Info_?CH.cfg")]
         facts = {key: value for info in infos for key, value in info.items()}
         found = labels_told(planned, {f: facts[key] for key, f in VALUES.items() if key in facts})
         planned.patient(place.name, SEXES.get(facts.get("sex", "").lower()[:1]))
         planned.study(PlannedStudy(place.name, place.name, None, age_told(planned, facts.get("age", "")), found))
         for chamber, view in VIEWS.items():
-            files = [place / f"{place.name}_{chamber}_{ending}" for ending in ENDINGS]
-            path = next((p for p in files if p.is_file()), None)
+            files = (path for e in ENDINGS for path in named_below(place, f"{place.name}_{chamber}_{e}"))
+            path = next(files, None)
             if path is None:
                 planned.passed_over.append((f"{place.name} {chamber}", "There is no sequence of this view."))
             else:

@@ -10,37 +10,38 @@ from pathlib import Path
 
 from echo2ecg_core.errors import StoreError
 from echo2ecg_core.intake.array_rows import code15_row
-from echo2ecg_core.intake.folders import table_named
+from echo2ecg_core.intake.folders import named_below, table_named
 from echo2ecg_core.intake.layouts.shared_steps import age_told, ignore_others, known_table, mapped, tell_unnamed
 from echo2ecg_core.intake.mapping import Column
 from echo2ecg_core.intake.plan import Plan, PlannedEcg
 from echo2ecg_core.intake.tables import numbered_rows
 
 NAME = "CODE-15 %"
-TABLE = "exams.csv"
+TABLE, PARTS = "exams.csv", "exams_part*.hdf5"
 SEXES = {"true": "male", "1": "male", "false": "female", "0": "female"}
 
 
 def recognises(folder: Path) -> bool:
     """Whether its table and one of its parts are there."""
-    return table_named(folder, TABLE) is not None and any(True for _ in folder.glob("exams_part*.hdf5"))
+    return table_named(folder, TABLE) is not None and bool(named_below(folder, PARTS))
 
 
 def plan(folder: Path, told: Mapping[str, Column]) -> Plan:
     """ECGs by the table's rows, as far as their part is there."""
     planned, table = Plan(NAME, folder), known_table(folder, TABLE, "exam_id", "patient_id", "is_male")
     mapped(table, {"exam_id": "ecg_id", "patient_id": "patient_id", "trace_file": "path"})
-    rows = {p.name: _rows(p) for p in sorted(folder.glob("exams_part*.hdf5"))}
+    parts = {p.name.lower(): p for p in named_below(folder, PARTS)}
+    rows = {name: _rows(path) for name, path in parts.items()}
     for row, cells in numbered_rows(table.rows):
-        file, exam_id = cells["trace_file"], cells["exam_id"]
+        file, exam_id = cells["trace_file"].lower(), cells["exam_id"]
         if exam_id not in rows.get(file, {}):
             planned.passed_over.append((exam_id, "The part that holds it is not in the folder."))
             continue
         sex = SEXES.get(cells.get("is_male", "").lower())
         planned.patient(cells["patient_id"], sex, file=table.file, row=row)
-        read = partial(code15_row, folder / file, rows[file][exam_id])
+        read = partial(code15_row, parts[file], rows[file][exam_id])
         age = age_told(planned, cells.get("age", ""))
-        ecg = PlannedEcg(exam_id, cells["patient_id"], folder / file, age_years=age, read=read)
+        ecg = PlannedEcg(exam_id, cells["patient_id"], parts[file], age_years=age, read=read)
         planned.ecg(ecg, file=table.file, row=row)
     tell_unnamed(planned, {e for part in rows.values() for e in part} - planned.ecgs.keys(), "exams of the parts")
     ignore_others(planned, folder, {TABLE})

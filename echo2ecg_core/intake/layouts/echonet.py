@@ -9,7 +9,8 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
-from echo2ecg_core.intake.folders import table_named
+from echo2ecg_core.intake.film_tables import is_film
+from echo2ecg_core.intake.folders import named_below, table_named
 from echo2ecg_core.intake.layouts.shared_steps import (
     age_told,
     ignore_others,
@@ -34,9 +35,8 @@ SEXES = {"f": "female", "m": "male"}
 
 def recognises(folder: Path) -> bool:
     """Whether one of its three tables is there, beside videos."""
-    dynamic = table_named(folder, LIST) is not None and (folder / "Videos").is_dir()
-    pediatric = any(table_named(folder / view, LIST) for view in VIEW_FOLDERS)
-    return dynamic or pediatric or table_named(folder, MEASUREMENTS) is not None
+    dynamic = table_named(folder, LIST) is not None and bool(_videos(folder))
+    return dynamic or bool(_view_folders(folder)) or table_named(folder, MEASUREMENTS) is not None
 
 
 def plan(folder: Path, told: Mapping[str, Column]) -> Plan:
@@ -49,17 +49,26 @@ def plan(folder: Path, told: Mapping[str, Column]) -> Plan:
         _plan_list(known_table(folder, LIST), folder, "A4C", "", planned)
     else:
         planned = Plan("EchoNet-Pediatric", folder)
-        for name, view in VIEW_FOLDERS.items():
-            if table_named(folder / name, LIST):
-                _plan_list(known_table(folder / name, LIST), folder / name, view, f"{name} ", planned)
+        for name, place in _view_folders(folder).items():
+            _plan_list(known_table(place, LIST), place, VIEW_FOLDERS[name], f"{name} ", planned)
     planned.note(f"{planned.layout} does not say which videos are of one patient: each counts as a patient of its own.")
     ignore_others(planned, folder, {LIST, MEASUREMENTS})
     return planned
 
 
+def _videos(folder: Path, among: str = "Videos/*") -> list[Path]:
+    """The videos of a data set, where its authors keep them or beside its table."""
+    return [path for at in (among, "*") for path in named_below(folder, at) if is_film(path.name)]
+
+
+def _view_folders(folder: Path) -> dict[str, Path]:
+    """The folders of EchoNet-Pediatric."""
+    return {name: p for name in VIEW_FOLDERS for p in named_below(folder, name) if table_named(p, LIST)}
+
+
 def _plan_list(table: Table, folder: Path, view: str, prefix: str, plan: Plan) -> None:
     mapped(table, {"FileName": "clip_path", "Split": "split"})
-    videos = {p.stem: p for p in sorted((folder / "Videos").glob("*")) if p.is_file()}
+    videos = {p.stem.lower(): p for p in _videos(folder)}
     for row, cells in numbered_rows(table.rows):
         name = _name(cells["FileName"])
         split = FOLDS.get(cells["Split"].removesuffix(".0")) or split_told(plan, cells["Split"])
@@ -68,8 +77,8 @@ def _plan_list(table: Table, folder: Path, view: str, prefix: str, plan: Plan) -
             "age": age_told(plan, cells.get("Age", "")),
             "values": labels_told(plan, {field: cells.get(column, "") for column, field in VALUES.items()}),
         }
-        _add(plan, prefix + name, videos.get(name), view, split, facts, table.file, row)
-    tell_unnamed(plan, videos.keys() - set(table.rows.FileName.map(_name)), f"{prefix}videos")
+        _add(plan, prefix + name, videos.get(name.lower()), view, split, facts, table.file, row)
+    tell_unnamed(plan, videos.keys() - set(table.rows.FileName.map(_name).str.lower()), f"{prefix}videos")
 
 
 def _name(written: str) -> str:
@@ -79,7 +88,7 @@ def _name(written: str) -> str:
 
 def _plan_lvh(table: Table, folder: Path, plan: Plan) -> None:
     mapped(table, {"HashedFileName": "clip_path", "Calc": "measurement", "CalcValue": "value", "split": "split"})
-    videos = {p.stem: p for p in sorted(folder.glob("Batch*/*")) if p.is_file()}
+    videos = {p.stem.lower(): p for p in _videos(folder, "Batch*/*")}
     for name, rows in table.rows.groupby("HashedFileName", sort=False):
         values: dict[str, list[float]] = {}
         for calc, text in zip(rows.Calc, rows.CalcValue, strict=True):
@@ -88,8 +97,8 @@ def _plan_lvh(table: Table, folder: Path, plan: Plan) -> None:
                 values.setdefault(name_of, []).append(value)
         facts = {"values": {field: sum(v) / len(v) for field, v in values.items()}}
         split, stem = split_told(plan, rows.split.iloc[0]), _name(name)
-        _add(plan, stem, videos.get(stem), "Parasternal_Long", split, facts, table.file, rows.index[0])
-    tell_unnamed(plan, videos.keys() - set(table.rows.HashedFileName.map(_name)), "videos")
+        _add(plan, stem, videos.get(stem.lower()), "Parasternal_Long", split, facts, table.file, rows.index[0])
+    tell_unnamed(plan, videos.keys() - set(table.rows.HashedFileName.map(_name).str.lower()), "videos")
 
 
 def _add(

@@ -27,7 +27,7 @@ def plan(folder: Path, told: Mapping[str, Column]) -> Plan:
     """ECGs by the list of records."""
     planned, table = Plan(NAME, folder), known_table(folder, TABLE, "subject_id", "study_id")
     fields = {"study_id": "ecg_id", "subject_id": "patient_id", "path": "path"}
-    means = mapped(table, fields, {"ecg_time": "ecg_time"})
+    means = mapped(table, fields, {"ecg_time": "ecg_time"}, told)
     plan_ecgs(read_labels(table, means, planned), planned, folder)
     ignore_others(planned, folder, {TABLE})
     return planned

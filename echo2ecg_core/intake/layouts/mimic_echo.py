@@ -9,9 +9,8 @@ clips.
 from collections.abc import Mapping
 from pathlib import Path
 
-from echo2ecg_core.intake.dates import settle_dates
 from echo2ecg_core.intake.folders import table_named
-from echo2ecg_core.intake.layouts.shared_steps import ignore_others, known_table, mapped, measured, number
+from echo2ecg_core.intake.layouts.shared_steps import dates_told, ignore_others, known_table, mapped, measured, number
 from echo2ecg_core.intake.mapping import Column
 from echo2ecg_core.intake.plan import Plan, PlannedClip, PlannedStudy
 from echo2ecg_core.intake.tables import Table, numbered_rows
@@ -34,23 +33,19 @@ def plan(folder: Path, told: Mapping[str, Column]) -> Plan:
     """Studies by the list, labels by measurement, clips by the list of records."""
     planned, study_of = Plan(NAME, folder), {}
     if table_named(folder, STUDIES):
-        study_of = _plan_studies(known_table(folder, STUDIES, *IDS), planned)
+        study_of = _plan_studies(known_table(folder, STUDIES, *IDS), planned, told)
     if table_named(folder, MEASUREMENTS):
-        _plan_labels(known_table(folder, MEASUREMENTS, *IDS), study_of, planned)
+        _plan_labels(known_table(folder, MEASUREMENTS, *IDS), study_of, planned, told)
     if table_named(folder, RECORDS):
-        _plan_clips(known_table(folder, RECORDS, *IDS), folder, planned)
+        _plan_clips(known_table(folder, RECORDS, *IDS), folder, planned, told)
     ignore_others(planned, folder, {STUDIES, RECORDS, MEASUREMENTS})
     return planned
 
 
-def _dates_of(table: Table, column: str) -> dict[int, str]:
-    return settle_dates(table.cells(column), column).iso if column in table.columns else {}
-
-
-def _plan_studies(table: Table, plan: Plan) -> dict[str, str]:
+def _plan_studies(table: Table, plan: Plan, told: Mapping[str, Column]) -> dict[str, str]:
     """Plan the studies of the list; returns the study of each measurement."""
     mapped(table, {"study_id": "study_id", "subject_id": "patient_id"})
-    dates, study_of = _dates_of(table, "study_datetime"), {}
+    dates, study_of = dates_told(plan, table, "study_datetime", told), {}
     for row, cells in numbered_rows(table.rows):
         plan.patient(cells["subject_id"])
         study = PlannedStudy(cells["study_id"], cells["subject_id"], dates.get(row))
@@ -60,7 +55,7 @@ def _plan_studies(table: Table, plan: Plan) -> dict[str, str]:
     return study_of
 
 
-def _plan_labels(table: Table, study_of: Mapping[str, str], plan: Plan) -> None:
+def _plan_labels(table: Table, study_of: Mapping[str, str], plan: Plan, told: Mapping[str, Column]) -> None:
     needed = ("subject_id", "measurement_id", "measurement", "result")
     mapped(table, dict.fromkeys(needed, "patient_id"))
     rows = table.rows
@@ -74,7 +69,7 @@ def _plan_labels(table: Table, study_of: Mapping[str, str], plan: Plan) -> None:
     plan.ignored += [(f"measurement {name}", "no phenotype is known by this name") for name in unused]
     words = used[(used.result != "") & used.result.map(number).isna()]
     plan.ignored += [(f"{n} results of {name}", "no number") for name, n in words.measurement.value_counts().items()]
-    dates = _dates_of(table, "measurement_datetime")
+    dates = dates_told(plan, table, "measurement_datetime", told)
     for measurement_id, group in used.groupby("measurement_id", sort=False):
         found = {cells.measurement: cells.result for cells in group.itertuples() if cells.result}
         subject, row = group.subject_id.iloc[0], group.index[0]
@@ -107,9 +102,9 @@ def lvef_of(found: Mapping[str, str]) -> float | None:
     return (low + high) / 2 if low is not None and high is not None else low
 
 
-def _plan_clips(table: Table, folder: Path, plan: Plan) -> None:
+def _plan_clips(table: Table, folder: Path, plan: Plan, told: Mapping[str, Column]) -> None:
     mapped(table, {"subject_id": "patient_id", "study_id": "study_id", "dicom_filepath": "clip_path"})
-    dates = _dates_of(table, "acquisition_datetime")
+    dates = dates_told(plan, table, "acquisition_datetime", told)
     files = NamedFiles(folder)
     for row, cells in numbered_rows(table.rows):
         plan.patient(cells["subject_id"])

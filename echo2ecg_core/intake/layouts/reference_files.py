@@ -13,8 +13,10 @@ names of the clips; a video without a file comes in as its vector. A table that 
 list is refused.
 """
 
+import gzip
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path, PureWindowsPath
 from typing import Any
 
@@ -24,11 +26,12 @@ from echo2ecg_core.errors import ReadError, StoreError
 from echo2ecg_core.intake.array_rows import ASSUMED_PT_HZ, load_tensors
 from echo2ecg_core.intake.clip_vectors import load_clip_vectors
 from echo2ecg_core.intake.column_names import SPLITS
+from echo2ecg_core.intake.folders import named_below, table_named
 from echo2ecg_core.intake.layouts.shared_steps import ignore_others, labels_told, mapped, number
 from echo2ecg_core.intake.mapping import Column
 from echo2ecg_core.intake.plan import Plan, PlannedClip, PlannedEcg, PlannedStudy
 from echo2ecg_core.intake.split_names import split_named
-from echo2ecg_core.intake.tables import Table, numbered_rows, read_table
+from echo2ecg_core.intake.tables import Table, is_table, numbered_rows, read_header_row, read_table
 from echo2ecg_core.intake.views import view_named
 from echo2ecg_core.intake.written_paths import find_written
 
@@ -38,6 +41,7 @@ PAIRED = ("ecg_study_id", "echo_study_id", "ecg_filepath")
 CLIP = ("echo_filepath", "echo_embed_idx")
 VALUES = ("lvedv", "lvesv", "lvsv", "lvef")
 VECTORS, FILES_OF_VECTORS = "_echo_embeddings*.pt", "_echo_filepaths.pt"
+FIRST_BYTES = 4096
 NO_VECTOR = "Neither its video is here nor a clip vector of it."
 
 
@@ -212,19 +216,23 @@ def _base(path: str) -> str:
 
 def _pairs_files(folder: Path) -> list[Path]:
     found = []
-    for path in sorted(p for p in folder.glob("*.csv") if p.is_file()):
-        with path.open(encoding="utf-8-sig", errors="replace") as file:
-            header = file.readline()
-        if all(name in header for name in PAIRED) and any(name in header for name in CLIP):
-            found.append(path)
+    for path in (p for p in named_below(folder, "*.csv*") if p.is_file() and is_table(p)):
+        with gzip.open(path) if path.suffix.lower() == ".gz" else path.open("rb") as file, suppress(OSError):
+            if PAIRED[0].encode() not in file.read(FIRST_BYTES).replace(b"\0", b""):
+                continue  # a folder may hold thousands of tables
+        with suppress(StoreError):
+            header = read_header_row(path).columns
+            if set(PAIRED) <= set(header) and set(CLIP) & set(header):
+                found.append(path)
     return found
 
 
 def _values(folder: Path, plan: Plan) -> dict[str, dict[str, float]]:
     """Phenotypes by name of the video."""
-    if not (folder / METADATA).is_file():
+    path = table_named(folder, METADATA)
+    if path is None:
         return {}
-    table = read_table(folder / METADATA)
+    table = read_table(path)
     mapped(table, {"filename": "clip_path"})
     rows = [row | {"filename": _base(row["filename"])} for row in table.rows.to_dict("records")]
     named = [name for name in VALUES if name in table.columns]

@@ -13,8 +13,8 @@ import pandas as pd
 from echo2ecg_core.errors import StoreError
 from echo2ecg_core.intake.column_names import SPLITS
 from echo2ecg_core.intake.folders import table_named
-from echo2ecg_core.intake.labels import years_in
-from echo2ecg_core.intake.mapping import Column, TableMap
+from echo2ecg_core.intake.labels import dates_in, years_in
+from echo2ecg_core.intake.mapping import Column, TableMap, told_for
 from echo2ecg_core.intake.numbers import number_in
 from echo2ecg_core.intake.plan import Plan
 from echo2ecg_core.intake.tables import MISSING, TABLE_SUFFIXES, Table, read_table
@@ -39,11 +39,14 @@ def known_table(folder: Path, name: str, *ids: str) -> Table:
     return table.replaced({c: table.rows[c].str.removesuffix(".0") for c in ids if c in table.columns})
 
 
-def mapped(table: Table, fields: Mapping[str, str], optional: Mapping[str, str] = {}) -> TableMap:
+def mapped(
+    table: Table, fields: Mapping[str, str], optional: Mapping[str, str] = {}, told: Mapping[str, Column] = {}
+) -> TableMap:
     """The map of a table whose columns are known.
 
     Args:
         fields: {column: field}. optional: Likewise, of columns that may be missing.
+        told: What a person says of columns: the form of their dates counts.
 
     Raises:
         StoreError: a column is missing.
@@ -55,7 +58,22 @@ def mapped(table: Table, fields: Mapping[str, str], optional: Mapping[str, str] 
             "Download the data set again, or name another layout with --layout.",
         )
     there = {name: field for name, field in optional.items() if name in table.columns}
-    return TableMap({name: Column(field) for name, field in {**fields, **there}.items()})
+    dates = {name: means.dates for name, means in told_for(table, told).items()}
+    return TableMap({name: Column(field, None, dates.get(name)) for name, field in {**fields, **there}.items()})
+
+
+def dates_told(plan: Plan, table: Table, column: str, told: Mapping[str, Column]) -> dict[int, str]:
+    """ISO dates by row of a column that may be missing; cells that hold none are counted, and an order that has to be
+    told is a problem."""
+    if column not in table.columns:
+        return {}
+    mine = told_for(table, told).get(column)
+    dates = dates_in(table.cells(column), table, column, mine.dates if mine else None, plan)
+    if dates.asked:
+        plan.maps.setdefault(table.file, TableMap({column: Column("study_date")}))
+    elif dates.bad:
+        plan.ignored.append((f"{len(dates.bad)} dates of {column} in {table.file}", "no dates"))
+    return dates.iso
 
 
 def ignore_others(plan: Plan, folder: Path, used: set[str]) -> None:

@@ -8,7 +8,7 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
-from echo2ecg_core.intake.folders import files_below
+from echo2ecg_core.intake.folders import files_below, named_below
 from echo2ecg_core.intake.layouts.shared_steps import mapped, split_told
 from echo2ecg_core.intake.mapping import Column
 from echo2ecg_core.intake.plan import Plan, PlannedClip, PlannedStudy
@@ -31,7 +31,7 @@ def plan(folder: Path, told: Mapping[str, Column]) -> Plan:
     planned.ignored += [(p.name, "another fold or list of the same pictures") for p in others]
     table = read_table(path)
     mapped(table, {"query_key": "clip_path", "view_label": "view", "diagnosis_label": "as_grade"})
-    pictures = {p.name: p for p in files_below(folder) if p.suffix == ".png"}
+    pictures = {p.name.lower(): p for p in files_below(folder) if p.suffix.lower() == ".png"}
     for row, cells in numbered_rows(table.rows):
         key = _KEY.fullmatch(cells["query_key"])
         if key is None:
@@ -43,9 +43,8 @@ def plan(folder: Path, told: Mapping[str, Column]) -> Plan:
         planned.patient(patient_id, None, split, file=table.file, row=row)
         values = {} if grade is None else {"as_grade": grade}
         planned.study(PlannedStudy(study_id, patient_id, phenotypes=values), file=table.file, row=row)
-        if cells["query_key"] in pictures:
-            view = VIEWS.get(cells["view_label"])
-            planned.clips.append(PlannedClip(study_id, pictures[cells["query_key"]], view))
+        if picture := pictures.get(cells["query_key"].lower()):
+            planned.clips.append(PlannedClip(study_id, picture, VIEWS.get(cells["view_label"])))
         else:
             planned.passed_over.append((cells["query_key"], "There is no picture of this name."))
     return planned
@@ -53,5 +52,5 @@ def plan(folder: Path, told: Mapping[str, Column]) -> Plan:
 
 def _tables(folder: Path) -> list[Path]:
     """Labelled parts of folds by name, then the list of all pictures."""
-    found = [p for pattern in ("", "*/") for p in sorted(folder.glob(f"{pattern}TMED2_fold*_labeledpart.csv"))]
-    return found + [p for pattern in ("", "*/") for p in sorted(folder.glob(f"{pattern}labels_per_image.csv"))]
+    names = ("TMED2_fold*_labeledpart.csv", "labels_per_image.csv")
+    return [path for name in names for place in ("", "*/") for path in named_below(folder, f"{place}{name}")]
