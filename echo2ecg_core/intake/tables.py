@@ -40,6 +40,8 @@ _VALUE = re.compile(r"[+-]?\d+([.,]\d+)?\s*%?|.*\d{4}.*")  # a number or a date:
 _NO_UNIT = re.compile(  # what stands in a row of units where there is none: [-], unit, dd/mm/yyyy, m/f
     r"[\[(]?(-+|units?|einheit|unité|[dmyhs]{1,4}([-/. :]+[dmyhs]{1,4}){1,5}|[mfw01]/[mfw01])[\])]?$", re.IGNORECASE
 )
+_MARKUP = re.compile(r"\s*<(?:!doctype|\?xml|html|head|meta|style|table|body)\b", re.IGNORECASE)
+SAVED_BY_A_PROGRAM = "Open it in a spreadsheet program and save it as .xlsx or CSV (UTF-8)."
 _TEXT_FORMULA = re.compile(r'="((?:[^"]|"")*)"')
 _FAULTS = (OSError, EOFError, ValueError, zlib.error, csv.Error)
 Read = TypeVar("Read")
@@ -94,9 +96,12 @@ def read_table(path: Path, least_columns: int = 2) -> Table:
         least_columns: With fewer it is no table.
 
     Raises:
-        StoreError: it cannot be opened, or is no table.
+        StoreError: it cannot be opened, is no table, or holds several one below the other.
     """
-    return _in_words(path, lambda: _tables(path, least_columns)[0])
+    first, *others = _in_words(path, lambda: _tables(path, least_columns))
+    if others and others[0].file.startswith(f"{first.file}, from row"):
+        raise StoreError(f"{others[0].file}, another table begins; here a file may hold one.", "Save each by itself.")
+    return first
 
 
 def read_tables(path: Path) -> list[Table]:
@@ -114,10 +119,10 @@ def _tables(path: Path, least_columns: int = 2) -> list[Table]:
     tables = []
     for sheet in several or sheets[:1]:  # the others are empty, or mere remarks
         name = printable(path.name) + (f", sheet {sheet.number}" if sheet.number > 1 else "")
-        table = _table(name, sheet.rows, least_columns)
         title = sheet.title or path.name.partition(".")[0]
-        notes = table.notes + _notes(name, sheet.told)
-        tables.append(replace(table, notes=notes, day_zero=sheet.day_zero, title=title.strip()))
+        for table in _tables_of(name, sheet.rows, least_columns):
+            notes = table.notes + (_notes(name, sheet.told) if table.file == name else ())
+            tables.append(replace(table, notes=notes, day_zero=sheet.day_zero, title=title.strip()))
     return tables
 
 
@@ -140,19 +145,85 @@ def _sheets(path: Path) -> list[Sheet]:
     if content.startswith(WORKBOOKS):
         return sheets_of(content) or [Sheet(1, [])]
     text, told = text_of(content)
+    if _MARKUP.match(text):
+        raise NoTable("it is a web page or XML by the name of a table", SAVED_BY_A_PROGRAM)
     return [Sheet(1, _text_rows(text), told)]
 
 
 def _header_at(cells: list[Row], least_columns: int) -> int:
     """Which of the first rows is the header: the first in which at least half as many cells are filled as in the
-    fullest of them. What stands above is a title or names groups of columns."""
+    fullest of them. What stands above is a title, names groups of columns, or is a remark."""
     filled = [sum(bool(cell.strip()) for cell in row) for _, row in cells]
     least = max(least_columns, max(filled, default=0) / 2)
-    return next((at for at, n in enumerate(filled) if n >= least), 0)
+    first = next((at for at, n in enumerate(filled) if n >= least), 0)
+    return first + _remarks([row for _, row in cells[first:]])
 
 
-def _table(file: str, rows: Iterable[Row], least_columns: int = 2) -> Table:
-    """A table of numbered rows, one of the first of which is its header."""
+def _remarks(rows: list[list[str]]) -> int:
+    """How many of the first rows are remarks (Printed, 2024-03-01): two or more, narrower than what follows and begun
+    by words, above a header of names alone."""
+    width = [max((i for i, cell in enumerate(row, 1) if cell.strip()), default=0) for row in rows]
+    begun: set[str] = set()
+    for at, row in enumerate(rows):
+        begins, *_ = [cell for cell in row if cell.strip()] or [""]
+        names = [cell for cell in row[: width[at]] if cell.strip() and not _VALUE.fullmatch(cell.strip())]
+        is_widest = width[at] >= max(width[at:]) and width[at] > max(width[:at], default=0)
+        if at > 1 and is_widest and len(names) == width[at] and begins not in begun:
+            return at
+        if any(c.isdigit() for c in begins):
+            return 0
+        begun.add(begins)
+    return 0
+
+
+class _Columns:
+    """The columns of a table while its rows are read."""
+
+    def __init__(self, file: str, header: list[str], above: int, notes: tuple[str, ...]):
+        names = _unique([name.strip().strip("\ufeff") or f"column {i + 1}" for i, name in enumerate(header)])
+        self.file, self.names, self.above, self.notes = file, names, above, notes
+        self.numbers, self.again = array("q"), 0
+        self.columns: list[list[str]] = [[] for _ in names]
+        self.header = {name for name in names if not _VALUE.fullmatch(name)}
+        self.known: dict[str, str] = {}  # a text that comes again is held once: ids, days, units stand in row after row
+
+    def add(self, number: int, row: list[str]) -> None:
+        """Take a row."""
+        width = len(self.names)
+        if len(row) > width and any(row[width:]):
+            raise StoreError(
+                f"{self.file} has more cells in row {number} than in its header ({len(row)}, expected {width}).",
+                "Put texts that hold the separator into quotation marks.",
+            )
+        self.numbers.append(number)
+        for column, cell in zip(self.columns, row[:width] + [""] * (width - len(row)), strict=True):
+            column.append(self.known.setdefault(cell, cell))
+
+    def is_header(self, row: list[str]) -> bool:
+        """Whether a row is a header, too: it repeats names of this one, and holds no value."""
+        alike = row[:1] == self.names[:1] or len(self.header.intersection(row)) > 1
+        return alike and sum(map(bool, row)) > 1 and not any(_VALUE.fullmatch(cell) for cell in row if cell)
+
+    def without_title(self) -> int:
+        """Take the last rows of one cell off again, which are the title of what follows; how many there were."""
+        taken = 0
+        while len(self.names) > 2 and self.numbers and sum(bool(column[-1]) for column in self.columns) == 1:
+            self.numbers.pop()
+            for column in self.columns:
+                column.pop()
+            taken += 1
+        return taken
+
+    def table(self) -> Table:
+        """What was read."""
+        frame = pd.DataFrame(dict(zip(self.names, self.columns, strict=True)), index=list(self.numbers), dtype=str)
+        again = (f"{self.file} repeats its header in {self.again} rows, which were left out.",) if self.again else ()
+        return Table(self.file, frame, self.above, self.notes + again)
+
+
+def _tables_of(file: str, rows: Iterable[Row], least_columns: int = 2) -> list[Table]:
+    """The tables in numbered rows, one below the other: one of the first rows is the header of the first, and one that
+    repeats names of it and adds others begins the next."""
     left = iter(rows)
     first = list(islice(left, LOOKED_AT))
     at = _header_at(first, least_columns)
@@ -161,22 +232,19 @@ def _table(file: str, rows: Iterable[Row], least_columns: int = 2) -> Table:
     if len(first[at][1]) > MAX_COLUMNS:
         raise NoTable(TOO_WIDE)
     header, taken = _header(first[at : at + 2])
-    names = _unique([name.strip().strip("\ufeff") or f"column {i + 1}" for i, name in enumerate(header)])
-    width, numbers = len(names), array("q")
-    columns: list[list[str]] = [[] for _ in names]
-    known: dict[str, str] = {}  # a text that comes again is held once: ids, days and units stand in row after row
+    part = _Columns(file, header, at, (f"{file} has a header of two rows.",) if taken > 1 else ())
+    parts = [part]
     for number, row in chain(first[at + taken :], left):
-        if len(row) > width and any(cell.strip() for cell in row[width:]):
-            raise StoreError(
-                f"{file} has more cells in row {number} than in its header ({len(row)}, expected {width}).",
-                "Put texts that hold the separator into quotation marks.",
-            )
-        numbers.append(number)
-        for column, cell in zip(columns, row[:width] + [""] * (width - len(row)), strict=True):
-            cell = cell.strip() if cell.isascii() else unicodedata.normalize("NFC", cell).strip()
-            column.append(known.setdefault(cell, cell))
-    frame = pd.DataFrame(dict(zip(names, columns, strict=True)), index=list(numbers), dtype=str)
-    return Table(file, frame, at, (f"{file} has a header of two rows.",) if taken > 1 else ())
+        cells = [cell.strip() if cell.isascii() else unicodedata.normalize("NFC", cell).strip() for cell in row]
+        if not part.is_header(cells):
+            part.add(number, cells)
+        elif set(cells) <= part.header | {""}:
+            part.again += 1
+        else:
+            above = part.without_title()
+            part = _Columns(f"{file}, from row {number}", cells, above, ())
+            parts.append(part)
+    return [one.table() for one in parts]
 
 
 def _header(rows: Sequence[Row]) -> tuple[list[str], int]:
@@ -221,7 +289,7 @@ def read_header_row(path: Path) -> Table:
         whole = len(head) < HEADER_BYTES
         cells = list(islice(_text_rows(text_of(head, whole)[0], whole), LOOKED_AT))
         at = _header_at(cells, 2)
-        return _table(printable(path.name), cells[at : at + 1])
+        return _tables_of(printable(path.name), cells[at : at + 1])[0]
     except _FAULTS as error:
         raise _unreadable(path, error) from error
 

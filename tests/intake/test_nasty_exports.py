@@ -94,6 +94,48 @@ def test_a_separator_is_told_by_all_first_lines_and_not_by_decimal_commas(folder
     assert "Accession" in read_header_row(folder / "Größe.csv").columns
 
 
+REMARKS = [["Report", "Echo"], ["Printed", "2024-03-01"], ["By", "Kurt Zahn"]]
+FIRST, SECOND = ["Accession", "LVEF"], ["S-b", 40]
+
+
+@pytest.mark.parametrize(
+    ("rows", "told"),
+    [
+        ([FIRST, ["2024/0017", 55], FIRST, SECOND], "repeats its header in 1 rows"),
+        ([FIRST, ["2024/0017", 55], [], ["Accession", "EF (%)", "Arzt"], [*SECOND, "x"]], ""),
+        (
+            [HEADER, ["P001", "2024/0017", 55], ["Heart 2"], ["Pat-ID", "Accession", "EF"], ["P002", *SECOND]],
+            "1 rows above",
+        ),
+        ([*REMARKS, HEADER, ["P001", "2024/0017", 55], ["P002", *SECOND]], "3 rows above its header"),
+        ([*REMARKS, [], HEADER, ["P001", "2024/0017", 55], ["P002", *SECOND]], "3 rows above its header"),
+    ],
+)
+def test_headers_that_come_again_and_remarks_of_two_cells_take_no_value_to_another_column(folder, rows, told):
+    width = max(map(len, rows))
+    (folder / "werte.csv").write_text("".join(";".join(map(str, r + [""] * (width - len(r)))) + "\n" for r in rows))
+    assert values(folder, *([told] if told else [])) == {"2024/0017": 55, "S-b": 40}
+
+
+def test_a_second_table_below_the_first_is_named_by_its_row_and_not_lost(folder):
+    (folder / "werte.csv").write_text("Accession,LVEF\n2024/0017,55\nAccession,TAPSE (mm)\nS-b,18\n")
+    plan = plan_of(folder)
+    assert plan.problems.found == [] and [s.phenotypes for s in plan.studies.values()] == [{"lvef": 55}, {"tapse": 1.8}]
+    assert list(plan.maps) == ["werte.csv", "werte.csv, from row 3"]
+    with pytest.raises(StoreError, match="werte.csv, from row 3, another table begins; here a file may hold one"):
+        read_table(folder / "werte.csv")
+
+
+@pytest.mark.parametrize(
+    "text", ["<html><body><table><tr><th>Accession", '<?xml version="1.0"?><Workbook>', "\ufeff<TABLE>"]
+)
+def test_a_web_page_by_the_name_of_a_workbook_is_refused_with_what_to_do(folder, text):
+    (folder / "werte.xls").write_text(text)
+    assert (
+        "web page or XML by the name of a table. Open it in a spreadsheet" in dict(plan_of(folder).ignored)["werte.xls"]
+    )
+
+
 def test_every_sheet_of_a_workbook_is_a_table(folder, tmp_path):
     first = [["Accession", "LVEF"], ["2024/0017", 55]]
     second = [["Accession", "LVEF"], ["S-b", 40]]
