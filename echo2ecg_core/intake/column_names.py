@@ -104,11 +104,13 @@ NATIVE: dict[str, str] = {  # Chinese, Japanese, Korean, Russian, Greek, Turkish
 }
 SEXES: dict[str, str] = {
     "male": (
-        "male m männlich mann herr homme masculin hombre 男 男性 남 남자 남성 м муж мужской άνδρας "
+        "male m männlich männl mann herr homme masculin masc hombre masculino varón maschio uomo man mand "
+        "muž mężczyzna férfi 男 男性 남 남자 남성 м муж мужской άνδρας "
         "αρσενικό erkek ذكر זכר ชาย"
     ),
     "female": (
-        "female f w weiblich frau femme féminin mujer 女 女性 여 여자 여성 ж жен женский γυναίκα θηλυκό "
+        "female f w weiblich weibl frau femme féminin fem mujer femenino feminino femmina donna vrouw kvinna "
+        "kvinde kvinne žena kobieta nő 女 女性 여 여자 여성 ж жен женский γυναίκα θηλυκό "
         "kadın أنثى נקבה หญิง"
     ),
 }

@@ -32,8 +32,8 @@ _EMPTY = re.compile(r"0{1,4}[-/.]0{1,2}[-/.]0{1,4}\b.*|0{8}|9999[-/.]12[-/.]31\b
 MIXED, TURNED, UNPROVED = "mixed", "turned", "unproved"  # why an order is asked
 DAY_ZERO = datetime(1899, 12, 30)  # of a spreadsheet; 1904-01-01 in workbooks that say so
 _TIME = (
-    r"(?:[T ,]\s*(?P<hour>\d{1,2}):(?P<minute>\d{2})(?::(?P<second>\d{2})(?:[.,]\d+)?)?\s*(?P<half>[AaPp]\.?[Mm]\.?)?"
-    r"\s*(?P<zone>Z|UTC|[+-]\d{2}(?::?\d{2})?)?)?"
+    r"(?:[T ,:]\s*(?P<hour>\d{1,2})[:.h](?P<minute>\d{2})(?:[:.](?P<second>\d{2})(?:[.,]\d+)?)?"
+    r"\s*(?P<half>[AaPp]\.?[Mm]\.?)?\s*(?:Uhr|hrs?|h)?\s*(?P<zone>Z|UTC|[+-]\d{2}(?::?\d{2})?)?)?"
 )
 _YEAR_FIRST = re.compile(
     r"(?P<year>\d{4})(?:[-/]|\. ?|[年년] ?)(?P<month>\d{1,2})(?:[-/]|\. ?|[月월] ?)(?P<day>\d{1,2})(?:[日일]|\.)?"
@@ -50,12 +50,14 @@ _ERA = re.compile(
 )
 _YEAR_ZERO = {"明治": 1867, "大正": 1911, "昭和": 1925, "平成": 1988, "令和": 2018, "民國": 1911, "民国": 1911}
 _YEAR_ZERO |= {"M": 1867, "T": 1911, "S": 1925, "H": 1988, "R": 2018}
+_CLOCK = re.compile(r"\d{1,2}[:.h]\d{2}(?:[:.]\d{2}(?:[.,]\d+)?)?\s*(?:[AaPp]\.?[Mm]\.?|Uhr|h)?")
 _SERIAL = re.compile(r"\d{5}(?:[.,]\d+)?")
 _DAY = r"{1,2})(?:st|nd|rd|th)?"
 _NAMED = re.compile(
-    rf"(?:(?P<day>\d{_DAY}[-. ]+(?:de )?(?P<word>[A-Za-zÄäéû]{{3,10}})\.?"
-    rf"|(?P<word2>[A-Za-zÄäéû]{{3,10}})\.? (?P<day2>\d{_DAY},?)[-. ]+(?:de )?(?P<year>\d{{4}})" + _TIME
+    rf"(?:(?P<day>\d{_DAY}[-. /]*(?:de )?(?P<word>[A-Za-zÄäéû]{{3,10}})\.?[-. /]*"
+    rf"|(?P<word2>[A-Za-zÄäéû]{{3,10}})\.? (?P<day2>\d{_DAY},?[-. /]+)(?:de )?(?P<year>\d{{4}}|\d\d)" + _TIME
 )
+_WEEKDAY = re.compile(r"[^\W\d]+\.?,\s*(?=\S)")  # Fri, 5 January 2024
 _MONTHS = (
     ("jan", "ene"), ("feb", "fév"), ("mar", "mär", "mrz"), ("apr", "avr", "abr"), ("may", "mai"), ("jun", "juin"),
     ("jul", "juil"), ("aug", "aoû", "ago"), ("sep",), ("oct", "okt"), ("nov",), ("dec", "dez", "déc", "dic"),
@@ -122,6 +124,8 @@ def settle_dates(
         return Dates({}, order, tuple(bad), asked=True, calendar=calendar)
     notes += [note] if note else []
     iso = {row: day for row, m in matches.items() if m is not None and (day := _moment(m, order, less)) is not None}
+    if any(m is not None and m.re is not _ERA and len(m["year"]) == 2 and row in iso for row, m in matches.items()):
+        notes.append(f"The years in {column} have two digits: 70 to 99 were read as 19xx, the others as 20xx.")
     bad += [row for row, match in matches.items() if match is not None and row not in iso]
     kept = {row: day for row, day in iso.items() if day[:10] not in NO_DATES}
     if none := none + len(iso) - len(kept):
@@ -148,8 +152,6 @@ def _settled_order(matches: list[re.Match], column: str, told: str | None) -> tu
         if order is None:
             return None, [], note or UNPROVED
         notes += [note] if note else []
-    if any(len(m["year"]) == 2 for m in written):
-        notes.append(f"The years in {column} have two digits: 70 to 99 were read as 19xx, the others as 20xx.")
     return order, notes, ""
 
 
@@ -200,12 +202,17 @@ def _turned(written: list[re.Match], dated: list[re.Match]) -> bool:
     return bool(dated) and left and all(int(m["day"]) <= 12 for m in dated)
 
 
+def is_clock(cells: pd.Series) -> bool:
+    """Whether a column holds hours of a day without the day (10:15, 10.15 Uhr, 2:30 PM)."""
+    return bool(len(cells)) and all(_CLOCK.fullmatch(text) for text in cells.unique())
+
+
 def _to_second(moment: datetime) -> str:
     return (moment + timedelta(milliseconds=500)).replace(microsecond=0).isoformat()
 
 
 def _match(text: str) -> re.Match | None:
-    text = str(text).strip()
+    text = _WEEKDAY.sub("", str(text).strip(), count=1) if _WEEKDAY.match(str(text).strip()) else str(text).strip()
     return next((m for p in (_YEAR_FIRST, _YEAR_LAST, _PACKED, _NAMED, _ERA) if (m := p.fullmatch(text))), None)
 
 
@@ -234,8 +241,9 @@ def _moment(match: re.Match, order: str | None, less: int = 0) -> str | None:
     """ISO text of a match, `less` years earlier than it says; None where there is no such day."""
     parts = match.groupdict()
     year = 1 if parts["year"] == "元" else int(parts["year"])
+    if "era" not in parts and len(parts["year"]) == 2:
+        year += 1900 if year >= 70 else 2000
     if "one" in parts:
-        year += 0 if len(parts["year"]) == 4 else 1900 if year >= 70 else 2000
         first, second = int(parts["one"]), int(parts["two"])
         day, month = (first, second) if order == "day first" else (second, first)
     elif "word" in parts:

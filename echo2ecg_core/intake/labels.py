@@ -27,22 +27,27 @@ from echo2ecg_core.intake.mapping import (
     IDS,
     TableMap,
     field_of,
+    is_another,
     is_known_name,
     method_rank,
     valve_named,
 )
-from echo2ecg_core.intake.numbers import number_in, plain_numbers
+from echo2ecg_core.intake.numbers import is_unmeasured, number_in, plain_numbers
 from echo2ecg_core.intake.plan import Plan, PlannedStudy
 from echo2ecg_core.intake.problems import Problems
 from echo2ecg_core.intake.summaries import without_summaries
 from echo2ecg_core.intake.tables import NONE, Table, numbered_rows
-from echo2ecg_core.intake.units import factors, settle_unit, unit_named
+from echo2ecg_core.intake.units import factors, is_unit, settle_unit, unit_named
 from echo2ecg_core.phenotypes import PHENOTYPES, Phenotype
 
 INDEX = "wall_motion_score_index"
 _YES_NO = {"true": True, "false": False, "1": True, "0": False, "1.0": True, "0.0": False}
 _SEXES = {word: sex for sex, words in SEXES.items() for word in words.split()}
 ISO_5218 = {"0": "unknown", "1": "male", "2": "female", "9": "unknown"}
+_SEXES_IN_PAIRS = {  # letters of a column, in order
+    "hm": {"h": "hombre", "m": "mujer"}, "fh": {"f": "femme", "h": "homme"}, "mv": {"m": "man", "v": "vrouw"},
+    "km": {"k": "kobieta", "m": "man"}, "ek": {"e": "erkek", "k": "kadın"},
+}  # fmt: skip
 _UNTOLD = ("u", "unknown", "unk", "unbekannt", "o", "other", "divers", "?")
 _OLDEST = 130  # years
 _PER_YEAR = {"M": 12, "W": 52.1775, "D": 365.2425}
@@ -51,6 +56,7 @@ _NO_ID = {"", "nan", "nat", "none", "null", "<na>", "n/a", "-", "--", "?"}  # "N
 _NO_ID |= {"#n/a", "#name?", "#ref!", "#value!", "#div/0!", "#null!", "#num!", "#nv", "#bezug!", "#wert!"}  # of Excel
 _ROUNDED_ID = re.compile(r"\d([.,]\d+)?E\+\d+", re.IGNORECASE)
 _EXACT_DIGITS = 15  # of a number in a spreadsheet; the others become zeros
+_REMARK = re.compile(r"(.*\d\s*(?:%|\w+)?)\s*(?:[(\[]([^()\[\]\d]{1,30})[)\]]|[*†‡↑↓]+)")
 _WITH_UNIT = re.compile(r"(.*?\d)\s*([^\d\s.,+-].*)")
 OLDEST_TOLD = 90  # years: what ">89" and "90+" stand for
 
@@ -110,17 +116,13 @@ def read_labels(table: Table, means: TableMap, plan: Plan) -> Labels:
 
 def plan_studies(labels: Labels, plan: Plan) -> None:
     """The patients and studies of a table with a row a study."""
-    made, days = False, studies_by_day(plan)
+    made, days, absent = False, studies_by_day(plan), []
     for number, row in numbered_rows(labels.rows):
         patient_id, study_id = row.get("patient_id"), row.get("study_id")
         if patient_id is None and study_id in plan.studies:
             patient_id = plan.studies[study_id].patient_id
         if patient_id is None:
-            if "patient_id" not in labels.rows:
-                plan.problems.add(
-                    f"{labels.file}, row {number}: no file shows the study of this row, so its patient is not known.",
-                    labels.file, number, labels.column("study_id"),
-                )  # fmt: skip
+            absent += [number] if "patient_id" not in labels.rows else []
             continue
         plan.patient(patient_id, row.get("sex"), row.get("split"), file=labels.file, row=number)
         if "study_id" not in labels.rows:
@@ -129,6 +131,16 @@ def plan_studies(labels: Labels, plan: Plan) -> None:
             study_id = next(iter(known)) if len(known) == 1 else f"{patient_id} {day or 'study'}"
         if study_id is not None:
             plan.study(study_from(row, study_id, patient_id, labels, plan, number), file=labels.file, row=number)
+    if absent and len(absent) < len(labels.rows):
+        plan.note(
+            f"Rows of {labels.file} whose study no file shows, so that its patient is not known: {len(absent)}; their "
+            "labels were left out."
+        )
+    for number in absent if len(absent) == len(labels.rows) else ():
+        plan.problems.add(
+            f"{labels.file}, row {number}: no file shows the study of this row, so its patient is not known.",
+            labels.file, number, labels.column("study_id"),
+        )  # fmt: skip
     if made:
         plan.note(f"{labels.file} names no study: rows were joined to the study of the patient on that day.")
 
@@ -270,6 +282,8 @@ def _phenotype(
 ) -> dict[int, float]:
     """Numbers in the phenotype's own unit, by row."""
     where = f"the column {shown or column} of {file}"
+    cells, notes = _with_values(cells, phenotype, where)
+    plan.note(*notes)
     if phenotype.kind == "grade":
         grades = read_grades(cells, phenotype.name, where)
         for number, expected in grades.bad.items():
@@ -307,6 +321,22 @@ def _phenotype(
     return {number: round(value, 9) for number, value in own.items()}
 
 
+def _with_values(cells: pd.Series, phenotype: Phenotype, where: str) -> tuple[pd.Series, tuple[str, ...]]:
+    """The cells that hold a value, without remarks in brackets and marks behind it (55 (biplane), 20*), and notes."""
+
+    def plain(text: str) -> str:
+        found = _REMARK.fullmatch(text)
+        remark = found[2] or "" if found else ""
+        return text if not found or is_another(remark, phenotype.name) or is_unit(remark) else found[1].strip()
+
+    cells = cells[~cells.map(is_unmeasured).astype(bool)] if (n := int(cells.map(is_unmeasured).sum())) else cells
+    notes = [f"{n} cells of {where} say that there is no value (not measured, k.A., #N/A)."] if n else []
+    bare = cells.map(plain) if phenotype.kind != "grade" else cells
+    if n := int((bare != cells).sum()):
+        notes.append(f"{n} remarks or marks behind numbers of {where} were left off.")
+    return bare, tuple(notes)
+
+
 def _with_units(cells: pd.Series, phenotype: Phenotype) -> tuple[dict[int, tuple[float, str]], pd.Series]:
     """Numbers of cells that name their unit ("22 mm"), by row, and the other cells; "%" is left to these."""
     found = {}
@@ -329,7 +359,12 @@ def _each(cells: pd.Series, file: str, column: str, read: Callable[[str], Any], 
 
 
 def _sexes_in_numbers(cells: pd.Series, file: str, column: str, plan: Plan) -> pd.Series:
-    """A column of sexes whose numbers a standard names, in words; 0 and 1 alone may mean either."""
+    """A column of sexes whose numbers a standard names, in words, and letters that mean one beside another; 0 and 1
+    alone may mean either."""
+    letters = cells.str.lower()
+    if words := _SEXES_IN_PAIRS.get("".join(sorted(set(letters) - {*_UNTOLD}))):
+        plan.note(f"Letters in the column {column} of {file} were read as {' and '.join(words.values())}.")
+        return letters.replace({letter: _SEXES[word] for letter, word in words.items()})
     numbers = cells.str.removesuffix(".0")
     if not set(numbers) <= set(ISO_5218) or "2" not in set(numbers):
         return cells
@@ -355,7 +390,9 @@ def years_in(text: str) -> float:
     """Years, as DICOM writes them (061Y, 018M) or with their word; ">89" or "90+" is the group of the oldest."""
     if re.fullmatch(r"> ?89|(≥|>=) ?90|90 ?\+", text):
         return float(OLDEST_TOLD)
-    named = re.fullmatch(r"(\d{1,3}) ?(y|yrs?|years?|j|jahre|ans|años)|(\d{3})([MWD])", text, re.IGNORECASE)
+    named = re.fullmatch(
+        r"(\d{1,3}) ?(y|yrs?|years?|y\.?o|j|jahre|a|ans|años|anni)\.?|(\d{3})([MWD])", text, re.IGNORECASE
+    )
     if named:
         return float(named[1]) if named[1] else int(named[3]) / _PER_YEAR[named[4].upper()]
     return _between(0, _OLDEST)(text)
@@ -363,9 +400,9 @@ def years_in(text: str) -> float:
 
 def _one_of(known: Mapping[str, Any], expected: str = "") -> Callable[[str], Any]:
     def read(text: str) -> Any:
-        if text.lower() not in known:
+        if (word := text.lower().removesuffix(".")) not in known:
             raise ValueError(expected or ", ".join(known))
-        return known[text.lower()]
+        return known[word]
 
     return read
 

@@ -17,7 +17,7 @@ something else in brackets (EF (RV), LVEDV (indexed)), is another measurement an
 import re
 import unicodedata
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -26,8 +26,9 @@ import pandas as pd
 from echo2ecg_core.errors import StoreError
 from echo2ecg_core.findings import CONDUCTIONS, RHYTHMS
 from echo2ecg_core.intake.column_names import METHODS, NAMES, NATIVE, SPLITS
-from echo2ecg_core.intake.dates import FORMS
+from echo2ecg_core.intake.dates import FORMS, is_clock
 from echo2ecg_core.intake.grades import grade_in_words
+from echo2ecg_core.intake.numbers import is_unmeasured
 from echo2ecg_core.intake.tables import Table
 from echo2ecg_core.intake.units import is_unit, unit_named
 from echo2ecg_core.phenotypes import PHENOTYPES
@@ -57,6 +58,10 @@ _RANK = {word: rank for rank, words in enumerate(METHODS) for word in words.spli
 _ANY_METHOD = METHODS.index("")  # the rank of a measurement that does not tell how it was made
 _LONG_WORDS = 10  # letters in brackets beyond which all of the words must be those of a method
 _BARE = {"patient", "subject", "study", "ecg", "record", "clip"}  # an id, or a name, a kind, a finding
+_DAY_OR_HOUR = re.compile("time|uhrzeit|zeit|hours?|heure|hora|ora|date|datum|day|tag|fecha|data|jour")
+_VISITS = ("", "ecg", "ekg", "echo", "study", "exam", "examination", "acquisition", "recording", "scan", "visit",
+           "untersuchungs")  # fmt: skip
+_MIDNIGHT = re.compile(r"[T ]0?0:00(?::00(?:\.0+)?)?$")  # what a database writes behind a day
 _LISTED: dict[str, Iterable[str]] = {"split": SPLITS, "rhythm": RHYTHMS, "conduction": CONDUCTIONS}
 _NOT_YEARS = re.compile(r"(mo?|months?|monate|w|weeks?|wochen|d|days?|tage)", re.IGNORECASE)
 
@@ -120,7 +125,7 @@ def field_of(name: str) -> tuple[str | None, str | None]:
         field = text.strip() if text.strip() in FIELDS else _FIELD_OF.get(plain_name(text))
         if text is bare and field not in PHENOTYPES:
             return None, None
-        if field in PHENOTYPES and unit and _is_another(unit, field):
+        if field in PHENOTYPES and unit and _may_be_another(unit, field):
             return None, None
         if field in PHENOTYPES and unit:
             known = unit_named(PHENOTYPES[field], unit)
@@ -143,12 +148,16 @@ def _words(text: str) -> list[str]:
     return re.findall(r"[^\W_]+", re.sub(r"\bm[- ]?mode\b", "mmode", text.casefold()))
 
 
-def _is_another(text: str, field: str) -> bool:
-    """Whether words in brackets behind a phenotype's name make it another measurement."""
+def is_another(text: str, field: str) -> bool:
+    """Whether words in brackets behind a phenotype's name, or a value of it, make it another measurement."""
     words = set(_words(text)) - (_OF_A_GRADE if PHENOTYPES[field].kind == "grade" else set())
-    if len(text) > _LONG_WORDS and not is_unit(text):
-        return not words <= _RANK.keys()
     return bool(_ANOTHER.fullmatch(text) and words) or any(_ANOTHER.fullmatch(word) for word in words)
+
+
+def _may_be_another(text: str, field: str) -> bool:
+    """`is_another` of a header, where many words have to be those of a method."""
+    many = len(text) > _LONG_WORDS and not is_unit(text)
+    return is_another(text, field) or (many and not set(_words(text)) <= _RANK.keys())
 
 
 def _without_method(name: str) -> str:
@@ -237,8 +246,8 @@ def _why_left_out(name: str, field: str | None) -> tuple[str | None, str]:
     behind = _UNIT_IN_NAME.search(name)
     text = (behind[1] or "") if behind else ""
     meant = field_of(_UNIT_IN_NAME.sub("", name))[0]
-    is_another = meant in PHENOTYPES and _is_another(text, meant) and not is_unit(text)
-    return meant, "names in brackets what is not {}" if is_another else "is in a unit that {} cannot have"
+    is_other = meant in PHENOTYPES and _may_be_another(text, meant) and not is_unit(text)
+    return meant, "names in brackets what is not {}" if is_other else "is in a unit that {} cannot have"
 
 
 def with_title(table: Table, means: TableMap) -> Table:
@@ -248,6 +257,24 @@ def with_title(table: Table, means: TableMap) -> Table:
         return table
     is_named = field_of(table.title)[0] in PHENOTYPES
     return table.replaced({"measurement": pd.Series(table.title, index=table.rows.index)}) if is_named else table
+
+
+def with_hours(table: Table) -> Table:
+    """A table whose hours stand beside its days, with both in the column of the days."""
+    kinds = {n: _DAY_OR_HOUR.sub("", plain_name(n)) for n in table.columns if _DAY_OR_HOUR.search(plain_name(n))}
+    hours = [n for n, kind in kinds.items() if kind in _VISITS and is_clock(table.cells(n))]
+    dated = [n for n in table.columns if n not in hours and field_of(n)[0] in DATES]
+    for name in hours:
+        alike = [n for n in dated if kinds.get(n) == kinds[name]] or (dated if kinds[name] == "" else [])
+        days = table.rows[alike[0]].str.replace(_MIDNIGHT, "", regex=True) if len(alike) == 1 else pd.Series(dtype=str)
+        if days.empty or days.str.contains(":").any() or days.str.fullmatch(r"\d*").all():
+            continue
+        both = days.where((days == "") | (table.rows[name] == ""), days + " " + table.rows[name])
+        note = f"The hours in {name} of {table.file} were joined to the days in {alike[0]}."
+        table = replace(
+            table, rows=table.rows.assign(**{alike[0]: both}).drop(columns=name), notes=(*table.notes, note)
+        )
+    return table
 
 
 def _any_date(name: str) -> bool:
@@ -264,6 +291,7 @@ def _values_fit(table: Table, name: str, field: str | None) -> bool:
         return cells.empty or bool(cells.str.lower().isin(set(_LISTED[field])).mean() > 0.5)
     if field not in PHENOTYPES or PHENOTYPES[field].kind == "grade":
         return True
+    cells = cells[~cells.map(is_unmeasured).astype(bool)]
     return cells.empty or _are_numbers(cells)
 
 

@@ -17,7 +17,20 @@ _NUMBER = re.compile(rf"[+-]?{_DIGITS}(?:[eE][+-]?\d+)?")
 _RANGE = re.compile(rf"({_DIGITS})\s*%?\s*(?:-|–|—|to|bis|à|a)\s*({_DIGITS})\s*(%?)", re.IGNORECASE)
 _LIMIT = re.compile(rf"(?:[<>]\s?=?|[≤≥])\s*{_DIGITS}(?:\s*[^\d\s.,+-]\S*)?")
 _ABOUT = re.compile(r"(?:[~≈∼]|(?:ca|circa|approx|approximately|about|etwa|environ)\b\.?)\s*(?=[\d.,])", re.IGNORECASE)
+_UNMEASURED = re.compile(
+    r"(?:not|non|nicht|no) (?:\w+ )?(?:measured|measurable|assessed|assessable|done|available|obtained|evaluable|"
+    r"performed|recorded|visuali[sz]ed|reported|messbar|gemessen|beurteilbar|bestimmbar|erhoben|darstellbar|"
+    r"mesurée?s?|mesurable|évaluable|medid[oa]|valorable|valutabile|misurat[oa]|data|value)|"
+    r"unable to (?:measure|assess|obtain)|[nk] ?\. ?[abdmv] ?\.?|n[dm]|k/a|keine angabe|entfällt|unk|unknown|unbekannt|"
+    r"missing|fehlt|inadequate|insufficient|(?:poor|limited) (?:window|quality|images?|study)s?|\?+|tbd|pending|error|"
+    r"#(?:n/a|nv|div/0!|value!|wert!|ref!|bezug!|num!|zahl!|name\?|null!)"
+)
 WIDEST = 0.1001  # of a range of LVEF: ten per cent
+
+
+def is_unmeasured(text: str) -> bool:
+    """Whether a cell says in words or by a spreadsheet's error that there is no value."""
+    return _UNMEASURED.fullmatch(" ".join(text.casefold().split())) is not None
 
 
 def number_in(text: str) -> float:

@@ -23,7 +23,7 @@ from echo2ecg_core.intake.headers import Header, read_header, read_headers
 from echo2ecg_core.intake.ids import by_plain_id, with_known_ids
 from echo2ecg_core.intake.labels import plan_studies, read_labels
 from echo2ecg_core.intake.layouts.ours import ECG_FIELDS, LABEL_FIELDS, is_phantom, map_of
-from echo2ecg_core.intake.mapping import FIELDS, FILE, FINDINGS, IDS, VISIT, Column, TableMap, with_title
+from echo2ecg_core.intake.mapping import FIELDS, FILE, FINDINGS, IDS, VISIT, Column, TableMap, with_hours, with_title
 from echo2ecg_core.intake.plan import Plan, PlannedClip, PlannedEcg, PlannedStudy
 from echo2ecg_core.intake.split_names import split_named, take_hints
 from echo2ecg_core.intake.tables import Table, is_table, numbered_rows, read_tables
@@ -220,7 +220,7 @@ def _add_tables(plan: Plan, path: Path, told: Mapping[str, Column]) -> list[tupl
         plan.ignored.append((shown, f"{error.message} {error.hint}"))
         return []
     waiting = []
-    for table in tables:
+    for table in map(with_hours, tables):
         plan.tables.add(table.file)
         means = map_of(table, told, FIELDS, plan)
         one = with_title(table, means), shown + table.file.removeprefix(printable(path.name)), path.parent

@@ -25,6 +25,7 @@ from echo2ecg_core.intake.mapping import (
     apply,
     guess,
     told_for,
+    with_hours,
 )
 from echo2ecg_core.intake.plan import Plan, PlannedClip
 from echo2ecg_core.intake.tables import Table, read_table
@@ -55,12 +56,12 @@ def plan(folder: Path, told: Mapping[str, Column]) -> Plan:
     """
     planned = Plan(NAME, folder, synthetic=is_phantom(folder))
     if path := table_named(folder, LABELS):
-        table = read_table(path)
+        table = with_hours(read_table(path))
         means = map_of(table, told, LABEL_FIELDS)
         if has_all(planned, table, means, ("patient_id", "study_id")):
             plan_studies(read_labels(table, means, planned), planned)
     if path := table_named(folder, ECGS):
-        table = read_table(path)
+        table = with_hours(read_table(path))
         means = map_of(table, told, ECG_FIELDS)
         if has_all(planned, table, means, ("ecg_id", "patient_id", "path")):
             plan_ecgs(read_labels(table, means, planned), planned, folder)

@@ -28,7 +28,7 @@ from echo2ecg_core.intake.layouts import (
     tmed2,
 )
 from echo2ecg_core.intake.layouts.ours import ECG_FIELDS, map_of, phantom_cohort
-from echo2ecg_core.intake.mapping import FIELDS, IDS, IGNORED, Column, columns_of, plain_name, with_title
+from echo2ecg_core.intake.mapping import FIELDS, IDS, IGNORED, Column, columns_of, plain_name, with_hours, with_title
 from echo2ecg_core.intake.plan import Plan
 from echo2ecg_core.intake.tables import read_tables
 from echo2ecg_core.intake.views import add_views
@@ -165,7 +165,7 @@ def _tell_unused(plan: Plan, told: Mapping[str, Column]) -> None:
 
 def _add_labels(plan: Plan, path: Path, told: Mapping[str, Column]) -> None:
     """The labels of a table beside the data: by ECG where it names ECGs, otherwise by study or patient and day."""
-    tables = read_tables(path)
+    tables = [with_hours(table) for table in read_tables(path)]
     for table in (with_title(t, map_of(t, told, FIELDS, plan)) for t in tables):
         means = map_of(table, told, FIELDS, plan)
         fields = means.fields()
