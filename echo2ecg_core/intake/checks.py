@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 from echo2ecg_core.intake.clip_vectors import settle_encoder
+from echo2ecg_core.intake.known_visits import meet, tell_twins
 from echo2ecg_core.intake.options import Names, Options
 from echo2ecg_core.intake.plan import Plan
 from echo2ecg_core.store.corrections import came_in_as
@@ -44,6 +45,12 @@ def check(plan: Plan, workspace: Workspace, options: Options) -> None:
             facts[kind] |= came_in_as(workspace, fact)
         _against_catalog(plan, names, split, known, given)
         _same_data_set(plan, names, facts, given)
+        with workspace.connect() as db:
+            meet(plan, names, db, options.cohort, given)
+            tell_twins(plan, names, db, options.cohort, given)
+    else:
+        as_given = Names(plan, workspace, replace(options, keep_ids=True))
+        tell_twins(plan, as_given, None, options.cohort, {kind: {} for kind in ("patient", "study", "ecg")})
     plan.problems.raise_if_any()
 
 

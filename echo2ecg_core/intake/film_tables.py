@@ -10,7 +10,7 @@ from pathlib import Path
 import pandas as pd
 
 from echo2ecg_core.intake.ids import with_known_ids
-from echo2ecg_core.intake.labels import Labels, plan_studies, studies_by_day
+from echo2ecg_core.intake.labels import Labels, made_id, plan_studies, studies_by_day
 from echo2ecg_core.intake.plan import Plan, PlannedClip
 from echo2ecg_core.intake.tables import numbered_rows
 from echo2ecg_core.intake.written_paths import NamedFiles
@@ -50,7 +50,7 @@ def plan_films(labels: Labels, plan: Plan, folder: Path) -> None:
         moment = moment or (plan.unowned.get(path) if path else None)
         day = (moment or "")[:10]
         known = days.get((patient_id, day), ())
-        own = next(iter(known)) if len(known) == 1 else f"{patient_id} {day or 'study'}"
+        own = next(iter(known)) if len(known) == 1 else made_id(patient_id, day, plan)
         told = row.get("study_id") or (own if patient_id else None)
         told = plan.alias.get(told, told) if told else None
         studies[number], moments[number] = study_of.get(path, told) if path else told, moment

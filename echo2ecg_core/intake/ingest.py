@@ -217,8 +217,10 @@ class _Import:
         plan, names, cohort = self.plan, self.names, self.options.cohort
         self.ids = {}
         for kind, given in (("patient", plan.patients), ("study", plan.studies), ("ecg", plan.ecgs)):
-            taken = self.catalog.take_ids(cohort, kind, [names.of(kind, i) for i in given])
-            self.ids[kind] = {i: taken[names.of(kind, i)] for i in given}
+            mine = [i for i in given if kind != "study" or i not in plan.joined]
+            taken = self.catalog.take_ids(cohort, kind, [names.of(kind, i) for i in mine])
+            self.ids[kind] = {i: taken[names.of(kind, i)] for i in mine}
+        self.ids["study"] |= plan.joined
         with self.workspace.connect() as db:
             self.split = {r["patient_id"]: r["split"] for r in db.execute("SELECT patient_id, split FROM patients")}
         if not (self.names.pseudonyms or plan.synthetic):
@@ -255,7 +257,7 @@ class _Import:
         return NewStudy(
             self.ids["study"][planned.study_id],
             self.ids["patient"][planned.patient_id],
-            self.names.moment(planned.study_date, planned.patient_id),
+            None if planned.study_id in self.plan.joined else self.names.moment(planned.study_date, planned.patient_id),
             self.names.age(planned.age_years),
             planned.phenotypes,
             planned.findings,

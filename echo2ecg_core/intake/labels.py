@@ -128,7 +128,7 @@ def plan_studies(labels: Labels, plan: Plan) -> None:
         if "study_id" not in labels.rows:
             day, made = (row.get("study_date") or "")[:10], True
             known = days.get((patient_id, day), ())
-            study_id = next(iter(known)) if len(known) == 1 else f"{patient_id} {day or 'study'}"
+            study_id = next(iter(known)) if len(known) == 1 else made_id(patient_id, day, plan)
         if study_id is not None:
             plan.study(study_from(row, study_id, patient_id, labels, plan, number), file=labels.file, row=number)
     if absent and len(absent) < len(labels.rows):
@@ -158,6 +158,13 @@ def study_from(
             expected = f"the mean of the wall motion scores of the row, which is {mean:.2f}"
             plan.problems.label(labels.file, number, labels.column(INDEX), expected)
     return PlannedStudy(study_id, patient_id, row.get("study_date"), row.get("age_years"), values, findings)
+
+
+def made_id(patient_id: str, day: str, plan: Plan) -> str:
+    """The id of a study that has none: its patient and day."""
+    study_id = f"{patient_id} {day or 'study'}"
+    plan.by_day.add(study_id)
+    return study_id
 
 
 def studies_by_day(plan: Plan) -> dict[tuple[str, str], set[str]]:

@@ -91,6 +91,8 @@ class Plan:
         tables: Names of all tables that were read, which notes may tell.
         alias: Accession numbers and UIDs -> id of the study, where studies have several names.
         split_hints: Splits that names of tables tell -> ids of the patients in them.
+        by_day: Ids of studies that were made of a patient and a day, because their rows name none.
+        joined: Those of them that the workspace has -> their ids there.
         unowned: Clips whose files do not say whose they are -> when they were made.
         ecg_names: What tables call ECGs whose files have ids of their own -> id of the ECG.
         vectors_of: What the data set calls the clip encoder that made its clip vectors, and how long they are.
@@ -114,6 +116,8 @@ class Plan:
     tables: set[str] = field(default_factory=set)
     ecg_names: dict[str, str] = field(default_factory=dict)
     split_hints: dict[str, set[str]] = field(default_factory=dict)
+    by_day: set[str] = field(default_factory=set)
+    joined: dict[str, str] = field(default_factory=dict)
     unowned: dict[Path, str | None] = field(default_factory=dict)
     vectors_of: tuple[str, int] | None = None
     encoder: str | None = None
