@@ -5,7 +5,7 @@ A film whose header tells its study stays in that one, and the row's labels are 
 """
 
 from dataclasses import replace
-from pathlib import Path
+from pathlib import Path, PureWindowsPath
 
 import pandas as pd
 
@@ -23,15 +23,23 @@ def is_film(name: str) -> bool:
     return name.lower().endswith(FILMS)
 
 
-def rows_of_films(cells: pd.Series, plan: Plan, folder: Path) -> pd.Series:
+def rows_of_films(cells: pd.Series, plan: Plan, folder: Path, *, here: bool = False) -> pd.Series:
     """Which rows (bool) of a column of files are of films; one without a file is where most of the others are.
 
     Args:
         folder: In which the table lies.
+        here: Only films count whose files say whose they are.
     """
     files, clips = NamedFiles(plan.root), {clip.path for clip in plan.clips} | plan.unowned.keys()
     named = cells[cells != ""]
-    films = named.map(lambda text: is_film(text) or (bool(clips) and files.find(text, folder)[0] in clips))
+
+    def shows_film(text: str) -> bool:
+        if is_film(text):
+            return not here
+        path = files.find(text, folder)[0] if clips or not PureWindowsPath(text).suffix else None
+        return path is not None and (path in clips or (not here and is_film(path.name)))
+
+    films = named.map(shows_film)
     mostly = bool(films.mean() > 0.5) if len(films) else False
     return films.reindex(cells.index).fillna(mostly).astype(bool)
 

@@ -21,12 +21,18 @@ from echo2ecg_core.errors import Echo2ECGError
 from echo2ecg_core.intake.dates import settle_dates
 from echo2ecg_core.intake.decoding import in_processes
 from echo2ecg_core.intake.folders import unique_stem
+from echo2ecg_core.intake.labels import years_in
 
 FILES_A_PIECE = 256  # read by a process at a time
 MAX_XML_BYTES = 16 * 2**20
 DICOMDIR_CLASS = "1.2.840.10008.1.3.10"
 WAVEFORMS = "1.2.840.10008.5.1.4.1.1.9."
 IDS = {"PatientID", "AccessionNumber", "IssuerOfPatientID"}  # free text in any character set
+DATED = ("StudyDate", "SeriesDate", "AcquisitionDate", "ContentDate")  # the first that is told
+NO_PATIENT = re.compile(  # what programs write into the id of everybody
+    r"anon(ym\w*)?|unknown|unbekannt|inconnu|none|null|n/?a|no[ _-]?(id|name)|de-?identified|removed|xx+|-+|\?+",
+    re.IGNORECASE,
+)
 _SEXES = {"M": "male", "F": "female", "MALE": "male", "FEMALE": "female"}
 WIDE = {"GB18030", "GBK", "GB2312", "shift_jis", "euc_kr", "euc_jp", "iso2022_jp", "iso2022_jp_2"}  # of several bytes
 _XML_PARSERS = {"restingecgdata": "SierraXMLParser", "annotatedecg": "HL7aECGParser"}
@@ -101,8 +107,8 @@ def _dicom(path: Path) -> Header:
     import pydicom
 
     tags = ["SOPClassUID", "SOPInstanceUID", "Modality", "PatientID", "PatientSex", "PatientAge", "PatientBirthDate",
-            "StudyInstanceUID", "AccessionNumber", "IssuerOfPatientID", "StudyDate", "StudyTime",
-            "AcquisitionDateTime"]  # fmt: skip
+            "StudyInstanceUID", "AccessionNumber", "IssuerOfPatientID", "AcquisitionDateTime", *DATED,
+            *(day.replace("Date", "Time") for day in DATED)]  # fmt: skip
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # pydicom quotes values in its warnings
@@ -119,11 +125,13 @@ def _dicom(path: Path) -> Header:
         return Header(
             "", reason=f"It is DICOM of the modality {modality_named(told['Modality'])}, neither ultrasound nor ECG."
         )
-    moment = _moment(told["AcquisitionDateTime"] if is_ecg else "") or _moment(told["StudyDate"] + told["StudyTime"])
+    moments = [told[day] + told[day.replace("Date", "Time")] for day in DATED]
+    moments.insert(0 if is_ecg else 1, told["AcquisitionDateTime"])
+    moment = next((found for text in moments if (found := _moment(text))), None)
     names = ("SOPInstanceUID",) if is_ecg else ("AccessionNumber", "StudyInstanceUID")
     return Header(
         "ecg" if is_ecg else "clip",
-        told["PatientID"],
+        _owner(told["PatientID"]),
         tuple(told[name] for name in names if told[name]),
         moment,
         _SEXES.get(told["PatientSex"].upper()),
@@ -178,8 +186,8 @@ def _iso(text: str, order: str | None = None) -> str | None:
 
 
 def _age(age: str, born: str, moment: str | None) -> float | None:
-    if re.fullmatch(r"\d{3}Y", age):
-        return float(age[:3])
+    if re.fullmatch(r"\d{3}[YMWD]", age):
+        return years_in(age)
     try:
         days = (datetime.fromisoformat(moment or "") - datetime.strptime(born, "%Y%m%d")).days
     except ValueError:
@@ -197,7 +205,7 @@ def _device(path: Path, parser: str, content: bytes | None = None) -> Header:
     when = record.recording.date
     return Header(
         "ecg",
-        _one_form(str(record.patient.patient_id or "")),
+        _owner(str(record.patient.patient_id or "")),
         (unique_stem(path),),
         when.replace(tzinfo=None, microsecond=0).isoformat() if when else None,
         _SEXES.get(str(record.patient.sex or "").upper()),
@@ -244,12 +252,20 @@ def _xml_header(path: Path, content: bytes | None) -> Header | None:
             told.setdefault(name, _one_form(element.text))
         if event == "start" and name in ("waveform", "stripdata"):
             break
-    return _muse(path, told) if root == "restingecg" else Header("ecg", told.get("pid", ""), (unique_stem(path),))
+    return (
+        _muse(path, told) if root == "restingecg" else Header("ecg", _owner(told.get("pid", "")), (unique_stem(path),))
+    )
 
 
 def _one_form(text: str) -> str:
     """A text in one normal form (NFC), however a system wrote it."""
     return unicodedata.normalize("NFC", text).strip()
+
+
+def _owner(text: str) -> str:
+    """The id of a patient in one form, "" for what stands for none."""
+    id = _one_form(text)
+    return "" if NO_PATIENT.fullmatch(id) else id
 
 
 def _muse(path: Path, told: dict[str, str]) -> Header:
@@ -259,6 +275,6 @@ def _muse(path: Path, told: dict[str, str]) -> Header:
     years = float(age) if age.isdigit() and told.get("ageunits", "YEARS").upper() == "YEARS" else None
     moment, sex = _iso(f"{day} {time}".strip(), "month first"), _SEXES.get(told.get("gender", "").upper())
     return Header(
-        "ecg", told.get("patientid", ""), (unique_stem(path),), moment, sex, years,
+        "ecg", _owner(told.get("patientid", "")), (unique_stem(path),), moment, sex, years,
         born=(_iso(told.get("dateofbirth", ""), "month first") or "").replace("-", "")[:8],
     )  # fmt: skip

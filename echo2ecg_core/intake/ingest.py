@@ -299,7 +299,8 @@ class _Import:
         old = self.catalog.clips_without_hash()  # of studies that came in before the hashes of files were kept
         by_study = {study_id: clips for study_id, clips in by_study.items() if old.get(study_id, 0) < len(clips)}
         work = partial(read_clip_file, self.workspace.folder, self.plan.synthetic)
-        rows, done, total = [], 0, sum(map(len, by_study.values()))
+        here: set[str] = set()
+        copies, rows, done, total = 0, [], 0, sum(map(len, by_study.values()))
         self.aside: list[PutAside] = []
         self.views: dict[str, str] = {}  # that the data set gives clips that are here
         files = self.plan.clips[0].path if self.plan.clips else None
@@ -310,7 +311,10 @@ class _Import:
         with closing(films(work, self._clips_to_read(by_study), tell, files=files, workspace=self.workspace)) as found:
             for number, clips in enumerate(by_study.values(), 1):
                 for read in islice(found, len(clips)):
-                    rows += [read] if self._came_in(read) else []
+                    if self._came_in(read):
+                        copies += read.clip_id in here
+                        here.add(read.clip_id)
+                        rows.append(read)
                     done += 1
                     tell()
                 if len(rows) + len(self.aside) >= CLIPS_A_BATCH or number == len(by_study):
@@ -318,6 +322,8 @@ class _Import:
                         self.catalog.add_stored_clips(rows)
                         list_put_aside(self.workspace, self.aside)
                     rows, self.aside = [], []
+        if copies:
+            self.report.notes.append(f"Clips that are copies of another file of their study, left out: {copies}.")
         self._tell(self.catalog.set_given_views(self.views))
 
     def _add_clip_vectors(self) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from echo2ecg_core.ecg.record import EcgRecord
 from echo2ecg_core.findings import Findings
+from echo2ecg_core.intake.folders import shown_path
 from echo2ecg_core.intake.mapping import TableMap
 from echo2ecg_core.intake.problems import Problems
 
@@ -174,6 +175,20 @@ class Plan:
                 f"Two rows give one study different values of {column} ({file}, row {row}).", file, row, column
             )
         return was if was is not None else now
+
+    def settle_films(self) -> None:
+        """Each film once; one that would be of two studies is a problem."""
+        once: dict[tuple, PlannedClip] = {}
+        for clip in self.clips:
+            once.setdefault((clip.path, clip.vector_row, clip.study_id), clip)
+        self.clips = list(once.values())
+        studies: dict[tuple[Path, int | None], set[str]] = {}
+        for clip in self.clips:
+            studies.setdefault((clip.path, clip.vector_row), set()).add(clip.study_id)
+        for (path, _), ids in ((film, ids) for film, ids in studies.items() if len(ids) > 1):
+            owners = {self.studies[id].patient_id for id in ids if id in self.studies}
+            whose = "patients" if len(owners) > 1 else "studies"
+            self.problems.add(f"One film would belong to two {whose}: {shown_path(path, self.root)}.")
 
     def ecg(self, ecg: PlannedEcg, *, file: str = "", row: int | None = None) -> None:
         """Add an ECG; an id that comes twice is a problem."""

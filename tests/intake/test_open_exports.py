@@ -12,8 +12,10 @@ import openpyxl
 import pytest
 
 from echo2ecg_core.ecg.readers import read_ecg
+from echo2ecg_core.intake.layouts.hospital import NOBODY
 from echo2ecg_core.intake.layouts.recognise import plan_of
 from echo2ecg_core.intake.plan import Plan
+from tests import small_trees
 from tests.ecg import device_files
 from tests.echo.test_long_film import film
 from tests.echo.test_readers import dicom
@@ -85,6 +87,46 @@ def test_a_patient_id_that_two_people_may_share_is_told(tmp_path, one, other, to
     notes = export(tmp_path / "a", clips).notes
     assert any("dates of birth or issuers: 1" in note for note in notes) == told
     assert not any(word in " ".join(notes) for word in ("1950", "North", "South"))
+
+
+@pytest.mark.parametrize(
+    "id", ["ANONYMOUS", "Anon", "anonymized", "UNKNOWN", "N/A", "no id", "De-identified", "XXXX", "---"]
+)
+def test_an_id_that_stands_for_everybody_makes_no_patient_of_them(tmp_path, id):
+    plan = export(tmp_path / "a", [tags | {"PatientID": id, "AccessionNumber": "N1"} for tags in (A, B)])
+    assert plan.patients == {} and [reason for _, reason in plan.passed_over] == [NOBODY] * 2
+    small_trees.table(tmp_path / "a" / "t.csv", "patient_id,study_id,path,lvef\nP1,S1,IM0,55\nP2,S2,IM1,40")
+    plan = plan_of(tmp_path / "a")
+    assert {s.patient_id: s.phenotypes["lvef"] for s in plan.studies.values()} == {"P1": 55, "P2": 40}
+    assert [clip.study_id for clip in plan.clips] == ["S1", "S2"] and plan.passed_over == []
+
+
+@pytest.mark.parametrize("id", ["0", "7", "Xavier-1", "TEST-1", "Nona"])
+def test_an_id_that_only_looks_like_it_is_a_patient(tmp_path, id):
+    assert list(export(tmp_path / "a", [A | {"PatientID": id, "AccessionNumber": "N"}]).patients) == [id]
+
+
+@pytest.mark.parametrize(
+    ("tags", "moment"),
+    [
+        ({"SeriesDate": "20240105", "SeriesTime": "101500"}, "2024-01-05T10:15:00"),
+        ({"AcquisitionDateTime": "20240105101500.000+0100"}, "2024-01-05T10:15:00"),
+        ({"AcquisitionDate": "20240105"}, "2024-01-05"),
+        ({"ContentDate": "20240105", "ContentTime": "101500.5"}, "2024-01-05T10:15:00"),
+        ({"StudyDate": "20240105", "AcquisitionDateTime": "20240106001500"}, "2024-01-05"),
+    ],
+)
+def test_a_film_without_the_date_of_its_study_has_that_of_its_series_or_picture(tmp_path, tags, moment):
+    (study,) = export(tmp_path / "a", [{"PatientID": "A", "AccessionNumber": "N1"} | tags]).studies.values()
+    assert study.study_date == moment
+
+
+@pytest.mark.parametrize(("age", "years"), [("061Y", 61), ("018M", 1.5), ("026W", 0.5), ("", None)])
+def test_ages_of_children_are_years_too(tmp_path, age, years):
+    (study,) = export(
+        tmp_path / "a", [A | {"AccessionNumber": "N1", "PatientAge": age, "PatientBirthDate": ""}]
+    ).studies.values()
+    assert study.age_years == pytest.approx(years, abs=0.01)
 
 
 def test_studies_without_a_date_are_counted(tmp_path):

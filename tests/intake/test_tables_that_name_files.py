@@ -271,3 +271,38 @@ def test_tables_that_are_named_by_splits_tell_them(tmp_path):
 def test_a_patient_in_two_folders_of_splits_is_told_and_no_hint_is_taken(tmp_path):
     found, notes = of_two(tmp_path, "train", "test", patients=("P1", "P1"))
     assert found == [None] and any("1 of 1 patients are in two of them" in note for note in notes)
+
+
+@pytest.mark.parametrize(
+    ("rows", "of"), [("P1,S1,v/a.avi\nP2,S2,v/a.avi", "patients"), ("P1,S1,v/a.avi\nP1,S2,a", "studies")]
+)
+def test_one_film_under_two_patients_or_studies_is_refused_by_its_name(tmp_path, rows, of):
+    small_trees.avi(tmp_path / "v" / "a.avi")
+    small_trees.table(tmp_path / "t.csv", f"patient_id,study_id,path\n{rows}")
+    plan = plan_of(tmp_path)
+    assert [p.sentence for p in plan.problems.found] == [f"One film would belong to two {of}: v/a.avi."]
+
+
+def test_a_film_that_two_rows_name_alike_is_one(tmp_path):
+    small_trees.avi(tmp_path / "v" / "a.avi")
+    small_trees.table(tmp_path / "t.csv", "patient_id,study_id,path,lvef\nP1,S1,v/a.avi,55\nP1,S1,a.avi,55")
+    plan = plan_of(tmp_path)
+    assert plan.problems.found == [] and len(plan.clips) == 1
+
+
+def test_labels_by_the_names_of_files_alone_are_of_the_studies_and_ecgs_that_their_headers_tell(tmp_path):
+    muse(tmp_path / "ecg" / "a.xml", "P1", "01-05-2024")
+    for n in (1, 2):
+        tags = {"PatientID": f"P{n}", "AccessionNumber": f"S{n}", "StudyDate": "20240105", "SOPInstanceUID": f"1.{n}"}
+        (tmp_path / f"f{n}.dcm").write_bytes(dicom(film(6, 96), **tags))
+    small_trees.table(tmp_path / "a films.csv", "filename,LVEF\nf1.dcm,55\nf2,40\nf9.dcm,30")
+    small_trees.table(tmp_path / "b ecgs.csv", "file,TAPSE (mm)\na.xml,22\nz.xml,20")
+    plan = plan_of(tmp_path)
+    assert plan.problems.found == [] and {i: s.phenotypes for i, s in plan.studies.items()} == {
+        "S1": {"lvef": 55}, "S2": {"lvef": 40}, "P1 2024-01-05T10:15:00": {"tapse": 2.2}
+    }  # fmt: skip
+    for note in (
+        "Rows of b ecgs.csv whose ECG is not among the data: 1",
+        "a films.csv that name no film of the data: 1",
+    ):
+        assert any(note in told for told in plan.notes), note

@@ -229,7 +229,12 @@ def _add_tables(plan: Plan, path: Path, told: Mapping[str, Column]) -> list[tupl
         if split and patients and "split" not in fields:
             plan.split_hints.setdefault(split, set()).update(table.rows[patients])
         of_people = fields & {"sex", "split"} and not fields & {*PHENOTYPES, "value", "path", "clip_path"}
-        if of_people or (fields & {"ecg_id", "ecg_time"} and not fields & {"path", "clip_path", "study_id"}):
+        of_files = fields & {"path", "clip_path"} and not fields & {"patient_id", "study_id"}
+        if (
+            of_people
+            or of_files
+            or (fields & {"ecg_id", "ecg_time"} and not fields & {"path", "clip_path", "study_id"})
+        ):
             waiting.append(one)
         else:
             add_table(plan, *one, told)
@@ -246,11 +251,16 @@ def add_table(plan: Plan, table: Table, shown: str, folder: Path, told: Mapping[
     means = map_of(table, told, FIELDS, plan)
     fields = means.fields()
     file = means.column_of("clip_path") or means.column_of("path")
-    films = rows_of_films(table.rows[file], plan, folder) if file and fields & {"patient_id", "study_id"} else None
+    owned, labelled = fields & {"patient_id", "study_id"}, fields & {*PHENOTYPES, *FINDINGS}
+    by_file = bool(file and labelled and not owned)  # of files that say themselves whose they are
+    films = rows_of_films(table.rows[file], plan, folder, here=by_file) if file and (owned or by_file) else None
     if films is not None and films.any():
         _add_films(plan, table, films, folder, told)
     elif {"path", "patient_id"} <= fields:
         plan_ecgs(read_labels(table, map_of(table, told, ECG_FIELDS, plan), plan), plan, folder)
+    elif by_file and file and names_ecgs(table.rows[file].unique(), plan):
+        mine = {**told, file: Column("ecg_id")}
+        label_ecgs(read_labels(table, map_of(table, mine, ECG_FIELDS, plan), plan), plan, of_a_part=True)
     elif is_of_ecgs(table, means, plan):
         label_ecgs(read_labels(table, map_of(table, told, ECG_FIELDS, plan), plan), plan, of_a_part=True)
     elif "patient_id" in fields and fields & {"sex", "split"} and not fields & {*PHENOTYPES, "value"}:
@@ -274,6 +284,8 @@ def _add_films(plan: Plan, table: Table, films: pd.Series, folder: Path, told: M
     plan_films(read_labels(of_films, means, plan), plan, folder)
     rest, fields = (table, PAIRED_FIELDS) if beside else (replace(table, rows=table.rows[~films]), ECG_FIELDS)
     others = map_of(rest, told, fields, plan)
+    if not rest.rows.empty and not means.fields() & {"patient_id", "study_id"}:
+        plan.note(f"Rows of {table.file} that name no film of the data: {len(rest.rows)}; they were left out.")
     if rest.rows.empty or not {"patient_id", "path"} <= others.fields():
         return
     plan_ecgs(read_labels(rest, others, plan), plan, folder)

@@ -148,6 +148,7 @@ def plan_of(folder: Path, layout: str = "auto", labels: Path | None = None, told
         _add_labels(plan, labels, told)
         hospital.forget_what_came_in(plan)
         hospital.tell_undated(plan)
+    plan.settle_films()
     add_views(plan, told, labels)
     if labels is not None or LAYOUTS[name] in (ours, hospital):  # ids by people and systems, not of one data set
         _tell_unused(plan, told)
