@@ -9,10 +9,10 @@ from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path, PureWindowsPath
 
+from echo2ecg_core.intake.field_names import FINDINGS
 from echo2ecg_core.intake.folders import unique_stem
 from echo2ecg_core.intake.ids import by_plain_id, with_known_ids
 from echo2ecg_core.intake.labels import Labels, plan_studies, study_from
-from echo2ecg_core.intake.mapping import FINDINGS
 from echo2ecg_core.intake.plan import Plan, PlannedEcg
 from echo2ecg_core.intake.tables import numbered_rows
 from echo2ecg_core.intake.written_paths import NamedFiles

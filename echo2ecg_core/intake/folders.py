@@ -15,6 +15,14 @@ from echo2ecg_core.errors import StoreError, printable
 Listings = dict[Path, dict[str, Path]]  # folders looked into so far: what lies in them by plain name
 
 
+_OF_SYSTEMS = {"thumbs.db", "ehthumbs.db", "desktop.ini", "__macosx"}
+
+
+def is_hidden(name: str) -> bool:
+    """Whether a name is one that systems and programs write for themselves: .DS_Store, ._a.avi, ~$open.xlsx."""
+    return name.startswith((".", "~$")) or name.lower() in _OF_SYSTEMS
+
+
 def _refuse(error: OSError) -> None:
     """What lies in a folder that cannot be opened would be missing without a word."""
     raise StoreError(
@@ -39,8 +47,8 @@ def files_below(folder: Path, on_error: Callable[[OSError], object] = _refuse) -
             folders.clear()
             continue
         seen.add(real)
-        folders[:] = sorted(f for f in folders if not f.startswith("."))
-        yield from (Path(place) / name for name in sorted(files) if not name.startswith("."))
+        folders[:] = sorted(f for f in folders if not is_hidden(f))
+        yield from (Path(place) / name for name in sorted(files) if not is_hidden(name))
 
 
 def table_named(folder: Path, *names: str) -> Path | None:
@@ -60,7 +68,7 @@ def named_below(folder: Path, pattern: str) -> list[Path]:
     found = [folder]
     for part in pattern.lower().split("/"):
         inside = (path for place in found if place.is_dir() for path in sorted(place.iterdir()))
-        found = [path for path in inside if path.name[0] != "." and fnmatchcase(path.name.lower(), part)]
+        found = [path for path in inside if not is_hidden(path.name) and fnmatchcase(path.name.lower(), part)]
     return found
 
 

@@ -8,8 +8,8 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
+from echo2ecg_core.intake.field_names import plain_id
 from echo2ecg_core.intake.labels import Labels
-from echo2ecg_core.intake.mapping import plain_id
 from echo2ecg_core.intake.plan import Plan
 
 

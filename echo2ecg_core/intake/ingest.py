@@ -35,9 +35,10 @@ from echo2ecg_core.intake.decoding import (
     read_clip_file,
     read_ecgs,
 )
+from echo2ecg_core.intake.field_names import is_known_name
 from echo2ecg_core.intake.folders import shown_path
 from echo2ecg_core.intake.layouts.recognise import plan_of
-from echo2ecg_core.intake.mapping import columns_of, is_known_name
+from echo2ecg_core.intake.mapping import columns_of
 from echo2ecg_core.intake.options import Names, Options
 from echo2ecg_core.intake.plan import Plan, PlannedClip, PlannedEcg, PlannedPatient, PlannedStudy
 from echo2ecg_core.intake.problems import unnamed

@@ -20,18 +20,18 @@ from echo2ecg_core.errors import Echo2ECGError
 from echo2ecg_core.findings import CONDUCTIONS, RHYTHMS, Findings, read_scores, score_index
 from echo2ecg_core.intake.column_names import SEXES, SPLITS
 from echo2ecg_core.intake.dates import BUDDHIST, EXPECTED, FUTURE, PERSIAN, TWO_CALENDARS, Dates, settle_dates
-from echo2ecg_core.intake.grades import read_grades
-from echo2ecg_core.intake.mapping import (
+from echo2ecg_core.intake.field_names import (
     DATES,
     FINDINGS,
     IDS,
-    TableMap,
     field_of,
     is_another,
     is_known_name,
     method_rank,
     valve_named,
 )
+from echo2ecg_core.intake.grades import read_grades
+from echo2ecg_core.intake.mapping import TableMap
 from echo2ecg_core.intake.numbers import is_unmeasured, number_in, plain_numbers
 from echo2ecg_core.intake.plan import Plan, PlannedStudy
 from echo2ecg_core.intake.problems import Problems
@@ -56,6 +56,7 @@ _NO_ID = {"", "nan", "nat", "none", "null", "<na>", "n/a", "-", "--", "?"}  # "N
 _NO_ID |= {"#n/a", "#name?", "#ref!", "#value!", "#div/0!", "#null!", "#num!", "#nv", "#bezug!", "#wert!"}  # of Excel
 _ROUNDED_ID = re.compile(r"\d([.,]\d+)?E\+\d+", re.IGNORECASE)
 _EXACT_DIGITS = 15  # of a number in a spreadsheet; the others become zeros
+_PERCENT = re.compile(r"(?<=\d)\s*(?:percent|per cent|pct|prozent|por ciento|pour cent)\.?(?!\w)", re.IGNORECASE)
 _REMARK = re.compile(r"(.*\d\s*(?:%|\w+)?)\s*(?:[(\[]([^()\[\]\d]{1,30})[)\]]|[*†‡↑↓]+)")
 _WITH_UNIT = re.compile(r"(.*?\d)\s*([^\d\s.,+-].*)")
 OLDEST_TOLD = 90  # years: what ">89" and "90+" stand for
@@ -338,6 +339,7 @@ def _with_values(cells: pd.Series, phenotype: Phenotype, where: str) -> tuple[pd
 
     cells = cells[~cells.map(is_unmeasured).astype(bool)] if (n := int(cells.map(is_unmeasured).sum())) else cells
     notes = [f"{n} cells of {where} say that there is no value (not measured, k.A., #N/A)."] if n else []
+    cells = cells.str.replace(_PERCENT, "%", regex=True)
     bare = cells.map(plain) if phenotype.kind != "grade" else cells
     if n := int((bare != cells).sum()):
         notes.append(f"{n} remarks or marks behind numbers of {where} were left off.")

@@ -7,15 +7,12 @@ The file is what the terminal takes with --map and the Import page saves; a colu
       EF (%): {field: lvef, unit: "%"}
       Untersuchungsdatum: {field: study_date, dates: day first}
 
-Names are matched without case, accents, blanks and punctuation, in any script. Two columns that could mean the same
-field are left to the person: the first is proposed, of one measurement by several methods (EF biplane, EF Teichholz)
-that of the best, and the other named. A person may map both: a row without the better one takes the other, as
-MIMIC-IV-ECHO's rule has it. A header with a unit that its phenotype cannot have (LVEDV in mL/m²), or with the name of
-something else in brackets (EF (RV), LVEDV (indexed)), is another measurement and not proposed.
+Two columns that could mean the same field are left to the person: the first is proposed, of one measurement by several
+methods (EF biplane, EF Teichholz) that of the best, and the other named. A person may map both: a row without the
+better one takes the other, as MIMIC-IV-ECHO's rule has it. What names mean stands in `field_names.py`.
 """
 
 import re
-import unicodedata
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -25,45 +22,32 @@ import pandas as pd
 
 from echo2ecg_core.errors import StoreError
 from echo2ecg_core.findings import CONDUCTIONS, RHYTHMS
-from echo2ecg_core.intake.column_names import METHODS, NAMES, NATIVE, SPLITS
+from echo2ecg_core.intake.column_names import SPLITS
 from echo2ecg_core.intake.dates import FORMS, is_clock
-from echo2ecg_core.intake.grades import grade_in_words
+from echo2ecg_core.intake.field_names import (
+    DATES,
+    FIELDS,
+    UNIT_IN_NAME,
+    field_of,
+    may_be_another,
+    method_rank,
+    plain_id,
+    plain_name,
+    valve_named,
+)
 from echo2ecg_core.intake.numbers import is_unmeasured
 from echo2ecg_core.intake.tables import Table
 from echo2ecg_core.intake.units import is_unit, unit_named
 from echo2ecg_core.phenotypes import PHENOTYPES
 
-IDS = ("patient_id", "study_id", "ecg_id")
-DATES = ("study_date", "ecg_time")
-FINDINGS = ("wall_motion_scores", "rhythm", "conduction", "first_degree_block")
-VISIT = ("sex", "age_years", "split")
-FILE = ("path", "sampling_rate_hz", "unit", "lead_order")
-VIEW = ("clip_path", "view")
-LONG = ("measurement", "value", "value_unit")  # a row a measurement
 IGNORED = "ignored"  # what a person calls a column that is not to be used
-FIELDS = (*IDS, *DATES, *VISIT, *FINDINGS, *PHENOTYPES, *FILE, *VIEW, *LONG)
-
-_UNIT_IN_NAME = re.compile(
-    r"[\[(]\s*([^\])]{1,24})\s*[\])]\s*$|[_ /,](?:in[_ ])?(mm|cm|ml|pct|percent|mmhg|%)$", re.IGNORECASE
-)
-_ANOTHER = re.compile(  # a word in brackets behind a name: of another chamber, size or moment, or no measurement itself
-    r"rv|ra|la|right.*|atri.*|delta|Δ|change|diff.*|sd|se|sem|ci|z|z-?scores?|pred.*|prior|prev.*|old|norm.*|ref.*|age|"
-    r"days?|grade|class|text|comment.*|method|date|i|ind|idx|index.*|indiz.*|bsa|kof|pg|grad|gradient.*|rap|stress|dse|"
-    r"exercise|dobutamine?|belastung|mri|cmr|mrt|ct|spect|pet|muga|cath.*|angio.*|nuclear", re.IGNORECASE
-)  # fmt: skip
-_VALVES = {"as": "as_grade", "ar": "ar_grade", "ai": "ar_grade", "mr": "mr_grade", "mi": "mr_grade",
-           "tr": "tr_grade", "ti": "tr_grade"}  # fmt: skip
-_OF_A_GRADE = {"grade", "class", "i"}  # what else stands in brackets there: AS (I-IV)
-_RANK = {word: rank for rank, words in enumerate(METHODS) for word in words.split()}
-_ANY_METHOD = METHODS.index("")  # the rank of a measurement that does not tell how it was made
-_LONG_WORDS = 10  # letters in brackets beyond which all of the words must be those of a method
 _BARE = {"patient", "subject", "study", "ecg", "record", "clip"}  # an id, or a name, a kind, a finding
+_BARE_IDS = {"id", "nr", "no", "number", "nummer", "key", "code", "pid", "case", "fall"}
 _DAY_OR_HOUR = re.compile("time|uhrzeit|zeit|hours?|heure|hora|ora|date|datum|day|tag|fecha|data|jour")
 _VISITS = ("", "ecg", "ekg", "echo", "study", "exam", "examination", "acquisition", "recording", "scan", "visit",
            "untersuchungs")  # fmt: skip
 _MIDNIGHT = re.compile(r"[T ]0?0:00(?::00(?:\.0+)?)?$")  # what a database writes behind a day
 _LISTED: dict[str, Iterable[str]] = {"split": SPLITS, "rhythm": RHYTHMS, "conduction": CONDUCTIONS}
-_NOT_YEARS = re.compile(r"(mo?|months?|monate|w|weeks?|wochen|d|days?|tage)", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -102,82 +86,6 @@ class TableMap:
         return {means.field for means in self.columns.values()}
 
 
-def plain_name(text: str) -> str:
-    """A name without case, accents, blanks and punctuation; letters and digits of every script stay, and so do the
-    vowel signs that tell words of some scripts apart. A name of signs alone is itself."""
-    decomposed = unicodedata.normalize("NFKD", text.casefold())
-    kept = (c for c in decomposed if unicodedata.category(c)[0] in "LNM" and not "\u0300" <= c <= "\u036f")
-    return "".join(kept) or text.strip()
-
-
-_FIELD_OF = {
-    plain_name(name): key for names in (NAMES, NATIVE) for key, known in names.items() for name in known.split()
-}
-_FIELD_OF |= {field.replace("_", ""): field for field in FIELDS}
-
-
-def field_of(name: str) -> tuple[str | None, str | None]:
-    """The field that a column's name or a measurement's name means, and the unit in it."""
-    found = _UNIT_IN_NAME.search(name)
-    unit = next((g for g in found.groups() if g), None) if found else None
-    rest = _UNIT_IN_NAME.sub("", name) if found else name
-    for text in (name, rest, *([bare] if (bare := _without_method(rest)) else [])):
-        field = text.strip() if text.strip() in FIELDS else _FIELD_OF.get(plain_name(text))
-        if text is bare and field not in PHENOTYPES:
-            return None, None
-        if field in PHENOTYPES and unit and _may_be_another(unit, field):
-            return None, None
-        if field in PHENOTYPES and unit:
-            known = unit_named(PHENOTYPES[field], unit)
-            return (None, None) if known is None and is_unit(unit) else (field, known)
-        if field:
-            return (None, None) if field == "age_years" and _NOT_YEARS.fullmatch(unit or "") else (field, None)
-    return None, None
-
-
-def valve_named(name: str, cells: Iterable[str]) -> str | None:
-    """The valve disease that a name of two letters means, where its values are severities in words or steps."""
-    field = _VALVES.get(plain_name(name))
-    if field is None:
-        return None
-    grades = [grade_in_words(text, field) for text in set(cells) - {""}]
-    return field if any(grades) and grades.count(None) < len(grades) / 2 else None
-
-
-def _words(text: str) -> list[str]:
-    return re.findall(r"[^\W_]+", re.sub(r"\bm[- ]?mode\b", "mmode", text.casefold()))
-
-
-def is_another(text: str, field: str) -> bool:
-    """Whether words in brackets behind a phenotype's name, or a value of it, make it another measurement."""
-    words = set(_words(text)) - (_OF_A_GRADE if PHENOTYPES[field].kind == "grade" else set())
-    return bool(_ANOTHER.fullmatch(text) and words) or any(_ANOTHER.fullmatch(word) for word in words)
-
-
-def _may_be_another(text: str, field: str) -> bool:
-    """`is_another` of a header, where many words have to be those of a method."""
-    many = len(text) > _LONG_WORDS and not is_unit(text)
-    return is_another(text, field) or (many and not set(_words(text)) <= _RANK.keys())
-
-
-def _without_method(name: str) -> str:
-    """A name without the words that tell how it was measured: EF biplane."""
-    return " ".join(word for word in _words(name) if word not in _RANK)
-
-
-def method_rank(name: str) -> int:
-    """The place in `METHODS` of the method that a column's name tells."""
-    return min((_RANK[word] for word in _words(name) if word in _RANK), default=_ANY_METHOD)
-
-
-def is_known_name(name: str) -> bool:
-    """Whether a column's name is one of ours, alone or with a unit, so that no person put anything of a person in."""
-    rest = _UNIT_IN_NAME.search(name)
-    unit = next((g for g in rest.groups() if g), "") if rest else ""
-    plain = [name, _UNIT_IN_NAME.sub("", name)] if is_unit(unit) else [name]
-    return any(text in FIELDS or plain_name(text) in _FIELD_OF for text in plain)
-
-
 def guess(table: Table, wanted: Iterable[str] = FIELDS, known: Mapping[str, Iterable[str]] = {}) -> TableMap:
     """What the columns of a table seem to mean.
 
@@ -191,12 +99,21 @@ def guess(table: Table, wanted: Iterable[str] = FIELDS, known: Mapping[str, Iter
     ignored, notes, allowed = [], [], set(wanted)
     names = table.columns
     exact, held = {name for name in names if name in allowed}, {field_of(name)[0] for name in names}
-    met = _met(table, known)
+    by_values = _ids_by_values(table, known)
+    met = _met(table, known) | {name: n for name, (_, n) in by_values.items()}
     for name in sorted(
-        names, key=lambda n: (_any_date(n), -met.get(n, 0), n not in exact, plain_name(n) in _BARE, method_rank(n))
+        names,
+        key=lambda n: (
+            _any_date(n),
+            -met.get(n, 0),
+            n not in exact,
+            plain_name(n) in _BARE,
+            method_rank(n),
+            _in_words(table, n),
+        ),
     ):
         field, unit = field_of(name)
-        field = field or valve_named(name, table.rows[name])
+        field = field or by_values.get(name, (None, 0))[0] or valve_named(name, table.rows[name])
         if field in ("unit", "value_unit"):  # of the measurement in a row, or of a signal
             field = "value_unit" if "value" in held else "unit"
         if _any_date(name):  # the first kind of date that is wanted
@@ -216,6 +133,8 @@ def guess(table: Table, wanted: Iterable[str] = FIELDS, known: Mapping[str, Iter
             notes.append(f"{name} in {table.file} may mean {field} too; {taken[0]} was taken.")
         else:
             columns[name] = Column(field, unit if field in PHENOTYPES else None)
+            if name in by_values:
+                notes.append(f"{name} in {table.file} holds ids of the files and was taken for {field}.")
     ordered, left = {name: columns[name] for name in names if name in columns}, set(ignored)
     return TableMap(ordered, tuple(n for n in names if n in left), tuple(notes))
 
@@ -232,21 +151,31 @@ def _met(table: Table, known: Mapping[str, Iterable[str]]) -> dict[str, int]:
     return met
 
 
-def plain_id(id: str) -> str:
-    """What is left of an id without case, leading zeros, the .0 of a spreadsheet, quotation marks and signs that nobody
-    sees; letters and digits in one form."""
-    seen = re.sub(r"[\u00ad\u200b-\u200f\u2060\ufeff]", "", unicodedata.normalize("NFKC", id)).strip("'\" ")
-    return re.sub(r"^0+(?=\d)", "", re.sub(r"(?<=\d)\.0$", "", seen.casefold()))
+def _ids_by_values(table: Table, known: Mapping[str, Iterable[str]]) -> dict[str, tuple[str, int]]:
+    """Columns of names that nobody knows whose cells are mostly ids of the files, where none is named so and holds any,
+    with the field and how many. Short numbers may be anything and count only below a name such as ID."""
+    found: dict[str, tuple[str, int]] = {}
+    for field, there in known.items():
+        ids = set(map(plain_id, there))
+        met = {name: ids & set(map(plain_id, table.cells(name).unique())) for name in table.columns}
+        if not ids or any(met[name] for name in table.columns if field_of(name)[0] == field):
+            continue
+        for name in (n for n in table.columns if n not in found and field_of(n)[0] is None and met[n]):
+            telling = plain_name(name) in _BARE_IDS or all(len(id) > 4 or not id.isdigit() for id in met[name])
+            if telling and len(met[name]) > table.cells(name).nunique() / 2:
+                found[name] = field, len(met[name])
+                break
+    return found
 
 
 def _why_left_out(name: str, field: str | None) -> tuple[str | None, str]:
     """The field that a column seems to mean and is not, and the reason in words."""
     if field is not None:
         return field, "holds mostly what {} cannot be"
-    behind = _UNIT_IN_NAME.search(name)
+    behind = UNIT_IN_NAME.search(name)
     text = (behind[1] or "") if behind else ""
-    meant = field_of(_UNIT_IN_NAME.sub("", name))[0]
-    is_other = meant in PHENOTYPES and _may_be_another(text, meant) and not is_unit(text)
+    meant = field_of(UNIT_IN_NAME.sub("", name))[0]
+    is_other = meant in PHENOTYPES and may_be_another(text, meant) and not is_unit(text)
     return meant, "names in brackets what is not {}" if is_other else "is in a unit that {} cannot have"
 
 
@@ -293,6 +222,11 @@ def _values_fit(table: Table, name: str, field: str | None) -> bool:
         return True
     cells = cells[~cells.map(is_unmeasured).astype(bool)]
     return cells.empty or _are_numbers(cells)
+
+
+def _in_words(table: Table, name: str) -> bool:
+    """Whether a column means a value and holds words: a result beside its number."""
+    return field_of(name)[0] == "value" and not _are_numbers(table.cells(name))
 
 
 def _are_numbers(cells: pd.Series) -> bool:

@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from echo2ecg_core.errors import Echo2ECGError, StoreError, one_line, printable
+from echo2ecg_core.intake.field_names import is_known_name
 from echo2ecg_core.intake.folders import files_below
-from echo2ecg_core.intake.mapping import is_known_name
 
 SHOWN = 8
 OUR_NAMES = ("labels.csv", "ecgs.csv", "manifest.json")  # the layout gives these names, no person

@@ -8,7 +8,7 @@ import re
 from pathlib import Path
 
 from echo2ecg_core.intake.column_names import SPLITS
-from echo2ecg_core.intake.mapping import plain_id
+from echo2ecg_core.intake.field_names import plain_id
 from echo2ecg_core.intake.plan import Plan
 
 

@@ -11,7 +11,8 @@ from dataclasses import replace
 
 import pandas as pd
 
-from echo2ecg_core.intake.mapping import IDS, TableMap
+from echo2ecg_core.intake.field_names import IDS
+from echo2ecg_core.intake.mapping import TableMap
 from echo2ecg_core.intake.tables import MISSING, Table
 
 _WORDS_OF_STATISTICS = """

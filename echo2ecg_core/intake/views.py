@@ -13,8 +13,9 @@ from pathlib import Path, PurePosixPath
 
 from echo2ecg_core.echo.clip import VIEWS
 from echo2ecg_core.errors import StoreError
+from echo2ecg_core.intake.field_names import plain_name
 from echo2ecg_core.intake.folders import shown_path
-from echo2ecg_core.intake.mapping import Column, apply, guess, plain_name, told_for
+from echo2ecg_core.intake.mapping import Column, apply, guess, told_for
 from echo2ecg_core.intake.plan import Plan, PlannedClip
 from echo2ecg_core.intake.tables import TABLE_SUFFIXES, Table, read_header_row, read_table
 

@@ -36,7 +36,7 @@ def test_words_for_no_value_count_as_empty_and_are_counted(tmp_path, cell):
 
 
 @pytest.mark.parametrize(
-    "cell", ["55 (biplane)", "55 % (visuell)", "55 [geschätzt]", "55*", "55 †", "55% (poor window)"]
+    "cell", ["55 (biplane)", "55 % (visuell)", "55 [geschätzt]", "55*", "55 †", "55% (poor window)", "55 pct (seen)"]
 )
 def test_a_remark_behind_a_number_is_left_off_and_counted(tmp_path, cell):
     made = wide(tmp_path, "LVEF", cell, "40")
@@ -120,3 +120,9 @@ def test_rows_of_studies_that_no_file_shows_are_counted_where_others_are_here(tm
     assert any("whose study no file shows, so that its patient is not known: 2" in note for note in made.notes)
     made = plan(tmp_path, "Accession,LVEF\nA2,40\nA3,44")
     assert len(made.problems.found) == 2 and "row 2: no file shows the study" in made.problems.found[0].sentence
+
+
+@pytest.mark.parametrize("cell", ["55 percent", "55 pct", "55 Prozent", "55pct."])
+def test_per_cent_in_words_is_per_cent(tmp_path, cell):
+    made = wide(tmp_path, "LVEF", cell)
+    assert made.problems.found == [] and [s.phenotypes["lvef"] for s in made.studies.values()] == [55]

@@ -8,9 +8,10 @@ import pytest
 
 from echo2ecg_core.errors import Echo2ECGError, StoreError
 from echo2ecg_core.intake.dates import settle_dates
+from echo2ecg_core.intake.field_names import FIELDS, field_of
 from echo2ecg_core.intake.ingest import Options, ingest
 from echo2ecg_core.intake.layouts.recognise import plan_of
-from echo2ecg_core.intake.mapping import FIELDS, Column, column_from, field_of, guess, read_mapping, save_mapping
+from echo2ecg_core.intake.mapping import Column, column_from, guess, read_mapping, save_mapping
 from echo2ecg_core.intake.preview import mapping_in, preview
 from echo2ecg_core.intake.tables import read_table
 from echo2ecg_core.intake.units import BANDS, factors, settle_unit

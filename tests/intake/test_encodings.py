@@ -7,8 +7,8 @@ import pytest
 from echo2ecg_core.errors import StoreError
 from echo2ecg_core.intake.column_names import WORDS as LISTED
 from echo2ecg_core.intake.encodings import ENCODINGS, text_of
+from echo2ecg_core.intake.field_names import field_of
 from echo2ecg_core.intake.layouts.recognise import plan_of
-from echo2ecg_core.intake.mapping import field_of
 from echo2ecg_core.intake.tables import read_header_row, read_table
 from tests import small_trees
 

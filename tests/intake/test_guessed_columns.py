@@ -155,3 +155,32 @@ def test_of_two_ids_the_one_that_the_files_have_is_taken(tmp_path, header):
     made = plan(tmp_path, f"{header},Study ID,Accession,LVEF\n{rows}")
     assert {s.study_id: s.phenotypes["lvef"] for s in made.studies.values()} == {"A1": 51, "A2": 52}
     assert set(made.patients) == {"H0007", "H8"}
+
+
+@pytest.mark.parametrize("header", ["ID,Fall", "Aufnahme,Vorgang", "Nr,Name"])
+def test_a_column_of_any_name_that_holds_ids_of_the_files_is_of_these(tmp_path, header):
+    for n in (1, 2):
+        tags = {"PatientID": f"H000{n}", "AccessionNumber": f"7000{n}", "StudyDate": f"2024010{n}"}
+        (tmp_path / f"IM{n}").write_bytes(dicom(FRAMES, **tags, SOPInstanceUID=f"1.2.{n}"))
+    made = plan(tmp_path, f"{header},LVEF\nH0001,70001,55\nH0002,70002,40")
+    assert {s.study_id: (s.patient_id, s.phenotypes["lvef"]) for s in made.studies.values()} == {
+        "70001": ("H0001", 55), "70002": ("H0002", 40)
+    }  # fmt: skip
+    told = [f"{name} in table.csv holds ids of the files" for name in header.split(",")]
+    assert all(any(note.startswith(words) for note in made.notes) for words in told)
+
+
+@pytest.mark.parametrize("name", ["Visit", "Room", "Pulse"])
+def test_small_numbers_below_any_name_are_no_ids(tmp_path, name):
+    for n in (1, 2):
+        tags = {"PatientID": f"{n}", "AccessionNumber": f"A{n}", "StudyDate": f"2024010{n}"}
+        (tmp_path / f"IM{n}").write_bytes(dicom(FRAMES, **tags, SOPInstanceUID=f"1.2.{n}"))
+    made = plan(tmp_path, f"{name},LVEF\n2,55\n1,40")
+    assert values(made) == [{}, {}] and ("table.csv", "a table without ids and labels that are known") in made.ignored
+    made = plan(tmp_path, "ID,LVEF\n2,55\n1,40")
+    assert values(made) == [{"lvef": 40}, {"lvef": 55}]
+
+
+def test_of_a_result_in_words_and_its_value_the_number_is_taken(tmp_path):
+    made = plan(tmp_path, "MRN,Accession,Measurement,Result,Value\nP1,A1,LVEF,normal,55\nP2,A2,LVEF,reduced,40")
+    assert values(made) == [{"lvef": 55}, {"lvef": 40}]

@@ -4,6 +4,7 @@ a spreadsheet wrote anew. What is there comes in; what cannot be told is asked o
 import re
 from pathlib import Path
 
+import openpyxl
 import pytest
 
 from echo2ecg_core.intake.layouts.recognise import plan_of
@@ -96,3 +97,32 @@ def test_dates_of_a_public_table_that_are_none_are_counted(tmp_path):
     table = folder / "echo-study-list.csv"
     table.write_text(table.read_text().replace("2180-07-24 10:00:00", "########"))
     assert ("1 dates of study_datetime in echo-study-list.csv", "no dates") in plan_of(folder).ignored
+
+
+@pytest.mark.parametrize("name", ["labels.xlsx", "Labels.TSV", "labels.csv"])
+def test_the_tables_of_our_own_layout_may_be_workbooks(name, tmp_path):
+    small_trees.write_record(tmp_path / "ecg/a")
+    small_trees.table(tmp_path / "ecgs.csv", "ecg_id,patient_id,path\nE1,P1,ecg/a")
+    rows = [["patient_id", "study_id", "lvef"], ["P1", "S1", 55]]
+    if name.endswith("xlsx"):
+        book = openpyxl.Workbook()
+        for row in rows:
+            book.active.append(row)
+        book.save(tmp_path / name)
+    else:
+        mark = "\t" if name.endswith("TSV") else ","
+        small_trees.table(tmp_path / name, "\n".join(mark.join(map(str, row)) for row in rows))
+    small_trees.table(tmp_path / "labels_2.csv", "patient_id,study_id,tapse\nP1,S1,2.0")
+    plan = plan_of(tmp_path)
+    assert [s.phenotypes for s in plan.studies.values()] == [{"lvef": 55}]
+    assert "another table of labels counts where --labels" in dict(plan.ignored)["labels_2.csv"]
+
+
+def test_files_that_systems_write_are_no_data_and_not_told(tmp_path):
+    small_trees.table(tmp_path / "labels.csv", "patient_id,study_id,lvef\nP1,S1,55")
+    small_trees.avi(tmp_path / "echo/P1/S1/a.avi")
+    for name in ("Thumbs.db", "desktop.ini", "~$labels.xlsx", ".DS_Store", "._a.avi"):
+        (tmp_path / "echo/P1/S1" / name).write_bytes(b"\xd0\xcf\x11\xe0")
+        (tmp_path / name).write_bytes(b"Dr. Erna Schuh")
+    plan = plan_of(tmp_path)
+    assert [clip.path.name for clip in plan.clips] == ["a.avi"] and plan.ignored == []

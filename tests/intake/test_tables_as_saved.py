@@ -10,8 +10,9 @@ import pytest
 from openpyxl.utils.datetime import MAC_EPOCH
 
 from echo2ecg_core.errors import StoreError
+from echo2ecg_core.intake.field_names import field_of, plain_name
 from echo2ecg_core.intake.layouts.recognise import plan_of
-from echo2ecg_core.intake.mapping import Column, columns_of, field_of, plain_name
+from echo2ecg_core.intake.mapping import Column, columns_of
 from echo2ecg_core.intake.plan import Plan
 from echo2ecg_core.intake.tables import read_header_row, read_table
 

@@ -17,13 +17,14 @@ import pandas as pd
 from echo2ecg_core.errors import StoreError, printable
 from echo2ecg_core.intake.dates import BUDDHIST_YEARS
 from echo2ecg_core.intake.ecg_tables import label_ecgs, names_ecgs, plan_ecgs
+from echo2ecg_core.intake.field_names import FIELDS, FILE, FINDINGS, IDS, VISIT
 from echo2ecg_core.intake.film_tables import is_film, plan_films, rows_of_films
 from echo2ecg_core.intake.folders import files_below, shown_path
 from echo2ecg_core.intake.headers import Header, read_header, read_headers
 from echo2ecg_core.intake.ids import by_plain_id, with_known_ids
 from echo2ecg_core.intake.labels import plan_studies, read_labels
 from echo2ecg_core.intake.layouts.ours import ECG_FIELDS, LABEL_FIELDS, is_phantom, map_of
-from echo2ecg_core.intake.mapping import FIELDS, FILE, FINDINGS, IDS, VISIT, Column, TableMap, with_hours, with_title
+from echo2ecg_core.intake.mapping import Column, TableMap, with_hours, with_title
 from echo2ecg_core.intake.plan import Plan, PlannedClip, PlannedEcg, PlannedStudy
 from echo2ecg_core.intake.split_names import split_named, take_hints
 from echo2ecg_core.intake.tables import Table, is_table, numbered_rows, read_tables

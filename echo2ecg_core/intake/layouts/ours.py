@@ -11,29 +11,18 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from echo2ecg_core.intake.ecg_tables import plan_ecgs
+from echo2ecg_core.intake.field_names import FILE, FINDINGS, IDS, LONG, VISIT
 from echo2ecg_core.intake.folders import Listings, files_below, in_another_form, shown_path, table_named
 from echo2ecg_core.intake.labels import plan_studies, read_labels
-from echo2ecg_core.intake.mapping import (
-    FILE,
-    FINDINGS,
-    IDS,
-    IGNORED,
-    LONG,
-    VISIT,
-    Column,
-    TableMap,
-    apply,
-    guess,
-    told_for,
-    with_hours,
-)
+from echo2ecg_core.intake.mapping import IGNORED, Column, TableMap, apply, guess, told_for, with_hours
 from echo2ecg_core.intake.plan import Plan, PlannedClip
-from echo2ecg_core.intake.tables import Table, read_table
+from echo2ecg_core.intake.tables import TABLE_SUFFIXES, Table, is_table, read_table
 from echo2ecg_core.phenotypes import PHENOTYPES
 
 NAME = "Echo2ECG archive"
 LABELS, ECGS = "labels.csv", "ecgs.csv"
 TABLES = {LABELS, ECGS, "latents.csv", "manifest.json"}
+OTHER_TABLE = f"{LABELS} and {ECGS} are read; another table of labels counts where --labels or the page names it"
 STUDY_FIELDS = ("patient_id", "study_id", "study_date", *VISIT, *FINDINGS, *PHENOTYPES)
 LABEL_FIELDS = (*STUDY_FIELDS, *LONG)
 ECG_FIELDS = (*IDS, "ecg_time", "study_date", *VISIT, *FINDINGS, *PHENOTYPES, *FILE)
@@ -41,7 +30,7 @@ ECG_FIELDS = (*IDS, "ecg_time", "study_date", *VISIT, *FINDINGS, *PHENOTYPES, *F
 
 def recognises(folder: Path) -> bool:
     """Whether the folder holds one of the two tables; labels alone are ours where clips lie below `echo/`."""
-    return bool(table_named(folder, ECGS) or (table_named(folder, LABELS) and (folder / "echo").is_dir()))
+    return bool(_table(folder, ECGS) or (_table(folder, LABELS) and (folder / "echo").is_dir()))
 
 
 def plan(folder: Path, told: Mapping[str, Column]) -> Plan:
@@ -55,12 +44,12 @@ def plan(folder: Path, told: Mapping[str, Column]) -> Plan:
         StoreError: a table cannot be read.
     """
     planned = Plan(NAME, folder, synthetic=is_phantom(folder))
-    if path := table_named(folder, LABELS):
+    if path := _table(folder, LABELS):
         table = with_hours(read_table(path))
         means = map_of(table, told, LABEL_FIELDS)
         if has_all(planned, table, means, ("patient_id", "study_id")):
             plan_studies(read_labels(table, means, planned), planned)
-    if path := table_named(folder, ECGS):
+    if path := _table(folder, ECGS):
         table = with_hours(read_table(path))
         means = map_of(table, told, ECG_FIELDS)
         if has_all(planned, table, means, ("ecg_id", "patient_id", "path")):
@@ -75,13 +64,19 @@ def plan(folder: Path, told: Mapping[str, Column]) -> Plan:
     return planned
 
 
+def _table(folder: Path, name: str) -> Path | None:
+    """One of the two tables, which may have been saved as a workbook or with another separator."""
+    return table_named(folder, name, *(name.replace(".csv", suffix) for suffix in sorted(TABLE_SUFFIXES - {".txt"})))
+
+
 def _name_unused(plan: Plan, folder: Path) -> None:
     """What lies in the folder and no table and no study names."""
     used = {e.path.with_suffix("") for e in plan.ecgs.values()} | {c.path for c in plan.clips}
-    used |= {path for name in TABLES if (path := table_named(folder, name))}
+    used |= {path for name in TABLES if (path := _table(folder, name))}
     for path in files_below(folder):
         if path not in used and path.with_suffix("") not in used:
-            plan.ignored.append((shown_path(path, folder), "neither table nor study names it"))
+            reason = OTHER_TABLE if is_table(path) else "neither table nor study names it"
+            plan.ignored.append((shown_path(path, folder), reason))
 
 
 def map_of(table: Table, told: Mapping[str, Column], fields: tuple[str, ...], plan: Plan | None = None) -> TableMap:

@@ -10,7 +10,8 @@ from types import ModuleType
 
 from echo2ecg_core.errors import StoreError
 from echo2ecg_core.intake.ecg_tables import label_ecgs, names_ecgs
-from echo2ecg_core.intake.folders import shown_path
+from echo2ecg_core.intake.field_names import FIELDS, IDS, plain_name
+from echo2ecg_core.intake.folders import is_hidden, shown_path
 from echo2ecg_core.intake.labels import read_labels
 from echo2ecg_core.intake.layouts import (
     camus,
@@ -28,7 +29,7 @@ from echo2ecg_core.intake.layouts import (
     tmed2,
 )
 from echo2ecg_core.intake.layouts.ours import ECG_FIELDS, map_of, phantom_cohort
-from echo2ecg_core.intake.mapping import FIELDS, IDS, IGNORED, Column, columns_of, plain_name, with_hours, with_title
+from echo2ecg_core.intake.mapping import IGNORED, Column, columns_of, with_hours, with_title
 from echo2ecg_core.intake.plan import Plan
 from echo2ecg_core.intake.tables import read_tables
 from echo2ecg_core.intake.views import add_views
@@ -73,7 +74,7 @@ def find(folder: Path) -> tuple[Path, str]:
 def _shown(folder: Path) -> list[Path]:
     """What lies in a folder for a person: neither hidden nor a shadow that macOS packs into its zips."""
     try:
-        return sorted(path for path in folder.iterdir() if not path.name.startswith((".", "__MACOSX")))
+        return sorted(path for path in folder.iterdir() if not is_hidden(path.name))
     except OSError:  # whoever reads the files says so
         return []
 

@@ -8,7 +8,8 @@ import streamlit as st
 from echo2ecg_core.counts import counted
 from echo2ecg_core.figures.notation import MISSING
 from echo2ecg_core.intake.dates import FORMS
-from echo2ecg_core.intake.mapping import DATES, FIELDS, IGNORED, Column, joined, write_mapping
+from echo2ecg_core.intake.field_names import DATES, FIELDS
+from echo2ecg_core.intake.mapping import IGNORED, Column, joined, write_mapping
 from echo2ecg_core.intake.units import factors
 from echo2ecg_core.phenotypes import PHENOTYPES
 from pages.ui import panels
