@@ -17,8 +17,8 @@ import typer
 
 from echo2ecg_core.ecg.measure import unsure
 from echo2ecg_core.errors import StoreError
-from echo2ecg_core.figures.notation import held_words, measured_range, predicted
-from echo2ecg_core.phenotypes import PHENOTYPES
+from echo2ecg_core.figures.notation import held_words, measured_range, percent, predicted
+from echo2ecg_core.phenotypes import LVEF_CLASS_LABELS, PHENOTYPES
 from echo2ecg_core.settings import settings
 from echo2ecg_core.store import jobs
 from echo2ecg_core.store.database import Workspace
@@ -94,16 +94,24 @@ def print_report(report: dict) -> None:
             level = f"{100 * row['interval_level']:.0f} %"
             within = f"{level} interval {measured_range(phenotype, *row['interval'])}" if row["interval"] else ""
             print(f"  {row['label']:<30} {value} ({within or row['interval_reason']})")
-            if row["name"] == "lvef" and (words := held_words(row)):
+            for words in filter(None, (class_words(row), held_words(row) if row["name"] == "lvef" else "")):
                 print(f"  {'':<30} {words}")
     for reader in report.get("second_readers", ()):
         print_second_reader(reader)
     for one in report.get("combined", ()):
-        print(f"  Combined, {one['label']:<35} chance {one['chance']:.0%}")
+        print(f"  Combined, {one['label']:<35} chance {percent(one['chance'])}")
     print(
         f"  model {report['model']['name']} {report['model']['id']}"
         f"{', trained on simulated hearts' if report['model']['synthetic'] else ''}. Research use only. Not a medical "
         "device."
+    )
+
+
+def class_words(row: dict) -> str:
+    """The chances of the LVEF classes as the page names them, in one line; "" for other phenotypes."""
+    chances = row.get("classes") or {}
+    return ", ".join(
+        f"{words} {percent(chances[name])}" for name, words in LVEF_CLASS_LABELS.items() if name in chances
     )
 
 
@@ -130,8 +138,10 @@ def print_second_reader(reader: dict) -> None:
     shared = [f for f in reader["findings"] if f["question"]]
     others = sorted((f for f in reader["findings"] if not f["question"]), key=lambda f: -f["score"])
     for finding in shared + others[:5]:
-        told = f"score {finding['score']:.2f}" if finding["chance"] is None else f"chance {finding['chance']:.0%}"
-        ours = "" if finding["our_chance"] is None else f", ours {finding['our_chance']:.0%}. {finding['agreement']}"
+        told = f"score {finding['score']:.2f}" if finding["chance"] is None else f"chance {percent(finding['chance'])}"
+        ours = (
+            "" if finding["our_chance"] is None else f", ours {percent(finding['our_chance'])}. {finding['agreement']}"
+        )
         print(f"    {finding['label']:<45} {told}{ours}")
 
 

@@ -34,7 +34,7 @@ def estimate(record, card, places) -> None:
     """Everything that waits for the prediction, into the places that the page kept for it."""
     export_place, notice_place, card_place, below = places
     prediction = report = None
-    with errors_in_words(), notice_place, st.spinner(surroundings.waiting_text(card), show_time=True):
+    with errors_in_words(), notice_place, st.spinner(surroundings.waiting_text(card, record), show_time=True):
         if card is not None:
             prediction = resources.prediction(record, card, insist=session.insists())
             report = prediction.as_json()

@@ -113,8 +113,8 @@ def mixes_words(found: Combinations) -> str:
         return f"Nothing is combined. {found.reason}"
     if not found.won:
         return (
-            f"Nothing is combined: judged on test patients by {counted(found.judged, 'finding')}, a mix of all models "
-            "beat the best single one on none beyond chance."
+            f"Nothing is combined: on none of {counted(found.judged, 'finding')} judged on test patients did a mix of "
+            "all models beat the best single one beyond chance."
         )
     return (
         f"Combined: a mix of all models, shown on {len(found.won)} of {counted(found.judged, 'finding')}, where it "

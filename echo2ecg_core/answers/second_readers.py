@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 SWITCH_FILE, CURVES_FILE = "second_reader.json", "recalibration.json"  # beside the weights
 HALF = 0.5  # from here on a finding is called likely
+NOT_COMPARED = "Not compared: its score is not a chance"
 PACED = re.compile(r"\bpac(ed|ing|emaker)\b", re.IGNORECASE)
 POOR = re.compile(r"\b(poor (data )?quality|artifact)", re.IGNORECASE)
 CART, MEASURED, ABSENT = "the cart's statement", "our measurement", "not known"
@@ -294,21 +295,20 @@ def _finding(kind: str, output: str, score: float, curve: Curve | None, ours: di
         "score": float(f"{score:.6g}"),  # of a statement it may be very small
         "chance": None if chance is None else round(chance, 4),
         "our_chance": None if our is None else round(our, 4),
-        "agreement": agreement(our, score, chance),
+        "agreement": agreement(our, chance),
         "apart": question.apart if question else "",
     }
 
 
-def agreement(our: float | None, score: float, chance: float | None) -> str:
-    """Agreement of our chance with another's answer, in words; "" where there is nothing to compare."""
+def agreement(our: float | None, chance: float | None) -> str:
+    """Agreement of our chance and another's; "" without ours. No limit says from which score on it is likely."""
     if our is None:
         return ""
-    theirs = score if chance is None else chance
-    if (our >= HALF) == (theirs >= HALF):
-        words = "Both call it likely" if our >= HALF else "Both call it unlikely"
-    else:
-        words = "Only we call it likely" if our >= HALF else "Only the second reader calls it likely"
-    return words if chance is not None else f"{words} (its score is not a chance)"
+    if chance is None:
+        return NOT_COMPARED
+    if (our >= HALF) == (chance >= HALF):
+        return "Both call it likely" if our >= HALF else "Both call it unlikely"
+    return "Only we call it likely" if our >= HALF else "Only the second reader calls it likely"
 
 
 def chances_of(report: dict, embedding: np.ndarray | None, model) -> dict[str, float]:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from echo2ecg_core.ecg.record import LEADS, EcgRecord
-from echo2ecg_core.figures.notation import THIN, number
+from echo2ecg_core.figures.notation import THIN, interval, length, number
 
 PAPER_S = 10.0
 WANDER_HZ = 0.5
@@ -281,6 +281,9 @@ def caption(record: EcgRecord, paper: Paper, without_wander: bool) -> str:
     if unit != "mV":
         parts.append("normalised, not mV")
     parts.append("baseline wander removed for display" if without_wander else "as recorded, unfiltered")
+    if record.duration_s > PAPER_S + 0.05:
+        begins, ends = min(s.start_s for s in paper.strips), max(s.end_s for s in paper.strips)
+        parts.append(f"{interval(begins, ends, 1)}{THIN}s of {length(record.duration_s)}")
     if not paper.synchronous:
         parts.append(f"shorter than 10{THIN}s: every lead from its start")
     if cut := cut_leads(paper, reach_of(displayed_signal(record, without_wander))):

@@ -127,6 +127,15 @@ def date(moment: datetime | None) -> str:
     return day if (moment.hour, moment.minute) == (0, 0) else f"{day} {moment:%H:%M}"
 
 
+def length(seconds: float) -> str:
+    """How long a recording is: "10.0 s", from two minutes on "5 min 20 s", "1 h 30 min"."""
+    if seconds < 120:
+        return with_unit(seconds, "s", 1)
+    minutes, rest = divmod(round(seconds), 60)
+    parts = ((minutes // 60, "h"), (minutes % 60, "min"), (rest if minutes < 60 else 0, "s"))
+    return " ".join(f"{count}{THIN}{unit}" for count, unit in parts if count)
+
+
 def duration(seconds: float) -> str:
     """A time to wait: "8 s", "2 min", "1 h 5 min"."""
     if seconds < 60:

@@ -17,6 +17,7 @@ from echo2ecg_core.errors import ModelError
 from echo2ecg_core.models.ecg_encoder import AttentionPooling, EcgEncoder, Mlp, TokenPooling, masked_mean
 from echo2ecg_core.models.specs import AlignmentSpec, ModelSpec, StudySpec
 
+WINDOWS_AT_ONCE = 512
 LOG_SCALE_RANGE = (0.0, 4.6052)  # temperature from 1 down to 0.01
 
 
@@ -138,10 +139,14 @@ class Echo2ECG(nn.Module):
     def embed_windows(self, x: Tensor) -> Tensor:
         """Feature vectors of ECGs given as several windows each, (b, windows, 12, n) -> (b, ECG width).
 
-        The windows are averaged before the LayerNorm, so for "mean" this is the mean over all their tokens.
+        The windows are averaged before the LayerNorm, so for "mean" this is the mean over all their tokens. Many go
+        through the encoder piece by piece: an hour has 1,428, whose tokens would fill the memory.
         """
         self._require("ecg")
-        pooled = self.token_pooling.pool(self.ecg_encoder.tokens(x.flatten(0, 1)))  # (b * windows, w)
+        pieces = x.flatten(0, 1).split(WINDOWS_AT_ONCE)
+        pooled = torch.cat(
+            [self.token_pooling.pool(self.ecg_encoder.tokens(piece)) for piece in pieces]
+        )  # (b * windows, w)
         return self.token_pooling.norm(pooled.unflatten(0, x.shape[:2]).mean(dim=1))
 
     def align_ecg(self, embedding: Tensor) -> Tensor:

@@ -23,11 +23,12 @@ from echo2ecg_core.ecg.record import LEADS, EcgRecord
 from echo2ecg_core.errors import ReadError
 from echo2ecg_core.evaluation.agreement import verdicts
 from echo2ecg_core.figures.export import phenotypes_csv
+from echo2ecg_core.figures.notation import percent
 from echo2ecg_core.intake import demo
 from echo2ecg_core.models.outside import Outside
 from echo2ecg_core.models.predictive import Predictive
 from echo2ecg_core.models.readouts import Head, Readouts
-from echo2ecg_core.phenotypes import PHENOTYPES
+from echo2ecg_core.phenotypes import LVEF_CLASS_LABELS, PHENOTYPES
 from echo2ecg_core.store.catalog import Catalog
 from echo2ecg_core.store.database import Workspace
 from echo2ecg_core.terminal import print_report
@@ -272,7 +273,12 @@ def test_value_interval_and_both_covers_stand_together(model, phantoms, capsys):
         f"{100 * tested['coverage_disease']:.0f} of 100 times."
     )
     print_report(report)
-    assert words in lvef_card(report) and words in capsys.readouterr().out
+    told = capsys.readouterr().out
+    assert words in lvef_card(report) and words in told
+    for name, label in LVEF_CLASS_LABELS.items():
+        assert f"{label} {percent(lvef['classes'][name])}" in told and percent(lvef["classes"][name]) in lvef_card(
+            report
+        )
 
 
 def test_an_inverted_ecg_is_outside_by_what_the_network_sees_and_a_noisy_one_by_its_signal(model, phantoms):

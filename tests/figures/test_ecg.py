@@ -102,6 +102,11 @@ def test_a_short_recording_shows_every_lead_from_its_start_and_says_so():
     assert "every lead from its start" in caption(record_of(4.0), paper, False)
 
 
+def test_of_a_recording_longer_than_the_paper_the_caption_tells_which_seconds_are_shown():
+    assert "20.0–30.0\u202fs of 10\u202fmin" in caption(record_of(600.0), plan_paper(600.0, start_s=20.0), False)
+    assert " of " not in caption(record_of(10.0), plan_paper(10.0), False)
+
+
 def test_the_caption_owns_up_to_filtering_and_to_normalised_values():
     paper = plan_paper(10)
     assert "baseline wander removed for display" in caption(record_of(), paper, True)

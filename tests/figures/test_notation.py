@@ -12,6 +12,7 @@ from echo2ecg_core.figures.notation import (
     duration,
     grades_in_words,
     interval,
+    length,
     measured,
     measured_range,
     measured_with_unit,
@@ -76,6 +77,12 @@ def test_waiting_times_get_coarser_with_their_length():
     assert duration(7.6) == "8\u202fs"
     assert duration(150) == "2\u202fmin"
     assert duration(3900) == "1\u202fh 5\u202fmin"
+
+
+def test_lengths_of_recordings_are_seconds_then_minutes_then_hours():
+    assert length(10.0) == "10.0\u202fs" and length(119.9) == "119.9\u202fs"
+    assert length(320.4) == "5\u202fmin 20\u202fs" and length(3599.6) == "1\u202fh"
+    assert length(86_400 + 60) == "24\u202fh 1\u202fmin"
 
 
 def test_a_phenotype_is_written_in_its_own_decimals_and_unit():

@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from echo2ecg_core.errors import ModelError
+from echo2ecg_core.models import echo2ecg
 from echo2ecg_core.models.ecg_encoder import AttentionPooling, EcgEncoder, TokenPooling
 from echo2ecg_core.models.echo2ecg import Echo2ECG, contrastive_loss
 from echo2ecg_core.models.specs import PRESETS, AlignmentSpec, EcgEncoderSpec, StudySpec
@@ -170,6 +171,16 @@ def test_several_windows_are_averaged_before_the_norm():
     means = torch.stack([network.ecg_encoder.tokens(windows[:, i])[:, 1:].mean(1) for i in range(3)])
     torch.testing.assert_close(network.embed_windows(windows), network.token_pooling.norm(means.mean(0)))
     torch.testing.assert_close(network.embed_windows(windows[:, :1]), network.embed_ecg(windows[:, 0]))
+
+
+def test_many_windows_go_through_the_encoder_in_pieces_and_give_what_they_give_at_once(monkeypatch):
+    network, windows, seen = Echo2ECG(SMALL).eval(), torch.randn(2, 5, 12, 1008), []
+    at_once = network.embed_windows(windows)
+    monkeypatch.setattr(echo2ecg, "WINDOWS_AT_ONCE", 4)
+    tokens = network.ecg_encoder.tokens
+    monkeypatch.setattr(network.ecg_encoder, "tokens", lambda x: seen.append(len(x)) or tokens(x))
+    torch.testing.assert_close(network.embed_windows(windows), at_once)
+    assert seen == [4, 4, 2]
 
 
 # --- alignment heads, stochastic depth ---

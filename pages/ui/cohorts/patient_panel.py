@@ -6,7 +6,7 @@ from html import escape
 import pandas as pd
 import streamlit as st
 
-from echo2ecg_core.figures.notation import MISSING, measured, measured_with_unit, number
+from echo2ecg_core.figures.notation import MISSING, THIN, length, measured, measured_with_unit, number
 from echo2ecg_core.findings import CONDUCTIONS, RHYTHMS
 from echo2ecg_core.phenotypes import PHENOTYPES
 from echo2ecg_core.roles import by_whom
@@ -121,7 +121,7 @@ def _ecg(found: PatientRow, chosen: pd.Series) -> None:
     row = found.ecgs.set_index("ecg_id").loc[chosen.Id]
     facts = {
         "Recorded": when(chosen.moment),
-        "Length": f"{row.duration_s:.1f} s at {row.sampling_rate_hz:g} Hz",
+        "Length": f"{length(row.duration_s)} at {row.sampling_rate_hz:g}{THIN}Hz",
         "File": f"{row.format}, set aside because it is damaged" if row.is_set_aside else row.format,
     }
     _pairs(chosen, {name: (escape(words), "") for name, words in facts.items()}, {"Recorded": "ecg_time"})

@@ -9,7 +9,7 @@ import streamlit as st
 from echo2ecg_core.counts import counted_days
 from echo2ecg_core.ecg.record import EcgRecord
 from echo2ecg_core.errors import Echo2ECGError
-from echo2ecg_core.figures.notation import MISSING, THIN, held_words, measured, number, percent
+from echo2ecg_core.figures.notation import MISSING, THIN, held_words, length, measured, number, percent
 from echo2ecg_core.figures.scores import count
 from echo2ecg_core.phenotypes import PHENOTYPES
 from echo2ecg_core.store.model_registry import ModelCard
@@ -109,7 +109,7 @@ def provenance(record: EcgRecord, report: dict | None, card: ModelCard | None) -
                 ("File", record.source),
                 ("Format", record.format),
                 ("Sampling rate", f"{record.sampling_rate_hz:g}{THIN}Hz"),
-                ("Length", f"{number(record.duration_s, 1)}{THIN}s, {record.n_samples:,} samples"),
+                ("Length", f"{length(record.duration_s)}, {record.n_samples:,} samples"),
                 ("Units", record.units),
                 ("Derived leads", ", ".join(record.derived_leads) or "none"),
                 ("Device", record.device or MISSING),

@@ -5,7 +5,7 @@ from html import escape
 import streamlit as st
 
 from echo2ecg_core.ecg.record import EcgRecord
-from echo2ecg_core.figures.notation import MISSING, THIN, date, number
+from echo2ecg_core.figures.notation import MISSING, THIN, date, length, number
 from echo2ecg_core.store.model_registry import ModelCard
 from pages.ui import resources, session
 from pages.ui.ecg import assumed
@@ -21,6 +21,7 @@ patients too, so outside they may be too narrow.
 
 {measures}"""
 MEASURE_WORDS = {"signal": "Signal", "embedding": "What the network sees"}
+LONG_S = 300
 SIMULATED_ONLY = "The model has seen simulated hearts only."
 NO_MODEL = "<b>No model yet.</b> The tracing is shown; estimates follow as soon as a model is active."
 
@@ -45,7 +46,7 @@ def _facts(record: EcgRecord) -> list[str]:
         record.device,
         date(record.recorded_at) if record.recorded_at else "",
         ", ".join(filter(None, (record.sex, age))) or "age and sex unknown",
-        f"{number(record.duration_s, 1)}{THIN}s",
+        length(record.duration_s),
         f"{record.sampling_rate_hz:g}{THIN}Hz",
         f"{recorded} leads recorded{derived}",
         "" if record.units == "mV" else "normalised, not mV",
@@ -107,10 +108,12 @@ def _distance_words(outside: dict, synthetic: bool) -> str:
     )
 
 
-def waiting_text(card: ModelCard | None) -> str:
+def waiting_text(card: ModelCard | None, record: EcgRecord) -> str:
     """What is going on while the estimate is made."""
     if card is None:
         return "Looking for a model …"
+    if record.duration_s > LONG_S:
+        return f"Estimating phenotypes from all of {length(record.duration_s)}; an hour of ECG takes about a minute …"
     if resources.is_warm():
         return "Estimating phenotypes …"
     return f"Loading {card.name} (once, a few seconds), then estimating phenotypes …"

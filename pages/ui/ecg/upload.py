@@ -15,11 +15,12 @@ PURPOSE = (
     "See the echo studies of hearts that look alike to the model, and where the ECG lies among all others.",
     "Every number comes with its doubt: what was assumed, how often such intervals held, for whom it is not.",
 )
+MOST_MB = 64  # an ECG has one; a zip of many has some tens
 FORMATS = (
-    "WFDB (.hea with .dat), a zip of them, DICOM, CSV, NPY, NPZ, XML, SCP, EDF, TXT, MAT or HDF5; several files at once"
+    "WFDB (.hea with .dat), a zip of them, DICOM, CSV, NPY, NPZ, XML, SCP, EDF, TXT, MAT or HDF5; several files at "
+    f"once, each up to {MOST_MB} MB"
 )
 TELL = "The file does not say its unit or its leads"
-MOST_MB = 64  # an ECG has one; a zip of many has some tens
 PRIVATE = (
     "No ECG yet. Drop a file, or try one of the three below. Files are read on this machine and sent nowhere else."
 )

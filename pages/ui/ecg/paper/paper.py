@@ -16,6 +16,7 @@ import streamlit as st
 from echo2ecg_core.ecg.record import LEADS, EcgRecord
 from echo2ecg_core.figures.beats import MedianBeat
 from echo2ecg_core.figures.ecg import PAPER_S, Paper, displayed_signal, plan_pair, pulse_outline, reach_of, unit_of
+from echo2ecg_core.figures.notation import length
 
 HERE = Path(__file__).parent
 _GAP = -32768
@@ -135,6 +136,6 @@ def _packed(signal: np.ndarray, rate: float, start_s: float) -> dict:
 def _in_words(record: EcgRecord, paper: Paper) -> str:
     return (
         f"Twelve-lead ECG {record.source}, layout {paper.layout}, {paper.speed_mm_s:g} mm/s, {paper.gain_mm_mv:g} "
-        f"mm/{unit_of(record)}, {record.duration_s:.1f} s at {record.sampling_rate_hz:g} Hz. "
+        f"mm/{unit_of(record)}, {length(record.duration_s)} at {record.sampling_rate_hz:g} Hz. "
         "The intervals measured in it follow in words below."
     )
