@@ -233,8 +233,7 @@ def lead_doubts(seed: int, ecg_ids: list[str], folder: Path, version: int, chang
     path = folder / f"lead-doubts-{len(ecg_ids)}.npy"
     if not path.exists():
         from echo2ecg_core.ecg import limb_leads
-        from echo2ecg_core.ecg.electrodes import MISPLACEMENTS
-        from echo2ecg_core.ecg.quality import judge_signal
+        from echo2ecg_core.ecg.quality import PACED, judge_signal
         from echo2ecg_core.phantom.cohort import ECG_RATE_HZ, PhantomCohort
 
         people, found = PhantomCohort(DAMAGED_PATIENTS, seed, version=version), {}
@@ -243,7 +242,7 @@ def lead_doubts(seed: int, ecg_ids: list[str], folder: Path, version: int, chang
             signal = signal if change is None else change(signal, np.random.default_rng([*ecg.seed, 31]))
             broken = max(limb_leads.misfits(signal, ECG_RATE_HZ).values(), default=0.0) > limb_leads.TOLERANCE
             notes = judge_signal(signal, ECG_RATE_HZ).notes
-            found[ecg.ecg_id] = broken or any("swapped" in note or note in MISPLACEMENTS for note in notes)
+            found[ecg.ecg_id] = broken or any(note != PACED for note in notes)
         np.save(path, np.array([found[ecg_id] for ecg_id in ecg_ids]))
     return np.load(path)
 

@@ -26,7 +26,6 @@ WIDE_QRS = samples(120)
 OUT_OF_ORDER = "The chest leads do not follow one another from V1 to V6; they look out of order."
 REVERSED = "The chest leads look as if they ran from V6 to V1."
 UPSIDE_DOWN = "The recording looks upside down: aVR is positive, and the leads that face the left side are negative."
-MISPLACEMENTS = (OUT_OF_ORDER, REVERSED, UPSIDE_DOWN)
 CHEST_ORDERS = np.array([order for order in permutations(range(6)) if order[0] < order[-1]])  # each way once
 LONGER_WAY = (1.1, 1.3)  # than the shortest: not out of order, surely so
 V1_LIKE_LEFT = (0.8, 1.6)  # difference of two correlations

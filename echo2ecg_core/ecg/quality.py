@@ -11,8 +11,9 @@ import numpy as np
 
 from echo2ecg_core.ecg.beats import LOWEST_RATE_HZ, at_working_rate
 from echo2ecg_core.ecg.common_beats import CommonBeats, beats_in
-from echo2ecg_core.ecg.electrodes import MISPLACEMENTS, limb_lead_plausibility, misplaced_leads, paced_beats
+from echo2ecg_core.ecg.electrodes import limb_lead_plausibility, misplaced_leads, paced_beats
 from echo2ecg_core.ecg.faults import BLOCK_S, Faults, find_faults
+from echo2ecg_core.ecg.lead_agreement import apart_in_time, changed_gain, unexpected_height
 from echo2ecg_core.ecg.preprocess import without_offset
 from echo2ecg_core.ecg.record import LEADS, EcgRecord
 
@@ -29,6 +30,7 @@ NEGLIGIBLE_S = {  # shorter faults leave a lead good; one noisy beat is common
     "disconnected": 0.5,
 }
 MOST_CLAUSES = 3
+PACED = "Pacing spikes precede the complexes; intervals and estimates may not apply."
 VERDICTS = ("good", "limited", "unusable")
 RULE = (
     f"At least {NEEDED_LIMB} of the 6 limb leads and {NEEDED_CHEST} of the 6 chest leads must carry a signal for "
@@ -220,12 +222,16 @@ def _electrodes(found: CommonBeats) -> tuple[float, tuple[str, ...]]:
     beats, waves, notes = found.beats, found.waves, []
     paced = paced_beats(beats)
     if paced:
-        notes.append("Pacing spikes precede the complexes; intervals and estimates may not apply.")
+        notes.append(PACED)
+    if told := apart_in_time(found) or changed_gain(beats):  # no swap can be looked for then
+        return 0.0, (*notes, told)
     if waves is None or not beats.leads[[*range(6), -1]].all():
         return 1.0, tuple(notes)
     plausibility, swapped = limb_lead_plausibility(beats.median, waves, paced=paced)
     if swapped:  # what chest leads are compared with is wrong then
         notes.append(f"The limb leads look as if the electrodes of {swapped} were swapped.")
+    elif told := unexpected_height(found):
+        plausibility, notes = 0.0, [*notes, told]
     elif beats.leads.all():
         confidence, misplaced = misplaced_leads(beats.median, waves, paced=paced)
         if misplaced is not None and confidence >= MISPLACED:
@@ -241,9 +247,9 @@ def _judge_whole(leads: dict[str, LeadQuality], has_beats: bool, notes: tuple[st
     usable = [leads[lead].verdict != "unusable" for lead in LEADS]
     if sum(usable[:6]) < NEEDED_LIMB or sum(usable[6:]) < NEEDED_CHEST:
         return "unusable", f"{faults} {RULE}"
-    swaps = [note for note in notes if "swapped" in note or note in MISPLACEMENTS]
-    if faults or swaps:
-        return "limited", " ".join([faults, *swaps]).strip()
+    limiting = [note for note in notes if note != PACED]
+    if faults or limiting:
+        return "limited", " ".join([faults, *limiting]).strip()
     return "good", ""
 
 

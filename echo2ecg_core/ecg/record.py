@@ -53,7 +53,7 @@ def canonical_lead(text: str) -> str | None:
 
 def lead_words(names: Sequence[str]) -> tuple[str, ...]:
     """Names of channels, or one word of each where most names are no leads and the words at one place are those of
-    leads, each another: "7_V1", "Abl. V1 (mV)", "Signal 7: V1", "V1_filtered", "ch V1 raw".
+    leads, each another: "7_V1", "Abl. V1 (mV)", "Signal 7: V1", "V1_filtered", "ch V1 raw", "第V1誘導".
 
     Args:
         names: As a file has them.
@@ -70,7 +70,7 @@ def lead_words(names: Sequence[str]) -> tuple[str, ...]:
 
 def _word(name: str, place: int) -> str:
     """One word of a name; the whole name of an inverted lead."""
-    words = [name] if _INVERTED.search(name) else re.split(r"\W|_", name)
+    words = [name] if _INVERTED.search(name) else re.split(r"[^0-9A-Za-z]", name)
     return words[place] if place < len(words) else name
 
 

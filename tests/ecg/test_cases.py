@@ -220,7 +220,9 @@ def test_marks_of_missing_samples_are_known_by_standing_still_even_near_the_sign
     assert not np.isnan(record.signal_mv).any()
 
 
-@pytest.mark.parametrize("style", ["Abl. {}", "{n}_{} (mV)", "Signal {n}: {}", "ECG channel {}", "Ableitung-{}"])
+@pytest.mark.parametrize(
+    "style", ["Abl. {}", "{n}_{} (mV)", "Signal {n}: {}", "ECG channel {}", "Ableitung-{}", "第{}誘導"]
+)
 def test_leads_named_by_the_last_word_of_a_column_are_read_as_named(style):
     order = [0, 1, 2, 3, 4, 5, 11, 10, 9, 8, 7, 6]  # which no equation tells
     names = [style.format(LEADS[row], n=n) for n, row in enumerate(order)]

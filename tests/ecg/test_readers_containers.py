@@ -359,3 +359,38 @@ def test_of_several_arrays_the_one_that_keeps_the_equations_of_the_limb_leads_is
     record = read(container(ecg=hearts(), fs=RATE, a_mask=np.ones((12, 2000)), **shapes))
     same(record)
     assert "ecg” was read" in record.notes[0] and "could be an ECG, too" in record.notes[0]
+
+
+def test_channels_of_an_array_of_structures_have_their_names():
+    """As EEGLAB writes them."""
+    channels = np.zeros(12, dtype=[("labels", "O"), ("type", "O")])
+    channels[:] = [(name, "ECG") for name in NAMES]
+    told = {"data": hearts()[SHUFFLED] * 1000, "srate": float(RATE), "chanlocs": channels}
+    same(read(mat(EEG=told), unit="µV"))
+
+
+def netcdf(ecg: np.ndarray, **told) -> bytes:
+    return hdf5_attributes(ecg.astype(np.int16), fs=RATE, lead=NAMES, units="uV", **told)
+
+
+def test_the_size_of_stored_counts_beside_their_unit_is_used_and_what_the_values_leave_open_is_told():
+    microvolts = hearts()[SHUFFLED] * 1000 * 1.5 + np.random.default_rng(0).normal(0, 4, hearts().shape)
+    for told in ({"scale_factor": 4.0}, {"uV_per_LSB": 4.0}):
+        record = read(netcdf(np.round(microvolts / 4), **told))
+        assert np.abs(record.signal_mv[0] * 1000 - microvolts[NAMES.index("I")]).max() < 2.1 and not record.doubts
+    for rounded in (np.round, np.trunc):
+        scaled = read(netcdf(rounded(np.round(microvolts / 4.88) * 4.88), uV_per_LSB=4.88))  # in its unit already
+        assert np.abs(scaled.signal_mv[0] * 1000 - microvolts[NAMES.index("I")]).max() < 3.5 and not scaled.doubts
+    (doubt,) = read(netcdf(np.round(microvolts), uV_per_LSB=0.5)).doubts
+    assert "Were the values in the file's unit already, they would be 2 times as high" in doubt
+
+
+def test_each_lead_that_is_an_array_of_its_own_may_have_a_gain_of_its_own():
+    def tell(group, data):
+        del group["ecg"]
+        for row, (lead, signal) in enumerate(zip(LEADS, hearts(), strict=True)):
+            stored = group.create_dataset(lead, data=np.round(signal * 1000 / (1 + row)).astype(np.int16))
+            stored.attrs.update({"uV_per_count": 1.0 + row, "fs": RATE})
+
+    record = read(_hdf5(hearts(), tell))
+    same(record, atol=7e-3)

@@ -42,6 +42,7 @@ from echo2ecg_core.ecg.formats.facts import (
     scale_of,
     texts,
     time_rate,
+    together,
     unit_factors,
     unit_of,
     zeros_of,
@@ -305,24 +306,35 @@ class Container:
     def _scale(self, tracing: _Tracing, facts: "_Facts") -> Scale | None:
         """What a gain beside the ECG makes of its counts; None where there is none, or the unit alone will do."""
         factors = self._told(tracing.path, lambda name, value: unit_factors(name, value, facts.n_leads))
-        factors = factors or self._factors_of(tracing.paths)
+        each = self._of_each(tracing.paths, lambda name, value: gain_of(name, value, 1))
+        factors = factors or (None if each and facts.unit else self._factors_of(tracing.paths))
         if factors is not None:
             return Scale(np.asarray(factors))
-        told = self._all_told(tracing.path, lambda name, value: gain_of(name, value, facts.n_leads))
+        told = [together(each)] if each else []
+        told = told or self._all_told(tracing.path, lambda name, value: gain_of(name, value, facts.n_leads))
         if not told:
             return None
         signal = next(first_recordings(tracing.load(), self.file_name, facts.names, 1))
-        zeros = self._told(tracing.path, lambda name, value: zeros_of(name, value, facts.n_leads))
+        own_zeros = self._of_each(tracing.paths, lambda name, value: zeros_of(name, value, 1))
+        zeros = tuple(zero for one in own_zeros for zero in one) or self._told(
+            tracing.path, lambda name, value: zeros_of(name, value, facts.n_leads)
+        )
         scales = [scale_of(gains, zeros, signal, facts.rate_hz or MIN_RATE_HZ, facts.unit) for gains in told]
         makes_an_ecg = [one for one in scales if one is not None and one.mv_per_value is not None]
         return _agreeing(makes_an_ecg) if makes_an_ecg else scales[0]
 
     def _factors_of(self, paths: Sequence[str]) -> tuple[float, ...] | None:
         """Factors to mV where each lead is an array with a unit of its own; None where one has none."""
-        told = [[unit_of(*item) for item in self._scopes.get(path, {}).items()] for path in paths]
-        units = [next((unit for unit in here if unit), "") for here in told]
-        factors = [factor for unit in units if (factor := mv_per_unit(unit)) is not None]
-        return tuple(factors) if paths and len(factors) == len(paths) else None
+        factors = [mv_per_unit(unit) for unit in self._of_each(paths, unit_of)]
+        return tuple(factor for factor in factors if factor is not None) if factors and None not in factors else None
+
+    def _of_each(self, paths: Sequence[str], read: Callable[[str, Any], T | None]) -> list[T]:
+        """What `read` makes of the values that belong to each of some arrays; [] where one has none."""
+        told = [[read(*item) for item in self._scopes.get(path, {}).items()] for path in paths]
+        found = [
+            one for here in told if (one := next((value for value in here if value is not None), None)) is not None
+        ]
+        return found if len(found) == len(paths) else []
 
     def _judged_on(self, taken: list[_Tracing], facts: list["_Facts"]) -> np.ndarray:
         """Of the first recordings the one of median amplitude, by which the unit of all is judged."""

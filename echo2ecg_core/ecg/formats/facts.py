@@ -6,7 +6,7 @@ Names are compared in lower case without separators, "/" as "per" (`plain`). A n
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -20,9 +20,10 @@ from echo2ecg_core.ecg.units import HIGHEST_MV, LOWEST_MV, mv_per_unit, typical_
 MOST_TEXTS = 64
 EVEN_STEPS = 0.01
 LONGEST_S = 7 * 86400.0
+NEARLY_ALL = 0.999
 
-_RATES = ("fs", "sf", "sr", "srate", "sfreq", "samplingrate", "samplerate", "samplingfrequency", "samplefrequency",
-          "samplingfreq", "samplefreq", "currsamplerate", "sampfrequency", "samplespersecond", "sps",
+_RATES = ("fs", "fsample", "sf", "sr", "srate", "sfreq", "samplingrate", "samplerate", "samplingfrequency",
+          "samplefrequency", "samplingfreq", "samplefreq", "currsamplerate", "sampfrequency", "samplespersecond", "sps",
           "abtastrate", "abtastfrequenz")  # fmt: skip
 _RATE_NAMES = {f"{before}{name}{after}" for name in _RATES for before in ("", "ecg") for after in ("", "hz", "ecg")}
 _WEAK_RATE_NAMES = {"rate", "frequency", "freq", "hz"}  # a heart rate is called so, too
@@ -60,11 +61,13 @@ class Gains:
         values: One, or one a lead.
         mv_per_count: The same in mV where the name says the unit.
         counts_first: Whether counts a millivolt are the usual meaning.
+        of_counts: Whether its name is the one that netCDF has for the size of stored counts in the told unit.
     """
 
     values: tuple[float, ...]
     mv_per_count: tuple[float, ...] = ()
     counts_first: bool = False
+    of_counts: bool = False
 
 
 def scale_of(
@@ -85,8 +88,35 @@ def scale_of(
         text = "The values are no whole counts; the gain told beside them was not used."
         alike = max(gains.values) <= SAME_GAIN * min(gains.values)
         return None if alike or unit_mv is not None else Scale(None, note=text, doubt=text)
-    if unit_mv is not None and LOWEST_MV <= amplitude * unit_mv <= HIGHEST_MV:
+    scale = _scale_of_counts(gains, zeros, amplitude, unit_mv)
+    if unit_mv is None or not LOWEST_MV <= amplitude * unit_mv <= HIGHEST_MV:
+        return scale
+    return _beside_a_unit(gains, scale, signal, unit_mv) if scale.mv_per_value is not None else None
+
+
+def _beside_a_unit(gains: Gains, scale: Scale, signal: np.ndarray, unit_mv: float) -> Scale | None:
+    """The scale of whole values that are an ECG in their unit and as counts, too: of values that were scaled and
+    rounded each is a multiple of the size of a count. None where the unit alone holds."""
+    assert scale.mv_per_value is not None
+    sizes = scale.mv_per_value[:, None] / unit_mv
+    times = float(np.median(sizes))
+    if 1 / SAME_GAIN <= times <= SAME_GAIN:
         return None
+    known = np.isfinite(signal)
+    counts = np.sign(signal) * np.ceil(np.abs(signal) / sizes)
+    scaled = [np.rint(np.rint(signal / sizes) * sizes), np.trunc(counts * sizes)]
+    is_scaled = any((values == signal)[known].mean() > NEARLY_ALL for values in scaled)
+    if times > 1 and is_scaled:
+        return None
+    note = scale.doubt or scale.note or "The size of a count that the file tells was used."
+    if gains.of_counts or times > 1:
+        return replace(scale, note=note)
+    text = f"{note} Were the values in the file's unit already, they would be {1 / times:.3g} times as high."
+    return replace(scale, note="", doubt=text)
+
+
+def _scale_of_counts(gains: Gains, zeros: tuple[float, ...] | None, amplitude: float, unit_mv: float | None) -> Scale:
+    """What a gain makes of counts of an amplitude; a scale without a size where no meaning of it makes an ECG."""
     zero = np.asarray(zeros if zeros is not None else (0.0,))
     if gains.mv_per_count:
         return Scale(np.asarray(gains.mv_per_count), zero)
@@ -229,8 +259,15 @@ def gain_of(name: str, value: Any, n_leads: int) -> Gains | None:
         if behind and per_count is None:
             return None  # "10 mm/mV", "16 bit": of something else
     if per_count is None:
-        return Gains(numbers, counts_first=is_gain)
+        return Gains(numbers, counts_first=is_gain, of_counts=name == "scalefactor")
     return Gains(numbers, tuple(per_count[1] * number ** per_count[0] for number in numbers))
+
+
+def together(each: Sequence[Gains]) -> Gains:
+    """The gains of leads that tell theirs one by one, in one; by their numbers alone where not all tell a unit."""
+    values = tuple(number for one in each for number in one.values)
+    sizes = tuple(size for one in each for size in one.mv_per_count)
+    return replace(each[0], values=values, mv_per_count=sizes if len(sizes) == len(values) else ())
 
 
 def size_unit(text: str) -> tuple[int, float] | None:

@@ -183,7 +183,20 @@ def _fields(parts: list[tuple[int, bytes]], order: str, depth: int) -> dict[str,
         if len(structures) > MAX_VARIABLES:
             break
     only = structures.get("0")
-    return only if len(structures) == 1 and isinstance(only, dict) else structures
+    if len(structures) == 1 and isinstance(only, dict):
+        return only
+    return structures | _columns(structures, names)
+
+
+def _columns(structures: dict[str, Value], names: list[str]) -> dict[str, Value]:
+    """Fields of an array of structures in which each holds one text or number, as EEGLAB names its channels."""
+    found: dict[str, Value] = {}
+    for name in names:
+        values = [one.get(name) if isinstance(one, dict) else None for one in structures.values()]
+        singles = [value for value in values if isinstance(value, np.ndarray) and value.size == 1]
+        if len(singles) == len(values) and len({value.dtype.kind for value in singles}) == 1:
+            found[name] = np.array([value.item() for value in singles])
+    return found
 
 
 def _cells(parts: list[tuple[int, bytes]], order: str, depth: int) -> Value:
