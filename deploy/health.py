@@ -5,7 +5,7 @@ import sys
 import urllib.error
 import urllib.request
 
-address = f"http://localhost:{os.environ.get('PORT', '8501')}/healthz"
+address = f"http://127.0.0.1:{os.environ.get('PORT', '8501')}/healthz"
 try:
     with urllib.request.urlopen(address, timeout=8) as answer:
         sys.stdout.write(answer.read().decode())

@@ -313,7 +313,8 @@ def who_is_logged_in() -> None:
     found = login()
     with st.container(key="logged_in"):
         if found:
-            st.html(f"<div class='e2e-facts'>Logged in as {escape(found.who)} ({found.role})</div>")
+            role = "" if found.who == found.role else f" ({found.role})"
+            st.html(f"<div class='e2e-facts'>Logged in as {escape(found.who)}{role}</div>")
         st.button("Log out", icon=":material/logout:", type="tertiary", on_click=_log_out)
 
 
