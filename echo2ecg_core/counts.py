@@ -1,4 +1,6 @@
-"""Counts in words, as every floor says them."""
+"""Counts and enumerations in words, as every floor says them."""
+
+from collections.abc import Sequence
 
 
 def counted(n: int, one: str, several: str = "") -> str:
@@ -17,3 +19,11 @@ def counted_contents(patients: int, studies: int, clips: int, ecgs: int) -> str:
         f"{counted(patients, 'patient')}, {counted(studies, 'study', 'studies')}, {counted(clips, 'clip')} and "
         f"{counted(ecgs, 'ECG')}"
     )
+
+
+def listing(names: Sequence[str]) -> str:
+    """Names as an enumeration in a sentence: "V1", "V1 and V2", "V1, V2 and V3"."""
+    names = [str(name)[:40] for name in names]
+    if len(names) > 12:
+        names = [*names[:12], f"{len(names) - 12} more"]
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"

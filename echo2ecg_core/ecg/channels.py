@@ -12,21 +12,27 @@ from datetime import datetime
 
 import numpy as np
 
-from echo2ecg_core.counts import counted
+from echo2ecg_core.counts import listing
 from echo2ecg_core.ecg import limb_leads
 from echo2ecg_core.ecg.preprocess import without_offset
 from echo2ecg_core.ecg.record import LEADS, EcgRecord, canonical_lead, lead_words
+from echo2ecg_core.ecg.stored_samples import (
+    CHEST,
+    FLAT_MV,
+    copies,
+    note_flat_and_missing,
+    possible,
+    repeated,
+    without_impossible,
+)
 from echo2ecg_core.ecg.units import implausible_scale, judge_counts
 from echo2ecg_core.errors import ReadError, SignalError
 
 MIN_DURATION_S = 2.5
 MAX_VALUES = 40_000_000  # samples times channels of one recording: 12 leads at 500 Hz for 110 minutes
 MIN_RATE_HZ, MAX_RATE_HZ = 50.0, 32_000.0
-FLAT_MV = 1e-3
-IMPOSSIBLE_MV = 1e6
 OFFSET_MV = 3.0  # counts of an unknown unit that rest further from zero hold the zero of a converter
 SAME_GAIN = 1.01
-CHEST = 6  # the row of V1
 FIRST_YEAR = 1000  # before it, two digits were meant
 LENGTHS_ALIKE = 1.01
 _ANY_LEAD = re.compile(
@@ -133,14 +139,6 @@ def named_as_told(channels: Channels, lead_order: tuple[str, ...]) -> Channels:
     return replace(channels, names=lead_order, told_used=channels.told_used | {"leads"})
 
 
-def listing(names: Sequence[str]) -> str:
-    """Names as an enumeration in a sentence: "V1", "V1 and V2", "V1, V2 and V3"."""
-    names = [str(name)[:40] for name in names]
-    if len(names) > 12:
-        names = [*names[:12], f"{len(names) - 12} more"]
-    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
-
-
 def as_written(names: Sequence[str]) -> str:
     """Words of a file as an enumeration: in quotation marks, by which an import knows what may name a person, unless
     they are those of leads."""
@@ -203,7 +201,7 @@ def twelve_lead_record(channels: Channels, source: str) -> EcgRecord:
     if channels.order_assumed:
         channels = _in_fitting_order(channels)
     notes = channels.notes
-    found = _possible(_standard_leads(channels, notes, channels.doubts), notes)
+    found = possible(_standard_leads(channels, notes, channels.doubts), notes)
     signal, derived = _complete(found, notes)
     duration_s = signal.shape[1] / rate
     if duration_s < MIN_DURATION_S:
@@ -212,13 +210,14 @@ def twelve_lead_record(channels: Channels, source: str) -> EcgRecord:
             "Choose a longer recording, usually 10 seconds.",
         )
     signal, units = _check_limb_leads(signal, derived, channels)
-    channels.doubts += _copies(signal)
+    channels.doubts += copies(signal)
+    channels.doubts += repeated(signal, rate)
     if channels.unit_judged:
         _take_offsets_off(signal, notes)
     if units == "mV":
         is_told = not channels.unit_judged and "unit" not in channels.told_used
         channels.doubts += implausible_scale(signal, rate, is_told)
-    _note_flat_and_missing(signal, notes)
+    note_flat_and_missing(signal, notes)
     recorded_at = _plausible_moment(channels.recorded_at, notes)
     return EcgRecord(
         signal_mv=signal, sampling_rate_hz=rate, format=channels.format, source=source, derived_leads=derived,
@@ -235,11 +234,11 @@ def _in_fitting_order(channels: Channels) -> Channels:
         channels.doubts.append(f"The order {', '.join(channels.names)} of the leads is assumed.")
         return channels
     signal = np.stack([np.asarray(samples, dtype=np.float64) for samples in channels.samples_mv])
-    possible = _without_impossible(signal)
-    standard = limb_leads.misfits(possible, channels.sampling_rate_hz)
+    cleared = without_impossible(signal)
+    standard = limb_leads.misfits(cleared, channels.sampling_rate_hz)
     if standard and max(standard.values()) <= limb_leads.TOLERANCE:
         return channels
-    order = limb_leads.best_order(possible, channels.sampling_rate_hz)
+    order = limb_leads.best_order(cleared, channels.sampling_rate_hz)
     if order is None:
         channels.doubts.append(
             "The order of the leads is assumed, and the equations of the limb leads hold in no order."
@@ -318,19 +317,6 @@ def _with_odd_lead_scaled(
     return _complete({lead: row for lead, row in zip(LEADS, signal, strict=True) if lead not in derived}, [])[0]
 
 
-def _copies(signal: np.ndarray) -> list[str]:
-    """A doubt where chest leads of (12, n) hold the very samples of another lead, which no two electrodes do."""
-    moving = [row for row in range(len(LEADS)) if np.nanmax(signal[row], initial=0) > np.nanmin(signal[row], initial=0)]
-    alike: dict[bytes, list[int]] = {}
-    for row in moving:
-        samples = np.where(np.isnan(signal[row]), np.nan, signal[row]) + 0.0  # one bit pattern for each NaN and zero
-        alike.setdefault(samples.tobytes(), []).append(row)
-    groups = [rows for rows in alike.values() if len(rows) > 1 and max(rows) >= CHEST]
-    return [
-        f"{listing([LEADS[row] for row in rows])} hold the very same samples: copies of one lead." for rows in groups
-    ]
-
-
 def _as_counts(channels: Channels) -> np.ndarray | None:
     """The leads in the counts that the file stores, (12, n); None where the file has one gain or none, or one lead with
     another gain than the rest."""
@@ -340,7 +326,7 @@ def _as_counts(channels: Channels) -> np.ndarray | None:
     ratios = np.asarray(gains) / np.median(gains)
     if np.sum((ratios > SAME_GAIN) | (ratios < 1 / SAME_GAIN)) < 2:
         return None
-    counts = [_without_impossible(samples) * gain for samples, gain in zip(channels.samples_mv, gains, strict=True)]
+    counts = [without_impossible(samples) * gain for samples, gain in zip(channels.samples_mv, gains, strict=True)]
     return _complete(_standard_leads(replace(channels, samples_mv=counts), [], []), [])[0]
 
 
@@ -446,44 +432,3 @@ def _with_i_and_ii(found: dict[str, np.ndarray]) -> tuple[dict[str, np.ndarray],
         [found[lead] for lead in two]
     )
     return dict(zip(("I", "II"), one_and_two, strict=True)) | found, listing(two)
-
-
-def _possible(found: dict[str, np.ndarray], notes: list[str]) -> dict[str, np.ndarray]:
-    """The leads with NaN for impossible samples, which are noted; before anything is computed from them."""
-    count = sum(int((np.abs(samples) > IMPOSSIBLE_MV).sum()) for samples in found.values())
-    if count:
-        be = "was" if count == 1 else "were"
-        notes.append(f"{counted(count, 'impossible sample')} (infinite or beyond 1 kV) {be} marked as missing.")
-    return {lead: _without_impossible(samples) for lead, samples in found.items()} if count else found
-
-
-def _without_impossible(signal: np.ndarray) -> np.ndarray:
-    """Values in mV with NaN where they are infinite or beyond 1 kV."""
-    return np.where(np.abs(signal) > IMPOSSIBLE_MV, np.nan, signal)
-
-
-def _note_flat_and_missing(signal: np.ndarray, notes: list[str]) -> None:
-    """Refuse a record without any signal, and note flat or incomplete leads."""
-    missing = np.isnan(signal)
-    if missing.all():
-        raise SignalError(
-            "The file holds no signal: every sample of every lead is missing.", "Export the ECG again from its source."
-        )
-    low = np.where(missing, np.inf, signal).min(axis=1)
-    high = np.where(missing, -np.inf, signal).max(axis=1)
-    flat = ~(high - low >= FLAT_MV)
-    if flat.all():
-        raise SignalError(
-            "All leads are flat; an ECG needs a signal in at least one lead.",
-            "Check that the electrodes were connected and that the right section was exported.",
-        )
-    if flat.any():
-        names = [lead for lead, is_flat in zip(LEADS, flat, strict=True) if is_flat]
-        notes.append(
-            f"{'Lead' if len(names) == 1 else 'Leads'} {listing(names)} {'is' if len(names) == 1 else 'are'} flat."
-        )
-    counts = missing.sum(axis=1)
-    alike = [("Every lead", counts[0])] if counts.min() == counts.max() else []
-    for lead, count in alike or zip([f"Lead {lead}" for lead in LEADS], counts, strict=True):
-        if count:
-            notes.append(f"{lead} has {counted(int(count), 'missing sample')} ({count / signal.shape[1]:.1%}).")

@@ -8,6 +8,7 @@ recordings shows as it is (benchmarks/lead_agreement.py). What is found limits a
 
 import numpy as np
 
+from echo2ecg_core.counts import listing
 from echo2ecg_core.ecg.beats import BEFORE, RATE_HZ, Beats, band, samples, smooth
 from echo2ecg_core.ecg.common_beats import CommonBeats
 from echo2ecg_core.ecg.record import LEADS
@@ -57,9 +58,10 @@ def apart_in_time(found: CommonBeats) -> str:
     _, lag, rows = worst
     if not lag:
         return ""
+    names = listing([LEADS[row] for row in rows])
     milliseconds, side = round(abs(lag) * STEP * 1000 / RATE_HZ, -1), "after" if lag > 0 else "before"
     return (
-        f"The complexes of {_names(rows)} lie about {milliseconds:.0f} ms {side} those of the other leads: they "
+        f"The complexes of {names} lie about {milliseconds:.0f} ms {side} those of the other leads: they "
         "were not recorded at the same moment."
     )
 
@@ -163,8 +165,3 @@ def _heights(beat: np.ndarray) -> tuple[np.ndarray, np.ndarray, float]:
     alike = shared / (np.linalg.norm(expected, axis=1) * np.linalg.norm(own, axis=1) + 1e-12)
     logs = np.minimum(np.abs(np.log(np.maximum(factors, 1e-2))), 2.0)
     return factors, alike, float((1 - alike + logs**2).sum())
-
-
-def _names(rows: list[int]) -> str:
-    names = [LEADS[row] for row in rows]
-    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"

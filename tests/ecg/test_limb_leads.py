@@ -8,8 +8,8 @@ import warnings
 import numpy as np
 import pytest
 
-from echo2ecg_core.ecg import limb_leads
-from echo2ecg_core.ecg.channels import Channels, _copies, twelve_lead_record
+from echo2ecg_core.ecg import limb_leads, stored_samples
+from echo2ecg_core.ecg.channels import Channels, twelve_lead_record
 from echo2ecg_core.ecg.quality import judge_quality
 from echo2ecg_core.ecg.readers import read_ecg
 from echo2ecg_core.ecg.record import LEADS
@@ -110,16 +110,33 @@ def test_chest_leads_that_are_copies_of_another_lead_are_a_doubt(copies):
     assert not read_ecg(as_table(signal, LEADS), sampling_rate_hz=RATE_HZ).doubts
 
 
+def test_a_recording_that_was_filled_up_with_itself_is_told_and_drawn_beats_are_not():
+    signal = heart() + 0.005 * np.random.default_rng(3).standard_normal(heart().shape)
+    signal[2:6] = (
+        signal[1] - signal[0],
+        -(signal[0] + signal[1]) / 2,
+        signal[0] - signal[1] / 2,
+        signal[1] - signal[0] / 2,
+    )
+    piece, rest = signal[:, : int(2.6 * RATE_HZ)], signal[:, : int(0.8 * RATE_HZ)]
+    filled = np.hstack([piece, piece, piece, rest])
+    (doubt,) = read_ecg(as_table(filled, LEADS), sampling_rate_hz=RATE_HZ).doubts
+    assert doubt.startswith("What is stored from 2.6 to 8.6 s is a copy of what is stored from 0 to 6 s")
+    still = np.hstack([signal, np.zeros((12, 4 * RATE_HZ))])
+    for other in (signal, still, heart()):
+        assert not read_ecg(as_table(other, LEADS), sampling_rate_hz=RATE_HZ).doubts
+
+
 def test_copies_are_found_whatever_the_bits_of_a_missing_sample_or_of_a_zero():
     signal = heart()
     signal[6, :3], signal[6, 5] = np.nan, 0.0
     signal[7] = signal[6]
     signal[7, :3], signal[7, 5] = -np.float64(np.nan), -0.0
     assert signal[6].tobytes() != signal[7].tobytes()
-    (doubt,) = _copies(signal)
+    (doubt,) = stored_samples.copies(signal)
     assert doubt.startswith("V1 and V2 hold the very same samples")
     signal[7, 3] = np.nan
-    assert _copies(signal) == []
+    assert stored_samples.copies(signal) == []
 
 
 @pytest.mark.parametrize(("unit", "scale"), [("mV", 1000.0), ("V", 1.0), ("mV", 200.0), ("µV", 1.0)])

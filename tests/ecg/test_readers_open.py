@@ -344,6 +344,13 @@ def test_an_age_is_in_its_own_unit_and_none_where_that_is_unknown(unit, years):
         assert read_ecg(wfdb).age_years == pytest.approx(years)
 
 
+@pytest.mark.parametrize("written, years", [("0045", 45.0), ("045", 45.0), ("0", 0.0), ("1954", None), ("45.5", 45.5)])
+def test_an_age_is_read_whole_or_not_at_all(written, years):
+    wfdb = files.wfdb_files()
+    wfdb["a.hea"] += f"#Age: {written}\n".encode()
+    assert read_ecg(wfdb).age_years == years
+
+
 def test_a_year_of_two_digits_is_no_date_and_one_to_come_is():
     date = "<ObservationDateTime><Year>{}</Year><Month>1</Month><Day>5</Day></ObservationDateTime>"
     record = read_ecg(told_of_the_patient(date.format("24")))

@@ -53,7 +53,8 @@ def test_a_chest_lead_far_out_of_the_scale_of_the_others_is_told_by_its_name(con
 
 
 def test_a_unit_that_is_no_voltage_is_told_and_one_of_counts_is_not():
-    for content in (edf_of_units(["mm"] * 12), files.aecg(files.series(scale='value="1" unit="mm"'))):
+    dicom = files.dicom(files.dicom_group(unit="mm"))
+    for content in (edf_of_units(["mm"] * 12), dicom, files.aecg(files.series(scale='value="1" unit="mm"'))):
         record = read_ecg(content)
         is_the_heart(record)
         assert len(record.doubts) == 1 and "names a unit that is no voltage" in record.doubts[0]

@@ -9,7 +9,8 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from echo2ecg_core.ecg.channels import NOTHING_TOLD, Channels, Told, listing, more_than_announced
+from echo2ecg_core.counts import listing
+from echo2ecg_core.ecg.channels import NOTHING_TOLD, Channels, Told, more_than_announced
 from echo2ecg_core.ecg.files import EcgFile
 from echo2ecg_core.ecg.formats.array_layout import without_missing_marks
 from echo2ecg_core.ecg.formats.rates import header_rate

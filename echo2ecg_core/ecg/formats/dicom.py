@@ -315,13 +315,15 @@ def _scaled(counts: np.ndarray, channel) -> np.ndarray:
 
 
 def _unit_of(channel) -> str:
-    """The unit of a channel's sensitivity by code, else by meaning; "" without any, and without a sensitivity."""
+    """The unit of a channel's sensitivity by code, else by meaning, else what stands in its place; "" without any, and
+    without a sensitivity."""
     correction = channel.get("ChannelSensitivityCorrectionFactor")
     if not channel.get("ChannelSensitivity") or (correction is not None and not correction):
         return ""
     units = channel.get("ChannelSensitivityUnitsSequence") or []
     texts = [str(units[0].get(keyword) or "") for keyword in ("CodeValue", "CodeMeaning")] if units else []
-    return next((text for text in texts if mv_per_unit(text) is not None), "")
+    voltages = (text for text in texts if mv_per_unit(text) is not None)
+    return next(voltages, next((text for text in texts if text.strip()), ""))
 
 
 def _two_units(definitions: list) -> list[str]:

@@ -47,6 +47,7 @@ _BRACKETS = re.compile(r"\s*(?:\{\s*[\"}]|\[\s*(?:[\[{\"]|[-+\d.eE]+\s*[,\]]))")
 FEW = 0.05  # of the lines of a table are no usual ones
 MOST_BLANK = 20  # lines between two tables
 ENDS_LOOKED_AT = 20  # last lines, by which a cut one is known
+_NUMBER_IN_NAME = re.compile(r"\d+|\b[A-Za-z]\b")
 _PART_OF_NUMBER = re.compile(r"[-+\d.,:eET/ ]*")  # or of a moment
 _FORMATS = {",": "CSV", ";": "CSV", "\t": "TSV", "|": "TXT", "": "TXT"}
 
@@ -304,7 +305,10 @@ def _unnamed(
         if order:
             channels.told_used |= {"leads"}
         elif names:
-            channels.notes.insert(0, f"The column names ({as_written(names)}) are no lead names.")
+            text = f"The column names ({as_written(names)}) are no lead names."
+            channels.notes.insert(0, text)
+            if len({_NUMBER_IN_NAME.sub("#", name) for name in names}) > 1:  # they tell an order that is not understood
+                channels.doubts.append(f"{text} That they lie in the usual order is assumed.")
         yield channels
 
 

@@ -317,7 +317,9 @@ def _channels(record, text: str, notes: list[str], told: Told, ungained: list[bo
 def _facts(text: str) -> dict:
     """Age and sex from the comment lines, in the spellings of PTB, LUDB and the PhysioNet challenges."""
     age = re.search(
-        r"^#\s*<?age>?\s*:?\s*(\d{1,3}(?:\.\d+)?)\s*(?:(y|m|w|d|h)[a-z]*\b)?", text, re.IGNORECASE | re.MULTILINE
+        r"^#\s*<?age>?\s*:?\s*0*(\d{1,3}(?:\.\d+)?)(?!\d)\s*(?:(y|m|w|d|h)[a-z]*\b)?",
+        text,
+        re.IGNORECASE | re.MULTILINE,
     )
     sex = re.search(r"^#\s*<?(?:sex|gender)>?\s*:?\s*(male|female|m|f)\b", text, re.IGNORECASE | re.MULTILINE)
     facts: dict[str, float | str] = {}

@@ -8,7 +8,8 @@ import base64
 import binascii
 from xml.etree.ElementTree import Element, SubElement
 
-from echo2ecg_core.ecg.channels import EIGHT_LEADS, as_a_print, listing
+from echo2ecg_core.counts import listing
+from echo2ecg_core.ecg.channels import EIGHT_LEADS, as_a_print
 from echo2ecg_core.ecg.formats.facts import rate_of_step
 from echo2ecg_core.ecg.formats.rates import header_rate
 from echo2ecg_core.ecg.record import canonical_lead
