@@ -246,6 +246,6 @@ def _player_metadata(comment: str | None) -> dict:
             and (known.get("spacing_mm") is None or 0 < float(known["spacing_mm"]) < 100)
             and all(0 <= float(t) < 1e5 for t in known.get("r_wave_times_s", ()))
         )
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, RecursionError):
         return {}
     return known if possible else {}

@@ -244,7 +244,7 @@ def read_mapping(path: Path) -> dict[str, Column]:
 
     try:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, yaml.YAMLError) as error:
+    except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
         raise StoreError(
             f"The mapping {path.name} cannot be read ({type(error).__name__}).", "Save it anew from the Import page."
         ) from error
@@ -264,6 +264,8 @@ def column_from(name: str, means: Any) -> Column:
     """
     told = {"field": means} if isinstance(means, str) else dict(means) if isinstance(means, Mapping) else {}
     field, unit, dates = told.get("field", ""), told.get("unit"), told.get("dates")
+    if not all(isinstance(word, str | None) for word in (field, unit, dates)):  # not quoted: it may stand for millions
+        raise StoreError(f"The mapping says of the column {name} what is no word.", "Write `COLUMN: field`.")
     if field not in (*FIELDS, IGNORED):
         raise StoreError(
             f"The mapping says of the column {name} {field!r}, which is no field.", f"Fields: {', '.join(FIELDS)}."

@@ -153,7 +153,7 @@ def read_manifest(folder: str | Path) -> dict[str, Any]:
         manifest = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise ModelError(f"There is no model in the folder {path.parent.name!r}: it has no manifest.json.") from None
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         raise ModelError("The model's manifest.json cannot be read as JSON.", COPY_AGAIN) from None
     if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
         raise ModelError(f"The manifest.json is not one of this program's models (its format is not {FORMAT!r}).")

@@ -111,7 +111,7 @@ def claim_folder(out: Path, facts: dict) -> None:
     if path.exists():
         try:
             found = json.loads(path.read_text())
-        except ValueError:
+        except (ValueError, RecursionError):
             found = {}
         usual = {"version": 1, "clips": None}
         found = usual | found if isinstance(found, dict) else {}

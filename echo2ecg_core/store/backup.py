@@ -94,7 +94,7 @@ def facts_of(folder: Path) -> Backup:
     try:
         facts = Backup(**json.loads((folder / MANIFEST).read_text()))
         digest = hashlib.sha256((folder / CATALOG).read_bytes()).hexdigest()
-    except (OSError, ValueError, TypeError) as error:
+    except (OSError, ValueError, TypeError, RecursionError) as error:
         raise StoreError(
             f"{folder.name} is no backup: its {MANIFEST} or catalog is missing or damaged.",
             "Name a folder that `backup` has made.",

@@ -48,7 +48,7 @@ def read_manifest(folder: Path) -> dict:
         manifest = json.loads((folder / "manifest.json").read_text())
         if not {"name", "sha256", "synthetic"} <= set(manifest):
             raise ValueError("name, sha256 or synthetic is missing")
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise ModelError(
             f"The model folder {folder.name} has no readable manifest.json ({error}).",
             "Use a folder written by `train` or `models import`.",

@@ -366,6 +366,13 @@ def test_a_mapping_settles_what_was_asked_and_can_be_saved_and_given_again(tmp_p
     assert read_mapping(tmp_path / "again.yaml").items() >= told.items()
 
 
+TEN_TO_THE_NINTH = (  # a list of lists of lists, each of ten
+    "a0: &a0 [x]\n"
+    + "".join(f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]\n" for n in range(1, 10))
+    + "columns: {EF: {field: *a9}}"
+)
+
+
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
@@ -374,6 +381,10 @@ def test_a_mapping_settles_what_was_asked_and_can_be_saved_and_given_again(tmp_p
         ("columns: {D: {field: study_date, dates: weekday first}}", "cannot be 'weekday first'"),
         ("[1, 2]", "has no list `columns`"),
         ("columns: {EF: [", "cannot be read"),
+        ("columns: " + "[" * 3000, "cannot be read"),
+        ("columns: {EF: {field: lvef, unit: 5}}", "what is no word"),
+        ("columns: {EF: {field: lvef, dates: {}}}", "what is no word"),
+        (TEN_TO_THE_NINTH, "what is no word"),
     ],
 )
 def test_a_mapping_that_cannot_be_is_refused_in_words(tmp_path, text, expected):

@@ -221,6 +221,7 @@ FAULTS = [
     (lambda f: weight_file(f).unlink(), "lacks its weight file"),
     (lambda f: (f / "manifest.json").unlink(), "no model in the folder 'model': it has no manifest.json"),
     (lambda f: (f / "manifest.json").write_text("{half"), "cannot be read as JSON"),
+    (lambda f: (f / "manifest.json").write_text("[" * 100_000), "cannot be read as JSON"),
     (lambda f: (f / "manifest.json").write_text("[]"), "not one of this program's models"),
     (lambda f: edit_manifest(f, lambda m: m.pop("spec")), "lacks 'spec'"),
     (lambda f: edit_manifest(f, lambda m: m.update(sha256="0")), "its sha256 is not that of its weights"),

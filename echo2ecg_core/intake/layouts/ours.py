@@ -133,6 +133,6 @@ def phantom_cohort(folder: Path) -> str | None:
 def _manifest(folder: Path) -> dict:
     try:
         found = json.loads((folder / "manifest.json").read_text())
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return {}
     return found if isinstance(found, dict) else {}
