@@ -156,7 +156,9 @@ def map_figure(
     layout = _layout(points, colour, look)
     if words:
         (layout["scene"] if is_solid else layout)["annotations"] = words
-    return go.Figure(traces, layout)  # plotly takes three times as long to change a figure as to make it
+    figure = go.Figure(traces, layout)  # plotly takes three times as long to change a figure as to make it
+    figure.layout.template = None
+    return figure
 
 
 def as_seen(figure: go.Figure, view: Sequence[float] | None, regions: Sequence[Region] = ()) -> None:
@@ -349,11 +351,14 @@ def _layout(points: pd.DataFrame, colour: str, look: Look) -> dict[str, Any]:
     is_solid = "z" in points
     layout = {
         "height": HEIGHT_PX,
+        "width": HEIGHT_PX,
         "margin": {"l": 8, "r": 8, "t": SCALE_PX * has_scale(colour) + LEGEND_PX, "b": 8},  # nothing lies over points
         "paper_bgcolor": look.page,
         "plot_bgcolor": look.page,
         "dragmode": "orbit" if is_solid else "lasso",
         "hovermode": "closest",
+        "clickmode": "event+select" if is_solid else "event",
+        "datarevision": 0,
         "hoverlabel": {"bgcolor": look.page, "bordercolor": look.muted, "font": font},
         "uirevision": "map",
         "font": font,

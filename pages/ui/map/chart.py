@@ -4,13 +4,12 @@ from collections.abc import Hashable
 
 import numpy as np
 import pandas as pd
-import plotly.graph_objects as go
 import streamlit as st
 
 from echo2ecg_core.answers import maps as explore
 from echo2ecg_core.answers.map_clusters import Cluster
-from echo2ecg_core.figures.map import ERROR, HEIGHT_PX, Label, YourEcg, as_seen
-from echo2ecg_core.figures.map_density import MOST_IN_VIEW, MOST_SINGLE, View, density_figure, whole
+from echo2ecg_core.figures.map import ERROR, HEIGHT_PX, Label, YourEcg
+from echo2ecg_core.figures.map_density import MOST_IN_VIEW, MOST_SINGLE
 from echo2ecg_core.phenotypes import PHENOTYPES
 from pages.ui import resources
 from pages.ui.map import looked_up, map_session
@@ -54,9 +53,9 @@ def chart(
     dark, key = scheme.is_dark(), map_session.chart_key()
     labels = labels_of(clusters)
     is_dense = len(points) > MOST_SINGLE and "z" not in points
-    draw = _dense if is_dense else looked_up.map_chart
+    draw = looked_up.density_chart if is_dense else looked_up.map_chart
     st.plotly_chart(
-        draw(drawing, points, colour, dark, you, found, labels),
+        draw(drawing, colour, dark, you, found, labels),
         theme=None,
         height=HEIGHT_PX,
         config=CHART | {"modeBarButtonsToRemove": NO_BUTTONS},
@@ -97,25 +96,6 @@ def _chosen(points: pd.DataFrame) -> np.ndarray:
         return explore.inside(points, regions)
     named = list(map_session.named())
     return pd.MultiIndex.from_frame(points[["id", "modality"]]).isin(named) if named else np.zeros(len(points), bool)
-
-
-def _dense(
-    drawing: tuple[str, str],
-    points: pd.DataFrame,
-    colour: str,
-    dark: bool,
-    you: YourEcg | None,
-    found: tuple[str, str] | None,
-    labels: list[Label],
-) -> go.Figure:
-    """The map as a picture, or its points where few are in view; a zoom asks for another."""
-    everything, kept, cohort = whole(points), map_session.view(), map_session.cohort()
-    view = View(*kept) if kept and not View(*kept).covers(everything) else None
-    picture = looked_up.map_picture(*drawing, cohort, colour, tuple(view or everything), dark)
-    figure = density_figure(points, colour, picture, view, you, dark, found, labels)
-    _, regions = map_session.held((drawing, cohort, colour, dark, you, found, tuple(labels), view))
-    as_seen(figure, None, regions)
-    return figure
 
 
 def how_read(colour: str) -> str:

@@ -1,5 +1,7 @@
 """What the Map page looks up once a drawing and version of the catalogue: points, clusters, figures, pictures."""
 
+from dataclasses import dataclass
+
 import numpy as np
 import streamlit as st
 
@@ -55,6 +57,37 @@ def map_points(model_id: str, layout: str, cohort: str = ""):
     return _map_points(map_state(resources.workspace(), model_id), layout, cohort)
 
 
+@dataclass(frozen=True)
+class MapFacts:
+    """What is said of all points of a map.
+
+    Attributes:
+        ecgs, studies, patients: How many there are.
+        colours: What they can be coloured by (figures.map.colour_choices).
+    """
+
+    ecgs: int
+    studies: int
+    patients: int
+    colours: dict[str, str]
+
+
+@st.cache_resource(max_entries=6, show_spinner=False)
+def _map_facts(state: tuple, layout: str, cohort: str) -> MapFacts:
+    from echo2ecg_core.figures.map import colour_choices
+
+    points = _map_points(state, layout, cohort)
+    ecgs = int((points.modality == "ECG").sum())
+    return MapFacts(ecgs, len(points) - ecgs, points.patient_id.nunique(), colour_choices(points))
+
+
+def map_facts(model_id: str, layout: str, cohort: str = "") -> MapFacts:
+    """What is said of the points of `map_points`, counted once; not to be changed."""
+    from echo2ecg_core.answers.maps import map_state
+
+    return _map_facts(map_state(resources.workspace(), model_id), layout, cohort)
+
+
 @st.cache_data(max_entries=6, show_spinner=False)
 def _map_clusters(state: tuple, layout: str):
     from echo2ecg_core.answers.map_clusters import describe
@@ -69,20 +102,25 @@ def map_clusters(model_id: str, layout: str):
     return _map_clusters(map_state(resources.workspace(), model_id), layout)
 
 
+def _shown(state: tuple, layout: str, cohort: str, colour: str):
+    """The points with the column of a colour."""
+    points = _map_points(state, layout, cohort)
+    return points if colour in points else _with_column(state, layout, cohort, colour)
+
+
 @st.cache_resource(max_entries=32, show_spinner=False)
 def _map_chart(state: tuple, layout: str, cohort: str, colour: str, dark: bool, you, found, labels: tuple, held: tuple):
     from echo2ecg_core.figures.map import as_seen, map_figure
     from echo2ecg_core.figures.map_density import drawn_solid
 
-    points = _map_points(state, layout, cohort)
-    shown = points if colour in points else _with_column(state, layout, cohort, colour)
+    shown = _shown(state, layout, cohort, colour)
     drawn = drawn_solid(shown) if "z" in shown else None
     figure = map_figure(shown, colour, you, dark, found, drawn, labels)
     as_seen(figure, *held)
     return figure
 
 
-def map_chart(drawing: tuple[str, str], _, colour: str, dark: bool, you, found, labels):
+def map_chart(drawing: tuple[str, str], colour: str, dark: bool, you, found, labels):
     """A map as a figure (figures.map.map_figure) as it was seen last, built once per drawing, catalogue and choice; not
     to be changed."""
     from echo2ecg_core.answers.maps import map_state
@@ -96,16 +134,35 @@ def map_chart(drawing: tuple[str, str], _, colour: str, dark: bool, you, found, 
 def _map_picture(state: tuple, layout: str, cohort: str, colour: str, view: tuple, dark: bool) -> bytes:
     from echo2ecg_core.figures.map_density import View, density_picture
 
-    points = _map_points(state, layout, cohort)
-    shown = points if colour in points else _with_column(state, layout, cohort, colour)
-    return density_picture(shown, colour, View(*view), dark)
+    return density_picture(_shown(state, layout, cohort, colour), colour, View(*view), dark)
 
 
-def map_picture(model_id: str, layout: str, cohort: str, colour: str, view: tuple, dark: bool) -> bytes:
-    """The picture of a part of a large map (figures.map_density), drawn once per drawing, catalogue and choice."""
+@st.cache_resource(max_entries=16, show_spinner=False)
+def _density_chart(
+    state: tuple, layout: str, cohort: str, colour: str, dark: bool, you, found, labels: tuple, view, regions: tuple
+):
+    from echo2ecg_core.figures.map import as_seen
+    from echo2ecg_core.figures.map_density import density_figure, whole
+
+    shown = _shown(state, layout, cohort, colour)
+    picture = _map_picture(state, layout, cohort, colour, tuple(view or whole(shown)), dark)
+    figure = density_figure(shown, colour, picture, view, you, dark, found, labels)
+    as_seen(figure, None, regions)
+    return figure
+
+
+def density_chart(drawing: tuple[str, str], colour: str, dark: bool, you, found, labels):
+    """A large map as a figure (figures.map_density.density_figure) of what is seen, built once per drawing, catalogue
+    and choice; not to be changed."""
     from echo2ecg_core.answers.maps import map_state
+    from echo2ecg_core.figures.map_density import View, whole
 
-    return _map_picture(map_state(resources.workspace(), model_id), layout, cohort, colour, view, dark)
+    state, cohort = map_state(resources.workspace(), drawing[0]), map_session.cohort()
+    kept = map_session.view()
+    view = View(*kept) if kept and not View(*kept).covers(whole(_map_points(state, drawing[1], cohort))) else None
+    base = (state, drawing[1], cohort, colour, dark, you, found, tuple(labels), view)
+    _, regions = map_session.held(base)
+    return _density_chart(*base, regions)
 
 
 @st.cache_data(max_entries=6, show_spinner=False)

@@ -19,7 +19,6 @@ from echo2ecg_core.figures.chart import Frame
 from echo2ecg_core.figures.map import (
     ESTIMATES,
     YourEcg,
-    colour_choices,
     kept_column,
     map_picture,
 )
@@ -37,11 +36,12 @@ from pages.ui.ecg.surroundings import STUDIES_PAGE
 from pages.ui.in_words import in_words, one_of
 from pages.ui.map import looked_up, map_session
 from pages.ui.map.chart import how_read, labels_of
+from pages.ui.map.looked_up import MapFacts
 from pages.ui.studies import browse_session
 from pages.ui.studies.words import ECG_PAGE, EXPLORE_STYLE
 
 LAYOUTS = {"together": "Together", "ecgs": "ECGs", "studies": "Studies", explore.SOLID: "3-D"}
-MOST_LISTED = 2000  # members of a lasso
+MOST_LISTED = 500  # members of a lasso
 COMPARED = ("lvef", "lvedv", "lavi", "ivsd")
 ASK_AN_ADMIN = "A researcher or an admin can have it drawn: everybody sees the same map."
 CLUSTERS_HELP = (
@@ -109,12 +109,12 @@ def layout_control(layouts: tuple[str, ...]) -> str:
     return one_of("Points", layouts, map_session.LAYOUT_KEY, in_words(LAYOUTS))
 
 
-def coloured(points: pd.DataFrame, card: ModelCard, layout: str) -> tuple[pd.DataFrame, str]:
+def coloured(points: pd.DataFrame, facts: MapFacts, card: ModelCard, layout: str) -> tuple[pd.DataFrame, str]:
     """What the points are coloured by, and the points with that column: of a kept cohort it comes from its members, of
     estimates from the model."""
     kept = kept_cohorts.kept_names(resources.workspace())
-    estimates = ESTIMATES if "lvef" in points and _tells_lvef(card) and (points.modality == "ECG").any() else {}
-    choices = colour_choices(points) | estimates | {kept_column(name): f"Cohort “{name}”" for name in kept}
+    estimates = ESTIMATES if "lvef" in points and _tells_lvef(card) and facts.ecgs else {}
+    choices = facts.colours | estimates | {kept_column(name): f"Cohort “{name}”" for name in kept}
     colour = st.selectbox(
         "Colour",
         list(choices),
@@ -166,9 +166,9 @@ def _tells_lvef(card: ModelCard) -> bool:
     return "lvef" in card.manifest().get("test", {}).get("phenotypes", {})
 
 
-def export_menu(points: pd.DataFrame, colour: str, card: ModelCard, clusters: list[Cluster]) -> None:
+def export_menu(points: pd.DataFrame, facts: MapFacts, colour: str, card: ModelCard, clusters: list[Cluster]) -> None:
     """The map as a figure for papers and as a table."""
-    what = (colour_choices(points) | ESTIMATES).get(colour, f"cohort {colour.removeprefix(kept_column(''))}")
+    what = (facts.colours | ESTIMATES).get(colour, f"cohort {colour.removeprefix(kept_column(''))}")
     stem = re.sub(r"[^\w.-]+", "-", f"map-{card.model_id}-{colour}")
     provenance = export.provenance_line(
         {"model": {"name": card.name, "id": card.model_id, "synthetic": card.synthetic}},
@@ -241,17 +241,15 @@ def your_ecg(prediction: Prediction | None, card: ModelCard, layout: str) -> You
     return YourEcg(x, y, label, *z)
 
 
-def nothing_selected(points: pd.DataFrame, clusters: list[Cluster]) -> None:
+def nothing_selected(facts: MapFacts, layout: str, clusters: list[Cluster]) -> None:
     """How to use the map, and its clusters in words."""
-    counts = points.modality.value_counts()
     st.html(
-        f"<h2 class='e2e-section'>No selection</h2><p class='muted'>{counted(counts.get('ECG', 0), 'ECG')} and "
-        f"{counted(counts.get('study', 0), 'study', 'studies')} of "
-        f"{counted(points.patient_id.nunique(), 'patient')}.</p>"
+        f"<h2 class='e2e-section'>No selection</h2><p class='muted'>{counted(facts.ecgs, 'ECG')} and "
+        f"{counted(facts.studies, 'study', 'studies')} of {counted(facts.patients, 'patient')}.</p>"
     )
     st.caption(
         "Drag to turn the map; click one point to open it. Several are chosen with the lasso on the flat maps."
-        if "z" in points
+        if layout == explore.SOLID
         else "The lasso is ready: draw round some points to list them here. Click one point to open it. Double-click "
         "on the map to clear the selection."
     )
