@@ -6,8 +6,8 @@ Makes a workspace of made-up rows (a fifth as many studies as ECGs with 10 pheno
 numbers a vector, no files of ECGs or clips) in FOLDER, or takes the one that is there; then times the functions behind
 the pages, one JSON line each. "after a write" is the first call after somebody changed the catalogue; processor
 seconds stand beside the clock's, on a busy machine they are the ones to believe. `--chromium` serves the app on that
-workspace and drives it: seconds until a page has settled, bytes it was sent, processor seconds of the server; the same
-of a rerun of the map and of a lasso; memory of the server before and after `--interactions` of them.
+workspace and drives it (`Watched` says what is measured): pages by their address and by their link, another layout of
+the map, lassos; memory of the server before and after `--interactions` of another layout.
 """
 
 import argparse
@@ -17,6 +17,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -156,7 +157,7 @@ def of_cohorts(workspace) -> dict[str, Callable[[], object]]:
 def of_the_map(points) -> dict[str, Callable[[], object]]:
     """What the map asks of its points."""
     from echo2ecg_core.answers.maps import inside
-    from echo2ecg_core.evaluation.groups import compare
+    from echo2ecg_core.evaluation.groups import compare, of_patients
     from echo2ecg_core.figures.map_density import density_figure, density_picture, whole
 
     view = whole(points)
@@ -164,11 +165,12 @@ def of_the_map(points) -> dict[str, Callable[[], object]]:
     turn = np.linspace(0, 2 * np.pi, 200)
     circle = (radius * np.cos(turn), radius * np.sin(turn))
     chosen, picture = inside(points, [circle]), density_picture(points, "lvef", view)
+    patients = of_patients(points, ["lvef", "lvedv", "lavi", "ivsd", "age_years"])
     return {
         "map: picture": lambda: density_picture(points, "lvef", view),
         "map: figure": lambda: density_figure(points, "lvef", picture, None).to_json(),
         f"map: lasso of {chosen.sum()}": lambda: inside(points, [circle]),
-        "map: against the rest": lambda: compare(points, chosen, ["lvef", "lvedv", "lavi", "ivsd", "age_years"]),
+        "map: against the rest": lambda: compare(patients, chosen),
     }
 
 
@@ -225,44 +227,95 @@ def peak_mb(pid: str) -> float:
     return memory_mb(pid, "VmHWM")
 
 
+# when the page was touched last, and when it last showed something new: a frame painted a change of the document
+WATCH = """
+window.touched = window.shown = 0;
+const shown = () => requestAnimationFrame(() => setTimeout(() => { window.shown = performance.now(); }));
+new MutationObserver(shown).observe(document, {subtree: true, childList: true, attributes: true, characterData: true});
+addEventListener("pointerup", () => { window.touched = performance.now(); }, true);
+"""
+STILL_MS = 700
+STILL = """(ms) => document.querySelector(".stApp")?.dataset.testScriptState === "notRunning"
+  && performance.now() - window.shown > ms"""
+
+
+class Watched:
+    """A page, and what an action on it costs: seconds from the touch (of a load: from its begin) to the last change
+    that was painted before it rested, processor seconds of its main thread and of the server, bytes it was sent."""
+
+    def __init__(self, page):
+        self.page, self.server, self.got = page, Server(), 0
+        page.add_init_script(WATCH)
+        page.on("websocket", lambda socket: socket.on("framereceived", self._receive))
+        self.devtools = page.context.new_cdp_session(page)
+        self.devtools.send("Performance.enable", {"timeDomain": "threadTicks"})
+
+    def _receive(self, frame) -> None:
+        self.got += len(frame)
+
+    def _browser_s(self) -> float:
+        told = self.devtools.send("Performance.getMetrics")["metrics"]
+        return next(one["value"] for one in told if one["name"] == "TaskDuration")
+
+    def cost(self, act: Callable[[], object], shows: str) -> dict[str, float]:
+        """Act, wait until what it `shows` (a selector) is there and the page rests."""
+        self.got, used, worked = 0, self.server.processor_s(), self._browser_s()
+        act()
+        self.page.locator(shows).first.wait_for(state="attached")
+        self.page.wait_for_function(STILL, arg=STILL_MS, polling=100)
+        return {
+            "s": self.page.evaluate("window.shown - window.touched") / 1000,
+            "server_processor_s": self.server.processor_s() - used,
+            "browser_processor_s": max(0.0, self._browser_s() - worked),  # counted anew in a page that is loaded
+            "kb": self.got / 1000,
+            "server_mb": self.server.memory_mb(),
+        }
+
+
+def tell(what: str, costs: list[dict[str, float]]) -> None:
+    """Print the first of these apart, then median and 95th percentile of the others."""
+    first, *later = costs
+    print(json.dumps({"benchmark": "pages_at_size", "what": f"{what}: first", **_rounded(first)}), flush=True)
+    if later:
+        middle = {name: float(np.median([one[name] for one in later])) for name in first}
+        p95 = round(float(np.percentile([one["s"] for one in later], 95)), 2)
+        told = {"what": f"{what}: then, median of {len(later)}", **_rounded(middle), "p95_s": p95}
+        print(json.dumps({"benchmark": "pages_at_size", **told}), flush=True)
+
+
+def _rounded(cost: dict[str, float]) -> dict[str, float]:
+    return {name: round(value, 3) for name, value in cost.items()}
+
+
 def in_chromium(workspace, interactions: int) -> None:
-    """Print a line a page and an action."""
+    """Print two lines a page and an action."""
     from tests.browser.running_app import chromium, running_app
 
     with running_app(workspace.folder) as address, chromium() as page:
-        server, got = Server(), [0]
-        page.on("websocket", lambda s: s.on("framereceived", lambda frame: got.__setitem__(0, got[0] + len(frame))))
-
-        def measured(what: str, act: Callable[[], object], shows: str, tell: bool = True) -> None:
-            got[0], used, begun = 0, server.processor_s(), time.perf_counter()
-            act()
-            page.locator(shows).first.wait_for(state="attached")
-            page.wait_for_timeout(50)
-            page.wait_for_function("() => document.querySelector('.stApp')?.dataset.testScriptState === 'notRunning'")
-            told = {
-                "benchmark": "pages_at_size",
-                "what": what,
-                "s": round(time.perf_counter() - begun, 2),
-                "server_processor_s": round(server.processor_s() - used, 2),
-                "kb": round(got[0] / 1000),
-                "server_mb": server.memory_mb(),
-            }
-            if tell:
-                print(json.dumps(told), flush=True)
-
-        drawn = ".js-plotly-plot .imagelayer image"
-        for turn in ("first", "again"):
-            for path, shows in (("map", drawn), ("studies", "h1"), ("report", "h1"), ("import", "h1")):
-                measured(f"{path}, {turn}", lambda path=path: page.goto(f"{address}/{path}"), shows)
-        measured("map, once more", lambda: page.goto(f"{address}/map"), drawn)
-        for layout in ("ECGs", "Together", "ECGs", "Together"):
-            measured(f"map, rerun: {layout}", page.get_by_role("radio", name=layout).click, drawn)
-        measured("map, lasso", lambda: lasso(page, 17), ".st-key-map_selection .stDataFrame")
-        before = server.memory_mb()
+        watched, drawn = Watched(page), ".js-plotly-plot .imagelayer image"
+        open_pages = (("map", "Map", drawn), ("report", "Report", "h1"), ("import", "Import", "h1"))
+        open_pages += (("studies", "Similar studies", "h1"),)
+        for path, _, shows in open_pages:
+            tell(
+                f"{path}, by address", [watched.cost(partial(page.goto, f"{address}/{path}"), shows) for _ in range(4)]
+            )
+        by_link: dict[str, list] = {path: [] for path, *_ in open_pages}
+        for _ in range(4):
+            for path, name, shows in open_pages:
+                link = page.locator("[data-testid=stSidebarNavLink]", has_text=name)
+                title = f".e2e-title h1:text-is('{name}')"
+                by_link[path].append(watched.cost(link.click, shows if shows != "h1" else title))
+        for path, costs in by_link.items():
+            tell(f"{path}, by its link", costs)
+        watched.cost(lambda: page.goto(f"{address}/map"), drawn)
+        others = [page.get_by_role("radio", name=name).click for name in ("ECGs", "Together")] * 10
+        tell("map, another layout", [watched.cost(other, drawn) for other in others])
+        table = ".st-key-map_selection .stDataFrame"
+        tell("map, lasso", [watched.cost(partial(lasso, page, way), table) for way in range(12, 32)])
+        before = watched.server.memory_mb()
         for number in range(interactions):
-            layout = ("ECGs", "Together")[number % 2]
-            measured("", page.get_by_role("radio", name=layout).click, drawn, tell=False)
-        grown = {"what": f"after {interactions} reruns", "server_mb": [before, server.memory_mb()]}
+            watched.cost(others[number % 2], drawn)
+        grown = {"what": f"after {interactions} reruns", "server_mb": [before, watched.server.memory_mb()]}
         print(json.dumps({"benchmark": "pages_at_size", **grown}), flush=True)
 
 

@@ -33,25 +33,48 @@ class GroupRow:
     p: float
 
 
-def compare(points: pd.DataFrame, inside: np.ndarray, columns: list[str]) -> list[GroupRow]:
-    """Compare the patients of a group with the other patients.
+@dataclass(frozen=True, eq=False)
+class OfPatients:
+    """Quantities of the patients of a map, whatever is chosen on it.
+
+    Attributes:
+        patient: (n,) int32, which patient each point is of.
+        means: Column -> (p,) mean of every patient's points, NaN where no point has a value.
+    """
+
+    patient: np.ndarray
+    means: dict[str, np.ndarray]
+
+
+def of_patients(points: pd.DataFrame, columns: list[str]) -> OfPatients:
+    """The means that `compare` compares.
 
     Args:
         points: One row a point with patient_id and `columns`.
+    """
+    patient = pd.factorize(points.patient_id)[0].astype(np.int32)
+    means = points[columns].groupby(patient).mean()
+    return OfPatients(patient, {name: means[name].to_numpy() for name in columns})
+
+
+def compare(patients: OfPatients, inside: np.ndarray) -> list[GroupRow]:
+    """Compare the patients of a group with the other patients.
+
+    Args:
+        patients: Of all points.
         inside: (n,) bool, the group; a patient with a point inside belongs to it.
-        columns: Quantities to compare.
 
     Returns:
         One row a column that at least three patients of either side have.
     """
-    group_patients = set(points.patient_id[inside])
-    values = points.groupby("patient_id")[columns].mean()
-    is_group = values.index.isin(group_patients)
+    is_group = np.zeros(patients.patient.max(initial=-1) + 1, bool)
+    is_group[patients.patient[inside]] = True
     rows = []
-    for name in columns:
-        group, rest = values[name][is_group].dropna(), values[name][~is_group].dropna()
+    for name, means in patients.means.items():
+        known = np.isfinite(means)
+        group, rest = means[known & is_group], means[known & ~is_group]
         if min(len(group), len(rest)) >= FEWEST_PATIENTS:
-            delta, p = _apart(group.to_numpy(), rest.to_numpy())
+            delta, p = _apart(group, rest)
             rows.append(GroupRow(name, _quartiles(group), _quartiles(rest), len(group), len(rest), delta, p))
     corrected = holm([row.p for row in rows])
     return [GroupRow(**{**vars(row), "p": p}) for row, p in zip(rows, corrected, strict=True)]
@@ -74,6 +97,6 @@ def _apart(group: np.ndarray, rest: np.ndarray) -> tuple[float, float]:
     return 2 * float(test.statistic) / (len(group) * len(rest)) - 1, float(test.pvalue)
 
 
-def _quartiles(values: pd.Series) -> tuple[float, float, float]:
+def _quartiles(values: np.ndarray) -> tuple[float, float, float]:
     low, middle, high = np.percentile(values, [25, 50, 75])
     return float(low), float(middle), float(high)

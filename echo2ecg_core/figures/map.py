@@ -41,6 +41,7 @@ ESTIMATES = {PREDICTED: "LVEF, predicted", ERROR: "LVEF, predicted − measured"
 OTHERS = "others"  # on a map coloured by a kept cohort
 _KEPT = "kept:"
 HEIGHT_PX, SCALE_PX, LEGEND_PX = 716, 56, 34
+PLACES_DECIMALS = 4  # of a map that is some ten wide
 LASSO = {"color": "#1B5E9B", "dash": "dash", "width": 2}
 
 Trace = dict[str, Any]
@@ -208,11 +209,10 @@ def _single_points(
     return traces
 
 
-def _as_shown(values: pd.Series, colour: str) -> np.ndarray:
-    """Values as they are written beside the points, in single precision: the browser writes them from these."""
-    if colour not in PHENOTYPES:
-        return values.to_numpy(np.float32)
-    return np.array([f"{value:.{PHENOTYPES[colour].decimals}f}" for value in values], np.float32)
+def _as_shown(values: pd.Series, colour: str) -> list[float]:
+    """Values as they are written beside the points: the browser writes them from these."""
+    decimals = PHENOTYPES[colour].decimals if colour in PHENOTYPES else 4
+    return [float(f"{value:.{decimals}f}") for value in values]
 
 
 def _trace(rows: pd.DataFrame, name: str, colour: str, marker: dict) -> Trace:
@@ -222,7 +222,7 @@ def _trace(rows: pd.DataFrame, name: str, colour: str, marker: dict) -> Trace:
         "marker": marker,
         "showlegend": False,
         "customdata": rows[["id", "modality"]].to_numpy(),
-        **_hover(rows, colour, isinstance(marker["color"], np.ndarray)),
+        **_hover(rows, colour, "coloraxis" in marker),
     }
     if "z" in rows:
         outlined = marker | {
@@ -234,8 +234,8 @@ def _trace(rows: pd.DataFrame, name: str, colour: str, marker: dict) -> Trace:
 
 
 def _places(rows: pd.DataFrame) -> Trace:
-    """Coordinates in single precision: half the bytes."""
-    return {axis: rows[axis].to_numpy(np.float32) for axis in ("x", "y", "z") if axis in rows}
+    """Coordinates as lists: plotly takes any array of another kind for a changed one and would draw all anew."""
+    return {a: rows[a].to_numpy(float).round(PLACES_DECIMALS).tolist() for a in ("x", "y", "z") if a in rows}
 
 
 def _legend(points: pd.DataFrame, colour: str, look: Look) -> list[Trace]:
@@ -359,7 +359,7 @@ def _layout(points: pd.DataFrame, colour: str, look: Look) -> dict[str, Any]:
         "hovermode": "closest",
         "clickmode": "event+select" if is_solid else "event",
         "datarevision": 0,
-        "hoverlabel": {"bgcolor": look.page, "bordercolor": look.muted, "font": font},
+        "hoverlabel": {"align": "left", "bgcolor": look.page, "bordercolor": look.muted, "font": font},
         "uirevision": "map",
         "font": font,
         "xaxis": axis,

@@ -14,8 +14,8 @@ P = ParamSpec("P")
 
 
 def part(draw: Callable[P, None]) -> Callable[P, None]:
-    """A decorator: a fragment of Streamlit's, with what the frame (app.py) does before a page: Streamlit runs a fragment
-    without the lines above it."""
+    """A decorator: a fragment of Streamlit's, with what the frame (app.py) does before a page, for Streamlit runs a
+    fragment without the lines above it."""
 
     @st.fragment
     @wraps(draw)

@@ -368,6 +368,22 @@ def test_a_lasso_on_the_map_lists_points_as_a_table_with_a_download(page, worksp
     assert {row["id"] for row in rows} <= {*Catalog(workspace).ecgs().ecg_id, *Catalog(workspace).studies().study_id}
 
 
+def test_another_layout_is_drawn_once_and_what_surrounds_the_map_stays(page):
+    page.evaluate("""() => { window.drawn = 0; window.redone = 0;
+      const count = (name) => (all) => { window[name] += all.filter(({target}) => name === "redone" ||
+        target.matches(".js-plotly-plot")).length };
+      new MutationObserver(count("drawn")).observe(document.body, {subtree: true, attributeFilter: ["class"]});
+      const sidebar = document.querySelector(".st-key-sidebar_foot");
+      new MutationObserver(count("redone")).observe(sidebar, {subtree: true, attributes: true, childList: true}); }""")
+    page.get_by_role("radio", name="ECGs").click()
+    page.get_by_text("No selection").wait_for()
+    settled(page)
+    assert page.evaluate("[window.drawn, window.redone]") == [1, 0]  # plotly marks its element at every drawing
+    page.get_by_role("radio", name="Together").click()
+    settled(page)
+    lasso(page)
+
+
 def test_the_lasso_stays_when_the_page_turns_dark_and_a_double_click_clears_it(page):
     drawn = """() => { const drawn = document.querySelector('.js-plotly-plot')?._fullLayout;
       return [drawn?.font.color, drawn?.selections.length] }"""

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from echo2ecg_core.evaluation.groups import compare, holm
+from echo2ecg_core.evaluation.groups import compare, holm, of_patients
 
 
 @pytest.fixture
@@ -19,7 +19,7 @@ def points():
 
 def test_delta_is_the_share_of_pairs_above_minus_the_share_below(points):
     inside = np.arange(40) < 16
-    row = compare(points, inside, ["age_years"])[0]
+    row = compare(of_patients(points, ["age_years"]), inside)[0]
     values = points.groupby("patient_id", sort=False).age_years.first().to_numpy()
     group, rest = values[:8], values[8:]
     by_hand = np.mean([np.sign(a - b) for a in group for b in rest])
@@ -28,19 +28,19 @@ def test_delta_is_the_share_of_pairs_above_minus_the_share_below(points):
 
 
 def test_a_group_that_lies_wholly_below_has_delta_minus_one_and_a_small_p(points):
-    row = compare(points, np.arange(40) < 16, ["lvef", "age_years"])[0]
+    row = compare(of_patients(points, ["lvef", "age_years"]), np.arange(40) < 16)[0]
     assert row.delta == -1 and row.p < 0.001
 
 
 def test_a_patient_with_one_point_inside_counts_once_and_only_in_the_group(points):
     one_each = np.isin(np.arange(40), [0, 2, 4, 6])
-    row = compare(points, one_each, ["lvef"])[0]
+    row = compare(of_patients(points, ["lvef"]), one_each)[0]
     assert (row.n_group, row.n_rest) == (4, 16)
 
 
 def test_too_few_patients_or_no_value_make_no_row(points):
-    assert compare(points, np.arange(40) < 4, ["lvef"]) == []
-    assert [row.name for row in compare(points, np.arange(40) < 16, ["empty", "lvef"])] == ["lvef"]
+    assert compare(of_patients(points, ["lvef"]), np.arange(40) < 4) == []
+    assert [row.name for row in compare(of_patients(points, ["empty", "lvef"]), np.arange(40) < 16)] == ["lvef"]
 
 
 def test_holm_steps_down_and_never_falls_back():

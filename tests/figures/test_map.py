@@ -1,5 +1,6 @@
 """The map figure: which trace holds which points, what is hollow, what is said on hovering, and where your ECG lies."""
 
+import json
 import re
 
 import numpy as np
@@ -12,6 +13,7 @@ from echo2ecg_core.figures.map import (
     ERROR,
     LIGHT,
     PREDICTED,
+    Label,
     YourEcg,
     as_seen,
     colour_choices,
@@ -140,6 +142,15 @@ def test_the_largest_map_of_single_points_is_sent_as_less_than_a_megabyte(colour
     figure = map_figure(many, colour, shown=drawn_solid(many) if solid else None)
     assert len(figure.to_json()) < 1_000_000
     assert sum(len(t.customdata) for t in figure.data if t.customdata is not None) == MOST_SINGLE
+
+
+@pytest.mark.parametrize("solid", [False, True])
+def test_a_map_says_all_that_streamlit_would_add_and_holds_nothing_that_plotly_takes_for_new(points, solid):
+    shown = points.assign(z=0.0) if solid else points
+    sent = json.loads(map_figure(shown, "lvef", labels=[Label(("a",), 0, 0)]).to_json())
+    assert "bdata" not in json.dumps(sent) and "template" not in sent["layout"]
+    assert sent["layout"]["clickmode"] == ("event+select" if solid else "event")
+    assert {"width", "height", "hovermode", "dragmode", "datarevision"} <= set(sent["layout"])
 
 
 def test_your_ecg_is_a_ringed_cross_with_its_words_and_no_point_of_the_selection(points):

@@ -10,6 +10,8 @@ from echo2ecg_core.store.model_registry import ModelCard
 from pages.ui import resources
 from pages.ui.map import map_session
 
+COMPARED = ("lvef", "lvedv", "lavi", "ivsd", "age_years")
+
 
 @st.cache_resource(max_entries=4, show_spinner=False)
 def _with_column(state: tuple, layout: str, cohort: str, column: str):
@@ -86,6 +88,22 @@ def map_facts(model_id: str, layout: str, cohort: str = "") -> MapFacts:
     from echo2ecg_core.answers.maps import map_state
 
     return _map_facts(map_state(resources.workspace(), model_id), layout, cohort)
+
+
+@st.cache_resource(max_entries=6, show_spinner=False)
+def _of_patients(state: tuple, layout: str, cohort: str):
+    from echo2ecg_core.evaluation.groups import of_patients
+
+    points = _map_points(state, layout, cohort)
+    return of_patients(points, [name for name in COMPARED if name in points])
+
+
+def patients(model_id: str, layout: str, cohort: str = ""):
+    """Means of the patients of `map_points` (evaluation.groups.OfPatients), with which a lasso is compared; reckoned
+    once, not to be changed."""
+    from echo2ecg_core.answers.maps import map_state
+
+    return _of_patients(map_state(resources.workspace(), model_id), layout, cohort)
 
 
 @st.cache_data(max_entries=6, show_spinner=False)

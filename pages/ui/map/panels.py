@@ -13,7 +13,7 @@ from echo2ecg_core.answers import maps as explore
 from echo2ecg_core.answers.map_clusters import Cluster
 from echo2ecg_core.answers.predict import Prediction
 from echo2ecg_core.counts import counted
-from echo2ecg_core.evaluation.groups import FEWEST_PATIENTS, GroupRow, compare
+from echo2ecg_core.evaluation.groups import FEWEST_PATIENTS, GroupRow, OfPatients, compare
 from echo2ecg_core.figures import export
 from echo2ecg_core.figures.chart import Frame
 from echo2ecg_core.figures.map import (
@@ -42,7 +42,6 @@ from pages.ui.studies.words import ECG_PAGE, EXPLORE_STYLE
 
 LAYOUTS = {"together": "Together", "ecgs": "ECGs", "studies": "Studies", explore.SOLID: "3-D"}
 MOST_LISTED = 500  # members of a lasso
-COMPARED = ("lvef", "lvedv", "lavi", "ivsd")
 ASK_AN_ADMIN = "A researcher or an admin can have it drawn: everybody sees the same map."
 CLUSTERS_HELP = (
     "Groups that lie apart on the map (HDBSCAN), and in what their patients differ most from all others: effects of at "
@@ -309,8 +308,12 @@ def _drawn(linked: pd.DataFrame, row: pd.Series) -> str:
     return f"Drawn: the study {row.study_id} that labels it" + (f", and {ecgs} more of that study." if others else ".")
 
 
-def selection(points: pd.DataFrame, inside: np.ndarray) -> None:
-    """Counts, download, comparison with the rest, and members of a lasso."""
+def selection(points: pd.DataFrame, inside: np.ndarray, patients: OfPatients) -> None:
+    """Counts, download, comparison with the rest, and members of a lasso.
+
+    Args:
+        points: Of the map. inside: (n,) bool, which of them are chosen. patients: Of all of them.
+    """
     chosen = grades_in_words(points[inside])
     counts = chosen.modality.value_counts()
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
@@ -333,7 +336,7 @@ def selection(points: pd.DataFrame, inside: np.ndarray) -> None:
         if st.button("Clear", type="tertiary"):
             map_session.clear_selection()
             st.rerun()
-    _against_the_rest(points, inside)
+    _against_the_rest(compare(patients, inside))
     st.html("<h2 class='e2e-section'>Members</h2>")
     names = {n: f"{p.short} {p.unit}".strip() for n, p in PHENOTYPES.items() if n in chosen}
     listed = chosen.head(MOST_LISTED)
@@ -362,10 +365,8 @@ def selection(points: pd.DataFrame, inside: np.ndarray) -> None:
         one_point(points, members.index[event.selection.rows[0]], is_drawn=False)
 
 
-def _against_the_rest(points: pd.DataFrame, inside: np.ndarray) -> None:
+def _against_the_rest(rows: list[GroupRow]) -> None:
     """Medians and middle halves of the selection and of the rest, effect and corrected p."""
-    columns = [n for n in (*COMPARED, "age_years") if n in points]
-    rows = compare(points, inside, columns)
     if not rows:
         st.caption(f"Too few patients on one side to compare (at least {FEWEST_PATIENTS}).")
         return
