@@ -14,8 +14,9 @@ from pathlib import Path
 import pytest
 
 from echo2ecg_core.store.catalog import Catalog
-from echo2ecg_core.store.database import MIGRATIONS, Workspace
+from echo2ecg_core.store.database import Workspace
 from echo2ecg_core.store.model_registry import ModelRegistry
+from echo2ecg_core.store.schema import MIGRATIONS
 
 HERE = Path(__file__).resolve().parent
 OLD = sorted((HERE / "old_workspaces").glob("catalog-*.sql"))

@@ -24,7 +24,8 @@ from echo2ecg_core.errors import DiskFull, StoreError
 from echo2ecg_core.progress import Progress, part, silent
 from echo2ecg_core.store import audit, jobs
 from echo2ecg_core.store.catalog import Catalog
-from echo2ecg_core.store.database import MIGRATIONS, Workspace, write_atomically
+from echo2ecg_core.store.database import Workspace, write_atomically
+from echo2ecg_core.store.schema import MIGRATIONS
 from echo2ecg_core.version import program_version
 
 MANIFEST, CATALOG = "backup.json", "catalog.sqlite"

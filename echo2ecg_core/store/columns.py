@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 import pandas as pd
 
-from echo2ecg_core.store.database import EVERYBODY
+from echo2ecg_core.store.schema import EVERYBODY
 
 ROWS_AT_ONCE = 131_072  # whatever goes with a row is freed before the next ones come
 _REPEATED = ("sex", "split", "cohort", "rhythm", "conduction")

@@ -13,7 +13,8 @@ from echo2ecg_core.intake.layouts.recognise import plan_of
 from echo2ecg_core.intake.views import view_named
 from echo2ecg_core.store.catalog import Catalog
 from echo2ecg_core.store.corrections import correct
-from echo2ecg_core.store.database import MIGRATIONS, Workspace
+from echo2ecg_core.store.database import Workspace
+from echo2ecg_core.store.schema import MIGRATIONS
 from tests import small_trees
 
 

@@ -19,7 +19,8 @@ from echo2ecg_core.intake.removal import remove
 from echo2ecg_core.store import audit, jobs
 from echo2ecg_core.store.backup import back_up, facts_of, restore
 from echo2ecg_core.store.catalog import Catalog
-from echo2ecg_core.store.database import MIGRATIONS, Workspace
+from echo2ecg_core.store.database import Workspace
+from echo2ecg_core.store.schema import MIGRATIONS
 from echo2ecg_core.store.snapshot import snapshot
 from echo2ecg_core.store.vectors import load_vectors
 from echo2ecg_core.worker import work

@@ -8,7 +8,8 @@ import pytest
 from echo2ecg_core.errors import StoreError
 from echo2ecg_core.findings import Findings
 from echo2ecg_core.store.catalog import Catalog
-from echo2ecg_core.store.database import MIGRATIONS, Workspace, write_atomically
+from echo2ecg_core.store.database import Workspace, write_atomically
+from echo2ecg_core.store.schema import MIGRATIONS
 
 
 def test_a_workspace_is_made_by_the_first_connection_and_not_before(tmp_path):

@@ -15,6 +15,7 @@ from echo2ecg_core.store import database, jobs
 from echo2ecg_core.store.catalog import Catalog
 from echo2ecg_core.store.database import Workspace
 from echo2ecg_core.store.new_rows import NewPatient, NewStudy
+from echo2ecg_core.store.schema import MIGRATIONS
 
 CORE = Path(database.__file__).parents[1]
 SPAWN = multiprocessing.get_context("spawn")
@@ -196,7 +197,7 @@ def test_processes_that_open_a_folder_at_the_same_moment_make_one_schema(place, 
     if start != "nothing":
         place.folder.mkdir()
         raw = sqlite3.connect(place.database)
-        raw.executescript(database.MIGRATIONS[0] + "PRAGMA user_version = 1")
+        raw.executescript(MIGRATIONS[0] + "PRAGMA user_version = 1")
         raw.close()
     go = SPAWN.Event()
     processes = [SPAWN.Process(target=opens, args=(place.folder, go)) for _ in range(4)]
