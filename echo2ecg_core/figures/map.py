@@ -5,7 +5,6 @@ modality], so that a click names it. Points with a z make a figure in three dime
 only nearness means something.
 """
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -14,53 +13,34 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
-from echo2ecg_core.figures.chart import ON_PAGE, Canvas, Frame
+from echo2ecg_core.figures.map_colours import (
+    DARK,
+    ESTIMATES,
+    GROUPS,
+    LIGHT,
+    MODALITY,
+    OTHERS,
+    PREDICTED,
+    SYMBOLS,
+    VIRIDIS_CUT,
+    Label,
+    Look,
+    colour_limits,
+    group_colours,
+    has_scale,
+    is_group,
+    kept_cohort,
+    title_of,
+)
 from echo2ecg_core.figures.notation import measured_with_unit, with_unit
 from echo2ecg_core.phenotypes import GRADES, PHENOTYPES
 
-VIRIDIS_CUT = (
-    "#440154",
-    "#482475",
-    "#414487",
-    "#355F8D",
-    "#2A788E",
-    "#21918C",
-    "#22A884",
-    "#44BF70",
-    "#7AD151",
-    "#BDDF26",
-)
-SYMBOLS = {"ECG": "circle", "study": "diamond"}
-MARKERS = {"ECG": "o", "study": "D"}  # the same for matplotlib
-MODALITY = "modality"
-GROUPS = {"sex": "Sex", "rhythm": "Rhythm", "conduction": "Conduction", "split": "Split", "cohort": "Cohort"}
-GROUP_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#882255", "#44AA99")  # Okabe-Ito
-MOST_GROUPS = len(GROUP_COLOURS)  # the rarest beyond these share the colour of what is not known
-PREDICTED, ERROR = "predicted:lvef", "error:lvef"  # of ECGs, by the model whose map it is
-ESTIMATES = {PREDICTED: "LVEF, predicted", ERROR: "LVEF, predicted − measured"}
-OTHERS = "others"  # on a map coloured by a kept cohort
-_KEPT = "kept:"
 HEIGHT_PX, SCALE_PX, LEGEND_PX = 716, 56, 34
 PLACES_DECIMALS = 4  # of a map that is some ten wide
 LASSO = {"color": "#1B5E9B", "dash": "dash", "width": 2}
 
 Trace = dict[str, Any]
 Region = tuple[tuple[float, ...], tuple[float, ...]]  # x and y of its corners; of two corners a box
-
-
-@dataclass(frozen=True)
-class Look:
-    """Colours of one theme."""
-
-    page: str
-    text: str
-    muted: str
-    grid: str
-    modalities: dict[str, str]
-
-
-LIGHT = Look("#FFFFFF", "#17202A", "#55606D", "#EBEFF3", {"ECG": "#7B4FA3", "study": "#1E9C8B"})
-DARK = Look("#12161B", "#E6EBF0", "#A3AEBA", "#252D35", {"ECG": "#B793DB", "study": "#4CC2B0"})
 
 
 @dataclass(frozen=True)
@@ -71,50 +51,6 @@ class YourEcg:
     y: float
     label: str
     z: float | None = None
-
-
-@dataclass(frozen=True)
-class Label:
-    """Lines of words and the place above which they stand."""
-
-    lines: tuple[str, ...]
-    x: float
-    y: float
-
-
-def colour_choices(points: pd.DataFrame) -> dict[str, str]:
-    """What the points can be coloured by: column -> name with unit; only columns that hold a value."""
-    measured = {n: f"{p.short}, measured" for n, p in PHENOTYPES.items() if _holds(points, n)}
-    age = {"age_years": "Age"} if _holds(points, "age_years") else {}
-    groups = {n: words for n, words in GROUPS.items() if _holds(points, n)}
-    return measured | age | groups | {MODALITY: "ECG or study"}
-
-
-def kept_column(cohort: str) -> str:
-    """The column that colours a map by a kept cohort; it holds the cohort's name or `OTHERS`."""
-    return _KEPT + cohort
-
-
-def kept_cohort(colour: str) -> str:
-    """The kept cohort whose column (`kept_column`) a colour is; "" where it is none."""
-    return colour.removeprefix(_KEPT) if colour.startswith(_KEPT) else ""
-
-
-def is_group(colour: str) -> bool:
-    """True when a group colours the points, not a number nor their kind."""
-    return colour in GROUPS or colour.startswith(_KEPT)
-
-
-def _holds(points: pd.DataFrame, name: str) -> bool:
-    """True when there is such a column with a value in it; most have one among the first."""
-    return name in points and bool(points[name][:1000].notna().any() or points[name].notna().any())
-
-
-def group_colours(points: pd.DataFrame, colour: str) -> dict[str, str]:
-    """Group -> its colour, the commonest first; at most `MOST_GROUPS` have one, of a kept cohort its members only."""
-    if colour.startswith(_KEPT):
-        return {colour.removeprefix(_KEPT): GROUP_COLOURS[1]}
-    return dict(zip(points[colour].value_counts().index.astype(str), GROUP_COLOURS, strict=False))
 
 
 def map_figure(
@@ -248,7 +184,7 @@ def _legend(points: pd.DataFrame, colour: str, look: Look) -> list[Trace]:
     ]
     if is_group(colour):
         sizes = points[colour].astype(str).value_counts()
-        inks = group_colours(points, colour) | ({OTHERS: look.muted} if colour.startswith(_KEPT) else {})
+        inks = group_colours(points, colour) | ({OTHERS: look.muted} if kept_cohort(colour) else {})
         entries += [(f"{group} {sizes.get(group, 0)}", "square", ink) for group, ink in inks.items()]
     if colour != MODALITY and points[colour].isna().any():
         entries.append(("not known", "circle-open", look.muted))
@@ -395,7 +331,7 @@ def _scale(points: pd.DataFrame, colour: str, look: Look) -> dict[str, Any]:
         "lenmode": "pixels",  # so that its title fits a phone, too
         "len": 212,
         "thickness": 11,
-        "title": {"text": _title(colour), "side": "top", "font": {"size": 12.5}},
+        "title": {"text": title_of(colour), "side": "top", "font": {"size": 12.5}},
         "outlinewidth": 0,
         "bgcolor": look.page,
         "nticks": 6,
@@ -405,85 +341,3 @@ def _scale(points: pd.DataFrame, colour: str, look: Look) -> dict[str, Any]:
         bar |= {"tickvals": list(range(len(GRADES))), "ticktext": list(GRADES)}
     scale = [[i / (len(VIRIDIS_CUT) - 1), c] for i, c in enumerate(VIRIDIS_CUT)]
     return {"colorscale": scale, "cmin": low, "cmax": max(high, low + 1e-6), "colorbar": bar}
-
-
-def has_scale(colour: str) -> bool:
-    """True when a number colours the points, not a group."""
-    return colour != MODALITY and not is_group(colour)
-
-
-def map_picture(points: pd.DataFrame, colour: str, frame: Frame = ON_PAGE, labels: Sequence[Label] = ()):
-    """The map as a matplotlib Figure for papers: the same points, shapes and colours as on the page, 500 x 500 pixels.
-
-    Args:
-        points, colour, labels: As for `map_figure`.
-        frame: Title above and provenance below.
-    """
-    from matplotlib.colors import ListedColormap
-
-    canvas = Canvas(500, 500, frame)
-    axes, look = canvas.axes(12, 46, 12, 12), canvas.look
-    axes.set(xticks=[], yticks=[], aspect="equal")
-    size = float(np.clip(3000 / max(len(points), 1), 2, 26))
-    inks = group_colours(points, colour) if is_group(colour) else {}
-    low, high = colour_limits(points, colour) if has_scale(colour) else (0.0, 1.0)
-    for modality, shape in MARKERS.items():
-        own = points[points.modality == modality]
-        known = np.ones(len(own), bool) if colour == MODALITY else own[colour].notna().to_numpy()
-        place = {"marker": shape, "s": size}
-        axes.scatter(own.x[~known], own.y[~known], facecolors="none", edgecolors=look.muted, linewidths=0.5, **place)
-        shown = own[known]
-        if has_scale(colour):
-            ink = {"c": shown[colour], "cmap": ListedColormap(VIRIDIS_CUT), "vmin": low, "vmax": high}
-        elif is_group(colour):
-            ink = {"c": [inks.get(str(group), look.muted) for group in shown[colour]]}
-        else:
-            ink = {"c": LIGHT.modalities[modality]}
-        drawn = axes.scatter(shown.x, shown.y, edgecolors=look.text, linewidths=0.15, **place, **ink)
-    if has_scale(colour):
-        scale = canvas.figure.colorbar(drawn, cax=canvas.axes(320, 14, 20, 478), orientation="horizontal")
-        scale.ax.tick_params(labelsize=8, length=2, labelcolor=look.muted)
-        scale.ax.set_title(re.sub("</?b>", "", _title(colour)), fontsize=8, color=look.text, pad=3)
-    for label in labels:
-        ground = {"facecolor": look.page, "alpha": 0.82, "edgecolor": "none", "pad": 1.5}
-        words = {"ha": "center", "va": "bottom", "fontsize": 7.5, "color": look.text, "bbox": ground}
-        axes.text(label.x, label.y, "\n".join(label.lines), **words)
-    _picture_legend(axes, points, colour, inks, look)
-    return canvas.figure
-
-
-def _picture_legend(axes, points: pd.DataFrame, colour: str, inks: dict[str, str], look) -> None:
-    """Shapes with their counts, then groups with theirs, above the picture."""
-    from matplotlib.lines import Line2D
-
-    counts, sizes = points.modality.value_counts(), points[colour].astype(str).value_counts()
-    entries = [
-        (f"{m} {counts[m]}", MARKERS[m], LIGHT.modalities[m] if colour == MODALITY else look.muted)
-        for m in MARKERS
-        if m in counts
-    ]
-    inks = inks | ({OTHERS: look.muted} if colour.startswith(_KEPT) else {})
-    entries += [(f"{group} {sizes.get(group, 0)}", "s", ink) for group, ink in inks.items()]
-    handles = [Line2D([], [], linestyle="", marker=m, color=ink, markersize=4, label=n) for n, m, ink in entries]
-    axes.legend(
-        handles=handles, loc="lower left", bbox_to_anchor=(0, 1), ncols=4, fontsize=8, frameon=False, handletextpad=0.1
-    )
-
-
-def colour_limits(points: pd.DataFrame, colour: str) -> tuple[float, float]:
-    """Ends of the colour scale: grades from first to last, values between their 2nd and 98th percentile."""
-    values = points[colour].dropna()
-    if colour in PHENOTYPES and PHENOTYPES[colour].kind == "grade":
-        return 0.0, len(GRADES) - 1.0
-    low, high = (float(v) for v in np.percentile(values, [2, 98])) if len(values) else (0.0, 1.0)
-    return low, high
-
-
-def _title(colour: str) -> str:
-    if colour == "age_years":
-        return "<b>Age, years</b>"
-    if colour in ESTIMATES:
-        return "<b>LVEF, %</b>, predicted" if colour == PREDICTED else "<b>LVEF, points</b>, predicted − measured"
-    phenotype = PHENOTYPES[colour]
-    unit = f", {phenotype.unit}" if phenotype.unit else ""
-    return f"<b>{phenotype.short}{unit}</b>, measured"

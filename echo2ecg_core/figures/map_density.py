@@ -14,19 +14,18 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
-from echo2ecg_core.figures.map import (
+from echo2ecg_core.figures.map import YourEcg, map_figure
+from echo2ecg_core.figures.map_colours import (
     DARK,
     LIGHT,
     MODALITY,
     VIRIDIS_CUT,
     Label,
     Look,
-    YourEcg,
     colour_limits,
     group_colours,
     has_scale,
     is_group,
-    map_figure,
 )
 
 MOST_SINGLE = 8_000  # less than a megabyte, and four fifths of the map under their circles; more are a picture

@@ -8,20 +8,10 @@ import pandas as pd
 import pytest
 
 from echo2ecg_core.figures.chart import Frame
-from echo2ecg_core.figures.map import (
-    DARK,
-    ERROR,
-    LIGHT,
-    PREDICTED,
-    Label,
-    YourEcg,
-    as_seen,
-    colour_choices,
-    group_colours,
-    map_figure,
-    map_picture,
-)
+from echo2ecg_core.figures.map import YourEcg, as_seen, map_figure
+from echo2ecg_core.figures.map_colours import DARK, ERROR, LIGHT, PREDICTED, Label, colour_choices, group_colours
 from echo2ecg_core.figures.map_density import MOST_SINGLE, drawn_solid
+from echo2ecg_core.figures.map_picture import map_picture
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from echo2ecg_core.figures import map_density
-from echo2ecg_core.figures.map import LIGHT, VIRIDIS_CUT, group_colours
+from echo2ecg_core.figures.map_colours import LIGHT, VIRIDIS_CUT, group_colours
 from echo2ecg_core.figures.map_density import CELLS, View, density_figure, density_picture, whole
 
 

@@ -8,7 +8,8 @@ import streamlit as st
 
 from echo2ecg_core.answers import maps as explore
 from echo2ecg_core.answers.map_clusters import Cluster
-from echo2ecg_core.figures.map import ERROR, HEIGHT_PX, Label, YourEcg
+from echo2ecg_core.figures.map import HEIGHT_PX, YourEcg
+from echo2ecg_core.figures.map_colours import ERROR, Label
 from echo2ecg_core.figures.map_density import MOST_IN_VIEW, MOST_SINGLE
 from echo2ecg_core.phenotypes import PHENOTYPES
 from pages.ui import resources

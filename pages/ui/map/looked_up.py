@@ -16,7 +16,7 @@ COMPARED = ("lvef", "lvedv", "lavi", "ivsd", "age_years")
 @st.cache_resource(max_entries=4, show_spinner=False)
 def _with_column(state: tuple, layout: str, cohort: str, column: str):
     from echo2ecg_core.answers.maps import is_in_cohort, predicted_lvef
-    from echo2ecg_core.figures.map import ERROR, ESTIMATES, OTHERS, kept_column
+    from echo2ecg_core.figures.map_colours import ERROR, ESTIMATES, OTHERS, kept_column
 
     points = _map_points(state, layout, cohort)
     if column in ESTIMATES:
@@ -76,7 +76,7 @@ class MapFacts:
 
 @st.cache_resource(max_entries=6, show_spinner=False)
 def _map_facts(state: tuple, layout: str, cohort: str) -> MapFacts:
-    from echo2ecg_core.figures.map import colour_choices
+    from echo2ecg_core.figures.map_colours import colour_choices
 
     points = _map_points(state, layout, cohort)
     ecgs = int((points.modality == "ECG").sum())

@@ -16,12 +16,9 @@ from echo2ecg_core.counts import counted
 from echo2ecg_core.evaluation.groups import FEWEST_PATIENTS, GroupRow, OfPatients, compare
 from echo2ecg_core.figures import export
 from echo2ecg_core.figures.chart import Frame
-from echo2ecg_core.figures.map import (
-    ESTIMATES,
-    YourEcg,
-    kept_column,
-    map_picture,
-)
+from echo2ecg_core.figures.map import YourEcg
+from echo2ecg_core.figures.map_colours import ESTIMATES, kept_column
+from echo2ecg_core.figures.map_picture import map_picture
 from echo2ecg_core.figures.notation import THIN, grades_in_words, interval, measured_with_unit, number, p_value
 from echo2ecg_core.figures.tables import csv_of
 from echo2ecg_core.phenotypes import PHENOTYPES

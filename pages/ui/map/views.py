@@ -3,7 +3,7 @@
 import streamlit as st
 
 from echo2ecg_core.answers import maps as explore
-from echo2ecg_core.figures.map import kept_cohort
+from echo2ecg_core.figures.map_colours import kept_cohort
 from echo2ecg_core.store import kept_cohorts, map_views
 from echo2ecg_core.store.map_views import MapView
 from echo2ecg_core.store.model_registry import ModelCard
