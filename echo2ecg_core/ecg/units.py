@@ -188,6 +188,11 @@ def implausible_scale(signal_mv: np.ndarray, sampling_rate_hz: float, is_told: b
             f"tells looks wrong{', by a factor of 1,000' * any_fits}, and voltages mean nothing."
         )
         return [text] if is_told else []
+    if height > 0 and is_told and not LOWEST_MV <= height <= HIGHEST_MV:
+        return [
+            f"A typical second of the recording is {height:.2g} mV high, that of nearly all ECGs {USUAL_MV[0]:g} to "
+            f"{USUAL_MV[1]:g} mV: the unit or gain that the file tells may be wrong."
+        ]
     step_mv = _finest_step(signal_mv[:, : int(COARSE_S * sampling_rate_hz)])
     if step_mv >= COARSE_MV:
         return [

@@ -147,6 +147,15 @@ def test_a_unit_that_makes_no_ecg_of_the_values_is_a_doubt(unit, scale):
     assert not any("as no ECG is" in doubt for doubt in read_ecg(as_table(heart(), LEADS), sampling_rate_hz=500).doubts)
 
 
+def test_an_ecg_lower_or_higher_than_nearly_all_in_the_unit_that_is_told_is_a_doubt():
+    names = [f"{lead} (mV)" for lead in LEADS]
+    for scale in (0.1, 6.0):
+        doubts = read_ecg(
+            as_table(heart() / np.ptp(heart(), axis=1).mean(), names, scale), sampling_rate_hz=RATE_HZ
+        ).doubts
+        assert any("the unit or gain that the file tells may be wrong" in doubt for doubt in doubts)
+
+
 @pytest.mark.parametrize("scaled", [lambda x: x / np.abs(x).max(), lambda x: (x - x.min()) / np.ptp(x)])
 def test_values_that_end_at_exactly_one_may_have_been_scaled_to_it(scaled):
     record = read_ecg(as_table(scaled(heart()), LEADS), sampling_rate_hz=RATE_HZ)

@@ -94,6 +94,7 @@ SEVERAL = {
     "a counter without a name": (rows(first=[row % 1000 for row in range(2000)]), "goes back"),
     "a counter leaps": ([f"n,{NAMES}", *rows(first=[*range(900), *range(1600, 2700)])], "by 700 samples"),
     "two ids": ([f"patient_id,{NAMES}", *rows(first=IDS)], "holds 2 different ones"),
+    "stretches as long under any name": ([f"episode,{NAMES}", *rows(first=IDS)], "holds 2 different ones"),
     "two ids in words": (
         [f"{NAMES},file", *(f"{line},{name}.hea" for line, name in zip(rows(), IDS, strict=True))], "2 different ones"
     ),
@@ -114,6 +115,10 @@ def test_rows_of_empty_cells_below_a_table_are_no_samples_and_many_among_its_row
     is_the_heart(read([NAMES, *rows(), *["," * 11] * 50], **GIVEN))
     gap = read([NAMES, *rows()[:1000], *["," * 11] * 200, *rows()[1000:]], **GIVEN)
     assert np.isnan(gap.signal_mv).all(axis=0).sum() == 200 and not gap.doubts
+
+
+def test_a_rhythm_that_changes_once_is_no_second_recording():
+    is_the_heart(read([f"rhythm,{NAMES}", *rows(first=[str(int(row > 700)) for row in range(2000)])], **GIVEN))
 
 
 def test_one_id_blank_lines_everywhere_and_a_remark_below_are_nothing_to_tell():

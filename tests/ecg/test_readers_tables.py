@@ -85,6 +85,8 @@ def test_units_come_from_the_header_or_from_a_unit_row():
     microvolt = np.round(wave() * 1000)
     record = check(text(microvolt, ",".join(f"{lead} (uV)" for lead in LEADS)), RATE)
     assert record.notes == ()
+    for count in (0.1, 0.5):
+        check(text(wave() * 1000 / count, ",".join(f"{lead} ({count} uV)" for lead in LEADS)), RATE)
     header = "'Elapsed time'," + ",".join(f"'{lead}'" for lead in LEADS) + "\n'seconds'," + ",".join(["'mV'"] * 12)
     assert check(text(with_time(0.004, wave()), header)).notes == ()  # PhysioNet's export
 

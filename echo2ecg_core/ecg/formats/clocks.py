@@ -29,6 +29,7 @@ _ID = re.compile(
 DAY_S = 86400.0  # the unit of spreadsheets
 UNEVEN = 0.75  # of a step, by which steps may differ where a clock is rounded to a fraction of them
 IDS_STAND = 100  # rows at least that one id holds, else the column counts something
+SAME_LENGTH = 0.01
 
 
 def time_columns(names: tuple[str, ...], values: np.ndarray) -> tuple[set[int], float | None, list[str]]:
@@ -57,20 +58,23 @@ def time_columns(names: tuple[str, ...], values: np.ndarray) -> tuple[set[int], 
 
 
 def several_ids(names: tuple[str, ...], values: np.ndarray) -> list[str]:
-    """A doubt where a column of ids holds more than one.
+    """A doubt where a column of ids holds more than one, or one of any name a value for each of equally long stretches.
 
     Args:
         names: Column names.
         values: (columns, n) numbers of the table, or codes of its words.
     """
     for name, column in zip(names, values, strict=False):
-        if name and _ID.fullmatch(name.strip()) and np.isfinite(column).all():
-            n_ids = len(np.unique(column))
-            if 1 < n_ids <= len(column) / IDS_STAND:
-                return [
-                    f"A column of ids holds {n_ids} different ones: the table may hold more than one recording, and "
-                    "all its rows were read as one."
-                ]
+        if not name or canonical_lead(name) or not np.isfinite(column).all():
+            continue
+        n_ids = len(np.unique(column))
+        lengths = np.diff(np.flatnonzero(np.diff(column, prepend=np.nan, append=np.nan)))
+        as_long = len(lengths) == n_ids and lengths.max() - lengths.min() <= SAME_LENGTH * lengths.max()
+        if 1 < n_ids <= len(column) / IDS_STAND and (as_long or _ID.fullmatch(name.strip())):
+            return [
+                f"A column of ids holds {n_ids} different ones: the table may hold more than one recording, and "
+                "all its rows were read as one."
+            ]
     return []
 
 

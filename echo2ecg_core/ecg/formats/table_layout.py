@@ -56,7 +56,10 @@ _UNIT_TOLD = re.compile(
     r"\b(?:units?|einheit(?:en)?|unit[ée]s?|unidad(?:es)?|единицы?|单位|単位)\b[^\w.,]{0,5}((?:\d+(?:[.,]\d+)?\s*)?[^\W\d]{1,12})\b",
     re.IGNORECASE,
 )
-_UNIT_TAIL = re.compile(r"[\s_(（\[/,-]+([a-zµμ]{0,9}v(?:olts?)?|мк?в|[毫微]伏)[)\]）]?$", re.IGNORECASE)
+_UNIT_TAIL = re.compile(
+    r"[\s_(（\[/,-]+((?:(?<=[(（\[])\d+(?:[.,]\d+)?\s*)?(?:[a-zµμ]{0,9}v(?:olts?)?|мк?в|[毫微]伏))[)\]）]?$",
+    re.IGNORECASE,
+)
 
 
 @dataclass(frozen=True)
