@@ -12,6 +12,7 @@ import pandas as pd
 import pytest
 import streamlit
 from pydicom.data import get_testdata_file
+from streamlit.runtime.memory_uploaded_file_manager import MemoryUploadedFileManager
 from streamlit.testing.v1 import AppTest
 
 from echo2ecg_core.ecg.readers import read_ecg
@@ -160,17 +161,20 @@ def test_an_open_ecg_survives_a_bad_file(page):
     assert "waveform_ecg.dcm" in words(page)
 
 
-def test_a_file_without_a_sampling_rate_asks_for_it_and_opens_with_the_answer(page):
+def test_a_file_without_a_sampling_rate_asks_for_it_and_opens_with_the_answer(page, monkeypatch):
     import numpy as np
 
     buffer = io.BytesIO()
     t = np.arange(5000) / 500
     np.save(buffer, np.stack([np.sin(2 * np.pi * t * (1 + i / 12)) for i in range(12)]).astype(np.float32))
+    gone = []
+    monkeypatch.setattr(MemoryUploadedFileManager, "remove_file", lambda manager, session, file: gone.append(file))
     drop(page, ("signal.npy", buffer.getvalue()))
-    assert len(page.number_input) == 1 and not page.exception
+    assert len(page.number_input) == 1 and not page.exception and not gone
     page.number_input[0].set_value(500.0)
     page.button(key=next(b.key for b in page.button if b.label == "Read with this rate")).click().run()
     assert not page.exception and "signal.npy" in words(page) and "500\u202fHz" in words(page)
+    assert len(gone) == 1  # it has been read, and no uploader shows it any more
 
 
 def test_a_recording_whose_rate_is_open_does_not_hold_up_the_others(page):

@@ -4,10 +4,12 @@ What is open stays open until a new file has been read; a file that cannot be re
 """
 
 import streamlit as st
+from streamlit.runtime.uploaded_file_manager import UploadedFile
 
 from echo2ecg_core.errors import SamplingRateNeeded
 from echo2ecg_core.intake.demo import EXAMPLES
 from pages.ui import errors, resources, session, tour
+from pages.ui.server import uploads
 from pages.ui.session import ReadFile
 
 PURPOSE = (
@@ -66,7 +68,7 @@ def uploader(place: str) -> None:
         if rate:
             read = _read(content, rate)
         if rate or not rateless or _leave_out(place, read):
-            _take(read, content, rate)
+            _take(read, files, content, rate)
 
 
 def _read(content: dict[str, bytes], sampling_rate_hz: float | None) -> tuple[ReadFile, ...]:
@@ -112,7 +114,7 @@ def _leave_out(place: str, read: tuple[ReadFile, ...]) -> bool:
     return bool(others) and st.button(f"Read {words} without it", key=f"leave_out_{place}")
 
 
-def _take(read: tuple[ReadFile, ...], content: dict[str, bytes], rate: float | None) -> None:
+def _take(read: tuple[ReadFile, ...], files: list[UploadedFile], content: dict[str, bytes], rate: float | None) -> None:
     """Open what was read: the first recording; the others wait in the table. Problems are told."""
     good = [item for item in read if item.record is not None]
     for item in read:
@@ -120,6 +122,7 @@ def _take(read: tuple[ReadFile, ...], content: dict[str, bytes], rate: float | N
             errors.show_error(item.problem)
     if good:
         session.open_upload(read, good[0], content, rate)
+        uploads.let_go(files)
         st.rerun()
 
 

@@ -1,17 +1,20 @@
 """Uploaded bytes that wait in memory: so many a visitor, so many in all, and none for longer than some minutes.
 
 Streamlit keeps what a visitor uploads until the visitor is gone, as often as asked; eight uploads of 199 MB then take
-1.6 GB. Whoever would go beyond a limit is refused before a byte is read (413). What was read in time stays open on the
-page; the file itself is asked for again.
+1.6 GB. Whoever would go beyond a limit is refused before a byte is read (413). What was read stays open on the page,
+its file is let go at once; where reading waits too long for an answer, the file is asked for again.
 """
 
 import logging
 import threading
 import time
+from collections.abc import Iterable
 
 from starlette.responses import PlainTextResponse
 from streamlit.runtime import Runtime
 from streamlit.runtime.memory_uploaded_file_manager import MemoryUploadedFileManager
+from streamlit.runtime.scriptrunner import get_script_run_ctx
+from streamlit.runtime.uploaded_file_manager import UploadedFile
 
 from echo2ecg_core.memory import give_back
 
@@ -77,6 +80,14 @@ def _manager() -> MemoryUploadedFileManager:
     manager = Runtime.instance().uploaded_file_mgr
     assert isinstance(manager, MemoryUploadedFileManager)
     return manager
+
+
+def let_go(files: Iterable[UploadedFile]) -> None:
+    """Forget what this visitor uploaded: it has been read, and its uploader is emptied."""
+    context = get_script_run_ctx()
+    if context and isinstance(manager := context.uploaded_file_mgr, MemoryUploadedFileManager):
+        for file in files:
+            manager.remove_file(context.session_id, file.file_id)
 
 
 def forget_old(older_than_s: float = KEPT_S) -> None:
