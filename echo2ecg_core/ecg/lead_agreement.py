@@ -18,6 +18,7 @@ TOGETHER = (range(V1, 12), range(V1, V1 + 3), range(V1 + 3, 12), *([row] for row
 QRS_HZ, HIGHEST = (5.0, 30.0), 0.97
 LOOKED_AT, STEP = samples(20_000), samples(8)
 FARTHEST = samples(3000) // STEP
+NOT_TOGETHER = "they were not recorded at the same moment."
 LEAST_APART, LEAST_APART_ALONE = samples(48) // STEP, samples(88) // STEP  # seen: 36 ms, of one lead 80 (R' of a block)
 SIMILAR, LESS_SIMILAR = 0.7, 0.2  # correlation of the complexes in time when shifted; less as they are
 AS_ALIKE = 0.03
@@ -60,10 +61,7 @@ def apart_in_time(found: CommonBeats) -> str:
         return ""
     names = listing([LEADS[row] for row in rows])
     milliseconds, side = round(abs(lag) * STEP * 1000 / RATE_HZ, -1), "after" if lag > 0 else "before"
-    return (
-        f"The complexes of {names} lie about {milliseconds:.0f} ms {side} those of the other leads: they "
-        "were not recorded at the same moment."
-    )
+    return f"The complexes of {names} lie about {milliseconds:.0f} ms {side} those of the other leads: {NOT_TOGETHER}"
 
 
 def _activity(signal: np.ndarray) -> np.ndarray:

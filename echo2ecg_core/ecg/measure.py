@@ -14,6 +14,7 @@ from echo2ecg_core.ecg.common_beats import CommonBeats, common_beats
 from echo2ecg_core.ecg.delineate import P_REPEATS, Waves, delineate, unrest_after_t, wander_under_p
 from echo2ecg_core.ecg.electrodes import paced_beats
 from echo2ecg_core.ecg.faults import runs
+from echo2ecg_core.ecg.lead_agreement import NOT_TOGETHER
 from echo2ecg_core.ecg.quality import MINUTE_S, Quality, judge_quality
 from echo2ecg_core.ecg.record import LEADS, EcgRecord
 
@@ -100,7 +101,11 @@ def measure_ecg(record: EcgRecord, quality: Quality | None = None) -> EcgMeasure
         found = quality.found
     part = record.signal_mv[:, round(start_s * rate_hz) :]
     measured = _measured(found or common_beats(part, rate_hz), part, rate_hz)
-    return replace(measured, r_times_s=tuple(start_s + time_s for time_s in measured.r_times_s))
+    confidence = measured.confidence
+    if quality is not None and any(note.endswith(NOT_TOGETHER) for note in quality.notes):  # one beat counts as two
+        confidence = {name: min(value, BORDERLINE_CONFIDENCE) for name, value in confidence.items()}
+    times_s = tuple(start_s + time_s for time_s in measured.r_times_s)
+    return replace(measured, r_times_s=times_s, confidence=confidence)
 
 
 def measure_signal(signal_mv: np.ndarray, sampling_rate_hz: float) -> EcgMeasurements:

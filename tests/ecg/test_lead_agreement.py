@@ -5,8 +5,9 @@ import re
 import numpy as np
 import pytest
 
-from echo2ecg_core.ecg.quality import judge_signal
-from echo2ecg_core.ecg.record import LEADS
+from echo2ecg_core.ecg.measure import UNSURE_BELOW, measure_ecg
+from echo2ecg_core.ecg.quality import judge_quality, judge_signal
+from echo2ecg_core.ecg.record import LEADS, EcgRecord
 from tests.ecg.test_electrodes import phantom_signals
 
 RATE_HZ = 500
@@ -37,6 +38,14 @@ def test_leads_of_another_moment_are_named_with_their_distance(late_ms):
         found = re.search(rf"The complexes of {names} lie about (\d+) ms (after|before) ", reason)
         assert found, reason
         assert abs(int(found[1]) * (1 if found[2] == "after" else -1) - late_ms) <= 20
+
+
+def test_nothing_is_measured_surely_in_leads_of_different_moments():
+    signal = changed(HEARTS[0], CHEST, lambda leads: np.roll(leads, 200, axis=-1))
+    for leads, sure in ((HEARTS[0], True), (signal, False)):
+        record = EcgRecord(leads, RATE_HZ, "NPY", "a.npy")
+        confidence = measure_ecg(record, judge_quality(record)).confidence
+        assert (max(confidence.values()) >= UNSURE_BELOW) == sure
 
 
 @pytest.mark.parametrize("factor", [2.0, 0.5])
