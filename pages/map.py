@@ -47,7 +47,7 @@ def drawn_map(card: ModelCard) -> None:
         elif not inside.any():
             map_panels.nothing_selected(facts, layout, clusters)
         else:
-            map_panels.selection(points, inside, looked_up.patients(*of_points))
+            map_panels.selection(points, inside, looked_up.patients(*of_points), kept.keep_button)
 
 
 active = resources.active_model()

@@ -1,7 +1,7 @@
 """The panels of the map: head, controls, the job that draws it, the chart, and what a click or a lasso holds."""
 
 import re
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable
 from functools import partial
 from html import escape
 
@@ -27,7 +27,6 @@ from echo2ecg_core.store.catalog import Catalog
 from echo2ecg_core.store.model_registry import ModelCard
 from echo2ecg_core.version import program_version
 from pages.ui import admin_gate, panels, resources, session
-from pages.ui.cohorts.kept import keep_button
 from pages.ui.ecg.paper_panel import MIME
 from pages.ui.ecg.surroundings import STUDIES_PAGE
 from pages.ui.in_words import in_words, one_of
@@ -305,11 +304,14 @@ def _drawn(linked: pd.DataFrame, row: pd.Series) -> str:
     return f"Drawn: the study {row.study_id} that labels it" + (f", and {ecgs} more of that study." if others else ".")
 
 
-def selection(points: pd.DataFrame, inside: np.ndarray, patients: OfPatients) -> None:
+def selection(
+    points: pd.DataFrame, inside: np.ndarray, patients: OfPatients, keep_button: Callable[[pd.DataFrame], None]
+) -> None:
     """Counts, download, comparison with the rest, and members of a lasso.
 
     Args:
         points: Of the map. inside: (n,) bool, which of them are chosen. patients: Of all of them.
+        keep_button: Draws the way to keep chosen points.
     """
     chosen = grades_in_words(points[inside])
     counts = chosen.modality.value_counts()
