@@ -77,9 +77,10 @@ def _lag(one: np.ndarray, other: np.ndarray) -> tuple[int, float]:
     """By how many steps one follows the other, and how much more alike they are so; (0, 0) where they are not."""
     most = min(FARTHEST, len(one) // 3)
     middle = other[most : len(other) - most] - other[most : len(other) - most].mean()
-    windows = np.lib.stride_tricks.sliding_window_view(one, len(middle))  # (lags, n)
-    spread = (windows**2).sum(axis=1) - windows.mean(axis=1) ** 2 * len(middle)
-    alike = windows @ middle / np.sqrt(np.maximum(spread * (middle @ middle), 1e-12))
+    before = np.cumsum([np.append(0.0, one), np.append(0.0, one**2)], axis=1)
+    total, squares = before[:, len(middle) :] - before[:, : -len(middle)]  # of the stretch at each lag
+    spread = squares - total**2 / len(middle)
+    alike = np.correlate(one, middle, "valid") / np.sqrt(np.maximum(spread * (middle @ middle), 1e-12))
     inner, least = alike[1:-1], max(alike.max() - AS_ALIKE, SIMILAR)
     peaks = (inner >= alike[:-2]) & (inner >= alike[2:]) & (inner >= least)
     lags = np.flatnonzero(peaks) + 1 - most
