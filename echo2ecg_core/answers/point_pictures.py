@@ -8,8 +8,9 @@ from echo2ecg_core.echo.key_frames import key_places
 from echo2ecg_core.echo.video import decode_video
 from echo2ecg_core.errors import StoreError
 from echo2ecg_core.figures.small_paper import small_paper_file
-from echo2ecg_core.store.catalog import Catalog, ClipRow
+from echo2ecg_core.store.catalog import Catalog
 from echo2ecg_core.store.database import Workspace
+from echo2ecg_core.store.rows import ClipRow
 
 FIRST_VIEWS = ("A4C", "A2C", "Parasternal_Long")  # what is shown of a study, the first that it has
 LONGEST_SIDE_PX = 200

@@ -19,9 +19,10 @@ from echo2ecg_core.echo.clip import VIEWS
 from echo2ecg_core.errors import ModelError, SignalError, StoreError
 from echo2ecg_core.findings import CONDUCTIONS, RHYTHMS
 from echo2ecg_core.phenotypes import PHENOTYPES
-from echo2ecg_core.store.catalog import Catalog, ClipRow
+from echo2ecg_core.store.catalog import Catalog
 from echo2ecg_core.store.database import Workspace
 from echo2ecg_core.store.model_registry import ModelCard, ModelRegistry
+from echo2ecg_core.store.rows import ClipRow
 from echo2ecg_core.store.snapshot import Snapshot, snapshot
 from echo2ecg_core.store.vectors import VectorSet, load_vectors
 

@@ -13,8 +13,9 @@ import numpy as np
 from echo2ecg_core.answers.loaded_model import LoadedModel
 from echo2ecg_core.ecg.record import LEADS, EcgRecord
 from echo2ecg_core.echo.clip import VIEWS
-from echo2ecg_core.store.catalog import Catalog, ClipRow, StudyRow
+from echo2ecg_core.store.catalog import Catalog
 from echo2ecg_core.store.database import Workspace
+from echo2ecg_core.store.rows import ClipRow, StudyRow
 from echo2ecg_core.store.snapshot import snapshot
 from echo2ecg_core.store.times import moments
 from echo2ecg_core.store.vectors import load_vectors

@@ -19,8 +19,9 @@ from echo2ecg_core.figures.case_pages import MOST_HEARTS, Heart, ecg_page, estim
 from echo2ecg_core.figures.export import RESEARCH_ONLY
 from echo2ecg_core.figures.notation import THIN, number
 from echo2ecg_core.reports.contents import fingerprint
-from echo2ecg_core.store.catalog import Catalog, ClipRow
+from echo2ecg_core.store.catalog import Catalog
 from echo2ecg_core.store.database import Workspace, write_atomically
+from echo2ecg_core.store.rows import ClipRow
 from echo2ecg_core.version import program_version
 
 TITLE = "Echo2ECG Explorer: case report"

@@ -7,10 +7,9 @@ one transaction a list; several lists become one transaction inside `with worksp
 found damaged (`set_aside`) is not listed, so that the next import of its archive reads it again.
 """
 
-import json
 import sqlite3
 from collections.abc import Mapping, Sequence
-from dataclasses import astuple, dataclass, replace
+from dataclasses import astuple, replace
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +17,6 @@ import pandas as pd
 
 from echo2ecg_core.ecg.record import EcgRecord
 from echo2ecg_core.errors import StoreError
-from echo2ecg_core.findings import Findings, read_scores
 from echo2ecg_core.store.additions import (
     Change,
     own_ids,
@@ -43,50 +41,8 @@ from echo2ecg_core.store.new_rows import (
     stored_ecgs,
     unpack_vector,
 )
+from echo2ecg_core.store.rows import ClipRow, StudyRow, clip_row, study_row
 from echo2ecg_core.store.times import nearest_in_time
-
-
-@dataclass(frozen=True)
-class ClipRow:
-    """One clip of a study; `fps` frames a second, `spacing_mm` millimetres a pixel, R waves in seconds.
-
-    Of a clip that came in as a vector alone `encoder` tells the clip encoder that made it; it has no frames.
-    """
-
-    clip_id: str
-    study_id: str
-    view: str | None
-    view_confidence: float | None
-    fps: float
-    n_frames: int
-    spacing_mm: float | None
-    r_wave_times_s: tuple[float, ...]
-    format: str
-    notes: tuple[str, ...]
-    synthetic: bool
-    encoder: str | None = None
-
-    @property
-    def has_picture(self) -> bool:
-        """False where only the vector of the clip is here."""
-        return self.encoder is None
-
-
-@dataclass(frozen=True)
-class StudyRow:
-    """One echo study with its measured phenotypes (field name -> value in the unit of the phenotype table) and its
-    findings."""
-
-    study_id: str
-    patient_id: str
-    study_date: str | None
-    sex: str | None
-    age_years: float | None
-    split: str
-    cohort: str
-    synthetic: bool
-    phenotypes: dict[str, float]
-    findings: Findings
 
 
 class Catalog:
@@ -338,18 +294,7 @@ class Catalog:
                     f"There is no study {study_id!r} in this workspace.", "Choose one from the list of studies."
                 )
             values = db.execute("SELECT name, value FROM phenotypes WHERE study_id = ?", (study_id,)).fetchall()
-        return StudyRow(
-            row["study_id"],
-            row["patient_id"],
-            row["study_date"],
-            row["sex"],
-            row["age_years"],
-            row["split"],
-            row["cohort"],
-            bool(row["synthetic"]),
-            {r["name"]: r["value"] for r in values},
-            _findings(row),
-        )
+        return study_row(row, values)
 
     def clips_of(self, study_id: str) -> list[ClipRow]:
         """The clips of a study, in the order of their ids."""
@@ -360,7 +305,7 @@ class Catalog:
         found = f"{_CLIPS} WHERE study_id = ? AND {_WHOLE} ORDER BY clip_id"
         with self.workspace.connect() as db:
             rows = [db.execute(found, (study_id,)).fetchall() for study_id in study_ids]
-        return [[_clip_row(row) for row in of_study] for of_study in rows]
+        return [[clip_row(row) for row in of_study] for of_study in rows]
 
     def clip(self, clip_id: str) -> ClipRow:
         """One clip.
@@ -372,7 +317,7 @@ class Catalog:
             row = db.execute(f"{_CLIPS} WHERE clip_id = ?", (clip_id,)).fetchone()
         if row is None:
             raise StoreError(f"There is no clip {clip_id!r} in this workspace.", "`search` lists the clips of a study.")
-        return _clip_row(row)
+        return clip_row(row)
 
     def clip_path(self, clip_id: str) -> Path:
         """The playable MP4 of a clip, as it lies there; `clip_content` checks what is in it.
@@ -446,35 +391,8 @@ class Catalog:
             return pd.DataFrame([tuple(r) for r in cursor.fetchall()], columns=[c[0] for c in cursor.description])
 
 
-def _findings(row) -> Findings:
-    scores, block = row["wall_motion_scores"], row["first_degree_block"]
-    return Findings(
-        read_scores(scores) if scores else None,
-        row["rhythm"],
-        row["conduction"],
-        None if block is None else bool(block),
-    )
-
-
 _WHOLE = "blob NOT IN (SELECT blob FROM damaged_blobs)"
 _CLIPS = "SELECT c.*, p.synthetic FROM clips c JOIN studies USING (study_id) JOIN patients p USING (patient_id)"
-
-
-def _clip_row(row) -> ClipRow:
-    return ClipRow(
-        row["clip_id"],
-        row["study_id"],
-        row["view"],
-        row["view_confidence"],
-        row["fps"],
-        row["n_frames"],
-        row["spacing_mm"],
-        tuple(json.loads(row["r_wave_times_s"])),
-        row["format"],
-        tuple(json.loads(row["notes"])),
-        bool(row["synthetic"]),
-        row["encoder"],
-    )
 
 
 def _is_whole_again(db, blobs: Sequence[str]) -> None:

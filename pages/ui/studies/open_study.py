@@ -11,7 +11,7 @@ from echo2ecg_core.echo.clip import VIEWS
 from echo2ecg_core.echo.key_frames import key_places, systole_after_r_s
 from echo2ecg_core.evaluation.agreement import Verdict, verdicts
 from echo2ecg_core.figures.notation import MISSING, THIN, date, measured, measured_range, number, predicted, with_unit
-from echo2ecg_core.store.catalog import ClipRow
+from echo2ecg_core.store.rows import ClipRow
 from echo2ecg_core.store.times import moment
 from pages.ui import panels, resources
 from pages.ui.clips_route import clip_url

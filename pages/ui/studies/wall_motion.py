@@ -7,7 +7,7 @@ import streamlit as st
 
 from echo2ecg_core.figures.export import FIGURE_FORMATS, figure_file, provenance_line
 from echo2ecg_core.findings import SCORES, SEGMENTS
-from echo2ecg_core.store.catalog import StudyRow
+from echo2ecg_core.store.rows import StudyRow
 from pages.ui import resources
 from pages.ui.ecg.paper_panel import MIME
 from pages.ui.report.charts.show import show_charts
