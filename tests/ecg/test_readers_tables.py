@@ -184,7 +184,7 @@ def test_the_rate_in_the_file_wins_over_a_given_one():
         (b"II\n" + b"0.125\n" * 500, ReadError, "“x.dcm” holds one column of numbers, which is one lead; 12 (or the 8 "
 "leads I, II, V1 to V6) are needed."),
         (text(wave(5)), SignalError,
-         "The table has 5 columns without lead names; 12 (or the 8 leads I, II, V1 to V6) are needed."),
+         "The table has 5 columns of numbers without lead names; 12 (or the 8 leads I, II, V1 to V6) are needed."),
         (text(wave(2), "I,II"), SignalError,
          "The file holds 2 of the 12 leads (I and II); V1, V2, V3, V4, V5 and V6 are missing."),
         (text(wave(), ",".join(LEADS)) + b"1,2,3,four,5,6,7,8,9,10,11,12\n", ReadError,

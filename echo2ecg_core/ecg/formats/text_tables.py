@@ -12,6 +12,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from echo2ecg_core.counts import counted
 from echo2ecg_core.ecg.channels import NOTHING_TOLD, Channels, Told, as_written, check_size
 from echo2ecg_core.ecg.files import EcgFile
 from echo2ecg_core.ecg.formats.array_layout import (
@@ -297,8 +298,9 @@ def _unnamed(
     """Channels of a table without lead names: 12 or 8 columns, in the order of the person or of the data."""
     if len(values) not in (8, 12) and len(told.lead_order) != len(values):
         raise SignalError(
-            f"The table has {len(values)} columns without lead names; 12 (or the 8 leads I, II, V1 to V6) are needed.",
-            "Add a header line with the lead names, or give all 12 leads.",
+            f"The table has {counted(len(values), 'column')} of numbers without lead names; 12 (or the 8 leads I, II, "
+            "V1 to V6) are needed.",
+            "Save one column a lead, all leads side by side, with their names in a header line.",
         )
     order = told.lead_order if len(told.lead_order) == len(values) else ()
     for channels in recordings(values, rate, file_name, file_format, order, unit, told=told, scale=scale):
