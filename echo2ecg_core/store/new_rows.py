@@ -1,5 +1,5 @@
 """What is added to the catalog: a patient, study, ECG or clip with its facts, and how the last two stand in their
-tables once their contents are kept (which any process may do; only one writes the rows). Units as in `catalog.ClipRow`
+tables once their contents are kept (which any process may do; only one writes the rows). Units as in `rows.ClipRow`
 and the phenotype table; lists are kept as JSON.
 """
 
