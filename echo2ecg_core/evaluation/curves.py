@@ -3,7 +3,7 @@ patient."""
 
 import numpy as np
 
-from echo2ecg_core.evaluation.phenotypes import CALIBRATION_BINS, bootstrap, calibration_bin, interval
+from echo2ecg_core.evaluation.phenotypes import CALIBRATION_BINS, bootstrap, calibration_bin, share_interval
 
 MOST_POINTS = 200
 
@@ -24,7 +24,7 @@ def calibration_points(
 
     Args:
         scores: (n,) probabilities. is_positive: (n,) bool. patients: (n,).
-        level: Of the patient-bootstrap interval of the observed share.
+        level: Of the interval of the observed share (`share_interval`).
 
     Returns:
         `predicted`, `observed`, `low`, `high`, `count` (ECGs), a number a bin.
@@ -39,11 +39,12 @@ def calibration_points(
             shares = (weights @ hits) / (weights @ cell)  # (w, bins)
         return {str(b): shares[:, i] for i, b in enumerate(bins)}
 
-    limits = [interval(values, level) for values in bootstrap(observed, patients).values()]
     count = cell.sum(axis=0)
+    shares, resampled = hits.sum(axis=0) / count, bootstrap(observed, patients)
+    limits = [share_interval(shares[i], resampled[str(b)], patients[cell[:, i]], level) for i, b in enumerate(bins)]
     return {
         "predicted": ((scores @ cell) / count).tolist(),
-        "observed": (hits.sum(axis=0) / count).tolist(),
+        "observed": shares.tolist(),
         "low": [low for low, _ in limits],
         "high": [high for _, high in limits],
         "count": count.tolist(),

@@ -11,6 +11,7 @@ import numpy as np
 from echo2ecg_core.evaluation.phenotypes import (
     bootstrap,
     interval,
+    share_interval,
     weighted_auroc,
     weighted_regression,
 )
@@ -166,11 +167,11 @@ def is_diseased(name: str, measured: np.ndarray) -> np.ndarray:
 
 
 def _share(inside: np.ndarray, patients: np.ndarray) -> tuple[float | None, float | None, float | None]:
-    """Mean of (n,) with its 95 % patient-bootstrap interval."""
+    """Mean of (n,) with its 95 % interval (`share_interval`)."""
     if not len(inside):
         return None, None, None
-    low, high = interval(bootstrap(lambda w: {"": w @ inside / w.sum(axis=1)}, patients)[""])
-    return float(inside.mean()), low, high
+    share, resampled = float(inside.mean()), bootstrap(lambda w: {"": w @ inside / w.sum(axis=1)}, patients)[""]
+    return share, *share_interval(share, resampled, patients)
 
 
 def with_interval(

@@ -81,6 +81,27 @@ def interval(resampled: np.ndarray, level: float = 0.95) -> tuple[float, float]:
     return float(low), float(high)
 
 
+def share_interval(
+    share: float, resampled: np.ndarray, patients: np.ndarray, level: float = 0.95
+) -> tuple[float, float]:
+    """Limits of an observed share: those of its patient bootstrap, and where all or none were seen, so that resampling
+    gives no width, Wilson's for as many patients (Wilson, J Am Stat Assoc 1927;22:209).
+
+    Args:
+        share: Seen, 0 to 1.
+        resampled: (w,) the share of every resampling.
+        patients: (n,) whose each observation is.
+        level: Of the interval.
+    """
+    if 0 < share < 1:
+        return interval(resampled, level)
+    from scipy.stats import binomtest
+
+    n = len(np.unique(patients))
+    limits = binomtest(n if share else 0, n).proportion_ci(level, method="wilson")
+    return float(limits.low), float(limits.high)
+
+
 def weighted_classification(probabilities: np.ndarray, labels: np.ndarray, weights: np.ndarray) -> Metrics:
     """All classification metrics for every weighting: (n, c), (n,), (w, n) -> {name: (w,)}."""
     n_classes = probabilities.shape[1]

@@ -54,6 +54,15 @@ def test_calibration_points_are_those_of_scikit_learn_with_intervals_around_them
     assert covered >= 0.8  # the scores are true probabilities
 
 
+def test_where_all_or_none_were_seen_the_interval_is_wilsons_over_the_patients():
+    scores, patients = np.array([0.05] * 6 + [0.95] * 4), np.array([1, 1, 2, 3, 4, 5, 6, 6, 7, 8])
+    points = calibration_points(scores, scores > 0.5, patients)
+    assert points["observed"] == [0, 1]
+    # z²/(n + z²), n = 5 and 3 patients, z = 1.96
+    assert points["high"] == pytest.approx([0.4345, 1], abs=1e-4)
+    assert points["low"] == pytest.approx([0, 0.4385], abs=1e-4)
+
+
 def test_a_subgroup_is_scored_on_its_own_ecgs_and_small_ones_are_left_out(scored):
     scores, positive, patients = scored
     test = Split(scores[:, None], pd.DataFrame({"lvef": np.where(positive, 30.0, 60.0)}), patients)
