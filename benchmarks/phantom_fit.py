@@ -74,8 +74,8 @@ def clean_numbers(heart: Heart, index: int, p: Parameters) -> np.ndarray:
     beat = twelve[:, peak - BEFORE : peak + AFTER]
     first = onset - peak + BEFORE + samples(SEEN_LATE_MS)
     last = first + samples(heart.qrs_ms)
-    waves = Waves(first, last, None, None, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0)
-    beats = Beats(np.zeros(1), np.ones(1, bool), beat[None], 1.0, 0, np.ones(12, bool), np.zeros(0))
+    waves = Waves(first, last, None, None, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0)
+    beats = Beats(np.zeros(1), np.ones(1, bool), beat[None], 1.0, 0, np.zeros(0), np.ones(12, bool), np.zeros(0))
     for name, values in _of_leads(beats, waves).items():
         found |= {f"{name}_{lead}": float(value) for lead, value in zip(LEADS, values, strict=True)}
     beat = beat - beat[:, first - samples(20) : first - samples(4)].mean(axis=1, keepdims=True)

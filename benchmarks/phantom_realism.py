@@ -62,7 +62,7 @@ def _waves(signal_mv: np.ndarray) -> np.ndarray:
     if beats is None:
         return found
     rr_s = np.diff(beats.r_peaks) / RATE_HZ
-    _, waves = measure_median(beats.windows, beats.leads, float(np.median(rr_s)), usual_change_ms(rr_s))
+    _, waves = measure_median(beats, float(np.median(rr_s)), usual_change_ms(rr_s))
     if waves is None:
         return found
     first, last = waves.qrs_onset, waves.qrs_offset

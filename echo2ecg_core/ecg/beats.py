@@ -30,6 +30,8 @@ TEMPLATE = samples(120)  # half width of the part that beats are compared by
 LARGEST_SHIFT = samples(60)
 ALIKE = 0.85  # correlation from which two beats count as the same kind
 LOWEST, HARDLY, NEARLY = 0.35, 0.5, 0.22  # of the usual height of the envelope: a beat, hardly one, nearly one
+T_FOLLOWS, FOLLOWS_ALIKE, FEWEST_TURNS = samples(400), samples(12), 4  # a complex, at most, always at one distance
+NEARLY_ALL = 0.2  # of the distances may be shorter
 BLOCK = samples(2000)  # holds at least one beat
 SPIKE_MV, SPIKE_LEADS = 0.1, 3  # in two samples, in so many leads
 SPIKE_SUDDEN = 4.0  # times as steep as the 16 ms before; a QRS complex gathers speed
@@ -48,7 +50,8 @@ class Beats:
         dominant: (b,) bool, which beats are of the commonest kind.
         windows: (d, 12, BEFORE + AFTER) the dominant beats around their R peak, band-passed to 0.5-40 Hz.
         contrast: How far complexes stand out of what lies between them, 0 to 1.
-        borderline: How many deflections are hardly beats, or nearly: low ectopic ones, that noise can hide.
+        hardly: How many of the beats are hardly high enough for one: low ectopic ones, that noise can hide.
+        nearly: (k,) samples of deflections that are nearly high enough and too late for a T wave.
         leads: (12,) bool, the leads with visible complexes.
         spikes: (s,) samples at which pacing spikes begin; single disturbances are among them.
     """
@@ -57,7 +60,8 @@ class Beats:
     dominant: np.ndarray
     windows: np.ndarray
     contrast: float
-    borderline: int
+    hardly: int
+    nearly: np.ndarray
     leads: np.ndarray
     spikes: np.ndarray
 
@@ -65,6 +69,33 @@ class Beats:
     def median(self) -> np.ndarray:
         """(12, BEFORE + AFTER) the median dominant beat."""
         return np.median(self.windows, axis=0)
+
+    @property
+    def borderline(self) -> bool:
+        """Whether a beat more or less is a matter of taste."""
+        return bool(self.hardly or len(self.nearly))
+
+    @cached_property
+    def since_s(self) -> float:
+        """The distance that nearly all dominant beats keep from the beat before, seconds: what lies nearer is not part
+        of that one."""
+        since = np.diff(self.r_peaks)[self.dominant[1:]]
+        return float(np.quantile(since if len(since) else np.diff(self.r_peaks), NEARLY_ALL)) / RATE_HZ
+
+    @cached_property
+    def takes_turns(self) -> bool:
+        """Whether beats of the commonest kind and others take turns, as in bigeminy."""
+        return len(self.dominant) >= FEWEST_TURNS and int((self.dominant[1:] == self.dominant[:-1]).sum()) <= 1
+
+    @cached_property
+    def t_waves_counted(self) -> bool:
+        """Whether tall T waves may have been counted as beats: of two kinds that take turns, one follows the other
+        at once and always at the same distance. A ventricular ectopic beat after every sinus beat may do so, too."""
+        if not self.takes_turns:
+            return False
+        distances = np.diff(self.r_peaks)
+        nearer = min((distances[i::2] for i in (0, 1)), key=np.median)
+        return bool(np.median(nearer) <= T_FOLLOWS and np.ptp(nearer) <= FOLLOWS_ALIKE)
 
 
 def at_working_rate(signal_mv: np.ndarray, sampling_rate_hz: float) -> tuple[np.ndarray, float]:
@@ -136,8 +167,8 @@ def find_beats(signal: np.ndarray) -> Beats | None:
     if dominant.sum() < max(2, 0.3 * len(peaks)):
         return None
     windows = cut(band(signal, 0.5, 40.0), peaks[dominant])
-    leads, borderline = weights > 0.05 * weights.max(), _borderline(envelope, peaks)
-    return Beats(peaks, dominant, windows, _contrast(envelope, peaks), borderline, leads, spikes)
+    leads = weights > 0.05 * weights.max()
+    return Beats(peaks, dominant, windows, _contrast(envelope, peaks), *_borderline(envelope, peaks), leads, spikes)
 
 
 def without_spikes(signal: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -304,8 +335,8 @@ def cut(signal: np.ndarray, peaks: np.ndarray) -> np.ndarray:
     return np.stack([padded[:, peak : peak + BEFORE + AFTER] for peak in peaks])
 
 
-def _borderline(envelope: np.ndarray, peaks: np.ndarray) -> int:
-    """Returns how many deflections are hardly high enough for a beat, or nearly so and too late for a T wave."""
+def _borderline(envelope: np.ndarray, peaks: np.ndarray) -> tuple[int, np.ndarray]:
+    """Returns `hardly` and `nearly` as in `Beats`."""
     from scipy.signal import find_peaks
 
     heights = envelope / np.median(_block_maxima(envelope))
@@ -316,7 +347,7 @@ def _borderline(envelope: np.ndarray, peaks: np.ndarray) -> int:
     since = others - peaks[np.maximum(to_next - 1, 0)]
     until = peaks[np.minimum(to_next, len(peaks) - 1)] - others
     away = (np.abs(since) > samples(400)) & (np.abs(until) > samples(120))
-    return int(np.sum(np.array(around) < HARDLY) + away.sum())
+    return int(np.sum(np.array(around) < HARDLY)), others[away]
 
 
 def _contrast(envelope: np.ndarray, peaks: np.ndarray) -> float:

@@ -43,4 +43,4 @@ def beats_in(working: np.ndarray, rate_hz: float) -> CommonBeats | None:
     if beats is None:
         return None
     rr_s = float(np.median(np.diff(beats.r_peaks))) / RATE_HZ
-    return CommonBeats(working, rate_hz, beats, rr_s, delineate(beats.windows[:, beats.leads], rr_s))
+    return CommonBeats(working, rate_hz, beats, rr_s, delineate(beats.windows[:, beats.leads], rr_s, beats.since_s))

@@ -21,14 +21,14 @@ LENIENT, STRICT = 0.45, 1.7  # other limits that a reader might take, times thos
 P_REPEATS = 0.4  # of the energy before the complexes repeats from beat to beat
 T_LOWPASS_HZ, T_FRACTION, T_HUMP = 10.0, 0.25, 0.7
 T_LENIENT, T_STRICT = 0.12, 0.4  # in place of T_FRACTION
-T_TO_REST, REST_WITHIN, REST_BEFORE_NEXT_R_S = samples(40), samples(300), 0.24  # where a lead rests between T and P
-UNREST_LOWPASS_HZ, LOW_T = 15.0, 0.015  # of the height of a lead: a T wave so low tells little about its end
 P_LOWPASS_HZ, P_FRACTION, P_HUMP = 20.0, 0.3, 0.5
 P_LENIENT, P_STRICT = 0.15, 0.45  # in place of P_FRACTION
 LONGEST_PR = samples(420)
 P_WINDOW, P_GAP = samples(250), samples(30)  # before the QRS onset, whose filtered foot reaches back
 FAR_P, P_REPEATS_FAR = samples(100), 0.6  # still earlier, for first-degree block
 P_EARLIER = samples(60)  # than the window that repeats may its top lie
+CALM_SHARE = 0.2  # of what lies between T and QRS, at least, is at rest around a P wave
+P_AFTER_QRS = samples(60)  # of the beat before, where the end of its T wave is not found
 SMALLEST_MV = 0.006  # root mean square of a wave too low to be seen
 LONGEST_QTC_S, SHORTEST_QTC_S = 0.60, 0.22
 
@@ -38,10 +38,12 @@ class Waves:
     """Samples in the median beat (R peak at BEFORE); None where a wave was not found.
 
     `p_repeats` is the share (up to 1, about 0 for noise and fibrillation) of what lies before the complexes that comes
-    back in every beat, `t_clarity` how many times steeper the T wave is than the signal after its end. `qrs_doubt_ms`
-    tells by how much the complex changes between a strict and a lenient reading, `qrs_tail_ms` how long after its end
-    the last lead comes to rest, `p_doubt_ms` and `t_doubt_ms` how far the onset of P and the end of T move between
-    such readings.
+    back in every beat, `p_restless` how steep its calmest parts are as a share of its steepest, `t_clarity` how many
+    times steeper the T wave is than the signal after its end. `qrs_doubt_ms` tells by how much the complex changes
+    between a strict and a lenient reading, `qrs_tail_ms` how long after its end the last lead comes to rest,
+    `onset_spread_ms` how far apart the leads' onsets of the complex lie, `onset_climb` how steep the segment before
+    them is as a share of the steepest slope, `p_doubt_ms` and `t_doubt_ms` how far the onset of P and the end of T
+    move between such readings.
     """
 
     qrs_onset: int
@@ -49,19 +51,23 @@ class Waves:
     p_onset: int | None
     t_offset: int | None
     p_repeats: float
+    p_restless: float
     t_clarity: float
     qrs_doubt_ms: float
     qrs_tail_ms: float
+    onset_spread_ms: float
+    onset_climb: float
     p_doubt_ms: float
     t_doubt_ms: float
 
 
-def delineate(beats: np.ndarray, rr_s: float) -> Waves | None:
+def delineate(beats: np.ndarray, rr_s: float, since_s: float | None = None) -> Waves | None:
     """Returns the bounds of the waves in the median of aligned beats.
 
     Args:
         beats: (b, leads, BEFORE + AFTER) as in `Beats.windows`, only leads that carry complexes.
         rr_s: Usual distance from one beat to the next, seconds.
+        since_s: Distance that nearly all of these beats keep from the one before (`Beats.since_s`); `rr_s` where None.
 
     Returns:
         The bounds, or None where there is no complex.
@@ -70,24 +76,29 @@ def delineate(beats: np.ndarray, rr_s: float) -> Waves | None:
     qrs = _qrs_bounds(median)
     if qrs is None:
         return None
-    onset, offset, doubt_ms, tail_ms = qrs
+    onset, offset, doubt_ms, tail_ms, spread_ms, climb = qrs
     t_offset, t_clarity, t_doubt_ms = _t_offset(median, onset, offset, rr_s)
-    previous_t = t_offset - round(rr_s * RATE_HZ) + samples(10) if t_offset else 0
-    p_onset, p_repeats, p_doubt_ms = _p_onset(beats, onset, previous_t)
-    return Waves(onset, offset, p_onset, t_offset, p_repeats, t_clarity, doubt_ms, tail_ms, p_doubt_ms, t_doubt_ms)
+    previous_t = (t_offset + samples(10) if t_offset else offset + P_AFTER_QRS) - round((since_s or rr_s) * RATE_HZ)
+    p_onset, repeats, restless, p_doubt_ms = _p_onset(beats, onset, previous_t)
+    return Waves(
+        onset, offset, p_onset, t_offset, repeats, restless, t_clarity, doubt_ms, tail_ms, spread_ms, climb,
+        p_doubt_ms, t_doubt_ms,
+    )  # fmt: skip
 
 
-def _velocity(beat: np.ndarray, width: int) -> np.ndarray:
+def velocity_of(beat: np.ndarray, width: int) -> np.ndarray:
+    """Returns how fast a beat (leads, n) moves in all leads together, (n,), smoothed over `width` samples."""
     return smooth(np.sqrt((np.gradient(beat, axis=1) ** 2).mean(axis=0)), width)
 
 
-def _qrs_bounds(beat: np.ndarray) -> tuple[int, int, float, float] | None:
-    """Returns onset and end of the QRS complex, and its doubt and tail in ms as in `Waves`; None without a complex.
+def _qrs_bounds(beat: np.ndarray) -> tuple[int, int, float, float, float, float] | None:
+    """Returns onset and end of the QRS complex, and its doubt, tail and spread of onsets in ms and the climb before it
+    as in `Waves`; None without a complex.
 
     Walking outwards from its steepest slope, a lead leaves the complex where it keeps the slope of the segment beyond:
     after bundle branch block the ST segment climbs steadily to the T wave and is never flat.
     """
-    velocity = _velocity(beat, samples(10))
+    velocity = velocity_of(beat, samples(10))
     core = slice(BEFORE - samples(60), BEFORE + samples(60))
     steepest = core.start + int(np.argmax(velocity[core]))
     quiet = np.sort(smooth(velocity, samples(20))[BEFORE - samples(250) : BEFORE + samples(300)])[: samples(40)].mean()
@@ -99,8 +110,10 @@ def _qrs_bounds(beat: np.ndarray) -> tuple[int, int, float, float] | None:
     lenient_ends = leaves.after(LENIENT * END_FRACTION)
     lenient = np.quantile(lenient_ends, 0.8) - np.quantile(leaves.before(LENIENT * ONSET_FRACTION), 0.2)
     strict = np.median(leaves.after(STRICT * END_FRACTION)) - np.median(leaves.before(STRICT * ONSET_FRACTION))
-    doubt_ms = 1000 * (lenient - min(strict, end - onset)) / RATE_HZ
-    return round(onset), round(end), float(doubt_ms), float(1000 * (lenient_ends.max() - end) / RATE_HZ)
+    spread, climb = np.quantile(onsets, 0.8) - np.quantile(onsets, 0.2), leaves.climb_before(onsets)
+    doubts = (lenient - min(strict, end - onset), lenient_ends.max() - end, spread)
+    doubt_ms, tail_ms, spread_ms = (float(1000 * doubt / RATE_HZ) for doubt in doubts)
+    return round(onset), round(end), doubt_ms, tail_ms, spread_ms, climb
 
 
 class _Leaves:
@@ -121,17 +134,18 @@ class _Leaves:
         self.noise = np.sort(around, axis=1)[:, : samples(40)].mean(axis=1)
         self.after_places = np.arange(steepest - near, LATEST_END)
         self.before_places = np.arange(steepest + near, EARLIEST_ONSET, -1)
-        self.after_departure = self._departure(slope, self.after_places, QUIET_AFTER)
+        self.after_departure, _ = self._departure(slope, self.after_places, QUIET_AFTER)
         mirrored = slope.shape[1] - 1 - self.before_places
-        self.before_departure = self._departure(slope[:, ::-1], mirrored, QUIET_BEFORE)
+        self.before_departure, self.before_level = self._departure(slope[:, ::-1], mirrored, QUIET_BEFORE)
 
     @staticmethod
-    def _departure(slope: np.ndarray, places: np.ndarray, quiet: int) -> np.ndarray:
-        """(leads, places) how far the slope in the next `quiet` samples departs from that of the segment beyond."""
+    def _departure(slope: np.ndarray, places: np.ndarray, quiet: int) -> tuple[np.ndarray, np.ndarray]:
+        """(leads, places) how far the slope in the next `quiet` samples departs from that of the segment beyond; and
+        that slope."""
         near, far = SEGMENT
         ahead = np.lib.stride_tricks.sliding_window_view(slope, far, axis=1)[:, places]  # (leads, places, far)
         level = np.median(ahead[:, :, near:], axis=2, keepdims=True)
-        return np.abs(ahead[:, :, :quiet] - level).max(axis=2)
+        return np.abs(ahead[:, :, :quiet] - level).max(axis=2), level[:, :, 0]
 
     def after(self, fraction: float) -> np.ndarray:
         """(leads,) samples at which the leads come to rest after the complex."""
@@ -142,6 +156,11 @@ class _Leaves:
         """(leads,) samples at which the leads depart from rest before the complex."""
         beyond = self.before_places <= self.own_steepest[:, None]
         return self._first(self.before_departure, self.before_places, beyond, fraction)
+
+    def climb_before(self, onsets: np.ndarray) -> float:
+        """How steep the segment before these onsets (leads,) is in the usual lead, as a share of its steepest slope."""
+        level = self.before_level[np.arange(len(onsets)), self.before_places[0] - onsets]
+        return float(np.median(np.maximum(np.abs(level) - self.noise, 0) / self.top))
 
     def _first(self, departure: np.ndarray, places: np.ndarray, beyond: np.ndarray, fraction: float) -> np.ndarray:
         at_rest = beyond & (departure < (fraction * self.top + self.noise)[:, None])
@@ -157,7 +176,7 @@ def _t_offset(beat: np.ndarray, qrs_onset: int, qrs_offset: int, rr_s: float) ->
     """
     from scipy.signal import find_peaks
 
-    velocity = _velocity(band(beat, None, T_LOWPASS_HZ), samples(18))
+    velocity = velocity_of(band(beat, None, T_LOWPASS_HZ), samples(18))
     latest = min(
         qrs_onset + LONGEST_QTC_S * np.sqrt(rr_s) * RATE_HZ,
         BEFORE + (rr_s - 0.16) * RATE_HZ,  # the next P wave and QRS onset
@@ -180,38 +199,15 @@ def _t_offset(beat: np.ndarray, qrs_onset: int, qrs_offset: int, rr_s: float) ->
     return offset, float(velocity[downslope] / (after + 1e-12)), 1000 * (late - early) / RATE_HZ
 
 
-def unrest_after_t(beat: np.ndarray, waves: Waves, rr_s: float) -> float:
-    """Returns how far the lead that is farthest from rest at the end of T is from it, as a share of its T wave.
-
-    A second half of a biphasic T wave or a merging U wave is low over all leads together, but not in the lead where a
-    reader looks for the end.
-
-    Args:
-        beat: (leads, BEFORE + AFTER) median beat, of the leads in which QT is read.
-        waves: Its bounds. rr_s: Usual distance from one beat to the next, seconds.
-    """
-    if waves.t_offset is None or not len(beat):
-        return 0.0
-    wave = band(beat, None, UNREST_LOWPASS_HZ)
-    first = waves.t_offset + T_TO_REST
-    last = min(BEFORE + round((rr_s - REST_BEFORE_NEXT_R_S) * RATE_HZ), waves.t_offset + REST_WITHIN, wave.shape[1])
-    if last <= first:
-        return 0.0
-    quietest = first + int(np.argmin(_velocity(wave, T_TO_REST)[first:last]))
-    rest = wave[:, quietest - samples(20) : quietest + samples(20)].mean(axis=1)
-    height = np.abs(wave[:, waves.qrs_offset + T_TO_REST : waves.t_offset] - rest[:, None]).max(axis=1, initial=0)
-    return float((np.abs(wave[:, waves.t_offset] - rest) / (height + LOW_T * np.ptp(beat, axis=1) + 1e-9)).max())
-
-
-def _p_onset(beats: np.ndarray, qrs_onset: int, previous_t: int) -> tuple[int | None, float, float]:
+def _p_onset(beats: np.ndarray, qrs_onset: int, previous_t: int) -> tuple[int | None, float, float, float]:
     """Finds a wave between the previous T wave and the QRS complex that comes back in every beat.
 
     Args:
         beats: (b, leads, n). qrs_onset: Its sample. previous_t: Sample where the T wave of the beat before has ended.
 
     Returns:
-        The sample where its first steep slope begins (None without a P wave), the share that repeats and the doubt of
-        that sample in ms.
+        The sample where its first steep slope begins (None without a P wave), the share that repeats, how restless it
+        is as in `Waves`, and the doubt of that sample in ms.
     """
     latest = qrs_onset - samples(16)
     start = max(qrs_onset - LONGEST_PR, previous_t, samples(10))
@@ -225,38 +221,33 @@ def _p_onset(beats: np.ndarray, qrs_onset: int, previous_t: int) -> tuple[int | 
         far, far_noise = _repeating_share(smoothed[:, :, far_window])
         if far >= P_REPEATS_FAR:
             window, repeats, noise = far_window, far, far_noise
-    if repeats < P_REPEATS:
-        return None, repeats, 0.0
     wave = np.median(smoothed, axis=0) / noise[:, None]
     part = wave[:, start:latest]
+    restless = _restless(smoothed[:, :, start:latest] / noise[:, None])
+    if repeats < P_REPEATS:
+        return None, repeats, restless, 0.0
     inside = slice(max(window.start - P_EARLIER, start), latest)  # farther out wander is higher than the wave
-    top = inside.start - start + int(np.argmax((_without_line(wave[:, inside]) ** 2).mean(axis=0)))
-    velocity = _velocity(part, samples(10))
+    top = inside.start - start + int(np.argmax((without_line(wave[:, inside]) ** 2).mean(axis=0)))
+    velocity = velocity_of(part, samples(10))
     velocity = velocity - np.quantile(velocity, 0.2)  # noise moves too, in the quiet between T and P
     rise = _first_rise(velocity, top)
     calm = [
         np.flatnonzero(velocity[: rise + 1] <= share * velocity[rise]) for share in (P_LENIENT, P_FRACTION, P_STRICT)
     ]
     if not len(calm[1]):
-        return None, repeats, 0.0
+        return None, repeats, restless, 0.0
     early = calm[0][-1] if len(calm[0]) else 0
-    return int(start + calm[1][-1]), repeats, float(1000 * (calm[2][-1] - early) / RATE_HZ)
+    return int(start + calm[1][-1]), repeats, restless, float(1000 * (calm[2][-1] - early) / RATE_HZ)
 
 
-def wander_under_p(beats: np.ndarray, waves: Waves) -> float:
-    """Returns how much the line under the P wave tilts from beat to beat, as a share of the height of the wave.
-
-    Args:
-        beats: (b, leads, BEFORE + AFTER), only leads that carry complexes.
-        waves: Their bounds.
-    """
-    if waves.p_onset is None:
-        return 0.0
-    edge = samples(20)
-    part = beats[:, :, max(waves.p_onset - edge, 0) : waves.qrs_onset - samples(16)]
-    tilt = part[:, :, -edge:].mean(axis=2) - part[:, :, :edge].mean(axis=2)
-    height = np.abs(_without_line(np.median(part, axis=0))).max(axis=1)
-    return float(np.median(tilt.std(axis=0)) / (np.median(height) + 1e-9))
+def _restless(parts: np.ndarray) -> float:
+    """Returns how steep the calmest share of the median of the parts of the beats (b, leads, n) is, as a share of its
+    steepest place; without the noise in which two halves of the beats differ."""
+    motion = velocity_of(np.median(parts, axis=0), samples(20)) ** 2
+    if len(parts) > 1:
+        noise = (np.median(parts[::2], axis=0) - np.median(parts[1::2], axis=0)) / 2
+        motion = np.maximum(motion - (velocity_of(noise, samples(20)) ** 2).mean(), 0)
+    return float(np.sqrt(np.quantile(motion, CALM_SHARE) / (motion.max() + 1e-12)))
 
 
 def _p_window(qrs_onset: int, previous_t: int, gap: int) -> slice:
@@ -266,7 +257,7 @@ def _p_window(qrs_onset: int, previous_t: int, gap: int) -> slice:
     return slice(min(start, stop - samples(100)), stop)
 
 
-def _without_line(signal: np.ndarray) -> np.ndarray:
+def without_line(signal: np.ndarray) -> np.ndarray:
     """Returns the signal less the straight line from its first to its last sample (last axis)."""
     ramp = np.linspace(0, 1, signal.shape[-1])
     return signal - signal[..., :1] * (1 - ramp) - signal[..., -1:] * ramp
@@ -279,7 +270,7 @@ def _repeating_share(parts: np.ndarray) -> tuple[float, np.ndarray]:
     Args:
         parts: (b, leads, n).
     """
-    parts = _without_line(parts)
+    parts = without_line(parts)
     noise = np.sqrt(((parts - parts.mean(axis=0)) ** 2).mean(axis=(0, 2)) + SMALLEST_MV**2)
     unseen = ((SMALLEST_MV / noise) ** 2).sum() * parts.shape[2]
     flat = (parts / noise[:, None]).reshape(len(parts), -1)

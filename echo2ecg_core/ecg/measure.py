@@ -11,28 +11,16 @@ import numpy as np
 
 from echo2ecg_core.ecg.beats import RATE_HZ, Beats, samples
 from echo2ecg_core.ecg.common_beats import CommonBeats, common_beats
-from echo2ecg_core.ecg.delineate import P_REPEATS, Waves, delineate, unrest_after_t, wander_under_p
-from echo2ecg_core.ecg.electrodes import paced_beats
+from echo2ecg_core.ecg.delineate import Waves, delineate
+from echo2ecg_core.ecg.doubts import TOLERANCE, confidences, p_wave, repeats_enough
 from echo2ecg_core.ecg.faults import runs
 from echo2ecg_core.ecg.lead_agreement import NOT_TOGETHER
 from echo2ecg_core.ecg.quality import MINUTE_S, Quality, judge_quality
 from echo2ecg_core.ecg.record import LEADS, EcgRecord
 
 LEAD_I, LEAD_AVF = LEADS.index("I"), LEADS.index("aVF")
-QT_LEADS = (("II", "aVF", "III", "aVR"), ("V5", "V6", "V4", "I"))  # in which QT is read by hand, else the next ones
 PLAUSIBLE_MS = {"pr_ms": (70, 450), "qrs_ms": (40, 260), "qt_ms": (180, 750)}
-TOLERANCE = {"pr_ms": 20.0, "qrs_ms": 15.0, "qt_ms": 30.0, "axis_deg": 20.0}  # disagreement that halves the confidence
-FEW_BEATS_CONFIDENCE = 0.3  # fewer than four beats cannot be split, or half of them is too few to see it
-P_DOUBT_MS, QRS_DOUBT_MS, QRS_TAIL_MS, T_DOUBT_MS = 28.0, 68.0, 80.0, 55.0  # that halve the confidence
-P_WANDER = 1.2  # times the height of the P wave, that halves the confidence of PR
-T_UNREST = 0.16  # share of the T wave from which II or V5 still has to come to rest, that halves the confidence
 BORDERLINE_CONFIDENCE = 0.45  # at most, of the rate
-PACED_CONFIDENCE = 0.45  # at most: the spike hides where the complex begins
-IRREGULAR_QT_CONFIDENCE = 0.45  # at most, in fibrillation: QT follows the distance from the beat before
-CLEAR_T = 8.0  # times steeper than what follows; below it QT loses confidence
-SURELY_REPEATS, NOTHING_REPEATS = 0.7, 0.2  # shares before the complexes: surely a P wave, surely none
-REPEATS_IF_IRREGULAR = 0.6  # needed for a P wave where beats come as in fibrillation
-IRREGULAR_MS = 60.0  # usual change from beat to beat; a regular rhythm without P waves is no sure finding
 CORRECTED = {"qtc_bazett_ms": 1 / 2, "qtc_fridericia_ms": 1 / 3}  # exponent of the RR interval in seconds
 GAP_S, STILL_S = 0.1, 1.5  # without any recorded lead, and with none that moves: a beat may be missing there
 UNEVEN = 0.08  # spread of the distances between beats, as a share: of such a rhythm a gap hides something
@@ -185,38 +173,20 @@ def doubts_of_sampling_rate(measured: EcgMeasurements, age_years: float | None) 
 
 def _rate_confidence(beats: Beats) -> float:
     """Returns how far complexes stand out; little where a beat more or less is a matter of taste."""
-    return min(beats.contrast, BORDERLINE_CONFIDENCE) if beats.borderline else beats.contrast
+    doubted = beats.borderline or beats.t_waves_counted
+    return min(beats.contrast, BORDERLINE_CONFIDENCE) if doubted else beats.contrast
 
 
 def _measure_beats(found: CommonBeats, rr_s: np.ndarray) -> tuple[dict, dict[str, float]]:
-    """Returns the values of the median beat and their confidences from its two halves."""
+    """Returns the values of the median beat and their confidences from its two halves and what else makes doubtful."""
     beats, usual_rr_s, waves = found.beats, found.rr_s, found.waves
     change_ms = usual_change_ms(rr_s)
-    whole = _values(beats.median, beats.leads, waves, change_ms)
-    if len(beats.windows) >= 4:
-        halves = [measure_median(beats.windows[i::2], beats.leads, usual_rr_s, change_ms)[0] for i in (0, 1)]
-        confidence = {name: _agreement(name, whole[name], [half[name] for half in halves]) for name in TOLERANCE}
-    else:
-        confidence = {name: 0.0 if whole[name] is None else FEW_BEATS_CONFIDENCE for name in TOLERANCE}
-    if waves is None:
-        return whole, confidence | {"p_present": 0.0}
-    unrest = unrest_after_t(beats.median[_qt_rows(beats.leads)], waves, usual_rr_s)
-    confidence["qt_ms"] *= min(1.0, waves.t_clarity / CLEAR_T) * _falling(waves.t_doubt_ms / T_DOUBT_MS)
-    confidence["qt_ms"] *= _falling(unrest / T_UNREST)
-    wander = wander_under_p(beats.windows[:, beats.leads], waves)
-    confidence["pr_ms"] *= _falling(waves.p_doubt_ms / P_DOUBT_MS) * _falling(wander / P_WANDER)
-    confidence["qrs_ms"] *= _falling(waves.qrs_doubt_ms / QRS_DOUBT_MS) * _falling(waves.qrs_tail_ms / QRS_TAIL_MS)
-    if change_ms >= IRREGULAR_MS and not whole["p_present"]:
-        confidence["qt_ms"] = min(confidence["qt_ms"], IRREGULAR_QT_CONFIDENCE)
-    if paced_beats(beats):
-        confidence |= {name: min(confidence[name], PACED_CONFIDENCE) for name in PLAUSIBLE_MS}
-    return whole, confidence | {"p_present": _p_confidence(whole["p_present"], waves.p_repeats, change_ms)}
-
-
-def _qt_rows(leads: np.ndarray) -> list[int]:
-    """Returns the rows of one limb and one chest lead with complexes in which a reader looks for the end of T."""
-    carried = [[LEADS.index(lead) for lead in group if leads[LEADS.index(lead)]] for group in QT_LEADS]
-    return [rows[0] for rows in carried if rows]
+    whole, parts = (
+        _values(beats, beats.median, waves, usual_rr_s, change_ms),
+        range(2 if len(beats.windows) >= 4 else 0),
+    )
+    halves = [measure_median(beats, usual_rr_s, change_ms, slice(i, None, 2))[0] for i in parts]
+    return whole, confidences(beats, waves, usual_rr_s, change_ms, whole, halves)
 
 
 def usual_change_ms(rr_s: np.ndarray) -> float:
@@ -224,21 +194,24 @@ def usual_change_ms(rr_s: np.ndarray) -> float:
     return 1000 * float(np.median(np.abs(np.diff(rr_s)))) if len(rr_s) > 1 else 0.0
 
 
-def measure_median(windows: np.ndarray, leads: np.ndarray, rr_s: float, change_ms: float) -> tuple[dict, Waves | None]:
-    """Returns intervals, axis and `p_present` of the median of aligned beats, and the bounds they come from.
+def measure_median(
+    beats: Beats, rr_s: float, change_ms: float, which: slice = slice(None)
+) -> tuple[dict, Waves | None]:
+    """Returns intervals, axis and `p_present` of the median of beats that look alike, and the bounds they come from.
 
     Args:
-        windows: (b, 12, n) as in `Beats.windows`.
-        leads: (12,) bool, those that carry complexes.
+        beats: Of a recording.
         rr_s: Usual distance from one beat to the next, seconds.
         change_ms: `usual_change_ms` of these distances.
+        which: Of the beats that look alike.
     """
-    waves = delineate(windows[:, leads], rr_s)
-    return _values(np.median(windows, axis=0), leads, waves, change_ms), waves
+    windows = beats.windows[which]
+    waves = delineate(windows[:, beats.leads], rr_s, beats.since_s)
+    return _values(beats, np.median(windows, axis=0), waves, rr_s, change_ms), waves
 
 
-def _values(beat: np.ndarray, leads: np.ndarray, waves: Waves | None, change_ms: float) -> dict:
-    """Returns what `measure_median` does of a median beat (12, n) with these bounds."""
+def _values(beats: Beats, beat: np.ndarray, waves: Waves | None, rr_s: float, change_ms: float) -> dict:
+    """Returns what `measure_median` does of a median (12, n) of these beats with these bounds."""
     values = dict.fromkeys((*TOLERANCE, "p_present"))
     if waves is None:
         return values
@@ -252,10 +225,10 @@ def _values(beat: np.ndarray, leads: np.ndarray, waves: Waves | None, change_ms:
             span_ms = 1000 * (end - begin) / RATE_HZ
             low, high = PLAUSIBLE_MS[name]
             values[name] = span_ms if low <= span_ms <= high else None
-    values["axis_deg"] = _axis(beat, waves) if leads[LEAD_I] and leads[LEAD_AVF] else None
-    values["p_present"] = _p_present(waves.p_repeats, change_ms)
-    if not values["p_present"]:
+    values["axis_deg"] = _axis(beat, waves) if beats.leads[LEAD_I] and beats.leads[LEAD_AVF] else None
+    if not repeats_enough(waves.p_repeats, change_ms):
         values["pr_ms"] = None
+    values["p_present"] = p_wave(beats, waves, rr_s, change_ms)
     return values
 
 
@@ -264,41 +237,3 @@ def _axis(beat: np.ndarray, waves: Waves) -> float:
     level = beat[:, waves.qrs_onset - samples(20) : waves.qrs_onset - samples(4)].mean(axis=1, keepdims=True)
     area = (beat - level)[:, waves.qrs_onset : waves.qrs_offset + 1].sum(axis=1)
     return float(np.degrees(np.arctan2(area[LEAD_AVF] * 2 / np.sqrt(3), area[LEAD_I])))
-
-
-def _agreement(name: str, whole: float | None, halves: list[float | None]) -> float:
-    """Returns 1 where both halves give the same value, 0.5 where they differ by the tolerance, 0 without a value."""
-    if whole is None:
-        return 0.0
-    first, second = halves
-    if first is None or second is None:
-        return FEW_BEATS_CONFIDENCE
-    difference = abs(first - second)
-    if name == "axis_deg":
-        difference = min(difference, 360 - difference)
-    return 1 / (1 + (difference / TOLERANCE[name]) ** 2)
-
-
-def _falling(ratio: float) -> float:
-    """Returns 1 for small ratios, 0.5 at 1, 0 for large ones."""
-    return 1 / (1 + ratio**4)
-
-
-def _p_present(repeats: float, change_ms: float) -> bool | None:
-    if repeats >= (P_REPEATS if change_ms < IRREGULAR_MS else REPEATS_IF_IRREGULAR):
-        return True
-    return False if repeats < NOTHING_REPEATS else None
-
-
-def _p_confidence(present: bool | None, repeats: float, change_ms: float) -> float:
-    """Returns how sure it is that a P wave is there, or that none is; 0 where that cannot be told.
-
-    Nothing that repeats is what fibrillation looks like, and its beats come irregularly; before regular beats a P wave
-    may be too small to be seen.
-    """
-    if present is None:
-        return 0.0
-    if present:
-        return float(np.clip((repeats - NOTHING_REPEATS) / (SURELY_REPEATS - NOTHING_REPEATS), 0, 1))
-    absent = np.clip((P_REPEATS - repeats) / P_REPEATS, 0, 1)
-    return float(absent * np.clip(change_ms / IRREGULAR_MS, 0.3, 1))

@@ -52,7 +52,7 @@ def ecg_features(signal_mv: np.ndarray, sampling_rate_hz: float) -> np.ndarray:
     if beats is None:
         return np.array(list(found.values()))
     rr_s = np.diff(beats.r_peaks) / rate_hz
-    measured, waves = measure_median(beats.windows, beats.leads, float(np.median(rr_s)), usual_change_ms(rr_s))
+    measured, waves = measure_median(beats, float(np.median(rr_s)), usual_change_ms(rr_s))
     found |= _rhythm(rr_s, measured)
     if waves is not None:
         by_lead = _of_leads(beats, waves)
