@@ -33,7 +33,8 @@ LOST_TOO_OFTEN = (
 
 @dataclass(frozen=True)
 class Job:
-    """One job as a page shows it. `progress` runs from 0 to 1; `eta_s` is None while it cannot be told."""
+    """One job as a page shows it. `progress` runs from 0 to 1; `eta_s` is None while it cannot be told; `still_s`: for
+    how long a running one has told nothing new."""
 
     job_id: int
     kind: str
@@ -47,6 +48,7 @@ class Job:
     eta_s: float | None
     worker: str | None = None
     heartbeat_at: float | None = None
+    still_s: float = 0.0
 
     @property
     def is_open(self) -> bool:
@@ -138,9 +140,9 @@ def claim(workspace: Workspace, worker: str, job_id: int | None = None) -> Job |
         else:
             chosen = job_id
         row = db.execute(
-            "UPDATE jobs SET state = 'running', worker = ?, started_at = ?, heartbeat_at = ?, claimed_progress = "
-            f"progress WHERE job_id = ? AND {may_run} RETURNING *",
-            (worker, now, now, chosen, now - LOST_AFTER_S),
+            "UPDATE jobs SET state = 'running', worker = ?, started_at = ?, heartbeat_at = ?, moved_at = ?, "
+            f"claimed_progress = progress WHERE job_id = ? AND {may_run} RETURNING *",
+            (worker, now, now, now, chosen, now - LOST_AFTER_S),
         ).fetchone()
     return _job(row) if row else None
 
@@ -184,11 +186,13 @@ def report(workspace: Workspace, job_id: int, progress: float, message: str, *, 
     Raises:
         Cancelled: a person cancelled the job meanwhile, or another worker has it.
     """
+    now = time.time()
     with workspace.write(counts=False) as db:
         changed = db.execute(
-            "UPDATE jobs SET progress = ?, message = ?, heartbeat_at = ? WHERE job_id = ? AND state = 'running'"
-            " AND (? IS NULL OR worker = ?)",
-            (progress, message, time.time(), job_id, worker, worker),
+            "UPDATE jobs SET moved_at = CASE WHEN progress = ?1 AND message = ?2 THEN moved_at ELSE ?3 END,"
+            " progress = ?1, message = ?2, heartbeat_at = ?3"
+            " WHERE job_id = ?4 AND state = 'running' AND (?5 IS NULL OR worker = ?5)",
+            (progress, message, now, job_id, worker),
         ).rowcount
     if not changed:
         raise Cancelled("The job was cancelled.", "Start it again; what was finished is kept.")
@@ -363,4 +367,5 @@ def _job(row) -> Job:
         eta_s,
         row["worker"],
         row["heartbeat_at"],
+        time.time() - row["moved_at"] if row["moved_at"] and row["state"] == "running" else 0.0,
     )

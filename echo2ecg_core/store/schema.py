@@ -162,4 +162,7 @@ MIGRATIONS = (
         clusters INTEGER NOT NULL, sought TEXT NOT NULL, seen TEXT NOT NULL, model_id TEXT NOT NULL, who TEXT NOT NULL,
         made_at TEXT NOT NULL);
     """,
+    """
+    ALTER TABLE jobs ADD COLUMN moved_at REAL;
+    """,  # when its progress or message last became another
 )

@@ -28,6 +28,8 @@ export default function () {
   return () => document.removeEventListener("click", chosen);
 }
 """
+STILL_S = 600
+STILL = "it may be held up. An admin can stop it; what is finished is kept."
 SHOWN_S = 24 * 3600  # a failure of yesterday stands on the page of its kind only
 JOB_NAMES = {
     "demo": "Preparing the demo",
@@ -143,7 +145,8 @@ def _job_text(job: Job) -> str:
         return f"**{name}** · waiting"
     left_s = runs.run_left_s(resources.workspace(), job.job_id) if job.kind == "train" else job.eta_s
     left = f" · {duration(left_s)} left" if left_s else ""
-    return f"**{name}** · {100 * job.progress:.0f}{THIN}%{left}  \n{plain(job.message)}"
+    still = f"  \nNothing new for {duration(job.still_s)}: {STILL}" if job.still_s >= STILL_S else ""
+    return f"**{name}** · {100 * job.progress:.0f}{THIN}%{left}  \n{plain(job.message)}{still}"
 
 
 def _facts() -> str:

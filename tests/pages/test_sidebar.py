@@ -44,6 +44,19 @@ def test_a_running_job_is_told_with_name_share_and_what_it_does(workspace):
     assert "Preparing the demo" in texts[0] and "37\u202f%" in texts[0] and "80 of 220" in texts[0]
 
 
+def test_a_running_job_that_tells_nothing_new_for_ten_minutes_is_told_with_what_can_be_done(workspace, monkeypatch):
+    jobs.queue(workspace, "import")
+    job = jobs.claim(workspace, "worker")
+    jobs.report(workspace, job.job_id, 0.25, "Reading ECGs: 1 of 4")
+    later = jobs.time.time()
+    for minutes, told in ((9, False), (11, True)):
+        with monkeypatch.context() as at:
+            at.setattr(jobs.time, "time", lambda minutes=minutes: later + 60 * minutes)
+            jobs.beat(workspace, job.job_id, "worker")
+            (text,), _ = sidebar()
+        assert ("Nothing new for 11\u202fmin: it may be held up. An admin can stop it" in text) is told
+
+
 def test_a_queued_job_is_told_as_waiting(workspace):
     jobs.queue(workspace, "map")
     assert "waiting" in sidebar()[0][0]

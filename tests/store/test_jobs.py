@@ -52,6 +52,25 @@ def test_a_cancelled_job_stops_at_its_next_report(place):
     assert jobs.job(place, number).state == "cancelled"
 
 
+def test_how_long_a_running_job_has_told_nothing_new_counts_from_its_last_change(place, monkeypatch):
+    number, now = jobs.queue(place, "map"), 1_700_000_000.0
+    monkeypatch.setattr(jobs.time, "time", lambda: now)
+    assert jobs.job(place, number).still_s == 0
+    jobs.claim(place, "w1")
+    now += 60
+    assert jobs.job(place, number).still_s == 60
+    jobs.report(place, number, 0.2, "going on")
+    now += 660
+    jobs.report(place, number, 0.2, "going on")  # signs of life, and no progress
+    jobs.beat(place, number, "w1")
+    assert jobs.job(place, number).still_s == 660
+    jobs.report(place, number, 0.2, "going on with the next")
+    assert jobs.job(place, number).still_s == 0
+    jobs.finish(place, number, "done", "Fine.")
+    now += 660
+    assert jobs.job(place, number).still_s == 0
+
+
 @pytest.mark.parametrize(
     ("raised", "state", "words"),
     [
