@@ -45,6 +45,8 @@ def check(plan: Plan, workspace: Workspace, options: Options) -> None:
             facts[kind] |= came_in_as(workspace, fact)
         _against_catalog(plan, names, split, known, given)
         _same_data_set(plan, names, facts, given)
+        if not plan.synthetic:
+            _named_alike(plan, workspace, options, given)
         with workspace.connect() as db:
             meet(plan, names, db, options.cohort, given)
             tell_twins(plan, names, db, options.cohort, given)
@@ -67,6 +69,22 @@ def _against_catalog(plan: Plan, names: Names, split: dict, known: dict, given: 
             mine = given["patient"].get(names.of("patient", row.patient_id))
             if owner is not None and owner != mine:
                 plan.problems.add(f"{words} of this cohort belongs to another patient in the workspace.")
+
+
+def _named_alike(plan: Plan, workspace: Workspace, options: Options, given: dict) -> None:
+    """People who are here under pseudonyms would come in a second time under their own ids, or the other way round."""
+    other = Names(plan, workspace, replace(options, keep_ids=not options.keep_ids), looks_only=True)
+    if not (twice := sum(other.of("patient", id) in given["patient"] for id in plan.patients)):
+        return
+    here, hint = (
+        ("under pseudonyms", "Leave --keep-ids out")
+        if options.keep_ids
+        else ("with their own ids", "Keep the ids in this import, too (--keep-ids)")
+    )
+    plan.problems.add(
+        f"Patients of this import who are in the cohort {options.cohort!r} {here} already: {twice}. They would come in "
+        f"a second time. {hint}, or give another cohort name."
+    )
 
 
 def _same_data_set(plan: Plan, names: Names, facts: dict, given: dict) -> None:

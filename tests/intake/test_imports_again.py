@@ -5,6 +5,7 @@ import pytest
 
 from echo2ecg_core.intake.ingest import IngestReport, Options, ingest
 from echo2ecg_core.intake.preview import preview
+from echo2ecg_core.intake.problems import ImportRefused
 from echo2ecg_core.store.catalog import Catalog
 from echo2ecg_core.store.database import Workspace
 from tests import small_trees
@@ -76,3 +77,20 @@ def test_one_recording_in_two_files_is_told(tmp_path):
     assert not any(told in note for note in ingest(folder, place, cohort="c").notes)
     small_trees.table(folder / "ecgs.csv", "ecg_id,patient_id,ecg_time,path\nX,P1,2024-01-05T10:15:00,ecg/one")
     assert any(told in note for note in preview(folder, place, Options("c"))["notes"])
+
+
+@pytest.mark.parametrize(
+    ("kept", "told"), [(True, "with their own ids already: 1"), (False, "under pseudonyms already: 1")]
+)
+def test_nobody_comes_in_a_second_time_under_the_other_kind_of_name(tmp_path, kept, told):
+    place = Workspace(tmp_path / "w")
+    small_trees.table(tmp_path / "a" / "t.csv", "MRN,Accession,LVEF\nP1,A1,55")
+    ingest(tmp_path / "a", place, options=Options("c", keep_ids=kept))
+    small_trees.table(tmp_path / "a" / "t.csv", "MRN,Accession,LVEF\nP1,A1,55\nP2,A2,40")
+    problems = preview(tmp_path / "a", place, Options("c", keep_ids=not kept))["problems"]
+    assert [told in problem["sentence"] for problem in problems] == [True]
+    with pytest.raises(ImportRefused, match="would come in a second time"):
+        ingest(tmp_path / "a", place, options=Options("c", keep_ids=not kept))
+    assert len(Catalog(place).studies()) == 1
+    assert ingest(tmp_path / "a", place, options=Options("other", keep_ids=not kept)).patients == 2
+    assert ingest(tmp_path / "a", place, options=Options("c", keep_ids=kept)).patients == 1
