@@ -58,7 +58,8 @@ footer { margin-top: 40px; color: #55606d; font-size: 12.5px; } @media print { h
 
 READY_WORDS = (
     "Published models of others on the same test patients, on the findings that their output asks in the same words. "
-    "Scores are called scores until they are recalibrated on this workspace."
+    "Scores are called scores until they are recalibrated on this workspace. Ours is here the chance that the ECG page "
+    "shows, not the linear probe above, which is fitted for this report: the two AUROCs differ."
 )
 READERS_WORDS = (
     "What readers said on Similar studies, of any ECG they opened there, not of this split alone. A hit that several "
