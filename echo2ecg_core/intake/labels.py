@@ -337,7 +337,8 @@ def _with_values(cells: pd.Series, phenotype: Phenotype, where: str) -> tuple[pd
         remark = found[2] or "" if found else ""
         return text if not found or is_another(remark, phenotype.name) or is_unit(remark) else found[1].strip()
 
-    cells = cells[~cells.map(is_unmeasured).astype(bool)] if (n := int(cells.map(is_unmeasured).sum())) else cells
+    without = cells.map(is_unmeasured).astype(bool)
+    cells, n = cells[~without], int(without.sum())
     notes = [f"{n} cells of {where} say that there is no value (not measured, k.A., #N/A)."] if n else []
     cells = cells.str.replace(_PERCENT, "%", regex=True)
     bare = cells.map(plain) if phenotype.kind != "grade" else cells

@@ -65,7 +65,7 @@ class MapFacts:
 
     Attributes:
         ecgs, studies, patients: How many there are.
-        colours: What they can be coloured by (figures.map.colour_choices).
+        colours: What they can be coloured by (figures.map_colours.colour_choices).
     """
 
     ecgs: int
