@@ -239,13 +239,36 @@ def merge_vectors_of_another_process(folder: Path) -> None:
     subprocess.run([sys.executable, "-c", command, str(folder)], check=True, cwd=ROOT)
 
 
-def test_the_nearest_by_distance_are_those_of_a_plain_ranking():
-    matrix, query = rows(3000, 1, 16) * 50, rows(1, 2, 16)[0]
-    among = np.arange(3000) % 3 > 0
-    slow = sorted((float(np.linalg.norm(matrix[i].astype(float) - query)), i) for i in np.flatnonzero(among))
+def _alike(matrix, query):
+    return 1 + matrix * 1e-4, 1 + query * 1e-4
+
+
+def _one_far_out(matrix, query):
+    return np.concatenate([matrix[:-1], np.full((1, 16), 3e7, np.float32)]), query
+
+
+@pytest.mark.parametrize("share", [1, 0.7, 0.1, 0.01])
+@pytest.mark.parametrize(
+    "made",
+    [
+        lambda matrix, query: (matrix * 50, query),
+        lambda matrix, query: (matrix, query * 1e7),
+        lambda matrix, query: (np.repeat(matrix[:5], 600, axis=0) + 1e-3 * matrix, matrix[0]),
+        lambda matrix, query: (np.repeat(matrix[:5], 600, axis=0), query),
+        _alike,
+        _one_far_out,
+    ],
+    ids=["wide", "query far out", "in heaps", "copies", "alike", "one far out"],
+)
+def test_the_nearest_by_distance_are_those_of_a_plain_ranking(made, share):
+    matrix, query = made(rows(3000, 1, 16), rows(1, 2, 16)[0])
+    among = np.random.default_rng(5).random(3000) < share
+    true = np.linalg.norm(matrix.astype(float) - query, axis=1)
+    slow = np.flatnonzero(among)[np.argsort(true[among], kind="stable")[:40]]
     found, distance = VectorSet("ecg", "m", tuple(ids(3000)), matrix).by_distance(query, among, 40)
-    assert found.tolist() == [i for _, i in slow[:40]]
-    np.testing.assert_allclose(distance, [d for d, _ in slow[:40]], rtol=1e-5)
+    assert len(set(found)) == len(slow) == min(40, among.sum()) and among[found].all()
+    np.testing.assert_allclose(distance, true[found], rtol=1e-5)
+    np.testing.assert_allclose(distance, true[slow], rtol=1e-6)
 
 
 def test_candidates_are_rows_or_ids_alike():
