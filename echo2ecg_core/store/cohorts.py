@@ -1,4 +1,5 @@
-"""Cohorts in numbers, a page of their patients, one patient in time: asked of SQLite, which counts without loading.
+"""Cohorts in numbers, a page of their patients, one patient in time: asked of SQLite, which counts without loading;
+distributions of the columns in memory.
 
 A cohort is one that came in under its name, or a kept one: ECGs and studies that a person chose on the map
 (`kept_cohorts.py`). Both go by the same names here. Whatever is asked costs what is shown, but for the counts, which
@@ -8,8 +9,6 @@ go over an index or the labels of one cohort once a version of the catalogue.
 import sqlite3
 from collections.abc import Mapping
 from dataclasses import dataclass
-from itertools import groupby
-from operator import itemgetter
 
 import numpy as np
 import pandas as pd
@@ -18,6 +17,7 @@ from echo2ecg_core.errors import StoreError
 from echo2ecg_core.phenotypes import GRADES, MODERATE, PHENOTYPES, Phenotype
 from echo2ecg_core.roles import by_whom
 from echo2ecg_core.store.database import Workspace
+from echo2ecg_core.store.snapshot import snapshot
 from echo2ecg_core.store.times import moments
 
 SEXES = ("male", "female")
@@ -129,11 +129,12 @@ def cohorts(workspace: Workspace) -> list[Cohort]:
 def missing(workspace: Workspace, cohort: str) -> dict[str, int]:
     """How many patients, studies, ECGs or clips of a cohort lack what: key of `LACKS` -> count."""
     with workspace.connect() as db:
-        rows = rows_of(db, cohort)
-        return {
-            key: _one(db, f"SELECT count(*) FROM ({rows[table]}) x WHERE {lacking}", cohort)
-            for key, (_, table, lacking) in LACKS.items()
-        }
+        rows, found = rows_of(db, cohort), {}
+        for table in dict.fromkeys(table for _, table, _ in LACKS.values()):
+            lacks = {key: lacking for key, (_, own, lacking) in LACKS.items() if own == table}
+            counts = ", ".join(f"total({lacking})" for lacking in lacks.values())
+            found |= zip(lacks, _row(db, f"SELECT {counts} FROM ({rows[table]}) x", cohort), strict=True)
+    return {key: int(found[key]) for key in LACKS}
 
 
 def patients(
@@ -219,21 +220,19 @@ def patient(workspace: Workspace, patient_id: str) -> PatientRow:
 
 
 def distributions(workspace: Workspace, cohort: str) -> list[Distribution]:
-    """The distribution of every phenotype that was measured in a cohort, in the order of the phenotype table; holds the
-    values of one at a time."""
-    with workspace.connect() as db:
-        rows = db.execute(_LABELS.format(**rows_of(db, cohort)), {"cohort": cohort})
-        found = {
-            name: _distribution(PHENOTYPES[name], np.fromiter(((row[1], row[2]) for row in part), _VALUE))
-            for name, part in groupby(rows, itemgetter(0))
-            if name in PHENOTYPES
-        }
-    return [found[name] for name in PHENOTYPES if name in found]
+    """The distribution of every phenotype that was measured in a cohort, in the order of the phenotype table; of the
+    columns that a process holds (`snapshot.py`)."""
+    known = snapshot(workspace)
+    own = known.studies.loc[known.in_cohort("studies", cohort), ["sex", *PHENOTYPES.keys() & set(known.studies)]]
+    return [
+        _distribution(PHENOTYPES[name], own.loc[is_known, name].to_numpy(float), own.sex[is_known].to_numpy())
+        for name in PHENOTYPES
+        if name in own and (is_known := own[name].notna()).any()
+    ]
 
 
 def rows_of(db: sqlite3.Connection, cohort: str) -> dict[str, str]:
-    """Queries for the patients, studies, ECGs and clips (with their patient_id) of a cohort named by :cohort, and for
-    the ids of its studies with the sex (`labelled`)."""
+    """Queries for the patients, studies, ECGs and clips (with their patient_id) of a cohort named by :cohort."""
     if db.execute("SELECT 1 FROM kept_cohorts WHERE name = ?", (cohort,)).fetchone():
         member = (
             "SELECT t.* FROM kept_members m JOIN {0} t ON t.{1}_id = m.id WHERE m.name = :cohort AND m.kind = '{1}'"
@@ -241,15 +240,14 @@ def rows_of(db: sqlite3.Connection, cohort: str) -> dict[str, str]:
         studies, ecgs = member.format("studies", "study"), member.format("ecgs", "ecg")
         people = f"SELECT patient_id FROM ({studies}) UNION SELECT patient_id FROM ({ecgs})"
         patients = f"SELECT * FROM patients WHERE patient_id IN ({people})"
-        labelled = f"SELECT s.study_id, p.sex FROM ({studies}) s JOIN patients p USING (patient_id)"
     else:
         patients = "SELECT * FROM patients WHERE cohort = :cohort"
         own = "SELECT t.* FROM patients p JOIN {} t USING (patient_id) WHERE p.cohort = :cohort"
         studies, ecgs = own.format("studies"), own.format("ecgs")
-        labelled = own.format("studies").replace("t.*", "t.study_id, p.sex")
     clips = f"SELECT c.*, s.patient_id FROM ({studies}) s JOIN clips c USING (study_id)"
     waiting = (
-        f"SELECT w.*, s.patient_id FROM ({studies}) s JOIN waiting_clips w USING (study_id) WHERE w.decision IS NULL"
+        "SELECT w.*, s.patient_id FROM waiting_clips w"  # few: these first, then their studies
+        f" CROSS JOIN ({studies}) s USING (study_id) WHERE w.decision IS NULL"
     )
     return {
         "patients": patients,
@@ -257,24 +255,28 @@ def rows_of(db: sqlite3.Connection, cohort: str) -> dict[str, str]:
         "ecgs": ecgs,
         "clips": clips,
         "waiting": waiting,
-        "labelled": labelled,
     }
 
 
 def _counted(db: sqlite3.Connection, name: str, synthetic: bool | None, told: str = "") -> Cohort:
     rows = rows_of(db, name)
-    tables = ("patients", "studies", "ecgs", "clips", "waiting")
-    numbers = {table: _one(db, f"SELECT count(*) FROM ({rows[table]})", name) for table in tables}
-    labels = _one(db, f"SELECT count(*) FROM ({rows['studies']}) JOIN phenotypes USING (study_id)", name)
-    damaged = (_one(db, f"SELECT count(*) FROM ({rows[t]}) x WHERE {_SET_ASIDE}", name) for t in ("ecgs", "clips"))
-    aside = numbers.pop("waiting") + sum(damaged)
+    is_any_damaged = db.execute("SELECT EXISTS (SELECT 1 FROM damaged_blobs)").fetchone()[0]
+    aside = f"total({_SET_ASIDE})" if is_any_damaged else "0"  # then indices are enough, no row is read
+    tables = {"patients": "0", "studies": "0", "ecgs": aside, "clips": aside, "waiting": "count(*)"}
+    found = {
+        table: _row(db, f"SELECT count(*), {is_aside} FROM ({rows[table]}) x", name)
+        for table, is_aside in tables.items()
+    }
+    numbers = {table: count for table, (count, _) in found.items() if table != "waiting"}
+    numbers["labels"] = _row(db, f"SELECT count(*) FROM ({rows['studies']}) JOIN phenotypes USING (study_id)", name)[0]
+    numbers["set_aside"] = int(sum(count for _, count in found.values()))
     if synthetic is None:
-        synthetic = bool(_one(db, f"SELECT max(synthetic) FROM ({rows['patients']})", name))
-    return Cohort(name, bool(told), **numbers, labels=labels, set_aside=aside, synthetic=synthetic, told=told)
+        synthetic = bool(_row(db, f"SELECT max(synthetic) FROM ({rows['patients']})", name)[0])
+    return Cohort(name, bool(told), **numbers, synthetic=synthetic, told=told)
 
 
-def _one(db: sqlite3.Connection, sql: str, cohort: str) -> int:
-    return db.execute(sql, {"cohort": cohort}).fetchone()[0] or 0
+def _row(db: sqlite3.Connection, sql: str, cohort: str) -> tuple:
+    return tuple(db.execute(sql, {"cohort": cohort}).fetchone())
 
 
 def _table(db: sqlite3.Connection, sql: str, value: str) -> pd.DataFrame:
@@ -287,18 +289,18 @@ def _in_time(table: pd.DataFrame, time: str, id: str) -> pd.DataFrame:
     return table.loc[order].reset_index(drop=True)
 
 
-def _distribution(p: Phenotype, measured: np.ndarray) -> Distribution:
-    """Of values with the sex of each one's patient (`_VALUE`)."""
-    values, n = measured["value"], len(measured)
+def _distribution(p: Phenotype, values: np.ndarray, sexes: np.ndarray) -> Distribution:
+    """Of values (n,) with the sex of each one's patient."""
+    n = len(values)
     is_grade = p.kind == "grade"
     edges = np.arange(len(GRADES) + 1) - 0.5 if is_grade else np.linspace(*p.axis, BINS + 1)
     places = np.clip(np.searchsorted(edges, values, side="right") - 1, 0, len(edges) - 2)
     judged = n if is_grade else 0
     outside = (values >= MODERATE - 0.5).sum() if is_grade else 0
-    for code, sex in enumerate(SEXES):
+    for sex in SEXES:
         if sex in p.reference:
             low, high = p.reference[sex]
-            own = values[measured["sex"] == code]
+            own = values[sexes == sex]
             judged += len(own)
             outside += (own < (-np.inf if low is None else low)).sum() + (
                 own > (np.inf if high is None else high)
@@ -309,10 +311,3 @@ def _distribution(p: Phenotype, measured: np.ndarray) -> Distribution:
     return Distribution(
         p.name, n, counts, low, q1, median, q3, high, float(values.mean()), sd, int(judged), int(outside)
     )
-
-
-_VALUE = np.dtype([("value", float), ("sex", np.int8)])
-_LABELS = f"""
-    SELECT l.name, l.value, CASE s.sex WHEN '{SEXES[0]}' THEN 0 WHEN '{SEXES[1]}' THEN 1 ELSE -1 END
-    FROM ({{labelled}}) s JOIN phenotypes l USING (study_id) ORDER BY l.name
-"""

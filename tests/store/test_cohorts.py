@@ -105,6 +105,30 @@ def test_what_is_missing_is_counted_and_its_patients_are_listed(place):
     assert next(c for c in cohorts.cohorts(place) if c.name == "north").set_aside == 1
 
 
+def test_what_is_missing_is_the_same_asked_one_by_one_and_at_once(place):
+    keep(place, "my group", ["E2", "E4", "E20"], ["S5-0", "S8-0"])
+    with place.write() as db:
+        blobs = [row[0] for row in db.execute("SELECT blob FROM ecgs WHERE ecg_id = 'E4' UNION ALL"
+                                              " SELECT blob FROM clips WHERE study_id IN ('S8-1', 'S26-1')")]  # fmt: skip
+        for number, (study, decision) in enumerate([("S5-0", None), ("S26-0", None), ("S8-0", "discarded")]):
+            facts = (f"W{number}", study, f"{number}", "made up", "2030-01-01", 16, "{}", decision)
+            db.execute(f"INSERT INTO waiting_clips VALUES ({', '.join('?' * 8)}, NULL, NULL, NULL)", facts)
+        db.execute("UPDATE ecgs SET ecg_time = NULL WHERE ecg_id = 'E4'")
+    Catalog(place).set_aside(blobs)
+    for cohort in ("north", "south", "my group"):
+        with place.connect() as db:
+            rows, asked = cohorts.rows_of(db, cohort), "SELECT count(*) FROM ({}) x WHERE {}"
+            one_by_one = {
+                key: db.execute(asked.format(rows[table], lacking), {"cohort": cohort}).fetchone()[0]
+                for key, (_, table, lacking) in cohorts.LACKS.items()
+            }
+        assert cohorts.missing(place, cohort) == one_by_one
+        found = next(c for c in cohorts.cohorts(place) if c.name == cohort)
+        assert found.set_aside == sum(one_by_one[key] for key in ("outline", "whole_ecg", "whole_clip"))
+    assert cohorts.missing(place, "my group")["outline"] == 1 == cohorts.missing(place, "south")["outline"]
+    assert cohorts.missing(place, "north")["ecg_time"] == 1 and found.set_aside == 2
+
+
 def test_pages_of_patients_hold_each_once_and_are_searched_by_any_id(made):
     pages = [cohorts.patients(made, "north", first=first, most=8) for first in (0, 8, 16)]
     assert [n for _, n in pages] == [20] * 3
