@@ -1,15 +1,18 @@
 """What the first table of a paper tells of a cohort: one value a patient, that of the first study that has one.
 
-Summed up by SQLite; no row is loaded. Of a grade and of LVEF it is also told how many patients are diseased.
+Of the columns that a process holds (`snapshot.py`). Of a grade and of LVEF it is also told how many patients are
+diseased.
 """
 
 from dataclasses import dataclass
 
 import numpy as np
+import pandas as pd
 
 from echo2ecg_core.phenotypes import MODERATE, PHENOTYPES, disease_limit
 from echo2ecg_core.store.cohorts import rows_of
 from echo2ecg_core.store.database import Workspace
+from echo2ecg_core.store.snapshot import snapshot
 
 REDUCED = "lvef_reduced"
 
@@ -38,31 +41,37 @@ def characteristics(workspace: Workspace, cohort: str) -> dict[str, Numbers | Sh
         female; age_years; af, lbbb, rbbb; `REDUCED` (LVEF of at most 40 %); every phenotype by its name, grades as the
         share of moderate or worse.
     """
-    found: dict[str, Numbers | Share] = {}
     with workspace.connect() as db:
-        rows, asked = rows_of(db, cohort), {"cohort": cohort}
-        sexes = db.execute(f"SELECT total(sex = 'female'), count(sex) FROM ({rows['patients']})", asked).fetchone()
-        ages = db.execute(_SUMS.format(values=_FIRST.format(value="age_years", **rows)), asked).fetchone()
-        words = {
-            name: dict(tuple(r) for r in db.execute(_COUNTS.format(_FIRST.format(value=name, **rows)), asked))
-            for name in ("rhythm", "conduction")
-        }
-        labels = db.execute(_LABELS.format(**rows), asked).fetchall()
-    found["female"] = Share(int(sexes[0]), sexes[1])
-    found["age_years"] = _numbers(*ages)
+        sexes = f"SELECT total(sex = 'female'), count(sex) FROM ({rows_of(db, cohort)['patients']})"
+        women, of_sex = db.execute(sexes, {"cohort": cohort}).fetchone()
+    first = _first_of_patients(workspace, cohort)
+    found: dict[str, Numbers | Share] = {"female": Share(int(women), of_sex), "age_years": _numbers(first["age_years"])}
     for name, value in (("rhythm", "af"), ("conduction", "lbbb"), ("conduction", "rbbb")):
-        found[value] = Share(words[name].get(value, 0), sum(words[name].values()))
-    of_label = {row["name"]: row for row in labels}
+        found[value] = _share(first[name] == value)
     for name, phenotype in PHENOTYPES.items():
-        if (row := of_label.get(name)) is None:
+        if (values := first.get(name)) is None:
             continue
         if phenotype.kind == "grade":
-            found[name] = Share(int(row["diseased"]), row["n"])
+            found[name] = _share(values > MODERATE - 0.5)
             continue
         if name == "lvef":
-            found[REDUCED] = Share(int(row["diseased"]), row["n"])
-        found[name] = _numbers(row["n"], row["total"], row["squares"])
+            found[REDUCED] = _share(values < _REDUCED_BELOW)
+        found[name] = _numbers(values)
     return {name: told for name, told in found.items() if told.n}
+
+
+def _first_of_patients(workspace: Workspace, cohort: str) -> dict[str, np.ndarray]:
+    """The values of each column of the studies of a cohort, one of each patient who has one: of the first study in
+    time that has one, then the first by id; one without a date comes last."""
+    known = snapshot(workspace)
+    own = np.flatnonzero(known.in_cohort("studies", cohort))
+    order = known.studies.study_date.iloc[own].fillna("~").argsort(kind="stable").to_numpy()  # they lie in order of ids
+    studies, patients = known.studies.iloc[own[order]], pd.Series(known.study_patients[own[order]])
+    found = {}
+    for name in ("age_years", "rhythm", "conduction", *(name for name in PHENOTYPES if name in studies)):
+        is_known = studies[name].notna().to_numpy()
+        found[name] = studies[name].to_numpy()[is_known][~patients[is_known].duplicated().to_numpy()]
+    return found
 
 
 def shared_patients(workspace: Workspace, first: str, second: str) -> int:
@@ -74,25 +83,14 @@ def shared_patients(workspace: Workspace, first: str, second: str) -> int:
         return db.execute(sql, {"first": first, "second": second}).fetchone()[0]
 
 
-def _numbers(n: int, total: float, squares: float) -> Numbers:
-    if not n:
-        return Numbers(0, float("nan"), float("nan"))
-    spread = np.sqrt(max(0.0, squares - total * total / n) / (n - 1)) if n > 1 else float("nan")
-    return Numbers(n, total / n, float(spread))
+def _numbers(values: np.ndarray) -> Numbers:
+    n = len(values)
+    mean, sd = float(values.mean()) if n else float("nan"), float(values.std(ddof=1)) if n > 1 else float("nan")
+    return Numbers(n, mean, sd)
+
+
+def _share(is_so: np.ndarray) -> Share:
+    return Share(int(is_so.sum()), len(is_so))
 
 
 _REDUCED_BELOW = (disease_limit("lvef") or ("", 0.0))[1]
-# of several studies the first in time counts, then the first by id; one without a date comes last
-_EARLIEST = "min(coalesce(s.study_date, '~') || ' ' || s.study_id)"
-_FIRST = (
-    f"SELECT s.{{value}} AS value, {_EARLIEST} FROM ({{studies}}) s WHERE s.{{value}} NOT NULL GROUP BY s.patient_id"
-)
-_SUMS = "SELECT count(*), total(value), total(value * value) FROM ({values})"
-_COUNTS = "SELECT value, count(*) FROM ({}) GROUP BY value"
-_LABELS = f"""
-    SELECT name, count(*) AS n, total(value) AS total, total(value * value) AS squares,
-        total(CASE name WHEN 'lvef' THEN value < {_REDUCED_BELOW} ELSE value > {MODERATE - 0.5} END) AS diseased
-    FROM (SELECT l.name, l.value, {_EARLIEST} FROM ({{studies}}) s JOIN phenotypes l USING (study_id)
-        GROUP BY s.patient_id, l.name)
-    GROUP BY name
-"""

@@ -99,6 +99,11 @@ class Snapshot:
         return self._once("study_days", lambda _: moments(self.studies.study_date).to_numpy().astype("datetime64[D]"))
 
     @property
+    def study_patients(self) -> np.ndarray:
+        """(studies,) a number a patient, to compare by."""
+        return self._studies.patients
+
+    @property
     def ecgs(self) -> pd.DataFrame:
         """One row an ECG: ecg_id, patient_id, split, cohort, synthetic, sex."""
         return self._ecgs.table

@@ -108,8 +108,9 @@ def test_what_is_missing_is_counted_and_its_patients_are_listed(place):
 def test_what_is_missing_is_the_same_asked_one_by_one_and_at_once(place):
     keep(place, "my group", ["E2", "E4", "E20"], ["S5-0", "S8-0"])
     with place.write() as db:
-        blobs = [row[0] for row in db.execute("SELECT blob FROM ecgs WHERE ecg_id = 'E4' UNION ALL"
-                                              " SELECT blob FROM clips WHERE study_id IN ('S8-1', 'S26-1')")]  # fmt: skip
+        damaged = "SELECT blob FROM ecgs WHERE ecg_id = 'E4' UNION ALL"
+        damaged += " SELECT blob FROM clips WHERE study_id IN ('S8-1', 'S26-1')"
+        blobs = [row[0] for row in db.execute(damaged)]
         for number, (study, decision) in enumerate([("S5-0", None), ("S26-0", None), ("S8-0", "discarded")]):
             facts = (f"W{number}", study, f"{number}", "made up", "2030-01-01", 16, "{}", decision)
             db.execute(f"INSERT INTO waiting_clips VALUES ({', '.join('?' * 8)}, NULL, NULL, NULL)", facts)
