@@ -129,7 +129,8 @@ def cohorts(workspace: Workspace) -> list[Cohort]:
 def missing(workspace: Workspace, cohort: str) -> dict[str, int]:
     """How many patients, studies, ECGs or clips of a cohort lack what: key of `LACKS` -> count."""
     with workspace.connect() as db:
-        rows, found = rows_of(db, cohort), {}
+        rows = rows_of(db, cohort)
+        found: dict[str, float] = {}
         for table in dict.fromkeys(table for _, table, _ in LACKS.values()):
             lacks = {key: lacking for key, (_, own, lacking) in LACKS.items() if own == table}
             counts = ", ".join(f"total({lacking})" for lacking in lacks.values())
