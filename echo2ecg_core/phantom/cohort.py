@@ -34,7 +34,7 @@ ECG_RATE_HZ = 500.0
 ECG_DURATION_S = 10.0
 CORE_VIEWS = ("A4C", "A2C", "Parasternal_Long", "Parasternal_Short")
 FIRST_DAY = date(2021, 1, 4)
-VERSIONS = (1, 2)
+VERSIONS = (1, 2, 3)
 
 
 @dataclass(frozen=True)

@@ -11,9 +11,10 @@ import numpy as np
 
 from echo2ecg_core.errors import Echo2ECGError
 from echo2ecg_core.phantom import activation, ecg_second, rhythm, torso
+from echo2ecg_core.phantom.ecg_parameters import FROZEN, THIRD
 from echo2ecg_core.phantom.heart import Heart
 
-VERSIONS = (1, 2)
+VERSIONS = (1, 2, 3)
 
 
 def simulate_ecg(
@@ -30,7 +31,8 @@ def simulate_ecg(
         rng: Generator of this recording: electrode places, beats, noise.
         duration_s: Length in seconds.
         sampling_rate_hz: Samples a second.
-        version: 1, which stays as it is bit for bit, or 2 (ecg_second.py), harder and truer.
+        version: 1 or 2 (ecg_second.py, harder and truer), which stay as they are bit for bit, or 3: the second with
+            other numbers (`ecg_parameters.THIRD`).
 
     Returns:
         (12, n) float32 in mV, leads I, II, III, aVR, aVL, aVF, V1 ... V6.
@@ -43,8 +45,9 @@ def simulate_ecg(
             f"There is no version {version} of the phantom's ECG; there are {', '.join(map(str, VERSIONS))}.",
             "Choose one of these.",
         )
-    if version == 2:
-        return (torso.TWELVE @ ecg_second.simulate(heart, rng, duration_s, sampling_rate_hz)).astype(np.float32)
+    if version > 1:
+        p = FROZEN if version == 2 else THIRD
+        return (torso.TWELVE @ ecg_second.simulate(heart, rng, duration_s, sampling_rate_hz, p)).astype(np.float32)
     n_samples = round(duration_s * sampling_rate_hz)
     body = np.random.default_rng(heart.body_seed)
     turn = _position(heart, body)

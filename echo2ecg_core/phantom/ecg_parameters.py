@@ -9,7 +9,9 @@ phantom's realism, and its numbers must not be quoted as one; medians of ELSA-Br
 nothing was set, are held by the tests.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+
+from echo2ecg_core.phantom.electrocardiograph import Devices
 
 
 @dataclass(frozen=True)
@@ -35,6 +37,7 @@ class Parameters:
         st_sd: Spread of unexplained ST shifts, mV.
         p_right, p_left, p_width_ms, p_delay_ms, p_jitter: Dipoles of the atria in mV, width, delay of the left one,
             and their spread among people.
+        devices: Carts, electrodes and amplifiers.
     """
 
     apex: tuple[float, float, float] = (0.879, 0.609, -0.342)
@@ -85,6 +88,8 @@ class Parameters:
     p_width_ms: float = 22.1
     p_delay_ms: float = 29.5
     p_jitter: float = 0.00636
+    devices: Devices = Devices()
 
 
 FROZEN = Parameters()
+THIRD = replace(FROZEN)

@@ -1,4 +1,4 @@
-"""Version 2 of the phantom's ECG: harder and truer than version 1 (ecg.py), from the same hearts.
+"""Version 2 of the phantom's ECG: harder and truer than version 1 (ecg.py), from the same hearts; and version 3.
 
 What a heart does to its ECG is version 1's: living wall mass, scar, conduction, strain, atria. New are fronts instead
 of pulses (wavefronts.py), two T waves (an early one of the front wall, which lifts ST in V1 to V3, and a later one of
@@ -31,7 +31,7 @@ def simulate(
         leads += source.atrial_vectors @ rhythm.fibrillation(rng, n_samples, sampling_rate_hz)
     else:
         source.add_p_waves(leads, beats)
-    return electrocardiograph.recorded(leads, rng, sampling_rate_hz)
+    return electrocardiograph.recorded(leads, rng, sampling_rate_hz, p.devices)
 
 
 class Source:

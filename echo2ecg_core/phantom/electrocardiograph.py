@@ -7,25 +7,45 @@ hospital ECGs are recorded at 40 Hz: Kligfield and Okin, Am J Cardiol 99:711, 20
 Resolution 1, 2.5, 4.88 (GE MUSE) or 5 uV a step.
 """
 
+from dataclasses import dataclass
 from functools import cache
 
 import numpy as np
 
 from echo2ecg_core.phantom import torso
 
-LOW_PASS_HZ, LOW_PASS_SHARES = (150.0, 100.0, 40.0, 35.0), (0.72, 0.12, 0.13, 0.03)
-HIGH_PASS_HZ, HIGH_PASS_SHARES = (0.05, 0.5), (0.85, 0.15)
+LOW_PASS_HZ, HIGH_PASS_HZ = (150.0, 100.0, 40.0, 35.0), (0.05, 0.5)
 STEPS_MV, STEP_SHARES = (0.001, 0.0025, 0.00488, 0.005), (0.4, 0.1, 0.3, 0.2)
 NOTCH_SHARE = 0.5
 GRADES, GRADE_SHARES = (1.0, 2.0, 4.0), (0.70, 0.22, 0.08)  # times the noise of a good recording
 
 
-def recorded(leads: np.ndarray, rng: np.random.Generator, sampling_rate_hz: float) -> np.ndarray:
+@dataclass(frozen=True)
+class Devices:
+    """How often carts are set to what, and how much their electrodes and amplifiers add.
+
+    Attributes:
+        low_pass: Shares of `LOW_PASS_HZ`. high_pass: Shares of `HIGH_PASS_HZ`.
+        muscle_mv, muscle_spread: Median of muscle noise at an electrode, spread among recordings on a log scale.
+        wander_mv, wander_spread: The same of baseline wander.
+        white_mv: Median of the amplifier's noise.
+    """
+
+    low_pass: tuple[float, ...] = (0.72, 0.12, 0.13, 0.03)
+    high_pass: tuple[float, ...] = (0.85, 0.15)
+    muscle_mv: float = 0.0042
+    muscle_spread: float = 0.45
+    wander_mv: float = 0.035
+    wander_spread: float = 0.55
+    white_mv: float = 0.0016
+
+
+def recorded(leads: np.ndarray, rng: np.random.Generator, sampling_rate_hz: float, devices: Devices) -> np.ndarray:
     """What a device stores of (8, n) mV at the body: noise, filters, resolution."""
     mains_hz = 50.0 if rng.random() < 0.5 else 60.0
-    leads = leads + electrode_noise(rng, leads.shape[1], sampling_rate_hz, mains_hz)
-    leads = _high_passed(leads, float(rng.choice(HIGH_PASS_HZ, p=HIGH_PASS_SHARES)), sampling_rate_hz)
-    low_pass_hz = float(rng.choice(LOW_PASS_HZ, p=LOW_PASS_SHARES))
+    leads = leads + electrode_noise(rng, leads.shape[1], sampling_rate_hz, mains_hz, devices)
+    leads = _high_passed(leads, float(rng.choice(HIGH_PASS_HZ, p=devices.high_pass)), sampling_rate_hz)
+    low_pass_hz = float(rng.choice(LOW_PASS_HZ, p=devices.low_pass))
     if low_pass_hz < 0.45 * sampling_rate_hz:
         leads = _low_passed(leads, low_pass_hz, sampling_rate_hz)
     if rng.random() < NOTCH_SHARE and mains_hz < 0.45 * sampling_rate_hz:
@@ -34,7 +54,9 @@ def recorded(leads: np.ndarray, rng: np.random.Generator, sampling_rate_hz: floa
     return step * np.round(leads / step)
 
 
-def electrode_noise(rng: np.random.Generator, n_samples: int, sampling_rate_hz: float, mains_hz: float) -> np.ndarray:
+def electrode_noise(
+    rng: np.random.Generator, n_samples: int, sampling_rate_hz: float, mains_hz: float, devices: Devices
+) -> np.ndarray:
     """(8, n) mV of baseline wander, muscle, mains, amplifier and motion in I, II, V1 ... V6.
 
     Kinds as in torso.py; one of three grades multiplies muscle and mains. The amplifier adds about 2 uV of white noise
@@ -44,9 +66,11 @@ def electrode_noise(rng: np.random.Generator, n_samples: int, sampling_rate_hz: 
     frequencies = np.fft.rfftfreq(n_samples, 1 / sampling_rate_hz)
     bins = len(frequencies)
     electrodes = torso.ELECTRODES
-    muscle_mv = np.exp(rng.normal(np.log(0.0042), 0.45) + rng.normal(0, 0.30, electrodes))[:, None] * grade
-    wander_mv = np.exp(rng.normal(np.log(0.035), 0.55) + rng.normal(0, 0.35, electrodes))[:, None]
-    white_mv = 0.0016 * np.exp(rng.normal(0, 0.35))
+    muscle_mv = np.exp(rng.normal(np.log(devices.muscle_mv), devices.muscle_spread) + rng.normal(0, 0.30, electrodes))
+    muscle_mv = muscle_mv[:, None] * grade
+    wander_mv = np.exp(rng.normal(np.log(devices.wander_mv), devices.wander_spread) + rng.normal(0, 0.35, electrodes))
+    wander_mv = wander_mv[:, None]
+    white_mv = devices.white_mv * np.exp(rng.normal(0, 0.35))
     muscle = (frequencies / 25) / (1 + (frequencies / 25)) / (1 + (frequencies / 110) ** 2)
     wander = np.where((frequencies > 0) & (frequencies < 2.5), np.exp(-frequencies / 0.30), 0.0)
     level = (

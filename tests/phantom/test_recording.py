@@ -27,8 +27,8 @@ def clip_of(heart, kind: str, quality: float = 0.8, seed: int = 0, size: int = 1
 
 
 def test_an_unknown_version_is_refused_in_a_sentence():
-    with pytest.raises(Echo2ECGError, match="There is no version 3 of the phantom; there are 1, 2"):
-        PhantomCohort(4, 11, version=3)
+    with pytest.raises(Echo2ECGError, match="There is no version 4 of the phantom; there are 1, 2, 3"):
+        PhantomCohort(4, 11, version=4)
 
 
 def test_both_versions_show_the_same_hearts_on_the_same_days():
