@@ -139,6 +139,12 @@ def named_as_told(channels: Channels, lead_order: tuple[str, ...]) -> Channels:
     return replace(channels, names=lead_order, told_used=channels.told_used | {"leads"})
 
 
+def are_enough(names: Sequence[str]) -> bool:
+    """Whether channels of these names hold all leads, or those of which the others follow."""
+    found = {canonical_lead(name) for name in lead_words(names)}
+    return len(found & set(limb_leads.LIMB_LEADS)) >= 2 and set(EIGHT_LEADS[2:]) <= found
+
+
 def as_written(names: Sequence[str]) -> str:
     """Words of a file as an enumeration: in quotation marks, by which an import knows what may name a person, unless
     they are those of leads."""

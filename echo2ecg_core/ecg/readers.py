@@ -23,6 +23,7 @@ from echo2ecg_core.ecg.formats import text_tables as read_tables
 from echo2ecg_core.ecg.formats import torch_files as read_torch
 from echo2ecg_core.ecg.formats import wfdb_records as read_wfdb
 from echo2ecg_core.ecg.formats import xml_exports as read_xml
+from echo2ecg_core.ecg.formats.wfdb_segments import read as read_segments
 from echo2ecg_core.ecg.reading_process import read_apart
 from echo2ecg_core.ecg.record import EcgRecord
 from echo2ecg_core.ecg.units import needed_factor
@@ -40,7 +41,7 @@ _READERS: tuple[tuple[Callable[[bytes], bool], Callable[..., Iterator[Channels]]
     (read_scp.recognises, read_scp.read),
     (read_ecgdatakit.recognises_edf, read_ecgdatakit.read_edf),
     (read_xml.recognises, read_xml.read),
-    (read_wfdb.recognises, read_wfdb.read),
+    (read_wfdb.recognises, read_segments),
     (read_tables.recognises, read_tables.read),
 )
 _NOT_ECG = {

@@ -88,7 +88,7 @@ def test_a_header_says_the_same_with_quick_look_ups_as_by_wfdb_itself(tmp_path):
     (tmp_path / "r.hea").write_text("\n".join((*lines, "# Age: 61")))
     parsers = (_header._parse_record_line, _header._parse_signal_lines)
     slow = [FunctionType(parser.__code__, vars(_header)) for parser in parsers]
-    wfdb_records._wfdb()
+    wfdb_records.library()
     quick = (_header._parse_record_line, _header._parse_signal_lines)
     for by_table, by_dictionary, given in zip(slow, quick, (lines[0], list(lines[1:])), strict=True):
         assert by_dictionary(given) == by_table(given)

@@ -177,14 +177,6 @@ def test_a_header_without_a_length_takes_the_length_of_the_signal_file(pair):
     check(read_ecg(pair | {"ecg.hea": pair["ecg.hea"].replace(b"ecg 12 500 2000", b"ecg 12 500")}))
 
 
-def test_a_record_in_several_segments_is_refused():
-    with pytest.raises(ReadError) as caught:
-        read_ecg(b"long/2 12 500 4000\npart1 2000\npart2 2000\n", name="long.hea")
-    assert (
-        caught.value.message == "“long.hea” is the header of a WFDB record in several segments; one segment is needed."
-    )
-
-
 @pytest.mark.parametrize("stored_as", ["16", "24", "32", "212", "80", "516"])
 def test_every_stored_format_of_wfdb_is_read(stored_as, tmp_path):
     gain = 50.0 if stored_as == "80" else 1000.0

@@ -16,11 +16,13 @@ from types import FunctionType
 
 import numpy as np
 
+from echo2ecg_core.counts import counted
 from echo2ecg_core.ecg.channels import (
     MIN_DURATION_S,
     NOTHING_TOLD,
     Channels,
     Told,
+    are_enough,
     as_written,
     check_size,
     more_than_announced,
@@ -32,6 +34,7 @@ from echo2ecg_core.ecg.units import factors_to_mv, is_count_size, mv_per_unit, n
 from echo2ecg_core.errors import ReadError
 
 FORMAT = "WFDB"
+GAP = "~"
 MAX_HEADER_BYTES = 2**16
 MAX_SIGNALS = 256
 _RECORD_LINE = re.compile(r"[ \t]*[-\w]+(/\d+)?[ \t]+\d+([ \t]+\d*\.?\d+[^\r\n]*)?[ \t]*$")
@@ -67,17 +70,22 @@ def read(header: EcgFile, told: Told = NOTHING_TOLD) -> Iterator[Channels]:
     """The recording behind a WFDB header.
 
     Raises:
-        ReadError: If a signal file is missing or named with a path, or the record has several segments.
+        ReadError: If a signal file is named with a path, one of the leads is missing, or the header lists segments
+            (wfdb_segments.py).
         SignalError: If the header claims more than fits in memory.
     """
-    wfdb = _wfdb()
+    wfdb = library()
     content = _plain_units(header.read(MAX_HEADER_BYTES).removeprefix(codecs.BOM_UTF8))
-    signals = _signal_files(header, content)
+    signals, missing = _signal_files(header, content)
+    notes: list[str] = []
     with tempfile.TemporaryDirectory() as folder:
         record_path = str(Path(folder) / "header_of_record")
         Path(record_path + ".hea").write_bytes(content)
         claims = wfdb.rdheader(record_path)
-        notes: list[str] = []
+        if missing:
+            content = _without(missing, content, claims, header.name, notes)
+            Path(record_path + ".hea").write_bytes(content)
+            claims = wfdb.rdheader(record_path)
         in_frame = set(claims.samps_per_frame or [1])
         n_each = in_frame.pop() if len(in_frame) == 1 else 0  # samples of every lead in a frame; 0 where they differ
         claims.fs *= n_each or 1
@@ -119,7 +127,7 @@ class _Specs:
 
 
 @cache
-def _wfdb():
+def library():
     """The library with its look-ups in dictionaries: by pandas, 250 a header of twelve leads and two headers a record,
     they were two fifths of reading one."""
     import wfdb
@@ -174,8 +182,19 @@ def header_of(signal: EcgFile) -> EcgFile | None:
 
 
 def signal_names(header: EcgFile) -> list[str]:
-    """The names of the signal files a header refers to, without repetition."""
-    return _names_in(header.read(MAX_HEADER_BYTES).decode("latin-1"))
+    """The names of the files a header refers to, of signals or of the headers of its segments, without repetition."""
+    text = header.read(MAX_HEADER_BYTES).decode("latin-1")
+    return [f"{name}.hea" for name, _ in segments_in(text) if name != GAP] or _names_in(text)
+
+
+def segments_in(text: str) -> list[tuple[str, int]]:
+    """Names and samples of the segments that a header lists, in order; GAP is the name of what was not recorded. [] of
+    the header of a record in one piece."""
+    lines = _significant_lines(text)
+    if not lines or "/" not in lines[0].split()[0]:
+        return []
+    fields = [line.split() for line in lines[1:]]
+    return [(one[0], int(one[1])) for one in fields if len(one) > 1 and one[1].isdigit()]
 
 
 def _significant_lines(text: str) -> list[str]:
@@ -193,8 +212,8 @@ def _has_no_gain(signal_line: str) -> bool:
     return len(fields) < 3 or re.match(r"0*\.?0*(\(|/|$)", fields[2]) is not None
 
 
-def _signal_files(header: EcgFile, content: bytes) -> dict[str, EcgFile]:
-    """The signal files of a header, by name."""
+def _signal_files(header: EcgFile, content: bytes) -> tuple[dict[str, EcgFile], list[str]]:
+    """The signal files of a header that lie beside it, by name, and the names of those that do not."""
     text = content.decode("latin-1")
     n_lines = len(_significant_lines(text)) - 1
     if n_lines > MAX_SIGNALS:
@@ -204,10 +223,10 @@ def _signal_files(header: EcgFile, content: bytes) -> dict[str, EcgFile]:
         )
     if "/" in _significant_lines(text)[0].split()[0]:
         raise ReadError(
-            f"“{header.name}” is the header of a WFDB record in several segments; one segment is needed.",
-            "Give the header of a single segment.",
+            f"“{header.name}” lists the segments of a WFDB record in a way that is not read.",
+            "Give the header of a segment.",
         )
-    signals = {}
+    signals, missing = {}, []
     for name in _names_in(text):
         if not _BARE_NAME.fullmatch(name):
             raise ReadError(
@@ -217,12 +236,41 @@ def _signal_files(header: EcgFile, content: bytes) -> dict[str, EcgFile]:
             )
         signal = header.companion(name)
         if signal is None:
-            raise ReadError(
-                f"The header “{header.name}” needs the signal file “{name}”, which is not beside it.",
-                f"Give “{header.name}” and “{name}” together, or a zip with both.",
-            )
-        signals[name] = signal
-    return signals
+            missing.append(name)
+        else:
+            signals[name] = signal
+    return signals, missing
+
+
+def _without(missing: list[str], content: bytes, claims, header_name: str, notes: list[str]) -> bytes:
+    """A header without the signals whose files are missing, which is noted.
+
+    Args:
+        missing: Names of those files.
+        content: The header.
+        claims: The same, parsed (wfdb.Record).
+        header_name: For the error.
+        notes: Gets a sentence.
+
+    Raises:
+        ReadError: If the others are not all leads of an ECG.
+    """
+    kept = [index for index, name in enumerate(claims.file_name) if name not in missing]
+    if not are_enough([claims.sig_name[index] or "" for index in kept]):
+        raise ReadError(
+            f"The header “{header_name}” needs the signal file “{missing[0]}”, which is not beside it.",
+            f"Give “{header_name}” and “{missing[0]}” together, or a zip with both.",
+        )
+    lost = [str(claims.sig_name[index]) for index in range(len(claims.file_name)) if index not in kept]
+    notes.append(
+        f"The header names “{missing[0]}”, too, which is not beside it: the {counted(len(lost), 'channel')} in it "
+        f"({as_written(lost)}) {'was' if len(lost) == 1 else 'were'} left out."
+    )
+    first, *lines = _significant_lines(content.decode("latin-1"))
+    name, _, *rest = first.split()
+    comments = [line for line in content.decode("latin-1").splitlines() if line.lstrip().startswith("#")]
+    kept_lines = [" ".join([name, str(len(kept)), *rest]), *(lines[index] for index in kept), *comments]
+    return ("\n".join(kept_lines) + "\n").encode("latin-1")
 
 
 def _available_samples(claims, signals: dict[str, EcgFile], notes: list[str]) -> int | None:
@@ -310,18 +358,18 @@ def _channels(record, text: str, notes: list[str], told: Told, ungained: list[bo
         counts_per_mv=gains,
         told_used=used,
         recorded_at=recorded_at,
-        **_facts(text),
+        **facts_in(text),
     )
 
 
-def _facts(text: str) -> dict:
+def facts_in(text: str) -> dict:
     """Age and sex from the comment lines, in the spellings of PTB, LUDB and the PhysioNet challenges."""
     age = re.search(
         r"^#\s*<?age>?\s*:?\s*0*(\d{1,3}(?:\.\d+)?)(?!\d)\s*(?:(y|m|w|d|h)[a-z]*\b)?",
         text,
         re.IGNORECASE | re.MULTILINE,
     )
-    sex = re.search(r"^#\s*<?(?:sex|gender)>?\s*:?\s*(male|female|m|f)\b", text, re.IGNORECASE | re.MULTILINE)
+    sex = re.search(r"^#(?:.*\s)?<?(?:sex|gender)>?\s*:?\s*(male|female|m|f)\b", text, re.IGNORECASE | re.MULTILINE)
     facts: dict[str, float | str] = {}
     if age:
         facts["age_years"] = float(age[1]) / _PER_YEAR[(age[2] or "y").lower()]
