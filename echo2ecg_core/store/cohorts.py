@@ -129,10 +129,14 @@ def cohorts(workspace: Workspace) -> list[Cohort]:
 def missing(workspace: Workspace, cohort: str) -> dict[str, int]:
     """How many patients, studies, ECGs or clips of a cohort lack what: key of `LACKS` -> count."""
     with workspace.connect() as db:
-        rows = rows_of(db, cohort)
+        rows, set_aside = rows_of(db, cohort), _set_aside(db)
         found: dict[str, float] = {}
         for table in dict.fromkeys(table for _, table, _ in LACKS.values()):
-            lacks = {key: lacking for key, (_, own, lacking) in LACKS.items() if own == table}
+            lacks = {
+                key: set_aside if lacking == _SET_ASIDE else lacking
+                for key, (_, own, lacking) in LACKS.items()
+                if own == table
+            }
             counts = ", ".join(f"total({lacking})" for lacking in lacks.values())
             found |= zip(lacks, _row(db, f"SELECT {counts} FROM ({rows[table]}) x", cohort), strict=True)
     return {key: int(found[key]) for key in LACKS}
@@ -261,8 +265,7 @@ def rows_of(db: sqlite3.Connection, cohort: str) -> dict[str, str]:
 
 def _counted(db: sqlite3.Connection, name: str, synthetic: bool | None, told: str = "") -> Cohort:
     rows = rows_of(db, name)
-    is_any_damaged = db.execute("SELECT EXISTS (SELECT 1 FROM damaged_blobs)").fetchone()[0]
-    aside = f"total({_SET_ASIDE})" if is_any_damaged else "0"  # then indices are enough, no row is read
+    aside = f"total({_set_aside(db)})"
     tables = {"patients": "0", "studies": "0", "ecgs": aside, "clips": aside, "waiting": "count(*)"}
     found = {
         table: _row(db, f"SELECT count(*), {is_aside} FROM ({rows[table]}) x", name)
@@ -274,6 +277,12 @@ def _counted(db: sqlite3.Connection, name: str, synthetic: bool | None, told: st
     if synthetic is None:
         synthetic = bool(_row(db, f"SELECT max(synthetic) FROM ({rows['patients']})", name)[0])
     return Cohort(name, bool(told), **numbers, synthetic=synthetic, told=told)
+
+
+def _set_aside(db: sqlite3.Connection) -> str:
+    """Which ECGs or clips (x) are set aside; where nothing is, indices are enough to count and no row is read."""
+    is_any = db.execute("SELECT EXISTS (SELECT 1 FROM damaged_blobs)").fetchone()[0]
+    return _SET_ASIDE if is_any else "false"
 
 
 def _row(db: sqlite3.Connection, sql: str, cohort: str) -> tuple:
