@@ -9,13 +9,13 @@ that, so that no person becomes two; what cannot be decoded keeps its bytes apar
 import io
 import re
 import unicodedata
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from echo2ecg_core.ecg.files import HEAD_BYTES, file_on_disk
-from echo2ecg_core.ecg.formats import devices, scp, wfdb_records, xml_exports
+from echo2ecg_core.ecg.files import HEAD_BYTES, EcgFile, file_on_disk
+from echo2ecg_core.ecg.formats import devices, edf, ishne, mfer, scp, wfdb_records, xml_exports
 from echo2ecg_core.echo.dicom import ULTRASOUND_CLASSES, modality_named
 from echo2ecg_core.errors import Echo2ECGError
 from echo2ecg_core.intake.dates import settle_dates
@@ -30,7 +30,7 @@ WAVEFORMS = "1.2.840.10008.5.1.4.1.1.9."
 IDS = {"PatientID", "AccessionNumber", "IssuerOfPatientID"}  # free text in any character set
 DATED = ("StudyDate", "SeriesDate", "AcquisitionDate", "ContentDate")  # the first that is told
 NO_PATIENT = re.compile(  # what programs write into the id of everybody
-    r"anon(ym\w*)?|unknown|unbekannt|inconnu|none|null|n/?a|no[ _-]?(id|name)|de-?identified|removed|xx+|-+|\?+",
+    r"anon(ym\w*)?|unknown|unbekannt|inconnu|none|null|n/?a|no[ _-]?(id|name)|de-?identified|removed|xx+|x( x)+|-+|\?+",
     re.IGNORECASE,
 )
 _SEXES = {"M": "male", "F": "female", "MALE": "male", "FEMALE": "female"}
@@ -87,9 +87,13 @@ def read_header(path: Path) -> Header | None:
         if head[128:132] == b"DICM" or head[:4] in (b"\x08\x00\x05\x00", b"\x08\x00\x08\x00", b"\x02\x00\x00\x00"):
             return _dicom(path)
         if scp.recognises(head):
-            return _device(path, "SCPECGParser", scp.made_decodable(file_on_disk(path)))
-        if devices.recognises_edf(head):
-            return _device(path, "EDFParser")
+            return _device(path, "SCPECGParser", scp.made_decodable)
+        if edf.recognises(head):
+            return _device(path, "EDFParser", lambda file: edf.made_decodable(file.read(devices.MAX_BINARY_BYTES)))
+        if ishne.recognises(head):
+            return _device(path, "ISHNEHolterParser")
+        if mfer.recognises(head):
+            return _device(path, "MFERParser")
         if xml_exports.recognises(head):
             return _xml(path)
         if wfdb_records.recognises(head) and path.suffix.lower() == ".hea":
@@ -195,9 +199,10 @@ def _age(age: str, born: str, moment: str | None) -> float | None:
     return float(int(days / 365.25)) if 0 <= days < 130 * 366 else None
 
 
-def _device(path: Path, parser: str, content: bytes | None = None) -> Header:
+def _device(path: Path, parser: str, content: bytes | Callable[[EcgFile], bytes] | None = None) -> Header:
     try:
-        record = devices.parse(file_on_disk(path), parser, content)
+        file = file_on_disk(path)
+        record = devices.parse(file, parser, content(file) if callable(content) else content)
     except Echo2ECGError:
         raise
     except Exception:  # whatever the foreign parser raises on damaged bytes

@@ -178,3 +178,39 @@ def wfdb_files(names=LEADS, gain="1000/mV", rate=" 500 2500", counts=None) -> di
     lines = [f"a {len(counts)}{rate}"]
     lines += [f"a.dat 16 {gain} 16 0 {lead[0]} 0 0 {name}" for name, lead in zip(names, counts, strict=True)]
     return {"a.hea": "\n".join([*lines, ""]).encode(), "a.dat": counts.T.tobytes()}
+
+
+def ishne(
+    counts: np.ndarray, codes=range(5, 17), size_nv: int = 1000, rate: int = RATE, announced: int = N, crc: int = 0
+) -> bytes:
+    """A Holter file of 16-bit counts (Badilini 1998, table of the header)."""
+    nothing = 12 - len(counts)
+    block = struct.pack("<iiiih", 6, announced, 522, 528, 1)
+    block += b"Erika".ljust(40, b"\0") + b"Mustermann".ljust(40, b"\0") + b"P8".ljust(20, b"\0")
+    block += struct.pack("<2h", 2, 0) + struct.pack("<12h", 1, 2, 1950, 4, 5, 2020, 4, 5, 2020, 10, 11, 12)
+    block += struct.pack("<13h", len(counts), *codes, *[-9] * nothing)
+    block += struct.pack("<24h", *[0] * 12, *[size_nv] * len(counts), *[-9] * nothing)
+    block += struct.pack("<h", 0) + b"digital".ljust(40, b"\0") + struct.pack("<h", rate) + bytes(80 + 80 + 88)
+    return b"ISHNE1.0" + struct.pack("<H", crc) + block + b"rested" + np.round(counts).T.astype("<i2").tobytes()
+
+
+def mfer_tag(tag: int, value: bytes) -> bytes:
+    return bytes([tag, len(value)]) + value
+
+
+def mfer_frame(counts: np.ndarray) -> bytes:
+    data = np.round(counts).astype("<i2").tobytes()
+    layout = mfer_tag(4, struct.pack("<I", counts.shape[1])) + mfer_tag(6, b"\1")
+    return layout + b"\x1e\x84" + struct.pack(">I", len(data)) + data
+
+
+def mfer(
+    *frames: bytes, preamble=b"MFR Standard 12 leads ECG", interval=b"\1\xfd\2\0", size=b"\0\xfa\1\0", codes=range(1, 9)
+) -> bytes:
+    """A little-endian file (ISO 22077-1): the interval 2 ms, a count 1 µV, lead codes of its table."""
+    head = mfer_tag(0x40, preamble.ljust(32)) if preamble else b""
+    head += mfer_tag(1, b"\1") + mfer_tag(2, b"\1\0\0") + mfer_tag(8, b"\1") + mfer_tag(5, bytes([len(codes)]))
+    head += mfer_tag(0x0B, interval) if interval else b""
+    head += mfer_tag(0x0C, size) if size else b""
+    head += b"".join(bytes([0x3F, at, 4, 9, 2]) + struct.pack("<H", code) for at, code in enumerate(codes))
+    return head + b"".join(frames) + b"\x80\0"

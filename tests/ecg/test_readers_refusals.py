@@ -115,7 +115,10 @@ OUTSIDE = (
         (b"<CardiologyXML></CardiologyXML>", ReadError, "The CardioSoft file has no resting ECG (StripData section)."),
         (b"<CardiologyXML><StripData/></CardiologyXML>", ReadError,
          "The CardioSoft file has no resting ECG (StripData section)."),
-        (b"\xffBIOSEMI" + b" " * 300, ReadError, "“x.dcm” is a BDF file (24-bit EDF), which is not supported."),
+        (b"\xffBIOSEMI" + bytes(300), ReadError, "“x.dcm” is in no ECG format that is known."),
+        (b"ISHNE1.0" + b"\1" * 300, ReadError,
+         "“x.dcm” begins like an ECG file but is damaged and cannot be read (File too small to be ISHNE Holter: 308 "
+"bytes)."),
     ],
 )  # fmt: skip
 def test_what_is_no_usable_ecg_is_refused_in_one_sentence(content, error, message):

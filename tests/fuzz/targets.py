@@ -12,9 +12,11 @@ import torch
 from safetensors.torch import save
 
 from echo2ecg_core.store.database import Workspace
+from tests.ecg import device_files
 from tests.intake import test_workbooks
 from tests.planted_names import Planter, _arrays, _film, _muse, _nifti, _wave, _wfdb, _workbook, zipped
 
+SUFFIXES = ("dcm", "xml", "edf", "scp", "hlt", "mwf")  # whose headers tell of a person
 SAMPLES = 1500  # of an ECG, 3 s at 500 Hz: small files, so that many are read in a second
 
 
@@ -33,7 +35,7 @@ def targets(folder: Path, samples: Path | None = None) -> list[Target]:
     return [
         Target("ECG", ecgs, _read_ecgs),
         Target("echo clip", clips, lambda name, content, place: _read_clip(content, name)),
-        Target("header", {k: v for k, v in (ecgs | clips).items() if k[-3:] in ("dcm", "xml", "edf", "scp")}, _header),
+        Target("header", {k: v for k, v in (ecgs | clips).items() if k[-3:] in SUFFIXES}, _header),
         Target("tables", tables, _preview),
         Target("zip", {"a.zip": _archive(folder)}, _unpack),
         Target("weights", _weights(), _read_weights),
@@ -54,6 +56,9 @@ def _ecgs(folder: Path, samples: Path | None) -> dict[str, bytes]:
     found["w.dcm"] = Path(pydicom.data.get_testdata_file("waveform_ecg.dcm", download=False)).read_bytes()
     header = _wfdb(wave, folder / "w.dat", planter)
     found |= {"w.hea": header.encode(), "w.dat": (folder / "w.dat").read_bytes()}
+    eight = device_files.heart_uv()[[0, 1, *range(6, 12)], :SAMPLES]
+    found |= {"a.hlt": device_files.ishne(eight, [5, 6, *range(11, 17)], announced=SAMPLES)}
+    found |= {"a.mwf": device_files.mfer(device_files.mfer_frame(eight)), "a.edf": device_files.edf()}
     for kind in ("ge_cardiosoft_xml", "hl7_aecg_xml", "philips_sierra_xml", "scp_ecg", "txt_cinc2011"):
         if samples is not None:
             path = min((samples / "ecg" / kind).iterdir(), key=lambda p: p.stat().st_size)

@@ -1,19 +1,16 @@
-"""What ecgdatakit decodes, for all the formats that it decodes (SCP-ECG and XML have files of their own); EDF and EDF+.
+"""What ecgdatakit decodes, for all the formats that it decodes (each has a file of its own).
 
 ecgdatakit rounds sampling rates to whole Hz; where a file gives the exact one that is used. Philips files end with a
 calibration pulse after 10 s, which is cut off.
 """
 
 import tempfile
-from collections.abc import Iterator
 
 import numpy as np
 
-from echo2ecg_core.counts import listing
-from echo2ecg_core.ecg.channels import NOTHING_TOLD, Channels, Told, more_than_announced
+from echo2ecg_core.ecg.channels import NOTHING_TOLD, Channels, Told
 from echo2ecg_core.ecg.files import EcgFile
 from echo2ecg_core.ecg.formats.array_layout import without_missing_marks
-from echo2ecg_core.ecg.formats.rates import header_rate
 from echo2ecg_core.ecg.record import canonical_lead
 from echo2ecg_core.ecg.statements import without_people
 from echo2ecg_core.ecg.units import factors_to_mv, is_count_size, mv_per_unit
@@ -27,97 +24,6 @@ _MEASUREMENTS = {
     "p_axis": "p_axis_deg", "qrs_axis": "qrs_axis_deg", "t_axis": "t_axis_deg",
 }  # fmt: skip
 _QTC_ANNOTATIONS = ("QTCorrected", "qtc", "MDC_ECG_TIME_PD_QTc")
-
-
-def recognises_edf(head: bytes) -> bool:
-    """Whether a file has the header of EDF, or of its 24-bit sister BDF."""
-    if head.startswith(b"\xffBIOSEMI"):
-        return True
-    if len(head) < 256 or not head.startswith(b"0       "):
-        return False
-    header_bytes, n_signals = head[184:192].strip(), head[252:256].strip()  # a table may begin with 0 and blanks, too
-    return header_bytes.isdigit() and n_signals.isdigit() and int(header_bytes) == 256 * (1 + int(n_signals))
-
-
-def read_edf(file: EcgFile, told: Told = NOTHING_TOLD) -> Iterator[Channels]:
-    """The ECG leads of an EDF or EDF+ file."""
-    head = file.head()
-    if head.startswith(b"\xffBIOSEMI"):
-        raise ReadError(f"“{file.name}” is a BDF file (24-bit EDF), which is not supported.", "Convert it to EDF.")
-    content, rate = _with_duration(file, told)
-    record = parse(file, "EDFParser", content)
-    exact = record.raw_metadata.get("exact_sampling_rates") or {}
-    leads = [lead for lead in record.leads if canonical_lead(lead.label)] or record.leads
-    rates = {float(exact.get(lead.label, lead.sampling_rate)) for lead in leads}
-    if len(rates) > 1:
-        raise _several_rates(len(rates))
-    channels = channels_of(record, "EDF", told)
-    notes: list[str] = []
-    channels.sampling_rate_hz = rate or header_rate(rates.pop(), told.sampling_rate_hz, file.name, notes)
-    channels.notes += notes
-    channels.doubts += _without_range(content)
-    stored, announced = record.raw_metadata["num_records"], int(head[236:244])
-    per_record = 2 * sum(_samples_a_record(content))
-    channels.notes += more_than_announced((len(content) - int(head[184:192])) / per_record, max(announced, 0))
-    if stored < announced:
-        channels.notes.append(f"The file is cut short: {stored} of {announced} data records could be read.")
-    onsets = np.asarray(record.raw_metadata.get("record_onsets") or [0.0], dtype=float)
-    steps = np.diff(onsets)
-    if steps.size and np.abs(steps - float(record.raw_metadata["record_duration"])).max() > 1e-3:
-        channels.notes.append("The recording has gaps; its pieces were joined end to end.")
-        channels.doubts.append(channels.notes[-1])
-    yield channels
-
-
-def _with_duration(file: EcgFile, told: Told) -> tuple[bytes, float | None]:
-    """An EDF file of which the records last as long as at the rate that the person gives, where its header does not say
-    how long that is, and that rate; else the file as it is and None.
-
-    Raises:
-        SamplingRateNeeded: If neither file nor person tells it.
-    """
-    content = file.read(MAX_BINARY_BYTES)
-    n_signals = int(content[252:256])
-    for begin, end in ((244, 252), (256 + 104 * n_signals, 256 + 120 * n_signals)):  # duration; physical ranges
-        content = content[:begin] + content[begin:end].replace(b",", b".") + content[end:]
-    try:
-        if float(content[244:252]) > 0:
-            return content, None
-    except ValueError:
-        pass  # blank, or no number
-    labels = [content[at : at + 16].decode("latin-1").strip() for at in range(256, 256 + 16 * n_signals, 16)]
-    stored = [
-        (canonical_lead(label) is not None, count)
-        for label, count in zip(labels, _samples_a_record(content), strict=True)
-        if label != "EDF Annotations"
-    ]
-    rate = header_rate(None, told.sampling_rate_hz, file.name, [])
-    _, per_record = max(stored, default=(False, 1))  # of a lead, where one is named
-    duration = f"{per_record / rate:.6f}"[:8].ljust(8).encode()
-    return content[:244] + duration + content[252:], rate
-
-
-def _without_range(content: bytes) -> list[str]:
-    """A doubt where a lead of an EDF file begins and ends at one value: its header tells no size of a count."""
-    n_signals = int(content[252:256])
-    places = [(256, 16), *((256 + n_signals * at, 8) for at in (104, 112, 120, 128))]  # label, physical, digital range
-    labels, *ends = [
-        [content[at + width * i :][:width].decode("latin-1").strip() for i in range(n_signals)] for at, width in places
-    ]
-    leads = [
-        canonical_lead(label)
-        for label, low, high, first, last in zip(labels, *ends, strict=True)
-        if low == high or first == last
-    ]
-    known = [lead for lead in leads if lead]
-    return [f"The header gives {listing(known)} no range; a count was taken as one of its unit."] if known else []
-
-
-def _samples_a_record(content: bytes) -> list[int]:
-    """Samples of each signal of an EDF file in a data record."""
-    n_signals = int(content[252:256])
-    counts = [content[at : at + 8].strip() for at in range(256 + 216 * n_signals, 256 + 224 * n_signals, 8)]
-    return [int(count) if count.isdigit() else 0 for count in counts]
 
 
 def parse(file: EcgFile, parser: str, content: bytes | None = None):
@@ -158,7 +64,7 @@ def channels_of(record, file_format: str, told: Told = NOTHING_TOLD) -> Channels
     extra = [lead for lead in record.leads if not any(lead is one for one in leads)]
     rates = {lead.sampling_rate for lead in leads}
     if len(rates) != 1:
-        raise _several_rates(len(rates))
+        raise several_rates(len(rates))
     rate = float(rates.pop())
     units = [_unit_of(lead) for lead in leads]
     as_counts = is_count_size(told.unit)
@@ -176,7 +82,7 @@ def channels_of(record, file_format: str, told: Told = NOTHING_TOLD) -> Channels
     )  # fmt: skip
 
 
-def _several_rates(n_rates: int) -> SignalError:
+def several_rates(n_rates: int) -> SignalError:
     return SignalError(
         f"The leads have {n_rates} different sampling rates; one is needed.",
         "Export the ECG with one sampling rate for all leads.",
