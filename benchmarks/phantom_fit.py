@@ -1,4 +1,4 @@
-"""Sets the free numbers of the second phantom's ECG against LUDB: a small fit, block by block, from starting values.
+"""Sets the free numbers of the third phantom's ECG against LUDB: a small fit, block by block, from starting values.
 
 Run: python -m benchmarks.phantom_fit --ludb FOLDER [--blocks p qrs t] [--iterations 3] [--start JSON] [--out JSON].
 Only records 1, 5, 9, ... are fitted to; `phantom_realism.py --half held` judges by the others. One noise-free median
@@ -22,7 +22,7 @@ from echo2ecg_core.ecg.delineate import Waves
 from echo2ecg_core.ecg.record import LEADS
 from echo2ecg_core.evaluation.features import _of_leads
 from echo2ecg_core.phantom import ecg_second, rhythm, torso
-from echo2ecg_core.phantom.ecg_parameters import FROZEN, Parameters
+from echo2ecg_core.phantom.ecg_parameters import THIRD, Parameters
 from echo2ecg_core.phantom.heart import Heart
 
 SEED, MARGIN = 22, samples(600)
@@ -172,6 +172,10 @@ def improved(p: Parameters, scales: dict[str, float], distance: Distance, iterat
     return unpacked(p, names, start + size * steps)
 
 
+def numbers(p: Parameters) -> dict:
+    return {name: value for name, value in asdict(p).items() if name != "devices"}
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--ludb", type=Path, required=True)
@@ -180,7 +184,7 @@ def main() -> None:
     parser.add_argument("--start", type=Path)
     parser.add_argument("--out", type=Path)
     options = parser.parse_args()
-    p = FROZEN
+    p = THIRD
     if options.start:
         given = json.loads(options.start.read_text())
         p = replace(p, **{k: tuple(v) if isinstance(v, list) else v for k, v in given.items()})
@@ -192,8 +196,8 @@ def main() -> None:
         p = improved(p, BLOCKS[block], distance, options.iterations)
         print(json.dumps({"block": block, "loss": loss(distance(p))}), flush=True)
         if options.out:
-            options.out.write_text(json.dumps(asdict(p), indent=1))
-    print(json.dumps(asdict(p)))
+            options.out.write_text(json.dumps(numbers(p), indent=1))
+    print(json.dumps(numbers(p)))
 
 
 if __name__ == "__main__":

@@ -37,6 +37,16 @@ class Parameters:
         st_sd: Spread of unexplained ST shifts, mV.
         p_right, p_left, p_width_ms, p_delay_ms, p_jitter: Dipoles of the atria in mV, width, delay of the left one,
             and their spread among people.
+        nonspecific, nonspecific_front: Shares of people with a flat or inverted late or front T wave that the heart
+            does not explain.
+        strain_limit: The area that strain comes near at most, mV ms; 0: no limit. strain_peak, strain_rise: Its shape.
+            strain_flattens: How much of the other T waves it takes.
+        st_begins: When recovery sets in without bundle branch block, as a share of the QRS.
+        st_of_scars: Share of infarcts with ST elevation, acute or lasting over a dyskinetic wall (Mills et al., Am J
+            Cardiol 35:609-614, 1975).
+        u_mv: Dipole of the U wave; seen in most hearts below 65 a minute, in few above 95 (Lepeschkin, 1969).
+        p_recovery: Area of the atria's T wave, which opposes P in the PR segment and under the QRS, as a share of P's
+            (Ihara et al., J Electrocardiol 39:290-297, 2006).
         devices: Carts, electrodes and amplifiers.
     """
 
@@ -88,8 +98,79 @@ class Parameters:
     p_width_ms: float = 22.1
     p_delay_ms: float = 29.5
     p_jitter: float = 0.00636
+    nonspecific: float = 0.10
+    nonspecific_front: float = 0.0
+    strain_limit: float = 0.0
+    strain_peak: float = 0.66
+    strain_rise: float = 0.33
+    strain_flattens: float = 0.0
+    st_begins: float = 1.02
+    st_of_scars: float = 0.0
+    u_mv: float = 0.0
+    p_recovery: float = 0.0
     devices: Devices = Devices()
 
 
 FROZEN = Parameters()
-THIRD = replace(FROZEN)
+THIRD = replace(
+    FROZEN,
+    apex=(0.91, 0.636, -0.378),
+    septal=(-0.59, -0.000482, -0.731),
+    base_tilt=-0.0548,
+    chest=(0.445, 0.424, 0.335),
+    outflow=(-0.695, -0.336, -0.31),
+    apical=0.94,
+    posterobasal=0.865,
+    posterobasal_late=0.0873,
+    right_ventricle=(1.4, 0.99, 2.0),
+    right_times=(0.471, 0.485, 0.852),
+    septum_left=0.276,
+    septum_right=0.623,
+    septum_delay=0.0737,
+    first=(0.009, -0.102, -0.12),
+    first_sd=0.0498,
+    first_time=0.15,
+    front=0.086,
+    spread=0.172,
+    scatter=0.03,
+    direction_scatter=0.12,
+    size_scatter=0.144,
+    frontal=13.1,
+    frontal_sd=8.56,
+    horizontal=7.52,
+    horizontal_sd=12.3,
+    attenuation_sd=0.201,
+    lead_gains=(0.943, 0.827, 0.819, 0.994, 0.859, 1.01, 0.966, 0.864),
+    place_shift=-0.093,
+    t_strength=72.9,
+    t_sd=0.316,
+    t_direction=(1.27, 0.313, 0.274),
+    t_peak=0.813,
+    t_rise=0.228,
+    t_front_strength=67.0,
+    t_front_direction=(0.432, -0.0975, -1.06),
+    t_front_peak=0.696,
+    t_front_rise=0.319,
+    t_front_sd=0.385,
+    st_sd=0.0147,
+    t_jitter=0.229,
+    atrial_gains=(1.17, 1.01, 0.868, 0.585, 0.416, 0.395, 0.414, 0.563),
+    p_right=(0.0861, 0.0571, -0.0618),
+    p_left=(0.123, 0.0132, 0.0355),
+    p_width_ms=22.3,
+    p_delay_ms=30.4,
+    p_jitter=0.00589,
+    nonspecific=0.18,
+    nonspecific_front=0.1,
+    strain_limit=60.0,
+    strain_peak=0.74,
+    strain_rise=0.28,
+    strain_flattens=0.4,
+    st_of_scars=0.35,
+    u_mv=0.07,
+    p_recovery=0.35,
+    st_begins=0.93,
+    devices=Devices(
+        low_pass=(0.66, 0.09, 0.08, 0.02, 0.15), white_mv=0.0020, digital_mv=0.0018, wander_mv=0.030, wander_spread=0.65
+    ),
+)

@@ -14,9 +14,9 @@ from echo2ecg_core.phantom.ecg_parameters import FROZEN, Parameters
 from echo2ecg_core.phantom.heart import Heart
 
 NORMAL_QRS_AREA = np.array((30.0, 9.0, 24.0))  # mV ms, median of healthy hearts of 50 years
-NONSPECIFIC = 0.10  # share of people with flat or inverted T waves that the heart does not explain
 SINUS_SHARE, SINUS_SPREAD = 0.029, 0.6  # respiratory swing of RR at 40 years; its spread among people, log scale
 ST_AXES = np.array((1.0, 1.0, 2.2))  # ST shifts are largest in the chest leads
+U_DIRECTION = np.array((0.45, 0.15, -0.6))  # U waves are highest in V2 to V4
 
 
 def simulate(
@@ -71,24 +71,39 @@ class Source:
         self.recovery = _recovery_areas(heart, self.wave, body, p)
         self._st_mv = p.st_sd * body.standard_t(4, 3) * ST_AXES
         self.p_wave = _p_wave(heart, body, sampling_rate_hz, p)
+        self._u_mv = (
+            p.u_mv * np.exp(body.normal(0, 0.6)) * np.clip((110 - heart.heart_rate_bpm) / 45, 0, 1) * U_DIRECTION
+        )
+        if heart.infarct_territory and body.random() < p.st_of_scars:
+            lost = _lost_walls(heart) @ activation.DIRECTIONS[: activation.LV]
+            self._st_mv = self._st_mv + body.gamma(2.0, 0.06) * lost / max(1.0, np.linalg.norm(lost))
+        if body.random() < p.nonspecific_front:
+            late, front, secondary = self.recovery
+            self.recovery = late, front * body.uniform(-0.8, 0.5), secondary
 
     def beat(self, vectors: np.ndarray) -> np.ndarray:
         """(8, t) QRS, ST and T of a conducted beat from QRS onset in mV, for lead vectors (8, 3)."""
         p, qrs_ms, span = self.p, self.heart.qrs_ms, self.qt_ms - self.heart.qrs_ms
-        milliseconds = np.arange(0, self.qt_ms + 90, 1000 / self.rate_hz)
+        milliseconds = np.arange(0, self.qt_ms + (300 if p.u_mv else 90), 1000 / self.rate_hz)
         norms = np.linalg.norm(self.wave.moments, axis=1)
         directions = self.wave.moments / np.maximum(norms[:, None], 1e-9)
         strengths = torso.near_field(vectors, directions, p.near_field) * norms
         qrs = strengths @ self.wave.pulses(milliseconds)
         late, front, secondary = self.recovery
-        begun = 1 / (1 + np.exp(-(milliseconds - 1.02 * qrs_ms) / (0.07 * qrs_ms)))
-        shift = np.exp(-0.5 * (np.maximum(milliseconds - qrs_ms, 0) / (0.42 * span)) ** 2)
         bell = activation.bell
+        begins = p.st_begins if self.heart.conduction == "normal" else 1.02
+        begun = 1 / (1 + np.exp(-(milliseconds - begins * qrs_ms) / (0.07 * qrs_ms)))
+        shift = np.exp(-0.5 * (np.maximum(milliseconds - qrs_ms, 0) / (0.42 * span)) ** 2)
         recovery = np.outer(late, bell(milliseconds, qrs_ms + p.t_peak * span, p.t_rise * span, p.t_fall * span))
         recovery += np.outer(
             front, bell(milliseconds, qrs_ms + p.t_front_peak * span, p.t_front_rise * span, 0.15 * span)
         )
-        recovery += np.outer(secondary, bell(milliseconds, qrs_ms + 0.66 * span, 0.33 * span, 0.125 * span))
+        recovery += np.outer(
+            secondary, bell(milliseconds, qrs_ms + p.strain_peak * span, p.strain_rise * span, 0.125 * span)
+        )
+        if p.u_mv:
+            after_ms = milliseconds - self.qt_ms - 55 - 0.03 * span
+            recovery += np.outer(self._u_mv, np.exp(-0.5 * (after_ms / np.where(after_ms < 0, 36, 45)) ** 2))
         return qrs + vectors @ ((recovery + np.outer(self._st_mv, shift)) * begun)
 
     def ventricles(self, beats: rhythm.Beats, rng: np.random.Generator, n_samples: int) -> np.ndarray:
@@ -141,15 +156,24 @@ def _recovery_areas(
     late = p.t_strength * common * np.exp(body.normal(0, p.t_sd)) * (0.82 if heart.sex == "female" else 1.0)
     late *= body.uniform(0.2, 0.7) if body.random() < 0.12 else 1.0
     late = late * activation.unit(np.array(p.t_direction) + body.normal(0, p.t_jitter, 3))
-    if body.random() < NONSPECIFIC:
+    if body.random() < p.nonspecific:
         late = late * body.uniform(-0.7, 0.4)
     front = p.t_front_strength * common * np.exp(body.normal(0, p.t_front_sd)) * (0.6 if heart.sex == "female" else 1.0)
     front = front * activation.unit(np.array(p.t_front_direction) + body.normal(0, 0.15, 3))
     if heart.infarct_territory:
-        lost = activation.AREA[: activation.LV] * np.clip(1 - np.array(heart.wall_motion) / 0.8, 0, 1)
-        late = late - 36.0 * body.uniform(0.4, 1.4) * lost @ activation.DIRECTIONS[: activation.LV]
+        late = late - 36.0 * body.uniform(0.4, 1.4) * _lost_walls(heart) @ activation.DIRECTIONS[: activation.LV]
     share = 1.0 if heart.conduction == "normal" else 0.6
-    return share * late, share * front, activation.secondary_area(heart, wave.area() - NORMAL_QRS_AREA, body)
+    secondary = activation.secondary_area(heart, wave.area() - NORMAL_QRS_AREA, body)
+    if heart.conduction == "normal" and p.strain_limit:
+        size = float(np.linalg.norm(secondary))
+        secondary *= p.strain_limit * np.tanh(size / p.strain_limit) / max(size, 1e-9)
+        share = 1 - p.strain_flattens * np.tanh(size / p.strain_limit)
+    return share * late, share * front, secondary
+
+
+def _lost_walls(heart: Heart) -> np.ndarray:
+    """(17,) how much of each segment does not move."""
+    return activation.AREA[: activation.LV] * np.clip(1 - np.array(heart.wall_motion) / 0.8, 0, 1)
 
 
 def _p_wave(heart: Heart, body: np.random.Generator, sampling_rate_hz: float, p: Parameters) -> np.ndarray:
@@ -158,11 +182,16 @@ def _p_wave(heart: Heart, body: np.random.Generator, sampling_rate_hz: float, p:
     stretch = (heart.lavi / 27) ** 0.35
     left_size = (heart.lavi / 27) ** 0.75 * np.exp(body.normal(0, 0.13))
     right_size = (heart.ra_area / 15) ** 0.8 * np.exp(body.normal(0, 0.13))
-    milliseconds = np.arange(0, 250, 1000 / sampling_rate_hz)
+    milliseconds = np.arange(0, 480 if p.p_recovery else 250, 1000 / sampling_rate_hz)
     width, delay = p.p_width_ms * np.exp(body.normal(0, 0.18)), p.p_delay_ms * np.exp(body.normal(0, 0.40))
     right = np.exp(-0.5 * ((milliseconds - 2.0 * width) / width) ** 2)
     left = np.exp(-0.5 * ((milliseconds - 2.0 * width - delay * stretch) / (width * stretch)) ** 2)
     jitter = p.p_jitter * body.normal(0, 1, (2, 3)) * np.array((1, 1, 2.5))
-    return np.outer(right_size * (np.array(p.p_right) + jitter[0]), right) + np.outer(
+    p_wave = np.outer(right_size * (np.array(p.p_right) + jitter[0]), right) + np.outer(
         left_size * (np.array(p.p_left) + jitter[1]), left
     )
+    if p.p_recovery:
+        middle, length = 2.0 * width + delay * stretch + 95, 62 * stretch
+        recovery = np.exp(-0.5 * ((milliseconds - middle) / length) ** 2)
+        p_wave -= p.p_recovery * np.outer(p_wave.sum(axis=1) / recovery.sum(), recovery)
+    return p_wave

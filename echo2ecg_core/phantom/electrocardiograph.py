@@ -14,7 +14,7 @@ import numpy as np
 
 from echo2ecg_core.phantom import torso
 
-LOW_PASS_HZ, HIGH_PASS_HZ = (150.0, 100.0, 40.0, 35.0), (0.05, 0.5)
+LOW_PASS_HZ, HIGH_PASS_HZ = (150.0, 100.0, 40.0, 35.0, 250.0), (0.05, 0.5)
 STEPS_MV, STEP_SHARES = (0.001, 0.0025, 0.00488, 0.005), (0.4, 0.1, 0.3, 0.2)
 NOTCH_SHARE = 0.5
 GRADES, GRADE_SHARES = (1.0, 2.0, 4.0), (0.70, 0.22, 0.08)  # times the noise of a good recording
@@ -28,16 +28,19 @@ class Devices:
         low_pass: Shares of `LOW_PASS_HZ`. high_pass: Shares of `HIGH_PASS_HZ`.
         muscle_mv, muscle_spread: Median of muscle noise at an electrode, spread among recordings on a log scale.
         wander_mv, wander_spread: The same of baseline wander.
-        white_mv: Median of the amplifier's noise.
+        white_mv: Median of the amplifier's noise before the filters.
+        digital_mv, digital_spread: Median and spread (log scale) of the noise behind them, of conversion and software.
     """
 
-    low_pass: tuple[float, ...] = (0.72, 0.12, 0.13, 0.03)
+    low_pass: tuple[float, ...] = (0.72, 0.12, 0.13, 0.03, 0.0)
     high_pass: tuple[float, ...] = (0.85, 0.15)
     muscle_mv: float = 0.0042
     muscle_spread: float = 0.45
     wander_mv: float = 0.035
     wander_spread: float = 0.55
     white_mv: float = 0.0016
+    digital_mv: float = 0.0
+    digital_spread: float = 0.6
 
 
 def recorded(leads: np.ndarray, rng: np.random.Generator, sampling_rate_hz: float, devices: Devices) -> np.ndarray:
@@ -51,6 +54,10 @@ def recorded(leads: np.ndarray, rng: np.random.Generator, sampling_rate_hz: floa
     if rng.random() < NOTCH_SHARE and mains_hz < 0.45 * sampling_rate_hz:
         leads = _notched(leads, mains_hz, sampling_rate_hz)
     step = float(rng.choice(STEPS_MV, p=STEP_SHARES))
+    if devices.digital_mv:
+        leads = leads + devices.digital_mv * np.exp(rng.normal(0, devices.digital_spread)) * rng.normal(
+            size=leads.shape
+        )
     return step * np.round(leads / step)
 
 

@@ -12,11 +12,13 @@ from echo2ecg_core.errors import Echo2ECGError
 from echo2ecg_core.findings import SEGMENTS
 from echo2ecg_core.phantom import electrocardiograph, torso
 from echo2ecg_core.phantom.ecg import simulate_ecg
+from echo2ecg_core.phantom.ecg_parameters import FROZEN, THIRD, Parameters
 from echo2ecg_core.phantom.ecg_second import Source
 from echo2ecg_core.phantom.heart import Heart, complete_heart, draw_heart
 
 LEAD_I, II, III, AVR, AVL, AVF, V1, V2, V3, V4, V5, V6 = range(12)
 PLAIN = {"rhythm": "sinus", "conduction": "normal"}
+both = pytest.mark.parametrize("p", [pytest.param(FROZEN, id="2"), pytest.param(THIRD, id="3")])
 
 
 def healthy(seed: int, **changes) -> Heart:
@@ -27,12 +29,12 @@ def healthy(seed: int, **changes) -> Heart:
     return replace(heart, **(PLAIN | {"first_degree_block": False, "pr_ms": min(heart.pr_ms, 199.0)} | changes))
 
 
-def clean_beats(count: int = 14, **changes) -> np.ndarray:
+def clean_beats(p: Parameters, count: int = 14, **changes) -> np.ndarray:
     """(count, 12, 300) noise-free beats of different bodies from QRS onset, 2 ms a sample."""
     beats = []
     for seed in range(count):
         heart = healthy(seed, **changes)
-        source = Source(heart, np.random.default_rng([seed, 7]), np.random.default_rng([seed, 8]), 500.0)
+        source = Source(heart, np.random.default_rng([seed, 7]), np.random.default_rng([seed, 8]), 500.0, p)
         beat = torso.TWELVE @ source.beat(source.vectors)
         beats.append(np.pad(beat, ((0, 0), (0, 300)))[:, :300])
     return np.array(beats)
@@ -88,11 +90,11 @@ def test_devices_store_whole_steps_and_filter_what_they_say():
     assert np.min(shares) < 0.3 * np.median(shares)  # a 35 Hz machine; most pass 150 Hz
 
 
-@pytest.fixture(scope="module")
-def measured_healthy() -> dict[str, np.ndarray]:
+@pytest.fixture(scope="module", params=[2, 3])
+def measured_healthy(request) -> dict[str, np.ndarray]:
     """What the package measures on 100 healthy people, one ECG each."""
     rows = [
-        measured(simulate_ecg(healthy(seed), np.random.default_rng([6, seed]), version=2).astype(float))
+        measured(simulate_ecg(healthy(seed), np.random.default_rng([6, seed]), version=request.param).astype(float))
         for seed in range(100)
     ]
     return dict(zip(ALL, np.array(rows).T, strict=True))
@@ -152,9 +154,10 @@ def test_measured_qrs_is_the_hearts(conduction, widths):
     assert abs(np.nanmedian(errors)) < 7 and np.nanpercentile(np.abs(errors), 85) < 20
 
 
-def test_bundle_branch_blocks_look_their_part():
-    left = clean_beats(conduction="lbbb", qrs_ms=150.0)
-    right = clean_beats(conduction="rbbb", qrs_ms=138.0)
+@both
+def test_bundle_branch_blocks_look_their_part(p):
+    left = clean_beats(p, conduction="lbbb", qrs_ms=150.0)
+    right = clean_beats(p, conduction="rbbb", qrs_ms=138.0)
     qrs = left[:, :, :78]
     assert np.median(qrs[:, V1].sum(1)) < 0 < np.median(qrs[:, V6].sum(1))
     assert np.median(qrs[:, V6].min(1)) > -0.1 and np.median(qrs[:, LEAD_I].min(1)) > -0.1  # neither q nor S
@@ -163,11 +166,12 @@ def test_bundle_branch_blocks_look_their_part():
     assert np.median(right[:, V6, 40:70].min(1)) < -0.12 and np.median(right[:, LEAD_I, 40:70].min(1)) < -0.08  # wide S
 
 
-def test_the_heart_is_told_by_its_ecg():
-    sound = clean_beats()
-    thick = clean_beats(ivsd=1.5, lvpwd=1.45, conditions=("hypertensive_lvh",))
-    amyloid = clean_beats(ivsd=1.5, lvpwd=1.45, conditions=("amyloid",))
-    loaded = clean_beats(rvsp=90.0, rv_basal_diameter=48.0)
+@both
+def test_the_heart_is_told_by_its_ecg(p):
+    sound = clean_beats(p)
+    thick = clean_beats(p, ivsd=1.5, lvpwd=1.45, conditions=("hypertensive_lvh",))
+    amyloid = clean_beats(p, ivsd=1.5, lvpwd=1.45, conditions=("amyloid",))
+    loaded = clean_beats(p, rvsp=90.0, rv_basal_diameter=48.0)
 
     def sokolow(beats):
         return np.median(beats[:, V5, :60].max(1) - beats[:, V1, :60].min(1))
@@ -182,16 +186,27 @@ def test_the_heart_is_told_by_its_ecg():
     assert np.median(loaded[:, V1, :60].max(1)) > 1.3 * np.median(sound[:, V1, :60].max(1))
 
 
-def test_an_anterior_infarct_takes_the_r_waves_of_v2_to_v4():
+@both
+def test_an_anterior_infarct_takes_the_r_waves_of_v2_to_v4(p):
     scar = ("mid_anterior", "mid_anteroseptal", "apical_anterior", "apical_septal", "apex")
     motion = tuple(
         0.02 if name in scar else 0.3 if "anteroseptal" in name or name == "basal_anterior" else 1.0
         for name in SEGMENTS
     )
-    sound = clean_beats()[:, :, :60].max(2)
-    infarct = clean_beats(infarct_territory="anterior", infarct_extent=0.9, wall_motion=motion)[:, :, :60].max(2)
+    sound = clean_beats(p)[:, :, :60].max(2)
+    infarct = clean_beats(p, infarct_territory="anterior", infarct_extent=0.9, wall_motion=motion)[:, :, :60].max(2)
     for lead in (V2, V3, V4):
         assert np.median(infarct[:, lead]) < 0.55 * np.median(sound[:, lead])
+
+
+def test_strain_of_very_thick_walls_is_no_deeper_than_in_life():
+    """ST 60 ms after J falls by 0.1 to 0.3 mV in typical strain; version 2 drew up to 0.8."""
+    thick = {"ivsd": 1.9, "lvpwd": 1.8, "conditions": ("hypertensive_lvh",), "qrs_ms": 100.0}
+    deepest = {
+        number: np.percentile(clean_beats(p, 24, **thick)[:, [LEAD_I, V5, V6], 80].min(1), 10)
+        for number, p in ((2, FROZEN), (3, THIRD))
+    }
+    assert deepest[2] < -0.5 and -0.45 < deepest[3] < -0.1
 
 
 def test_fibrillation_has_no_p_wave_and_an_enlarged_atrium_has_a_deep_one_in_v1():
