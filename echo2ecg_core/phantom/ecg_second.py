@@ -5,6 +5,9 @@ of pulses (wavefronts.py), two T waves (an early one of the front wall, which li
 the rest: T waves of men are taller there and all fall with age, Gambill et al., J Electrocardiol 28:191-197, 1995), ST
 shifts and T inversions that no heart of ours explains, atria that lie far from the left chest electrodes, beats that
 turn with the breath, and devices (electrocardiograph.py). Free numbers are in ecg_parameters.py.
+
+Version 3 adds U waves, the recovery of the atria, ST elevation over scars and recovery that sets in before the QRS
+ends; its strain has an end: a T wave turned over after an ST segment 0.1 to 0.3 mV deep, not a trough.
 """
 
 import numpy as np
@@ -57,9 +60,7 @@ class Source:
     ):  # fmt: skip
         self.heart, self.rate_hz, self.p = heart, sampling_rate_hz, p
         turn = _position(heart, body, p)
-        chest = torso.lead_vectors(
-            heart.bsa_m2, heart.sex, body, rng, p.attenuation_sd, shape_sd=0.10, place_shift=p.place_shift
-        )
+        chest = torso.lead_vectors(heart.bsa_m2, heart.sex, body, rng, p.attenuation_sd, p.shape_sd, p.place_shift)
         self._turn, self._chest = turn, np.array(p.lead_gains)[:, None] * chest
         self.vectors = self._chest @ turn
         self.atrial_vectors = np.array(p.atrial_gains)[:, None] * chest @ turn

@@ -4,7 +4,8 @@ Noise is added at the nine electrodes and one filter works on all leads, so the 
 pass 0.05 Hz (diagnostic) or 0.5 Hz (monitoring), low pass 150, 100, 40 or 35 Hz and a mains notch are the choices of
 the AHA/ACC/HRS recommendations and of carts in use (Kligfield et al., Circulation 115:1306-1324, 2007; that many
 hospital ECGs are recorded at 40 Hz: Kligfield and Okin, Am J Cardiol 99:711, 2007); how often each is chosen is ours.
-Resolution 1, 2.5, 4.88 (GE MUSE) or 5 uV a step.
+250 Hz, for children in those recommendations, is used in version 3 alone. Resolution 1, 2.5, 4.88 (GE MUSE) or 5 uV a
+step.
 """
 
 from dataclasses import dataclass
