@@ -6,23 +6,26 @@ from typing import Annotated
 
 import typer
 
+from echo2ecg_core.counts import counted
 from echo2ecg_core.errors import Echo2ECGError
 from echo2ecg_core.terminal import JsonOption, WorkspaceOption, existing_workspace, print_json
 
 
 def cohorts(workspace: WorkspaceOption = None, as_json: JsonOption = False) -> None:
     """List the cohorts, those that came in and those that were kept, in numbers."""
-    from echo2ecg_core.store.cohorts import cohorts as counted
+    from echo2ecg_core.store.cohorts import cohorts as cohorts_in_numbers
 
-    found = counted(existing_workspace(workspace))
+    found = cohorts_in_numbers(existing_workspace(workspace))
     if as_json:
         print_json([asdict(cohort) for cohort in found])
         return
     for c in found:
         told = f" ({c.told})" if c.told else ""
+        aside = f", {counted(c.set_aside, 'file')} set aside" if c.set_aside else ""
         print(
-            f"{c.name}: {c.patients:,} patients, {c.studies:,} studies, {c.ecgs:,} ECGs, {c.clips:,} clips, "
-            f"{c.labels:,} labels{', simulated hearts' if c.synthetic else ''}{told}"
+            f"{c.name}: {counted(c.patients, 'patient')}, {counted(c.studies, 'study', 'studies')}, "
+            f"{counted(c.ecgs, 'ECG')}, {counted(c.clips, 'clip')}, {counted(c.labels, 'label')}"
+            f"{aside}{', simulated hearts' if c.synthetic else ''}{told}"
         )
 
 
@@ -69,7 +72,7 @@ def correct(
             "A correction is of one patient, study, ECG or clip.", "For example: correct --study S-1 lvef=35"
         )
     made = set_value(existing_workspace(workspace), *named[0], name.strip(), given, who=who, why=why)
-    print_json(vars(made)) if as_json else print(f"{made.name} of {made.kind} {made.id}: {made.was} is {made.now} now.")
+    print_json(vars(made)) if as_json else print(made.sentence())
 
 
 def corrections(
@@ -79,6 +82,7 @@ def corrections(
 ) -> None:
     """List what was corrected, the latest first."""
     from echo2ecg_core.figures.tables import csv_of
+    from echo2ecg_core.store.corrections import Correction
     from echo2ecg_core.store.corrections import corrections as made_by_people
 
     found = made_by_people(existing_workspace(workspace))
@@ -88,5 +92,5 @@ def corrections(
         print_json(found.to_dict("records"))
     else:
         for row in found.itertuples():
-            what = f"{row.name} of {row.kind} {row.id}, {row.was} is {row.now} now."
-            print(f"{row.made_at[:10]} {row.who}: {what} {row.why}".rstrip())
+            made = Correction(row.kind, row.id, row.name, row.was, row.now, row.why, row.who, row.made_at)
+            print(f"{row.made_at[:10]} {row.who}: {made.sentence()} {row.why}".rstrip())

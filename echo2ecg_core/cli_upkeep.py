@@ -62,7 +62,7 @@ def audit(
     else:
         for line in lines:
             facts = ", ".join(f"{name} {value}" for name, value in line.facts.items())
-            print(f"{line.number:>5}  {line.at[:19]}  {line.who} ({line.role})  {line.action}  {facts}".rstrip())
+            print(f"{line.number:>5}  {line.at[:19]}Z  {line.who} ({line.role})  {line.action}  {facts}".rstrip())
     if broken is not None:
         typer.echo(f"The chain is broken at line {broken}: the log was changed by other means.", err=True)
         raise typer.Exit(1)

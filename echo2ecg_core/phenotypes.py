@@ -225,15 +225,53 @@ def grade_word(grade: float) -> str:
     return GRADES[min(max(round(grade), 0), len(GRADES) - 1)]
 
 
+def written_as(value: float, decimals: int) -> tuple[float, float]:
+    """The least and the greatest number that is written as `value` with so many decimals: 40 is 39.5 to 40.5, 41 is
+    whatever lies between 40.5 and 41.5, since a five at the end goes to the even digit (IEEE 754, as Python writes)."""
+    ends = []
+    for away in (-1, 1):
+        end = value + away * 0.5 * 10**-decimals
+        while round(end, decimals) != value:
+            end = math.nextafter(end, value)
+        ends.append(end)
+    return ends[0], ends[1]
+
+
+def within_as_written(phenotype: Phenotype, sex: str) -> Range:
+    """The numbers that are written as ones inside the reference range of a sex: what stands on a page as 54 is not
+    below 54."""
+    low, high = phenotype.reference[sex]
+    return (
+        None if low is None else written_as(low, phenotype.decimals)[0],
+        None if high is None else written_as(high, phenotype.decimals)[1],
+    )
+
+
+def beyond_reference(phenotype: Phenotype, value: float, sex: str | None) -> str:
+    """ "above" or "below" for a value outside its reference range, as both are written; else "".
+
+    While the sex is unknown the value has to lie beyond the ranges of both.
+    """
+    sexes = [sex] if sex in phenotype.reference else list(phenotype.reference)
+    ranges = [within_as_written(phenotype, one) for one in sexes]
+    if ranges and all(high is not None and value > high for _, high in ranges):
+        return "above"
+    return "below" if ranges and all(low is not None and value < low for low, _ in ranges) else ""
+
+
+REDUCED_AT_MOST = written_as(40.0, 0)[1]  # LVEF of at most 40 in whole percent: 40.5
+
+
 def disease_limit(name: str) -> tuple[str, float] | None:
-    """Beyond which value on which side a phenotype is diseased: ("below", 40.5) of LVEF; None where nothing says.
+    """Beyond which value on which side a phenotype is diseased: ("below", just above 40.5) of LVEF; None where nothing
+    says.
 
     LVEF: reduced, in whole percent (universal definition of heart failure). A grade: moderate or worse. Others: beyond
     the reference range of either sex, above it where it has an upper end.
     """
     p = PHENOTYPES[name]
     if name == "lvef":
-        return "below", 40.5
+        return "below", math.nextafter(REDUCED_AT_MOST, math.inf)
     if p.kind == "grade":
         return "above", MODERATE - 0.5
     lows, highs = zip(*p.reference.values(), strict=True) if p.reference else ((), ())

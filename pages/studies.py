@@ -48,7 +48,7 @@ with errors_in_words(), left, st.container(key="hits"):
         filters.controls(own)
         left_out = own if browse_session.leaves_out_own_patient() else None
         chosen = dataclasses.replace(browse_session.filters(), not_patient=left_out)
-        left_over = candidates(workspace, chosen)
+        left_over = candidates(workspace, chosen, card.model_id)
         study_words.search_facts(facts_place, report, left_over)
         hits = resources.hits(prediction, chosen)
         if hits:

@@ -1,10 +1,22 @@
 """The phenotype table against the clinical conventions it quotes."""
 
+import math
+
 import numpy as np
+import pandas as pd
 import pytest
 
+from echo2ecg_core.evaluation.held_out import is_diseased
+from echo2ecg_core.evaluation.tasks import TASKS
 from echo2ecg_core.phantom.heart import draw_heart
-from echo2ecg_core.phenotypes import GRADES, PHENOTYPES, grade_word
+from echo2ecg_core.phenotypes import (
+    GRADES,
+    PHENOTYPES,
+    REDUCED_AT_MOST,
+    beyond_reference,
+    grade_word,
+    written_as,
+)
 
 
 def test_every_range_is_drawable_and_every_phenotype_names_its_source():
@@ -35,3 +47,34 @@ def test_the_four_valve_grades_are_grades_and_everything_else_is_a_number():
 )
 def test_a_grade_is_a_word_and_never_a_decimal(grade, word):
     assert grade_word(grade) == word and word in GRADES
+
+
+@pytest.mark.parametrize("name", [name for name, p in PHENOTYPES.items() if p.reference])
+def test_what_is_written_as_a_limit_lies_within_the_range_whatever_stands_behind_the_last_digit(name):
+    p = PHENOTYPES[name]
+    ends = [end for limits in p.reference.values() for end in limits if end is not None]
+    values = [end + part * 10**-p.decimals for end in ends for part in np.arange(-2, 2.01, 0.25)]
+    for value in [v for middle in values for v in (math.nextafter(middle, 0), middle, math.nextafter(middle, 999))]:
+        written = float(f"{value:.{p.decimals}f}")
+        for sex in ("male", "female", None):
+            ranges = [p.reference[sex]] if sex else p.reference.values()
+            above = all(high is not None and written > high for _, high in ranges)
+            below = all(low is not None and written < low for low, _ in ranges)
+            assert beyond_reference(p, value, sex) == ("above" if above else "below" if below else "")
+
+
+@pytest.mark.parametrize("lvef", [39.5, 40.0, 40.49, 40.5, math.nextafter(40.5, 99), 40.51, 41.0, 41.5])
+def test_a_reduced_lvef_is_one_that_is_written_as_at_most_40_wherever_it_is_counted(lvef):
+    is_reduced, table = int(f"{lvef:.0f}") <= 40, pd.DataFrame({"lvef": [lvef], "sex": ["male"]})
+    assert is_diseased("lvef", np.array([lvef]))[0] == is_reduced == (lvef <= REDUCED_AT_MOST)
+    assert (
+        TASKS["lvef_le_40"].target(table)[0] == is_reduced and (TASKS["lvef_class"].target(table)[0] == 0) == is_reduced
+    )
+
+
+def test_the_numbers_that_are_written_alike_are_told_by_their_ends():
+    assert written_as(40, 0) == (39.5, 40.5) and written_as(54, 0) == (53.5, 54.5)
+    for value, decimals in ((41, 0), (0.9, 1), (1.7, 1), (5.2, 1), (1.0, 2)):
+        low, high = written_as(value, decimals)
+        assert round(low, decimals) == value == round(high, decimals)
+        assert round(math.nextafter(low, 0), decimals) < value < round(math.nextafter(high, 99), decimals)

@@ -23,7 +23,7 @@ from echo2ecg_core.store.catalog import Catalog
 from echo2ecg_core.store.database import Workspace
 from echo2ecg_core.store.kept_cohorts import members
 from echo2ecg_core.store.model_registry import ModelCard, ModelRegistry
-from echo2ecg_core.store.paths import map_path
+from echo2ecg_core.store.paths import READOUTS_FILE, changed_at, map_path
 from echo2ecg_core.store.snapshot import Snapshot, snapshot
 from echo2ecg_core.store.vectors import VectorSet, load_vectors, vectors_state
 
@@ -180,12 +180,14 @@ def predicted_lvef(points: pd.DataFrame, workspace: Workspace, model_id: str) ->
 
 
 def map_state(workspace: Workspace, model_id: str) -> tuple:
-    """A key that changes whenever `load_map` would give something else: the drawing or the catalog.
+    """A key that changes whenever `load_map` or `predicted_lvef` would give something else: the drawing, the catalog or
+    the readouts.
 
     Raises:
         StoreError: The map has not been drawn yet.
     """
-    return (str(workspace.folder), model_id, _version(workspace, model_id), workspace.version())
+    readouts = changed_at(workspace.models / model_id / READOUTS_FILE)
+    return (str(workspace.folder), model_id, _version(workspace, model_id), workspace.version(), readouts)
 
 
 def undrawn_state(workspace: Workspace, model_id: str) -> tuple:

@@ -17,6 +17,7 @@ from echo2ecg_core.answers.predict import Prediction
 from echo2ecg_core.ecg.record import EcgRecord
 from echo2ecg_core.echo.clip import VIEWS
 from echo2ecg_core.errors import ModelError, SignalError, StoreError
+from echo2ecg_core.figures.notation import interval
 from echo2ecg_core.findings import CONDUCTIONS, RHYTHMS
 from echo2ecg_core.phenotypes import PHENOTYPES
 from echo2ecg_core.store.catalog import Catalog
@@ -56,11 +57,13 @@ class Filters:
 
 @dataclass(frozen=True)
 class Candidates:
-    """What the filters left: ids of studies, how many there are in all, and how many each filter alone removes."""
+    """What the filters left: ids of studies, how many there are in all, how many each filter alone removes, and how
+    many more have no vector yet, so that no search finds them."""
 
     study_ids: tuple[str, ...]
     total: int
     removed: dict[str, int]
+    without_vector: int = 0
 
 
 @dataclass(frozen=True)
@@ -179,13 +182,21 @@ def _ecg_hit(known: Snapshot, rank: int, row: int, cosine: float, patient_id: st
     )
 
 
-def candidates(workspace: Workspace, filters: Filters) -> Candidates:
-    """Studies that pass the filters, and what each filter alone removes (the strictest is worth naming)."""
+def candidates(workspace: Workspace, filters: Filters, model_id: str | None = None) -> Candidates:
+    """Studies that pass the filters, and what each filter alone removes (the strictest is worth naming); among those
+    that a model has embedded, or among all."""
     known = snapshot(workspace)
+    n = len(known.studies)
+    is_there = np.ones(n, bool)
+    if model_id is not None:
+        rows = known.rows_of("studies", load_vectors(workspace.vectors, "study_aligned", model_id).ids)
+        is_there = np.zeros(n, bool)
+        is_there[rows[rows >= 0]] = True
     passes = _conditions(known, filters)
-    together = _together(passes, len(known.studies))
-    removed = {name: int((~passed).sum()) for name, passed in passes.items()}
-    return Candidates(tuple(known.studies.study_id.to_numpy()[together]), len(together), removed)
+    together = _together(passes, n) & is_there
+    removed = {name: int((~passed & is_there).sum()) for name, passed in passes.items()}
+    found, total = tuple(known.studies.study_id.to_numpy()[together]), int(is_there.sum())
+    return Candidates(found, total, removed, n - total)
 
 
 def _together(passes: dict[str, np.ndarray], n: int) -> np.ndarray:
@@ -248,7 +259,7 @@ def filter_words(filters: Filters) -> dict[str, Filters]:
     }
     single = {
         "sex": f"Sex {filters.sex}",
-        "age_years": "Age {:g}–{:g}".format(*(filters.age_years or (0, 0))),
+        "age_years": _age_in_words(filters.age_years or (0, 0)),
         "rhythm": RHYTHMS.get(filters.rhythm or "", ""),
         "conduction": CONDUCTIONS.get(filters.conduction or "", ""),
         "cohort": f"Cohort {filters.cohort}",
@@ -266,7 +277,16 @@ def filter_words(filters: Filters) -> dict[str, Filters]:
 
 
 def _limits_in_words(name: str, filters: Filters) -> str:
-    return "{} {:g}–{:g}".format(PHENOTYPES[name].short, *filters.phenotypes[name])
+    return f"{PHENOTYPES[name].short} {_range_in_words(filters.phenotypes[name], PHENOTYPES[name].decimals)}"
+
+
+def _age_in_words(ages: tuple[float, float]) -> str:
+    return f"Age {_range_in_words(ages, 0)}"
+
+
+def _range_in_words(ends: tuple[float, float], decimals: int) -> str:
+    """ "40–50" as the values between are written; "≥ 200" where an end is open."""
+    return interval(*(end if np.isfinite(end) else None for end in ends), decimals).replace("\u202f", " ")
 
 
 def _dates_in_words(dates: tuple[date | None, date | None] | None) -> str:
@@ -285,7 +305,7 @@ def _conditions(known: Snapshot, filters: Filters) -> dict[str, np.ndarray]:
         passes[f"Sex {filters.sex}"] = (studies.sex == filters.sex).to_numpy()
     if filters.age_years:
         low, high = filters.age_years
-        passes[f"Age {low:g}–{high:g}"] = studies.age_years.between(low, high).to_numpy()
+        passes[_age_in_words((low, high))] = studies.age_years.between(low, high).to_numpy()
     if filters.rhythm:
         passes[RHYTHMS[filters.rhythm]] = (studies.rhythm == filters.rhythm).to_numpy()
     if filters.conduction:

@@ -18,9 +18,8 @@ from echo2ecg_core.evaluation.phenotypes import (
 from echo2ecg_core.evaluation.tasks import MODERATE
 from echo2ecg_core.models.predictive import FEWEST_OF_DISEASE, LEVEL
 from echo2ecg_core.models.readouts import LabelledVectors, Readouts
-from echo2ecg_core.phenotypes import PHENOTYPES, disease_limit, disease_words
+from echo2ecg_core.phenotypes import PHENOTYPES, REDUCED_AT_MOST, disease_limit, disease_words
 
-REDUCED = 40.5  # LVEF <= 40 in whole percent
 FEWEST = 20  # test ECGs, and of a class, that a score needs
 
 
@@ -76,7 +75,7 @@ def _scores(
         entry[f"{key}mae"], entry[f"{key}mae_interval"] = with_interval(error_of(guess), patients)
     for key, guess in guesses.items():
         if name == "lvef":
-            found = _auroc(-guess, measured <= REDUCED, patients)
+            found = _auroc(-guess, measured <= REDUCED_AT_MOST, patients)
             entry[f"{key}auroc_reduced"], entry[f"{key}auroc_reduced_interval"] = found
         if PHENOTYPES[name].kind == "grade":
             found = _auroc(guess, measured >= MODERATE, patients)

@@ -61,6 +61,8 @@ def bootstrap(
 ) -> Metrics:
     """Each metric in every resample of patients, {name: (n_resamples,)}; equal patients and seed give equal resamples.
 
+    NaN for one patient, whom every resample would draw again: nothing tells how far another one lies.
+
     Args:
         metrics_of: Weights (w, n) of the samples -> {name: (w,)}.
         patients: (n,) whose sample it is.
@@ -71,7 +73,10 @@ def bootstrap(
         size = min(left, max(1, 2**21 // max(len(patients), 1)))  # at most 16 MB of weights at once
         blocks.append(metrics_of(patient_weights(patients, size, rng)))
         left -= size
-    return {name: np.concatenate([block[name] for block in blocks]) for name in blocks[0]}
+    found = {name: np.concatenate([block[name] for block in blocks]) for name in blocks[0]}
+    if len(np.unique(np.asarray(patients))) < 2:
+        return {name: np.full(n_resamples, np.nan) for name in found}
+    return found
 
 
 def interval(resampled: np.ndarray, level: float = 0.95) -> tuple[float, float]:
@@ -84,8 +89,8 @@ def interval(resampled: np.ndarray, level: float = 0.95) -> tuple[float, float]:
 def share_interval(
     share: float, resampled: np.ndarray, patients: np.ndarray, level: float = 0.95
 ) -> tuple[float, float]:
-    """Limits of an observed share: those of its patient bootstrap, and where all or none were seen, so that resampling
-    gives no width, Wilson's for as many patients (Wilson, J Am Stat Assoc 1927;22:209).
+    """Limits of an observed share: those of its patient bootstrap, and where that gives no width (all or none were
+    seen, or one patient) Wilson's for as many patients (Wilson, J Am Stat Assoc 1927;22:209).
 
     Args:
         share: Seen, 0 to 1.
@@ -93,13 +98,14 @@ def share_interval(
         patients: (n,) whose each observation is.
         level: Of the interval.
     """
-    if 0 < share < 1:
-        return interval(resampled, level)
-    from scipy.stats import binomtest
+    low, high = interval(resampled, level)
+    if 0 < share < 1 and low < high:
+        return low, high
+    from scipy.special import ndtri
 
-    n = len(np.unique(patients))
-    limits = binomtest(n if share else 0, n).proportion_ci(level, method="wilson")
-    return float(limits.low), float(limits.high)
+    n, z = len(np.unique(patients)), float(ndtri((1 + level) / 2))
+    centre, half = share + z * z / (2 * n), z * np.sqrt(share * (1 - share) / n + z * z / (4 * n * n))
+    return max(0.0, float((centre - half) / (1 + z * z / n))), min(1.0, float((centre + half) / (1 + z * z / n)))
 
 
 def weighted_classification(probabilities: np.ndarray, labels: np.ndarray, weights: np.ndarray) -> Metrics:

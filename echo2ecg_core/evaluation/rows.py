@@ -28,7 +28,7 @@ from echo2ecg_core.evaluation.tasks import TASKS
 MAIN_METRIC = {"binary": "auroc", "multiclass": "auroc", "regression": "mae"}
 N_RESAMPLES = 1000
 CHOOSING = "held-out training"  # who chooses the regularisation where validation patients are judged
-FEWEST = 5  # known values, or members of each class, that training and test patients need
+FEWEST = 5  # ECGs with a value, or of each class, to learn from, and as many patients to be judged on
 Result = dict[str, tuple[float, float, float]]  # metric -> value, low, high
 
 
@@ -156,6 +156,15 @@ def row_of(
     return Row(f"{name}.{readout}", name, readout, results, predictions, resampled)
 
 
+def patients_told(task: str, target: np.ndarray, patients: np.ndarray) -> np.ndarray:
+    """Patients with a value, (1,), or with an ECG of each class, (classes,), among targets (n,) and patients (n,): an
+    interval rests on them, however many ECGs they have."""
+    if TASKS[task].kind == "regression":
+        return np.array([len(np.unique(patients[np.isfinite(target)]))])
+    classes = range(max(2, len(TASKS[task].classes)))
+    return np.array([len(np.unique(patients[target == each])) for each in classes])
+
+
 def unanswerable(
     train: Split, validation: Split, test: Split, tasks: Sequence[str] | None = None, judged: str = "test"
 ) -> dict[str, str]:
@@ -164,7 +173,7 @@ def unanswerable(
     reasons, choosing = {}, "validation" if judged == "test" else CHOOSING
     for name in TASKS if tasks is None else tasks:
         task = TASKS[name]
-        for words, split, fewest in (("training", train, FEWEST), (choosing, validation, 1), (judged, test, FEWEST)):
+        for words, split, fewest in (("training", train, FEWEST), (choosing, validation, 1)):
             known = split.targets[name][np.isfinite(split.targets[name])]
             if task.kind == "regression":
                 enough, found = len(known) >= fewest, f"{len(known)} {words} ECGs have a value"
@@ -175,6 +184,11 @@ def unanswerable(
             if not enough:
                 reasons[name] = f"{task.label}: too few labels ({found})."
                 break
+        else:
+            told = patients_told(name, test.targets[name], np.asarray(test.patients))
+            if told.min() < FEWEST:
+                by = "with a value" if task.kind == "regression" else "by class"
+                reasons[name] = f"{task.label}: too few labels ({judged} patients {by}: {', '.join(map(str, told))})."
     return reasons
 
 

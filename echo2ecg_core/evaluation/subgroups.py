@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from echo2ecg_core.evaluation.rows import FEWEST, MAIN_METRIC, Result, Row, Split, row_of
+from echo2ecg_core.evaluation.rows import FEWEST, MAIN_METRIC, Result, Row, Split, patients_told, row_of
 from echo2ecg_core.evaluation.tasks import TASKS
 
 AGE_BANDS = ((0, 50, "Under 50 y"), (50, 70, "50 to 69 y"), (70, np.inf, "70 y and over"))
@@ -34,7 +34,7 @@ def subgroup_results(
         for group in groups:
             for name in sorted(groups[group].dropna().unique(), key=_rank):
                 inside = (groups[group] == name).to_numpy() & np.isfinite(target)
-                if not _enough(task, target[inside]):
+                if patients_told(task, target[inside], np.asarray(test.patients)[inside]).min() < FEWEST:
                     continue
                 result = _inside(row, task, test, inside, n_resamples, level)
                 found[task].append(
@@ -70,7 +70,7 @@ def cohort_results(
         target, found[task] = test.targets[task], []
         for name in names:
             inside = (cohorts == name) & np.isfinite(target)
-            if _enough(task, target[inside]):
+            if patients_told(task, target[inside], np.asarray(test.patients)[inside]).min() >= FEWEST:
                 results = {row.key: _inside(row, task, test, inside, n_resamples, level) for row in rows}
                 found[task].append(
                     {"cohort": name, **patient_counts(task, target[inside], test.patients[inside]), "results": results}
@@ -114,13 +114,6 @@ def conduction_words(qrs_ms: float) -> str | None:
     if not np.isfinite(qrs_ms):
         return None
     return "QRS 120 ms and over" if qrs_ms >= WIDE_QRS_MS else "QRS under 120 ms"
-
-
-def _enough(task: str, target: np.ndarray) -> bool:
-    if TASKS[task].kind == "regression":
-        return len(target) >= FEWEST
-    counts = np.bincount(target.astype(int), minlength=max(2, len(TASKS[task].classes)))
-    return counts.min() >= FEWEST
 
 
 def _rank(level: str) -> tuple[int, str]:

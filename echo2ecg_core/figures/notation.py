@@ -1,7 +1,7 @@
 """How numbers, ranges and dates are written on every page and figure.
 
 One place for the typography of the product: narrow no-break space before a unit, en dash inside a range, a true minus,
-no probability of 0 or 100 per cent, a dash for what is missing.
+no probability of 0 or 100 per cent (counted shares may be), a dash for what is missing.
 """
 
 from datetime import datetime
@@ -52,6 +52,11 @@ def percent(share: float | None) -> str:
     if share > 0.99:
         return f">99{THIN}%"
     return f"{100 * share:.0f}{THIN}%"
+
+
+def observed(share: float | None) -> str:
+    """A share that was counted, in whole per cent: none is 0 % and all are 100 %, and nothing else is."""
+    return f"{100 * share:.0f}{THIN}%" if share in (0, 1) else percent(share)
 
 
 def measured(phenotype: Phenotype, value: float | None) -> str:

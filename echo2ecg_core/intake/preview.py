@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from echo2ecg_core.counts import counted
 from echo2ecg_core.errors import printable
 from echo2ecg_core.intake.ingest import Options, check
 from echo2ecg_core.intake.layouts.recognise import plan_of
@@ -79,7 +80,8 @@ def _pairs(plan: Plan) -> dict[int, int]:
         columns=["study_id", "patient_id", "study_date", "split"],
     )
     days = pairs_in_time(ecgs, studies, max(WINDOWS_DAYS)).days_apart
-    return {window: int((days <= window).sum()) for window in WINDOWS_DAYS}
+    together = int(days.isna().sum())  # as the data set says, whatever lies between
+    return {window: together + int((days <= window).sum()) for window in WINDOWS_DAYS}
 
 
 def _label(plan: Plan, name: str) -> dict | None:
@@ -104,7 +106,8 @@ def lines(found: dict) -> list[str]:
     """A preview as lines for the terminal."""
     told = [
         f"Layout: {found['layout']}{' (simulated hearts)' if found['synthetic'] else ''}; cohort {found['cohort']}",
-        f"{found['patients']} patients, {found['studies']} studies, {found['ecgs']} ECGs, {found['clips']} clips",
+        f"{counted(found['patients'], 'patient')}, {counted(found['studies'], 'study', 'studies')}, "
+        f"{counted(found['ecgs'], 'ECG')}, {counted(found['clips'], 'clip')}",
         "Files: " + (", ".join(f"{n} {suffix}" for suffix, n in found["files"].items()) or "none"),
         "Pairs of ECG and study: " + ", ".join(f"{n} within {days} d" for days, n in found["pairs"].items()),
         "Ids and dates: " + ("replaced by pseudonyms" if found["pseudonyms"] else "kept as they are"),

@@ -21,11 +21,12 @@ from echo2ecg_core.errors import Echo2ECGError, ModelError, StoreError
 from echo2ecg_core.evaluation.finding_map import QUESTIONS, Question
 from echo2ecg_core.evaluation.side_by_side import FEWEST, judged, stacked
 from echo2ecg_core.figures.latex import table_latex
+from echo2ecg_core.figures.notation import number
 from echo2ecg_core.figures.scores import score_value
 from echo2ecg_core.figures.tables import table_csv
 from echo2ecg_core.intake.ready_models import embed_as_encoder, score_ecgs
 from echo2ecg_core.progress import Progress, part, silent
-from echo2ecg_core.reports.evaluate import EVERYBODY, Scope, evaluate
+from echo2ecg_core.reports.evaluate import EVERYBODY, Scope, evaluate, plain
 from echo2ecg_core.reports.findings_table import findings_table, mixes_table
 from echo2ecg_core.reports.folder import direct_difference, load_report, set_beside, write_report_folder
 from echo2ecg_core.store.catalog import Catalog
@@ -75,7 +76,7 @@ def compare(
     table = _table(workspace, [cohort] if cohort else None)
     answerers = [_of_ours(workspace, card, table) for card in ours]
     answerers += [_of_ready(workspace, card, table, part(progress, 0.5, 0.8)) for card in ready]
-    found = _findings(answerers, table, cohort)
+    found = plain(_findings(answerers, table, cohort))
     _write(out, found, answerers)
     if ours:
         own, *others = (load_report(workspace, card.model_id) for card in ours)
@@ -105,8 +106,8 @@ def _keep_ready(workspace: Workspace, model_id: str, cohorts: Sequence[str] | No
     own, table = ModelRegistry(workspace).get(model_id), _table(workspace, cohorts)
     answerers = [_of_ours(workspace, own, table)] if (own.folder / READOUTS_FILE).is_file() else []
     answerers += [_of_ready(workspace, card, table, progress) for card in cards]
-    found = _findings(answerers, table, ", ".join(cohorts) if cohorts else None)
-    write_atomically(path, json.dumps(found).encode())
+    found = plain(_findings(answerers, table, ", ".join(cohorts) if cohorts else None))
+    write_atomically(path, json.dumps(found, allow_nan=False).encode())
 
 
 def _check(cards: list[ModelCard]) -> None:
@@ -252,7 +253,7 @@ def _too_few(target: np.ndarray, patients: np.ndarray, rows: np.ndarray) -> str:
 def _write(out: Path, found: dict, answerers: list[Answerer]) -> None:
     table, mixes = findings_table(found), mixes_table(found)
     files = {
-        "findings.json": json.dumps(found, indent=1),
+        "findings.json": json.dumps(found, indent=1, allow_nan=False),
         "findings.csv": table_csv(table),
         "findings.tex": table_latex(table),
         **({"combined.csv": table_csv(mixes), "combined.tex": table_latex(mixes)} if mixes.rows else {}),
@@ -297,8 +298,8 @@ def summary_lines(found: dict) -> list[str]:
     for entry in found["findings"].values():
         lines.append(f"{entry['label']}: {entry['patients']} test patients, {entry['positives']} with it")
         for name, scores in entry["scores"].items():
-            value, low, high = scores["auroc"]
-            lines.append(f"  {name:<34} AUROC {value:.3f} ({low:.3f} to {high:.3f}), slope {scores['slope'][0]:.2f}")
+            value, low, high = (number(end, 3) for end in scores["auroc"])
+            lines.append(f"  {name:<34} AUROC {value} ({low} to {high}), slope {number(scores['slope'][0], 2)}")
         if mix := entry["stacking"]:
             value, low, high = mix["difference"]
             words = "beats" if mix["helps"] else "does not beat"

@@ -7,6 +7,7 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from echo2ecg_core.counts import counted, counted_days
 from echo2ecg_core.errors import StoreError
 
 NEEDED = ("model", "split", "counts", "tasks", "rows")
@@ -22,6 +23,24 @@ def readout_words(readout: str) -> str:
     """A readout inside a sentence: "linear probe", "kNN, k = 5"."""
     words = READOUTS.get(readout, readout)
     return words if words.startswith("kNN") else words[:1].lower() + words[1:]
+
+
+def labels_words(data: dict) -> str:
+    """Which echo an ECG of a report is labelled by, as a sentence with a space before it; "" for a report that does not
+    say."""
+    days, ecgs = data.get("within_days"), data.get("counts", {}).get("ecgs")
+    if days is None:
+        return ""
+    nearest = f"the patient's echo nearest in time, at most {counted_days(days)} apart"
+    undated = (data.get("days_apart") or {}).get("not_known") or 0
+    if not undated:
+        return f" Labels: {nearest}."
+    own = "the echo that the data set names, without days between"
+    return (
+        f" Labels: {own}."
+        if undated == ecgs
+        else f" Labels: of {counted(undated, 'ECG')} {own}; of the others {nearest}."
+    )
 
 
 @dataclass(frozen=True)

@@ -35,6 +35,7 @@ from echo2ecg_core.intake.vectors_of_others import all_imported
 from echo2ecg_core.phenotypes import PHENOTYPES
 from echo2ecg_core.progress import Progress, part, silent
 from echo2ecg_core.reports.contents import contents, fingerprint
+from echo2ecg_core.reports.document import labels_words
 from echo2ecg_core.reports.labelled_ecgs import labelled_table, measure_records, split_of
 from echo2ecg_core.store.catalog import Catalog
 from echo2ecg_core.store.database import Workspace, write_atomically
@@ -123,7 +124,7 @@ def evaluate(workspace: Workspace, model_id: str, scope: Scope = EVERYBODY, prog
         **_readouts(card, parts["test"], outside[is_test]),
         "leakage": _leakage(table, split),
     }
-    return _write(workspace, card, _plain(report), rows, parts["test"])
+    return _write(workspace, card, plain(report), rows, parts["test"])
 
 
 def summary_lines(report: dict) -> list[str]:
@@ -135,8 +136,8 @@ def summary_lines(report: dict) -> list[str]:
     lines = [
         f"{report['model']['name']} {report['model']['id']}: {report['counts']['ecgs']} ECGs of "
         f"{report['counts']['patients']} {report['split']} "
-        f"patients{', simulated' if report['synthetic'] else ''}, labelled by an echo at most "
-        f"{report['within_days']:g} days apart. AUROC, or mean absolute error where a unit stands."
+        f"patients{', simulated' if report['synthetic'] else ''}.{labels_words(report)} AUROC, or mean absolute error "
+        "where a unit stands."
     ]
     wide = 2 + max(len(report["tasks"][name]["label"]) + len(report["tasks"][name]["unit"]) + 3 for name in asked)
     lines.append(" " * wide + "".join(f"{row['key']:>26}" for row in report["rows"]))
@@ -246,6 +247,7 @@ def _header(
         "days_apart": {
             "median": float(test.days_apart.median()),
             "most": float(test.days_apart.max()),
+            "not_known": int(test.days_apart.isna().sum()),  # the data set pairs them, and tells no days
         },
         "resamples": N_RESAMPLES,
         "level": LEVEL,
@@ -312,6 +314,7 @@ def _task(name: str, test: Split) -> dict:
         "phenotype": task.phenotype,
         "classes": list(task.classes),
         "n": int(np.isfinite(target).sum()),
+        "positive_ecgs": int((target == 1).sum()) if task.kind == "binary" else None,
         **patient_counts(name, target, test.patients),
     }
 
@@ -409,12 +412,12 @@ def _leakage(table: pd.DataFrame, split: str) -> list[dict]:
     ]
 
 
-def _plain(value):
+def plain(value):
     """Numbers as JSON holds them: six digits, null for what is not a number."""
     if isinstance(value, dict):
-        return {key: _plain(item) for key, item in value.items()}
+        return {key: plain(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
-        return [_plain(item) for item in value]
+        return [plain(item) for item in value]
     if isinstance(value, (float, np.floating)):
         return float(f"{value:.6g}") if np.isfinite(value) else None
     return value.item() if isinstance(value, np.generic) else value

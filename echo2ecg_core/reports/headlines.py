@@ -23,8 +23,8 @@ class Headline:
 def headlines(report: Report, finding: str, readout: str) -> list[Headline]:
     """Five numbers that say most of a model on a finding."""
     model, task = report.model_row(readout), report.data["tasks"][finding]
-    shares = task["positives"] / task["patients"] if task.get("positives") and task["patients"] else None
-    chance = {"auprc": f"chance {number(shares, 2)}"} if shares else {}
+    positive = task.get("positive_ecgs")  # the scores are of ECGs; the counts beside them are of patients
+    chance = {"auprc": f"chance {number(positive / task['n'], 2)}"} if positive else {}
     value_task = report.regression_of(finding)
     scores = (
         ["auroc", "auprc", "sensitivity_at_90_specificity"] if task["kind"] == "binary" else ["auroc", "auprc", "f1"]

@@ -5,7 +5,7 @@ It is made to be mailed, printed and archived, so it has no script, no font of i
 
 from html import escape
 
-from echo2ecg_core.counts import counted_days
+from echo2ecg_core.counts import counted, counted_days
 from echo2ecg_core.evaluation.readers import FEWEST_ECGS
 from echo2ecg_core.figures.chart import ON_PAGE, inline_svg
 from echo2ecg_core.figures.export import RESEARCH_ONLY
@@ -13,7 +13,7 @@ from echo2ecg_core.figures.notation import THIN
 from echo2ecg_core.figures.scores import count, parameters
 from echo2ecg_core.figures.tables import table_html
 from echo2ecg_core.reports import charts, comparison, tables
-from echo2ecg_core.reports.document import Report
+from echo2ecg_core.reports.document import Report, labels_words
 from echo2ecg_core.reports.findings_table import MIXES_WORDS
 from echo2ecg_core.reports.headlines import headlines
 
@@ -127,8 +127,7 @@ def facts(report: Report) -> str:
 def window_words(report: Report) -> str:
     """How far apart an ECG and the echo it is labelled by may lie, as a sentence with a space before it; "" for a
     report that does not say."""
-    days = report.data.get("within_days")
-    return "" if days is None else f" Labels: the patient's echo nearest in time, at most {counted_days(days)} apart."
+    return labels_words(report.data)
 
 
 def provenance_rows(report: Report) -> list[tuple[str, str]]:
@@ -154,7 +153,7 @@ def provenance_rows(report: Report) -> list[tuple[str, str]]:
             "Intervals",
             f"{100 * data.get('level', 0.95):.0f}{THIN}%, {count(data.get('resamples'))} bootstrap samples of patients",
         ),
-        ("Made", str(data.get("created_at", ""))[:16].replace("T", " ")),
+        ("Made", f"{str(data.get('created_at', ''))[:16].replace('T', ' ')} UTC"),
         ("Program version", str(data.get("version", ""))),
         ("Workspace fingerprint", str(data.get("workspace", ""))[:16]),
         *(("Note", note) for note in data.get("notes") or []),
@@ -166,8 +165,12 @@ def _apart(report: Report) -> str:
     days, found = report.data.get("within_days"), report.section("days_apart")
     if days is None:
         return "not limited: the study nearest in time, however far"
-    seen = f"; median {found['median']:.1f}, most {found['most']:.1f} days" if found else ""
-    return f"at most {counted_days(days)}{seen}"
+    seen = (
+        f"; median {found['median']:.1f}, most {found['most']:.1f} days" if found and found["most"] is not None else ""
+    )
+    undated = found.get("not_known", 0) if found else 0
+    unknown = f"; of {counted(undated, 'ECG')} the data set says which echo it is, and no days" if undated else ""
+    return f"at most {counted_days(days)}{seen}{unknown}"
 
 
 def readout_note(report: Report) -> str:

@@ -52,7 +52,7 @@ def labelled_table(
     table = Catalog(workspace).labelled_ecgs(within_days)
     of_cohort = _of_cohorts(workspace, table, cohorts or ())
     chosen = table[table.ecg_id.isin(frozenset().union(*of_cohort.values()))] if cohorts else table
-    notes = _unlabelled(workspace, table, within_days)
+    notes = _unlabelled(workspace, chosen, cohorts, within_days)
     judged = set(chosen.ecg_id[(chosen.split == split) & chosen.ecg_id.isin(embedded)])
     if unjudged := sorted(name for name, ids in of_cohort.items() if not judged & ids):
         notes.append(f"Not judged, because without labelled ECGs of {split} patients: {', '.join(unjudged)}.")
@@ -95,10 +95,14 @@ def _of_cohorts(workspace: Workspace, table: pd.DataFrame, cohorts: Sequence[str
     return found
 
 
-def _unlabelled(workspace: Workspace, table: pd.DataFrame, within_days: float | None) -> list[str]:
-    """A note on the ECGs whose patients have an echo study, but none close enough in time."""
+def _unlabelled(
+    workspace: Workspace, table: pd.DataFrame, cohorts: Sequence[str] | None, within_days: float | None
+) -> list[str]:
+    """A note on the ECGs, of the chosen cohorts, whose patients have an echo study, but none close enough in time."""
     catalog = Catalog(workspace)
     ecgs, studies = catalog.ecgs(), catalog.studies()
+    if cohorts:
+        ecgs = ecgs[ecgs.ecg_id.isin(kept_cohorts.members(workspace, list(cohorts)).ecgs)]
     left_out = ecgs[ecgs.patient_id.isin(studies.patient_id) & ~ecgs.ecg_id.isin(table.ecg_id)]
     if left_out.empty:
         return []

@@ -14,7 +14,7 @@ from echo2ecg_core.figures.chart import ON_PAGE, Frame
 from echo2ecg_core.figures.evaluation import ForestRow, forest_figure
 from echo2ecg_core.figures.export import RESEARCH_ONLY, figure_file
 from echo2ecg_core.figures.latex import latex, latex_document, table_latex
-from echo2ecg_core.figures.notation import MINUS, MISSING, THIN, interval, number
+from echo2ecg_core.figures.notation import MINUS, MISSING, THIN, interval, number, observed
 from echo2ecg_core.figures.tables import Cell, Column, Table, table_csv, table_xlsx, text_cell
 from echo2ecg_core.phenotypes import PHENOTYPES, disease_words
 from echo2ecg_core.store.characteristics import REDUCED, Numbers, Share, characteristics, shared_patients
@@ -167,7 +167,7 @@ def _side(told: Numbers | Share | None, decimals: int) -> Cell:
         return Cell(MISSING, (None, None, 0))
     if isinstance(told, Share):
         share = told.count / told.n
-        return Cell(f"{told.count:,} ({100 * share:.0f}{THIN}%)", (told.count, share, told.n))
+        return Cell(f"{told.count:,} ({observed(share)})", (told.count, share, told.n))
     spread = f" ± {number(told.sd, decimals)}" if told.n > 1 else ""
     return Cell(f"{number(told.mean, decimals)}{spread}", (told.mean, told.sd, told.n))
 

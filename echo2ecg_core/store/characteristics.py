@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from echo2ecg_core.phenotypes import MODERATE, PHENOTYPES, disease_limit
+from echo2ecg_core.phenotypes import MODERATE, PHENOTYPES, REDUCED_AT_MOST
 from echo2ecg_core.store.cohorts import rows_of
 from echo2ecg_core.store.database import Workspace
 from echo2ecg_core.store.snapshot import snapshot
@@ -55,7 +55,7 @@ def characteristics(workspace: Workspace, cohort: str) -> dict[str, Numbers | Sh
             found[name] = _share(values > MODERATE - 0.5)
             continue
         if name == "lvef":
-            found[REDUCED] = _share(values < _REDUCED_BELOW)
+            found[REDUCED] = _share(values <= REDUCED_AT_MOST)
         found[name] = _numbers(values)
     return {name: told for name, told in found.items() if told.n}
 
@@ -86,11 +86,8 @@ def shared_patients(workspace: Workspace, first: str, second: str) -> int:
 def _numbers(values: np.ndarray) -> Numbers:
     n = len(values)
     mean, sd = float(values.mean()) if n else float("nan"), float(values.std(ddof=1)) if n > 1 else float("nan")
-    return Numbers(n, mean, sd)
+    return Numbers(n, mean, 0.0 if n > 1 and np.ptp(values) == 0 else sd)  # rounding gives equal values a spread
 
 
 def _share(is_so: np.ndarray) -> Share:
     return Share(int(is_so.sum()), len(is_so))
-
-
-_REDUCED_BELOW = (disease_limit("lvef") or ("", 0.0))[1]

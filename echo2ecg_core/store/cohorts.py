@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from echo2ecg_core.errors import StoreError
-from echo2ecg_core.phenotypes import GRADES, MODERATE, PHENOTYPES, Phenotype
+from echo2ecg_core.phenotypes import GRADES, MODERATE, PHENOTYPES, Phenotype, within_as_written
 from echo2ecg_core.roles import by_whom
 from echo2ecg_core.store.database import Workspace
 from echo2ecg_core.store.snapshot import snapshot
@@ -74,8 +74,8 @@ class Distribution:
     Attributes:
         counts: (BINS,) over the phenotype's axis; of a grade one number a grade.
         low, q1, median, q3, high, mean, sd: In the phenotype's unit; sd NaN of a single value.
-        judged, outside: How many are of a known sex and have a reference range, and how many of these lie outside; of a
-            grade: all, and moderate or worse.
+        judged, outside: How many are of a known sex and have a reference range, and how many of these lie outside as
+            they are written; of a grade: all, and moderate or worse.
     """
 
     name: str
@@ -154,7 +154,8 @@ def patients(
         first, most: From which on, and how many.
 
     Returns:
-        Table patient_id, sex, split, studies, ecgs, lvef (the last measured); and how many there are in all.
+        Table patient_id, sex, split, studies, ecgs, lvef (the last measured), those of the cohort; and how many there
+        are in all.
     """
     with workspace.connect() as db:
         rows = rows_of(db, cohort)
@@ -167,14 +168,16 @@ def patients(
                 "(instr(lower(patient_id), lower(:sought)) OR patient_id IN (SELECT patient_id FROM studies WHERE"
                 " study_id = :sought UNION SELECT patient_id FROM ecgs WHERE ecg_id = :sought))"
             )
+        is_kept = db.execute("SELECT 1 FROM kept_cohorts WHERE name = :cohort", values).fetchone()
+        of_list = " AND {0}_id IN (SELECT id FROM kept_members WHERE name = :cohort AND kind = '{0}')" * bool(is_kept)
         these = f"SELECT patient_id, sex, split FROM ({rows['patients']}) WHERE {' AND '.join(where)}"
         total = db.execute(f"SELECT count(*) FROM ({these})", values).fetchone()[0]
         cursor = db.execute(
             "SELECT patient_id, sex, split,"
-            " (SELECT count(*) FROM studies s WHERE s.patient_id = p.patient_id) AS studies,"
-            " (SELECT count(*) FROM ecgs e WHERE e.patient_id = p.patient_id) AS ecgs,"
+            f" (SELECT count(*) FROM studies s WHERE s.patient_id = p.patient_id{of_list.format('study')}) AS studies,"
+            f" (SELECT count(*) FROM ecgs e WHERE e.patient_id = p.patient_id{of_list.format('ecg')}) AS ecgs,"
             " (SELECT value FROM studies s JOIN phenotypes l USING (study_id) WHERE s.patient_id = p.patient_id"
-            "  AND l.name = 'lvef' ORDER BY study_date DESC LIMIT 1) AS lvef"
+            f"  AND l.name = 'lvef'{of_list.format('study')} ORDER BY study_date DESC, study_id DESC LIMIT 1) AS lvef"
             f" FROM ({these} ORDER BY patient_id LIMIT :most OFFSET :first) p",
             values,
         )
@@ -309,7 +312,7 @@ def _distribution(p: Phenotype, values: np.ndarray, sexes: np.ndarray) -> Distri
     outside = (values >= MODERATE - 0.5).sum() if is_grade else 0
     for sex in SEXES:
         if sex in p.reference:
-            low, high = p.reference[sex]
+            low, high = within_as_written(p, sex)
             own = values[sexes == sex]
             judged += len(own)
             outside += (own < (-np.inf if low is None else low)).sum() + (

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from echo2ecg_core.counts import counted
+from echo2ecg_core.counts import counted, listing
 from echo2ecg_core.echo.clip import VIEWS
 from echo2ecg_core.errors import StoreError
 from echo2ecg_core.findings import CONDUCTIONS, RHYTHMS
@@ -59,6 +59,10 @@ class Correction:
     why: str
     who: str
     made_at: str
+
+    def sentence(self) -> str:
+        """ "lvef of study S-1 was 35, is 36 now."."""
+        return f"{self.name} of {self.kind} {self.id} was {_shown(self.was)}, is {_shown(self.now)} now."
 
     def by(self) -> str:
         """Who and on which day, as a part of a sentence."""
@@ -156,14 +160,15 @@ def made_older_by(workspace: Workspace, since: str) -> str:
             ).fetchone()[0]
             for names in (_quoted(PHENOTYPES), _quoted(DATES))
         )
-        gone = db.execute("SELECT total(patients), total(ecgs) FROM removals WHERE removed_at > ?", (since,)).fetchone()
+        gone = db.execute("SELECT total(ecgs), total(studies) FROM removals WHERE removed_at > ?", (since,)).fetchone()
     changes = (
         (labels, "label was corrected", "labels were corrected"),
         (dates, "date was corrected", "dates were corrected"),
-        (int(gone[1]), "ECG was taken out", "ECGs were taken out"),
+        (int(gone[0]), "ECG was taken out", "ECGs were taken out"),
+        (int(gone[1]), "study was taken out", "studies were taken out"),
     )
     told = [counted(*change) for change in changes if change[0]]
-    return f"Since they were fitted, {' and '.join(told)}." if told else ""
+    return f"Since they were fitted, {listing(told)}." if told else ""
 
 
 def remember_removal(db: sqlite3.Connection, who: str, kind: str, cohort: str, counts: dict[str, int]) -> None:

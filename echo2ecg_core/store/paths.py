@@ -40,6 +40,14 @@ def refused_path(workspace: Workspace, model_id: str, what: str = "ecg") -> Path
     return workspace.vectors / f"{what}-refused--{model_id}.json"
 
 
+def changed_at(path: Path) -> int | None:
+    """When a file was written last, for the key of what is kept of it; None where there is none."""
+    try:
+        return path.stat().st_mtime_ns
+    except FileNotFoundError:
+        return None
+
+
 def runs_folder(workspace: Workspace) -> Path:
     """The folder of all training runs."""
     return workspace.folder / "runs"

@@ -79,25 +79,33 @@ def pairs_in_time(ecgs: pd.DataFrame, studies: pd.DataFrame, within_days: float 
 
     Args:
         ecgs: Columns ecg_id, patient_id, ecg_time; own_study_id, the study whose labels an ECG carries by its data set,
-            where there are such: those two are a pair without any distance.
+            where there are such: those two are a pair however far apart.
         studies: Columns study_id, patient_id, study_date, split.
         within_days: Largest distance in time; None: the setting of this machine (`default_days`).
 
     Returns:
-        Columns ecg_id, study_id, patient_id, split, days_apart (fraction of days). An ECG or a study without a day
-        is in no pair: nothing tells how far apart they lie.
+        Columns ecg_id, study_id, patient_id, split, days_apart (fraction of days; a day without an hour counts from its
+        midnight). An ECG or a study without a day is in no pair but that of its data set, whose days are NaN: nothing
+        tells how far apart they lie.
     """
+    return _pairs(ecgs, studies, within_days)[COLUMNS].reset_index(drop=True)
+
+
+def nearest_in_time(ecgs: pd.DataFrame, studies: pd.DataFrame, within_days: float | None = None) -> pd.DataFrame:
+    """`pairs_in_time` with one row an ECG: the study that its data set names, else its patient's study nearest in time,
+    the first id where two are as near."""
+    pairs = _pairs(ecgs, studies, within_days)
+    pairs = pairs.sort_values(["ecg_id", "is_own", "days_apart", "study_id"], ascending=[True, False, True, True])
+    return pairs.drop_duplicates("ecg_id")[COLUMNS].reset_index(drop=True)
+
+
+def _pairs(ecgs: pd.DataFrame, studies: pd.DataFrame, within_days: float | None) -> pd.DataFrame:
+    """As `pairs_in_time`, with `is_own`: the data set says that the two belong together."""
     own = ecgs.get("own_study_id")
     ecgs = ecgs[["ecg_id", "patient_id"]].assign(ecg_moment=moments(ecgs.ecg_time), own=own)
     studies = studies[["study_id", "patient_id", "split"]].assign(study_moment=moments(studies.study_date))
     pairs = ecgs.merge(studies, on="patient_id")
     pairs["days_apart"] = (pairs.ecg_moment - pairs.study_moment).abs().dt.total_seconds() / 86400
-    pairs.loc[pairs.own == pairs.study_id, "days_apart"] = 0.0
+    pairs["is_own"] = pairs.own == pairs.study_id
     limit = default_days() if within_days is None else within_days
-    return pairs.loc[pairs.days_apart <= limit, COLUMNS].reset_index(drop=True)
-
-
-def nearest_in_time(ecgs: pd.DataFrame, studies: pd.DataFrame, within_days: float | None = None) -> pd.DataFrame:
-    """`pairs_in_time` with one row an ECG: its patient's study nearest in time, the first id where two are as near."""
-    pairs = pairs_in_time(ecgs, studies, within_days).sort_values(["ecg_id", "days_apart", "study_id"])
-    return pairs.drop_duplicates("ecg_id").reset_index(drop=True)
+    return pairs[pairs.is_own | (pairs.days_apart <= limit)]

@@ -262,12 +262,12 @@ def _ranks(ecg: Tensor, study: Tensor) -> dict:
 
 
 def device_load(device: torch.device) -> dict:
-    """Load and memory of a GPU, as far as the driver tells; nothing on a CPU."""
+    """Load (0..1) and memory (10⁹ bytes) of a GPU, as far as the driver tells; nothing on a CPU."""
     if device.type != "cuda":
         return {}
     free, total = torch.cuda.mem_get_info(device)
     load = {"gpu_memory_gb": (total - free) / 1e9, "gpu_memory_total_gb": total / 1e9}
     try:
-        return load | {"gpu_load": torch.cuda.utilization(device)}
+        return load | {"gpu_load": torch.cuda.utilization(device) / 100}
     except (ImportError, RuntimeError):
         return load

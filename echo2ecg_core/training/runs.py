@@ -9,7 +9,7 @@ import json
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from functools import lru_cache
 from pathlib import Path
 
@@ -310,14 +310,14 @@ def _row(workspace: Workspace, found: Run, active_model_id: str | None, words: s
 
 
 def _started(found: Run) -> datetime | None:
+    """In UTC, as every time that a page tells."""
     if found.settings.get("started_at"):
         return _moment(found.settings["started_at"])
-    return datetime.fromtimestamp(found.job.started_at or found.job.created_at).astimezone() if found.job else None
+    return datetime.fromtimestamp(found.job.started_at or found.job.created_at, UTC) if found.job else None
 
 
 def _moment(text: str) -> datetime:
-    moment = datetime.fromisoformat(text)
-    return moment.astimezone()
+    return datetime.fromisoformat(text).astimezone(UTC)
 
 
 def _model(workspace: Workspace, folder: Path) -> tuple[str | None, tuple]:

@@ -311,8 +311,8 @@ def _second_reader(key: tuple, _card: ModelCard):
 def second_reads(record: EcgRecord, card: ModelCard, prediction, person) -> tuple[list[dict], dict[str, float]]:
     """What every second reader that is on says of a record, and our chances of the same findings.
 
-    Computed once per signal, facts of the person, active model and state of the second readers. One that cannot be
-    loaded is left out (the Models page says why).
+    Computed once per signal, facts of the person, and version of the active model and of the second readers. One that
+    cannot be loaded is left out (the Models page says why).
 
     Args:
         record: The ECG. card: The active model. prediction: What it said. person: answers.second_readers.Person.
@@ -324,7 +324,8 @@ def second_reads(record: EcgRecord, card: ModelCard, prediction, person) -> tupl
         return [], {}
     told = tuple(sorted(record.device_measurements.items())), record.statements, record.units
     facts = (record.content_hash, person.sex, person.age_years, tuple(sorted(person.source.items())), *told)
-    key = (*facts, card.model_id, prediction.embedding is not None, tuple(_reader_state(c) for c in cards))
+    ours = card.model_id, _model_state(card), prediction.embedding is not None
+    key = (*facts, *ours, tuple(_reader_state(c) for c in cards))
     return _second_reads(key, record, card, prediction, person, cards)
 
 

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import shutil
 from datetime import date
 
 import numpy as np
@@ -78,6 +79,15 @@ def test_filters_say_what_each_of_them_removes_and_nothing_found_is_no_error(wor
     assert (left.study_ids, left.total) == ((), 40)
     assert left.removed == {"Has Apical 2-chamber": 26, "Sex male": 20, "LVEF 90–95": 40}
     assert search(prediction(35.0), workspace, filters=filters) == []
+
+
+def test_a_study_without_a_vector_is_not_told_to_be_searched(workspace, tmp_path):
+    place = Workspace(shutil.copytree(workspace.folder, tmp_path / "w"))
+    Catalog(place).add_study("S-new", "P-0001", study_date="2026-01-05", phenotypes={"lvef": 91.0})
+    left = candidates(place, Filters(phenotypes={"lvef": (60.0, np.inf)}), MODEL_ID)
+    assert "S-new" not in left.study_ids and (left.total, left.without_vector) == (40, 1)
+    assert left.removed == {"LVEF ≥ 60": 40 - len(left.study_ids)}
+    assert len(search(prediction(60.0), place, 99, Filters(phenotypes={"lvef": (60.0, np.inf)}))) == len(left.study_ids)
 
 
 def test_the_patient_of_a_stored_ecg_is_found_by_its_signal(workspace):

@@ -130,3 +130,14 @@ def test_groups_have_names_in_words_and_none_where_nothing_is_known():
         None,
     ]
     assert [conduction_words(q) for q in (119, 120, np.nan)] == ["QRS under 120 ms", "QRS 120 ms and over", None]
+
+
+def test_a_group_is_judged_on_patients_not_on_the_many_ecgs_of_a_few():
+    rng = np.random.default_rng(1)
+    patients = np.concatenate([np.repeat(np.arange(4), 10), np.arange(4, 44)])
+    lvef, scores = np.where(np.arange(80) % 2, 30.0, 60.0), rng.random(80)
+    test = Split(scores[:, None], pd.DataFrame({"lvef": lvef}), patients)
+    groups = pd.DataFrame({"device": np.where(patients < 4, "Few", "Many").astype(object)})
+    row = row_of("model", "probe", {"lvef_le_40": scores, "lvef": scores}, test, n_resamples=20)
+    found = subgroup_results(row, test, groups, n_resamples=20)
+    assert [[f["level"] for f in found[task]] for task in ("lvef_le_40", "lvef")] == [["Many"], ["Many"]]

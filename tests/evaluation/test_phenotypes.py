@@ -15,6 +15,7 @@ from echo2ecg_core.evaluation.phenotypes import (
     interval,
     patient_weights,
     regression_metrics,
+    share_interval,
     weighted_classification,
     weighted_regression,
 )
@@ -217,3 +218,11 @@ def test_bad_tables_are_refused_in_words(probabilities, labels, words):
 def test_unequal_columns_are_refused_in_words():
     with pytest.raises(Echo2ECGError, match=r"Predictions \(2,\) and measurements \(3,\)"):
         regression_metrics(np.zeros(2), np.zeros(3))
+
+
+def test_one_patient_gives_no_interval_and_of_a_share_wilsons():
+    error, patient = np.array([1.0, 4.0, 2.0, 5.0, 3.0]), np.array(["A"] * 5)
+    assert np.isnan(error_interval(error, patient)).all()  # every resample is the same: an interval of no width
+    resampled = bootstrap(lambda w: {"share": w @ (error > 2) / w.sum(1)}, patient)["share"]
+    low, high = share_interval(0.6, resampled, patient)
+    assert low < 0.6 < high and high - low > 0.7

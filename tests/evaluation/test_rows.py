@@ -154,7 +154,7 @@ def test_what_patients_cannot_answer_is_left_out_with_the_reason(splits):
     train, validation, test = splits
     healthy = Split(test.vectors, pd.DataFrame({"lvef": np.full(len(test.vectors), 60.0)}), test.patients)
     reasons = unanswerable(train, validation, healthy, ("lvef_le_40", "lvef", "rvsp"))
-    assert reasons["lvef_le_40"] == "LVEF ≤ 40 %: too few labels (test ECGs by class: 160, 0)."
+    assert reasons["lvef_le_40"] == "LVEF ≤ 40 %: too few labels (test patients by class: 80, 0)."
     assert (
         reasons["rvsp"] == "RV systolic pressure: too few labels (0 training ECGs have a value)."
         and "lvef" not in reasons

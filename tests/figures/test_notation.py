@@ -17,6 +17,7 @@ from echo2ecg_core.figures.notation import (
     measured_range,
     measured_with_unit,
     number,
+    observed,
     p_value,
     percent,
     predicted,
@@ -116,3 +117,12 @@ def test_a_count_agrees_with_its_noun():
     assert [counted(n, "study", "studies") for n in (0, 1, 1204)] == ["0 studies", "1 study", "1,204 studies"]
     assert [counted(n, "clip") for n in (1, 2)] == ["1 clip", "2 clips"]
     assert [counted_days(days) for days in (0.5, 1.0, 7)] == ["0.5 days", "1 day", "7 days"]
+
+
+@pytest.mark.parametrize(
+    ("share", "words"),
+    [(0, "0\u202f%"), (0.004, "<1\u202f%"), (0.5, "50\u202f%"), (0.996, ">99\u202f%"), (1, "100\u202f%")],
+)
+def test_a_counted_share_may_be_none_or_all_where_a_chance_may_not(share, words):
+    assert observed(share) == words
+    assert percent(share) == {"0\u202f%": "<1\u202f%", "100\u202f%": ">99\u202f%"}.get(words, words)

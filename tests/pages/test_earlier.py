@@ -22,6 +22,9 @@ ROWS = {row.field: row for row in STRIP_ROWS}
         ("qrs_ms", 110.3, 100, None, "10\u202fms longer"),  # written as 110, which is not above 110
         ("heart_rate_bpm", 55, 72, None, "17\u202fbpm slower, now below the limit of 60"),
         ("qtc_fridericia_ms", 455, 440, "male", "15\u202fms longer, now above the limit of 450"),
+        ("qtc_fridericia_ms", 450, 449, "male", "1\u202fms longer, now above the limit of 450"),  # from 450 on
+        ("qtc_fridericia_ms", 450, 449, "female", "1\u202fms longer"),
+        ("qrs_ms", 110, 109, "male", "1\u202fms longer"),
         ("qtc_fridericia_ms", 455, 440, "female", "15\u202fms longer"),
         ("qtc_fridericia_ms", 455, 440, None, "15\u202fms longer"),
         ("axis_deg", -170, 170, None, "20° further right, now below the limit of −30, now within the limit of 90"),

@@ -303,9 +303,13 @@ def test_what_carries_the_estimate_stands_in_words_with_its_check_and_a_failed_c
     [("female", 75.4, "above"), ("female", 74.4, ""), ("male", 51.4, "below"), (None, 53.0, ""), (None, 51.0, "below")],
 )
 def test_an_estimate_outside_its_range_says_on_which_side(sex, value, expected):
-    from pages.ui.ecg.phenotype_table import beyond
+    from pages.ui.ecg.phenotype_table import phenotype_table
+    from tests.small_workspace import record_of
 
-    assert beyond({"value": value, "reference": {"male": [52, 72], "female": [54, 74]}}, sex, 0) == expected
+    report = report_of(replace(record_of(0), sex=sex))
+    report["phenotypes"] = [report["phenotypes"][0] | {"value": value}]
+    told = [side for side in ("above", "below") if f"<b>{side}</b>" in phenotype_table(report)]
+    assert told == ([expected] if expected else [])
 
 
 def test_a_limited_recording_and_pacing_are_told_once_where_the_estimate_is(page):

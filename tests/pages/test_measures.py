@@ -18,9 +18,9 @@ def report() -> dict:
 
 
 def test_qtc_has_the_limit_of_the_sex_and_both_while_it_is_unknown(report):
-    assert "≤\u202f450 M" in measures_strip(report) and "460" not in measures_strip(report)
+    assert "&lt;\u202f450 M" in measures_strip(report) and "460" not in measures_strip(report)
     report["ecg"]["sex"] = None
-    assert "≤\u202f450 M · ≤\u202f460 F" in measures_strip(report)
+    assert "&lt;\u202f450 M · &lt;\u202f460 F" in measures_strip(report)
 
 
 def test_a_missing_pr_interval_says_that_there_is_no_p_wave(report):
@@ -47,7 +47,7 @@ def test_the_table_gives_every_measurement_its_value_confidence_in_words_and_nor
     assert list(rows) == ["Rate", "PR", "QRS", "QT", "QTc Fridericia", "QTc Bazett", "QRS axis"]
     assert "75\u202fms" in rows["QRS"] and " high</td>" in rows["QRS"] and "≤\u202f110" in rows["QRS"]
     assert " fair</td>" in rows["QT"] and "judged as QTc" in rows["QT"] and " low</td>" in rows["QRS axis"]
-    assert "no P wave found" in rows["PR"] and "≤\u202f450 M" in rows["QTc Bazett"]
+    assert "no P wave found" in rows["PR"] and "&lt;\u202f450 M" in rows["QTc Bazett"]
 
 
 def test_poor_leads_are_named_with_what_is_wrong(report):

@@ -1,6 +1,8 @@
 """What the pages keep: under a model's id its own networks, of the catalog what its present version says."""
 
 import gc
+import os
+from types import SimpleNamespace
 
 import pytest
 
@@ -10,6 +12,7 @@ from echo2ecg_core.store.catalog import Catalog
 from echo2ecg_core.store.database import Workspace
 from echo2ecg_core.store.model_registry import ModelRegistry
 from pages.ui import resources
+from tests.small_workspace import record_of
 from tests.untrained_model import untrained_model
 
 
@@ -61,3 +64,31 @@ def test_what_a_started_server_holds_is_not_looked_through_after_every_rerun(pla
         assert gc.get_freeze_count() > len(held)
     finally:
         gc.unfreeze()
+
+
+def test_what_is_kept_of_estimates_is_made_anew_once_the_readouts_are_fitted_again(place, monkeypatch):
+    from echo2ecg_core.answers import maps, second_readers
+    from echo2ecg_core.store.paths import ready_path
+    from pages.ui.report import looked_up
+
+    card = open_workspace(place)
+    keys = []
+    monkeypatch.setattr(second_readers, "ready_cards", lambda place, reads: [card])
+    monkeypatch.setattr(second_readers, "is_on", lambda card: True)
+    monkeypatch.setattr(resources, "_second_reads", lambda key, *rest: keys.append(key))
+    monkeypatch.setattr(maps, "_version", lambda place, model_id: (1,))
+    said, person = SimpleNamespace(embedding=None), second_readers.Person()
+    ready = ready_path(place, card.model_id)
+    ready.parent.mkdir(parents=True, exist_ok=True)
+    seen = []
+    for file in (None, card.folder / "readouts.safetensors", card.folder / "manifest.json", ready):
+        if file is not None:
+            file.write_bytes(file.read_bytes() if file.exists() else b"{}")
+            os.utime(file, ns=(1, 10**18 + len(seen)))
+        resources.second_reads(record_of(0), card, said, person)
+        report, drawing = looked_up.report_state(card.model_id, "test"), maps.map_state(place, card.model_id)
+        seen.append((keys[-1], report, drawing))
+    readers, reports, drawings = zip(*seen, strict=True)
+    assert len({*readers}) == 3, "our chance stands beside theirs, and is that of the readouts"
+    assert len({*reports}) == 3, "the R² of the ECG page and the ready models stand in a report"
+    assert len({*drawings}) == 2, "a map may be coloured by estimates"

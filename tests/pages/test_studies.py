@@ -2,13 +2,14 @@
 
 import dataclasses
 import json
+import math
 from datetime import date
 from pathlib import Path
 
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from echo2ecg_core.answers.search import Filters, search, search_report
+from echo2ecg_core.answers.search import Filters, filter_words, search, search_report
 from echo2ecg_core.errors import StoreError
 from echo2ecg_core.findings import Findings
 from echo2ecg_core.store.catalog import Catalog
@@ -362,3 +363,16 @@ def test_a_reader_marks_the_open_hit_under_their_name_and_the_marks_are_exported
     assert not page.run().feedback and "Readers' marks (CSV)" not in {
         b.proto.label for b in page.get("download_button")
     }
+
+
+def test_a_filter_lets_pass_what_is_written_between_its_ends_and_beyond_the_axis_where_an_end_is_open():
+    from pages.ui.studies.filters import open_ended, shown_ends
+
+    low, high = open_ended((40.0, 50.0), (10, 80), 0)
+    assert low <= 39.6 and high >= 50.4 and low > 39.4 and high < 50.6  # shown as 40 and as 50
+    assert open_ended((200.0, 320.0), (20, 320), 0)[1] == math.inf  # a ventricle of 400 mL is among the large ones
+    assert open_ended((10.0, 40.0), (10, 80), 0)[0] == -math.inf
+    for chosen, axis, decimals in (((40.0, 50.0), (10, 80), 0), ((0.9, 2.4), (0.4, 2.4), 1), ((1.0, 1.3), (0.9, 3), 2)):
+        assert shown_ends(open_ended(chosen, axis, decimals), axis, decimals) == chosen
+    told = filter_words(Filters(phenotypes={"lvef": open_ended((40.0, 50.0), (10, 80), 0), "ivsd": (1.25, math.inf)}))
+    assert list(told) == ["LVEF 40–50", "IVSd ≥ 1.2"]

@@ -116,7 +116,7 @@ def test_a_running_run_shows_progress_curves_machine_and_queue(page, place, curv
     assert "Epoch <b>5</b> of 10 · 45\u202f%" in text and "<b>6\u202fmin left</b>" in text and "Running" in text
     assert (
         "<b>94\u202f%</b>" in text
-        and "<b>31</b> of 139\u202fGiB" in text
+        and "<b>31</b> of 139\u202fGB" in text
         and "<b>618</b> pairs/s" in text
         and "1 waiting: evaluating" in text
     )

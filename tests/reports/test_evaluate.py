@@ -82,7 +82,7 @@ def test_the_report_on_disk_is_the_one_returned_and_holds_every_row(workspace, r
     assert report["counts"]["patients"] == within["test"] and report["counts"]["train_patients"] == within["train"]
     assert report["within_days"] == 7 and 0 < report["days_apart"]["median"] < report["days_apart"]["most"] <= 7
     assert any("are left out: none lies within 7 days." in note for note in report["notes"])
-    assert "labelled by an echo at most 7 days apart" in summary_lines(report)[0]
+    assert "Labels: the patient's echo nearest in time, at most 7 days apart." in summary_lines(report)[0]
     assert (
         report["cohorts"] == ["North", "South"]
         and report["chosen_cohorts"] == []

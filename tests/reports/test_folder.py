@@ -31,7 +31,7 @@ from echo2ecg_core.reports import headlines as report_headlines
 from echo2ecg_core.reports import tables as report_tables
 from echo2ecg_core.reports.contents import contents, fingerprint
 from echo2ecg_core.reports.document import Report
-from echo2ecg_core.reports.html_page import html_page, provenance_rows
+from echo2ecg_core.reports.html_page import html_page, provenance_rows, window_words
 from echo2ecg_core.store.catalog import Catalog
 from echo2ecg_core.store.database import Workspace
 from echo2ecg_core.store.model_registry import ModelRegistry
@@ -561,6 +561,15 @@ def test_the_window_of_the_labels_stands_in_the_report(report):
     rows = dict(provenance_rows(told))
     assert rows["ECG and echo apart"] == "at most 30 days; median 1.3, most 29.5 days"
     assert "not limited" in dict(provenance_rows(report))["ECG and echo apart"]
+    ecgs = report.data["counts"]["ecgs"]
+    for undated, most, words in (
+        (3, 2.0, "Labels: of 3 ECGs the echo that the data set names, without days between; of the others the patient"),
+        (ecgs, None, "Labels: the echo that the data set names, without days between."),
+    ):
+        apart = {"median": most, "most": most, "not_known": undated}
+        told = Report(report.data | {"within_days": 7.0, "days_apart": apart})
+        assert words in window_words(told) and "None" not in dict(provenance_rows(told))["ECG and echo apart"]
+        assert f"of {undated:,} ECGs the data set says" in dict(provenance_rows(told))["ECG and echo apart"]
 
 
 def test_a_report_on_patients_of_another_workspace_says_so(report, workspace):
@@ -583,6 +592,8 @@ def test_a_finding_of_several_phenotypes_has_five_numbers_too(report):
         "Balanced accuracy",
         "Calibration error",
     ]
+    auprc = report_headlines.headlines(report, "structural", "probe")[1]
+    assert auprc.note == "chance 0.40"  # of the ECGs, not of the patients, of whom 0.35 have it
     assert [h.value for h in report_headlines.headlines(report, "lvef_reduced", "probe")][3:] == ["6.4", "90.6\u202f%"]
 
 

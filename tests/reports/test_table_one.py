@@ -163,3 +163,16 @@ def test_the_terminal_lists_cohorts_and_writes_the_table(place, tmp_path):
         "table-1-document.tex", "table-1.csv", "table-1.tex", "table-1.xlsx",
     ]  # fmt: skip
     assert isinstance(run("table-one", "north", "west", "--out", str(tmp_path)).exception, StoreError)
+
+
+def test_equal_values_have_no_spread_and_a_limit_counts_as_it_is_written(tmp_path):
+    place = Workspace(tmp_path / "w")
+    catalog = Catalog(place)
+    with place.write():
+        for cohort, tapse, lvefs in (("a", 1.9, (40.0, 40.5, 40.6)), ("b", 2.3, (40.4, 41.0, 49.5))):
+            for i, lvef in enumerate(lvefs):
+                catalog.add_patient(f"{cohort}{i}", split="test", cohort=cohort, synthetic=False)
+                catalog.add_study(f"S{cohort}{i}", f"{cohort}{i}", phenotypes={"lvef": lvef, "tapse": tapse})
+    rows = {row.name: row for row in compare_cohorts(place, "a", "b").rows}
+    assert rows["tapse"].first.sd == rows["tapse"].second.sd == 0 and np.isnan(rows["tapse"].effect.value)
+    assert (rows["lvef_reduced"].first.count, rows["lvef_reduced"].second.count) == (2, 1)

@@ -77,7 +77,8 @@ def test_a_distribution_is_that_of_the_values(made):
         edges = np.linspace(*phenotype.axis, cohorts.BINS + 1)
         assert told.counts == tuple(np.histogram(np.clip(values, edges[0], edges[-1] - 1e-9), edges)[0])
         ranges = [phenotype.reference.get(sex) for sex in rows.sex.where(rows.sex.notna(), None)]
-        judged = [(v, low, high) for v, (low, high) in ((v, r) for v, r in zip(values, ranges, strict=True) if r)]
+        written = [float(f"{v:.{phenotype.decimals}f}") for v in values]
+        judged = [(v, low, high) for v, (low, high) in ((v, r) for v, r in zip(written, ranges, strict=True) if r)]
         outside = sum((low is not None and v < low) or (high is not None and v > high) for v, low, high in judged)
         assert (told.judged, told.outside) == (len(judged), outside)
 
@@ -159,7 +160,10 @@ def test_a_kept_cohort_is_counted_listed_and_exported_like_one_that_came_in(plac
     told = cohorts.cohorts(place)[-1]
     assert (told.name, told.patients, told.ecgs, told.studies, told.labels) == ("my group", 4, 3, 1, 4)
     assert told.told.startswith("A selection on the map, kept by ada on 20")
-    assert list(cohorts.patients(place, "my group")[0].patient_id) == ["P2", "P20", "P4", "P5"]
+    rows = cohorts.patients(place, "my group")[0]
+    assert list(rows.patient_id) == ["P2", "P20", "P4", "P5"]
+    assert (list(rows.studies), list(rows.ecgs)) == ([0, 0, 0, 1], [1, 1, 1, 0])  # not all that these patients have
+    assert list(rows.lvef.notna()) == [False, False, False, True]
     assert [d.n for d in cohorts.distributions(place, "my group")] == [1] * 4
     table = kept_cohorts.table(place, "my group")
     assert sorted(zip(table.kind, table.id, strict=True)) == [

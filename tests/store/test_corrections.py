@@ -213,7 +213,7 @@ def test_the_terminal_corrects_and_lists_as_a_table_that_no_spreadsheet_runs(pla
     run = lambda *words: CliRunner().invoke(app, [*words, "--workspace", str(place.folder)])  # noqa: E731
     done = run("correct", "--study", "S-0003", "lvef=35", "--why", "=HYPERLINK()", "--who", WHO, "--json")
     assert done.exit_code == 0 and json.loads(done.stdout)["now"] == 35
-    assert "35.0 is 36.0 now" in run("correct", "--study", "S-0003", "lvef=36").stdout
+    assert "lvef of study S-0003 was 35, is 36 now." in run("correct", "--study", "S-0003", "lvef=36").stdout
     rows = list(csv.DictReader(io.StringIO(run("corrections", "--csv").stdout)))
     assert [(r["who"], r["was"], r["now"], r["why"]) for r in rows] == [
         ("local admin", "35.0", "36.0", ""), (WHO, rows[1]["was"], "35.0", "'=HYPERLINK()"),

@@ -97,6 +97,17 @@ def test_an_ecg_belongs_to_the_nearest_study_within_the_window_and_to_none_beyon
     assert nearest_in_time(*visits(), within_days=5000).study_id.tolist() == ["S2", "S2", "S4"]
 
 
+def test_an_ecg_belongs_to_the_study_that_its_data_set_names_and_days_are_told_only_where_both_have_one():
+    ecgs, studies = visits()
+    ecgs["own_study_id"] = ["S2", "S3", "S1", "S4"]
+    found = nearest_in_time(ecgs, studies, within_days=7).set_index("ecg_id")
+    assert found.study_id.to_dict() == {"E1": "S2", "E2": "S3", "E3": "S1", "E4": "S4"}
+    assert found.days_apart["E1"] > 3900 and found.days_apart["E4"] == 7
+    assert found.days_apart[["E2", "E3"]].isna().all()  # S3 has no day, E3 neither: "0 days" would be made up
+    everyone = pairs_in_time(ecgs, studies, 7)
+    assert sorted(everyone.ecg_id + everyone.study_id) == ["E1S2", "E2S1", "E2S2", "E2S3", "E3S1", "E4S4"]
+
+
 def test_all_pairs_within_the_window_are_those_of_a_slow_loop():
     rng = np.random.default_rng(0)
     day = lambda: (datetime(2020, 1, 1) + timedelta(hours=int(rng.integers(0, 24 * 90)))).isoformat()  # noqa: E731

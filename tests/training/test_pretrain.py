@@ -587,3 +587,11 @@ def test_too_few_pairs_for_a_step_is_said_before_anything_runs():
 def test_impossible_parameters_are_refused_by_name(name, value):
     with pytest.raises(Echo2ECGError, match=name):
         RunParameters(**{name: value})
+
+
+def test_the_load_of_a_gpu_is_a_share_and_its_memory_is_in_billions_of_bytes(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device: (119_000_000_000, 150_000_000_000))
+    monkeypatch.setattr(torch.cuda, "utilization", lambda device: 87)  # per cent, as the driver counts
+    told = training_loop.device_load(torch.device("cuda"))
+    assert told == {"gpu_memory_gb": 31.0, "gpu_memory_total_gb": 150.0, "gpu_load": 0.87}
+    assert training_loop.device_load(torch.device("cpu")) == {}

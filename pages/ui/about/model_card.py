@@ -5,7 +5,7 @@ from html import escape
 
 from echo2ecg_core.counts import counted_days
 from echo2ecg_core.figures.export import RESEARCH_ONLY
-from echo2ecg_core.figures.notation import MISSING, interval, number, percent
+from echo2ecg_core.figures.notation import MISSING, interval, number, observed
 from echo2ecg_core.figures.scores import count
 from echo2ecg_core.phenotypes import PHENOTYPES
 from echo2ecg_core.store.model_registry import ModelCard
@@ -52,7 +52,7 @@ def calibrated_on(manifest: dict) -> dict[str, str]:
         "Readouts fitted on": _of(readouts, "labelled"),
         "Intervals calibrated on": _of(readouts, "calibration"),
         "Tested on": f"{count(test['ecgs'])} ECGs of {count(test['patients'])} patients" if "ecgs" in test else UNKNOWN,
-        "Test ECGs called outside the training data": UNKNOWN if outside is None else percent(outside),
+        "Test ECGs called outside the training data": UNKNOWN if outside is None else observed(outside),
         "Labels": manifest.get("labels") or UNKNOWN,
     }
 
@@ -72,13 +72,13 @@ def whom_not(manifest: dict) -> list[str]:
     if manifest.get("synthetic"):
         found.append("Real patients: it has seen simulated hearts only, and its figures say nothing about people.")
     tested = (manifest.get("test") or {}).get("phenotypes") or {}
-    weak = [
-        f"{PHENOTYPES[name].label} ({PHENOTYPES[name].short})"
-        for name, row in tested.items()
-        if name in PHENOTYPES and _is_weak(name, row)
-    ]
-    if weak:
-        found.append(f"{', '.join(weak)}: on test patients the estimate is no better than chance.")
+    for why, words in (
+        ("no better than", "on test patients the estimate is no better than chance"),
+        ("too few test", "too few test patients to tell what the estimate is worth"),
+    ):
+        if those := [name for name, row in tested.items() if name in PHENOTYPES and why in _why_not(name, row)]:
+            named = ", ".join(f"{PHENOTYPES[name].label} ({PHENOTYPES[name].short})" for name in those)
+            found.append(f"{named}: {words}.")
     lvef = tested.get("lvef") or {}
     if lvef.get("coverage_disease") is not None:
         found.append(
@@ -90,10 +90,10 @@ def whom_not(manifest: dict) -> list[str]:
     return found
 
 
-def _is_weak(name: str, row: dict) -> bool:
+def _why_not(name: str, row: dict) -> str:
     from echo2ecg_core.answers.predict import why_not_shown
 
-    return why_not_shown(PHENOTYPES[name], row) is not None
+    return why_not_shown(PHENOTYPES[name], row) or ""
 
 
 def not_for(manifest: dict) -> str:
@@ -123,7 +123,7 @@ def figures(manifest: dict) -> str:
 def _figure_row(name: str, row: dict) -> str:
     phenotype = PHENOTYPES[name]
     auroc = next((key for key in ("auroc_reduced", "auroc_moderate") if key in row), "auroc")
-    held = "" if row.get("coverage") is None else percent(row["coverage"])
+    held = "" if row.get("coverage") is None else observed(row["coverage"])
     cells = (
         count(row.get("n")),
         MISSING if phenotype.kind == "grade" else _score(row, "r2", 2),

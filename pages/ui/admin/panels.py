@@ -67,9 +67,9 @@ def _sizes(folder: str, minute: str) -> dict[str, int]:
 
 
 def _megabytes(n_bytes: int) -> str:
-    if n_bytes < 2**20 / 10:
+    if n_bytes < 1e5:
         return "<0.1 MB"
-    return f"{n_bytes / 2**30:,.1f} GB" if n_bytes >= 2**30 else f"{n_bytes / 2**20:,.1f} MB"
+    return f"{n_bytes / 1e9:,.1f} GB" if n_bytes >= 1e9 else f"{n_bytes / 1e6:,.1f} MB"  # as on the Training page
 
 
 def jobs_table(workspace: Workspace) -> None:

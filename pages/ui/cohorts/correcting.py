@@ -104,7 +104,7 @@ def history() -> None:
     gone = removals(place)
     if len(gone):
         st.html("<h2 class='e2e-section'>Taken out</h2>")
-        names = {"removed_at": "When", "who": "By", "kind": "What", "cohort": "Cohort", "patients": "Patients"}
+        names = {"removed_at": "When (UTC)", "who": "By", "kind": "What", "cohort": "Cohort", "patients": "Patients"}
         names |= {"studies": "Studies", "clips": "Clips", "ecgs": "ECGs"}
         shown = gone.assign(removed_at=gone.removed_at.str[:16].str.replace("T", " ")).rename(columns=names)
         st.dataframe(shown, hide_index=True, row_height=29, alt="What was taken out")

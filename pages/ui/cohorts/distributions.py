@@ -5,7 +5,7 @@ from html import escape
 import streamlit as st
 
 from echo2ecg_core.counts import counted
-from echo2ecg_core.figures.notation import MISSING, measured, measured_range, percent
+from echo2ecg_core.figures.notation import MISSING, measured, measured_range, observed
 from echo2ecg_core.phenotypes import GRADES, PHENOTYPES, Phenotype
 from echo2ecg_core.store.cohorts import Distribution
 from pages.ui import panels
@@ -37,7 +37,7 @@ def table(cohort: str) -> None:
 
 def _row(d: Distribution) -> str:
     p = PHENOTYPES[d.name]
-    outside = f"{d.outside:,} ({percent(d.outside / d.judged)})" if d.outside else "0" if d.judged else MISSING
+    outside = f"{d.outside:,} ({observed(d.outside / d.judged)})" if d.outside else "0" if d.judged else MISSING
     told = f"{d.outside:,} of {d.judged:,}" if d.judged else "no range, or no known sex"
     return (
         f"<tr><th scope='row'><b>{escape(p.label)}</b> <span>{escape(p.unit)}</span></th>"

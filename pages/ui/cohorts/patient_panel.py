@@ -8,7 +8,7 @@ import streamlit as st
 
 from echo2ecg_core.figures.notation import MISSING, THIN, length, measured, measured_with_unit, number
 from echo2ecg_core.findings import CONDUCTIONS, RHYTHMS
-from echo2ecg_core.phenotypes import PHENOTYPES
+from echo2ecg_core.phenotypes import PHENOTYPES, beyond_reference
 from echo2ecg_core.roles import by_whom
 from echo2ecg_core.store import cohorts
 from echo2ecg_core.store.catalog import Catalog
@@ -18,7 +18,7 @@ from echo2ecg_core.store.times import moments
 from pages.ui import resources, session
 from pages.ui.cohorts import cohort_session, correcting, looked_up, removing
 from pages.ui.cohorts.lists import when
-from pages.ui.cohorts.words import beyond_reference, reference_words, value_words
+from pages.ui.cohorts.words import reference_words, value_words
 from pages.ui.ecg.surroundings import STUDIES_PAGE
 from pages.ui.report.charts.show import show_charts
 from pages.ui.scheme import scheme

@@ -44,16 +44,3 @@ def reference_words(phenotype: Phenotype, sex: str | None = None) -> str:
     if len(set(ranges.values())) == 1:
         return interval(*next(iter(ranges.values())), phenotype.decimals)
     return " · ".join(f"{s[0].upper()} {interval(*ranges[s], phenotype.decimals)}" for s in ("male", "female"))
-
-
-def beyond_reference(phenotype: Phenotype, value: float, sex: str | None) -> str:
-    """ "above" or "below" for a value outside its reference range, as both are written; else "".
-
-    While the sex is unknown the value has to lie beyond the ranges of both.
-    """
-    references = dict(phenotype.reference)
-    ranges = [references[sex]] if sex in references else list(references.values())
-    shown = round(value, phenotype.decimals)
-    if ranges and all(high is not None and shown > high for _, high in ranges):
-        return "above"
-    return "below" if ranges and all(low is not None and shown < low for low, _ in ranges) else ""

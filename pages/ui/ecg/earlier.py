@@ -107,7 +107,7 @@ def difference_words(row: Row, now: float | None, then: float | None, sex: str |
     low, high = limits or (None, None)
     for limit, beyond, within in ((high, "above", "within"), (low, "below", "within")):
         if limit is not None:
-            sides = [value > limit if beyond == "above" else value < limit for value in (now, then)]
+            sides = [row.is_above(value, limit) if beyond == "above" else value < limit for value in (now, then)]
             if sides[0] != sides[1]:
                 words += f", now {beyond if sides[0] else within} the limit of {number(limit)}"
     return words

@@ -40,9 +40,15 @@ def why(report: dict) -> None:
     with right:
         if report["neighbours"]:
             st.html(panels.scrolling(neighbour_table(report["neighbours"]), "Nearest labelled ECGs"))
-            st.caption(NEIGHBOURS_WORDS.format(days=counted_days(default_days())))
+            st.caption(NEIGHBOURS_WORDS.format(days=counted_days(default_days())) + _undated(report["neighbours"]))
         else:
             st.caption("This workspace holds no labelled ECGs that this model has embedded.")
+
+
+def _undated(neighbours: list[dict]) -> str:
+    """What a dash among the days means; "" without one."""
+    known = all(row.get("days_apart") is not None for row in neighbours)
+    return "" if known else f" {MISSING}: the data set says which echo belongs to the ECG, and no days."
 
 
 def papers(neighbours: list[dict]) -> None:

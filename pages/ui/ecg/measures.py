@@ -16,13 +16,19 @@ QTC_LIMITS = {"male": (None, 450), "female": (None, 460)}
 
 @dataclass(frozen=True)
 class Row:
-    """One measurement: its field, label, unit, normal limits (low, high) or by sex, and words where there are none."""
+    """One measurement: its field, label, unit, normal limits (low, high) or by sex, and words where there are none;
+    `is_below` where the upper limit itself is beyond (QTc is prolonged from it on)."""
 
     field: str
     label: str
     unit: str
     limits: tuple | dict | None
     without_limits: str = ""
+    is_below: bool = False
+
+    def is_above(self, value: float, high: float) -> bool:
+        """True of a value beyond the upper limit."""
+        return value >= high if self.is_below else value > high
 
 
 ALL_ROWS = (
@@ -30,8 +36,8 @@ ALL_ROWS = (
     Row("pr_ms", "PR", "ms", (120, 200)),
     Row("qrs_ms", "QRS", "ms", (None, 110)),
     Row("qt_ms", "QT", "ms", None, "judged as QTc"),
-    Row("qtc_fridericia_ms", "QTc Fridericia", "ms", QTC_LIMITS),
-    Row("qtc_bazett_ms", "QTc Bazett", "ms", QTC_LIMITS),
+    Row("qtc_fridericia_ms", "QTc Fridericia", "ms", QTC_LIMITS, is_below=True),
+    Row("qtc_bazett_ms", "QTc Bazett", "ms", QTC_LIMITS, is_below=True),
     Row("axis_deg", "QRS axis", "°", (-30, 90)),
 )
 STRIP_ROWS = tuple(row for row in ALL_ROWS if row.field != "qtc_bazett_ms")
@@ -55,13 +61,14 @@ def confidence_bar(confidence: float) -> str:
     return f'<span class="e2e-sure" aria-hidden="true"><span style="width:{100 * confidence:.0f}%"></span></span>'
 
 
-def limits_text(limits: tuple | dict | None, sex: str | None) -> str:
+def limits_text(row: Row, sex: str | None) -> str:
     """The normal limits in words; of both sexes while the sex is unknown."""
-    if limits is None:
+    if row.limits is None:
         return ""
-    if isinstance(limits, tuple):
-        return interval(*limits)
-    return " · ".join(f"{interval(*r)} {s[0].upper()}" for s, r in limits.items() if sex in (None, s))
+    if isinstance(row.limits, tuple):
+        return interval(*row.limits)
+    words = {who: interval(*ends).replace("≤", "<" if row.is_below else "≤") for who, ends in row.limits.items()}
+    return " · ".join(f"{told} {who[0].upper()}" for who, told in words.items() if sex in (None, who))
 
 
 def _cell(row: Row, values: dict, sex: str | None) -> str:
@@ -78,8 +85,8 @@ def _cell(row: Row, values: dict, sex: str | None) -> str:
     if confidence is not None:
         title += f", confidence {confidence_word(confidence)} ({number(confidence, 1)} of 1)"
         sure = f" {confidence_bar(confidence)}{' low' if confidence < FAIR else ''}"
-    limits = limits_text(row.limits, sex)
-    small = f"<small>{limits}</small>" if limits else ""
+    limits = limits_text(row, sex)
+    small = f"<small>{escape(limits)}</small>" if limits else ""
     return f'<div title="{escape(title)}"><dt>{row.label}{sure}</dt><dd><b>{number(value)}</b>{unit}{small}</dd></div>'
 
 

@@ -12,7 +12,7 @@ from echo2ecg_core.figures.notation import (
     percent,
     predicted,
 )
-from echo2ecg_core.phenotypes import GRADES, PHENOTYPES
+from echo2ecg_core.phenotypes import GRADES, PHENOTYPES, beyond_reference
 
 GOOD_R2, FAIR_R2 = 0.5, 0.3
 
@@ -60,29 +60,14 @@ def _row(row: dict, sex: str | None) -> str:
     )
     return (
         f'<tr><th scope="row">{name}</th><td class="num"><b>{value}</b></td>'
-        f'<td class="unit">{escape(unit)}{_beyond(row, sex, phenotype.decimals)}</td>{_interval_cell(row)}'
+        f'<td class="unit">{escape(unit)}{_beyond(row, sex)}</td>{_interval_cell(row)}'
         f'<td class="range">{range_bar(row, sex)}</td><td>{reference}</td>'
         f"<td>{_chance(row.get('chance_outside'))}</td><td class='r2'>{_trust(row.get('test_r2'))}</td></tr>"
     )
 
 
-def beyond(row: dict, sex: str | None, decimals: int) -> str:
-    """ "above" or "below" for an estimate outside its reference range, as both are written; "" within it.
-
-    While the sex is unknown the value has to lie beyond the ranges of both.
-    """
-    ranges = row["reference"] or {}
-    known = [ranges[sex]] if sex in ranges else [] if sex else list(ranges.values())
-    value = round(row["value"], decimals)
-    if known and all(high is not None and value > round(high, decimals) for _, high in known):
-        return "above"
-    if known and all(low is not None and value < round(low, decimals) for low, _ in known):
-        return "below"
-    return ""
-
-
-def _beyond(row: dict, sex: str | None, decimals: int) -> str:
-    side = "" if PHENOTYPES[row["name"]].kind == "grade" else beyond(row, sex, decimals)
+def _beyond(row: dict, sex: str | None) -> str:
+    side = beyond_reference(PHENOTYPES[row["name"]], row["value"], sex)
     return f" <b>{side}</b>" if side else ""
 
 

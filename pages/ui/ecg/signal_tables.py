@@ -32,7 +32,7 @@ def measurement_table(report: dict) -> str:
             word = f"{confidence_bar(sure)} {confidence_word(sure)}" if sure is not None else MISSING
             cells = (
                 f'<td class="num"><b>{with_unit(value, row.unit)}</b></td><td>{word}</td>'
-                f"<td>{limits_text(row.limits, sex) or f'<span class=muted>{row.without_limits}</span>'}</td>"
+                f"<td>{escape(limits_text(row, sex)) or f'<span class=muted>{row.without_limits}</span>'}</td>"
             )
         rows += f'<tr><th scope="row">{escape(row.label)}</th>{cells}</tr>'
     return (

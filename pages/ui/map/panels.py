@@ -34,6 +34,7 @@ from pages.ui.map import looked_up, map_session
 from pages.ui.map.chart import how_read, labels_of
 from pages.ui.map.looked_up import MapFacts
 from pages.ui.studies import browse_session
+from pages.ui.studies.panels import signed
 from pages.ui.studies.words import ECG_PAGE, EXPLORE_STYLE
 
 LAYOUTS = {"together": "Together", "ecgs": "ECGs", "studies": "Studies", explore.SOLID: "3-D"}
@@ -391,7 +392,7 @@ def _group_row(row: GroupRow) -> str:
         f"<td class='num'><b>{number(middle, digits)}</b> <small>({interval(low, high, digits)})</small></td>"
         for low, middle, high in (row.group, row.rest)
     )
-    effect = f"{'+' if row.delta > 0 else ''}{number(row.delta, 2)}"
+    effect = signed(row.delta, 2)
     return (
         f"<tr><th scope='row'>{name} <span>{unit}</span></th>{sides}<td class='num'>{effect}</td><td "
         f"class='num'>{escape(p_value(row.p))}</td></tr>"

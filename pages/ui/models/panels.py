@@ -96,7 +96,7 @@ def _row(workspace: Workspace, card: ModelCard) -> dict:
         if ready_facts(card)
         else "real or not known",
         **{name: words[one] for name, one in zip(HELD, held, strict=True)},
-        "Registered": date(pd.Timestamp(card.registered_at).to_pydatetime()),
+        "Registered": f"{date(pd.Timestamp(card.registered_at).to_pydatetime())} UTC",
     }
 
 

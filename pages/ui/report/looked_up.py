@@ -65,11 +65,14 @@ def _direct_difference(
 
 
 def report_state(model_id: str, split: str) -> tuple:
-    """Changes whenever the report of a model on a split does: its file is only ever replaced."""
-    from echo2ecg_core.store.paths import report_path
+    """Changes whenever the report of a model on a split does: its file, the comparison with ready models beside it, or
+    what the manifest tells of the readout of the ECG page; they are only ever replaced."""
+    from echo2ecg_core.store.paths import changed_at, ready_path, report_path
 
-    path = report_path(resources.workspace(), model_id, split)
-    return model_id, split, path.stat().st_mtime_ns if path.exists() else None
+    place = resources.workspace()
+    manifest = place.models / model_id / "manifest.json"
+    paths = report_path(place, model_id, split), ready_path(place, model_id), manifest
+    return model_id, split, *map(changed_at, paths)
 
 
 @st.cache_data(max_entries=2, show_spinner=False)

@@ -4,7 +4,7 @@ from html import escape
 
 import streamlit as st
 
-from echo2ecg_core.figures.notation import percent
+from echo2ecg_core.figures.notation import observed, percent
 from echo2ecg_core.figures.scores import count
 from echo2ecg_core.reports.document import READOUTS, Report
 from echo2ecg_core.reports.folder import evaluated_models, rests_elsewhere
@@ -240,7 +240,7 @@ def _patients(report: Report, finding: str) -> str:
     task = report.data["tasks"][finding]
     words = f"{count(task['patients'])} patients"
     if task.get("positives") is not None and task["patients"]:
-        words += f", {count(task['positives'])} with {task['label']} ({percent(task['positives'] / task['patients'])})"
+        words += f", {count(task['positives'])} with {task['label']} ({observed(task['positives'] / task['patients'])})"
     return words.replace(" ", " ")
 
 

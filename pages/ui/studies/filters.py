@@ -1,5 +1,6 @@
 """The filters of Similar studies: the popover that adds them and the pills that take them off again."""
 
+import math
 from collections.abc import Mapping
 from datetime import date
 
@@ -8,7 +9,7 @@ import streamlit as st
 from echo2ecg_core.answers.search import Candidates, Filters, filter_words
 from echo2ecg_core.echo.clip import VIEWS
 from echo2ecg_core.findings import CONDUCTIONS, RHYTHMS
-from echo2ecg_core.phenotypes import GRADES, PHENOTYPES
+from echo2ecg_core.phenotypes import GRADES, PHENOTYPES, written_as
 from echo2ecg_core.store import kept_cohorts
 from echo2ecg_core.store.splits import PATIENT_SPLITS
 from pages.ui import resources
@@ -68,7 +69,7 @@ def _form(chosen: Filters, own_patient: str | None) -> None:
     with st.form("filter_form", border=False):
         views = st.multiselect("Has the views", list(VIEWS), default=chosen.views, format_func=in_words(VIEWS))
         sex = _one_of("Sex", {"male": "male", "female": "female"}, chosen.sex)
-        age = st.slider("Age, years", *AGES, value=chosen.age_years or AGES)
+        age = st.slider("Age, years", *AGES, value=tuple(map(int, shown_ends(chosen.age_years or AGES, AGES, 0))))
         ranges = _range("lvef", chosen)
         rhythm = _one_of("Rhythm", RHYTHMS, chosen.rhythm)
         conduction = _one_of("Conduction", CONDUCTIONS, chosen.conduction)
@@ -87,7 +88,7 @@ def _form(chosen: Filters, own_patient: str | None) -> None:
         )
         if st.form_submit_button("Apply", type="primary"):
             browse_session.leave_out_own_patient(others_only)
-            ages = None if age == AGES else age
+            ages = None if age == AGES else open_ended(age, AGES, 0)
             browse_session.set_filters(
                 Filters(None, tuple(views), sex, ages, ranges, rhythm, conduction, cohort, split, days)
             )
@@ -114,8 +115,24 @@ def _range(name: str, chosen: Filters) -> dict[str, tuple[float, float]]:
         step, label = 10.0**-phenotype.decimals, f"{phenotype.label}, {phenotype.unit}".rstrip(", ")
     kept = chosen.phenotypes.get(name, (low, high))
     form = "%.0f" if phenotype.kind == "grade" else f"%.{phenotype.decimals}f"
-    value = st.slider(label, low, high, value=(float(kept[0]), float(kept[1])), step=step, format=form)
-    return {} if value == (low, high) else {name: value}
+    value = st.slider(label, low, high, value=shown_ends(kept, (low, high), phenotype.decimals), step=step, format=form)
+    return {} if value == (low, high) else {name: open_ended(value, (low, high), phenotype.decimals)}
+
+
+def open_ended(chosen: tuple[float, float], axis: tuple[float, float], decimals: int) -> tuple[float, float]:
+    """The values that a slider lets pass: all that are written as one between its ends, and whatever lies beyond the
+    axis where an end stands at its end."""
+    low, high = chosen
+    return (
+        -math.inf if low <= axis[0] else written_as(low, decimals)[0],
+        math.inf if high >= axis[1] else written_as(high, decimals)[1],
+    )
+
+
+def shown_ends(passing: tuple[float, float], axis: tuple[float, float], decimals: int) -> tuple[float, float]:
+    """Where the ends of the slider stand for what it lets pass (`open_ended`)."""
+    low, high = (min(max(float(end), axis[0]), axis[1]) for end in passing)
+    return round(low, decimals), round(high, decimals)
 
 
 def _one_of(label: str, words: Mapping[str, str], chosen: str | None) -> str | None:

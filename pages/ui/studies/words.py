@@ -10,6 +10,7 @@ import streamlit as st
 
 from echo2ecg_core.answers.predict import Prediction
 from echo2ecg_core.answers.search import Candidates, EcgHit, Hit, search_report
+from echo2ecg_core.counts import counted, counted_days
 from echo2ecg_core.ecg.record import EcgRecord
 from echo2ecg_core.figures.notation import THIN, grades_in_words, interval, number
 from echo2ecg_core.figures.tables import csv_of
@@ -170,7 +171,8 @@ def search_facts(place, report: dict, left: Candidates) -> None:
         facts.append(
             f"predicted LVEF <b>{number(lvef['value'])}{THIN}%</b> ({interval(*lvef['interval'] or (None, None))})"
         )
-    facts.append(f"{len(left.study_ids)} of {left.total} studies searched")
+    waiting = f", {left.without_vector:,} more have no vector yet" if left.without_vector else ""
+    facts.append(f"{len(left.study_ids):,} of {counted(left.total, 'study', 'studies')} searched{waiting}")
     place.html(f"<div class='e2e-facts'>{' · '.join(facts)}</div>")
 
 
@@ -182,9 +184,11 @@ def start_facts(place, study_id: str, why: str) -> None:
 
 def ecgs_of_study(hits: list[EcgHit], row: int) -> None:
     """The sentence below the ECGs of a study, and the button that opens the chosen one."""
+    told = any(hit.study_id is not None and hit.days_apart is None for hit in hits)
+    undated = "No days: the data set says which echo belongs to the ECG." if told else ""
     st.caption(
         f"{SIMILARITY} LVEF is measured on the echo of each ECG's own patient, so many days before or "
-        f"after it; farther apart than {default_days():g} days, none is shown."
+        f"after it; farther apart than {counted_days(default_days())}, none is shown. {undated}".rstrip()
     )
     if hits and st.button(f"Open {hits[row].ecg_id}", icon=":material/ecg_heart:", width="stretch"):
         session.open_ecg(Catalog(resources.workspace()).ecg_record(hits[row].ecg_id))

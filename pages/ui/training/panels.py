@@ -10,7 +10,7 @@ import pandas as pd
 import streamlit as st
 
 from echo2ecg_core.counts import counted
-from echo2ecg_core.figures.notation import THIN, date, duration, number, percent
+from echo2ecg_core.figures.notation import THIN, date, duration, number, observed
 from echo2ecg_core.figures.training import Curve, curves_svg, round_axis
 from echo2ecg_core.roles import ADMIN
 from echo2ecg_core.store import jobs
@@ -127,7 +127,7 @@ def _progress(run: Run, metrics: pd.DataFrame, epochs: pd.DataFrame) -> None:
     planned = _planned_epochs(run, epochs)
     done = float(metrics.epoch.max()) if "epoch" in metrics and len(metrics) else 0.0
     share = min(1.0, done / planned) if planned else 0.0
-    left = f"Epoch <b>{math.ceil(done)}</b> of {planned:g} · {percent(share) if share < 1 else f'100{THIN}%'}"
+    left = f"Epoch <b>{math.ceil(done)}</b> of {planned:g} · {observed(share)}"
     if not done or not planned or (run.is_open and share == 1):  # data are prepared, or readouts fitted
         left = escape(run.job.message if run.job and run.state not in ENDED_BADLY else "")  # else told below
     if run.job and (not done or run.is_open and run.job.progress):
@@ -203,7 +203,7 @@ def _single(title: str, values: tuple, decimals: int, x_max: float) -> str:
 
 def _recall(epochs: pd.DataFrame, recall: tuple, x_max: float) -> str:
     """Recall at 10 with the best epoch ringed and the line of chance."""
-    chance = 10 / float(epochs.candidates.iloc[-1]) if "candidates" in epochs and len(epochs) else None
+    chance = min(1.0, 10 / float(epochs.candidates.iloc[-1])) if "candidates" in epochs and len(epochs) else None
     facts, mark = "", None
     if len(recall[1]):
         best = max(range(len(recall[1])), key=lambda i: recall[1][i])
@@ -248,11 +248,11 @@ def _machine(workspace: Workspace, metrics: pd.DataFrame) -> None:
     last = metrics.ffill().iloc[-1].to_dict() if len(metrics) else {}
     blocks = []
     if _known(last, "gpu_load"):
-        blocks.append(("GPU load", f"<b>{percent(last['gpu_load'])}</b>", last["gpu_load"]))
+        blocks.append(("GPU load", f"<b>{observed(last['gpu_load'])}</b>", last["gpu_load"]))
     if _known(last, "gpu_memory_gb"):
         total = last["gpu_memory_total_gb"]
         blocks.append(
-            ("GPU memory", f"<b>{last['gpu_memory_gb']:.0f}</b> of {total:.0f}{THIN}GiB", last["gpu_memory_gb"] / total)
+            ("GPU memory", f"<b>{last['gpu_memory_gb']:.0f}</b> of {total:.0f}{THIN}GB", last["gpu_memory_gb"] / total)
         )
     if _known(last, "pairs_per_s"):
         best = metrics.pairs_per_s.max()

@@ -85,7 +85,7 @@ def _shown(listed: pd.DataFrame) -> pd.DataFrame:
             "AUROC LVEF ≤40": auroc,
             "Time": [duration(s) if s else DASH for s in listed.time_s],
             "Started": [
-                date(t.to_pydatetime() if hasattr(t, "to_pydatetime") else t) if pd.notna(t) else DASH
+                f"{date(t.to_pydatetime() if hasattr(t, 'to_pydatetime') else t)} UTC" if pd.notna(t) else DASH
                 for t in listed.started_at
             ],
             "Note": listed.note.str.replace(r"\s+", " ", regex=True),
@@ -101,7 +101,7 @@ def _columns() -> dict:
             ("Recall at 10", 90),
             ("AUROC LVEF ≤40", 140),
             ("Time", 90),
-            ("Started", 125),
+            ("Started", 150),
         )
     }
     return right | {
