@@ -252,7 +252,7 @@ def beyond_reference(phenotype: Phenotype, value: float, sex: str | None) -> str
 
     While the sex is unknown the value has to lie beyond the ranges of both.
     """
-    sexes = [sex] if sex in phenotype.reference else list(phenotype.reference)
+    sexes = [sex] if sex is not None and sex in phenotype.reference else list(phenotype.reference)
     ranges = [within_as_written(phenotype, one) for one in sexes]
     if ranges and all(high is not None and value > high for _, high in ranges):
         return "above"

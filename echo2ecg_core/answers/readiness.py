@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from echo2ecg_core.answers.loaded_model import ABSENT, input_text, spec_of
 from echo2ecg_core.answers.maps import map_exists, map_is_due
+from echo2ecg_core.counts import counted
 from echo2ecg_core.errors import Echo2ECGError
 from echo2ecg_core.models.specs import ModelSpec
 from echo2ecg_core.store.catalog import Catalog
@@ -109,8 +110,9 @@ def _lvef_worth(manifest: dict) -> str:
         return "LVEF: not measured on test patients."
     low, high = entry.get("mae_interval") or (error, error)
     verdict = "" if high < guess else ", so it tells no more than that"
+    patients = counted(tested["patients"], "test patient") if tested.get("patients") else "test patients"
     return (
-        f"LVEF: mean error {error:.1f} points ({low:.1f} to {high:.1f}) on {tested.get('patients', 0)} test patients; "
+        f"LVEF: mean error {error:.1f} points ({low:.1f} to {high:.1f}) on {patients}; "
         f"the median of all is off by {guess:.1f}{verdict}."
     )
 

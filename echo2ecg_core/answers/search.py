@@ -286,7 +286,8 @@ def _age_in_words(ages: tuple[float, float]) -> str:
 
 def _range_in_words(ends: tuple[float, float], decimals: int) -> str:
     """ "40–50" as the values between are written; "≥ 200" where an end is open."""
-    return interval(*(end if np.isfinite(end) else None for end in ends), decimals).replace("\u202f", " ")
+    low, high = (end if np.isfinite(end) else None for end in ends)
+    return interval(low, high, decimals).replace("\u202f", " ")
 
 
 def _dates_in_words(dates: tuple[date | None, date | None] | None) -> str:

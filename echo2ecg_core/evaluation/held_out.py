@@ -181,7 +181,7 @@ def with_interval(
     None, None where it cannot be told: too few patients of a class.
     """
     value = float(metric(np.ones((1, len(patients))))[0])
-    limits = interval(bootstrap(lambda weights: {"": metric(weights)}, patients)[""])
+    limits = interval(bootstrap(lambda weights: {"": metric(weights)}, patients)[""], value=value)
     if not np.isfinite([value, *limits]).all():
         return None, None
     return round(value, 4), [round(float(limit), 4) for limit in limits]

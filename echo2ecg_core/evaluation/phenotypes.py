@@ -79,10 +79,16 @@ def bootstrap(
     return found
 
 
-def interval(resampled: np.ndarray, level: float = 0.95) -> tuple[float, float]:
-    """The middle `level` of resampled values (w,), those that are NaN left out; NaN when all are."""
+def interval(resampled: np.ndarray, level: float = 0.95, value: float | None = None) -> tuple[float, float]:
+    """The middle `level` of resampled values (w,), those that are NaN left out; NaN when all are.
+
+    It reaches to the `value` that it is an interval of: the R² of a constant guess, and the median of few ranks, may
+    lie beyond all that is resampled.
+    """
     known = resampled[~np.isnan(resampled)]
     low, high = np.quantile(known, [(1 - level) / 2, (1 + level) / 2]) if len(known) else (np.nan, np.nan)
+    if len(known) and value is not None and value == value:
+        low, high = min(low, value), max(high, value)
     return float(low), float(high)
 
 

@@ -113,7 +113,7 @@ def calibration_of(
         "slope": lines[:, 0],
         "intercept": lines[:, 1],
     }
-    return {name: [float(v[0]), *map(float, interval(v[1:]))] for name, v in resampled.items()}
+    return {name: [float(v[0]), *interval(v[1:], value=float(v[0]))] for name, v in resampled.items()}
 
 
 def _checked(positive: np.ndarray, patients: np.ndarray, train: np.ndarray, validation: np.ndarray) -> dict[str, int]:

@@ -242,7 +242,8 @@ def intervals_of_scores(
         return means
 
     drawn = bootstrap(metrics_of, patients, n_resamples, seed)
-    return {name: list(interval(values, level)) for name, values in drawn.items()}
+    values = summary(scores)
+    return {name: list(interval(found, level, values[name])) for name, found in drawn.items()}
 
 
 def _paired_rows(row: np.ndarray, column: np.ndarray, width: int) -> Rows:

@@ -151,7 +151,7 @@ def row_of(
         metrics_of = _metrics(task, predicted[known], test.targets[task][known])
         value = metrics_of(np.ones((1, known.sum())))
         draws = bootstrap(metrics_of, np.asarray(test.patients)[known], n_resamples, seed)
-        results[task] = {metric: (float(value[metric][0]), *interval(draws[metric], level)) for metric in value}
+        results[task] = {m: (float(v[0]), *interval(draws[m], level, float(v[0]))) for m, v in value.items()}
         resampled[task] = draws[MAIN_METRIC[TASKS[task].kind]]
     return Row(f"{name}.{readout}", name, readout, results, predictions, resampled)
 
@@ -211,7 +211,7 @@ def paired_differences(rows: Sequence[Row], reference_key: str, level: float = 0
         for row in rows:
             if row.key != reference_key and task in row.results:
                 value = row.results[task][metric][0] - result[metric][0]
-                drawn = interval(row.resampled[task] - reference.resampled[task], level)
+                drawn = interval(row.resampled[task] - reference.resampled[task], level, value)
                 found[row.key] = {"metric": metric, "value": [value, *drawn], "reference": reference_key}
         differences[task] = found
     return differences
@@ -245,7 +245,8 @@ def difference_of_predictions(
         metrics_of = _metrics(task, predicted[known], target[known])
         values.append(float(metrics_of(np.ones((1, known.sum())))[metric][0]))
         draws.append(bootstrap(metrics_of, np.asarray(patients)[known], n_resamples, seed)[metric])
-    return metric, (values[0] - values[1], *interval(draws[0] - draws[1], level))
+    difference = values[0] - values[1]
+    return metric, (difference, *interval(draws[0] - draws[1], level, difference))
 
 
 def _predicted(readout: str, task: str, train: Split, validation: Split, test: Split) -> np.ndarray:

@@ -61,7 +61,7 @@ def _all_metrics(values: np.ndarray, positive: np.ndarray, weights: np.ndarray) 
 
 
 def _triple(values: np.ndarray) -> list[float]:
-    return [float(values[0]), *map(float, interval(values[1:]))]
+    return [float(values[0]), *interval(values[1:], value=float(values[0]))]
 
 
 def stacked(

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from echo2ecg_core.counts import counted
 from echo2ecg_core.ecg.record import EcgRecord
 from echo2ecg_core.figures import ecg as paper_figures
 from echo2ecg_core.figures.chart import LIGHT
@@ -155,7 +156,8 @@ def _lvef(page: Page, report: dict, y: float) -> float:
     measured = sorted(n["phenotypes"]["lvef"] for n in report["neighbours"] if "lvef" in n.get("phenotypes", {}))
     if measured:
         listed = ", ".join(number(v) for v in measured)
-        words = f"Measured LVEF of the {len(measured)} nearest labelled ECGs of other patients, %: {listed}."
+        nearest = counted(len(measured), "nearest labelled ECG")
+        words = f"Measured LVEF of the {nearest} of other patients, %: {listed}."
         page.write(MARGIN_MM + 42, y + 11.5, words, color=LIGHT.muted)
     return y + 15
 

@@ -226,3 +226,13 @@ def test_one_patient_gives_no_interval_and_of_a_share_wilsons():
     resampled = bootstrap(lambda w: {"share": w @ (error > 2) / w.sum(1)}, patient)["share"]
     low, high = share_interval(0.6, resampled, patient)
     assert low < 0.6 < high and high - low > 0.7
+
+
+def test_an_interval_reaches_to_its_own_value_where_resampling_only_makes_it_less():
+    measured, patients = np.random.default_rng(2).normal(60, 5, 12), np.arange(12)
+    guess = np.full(12, measured.mean())
+    resampled = bootstrap(lambda w: weighted_regression(guess, measured, w), patients)["r2"]
+    value = regression_metrics(guess, measured)["r2"]
+    assert value > interval(resampled)[1], "the mean of all is never the mean of those drawn"
+    assert interval(resampled, value=value) == (interval(resampled)[0], value)
+    assert interval(resampled, value=float("nan")) == interval(resampled)

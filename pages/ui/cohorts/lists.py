@@ -7,14 +7,14 @@ import pandas as pd
 import streamlit as st
 
 from echo2ecg_core.counts import counted
-from echo2ecg_core.figures.notation import date
+from echo2ecg_core.figures.notation import MISSING, date
 from echo2ecg_core.figures.tables import csv_of
 from echo2ecg_core.store import kept_cohorts
 from echo2ecg_core.store.cohorts import LACKS, Cohort
 from pages.ui import admin_gate, panels, resources
 from pages.ui.cohorts import cohort_session, kept, looked_up, removing
 from pages.ui.errors import plain
-from pages.ui.studies.panels import CHOSEN_ROW, ROW_HEIGHT, person
+from pages.ui.studies.panels import CHOSEN_ROW, ROW_HEIGHT, person, whole
 
 STYLE = panels.ASSETS / "cohorts.css"
 PATIENTS_A_PAGE = 12
@@ -111,9 +111,9 @@ def patient_table(cohort: str) -> str | None:
             "Patient": ids,
             "Sex": [person(sex, None) for sex in rows.sex],
             "Split": rows.split,
-            "Studies": rows.studies.astype(str),
-            "ECGs": rows.ecgs.astype(str),
-            "Last LVEF %": ["–" if v is None or v != v else f"{v:.0f}" for v in rows.lvef],
+            "Studies": rows.studies.astype(int),
+            "ECGs": rows.ecgs.astype(int),
+            "Last LVEF %": whole(rows.lvef),
         }
     )
     chosen = cohort_session.patient() or ids[0]
@@ -153,7 +153,12 @@ def _clickable(table: pd.DataFrame, name: str, chosen: int | None, choose) -> No
             choose(row)
 
     marked = table.style.apply(lambda r: [CHOSEN_ROW if r.name == chosen else ""] * len(r), axis=1)
-    numbers = {c: st.column_config.Column(alignment="right") for c in table.columns if c not in _WORDS}
+    texts = {c for c in table if table[c].dtype == object}  # others are sorted as numbers
+    numbers = {
+        c: st.column_config.Column(alignment="right") if c in texts else st.column_config.NumberColumn(format="%d")
+        for c in table.columns
+        if c not in _WORDS
+    }
     st.dataframe(
         marked,
         hide_index=True,
@@ -163,6 +168,7 @@ def _clickable(table: pd.DataFrame, name: str, chosen: int | None, choose) -> No
         row_height=ROW_HEIGHT,
         height=ROW_HEIGHT * (min(len(table), PATIENTS_A_PAGE) + 1) + 3,
         column_config=numbers,
+        placeholder=MISSING,
         alt=name.replace("_", " ").capitalize(),
     )
 

@@ -6,7 +6,7 @@ from html import escape
 import pandas as pd
 import streamlit as st
 
-from echo2ecg_core.figures.notation import MISSING, THIN, length, measured, measured_with_unit, number
+from echo2ecg_core.figures.notation import MISSING, THIN, length, measured_with_unit, number
 from echo2ecg_core.findings import CONDUCTIONS, RHYTHMS
 from echo2ecg_core.phenotypes import PHENOTYPES, beyond_reference
 from echo2ecg_core.roles import by_whom
@@ -23,7 +23,7 @@ from pages.ui.ecg.surroundings import STUDIES_PAGE
 from pages.ui.report.charts.show import show_charts
 from pages.ui.scheme import scheme
 from pages.ui.studies.browse_session import STUDY_PARAMETER
-from pages.ui.studies.panels import ROW_HEIGHT, SHORT_VIEWS
+from pages.ui.studies.panels import ROW_HEIGHT, SHORT_VIEWS, whole
 from pages.ui.studies.words import ECG_PAGE
 
 MOST_ROWS = 8  # of the list before it scrolls
@@ -82,20 +82,14 @@ def _timeline(found: PatientRow) -> None:
 def _list(found: PatientRow, items: pd.DataFrame) -> pd.Series:
     """The list; returns the chosen row."""
     studies = found.studies.set_index("study_id")
-    lvef = PHENOTYPES["lvef"]
+    of_study = items.Id.where(items.What != "ECG")
     told = pd.DataFrame(
         {
             "Date": [when(moment) for moment in items.moment],
             "What": items.What,
             "Id": items.Id,
-            "Age": [
-                number(studies.age_years.get(i)) if what != "ECG" else ""
-                for what, i in zip(items.What, items.Id, strict=True)
-            ],
-            "LVEF %": [
-                measured(lvef, studies["lvef"].get(i)) if what != "ECG" and "lvef" in studies else ""
-                for what, i in zip(items.What, items.Id, strict=True)
-            ],
+            "Age": whole([studies.age_years.get(i) for i in of_study]),
+            "LVEF %": whole([studies["lvef"].get(i) if "lvef" in studies else None for i in of_study]),
         }
     )
     event = st.dataframe(
@@ -109,9 +103,10 @@ def _list(found: PatientRow, items: pd.DataFrame) -> pd.Series:
         key=f"patient_items_{found.patient_id}_{cohort_session.table_round()}",
         alt="ECGs and studies of the patient in time order",
         column_config={
-            "Age": st.column_config.Column(alignment="right"),
-            "LVEF %": st.column_config.Column(alignment="right"),
+            "Age": st.column_config.NumberColumn(format="%d"),
+            "LVEF %": st.column_config.NumberColumn(format="%d"),
         },
+        placeholder="",
     )
     rows = event.selection.rows
     return items.iloc[rows[0] if rows and rows[0] < len(items) else 0]

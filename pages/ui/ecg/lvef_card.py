@@ -6,6 +6,7 @@ Positions are per cent of the axis, so the card fits any width without scaling i
 from collections import Counter
 from html import escape
 
+from echo2ecg_core.counts import counted
 from echo2ecg_core.figures.notation import MISSING, THIN, held_words, interval, number, percent
 from echo2ecg_core.phenotypes import LVEF_CLASS_LABELS, PHENOTYPES
 
@@ -121,7 +122,7 @@ def _width(low: float, high: float) -> str:
 
 
 def _legend(level: str | None, n: int) -> str:
-    neighbours = f'<span><i class="ring"></i>{n} nearest ECGs, measured</span>' if n else ""
+    neighbours = f'<span><i class="ring"></i>{counted(n, "nearest ECG")}, measured</span>' if n else ""
     estimate = f"estimate, {level} interval" if level else "estimate"
     return f'<div class="e2e-legend"><span><i class="dot"></i>{estimate}</span>{neighbours}</div>'
 

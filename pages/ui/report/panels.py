@@ -4,6 +4,7 @@ from html import escape
 
 import streamlit as st
 
+from echo2ecg_core.counts import counted
 from echo2ecg_core.figures.notation import observed, percent
 from echo2ecg_core.figures.scores import count
 from echo2ecg_core.reports.document import READOUTS, Report
@@ -238,7 +239,7 @@ def _label(text: str) -> None:
 
 def _patients(report: Report, finding: str) -> str:
     task = report.data["tasks"][finding]
-    words = f"{count(task['patients'])} patients"
+    words = counted(task["patients"], "patient")
     if task.get("positives") is not None and task["patients"]:
         words += f", {count(task['positives'])} with {task['label']} ({observed(task['positives'] / task['patients'])})"
     return words.replace(" ", " ")

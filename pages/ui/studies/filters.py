@@ -69,7 +69,8 @@ def _form(chosen: Filters, own_patient: str | None) -> None:
     with st.form("filter_form", border=False):
         views = st.multiselect("Has the views", list(VIEWS), default=chosen.views, format_func=in_words(VIEWS))
         sex = _one_of("Sex", {"male": "male", "female": "female"}, chosen.sex)
-        age = st.slider("Age, years", *AGES, value=tuple(map(int, shown_ends(chosen.age_years or AGES, AGES, 0))))
+        youngest, oldest = shown_ends(chosen.age_years or AGES, AGES, 0)
+        age = st.slider("Age, years", *AGES, value=(int(youngest), int(oldest)))
         ranges = _range("lvef", chosen)
         rhythm = _one_of("Rhythm", RHYTHMS, chosen.rhythm)
         conduction = _one_of("Conduction", CONDUCTIONS, chosen.conduction)

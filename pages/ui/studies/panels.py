@@ -1,5 +1,6 @@
 """The left column of Similar studies: the hits, and what they agree on."""
 
+from collections.abc import Sequence
 from html import escape
 
 import pandas as pd
@@ -55,7 +56,7 @@ def hit_table(hits: list[Hit], report: dict, own_patient: str | None) -> int:
             "#": [hit.rank for hit in hits],
             "Study": [hit.study_id for hit in hits],
             "Similarity": [number(hit.similarity, 2) for hit in hits],
-            "LVEF %": [number(hit.phenotypes.get("lvef")) for hit in hits],
+            "LVEF %": whole([hit.phenotypes.get("lvef") for hit in hits]),
             "Diff.": [signed(difference(phenotype, hit.phenotypes.get("lvef"), lvef)) for hit in hits],
             "Patient": [SAME if hit.patient_id == own_patient else person(hit.sex, hit.age_years) for hit in hits],
             "Views": [len(hit.clips) for hit in hits],
@@ -72,12 +73,17 @@ def ecg_hit_table(hits: list[EcgHit]) -> int:
             "#": [hit.rank for hit in hits],
             "ECG": [hit.ecg_id for hit in hits],
             "Similarity": [number(hit.similarity, 2) for hit in hits],
-            "LVEF %": [number(hit.phenotypes.get("lvef")) for hit in hits],
+            "LVEF %": whole([hit.phenotypes.get("lvef") for hit in hits]),
             "Days": [number(hit.days_apart, 1) for hit in hits],
             "Patient": [SAME if hit.same_patient else (hit.sex or MISSING) for hit in hits],
         }
     )
     return _choose(table, "ecgs_" + "_".join(hit.ecg_id for hit in hits), "The ECGs nearest to the study")
+
+
+def whole(values: Sequence[float | None]) -> pd.array:
+    """Numbers as they are written, whole, in a column that is sorted as numbers; <NA> where one is missing."""
+    return pd.array([None if value is None or value != value else round(value) for value in values], "Int64")
 
 
 def _choose(table: pd.DataFrame, name: str, alt: str) -> int:
@@ -87,15 +93,13 @@ def _choose(table: pd.DataFrame, name: str, alt: str) -> int:
     row = min(cells[0][0] if cells else browse_session.hit_row(), len(table) - 1)
     marked = table.style.apply(lambda r: [CHOSEN_ROW if r.name == row else ""] * len(r), axis=1)
     right = {
-        c: st.column_config.Column(alignment="right")
-        for c in ("Similarity", "LVEF %", "Diff.", "Views", "Days")
-        if c in table
+        c: st.column_config.Column(alignment="right") for c in ("Similarity", "Diff.", "Views", "Days") if c in table
     }
     widths = {
         c: st.column_config.Column(width=w, alignment="right" if c in right else None)
         for c, w in WIDTHS.items()
         if c in table
-    }
+    } | {"LVEF %": st.column_config.NumberColumn(width=WIDTHS["LVEF %"], format="%d")}
     st.dataframe(
         marked,
         hide_index=True,
@@ -105,6 +109,7 @@ def _choose(table: pd.DataFrame, name: str, alt: str) -> int:
         row_height=ROW_HEIGHT,
         height=ROW_HEIGHT * (len(table) + 1) + 3,
         column_config=right | widths,
+        placeholder=MISSING,
         alt=alt,
     )
     return row
