@@ -36,6 +36,7 @@ class Parameters:
         attenuation_sd, shape_sd, place_shift: As in `torso.lead_vectors`. near_field: As in `torso.near_field`.
         lead_gains: Of I, II, V1 ... V6 for the ventricles against Dower's. atrial_gains: Those for the atria, which lie
             farther from the left chest electrodes.
+        qt_ms: QT of men at 60 a minute; of women 12 ms more.
         t_strength, t_sd, t_direction, t_jitter, t_peak, t_rise, t_fall: Area (mV ms), spread and shape of the late T
             wave.
         t_front_strength, t_front_sd, t_front_direction, t_front_peak, t_front_rise: Those of the front wall's.
@@ -49,7 +50,8 @@ class Parameters:
         st_begins: When recovery sets in without bundle branch block, as a share of the QRS.
         st_of_scars: Share of infarcts with ST elevation, acute or lasting over a dyskinetic wall (Mills et al., Am J
             Cardiol 35:609-614, 1975).
-        u_mv: Dipole of the U wave; seen in most hearts below 65 a minute, in few above 95 (Lepeschkin, 1969).
+        u_mv: Dipole of the U wave, whose top follows the end of T by about 100 ms; seen in most hearts below 65 a
+            minute, in few above 95 (Lepeschkin, 1969).
         p_recovery: Area of the atria's T wave, which opposes P in the PR segment and under the QRS, as a share of P's
             (Ihara et al., J Electrocardiol 39:290-297, 2006).
         devices: Carts, electrodes and amplifiers.
@@ -85,6 +87,7 @@ class Parameters:
     lead_gains: tuple[float, ...] = (0.929, 0.849, 0.829, 1.01, 0.862, 0.998, 0.959, 0.874)
     place_shift: float = -0.0998
     near_field: float = 0.0
+    qt_ms: float = 385
     t_strength: float = 68.0
     t_sd: float = 0.329
     t_direction: tuple[float, float, float] = (1.26, 0.377, 0.155)
@@ -149,12 +152,13 @@ THIRD = replace(
     shape_sd=0.14,
     lead_gains=(0.943, 0.827, 0.819, 0.994, 0.859, 1.01, 0.966, 0.864),
     place_shift=-0.093,
+    qt_ms=375,
     t_strength=72.9,
     t_sd=0.316,
     t_direction=(1.27, 0.313, 0.274),
-    t_peak=0.813,
+    t_peak=0.828,
     t_rise=0.228,
-    t_fall=0.119,
+    t_fall=0.109,
     t_front_strength=67.0,
     t_front_direction=(0.432, -0.0975, -1.06),
     t_front_peak=0.696,

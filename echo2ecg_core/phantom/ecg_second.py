@@ -68,7 +68,7 @@ class Source:
         fascicular = body.random() < 0.03 + 0.0020 * max(0.0, heart.age_years - 50) + 0.20 * heart.fibrosis
         late_outflow = body.random() < (0.11 if heart.sex == "male" else 0.06)
         self.wave = wavefronts.depolarisation(heart, self.sizes, body, fascicular, late_outflow, p)
-        self.qt_ms = activation.qt_ms(heart, body, 385, 397, 20)
+        self.qt_ms = activation.qt_ms(heart, body, p.qt_ms, p.qt_ms + 12, 20)
         self.recovery = _recovery_areas(heart, self.wave, body, p)
         self._st_mv = p.st_sd * body.standard_t(4, 3) * ST_AXES
         self.p_wave = _p_wave(heart, body, sampling_rate_hz, p)
@@ -103,8 +103,8 @@ class Source:
             secondary, bell(milliseconds, qrs_ms + p.strain_peak * span, p.strain_rise * span, 0.125 * span)
         )
         if p.u_mv:
-            after_ms = milliseconds - self.qt_ms - 55 - 0.03 * span
-            recovery += np.outer(self._u_mv, np.exp(-0.5 * (after_ms / np.where(after_ms < 0, 36, 45)) ** 2))
+            after_ms = milliseconds - self.qt_ms - 110
+            recovery += np.outer(self._u_mv, np.exp(-0.5 * (after_ms / np.where(after_ms < 0, 32, 42)) ** 2))
         return qrs + vectors @ ((recovery + np.outer(self._st_mv, shift)) * begun)
 
     def ventricles(self, beats: rhythm.Beats, rng: np.random.Generator, n_samples: int) -> np.ndarray:
