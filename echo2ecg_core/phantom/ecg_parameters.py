@@ -180,7 +180,7 @@ THIRD = replace(
     strain_flattens=0.4,
     st_of_scars=0.35,
     u_mv=0.06,
-    p_recovery=0.25,
+    p_recovery=0.2,
     st_begins=0.93,
     devices=Devices(
         low_pass=(0.66, 0.09, 0.08, 0.02, 0.15), white_mv=0.0020, digital_mv=0.0018, wander_mv=0.027, wander_spread=0.65
