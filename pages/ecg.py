@@ -90,8 +90,10 @@ with st.container(key="page_head", horizontal=True, vertical_alignment="center",
             upload.load_another()
             export_place = st.container(width="content")
 
+welcome_place = st.empty()  # of its own: else what stands there would lie in the line of facts while the ECG is read
 if record is None:
-    upload.welcome()
+    with welcome_place.container():
+        upload.welcome()
     st.stop()
 
 surroundings.facts_line(record)

@@ -216,9 +216,11 @@ def held(found: dict) -> dict | None:
         return None
     return {
         "overall": found["coverage"],
+        "overall_interval": found.get("coverage_interval"),
         "disease": found.get("disease"),
         "disease_ecgs": found.get("disease_ecgs"),
         "of_disease": found.get("coverage_disease"),
+        "of_disease_interval": found.get("coverage_disease_interval"),
     }
 
 

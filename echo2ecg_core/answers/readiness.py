@@ -11,6 +11,7 @@ from echo2ecg_core.answers.loaded_model import ABSENT, input_text, spec_of
 from echo2ecg_core.answers.maps import map_exists, map_is_due
 from echo2ecg_core.counts import counted
 from echo2ecg_core.errors import Echo2ECGError
+from echo2ecg_core.figures.notation import held_times
 from echo2ecg_core.models.specs import ModelSpec
 from echo2ecg_core.store.catalog import Catalog
 from echo2ecg_core.store.corrections import made_older_by
@@ -125,8 +126,11 @@ def _interval_worth(manifest: dict) -> list[str]:
     if lvef.get("coverage") is None:
         return []
     of_disease = lvef.get("coverage_disease")
-    ill = "" if of_disease is None else f"; where {lvef['disease']}, {100 * of_disease:.0f} of 100 times"
-    return [f"Intervals: those of LVEF held {100 * lvef['coverage']:.0f} of 100 times{ill}."]
+    ill = ""
+    if of_disease is not None:
+        times = held_times(of_disease, lvef.get("coverage_disease_interval"), lvef.get("disease_ecgs"))
+        ill = f"; where {lvef['disease']}, {times}"
+    return [f"Intervals: those of LVEF held {held_times(lvef['coverage'], lvef.get('coverage_interval'))}{ill}."]
 
 
 def _retrieval_worth(manifest: dict, report: dict | None) -> str:

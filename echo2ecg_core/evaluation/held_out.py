@@ -88,14 +88,19 @@ def _cover(readouts: Readouts, name: str, test: LabelledVectors, known: np.ndarr
     found = interval_coverage(readouts, name, test.embedding[known], test.labels[name][known], test.patients[known])
     if found is None:
         return {}
-    entry = {"coverage": round(found["coverage"], 4)}
+    entry = {"coverage": round(found["coverage"], 4), "coverage_interval": _rounded(found["low"], found["high"])}
     if found["disease_n"] >= FEWEST_OF_DISEASE:
         entry |= {
             "disease": found["disease"],
             "disease_ecgs": found["disease_n"],
             "coverage_disease": round(found["disease_coverage"], 4),
+            "coverage_disease_interval": _rounded(found["disease_low"], found["disease_high"]),
         }
     return entry
+
+
+def _rounded(*limits: float) -> list[float]:
+    return [round(float(limit), 4) for limit in limits]
 
 
 def _auroc(scores: np.ndarray, positive: np.ndarray, patients: np.ndarray) -> tuple[float | None, list[float] | None]:
@@ -184,4 +189,4 @@ def with_interval(
     limits = interval(bootstrap(lambda weights: {"": metric(weights)}, patients)[""], value=value)
     if not np.isfinite([value, *limits]).all():
         return None, None
-    return round(value, 4), [round(float(limit), 4) for limit in limits]
+    return round(value, 4), _rounded(*limits)

@@ -5,6 +5,7 @@ modality], so that a click names it. Points with a z make a figure in three dime
 only nearness means something.
 """
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -87,7 +88,7 @@ def map_figure(
     words = [] if is_solid else [_words(label, look) for label in labels]
     if you is not None:
         traces.append(_cross(you, look))
-        words.append(_words_beside(you, look))
+        words.append(_words_beside(you, look) | _clear_of(you, labels, points))
     if found is not None:
         traces.append(_ring(points[(points.id == found[0]) & (points.modality == found[1])], look))
     layout = _layout(points, colour, look)
@@ -260,6 +261,29 @@ def _words_beside(you: YourEcg, look: Look) -> dict[str, Any]:
         "borderpad": 6,
         "font": {"color": look.text},
     }
+
+
+def _clear_of(you: YourEcg, labels: Sequence[Label], points: pd.DataFrame) -> dict[str, float]:
+    """Where the cross's label covers no other words: the first of some places round it, in pixels from the cross.
+
+    Pixels are those of the whole map on a desk; a letter is taken as 6.2 of them wide.
+    """
+    if you.z is not None or not labels or points.empty:
+        return {}
+    spans = [max(float(np.ptp(points[axis])), 1e-9) * 1.1 for axis in "xy"]
+    scale = min(HEIGHT_PX / spans[0], (HEIGHT_PX - SCALE_PX - LEGEND_PX) / spans[1])
+
+    def size(lines: Sequence[str]) -> tuple[float, float]:
+        return 6.2 * max(len(re.sub("<[^>]+>", "", line)) for line in lines) + 12, 16 * len(lines) + 12
+
+    taken = [(scale * label.x, scale * label.y + 4 + size(label.lines)[1] / 2, *size(label.lines)) for label in labels]
+    width, height = size(you.label.split("<br>"))
+    beside = width / 2 + 30
+    for right, down in ((34, -58), (34, 58), (beside, 0), (-beside, 0), (34, -104), (34, 104)):
+        x, y = scale * you.x + right, scale * you.y - down
+        if not any(abs(x - a) < (width + w) / 2 and abs(y - b) < (height + h) / 2 for a, b, w, h in taken):
+            return {"ax": right, "ay": down}
+    return {}
 
 
 def _words(label: Label, look: Look) -> dict[str, Any]:

@@ -12,6 +12,7 @@ import pandas as pd
 
 from echo2ecg_core.counts import counted
 from echo2ecg_core.errors import printable
+from echo2ecg_core.figures.notation import measured
 from echo2ecg_core.intake.ingest import Options, check
 from echo2ecg_core.intake.layouts.recognise import plan_of
 from echo2ecg_core.intake.mapping import Column, columns_of, joined
@@ -113,7 +114,9 @@ def lines(found: dict) -> list[str]:
         "Ids and dates: " + ("replaced by pseudonyms" if found["pseudonyms"] else "kept as they are"),
     ]
     told += [
-        f"  {r['short']:<6} {r['n']:>6} values, {r['low']:g} to {r['high']:g} {r['unit']}" for r in found["labels"]
+        f"  {r['short']:<6} {r['n']:>6} values, {measured(p, r['low'])} to {measured(p, r['high'])} {r['unit']}"
+        for r in found["labels"]
+        for p in (PHENOTYPES[r["name"]],)
     ]
     told += [f"Note: {note}" for note in found["notes"]]
     told += [f"Passed over, {n}: {reason}" for reason, n in found["passed_over"].items()]

@@ -268,10 +268,9 @@ def test_value_interval_and_both_covers_stand_together(model, phantoms, capsys):
     lvef = report["phenotypes"][0]
     tested = model.manifest["test"]["phenotypes"]["lvef"]
     assert lvef["cover"]["overall"] == tested["coverage"] and lvef["cover"]["of_disease"] == tested["coverage_disease"]
-    words = (
-        f"held {100 * tested['coverage']:.0f} of 100 times; for hearts with LVEF ≤ 40 % it held "
-        f"{100 * tested['coverage_disease']:.0f} of 100 times."
-    )
+    (low, high), n = tested["coverage_disease_interval"], tested["disease_ecgs"]
+    words = f"{100 * tested['coverage_disease']:.0f} of 100 times ({100 * low:.0f}–{100 * high:.0f}; {n} ECGs)."
+    assert f"held {100 * tested['coverage']:.0f} of 100 times (" in lvef_card(report)
     print_report(report)
     told = capsys.readouterr().out
     assert words in lvef_card(report) and words in told

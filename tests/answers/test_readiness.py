@@ -41,10 +41,13 @@ def test_a_model_no_better_than_the_median_and_than_chance_is_told_so(place, tmp
 
 
 def test_a_good_model_is_told_without_doubt_and_with_both_covers(place, tmp_path):
-    found = lvef(mae=6.0, mae_interval=[5.5, 6.6], disease="LVEF ≤ 40 %", coverage_disease=0.874)
+    found = lvef(mae=6.0, mae_interval=[5.5, 6.6], disease="LVEF ≤ 40 %", coverage_disease=0.874,
+                 coverage_disease_interval=[0.71, 0.95], disease_ecgs=40)  # fmt: skip
     told = worth(place, card(tmp_path, found | {"retrieval": {"studies": 507, "recall@10": 0.264}}))
     assert told[0].endswith("off by 9.1.") and told[2].endswith("by chance in 2 (507 studies).")
-    assert told[1] == "Intervals: those of LVEF held 90 of 100 times; where LVEF ≤ 40 %, 87 of 100 times."
+    assert (
+        told[1] == "Intervals: those of LVEF held 90 of 100 times; where LVEF ≤ 40 %, 87 of 100 times (71–95; 40 ECGs)."
+    )
 
 
 def test_too_few_calibration_ecgs_are_told_as_no_intervals(place, tmp_path):

@@ -204,3 +204,13 @@ def test_a_figure_is_seen_again_as_it_was_left(points):
     as_seen(solid, (1, 2, 3, 0, 0, 0, 0, 0, 1))
     assert solid.layout.scene.camera.eye.to_plotly_json() == {"x": 1, "y": 2, "z": 3}
     assert solid.layout.scene.camera.up.z == 1
+
+
+def test_the_words_of_your_ecg_cover_no_cluster_and_stand_as_ever_where_there_is_none(points):
+    you = YourEcg(2.5, 3.5, "<b>Your ECG, LVEF 61 %</b> (49–71)")
+    alone = map_figure(points, "lvef", you).layout.annotations[0]
+    above = Label(("lower LVEF", "larger LVEDV"), you.x, you.y)  # just where the words would be
+    *_, moved = map_figure(points, "lvef", you, labels=[above]).layout.annotations
+    far = Label(("lower LVEF",), you.x + 1000, you.y)
+    *_, kept = map_figure(points, "lvef", you, labels=[far]).layout.annotations
+    assert (alone.ax, alone.ay) == (kept.ax, kept.ay) == (34, -58) and (moved.ax, moved.ay) == (34, 58)

@@ -53,6 +53,9 @@ def test_a_new_workspace_has_the_report_of_the_shipped_model_on_the_test_patient
     (shown,) = [row for row in report.data["intervals"] if row["phenotype"] == "lvef"]
     for of_report, of_manifest in (("mae", "mae"), ("coverage", "coverage"), ("disease_coverage", "coverage_disease")):
         assert shown[of_report] == pytest.approx(tested["phenotypes"]["lvef"][of_manifest], abs=0.02)
+    assert [shown["disease_low"], shown["disease_high"]] == pytest.approx(
+        tested["phenotypes"]["lvef"]["coverage_disease_interval"], abs=0.02
+    )
     headline = headlines(report, "lvef_le_40", "probe")[3]
     assert headline.value == f"{tested['phenotypes']['lvef']['mae']:.1f}"  # as README and About say it
     low, high = tested["phenotypes"]["lvef"]["auroc_reduced_interval"]

@@ -84,6 +84,9 @@ def test_a_folder_is_counted_before_it_is_imported(page, place, folder):
     import_button(page).click().run()
     assert jobs.jobs(place)[0].parameters == {"folder": str(folder), "cohort": "Ward 7", "prepare": True}
     assert "Waiting for the work before it." in words(page)
+    assert jobs.claim(place, "worker") is not None
+    page.run()
+    assert page.get("progress")[0].proto.text.endswith("Starting")  # the worker has told nothing yet
 
 
 @pytest.mark.parametrize(
@@ -136,6 +139,29 @@ def test_a_column_corrected_on_the_page_settles_the_problem_and_goes_to_the_job(
     assert work(place) >= 1
 
     assert sorted(Catalog(place).studies().lvef) == [55, 60]
+
+
+def test_a_slip_in_the_columns_is_told_and_can_be_taken_back(page, place, folder):
+    """A table that cannot be used as it was corrected keeps what was told of its other columns."""
+    (folder / "ecgs.csv").unlink()
+    (folder / "labels.csv").unlink()
+    (folder / "values.csv").write_text("Pat-Nr,study_id,Messwert,Wert\nA,S1,LVEF,55.4\nA,S1,LVIDd,4.62\n")
+    told = {
+        "Pat-Nr": Column("patient_id"), "study_id": Column("study_id"),
+        "Messwert": Column("measurement"), "Wert": Column("ignored"),
+    }  # fmt: skip
+    page.run()
+    page.text_input(key="archive_path").set_value(str(folder)).run()
+    tables = {d.value.columns[0]: d.value for d in page.dataframe}
+    assert list(zip(tables["Phenotype"].Lowest, tables["Phenotype"].Unit, strict=True)) == [(55, "%"), (4.6, "cm")]
+    page.session_state["import_told"] = (str(folder), told)
+    page.run()
+    assert not page.exception and "Nothing of values.csv comes in: a table without ids and labels" in words(page)
+    shown = next(d.value for d in page.dataframe if "Means" in d.value)
+    assert list(shown.Means) == ["patient_id", "study_id", "measurement", "ignored"]
+    page.session_state["import_told"] = (str(folder), told | {"Wert": Column("value")})
+    page.run()
+    assert "Nothing of values.csv" not in words(page) and "Phenotype" in {d.value.columns[0] for d in page.dataframe}
 
 
 def test_keeping_ids_is_said_in_the_preview_and_told_to_the_job(page, place, folder):

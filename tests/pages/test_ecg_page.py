@@ -161,6 +161,15 @@ def test_an_open_ecg_survives_a_bad_file(page):
     assert "waveform_ecg.dcm" in words(page)
 
 
+def test_the_place_of_the_first_screen_is_emptied_before_the_facts_of_an_ecg_come(page):
+    """Streamlit leaves what stood in a place until the run ends: the start page lay in the line of facts."""
+    page.run()
+    assert "FileUploader" in repr(page.main.children[1])
+    page.button(key="example_welcome_sinus").click().run()
+    facts = page.main.children[2].get("html")[0].proto.body
+    assert page.main.children[1].type == "empty" and facts.startswith('<div class="e2e-facts">')
+
+
 def test_a_file_without_a_sampling_rate_asks_for_it_and_opens_with_the_answer(page, monkeypatch):
     import numpy as np
 

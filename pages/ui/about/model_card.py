@@ -5,7 +5,7 @@ from html import escape
 
 from echo2ecg_core.counts import counted_days
 from echo2ecg_core.figures.export import RESEARCH_ONLY
-from echo2ecg_core.figures.notation import MISSING, interval, number, observed
+from echo2ecg_core.figures.notation import MISSING, held_times, interval, number, observed
 from echo2ecg_core.figures.scores import count
 from echo2ecg_core.phenotypes import PHENOTYPES
 from echo2ecg_core.store.model_registry import ModelCard
@@ -81,9 +81,9 @@ def whom_not(manifest: dict) -> list[str]:
             found.append(f"{named}: {words}.")
     lvef = tested.get("lvef") or {}
     if lvef.get("coverage_disease") is not None:
+        times = held_times(lvef["coverage_disease"], lvef.get("coverage_disease_interval"), lvef.get("disease_ecgs"))
         found.append(
-            f"Ruling a disease out by the interval alone: for {escape(lvef['disease'])} the 90 % interval held "
-            f"{100 * lvef['coverage_disease']:.0f} of 100 times."
+            f"Ruling a disease out by the interval alone: for {escape(lvef['disease'])} the 90 % interval held {times}."
         )
     found.append("ECGs that the page calls outside the training data, paced ECGs, and recordings with swapped leads.")
     found.append("Children, and anyone unlike the patients named above, as long as nobody has tested it on them.")

@@ -10,7 +10,7 @@ from echo2ecg_core.figures.notation import THIN, date, duration
 from echo2ecg_core.figures.tables import csv_of
 from echo2ecg_core.intake.archives import discard_upload, import_report, keep_upload, options_of, unpacked_upload
 from echo2ecg_core.intake.layouts.recognise import LAYOUTS
-from echo2ecg_core.intake.preview import mapping_in, preview
+from echo2ecg_core.intake.preview import preview
 from echo2ecg_core.roles import ADMIN
 from echo2ecg_core.store import jobs
 from echo2ecg_core.store.catalog import Catalog
@@ -18,7 +18,7 @@ from echo2ecg_core.store.database import Workspace
 from echo2ecg_core.store.jobs import Job
 from pages.ui.admin_gate import asks, end_with_login
 from pages.ui.archive import import_session
-from pages.ui.archive.preview import what_columns_mean, what_lies_there, what_will_happen
+from pages.ui.archive.preview import shown_mapping, what_columns_mean, what_lies_there, what_will_happen
 from pages.ui.errors import errors_in_words, plain
 
 POLL_S = 2
@@ -161,8 +161,8 @@ def _previewed(workspace: Workspace, path: str, parameters: dict) -> bool:
                 )
             import_session.keep_preview(key, found)
         what_lies_there(found)
-        columns = what_columns_mean(found)
-        if columns != mapping_in(found):
+        columns = what_columns_mean(found, told)
+        if columns != shown_mapping(found, told):
             import_session.tell_columns(path, columns)
             st.rerun()
         what_will_happen(found)
@@ -199,7 +199,7 @@ def _one(workspace: Workspace, job: Job, *, newest: bool) -> None:
     ):
         if job.state == "running":
             left = f"{duration(job.eta_s)} left" if job.eta_s else ""
-            told = (f"{100 * job.progress:.0f}{THIN}%", left, plain(job.message))
+            told = (f"{100 * job.progress:.0f}{THIN}%", left, plain(job.message) or "Starting")
             st.progress(min(1.0, job.progress), text=" · ".join(filter(None, told)))
         elif job.state in ("failed", "cancelled"):
             st.warning(

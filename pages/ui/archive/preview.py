@@ -37,15 +37,16 @@ def what_lies_there(found: dict) -> None:
     )
 
 
-def what_columns_mean(found: dict) -> dict[str, Column]:
-    """A table to correct for every table of labels; gives all columns as they are told now."""
+def what_columns_mean(found: dict, told: dict[str, Column]) -> dict[str, Column]:
+    """A table to correct for every table of labels; gives all columns as they are told now.
+
+    What a person told stays as it was told, also where the table cannot be used so: one slip can be taken back.
+    """
     tables: list[dict[str, Column]] = []
+    unused = {row["what"]: row["reason"] for row in found["ignored"]}
     for file, columns in found["maps"].items():
         st.markdown(f"**What the columns of {plain(file)} mean**")
-        rows = [
-            {"Column": name, "Means": c["field"], "Unit": c["unit"] or NOT_TOLD, "Dates": c["dates"] or NOT_TOLD}
-            for name, c in columns.items()
-        ]
+        rows = [row_of(name, told.get(name, Column(**c))) for name, c in columns.items()]
         edited = st.data_editor(
             pd.DataFrame(rows),
             hide_index=True,
@@ -65,16 +66,33 @@ def what_columns_mean(found: dict) -> dict[str, Column]:
             },
         )
         tables.append({row["Column"]: column_told(row) for row in edited.to_dict("records")})
-    if told := joined(tables):
+        if file in unused:
+            st.warning(
+                f"Nothing of {plain(file)} comes in: {plain(unused[file])}. Say above which column is the patient or "
+                "the study and which holds a measurement.",
+                icon=":material/error:",
+            )
+    if now := joined(tables):
         st.download_button(
             "Save the mapping (YAML, for --map)",
-            write_mapping(told),
+            write_mapping(now),
             "mapping.yaml",
             "application/yaml",
             icon=":material/download:",
             on_click="ignore",
         )
-    return told
+    return now
+
+
+def shown_mapping(found: dict, told: dict[str, Column]) -> dict[str, Column]:
+    """The mapping that stands in the tables before anything is changed there."""
+    read = {file: {n: Column(**c) for n, c in columns.items()} for file, columns in found["maps"].items()}
+    return joined({n: told.get(n, c) for n, c in columns.items()} for columns in read.values())
+
+
+def row_of(name: str, means: Column) -> dict:
+    """A column as a row of the table that is corrected."""
+    return {"Column": name, "Means": means.field, "Unit": means.unit or NOT_TOLD, "Dates": means.dates or NOT_TOLD}
 
 
 def column_told(row: dict) -> Column:
@@ -92,8 +110,8 @@ def what_will_happen(found: dict) -> None:
             {
                 "Phenotype": r["short"],
                 "Values": r["n"],
-                "Lowest": r["low"],
-                "Highest": r["high"],
+                "Lowest": round(r["low"], PHENOTYPES[r["name"]].decimals),
+                "Highest": round(r["high"], PHENOTYPES[r["name"]].decimals),
                 "Unit": r["unit"],
                 "Distribution": r["counts"],
             }

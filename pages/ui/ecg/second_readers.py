@@ -52,7 +52,7 @@ def ask(record: EcgRecord) -> None:
     if record.sex is not None and record.age_years is not None:
         return
     sex_key, age_key = session.given_keys()
-    with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
+    with st.container(horizontal=True, vertical_alignment="top", gap="small"):
         if record.sex is None:
             st.segmented_control("Sex, which the file lacks", ["female", "male"], key=sex_key)
         if record.age_years is None:
