@@ -13,6 +13,7 @@ from streamlit.testing.v1 import AppTest
 from echo2ecg_core.errors import StoreError
 from echo2ecg_core.reports.folder import Print
 from echo2ecg_core.store import jobs
+from echo2ecg_core.store.catalog import Catalog
 from echo2ecg_core.store.database import Workspace
 from echo2ecg_core.store.model_registry import ModelRegistry
 from echo2ecg_core.training import train
@@ -324,19 +325,25 @@ def test_an_endless_distance_in_days_can_be_cloned(page, place, curves):
     assert not page.exception and page.slider(key="train_within_days").value == 36500
 
 
-def test_the_plan_is_made_anew_when_another_model_becomes_active_or_another_clip_encoder_is_asked_for(
+def test_the_plan_is_made_anew_for_a_written_catalogue_another_active_model_or_another_clip_encoder(
     page, place, curves, monkeypatch
 ):
     from tests.small_workspace import register_model
 
     asked = []
     monkeypatch.setattr(train, "plan_training", lambda workspace, preset, overrides: asked.append(overrides) or PLAN)
+    Catalog(place).add_patient("P", split="train", cohort="c", synthetic=False)
+    Catalog(place).add_study("S", "P", study_date="2030-01-01")
     page.run()
     page.run()
     assert asked == [{}]
     register_model(place)
     page.run()
     assert asked == [{}, {}]
+    with place.write() as db:  # a corrected date leaves all counts as they are, and makes other pairs
+        db.execute("UPDATE studies SET study_date = '2030-01-02'")
+    page.run()
+    assert asked == [{}] * 3
     page.session_state[runs_table._CLONED] = made_run(
         place, preset="demo", chosen={"clip_encoder": "new", "bodies": "2"}, done=0, state="done"
     )

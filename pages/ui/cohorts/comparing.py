@@ -79,9 +79,8 @@ def _downloads(found: Comparison) -> None:
 def _effects(found: Comparison) -> None:
     """Both forests, which leave as figures."""
     dark = scheme.is_dark()
-    key = f"{found.first.name} {found.second.name}"
     kinds = {kind: words for kind, words in FIGURES.items() if effects(found, kind)}
-    drawn = [(words, "95 % intervals", looked_up.effects_svg(key, kind, dark, found)) for kind, words in kinds.items()]
+    drawn = [(words, "95 % intervals", looked_up.effects_svg(kind, dark, found)) for kind, words in kinds.items()]
     show_charts(drawn, key="cohort_effects")
     with st.container(horizontal=True, gap="small", key="effect_files"):
         for kind, words in kinds.items():

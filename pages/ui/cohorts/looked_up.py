@@ -6,6 +6,7 @@ from echo2ecg_core.intake.archives import last_imports as imported_last
 from echo2ecg_core.intake.archives import passed_over as passed_over_files
 from echo2ecg_core.reports.table_one import Comparison, compare_cohorts, effects_figure, effects_words
 from echo2ecg_core.store import cohorts as numbers
+from echo2ecg_core.store import jobs
 from echo2ecg_core.store.database import Workspace
 from pages.ui import resources
 
@@ -65,40 +66,42 @@ def comparison(first: str, second: str) -> Comparison:
     return _comparison(*_state(), first, second)
 
 
+def _imports() -> tuple[str, tuple]:
+    """Changes whenever an import ends, also one that brought nothing in."""
+    place = resources.workspace()
+    return str(place.folder), tuple((job.job_id, job.finished_at) for job in jobs.jobs(place) if job.kind == "import")
+
+
 @st.cache_data(max_entries=4, show_spinner=False)
-def _last_imports(folder: str, version: int) -> dict[str, float]:
+def _last_imports(folder: str, imports: tuple) -> dict[str, float]:
     return imported_last(Workspace(folder))
 
 
 def last_imports() -> dict[str, float]:
     """When each cohort was imported last."""
-    return _last_imports(*_state())
+    return _last_imports(*_imports())
 
 
-def effects_svg(key: str, kind: str, dark: bool, found: Comparison) -> str:
-    """The forest of the differences as inline SVG.
-
-    Args:
-        key: The two cohorts. kind: Key of table_one.FIGURES.
-    """
-    return _effects_svg(_state(), key, kind, dark, found)
+def effects_svg(kind: str, dark: bool, found: Comparison) -> str:
+    """The forest of the differences as inline SVG; kind: Key of table_one.FIGURES."""
+    return _effects_svg(_state(), (found.first.name, found.second.name), kind, dark, found)
 
 
 @st.cache_data(max_entries=32, show_spinner=False)
-def _effects_svg(state: tuple, key: str, kind: str, dark: bool, _found: Comparison) -> str:
+def _effects_svg(state: tuple, cohorts: tuple[str, str], kind: str, dark: bool, _found: Comparison) -> str:
     from echo2ecg_core.figures.chart import DARK, LIGHT, Frame, inline_svg
 
     return inline_svg(effects_figure(_found, kind, Frame(DARK if dark else LIGHT)), effects_words(_found, kind))
 
 
 @st.cache_data(max_entries=4, show_spinner=False)
-def _passed_over(folder: str, version: int) -> list[dict]:
+def _passed_over(folder: str, imports: tuple) -> list[dict]:
     return passed_over_files(Workspace(folder))
 
 
 def passed_over() -> list[dict]:
     """The files that imports passed over: {cohort, file, reason, job_id, at}."""
-    return _passed_over(*_state())
+    return _passed_over(*_imports())
 
 
 @st.cache_data(max_entries=64, show_spinner=False)

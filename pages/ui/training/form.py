@@ -14,7 +14,6 @@ from echo2ecg_core.counts import counted
 from echo2ecg_core.errors import Echo2ECGError, ModelError
 from echo2ecg_core.figures.notation import THIN, duration
 from echo2ecg_core.store import jobs, kept_cohorts
-from echo2ecg_core.store.catalog import Catalog
 from echo2ecg_core.store.database import Workspace
 from echo2ecg_core.store.model_registry import ModelCard, ModelRegistry
 from echo2ecg_core.training import runs
@@ -191,10 +190,11 @@ def _plan(workspace: Workspace, preset: str, chosen: dict) -> bool:
         with st.spinner("Counting pairs …"):
             training_settings(preset, chosen)
             planned = {key: value for key, value in chosen.items() if key in PLANNED_BY}
-            counts = tuple(Catalog(workspace).counts().values()) if workspace.exists() else ()
+            catalogue = workspace.version() if workspace.exists() else 0
             models = tuple((card.model_id, card.active) for card in _models(workspace))
             measured = sum(len(runs.read_metrics(run)) > 0 for run in runs.runs(workspace))
-            plan = _planned(str(workspace.folder), (*counts, *models, measured), preset, tuple(sorted(planned.items())))
+            state = catalogue, *models, measured
+            plan = _planned(str(workspace.folder), state, preset, tuple(sorted(planned.items())))
     except Echo2ECGError as error:
         st.warning(f"{plain(error.message)} {plain(error.hint)}", icon=":material/info:")
         return False
@@ -213,8 +213,8 @@ def _plan(workspace: Workspace, preset: str, chosen: dict) -> bool:
 
 @st.cache_data(ttl=3600, max_entries=64, show_spinner=False)
 def _planned(folder: str, state: tuple, preset: str, chosen: tuple):
-    """The plan; `state` makes a grown workspace, another active model or a run that measured this machine's speed a new
-    key."""
+    """The plan; `state` makes a written catalogue (a corrected date changes the pairs), another active model or a run
+    that measured this machine's speed a new key."""
     from echo2ecg_core.training.train import plan_training
 
     return plan_training(Workspace(folder), preset, dict(chosen))
