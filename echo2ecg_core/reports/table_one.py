@@ -16,10 +16,13 @@ from echo2ecg_core.figures.export import RESEARCH_ONLY, figure_file
 from echo2ecg_core.figures.latex import latex, latex_document, table_latex
 from echo2ecg_core.figures.notation import MINUS, MISSING, THIN, interval, number, observed
 from echo2ecg_core.figures.tables import Cell, Column, Table, table_csv, table_xlsx, text_cell
+from echo2ecg_core.intake.labels import OLDEST_TOLD
 from echo2ecg_core.phenotypes import PHENOTYPES, disease_words
+from echo2ecg_core.store.catalog import Catalog
 from echo2ecg_core.store.characteristics import REDUCED, Numbers, Share, characteristics, shared_patients
 from echo2ecg_core.store.cohorts import Cohort, cohorts
 from echo2ecg_core.store.database import Workspace
+from echo2ecg_core.store.snapshot import snapshot
 from echo2ecg_core.version import program_version
 
 LABELS = {
@@ -53,12 +56,13 @@ class Row:
 
 @dataclass(frozen=True)
 class Comparison:
-    """Two cohorts side by side; `shared` patients are in both."""
+    """Two cohorts side by side; `shared` patients are in both; `old_are_one`: ages over 89 came in as 90."""
 
     first: Cohort
     second: Cohort
     shared: int
     rows: tuple[Row, ...]
+    old_are_one: bool = False
 
     @property
     def synthetic(self) -> bool:
@@ -74,6 +78,8 @@ class Comparison:
         if self.shared:
             are = counted(self.shared, "patient is", "patients are")
             told.append(f"{are} in both cohorts; the intervals take the two for different people.")
+        if self.old_are_one:
+            told.append(f"Ages over {OLDEST_TOLD - 1} are those of {OLDEST_TOLD}: so they came in.")
         if self.synthetic:
             told.append("Simulated hearts are among them: these numbers say nothing about real patients.")
         return told
@@ -97,7 +103,16 @@ def compare_cohorts(workspace: Workspace, first: str, second: str) -> Comparison
     one, other = (characteristics(workspace, name) for name in (first, second))
     names = [name for name in (*LABELS, *PHENOTYPES) if name in one or name in other]
     rows = tuple(_row(name, one.get(name), other.get(name)) for name in names)
-    return Comparison(known[first], known[second], shared_patients(workspace, first, second), rows)
+    shared, grouped = shared_patients(workspace, first, second), _has_grouped_ages(workspace, first, second)
+    return Comparison(known[first], known[second], shared, rows, grouped)
+
+
+def _has_grouped_ages(workspace: Workspace, *cohorts: str) -> bool:
+    """Whether a study of these cohorts has the age that stands for all above it, of people whose ages were not kept."""
+    known = snapshot(workspace)
+    studies, kept = known.studies, Catalog(workspace).cohorts_with_ids()
+    is_grouped = (studies.age_years == OLDEST_TOLD) & (studies.synthetic == 0) & ~studies.cohort.isin(kept)
+    return any(bool((is_grouped & known.in_cohort("studies", name)).any()) for name in cohorts)
 
 
 def _row(name: str, first: Numbers | Share | None, second: Numbers | Share | None) -> Row:

@@ -176,3 +176,9 @@ def test_equal_values_have_no_spread_and_a_limit_counts_as_it_is_written(tmp_pat
     rows = {row.name: row for row in compare_cohorts(place, "a", "b").rows}
     assert rows["tapse"].first.sd == rows["tapse"].second.sd == 0 and np.isnan(rows["tapse"].effect.value)
     assert (rows["lvef_reduced"].first.count, rows["lvef_reduced"].second.count) == (2, 1)
+    grouped = "Ages over 89 are those of 90: so they came in."
+    assert grouped not in compare_cohorts(place, "a", "b").notes()
+    catalog.add_study("Sa0", "a0", age_years=90.0)
+    assert grouped in compare_cohorts(place, "b", "a").notes()
+    catalog.keeps_ids("a")
+    assert grouped not in compare_cohorts(place, "b", "a").notes()
