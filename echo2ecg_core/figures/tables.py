@@ -174,6 +174,11 @@ def without_formulas(table: "pd.DataFrame") -> "pd.DataFrame":
     return guarded
 
 
+def csv_file(text: str) -> bytes:
+    """A CSV as a file that a person opens: UTF-8 with its mark, without which Excel shows m² and ≤ as other letters."""
+    return text.encode("utf-8-sig")
+
+
 def csv_of(table: "pd.DataFrame") -> str:
     """A table as CSV that a spreadsheet opens without running anything: no cell and no column begins a formula or
     breaks its line."""

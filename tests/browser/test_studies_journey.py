@@ -362,7 +362,7 @@ def test_a_lasso_on_the_map_lists_points_as_a_table_with_a_download(page, worksp
     lasso(page)
     with page.expect_download() as download:
         page.locator(".stDownloadButton button").click()
-    with Path(download.value.path()).open(newline="") as file:
+    with Path(download.value.path()).open(newline="", encoding="utf-8-sig") as file:
         rows = list(csv.DictReader(file))
     assert list(rows[0])[:5] == ["x", "y", "cluster", "modality", "id"] and 2 <= len(rows) <= 24
     assert {row["id"] for row in rows} <= {*Catalog(workspace).ecgs().ecg_id, *Catalog(workspace).studies().study_id}

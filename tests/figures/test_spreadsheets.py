@@ -1,5 +1,6 @@
 """What leaves as CSV or a workbook begins no formula, and every export goes through the one place that sees to it."""
 
+import codecs
 import csv
 import io
 import re
@@ -9,7 +10,7 @@ import openpyxl
 import pandas as pd
 import pytest
 
-from echo2ecg_core.figures.tables import Column, Table, csv_of, table_csv, table_xlsx, text_cell
+from echo2ecg_core.figures.tables import Column, Table, csv_file, csv_of, table_csv, table_xlsx, text_cell
 
 ROOT = Path(__file__).resolve().parents[2]
 FORMULAS = ["=1+1", "+1", "-2+3", "@SUM(A1)", "\t=1", "\r=1", '=HYPERLINK("http://x")']
@@ -44,3 +45,11 @@ def test_a_table_of_a_report_holds_no_formula_as_csv_or_workbook(text):
 def test_every_export_goes_through_the_one_place():
     files = [p for room in ("echo2ecg_core", "pages") for p in (ROOT / room).rglob("*.py")]
     assert {p.relative_to(ROOT).as_posix() for p in files if WRITES.search(p.read_text())} <= ALLOWED
+
+
+def test_a_csv_file_opens_with_its_units_in_a_spreadsheet_and_reads_as_before():
+    text = csv_of(pd.DataFrame({"name": ["LAVI"], "unit": ["mL/m²"], "limit": ["≤ 34"]}))
+    assert csv_file(text).startswith(codecs.BOM_UTF8) and csv_file(text).decode("utf-8-sig") == text
+    assert pd.read_csv(io.BytesIO(csv_file(text))).to_dict("records") == [
+        {"name": "LAVI", "unit": "mL/m²", "limit": "≤ 34"}
+    ]

@@ -335,7 +335,11 @@ def test_studies_can_be_filtered_by_every_measured_phenotype(page, workspace):
     next(s for s in page.slider if s.label.startswith(lvedv.label)).set_value((100.0, float(lvedv.axis[1])))
     next(b for b in page.button if b.label == "Apply").click().run()
     assert not page.exception
-    assert page.session_state["study_filters"].phenotypes == {"lvedv": (100.0, float(lvedv.axis[1]))}
+    assert page.session_state["study_filters"].phenotypes == {"lvedv": (99.5, math.inf)}, "however large it is"
+    again = next(s for s in page.slider if s.label.startswith(lvedv.label))
+    assert again.value == (100.0, float(lvedv.axis[1]))
+    pills = next(group for group in page.button_group if group.label == "Active filters")
+    assert pills.options == ["LVEDV ≥ 100 ✕"]
 
 
 @pytest.mark.slow

@@ -8,7 +8,7 @@ import streamlit as st
 
 from echo2ecg_core.counts import counted
 from echo2ecg_core.figures.notation import DASH, date, duration, number
-from echo2ecg_core.figures.tables import csv_of
+from echo2ecg_core.figures.tables import csv_file, csv_of
 from echo2ecg_core.store import audit, jobs
 from echo2ecg_core.store.backup import backups, size_of
 from echo2ecg_core.store.database import Workspace
@@ -231,5 +231,5 @@ def _rows(lines: list[audit.Entry]) -> pd.DataFrame:
     )
 
 
-def _table(lines: list[audit.Entry]) -> str:
-    return csv_of(_rows(lines))
+def _table(lines: list[audit.Entry]) -> bytes:
+    return csv_file(csv_of(_rows(lines)))

@@ -7,7 +7,7 @@ import pandas as pd
 import streamlit as st
 
 from echo2ecg_core.figures.notation import THIN, date, duration
-from echo2ecg_core.figures.tables import csv_of
+from echo2ecg_core.figures.tables import csv_file, csv_of
 from echo2ecg_core.intake.archives import discard_upload, import_report, keep_upload, options_of, unpacked_upload
 from echo2ecg_core.intake.layouts.recognise import LAYOUTS
 from echo2ecg_core.intake.preview import preview
@@ -260,7 +260,7 @@ def _refused(report: dict | None, job_id: int) -> None:
     )
     st.download_button(
         "CSV",
-        csv_of(refused),
+        csv_file(csv_of(refused)),
         f"import-{job_id:04d}-passed-over.csv",
         "text/csv",
         icon=":material/download:",

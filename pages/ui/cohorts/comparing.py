@@ -7,7 +7,7 @@ from html import escape
 import streamlit as st
 
 from echo2ecg_core.figures.export import FIGURE_FORMATS
-from echo2ecg_core.figures.tables import Table, table_html
+from echo2ecg_core.figures.tables import Table, csv_file, table_html
 from echo2ecg_core.phenotypes import PHENOTYPES
 from echo2ecg_core.reports.table_one import FIGURES, Comparison, effects, figure_of_effects, table_files, table_one
 from pages.ui import admin_gate, panels, resources
@@ -60,8 +60,9 @@ def _downloads(found: Comparison) -> None:
         return
     place = resources.workspace()
 
-    def make(file: str) -> bytes | str:
-        return table_files(found, resources.workspace_name())[file]
+    def make(file: str) -> bytes:
+        content = table_files(found, resources.workspace_name())[file]
+        return csv_file(content.decode()) if file.endswith(".csv") else content
 
     for label, (file, mime) in KINDS.items():
         st.download_button(

@@ -4,7 +4,7 @@ import pandas as pd
 import streamlit as st
 
 from echo2ecg_core.echo.clip import VIEWS
-from echo2ecg_core.figures.tables import csv_of
+from echo2ecg_core.figures.tables import csv_file, csv_of
 from echo2ecg_core.findings import CONDUCTIONS, RHYTHMS
 from echo2ecg_core.phenotypes import GRADES, PHENOTYPES
 from echo2ecg_core.store.cohorts import PatientRow
@@ -94,7 +94,7 @@ def history() -> None:
     if len(made) and admin_gate.allows("export a cohort"):
         st.download_button(
             "All corrections (CSV)",
-            admin_gate.exporting(lambda: csv_of(corrections(place)), "corrections", place),
+            admin_gate.exporting(lambda: csv_file(csv_of(corrections(place))), "corrections", place),
             "corrections.csv",
             "text/csv",
             icon=":material/download:",

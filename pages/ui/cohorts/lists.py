@@ -8,7 +8,7 @@ import streamlit as st
 
 from echo2ecg_core.counts import counted
 from echo2ecg_core.figures.notation import MISSING, date
-from echo2ecg_core.figures.tables import csv_of
+from echo2ecg_core.figures.tables import csv_file, csv_of
 from echo2ecg_core.store import kept_cohorts
 from echo2ecg_core.store.cohorts import LACKS, Cohort
 from pages.ui import admin_gate, panels, resources
@@ -196,7 +196,7 @@ def _export(cohort: str) -> None:
     with st.popover("Export", icon=":material/download:"), st.container(key="export_list"):
         st.download_button(
             "ECGs and studies (CSV)",
-            admin_gate.exporting(lambda: csv_of(kept_cohorts.table(place, cohort)), "cohort", place),
+            admin_gate.exporting(lambda: csv_file(csv_of(kept_cohorts.table(place, cohort))), "cohort", place),
             "cohort.csv",
             "text/csv",
             type="tertiary",

@@ -14,7 +14,7 @@ import streamlit as st
 
 from echo2ecg_core.ecg.record import EcgRecord
 from echo2ecg_core.figures.notation import MISSING, interval
-from echo2ecg_core.figures.tables import csv_of, without_formulas
+from echo2ecg_core.figures.tables import csv_file, csv_of, without_formulas
 from echo2ecg_core.store.model_registry import ModelCard
 from pages.ui import resources, session
 from pages.ui.session import ReadFile
@@ -158,7 +158,7 @@ def _downloads(rows: list[dict]) -> None:
 
 def batch_csv(rows: list[dict]) -> bytes:
     """The rows as CSV; no cell that a spreadsheet would take for a formula. UTF-8 with its mark, which Excel needs."""
-    return csv_of(pd.DataFrame(rows, dtype=object)).encode("utf-8-sig")
+    return csv_file(csv_of(pd.DataFrame(rows, dtype=object)))
 
 
 def batch_xlsx(rows: list[dict]) -> bytes:

@@ -13,6 +13,7 @@ from echo2ecg_core.figures import export
 from echo2ecg_core.figures.beats import plan_beats
 from echo2ecg_core.figures.ecg import Paper
 from echo2ecg_core.figures.notation import THIN
+from echo2ecg_core.figures.tables import csv_file
 from pages.ui import panels, resources, session
 from pages.ui.ecg.case_report import case_report_button
 from pages.ui.ecg.paper.paper import show_beat, show_paper
@@ -174,7 +175,7 @@ def export_menu(record: EcgRecord, prediction: "Prediction | None") -> None:
             _download("Report (JSON)", lambda: export.report_json(report), f"{stem}-report.json", "application/json")
             case_report_button(record, prediction, stem)
         if report and report["phenotypes"]:
-            _download("Phenotypes (CSV)", lambda: export.phenotypes_csv(report), f"{stem}-phenotypes.csv", "text/csv")
+            _download("Phenotypes (CSV)", _phenotypes_file(report), f"{stem}-phenotypes.csv", "text/csv")
         for kind in export.FIGURE_FORMATS:
             make = _paper_file(record, paper, report, kind)
             _download(f"ECG on paper ({kind.upper()})", make, f"{stem}-ecg.{kind}", MIME[kind])
@@ -184,6 +185,10 @@ def _download(label: str, make: Callable[[], str | bytes], name: str, mime: str)
     """A button that makes its file only when it is clicked."""
     key = f"download_{name.rsplit('.', 1)[-1]}"
     st.download_button(label, make, name, mime, key=key, type="tertiary", on_click="ignore", width="stretch")
+
+
+def _phenotypes_file(report: dict) -> Callable[[], bytes]:
+    return lambda: csv_file(export.phenotypes_csv(report))
 
 
 def _paper_file(record: EcgRecord, paper: Paper, report: dict | None, kind: str) -> Callable[[], bytes]:

@@ -20,7 +20,7 @@ from echo2ecg_core.figures.map import YourEcg
 from echo2ecg_core.figures.map_colours import ESTIMATES, kept_column
 from echo2ecg_core.figures.map_picture import map_picture
 from echo2ecg_core.figures.notation import THIN, grades_in_words, interval, measured_with_unit, number, p_value
-from echo2ecg_core.figures.tables import csv_of
+from echo2ecg_core.figures.tables import csv_file, csv_of
 from echo2ecg_core.phenotypes import PHENOTYPES
 from echo2ecg_core.store import jobs, kept_cohorts
 from echo2ecg_core.store.catalog import Catalog
@@ -205,7 +205,7 @@ def export_menu(points: pd.DataFrame, facts: MapFacts, colour: str, card: ModelC
 
 def _table(points: pd.DataFrame, what: str):
     """What makes a table of many people's points, at the click and for whom it may be made."""
-    return admin_gate.exporting(lambda: csv_of(points), what, resources.workspace())
+    return admin_gate.exporting(lambda: csv_file(csv_of(points)), what, resources.workspace())
 
 
 def whole_map() -> None:

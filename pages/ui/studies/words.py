@@ -13,7 +13,7 @@ from echo2ecg_core.answers.search import Candidates, EcgHit, Hit, search_report
 from echo2ecg_core.counts import counted, counted_days
 from echo2ecg_core.ecg.record import EcgRecord
 from echo2ecg_core.figures.notation import THIN, grades_in_words, interval, number
-from echo2ecg_core.figures.tables import csv_of
+from echo2ecg_core.figures.tables import csv_file, csv_of
 from echo2ecg_core.reports.folder import Print
 from echo2ecg_core.store.catalog import Catalog
 from echo2ecg_core.store.columns import rows_in
@@ -94,7 +94,7 @@ def export_hits(place, record: EcgRecord, prediction: Prediction, hits: list[Hit
         )
         st.download_button(
             "Studies (CSV)",
-            lambda: hits_csv(report),
+            lambda: csv_file(hits_csv(report)),
             f"{stem}-studies.csv",
             "text/csv",
             type="tertiary",
@@ -103,7 +103,7 @@ def export_hits(place, record: EcgRecord, prediction: Prediction, hits: list[Hit
         if admin_gate.allows("export a cohort"):
             st.download_button(
                 "Readers' marks (CSV)",
-                admin_gate.exporting(reader_marks.marks_csv, "readers' marks", resources.workspace()),
+                admin_gate.exporting(_marks, "readers' marks", resources.workspace()),
                 "readers-marks.csv",
                 "text/csv",
                 type="tertiary",
@@ -112,6 +112,10 @@ def export_hits(place, record: EcgRecord, prediction: Prediction, hits: list[Hit
         st.caption("Figure: the ECG and the four nearest studies of others, at ED and ES")
         chosen = print_as.controls()
         print_as.buttons(f"{stem}-studies", lambda kind: _panel_file(record, prediction, kind, chosen), "panel")
+
+
+def _marks() -> bytes:
+    return csv_file(reader_marks.marks_csv())
 
 
 def _panel_file(record: EcgRecord, prediction: Prediction, kind: str, chosen: Print) -> bytes:
