@@ -15,6 +15,7 @@ from echo2ecg_core.ecg.channels import Channels, Told, lead_order_of, named_as_t
 from echo2ecg_core.ecg.files import EcgFile, base_name, file_on_disk, files_in_memory, files_in_zip, zip_names
 from echo2ecg_core.ecg.formats import dicom as read_dicom
 from echo2ecg_core.ecg.formats import edf as read_edf
+from echo2ecg_core.ecg.formats import frames as read_frames
 from echo2ecg_core.ecg.formats import hdf5 as read_hdf5
 from echo2ecg_core.ecg.formats import ishne as read_ishne
 from echo2ecg_core.ecg.formats import matlab as read_matlab
@@ -46,13 +47,15 @@ _READERS: tuple[tuple[Callable[[bytes], bool], Callable[..., Iterator[Channels]]
     (read_mfer.recognises, read_mfer.read),
     (read_xml.recognises, read_xml.read),
     (read_wfdb.recognises, read_segments),
+    (read_frames.recognises_arrow, partial(read_apart, "tables")),
+    (read_frames.recognises_json, partial(read_apart, "tables")),
     (read_tables.recognises, read_tables.read),
 )
 _NOT_ECG = {
     b"\x89PNG": "a picture (PNG)", b"\xff\xd8\xff": "a picture (JPEG)", b"GIF8": "a picture (GIF)",
     b"II*\0": "a picture (TIFF)", b"MM\0*": "a picture (TIFF)", b"%PDF": "a PDF document",
     b"\xd0\xcf\x11\xe0": "an old Office document (such as .xls)", b"{\\rtf": "a text document (RTF)",
-    b"ANN  1.0": "a list of beats (ISHNE)", b"PAR1": "a Parquet table", b"SQLite format 3": "a database (SQLite)",
+    b"ANN  1.0": "a list of beats (ISHNE)", b"SQLite format 3": "a database (SQLite)",
     b"\x1f\x8b": "a gzip archive", b"7z\xbc\xaf": "a 7-zip archive", b"Rar!": "a RAR archive",
 }  # fmt: skip
 
@@ -246,7 +249,7 @@ def _channels_in(file: EcgFile, told: Told) -> Iterator[Channels]:
         raise ReadError(
             f"“{file.name}” is in no ECG format that is known.",
             "Give DICOM, WFDB (header and signal file together), MUSE, CardioSoft, Philips or HL7 XML, "
-            "SCP-ECG, EDF, BDF, ISHNE, MFER, CSV, NumPy, MATLAB, HDF5 or PyTorch.",
+            "SCP-ECG, EDF, BDF, ISHNE, MFER, CSV, JSON, Parquet, NumPy, MATLAB, HDF5 or PyTorch.",
         )
     recordings = read(file, told)
     while (channels := read_next(recordings, file.name)) is not None:

@@ -1,4 +1,4 @@
-"""Parsers that a hostile file can hang or make claim memory (HDF5, .npz, PyTorch) run in a warm process of their own.
+"""Parsers that a hostile file can hang or make claim memory (HDF5, .npz, PyTorch, JSON, Parquet) run in a warm process.
 
 A thread cannot be stopped and memory cannot be given back, a process can: it has a limit of time and of memory, and is
 ended where a file exceeds them. It reads one recording at a time, on request, so that archives of any size can be read.
@@ -23,7 +23,7 @@ SECONDS = 8.0  # for one recording
 START_SECONDS = 60.0  # for the first file: the parser is imported
 MEMORY_BYTES = 400 * 2**20  # more than the process has when its parser is imported
 MOST_IDLE = 2  # processes of a kind that wait for the next file
-_idle: dict[str, list["_Reader"]] = {"arrays": [], "torch": []}
+_idle: dict[str, list["_Reader"]] = {"arrays": [], "tables": [], "torch": []}
 _lock = threading.Lock()
 
 
@@ -34,7 +34,12 @@ class _Reader:
         self.pipe, theirs = connection.Pipe()
         root = str(Path(__file__).resolve().parents[2])
         paths = os.pathsep.join(filter(None, (root, os.environ.get("PYTHONPATH"))))
-        few_threads = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MALLOC_ARENA_MAX": "2"}
+        few_threads = {
+            "OMP_NUM_THREADS": "1",
+            "OPENBLAS_NUM_THREADS": "1",
+            "MALLOC_ARENA_MAX": "2",
+            "ARROW_DEFAULT_MEMORY_POOL": "system",
+        }
         self.process = subprocess.Popen(
             [sys.executable, "-m", __name__, str(theirs.fileno()), kind],
             pass_fds=[theirs.fileno()],
@@ -67,7 +72,7 @@ def read_apart(kind: str, file: EcgFile, told: Told = NOTHING_TOLD) -> Iterator[
     """The recordings of a file, read in another process.
 
     Args:
-        kind: "arrays" (HDF5, .npz) or "torch".
+        kind: "arrays" (HDF5, .npz), "tables" (JSON, Parquet, Feather) or "torch".
         file: The file; one that is not on disk is handed over.
         told: What the person says of it.
 
@@ -156,6 +161,14 @@ def _parser(kind: str) -> Callable[[EcgFile, Told], Iterator[Channels]]:
         from echo2ecg_core.ecg.formats import torch_files
 
         return torch_files.read
+    if kind == "tables":
+        import pandas  # noqa: F401
+        import pyarrow.feather
+        import pyarrow.parquet  # noqa: F401
+
+        from echo2ecg_core.ecg.formats import frames
+
+        return frames.read
     import h5py  # noqa: F401
 
     from echo2ecg_core.ecg.formats import hdf5, numpy_files

@@ -394,3 +394,12 @@ def test_each_lead_that_is_an_array_of_its_own_may_have_a_gain_of_its_own():
 
     record = read(_hdf5(hearts(), tell))
     same(record, atol=7e-3)
+
+
+def test_a_gain_beside_values_that_are_neither_whole_counts_nor_millivolts_is_a_doubt():
+    told = {"fs": RATE, "leads": " ".join(LEADS), "adc_gain": 500.0}
+    found = read(npz(ecg=hearts() * 500.3, **told))
+    assert found.doubts[0] == "The values are no whole counts; the gain told beside them was not used."
+    same(read(npz(ecg=hearts(), **told)))
+    rounded = np.round(hearts() * 500) * (1 + 1e-13)
+    same(read(npz(ecg=rounded, **told)), atol=1.1e-3)

@@ -7,10 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pydicom
 import torch
 from safetensors.torch import save
 
+from echo2ecg_core.ecg.record import LEADS
 from echo2ecg_core.store.database import Workspace
 from tests.ecg import device_files
 from tests.intake import test_workbooks
@@ -59,6 +61,8 @@ def _ecgs(folder: Path, samples: Path | None) -> dict[str, bytes]:
     eight = device_files.heart_uv()[[0, 1, *range(6, 12)], :SAMPLES]
     found |= {"a.hlt": device_files.ishne(eight, [5, 6, *range(11, 17)], announced=SAMPLES)}
     found |= {"a.mwf": device_files.mfer(device_files.mfer_frame(eight)), "a.edf": device_files.edf()}
+    frame = pd.DataFrame(device_files.heart_uv()[:, :SAMPLES].T, columns=LEADS)
+    found |= {"a.json": frame.to_json(orient="split").encode(), "a.parquet": frame.to_parquet()}
     for kind in ("ge_cardiosoft_xml", "hl7_aecg_xml", "philips_sierra_xml", "scp_ecg", "txt_cinc2011"):
         if samples is not None:
             path = min((samples / "ecg" / kind).iterdir(), key=lambda p: p.stat().st_size)

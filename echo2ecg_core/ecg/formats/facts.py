@@ -19,6 +19,7 @@ from echo2ecg_core.ecg.units import HIGHEST_MV, LOWEST_MV, mv_per_unit, typical_
 
 MOST_TEXTS = 64
 EVEN_STEPS = 0.01
+WHOLE = 1e-6  # off a whole number is rounding
 LONGEST_S = 7 * 86400.0
 NEARLY_ALL = 0.999
 
@@ -84,10 +85,11 @@ def scale_of(
     """
     finite = signal[np.isfinite(signal)]
     amplitude, unit_mv = typical_amplitude(signal, sampling_rate_hz), mv_per_unit(unit)
-    if not (finite == np.round(finite)).all():  # the gain is how it was recorded
+    if not (np.abs(finite - np.round(finite)) < WHOLE).all():  # the gain is how it was recorded
         text = "The values are no whole counts; the gain told beside them was not used."
         alike = max(gains.values) <= SAME_GAIN * min(gains.values)
-        return None if alike or unit_mv is not None else Scale(None, note=text, doubt=text)
+        is_no_doubt = alike and (LOWEST_MV <= amplitude <= HIGHEST_MV or max(gains.values) == 1)
+        return None if is_no_doubt or unit_mv is not None else Scale(None, note=text, doubt=text)
     scale = _scale_of_counts(gains, zeros, amplitude, unit_mv)
     if unit_mv is None or not LOWEST_MV <= amplitude * unit_mv <= HIGHEST_MV:
         return scale

@@ -299,7 +299,12 @@ def _is_numeric_row(row: list[str], text_columns: tuple[int, ...] = ()) -> bool:
 
 def _is_moment(row: list[str], column: int) -> bool:
     """Whether a cell holds a date or a time of day, which only the first two columns may."""
-    return column < 2 and any(form.fullmatch(row[column]) for form in (_CLOCK, _STAMP))
+    return column < 2 and is_moment(row[column])
+
+
+def is_moment(cell: str) -> bool:
+    """Whether a cell holds a date or a time of day."""
+    return any(form.fullmatch(cell) for form in (_CLOCK, _STAMP))
 
 
 def _delimiter(lines: list[str]) -> str:

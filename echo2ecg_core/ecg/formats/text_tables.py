@@ -29,6 +29,7 @@ from echo2ecg_core.ecg.formats.table_layout import (
     MISSING,
     Layout,
     cells,
+    is_moment,
     is_number,
     judge_layout,
 )
@@ -44,7 +45,6 @@ _FORTRAN = re.compile(r"(?<=\d)[dD](?=[+-]\d)")  # its exponents
 _SHEET_ERROR = re.compile(r"#(N/A|NV|NUM!|ZAHL!|VALUE!|WERT!|DIV/0!|REF!|BEZUG!|NAME\?)")
 _END_OF_FILE = "\0\x1a"  # as old systems fill a file up
 WIDE_LETTERS = 1000  # by which an encoding is told
-_BRACKETS = re.compile(r"\s*(?:\{\s*[\"}]|\[\s*(?:[\[{\"]|[-+\d.eE]+\s*[,\]]))")  # and not a clock, [12:30:01.5]
 FEW = 0.05  # of the lines of a table are no usual ones
 MOST_BLANK = 20  # lines between two tables
 ENDS_LOOKED_AT = 20  # last lines, by which a cut one is known
@@ -97,7 +97,7 @@ def read(file: EcgFile, told: Told = NOTHING_TOLD) -> Iterator[Channels]:
             f"“{file.name}” has {n_lines:,} lines; at most {MAX_LINES:,} are read.",
             "Export a shorter section, for example 10 seconds.",
         )
-    text = _text(content, file.name)
+    text = _text(content)
     lines = _FORTRAN.sub("e", _GROUPS.sub("", text)).splitlines()
     layout = judge_layout(lines, file.name)
     notes: list[str] = []
@@ -107,7 +107,10 @@ def read(file: EcgFile, told: Told = NOTHING_TOLD) -> Iterator[Channels]:
     lines = _with_missing_lines(lines, layout, notes)
     values = _values(lines, layout, file.name)  # (columns, n)
     names, units = list(lead_words(layout.names)), list(layout.units)
-    clocks, rate, doubts = time_columns(layout.names, values)
+    codes = [column for column in layout.text_columns if not _are_moments(lines, layout, column)]
+    clocks, rate, doubts = time_columns(
+        layout.names, np.where(np.isin(np.arange(len(values)), codes)[:, None], np.nan, values)
+    )
     doubts += [*several_ids(layout.names, values), *breaks, *([layout.doubt] if layout.doubt else [])]
     dropped = clocks | set(layout.text_columns)
     kept = [index for index in range(len(values)) if index not in dropped and not _is_blank(values, names, index)]
@@ -161,19 +164,9 @@ def _without_cut_line(lines: list[str], layout: Layout, is_ended: bool, notes: l
     return lines[: filled[-1]]
 
 
-def _text(content: bytes, name: str) -> str:
-    """The text of a table, with plain signs.
-
-    Raises:
-        ReadError: If it is JSON.
-    """
-    text = _SHEET_ERROR.sub("nan", _decode(content).rstrip(_END_OF_FILE).translate(_MINUS))
-    if _BRACKETS.match(text):
-        raise ReadError(
-            f"“{name}” is JSON, or lists in brackets, which are not read.",
-            "Save the ECG as a table with one column a lead, or as NumPy arrays (.npz).",
-        )
-    return text
+def _text(content: bytes) -> str:
+    """The text of a table, with plain signs."""
+    return _SHEET_ERROR.sub("nan", decode(content).rstrip(_END_OF_FILE).translate(_MINUS))
 
 
 def _without_empty_end(lines: list[str], layout: Layout) -> list[str]:
@@ -320,7 +313,8 @@ def _is_blank(values: np.ndarray, names: list[str], index: int) -> bool:
     return at_edge and not (names and names[index]) and bool(np.isnan(values[index]).all())
 
 
-def _decode(data: bytes) -> str:
+def decode(data: bytes) -> str:
+    """The letters of a text in UTF-8 or UTF-16, else in Latin-1."""
     if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         return data.decode("utf-16", errors="replace")
     if wide := _is_wide(data[: 2 * WIDE_LETTERS]):
@@ -392,11 +386,19 @@ def _columns(lines: list[str], layout: Layout, name: str) -> np.ndarray:
         if frame[column].dtype == object or pd.api.types.is_string_dtype(frame[column]):
             frame[column] = _clock_seconds(frame[column])
     for column in layout.text_columns:
-        frame[column] = pd.factorize(frame[column])[0]  # left out, once it is known whether they are ids
+        if _are_moments(lines, layout, column):
+            frame[column] = pd.to_numeric(_clock_seconds(frame[column]), errors="coerce")
+        else:
+            frame[column] = pd.factorize(frame[column])[0]  # left out, once it is known whether they are ids
     try:
         return np.ascontiguousarray(frame.to_numpy(dtype=np.float64).T)
     except (ValueError, TypeError) as error:
         raise _not_numbers(lines, layout, name) from error
+
+
+def _are_moments(lines: list[str], layout: Layout, column: int) -> bool:
+    """Whether a column of words holds dates or times of day, by the last row."""
+    return is_moment(cells(next(line for line in reversed(lines) if line.strip()), layout.delimiter)[column])
 
 
 def _clock_seconds(column):

@@ -239,7 +239,16 @@ def _signal_files(header: EcgFile, content: bytes) -> tuple[dict[str, EcgFile], 
             missing.append(name)
         else:
             signals[name] = signal
+    if not signals and missing:
+        raise _needs(header.name, missing[0])
     return signals, missing
+
+
+def _needs(header_name: str, signal_name: str) -> ReadError:
+    return ReadError(
+        f"The header “{header_name}” needs the signal file “{signal_name}”, which is not beside it.",
+        f"Give “{header_name}” and “{signal_name}” together, or a zip with both.",
+    )
 
 
 def _without(missing: list[str], content: bytes, claims, header_name: str, notes: list[str]) -> bytes:
@@ -257,10 +266,7 @@ def _without(missing: list[str], content: bytes, claims, header_name: str, notes
     """
     kept = [index for index, name in enumerate(claims.file_name) if name not in missing]
     if not are_enough([claims.sig_name[index] or "" for index in kept]):
-        raise ReadError(
-            f"The header “{header_name}” needs the signal file “{missing[0]}”, which is not beside it.",
-            f"Give “{header_name}” and “{missing[0]}” together, or a zip with both.",
-        )
+        raise _needs(header_name, missing[0])
     lost = [str(claims.sig_name[index]) for index in range(len(claims.file_name)) if index not in kept]
     notes.append(
         f"The header names “{missing[0]}”, too, which is not beside it: the {counted(len(lost), 'channel')} in it "

@@ -19,8 +19,8 @@ PURPOSE = (
 )
 MOST_MB = 64  # an ECG has one; a zip of many has some tens
 FORMATS = (
-    "WFDB (.hea with .dat), a zip of them, DICOM, CSV, NPY, NPZ, XML, SCP, EDF, TXT, MAT or HDF5; several files at "
-    f"once, each up to {MOST_MB} MB"
+    "WFDB (.hea with .dat), a zip of them, DICOM, CSV, NPY, NPZ, XML, SCP, EDF, BDF, ISHNE, MFER, TXT, JSON, "
+    f"Parquet, Feather, MAT or HDF5; several files at once, each up to {MOST_MB} MB"
 )
 TELL = "The file does not say its unit or its leads"
 PRIVATE = (
