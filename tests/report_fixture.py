@@ -157,7 +157,6 @@ def made_up_report(
             "n": ECGS,
             "patients": PATIENTS,
             "positives": share and round(share * PATIENTS),
-            "positive_ecgs": share and round((share + 0.05) * ECGS),
         }
         for task, (label, kind, phenotype, share) in FINDINGS.items()
     }

@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from echo2ecg_core.counts import counted
 from echo2ecg_core.figures import evaluation as figures
 from echo2ecg_core.figures.chart import Frame
 from echo2ecg_core.figures.evaluation import ForestRow, Series
@@ -262,6 +263,12 @@ def _points(report: Report, task: str) -> tuple[list[float], list[float], str] |
     return points["measured"], points["predicted"], label
 
 
+def _how_many(report: Report, task: str) -> str:
+    """How many ECGs the points are, and of how many where an evaluation kept some of them by lot."""
+    kept, known = len(report.section("scatter", task)["measured"]), report.data["tasks"][task].get("n") or 0
+    return counted(kept, "ECG") if kept >= known else f"{count(kept)} by lot of {counted(known, 'ECG')}"
+
+
 def _scatter(report: Report, task: str) -> Chart | None:
     if not (found := _points(report, task)):
         return None
@@ -273,7 +280,7 @@ def _scatter(report: Report, task: str) -> Chart | None:
     return Chart(
         "scatter",
         "Predicted against measured",
-        f"{count(len(measured))} ECGs",
+        _how_many(report, task),
         f"Predicted against measured {label}; {note}.",
         lambda frame: figures.scatter_figure(measured, predicted, label, limits, frame, note),
         **_about(report, task, SCATTER_READOUT),
@@ -289,7 +296,7 @@ def _bland_altman(report: Report, task: str) -> Chart | None:
     return Chart(
         "bland-altman",
         "Agreement",
-        "Bland–Altman",
+        f"Bland–Altman, {_how_many(report, task)}",
         f"Predicted minus measured {label} against the mean of both: bias {bias}, limits {low} to {high}.",
         lambda frame: figures.bland_altman_figure(measured, predicted, label, frame),
         **_about(report, task, SCATTER_READOUT),
@@ -311,7 +318,11 @@ def recall_chart(report: Report) -> Chart | None:
     if not series:
         return None
     n = found.get("candidates")
-    chance = Series(f"Guessing among {count(n)}", "chance", KS, [min(1.0, k / n) for k in KS]) if n else None
+    chance = (
+        Series(f"Guessing among {counted(n, 'study', 'studies')}", "chance", KS, [min(1.0, k / n) for k in KS])
+        if n
+        else None
+    )
     alt = "Share found among the first 1, 3, 5 and 10. " + " ".join(
         f"{line.label}: {', '.join(number(100 * v) for v in line.y)}{THIN}%." for line in series
     )

@@ -17,6 +17,7 @@ import numpy as np
 import pandas as pd
 
 from echo2ecg_core.answers.loaded_model import why_no_studies
+from echo2ecg_core.counts import counted
 from echo2ecg_core.errors import Echo2ECGError, ModelError
 from echo2ecg_core.evaluation.curves import calibration_points, roc_points
 from echo2ecg_core.evaluation.rows import (
@@ -133,11 +134,12 @@ def summary_lines(report: dict) -> list[str]:
     from echo2ecg_core.figures.scores import parameters
 
     asked = [name for name, task in report["tasks"].items() if task["kind"] != "regression" or name == "lvef"]
+    model, counts = report["model"], report["counts"]
+    patients = counted(counts["patients"], f"{report['split']} patient")
     lines = [
-        f"{report['model']['name']} {report['model']['id']}: {report['counts']['ecgs']} ECGs of "
-        f"{report['counts']['patients']} {report['split']} "
-        f"patients{', simulated' if report['synthetic'] else ''}.{labels_words(report)} AUROC, or mean absolute error "
-        "where a unit stands."
+        f"{model['name']} {model['id']}: {counted(counts['ecgs'], 'ECG')} of {patients}"
+        f"{', simulated' if report['synthetic'] else ''}.{labels_words(report)} AUROC, or mean absolute error where a "
+        "unit stands."
     ]
     wide = 2 + max(len(report["tasks"][name]["label"]) + len(report["tasks"][name]["unit"]) + 3 for name in asked)
     lines.append(" " * wide + "".join(f"{row['key']:>26}" for row in report["rows"]))
@@ -174,7 +176,10 @@ def _task_lines(report: dict, asked: list[str], wide: int, results: dict[str, di
 
 
 def _cell(value: list | None) -> str:
-    return "–" if not value or value[0] is None else f"{value[0]:.3g} ({value[1]:.3g}–{value[2]:.3g})"
+    if not value or value[0] is None:
+        return "–"
+    ends = "" if None in value else f" ({value[1]:.3g}–{value[2]:.3g})"
+    return f"{value[0]:.3g}{ends}"
 
 
 def _embedded(workspace: Workspace, card: ModelCard, progress: Progress):
@@ -314,7 +319,6 @@ def _task(name: str, test: Split) -> dict:
         "phenotype": task.phenotype,
         "classes": list(task.classes),
         "n": int(np.isfinite(target).sum()),
-        "positive_ecgs": int((target == 1).sum()) if task.kind == "binary" else None,
         **patient_counts(name, target, test.patients),
     }
 

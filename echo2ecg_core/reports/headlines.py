@@ -23,8 +23,8 @@ class Headline:
 def headlines(report: Report, finding: str, readout: str) -> list[Headline]:
     """Five numbers that say most of a model on a finding."""
     model, task = report.model_row(readout), report.data["tasks"][finding]
-    positive = task.get("positive_ecgs")  # the scores are of ECGs; the counts beside them are of patients
-    chance = {"auprc": f"chance {number(positive / task['n'], 2)}"} if positive else {}
+    share = _positive_share(report, finding, model)
+    chance = {"auprc": f"chance {number(share, 2)}"} if share else {}
     value_task = report.regression_of(finding)
     scores = (
         ["auroc", "auprc", "sensitivity_at_90_specificity"] if task["kind"] == "binary" else ["auroc", "auprc", "f1"]
@@ -38,6 +38,15 @@ def headlines(report: Report, finding: str, readout: str) -> list[Headline]:
     )
     found.append(held or _headline(model, finding, "calibration_error" if task["kind"] == "binary" else "accuracy"))
     return found
+
+
+def _positive_share(report: Report, finding: str, model: Encoder) -> float | None:
+    """Share of the ECGs with a finding, which the scores are of; the counts beside them are of patients."""
+    curve = report.section("curves", finding).get(model.row_key, {}).get("calibration")
+    if not curve:
+        return None
+    bins = zip(curve["count"], curve["observed"], strict=True)
+    return sum(count * share for count, share in bins) / sum(curve["count"])
 
 
 def _headline(model: Encoder, task: str, metric: str, note: str = "") -> Headline:

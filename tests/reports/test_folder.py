@@ -29,6 +29,7 @@ from echo2ecg_core.reports import comparison as report_comparison
 from echo2ecg_core.reports import folder as reports
 from echo2ecg_core.reports import headlines as report_headlines
 from echo2ecg_core.reports import tables as report_tables
+from echo2ecg_core.reports.charts import value_charts
 from echo2ecg_core.reports.contents import contents, fingerprint
 from echo2ecg_core.reports.document import Report
 from echo2ecg_core.reports.html_page import html_page, provenance_rows, window_words
@@ -592,8 +593,9 @@ def test_a_finding_of_several_phenotypes_has_five_numbers_too(report):
         "Balanced accuracy",
         "Calibration error",
     ]
-    auprc = report_headlines.headlines(report, "structural", "probe")[1]
-    assert auprc.note == "chance 0.40"  # of the ECGs, not of the patients, of whom 0.35 have it
+    curve = report.data["curves"]["structural"]["model.probe"]["calibration"]
+    of_ecgs = np.average(curve["observed"], weights=curve["count"])  # as the score is; of the patients 0.35 have it
+    assert report_headlines.headlines(report, "structural", "probe")[1].note == f"chance {of_ecgs:.2f}" != "chance 0.35"
     assert [h.value for h in report_headlines.headlines(report, "lvef_reduced", "probe")][3:] == ["6.4", "90.6\u202f%"]
 
 
@@ -802,3 +804,11 @@ def test_models_without_common_ecgs_or_predictions_have_no_direct_difference(wor
         ("dddd0000", "model.probe"),
     ):
         assert reports.direct_difference(workspace, "test", "lvef_le_40", ("aaaa0000", "model.probe"), other) is None
+
+
+def test_points_that_were_kept_by_lot_say_of_how_many(report):
+    notes = {chart.kind: chart.note for chart in value_charts(report, "lvef", "probe")}
+    told = "400 by lot of 1,450 ECGs"
+    assert (notes["scatter"], notes["bland-altman"]) == (told, f"Bland–Altman, {told}")
+    whole = Report(report.data | {"tasks": report.data["tasks"] | {"lvef": report.data["tasks"]["lvef"] | {"n": 400}}})
+    assert {c.kind: c.note for c in value_charts(whole, "lvef", "probe")}["scatter"] == "400 ECGs"
