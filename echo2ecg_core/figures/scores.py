@@ -63,8 +63,9 @@ def _scaled(value: float | None, metric: str) -> float | None:
 
 
 def score_value(value: float | None, metric: str, phenotype: str | None = None) -> str:
-    """ "0.91", "74 %", an error of LVEF "6.4"."""
-    text = number(_scaled(value, metric), score_decimals(metric, phenotype))
+    """ "0.91", "74 %", an error of LVEF "6.4", a median between two ranks "2.5"."""
+    is_between = metric == "median_rank" and value is not None and value % 1 == 0.5
+    text = number(_scaled(value, metric), 1 if is_between else score_decimals(metric, phenotype))
     return text if text == MISSING or not SCORES.get(metric, ScoreKind("")).percent else f"{text}{THIN}%"
 
 

@@ -80,9 +80,10 @@ def _pairs(plan: Plan) -> dict[int, int]:
         [(s.study_id, s.patient_id, s.study_date, "") for s in plan.studies.values()],
         columns=["study_id", "patient_id", "study_date", "split"],
     )
-    days = pairs_in_time(ecgs, studies, max(WINDOWS_DAYS)).days_apart
-    together = int(days.isna().sum())  # as the data set says, whatever lies between
-    return {window: together + int((days <= window).sum()) for window in WINDOWS_DAYS}
+    pairs = pairs_in_time(ecgs, studies, max(WINDOWS_DAYS))
+    own = set(zip(ecgs.ecg_id, ecgs.own_study_id, strict=True))  # pairs by the data set, whatever lies between
+    is_own = np.array([pair in own for pair in zip(pairs.ecg_id, pairs.study_id, strict=True)], bool)
+    return {window: int((is_own | (pairs.days_apart <= window)).sum()) for window in WINDOWS_DAYS}
 
 
 def _label(plan: Plan, name: str) -> dict | None:

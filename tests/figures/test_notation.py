@@ -23,6 +23,7 @@ from echo2ecg_core.figures.notation import (
     predicted,
     with_unit,
 )
+from echo2ecg_core.figures.scores import score_value
 from echo2ecg_core.phenotypes import PHENOTYPES
 
 
@@ -126,3 +127,7 @@ def test_a_count_agrees_with_its_noun():
 def test_a_counted_share_may_be_none_or_all_where_a_chance_may_not(share, words):
     assert observed(share) == words
     assert percent(share) == {"0\u202f%": "<1\u202f%", "100\u202f%": ">99\u202f%"}.get(words, words)
+
+
+def test_a_median_between_two_ranks_is_written_as_such():
+    assert [score_value(rank, "median_rank") for rank in (2.0, 2.5, 71.5, None)] == ["2", "2.5", "71.5", "–"]

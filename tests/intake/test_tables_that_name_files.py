@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from echo2ecg_core.intake import preview
 from echo2ecg_core.intake.layouts.recognise import plan_of
 from tests import small_trees
 from tests.ecg import device_files
@@ -229,6 +230,9 @@ def test_labels_beside_ecgs_name_them_as_their_data_set_does(tmp_path, tree, tex
     plan = plan_of(tmp_path / "data", labels=tmp_path / "labels.csv")
     assert [plan.studies[e.own_study_id].phenotypes["lvef"] for e in plan.ecgs.values()] == [55, 44]
     assert plan.problems.found == []
+    for study, day in zip(plan.studies.values(), ("1990-01-01", None), strict=True):
+        study.study_date = day  # the data set pairs them, whatever lies between
+    assert set(preview._pairs(plan).values()) == {2}
 
 
 def test_labels_beside_a_data_set_that_no_day_pairs_are_told(tmp_path):
