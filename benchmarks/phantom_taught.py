@@ -1,6 +1,7 @@
 """What one clip of phantom 2 tells of LVEF to an encoder that was taught LVEF, as those of published figures were.
 
-    python benchmarks/phantom_taught.py [--teach 2000] [--patients 800] [--epochs 8] [--out FILE]
+    python benchmarks/phantom_taught.py [--version 2] [--kinds a4c,plax,subcostal] [--teach 2000] [--patients 800]
+        [--epochs 8] [--out FILE]
 
 `phantom_views.py` asks encoders that know no label, which tell less. Here a clip network of the demo's size learns the
 written LVEF from one clip each of three kinds of `--teach` patients (all in one network; the best epoch by a tenth
@@ -31,6 +32,8 @@ TAUGHT_SEED, ASKED_SEED, BATCH, RATE = 4211, 4307, 32, 1e-3
 
 def main(given: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--version", type=int, default=2)
+    parser.add_argument("--kinds", default=",".join(KINDS), help="kinds of clips, parted by commas")
     parser.add_argument("--teach", type=int, default=2000)
     parser.add_argument("--patients", type=int, default=800)
     parser.add_argument("--epochs", type=int, default=8)
@@ -38,14 +41,13 @@ def main(given: Sequence[str] | None = None) -> None:
     parser.add_argument("--cache", type=Path, default=Path(tempfile.gettempdir()) / "echo2ecg-phantom-views")
     parser.add_argument("--out", type=Path, default=None, help="file for the JSON line")
     options = parser.parse_args(given)
-    options.kinds = ",".join(KINDS)
     import torch
 
     torch.set_num_threads(options.threads)
-    taught = PhantomCohort(options.teach, TAUGHT_SEED, observer_noise=True, version=2)
+    taught = PhantomCohort(options.teach, TAUGHT_SEED, observer_noise=True, version=options.version)
     table, pooled, _ = rendered(taught, options)
     network, course = taught_network(table, pooled, truth_of(taught).lvef.to_numpy(float), options.epochs)
-    asked = PhantomCohort(options.patients, ASKED_SEED, observer_noise=True, version=2)
+    asked = PhantomCohort(options.patients, ASKED_SEED, observer_noise=True, version=options.version)
     table, pooled, _ = rendered(asked, options)
     truths, vectors = truth_of(asked), embedded(network, pooled)
     found = {

@@ -116,7 +116,7 @@ class PhantomStudy:
             rng = np.random.default_rng([*self.seed, PHANTOM_VIEWS.index(clip.view)])
             return render_clip(self.heart, clip.view, rng, n_frames, every, size)
         rng = np.random.default_rng([*self.seed, 3, clip.number])
-        return render_study_clip(self.heart, clip, rng, n_frames, every, size)
+        return render_study_clip(self.heart, clip, rng, n_frames, every, size, self.version)
 
 
 @dataclass(frozen=True)

@@ -1,9 +1,13 @@
-"""Version 2 of the echo clips: a clip of a study, seen through its window with all that a single clip gets wrong.
+"""Echo clips since version 2: a clip of a study, seen through its window with all that a single clip gets wrong.
 
 The order is that of echo.py: cycle -> cut of the ventricle and scene -> probe -> machine, with the quality of the
 window in all of them. What a view does not show is not drawn from the heart: in a parasternal long axis the right
 ventricle has a width of its own, valves leak in colour only, and the jets of one clip are larger or smaller than the
 grade says.
+
+Version 3 differs in two windows, in which the heart moves more through the plane than version 2 let it: in the
+parasternal long axis, and most in the subcostal one, where it rides on the diaphragm that the probe looks along (the
+heart follows it by about 0.6 of its way: Wang et al., Magn Reson Med 33:713-719, 1995).
 """
 
 from collections.abc import Callable
@@ -36,6 +40,7 @@ class Plan:
         box: Colour box, or None.
         zoom: How much the part of interest is enlarged.
         stray: How much further than in an apical window the plane lies from the standard one.
+        sway: How much more than in an apical window the heart moves through the plane.
     """
 
     scene: Callable
@@ -46,6 +51,7 @@ class Plan:
     box: ColourBox | None = None
     zoom: float = 1.0
     stray: float = 1.0
+    sway: float = 1.0
 
 
 PLANS = {
@@ -71,15 +77,18 @@ PLANS = {
     "ivc": Plan(scenes.cava, "cava", "none", shows_right=True),
     "arch": Plan(scenes.arch, "arch", "none"),
 }
+MOVING = {**dict.fromkeys(("plax", "plax_zoom", "plax_colour"), (6.5, 1.5)), "subcostal": (8.0, 3.0)}
+PLANS_3 = PLANS | {kind: replace(PLANS[kind], stray=stray, sway=sway) for kind, (stray, sway) in MOVING.items()}
 
 
 SWEEP_S = 2.4  # of spectral Doppler, the width of the screen
 
 
 def render_study_clip(
-    heart: Heart, clip: StudyClip, rng: np.random.Generator, n_frames: int = 32, every: int = 1, size: int = 224
-) -> PhantomClip:
-    """One clip of a version 2 study.
+    heart: Heart, clip: StudyClip, rng: np.random.Generator, n_frames: int = 32, every: int = 1, size: int = 224,
+    version: int = 2,
+) -> PhantomClip:  # fmt: skip
+    """One clip of a study.
 
     Args:
         heart: Whose heart.
@@ -88,6 +97,7 @@ def render_study_clip(
         n_frames: Frames of the whole clip at the machine's rate.
         every: Render frames 0, every, 2 * every, ... only.
         size: Height and width in pixels.
+        version: Of the phantom, from 2.
 
     Returns:
         The rendered frames; clips without a left ventricle have contours of no points, (t, 0, 2).
@@ -99,7 +109,7 @@ def render_study_clip(
     states = cycle_states(on_the_day, times_s, r_waves_s, uneven_beats(heart, r_waves_s, rng))
     if clip.kind.startswith("spectral"):
         return _spectral(on_the_day, clip, rng, times_s, states, r_waves_s, every, size, fps)
-    plan = PLANS[clip.kind]
+    plan = (PLANS if version == 2 else PLANS_3)[clip.kind]
     ventricle = CutVentricle(heart, _draw_cut(plan, clip.harm, rng))
     seen = _as_seen(heart, plan, clip.harm, rng)
     whole = plan.scene(seen, ventricle, states.with_rest())
@@ -140,7 +150,7 @@ def _draw_cut(plan: Plan, harm: float, rng: np.random.Generator) -> Cut:
     height, oval = rng.normal(0, 0.06), abs(rng.normal(0, 0.05 + 0.1 * harm))
     if plan.cut == "short":
         return Cut(height=float(np.clip(plan.height + height, 0.1, 0.92)), oval=1 + oval)
-    limits = np.array([45.0, 8.0, 13.0, 6.5])
+    systolic, limits = systolic * plan.sway, np.array([45.0, 8.0, 13.0, 6.5 * plan.sway])
     return Cut(*(limits * np.tanh(np.array([rotation, base, apex, systolic]) / limits)).tolist())
 
 
