@@ -83,7 +83,7 @@ def plan_of(claim: Path) -> Plan:
         text = (claim / "plan.json").read_text()
     except OSError:
         raise SystemExit(f"{claim} holds no comparison (plan.json). Run `python -m benchmarks.claim` first.") from None
-    plans = [make(version) for make in (full_plan, small_plan) for version in (1, 2)]
+    plans = [make(version) for make in (full_plan, small_plan) for version in COHORT_SEEDS]
     found = next((plan for plan in plans if json.dumps(plan.to_dict(), indent=1) == text), None)
     if found is None:
         raise SystemExit(f"The comparison in {claim} has other sizes than benchmarks/claim/plan.py. Make it again.")
@@ -96,9 +96,9 @@ def patients_of(plan: Plan, claim: Path) -> dict:
     return {
         "cohort": {
             "patients": {part: len(of_part) for part, of_part in numbers.items()},
-            "seed": COHORT_SEEDS["train"],
+            "seed": COHORT_SEEDS[plan.version]["train"],
             "simulated": numbers["train"][-1] + 1,
-            "seeds": COHORT_SEEDS,
+            "seeds": COHORT_SEEDS[plan.version],
             "phantom": plan.version,
         },
         "within_days": float(WITHIN_DAYS),

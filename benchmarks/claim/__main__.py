@@ -3,7 +3,7 @@
     python -m benchmarks.claim                    everything that is not there yet, on two processes
     python -m benchmarks.claim --until "clip vectors"      only the stages before and this one
     python -m benchmarks.claim --stop-at 09:40    no training begins after this time of day; tables of what is there
-    python -m benchmarks.claim --begin-with benchmarks/results/claim-2    with the small files that an earlier run left
+    python -m benchmarks.claim --begin-with FOLDER    with the files that an earlier run left
     python -m benchmarks.claim --status           what is done, and the processor seconds of every stage
     python -m benchmarks.claim --small            a dry run on a hundred patients, in minutes
 
@@ -43,7 +43,7 @@ NEEDED = ("start", "recipe")  # without them there is nothing to measure
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--version", type=int, choices=(1, 2), default=2, help="of the phantom")
+    parser.add_argument("--version", type=int, choices=(2, 3), default=3, help="of the phantom")
     parser.add_argument("--small", action="store_true", help="a dry run on a hundred patients")
     parser.add_argument("--out", type=Path, default=None, help="default: runs/claim-VERSION, with --small …-small")
     parser.add_argument("--until", choices=[stage.name for stage in STAGES], default=STAGES[-1].name)

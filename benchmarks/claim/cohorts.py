@@ -114,7 +114,7 @@ def drawn_clips(study, n: int) -> list:
 
 
 def _cohort(plan: Plan, part: str) -> PhantomCohort:
-    return PhantomCohort(MOST_PATIENTS, COHORT_SEEDS[part], observer_noise=True, version=plan.version)
+    return PhantomCohort(MOST_PATIENTS, COHORT_SEEDS[plan.version][part], observer_noise=True, version=plan.version)
 
 
 def _people(plan: Plan, folder: Path, part: str, start: int):

@@ -172,7 +172,8 @@ def test_patients_have_an_ecg_within_a_week_of_their_study_and_an_a4c_where_ther
 
 def test_cohorts_never_share_a_seed_and_the_test_cohort_is_as_large_as_promised():
     plan = full_plan(2)
-    assert len(set(cohorts.COHORT_SEEDS.values())) == 3 and plan.patients["test"] >= 3000
+    seeds = [seed for of_version in cohorts.COHORT_SEEDS.values() for seed in of_version.values()]
+    assert len(set(seeds)) == len(seeds) == 6 and plan.patients["test"] >= 3000
     assert plan.budgets_s["arms"] <= 4 * 3600 and len(plan.seeds) == 5
 
 
