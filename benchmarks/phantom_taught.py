@@ -1,4 +1,4 @@
-"""What one clip of phantom 2 tells of LVEF to an encoder that was taught LVEF, as those of published figures were.
+"""What one clip of a phantom tells of LVEF to an encoder that was taught LVEF, as those of published figures were.
 
     python benchmarks/phantom_taught.py [--version 2] [--kinds a4c,plax,subcostal] [--teach 2000] [--patients 800]
         [--epochs 8] [--out FILE]

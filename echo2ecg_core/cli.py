@@ -321,7 +321,7 @@ def phantom(
     format: Annotated[str, typer.Option(help="mp4, dicom or hospital (MUSE, DICOM, a table)")] = "mp4",
     ecg_only: Annotated[bool, typer.Option()] = False,
     jobs: Annotated[int, typer.Option(help="Processes.")] = 1,
-    version: Annotated[int, typer.Option(help="1: one clip a view; 2: studies as laboratories record them.")] = 1,
+    version: Annotated[int, typer.Option(help="1: one clip a view; 2, 3: studies as laboratories record them.")] = 1,
 ) -> None:
     """Write a phantom cohort as real files."""
     from echo2ecg_core.phantom.cohort import write_cohort

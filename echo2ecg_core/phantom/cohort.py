@@ -4,9 +4,10 @@ Every patient depends on (seed, number) alone, so any part of a cohort can be dr
 rest, in any order and on any number of processes, with the same bytes. Ids and dates are fictitious; no ECG file
 holds a label. How single files look stands in files.py.
 
-There are two versions, drawn by their number. Version 1 has one sharp clip of each of eight views and exact labels;
+There are three versions, drawn by their number. Version 1 has one sharp clip of each of eight views and exact labels;
 what was measured on it can be repeated bit for bit. Version 2 has studies as laboratories record them (protocol.py,
-recording.py): 20 to 60 clips, windows of every quality, and labels of one reader. Ask both the same way:
+recording.py): 20 to 60 clips, windows of every quality, and labels of one reader. Version 3 is version 2 with other
+numbers, nearer to life (recording.MOVING, ecg_parameters.THIRD). Ask all the same way:
 `for clip in study.clips: study.render(clip)`; `study.views` are the views that are there.
 """
 

@@ -1,4 +1,4 @@
-"""What an echo laboratory records of one patient in version 2: which clips, in which order, through how good a window.
+"""What an echo laboratory records of one patient, since version 2: which clips, in which order, how good a window.
 
 **Clips.** 29,196 clips of 717 studies (41 a study) are labelled in ECHOVIEW (Rapuri et al., PhysioNet 2026,
 10.13026/ywz0-5b62), and 500,000 of 7,243 studies lie in MIMIC-IV-ECHO (72, stills included); EchoPrime reads all of

@@ -30,7 +30,7 @@ class TrainingSettings:
         whole_patients: The first so many of a phantom cohort are rendered whole (see prepare_phantom.py).
         bodies: In how many other bodies each training patient's ECGs are simulated too.
         cohort_seed: Of the phantom cohort.
-        phantom: Its version, 1 or 2.
+        phantom: Its version, 1, 2 or 3.
         cohort: Learn from the ECGs of this cohort of the workspace only, one that came in or a kept one; "": all.
         unlabelled: More ECGs for an objective that reads no echo: cohorts of the workspace, `deepfake:N`
             (unlabelled.py).
@@ -74,7 +74,7 @@ TRAINING_PRESETS = {
         phantom=2,
     ),
 }
-PHANTOMS = (1, 2)
+PHANTOMS = (1, 2, 3)
 RUN_KEYS = tuple(f.name for f in fields(RunParameters) if f.name != "augmentation")
 SPEC_KEYS = ("temperature", "learnable_temperature", "pooling", "windows")
 OWN_KEYS = (

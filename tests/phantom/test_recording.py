@@ -31,10 +31,11 @@ def test_an_unknown_version_is_refused_in_a_sentence():
         PhantomCohort(4, 11, version=4)
 
 
-def test_both_versions_show_the_same_hearts_on_the_same_days():
-    one, two = (PhantomCohort(30, 11, version=version) for version in (1, 2))
+@pytest.mark.parametrize("version", [2, 3])
+def test_all_versions_show_the_same_hearts_on_the_same_days(version):
+    one, other = (PhantomCohort(30, 11, version=each) for each in (1, version))
     for i in range(30):
-        first, second = one.patient(i), two.patient(i)
+        first, second = one.patient(i), other.patient(i)
         assert first.heart == second.heart
         assert [(s.study_id, s.date, s.heart) for s in first.studies] == [
             (s.study_id, s.date, s.heart) for s in second.studies
@@ -42,9 +43,16 @@ def test_both_versions_show_the_same_hearts_on_the_same_days():
 
 
 def test_each_version_has_its_own_ecgs():
-    one, two = (PhantomCohort(3, 11, version=version).patient(0).ecgs[0] for version in (1, 2))
-    assert (one.ecg_id, one.time, one.seed) == (two.ecg_id, two.time, two.seed)
-    assert (one.signal_mv() != two.signal_mv()).any()
+    ecgs = [PhantomCohort(3, 11, version=version).patient(0).ecgs[0] for version in (1, 2, 3)]
+    assert len({(ecg.ecg_id, ecg.time, ecg.seed) for ecg in ecgs}) == 1
+    one, two, three = (ecg.signal_mv() for ecg in ecgs)
+    assert (one != two).any() and (two != three).any() and (one != three).any()
+
+
+def test_version_3_is_version_2_but_for_the_planes_that_move_more(studies):
+    for kind, moves in (("a4c", False), ("subcostal", True), ("plax", True)):
+        two, three = (clip_of(studies[0].heart, kind, n_frames=4, version=version) for version in (2, 3))
+        assert two.frames.shape == three.frames.shape and (two.contours != three.contours).any() == moves
 
 
 @pytest.mark.slow

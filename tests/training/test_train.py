@@ -159,8 +159,8 @@ def test_the_plan_counts_pairs_patients_and_steps(labelled):
 
 def test_a_training_on_a_version_of_the_phantom_that_is_not_there_is_refused_in_words():
     assert training_settings("demo", {"phantom": "1"}).phantom == 1
-    with pytest.raises(Echo2ECGError, match="phantom=3: there is no such version"):
-        training_settings("demo", {"phantom": 3})
+    with pytest.raises(Echo2ECGError, match="phantom=4: there is no such version"):
+        training_settings("demo", {"phantom": 4})
 
 
 def test_an_empty_workspace_has_nothing_to_plan(tmp_path):
