@@ -14,7 +14,7 @@ from contextlib import suppress
 
 from echo2ecg_core.errors import DiskFull, Echo2ECGError, StoreError, WorkspaceBusy
 from echo2ecg_core.failures import causes, sentence_of
-from echo2ecg_core.store import jobs
+from echo2ecg_core.store import audit, jobs
 from echo2ecg_core.store.database import Workspace
 
 HEARTBEAT_S = 5.0
@@ -43,7 +43,8 @@ def run_job(workspace: Workspace, job: jobs.Job, held: Mapping = {}) -> None:
     threading.Thread(target=_beat, args=(workspace, job, stopped), daemon=True).start()
     try:
         parameters = {**job.parameters, **held, "job_id": job.job_id}
-        closing = workflow_of(job.kind)(workspace, parameters, _progress(workspace, job, log)) or "Done."
+        with audit.acting_as("worker", ""):  # who queued the job stands in a line of its own
+            closing = workflow_of(job.kind)(workspace, parameters, _progress(workspace, job, log)) or "Done."
         state = "done"
     except jobs.Cancelled:
         state, closing = "cancelled", jobs.STOPPED

@@ -14,7 +14,7 @@ import pytest
 from echo2ecg_core import worker
 from echo2ecg_core.errors import Echo2ECGError, WorkspaceBusy
 from echo2ecg_core.failures import without_places
-from echo2ecg_core.store import jobs
+from echo2ecg_core.store import audit, jobs
 from echo2ecg_core.store.database import Workspace
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -101,7 +101,7 @@ import subprocess, sys, time
 from pathlib import Path
 from echo2ecg_core import worker
 from echo2ecg_core.intake import archives, ingest  # loaded before all begin
-from echo2ecg_core.store import jobs
+from echo2ecg_core.store import audit, jobs
 from echo2ecg_core.store.database import Workspace
 
 place, role = Workspace(sys.argv[1]), sys.argv[2]
@@ -244,6 +244,19 @@ def test_an_unexpected_end_is_a_sentence_with_a_remedy_and_a_place_in_the_log(pl
     job, log = jobs.job(place, number), jobs.log_path(place, number).read_text()
     assert job.state == "failed" and words in job.message
     assert type(raised).__name__ in log and "raise raised" in log and "Doe" not in log + job.message
+
+
+def test_what_a_job_does_is_the_workers_in_the_audit_log_and_nobodys_at_a_terminal(place, monkeypatch):
+    def goes_on(workspace, parameters, progress):
+        jobs.queue(workspace, "prepare", {"model": "a"})
+
+    monkeypatch.setitem(worker.WORKFLOWS, "map", goes_on)
+    with audit.acting_as("chief", "admin"):
+        jobs.queue(place, "map", {})
+    worker.run_job(place, jobs.claim(place, "one"))
+    assert [(entry.who, entry.action) for entry in reversed(audit.entries(place))] == [
+        ("chief", "queue map"), ("worker", "queue prepare"), ("worker", "end map"),
+    ]  # fmt: skip
 
 
 def test_an_error_in_words_is_the_jobs_message_without_a_traceback(place, monkeypatch):
