@@ -54,6 +54,10 @@ from echo2ecg_core.store.splits import PATIENT_SPLITS
 
 ECGS_A_PIECE, ECGS_A_BATCH, CLIPS_A_BATCH = 16, 64, 32  # read by a process at a time; listed by a transaction
 _QUOTED = re.compile(r"[“\"][^”\"]*[”\"]")
+HERE_ALREADY = (
+    "ECGs that were here already and were not read again: {}. A file that was replaced under its id comes in once that "
+    "ECG was taken out (Cohorts page, or remove)."
+)
 
 
 @dataclass
@@ -230,6 +234,8 @@ class _Import:
         changes += self.catalog.add_studies([self._study(s) for s in plan.studies.values()])
         here = self.catalog.ecg_ids(cohort)
         self.waiting = [e for e in plan.ecgs.values() if self.ids["ecg"][e.ecg_id] not in here]
+        if (n := len(plan.ecgs) - len(self.waiting) - self.report.ecgs) > 0:  # those of an earlier attempt are new
+            self.report.notes.append(HERE_ALREADY.format(f"{n:,}"))
         changes += self.catalog.set_ecg_times(
             {
                 self.ids["ecg"][e.ecg_id]: moment
