@@ -306,9 +306,10 @@ def agreement(our: float | None, chance: float | None) -> str:
         return ""
     if chance is None:
         return NOT_COMPARED
-    if (our >= HALF) == (chance >= HALF):
-        return "Both call it likely" if our >= HALF else "Both call it unlikely"
-    return "Only we call it likely" if our >= HALF else "Only the second reader calls it likely"
+    we, they = (round(100 * one) >= 100 * HALF for one in (our, chance))  # in whole per cent, as both are written
+    if we == they:
+        return "Both call it likely" if we else "Both call it unlikely"
+    return "Only we call it likely" if we else "Only the second reader calls it likely"
 
 
 def chances_of(report: dict, embedding: np.ndarray | None, model) -> dict[str, float]:

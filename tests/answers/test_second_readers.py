@@ -172,6 +172,8 @@ def test_a_recording_that_a_model_cannot_read_is_told_and_the_others_answer(plac
 def test_agreement_in_words():
     assert agreement(0.8, 0.9) == "Both call it likely"
     assert agreement(0.1, 0.2) == "Both call it unlikely"
+    assert agreement(0.497, 0.6) == "Both call it likely", "0.497 is written as 50 %"
+    assert agreement(0.494, 0.6) == "Only the second reader calls it likely"
     assert agreement(0.1, 0.9) == "Only the second reader calls it likely"
     assert agreement(0.9, None) == "Not compared: its score is not a chance"
     assert agreement(None, None) == ""

@@ -5,7 +5,7 @@ import pytest
 
 from echo2ecg_core.ecg.record import EcgRecord
 from pages.ui import resources, session
-from pages.ui.ecg.earlier import difference_words, lvef_words
+from pages.ui.ecg.earlier import _apart, difference_words, lvef_words
 from pages.ui.ecg.measures import STRIP_ROWS
 from tests.pages.test_ecg_page import opened, page, words  # noqa: F401 (a fixture)
 
@@ -44,6 +44,8 @@ def test_two_estimates_differ_only_where_their_intervals_leave_no_room():
     assert lvef_words(high, low) == "30 points higher; the intervals do not overlap"
     assert lvef_words(high, near) == "3 points lower; the intervals overlap, so no change can be told from this"
     assert lvef_words(low, low) == "unchanged"
+    until, since = {"value": 55.0, "interval": (49.0, 60.6)}, {"value": 66.0, "interval": (61.4, 70.0)}
+    assert "the intervals overlap" in lvef_words(until, since), "they are written as 49–61 and 61–70"
     assert lvef_words({"value": None}, low) == "no estimate of one of the two"
 
 
@@ -75,3 +77,16 @@ def test_what_stands_in_a_closed_tab_and_takes_time_waits_for_who_looks(page, mo
 
 def test_without_a_known_patient_the_tab_says_how_one_becomes_known(page):  # noqa: F811
     assert "drop both recordings together" in words(opened(page))
+
+
+@pytest.mark.parametrize(
+    ("days", "told"),
+    [
+        (0.4, "less than a day earlier"),
+        (-0.9, "less than a day later"),
+        (1.4, "1 day earlier"),
+        (41.0, "41 days earlier"),
+    ],
+)
+def test_a_night_between_two_ecgs_does_not_make_them_of_one_day(days, told):
+    assert _apart(days) == told

@@ -36,6 +36,15 @@ def test_every_measurement_shows_its_confidence_beside_the_number_and_a_low_one_
     assert "> confidence</dt>" in strip and "QT 368\u202fms, confidence low (0.2 of 1)" in strip
 
 
+@pytest.mark.parametrize(
+    ("r2", "told"), [(0.496, "0.50 <span>good"), (0.494, "0.49 <span>fair"), (0.296, "0.30 <span>fair")]
+)
+def test_how_far_to_trust_an_estimate_follows_the_number_beside_it(r2, told):
+    from pages.ui.ecg.phenotype_table import _trust
+
+    assert _trust(r2).startswith(told)
+
+
 def test_the_table_gives_every_measurement_its_value_confidence_in_words_and_normal_range(report):
     report["measurements"] |= {
         "pr_ms": None,

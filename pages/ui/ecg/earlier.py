@@ -64,8 +64,8 @@ def _words(other: OtherEcg) -> str:
 
 
 def _apart(days: float) -> str:
-    side, whole = ("earlier" if days >= 0 else "later"), round(abs(days))
-    return f"the same day, {side}" if whole == 0 else f"{counted(whole, 'day')} {side}"
+    side = "earlier" if days >= 0 else "later"
+    return f"less than a day {side}" if abs(days) < 1 else f"{counted(round(abs(days)), 'day')} {side}"
 
 
 def difference_table(now: dict, then: dict, name: str) -> str:
@@ -132,7 +132,8 @@ def lvef_words(now: dict, then: dict) -> str:
     words = f"{counted(abs(points), 'point')} {'higher' if points > 0 else 'lower'}"
     if not (now["interval"] and then["interval"]):
         return words
-    overlap = now["interval"][0] <= then["interval"][1] and then["interval"][0] <= now["interval"][1]
+    (low, high), (before, until) = (tuple(map(round, row["interval"])) for row in (now, then))  # as both are written
+    overlap = low <= until and before <= high
     told = "the intervals overlap, so no change can be told from this" if overlap else "the intervals do not overlap"
     return f"{words}; {told}"
 

@@ -144,5 +144,6 @@ def _chance(chance: dict | None) -> str:
 def _trust(r2: float | None) -> str:
     if r2 is None:
         return MISSING
-    word = "good" if r2 >= GOOD_R2 else "fair" if r2 >= FAIR_R2 else "weak"
+    shown = round(r2, 2)
+    word = "good" if shown >= GOOD_R2 else "fair" if shown >= FAIR_R2 else "weak"
     return f"{number(r2, 2)} <span>{word}</span>"
