@@ -214,3 +214,11 @@ def is_on_after_switch(card, place):
     panel.toggle[0].set_value(False).run()
     assert not panel.exception
     return is_on(card)
+
+
+def test_the_card_of_a_model_counts_pairs_as_pairs_and_ecgs_as_ecgs():
+    from pages.ui.about.model_card import trained_on
+
+    told = [trained_on({"pairs": {"train": 2899}, "run": {"objective": o}}) for o in ("contrastive", "masked")]
+    assert told[0]["Pairs of an ECG and a study"] == told[1]["ECGs"] == "2,899"  # an ECG may go with two studies
+    assert "ECGs" not in told[0]

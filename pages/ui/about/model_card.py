@@ -35,7 +35,7 @@ def trained_on(manifest: dict) -> dict[str, str]:
         if manifest.get("synthetic")
         else "real patients, as far as the manifest tells",
         "Patients": _count(patients),
-        "ECGs paired with a study": _count(pairs.get("train")),
+        "ECGs" if run.get("objective") == "masked" else "Pairs of an ECG and a study": _count(pairs.get("train")),
         "Longest time between ECG and echo": counted_days(days) if days is not None else UNKNOWN,
         "Objective": f"{run['objective']}, {run.get('epochs', MISSING)} epochs" if "objective" in run else UNKNOWN,
         "Started from": str(started) if started else "random weights or unknown",
