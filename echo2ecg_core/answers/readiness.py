@@ -141,10 +141,11 @@ def _retrieval_worth(manifest: dict, report: dict | None) -> str:
     if recall is None or not studies:
         return "Similar studies: not measured on test patients."
     chance = min(1.0, 10 / studies)
+    by_chance = "less than 1" if chance < 0.01 else f"{100 * chance:.0f}"
     verdict = "" if recall > chance else ", so it is no better than chance"
     return (
         f"Similar studies: an ECG's own study is among the first ten in {100 * recall:.0f} of 100 test ECGs; by chance "
-        f"in {100 * chance:.0f} ({studies} studies){verdict}."
+        f"in {by_chance} ({counted(studies, 'study', 'studies')}){verdict}."
     )
 
 

@@ -38,6 +38,8 @@ def test_a_model_no_better_than_the_median_and_than_chance_is_told_so(place, tmp
     assert told[2].startswith("Similar studies: an ECG's own study is among the first ten in 29 of 100 test ECGs; ")
     assert told[2].endswith("by chance in 32 (31 studies), so it is no better than chance.")
     assert told[3] == "No report yet: evaluate it to see it beside other encoders."
+    told = worth(place, card(tmp_path, lvef() | {"retrieval": {"studies": 5000, "recall@10": 0.02}}))
+    assert told[2].endswith("in 2 of 100 test ECGs; by chance in less than 1 (5,000 studies).")
 
 
 def test_a_good_model_is_told_without_doubt_and_with_both_covers(place, tmp_path):
