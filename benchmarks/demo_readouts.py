@@ -3,11 +3,11 @@
     python benchmarks/demo_readouts.py [--model FOLDER] [--cache FOLDER of vectors]
     python benchmarks/demo_readouts.py --simulate      only what needs no network, ahead of a new one
 
-Fitted on the patients it was trained on, calibrated on 4,000 simulated patients of a cohort that nothing else has seen,
-measured on the test patients of the demo's cohort; labels carry the noise of observers. readouts.safetensors and the
-manifest's `test`, `readouts` and `labels` are replaced; how it retrieves rests on the network alone and is kept. Killed
-and started again it goes on. Six minutes of processor time, most of it simulating and embedding; two where the vectors
-are there. Prepared recordings are kept for the next network. Prints one JSON line.
+Fitted on the patients it was trained on, calibrated on 16,000 simulated patients of a cohort that nothing else has
+seen, measured on the test patients of the demo's cohort; labels carry the noise of observers. readouts.safetensors and
+the manifest's `test`, `readouts` and `labels` are replaced; how it retrieves rests on the network alone and is kept.
+Killed and started again it goes on. Twenty minutes of processor time, most of it simulating and embedding; a half where
+the vectors are there. Prepared recordings are kept for the next network. Prints one JSON line.
 """
 
 import argparse
@@ -28,7 +28,7 @@ from echo2ecg_core.models.readouts import LabelledVectors  # noqa: E402
 from echo2ecg_core.store.database import write_atomically  # noqa: E402
 from echo2ecg_core.store.model_registry import read_manifest  # noqa: E402
 
-CALIBRATION_SEED, CALIBRATION_PATIENTS = 4101, 4000
+CALIBRATION_SEED, CALIBRATION_PATIENTS = 4101, 16000
 CACHE = ROOT / "runs" / "phantom-ecgs"
 LABELS = {  # by version of the phantom
     1: "Measured on simulated hearts with the noise of observers (standard deviations: "

@@ -49,19 +49,21 @@ def test_report(
     for name in readouts.heads:
         values = test.labels.get(name, np.full(len(test.patients), np.nan))
         if (known := np.isfinite(values)).any():
-            guesses = {"": readouts.values(name, test.embedding[known])}
+            told = {"": (readouts, test.embedding[known])}
             if random is not None:
-                guesses["random_"] = random[0].values(name, random[1].embedding[known])
+                told["random_"] = (random[0], random[1].embedding[known])
             median = float(np.nanmedian(train_labels[name]))
-            entry = _scores(name, guesses, median, values[known], test.patients[known])
+            entry = _scores(name, told, median, values[known], test.patients[known])
             phenotypes[name] = entry | _cover(readouts, name, test, known)
     return report
 
 
 def _scores(
-    name: str, guesses: dict[str, np.ndarray], median: float, measured: np.ndarray, patients: np.ndarray
+    name: str, told: dict[str, tuple[Readouts, np.ndarray]], median: float, measured: np.ndarray, patients: np.ndarray
 ) -> dict:
-    """n, R², MAE and the AUROC of the disease, of every guess; None where the test ECGs are too few to tell."""
+    """n, R² and MAE of the values and AUROC of the chances that pages show, of every model (readouts, embedding); None
+    where the test ECGs are too few to tell."""
+    guesses = {key: readouts.values(name, embedding) for key, (readouts, embedding) in told.items()}
 
     def error_of(guess: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
         return lambda weights: weighted_regression(guess, measured, weights)["mae"]
@@ -73,14 +75,21 @@ def _scores(
         )
     for key, guess in (guesses | {"median_": np.full(len(measured), median)}).items():
         entry[f"{key}mae"], entry[f"{key}mae_interval"] = with_interval(error_of(guess), patients)
-    for key, guess in guesses.items():
+    for key, (readouts, embedding) in told.items():
         if name == "lvef":
-            found = _auroc(-guess, measured <= REDUCED_AT_MOST, patients)
+            at_most = _chances(readouts, name, embedding, REDUCED_AT_MOST)
+            found = _auroc(at_most, measured <= REDUCED_AT_MOST, patients)
             entry[f"{key}auroc_reduced"], entry[f"{key}auroc_reduced_interval"] = found
         if PHENOTYPES[name].kind == "grade":
-            found = _auroc(guess, measured >= MODERATE, patients)
+            found = _auroc(-_chances(readouts, name, embedding, MODERATE - 0.5), measured >= MODERATE, patients)
             entry[f"{key}auroc_moderate"], entry[f"{key}auroc_moderate_interval"] = found
     return entry
+
+
+def _chances(readouts: Readouts, name: str, embeddings: np.ndarray, limit: float) -> np.ndarray:
+    """Chances (n,) of a value at most `limit`; without calibration what stands in the same order, the values."""
+    chances = readouts.chances_at_most(name, embeddings, limit)
+    return -readouts.values(name, embeddings) if chances is None else chances
 
 
 def _cover(readouts: Readouts, name: str, test: LabelledVectors, known: np.ndarray) -> dict:

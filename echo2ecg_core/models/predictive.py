@@ -1,7 +1,8 @@
 """What a measured value may be, given a prediction: one distribution that value, interval and chances are read from.
 
-Its shape varies smoothly with the prediction: quantiles of calibration residuals, weighted by how near the predictions
-are in rank, made monotone (a higher prediction never gives a lower estimate; Chernozhukov et al., Econometrica 2010).
+Its shape varies smoothly with the prediction: quantiles of calibration residuals (of the values themselves where one
+value is a great part of all, as of grades), weighted by how near the predictions are in rank, made monotone (a higher
+prediction never gives a lower estimate; Chernozhukov et al., Econometrica 2010).
 Around its middle it is as wide as the ECG's own spread says, the error that a second readout expects of it (locally
 weighted conformal prediction: Lei et al., JASA 2018): of ECGs with one predicted LVEF those with a bundle branch block
 are less sure. How wide it has to be is then set by conformal scores, each ECG scored by a shape that its patient
@@ -20,7 +21,11 @@ SMALLEST_CALIBRATION = math.ceil(2 / (1 - LEVEL) - 1e-9) - 1  # 19: (n + 1) * (1
 SHARES = np.concatenate([[0.05], np.arange(0.1, 0.91, 0.1), [0.95]])  # quantiles that hold the shape
 MIDDLE = 5  # of the shares: the median
 KNOTS, FOLDS = 25, 5
-SMALLEST_BANDWIDTH, ECGS_IN_BANDWIDTH = 0.05, 50  # of the ranks; widened until so many ECGs lie within it
+APART = 0.1  # scores between which a lot decides
+LUMP = 0.2  # share of one value
+# Of the ranks: at most the first, at most half of the way to the nearer end (beyond it nothing weighs against what lies
+# further in: chances told to the highest tenth were 2 points too low), and at least so many ECGs.
+WIDEST_BANDWIDTH, ECGS_IN_BANDWIDTH = 0.05, 50
 MOST_SCORES = 1999
 DISEASE_COVER, FEWEST_OF_DISEASE = 0.9, 20
 TAILS = tuple(np.arange(10, 0, -1) / 200)  # 0.05, 0.045 ... 0.005: what the side of the disease may leave out
@@ -47,18 +52,21 @@ class Shape:
         predicted, measured = predicted[order], measured[order]
         n = len(predicted)
         rank = (np.arange(n) + 0.5) / n
-        width = min(1.0, max(SMALLEST_BANDWIDTH, ECGS_IN_BANDWIDTH / n))
-        places = np.linspace(0.5 / n, 1 - 0.5 / n, min(KNOTS, max(2, n // 20)))
+        turn = np.linspace(0, np.pi, min(KNOTS, max(2, n // 20)))
+        places = 0.5 + (0.5 - 0.5 / n) * -np.cos(turn)  # denser at the ends, where predictions lie far apart
+        fewest = min(1.0, ECGS_IN_BANDWIDTH / n)
+        width = np.clip(np.minimum(places, 1 - places) / 2, fewest, max(WIDEST_BANDWIDTH, fewest))[:, None]
         knots = np.interp(places, rank, predicted)
         weights = np.exp(-0.5 * ((places[:, None] - rank) / width) ** 2)  # (k, n)
-        table = knots[:, None] + _weighted_quantiles(measured - predicted, weights)
+        trend = 0.0 if is_lumpy(measured) else 1.0  # with a trend taken off, one value would become many
+        table = trend * knots[:, None] + _weighted_quantiles(measured - trend * predicted, weights)
         if spread is not None:
             middle = _rising(table)[:, MIDDLE]
             inside = np.clip(predicted, knots[0], knots[-1])
             residual = measured - np.interp(inside, knots, middle) - (predicted - inside)
             table = middle[:, None] + _weighted_quantiles(residual / spread[order], weights)
-        table, gap = _rising(table), 1e-6 + 1e-4 * float(np.std(measured))
-        table = table + gap * np.arange(len(SHARES))  # strictly rising along the shares, so that it can be inverted
+        # rising, so that it can be inverted; away from the middle, so that an interval that ends at a value holds it
+        table = _rising(table) + _gap(measured) * (np.arange(len(SHARES)) - MIDDLE)
         reach = np.abs(standard_scores(SHARES)[0])
         widths = np.stack([table[:, MIDDLE] - table[:, 0], table[:, -1] - table[:, MIDDLE]]).mean(1)
         return cls(knots, table, widths / reach)
@@ -185,6 +193,11 @@ class Predictive:
         return cls(shape, named["scores"], (low, high), (below, above), int(n))
 
 
+def is_lumpy(measured: np.ndarray) -> bool:
+    """Whether one value makes up so much of (n,) that a width around the median means nothing: grades, scores."""
+    return len(measured) > 0 and np.unique(measured, return_counts=True)[1].max() > LUMP * len(measured)
+
+
 def standard_scores(shares: np.ndarray) -> np.ndarray:
     """Standard normal quantiles of shares 0 < s < 1."""
     from scipy.special import ndtri
@@ -198,6 +211,11 @@ def _weighted_quantiles(values: np.ndarray, weights: np.ndarray) -> np.ndarray:
     heap = np.cumsum(weights[:, order], 1)
     places = (heap - 0.5 * weights[:, order]) / heap[:, -1:]
     return np.stack([np.interp(SHARES, row, values[order]) for row in places])
+
+
+def _gap(measured: np.ndarray) -> float:
+    """How far neighbours in a table are kept apart."""
+    return 1e-6 + 1e-4 * float(np.std(measured))
 
 
 def _rising(table: np.ndarray) -> np.ndarray:
@@ -214,14 +232,30 @@ def _cross_scores(
     _, number = np.unique(patients, return_inverse=True)
     lot = np.random.default_rng(0).permutation(number.max() + 1) % FOLDS
     fold, scores = lot[number], np.empty(len(predicted))
+    beside = len(SHARES) * _gap(measured)  # as far as a table holds one value apart
     for each in range(FOLDS):
         own = fold == each
         if own.any():
             others = ~own if (~own).sum() > 1 else own
             of_others, of_own = (None, None) if spread is None else (spread[others], spread[own])
             shape = Shape.fit(predicted[others], measured[others], of_others)
-            scores[own] = shape.scores(predicted[own], measured[own], of_own)
+            low, high = (shape.scores(predicted[own], measured[own] + side, of_own) for side in (-beside, beside))
+            scores[own] = _by_lot(low, high, np.random.default_rng([1, each]))
     return scores
+
+
+def _by_lot(low: np.ndarray, high: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """A score (n,) between two (n,), by lot where they are apart.
+
+    A value that is measured again and again (no stenosis, normal wall motion) has many scores; were always the same one
+    taken, half of all would not lie below the median (randomised probability integral transform: Czado, Gneiting, Held,
+    Biometrics 2009).
+    """
+    from scipy.special import ndtr
+
+    share = ndtr(low) + rng.random(len(low)) * (ndtr(high) - ndtr(low))
+    drawn = standard_scores(np.clip(share, 1e-12, 1 - 1e-12))
+    return np.where(high - low > APART, np.clip(drawn, low, high), (low + high) / 2)
 
 
 def _ends(scores: np.ndarray, tails: tuple[float, float]) -> tuple[float, float]:

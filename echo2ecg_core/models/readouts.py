@@ -14,7 +14,7 @@ import numpy as np
 
 from echo2ecg_core.errors import ModelError
 from echo2ecg_core.models.outside import Outside
-from echo2ecg_core.models.predictive import Predictive
+from echo2ecg_core.models.predictive import Predictive, is_lumpy
 from echo2ecg_core.phenotypes import PHENOTYPES, disease_limit
 
 ALPHAS = tuple(10.0 ** np.arange(-4, 4))
@@ -97,9 +97,9 @@ class Readouts:
         lines, residuals = _ridge(x, train.labels, train.patients)
         spreads = _spreads(x, residuals, train.patients)
         for name, (weight, bias) in lines.items():
-            head = Head(weight, bias, None, spreads.get(name))
             values = calibration.labels.get(name, np.full(len(kept_aside), np.nan))
             known = np.isfinite(values)
+            head = Head(weight, bias, None, None if is_lumpy(values[known]) else spreads.get(name))
             predictive = Predictive.fit(
                 kept_aside[known] @ weight + bias,
                 values[known],

@@ -31,7 +31,7 @@ def claim(tmp_path_factory) -> Path:
     """What the comparison leaves in its folder, with untrained networks; the second recipe has the smaller errors."""
     from safetensors.torch import save_file
 
-    folder, plan = tmp_path_factory.mktemp("claim"), small_plan(1)
+    folder, plan = tmp_path_factory.mktemp("claim"), small_plan(3)
     for name in ("patients", "ecgs", "recipe", "arms/attention-0"):
         (folder / name).mkdir(parents=True)
     (folder / "plan.json").write_text(json.dumps(plan.to_dict(), indent=1))

@@ -28,6 +28,7 @@ def made():
         truth=truth,
         conduction=np.array(["lbbb", "normal", "rbbb", "normal"] * 500),
         ecg_ids=list(range(2000)),
+        patients=np.arange(2000) // 2,
     )
     return readouts, ecgs
 
@@ -46,8 +47,7 @@ def test_cover_is_counted_by_true_class_against_label_and_heart(made):
 
 def test_calibration_tells_and_sees_by_tenths(made):
     readouts, ecgs = made
-    told = readouts.chances_at_most("lvef", ecgs.embedding["own"], 40.5)
-    *lines, largest = honesty.calibration(told, ecgs.labels["lvef"] <= 40.5)
+    *lines, largest = honesty.calibration(*honesty.told_and_seen(readouts, ecgs))
     assert [line["tenth"] for line in lines] == list(range(1, 11)) and {line["ecgs"] for line in lines} == {200}
     assert sum(line["seen"] for line in lines) == pytest.approx(10 * np.mean(ecgs.labels["lvef"] <= 40.5), abs=0.01)
     assert all(abs(line["told"] - line["seen"]) < 0.05 + 3 * line["standard_error"] for line in lines)
@@ -58,8 +58,20 @@ def test_chances_that_hold_stray_as_by_lot_and_those_that_do_not_stray_farther()
     rng = np.random.default_rng(4)
     true = rng.beta(0.4, 1.6, 4000)
     seen = rng.random(4000) < true
-    assert honesty.calibration(true, seen)[-1]["by_lot_as_large"] > 0.01
-    assert honesty.calibration(true**1.5, seen)[-1]["by_lot_as_large"] == 0
+    each = np.arange(4000)
+    assert honesty.calibration(true, seen, each)[-1]["by_lot_as_large"] > 0.01
+    assert honesty.calibration(true**1.5, seen, each)[-1]["by_lot_as_large"] == 0
+
+
+def test_ecgs_of_one_study_share_their_lot_and_studies_of_two_cohorts_do_not():
+    true, one = np.linspace(0.05, 0.95, 500), np.arange(500)
+    cohort = (np.repeat(true, 4), np.repeat(true > 0.5, 4), np.repeat(one, 4))
+    shared, apart = (
+        honesty.calibration(*cohort[:2], studies)[-1]["by_lot_median"] for studies in (cohort[2], np.arange(2000))
+    )
+    assert 1.6 < shared / apart < 2.4  # four ECGs a study count as one
+    told, _, studies = honesty.joined([cohort, cohort])
+    assert len(told) == 4000 and len(np.unique(studies)) == 1000
 
 
 @pytest.mark.slow

@@ -50,6 +50,30 @@ def test_chances_are_the_shares_that_are_seen_in_every_tenth_of_the_chances():
         assert told[part].mean() == pytest.approx(seen[part].mean(), abs=0.03)
 
 
+def graded(n, seed):
+    """Predictions and values of which most are the same: a grade that is seldom above 0, told by little."""
+    rng = np.random.default_rng(seed)
+    burden = rng.normal(size=n)
+    measured = np.digitize(0.6 * burden + rng.normal(size=n), (1.2, 1.7, 2.4)).astype(float)
+    return 0.15 + 0.2 * burden, measured
+
+
+def test_of_a_value_that_most_have_neither_estimate_nor_chances_stray():
+    """The trend of a prediction once made many values of one: every score lay above the middle, chances by up to 20
+    points beside what was seen."""
+    predicted, measured = graded(8000, 7)
+    assert np.mean(measured == 0) > 0.8
+    found = Predictive.fit(predicted, measured)
+    predicted, measured = graded(20000, 8)
+    for limit in (0.5, 1.5):
+        told, seen = found.chance_at_most(predicted, limit), measured <= limit
+        for part in np.array_split(np.argsort(told), 10):
+            assert told[part].mean() == pytest.approx(seen[part].mean(), abs=0.05)
+    assert np.abs(found.medians(predicted) - measured).mean() <= np.abs(measured - np.median(measured)).mean()
+    low, high = found.intervals(predicted).T
+    assert np.mean((measured >= low) & (measured <= high)) > 0.88
+
+
 def test_cover_holds_where_errors_are_small_and_where_they_are_large():
     found = Predictive.fit(*made(4000, 5))
     predicted, measured = made(20000, 6)
