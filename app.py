@@ -61,7 +61,6 @@ def frame() -> None:
     st.set_page_config(
         page_title="Echo2ECG Explorer", page_icon=str(ASSETS / "logo.svg"), layout="wide", initial_sidebar_state=216
     )
-    st.html(ASSETS / "style.css")
     if st.query_params.get("screenshot") == "1":
         st.html(ASSETS / "screenshot.css")  # for a figure or a slide: the page without what surrounds it
     st.logo(str(ASSETS / "logo.svg"), size="large")

@@ -235,6 +235,7 @@ new MutationObserver(shown).observe(document, {subtree: true, childList: true, a
 addEventListener("pointerup", () => { window.touched = performance.now(); }, true);
 """
 STILL_MS = 700
+PATIENCE_MS = 300_000  # the first map of a million, on a busy machine
 STILL = """(ms) => document.querySelector(".stApp")?.dataset.testScriptState === "notRunning"
   && performance.now() - window.shown > ms"""
 
@@ -293,6 +294,7 @@ def in_chromium(workspace, interactions: int) -> None:
     from tests.browser.running_app import chromium, running_app
 
     with running_app(workspace.folder) as address, chromium() as page:
+        page.set_default_timeout(PATIENCE_MS)
         watched, drawn = Watched(page), ".js-plotly-plot .imagelayer image"
         open_pages = (("map", "Map", drawn), ("report", "Report", "h1"), ("import", "Import", "h1"))
         open_pages += (("studies", "Similar studies", "h1"),)

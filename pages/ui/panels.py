@@ -1,15 +1,12 @@
 """What every page stands under: heading, badges, and the head of the admin pages."""
 
 from html import escape
-from pathlib import Path
 
 import streamlit as st
 
 from echo2ecg_core.ecg.record import EcgRecord
 from echo2ecg_core.store import jobs
 from pages.ui import help, resources
-
-ASSETS = Path(__file__).parents[2] / "assets"
 
 
 def badges(synthetic: bool, record: EcgRecord | None = None) -> None:
@@ -47,7 +44,6 @@ def why_no_model(so: str = "") -> str:
 
 def admin_head(heading: str, purpose: str):
     """Title, badges and one grey line; returns the place of the actions."""
-    st.html(ASSETS / "training.css")
     with st.container(key="page_head", horizontal=True, vertical_alignment="center", gap="small"):
         title(heading)
         st.badge("Admin", icon=":material/lock:", color="gray")

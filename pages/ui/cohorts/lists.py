@@ -16,13 +16,11 @@ from pages.ui.cohorts import cohort_session, kept, looked_up, removing
 from pages.ui.errors import plain
 from pages.ui.studies.panels import CHOSEN_ROW, ROW_HEIGHT, person, whole
 
-STYLE = panels.ASSETS / "cohorts.css"
 PATIENTS_A_PAGE = 12
 
 
 def head(found: list[Cohort]):
     """Title, badges and one line of what is shown; returns the place of the actions."""
-    st.html(STYLE)
     with st.container(key="page_head", horizontal=True, vertical_alignment="center", gap="small"):
         panels.title("Cohorts")
         panels.badges(synthetic=False)

@@ -35,7 +35,7 @@ from pages.ui.map.chart import how_read, labels_of
 from pages.ui.map.looked_up import MapFacts
 from pages.ui.studies import browse_session
 from pages.ui.studies.panels import signed
-from pages.ui.studies.words import ECG_PAGE, EXPLORE_STYLE
+from pages.ui.studies.words import ECG_PAGE
 
 LAYOUTS = {"together": "Together", "ecgs": "ECGs", "studies": "Studies", explore.SOLID: "3-D"}
 MOST_LISTED = 500  # members of a lasso
@@ -48,7 +48,6 @@ CLUSTERS_HELP = (
 
 def head(card: ModelCard | None) -> None:
     """Title, badges and one line of what is seen."""
-    st.html(EXPLORE_STYLE)
     with st.container(key="page_head", horizontal=True, vertical_alignment="center", gap="small"):
         panels.title("Map")
         panels.badges(synthetic=card is not None and card.synthetic)

@@ -19,7 +19,6 @@ from pages.ui.errors import plain
 from pages.ui.in_words import in_words, one_of
 from pages.ui.report import looked_up, report_session
 
-STYLE = panels.ASSETS / "report.css"
 PURPOSE = "How well the model reads echo findings from an ECG, on patients it has never seen."
 VALIDATION_PURPOSE = "How well the model reads echo findings from an ECG, on patients its readouts were calibrated on."
 ASK_A_RESEARCHER = "A researcher or an admin can have it evaluated: everybody sees the same report."
@@ -28,7 +27,6 @@ SYNTHETIC_HELP = "Simulated hearts only: these numbers say nothing about real pa
 
 def head(synthetic: bool, report: Report | None):
     """Title, badges and one line of what is shown; returns the place of the actions."""
-    st.html(STYLE)
     with st.container(key="page_head", horizontal=True, vertical_alignment="center", gap="small"):
         panels.title("Report")
         panels.badges(synthetic=False)

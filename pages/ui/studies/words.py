@@ -25,7 +25,6 @@ from pages.ui.errors import sentence
 from pages.ui.studies import browse_session, reader_marks
 
 ECG_PAGE = "pages/ecg.py"
-EXPLORE_STYLE = panels.ASSETS / "explore.css"
 NO_REPORT: dict[str, list] = {"phenotypes": []}
 MOST_LISTED = 2000
 SIMILARITY = (
@@ -35,7 +34,6 @@ SIMILARITY = (
 
 def head(card: ModelCard | None, record: EcgRecord | None):
     """Title, badges, and the way to start from a study; returns the place of the export menu."""
-    st.html(EXPLORE_STYLE)
     with st.container(key="page_head", horizontal=True, vertical_alignment="center", gap="small"):
         panels.title("Similar studies")
         panels.badges(synthetic=card is not None and card.synthetic)
