@@ -30,6 +30,12 @@ def scrolling(table: str, name: str) -> str:
     return f'<div class="e2e-scroll" tabindex="0" role="region" aria-label="{escape(name)}">{table}</div>'
 
 
+def figures(values: dict[str, str], key: str) -> None:
+    """Numbers side by side under their labels; Streamlit's metric would load the code of its small charts."""
+    told = "".join(f"<div><dt>{escape(label)}</dt><dd>{escape(value)}</dd></div>" for label, value in values.items())
+    st.container(key=key).html(f"<dl class='e2e-counts'>{told}</dl>")
+
+
 def why_no_model(so: str = "") -> str:
     """That there is no model, what follows from it, and whether one is on its way; else who can bring one."""
     workspace = resources.workspace()

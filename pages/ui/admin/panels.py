@@ -13,7 +13,7 @@ from echo2ecg_core.store import audit, jobs
 from echo2ecg_core.store.backup import backups, size_of
 from echo2ecg_core.store.database import Workspace
 from echo2ecg_core.store.jobs import Job
-from pages.ui import admin_gate
+from pages.ui import admin_gate, panels
 from pages.ui.archive.panels import STATES
 from pages.ui.errors import plain
 from pages.ui.server import metrics
@@ -51,10 +51,8 @@ def disk(workspace: Workspace) -> None:
     st.html("<h2 class='e2e-run'>Disk</h2>")
     sizes = _sizes(str(workspace.folder), datetime.now(UTC).strftime("%H:%M"))
     total, free = sum(sizes.values()), shutil.disk_usage(workspace.folder).free
-    places = st.container(horizontal=True, gap="large", key="disk_use")
-    for label, n_bytes in (("All of the workspace", total), *sizes.items(), ("Free on its disk", free)):
-        if n_bytes:
-            places.metric(label, _megabytes(n_bytes), width="content")
+    told = {"All of the workspace": total, **sizes, "Free on its disk": free}
+    panels.figures({label: _megabytes(n_bytes) for label, n_bytes in told.items() if n_bytes}, "disk_use")
 
 
 @st.cache_data(max_entries=4, show_spinner="Measuring the disk …")

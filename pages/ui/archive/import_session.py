@@ -11,6 +11,7 @@ _ROUND = "import_round"
 _OUTLINES = "waiting_outlines"
 _LETTERS = "waiting_letters"
 _SETTLED = "waiting_settled"
+_MORE = "import_more"
 
 
 def preview_of(key: tuple) -> dict | None:
@@ -44,6 +45,12 @@ def begin_anew() -> None:
     """Forget what was looked into and empty uploader and path: the import is queued and stands below."""
     forget()
     st.session_state[_ROUND] = int(st.session_state.get(_ROUND, 0)) + 1
+
+
+def shows_more(is_open: bool) -> bool:
+    """Whether what is rarely told is drawn: since it was first unfolded, so that folding it up untells nothing."""
+    st.session_state[_MORE] = is_open or bool(st.session_state.get(_MORE))
+    return st.session_state[_MORE]
 
 
 def kept_upload() -> tuple[str, str] | None:

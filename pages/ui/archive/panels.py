@@ -16,6 +16,7 @@ from echo2ecg_core.store import jobs
 from echo2ecg_core.store.catalog import Catalog
 from echo2ecg_core.store.database import Workspace
 from echo2ecg_core.store.jobs import Job
+from pages.ui import panels
 from pages.ui.admin_gate import asks, end_with_login
 from pages.ui.archive import import_session
 from pages.ui.archive.preview import shown_mapping, what_columns_mean, what_lies_there, what_will_happen
@@ -53,9 +54,7 @@ def counts(workspace: Workspace) -> None:
         else dict.fromkeys(("patients", "studies", "clips", "ecgs"), 0)
     )
     labels = {"patients": "Patients", "ecgs": "ECGs", "studies": "Echo studies", "clips": "Clips"}
-    with st.container(horizontal=True, gap="large", key="import_counts"):
-        for key, label in labels.items():
-            st.metric(label, f"{held[key]:,}", width="content")
+    panels.figures({label: f"{held[key]:,}" for key, label in labels.items()}, "import_counts")
 
 
 def form(workspace: Workspace) -> None:
@@ -127,7 +126,16 @@ def _how() -> dict:
         "Name of the cohort", key="archive_cohort", max_chars=60, placeholder="That of the data set", help=COHORT_HELP
     ).strip()
     prepare = st.checkbox("Afterwards make vectors and map of the active model", value=True, key="archive_prepare")
-    with st.expander("More: layout, a table of labels, ids"):
+    chosen = _more()
+    return {"cohort": cohort, "prepare": prepare} | {k: v for k, v in chosen.items() if v is not None}
+
+
+def _more() -> dict:
+    """What is rarely told: drawn from when it is first unfolded, its fields are a third of what a browser loads."""
+    more = st.expander("More: layout, a table of labels, ids", key="archive_more", on_change="rerun")
+    if not import_session.shows_more(bool(more.open)):
+        return {}
+    with more:
         layout = st.selectbox("Layout", ["auto", *LAYOUTS], key="archive_layout", help="auto: told by the content.")
         labels = st.text_input("Full path of a table of labels (CSV, Excel)", key="archive_labels").strip()
         keep_ids = st.checkbox(
@@ -143,8 +151,7 @@ def _how() -> dict:
             help="For archives with clip vectors in place of videos: the id of a model, or a name for an encoder.",
         ).strip()
     chosen = {"layout": layout if layout != "auto" else None, "labels": labels or None, "keep_ids": keep_ids or None}
-    chosen |= {"vectors_of": vectors_of or None}
-    return {"cohort": cohort, "prepare": prepare} | {k: v for k, v in chosen.items() if v is not None}
+    return chosen | {"vectors_of": vectors_of or None}
 
 
 def _previewed(workspace: Workspace, path: str, parameters: dict) -> bool:
