@@ -1,6 +1,7 @@
 """The Admin page: disk, jobs, backups and the audit log of a workspace, each action by an admin only."""
 
 import json
+import re
 import sqlite3
 from pathlib import Path
 
