@@ -36,6 +36,8 @@ LABELS = {  # by version of the phantom
     "grades carry none.",
     2: "Measured on simulated hearts with the noise of observers (phantom 2; standard deviations: LVEF 5 points, two "
     "readers differ by 7; sources in phantom/anatomy.py).",
+    3: "Measured on simulated hearts with the noise of observers (phantom 3; standard deviations: LVEF 4.2 points, two "
+    "readers differ by 6; sources in phantom/anatomy.py).",
 }
 Choice = tuple[str, int, Sequence[int], Path]  # split, seed of the cohort, numbers of patients, folder
 

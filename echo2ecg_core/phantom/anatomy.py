@@ -32,6 +32,10 @@ OBSERVER_SD_2 = {
     "lvef": 5.0, "lvedv_share": 0.11, "lvidd": 0.24, "lvids": 0.27, "ivsd": 0.11, "lvpwd": 0.11, "lavi_share": 0.13,
     "ra_area_share": 0.10, "rv_basal_diameter": 2.9, "tapse": 0.20, "rvsp": 5.5,
 }  # fmt: skip
+# Version 3: as version 2, but LVEF by a reader between the study's experts and those of intermediate experience, who
+# differed by 5.0 points among one another: 6.0 / sqrt(2).
+OBSERVER_SD_3 = OBSERVER_SD_2 | {"lvef": 4.2}
+OF_VERSION = {1: OBSERVER_SD, 2: OBSERVER_SD_2, 3: OBSERVER_SD_3}
 
 # Segments (name parts) of each coronary territory: core and border. Cerqueira et al., Circulation 2002.
 _CORE = {
@@ -313,8 +317,7 @@ def wall_motion_scores(wall_motion: tuple[float, ...]) -> tuple[int, ...]:
 
 def observed(heart, rng: np.random.Generator | None, version: int = 1) -> dict[str, float]:
     """Labels of a Heart, with inter-observer noise when `rng` is given; ESV and SV follow the noisy LVEDV and LVEF."""
-    of_version = OBSERVER_SD if version == 1 else OBSERVER_SD_2
-    sd = of_version if rng is not None else dict.fromkeys(OBSERVER_SD, 0.0)
+    sd = OF_VERSION[version] if rng is not None else dict.fromkeys(OBSERVER_SD, 0.0)
     noise = rng.normal(size=len(sd)) if rng is not None else np.zeros(len(sd))
     shift = dict(zip(sd, noise * np.array(list(sd.values())), strict=True))
     lvef = float(np.clip(heart.lvef + shift["lvef"], 5, 85))

@@ -7,7 +7,7 @@ holds a label. How single files look stands in files.py.
 There are three versions, drawn by their number. Version 1 has one sharp clip of each of eight views and exact labels;
 what was measured on it can be repeated bit for bit. Version 2 has studies as laboratories record them (protocol.py,
 recording.py): 20 to 60 clips, windows of every quality, and labels of one reader. Version 3 is version 2 with other
-numbers, nearer to life (recording.MOVING, ecg_parameters.THIRD). Ask all the same way:
+numbers (recording.MOVING, ecg_parameters.THIRD, anatomy.OBSERVER_SD_3). Ask all the same way:
 `for clip in study.clips: study.render(clip)`; `study.views` are the views that are there.
 """
 

@@ -129,7 +129,7 @@ class Heart:
 
         Args:
             rng: Adds inter-observer noise when given; volumes and LVEF stay consistent.
-            version: Of the phantom: 1 (`anatomy.OBSERVER_SD`) or 2 (`anatomy.OBSERVER_SD_2`, wider).
+            version: Of the phantom: each has readers of its own (`anatomy.OF_VERSION`).
 
         Returns:
             Unrounded values in the units of the fields.

@@ -100,6 +100,15 @@ def test_second_visits_show_nearly_the_same_heart(patients):
     assert np.std(changes) < 4 and all(first.heart.ivsd == second.heart.ivsd for first, second in pairs)
 
 
+def test_two_readers_differ_by_seven_points_in_version_2_and_by_six_in_version_3():
+    for version, apart in ((2, 7.0), (3, 6.0)):
+        studies = [
+            PhantomCohort(400, 2, observer_noise=True, version=version).patient(i).studies[0] for i in range(400)
+        ]
+        shifts = np.array([study.labels()["lvef"] - study.heart.lvef for study in studies])
+        assert np.sqrt(2) * shifts.std() == pytest.approx(apart, abs=0.6)
+
+
 def test_labels_may_carry_observer_noise_that_is_the_same_every_time():
     plain, noisy = (
         PhantomCohort(5, 2).patient(1).studies[0],
