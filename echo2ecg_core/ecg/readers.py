@@ -196,7 +196,7 @@ def _signals_of_headers(files: list[EcgFile]) -> set:
             names = read_wfdb.signal_names(file) if read_wfdb.recognises(file.head()) else []
         except ReadError:
             continue  # reading it will tell what is wrong
-        signals = [signal for name in names if (signal := file.companion(name)) is not None]
+        signals = [signal for name in names if (signal := read_wfdb.beside(file, name)) is not None]
         found |= {signal.path or id(signal) for signal in signals if signal.name != file.name}
     return found
 
@@ -211,7 +211,7 @@ def _rank(file: EcgFile, alone: bool) -> tuple[int, EcgFile] | None:
         if read_wfdb.recognises(head):
             return 0, file
         header = read_wfdb.header_of(file)
-        if header is not None and file.name in read_wfdb.signal_names(header):
+        if header is not None and file.name.lower() in map(str.lower, read_wfdb.signal_names(header)):
             return 0, header
     except ReadError:
         return 1, file  # reading it will tell what is wrong

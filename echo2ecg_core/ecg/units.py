@@ -15,13 +15,19 @@ import numpy as np
 from echo2ecg_core.ecg.record import LEADS
 from echo2ecg_core.errors import ReadError
 
-_MV_PER_UNIT = {
-    "v": 1e3, "volt": 1e3, "volts": 1e3,
-    "mv": 1.0, "millivolt": 1.0, "millivolts": 1.0,
-    "uv": 1e-3, "microvolt": 1e-3, "microvolts": 1e-3,
-    "nv": 1e-6, "nanovolt": 1e-6, "nanovolts": 1e-6,
-    "мв": 1.0, "мкв": 1e-3, "毫伏": 1.0, "微伏": 1e-3,
-}  # fmt: skip
+_MV_PER_PREFIX = {
+    "": 1e3,
+    "m": 1.0,
+    "milli": 1.0,
+    "u": 1e-3,
+    "micro": 1e-3,
+    "mk": 1e-3,
+    "mc": 1e-3,
+    "n": 1e-6,
+    "nano": 1e-6,
+}
+_VOLT = re.compile(f"({'|'.join(_MV_PER_PREFIX)})[ -]?(?:v|volts?)")
+_OTHER_LETTERS = {"мв": 1.0, "мкв": 1e-3, "毫伏": 1.0, "微伏": 1e-3}
 _MULTIPLE = re.compile(r"(\d+(?:[.,]\d+)?(?:e[+-]?\d+)?)\s*(?:x|\*)?\s*([^\W\d]+)", re.IGNORECASE)
 # names that are units of something else; "adu", "counts" or "NU" say that a voltage is not known
 _OTHER_UNIT = re.compile(
@@ -48,12 +54,20 @@ def mv_per_unit(unit: str) -> float | None:
     """
     plain = str(unit).replace("Â", "").replace("Î¼", "u").replace("µ", "u").replace("μ", "u")
     plain = plain.strip().strip("()[]'\"").strip().lower().removesuffix("/lsb").removesuffix("/count")
-    counts = _MULTIPLE.fullmatch(plain)
+    counts = _MULTIPLE.fullmatch(re.sub(r"^10\^(?=[-+]?\d)", "1e", plain))
     if counts:
-        factor = _MV_PER_UNIT.get(counts[2])
+        factor = _mv_of(counts[2])
         size = float(counts[1].replace(",", "."))
         return factor * size if factor is not None and size > 0 else None
-    return _MV_PER_UNIT.get(plain)
+    return _mv_of(plain)
+
+
+def _mv_of(word: str) -> float | None:
+    """The mV of a unit in lower case, with u for micro."""
+    volt = _VOLT.fullmatch(word)
+    if volt is None:
+        return _OTHER_LETTERS.get(word)
+    return _MV_PER_PREFIX[volt[1]]
 
 
 def needed_factor(unit: str) -> float:

@@ -403,3 +403,14 @@ def test_a_gain_beside_values_that_are_neither_whole_counts_nor_millivolts_is_a_
     same(read(npz(ecg=hearts(), **told)))
     rounded = np.round(hearts() * 500) * (1 + 1e-13)
     same(read(npz(ecg=rounded, **told)), atol=1.1e-3)
+
+
+def test_an_array_of_records_is_read_by_its_fields():
+    records = np.zeros(hearts().shape[1], [("time", "f8"), *((lead, "f4") for lead in NAMES)])
+    records["time"] = np.arange(len(records)) / RATE
+    for lead, samples in zip(LEADS, hearts(), strict=True):
+        records[lead] = samples
+    same(read(npz(ecg=records)))
+    same(read(hdf5_attributes(records, unit="mV")))
+    np.save(buffer := io.BytesIO(), records)
+    same(read(buffer.getvalue()))

@@ -114,3 +114,13 @@ def test_channels_of_a_file_that_is_not_there_are_left_out_where_the_others_are_
 def test_leads_of_a_file_that_is_not_there_are_asked_for(tmp_path):
     with pytest.raises(ReadError, match="needs the signal file “s0010_re.xyz”, which is not beside it"):
         read_ecg(with_frank_leads(tmp_path, LEADS[:11]))
+
+
+@pytest.mark.parametrize("change", [str.upper, lambda name: name.replace(".dat", ".DAT"), str.capitalize])
+def test_a_signal_file_in_other_capitals_than_the_header_writes_is_found(tmp_path, change):
+    written(tmp_path, "ecg", 0, 2500)
+    for name in ("ecg.hea", "ecg.dat"):
+        (tmp_path / name).rename(tmp_path / change(name))
+    files = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    for record in (read_ecg(tmp_path / change("ecg.hea")), read_ecg(tmp_path / change("ecg.dat")), *read_ecgs(files)):
+        np.testing.assert_allclose(record.signal_mv, heart_uv() / 1000, atol=1e-6)

@@ -6,6 +6,7 @@ import pytest
 from echo2ecg_core.ecg.readers import read_ecg
 from echo2ecg_core.ecg.record import LEADS
 from echo2ecg_core.errors import ReadError
+from tests.ecg import device_files as files
 from tests.ecg.test_readers_containers import RATE, hearts, same
 
 NAMES = ",".join(LEADS)
@@ -83,3 +84,50 @@ def test_words_among_numbers_are_told_by_line_and_column_and_not_repeated():
     )
     with pytest.raises(ReadError, match="first in line 2,003, column 1"):
         read(table(hearts(), NAMES) + b"\n\nExported by a device", sampling_rate_hz=RATE)
+
+
+@pytest.mark.parametrize("line", ["500 samples/sec", "# recorded at 500 Hz", "# 500 S/s", "500 samples per second"])
+def test_a_rate_before_its_name_is_one(line):
+    heart = files.heart_uv() / 1000
+    table = "\n".join([line, ",".join(LEADS), *(",".join(f"{value:.3f}" for value in row) for row in heart.T)])
+    assert read_ecg(table.encode(), name="x").sampling_rate_hz == 500
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["1 mV = 400", "# 400 = 1 mV", "# 400 counts per mV", "400 LSB/mV", "ADC units/mV: 400", "# 1mV = 400 counts"],
+)
+def test_counts_of_a_millivolt_are_told_in_many_ways(line):
+    counts = np.round(files.heart_uv() * 0.4)
+    rows = [",".join(f"{value:.0f}" for value in row) for row in counts.T]
+    record = read_ecg("\n".join([line, "fs: 500", ",".join(LEADS), *rows]).encode(), name="x")
+    np.testing.assert_allclose(record.signal_mv, counts / 400, atol=1e-6)
+    assert not record.doubts
+
+
+@pytest.mark.parametrize("unit", ["mkV", "mcV", "uVolt", "microV", "µVolts", "10^-6 V", "1e-6V", "micro-volt"])
+def test_a_microvolt_has_many_names(unit):
+    low = files.heart_uv() / 4  # as mV or as counts it would be another ECG
+    names = ",".join(f"{lead} ({unit})" for lead in LEADS)
+    table = "\n".join(["# fs: 500", names, *(",".join(f"{value:.2f}" for value in row) for row in low.T)])
+    record = read_ecg(table.encode(), name="x")
+    np.testing.assert_allclose(record.signal_mv, low / 1000, atol=1e-5)
+    assert not record.doubts
+
+
+@pytest.mark.parametrize(
+    "write",
+    [
+        lambda text: f"({text[1:]})" if text[0] == "-" else text,
+        lambda text: f"{text[1:]}-" if text[0] == "-" else text,
+        lambda text: text.translate(str.maketrans("0123456789.-", "０１２３４５６７８９．－")),
+        lambda text: text.translate(str.maketrans("0123456789.", "٠١٢٣٤٥٦٧٨٩٫")),
+        lambda text: f"{float(text) * 1000:.0f}×10^-3",
+        lambda text: f"{float(text) * 1000:.0f}*10^-3",
+    ],
+)
+def test_numbers_as_books_and_other_scripts_have_them_are_read(write):
+    heart = files.heart_uv() / 1000
+    rows = [",".join(write(f"{value:.3f}") for value in row) for row in heart.T]
+    record = read_ecg("\n".join(["# fs: 500", ",".join(LEADS), *rows]).encode(), name="x")
+    np.testing.assert_allclose(record.signal_mv, heart, atol=1e-5)

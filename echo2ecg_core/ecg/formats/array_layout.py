@@ -12,9 +12,9 @@ from itertools import islice
 
 import numpy as np
 
-from echo2ecg_core.ecg.channels import EIGHT_LEADS, NOTHING_TOLD, Channels, Told, check_size
+from echo2ecg_core.ecg.channels import EIGHT_LEADS, MAX_VALUES, NOTHING_TOLD, Channels, Told, check_size
 from echo2ecg_core.ecg.formats.rates import needed_rate
-from echo2ecg_core.ecg.record import LEADS
+from echo2ecg_core.ecg.record import FEWEST_LEADS, LEADS
 from echo2ecg_core.ecg.units import (
     COUNT_CANDIDATES,
     is_doubtful,
@@ -90,6 +90,15 @@ def lead_axis(shape: tuple[int, ...], n_names: int = 0) -> int:
         "(or the 8 leads I, II, V1 to V6).",
         "Save the ECG as 12 rows or 12 columns.",
     )
+
+
+def by_field(path: str, array) -> dict[str, np.ndarray]:
+    """An array of records as one of each field, by path; any other array, or dataset, and one too large, as it is."""
+    names = array.dtype.names or ()
+    if len(names) < FEWEST_LEADS or array.ndim != 1 or len(names) * array.size > MAX_VALUES:
+        return {path: array}
+    whole = np.asarray(array[()])
+    return {f"{path}/{name}" if path else name: whole[name] for name in names if not whole[name].dtype.hasobject}
 
 
 def has_lead_axis(shape: tuple[int, ...], n_names: int = 0) -> bool:

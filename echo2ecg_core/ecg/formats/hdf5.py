@@ -12,7 +12,7 @@ import numpy as np
 
 from echo2ecg_core.ecg.channels import NOTHING_TOLD, Channels, Told
 from echo2ecg_core.ecg.files import MAX_FILE_BYTES, EcgFile
-from echo2ecg_core.ecg.formats.array_layout import CODE15_CANDIDATES
+from echo2ecg_core.ecg.formats.array_layout import CODE15_CANDIDATES, by_field
 from echo2ecg_core.ecg.formats.containers import Container, block_bytes
 from echo2ecg_core.ecg.formats.facts import MOST_TEXTS
 from echo2ecg_core.errors import ReadError
@@ -61,7 +61,7 @@ def _values(archive) -> tuple[dict[str, Any], bool]:
     def visit(name: str, item) -> bool | None:
         if isinstance(item, h5py.Dataset) and not item.is_virtual and not item.external and item.shape is not None:
             text = _matlab_text(archive, item)
-            values[name] = item if text is None else text
+            values.update(by_field(name, item) if text is None else {name: text})
         for key, value in item.attrs.items():
             if not isinstance(value, h5py.Empty):
                 values[f"{name}/{key}" if name else key] = np.asarray(value)

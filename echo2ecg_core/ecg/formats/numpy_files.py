@@ -10,8 +10,8 @@ from collections.abc import Iterator
 import numpy as np
 
 from echo2ecg_core.ecg.channels import NOTHING_TOLD, Channels, Told
-from echo2ecg_core.ecg.files import EcgFile, check_unpacked_size
-from echo2ecg_core.ecg.formats.array_layout import flat_shape, lead_axis, recordings
+from echo2ecg_core.ecg.files import MAX_FILE_BYTES, EcgFile, check_unpacked_size
+from echo2ecg_core.ecg.formats.array_layout import by_field, flat_shape, lead_axis, recordings
 from echo2ecg_core.ecg.formats.containers import Container
 from echo2ecg_core.errors import ReadError
 
@@ -42,6 +42,11 @@ def read_npy(file: EcgFile, told: Told = NOTHING_TOLD) -> Iterator[Channels]:
             f"“{file.name}” is cut short: its header announces {n_bytes:,} bytes, it has {file.size:,}.",
             "Copy the file again.",
         )
+    if dtype.names and len(shape) == 1:
+        with file.opener() as stream:
+            fields = by_field("", np.load(io.BytesIO(stream.read(MAX_FILE_BYTES)), allow_pickle=False))
+        yield from Container(fields, file.name).recordings("NPY", told=told)
+        return
     lead_axis(flat_shape(shape))
     if dtype.kind in "US":
         raise ReadError(f"“{file.name}” holds text, not numbers.", "Save a numeric array with 12 rows or 12 columns.")
@@ -62,6 +67,7 @@ def read_npz(file: EcgFile, told: Told = NOTHING_TOLD) -> Iterator[Channels]:
     check_unpacked_size(file)
     with zipfile.ZipFile(io.BytesIO(file.read())) as archive:
         arrays = {name.removesuffix(".npy"): _member(archive, name, file.name) for name in archive.namelist()}
+    arrays = {path: part for name, array in arrays.items() for path, part in by_field(name, array).items()}
     known = {name: array for name, array in arrays.items() if array.dtype.kind in _KINDS}
     yield from Container(known, file.name).recordings("NPZ", told=told)
 
@@ -87,7 +93,7 @@ def _npy_header(stream, file_name: str, kinds: str = _KINDS) -> tuple[tuple[int,
             f"“{file_name}” holds pickled Python objects, which are never opened.",
             "Save a plain numeric array with numpy.save(..., allow_pickle=False).",
         )
-    if dtype.kind not in kinds:
+    if dtype.kind not in kinds and not dtype.names:
         raise ReadError(
             f"“{file_name}” holds no numbers: its array is of type {str(dtype)[:30]}.",
             "Save a plain numeric array with 12 rows or 12 columns.",

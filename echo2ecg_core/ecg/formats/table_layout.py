@@ -47,17 +47,27 @@ _RATE = re.compile(
 )
 _LIKELY_RATE = re.compile(r"[\s#%/]*(?:freq\w*|rate)\W{0,3}(\d{2,5}(?:[.,]\d+)?)\s?(k)?hz", re.IGNORECASE)
 _RATE_ALONE = re.compile(r"\s*(\d{2,5}(?:[.,]\d+)?)(?:\s+0)*\s*|[\s#%/]*(\d{2,5}(?:[.,]\d+)?)\s?hz\s*", re.IGNORECASE)
+_RATE_BEHIND = re.compile(
+    r"[\s#%/]*(?:(?:recorded|sampled|digiti[sz]ed|sampling|abgetastet|aufgenommen)\s(?:at|with|mit)\s)?(\d{2,5}(?:[.,]\d+)?)\s?"
+    r"(?:(k)?hz|s/s|sps|samples?(?:/|\sper\s)s(?:ec(?:ond)?)?)\W*",
+    re.IGNORECASE,
+)
+_COUNTS_OF_MV = re.compile(
+    r"^[\s#%/]*(?:1\s?mV\s?=\s?(\d+(?:[.,]\d+)?)(?:\s?(?:counts?|lsb|adus?|units?))?"
+    r"|(\d+(?:[.,]\d+)?)\s?(?:=\s?1\s?mV|(?:counts?|lsb|adus?|units?)\s?(?:/|\sper\s|per\s)\s?mV))\s*$",
+    re.IGNORECASE,
+)
 _TIME_OF_DAY = r"\d{1,2}:\d{2}(?::\d{2}(?:[.,]\d+)?)?(?: ?[ap]m)?"
 _ZONE = r"(?:Z|[+-]\d{2}:?\d{2})"
 _STAMP = re.compile(
     rf"(?:\d{{4}}-\d\d-\d\d|\d{{1,2}}([./-])\d{{1,2}}\1\d{{2,4}})(?:[T ]{_TIME_OF_DAY}{_ZONE}?)?", re.IGNORECASE
 )
 _UNIT_TOLD = re.compile(
-    r"\b(?:units?|einheit(?:en)?|unit[ée]s?|unidad(?:es)?|единицы?|单位|単位)\b[^\w.,]{0,5}((?:\d+(?:[.,]\d+)?\s*)?[^\W\d]{1,12})\b",
+    r"\b(?:units?|einheit(?:en)?|unit[ée]s?|unidad(?:es)?|единицы?|单位|単位)\b[^\w.,/]{0,5}((?:\d+(?:[.,]\d+)?\s*)?[^\W\d]{1,12})\b",
     re.IGNORECASE,
 )
 _UNIT_TAIL = re.compile(
-    r"[\s_(（\[/,-]+((?:(?<=[(（\[])\d+(?:[.,]\d+)?\s*)?(?:[a-zµμ]{0,9}v(?:olts?)?|мк?в|[毫微]伏))[)\]）]?$",
+    r"[\s_(（\[/,-]+((?:(?<=[(（\[])\d+(?:[.,]\d+)?(?:(?:e|\^)[-+]?\d+)?\s*)?(?:(?:micro-|milli-|nano-)?[a-zµμ]{0,9}v(?:olts?)?|мк?в|[毫微]伏))[)\]）]?$",
     re.IGNORECASE,
 )
 
@@ -212,7 +222,8 @@ class _Above:
         """The sampling rate in Hz that a line tells: a rate, a usual one alone that is no number of rows, or a step."""
         alone, found = _RATE_ALONE.fullmatch(line), _RATE.search(line)
         text, kilo = (alone[1] or alone[2], "") if alone else found.groups() if found else ("", "")
-        rate = _in_hz(text, kilo) if text else None
+        behind = _RATE_BEHIND.fullmatch(line)
+        rate = _in_hz(text, kilo) if text else _in_hz(*behind.groups()) if behind else None
         if alone and alone[1] and rate and (rate not in USUAL_RATES_HZ or abs(rate - self.n_rows) <= 1):
             return None
         told = [(key, np.array(text)) for key, text in _pairs([line])]
@@ -254,7 +265,9 @@ def _no_numbers(rows: list[tuple[int, list[str]]], name: str) -> ReadError:
 
 
 def _pairs(lines: list[str]) -> tuple[tuple[str, str], ...]:
-    """Names and values of the lines above a table: "Gain: 200 adu/mV", "Resolution (uV/LSB),2.5" or "Gain 200"."""
+    """Names and values of the lines above a table: "Gain: 200 adu/mV", "Resolution (uV/LSB),2.5" or "Gain 200", "1 mV =
+    200" or "200 counts per mV"."""
+    lines = [_COUNTS_OF_MV.sub(r"counts per mV: \1\2", line) for line in lines]
     pairs = [re.split(r"\s*[:=;,\t]\s*|\s+(?=\d)", line.strip(" #%/\t"), maxsplit=1) for line in lines]
     return tuple((plain(pair[0]), pair[1].strip(" ;,\"'")) for pair in pairs if len(pair) == 2)
 

@@ -39,7 +39,13 @@ from echo2ecg_core.errors import ReadError, SignalError
 
 MAX_TEXT_BYTES = 64 * 2**20
 MAX_LINES = 1_000_000
-_MINUS = str.maketrans("−﹣－", "---")  # as word processors and web pages write it
+_MINUS = {ord(sign): "-" for sign in "−﹣－"}  # as word processors and web pages write it
+_DIGITS = {first + digit: str(digit) for first in (0xFF10, 0x0660, 0x06F0, 0x0966) for digit in range(10)}
+_PLAIN = _MINUS | _DIGITS | {ord("．"): ".", ord("٫"): ".", ord("＋"): "+"}
+_CELL_END = r"(?=\s*(?:[,;\t|\"]|$))"
+_IN_PARENTHESES = re.compile(rf"(?m)(^|[,;\t|\"])\s*\((\d+(?:[.,]\d+)?)\){_CELL_END}")  # below zero, as books have it
+_MINUS_BEHIND = re.compile(rf"(?m)(^|[,;\t|\"])\s*(\d+(?:[.,]\d+)?)-{_CELL_END}")
+_POWER = re.compile(r"(?<=\d) ?[×*·] ?10\^(?=[-+]?\d)")
 _GROUPS = re.compile(r"(?<=\d)['’\u00a0\u2009\u202f](?=\d{3}(?!\d))")  # between thousands, as in Switzerland and France
 _FORTRAN = re.compile(r"(?<=\d)[dD](?=[+-]\d)")  # its exponents
 _SHEET_ERROR = re.compile(r"#(N/A|NV|NUM!|ZAHL!|VALUE!|WERT!|DIV/0!|REF!|BEZUG!|NAME\?)")
@@ -166,7 +172,12 @@ def _without_cut_line(lines: list[str], layout: Layout, is_ended: bool, notes: l
 
 def _text(content: bytes) -> str:
     """The text of a table, with plain signs."""
-    return _SHEET_ERROR.sub("nan", decode(content).rstrip(_END_OF_FILE).translate(_MINUS))
+    text = _SHEET_ERROR.sub("nan", decode(content).rstrip(_END_OF_FILE).translate(_PLAIN))
+    if "(" in text:
+        text = _IN_PARENTHESES.sub(r"\1-\2", text)
+    if any(f"-{end}" in text for end in ',;\t|"\r\n'):
+        text = _MINUS_BEHIND.sub(r"\1-\2", text)
+    return _POWER.sub("e", text) if "10^" in text else text
 
 
 def _without_empty_end(lines: list[str], layout: Layout) -> list[str]:

@@ -177,8 +177,18 @@ def _damaged(record, claims, n_samples: int | None) -> list[str]:
 
 def header_of(signal: EcgFile) -> EcgFile | None:
     """The header that lies beside a signal file, if there is one."""
-    header = signal.companion(signal.name.rpartition(".")[0] + ".hea")
+    header = beside(signal, signal.name.rpartition(".")[0] + ".hea")
     return header if header is not None and recognises(header.head()) else None
+
+
+def beside(file: EcgFile, name: str) -> EcgFile | None:
+    """The file of a name in the same place; in other capitals where there is none, as old systems write them."""
+    stem, _, suffix = name.rpartition(".")
+    own = file.name.rpartition(".")[0]
+    stems = [stem, stem.lower(), stem.upper(), *([own] if own.lower() == stem.lower() else [])]
+    others = [f"{one}.{end}" for one in stems for end in (suffix, suffix.lower(), suffix.upper())] if stem else []
+    names = dict.fromkeys([name, *others])
+    return next((found for one in names if (found := file.companion(one)) is not None), None)
 
 
 def signal_names(header: EcgFile) -> list[str]:
@@ -234,7 +244,7 @@ def _signal_files(header: EcgFile, content: bytes) -> tuple[dict[str, EcgFile], 
                 "(a path, an address, or damage).",
                 "Put header and signal file in one folder and name the file without a path.",
             )
-        signal = header.companion(name)
+        signal = beside(header, name)
         if signal is None:
             missing.append(name)
         else:

@@ -51,7 +51,7 @@ def _read_each(
         begin, at = at, at + length
         if name == GAP or length == 0:  # nothing was recorded; the layout of all
             continue
-        one = header.companion(f"{name}.hea")
+        one = wfdb_records.beside(header, f"{name}.hea")
         if one is None:
             error = ReadError(
                 f"The header “{header.name}” lists the segment “{name}”, whose header “{name}.hea” is not beside it.",
