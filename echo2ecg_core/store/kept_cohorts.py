@@ -134,7 +134,7 @@ def members(workspace: Workspace, cohorts: Sequence[str]) -> Members:
 
 
 def table(workspace: Workspace, name: str) -> pd.DataFrame:
-    """A cohort as a table, to export: kind ("ECG", "study"), id, patient_id, time, cohort, synthetic.
+    """A cohort as a table, to export: kind ("ECG", "study"), id, patient_id, cohort, sex, split, synthetic.
 
     Raises:
         StoreError: there is no cohort of this name.
