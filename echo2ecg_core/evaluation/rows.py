@@ -192,6 +192,16 @@ def unanswerable(
     return reasons
 
 
+def refuse_nothing(reasons: dict[str, str]) -> None:
+    """Raises:
+    Echo2ECGError: no task is left that these patients can answer (`unanswerable`).
+    """
+    if len(reasons) == len(TASKS):
+        raise Echo2ECGError(
+            f"These patients cannot judge anything: {reasons['lvef']}", "Label the ECGs of more patients in each split."
+        )
+
+
 def paired_differences(rows: Sequence[Row], reference_key: str, level: float = 0.95) -> dict[str, dict[str, dict]]:
     """How much better or worse than a reference row the others are on the same patients, resample by resample.
 

@@ -28,6 +28,7 @@ from echo2ecg_core.evaluation.rows import (
     Split,
     evaluate_encoder,
     paired_differences,
+    refuse_nothing,
     unanswerable,
 )
 from echo2ecg_core.evaluation.subgroups import cohort_results, patient_counts, subgroup_results
@@ -107,6 +108,7 @@ def evaluate(workspace: Workspace, model_id: str, scope: Scope = EVERYBODY, prog
     ]
     parts = {role: split_of(table, role, encoders[0].vectors) for role in ("train", "validation", "test")}
     reasons = unanswerable(parts["train"], parts["validation"], parts["test"], judged=split)
+    refuse_nothing(reasons)
     notes += [*left_out, *reasons.values()]
     notes += [f"Retrieval is left out: {why}"] if (why := why_no_studies(card)) else []
     rows = [

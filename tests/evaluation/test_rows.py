@@ -9,7 +9,7 @@ from sklearn.neighbors import KNeighborsClassifier, KNeighborsRegressor
 
 from echo2ecg_core.errors import Echo2ECGError
 from echo2ecg_core.evaluation.probes import INVERSE_STRENGTHS, RIDGE_STRENGTHS
-from echo2ecg_core.evaluation.rows import Split, evaluate_encoder, paired_differences, unanswerable
+from echo2ecg_core.evaluation.rows import Split, evaluate_encoder, paired_differences, refuse_nothing, unanswerable
 
 ASKED = ("lvef_class", "lvef_le_40", "lvef")
 
@@ -185,3 +185,12 @@ def test_a_patient_in_two_splits_is_refused(splits):
 def test_wrong_shapes_are_refused_in_words(splits, wrong, words):
     with pytest.raises(Echo2ECGError, match=words):
         evaluate_encoder("made", splits[0], splits[1], wrong(splits[2]))
+
+
+def test_many_ecgs_of_a_few_patients_judge_nothing_and_are_refused_in_words(splits):
+    train, validation, test = splits
+    few = Split(test.vectors[:8], test.labels.iloc[:8], np.repeat(["A", "B"], 4))
+    reasons = unanswerable(train, validation, few)
+    with pytest.raises(Echo2ECGError, match=r"cannot judge anything: LV ejection .*\(test patients with a value: 2\)"):
+        refuse_nothing(reasons)
+    refuse_nothing(unanswerable(train, validation, test))
