@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from sklearn.linear_model import LogisticRegression
 
-from echo2ecg_core.answers.combined import combinations, combined, mixes_words, readouts_state
+from echo2ecg_core.answers.combined import Combinations, combinations, combined, mixes_words, readouts_state
 from echo2ecg_core.evaluation.recalibrate import logit
 from echo2ecg_core.evaluation.side_by_side import stacked
 from echo2ecg_core.store.database import Workspace
@@ -105,3 +105,9 @@ def test_a_comparison_in_which_no_mix_could_be_judged_says_so(place, card):
     found["findings"]["lvef_le_45"]["stacking"] = None
     path.write_text(json.dumps(found))
     assert "Too few labelled validation and test patients" in mixes_words(combinations(place, card))
+
+
+def test_the_words_for_no_mix_that_won_suit_one_finding_and_more():
+    one, more = (mixes_words(Combinations(judged=n)) for n in (1, 12))
+    assert "on the finding judged on test patients a mix of all models did not beat the best single one" in one
+    assert "on none of 12 findings judged on test patients a mix of all models beat the best single one" in more
