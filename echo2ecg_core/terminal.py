@@ -169,22 +169,28 @@ def print_hits(hits: Sequence["Hit"]) -> None:
 
 
 class progress_bar:
-    """A progress bar on standard error, as a context manager that gives progress(share, message)."""
+    """A progress bar on standard error, as a context manager that gives progress(share, message).
+
+    In a file or a pipe, where a bar would be one endless line, it is a line for every tenth.
+    """
 
     def __init__(self, shown: bool = True):
-        self.shown = shown
+        self.shown, self.as_bar, self.tenth = shown, shown and sys.stderr.isatty(), -1
 
     def __enter__(self):
         from tqdm import tqdm
 
         self.bar = tqdm(
-            total=100, disable=not self.shown, file=sys.stderr, bar_format="{l_bar}{bar}| {elapsed}<{remaining} {desc}"
+            total=100, disable=not self.as_bar, file=sys.stderr, bar_format="{l_bar}{bar}| {elapsed}<{remaining} {desc}"
         )
         return self.show
 
     def show(self, share: float, message: str) -> None:
         self.bar.n = round(100 * share, 1)
         self.bar.set_description_str(message)
+        if self.shown and not self.as_bar and self.tenth < (tenth := int(10 * share)):
+            self.tenth = tenth
+            print(f"{share:4.0%}  {message}", file=sys.stderr, flush=True)
 
     def __exit__(self, *_):
         self.bar.close()

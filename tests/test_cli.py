@@ -343,3 +343,15 @@ def test_a_case_report_is_written_beside_the_prediction_and_is_of_one_file(termi
     assert content.startswith(b"%PDF") and content.count(b"/Type /Page ") == 3 and b"waveform_ecg" not in content
     status, _, problem = terminal("predict", DICOM_ECG, DICOM_ECG, "--pdf", out)
     assert status == 2 and "A case report is of one ECG. Name one file with --pdf." in problem
+
+
+def test_progress_in_a_file_is_a_line_for_every_tenth_and_none_where_it_is_not_wanted(capsys):
+    from echo2ecg_core.terminal import progress_bar
+
+    for shown in (True, False):
+        with progress_bar(shown) as progress:
+            for step in range(101):
+                progress(step / 100, f"step {step}")
+    told = capsys.readouterr()
+    assert told.err.splitlines()[:2] == ["  0%  step 0", " 10%  step 10"]
+    assert len(told.err.splitlines()) == 11 and not told.out
