@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from echo2ecg_core.ecg.common_beats import CommonBeats, common_beats
-from echo2ecg_core.ecg.lead_agreement import SEEN_BY, V1, apart_in_time, beat_of, changed_gain, unexpected_height
+from echo2ecg_core.ecg.lead_agreement import SEEN_BY, V1, apart_in_time, beat_of, changed_gain, unexpected
 from echo2ecg_core.ecg.readers import read_ecg
 from echo2ecg_core.errors import Echo2ECGError
 from echo2ecg_core.phantom.ecg import simulate_ecg
@@ -43,10 +43,10 @@ def recordings_in(folder: Path) -> list[Recording]:
     return list(found.values())
 
 
-def phantoms(count: int) -> list[Recording]:
+def phantoms(count: int, first: int = 77) -> list[Recording]:
     found = []
     for seed in range(count):
-        rng = np.random.default_rng([77, seed])
+        rng = np.random.default_rng([first, seed])
         found.append((simulate_ecg(draw_heart(rng), rng, version=1 + seed % 2).astype(float), RATE_HZ))
     return found
 
@@ -79,6 +79,14 @@ def times(rows: slice, factor: float, from_the_middle: bool = False) -> Change:
     return change
 
 
+def exchange(one: int, other: int) -> Change:
+    def change(signal: np.ndarray, rate_hz: float) -> None:
+        rows = [V1 + one - 1, V1 + other - 1]
+        signal[rows] = signal[rows[::-1]]
+
+    return change
+
+
 def lead(number: int) -> slice:
     return slice(V1 + number - 1, V1 + number)
 
@@ -91,22 +99,27 @@ CHANGES: dict[str, Change] = {
     "V6 120 ms late": late(lead(6), 120),
     **{f"all leads x{factor} from the middle on": times(ALL, factor, True) for factor in (1.5, 2, 0.5)},
     "V3 x2 from the middle on": times(lead(3), 2, True),
+    **{
+        f"V{one} and V{other} exchanged": exchange(one, other)
+        for one, other in ((1, 2), (2, 3), (3, 4), (4, 5), (5, 6), (1, 3), (1, 6))
+    },
     **{f"V{number} x{factor}": times(lead(number), factor) for number in (1, 2, 4, 6) for factor in (2, 3, 5, 0.2, -1)},
 }
 
 
 def told(found: CommonBeats | None) -> bool:
-    return found is not None and bool(apart_in_time(found) or changed_gain(found.beats) or unexpected_height(found))
+    return found is not None and bool(apart_in_time(found) or changed_gain(found.beats) or unexpected(found))
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--samples", type=Path, required=True)
     parser.add_argument("--phantoms", type=int, default=300)
+    parser.add_argument("--seed", type=int, default=77, help="of the phantoms")
     parser.add_argument("--every", type=int, default=3, help="of how many recordings one is damaged")
     options = parser.parse_args()
     warnings.simplefilter("ignore")
-    kinds = {"files": recordings_in(options.samples), "phantoms": phantoms(options.phantoms)}
+    kinds = {"files": recordings_in(options.samples), "phantoms": phantoms(options.phantoms, options.seed)}
     print(json.dumps({"weights": weights(kinds["files"][::2]).round(2).tolist()}))
     for name, change in CHANGES.items():
         line: dict[str, str | list[int]] = {"row": name}

@@ -6,6 +6,8 @@ their gain, and one channel has another gain than its header says. Limits lie be
 recordings shows as it is (benchmarks/lead_agreement.py). What is found limits a recording; nothing is changed.
 """
 
+from itertools import combinations
+
 import numpy as np
 
 from echo2ecg_core.counts import listing
@@ -39,6 +41,10 @@ EXPECTED = np.array([
     [0.23, 0.19, -0.01, -0.03, -0.05, -0.15, 0.72, 0],
 ])  # fmt: skip
 EXPECTED_TIMES = (0.29, 2.5)  # seen: 0.31, in a lead whose complex turns over; 2.4
+EXCHANGED = 0.31  # misfit with two chest leads exchanged, of what it was; seen: 0.33 once, then 0.46
+FITS = (
+    0.18  # misfit of leads in their places, of their size: 95 % of recordings; of shuffled ones with two exchanged more
+)
 SHAPED_ALIKE = 0.8
 BETTER, FITTING = 0.5, 1.0  # misfit of the chest leads with one in another scale: of what it was, and at most
 
@@ -121,13 +127,19 @@ def changed_gain(beats: Beats) -> str:
     return f"{who} {np.exp(change):.2g} times as high from one beat on: the gain looks changed while recording."
 
 
-def unexpected_height(found: CommonBeats) -> str:
-    """The one chest lead that is a multiple of what the other leads let expect, or upside down; "" for none."""
+def unexpected(found: CommonBeats) -> str:
+    """Two chest leads that look exchanged, or the one that is a multiple of what the other leads let expect or upside
+    down, in a sentence; "" for none."""
     if found.waves is None:
         return ""
     beat = beat_of(found)
     if np.ptp(beat, axis=1).min() < VISIBLE:
         return ""
+    return _odd_height(beat) or _exchanged(beat)
+
+
+def _odd_height(beat: np.ndarray) -> str:
+    """The one chest lead of (8, n) that is a multiple of what the others let expect, or upside down; "" for none."""
     factors, alike, misfit = _heights(beat)
     best = (min(FITTING, BETTER * misfit), 0, 1.0)
     for chest, factor in enumerate(factors):
@@ -142,6 +154,25 @@ def unexpected_height(found: CommonBeats) -> str:
     what = "is upside down" if factor < 0 else f"is {factor:.2g} times as high"
     how = " to what the other leads let expect" if factor < 0 else " as the other leads let expect"
     return f"Lead {LEADS[V1 + chest]} {what}{how}: its sign, its gain or its name looks wrong."
+
+
+def _exchanged(beat: np.ndarray) -> str:
+    """Two chest leads that fit the others far better in each other's place; "" for none."""
+    misfits = {}
+    for one, other in combinations(range(len(EXPECTED)), 2):
+        moved = beat.copy()
+        moved[[2 + one, 2 + other]] = beat[[2 + other, 2 + one]]
+        misfits[one, other] = _misfit(moved)
+    one, other = min(misfits, key=misfits.__getitem__)
+    if misfits[one, other] >= min(EXCHANGED * _misfit(beat), FITS * float((beat[2:] ** 2).sum())):
+        return ""
+    names = f"{LEADS[V1 + one]} and {LEADS[V1 + other]}"
+    return f"Leads {names} fit the other leads better in each other's place: their electrodes or names look exchanged."
+
+
+def _misfit(beat: np.ndarray) -> float:
+    """Of the chest leads of (8, n), by what the other leads let expect."""
+    return float(((EXPECTED @ beat - beat[2:]) ** 2).sum())
 
 
 def beat_of(found: CommonBeats) -> np.ndarray:

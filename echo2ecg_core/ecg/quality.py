@@ -13,7 +13,7 @@ from echo2ecg_core.ecg.beats import LOWEST_RATE_HZ, at_working_rate
 from echo2ecg_core.ecg.common_beats import CommonBeats, beats_in
 from echo2ecg_core.ecg.electrodes import limb_lead_plausibility, misplaced_leads, paced_beats
 from echo2ecg_core.ecg.faults import BLOCK_S, Faults, find_faults
-from echo2ecg_core.ecg.lead_agreement import apart_in_time, changed_gain, unexpected_height
+from echo2ecg_core.ecg.lead_agreement import apart_in_time, changed_gain, unexpected
 from echo2ecg_core.ecg.preprocess import without_offset
 from echo2ecg_core.ecg.record import LEADS, EcgRecord
 
@@ -230,7 +230,7 @@ def _electrodes(found: CommonBeats) -> tuple[float, tuple[str, ...]]:
     plausibility, swapped = limb_lead_plausibility(beats.median, waves, paced=paced)
     if swapped:  # what chest leads are compared with is wrong then
         notes.append(f"The limb leads look as if the electrodes of {swapped} were swapped.")
-    elif told := unexpected_height(found):
+    elif told := unexpected(found):
         plausibility, notes = 0.0, [*notes, told]
     elif beats.leads.all():
         confidence, misplaced = misplaced_leads(beats.median, waves, paced=paced)

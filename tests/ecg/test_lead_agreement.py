@@ -67,3 +67,10 @@ def test_a_chest_lead_of_another_gain_or_sign_is_named(factor, words):
     for row in (7, 11):
         reasons = [told(changed(signal, row, lambda lead: lead * factor)) for signal in HEARTS]
         assert sum(f"Lead {LEADS[row]} " in reason and words in reason for reason in reasons) >= 3, reasons
+
+
+@pytest.mark.parametrize("one, other", [(6, 7), (7, 8), (8, 9), (9, 10), (6, 11)])
+def test_two_exchanged_chest_leads_are_named(one, other):
+    reasons = [told(changed(signal, [one, other], lambda leads: leads[::-1])) for signal in HEARTS]
+    names = f"Leads {LEADS[one]} and {LEADS[other]} fit the other leads better in each other's place"
+    assert sum(names in reason for reason in reasons) >= 3, reasons
