@@ -146,7 +146,7 @@ def _job_text(job: Job) -> str:
     left_s = runs.run_left_s(resources.workspace(), job.job_id) if job.kind == "train" else job.eta_s
     left = f" · {duration(left_s)} left" if left_s else ""
     still = f"  \nNothing new for {duration(job.still_s)}: {STILL}" if job.still_s >= STILL_S else ""
-    return f"**{name}** · {100 * job.progress:.0f}{THIN}%{left}  \n{plain(job.message)}{still}"
+    return f"**{name}** · {100 * job.progress:.0f}{THIN}%{left}  \n{plain(job.message) or 'Starting'}{still}"
 
 
 def _facts() -> str:

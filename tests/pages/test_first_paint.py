@@ -44,3 +44,11 @@ def test_whatever_is_no_page_passes_as_it_is(client):
     script = client.get("/page", headers={"Accept": "*/*", "Accept-Encoding": "gzip"})
     assert script.text == PAGE and script.headers["content-encoding"] == "gzip" and script.headers["etag"] == '"x"'
     assert client.head("/page", headers=NAVIGATES).headers["etag"] == '"x"'
+
+
+def test_an_empty_page_says_that_it_loads_before_any_script_has_come(client):
+    style = client.get("/page", headers=NAVIGATES).text.split("</style>")[0]
+    (rule,) = [part for part in style.split("}") if 'content: "Loading' in part]
+    assert "#root:empty::before" in rule  # until Streamlit's script is here
+    assert '[data-testid="stMainBlockContainer"] > [data-testid="stVerticalBlock"]:empty::before' in rule
+    assert "animation: e2e-late 0s 1s both" in rule and "@keyframes e2e-late" in style  # not where it is quick

@@ -57,9 +57,11 @@ def test_a_running_job_that_tells_nothing_new_for_ten_minutes_is_told_with_what_
         assert ("Nothing new for 11\u202fmin: it may be held up. An admin can stop it" in text) is told
 
 
-def test_a_queued_job_is_told_as_waiting(workspace):
+def test_a_queued_job_is_told_as_waiting_and_one_that_has_just_begun_as_starting(workspace):
     jobs.queue(workspace, "map")
     assert "waiting" in sidebar()[0][0]
+    jobs.claim(workspace, "worker")
+    assert sidebar()[0][0].endswith("Starting")  # the worker loads what it needs and has told nothing yet
 
 
 def test_a_failed_job_leaves_its_reason(workspace):
