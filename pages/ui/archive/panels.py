@@ -239,8 +239,8 @@ def _told(report: dict | None, job_id: int) -> None:
     """What an import settled, changed and left out."""
     if not report or "notes" not in report:
         return
-    for note in report["notes"]:
-        st.caption(plain(note))
+    if report["notes"]:
+        st.caption("  \n".join(map(plain, report["notes"])))
     if report["changed"]:
         names = {"kind": "What", "id": "Id", "name": "Column", "was": "Was", "now": "Is now"}
         st.dataframe(pd.DataFrame(report["changed"]).astype(str).rename(columns=names), hide_index=True)

@@ -122,8 +122,8 @@ def what_will_happen(found: dict) -> None:
         st.dataframe(
             pd.DataFrame(labels), hide_index=True, column_config=config, key="preview_labels", height="content"
         )
-    for note in found["notes"]:
-        st.caption(plain(note))
+    if found["notes"]:
+        st.caption("  \n".join(map(plain, found["notes"])))
     passed = [{"What": counted(n, "file"), "Why": reason} for reason, n in found["passed_over"].items()]
     ignored = [{"What": row["what"], "Why": row["reason"]} for row in found["ignored"]]
     if passed or ignored:
