@@ -115,7 +115,8 @@ def mixes_words(found: Combinations) -> str:
         a_mix, best = "a mix of all models", "the best single one beyond chance."
         if found.judged == 1:
             return f"Nothing is combined: on the finding judged on test patients {a_mix} did not beat {best}"
-        return f"Nothing is combined: on none of {found.judged:,} findings judged on test patients did {a_mix} beat {best}"
+        none = f"none of {found.judged:,} findings judged on test patients"
+        return f"Nothing is combined: on {none} did {a_mix} beat {best}"
     return (
         f"Combined: a mix of all models, shown on {len(found.won)} of {counted(found.judged, 'finding')}, where it "
         "beat the best single one on test patients beyond chance."

@@ -110,4 +110,4 @@ def test_a_comparison_in_which_no_mix_could_be_judged_says_so(place, card):
 def test_the_words_for_no_mix_that_won_suit_one_finding_and_more():
     one, more = (mixes_words(Combinations(judged=n)) for n in (1, 12))
     assert "on the finding judged on test patients a mix of all models did not beat the best single one" in one
-    assert "on none of 12 findings judged on test patients a mix of all models beat the best single one" in more
+    assert "on none of 12 findings judged on test patients did a mix of all models beat the best single one" in more
