@@ -191,7 +191,7 @@ class _Import:
         drop_half_pictures(self.workspace)
         self._write_key()
         with self.workspace.write():
-            self._add_rows()
+            self._add_rows(self.catalog.counts(self.options.cohort)["ecgs"] - before["counts"]["ecgs"])
             self._remember(before)
         self._add_ecgs()
         self._add_clips()
@@ -217,8 +217,9 @@ class _Import:
         if self.begun:
             write_atomically(self.begun, json.dumps(before | {"changed": self.report.changed}).encode())
 
-    def _add_rows(self) -> None:
-        """Patients, studies and labels, and what the table says anew of ECGs that are here."""
+    def _add_rows(self, added: int) -> None:
+        """Patients, studies and labels, and what the table says anew of ECGs that are here, `added` of them by earlier
+        attempts."""
         plan, names, cohort = self.plan, self.names, self.options.cohort
         self.ids = {}
         for kind, given in (("patient", plan.patients), ("study", plan.studies), ("ecg", plan.ecgs)):
@@ -234,7 +235,7 @@ class _Import:
         changes += self.catalog.add_studies([self._study(s) for s in plan.studies.values()])
         here = self.catalog.ecg_ids(cohort)
         self.waiting = [e for e in plan.ecgs.values() if self.ids["ecg"][e.ecg_id] not in here]
-        if (n := len(plan.ecgs) - len(self.waiting) - self.report.ecgs) > 0:  # those of an earlier attempt are new
+        if (n := len(plan.ecgs) - len(self.waiting) - added) > 0:
             self.report.notes.append(HERE_ALREADY.format(f"{n:,}"))
         changes += self.catalog.set_ecg_times(
             {

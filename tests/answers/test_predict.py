@@ -127,7 +127,7 @@ def test_the_figures_of_the_manifest_come_out_again_on_the_test_patients(model):
         and outside.mean() <= 0.15
     )
     assert np.abs(predicted - measured).mean() == pytest.approx(stored["phenotypes"]["lvef"]["mae"], rel=0.01)
-    auroc = roc_auc_score(measured <= 40.5, -predicted)
+    auroc = roc_auc_score(measured <= 40.5, model.readouts.chances_at_most("lvef", vectors, 40.5))
     assert auroc == pytest.approx(stored["phenotypes"]["lvef"]["auroc_reduced"], abs=0.005)
     assert auroc > 0.8 and auroc > stored["phenotypes"]["lvef"]["random_auroc_reduced"]
 
