@@ -46,18 +46,16 @@ def _row(name: str, view: MapView, card: ModelCard, may_forget: bool) -> None:
 
 def _keep_field(view: MapView, n_kept: int) -> None:
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
-        name = st.text_input(
-            "Keep this view as", key=f"view_name_{n_kept}", max_chars=map_views.LONGEST_NAME, width=200
-        )
-        if st.button("Keep", type="primary", icon=":material/check:", key="keep_view"):
-            _keep(name, view)
+        field = f"view_name_{n_kept}"
+        st.text_input("Keep this view as", key=field, max_chars=map_views.LONGEST_NAME, width=200)
+        st.button("Keep", type="primary", icon=":material/check:", key="keep_view", on_click=_keep, args=(field, view))
 
 
 @admin_gate.asks("keep a view")
-def _keep(name: str, view: MapView) -> None:
-    name = map_views.keep(resources.workspace(), name, view, who=admin_gate.name())
-    st.toast(f"The view “{plain(name)}” is kept for everybody of this workspace.", icon=":material/bookmark_added:")
-    st.rerun()
+def _keep(field: str, view: MapView) -> None:
+    with errors_in_words():
+        name = map_views.keep(resources.workspace(), st.session_state[field], view, who=admin_gate.name())
+        st.toast(f"The view “{plain(name)}” is kept for everybody of this workspace.", icon=":material/bookmark_added:")
 
 
 @admin_gate.asks("keep a view")
