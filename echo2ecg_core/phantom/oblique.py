@@ -54,6 +54,14 @@ class CutVentricle(LeftVentricle):
         super().__init__(replace(heart, wall_motion=_uneven_motion(heart, uneven)))
         self._cut = cut
 
+    def keep_inside(self, room: float) -> None:
+        """Bring the plane nearer where it would come further from the axis than `room` of the radius, so that it meets
+        the ventricle all through the beat."""
+        far, cut = room * self.radius_mm, self._cut
+        base, apex = (far * np.tanh(distance / far) for distance in (cut.base_mm, cut.apex_mm))
+        systolic = np.clip(cut.systolic_mm, -far - min(base, apex), far - max(base, apex))
+        self._cut = replace(cut, base_mm=float(base), apex_mm=float(apex), systolic_mm=float(systolic))
+
     def contours(self, plane: str, contraction: np.ndarray, septal_flash: np.ndarray | None = None):
         """As `LeftVentricle.contours`, in the cut plane."""
         endocardium, epicardium, _ = super().contours(plane, contraction, septal_flash)

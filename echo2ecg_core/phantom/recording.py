@@ -5,13 +5,17 @@ window in all of them. What a view does not show is not drawn from the heart: in
 ventricle has a width of its own, valves leak in colour only, and the jets of one clip are larger or smaller than the
 grade says.
 
-Version 3 differs in two windows, in which the heart moves more through the plane than version 2 let it: in the
-parasternal long axis, and most in the subcostal one, where it rides on the diaphragm that the probe looks along (the
-heart follows it by about 0.6 of its way: Wang et al., Magn Reson Med 33:713-719, 1995).
+Version 3 differs in two windows, the parasternal long axis and most the subcostal one, where the heart is seen through
+the liver and rides on the diaphragm (which it follows by about 0.6 of its way: Wang et al., Magn Reson Med 33:713-719,
+1995). The plane lies and moves further off, though never so far that it misses the ventricle; the heart as a whole
+swings with every beat and every breath, so that the way of the valve's ring on the screen is no longer the shortening
+of the ventricle; and from below the apex often lies outside the sector. The sizes are ours, chosen for what one clip
+tells a taught encoder of LVEF; benchmarks/phantom_taught.py measures it.
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
@@ -41,6 +45,11 @@ class Plan:
         zoom: How much the part of interest is enlarged.
         stray: How much further than in an apical window the plane lies from the standard one.
         sway: How much more than in an apical window the heart moves through the plane.
+        room: How far from the axis the plane may lie at any time, share of the ventricle's radius; None: version 2's.
+        swing_mm: How far the whole heart is moved across the picture by end-systole (sd, each way).
+        breath_mm: How far breathing moves it across the picture, beyond what every window has (mean amplitude).
+        aside_mm: How far to the right of the screen the heart lies, beyond version 2 (mean; sd 0.8 of it).
+        veil: Harm that what lies before the heart does in the best of windows.
     """
 
     scene: Callable
@@ -52,6 +61,11 @@ class Plan:
     zoom: float = 1.0
     stray: float = 1.0
     sway: float = 1.0
+    room: float | None = None
+    swing_mm: float = 0.0
+    breath_mm: float = 0.0
+    aside_mm: float = 0.0
+    veil: float = 0.0
 
 
 PLANS = {
@@ -77,8 +91,16 @@ PLANS = {
     "ivc": Plan(scenes.cava, "cava", "none", shows_right=True),
     "arch": Plan(scenes.arch, "arch", "none"),
 }
-MOVING = {**dict.fromkeys(("plax", "plax_zoom", "plax_colour"), (6.5, 1.5)), "subcostal": (8.0, 3.0)}
-PLANS_3 = PLANS | {kind: replace(PLANS[kind], stray=stray, sway=sway) for kind, (stray, sway) in MOVING.items()}
+MOVING: dict[str, dict[str, Any]] = {
+    **dict.fromkeys(
+        ("plax", "plax_zoom", "plax_colour"),
+        {"stray": 6.5, "sway": 1.5, "room": 0.72, "swing_mm": 5.0, "breath_mm": 3.0, "veil": 0.05},
+    ),
+    "subcostal": {
+        "stray": 12.0, "sway": 3.0, "room": 0.72, "swing_mm": 9.0, "breath_mm": 6.0, "aside_mm": 12.0, "veil": 0.3,
+    },
+}  # fmt: skip
+PLANS_3 = PLANS | {kind: replace(PLANS[kind], **changed) for kind, changed in MOVING.items()}
 
 
 SWEEP_S = 2.4  # of spectral Doppler, the width of the screen
@@ -110,13 +132,18 @@ def render_study_clip(
     if clip.kind.startswith("spectral"):
         return _spectral(on_the_day, clip, rng, times_s, states, r_waves_s, every, size, fps)
     plan = (PLANS if version == 2 else PLANS_3)[clip.kind]
-    ventricle = CutVentricle(heart, _draw_cut(plan, clip.harm, rng))
-    seen = _as_seen(heart, plan, clip.harm, rng)
+    harm = plan.veil + (1 - plan.veil) * clip.harm
+    ventricle = CutVentricle(heart, _draw_cut(plan, harm, rng))
+    if plan.room is not None:
+        ventricle.keep_inside(plan.room)
+    seen = _as_seen(heart, plan, harm, rng)
     whole = plan.scene(seen, ventricle, states.with_rest())
     whole.jets = _of_one_clip(whole.jets, np.random.default_rng(rng.integers(2**63)))  # their number draws nothing else
-    whole = hold_in_window(whole, plan.place, heart, rng, np.concatenate([[0.0], times_s]), clip.harm)
+    whole = hold_in_window(whole, plan.place, heart, rng, np.concatenate([[0.0], times_s]), harm)
+    if plan.swing_mm:
+        whole = whole.moved(0.0, _drifting(plan, states.contraction, times_s, rng))
     machine = machines.draw_machine(rng, size, depth_mm(whole, rng))
-    machine = machines.through_window(machine, clip.harm, rng, plan.box is not None)
+    machine = machines.through_window(machine, harm, rng, plan.box is not None)
     if plan.zoom > 1:
         whole, machine = _zoomed(whole, machine, plan, rng)
     scene, times_s, duration_s = whole.frames(every), times_s[::every], n_frames / fps
@@ -156,6 +183,15 @@ def _draw_cut(plan: Plan, harm: float, rng: np.random.Generator) -> Cut:
 
 # Rotation in degrees; distance of the plane at the base, at the apex (foreshortening) and gained in systole, mm.
 STRAY_SD, STRAY_SD_OF_HARM = np.array([4.0, 1.2, 2.5, 1.0]), np.array([14.0, 5.0, 9.0, 2.0])
+
+
+def _drifting(plan: Plan, contraction: np.ndarray, times_s: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Where the whole heart is moved across the picture, mm (1 + t, 2), the rest row first."""
+    by_beat = contraction[:, None] * rng.normal(0, plan.swing_mm, 2)
+    amplitude, rate, phase, way = rng.gamma(2.0, 0.5), rng.uniform(1.2, 2.2), *rng.uniform(0, 2 * np.pi, 2)
+    by_breath = plan.breath_mm * amplitude * np.sin(rate * times_s + phase)[:, None] * [np.cos(way), np.sin(way)]
+    aside = plan.aside_mm * np.array([1 + 0.8 * rng.normal(), 0.0])
+    return np.concatenate([[[0.0, 0.0]], by_beat + by_breath]) + aside
 
 
 def _as_seen(heart: Heart, plan: Plan, harm: float, rng: np.random.Generator) -> Heart:

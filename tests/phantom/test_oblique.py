@@ -45,6 +45,19 @@ def test_a_plane_at_distance_d_from_a_round_ventricle_shows_the_chord(hearts):
     assert half[1] == pytest.approx(np.sqrt(half[0] ** 2 - d**2), rel=0.01)
 
 
+def test_a_plane_kept_inside_meets_the_ventricle_all_through_the_beat_and_a_near_one_stays_where_it_is(hearts):
+    for heart in hearts[:4]:
+        for cut in (Cut(base_mm=8, apex_mm=13, systolic_mm=20), Cut(base_mm=-8, apex_mm=-5, systolic_mm=-20)):
+            free, kept = CutVentricle(heart, cut), CutVentricle(heart, cut)
+            kept.keep_inside(0.5)
+            lost, seen = (np.ptp(v.contours("four_chamber", ED_ES)[0], axis=1).min() for v in (free, kept))
+            assert lost < 10 and seen > 15, (lost, seen)
+        near = CutVentricle(heart, Cut(base_mm=0.5, apex_mm=-1, systolic_mm=1))
+        before = near.contours("four_chamber", ED_ES)[0]
+        near.keep_inside(0.7)
+        np.testing.assert_allclose(near.contours("four_chamber", ED_ES)[0], before, atol=0.1)
+
+
 def test_one_traced_apical_plane_misses_the_lvef_by_several_points(hearts):
     rng, errors = np.random.default_rng(1), []
     for heart in hearts:

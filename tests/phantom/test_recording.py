@@ -55,6 +55,17 @@ def test_version_3_is_version_2_but_for_the_planes_that_move_more(studies):
         assert two.frames.shape == three.frames.shape and (two.contours != three.contours).any() == moves
 
 
+def test_from_below_the_ring_of_the_valve_moves_otherwise_than_the_ventricle_shortens(studies):
+    """In version 3 the whole heart swings, so that the lower end of the contour goes several millimetres either way."""
+    heart, ways = studies[0].heart, {2: [], 3: []}
+    for version, way in ways.items():
+        for seed in range(12):
+            clip = clip_of(heart, "subcostal", seed=seed, n_frames=24, size=32, version=version)
+            hinge = clip.contours[:, 0].astype(float) * clip.spacing_mm
+            way.append(np.linalg.norm(hinge[clip.es_frame] - hinge[clip.ed_frame]))
+    assert np.std(ways[3]) > 1.5 * np.std(ways[2])
+
+
 @pytest.mark.slow
 def test_every_kind_of_clip_is_drawn_marked_and_named_as_a_known_view(studies):
     heart = studies[0].heart
