@@ -100,7 +100,7 @@ class _Estimate:
         self.network, self.bias = model.echo2ecg, float(head.bias)
         self.mean, self.scale, self.landmarks, self.weight = (
             torch.from_numpy(np.asarray(a, np.float32))
-            for a in (kernel.mean, kernel.scale, kernel.landmarks, kernel.whitening @ head.weight)
+            for a in (kernel.mean, kernel.scale, kernel.landmarks, head.weight)
         )
 
     def __call__(self, windows: "Tensor") -> "Tensor":

@@ -47,7 +47,7 @@ class LabelledVectors:
 
 @dataclass(frozen=True)
 class Head:
-    """One phenotype: y = weight · k + bias on the kernel features k of an embedding, with its calibration.
+    """One phenotype: y = weight · k + bias on the kernel values k of an embedding, with its calibration.
 
     Attributes:
         weight: (m,); `bias`: scalar.
@@ -61,9 +61,9 @@ class Head:
     predictive: Predictive | None
     spread: tuple[np.ndarray, float] | None = None
 
-    def spreads(self, features: np.ndarray) -> np.ndarray | None:
-        """Expected errors (n,) within `SPREAD_LIMITS` for kernel features (n, m)."""
-        return None if self.spread is None else np.clip(features @ self.spread[0] + self.spread[1], *SPREAD_LIMITS)
+    def spreads(self, alike: np.ndarray) -> np.ndarray | None:
+        """Expected errors (n,) within `SPREAD_LIMITS` for kernel values (n, m)."""
+        return None if self.spread is None else np.clip(alike @ self.spread[0] + self.spread[1], *SPREAD_LIMITS)
 
 
 @dataclass(frozen=True)
@@ -93,9 +93,11 @@ class Readouts:
     def fit(cls, train: LabelledVectors, calibration: LabelledVectors) -> "Readouts":
         """Fit heads of every phenotype of `train` and calibrate them on ECGs of other patients."""
         kernel, heads = Kernel.fit(train.embedding), {}
-        x, kept_aside = kernel.features(train.embedding), kernel.features(calibration.embedding)
+        whitening, kept_aside = kernel.whitening(), kernel.values(calibration.embedding)
+        x = kernel.values(train.embedding) @ whitening
         lines, residuals = _ridge(x, train.labels, train.patients)
         spreads = _spreads(x, residuals, train.patients)
+        lines, spreads = ({name: _folded(line, whitening) for name, line in of.items()} for of in (lines, spreads))
         for name, (weight, bias) in lines.items():
             values = calibration.labels.get(name, np.full(len(kept_aside), np.nan))
             known = np.isfinite(values)
@@ -116,11 +118,11 @@ class Readouts:
 
     def _predicted(self, name: str, embeddings: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
         """Uncalibrated predictions (n,) and spreads (n,) for embeddings (n, d)."""
-        return self._of_features(name, self.kernel.features(embeddings))
+        return self._of_values(name, self.kernel.values(embeddings))
 
-    def _of_features(self, name: str, features: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
+    def _of_values(self, name: str, alike: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
         head = self.heads[name]
-        return features @ head.weight + head.bias, head.spreads(features)
+        return alike @ head.weight + head.bias, head.spreads(alike)
 
     def values(self, name: str, embeddings: np.ndarray) -> np.ndarray:
         """Predictions (n,) of one phenotype for embeddings (n, d), as `estimate` gives them: calibrated medians."""
@@ -143,9 +145,9 @@ class Readouts:
 
     def estimates(self, names: Iterable[str], embedding: np.ndarray) -> dict[str, Estimate]:
         """`estimate` of several phenotypes, for which an embedding is compared with the landmarks once."""
-        features, found = self.kernel.features(embedding[None]), {}
+        alike, found = self.kernel.values(embedding[None]), {}
         for name in names:
-            predictive, seen = self.heads[name].predictive, self._of_features(name, features)
+            predictive, seen = self.heads[name].predictive, self._of_values(name, alike)
             if predictive is None:
                 found[name] = Estimate(float(seen[0][0]), None, None)
                 continue
@@ -167,7 +169,7 @@ class Readouts:
 
     @classmethod
     def from_tensors(cls, named: dict[str, np.ndarray]) -> "Readouts":
-        """The inverse of `tensors`; files of version 0.1 load too.
+        """The inverse of `tensors`; files of versions 0.1 and 0.2, which kept the whitening apart, load too.
 
         Raises:
             ModelError: an array is missing.
@@ -196,11 +198,19 @@ def _head(name: str, named: dict[str, np.ndarray]) -> Head:
         predictive = Predictive.fit(predicted, predicted + residual, None, disease_limit(name))
     else:
         predictive = Predictive.from_tensors(own) if "ends" in own else None
+    line = own["weight"], float(own["bias"][0])
     spread = (own["spread"][:-1], float(own["spread"][-1])) if "spread" in own else None
-    return Head(own["weight"], float(own["bias"][0]), predictive, spread)
+    if (whitening := named.get("kernel.whitening")) is not None:
+        line, spread = _folded(line, whitening), None if spread is None else _folded(spread, whitening)
+    return Head(*line, predictive, spread)
 
 
 Line = tuple[np.ndarray, float]  # weight (m,) and bias on features (n, m)
+
+
+def _folded(line: Line, whitening: np.ndarray) -> Line:
+    """The line on kernel values that is `line` on the features whitening (m, r) makes of them."""
+    return whitening @ line[0], line[1]
 
 
 def _ridge(
@@ -268,41 +278,43 @@ def _ridge_path(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 @dataclass(frozen=True)
 class Kernel:
-    """Embedding -> features in which a Gaussian kernel is an inner product, approximately (Nyström).
+    """How much an embedding is like each of some landmarks: values of a Gaussian kernel (Nyström).
 
     Attributes:
         mean, scale: (d,) of the training embeddings.
         landmarks: (m, d) standardised training embeddings.
-        whitening: (m, r) kernel values at the landmarks -> features.
     """
 
     mean: np.ndarray
     scale: np.ndarray
     landmarks: np.ndarray
-    whitening: np.ndarray
 
     @classmethod
     def fit(cls, embeddings: np.ndarray) -> "Kernel":
         """Fit on training embeddings (n, d); at most `LANDMARKS` of them, by lot, become landmarks."""
         mean, scale = embeddings.mean(0), embeddings.std(0) + 1e-6
         chosen = np.random.default_rng(0).permutation(len(embeddings))[:LANDMARKS]
-        landmarks = (embeddings[chosen] - mean) / scale
-        values, vectors = np.linalg.eigh(_gaussian(landmarks, landmarks))
-        kept = values > SMALLEST_EIGENVALUE * values[-1]
-        return cls(mean, scale, landmarks, vectors[:, kept] / np.sqrt(values[kept]))
+        return cls(mean, scale, (embeddings[chosen] - mean) / scale)
 
-    def features(self, embeddings: np.ndarray) -> np.ndarray:
-        """(n, d) -> (n, r)."""
-        return _gaussian((np.asarray(embeddings, np.float64) - self.mean) / self.scale, self.landmarks) @ self.whitening
+    def whitening(self) -> np.ndarray:
+        """(m, r): of values at the landmarks it makes features in which the kernel is an inner product, approximately;
+        a ridge on them is one on the kernel."""
+        values, vectors = np.linalg.eigh(_gaussian(self.landmarks, self.landmarks))
+        kept = values > SMALLEST_EIGENVALUE * values[-1]
+        return vectors[:, kept] / np.sqrt(values[kept])
+
+    def values(self, embeddings: np.ndarray) -> np.ndarray:
+        """(n, d) -> (n, m)."""
+        return _gaussian((np.asarray(embeddings, np.float64) - self.mean) / self.scale, self.landmarks)
 
     def tensors(self) -> dict[str, np.ndarray]:
         """Everything as named arrays."""
-        return {f"kernel.{key}": getattr(self, key) for key in ("mean", "scale", "landmarks", "whitening")}
+        return {f"kernel.{key}": getattr(self, key) for key in ("mean", "scale", "landmarks")}
 
     @classmethod
     def from_tensors(cls, named: dict[str, np.ndarray]) -> "Kernel":
         """The inverse of `tensors`."""
-        return cls(*(named[f"kernel.{key}"] for key in ("mean", "scale", "landmarks", "whitening")))
+        return cls(*(named[f"kernel.{key}"] for key in ("mean", "scale", "landmarks")))
 
 
 def _gaussian(a: np.ndarray, b: np.ndarray) -> np.ndarray:

@@ -177,7 +177,7 @@ def always(model, value, measured):
     """A head that says the same of every ECG, calibrated on ECGs where so much was measured."""
     measured = np.random.default_rng(0).permutation(measured)
     predictive = Predictive.fit(np.full(len(measured), value), measured)
-    return Head(np.zeros(model.readouts.kernel.whitening.shape[1]), value, predictive)
+    return Head(np.zeros(model.readouts.kernel.landmarks.shape[0]), value, predictive)
 
 
 @pytest.fixture

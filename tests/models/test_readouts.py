@@ -209,6 +209,19 @@ def test_tensors_round_trip_and_name_what_is_missing(fitted):
         Readouts.from_tensors({k: v for k, v in tensors.items() if k != "outside.centre"})
 
 
+def test_readouts_that_kept_the_whitening_apart_load_and_say_the_same(fitted):
+    readouts, test = fitted
+    whitening, older = readouts.kernel.whitening(), dict(readouts.tensors())
+    for key in ("weight", "spread"):
+        on_features = np.linalg.lstsq(whitening, older[f"head.lvef.{key}"][: len(whitening)], rcond=None)[0]
+        older[f"head.lvef.{key}"] = np.append(on_features, older[f"head.lvef.{key}"][len(whitening) :])
+    again = Readouts.from_tensors(older | {"kernel.whitening": whitening})
+    np.testing.assert_allclose(
+        again.intervals("lvef", test.embedding), readouts.intervals("lvef", test.embedding), atol=1e-3
+    )
+    assert "kernel.whitening" not in again.tensors()
+
+
 def test_readouts_of_version_0_1_load_and_measure_the_signal_alone(fitted):
     readouts, test = fitted
     head, calibration = readouts.heads["lvef"], made(np.random.default_rng(7), 400)
